@@ -1,0 +1,59 @@
+# Everything sets itself up in .venv; Python 3.11+ and pip are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format lock clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "reelhook needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Making $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(BIN)/python requirements/run.txt pyproject.toml
+	@echo "Installing reelhook into $(VENV) ..."
+	@$(PIP) install --require-hashes -r requirements/run.txt
+	@$(PIP) install --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.txt
+	@echo "Installing the test tools into $(VENV) ..."
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# The JavaScript side of the signature tests; without npm they are skipped and say so.
+tests/javascript/node_modules/.done: tests/javascript/package-lock.json
+	@if command -v npm >/dev/null; then \
+	  npm ci --prefix tests/javascript --silent --no-audit --no-fund && touch $@; \
+	else echo "npm is missing: the JavaScript receivers are not tested"; fi
+
+demo: $(VENV)/.run ## one job from request to webhook and MP4, no key needed
+	@$(BIN)/reelhook demo
+
+test: check tests/javascript/node_modules/.done ## linters, types, import contract and all tests
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## linters, types and the import contract alone
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.dev ## put the code into its form
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+lock: $(VENV)/.dev ## resolve the dependencies anew into requirements/*.txt
+	@$(PIP) install uv
+	@$(BIN)/uv pip compile pyproject.toml $(LOCK) -o requirements/run.txt
+	@$(BIN)/uv pip compile pyproject.toml --extra dev $(LOCK) -o requirements/dev.txt
+LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --quiet
+
+clean: ## remove what the targets above made
+	@rm -rf $(VENV) tests/javascript/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The rules of reelhook as pure values and functions: no IO, no clock, no chance."""

@@ -1,0 +1,127 @@
+"""One tree of errors. A message says what to do; `code` is stable and part of the API."""
+
+
+class ReelhookError(Exception):
+    """Base of all errors that a user of reelhook may see."""
+
+    code = "error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class SettingsError(ReelhookError):
+    """A setting is missing or wrong: the program does not start, and says so in one sentence."""
+
+    code = "bad_setting"
+
+
+class InvalidRequestError(ReelhookError):
+    """A request is wrong. Names the field and the remedy; nothing was stored."""
+
+    code = "invalid_request"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class WebhookUrlRefusedError(InvalidRequestError):
+    """A webhook may not be sent to this URL."""
+
+    code = "webhook_url_refused"
+
+
+class JobNotFoundError(ReelhookError):
+    """No such job."""
+
+    code = "job_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("Job not found")
+
+
+class JobConflictError(ReelhookError):
+    """The job's state, or another job, stands against what was asked."""
+
+    code = "conflict"
+
+
+class JobIdTakenError(JobConflictError):
+    """Another job has this id, or this provider's job has another id."""
+
+    code = "job_id_taken"
+
+
+class JobEndedError(JobConflictError):
+    """The job has ended; it can't be changed any more."""
+
+    code = "job_ended"
+
+
+class NotCancelableError(JobConflictError):
+    """The provider can't cancel: the render is paid for."""
+
+    code = "not_cancelable"
+
+
+class SubmissionPendingError(JobConflictError):
+    """Whether the provider accepted the job is not known yet."""
+
+    code = "submission_pending"
+
+
+class IdempotencyKeyReusedError(ReelhookError):
+    """An `Idempotency-Key` came again with another body."""
+
+    code = "idempotency_key_reused"
+
+
+class ContentNotReadyError(ReelhookError):
+    """The video is not finished, or the job failed."""
+
+    code = "content_not_ready"
+
+
+class ContentMissingError(ReelhookError):
+    """The provider no longer has the finished video."""
+
+    code = "content_missing"
+
+
+class StoreError(ReelhookError):
+    """The database can't be used."""
+
+    code = "store_unavailable"
+
+
+class ProviderError(ReelhookError):
+    """A provider could not be asked, or answered nothing usable. Nothing is known, nothing changes.
+
+    `retry_after_seconds` is the provider's own wish, when it had one.
+    """
+
+    code = "provider_unavailable"
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ProviderUnauthorizedError(ProviderError):
+    """The provider refused the account's key (401 or 403)."""
+
+    code = "provider_unauthorized"
+
+
+class ListingUnsupportedError(ProviderError):
+    """The provider has no listing of jobs, or none for this account."""
+
+    code = "listing_unsupported"
+
+
+class CursorRefusedError(ProviderError):
+    """The provider's listing does not know the id that was to serve as its cursor."""
+
+    code = "cursor_refused"

@@ -1,0 +1,77 @@
+"""Event: an immutable fact about a job, and the body of the webhook that tells it."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+Instant = int
+"""A moment: milliseconds since the Unix epoch, UTC."""
+
+
+class EventKind(StrEnum):
+    """What an event may supersede: see `Delivery.offer`."""
+
+    PROGRESS = "progress"
+    STATUS = "status"
+    TERMINAL = "terminal"
+
+
+class WireStatus(StrEnum):
+    """The four statuses that clients see in webhooks."""
+
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+def iso(instant: Instant) -> str:
+    """Return ISO 8601 in UTC with milliseconds and `Z`."""
+    moment = datetime.fromtimestamp(instant / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of a job. `sequence` counts from 1 within the job; `progress` is 0..100."""
+
+    job_id: str
+    sequence: int
+    kind: EventKind
+    status: WireStatus
+    progress: int
+    occurred_at: Instant
+    provider_job_id: str | None
+    error: str | None = None
+    code: str | None = None
+    provider_video_url: str | None = None
+    content_expires_at: int | None = None
+
+    @property
+    def id(self) -> str:
+        """The `webhook-id`: the same on every attempt and resend.
+
+        It follows from job and sequence, so that no crash or race can give one fact two ids.
+        """
+        return f"evt_{self.job_id}_{self.sequence}"
+
+    def body(self, video_url: str) -> bytes:
+        """Return the webhook's body. The keys are the inherited contract; more may be added."""
+        content: dict[str, Any] = {
+            "jobId": self.job_id,
+            "soraJobId": self.provider_job_id,
+            "status": self.status.value,
+            "progress": self.progress,
+        }
+        if self.status is WireStatus.COMPLETED:
+            content["videoUrl"] = video_url
+            content["contentExpiresAt"] = self.content_expires_at
+            content["providerVideoUrl"] = self.provider_video_url
+        if self.status is WireStatus.FAILED:
+            content["error"] = self.error
+            content["code"] = self.code
+        content["timestamp"] = iso(self.occurred_at)
+        content["sequence"] = self.sequence
+        return json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()

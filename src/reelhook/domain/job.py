@@ -1,0 +1,247 @@
+"""Job: one request for a video, and the pure transitions of its life."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import assert_never
+
+from reelhook.domain.event import Event, EventKind, Instant, WireStatus
+from reelhook.domain.report import Failed, Finished, Missing, Progress, Report, Unknown
+
+SCRIPT_CHARACTERS_MAX = 32_000
+"""The longest prompt of the OpenAI wire (its public API description)."""
+TITLE_CHARACTERS = 50
+MISSING_TOLERATED_MILLISECONDS = 10 * 60 * 1000
+"""How long a provider may answer 404 for a job before that is believed."""
+
+
+class Status(StrEnum):
+    """`queued` and `processing` are the provider's; the last three are terminal."""
+
+    ACCEPTED = "accepted"
+    SUBMITTING = "submitting"
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the job has ended. A terminal status is never left."""
+        return self in _TERMINAL
+
+    @property
+    def watched(self) -> bool:
+        """Whether the provider has the job and has not ended it."""
+        return self in _WATCHED
+
+
+_TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELED})
+_WATCHED = frozenset({Status.QUEUED, Status.PROCESSING})
+_WIRE = {
+    Status.QUEUED: WireStatus.QUEUED,
+    Status.PROCESSING: WireStatus.PROCESSING,
+    Status.COMPLETED: WireStatus.COMPLETED,
+    Status.FAILED: WireStatus.FAILED,
+    Status.CANCELED: WireStatus.FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class VideoRequest:
+    """What was asked for. It never changes. `direction` is prepended to `script`."""
+
+    script: str
+    model: str
+    direction: str | None = None
+    seconds: str | None = None
+    size: str | None = None
+    wallet_address: str | None = None
+    render_version: str = "v3"
+
+    @property
+    def prompt(self) -> str:
+        """The text that the provider renders."""
+        return f"{self.direction}\n\n{self.script}" if self.direction else self.script
+
+    @property
+    def title(self) -> str:
+        """The first characters of the script."""
+        return self.script[:TITLE_CHARACTERS]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The state of a job: what changes, without the text of the request.
+
+    `version` counts its writes and guards against lost updates; `sequence` is its last event's.
+    """
+
+    id: str
+    account: str
+    status: Status
+    created_at: Instant
+    updated_at: Instant
+    progress: int = 0
+    sequence: int = 0
+    version: int = 0
+    provider_job_id: str | None = None
+    adopted: bool = False
+    submit_attempts: int = 0
+    submit_due_at: Instant | None = None
+    submit_started_at: Instant | None = None
+    doubt_since: Instant | None = None
+    accepted_at: Instant | None = None
+    missing_since: Instant | None = None
+    error: str | None = None
+    code: str | None = None
+    content_url: str | None = None
+    content_expires_at: int | None = None
+
+    # -- submitting ---------------------------------------------------------------------------
+
+    def submitting(self, now: Instant) -> "Job":
+        """The intent, stored before the provider is called."""
+        return replace(
+            self,
+            status=Status.SUBMITTING,
+            submit_attempts=self.submit_attempts + 1,
+            submit_started_at=now,
+            submit_due_at=None,
+            doubt_since=None,
+            updated_at=now,
+        )
+
+    def submit_again(self, due_at: Instant, now: Instant) -> "Job":
+        """The provider surely has no such job: it waits to be submitted at `due_at`."""
+        return replace(
+            self,
+            status=Status.ACCEPTED,
+            submit_due_at=due_at,
+            doubt_since=None,
+            updated_at=now,
+        )
+
+    def in_doubt(self, now: Instant) -> "Job":
+        """The provider may have the job: it is looked up from now on."""
+        return replace(self, doubt_since=now, updated_at=now)
+
+    def dislodged(self, now: Instant) -> "Job":
+        """Another job's own create answer claims the entry that this one had adopted."""
+        return replace(
+            self,
+            status=Status.SUBMITTING,
+            provider_job_id=None,
+            adopted=False,
+            accepted_at=None,
+            missing_since=None,
+            doubt_since=now,
+            updated_at=now,
+        )
+
+    def accept(self, provider_job_id: str, now: Instant, *, adopted: bool = False) -> "Job":
+        """The provider has the job. Changes are told from here on."""
+        return replace(
+            self,
+            status=Status.QUEUED,
+            provider_job_id=provider_job_id,
+            adopted=adopted,
+            accepted_at=now,
+            doubt_since=None,
+            submit_due_at=None,
+            missing_since=None,
+            updated_at=now,
+        )
+
+    # -- watching -----------------------------------------------------------------------------
+
+    def apply(self, report: Report, now: Instant) -> tuple["Job", tuple[Event, ...]]:
+        """Return the job after the report, and the events that tell the change.
+
+        The same job object comes back when nothing changed; then nothing is written either.
+        """
+        if not self.status.watched:
+            return self, ()
+        match report:
+            case Progress(running=running, percent=percent):
+                status = Status.PROCESSING if running else Status.QUEUED
+                return self._moved(status, self.progress if percent is None else percent, now)
+            case Finished(url=url, expires_at=expires_at):
+                job = replace(self, content_url=url, content_expires_at=expires_at)
+                return job._changed(Status.COMPLETED, 100, now)
+            case Failed(code=code, message=message):
+                return self.fail(code, message, now)
+            case Unknown():
+                return self._present(), ()
+            case Missing():
+                return self._absent(now)
+            case _:
+                assert_never(report)
+
+    def fail(self, code: str, message: str, now: Instant) -> tuple["Job", tuple[Event, ...]]:
+        """End the job as failed."""
+        return self._ended(Status.FAILED, code, message, now)
+
+    def cancel(self, now: Instant) -> tuple["Job", tuple[Event, ...]]:
+        """End the job as canceled."""
+        return self._ended(Status.CANCELED, "canceled", "canceled", now)
+
+    def _ended(
+        self, status: Status, code: str, message: str, now: Instant
+    ) -> tuple["Job", tuple[Event, ...]]:
+        if self.status.terminal:
+            return self, ()
+        job = replace(self, error=message, code=code, submit_due_at=None, doubt_since=None)
+        return job._changed(status, self.progress, now)
+
+    def _present(self) -> "Job":
+        return self if self.missing_since is None else replace(self, missing_since=None)
+
+    def _absent(self, now: Instant) -> tuple["Job", tuple[Event, ...]]:
+        if self.missing_since is None:
+            return replace(self, missing_since=now), ()
+        if now - self.missing_since < MISSING_TOLERATED_MILLISECONDS:
+            return self, ()
+        message = "The provider has not known this job for 10 minutes (404)."
+        return self.fail("provider_error", message, now)
+
+    def _moved(
+        self, status: Status, progress: int, now: Instant
+    ) -> tuple["Job", tuple[Event, ...]]:
+        job = self._present()
+        if status is self.status and progress == self.progress:
+            return job, ()
+        return job._changed(status, progress, now)
+
+    def _changed(
+        self, status: Status, progress: int, now: Instant
+    ) -> tuple["Job", tuple[Event, ...]]:
+        kind = (
+            EventKind.TERMINAL
+            if status.terminal
+            else EventKind.PROGRESS
+            if status is self.status
+            else EventKind.STATUS
+        )
+        job = replace(
+            self,
+            status=status,
+            progress=progress,
+            sequence=self.sequence + 1,
+            updated_at=now,
+            missing_since=None,
+        )
+        event = Event(
+            job_id=job.id,
+            sequence=job.sequence,
+            kind=kind,
+            status=_WIRE[status],
+            progress=progress,
+            occurred_at=now,
+            provider_job_id=job.provider_job_id,
+            error=job.error,
+            code=job.code,
+            provider_video_url=job.content_url,
+            content_expires_at=job.content_expires_at,
+        )
+        return job, (event,)

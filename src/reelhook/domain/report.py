@@ -1,0 +1,115 @@
+"""What a provider says: of a submit (`SubmitOutcome`) and of a job now (`Report`)."""
+
+from dataclasses import dataclass
+
+from reelhook.domain.event import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The job waits (`running` false) or renders; `percent` is 0..100, None where none is told."""
+
+    running: bool
+    percent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The video is ready at `url`; `expires_at` is in Unix seconds, None where none is told."""
+
+    url: str
+    expires_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The provider ended the job: our stable code and the provider's own words."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A status we don't know. It means "still running": never a crash, never an early end."""
+
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The provider answers 404 for this job. For a young job that means "not yet"."""
+
+
+Report = Progress | Finished | Failed | Unknown | Missing
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One job's report, and how long the provider asks us to wait before the next look."""
+
+    report: Report
+    poll_after_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a provider's listing. What the provider does not show is None."""
+
+    provider_job_id: str
+    report: Report
+    created_at: Instant | None = None
+    prompt: str | None = None
+    model: str | None = None
+    seconds: str | None = None
+    size: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing, newest first; `more` tells that older entries follow."""
+
+    entries: tuple[Entry, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The provider has the job, and will charge for it."""
+
+    provider_job_id: str
+    report: Report = Progress(running=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """No connection was made: surely not accepted."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimited:
+    """Refused for now (429): surely not accepted."""
+
+    retry_after_seconds: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Refused for good: our code and the provider's words."""
+
+    code: str
+    message: str
+    unauthorized: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """It may have been accepted, and charged. Looked up, never simply repeated."""
+
+    reason: str
+
+
+SubmitOutcome = Accepted | NotSent | RateLimited | Refused | InDoubt

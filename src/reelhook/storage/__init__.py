@@ -1,0 +1,1 @@
+"""The store: jobs, events, deliveries, attempts, accounts and leases in one database."""

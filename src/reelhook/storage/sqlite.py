@@ -1,0 +1,231 @@
+"""The SQLite driver: one process owns the file, one thread writes it, others only read.
+
+Concurrent small writes share a transaction (group commit): with full synchronous writes that is
+the biggest factor of all. Nothing here blocks the event loop.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Self, TypeVar, cast
+
+import apsw
+
+from reelhook.domain.errors import SettingsError, StoreError
+from reelhook.storage.operation import Operation, Row
+
+T = TypeVar("T")
+GROUP_SIZE_MAX = 1000
+READERS = 2
+BUSY_MILLISECONDS = 5000
+
+
+class FileLock:
+    """The kernel's lock that makes one process the owner of a database file.
+
+    It goes with the process, however that ends, so no stale lock is ever left.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self.path = database.with_name(database.name + ".lock")
+        self._descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Raise `SettingsError` when another process owns the file, or none can be made."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise SettingsError(
+                f"The data directory {self.path.parent} can't be written ({error.strerror}); "
+                "choose another with REELHOOK_DATA_DIR"
+            ) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            owner = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
+            os.close(descriptor)
+            raise SettingsError(
+                f"Another reelhook (process {owner}) already runs on {self.path.parent}; "
+                "stop it, or choose another REELHOOK_DATA_DIR"
+            ) from None
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Let others have the file."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.release()
+
+
+def connect(path: Path, *, read_only: bool) -> apsw.Connection:
+    """Open the file with the settings every connection needs.
+
+    Raises `SettingsError` when it is not a database that can be used.
+    """
+    flags = apsw.SQLITE_OPEN_NOMUTEX | (
+        apsw.SQLITE_OPEN_READONLY
+        if read_only
+        else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    )
+    try:
+        connection = apsw.Connection(str(path), flags=flags)
+        connection.set_busy_timeout(BUSY_MILLISECONDS)
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+        else:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+    except apsw.Error as error:
+        raise SettingsError(f"The database {path} can't be opened: {error}") from None
+    return connection
+
+
+def run(connection: apsw.Connection, operation: Operation[T]) -> T:
+    """Run one operation to its end on this connection."""
+    rows: list[Row] | None = None
+    while True:
+        try:
+            statement = next(operation) if rows is None else operation.send(rows)
+        except StopIteration as stop:
+            return cast("T", stop.value)
+        rows = connection.execute(statement.sql, statement.parameters).fetchall()
+
+
+class _Work:
+    """An operation on its way through the writer, and the future of its result."""
+
+    __slots__ = ("error", "future", "make", "result")
+
+    def __init__(self, make: Callable[[], Operation[Any]], future: "asyncio.Future[Any]") -> None:
+        self.make = make
+        self.future = future
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class SQLite:
+    """One open database: `write` and `read` run operations."""
+
+    def __init__(self, path: Path) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._connection = connect(path, read_only=False)
+        self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._write_groups, name="reelhook-writer")
+        self._thread.start()
+        self._local = threading.local()
+        self._path = path
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reelhook-reader")
+        self._closed = False
+
+    async def write(self, make: Callable[[], Operation[T]]) -> T:
+        """Run an operation in a transaction, which it may share with others; return once it is
+        durable. Raises what the operation raises, or `StoreError`.
+        """
+        if self._closed:
+            raise StoreError("The database is closed; the server is stopping")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._queue.put(_Work(make, future))
+        return await future
+
+    async def read(self, make: Callable[[], Operation[T]]) -> T:
+        """Run an operation that only reads, beside the writer."""
+        return await self._loop.run_in_executor(self._readers, self._read, make)
+
+    async def close(self) -> None:
+        """Finish what was begun and close the file."""
+        self._closed = True
+        self._queue.put(None)
+        await self._loop.run_in_executor(None, self._thread.join)
+        self._readers.shutdown()
+        self._connection.close()
+
+    def _read(self, make: Callable[[], Operation[T]]) -> T:
+        connection: apsw.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = connect(self._path, read_only=True)
+        try:
+            connection.execute("BEGIN")  # one snapshot for all of the operation's statements
+            try:
+                return run(connection, make())
+            finally:
+                connection.execute("COMMIT")
+        except apsw.Error as error:
+            raise StoreError(f"The database can't be read: {error}") from error
+
+    # -- the writer's thread ------------------------------------------------------------------
+
+    def _write_groups(self) -> None:
+        while True:
+            first = self._queue.get()
+            if first is None:
+                return
+            group, stop = [first], False
+            while len(group) < GROUP_SIZE_MAX:
+                try:
+                    work = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if work is None:
+                    stop = True
+                    break
+                group.append(work)
+            self._commit(group)
+            # The loop is gone only when the program was torn down without `close`.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(_deliver, group)
+            if stop:
+                return
+
+    def _commit(self, group: list[_Work]) -> None:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for work in group:
+                self._run_within(work)
+            self._connection.execute("COMMIT")
+        except apsw.Error as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            for work in group:
+                work.error = StoreError(f"The database can't be written: {error}")
+
+    def _run_within(self, work: _Work) -> None:
+        """Run one operation of the group so that its failure undoes itself alone."""
+        self._connection.execute("SAVEPOINT work")
+        try:
+            work.result = run(self._connection, work.make())
+        except (apsw.FullError, apsw.IOError, apsw.ReadOnlyError):
+            raise  # the disk, not the operation: the whole group fails
+        except apsw.Error as error:
+            work.error = StoreError(f"The database refused a write: {error}")
+        except Exception as error:
+            work.error = error
+        if work.error is not None:
+            self._connection.execute("ROLLBACK TO work")
+        self._connection.execute("RELEASE work")
+
+
+def _deliver(group: list[_Work]) -> None:
+    for work in group:
+        if work.future.done():  # its caller was canceled; the write stands all the same
+            continue
+        if work.error is None:
+            work.future.set_result(work.result)
+        else:
+            work.future.set_exception(work.error)
