@@ -226,8 +226,8 @@ class SubmitStore(Recorder, Protocol):
         """Record that the provider has the job. A create's own answer dislodges an adoption."""
         ...
 
-    async def claimed(self, account: str, provider_job_ids: Sequence[str]) -> set[str]:
-        """Return which of these provider's jobs are jobs of ours."""
+    async def claimed(self, account: str, provider_job_ids: Sequence[str]) -> dict[str, bool]:
+        """Return which of these are jobs of ours already, and whether we created each."""
         ...
 
     async def listing_proven(self, account: str) -> bool:
@@ -242,7 +242,7 @@ class SubmitStore(Recorder, Protocol):
 class WatchStore(Recorder, Protocol):
     """What watching needs."""
 
-    async def jobs_to_watch(self, account: str) -> list[Job]:
+    async def jobs_to_watch(self, account: str, accepted_since: Instant = 0) -> list[Job]:
         """Return the jobs that the provider has not ended, newest first."""
         ...
 

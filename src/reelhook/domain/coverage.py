@@ -1,6 +1,7 @@
 """Covering the jobs to be read with the fewest requests: list pages, or single reads."""
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -46,3 +47,29 @@ def cover(order: Sequence[str], wanted: Iterable[str], page_size: int) -> list[R
             position += page_size
         left.difference_update(expected)
     return reads
+
+
+def learn(order: Sequence[str], pages: Mapping[str | None, Sequence[str]]) -> list[str]:
+    """Return the order with what the pages showed: each page's ids stand right behind its cursor.
+
+    Ids that no page showed keep their place, so an id that was hoped for behind a cursor but was
+    not there now stands behind that page: the next reads go on from its end.
+    """
+    shown = {one for ids in pages.values() for one in ids}
+    learnt: dict[str, None] = {}
+
+    def place(ids: Iterable[str]) -> None:
+        waiting = deque(ids)
+        while waiting:
+            one = waiting.popleft()
+            if one not in learnt:
+                learnt[one] = None
+                waiting.extendleft(reversed(pages.get(one, ())))
+
+    place(pages.get(None, ()))
+    for one in order:
+        if one not in shown:
+            place([one])
+    for ids in pages.values():  # behind cursors that no page or order led to
+        place(ids)
+    return list(learnt)

@@ -167,16 +167,16 @@ def accept(change: Change, lease: Lease | None) -> Operation[Acceptance]:
     return Acceptance.RECORDED if recorded else Acceptance.STALE
 
 
-def claimed(account: str, provider_job_ids: Sequence[str]) -> Operation[set[str]]:
-    """Return which of these provider's jobs are jobs of ours."""
-    ours = set()
+def claimed(account: str, provider_job_ids: Sequence[str]) -> Operation[dict[str, bool]]:
+    """Return which of these are jobs of ours already, and whether we created each."""
+    ours: dict[str, bool] = {}
     for provider_job_id in provider_job_ids:
         rows = yield Statement(
-            "SELECT 1 FROM jobs WHERE account = ?1 AND provider_job_id = ?2",
+            "SELECT submit_attempts > 0 FROM jobs WHERE account = ?1 AND provider_job_id = ?2",
             (account, provider_job_id),
         )
         if rows:
-            ours.add(provider_job_id)
+            ours[provider_job_id] = bool(rows[0][0])
     return ours
 
 
@@ -207,12 +207,12 @@ def submitting(account: str) -> Operation[list[StoredJob]]:
     return [stored_job_of(row) for row in rows]
 
 
-def to_watch(account: str) -> Operation[list[Job]]:
+def to_watch(account: str, accepted_since: Instant) -> Operation[list[Job]]:
     """Return the jobs that the provider has not ended, newest first."""
     rows = yield Statement(
         f"SELECT {STATE} FROM jobs WHERE account = ?1 AND status IN ('queued', 'processing')"
-        " ORDER BY accepted_at DESC, id DESC",
-        (account,),
+        " AND accepted_at >= ?2 ORDER BY accepted_at DESC, id DESC",
+        (account, accepted_since),
     )
     return [job_of(row) for row in rows]
 

@@ -97,15 +97,15 @@ class Store:
         """See `SubmitStore.jobs_submitting`."""
         return await self._read(lambda: jobs.submitting(account))
 
-    async def jobs_to_watch(self, account: str) -> list[Job]:
+    async def jobs_to_watch(self, account: str, accepted_since: Instant = 0) -> list[Job]:
         """See `WatchStore.jobs_to_watch`."""
-        return await self._read(lambda: jobs.to_watch(account))
+        return await self._read(lambda: jobs.to_watch(account, accepted_since))
 
     async def jobs_unsubmitted_before(self, created_before: Instant) -> list[Job]:
         """See `SweepStore.jobs_unsubmitted_before`."""
         return await self._read(lambda: jobs.unsubmitted_before(created_before))
 
-    async def claimed(self, account: str, provider_job_ids: Sequence[str]) -> set[str]:
+    async def claimed(self, account: str, provider_job_ids: Sequence[str]) -> dict[str, bool]:
         """See `SubmitStore.claimed`."""
         return await self._read(lambda: jobs.claimed(account, provider_job_ids))
 

@@ -1,0 +1,330 @@
+"""The composition root: the only place that knows every room, and builds the program from them."""
+
+import asyncio
+import base64
+import contextlib
+import os
+import secrets
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from random import SystemRandom
+from urllib.parse import urlsplit
+
+import structlog
+import uvicorn
+
+import reelhook
+from reelhook.clock import SystemClock
+from reelhook.config import Settings
+from reelhook.domain.delivery import LANES
+from reelhook.domain.errors import SettingsError
+from reelhook.domain.signature import standard_key
+from reelhook.engine.deliver import Deliver, Secrets
+from reelhook.engine.resolve import Resolve
+from reelhook.engine.runner import Loop, Runner
+from reelhook.engine.submit import Submit
+from reelhook.engine.sweep import Sweep
+from reelhook.engine.watch import Watch
+from reelhook.hook import Hook
+from reelhook.http.access import Access
+from reelhook.http.app import HttpOptions, create_app
+from reelhook.ports import Provider, Sender
+from reelhook.providers.openai_wire import OpenAIWire
+from reelhook.recording import Recording
+from reelhook.service import Service, ServiceOptions
+from reelhook.signals import Signals
+from reelhook.storage import migrate as migrations
+from reelhook.storage.sqlite import FileLock, SQLite
+from reelhook.storage.store import Store
+from reelhook.webhooks.addresses import AddressPolicy
+from reelhook.webhooks.sender import AiohttpSender
+
+log = structlog.get_logger()
+ACCOUNT = "openai"
+SERVER_STOP_SECONDS = 2
+"""How long open responses may take at the end; the loops then have `runner.DRAIN_SECONDS`."""
+LANES_LEASE = "lanes"
+
+
+@contextlib.asynccontextmanager
+async def open(  # noqa: A001 - read as reelhook.open
+    settings: Settings, *, hosts: frozenset[str] | None = None, migrate: bool = True
+) -> AsyncIterator[Hook]:
+    """Run reelhook until the block ends: database, loops, and an ASGI app to mount.
+
+    `hosts` are the names that the app answers to; None leaves that to the application around it.
+    Raises `SettingsError`.
+    """
+    path = settings.database_path
+    with FileLock(path):
+        _bring_up_to_date(settings, migrate=migrate)
+        database = SQLite(path)
+        try:
+            async with _running(settings, Store(database), hosts) as hook:
+                yield hook
+        finally:
+            await database.close()
+
+
+@contextlib.asynccontextmanager
+async def _running(
+    settings: Settings, store: Store, hosts: frozenset[str] | None
+) -> AsyncIterator[Hook]:
+    clock, random, signals = SystemClock(), SystemRandom(), Signals()
+    policy = AddressPolicy(settings.allow_networks)
+    options = HttpOptions(
+        access=Access(settings.api_key, hosts, await store.key("download", secrets.token_hex(32))),
+        public_url=settings.public_url,
+        default_model=settings.default_model,
+        check_url=UrlGuard(policy),
+    )
+    recording = Recording(store, signals, options.video_url)
+    async with contextlib.AsyncExitStack() as stack:
+        provider = await stack.enter_async_context(_provider(settings))
+        sender = await stack.enter_async_context(AiohttpSender(policy))
+        service = Service(
+            store,
+            {ACCOUNT: provider},
+            recording,
+            signals,
+            ServiceOptions(
+                webhook_url=settings.webhook_url,
+                poll_seconds=settings.poll_seconds,
+                submit_wait_seconds=settings.submit_timeout_seconds + 5,
+            ),
+            clock=clock,
+            random=random,
+        )
+        loops = await _loops(settings, store, provider, sender, recording, signals)
+        runner = Runner(loops, clock)
+        log.info("Starting Sora API polling service...", emoji="🔍")
+        runner.start()
+        interval = round(settings.poll_seconds * 1000)
+        log.info(f"Sora polling service started (interval: {interval}ms)", emoji="✅")
+        try:
+            yield Hook(service, create_app(service, options), settings.default_model)
+        finally:
+            signals.stopping.set()
+            signals.changed.notify()
+            await runner.stop()
+            log.info("Sora polling service stopped", emoji="⏹️")
+
+
+async def _loops(
+    settings: Settings,
+    store: Store,
+    provider: Provider,
+    sender: Sender,
+    recording: Recording,
+    signals: Signals,
+) -> list[Loop]:
+    clock, random = SystemClock(), SystemRandom()
+    (lease,) = await store.take_leases([f"account:{ACCOUNT}"], str(os.getpid()), clock.now())
+    submit = Submit(
+        store, provider, lease, recording, signals, account=ACCOUNT, clock=clock, random=random
+    )
+    return [
+        submit,
+        Resolve(
+            store,
+            provider,
+            lease,
+            recording,
+            signals,
+            submit,
+            account=ACCOUNT,
+            settle_seconds=settings.submit_settle_seconds,
+            clock=clock,
+        ),
+        Watch(
+            store,
+            provider,
+            lease,
+            recording,
+            signals,
+            account=ACCOUNT,
+            poll_seconds=settings.poll_seconds,
+            max_age_hours=settings.max_age_hours,
+            clock=clock,
+        ),
+        Deliver(
+            store,
+            sender,
+            signals,
+            secrets=await _secrets(settings, store),
+            schedule=settings.retry_schedule,
+            user_agent=f"reelhook/{reelhook.__version__}",
+            clock=clock,
+            random=random,
+        ),
+        Sweep(
+            store,
+            lease,
+            recording,
+            signals,
+            max_age_hours=settings.max_age_hours,
+            clock=clock,
+        ),
+    ]
+
+
+# -- keys -----------------------------------------------------------------------------------------
+
+
+def _made_secret() -> str:
+    return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
+
+
+async def _secrets(settings: Settings, store: Store) -> Secrets:
+    if settings.webhook_secret is not None:
+        return Secrets(settings.webhook_secret, settings.webhook_secret_previous)
+    log.info(
+        "No WEBHOOK_SECRET is set: webhooks are signed with the secret made at the first start; "
+        "`reelhook secret` shows it"
+    )
+    return Secrets(await store.key("webhook", _made_secret()), settings.webhook_secret_previous)
+
+
+async def webhook_secret(settings: Settings) -> str:
+    """Return the secret that webhooks are signed with, making it if there is none yet.
+
+    Reads beside a running server; raises `SettingsError` when the database can't be opened.
+    """
+    if settings.webhook_secret is not None:
+        return settings.webhook_secret
+    path = settings.database_path
+    if path.exists():
+        known = ownership.read_key(path, "webhook")
+        if known is not None:
+            return known
+    with FileLock(path):
+        migrations.migrate(path)
+        database = SQLite(path)
+        try:
+            return await Store(database).key("webhook", _made_secret())
+        finally:
+            await database.close()
+
+
+# -- the schema -----------------------------------------------------------------------------------
+
+
+def _bring_up_to_date(settings: Settings, *, migrate: bool) -> None:
+    if migrate:
+        migrations.migrate(settings.database_path)
+    elif missing := migrations.pending(settings.database_path):
+        raise SettingsError(
+            f"The database lacks the revisions {', '.join(missing)}; "
+            "run `reelhook migrate`, or start without --no-migrate"
+        )
+
+
+def migrate(settings: Settings, steps: int | None = None) -> list[str]:
+    """Apply the next `steps` revisions (None: all missing ones); return their names."""
+    with FileLock(settings.database_path):
+        return migrations.migrate(settings.database_path, steps)
+
+
+def rollback(settings: Settings, *, destroy: bool = False) -> str | None:
+    """Undo the newest revision; return its name, or None when there is none."""
+    with FileLock(settings.database_path):
+        return migrations.rollback(settings.database_path, destroy=destroy)
+
+
+# -- serving --------------------------------------------------------------------------------------
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but signals are ours and being ready can be awaited."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # uvicorn would raise the signal again at the end, and so end the process with it.
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that takes requests at `url`."""
+
+    url: str
+    hook: Hook
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    settings: Settings, *, simulate: bool = False, migrate: bool = True
+) -> AsyncIterator[Running]:
+    """Serve HTTP until the block ends. Raises `SettingsError`."""
+    settings.check_for_serving(simulate=simulate)
+    async with contextlib.AsyncExitStack() as stack:
+        listener = stack.enter_context(_listener(settings.host, settings.port))
+        port = listener.getsockname()[1]
+        if simulate:
+            simulated = await stack.enter_async_context(simulating())
+            settings = settings.model_copy(update={"openai_base_url": simulated.base_url})
+        hook = await stack.enter_async_context(
+            open(settings, hosts=_hosts(settings), migrate=migrate)
+        )
+        server = _Server(
+            uvicorn.Config(
+                hook.asgi,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=SERVER_STOP_SECONDS,
+            )
+        )
+        task = asyncio.create_task(server.serve([listener]))
+        await server.ready.wait()
+        url = f"http://{_url_host(settings.host)}:{port}"
+        log.info(f"reelhook listens on {url}", docs=f"{url}/docs")
+        try:
+            yield Running(url, hook)
+        finally:
+            hook.service.stopping.set()
+            hook.service.changed.set()
+            server.should_exit = True
+            await task
+
+
+async def serve(settings: Settings, *, simulate: bool = False, migrate: bool = True) -> None:
+    """Serve until SIGTERM or SIGINT, then end cleanly within 8 s."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with serving(settings, simulate=simulate, migrate=migrate):
+        await stop.wait()
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise SettingsError(
+            f"Can't listen on {host} port {port} ({error.strerror}); choose another with PORT "
+            "or REELHOOK_HOST"
+        ) from None
+
+
+def _hosts(settings: Settings) -> frozenset[str]:
+    public = urlsplit(settings.public_url).hostname
+    return frozenset({settings.host, *settings.allowed_hosts, *([public] if public else [])})
+
+
+def _url_host(host: str) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"[{host}]" if ":" in host else host

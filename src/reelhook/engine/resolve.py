@@ -1,0 +1,204 @@
+"""Resolve: finds out what became of submits without an answer, and never pays to do so.
+
+Looking up, proving absence, and giving up visibly follow `domain.lookup`; here is the reading.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from reelhook.domain.errors import ListingUnsupportedError, ProviderError
+from reelhook.domain.event import Instant
+from reelhook.domain.job import Job
+from reelhook.domain.lookup import Doubt, Resolution, resolve
+from reelhook.domain.report import Entry, Page
+from reelhook.engine.runner import Tasks
+from reelhook.engine.submit import Submit
+from reelhook.ports import Acceptance, Clock, Lease, Provider, StoredJob, SubmitStore
+from reelhook.recording import Recording
+from reelhook.signals import Signals
+
+log = structlog.get_logger()
+PAGE_TRIES = 4
+PAGES_MAX = 1000
+LOOK_SECONDS_YOUNG = 1.0
+LOOK_SECONDS = 5.0
+YOUNG_MILLISECONDS = 10_000
+
+UNKNOWN_MESSAGE = (
+    "The provider may or may not have accepted this job, and its listing can't tell; "
+    "look it up there and register it, or submit again"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a look at the listing brought; `complete` if it was read past the window."""
+
+    entries: tuple[Entry, ...]
+    complete: bool
+
+
+class Resolve:
+    """Looks up the submits in doubt of one account."""
+
+    name = "resolve"
+
+    def __init__(
+        self,
+        store: SubmitStore,
+        provider: Provider,
+        lease: Lease,
+        recording: Recording,
+        signals: Signals,
+        submit: Submit,
+        *,
+        account: str,
+        settle_seconds: float,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._provider = provider
+        self._lease = lease
+        self._recording = recording
+        self._signals = signals
+        self._submit = submit
+        self._account = account
+        self._settle_milliseconds = round(settle_seconds * 1000)
+        self._clock = clock
+        self.signal = signals.resolve
+        self.tasks = Tasks(self.signal)
+
+    async def tick(self) -> float | None:
+        """Look up every submit in doubt at once; see `Loop`."""
+        live = self._submit.live
+        submitting = await self._store.jobs_submitting(self._account)
+        jobs = await self._mark([one for one in submitting if one.job.id not in live])
+        if not jobs:
+            return None
+        now = self._clock.now()
+        doubts = [self._doubt(stored, now) for stored in jobs.values()]
+        listing = await self._listing(min(doubt.window_start for doubt in doubts))
+        if listing is not None:
+            await self._settle(jobs, doubts, listing)
+        return self._next_look(jobs, now)
+
+    async def _mark(self, submitting: list[StoredJob]) -> dict[str, StoredJob]:
+        """Start the settle time of jobs whose worker died between intent and outcome."""
+        now = self._clock.now()
+        orphans = [(one.job.in_doubt(now), ()) for one in submitting if one.job.doubt_since is None]
+        marked = {job.id: job for job in await self._recording.record(orphans, self._lease)}
+        return {
+            one.job.id: StoredJob(marked.get(one.job.id, one.job), one.request, None, None)
+            for one in submitting
+            if one.job.doubt_since is not None or one.job.id in marked
+        }
+
+    def _doubt(self, stored: StoredJob, now: Instant) -> Doubt:
+        job = stored.job
+        since = job.doubt_since or now
+        return Doubt(
+            job_id=job.id,
+            request=stored.request,
+            started_at=job.submit_started_at or job.created_at,
+            settled=now - since >= self._settle_milliseconds,
+        )
+
+    async def _listing(self, window_start: Instant) -> Listing | None:
+        """Read the listing past the window; None when that failed and is worth another try."""
+        entries: dict[str, Entry] = {}
+        after: str | None = None
+        try:
+            for _ in range(PAGES_MAX):
+                page = await self._page(after)
+                fresh = [e for e in page.entries if e.provider_job_id not in entries]
+                entries.update((entry.provider_job_id, entry) for entry in fresh)
+                if not page.more:
+                    return Listing(tuple(entries.values()), complete=True)
+                if not fresh:  # the cursor was ignored: this is the same page again
+                    break
+                if _read_past(window_start, list(entries.values())):
+                    return Listing(tuple(entries.values()), complete=True)
+                after = fresh[-1].provider_job_id
+        except ListingUnsupportedError:
+            pass
+        except ProviderError as error:
+            log.warning("resolve.listing_failed", account=self._account, error=error.message)
+            return None
+        return Listing(tuple(entries.values()), complete=False)
+
+    async def _page(self, after: str | None) -> Page:
+        for _ in range(PAGE_TRIES - 1):
+            try:
+                return await self._provider.page(after, self._provider.page_size_max)
+            except ListingUnsupportedError:
+                raise
+            except ProviderError as error:
+                log.debug("resolve.page_failed", account=self._account, error=error.message)
+        return await self._provider.page(after, self._provider.page_size_max)
+
+    async def _settle(
+        self, jobs: dict[str, StoredJob], doubts: list[Doubt], listing: Listing
+    ) -> None:
+        # A paid call that was under way while the listing was read may own one of its entries.
+        calls = list(self._submit.live.values())
+        if calls:
+            await asyncio.wait(calls)
+        ids = [entry.provider_job_id for entry in listing.entries]
+        claimed = await self._store.claimed(self._account, ids)
+        proven = await self._proven(any(claimed.values()))
+        unclaimed = [e for e in listing.entries if e.provider_job_id not in claimed]
+        resolution = resolve(doubts, unclaimed, listing_proven=proven and listing.complete)
+        await self._record(jobs, resolution)
+
+    async def _proven(self, seen_ours: bool) -> bool:
+        if await self._store.listing_proven(self._account):
+            return True
+        if seen_ours:
+            await self._store.prove_listing(self._account)
+        return seen_ours
+
+    async def _record(self, jobs: dict[str, StoredJob], resolution: Resolution) -> None:
+        for job_id, entry in resolution.found.items():
+            await self._adopt(jobs[job_id].job, entry)
+        now = self._clock.now()
+        again = [(jobs[job_id].job.submit_again(now, now), ()) for job_id in resolution.absent]
+        for job in await self._recording.record(again, self._lease):
+            log.info("resolve.absent", job=job.id, account=self._account)
+        self._signals.submit.set()
+        lost = [
+            jobs[job_id].job.fail("submission_unknown", UNKNOWN_MESSAGE, now)
+            for job_id in resolution.unknown
+        ]
+        await self._recording.record(lost, self._lease)
+
+    async def _adopt(self, job: Job, entry: Entry) -> None:
+        now = self._clock.now()
+        adopted = job.accept(entry.provider_job_id, now, adopted=True)
+        transition = adopted.apply(entry.report, now)
+        acceptance = await self._recording.accept(self._store, transition, self._lease)
+        if acceptance is Acceptance.RECORDED:
+            log.info("resolve.found", job=job.id, provider_job=entry.provider_job_id)
+
+    def _next_look(self, jobs: dict[str, StoredJob], now: Instant) -> float:
+        ages = [now - (stored.job.doubt_since or now) for stored in jobs.values()]
+        until_settled = [
+            (self._settle_milliseconds - age) / 1000
+            for age in ages
+            if age < self._settle_milliseconds
+        ]
+        usual = LOOK_SECONDS_YOUNG if min(ages) < YOUNG_MILLISECONDS else LOOK_SECONDS
+        return max(0.05, min([usual, *until_settled]))
+
+
+def _read_past(window_start: Instant, entries: list[Entry]) -> bool:
+    """Whether the oldest entry is older than the window, in a listing that is newest first.
+
+    A listing in another order, or without times, has to be read to its end.
+    """
+    times = [entry.created_at for entry in entries]
+    known = [time for time in times if time is not None]
+    if len(known) < len(times) or known != sorted(known, reverse=True):
+        return False
+    return known[-1] < window_start

@@ -1,0 +1,102 @@
+"""The runner: starts every loop, wakes it, lets none die, and drains them all at the end."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol, cast
+
+import structlog
+
+from reelhook.ports import Clock
+
+log = structlog.get_logger()
+PAUSE_AFTER_ERROR_SECONDS = 1.0
+DRAIN_SECONDS = 5.0
+
+
+class Loop(Protocol):
+    """One kind of work."""
+
+    name: str
+    signal: asyncio.Event
+    tasks: "Tasks"
+
+    async def tick(self) -> float | None:
+        """Do what is due; return the seconds until more is due, or None: only when signaled."""
+        ...
+
+
+class Tasks:
+    """What a loop has under way. No task's error goes further than the log."""
+
+    def __init__(self, done: asyncio.Event) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._done = done
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def spawn(
+        self,
+        work: Coroutine[Any, Any, None],
+        done: Callable[[], object] = lambda: None,
+        **ids: Any,
+    ) -> asyncio.Task[None]:
+        """Start a task; at its end `done` is called and the loop's signal set."""
+        task = asyncio.create_task(self._guard(work, done, ids))
+        self._tasks.add(task)
+        return task
+
+    async def _guard(
+        self, work: Coroutine[Any, Any, None], done: Callable[[], object], ids: dict[str, Any]
+    ) -> None:
+        try:
+            await work
+        except Exception:
+            log.exception("task.failed", **ids)
+            await asyncio.sleep(PAUSE_AFTER_ERROR_SECONDS)  # so that a broken store is not stormed
+        finally:
+            # First out of the count, then the signal: the loop that wakes must see the free slot.
+            self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            done()
+            self._done.set()
+
+    async def drain(self, seconds: float) -> None:
+        """Wait for the tasks, at most that long, then cancel the rest."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class Runner:
+    """Turns loops until it is stopped."""
+
+    def __init__(self, loops: Sequence[Loop], clock: Clock) -> None:
+        self._loops = loops
+        self._clock = clock
+        self._running: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Start every loop."""
+        self._running = [asyncio.create_task(self._turn(loop)) for loop in self._loops]
+
+    async def stop(self, seconds: float = DRAIN_SECONDS) -> None:
+        """Begin nothing new, give what is under way that long, and cut off the rest.
+
+        What is cut off has its intent in the store, and is taken up at the next start.
+        """
+        for running in self._running:
+            running.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*(loop.tasks.drain(seconds) for loop in self._loops))
+
+    async def _turn(self, loop: Loop) -> None:
+        while True:
+            loop.signal.clear()
+            try:
+                seconds = await loop.tick()
+            except Exception:
+                log.exception("loop.failed", loop=loop.name)
+                seconds = PAUSE_AFTER_ERROR_SECONDS
+            await self._clock.wait(loop.signal, seconds)

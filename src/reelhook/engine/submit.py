@@ -1,0 +1,133 @@
+"""Submit: creates accepted jobs at their provider, each exactly once.
+
+The intent is stored before the paid call. Whatever the call brings is a value, handled once, by
+the rule: only what was surely refused is ever sent again.
+"""
+
+import asyncio
+from functools import partial
+from random import Random
+from typing import assert_never
+
+import structlog
+
+from reelhook.domain.job import Job
+from reelhook.domain.report import Accepted, InDoubt, NotSent, RateLimited, Refused
+from reelhook.engine.runner import Tasks
+from reelhook.ports import Acceptance, Clock, Lease, Provider, StoredJob, SubmitStore
+from reelhook.recording import Recording
+from reelhook.signals import Signals
+
+log = structlog.get_logger()
+SUBMITS_AT_ONCE = 256
+WAIT_SECONDS_FIRST = 1.0
+WAIT_SECONDS_MAX = 15.0
+
+
+class Submit:
+    """Submits the accepted jobs of one account."""
+
+    name = "submit"
+
+    def __init__(
+        self,
+        store: SubmitStore,
+        provider: Provider,
+        lease: Lease,
+        recording: Recording,
+        signals: Signals,
+        *,
+        account: str,
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        self._store = store
+        self._provider = provider
+        self._lease = lease
+        self._recording = recording
+        self._signals = signals
+        self._account = account
+        self._clock = clock
+        self._random = random
+        self._blocked_until = 0
+        self.signal = signals.submit
+        self.tasks = Tasks(self.signal)
+        self.live: dict[str, asyncio.Task[None]] = {}
+        """The paid calls under way, by job id."""
+
+    async def tick(self) -> float | None:
+        """Submit what is due; see `Loop`."""
+        now = self._clock.now()
+        if now < self._blocked_until:
+            return (self._blocked_until - now) / 1000
+        free = SUBMITS_AT_ONCE - len(self.tasks)
+        if free <= 0:
+            return None
+        due, next_due_at = await self._store.jobs_to_submit(self._account, now, free)
+        if due:
+            await self._begin(due)
+            self.signal.set()  # there may be more than fitted
+        return None if next_due_at is None else max(0.0, (next_due_at - now) / 1000)
+
+    async def _begin(self, due: list[StoredJob]) -> None:
+        now = self._clock.now()
+        requests = {stored.job.id: stored.request for stored in due}
+        intents = [(stored.job.submitting(now), ()) for stored in due]
+        for job in await self._recording.record(intents, self._lease):
+            work = self._submit(StoredJob(job, requests[job.id], None, None))
+            forget = partial(self.live.pop, job.id, None)
+            self.live[job.id] = self.tasks.spawn(work, forget, job=job.id)
+
+    async def _submit(self, stored: StoredJob) -> None:
+        job = stored.job
+        outcome = await self._provider.submit(stored.request)
+        log.info(
+            "submit.outcome",
+            job=job.id,
+            attempt=job.submit_attempts,
+            outcome=type(outcome).__name__,
+            provider_job=getattr(outcome, "provider_job_id", None),
+            reason=getattr(outcome, "reason", getattr(outcome, "message", None)),
+        )
+        match outcome:
+            case Accepted():
+                await self._accepted(job, outcome)
+            case NotSent():
+                await self._again(job, self._wait_seconds(job))
+            case RateLimited(retry_after_seconds=seconds):
+                wait = self._wait_seconds(job) if seconds is None else seconds
+                self._blocked_until = self._clock.now() + round(wait * 1000)
+                await self._again(job, wait)
+            case Refused(code=code, message=message, unauthorized=unauthorized):
+                if unauthorized:
+                    self._signals.account(self._account).unauthorized = message
+                now = self._clock.now()
+                await self._recording.record([job.fail(code, message, now)], self._lease)
+            case InDoubt():
+                await self._in_doubt(job)
+            case _:
+                assert_never(outcome)
+
+    async def _accepted(self, job: Job, outcome: Accepted) -> None:
+        self._signals.account(self._account).unauthorized = None
+        now = self._clock.now()
+        accepted = job.accept(outcome.provider_job_id, now)
+        transition = accepted.apply(outcome.report, now)
+        acceptance = await self._recording.accept(self._store, transition, self._lease)
+        if acceptance is Acceptance.TAKEN:
+            # An identical request adopted this entry and has ended: its own one is still there.
+            await self._in_doubt(job)
+
+    async def _in_doubt(self, job: Job) -> None:
+        await self._recording.record([(job.in_doubt(self._clock.now()), ())], self._lease)
+        self._signals.resolve.set()
+
+    async def _again(self, job: Job, wait_seconds: float) -> None:
+        now = self._clock.now()
+        due_at = now + round(wait_seconds * 1000)
+        await self._recording.record([(job.submit_again(due_at, now), ())], self._lease)
+
+    def _wait_seconds(self, job: Job) -> float:
+        doublings = min(job.submit_attempts - 1, 10)
+        wait: float = min(WAIT_SECONDS_FIRST * 2**doublings, WAIT_SECONDS_MAX)
+        return wait * (1 + 0.2 * self._random.random())

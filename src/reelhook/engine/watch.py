@@ -1,0 +1,163 @@
+"""Watch: asks the provider how its jobs fare, in constant rounds, and records what changed.
+
+Each round runs as a task of its own and leaves out what an earlier one still waits for, so that
+neither a slow provider nor a single job holds the next round up.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from reelhook.domain.event import Instant
+from reelhook.domain.job import Job
+from reelhook.domain.report import Reading, Unknown
+from reelhook.engine.reading import Reader
+from reelhook.engine.runner import Tasks
+from reelhook.ports import Clock, Lease, Provider, WatchStore
+from reelhook.recording import Recording, Transition
+from reelhook.signals import Signals
+
+log = structlog.get_logger()
+OVERDUE_UNREAD_MILLISECONDS = 10 * 60 * 1000
+"""How long an overdue job that can't be read is still asked for, before it fails unread."""
+
+
+COMMIT_MILLISECONDS = 2000
+"""How much later than its `accepted_at` a job may become readable."""
+
+
+class Watch:
+    """Watches the jobs of one account."""
+
+    name = "watch"
+
+    def __init__(
+        self,
+        store: WatchStore,
+        provider: Provider,
+        lease: Lease,
+        recording: Recording,
+        signals: Signals,
+        *,
+        account: str,
+        poll_seconds: float,
+        max_age_hours: float,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._lease = lease
+        self._recording = recording
+        self._signals = signals
+        self._account = account
+        self._interval = round(poll_seconds * 1000)
+        self._max_age_hours = max_age_hours
+        self._clock = clock
+        self._reader = Reader(provider, signals.account(account), clock)
+        self._round_due: Instant = 0
+        self._first_due_since: Instant = 0
+        self._first_checked: set[str] = set()
+        self._first_check_runs = False
+        self._reading: set[str] = set()
+        self._not_before: dict[str, Instant] = {}
+        self._proven = False
+        self.signal = signals.watch
+        self.tasks = Tasks(self.signal)
+
+    async def tick(self) -> float | None:
+        """Start a round, or the first checks of new jobs; see `Loop`."""
+        if self._signals.watching_paused:
+            return None
+        now = self._clock.now()
+        if now >= self._round_due:
+            await self._start_round(now)
+        elif not self._first_check_runs:
+            await self._start_first_checks()
+        return max(0.0, (self._round_due - self._clock.now()) / 1000)
+
+    async def _start_round(self, now: Instant) -> None:
+        missed = max(0, now - self._round_due) // self._interval if self._round_due else 0
+        self._round_due = (self._round_due or now) + (missed + 1) * self._interval
+        jobs = await self._store.jobs_to_watch(self._account)
+        self._first_checked = {job.id for job in jobs}
+        self._first_due_since = now - COMMIT_MILLISECONDS
+        ready = [job for job in jobs if self._not_before.get(job.id, 0) <= now]
+        self._not_before = {k: v for k, v in self._not_before.items() if v > now}
+        ready = [job for job in ready if job.id not in self._reading]
+        if ready:
+            log.debug(f"Polling {len(ready)} Sora job(s)...", emoji="🔄", account=self._account)
+            self.tasks.spawn(self._round(ready), account=self._account)
+
+    async def _start_first_checks(self) -> None:
+        recent = await self._store.jobs_to_watch(self._account, self._first_due_since)
+        new = [job for job in recent if job.id not in self._first_checked]
+        if new:
+            self._first_checked.update(job.id for job in new)
+            self._first_check_runs = True
+            self.tasks.spawn(self._read(new), self._first_check_done, account=self._account)
+
+    def _first_check_done(self) -> None:
+        self._first_check_runs = False
+
+    async def _round(self, jobs: Sequence[Job]) -> None:
+        await self._read(jobs)
+        await self._store.record_round(self._account, self._clock.now())
+
+    async def _read(self, jobs: Sequence[Job]) -> None:
+        by_id = {job.provider_job_id: job for job in jobs if job.provider_job_id is not None}
+        ids = {job.id for job in jobs}
+        unread = set(by_id)
+
+        async def deliver(readings: Mapping[str, Reading]) -> None:
+            unread.difference_update(readings)
+            await self._record([(by_id[one], reading) for one, reading in readings.items()])
+
+        self._reading |= ids
+        try:
+            await self._reader.read(list(by_id), deliver)
+            await self._expire_unread([by_id[one] for one in unread])
+        finally:
+            self._reading -= ids
+
+    async def _record(self, readings: Sequence[tuple[Job, Reading]]) -> None:
+        now = self._clock.now()
+        transitions: list[Transition] = []
+        for job, reading in readings:
+            transition = self._applied(job, reading, now)
+            if transition[0] is not job:
+                self._log_change(job, transition[0])
+                transitions.append(transition)
+        await self._recording.record(transitions, self._lease)
+        if not self._proven and any(job.submit_attempts and not job.adopted for job, _ in readings):
+            self._proven = True
+            await self._store.prove_listing(self._account)
+
+    def _applied(self, job: Job, reading: Reading, now: Instant) -> Transition:
+        if isinstance(reading.report, Unknown):
+            log.warning("watch.unknown_status", job=job.id, status=reading.report.status)
+        if reading.poll_after_seconds * 1000 > self._interval:
+            self._not_before[job.id] = now + round(reading.poll_after_seconds * 1000)
+        after, events = job.apply(reading.report, now)
+        if now >= self._deadline(job) and not after.status.terminal:
+            after, last = self._expired(after, now)
+            events = (*events, *last)
+        return after, events
+
+    def _deadline(self, job: Job) -> Instant:
+        return job.created_at + round(self._max_age_hours * 3600 * 1000)
+
+    def _expired(self, job: Job, now: Instant) -> Transition:
+        message = f"The job was not finished within {self._max_age_hours:g} hours of its request"
+        return job.fail("expired", message, now)
+
+    async def _expire_unread(self, jobs: Sequence[Job]) -> None:
+        now = self._clock.now()
+        overdue = [j for j in jobs if now >= self._deadline(j) + OVERDUE_UNREAD_MILLISECONDS]
+        await self._recording.record([self._expired(job, now) for job in overdue], self._lease)
+
+    def _log_change(self, before: Job, after: Job) -> None:
+        log.debug(
+            f"   Status: {before.status.value} → {after.status.value}"
+            f" (Progress: {before.progress}% → {after.progress}%)",
+            job=before.id,
+            provider_job=before.provider_job_id,
+        )

@@ -1,0 +1,89 @@
+"""reelhook inside another Python program: its use cases, the ASGI app, the inherited functions."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.types import ASGIApp
+
+from reelhook.domain.job import Job, Status, VideoRequest
+from reelhook.ports import StoredJob
+from reelhook.service import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A running reelhook. Mount `asgi` in your application, or call its functions.
+
+    The nine functions of the original service keep their names; each is thin over `service`.
+    """
+
+    service: Service
+    asgi: ASGIApp
+    default_model: str
+
+    async def submit(
+        self, script: str, *, webhook_url: str | None = None, **parameters: Any
+    ) -> str:
+        """Ask for a video; return the job's id. `parameters` are those of `VideoRequest`."""
+        request = VideoRequest(script=script, **{"model": self.default_model, **parameters})
+        return (await self.service.submit(request, webhook_url)).job_id
+
+    # -- the polling service's functions ------------------------------------------------------
+
+    def start_sora_polling(self) -> None:
+        """Ask providers how jobs fare. It is on from the start."""
+        self.service.resume_watching()
+
+    def stop_sora_polling(self) -> None:
+        """Stop asking providers until `start_sora_polling`."""
+        self.service.pause_watching()
+
+    async def register_sora_job(
+        self, job_id: str, sora_job_id: str, webhook_url: str | None = None
+    ) -> StoredJob:
+        """Watch a job that was created at the provider elsewhere. Twice is once."""
+        created = await self.service.register(sora_job_id, job_id, webhook_url)
+        return await self.service.job(created.job_id)
+
+    async def force_poll_job(self, job_id: str) -> StoredJob:
+        """Check a job at its provider now."""
+        return await self.service.check_now(job_id)
+
+    async def get_polling_stats(self) -> dict[str, Any]:
+        """Return counts of jobs and deliveries, and the watcher's state."""
+        return await self.service.stats()
+
+    # -- the database's functions -------------------------------------------------------------
+
+    async def register_sora_job_for_polling(
+        self, job_id: str, sora_job_id: str, webhook_url: str | None = None
+    ) -> StoredJob:
+        """The same as `register_sora_job`: storing a job is what makes it watched."""
+        return await self.register_sora_job(job_id, sora_job_id, webhook_url)
+
+    async def update_sora_job_status(
+        self, job_id: str, status: str, progress: int | None = None
+    ) -> StoredJob:
+        """Write a status (queued, processing, completed, failed) that you vouch for.
+
+        Not reachable over HTTP: anyone could fake an ending.
+        """
+        return await self.service.update_status(job_id, status, progress)
+
+    async def get_pending_sora_jobs(self) -> list[Job]:
+        """Return the jobs that have not ended, newest first."""
+        pending = []
+        for status in Status:
+            cursor = None
+            while not status.terminal:
+                page = await self.service.jobs(status, 500, cursor)
+                pending += [stored.job for stored in page.jobs]
+                cursor = page.next_cursor
+                if cursor is None:
+                    break
+        return sorted(pending, key=lambda job: job.created_at, reverse=True)
+
+    async def get_sora_polling_stats(self) -> dict[str, int]:
+        """Return the number of jobs: in all, and of each status."""
+        counts: dict[str, int] = (await self.service.stats())["jobs"]
+        return counts

@@ -1,0 +1,1 @@
+"""The HTTP edge: routes, access, errors, and the stream of events."""

@@ -1,0 +1,174 @@
+"""Who may spend money: keys, known hosts, and what a web page must not be able to send.
+
+A plain ASGI middleware, so that it sees every route, streams included, before anything is read.
+"""
+
+import hmac
+import ipaddress
+from dataclasses import dataclass
+from hashlib import sha256
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from reelhook.http.errors import error_response
+
+BODY_BYTES_MAX = 1024 * 1024
+_OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+_WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
+DOWNLOAD_SIGNATURE = "signature"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What the operator allows. Without an `api_key` only known hosts are answered.
+
+    `hosts` None: any, for an application that we are mounted in and that guards its own door.
+    """
+
+    api_key: str | None
+    hosts: frozenset[str] | None
+    download_key: str
+
+    def download_query(self, job_id: str) -> str:
+        """Return the query that lets a webhook's receiver fetch one video without the key."""
+        if self.api_key is None:
+            return ""
+        return f"?{DOWNLOAD_SIGNATURE}={self._download_signature(job_id)}"
+
+    def _download_signature(self, job_id: str) -> str:
+        message = f"download:{job_id}".encode()
+        return hmac.digest(self.download_key.encode(), message, sha256).hex()
+
+    def has_key(self, headers: Headers) -> bool:
+        """Whether the request brings the API key. Compares in constant time."""
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        if self.api_key is None or scheme.lower() != "bearer":
+            return False
+        return hmac.compare_digest(given.strip().encode(), self.api_key.encode())
+
+    def knows_host(self, headers: Headers) -> bool:
+        """Whether the request was meant for us, and not for a name that a web page controls."""
+        if self.hosts is None:
+            return True
+        name = _host_name(headers.get("host", ""))
+        if name in _LOOPBACK_NAMES or name in self.hosts:
+            return True
+        # A wildcard bind answers on every address of the machine; no page can rebind a literal.
+        return bool(self.hosts & _WILDCARDS) and _is_address(name)
+
+    def may_download(self, job_id: str, signature: str) -> bool:
+        """Whether a signed download link is ours."""
+        return hmac.compare_digest(signature.encode(), self._download_signature(job_id).encode())
+
+
+def holder_of(request: Request) -> str:
+    """Return who asks, for idempotency: a fingerprint of the key they bring."""
+    return sha256(request.headers.get("authorization", "").encode()).hexdigest()[:32]
+
+
+class AccessMiddleware:
+    """Refuses what `Access` does not allow, and bodies that are too large."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app = app
+        self._access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(Request(scope))
+        if refusal is not None:
+            await error_response(*refusal)(scope, receive, send)
+            return
+        await self._app(scope, _bounded(receive), send)
+
+    def _refusal(self, request: Request) -> tuple[int, str] | None:
+        headers, path = request.headers, _path(request.scope)
+        if _declared_length(headers) > BODY_BYTES_MAX:
+            return 413, "The body is too large; at most 1 MiB"
+        if path in _OPEN_PATHS:
+            return None
+        if not self._access.has_key(headers) and not self._signed_download(request, path):
+            if self._access.api_key is not None:
+                return 401, "Send the API key: Authorization: Bearer <REELHOOK_API_KEY>"
+            if not self._access.knows_host(headers):
+                return 400, "This Host is not known here; add its name to REELHOOK_ALLOWED_HOSTS"
+            if request.method not in _SAFE_METHODS and self._foreign_origin(headers):
+                return 403, "Web pages of other origins may not do this; call from a server"
+        if request.method not in _SAFE_METHODS and _has_body(headers) and not _is_json(headers):
+            return 415, "Send the body as JSON, with Content-Type: application/json"
+        return None
+
+    def _signed_download(self, request: Request, path: str) -> bool:
+        signature = request.query_params.get(DOWNLOAD_SIGNATURE)
+        if signature is None or request.method not in _SAFE_METHODS:
+            return False
+        if path == "/api/download":
+            return self._access.may_download(request.query_params.get("jobId", ""), signature)
+        job_id = path.removeprefix("/api/sora/videos/").removesuffix("/download")
+        return path == f"/api/sora/videos/{job_id}/download" and self._access.may_download(
+            job_id, signature
+        )
+
+    def _foreign_origin(self, headers: Headers) -> bool:
+        origin = headers.get("origin")
+        if origin is None:
+            return False
+        return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _path(scope: Scope) -> str:
+    # Mounted in another application, the scope's path still starts with the mount point.
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", "")) or "/"
+
+
+def _host_name(host: str) -> str:
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.rpartition(":")[0].lower() if host.count(":") == 1 else host.lower()
+
+
+def _declared_length(headers: Headers) -> int:
+    length = headers.get("content-length", "0")
+    return int(length) if length.isdecimal() else 0
+
+
+def _has_body(headers: Headers) -> bool:
+    return _declared_length(headers) > 0 or "transfer-encoding" in headers
+
+
+def _is_json(headers: Headers) -> bool:
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json"
+
+
+def _bounded(receive: Receive) -> Receive:
+    """Bound bodies that don't declare their length: beyond the limit the body reads as cut off."""
+    read = 0
+
+    async def bounded() -> Message:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > BODY_BYTES_MAX:
+            raise HTTPException(413, "The body is too large; at most 1 MiB")
+        return message
+
+    return bounded

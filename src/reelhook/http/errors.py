@@ -1,0 +1,116 @@
+"""Errors as JSON `{error, code}`, each with the HTTP status that fits."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from reelhook.domain.errors import (
+    ContentMissingError,
+    ContentNotReadyError,
+    IdempotencyKeyReusedError,
+    InvalidRequestError,
+    JobConflictError,
+    JobNotFoundError,
+    ProviderError,
+    ReelhookError,
+    StoreError,
+)
+
+log = structlog.get_logger()
+RETRY_AFTER_SECONDS = "5"
+
+_STATUS: Sequence[tuple[type[ReelhookError], int]] = (
+    (InvalidRequestError, 400),
+    (JobNotFoundError, 404),
+    (ContentNotReadyError, 404),
+    (JobConflictError, 409),
+    (ContentMissingError, 410),
+    (IdempotencyKeyReusedError, 422),
+    (ProviderError, 502),
+    (StoreError, 503),
+)
+_HTTP_CODES = {
+    400: "invalid_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+    503: "unavailable",
+}
+_REMEDIES = {
+    "missing": "is required",
+    "string_type": "must be a string",
+    "string_too_short": "must not be empty",
+    "string_pattern_mismatch": "has a form that is not allowed: it must match {pattern}",
+    "string_too_long": "must have at most {max_length} characters",
+    "bool_type": "must be true or false",
+    "int_parsing": "must be a whole number",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "enum": "must be one of {expected}",
+}
+
+
+def error_response(
+    status: int,
+    message: str,
+    code: str | None = None,
+    *,
+    field: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """Return an error in the one form that all of them have."""
+    content: dict[str, Any] = {"error": message, "code": code or _HTTP_CODES.get(status, "error")}
+    if field is not None:
+        content["field"] = field
+    return JSONResponse(content, status, headers)
+
+
+def install_errors(app: FastAPI) -> None:
+    """Answer every error of the routes in that form."""
+
+    @app.exception_handler(ReelhookError)
+    async def _ours(_: Request, error: ReelhookError) -> JSONResponse:
+        status = next((s for kind, s in _STATUS if isinstance(error, kind)), 500)
+        headers = {"Retry-After": RETRY_AFTER_SECONDS} if status == 503 else None
+        field = error.field if isinstance(error, InvalidRequestError) else None
+        return error_response(status, error.message, error.code, field=field, headers=headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        message, field = _sentence(error.errors()[0])
+        return error_response(400, message, field=field)
+
+    @app.exception_handler(HTTPException)
+    async def _http(_: Request, error: HTTPException) -> JSONResponse:
+        message = error.detail
+        if error.status_code == 404:
+            message = "No such route; /docs lists them all"
+        return error_response(error.status_code, message, headers=dict(error.headers or {}))
+
+    @app.exception_handler(Exception)
+    async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+        log.error("http.failed", path=request.url.path, exc_info=error)
+        return error_response(500, "reelhook failed here; its log says why", "internal_error")
+
+
+def _sentence(problem: Any) -> tuple[str, str | None]:
+    """Turn one validation problem into a sentence with the field and the remedy."""
+    place = [str(part) for part in problem["loc"][1:]]
+    kind = str(problem["type"])
+    if kind == "json_invalid":
+        return "The body is not valid JSON; send a JSON object", None
+    if not place:
+        return "The body must be a JSON object, with Content-Type: application/json", None
+    field = ".".join(place)
+    remedy = _REMEDIES.get(kind)
+    if remedy is None:
+        return f"{field}: {problem['msg']}", field
+    return f"{field} {remedy.format_map(problem.get('ctx', {}))}", field

@@ -1,0 +1,78 @@
+"""Jobs: list, read, register, check now, cancel."""
+
+import json
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+
+from reelhook.domain.job import Status
+from reelhook.http.context import ServiceOf, options_of
+from reelhook.http.schemas import (
+    CancelBody,
+    EventsAnswer,
+    JobAnswer,
+    JobsAnswer,
+    RegisterBody,
+    job_answer,
+)
+from reelhook.ports import StoredJob
+
+router = APIRouter(prefix="/api/jobs", tags=["jobs"])
+
+
+def _answer(request: Request, stored: StoredJob) -> JobAnswer:
+    return job_answer(stored, options_of(request).video_url(stored.job.id))
+
+
+@router.get("", summary="List jobs, newest first")
+async def list_jobs(
+    request: Request,
+    service: ServiceOf,
+    status: Status | None = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    cursor: str | None = None,
+) -> JobsAnswer:
+    """Return a page of jobs; `nextCursor` leads to the next one."""
+    page = await service.jobs(status, limit, cursor)
+    jobs = [_answer(request, stored) for stored in page.jobs]
+    return JobsAnswer(jobs=jobs, next_cursor=page.next_cursor)
+
+
+@router.post("/register", summary="Watch a job that was created elsewhere")
+async def register(request: Request, service: ServiceOf, body: RegisterBody) -> JobAnswer:
+    """Watch a provider's job that someone else created. Registering twice is once."""
+    if body.webhook_url is not None:
+        await options_of(request).check_url(body.webhook_url)
+    created = await service.register(body.sora_job_id, body.job_id, body.webhook_url)
+    return _answer(request, await service.job(created.job_id))
+
+
+@router.get("/{job_id}", summary="Read a job")
+async def read(job_id: str, request: Request, service: ServiceOf) -> JobAnswer:
+    """Return a job as it stands."""
+    return _answer(request, await service.job(job_id))
+
+
+@router.get("/{job_id}/events", summary="Read a job's whole history")
+async def events(job_id: str, service: ServiceOf) -> EventsAnswer:
+    """Return every event of the job, in order, those too that were never sent."""
+    await service.job(job_id)
+    stored = await service.events([job_id])
+    return EventsAnswer(events=[{"id": e.event_id, **json.loads(e.body)} for e in stored])
+
+
+@router.post("/{job_id}/poll", summary="Check a job at its provider now")
+async def poll(job_id: str, request: Request, service: ServiceOf) -> JobAnswer:
+    """Read the job at its provider at once, and tell the change, if there is one."""
+    return _answer(request, await service.check_now(job_id))
+
+
+@router.post("/{job_id}/cancel", summary="Cancel a job")
+async def cancel(
+    job_id: str, request: Request, service: ServiceOf, body: CancelBody | None = None
+) -> JobAnswer:
+    """Cancel the job at its provider. Where that can't be, 409 says that the render is paid for;
+    `force` then stops watching it.
+    """
+    force = body is not None and body.force
+    return _answer(request, await service.cancel(job_id, force=force))

@@ -1,0 +1,202 @@
+"""What the routes take and give, in the inherited camelCase."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+from reelhook.domain.event import Instant, iso
+from reelhook.domain.job import SCRIPT_CHARACTERS_MAX, Job, Status
+from reelhook.ports import StoredJob
+
+
+class Schema(BaseModel):
+    """camelCase outside, snake_case inside; strict about types, open to keys we don't know."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+
+def _as_text(value: Any) -> Any:
+    # The wire says `seconds: "4"`; clients say 4 as often.
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value
+
+
+JobId = Annotated[
+    str, StringConstraints(strict=True, min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_-]+$")
+]
+ProviderJobId = Annotated[
+    str, StringConstraints(strict=True, min_length=1, max_length=255, pattern=r"^[!-~]+$")
+]
+Text = Annotated[str, StringConstraints(strict=True)]
+ShortText = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=255)]
+Seconds = Annotated[str, BeforeValidator(_as_text), StringConstraints(pattern=r"^[1-9][0-9]{0,3}$")]
+Size = Annotated[str, StringConstraints(strict=True, pattern=r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$")]
+
+
+class GenerateBody(Schema):
+    """A request for a video."""
+
+    script: Annotated[
+        str, StringConstraints(strict=True, min_length=1, max_length=SCRIPT_CHARACTERS_MAX)
+    ] = Field(description="What is rendered")
+    prompt: Text | None = Field(None, description="Direction, prepended to the script")
+    wallet_address: ShortText | None = Field(None, description="Whose job it is; kept as given")
+    render_version: Text | None = Field(None, description="Only v3, a video model")
+    webhook_url: Text | None = Field(None, description="Where this job's events go")
+    model: ShortText | None = None
+    seconds: Seconds | None = None
+    size: Size | None = Field(None, description="Width x height, e.g. 1280x720")
+
+
+class RegisterBody(Schema):
+    """A job that was created at the provider by someone else."""
+
+    sora_job_id: ProviderJobId = Field(description="The provider's id of the job")
+    job_id: JobId | None = Field(None, description="The id it shall have here")
+    webhook_url: Text | None = None
+
+
+class CancelBody(Schema):
+    """How to cancel."""
+
+    force: Annotated[bool, Field(strict=True)] = Field(
+        False, description="Stop watching even if the provider can't cancel"
+    )
+
+
+class GenerateAnswer(Schema):
+    """The answer to a request for a video; the provider is called after it."""
+
+    job_id: str
+    status: str = "generating"
+    title: str
+    render_version: str
+    message: str
+
+
+class StatusAnswer(Schema):
+    """The fallback for clients that missed a webhook. Three keys keep their inherited names."""
+
+    job_id: str
+    status: str = Field(description="generating, completed or failed")
+    ready: bool
+    error: str | None
+    code: str | None
+    created_at: str
+    updated_at: str
+    video_available: bool
+    video_url: str | None
+    sora_job_id: str | None = Field(alias="sora_job_id")
+    sora_status: str | None = Field(alias="sora_status")
+    sora_progress: int = Field(alias="sora_progress")
+
+
+class JobAnswer(Schema):
+    """A job as it stands."""
+
+    job_id: str
+    status: Status
+    progress: int
+    title: str
+    model: str | None
+    seconds: str | None
+    size: str | None
+    account: str
+    sora_job_id: str | None
+    error: str | None
+    code: str | None
+    webhook_url: str | None
+    video_url: str | None
+    created_at: str
+    updated_at: str
+    last_checked_at: str | None
+    sequence: int
+
+
+class JobsAnswer(Schema):
+    """A page of jobs, newest first."""
+
+    jobs: list[JobAnswer]
+    next_cursor: str | None
+
+
+class EventsAnswer(Schema):
+    """All events of a job, in order: each the webhook's body, with its `webhook-id` as `id`."""
+
+    events: list[dict[str, Any]]
+
+
+class WatcherAnswer(Schema):
+    """The watcher's switch."""
+
+    paused: bool
+
+
+class ErrorAnswer(Schema):
+    """What every error looks like."""
+
+    error: str = Field(description="What is wrong and what to do")
+    code: str = Field(description="Stable, for programs")
+    field: str | None = Field(None, description="The field that is wrong, if it is one")
+
+
+def status_answer(stored: StoredJob, video_url: str) -> StatusAnswer:
+    """Tell a job in the seed's words."""
+    job = stored.job
+    ready = job.status is Status.COMPLETED
+    return StatusAnswer(
+        job_id=job.id,
+        status=_seed_status(job),
+        ready=ready,
+        error=job.error,
+        code=job.code,
+        created_at=iso(job.created_at),
+        updated_at=iso(job.updated_at),
+        video_available=ready,
+        video_url=video_url if ready else None,
+        sora_job_id=job.provider_job_id,
+        sora_status=_sora_status(job),
+        sora_progress=job.progress,
+    )
+
+
+def job_answer(stored: StoredJob, video_url: str) -> JobAnswer:
+    """Tell a job whole."""
+    job, request = stored.job, stored.request
+    return JobAnswer(
+        job_id=job.id,
+        status=job.status,
+        progress=job.progress,
+        title=request.title,
+        model=request.model or None,
+        seconds=request.seconds,
+        size=request.size,
+        account=job.account,
+        sora_job_id=job.provider_job_id,
+        error=job.error,
+        code=job.code,
+        webhook_url=stored.webhook_url,
+        video_url=video_url if job.status is Status.COMPLETED else None,
+        created_at=iso(job.created_at),
+        updated_at=iso(job.updated_at),
+        last_checked_at=_maybe_iso(stored.checked_at),
+        sequence=job.sequence,
+    )
+
+
+def _maybe_iso(instant: Instant | None) -> str | None:
+    return None if instant is None else iso(instant)
+
+
+def _seed_status(job: Job) -> str:
+    if not job.status.terminal:
+        return "generating"
+    return "completed" if job.status is Status.COMPLETED else "failed"
+
+
+def _sora_status(job: Job) -> str | None:
+    if job.status in {Status.ACCEPTED, Status.SUBMITTING}:
+        return None
+    return "failed" if job.status is Status.CANCELED else job.status.value

@@ -1,0 +1,77 @@
+"""The inherited routes: ask for a video, and ask how it fares."""
+
+import json
+from hashlib import sha256
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+
+from reelhook.domain.errors import InvalidRequestError
+from reelhook.domain.job import SCRIPT_CHARACTERS_MAX, VideoRequest
+from reelhook.http.access import holder_of
+from reelhook.http.context import ServiceOf, options_of
+from reelhook.http.schemas import GenerateAnswer, GenerateBody, StatusAnswer, status_answer
+from reelhook.ports import IdempotencyKey
+
+router = APIRouter(tags=["videos"])
+RENDER_VERSION = "v3"
+
+
+@router.post("/api/generate", summary="Ask for a video")
+async def generate(
+    request: Request,
+    service: ServiceOf,
+    body: GenerateBody,
+    render_version: Annotated[str | None, Query(alias="renderVersion")] = None,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+) -> GenerateAnswer:
+    """Take the request and answer at once; the provider is called after that.
+
+    With an `Idempotency-Key` the same request can be sent again for 24 hours: it brings the first
+    answer, never a second render.
+    """
+    options = options_of(request)
+    version = body.render_version or render_version or RENDER_VERSION
+    if version != RENDER_VERSION:
+        raise InvalidRequestError(
+            "renderVersion",
+            "renderVersion must be v3, the video model; v1 and v2 are not offered here",
+        )
+    if not body.script.strip():
+        raise InvalidRequestError("script", "script must not be empty")
+    if body.webhook_url is not None:
+        await options.check_url(body.webhook_url)
+    video = VideoRequest(
+        script=body.script,
+        model=body.model or options.default_model,
+        direction=body.prompt,
+        seconds=body.seconds,
+        size=body.size,
+        wallet_address=body.wallet_address,
+        render_version=version,
+    )
+    if len(video.prompt) > SCRIPT_CHARACTERS_MAX:
+        raise InvalidRequestError(
+            "prompt", f"prompt and script together have at most {SCRIPT_CHARACTERS_MAX} characters"
+        )
+    key = None
+    if idempotency_key is not None:
+        key = IdempotencyKey(holder_of(request), idempotency_key, _fingerprint(body, version))
+    created = await service.submit(video, body.webhook_url, key)
+    return GenerateAnswer(
+        job_id=created.job_id,
+        title=video.title,
+        render_version=version,
+        message="The video is being generated; webhooks tell how it fares.",
+    )
+
+
+@router.get("/api/videos/status/{job_id}", summary="How a video fares: the fallback")
+async def status(job_id: str, request: Request, service: ServiceOf) -> StatusAnswer:
+    """Tell a job's status, for clients that missed a webhook."""
+    return status_answer(await service.job(job_id), options_of(request).video_url(job_id))
+
+
+def _fingerprint(body: GenerateBody, version: str) -> str:
+    asked = body.model_dump(exclude={"render_version"}) | {"version": version}
+    return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,78 @@
+"""Writing down what happened to jobs: state, events with their webhook bodies, then the wake-ups.
+
+Every change of a job, whoever found it, takes this way.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import structlog
+
+from reelhook.domain.event import Event
+from reelhook.domain.job import Job, Status
+from reelhook.ports import Acceptance, Change, Lease, Recorder, SubmitStore
+from reelhook.signals import Signals
+
+log = structlog.get_logger()
+Transition = tuple[Job, tuple[Event, ...]]
+"""A job's new state and the events that tell it: what the transitions of `Job` return."""
+
+
+class Recording:
+    """Turns transitions into changes, stores them and wakes those who wait for them."""
+
+    def __init__(self, store: Recorder, signals: Signals, video_url: Callable[[str], str]) -> None:
+        self._store = store
+        self._signals = signals
+        self._video_url = video_url
+
+    async def record(
+        self, transitions: Sequence[Transition], lease: Lease | None = None
+    ) -> list[Job]:
+        """Write all in one transaction; return the jobs that were written, as they are now.
+
+        A job that changed since it was read is passed over: whoever wrote it knew more.
+        """
+        if not transitions:
+            return []
+        written = set(await self._store.record([self._change(*one) for one in transitions], lease))
+        done = [one for one in transitions if one[0].id in written]
+        self._tell(done)
+        return [replace(job, version=job.version + 1) for job, _ in done]
+
+    async def accept(
+        self, store: SubmitStore, transition: Transition, lease: Lease | None = None
+    ) -> Acceptance:
+        """Write that the provider has the job, unless another job of ours holds it."""
+        acceptance = await store.accept(self._change(*transition), lease)
+        if acceptance is Acceptance.RECORDED:
+            self._tell([transition])
+            self._signals.watch.set()
+        return acceptance
+
+    def _change(self, job: Job, events: tuple[Event, ...]) -> Change:
+        url = self._video_url(job.id)
+        return Change(job, events, tuple(event.body(url) for event in events))
+
+    def _tell(self, transitions: Sequence[Transition]) -> None:
+        if any(events for _, events in transitions):
+            self._signals.deliver.set()
+        if transitions:
+            self._signals.changed.notify()
+        for job, _ in transitions:
+            if job.status is Status.COMPLETED:
+                log.info(
+                    f"Sora job completed: {job.provider_job_id}",
+                    emoji="✅",
+                    job=job.id,
+                    provider_job=job.provider_job_id,
+                )
+            elif job.status.terminal:
+                log.warning(
+                    f"Sora job failed: {job.provider_job_id or job.id}",
+                    emoji="❌",
+                    job=job.id,
+                    provider_job=job.provider_job_id,
+                    code=job.code,
+                    error=job.error,
+                )

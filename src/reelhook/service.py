@@ -1,0 +1,306 @@
+"""The use cases: what clients, the command line and embedding programs can ask for."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import structlog
+
+from reelhook.domain.errors import (
+    ContentNotReadyError,
+    InvalidRequestError,
+    JobEndedError,
+    NotCancelableError,
+    ProviderError,
+    SubmissionPendingError,
+)
+from reelhook.domain.ids import new_id
+from reelhook.domain.job import Job, Status, VideoRequest
+from reelhook.domain.report import Failed, Finished, Progress, Report
+from reelhook.ports import (
+    Clock,
+    Content,
+    Created,
+    Destination,
+    IdempotencyKey,
+    JobPage,
+    NewJob,
+    Provider,
+    ServiceStore,
+    StoredEvent,
+    StoredJob,
+)
+from reelhook.recording import Recording, Transition
+from reelhook.signals import Signals
+
+log = structlog.get_logger()
+WRITE_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOptions:
+    """What the operator decided."""
+
+    webhook_url: str | None
+    poll_seconds: float
+    submit_wait_seconds: float
+    """How long a cancel waits for the outcome of a submit that is under way."""
+
+
+class Service:
+    """The use cases, over one store and the providers' accounts."""
+
+    def __init__(
+        self,
+        store: ServiceStore,
+        providers: Mapping[str, Provider],
+        recording: Recording,
+        signals: Signals,
+        options: ServiceOptions,
+        *,
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        self._store = store
+        self._providers = providers
+        self._recording = recording
+        self._signals = signals
+        self._options = options
+        self._clock = clock
+        self._random = random
+        self._account = next(iter(providers))
+
+    # -- new jobs -----------------------------------------------------------------------------
+
+    async def submit(
+        self,
+        request: VideoRequest,
+        webhook_url: str | None = None,
+        idempotency: IdempotencyKey | None = None,
+    ) -> Created:
+        """Store a new job and have it created at the provider. Returns before that happens."""
+        now = self._clock.now()
+        job = Job(
+            id=new_id("job", now, self._random),
+            account=self._account,
+            status=Status.ACCEPTED,
+            created_at=now,
+            updated_at=now,
+            submit_due_at=now,
+        )
+        created = await self._create(job, request, webhook_url, idempotency)
+        self._signals.submit.set()
+        return created
+
+    async def register(
+        self, provider_job_id: str, job_id: str | None = None, webhook_url: str | None = None
+    ) -> Created:
+        """Watch a job that was created at the provider by someone else. Twice is once.
+
+        Raises `JobIdTakenError` when the id, or the provider's job under another id, is taken.
+        """
+        now = self._clock.now()
+        job = Job(
+            id=job_id or new_id("job", now, self._random),
+            account=self._account,
+            status=Status.ACCEPTED,
+            created_at=now,
+            updated_at=now,
+        ).accept(provider_job_id, now)
+        request = VideoRequest(script="", model="")
+        created = await self._create(job, request, webhook_url, None)
+        self._signals.watch.set()
+        if not created.replayed:
+            log.info(
+                f"Registered Sora job: {job.id} -> {provider_job_id}",
+                emoji="📝",
+                job=job.id,
+                provider_job=provider_job_id,
+            )
+        return created
+
+    async def _create(
+        self,
+        job: Job,
+        request: VideoRequest,
+        webhook_url: str | None,
+        idempotency: IdempotencyKey | None,
+    ) -> Created:
+        destinations: tuple[Destination, ...] = ()
+        if webhook_url is not None:
+            destinations = (Destination(webhook_url, trusted=False),)
+        elif self._options.webhook_url is not None:
+            destinations = (Destination(self._options.webhook_url, trusted=True),)
+        return await self._store.create(
+            NewJob(job, request, webhook_url, destinations, idempotency)
+        )
+
+    # -- reading ------------------------------------------------------------------------------
+
+    async def job(self, job_id: str) -> StoredJob:
+        """Return one job. Raises `JobNotFoundError`."""
+        return await self._store.job(job_id)
+
+    async def jobs(
+        self, status: Status | None = None, limit: int = 50, cursor: str | None = None
+    ) -> JobPage:
+        """Return a page of jobs, newest first."""
+        return await self._store.jobs(status, limit, cursor)
+
+    async def events(
+        self, job_ids: Sequence[str], after: Mapping[str, int] | None = None
+    ) -> list[StoredEvent]:
+        """Return the jobs' events behind the given sequences, in order."""
+        return await self._store.events(job_ids, after or {})
+
+    async def stats(self) -> dict[str, Any]:
+        """Return counts of jobs and deliveries, and how the watcher fares."""
+        counts = await self._store.counts()
+        return {
+            "jobs": {"total": sum(counts.values()), **counts},
+            "deliveries": {"waiting": await self._store.deliveries_waiting()},
+            "watcher": {
+                "paused": self._signals.watching_paused,
+                "poll_seconds": self._options.poll_seconds,
+                "last_round_at": await self._store.last_round(self._account),
+            },
+            "accounts": [
+                {
+                    "id": account,
+                    "healthy": self._signals.account(account).unauthorized is None,
+                    "error": self._signals.account(account).unauthorized,
+                }
+                for account in self._providers
+            ],
+        }
+
+    async def content(
+        self, job_id: str, byte_range: str | None = None
+    ) -> AbstractAsyncContextManager[Content]:
+        """Open the finished file. Raises `ContentNotReadyError` before there is one."""
+        job = (await self._store.job(job_id)).job
+        if job.status is not Status.COMPLETED or not job.provider_job_id:
+            raise ContentNotReadyError(
+                f"The job is {job.status.value}; there is a video once it is completed"
+            )
+        provider = self._providers[job.account]
+        return provider.content(job.provider_job_id, job.content_url or "", byte_range)
+
+    async def ping(self) -> None:
+        """Raise `StoreError` when the database can't be read."""
+        await self._store.last_round(self._account)
+
+    # -- acting on a job ----------------------------------------------------------------------
+
+    async def check_now(self, job_id: str) -> StoredJob:
+        """Read the job at its provider at once. A job that is not there, or ended, stays as it is.
+
+        Raises `ProviderError` when the provider could not be asked.
+        """
+        for _ in range(WRITE_TRIES):
+            stored = await self._store.job(job_id)
+            job = stored.job
+            if not job.status.watched or job.provider_job_id is None:
+                return stored
+            reading = await self._providers[job.account].get(job.provider_job_id)
+            now = self._clock.now()
+            await self._store.record_check(job_id, now)
+            if await self._written(job, job.apply(reading.report, now)):
+                break
+        return await self._store.job(job_id)
+
+    async def cancel(self, job_id: str, *, force: bool = False) -> StoredJob:
+        """End the job. One that the provider has is canceled there first.
+
+        Raises `JobEndedError`, `SubmissionPendingError`, or `NotCancelableError` where the
+        provider can't cancel; with `force` reelhook then stops watching all the same.
+        """
+        for _ in range(WRITE_TRIES):
+            stored = await self._until_submitted(job_id)
+            job = stored.job
+            if job.status is Status.CANCELED:
+                return stored
+            if job.status.terminal:
+                raise JobEndedError(f"The job has already ended: it is {job.status.value}")
+            if job.status is Status.SUBMITTING and not force:
+                raise SubmissionPendingError(
+                    "Whether the provider accepted the job is still being looked up; "
+                    "try again in a minute, or cancel with force to stop watching"
+                )
+            if job.status.watched and not await self._cancel_at_provider(job) and not force:
+                raise NotCancelableError(
+                    "The provider can't cancel this job, so the render is paid for; "
+                    "cancel with force to stop watching it"
+                )
+            if await self._written(job, job.cancel(self._clock.now())):
+                break
+        return await self._store.job(job_id)
+
+    async def update_status(self, job_id: str, status: str, progress: int | None) -> StoredJob:
+        """Write a status that the caller vouches for. Not offered over HTTP: it could be faked."""
+        reports: dict[str, Report] = {
+            "queued": Progress(running=False, percent=progress),
+            "processing": Progress(running=True, percent=progress),
+            "completed": Finished(url=""),
+            "failed": Failed("provider_error", "The job was reported as failed."),
+        }
+        if status not in reports:
+            raise InvalidRequestError(
+                "status", f"status must be one of {', '.join(reports)}, not {status!r}"
+            )
+        for _ in range(WRITE_TRIES):
+            job = (await self._store.job(job_id)).job
+            if await self._written(job, job.apply(reports[status], self._clock.now())):
+                break
+        return await self._store.job(job_id)
+
+    async def _cancel_at_provider(self, job: Job) -> bool:
+        assert job.provider_job_id is not None  # noqa: S101 - a watched job has one
+        try:
+            return await self._providers[job.account].cancel(job.provider_job_id)
+        except ProviderError as error:
+            log.warning("cancel.failed", job=job.id, error=error.message)
+            return False
+
+    async def _until_submitted(self, job_id: str) -> StoredJob:
+        """Wait for the outcome of a submit that is under way, as long as that may take."""
+        deadline = self._clock.now() + round(self._options.submit_wait_seconds * 1000)
+        while True:
+            changed = self._signals.changed.next
+            stored = await self._store.job(job_id)
+            left = deadline - self._clock.now()
+            doubtful = stored.job.doubt_since is not None
+            if stored.job.status is not Status.SUBMITTING or doubtful or left <= 0:
+                return stored
+            await self._clock.wait(changed, min(left / 1000, 1.0))
+
+    async def _written(self, before: Job, transition: Transition) -> bool:
+        if transition[0] is before:
+            return True
+        return bool(await self._recording.record([transition]))
+
+    # -- the watcher --------------------------------------------------------------------------
+
+    def pause_watching(self) -> None:
+        """Stop asking providers until `resume_watching`, or a restart."""
+        self._signals.watching_paused = True
+        log.info("Sora polling service paused", emoji="⏸️")
+
+    def resume_watching(self) -> None:
+        """Ask providers again, at once."""
+        self._signals.watching_paused = False
+        self._signals.watch.set()
+        log.info("Sora polling service resumed", emoji="▶️")
+
+    @property
+    def changed(self) -> asyncio.Event:
+        """An event that is set when any job changes after this moment."""
+        return self._signals.changed.next
+
+    @property
+    def stopping(self) -> asyncio.Event:
+        """An event that is set when the program stops."""
+        return self._signals.stopping
