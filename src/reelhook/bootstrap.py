@@ -10,6 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from random import SystemRandom
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import structlog
@@ -18,9 +19,7 @@ import uvicorn
 import reelhook
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
-from reelhook.domain.delivery import LANES
 from reelhook.domain.errors import SettingsError
-from reelhook.domain.signature import standard_key
 from reelhook.engine.deliver import Deliver, Secrets
 from reelhook.engine.resolve import Resolve
 from reelhook.engine.runner import Loop, Runner
@@ -29,23 +28,27 @@ from reelhook.engine.sweep import Sweep
 from reelhook.engine.watch import Watch
 from reelhook.hook import Hook
 from reelhook.http.access import Access
-from reelhook.http.app import HttpOptions, create_app
+from reelhook.http.app import HttpOptions, UrlCheck, create_app
 from reelhook.ports import Provider, Sender
 from reelhook.providers.openai_wire import OpenAIWire
 from reelhook.recording import Recording
 from reelhook.service import Service, ServiceOptions
 from reelhook.signals import Signals
 from reelhook.storage import migrate as migrations
-from reelhook.storage.sqlite import FileLock, SQLite
+from reelhook.storage.sqlite import FileLock, SQLite, read_key
 from reelhook.storage.store import Store
-from reelhook.webhooks.addresses import AddressPolicy
+from reelhook.webhooks.addresses import AddressPolicy, check_registration
+from reelhook.webhooks.resolver import SystemLookUp
 from reelhook.webhooks.sender import AiohttpSender
+
+if TYPE_CHECKING:
+    from reelhook.simulator.faults import Faults
 
 log = structlog.get_logger()
 ACCOUNT = "openai"
 SERVER_STOP_SECONDS = 2
 """How long open responses may take at the end; the loops then have `runner.DRAIN_SECONDS`."""
-LANES_LEASE = "lanes"
+WEBHOOK_KEY = "webhook"
 
 
 @contextlib.asynccontextmanager
@@ -78,7 +81,7 @@ async def _running(
         access=Access(settings.api_key, hosts, await store.key("download", secrets.token_hex(32))),
         public_url=settings.public_url,
         default_model=settings.default_model,
-        check_url=UrlGuard(policy),
+        check_url=_url_check(policy),
     )
     recording = Recording(store, signals, options.video_url)
     async with contextlib.AsyncExitStack() as stack:
@@ -110,6 +113,25 @@ async def _running(
             signals.changed.notify()
             await runner.stop()
             log.info("Sora polling service stopped", emoji="⏹️")
+
+
+def _provider(settings: Settings) -> OpenAIWire:
+    if settings.openai_base_url is None:
+        raise SettingsError("OPENAI_BASE_URL is not set; name a server that speaks /v1/videos")
+    return OpenAIWire(
+        settings.openai_base_url,
+        settings.openai_api_key,
+        submit_timeout_seconds=settings.submit_timeout_seconds,
+    )
+
+
+def _url_check(policy: AddressPolicy) -> UrlCheck:
+    look_up = SystemLookUp()
+
+    async def check(url: str) -> None:
+        await check_registration(url, policy, look_up)
+
+    return check
 
 
 async def _loops(
@@ -184,7 +206,7 @@ async def _secrets(settings: Settings, store: Store) -> Secrets:
         "No WEBHOOK_SECRET is set: webhooks are signed with the secret made at the first start; "
         "`reelhook secret` shows it"
     )
-    return Secrets(await store.key("webhook", _made_secret()), settings.webhook_secret_previous)
+    return Secrets(await store.key(WEBHOOK_KEY, _made_secret()), settings.webhook_secret_previous)
 
 
 async def webhook_secret(settings: Settings) -> str:
@@ -195,15 +217,14 @@ async def webhook_secret(settings: Settings) -> str:
     if settings.webhook_secret is not None:
         return settings.webhook_secret
     path = settings.database_path
-    if path.exists():
-        known = ownership.read_key(path, "webhook")
-        if known is not None:
-            return known
+    known = read_key(path, WEBHOOK_KEY)
+    if known is not None:
+        return known
     with FileLock(path):
         migrations.migrate(path)
         database = SQLite(path)
         try:
-            return await Store(database).key("webhook", _made_secret())
+            return await Store(database).key(WEBHOOK_KEY, _made_secret())
         finally:
             await database.close()
 
@@ -269,10 +290,10 @@ async def serving(
     settings.check_for_serving(simulate=simulate)
     async with contextlib.AsyncExitStack() as stack:
         listener = stack.enter_context(_listener(settings.host, settings.port))
-        port = listener.getsockname()[1]
+        settings = settings.listening_on(listener.getsockname()[1])
         if simulate:
-            simulated = await stack.enter_async_context(simulating())
-            settings = settings.model_copy(update={"openai_base_url": simulated.base_url})
+            base_url = await stack.enter_async_context(simulating())
+            settings = settings.model_copy(update={"openai_base_url": base_url})
         hook = await stack.enter_async_context(
             open(settings, hosts=_hosts(settings), migrate=migrate)
         )
@@ -288,7 +309,7 @@ async def serving(
         )
         task = asyncio.create_task(server.serve([listener]))
         await server.ready.wait()
-        url = f"http://{_url_host(settings.host)}:{port}"
+        url = _own_url(settings)
         log.info(f"reelhook listens on {url}", docs=f"{url}/docs")
         try:
             yield Running(url, hook)
@@ -320,11 +341,32 @@ def _listener(host: str, port: int) -> socket.socket:
         ) from None
 
 
+def _own_url(settings: Settings) -> str:
+    """Where this server listens, as seen from this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
 def _hosts(settings: Settings) -> frozenset[str]:
     public = urlsplit(settings.public_url).hostname
     return frozenset({settings.host, *settings.allowed_hosts, *([public] if public else [])})
 
 
-def _url_host(host: str) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-    return f"[{host}]" if ":" in host else host
+@contextlib.asynccontextmanager
+async def simulating(
+    faults: "Faults | None" = None, *, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[str]:
+    """Run a simulated provider until the block ends; yield its base URL.
+
+    Raises `SettingsError` when the port is taken.
+    """
+    from reelhook.simulator.server import running  # noqa: PLC0415 - loaded only when used
+
+    try:
+        async with running(faults, host=host, port=port, render_ahead=True) as simulator:
+            yield simulator.base_url
+    except OSError as error:
+        raise SettingsError(
+            f"The simulator can't listen on {host} port {port} ({error.strerror}); "
+            "choose another port"
+        ) from None

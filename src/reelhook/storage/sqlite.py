@@ -97,6 +97,20 @@ def connect(path: Path, *, read_only: bool) -> apsw.Connection:
     return connection
 
 
+def read_key(path: Path, name: str) -> str | None:
+    """Return a key of our own from a database that may be in use; None if there is none."""
+    if not path.exists():
+        return None
+    connection = connect(path, read_only=True)
+    try:
+        rows = connection.execute("SELECT value FROM keys WHERE name = ?1", (name,)).fetchall()
+    except apsw.SQLError:
+        return None  # no such table: an empty database
+    finally:
+        connection.close()
+    return str(rows[0][0]) if rows else None
+
+
 def run(connection: apsw.Connection, operation: Operation[T]) -> T:
     """Run one operation to its end on this connection."""
     rows: list[Row] | None = None
