@@ -5,13 +5,15 @@ What is under way is known here alone; in the store it is simply still due, so t
 after a crash sends it again, with the same `webhook-id`.
 """
 
-from collections import Counter
+import asyncio
+from collections import Counter, deque
 from dataclasses import dataclass
 from random import Random
 
 import structlog
 
 from reelhook.domain.delivery import ATTEMPT_SECONDS, PROGRESS_ATTEMPT_SECONDS, Attempt, Delivery
+from reelhook.domain.event import Instant
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.domain.signature import sign
 from reelhook.engine.runner import Tasks
@@ -21,6 +23,10 @@ from reelhook.signals import Signals
 log = structlog.get_logger()
 SLOTS = 256
 SLOTS_PER_ENDPOINT = 4
+READY_PER_ENDPOINT = 32
+READY_MAX = 2048
+READY_MILLISECONDS = 1000
+"""How long what was read from the store may wait for a slot before it is read anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,36 +64,55 @@ class Deliver:
         self._random = random
         self._sending: set[int] = set()
         self._finished: set[int] = set()
+        self._ready: dict[str, deque[DueDelivery]] = {}
+        self._turns: deque[str] = deque()
+        self._read_at: Instant = 0
         self._at_endpoint: Counter[str] = Counter()
         self.signal = signals.deliver
-        self.tasks = Tasks(self.signal)
+        self.tasks = Tasks(asyncio.Event())  # the end of a task is `_finish`'s to tell
 
     async def tick(self) -> float | None:
-        """Send what is due, as far as there are free slots; see `Loop`."""
-        free = SLOTS - len(self._sending)
-        if free <= 0:
-            return None
+        """Read what is due from the store and send it as slots allow; see `Loop`."""
         now = self._clock.now()
         self._finished.clear()
-        busy = frozenset(e for e, n in self._at_endpoint.items() if n >= SLOTS_PER_ENDPOINT)
+        self._drop_stale(now)
         due = await self._store.due_deliveries(
             now,
-            per_endpoint=2 * SLOTS_PER_ENDPOINT,  # what is being sent is still due as well
-            limit=free + len(self._sending),
-            busy=busy,
+            per_endpoint=READY_PER_ENDPOINT + SLOTS_PER_ENDPOINT,  # some of it is under way
+            limit=READY_MAX,
+            busy=frozenset(self._ready),
         )
         for one in due.deliveries:
-            self._start(one.delivery, one)
+            # What ended while the store was being read may stand in the answer as still due.
+            if one.delivery.id not in self._sending and one.delivery.id not in self._finished:
+                self._ready.setdefault(one.delivery.endpoint_id, deque()).append(one)
+        self._read_at = now
+        self._turns = deque(self._ready)
+        self._start_ready()
         if due.next_due_at is None:
             return None
         return max(0.0, (due.next_due_at - self._clock.now()) / 1000)
 
-    def _start(self, delivery: Delivery, due: DueDelivery) -> None:
-        full = len(self._sending) >= SLOTS
-        full = full or self._at_endpoint[delivery.endpoint_id] >= SLOTS_PER_ENDPOINT
-        # What ended while the store was being read may stand in the answer as still due.
-        if full or delivery.id in self._sending or delivery.id in self._finished:
-            return
+    def _drop_stale(self, now: Instant) -> None:
+        """Forget what was read a while ago: a newer event may have superseded it."""
+        if now - self._read_at > READY_MILLISECONDS:
+            self._ready.clear()
+
+    def _start_ready(self) -> None:
+        """Start what is ready, the endpoints in turn, as far as slots allow."""
+        while self._turns and len(self._sending) < SLOTS:
+            endpoint = self._turns.popleft()
+            if self._at_endpoint[endpoint] >= SLOTS_PER_ENDPOINT or endpoint not in self._ready:
+                continue
+            due = self._ready[endpoint].popleft()
+            if self._ready[endpoint]:
+                self._turns.append(endpoint)
+            else:
+                del self._ready[endpoint]
+            self._start(due)
+
+    def _start(self, due: DueDelivery) -> None:
+        delivery = due.delivery
         self._sending.add(delivery.id)
         self._at_endpoint[delivery.endpoint_id] += 1
         self.tasks.spawn(self._attempt(due), lambda: self._finish(delivery), job=delivery.job_id)
@@ -98,6 +123,14 @@ class Deliver:
         self._at_endpoint[delivery.endpoint_id] -= 1
         if not self._at_endpoint[delivery.endpoint_id]:
             del self._at_endpoint[delivery.endpoint_id]
+        if self._clock.now() - self._read_at > READY_MILLISECONDS:
+            self.signal.set()
+            return
+        if delivery.endpoint_id in self._ready:
+            self._turns.append(delivery.endpoint_id)
+        else:
+            self.signal.set()  # there may be more for this endpoint
+        self._start_ready()
 
     async def _attempt(self, due: DueDelivery) -> None:
         delivery, event = due.delivery, due.event

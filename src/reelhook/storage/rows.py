@@ -51,7 +51,16 @@ DELIVERY_COLUMNS = (
     "ended",
 )
 STATE = ", ".join(STATE_COLUMNS)
-STORED_JOB = ", ".join((*STATE_COLUMNS, *REQUEST_COLUMNS, "webhook_url", "checked_at"))
+# The account's last completed round or the job's own last single read, as in `video_jobs`:
+# a round writes one row for all of its jobs.
+_CHECKED_AT = """
+CASE WHEN accepted_at IS NULL THEN NULL
+     WHEN status NOT IN ('queued', 'processing') THEN updated_at
+     ELSE nullif(max(coalesce(checked_at, 0), coalesce(
+       (SELECT round_at FROM accounts WHERE id = jobs.account AND round_at >= accepted_at), 0)), 0)
+END
+"""
+STORED_JOB = ", ".join((*STATE_COLUMNS, *REQUEST_COLUMNS, "webhook_url", _CHECKED_AT))
 DELIVERY = ", ".join(f"d.{name}" for name in DELIVERY_COLUMNS)
 
 _ADOPTED = STATE_COLUMNS[3:].index("adopted")
