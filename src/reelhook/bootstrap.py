@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from random import SystemRandom
@@ -102,6 +103,7 @@ async def _running(
         )
         loops = await _loops(settings, store, provider, sender, recording, signals)
         runner = Runner(loops, clock)
+        _warn(settings)
         log.info("Starting Sora API polling service...", emoji="🔍")
         runner.start()
         interval = round(settings.poll_seconds * 1000)
@@ -123,6 +125,19 @@ def _provider(settings: Settings) -> OpenAIWire:
         settings.openai_api_key,
         submit_timeout_seconds=settings.submit_timeout_seconds,
     )
+
+
+def _warn(settings: Settings) -> None:
+    """Say what is obeyed all the same, but is likely a mistake."""
+    if settings.submit_settle_seconds < settings.submit_timeout_seconds:
+        log.warning(
+            "REELHOOK_SUBMIT_SETTLE_SECONDS is below REELHOOK_SUBMIT_TIMEOUT_SECONDS: a create "
+            "that is still under way at the provider may be taken for lost, and paid twice",
+            settle_seconds=settings.submit_settle_seconds,
+            timeout_seconds=settings.submit_timeout_seconds,
+        )
+    if urlsplit(settings.openai_base_url or "").hostname == "api.openai.com":
+        log.warning("api.openai.com has had no /v1/videos since 2026-09-24; set OPENAI_BASE_URL")
 
 
 def _url_check(policy: AddressPolicy) -> UrlCheck:
@@ -202,11 +217,13 @@ def _made_secret() -> str:
 async def _secrets(settings: Settings, store: Store) -> Secrets:
     if settings.webhook_secret is not None:
         return Secrets(settings.webhook_secret, settings.webhook_secret_previous)
-    log.info(
-        "No WEBHOOK_SECRET is set: webhooks are signed with the secret made at the first start; "
-        "`reelhook secret` shows it"
-    )
-    return Secrets(await store.key(WEBHOOK_KEY, _made_secret()), settings.webhook_secret_previous)
+    made = _made_secret()
+    secret = await store.key(WEBHOOK_KEY, made)
+    if secret == made:
+        # Shown once, to whoever starts the server; never in the log.
+        sys.stderr.write(f"No WEBHOOK_SECRET is set, so one was made for receivers: {secret}\n")
+    log.info("Webhooks are signed with the secret in the database; `reelhook secret` shows it")
+    return Secrets(secret, settings.webhook_secret_previous)
 
 
 async def webhook_secret(settings: Settings) -> str:

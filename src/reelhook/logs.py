@@ -30,6 +30,7 @@ _SECRET_TEXTS = (
     ("earer ", re.compile(r"(?i)(bearer )[^\s\"',]+"), None),
     ("sk-", re.compile(r"\b(sk-)[\w-]{8,}"), None),
 )
+_ID_LENGTH_MIN = 6
 _WIDE = "\N{VARIATION SELECTOR-16}"
 _PLAIN, _DIM, _YELLOW, _RED = "\x1b[0m", "\x1b[2m", "\x1b[33m", "\x1b[31m"
 _LEVEL_COLOURS = {"warning": _YELLOW, "error": _RED, "critical": _RED}
@@ -174,15 +175,14 @@ def terminal_renderer(stream: TextIO) -> Renderer:
 
     def render(level: str, event: EventDict) -> str:
         sign = event.pop("emoji", None) or _LEVEL_EMOJI.get(level, "")
-        words, trace = _printable(str(event.pop("event", ""))), event.pop("exception", None)
+        words, trace = printable(str(event.pop("event", ""))), event.pop("exception", None)
         text = words.lstrip(" ")
         indent = words[: len(words) - len(text)]
         line = indent + _sign(sign if emoji else "") + paint(_LEVEL_COLOURS.get(level, ""), text)
-        # What the words say already is not said again.
-        rest = [f"{key}={shown}" for key, value in event.items() if (shown := _shown(value))]
-        extra = " ".join(part for part in rest if part.partition("=")[2] not in words)
+        shown = ((key, _shown(value)) for key, value in event.items())
+        extra = " ".join(f"{key}={value}" for key, value in shown if not _said(value, words))
         line += paint(_DIM, "  " + extra) if extra else ""
-        return "\n".join([line, *map(_printable, str(trace).splitlines())]) if trace else line
+        return "\n".join([line, *map(printable, str(trace).splitlines())]) if trace else line
 
     return render
 
@@ -192,11 +192,16 @@ def _sign(emoji: str) -> str:
     return emoji and emoji + ("  " if emoji.endswith(_WIDE) else " ")
 
 
+def _said(value: str, words: str) -> bool:
+    """Whether the words say an id or a URL already. Short values stand in them by chance."""
+    return not value or (len(value) >= _ID_LENGTH_MIN and value in words)
+
+
 def _shown(value: object) -> str:
-    return "" if value is None else _printable(str(value))
+    return "" if value is None else printable(str(value))
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Escape what could move a terminal's cursor or forge a line: some words are not ours."""
     if text.isprintable():
         return text

@@ -76,3 +76,16 @@ class Recording:
                     code=job.code,
                     error=job.error,
                 )
+
+
+def log_registered(job: Job, webhook_url: str | None) -> None:
+    """Say, in the inherited words, that a provider's job is watched from now on."""
+    log.info(
+        f"Registered Sora job: {job.id} -> {job.provider_job_id}",
+        emoji="📝",
+        job=job.id,
+        provider_job=job.provider_job_id,
+        adopted=job.adopted,
+    )
+    if webhook_url is not None:
+        log.info(f"   Webhook: {webhook_url}", job=job.id)

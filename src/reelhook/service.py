@@ -13,6 +13,7 @@ from reelhook.domain.errors import (
     ContentNotReadyError,
     InvalidRequestError,
     JobEndedError,
+    JobIdTakenError,
     NotCancelableError,
     ProviderError,
     SubmissionPendingError,
@@ -33,7 +34,7 @@ from reelhook.ports import (
     StoredEvent,
     StoredJob,
 )
-from reelhook.recording import Recording, Transition
+from reelhook.recording import Recording, Transition, log_registered
 from reelhook.signals import Signals
 
 log = structlog.get_logger()
@@ -113,13 +114,13 @@ class Service:
         request = VideoRequest(script="", model="")
         created = await self._create(job, request, webhook_url, None)
         self._signals.watch.set()
-        if not created.replayed:
-            log.info(
-                f"Registered Sora job: {job.id} -> {provider_job_id}",
-                emoji="📝",
-                job=job.id,
-                provider_job=provider_job_id,
+        if created.replayed and job_id not in {None, created.job_id}:
+            raise JobIdTakenError(
+                f"{provider_job_id} is already watched as {created.job_id}; "
+                "use that id, or leave jobId out"
             )
+        if not created.replayed:
+            log_registered(job, webhook_url)
         return created
 
     async def _create(
@@ -215,9 +216,11 @@ class Service:
     async def cancel(self, job_id: str, *, force: bool = False) -> StoredJob:
         """End the job. One that the provider has is canceled there first.
 
-        Raises `JobEndedError`, `SubmissionPendingError`, or `NotCancelableError` where the
-        provider can't cancel; with `force` reelhook then stops watching all the same.
+        Raises `JobEndedError`, `SubmissionPendingError`, `NotCancelableError` where the provider
+        can't cancel, or `ProviderError` where it could not be asked; with `force` reelhook then
+        stops watching all the same.
         """
+        canceled_there = False
         for _ in range(WRITE_TRIES):
             stored = await self._until_submitted(job_id)
             job = stored.job
@@ -230,11 +233,14 @@ class Service:
                     "Whether the provider accepted the job is still being looked up; "
                     "try again in a minute, or cancel with force to stop watching"
                 )
-            if job.status.watched and not await self._cancel_at_provider(job) and not force:
-                raise NotCancelableError(
-                    "The provider can't cancel this job, so the render is paid for; "
-                    "cancel with force to stop watching it"
-                )
+            if job.status.watched and not canceled_there:
+                # Asked once: a second DELETE, after a lost race, would find nothing to cancel.
+                canceled_there = await self._cancel_at_provider(job, force=force)
+                if not canceled_there and not force:
+                    raise NotCancelableError(
+                        "The provider can't cancel this job, so the render is paid for; "
+                        "cancel with force to stop watching it"
+                    )
             if await self._written(job, job.cancel(self._clock.now())):
                 break
         return await self._store.job(job_id)
@@ -251,18 +257,22 @@ class Service:
             raise InvalidRequestError(
                 "status", f"status must be one of {', '.join(reports)}, not {status!r}"
             )
+        if progress is not None and not 0 <= progress <= 100:
+            raise InvalidRequestError("progress", f"progress must be from 0 to 100, not {progress}")
         for _ in range(WRITE_TRIES):
             job = (await self._store.job(job_id)).job
             if await self._written(job, job.apply(reports[status], self._clock.now())):
                 break
         return await self._store.job(job_id)
 
-    async def _cancel_at_provider(self, job: Job) -> bool:
+    async def _cancel_at_provider(self, job: Job, *, force: bool) -> bool:
         assert job.provider_job_id is not None  # noqa: S101 - a watched job has one
         try:
             return await self._providers[job.account].cancel(job.provider_job_id)
         except ProviderError as error:
             log.warning("cancel.failed", job=job.id, error=error.message)
+            if not force:
+                raise
             return False
 
     async def _until_submitted(self, job_id: str) -> StoredJob:

@@ -67,10 +67,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a listing, newest first; `more` tells that older entries follow."""
+    """One page of a listing, newest first; `more` tells that older entries follow.
+
+    `unreadable` counts entries without a usable id: they may be anything, so they bar every proof
+    of absence.
+    """
 
     entries: tuple[Entry, ...]
     more: bool
+    unreadable: int = 0
 
 
 @dataclass(frozen=True, slots=True)

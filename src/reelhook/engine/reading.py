@@ -5,7 +5,9 @@ round serve as cursors, so that the next round's pages can be fetched at once.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import structlog
@@ -18,7 +20,7 @@ from reelhook.domain.errors import (
     ProviderUnauthorizedError,
 )
 from reelhook.domain.event import Instant
-from reelhook.domain.report import Missing, Page, Reading
+from reelhook.domain.report import Page, Reading, Unknown
 from reelhook.ports import Clock, Provider
 from reelhook.signals import AccountHealth
 
@@ -27,10 +29,25 @@ log = structlog.get_logger()
 READS_AT_ONCE = 32
 WAVES_MAX = 6
 ORDER_MAX = 20_000
-LISTING_FAILURES_MAX = 3
+LISTING_FAILED_ROUNDS_MAX = 3
+MISSES_MAX = 2
 LISTING_RETRY_MILLISECONDS = 10 * 60 * 1000
 
+NO_STATUS = Unknown("")
+"""A listing that shows no status says nothing: the job is read singly."""
+
 Deliver = Callable[[Mapping[str, Reading]], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Wave:
+    """What came of pages that were asked for at once."""
+
+    pages: dict[str | None, Page] = field(default_factory=dict)
+    refused: set[str | None] = field(default_factory=set)
+    """Cursors that the listing does not know, or has nothing behind."""
+    failed: set[str] = field(default_factory=set)
+    """The ids that were hoped for in pages that failed."""
 
 
 class Reader:
@@ -46,9 +63,10 @@ class Reader:
         self._slots = asyncio.Semaphore(READS_AT_ONCE)
         self._order: list[str] = []
         self._page_size = provider.page_size_max
-        self._listing_failures = 0
+        self._failed_rounds = 0
         self._listing_off_until: Instant = 0
-        self._unlisted: set[str] = set()
+        self._misses: Counter[str] = Counter()
+        self._misses_forgotten_at: Instant = 0
         self._wait_until: Instant = 0
 
     async def read(self, wanted: Sequence[str], deliver: Deliver) -> None:
@@ -58,9 +76,12 @@ class Reader:
         """
         left = set(wanted)
         if self._listing_usable():
-            left = await self._read_listed(wanted, left, deliver)
+            left &= await self._read_listed(wanted, left, deliver)
             self._trim(wanted)
-        await self._all([SingleRead(one) for one in wanted if one in left], left, deliver)
+        async with asyncio.TaskGroup() as group:
+            for one in wanted:
+                if one in left:
+                    group.create_task(self._single(one, left, deliver))
 
     def _listing_usable(self) -> bool:
         return self._page_size > 0 and self._clock.now() >= self._listing_off_until
@@ -71,69 +92,88 @@ class Reader:
         self, wanted: Sequence[str], left: set[str], deliver: Deliver
     ) -> set[str]:
         """Read by pages as far as that pays; return the ids that must be read singly."""
-        listed = [one for one in wanted if one not in self._unlisted]
-        lost: set[str] = set()  # behind a page that failed: not for this round
+        listed = [one for one in wanted if not self._is_unlisted(one)]
+        failed: set[str] = set()
+        given_up: set[str] = set()
+        answered = False
         for _ in range(WAVES_MAX):
-            open_ids = left - self._unlisted - lost
+            open_ids = left.intersection(listed) - given_up
             known = set(self._order)
             order = [one for one in listed if one not in known] + self._order
             reads = cover(order, open_ids, self._page_size)
             if not any(isinstance(read, PageRead) for read in reads):
                 break
-            pages, failed = await self._wave(reads, left, deliver)
-            shown = {cursor: [e.provider_job_id for e in p.entries] for cursor, p in pages.items()}
-            self._order = learn(order, shown)
-            gaps = open_ids & left - failed
-            if failed:
-                self._listing_failures += 1
-                lost |= failed if self._listing_failures >= LISTING_FAILURES_MAX else set()
-                if self._listing_failures >= LISTING_FAILURES_MAX and not pages:
-                    self._give_listing_up("it failed again and again")
-                    return left
-            elif pages:
-                self._listing_failures = 0
+            wave = await self._wave(reads, left, deliver)
             if not self._listing_usable():
                 return left
-            if gaps == open_ids:  # a whole wave found none of them: they are not in this listing
-                self._unlisted |= gaps
+            shown = {
+                cursor: [e.provider_job_id for e in p.entries] for cursor, p in wave.pages.items()
+            }
+            self._order = [one for one in learn(order, shown) if one not in wave.refused]
+            answered = answered or bool(wave.pages)
+            given_up |= wave.failed & failed  # twice is enough for one round
+            failed |= wave.failed
+            gaps = open_ids & left - wave.failed
+            if gaps and gaps == open_ids and not wave.refused:
+                self._misses.update(gaps)  # a whole wave, and none of them was in it
                 break
-        return left - lost
+        if given_up and not answered and await self._fails_for_good(min(given_up), left, deliver):
+            self._give_listing_up("it failed again and again, while single reads work")
+            return left
+        return left - given_up
 
-    async def _wave(
-        self, reads: Sequence[Read], left: set[str], deliver: Deliver
-    ) -> tuple[dict[str | None, Page], set[str]]:
-        """Run reads at once; return the pages by cursor, and the ids behind pages that failed."""
-        pages: dict[str | None, Page] = {}
-        failed: set[str] = set()
+    def _is_unlisted(self, one: str) -> bool:
+        """Whether the listing has twice been seen without this job (some gateways list others)."""
+        if self._clock.now() >= self._misses_forgotten_at:
+            self._misses.clear()
+            self._misses_forgotten_at = self._clock.now() + LISTING_RETRY_MILLISECONDS
+        return self._misses[one] >= MISSES_MAX
+
+    async def _fails_for_good(self, probe: str, left: set[str], deliver: Deliver) -> bool:
+        """Whether the listing alone is broken: where single reads fail too, the upstream is down."""
+        self._failed_rounds += 1
+        if self._failed_rounds < LISTING_FAILED_ROUNDS_MAX:
+            return False
+        return await self._single(probe, left, deliver)
+
+    async def _wave(self, reads: Sequence[Read], left: set[str], deliver: Deliver) -> Wave:
+        """Run reads at once."""
+        wave = Wave()
 
         async def page(read: PageRead) -> None:
             try:
-                pages[read.cursor] = await self._page(read, left, deliver)
+                wave.pages[read.cursor] = await self._page(read, left, deliver)
+                self._failed_rounds = 0
             except ListingUnsupportedError as error:
                 self._give_listing_up(error.message)
             except CursorRefusedError:
-                self._order = [one for one in self._order if one != read.cursor]
-            except ProviderError:
-                failed.update(read.expected)
+                wave.refused.add(read.cursor)
+            except ProviderError as error:
+                log.debug("watch.page_failed", after=read.cursor, error=error.message)
+                wave.failed.update(read.expected)
 
         async with asyncio.TaskGroup() as group:
             for read in reads:
-                if isinstance(read, PageRead):
-                    group.create_task(page(read))
-                else:
-                    group.create_task(self._single(read, left, deliver))
-        return pages, failed
+                match read:
+                    case PageRead():
+                        group.create_task(page(read))
+                    case SingleRead(provider_job_id=one):
+                        group.create_task(self._single(one, left, deliver))
+        return wave
 
     async def _page(self, read: PageRead, left: set[str], deliver: Deliver) -> Page:
         async with self._slots:
             await self._hold()
             page = await self._asked(self._provider.page(read.cursor, self._page_size))
+        if read.cursor is not None and not page.entries:
+            # SGLang and vLLM-Omni answer an unknown cursor so.
+            raise CursorRefusedError("The listing has nothing behind its cursor")
         if page.more and 0 < len(page.entries) < self._page_size:
             self._page_size = len(page.entries)  # the server's own limit is lower
         readings = {
             entry.provider_job_id: Reading(entry.report)
             for entry in page.entries
-            if entry.provider_job_id in left
+            if entry.provider_job_id in left and entry.report != NO_STATUS
         }
         left.difference_update(readings)
         await deliver(readings)
@@ -151,29 +191,23 @@ class Reader:
         if self._listing_usable():
             log.warning("watch.listing_unused", provider=self._provider.name, reason=reason)
         self._listing_off_until = self._clock.now() + LISTING_RETRY_MILLISECONDS
-        self._listing_failures = 0
+        self._failed_rounds = 0
 
     # -- single reads -------------------------------------------------------------------------
 
-    async def _all(self, reads: Sequence[SingleRead], left: set[str], deliver: Deliver) -> None:
-        async with asyncio.TaskGroup() as group:
-            for read in reads:
-                group.create_task(self._single(read, left, deliver))
-
-    async def _single(self, read: SingleRead, left: set[str], deliver: Deliver) -> None:
-        one = read.provider_job_id
+    async def _single(self, one: str, left: set[str], deliver: Deliver) -> bool:
+        """Read one job; return whether that worked. It is asked for once a round."""
+        log.debug(f"Polling Sora job: {one}", emoji="📡", provider_job=one)
+        left.discard(one)
         try:
             async with self._slots:
                 await self._hold()
                 reading = await self._asked(self._provider.get(one))
         except ProviderError as error:
             log.debug("watch.read_failed", provider_job=one, error=error.message)
-            return
-        finally:
-            left.discard(one)
-        if isinstance(reading.report, Missing):
-            self._unlisted.discard(one)
+            return False
         await deliver({one: reading})
+        return True
 
     # -- what the provider wishes -------------------------------------------------------------
 

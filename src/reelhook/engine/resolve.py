@@ -4,19 +4,18 @@ Looking up, proving absence, and giving up visibly follow `domain.lookup`; here 
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 from reelhook.domain.errors import ListingUnsupportedError, ProviderError
 from reelhook.domain.event import Instant
-from reelhook.domain.job import Job
 from reelhook.domain.lookup import Doubt, Resolution, resolve
 from reelhook.domain.report import Entry, Page
 from reelhook.engine.runner import Tasks
 from reelhook.engine.submit import Submit
 from reelhook.ports import Acceptance, Clock, Lease, Provider, StoredJob, SubmitStore
-from reelhook.recording import Recording
+from reelhook.recording import Recording, log_registered
 from reelhook.signals import Signals
 
 log = structlog.get_logger()
@@ -90,7 +89,7 @@ class Resolve:
         orphans = [(one.job.in_doubt(now), ()) for one in submitting if one.job.doubt_since is None]
         marked = {job.id: job for job in await self._recording.record(orphans, self._lease)}
         return {
-            one.job.id: StoredJob(marked.get(one.job.id, one.job), one.request, None, None)
+            one.job.id: replace(one, job=marked.get(one.job.id, one.job))
             for one in submitting
             if one.job.doubt_since is not None or one.job.id in marked
         }
@@ -109,18 +108,19 @@ class Resolve:
         """Read the listing past the window; None when that failed and is worth another try."""
         entries: dict[str, Entry] = {}
         after: str | None = None
+        complete = True
         try:
             for _ in range(PAGES_MAX):
                 page = await self._page(after)
                 fresh = [e for e in page.entries if e.provider_job_id not in entries]
                 entries.update((entry.provider_job_id, entry) for entry in fresh)
-                if not page.more:
-                    return Listing(tuple(entries.values()), complete=True)
-                if not fresh:  # the cursor was ignored: this is the same page again
-                    break
-                if _read_past(window_start, list(entries.values())):
-                    return Listing(tuple(entries.values()), complete=True)
-                after = fresh[-1].provider_job_id
+                # Nothing new behind a cursor: it was ignored, or not known. What may follow is
+                # not to be seen then. Neither is an entry without an id.
+                lost = after is not None and not fresh
+                complete = complete and not lost and not page.unreadable
+                if lost or not page.more or _read_past(window_start, list(entries.values())):
+                    return Listing(tuple(entries.values()), complete)
+                after = fresh[-1].provider_job_id if fresh else None
         except ListingUnsupportedError:
             pass
         except ProviderError as error:
@@ -161,7 +161,7 @@ class Resolve:
 
     async def _record(self, jobs: dict[str, StoredJob], resolution: Resolution) -> None:
         for job_id, entry in resolution.found.items():
-            await self._adopt(jobs[job_id].job, entry)
+            await self._adopt(jobs[job_id], entry)
         now = self._clock.now()
         again = [(jobs[job_id].job.submit_again(now, now), ()) for job_id in resolution.absent]
         for job in await self._recording.record(again, self._lease):
@@ -173,13 +173,13 @@ class Resolve:
         ]
         await self._recording.record(lost, self._lease)
 
-    async def _adopt(self, job: Job, entry: Entry) -> None:
+    async def _adopt(self, stored: StoredJob, entry: Entry) -> None:
         now = self._clock.now()
-        adopted = job.accept(entry.provider_job_id, now, adopted=True)
+        adopted = stored.job.accept(entry.provider_job_id, now, adopted=True)
         transition = adopted.apply(entry.report, now)
         acceptance = await self._recording.accept(self._store, transition, self._lease)
         if acceptance is Acceptance.RECORDED:
-            log.info("resolve.found", job=job.id, provider_job=entry.provider_job_id)
+            log_registered(adopted, stored.webhook_url)
 
     def _next_look(self, jobs: dict[str, StoredJob], now: Instant) -> float:
         ages = [now - (stored.job.doubt_since or now) for stored in jobs.values()]

@@ -5,6 +5,7 @@ the rule: only what was surely refused is ever sent again.
 """
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import assert_never
@@ -15,7 +16,7 @@ from reelhook.domain.job import Job
 from reelhook.domain.report import Accepted, InDoubt, NotSent, RateLimited, Refused
 from reelhook.engine.runner import Tasks
 from reelhook.ports import Acceptance, Clock, Lease, Provider, StoredJob, SubmitStore
-from reelhook.recording import Recording
+from reelhook.recording import Recording, log_registered
 from reelhook.signals import Signals
 
 log = structlog.get_logger()
@@ -71,17 +72,17 @@ class Submit:
 
     async def _begin(self, due: list[StoredJob]) -> None:
         now = self._clock.now()
-        requests = {stored.job.id: stored.request for stored in due}
+        read = {stored.job.id: stored for stored in due}
         intents = [(stored.job.submitting(now), ()) for stored in due]
         for job in await self._recording.record(intents, self._lease):
-            work = self._submit(StoredJob(job, requests[job.id], None, None))
+            work = self._submit(replace(read[job.id], job=job))
             forget = partial(self.live.pop, job.id, None)
             self.live[job.id] = self.tasks.spawn(work, forget, job=job.id)
 
     async def _submit(self, stored: StoredJob) -> None:
         job = stored.job
         outcome = await self._provider.submit(stored.request)
-        log.info(
+        log.debug(
             "submit.outcome",
             job=job.id,
             attempt=job.submit_attempts,
@@ -91,7 +92,7 @@ class Submit:
         )
         match outcome:
             case Accepted():
-                await self._accepted(job, outcome)
+                await self._accepted(stored, outcome)
             case NotSent():
                 await self._again(job, self._wait_seconds(job))
             case RateLimited(retry_after_seconds=seconds):
@@ -108,15 +109,17 @@ class Submit:
             case _:
                 assert_never(outcome)
 
-    async def _accepted(self, job: Job, outcome: Accepted) -> None:
+    async def _accepted(self, stored: StoredJob, outcome: Accepted) -> None:
         self._signals.account(self._account).unauthorized = None
         now = self._clock.now()
-        accepted = job.accept(outcome.provider_job_id, now)
+        accepted = stored.job.accept(outcome.provider_job_id, now)
         transition = accepted.apply(outcome.report, now)
         acceptance = await self._recording.accept(self._store, transition, self._lease)
         if acceptance is Acceptance.TAKEN:
             # An identical request adopted this entry and has ended: its own one is still there.
-            await self._in_doubt(job)
+            await self._in_doubt(stored.job)
+        elif acceptance is Acceptance.RECORDED:
+            log_registered(accepted, stored.webhook_url)
 
     async def _in_doubt(self, job: Job) -> None:
         await self._recording.record([(job.in_doubt(self._clock.now()), ())], self._lease)

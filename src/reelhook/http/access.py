@@ -7,7 +7,6 @@ import hmac
 import ipaddress
 from dataclasses import dataclass
 from hashlib import sha256
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -47,10 +46,10 @@ class Access:
 
     def has_key(self, headers: Headers) -> bool:
         """Whether the request brings the API key. Compares in constant time."""
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        if self.api_key is None or scheme.lower() != "bearer":
+        given = _bearer(headers)
+        if self.api_key is None or given is None:
             return False
-        return hmac.compare_digest(given.strip().encode(), self.api_key.encode())
+        return hmac.compare_digest(given.encode(), self.api_key.encode())
 
     def knows_host(self, headers: Headers) -> bool:
         """Whether the request was meant for us, and not for a name that a web page controls."""
@@ -69,7 +68,7 @@ class Access:
 
 def holder_of(request: Request) -> str:
     """Return who asks, for idempotency: a fingerprint of the key they bring."""
-    return sha256(request.headers.get("authorization", "").encode()).hexdigest()[:32]
+    return sha256((_bearer(request.headers) or "").encode()).hexdigest()[:32]
 
 
 class AccessMiddleware:
@@ -86,7 +85,10 @@ class AccessMiddleware:
             return
         refusal = self._refusal(Request(scope))
         if refusal is not None:
-            await error_response(*refusal)(scope, receive, send)
+            status, message = refusal
+            # RFC 9110, section 11.6.1: a 401 names the scheme that it asks for.
+            headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+            await error_response(status, message, headers=headers)(scope, receive, send)
             return
         await self._app(scope, _bounded(receive), send)
 
@@ -122,7 +124,12 @@ class AccessMiddleware:
         origin = headers.get("origin")
         if origin is None:
             return False
-        return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+        return origin.partition("://")[2].lower() != headers.get("host", "").lower()
+
+
+def _bearer(headers: Headers) -> str | None:
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    return given.strip() if scheme.lower() == "bearer" else None
 
 
 def _is_address(name: str) -> bool:

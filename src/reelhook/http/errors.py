@@ -44,9 +44,17 @@ _HTTP_CODES = {
     415: "unsupported_media_type",
     503: "unavailable",
 }
+_MESSAGES = {
+    # FastAPI's own words for these name no remedy.
+    400: "The body can't be read; send a JSON object in UTF-8",
+    404: "No such route; /docs lists them all",
+    405: "This route has another method; /docs lists them all",
+}
 _REMEDIES = {
     "missing": "is required",
     "string_type": "must be a string",
+    "string_unicode": "must be Unicode text; it has half of a surrogate pair",
+    "nul": "must not contain NUL characters",
     "string_too_short": "must not be empty",
     "string_pattern_mismatch": "has a form that is not allowed: it must match {pattern}",
     "string_too_long": "must have at most {max_length} characters",
@@ -90,9 +98,7 @@ def install_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> JSONResponse:
-        message = error.detail
-        if error.status_code == 404:
-            message = "No such route; /docs lists them all"
+        message = _MESSAGES.get(error.status_code, error.detail)
         return error_response(error.status_code, message, headers=dict(error.headers or {}))
 
     @app.exception_handler(Exception)

@@ -2,8 +2,16 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from reelhook.domain.event import Instant, iso
 from reelhook.domain.job import SCRIPT_CHARACTERS_MAX, Job, Status
@@ -23,14 +31,22 @@ def _as_text(value: Any) -> Any:
     return value
 
 
+def _without_nul(value: str) -> str:
+    # PostgreSQL's text and many renderers can't take it.
+    if "\0" in value:
+        raise PydanticCustomError("nul", "must not contain NUL characters")
+    return value
+
+
+_NoNul = AfterValidator(_without_nul)
 JobId = Annotated[
     str, StringConstraints(strict=True, min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_-]+$")
 ]
 ProviderJobId = Annotated[
     str, StringConstraints(strict=True, min_length=1, max_length=255, pattern=r"^[!-~]+$")
 ]
-Text = Annotated[str, StringConstraints(strict=True)]
-ShortText = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=255)]
+Text = Annotated[str, StringConstraints(strict=True), _NoNul]
+ShortText = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=255), _NoNul]
 Seconds = Annotated[str, BeforeValidator(_as_text), StringConstraints(pattern=r"^[1-9][0-9]{0,3}$")]
 Size = Annotated[str, StringConstraints(strict=True, pattern=r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$")]
 
@@ -39,7 +55,7 @@ class GenerateBody(Schema):
     """A request for a video."""
 
     script: Annotated[
-        str, StringConstraints(strict=True, min_length=1, max_length=SCRIPT_CHARACTERS_MAX)
+        Text, StringConstraints(strict=True, min_length=1, max_length=SCRIPT_CHARACTERS_MAX)
     ] = Field(description="What is rendered")
     prompt: Text | None = Field(None, description="Direction, prepended to the script")
     wallet_address: ShortText | None = Field(None, description="Whose job it is; kept as given")

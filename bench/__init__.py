@@ -1,0 +1,1 @@
+"""Measures reelhook from outside, as a user runs it; see README.md."""

@@ -1,0 +1,206 @@
+"""`kill -9` at random moments under load, and restart: `python -m bench.kill --kills 50`.
+
+Afterwards nothing may be lost, created twice, unknown or out of order. Exits 1 otherwise.
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import aiohttp
+
+from bench.checks import check_endings, check_order, check_signatures
+from bench.figures import Figures
+from bench.stage import RESULTS, Request, Stage, SubmitRefusedError, stage
+
+REQUEST_SECONDS_MAX = 60.0
+DRAIN_SECONDS_MAX = 180.0
+JOBS_MAX = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`shared`: how many prompts all jobs share; 0: each has its own."""
+
+    kills: int
+    rate: float
+    settle: float
+    shared: int
+    refuse: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return "kill-shared" if self.shared else "kill"
+
+
+@dataclass(slots=True)
+class Load:
+    """A client that posts at a steady rate and repeats each request until it is answered."""
+
+    here: Stage
+    options: Options
+    chance: Random
+    requests: list[Request] = field(default_factory=list)
+    refusals: Counter[str] = field(default_factory=Counter)
+    given_up: list[str] = field(default_factory=list)
+    stopping: bool = False
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            while not self.stopping and len(self.requests) < JOBS_MAX:
+                number = len(self.requests)
+                shared = self.options.shared
+                prompt = f"kill {number % shared if shared else number}"
+                # Few endpoints serve many jobs each, as in life.
+                request = self.here.request(number % 50, prompt)
+                self.requests.append(request)
+                tasks.create_task(self._insist(request))
+                await asyncio.sleep(self.chance.expovariate(self.options.rate))
+
+    async def _insist(self, request: Request) -> None:
+        end = time.monotonic() + REQUEST_SECONDS_MAX
+        while time.monotonic() < end:
+            try:
+                await self.here.submit(request)
+            except (aiohttp.ClientError, TimeoutError, OSError):
+                await asyncio.sleep(self.chance.uniform(0.05, 0.2))
+            except SubmitRefusedError as error:
+                self.refusals[str(error)[:80]] += 1
+                await asyncio.sleep(self.chance.uniform(0.05, 0.2))
+            else:
+                if self.chance.random() < 0.05:  # a client that never saw its 200 asks again
+                    await self._again(request)
+                return
+        self.given_up.append(request.prompt)
+
+    async def _again(self, request: Request) -> None:
+        try:
+            await self.here.submit(request)
+        except (aiohttp.ClientError, TimeoutError, OSError, SubmitRefusedError):
+            return
+
+
+async def _kill_often(here: Stage, options: Options, chance: Random, figures: Figures) -> None:
+    slowest, orphans, early = 0.0, [], 0
+    for _ in range(options.kills):
+        here.server.spawn()
+        if chance.random() < 0.25:
+            early += 1
+            await asyncio.sleep(chance.uniform(0.05, 1.2))
+        else:
+            slowest = max(slowest, await here.server.ready())
+            await asyncio.sleep(chance.uniform(0.0, 3.0))
+        if not here.server.running:
+            raise RuntimeError(f"serve ended by itself:\n{here.server.last_lines()}")
+        orphans += here.server.kill()
+    figures.tell("kills, of them within 1.2 s of the start", f"{options.kills}, {early}")
+    figures.tell("slowest restart until ready", f"{slowest:.2f} s")
+    figures.none("child processes that outlived a kill", orphans)
+
+
+async def measure(options: Options) -> Figures:
+    figures = Figures(options.name)
+    chance = Random(options.seed)  # noqa: S311  # chooses moments, makes no keys
+    environment = {
+        "REELHOOK_POLL_SECONDS": "1",
+        "REELHOOK_SUBMIT_SETTLE_SECONDS": f"{options.settle:g}",
+        "REELHOOK_RETRY_SCHEDULE": "1s,1s,1s,1s,1s,1s,1s,1s,1s,1s",
+    }
+    async with stage(options.name, environment) as here:
+        await here.set_upstream(
+            latency_ms=500, finish_after_seconds=4.0, late_creates=0.5, progress_seconds=1.0
+        )
+        await here.set_rules({"*": {"refuse": options.refuse}})
+        load = Load(here, options, chance)
+        running = asyncio.create_task(load.run())
+        await _kill_often(here, options, chance, figures)
+        await here.server.start()
+        load.stopping = True
+        await running
+        await _drain(here, figures, load)
+        await _judge(here, figures, load)
+    return figures
+
+
+async def _drain(here: Stage, figures: Figures, load: Load) -> None:
+    started = time.monotonic()
+    await here.ear().ended(len(load.requests), seconds=DRAIN_SECONDS_MAX)
+    figures.tell("seconds until all had ended", f"{time.monotonic() - started:.1f}")
+    await asyncio.sleep(5)
+
+
+async def _judge(here: Stage, figures: Figures, load: Load) -> None:
+    requests = [one for one in load.requests if one.job_id]
+    figures.tell("requests answered", len(requests))
+    figures.tell("posts in all", sum(one.tries for one in requests))
+    figures.none("requests given up", load.given_up)
+    figures.none("answers other than 200", list(load.refusals.items()))
+    figures.none("keys with two jobs", [one for one in requests if len(one.job_ids) > 1])
+    arrivals = await here.arrivals()
+    job_ids = [str(one.job_id) for one in requests]
+    figures.equal("jobs in the list", len(await here.jobs()), len(set(job_ids)))
+    check_endings(figures, arrivals, job_ids)
+    check_order(figures, arrivals)
+    check_signatures(figures, arrivals)
+    _judge_jobs(figures, await here.jobs())
+    _judge_creations(figures, await here.creations(), requests)
+    log = (await here.upstream_state())["log"]
+    kinds = Counter(one["kind"] for one in log)
+    figures.tell("upstream requests", ", ".join(f"{k} {n}" for k, n in sorted(kinds.items())))
+
+
+def _judge_jobs(figures: Figures, jobs: list[dict[str, Any]]) -> None:
+    unknown = [one for one in jobs if one["code"] == "submission_unknown"]
+    figures.none("jobs ended submission_unknown", unknown)
+    figures.none("jobs not completed", [one for one in jobs if one["status"] != "completed"])
+    held = Counter(one["soraJobId"] for one in jobs if one["soraJobId"])
+    figures.none("videos that two jobs hold", [one for one, times in held.items() if times > 1])
+
+
+def _judge_creations(
+    figures: Figures, creations: dict[str, list[str]], requests: list[Request]
+) -> None:
+    wanted = Counter(one.prompt for one in requests)
+    often = [
+        f"{prompt}: {len(ids)} > {wanted[prompt]}"
+        for prompt, ids in creations.items()
+        if len(ids) > wanted[prompt]
+    ]
+    seldom = [p for p, times in wanted.items() if len(creations.get(p, [])) < times]
+    figures.none("prompts created too often", often)
+    figures.none("prompts created too seldom", seldom)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--rate", type=float, default=12, help="requests a second")
+    parser.add_argument("--settle", type=float, default=3, help="settle time of a submit, seconds")
+    parser.add_argument("--shared", type=int, default=0, help="how many prompts the jobs share")
+    parser.add_argument("--refuse", type=float, default=0.05, help="share of webhooks refused")
+    parser.add_argument("--seed", type=int, default=1)
+    options = Options(**vars(parser.parse_args()))
+    figures = asyncio.run(_bounded(options))
+    figures.show()
+    figures.write(RESULTS)
+    sys.exit(0 if figures.reached else 1)
+
+
+async def _bounded(options: Options) -> Figures:
+    try:
+        async with asyncio.timeout(options.kills * 8 + DRAIN_SECONDS_MAX + 120):
+            return await measure(options)
+    except Exception as error:
+        figures = Figures(options.name)
+        figures.equal("the run comes to its end", f"{type(error).__name__}: {error}", "yes")
+        return figures
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,8 @@
+"""The command line. Typer and rich are loaded only when it runs."""
+
+
+def main() -> None:
+    """Run the command that the arguments name, and end the process with its exit code."""
+    from reelhook.cli.app import run  # noqa: PLC0415 - importing reelhook must not load Typer
+
+    run()

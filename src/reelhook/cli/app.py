@@ -1,0 +1,147 @@
+"""The commands, put together; and how they end."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+import reelhook
+from reelhook.cli import database, demo, jobs, operations, render, server
+from reelhook.domain.errors import ReelhookError
+
+_JOBS, _SERVER, _DATABASE = "Jobs", "Server", "Database"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        render.say(f"reelhook {reelhook.__version__}")
+        raise typer.Exit
+
+
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """A gateway for AI video jobs: create once, watch from the server, deliver signed webhooks.
+
+    New here? `reelhook demo` shows it all within half a minute, without a key.
+    """
+
+
+def _examples(*lines: str) -> str:
+    shown = "\n".join(f"  [cyan]{line}[/cyan]" for line in lines)
+    return f"[bold]Examples[/bold]\n\n{shown}"
+
+
+def build() -> typer.Typer:
+    """Return the application with all its commands."""
+    app = typer.Typer(
+        name="reelhook",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    _add_server(app)
+    _add_jobs(app)
+    _add_database(app)
+    return app
+
+
+def _add_server(app: typer.Typer) -> None:
+    app.command(
+        rich_help_panel=_SERVER,
+        epilog=_examples("reelhook demo", "reelhook demo --output film.mp4"),
+    )(demo.demo)
+    app.command(
+        rich_help_panel=_SERVER,
+        epilog=_examples(
+            "reelhook serve --simulate",
+            "OPENAI_BASE_URL=http://gpu:30000/v1 reelhook serve --data-dir /var/lib/reelhook",
+        ),
+    )(server.serve)
+    app.command(
+        rich_help_panel=_SERVER,
+        epilog=_examples(
+            "reelhook simulate --port 9000",
+            "reelhook simulate --render-seconds 30 --server-error 0.1 --lost-create 0.1",
+        ),
+    )(server.simulate)
+    app.command(
+        rich_help_panel=_SERVER, epilog=_examples("reelhook stats", "reelhook stats --json")
+    )(operations.stats)
+    app.command(
+        rich_help_panel=_SERVER,
+        epilog=_examples("reelhook watcher pause", "reelhook watcher resume"),
+    )(operations.watcher)
+
+
+def _add_jobs(app: typer.Typer) -> None:
+    app.command(
+        rich_help_panel=_JOBS,
+        epilog=_examples(
+            'reelhook submit "A lighthouse at dusk" --watch',
+            "reelhook submit - --seconds 8 --size 1280x720 < script.txt",
+            'reelhook submit "A fox" --webhook-url https://example.com/hook --json',
+        ),
+    )(jobs.submit)
+    app.command(
+        rich_help_panel=_JOBS,
+        epilog=_examples("reelhook status ID", "reelhook status ID --watch"),
+    )(jobs.status)
+    app.command(
+        rich_help_panel=_JOBS,
+        epilog=_examples("reelhook jobs --status failed", "reelhook jobs --limit 500 --json"),
+    )(jobs.jobs)
+    app.command(
+        rich_help_panel=_JOBS, epilog=_examples("reelhook register video_abc123 --job-id job-123")
+    )(jobs.register)
+    app.command(rich_help_panel=_JOBS, epilog=_examples("reelhook poll ID"))(jobs.poll)
+    app.command(
+        rich_help_panel=_JOBS, epilog=_examples("reelhook cancel ID", "reelhook cancel ID --force")
+    )(jobs.cancel)
+
+
+def _add_database(app: typer.Typer) -> None:
+    app.command(
+        rich_help_panel=_DATABASE, epilog=_examples("reelhook migrate", "reelhook migrate --all")
+    )(database.migrate)
+    app.command(
+        rich_help_panel=_DATABASE,
+        epilog=_examples("reelhook rollback", "reelhook rollback --destroy"),
+    )(database.rollback)
+    app.command(
+        rich_help_panel=_DATABASE, epilog=_examples("reelhook secret", "reelhook secret --json")
+    )(database.secret)
+
+
+def run() -> None:
+    """Run a command. Exit code 1 for a failure, 2 for wrong usage; either says one sentence."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # A terminal that lacks a character shows its code rather than a traceback.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = build()(standalone_mode=False)
+    except ReelhookError as error:
+        render.complain(error.message)
+        sys.exit(1)
+    except typer.TyperException as error:
+        if sentence := _usage(error):
+            render.complain(sentence)
+        sys.exit(getattr(error, "exit_code", 1))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(error: typer.TyperException) -> str:
+    format_message = getattr(error, "format_message", None)
+    words = str(format_message() if format_message else error).strip().rstrip(".")
+    if not words:
+        return ""  # no command at all: the help was shown
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "reelhook"
+    return f"{words}{'' if words.endswith('?') else ';'} `{command} --help` shows how"

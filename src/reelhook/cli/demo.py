@@ -1,0 +1,161 @@
+"""`reelhook demo`: one job from request to webhook and MP4, on this machine alone."""
+
+import asyncio
+import io
+import json
+import secrets
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from reelhook import logs
+from reelhook.cli import render
+from reelhook.cli.client import Api, job_path, talking_to
+from reelhook.cli.stage import Stage, stage_for
+from reelhook.domain.errors import ReelhookError
+
+if TYPE_CHECKING:
+    from reelhook.cli.film import Film
+    from reelhook.cli.receiver import Receiver
+
+DEMO_SECONDS_MAX = 28.0
+RENDER_SECONDS, QUEUE_SECONDS = 6.0, 1.0
+POLL_SECONDS, LOOK_SECONDS = 0.5, 0.2
+SCRIPT = "A lighthouse at dusk, waves rolling in"
+
+
+class DemoFailedError(ReelhookError):
+    """The demo did not show what it is to show."""
+
+    code = "demo_failed"
+
+
+def demo(
+    script: Annotated[str, typer.Argument(metavar="[SCRIPT]", help="What is rendered.")] = SCRIPT,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="PATH", help="Where the MP4 is saved.")
+    ] = Path("reelhook-demo.mp4"),
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the server's log too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Show one job from request to webhook and MP4, without a key, in under half a minute.
+
+    A simulated provider, a server and a webhook receiver start on free loopback ports with a
+    database that is thrown away afterwards. Exit 0 only if the film decodes and the webhook of
+    the job's end came exactly once.
+    """
+    _check_writable(output)
+    log = io.StringIO()
+    logs.configure(verbose, sys.stderr if verbose else log)
+    try:
+        asyncio.run(_demo(script, output, stage_for(quiet=as_json), as_json=as_json))
+    except ReelhookError:
+        sys.stderr.write(log.getvalue())
+        raise
+
+
+async def _demo(script: str, output: Path, stage: Stage, *, as_json: bool) -> None:
+    from reelhook.cli.film import examine  # noqa: PLC0415 - not needed for --help
+
+    try:
+        async with asyncio.timeout(DEMO_SECONDS_MAX):
+            async with _everything(stage) as (api, receiver):
+                job = await _show_job(script, api, receiver, stage)
+                await _download(api, str(job["videoUrl"]), output)
+            # All has stopped: what was to be sent has been sent.
+            film = await asyncio.to_thread(examine, output)
+    except TimeoutError:
+        raise DemoFailedError(
+            f"The demo was not done within {DEMO_SECONDS_MAX:g} s; is this machine very busy?"
+        ) from None
+    _check(receiver)
+    if as_json:
+        render.say(json.dumps(_document(job, film, receiver)))
+    else:
+        stage.finish(film, len(receiver.webhooks))
+
+
+@asynccontextmanager
+async def _everything(stage: Stage) -> AsyncIterator[tuple[Api, "Receiver"]]:
+    """Start the provider, the receiver and the server; stop them in the order they need."""
+    from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
+    from reelhook.cli.receiver import receiving  # noqa: PLC0415 - as above
+    from reelhook.config import Settings  # noqa: PLC0415 - as above
+    from reelhook.simulator.faults import Faults  # noqa: PLC0415 - as above
+
+    secret = secrets.token_urlsafe(24)
+    faults = Faults(render_seconds=RENDER_SECONDS, queue_seconds=QUEUE_SECONDS)
+    async with AsyncExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="reelhook-demo-"))
+        provider = await stack.enter_async_context(bootstrap.simulating(faults))
+        receiver = await stack.enter_async_context(receiving(secret, stage.webhook))
+        settings = Settings.of(
+            openai_base_url=provider,
+            port=0,
+            data_dir=directory,
+            webhook_secret=secret,
+            allow_networks="127.0.0.1/32",
+            poll_seconds=POLL_SECONDS,
+        )
+        running = await stack.enter_async_context(bootstrap.serving(settings))
+        api = await stack.enter_async_context(talking_to(running.url))
+        stage.start(provider=provider, server=running.url, receiver=receiver.url)
+        yield api, receiver
+
+
+async def _show_job(script: str, api: Api, receiver: "Receiver", stage: Stage) -> dict[str, Any]:
+    body = {"script": script, "seconds": "4", "size": "1280x720", "webhookUrl": receiver.url}
+    created = (await api.post("/api/generate", body)).value
+    stage.created(created)
+    with stage.running():
+        while True:
+            job = (await api.get(job_path(created["jobId"]))).value
+            stage.progress(str(job["status"]), int(job["progress"]))
+            if receiver.ended.is_set():
+                break
+            await asyncio.sleep(LOOK_SECONDS)
+    if job["status"] != "completed":
+        raise DemoFailedError(f"The job is {job['status']}: {job['error']}")
+    return job
+
+
+async def _download(api: Api, url: str, output: Path) -> None:
+    with output.open("wb") as file:
+        async for chunk in api.download(url):
+            file.write(chunk)
+
+
+def _check(receiver: "Receiver") -> None:
+    if not all(webhook.verified for webhook in receiver.webhooks):
+        raise DemoFailedError("A webhook came with a wrong signature")
+    if len(receiver.terminal) != 1:
+        raise DemoFailedError(
+            f"The webhook of the job's end came {len(receiver.terminal)} times, not once"
+        )
+
+
+def _check_writable(output: Path) -> None:
+    try:
+        with output.open("ab"):
+            pass
+    except OSError as error:
+        raise DemoFailedError(
+            f"{output} can't be written ({error.strerror}); choose another place with --output"
+        ) from None
+
+
+def _document(job: dict[str, Any], film: "Film", receiver: "Receiver") -> dict[str, Any]:
+    return {
+        "jobId": job["jobId"],
+        "path": str(film.path.resolve()),
+        "bytes": film.size_bytes,
+        "seconds": film.seconds,
+        "width": film.width,
+        "height": film.height,
+        "webhooks": [webhook.body for webhook in receiver.webhooks],
+    }

@@ -1,0 +1,47 @@
+"""Whether a file is a film that plays."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from reelhook.domain.errors import ReelhookError
+
+
+class FilmUnplayableError(ReelhookError):
+    """The file can't be decoded."""
+
+    code = "film_unplayable"
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """What decoding every frame of a file has shown."""
+
+    path: Path
+    size_bytes: int
+    seconds: float
+    width: int
+    height: int
+    frames: int
+
+    def words(self) -> str:
+        """Return it in a line."""
+        megabytes = self.size_bytes / 1_000_000
+        return f"{megabytes:.2f} MB, {self.seconds:.1f} s, {self.width}x{self.height}"
+
+
+def examine(path: Path) -> Film:
+    """Decode the whole file. Raises `FilmUnplayableError`. Slow: for a thread."""
+    import av  # noqa: PLC0415 - FFmpeg, which no other command loads
+
+    frames = 0
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            frames = sum(1 for _ in container.decode(stream))
+            seconds = float((container.duration or 0) / av.time_base)
+            width, height = stream.codec_context.width, stream.codec_context.height
+    except (av.FFmpegError, IndexError) as error:
+        raise FilmUnplayableError(f"{path} can't be decoded: {error}") from None
+    if not frames:
+        raise FilmUnplayableError(f"{path} has no picture in it")
+    return Film(path, path.stat().st_size, seconds, width, height, frames)

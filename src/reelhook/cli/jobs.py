@@ -1,0 +1,214 @@
+"""Commands about jobs. They speak HTTP to a server and never open its database."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+from uuid import uuid4
+
+import typer
+
+from reelhook.cli import render
+from reelhook.cli.client import Answer, AnswerLostError, Api, job_path, talking
+from reelhook.cli.options import AsJson, JobId, Url, Watch, WebhookUrl
+from reelhook.cli.watching import follow
+
+SUBMIT_TRIES = 3
+
+
+def submit(
+    script: Annotated[
+        str,
+        typer.Argument(
+            metavar="SCRIPT", help="What is rendered; - reads it from stdin.", show_default=False
+        ),
+    ],
+    *,
+    watch: Watch = False,
+    prompt: Annotated[
+        str | None, typer.Option(help="Direction, put before the script.", show_default=False)
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="The model. Default: the server's REELHOOK_DEFAULT_MODEL.", show_default=False
+        ),
+    ] = None,
+    seconds: Annotated[
+        str | None,
+        typer.Option(help="The video's length. Default: the provider's.", show_default=False),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WxH",
+            help="Its size, e.g. 1280x720. Default: the provider's.",
+            show_default=False,
+        ),
+    ] = None,
+    webhook_url: WebhookUrl = None,
+    wallet_address: Annotated[
+        str | None, typer.Option(help="Whose job it is; kept as given.", show_default=False)
+    ] = None,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option(
+            help="The same key within 24 hours brings the same job, never a second render. "
+            "Default: a new one for every call.",
+            show_default=False,
+        ),
+    ] = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask for a video.
+
+    The server answers at once and watches the job from then on, whether you do or not.
+    """
+    body = {
+        "script": sys.stdin.read() if script == "-" else script,
+        "prompt": prompt,
+        "model": model,
+        "seconds": seconds,
+        "size": size,
+        "webhookUrl": webhook_url,
+        "walletAddress": wallet_address,
+    }
+
+    async def work() -> None:
+        async with talking(url) as api:
+            answer = await _submitted(api, body, idempotency_key or uuid4().hex)
+            if not watch:
+                _show(answer, _show_submitted, as_json=as_json)
+                return
+            if not as_json:
+                render.say(f"Job: {answer.value['jobId']}")
+            await follow(api, answer.value["jobId"], as_json=as_json)
+
+    asyncio.run(work())
+
+
+async def _submitted(api: Api, body: dict[str, Any], key: str) -> Answer:
+    for _ in range(SUBMIT_TRIES - 1):
+        try:
+            return await api.post("/api/generate", body, Idempotency_Key=key)
+        except AnswerLostError:
+            continue  # the key makes a second request bring the first one's job
+    try:
+        return await api.post("/api/generate", body, Idempotency_Key=key)
+    except AnswerLostError as error:
+        raise AnswerLostError(
+            f"{error.message}; with --idempotency-key {key} nothing is paid twice"
+        ) from None
+
+
+def _show_submitted(answer: dict[str, Any]) -> None:
+    render.show_fields(
+        [
+            ("Job", answer["jobId"]),
+            ("Title", answer["title"]),
+            ("Follow it", f"reelhook status {answer['jobId']} --watch"),
+        ]
+    )
+
+
+def status(job_id: JobId, watch: Watch = False, url: Url = None, as_json: AsJson = False) -> None:
+    """Show how a job fares."""
+
+    async def work() -> None:
+        async with talking(url) as api:
+            if watch:
+                await follow(api, job_id, as_json=as_json)
+            else:
+                _show(await api.get(job_path(job_id)), render.show_job, as_json=as_json)
+
+    asyncio.run(work())
+
+
+def jobs(
+    status: Annotated[
+        str | None,
+        typer.Option(
+            help="Only those: accepted, submitting, queued, processing, completed, failed or "
+            "canceled.",
+            show_default=False,
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 50,
+    cursor: Annotated[
+        str | None,
+        typer.Option(help="The nextCursor of the page before.", show_default=False),
+    ] = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """List jobs, newest first."""
+
+    async def work() -> None:
+        async with talking(url) as api:
+            page = await api.get("/api/jobs", status=status, limit=limit, cursor=cursor)
+            _show(page, render.show_jobs, as_json=as_json)
+
+    asyncio.run(work())
+
+
+def register(
+    sora_job_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="SORA_JOB_ID", help="The provider's id of the job.", show_default=False
+        ),
+    ],
+    job_id: Annotated[
+        str | None,
+        typer.Option(help="The id it shall have here. Default: a new one.", show_default=False),
+    ] = None,
+    webhook_url: WebhookUrl = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Watch a job that was created at the provider elsewhere.
+
+    Registering twice is registering once.
+    """
+    body = {"soraJobId": sora_job_id, "jobId": job_id, "webhookUrl": webhook_url}
+    _post("/api/jobs/register", body, url=url, as_json=as_json)
+
+
+def poll(job_id: JobId, url: Url = None, as_json: AsJson = False) -> None:
+    """Check a job at its provider now, without waiting for the next round."""
+    _post(job_path(job_id, "/poll"), None, url=url, as_json=as_json)
+
+
+def cancel(
+    job_id: JobId,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Stop watching even if the provider can't cancel and wants its money."
+        ),
+    ] = False,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Cancel a job.
+
+    Where the provider can't cancel, the render is paid for: the command then says so and changes
+    nothing.
+    """
+    _post(job_path(job_id, "/cancel"), {"force": force}, url=url, as_json=as_json)
+
+
+def _post(path: str, body: dict[str, Any] | None, *, url: str | None, as_json: bool) -> None:
+    async def work() -> None:
+        async with talking(url) as api:
+            _show(await api.post(path, body), render.show_job, as_json=as_json)
+
+    asyncio.run(work())
+
+
+def _show(answer: Answer, words: Callable[[dict[str, Any]], None], *, as_json: bool) -> None:
+    if as_json:
+        render.say(answer.text)
+    else:
+        words(answer.value)

@@ -1,0 +1,54 @@
+"""Commands about the server as a whole."""
+
+import asyncio
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from reelhook.cli import render
+from reelhook.cli.client import talking
+from reelhook.cli.options import AsJson, Url
+
+
+class Switch(StrEnum):
+    """What can be done with the watcher."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+def stats(url: Url = None, as_json: AsJson = False) -> None:
+    """Show how many jobs there are in each status, and how the watcher fares."""
+
+    async def work() -> None:
+        async with talking(url) as api:
+            answer = await api.get("/api/stats")
+            if as_json:
+                render.say(answer.text)
+            else:
+                render.show_stats(answer.value)
+
+    asyncio.run(work())
+
+
+def watcher(
+    switch: Annotated[Switch, typer.Argument(help="Which way.", show_default=False)],
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Pause or resume asking providers how jobs fare.
+
+    Requests are taken and webhooks are sent all the same. A restart resumes.
+    """
+
+    async def work() -> None:
+        async with talking(url) as api:
+            answer = await api.post(f"/api/watcher/{switch.value}")
+            if as_json:
+                render.say(answer.text)
+            else:
+                paused = answer.value["paused"]
+                render.say("The watcher is paused." if paused else "The watcher is watching.")
+
+    asyncio.run(work())

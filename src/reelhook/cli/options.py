@@ -1,0 +1,39 @@
+"""Options that several commands share."""
+
+from typing import Annotated
+
+import typer
+
+JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id.", show_default=False)]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print JSON, exactly as the server answers it.")
+]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        help="The server to talk to. Default: REELHOOK_URL.",
+        show_default=False,
+    ),
+]
+Watch = Annotated[
+    bool,
+    typer.Option("--watch", help="Follow the job to its end; exit 0 only if it completed."),
+]
+WebhookUrl = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Where this job's webhooks go. Default: the server's WEBHOOK_URL.",
+        show_default=False,
+    ),
+]
+DataDir = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH",
+        help="Where the database is. Default: REELHOOK_DATA_DIR.",
+        show_default=False,
+    ),
+]

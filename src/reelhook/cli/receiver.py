@@ -1,0 +1,84 @@
+"""A webhook receiver as users write theirs: it checks every signature before it believes a word."""
+
+import asyncio
+import hmac
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from aiohttp import web
+
+from reelhook.domain.signature import verify
+
+TERMINAL = frozenset({"completed", "failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """One webhook that arrived; `verified` when both of its signatures are right."""
+
+    id: str
+    body: dict[str, Any]
+    verified: bool
+
+
+@dataclass(slots=True)
+class Receiver:
+    """What arrived so far. `ended` is set by the first verified webhook of a job's end."""
+
+    secret: str
+    tell: Callable[[Webhook], None]
+    webhooks: list[Webhook] = field(default_factory=list)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    url: str = ""
+
+    async def receive(self, request: web.Request) -> web.Response:
+        """Take one webhook; 401 where a signature is wrong."""
+        body = await request.read()
+        verified = _verified(body, request.headers, self.secret)
+        webhook = Webhook(
+            request.headers.get("webhook-id", ""), json.loads(body) if verified else {}, verified
+        )
+        self.webhooks.append(webhook)
+        self.tell(webhook)
+        if webhook.body.get("status") in TERMINAL:
+            self.ended.set()
+        return web.json_response({"ok": verified}, status=200 if verified else 401)
+
+    @property
+    def terminal(self) -> list[Webhook]:
+        """The webhooks that told an end."""
+        return [one for one in self.webhooks if one.body.get("status") in TERMINAL]
+
+    @property
+    def repeated(self) -> int:
+        """How many webhooks came that had come before."""
+        return sum(count - 1 for count in Counter(one.id for one in self.webhooks).values())
+
+
+@asynccontextmanager
+async def receiving(secret: str, tell: Callable[[Webhook], None]) -> AsyncIterator[Receiver]:
+    """Run a receiver on a free loopback port until the block ends."""
+    receiver = Receiver(secret, tell)
+    app = web.Application()
+    app.router.add_post("/webhooks", receiver.receive)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/webhooks"
+        yield receiver
+    finally:
+        await runner.cleanup()
+
+
+def _verified(body: bytes, headers: Mapping[str, str], secret: str) -> bool:
+    inherited = hmac.digest(secret.encode(), body, sha256).hex()
+    given = headers.get("X-Signature", "")
+    now = int(time.time() * 1000)
+    return hmac.compare_digest(inherited, given) and verify(body, headers, [secret], now=now)

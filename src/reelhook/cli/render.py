@@ -1,0 +1,144 @@
+"""What the command line prints: tables and colour on a terminal, plain lines elsewhere."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from reelhook.logs import printable
+
+STATUS_STYLES = {
+    "completed": "green",
+    "failed": "red",
+    "canceled": "yellow",
+    "processing": "cyan",
+    "queued": "blue",
+}
+_JOB_FIELDS = (
+    ("Job", "jobId"),
+    ("Title", "title"),
+    ("Model", "model"),
+    ("Seconds", "seconds"),
+    ("Size", "size"),
+    ("Provider's job", "soraJobId"),
+    ("Error", "error"),
+    ("Code", "code"),
+    ("Webhooks to", "webhookUrl"),
+    ("Video", "videoUrl"),
+    ("Created", "createdAt"),
+    ("Updated", "updatedAt"),
+    ("Last checked", "lastCheckedAt"),
+    ("Events", "sequence"),
+)
+
+
+def say(line: str) -> None:
+    """Print one line to stdout."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def complain(line: str) -> None:
+    """Print one line to stderr."""
+    sys.stderr.write(f"reelhook: {printable(line)}\n")
+
+
+def on_terminal() -> bool:
+    """Whether stdout is one."""
+    return sys.stdout.isatty()
+
+
+def console() -> Console:
+    """Return rich's view of stdout."""
+    return Console(file=sys.stdout, highlight=False, soft_wrap=False)
+
+
+def status_text(status: str) -> Text:
+    """Return a job's status in its colour."""
+    return Text(printable(status), style=STATUS_STYLES.get(status, "dim"))
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows under their columns; tab-separated where stdout is no terminal."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    if not on_terminal():
+        say("\t".join(columns))
+        for row in cells:
+            say("\t".join(cell.plain for cell in row))
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for number, column in enumerate(columns):
+        table.add_column(
+            column, no_wrap=number == 0, overflow="fold" if number == 0 else "ellipsis"
+        )
+    for row in cells:
+        table.add_row(*row)
+    console().print(table)
+
+
+def show_fields(fields: Iterable[tuple[str, object]], *, width: int = 0) -> None:
+    """Print names, in a column of at least `width`, and values; what is None or empty is left out."""
+    given = [(name, _cell(value)) for name, value in fields if value is not None and value != ""]
+    if not on_terminal():
+        for name, cell in given:
+            say(f"{name}: {cell.plain}")
+        return
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True, min_width=width)
+    grid.add_column(overflow="fold")
+    for name, cell in given:
+        grid.add_row(name, cell)
+    console().print(grid)
+
+
+def show_job(job: dict[str, Any]) -> None:
+    """Print all that the API tells of a job."""
+    status = str(job["status"])
+    text = status_text(status).append(f" {job['progress']} %", style="default")
+    (name, key), *rest = _JOB_FIELDS
+    show_fields([(name, job.get(key)), ("Status", text), *((n, job.get(k)) for n, k in rest)])
+
+
+def show_jobs(page: dict[str, Any]) -> None:
+    """Print a page of jobs, and how to get the next one."""
+    jobs = page["jobs"]
+    if not jobs and on_terminal():
+        say('No jobs. `reelhook submit "A lighthouse at dusk"` makes one.')
+        return
+    show_table(
+        ("JOB", "STATUS", "PROGRESS", "CREATED", "TITLE"),
+        (
+            (
+                job["jobId"],
+                status_text(str(job["status"])),
+                f"{job['progress']} %",
+                job["createdAt"],
+                job["error"] or job["title"],
+            )
+            for job in jobs
+        ),
+    )
+    if page["nextCursor"] and on_terminal():
+        console().print(Text(f"More: reelhook jobs --cursor {page['nextCursor']}", style="dim"))
+
+
+def show_stats(stats: dict[str, Any]) -> None:
+    """Print the counts, and how the watcher fares."""
+    watcher, counts = stats["watcher"], stats["jobs"]
+    state = Text("paused", "yellow") if watcher["paused"] else Text("watching", "green")
+    show_fields(
+        [
+            *((f"Jobs {name}", count) for name, count in counts.items()),
+            ("Webhooks waiting", stats["deliveries"]["waiting"]),
+            ("Watcher", state),
+            ("Interval", f"{watcher['pollSeconds']:g} s"),
+            ("Last round", watcher["lastRoundAt"] or "none yet"),
+        ]
+    )
+
+
+def _cell(value: object) -> Text:
+    return value if isinstance(value, Text) else Text(printable(str(value)))

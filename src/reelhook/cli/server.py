@@ -1,0 +1,164 @@
+"""The commands that run until they are told to stop: `serve` and `simulate`."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from reelhook import logs
+from reelhook.cli import render
+from reelhook.cli.options import DataDir
+from reelhook.config import Settings
+
+
+def _flag(text: str, metavar: str | None = None) -> Any:
+    return typer.Option(help=text, metavar=metavar, show_default=False)
+
+
+def serve(
+    *,
+    simulate: Annotated[
+        bool,
+        typer.Option("--simulate", help="Use a simulated provider in this process; no key needed."),
+    ] = False,
+    host: Annotated[str | None, _flag("Where to listen. Default: 127.0.0.1.")] = None,
+    port: Annotated[int | None, _flag("The port; 0 takes a free one. Default: 3001.")] = None,
+    data_dir: DataDir = None,
+    openai_base_url: Annotated[
+        str | None, _flag("A server that speaks /v1/videos, e.g. http://gpu:30000/v1.", "URL")
+    ] = None,
+    default_model: Annotated[
+        str | None, _flag("The model where a request names none. Default: sora-2.")
+    ] = None,
+    webhook_url: Annotated[
+        str | None, _flag("Where webhooks go where a request names nothing.", "URL")
+    ] = None,
+    public_url: Annotated[
+        str | None, _flag("How receivers reach this server. Default: its own address.", "URL")
+    ] = None,
+    poll_seconds: Annotated[
+        float | None, _flag("Seconds between two rounds of watching. Default: 5.")
+    ] = None,
+    max_age_hours: Annotated[
+        float | None, _flag("After how many hours a job fails. Default: 24.")
+    ] = None,
+    retry_schedule: Annotated[
+        str | None, _flag("The waits before a webhook is tried again, e.g. 5s,30s,2m,1h.")
+    ] = None,
+    allow_networks: Annotated[
+        str | None, _flag("Private networks that webhooks may go to, e.g. 10.0.0.0/8.")
+    ] = None,
+    migrate: Annotated[
+        bool, typer.Option(help="Bring the database's schema up to date first.")
+    ] = True,
+    verbose: Annotated[
+        bool | None, typer.Option("--verbose", help="Log the detailed lines too.")
+    ] = None,
+) -> None:
+    """Run the server, until Ctrl-C or SIGTERM.
+
+    What a flag leaves open the environment and .env decide: docs/settings.md lists all settings.
+    Keys and secrets have no flags, since other users of a machine can read those.
+    """
+    settings = Settings.load(
+        host=host,
+        port=port,
+        data_dir=data_dir,
+        openai_base_url=openai_base_url,
+        default_model=default_model,
+        webhook_url=webhook_url,
+        public_url=public_url,
+        poll_seconds=poll_seconds,
+        max_age_hours=max_age_hours,
+        retry_schedule=retry_schedule,
+        allow_networks=allow_networks,
+        verbose_logging=verbose,
+    )
+    logs.configure(settings.verbose_logging, sys.stdout, secrets=settings.secrets)
+    from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(bootstrap.serve(settings, simulate=simulate, migrate=migrate))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop  # noqa: PLC0415 - there is none on Windows
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+def _rate(text: str) -> Any:
+    return typer.Option(min=0, max=1, metavar="RATE", help=text, show_default=False)
+
+
+def simulate(
+    *,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")
+    ] = 9000,
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    render_seconds: Annotated[
+        float, typer.Option(min=0, help="How long a film takes, from creation to completion.")
+    ] = 8.0,
+    queue_seconds: Annotated[
+        float, typer.Option(min=0, help="How much of that it is queued.")
+    ] = 1.0,
+    latency_seconds: Annotated[
+        float, typer.Option(min=0, help="How long every request waits.")
+    ] = 0.0,
+    retry_after_seconds: Annotated[float, typer.Option(min=0, help="What a 429 asks for.")] = 1.0,
+    poll_after_seconds: Annotated[
+        float, typer.Option(min=0, help="The hint of when to ask again; 0 gives none.")
+    ] = 0.0,
+    rate_limited: Annotated[float, _rate("Requests answered 429 with Retry-After.")] = 0.0,
+    server_error: Annotated[float, _rate("Requests answered 500.")] = 0.0,
+    reset: Annotated[float, _rate("Connections reset without an answer.")] = 0.0,
+    malformed: Annotated[float, _rate("Requests answered with half of the JSON.")] = 0.0,
+    lost_create: Annotated[float, _rate("Creates carried out without an answer.")] = 0.0,
+    moderation: Annotated[float, _rate("Jobs that fail where they would have completed.")] = 0.0,
+    stuck: Annotated[float, _rate("Jobs that reach 99 % and never end.")] = 0.0,
+    listing: Annotated[bool, typer.Option(help="Whether jobs can be listed.")] = True,
+) -> None:
+    """Run a simulated provider that speaks /v1/videos and renders real MP4s.
+
+    Rates are from 0 to 1: --server-error 0.1 lets every tenth request fail.
+    """
+    from reelhook.simulator.faults import Faults  # noqa: PLC0415 - not needed for --help
+
+    try:
+        faults = Faults(
+            latency_seconds=latency_seconds,
+            queue_seconds=queue_seconds,
+            render_seconds=render_seconds,
+            retry_after_seconds=retry_after_seconds,
+            poll_after_seconds=poll_after_seconds,
+            rate_limited=rate_limited,
+            server_error=server_error,
+            reset=reset,
+            malformed=malformed,
+            lost_create=lost_create,
+            moderation=moderation,
+            stuck=stuck,
+            listing=listing,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    logs.configure(False, sys.stderr)
+    asyncio.run(_simulate(faults, host, port))
+
+
+async def _simulate(faults: Any, host: str, port: int) -> None:
+    from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with bootstrap.simulating(faults, host=host, port=port) as base_url:
+        render.say(f"A simulated provider answers at {base_url}; Ctrl-C stops it.")
+        render.say(f"Use it: OPENAI_BASE_URL={base_url} reelhook serve")
+        await stop.wait()

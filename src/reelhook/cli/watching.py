@@ -1,0 +1,109 @@
+"""Following a job to its end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from reelhook.cli.client import Answer, AnswerLostError, Api, ServerUnreachableError, job_path
+from reelhook.cli.render import STATUS_STYLES, console, on_terminal, say
+from reelhook.domain.errors import ReelhookError
+from reelhook.logs import printable
+
+LOOK_SECONDS = 0.5
+PATIENCE_SECONDS = 30.0
+"""How long a server may be gone, say for a restart, before watching it gives up."""
+TERMINAL = frozenset({"completed", "failed", "canceled"})
+_UNSTEADY = frozenset({"lastCheckedAt", "updatedAt"})
+
+
+class JobNotCompletedError(ReelhookError):
+    """The job that was watched ended, but not well."""
+
+    code = "job_not_completed"
+
+
+async def follow(api: Api, job_id: str, *, as_json: bool) -> None:
+    """Show every change of a job until it ends. Raises `JobNotCompletedError`."""
+    if as_json:
+        job = await _follow_json(api, job_id)
+    elif on_terminal():
+        job = await _follow_bar(api, job_id)
+    else:
+        job = await _follow_lines(api, job_id)
+    if job["status"] != "completed":
+        why = f": {job['error']}" if job["error"] else ""
+        code = f" ({job['code']})" if job["code"] else ""
+        raise JobNotCompletedError(f"The job {job_id} is {job['status']}{why}{code}")
+    if not as_json:
+        say(f"Video: {job['videoUrl']}")
+
+
+async def changes(api: Api, job_id: str) -> AsyncIterator[Answer]:
+    """Yield the job as it is, then at every change, the last one terminal."""
+    seen: dict[str, Any] = {}
+    while True:
+        answer = await (_patiently(api, job_id) if seen else api.get(job_path(job_id)))
+        steady = {name: value for name, value in answer.value.items() if name not in _UNSTEADY}
+        if steady != seen:
+            seen = steady
+            yield answer
+        if answer.value["status"] in TERMINAL:
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _patiently(api: Api, job_id: str) -> Answer:
+    give_up_at = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+    while True:
+        try:
+            return await api.get(job_path(job_id))
+        except (ServerUnreachableError, AnswerLostError):
+            if asyncio.get_running_loop().time() > give_up_at:
+                raise
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _follow_json(api: Api, job_id: str) -> dict[str, Any]:
+    job: dict[str, Any] = {}
+    async for answer in changes(api, job_id):
+        job = answer.value
+        say(answer.text)
+    return job
+
+
+async def _follow_lines(api: Api, job_id: str) -> dict[str, Any]:
+    job: dict[str, Any] = {}
+    async for answer in changes(api, job_id):
+        job = answer.value
+        say(f"{job['status']} {job['progress']} %")
+    return job
+
+
+async def _follow_bar(api: Api, job_id: str) -> dict[str, Any]:
+    job: dict[str, Any] = {}
+    with progress_bar() as progress:
+        task = progress.add_task("", total=100)
+        async for answer in changes(api, job_id):
+            job = answer.value
+            show_progress(progress, task, str(job["status"]), int(job["progress"]))
+    return job
+
+
+def progress_bar() -> Progress:
+    """Return a bar of one job: a spinner, the status, how far it is, and for how long."""
+    return Progress(
+        SpinnerColumn(finished_text=" "),
+        TextColumn("{task.description:<10}"),
+        BarColumn(bar_width=40, complete_style="cyan", finished_style="green"),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        console=console(),
+    )
+
+
+def show_progress(progress: Progress, task: Any, status: str, percent: int) -> None:
+    """Move the bar."""
+    style = STATUS_STYLES.get(status, "dim")
+    progress.update(task, description=f"[{style}]{printable(status)}[/]", completed=percent)

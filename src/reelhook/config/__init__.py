@@ -1,0 +1,10 @@
+"""The settings: one frozen `Settings`, read from flags, the environment and `.env`, in that order.
+
+`docs/settings.md` lists them all. Whatever is wrong becomes one sentence that names the environment
+variable and the remedy, and never shows a secret.
+"""
+
+from reelhook.config.settings import Settings
+from reelhook.config.values import environment_name
+
+__all__ = ["Settings", "environment_name"]

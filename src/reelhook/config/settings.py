@@ -1,0 +1,254 @@
+"""The one frozen `Settings`, and where its values come from."""
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from reelhook.config.values import (
+    DAY_SECONDS,
+    SQLITE,
+    BaseUrl,
+    Directory,
+    Host,
+    HostNames,
+    HttpUrl,
+    Key,
+    Networks,
+    Schedule,
+    Secret,
+    SqliteUrl,
+    Switch,
+    Text,
+    environment_name,
+)
+from reelhook.domain.errors import SettingsError
+from reelhook.domain.schedule import RetrySchedule
+
+_TEN_YEARS_HOURS = 10 * 365 * 24
+_WILDCARD_HOSTS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
+_SECRETS = ("webhook_secret", "webhook_secret_previous", "openai_api_key", "api_key")
+
+
+def _in_url(host: str) -> str:
+    if host in _WILDCARD_HOSTS:
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+class _Variables(PydanticBaseSettingsSource):
+    """Environment variables under our own names, and no others.
+
+    pydantic-settings' aliases would either refuse flags by field name or read `HOST` and `URL`.
+    """
+
+    def __init__(self, settings: type[BaseSettings], source: PydanticBaseSettingsSource) -> None:
+        super().__init__(settings)
+        self._variables: Mapping[str, str | None] = (
+            source.env_vars if isinstance(source, EnvSettingsSource) else {}
+        )
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return a field's text, or None when it is unset or blank."""
+        text = self._variables.get(environment_name(field_name)) or ""
+        return (text if text.strip() else None), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the text of every field that is set."""
+        fields = self.settings_cls.model_fields
+        texts = {name: self.get_field_value(field, name)[0] for name, field in fields.items()}
+        return {name: text for name, text in texts.items() if text is not None}
+
+
+class Settings(BaseSettings):
+    """Everything an operator can choose. `docs/settings.md` says what each field does.
+
+    Make them with `load`. A field's `description` says what a right value is.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        case_sensitive=True,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        validate_default=False,
+        hide_input_in_errors=True,
+    )
+
+    webhook_secret: Secret | None = Field(None, repr=False, description="text")
+    webhook_secret_previous: Secret | None = Field(None, repr=False, description="text")
+    webhook_url: HttpUrl | None = Field(None, repr=False, description="a URL")
+
+    openai_base_url: BaseUrl | None = Field(None, description="a URL")
+    openai_api_key: Key | None = Field(None, repr=False, description="text")
+    default_model: Text = Field(
+        "sora-2", min_length=1, max_length=200, description="a model's name"
+    )
+
+    host: Host = Field("127.0.0.1", description="a host")
+    port: int = Field(3001, ge=0, le=65535, description="a port from 0 to 65535")
+    public_url: BaseUrl = Field(
+        default_factory=lambda given: f"http://{_in_url(given['host'])}:{given['port']}",
+        description="a URL",
+    )
+    allowed_hosts: HostNames = Field((), description="host names, separated by commas")
+    api_key: Key | None = Field(None, repr=False, description="text")
+    url: BaseUrl = Field(
+        default_factory=lambda given: f"http://127.0.0.1:{given['port']}", description="a URL"
+    )
+
+    data_dir: Directory = Field(Path("reelhook-data"), description="a directory's path")
+    database_url: SqliteUrl | None = Field(
+        None, repr=False, description="sqlite:///path/to/reelhook.db"
+    )
+
+    poll_seconds: float = Field(
+        5.0,
+        ge=0.05,
+        le=DAY_SECONDS,
+        allow_inf_nan=False,
+        description="a number of seconds from 0.05 to 86400",
+    )
+    max_age_hours: float = Field(
+        24.0,
+        gt=0,
+        le=_TEN_YEARS_HOURS,
+        allow_inf_nan=False,
+        description="a number of hours above 0, up to 87600",
+    )
+    submit_timeout_seconds: float = Field(
+        45.0,
+        gt=0,
+        le=DAY_SECONDS,
+        allow_inf_nan=False,
+        description="a number of seconds above 0, up to 86400",
+    )
+    submit_settle_seconds: float = Field(
+        60.0,
+        ge=0,
+        le=DAY_SECONDS,
+        allow_inf_nan=False,
+        description="a number of seconds from 0 to 86400",
+    )
+
+    retry_schedule: Schedule = Field(RetrySchedule(), description="waits like 5s,30s,2m,1h")
+    allow_networks: Networks = Field(
+        (), description="networks like 10.0.0.0/8, separated by commas"
+    )
+    verbose_logging: Switch = Field(default=False, description="true or false")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags win over the environment, which wins over `.env`."""
+        return (
+            init_settings,
+            _Variables(settings_cls, env_settings),
+            _Variables(settings_cls, dotenv_settings),
+        )
+
+    @classmethod
+    def load(cls, *, env_file: Path | None = Path(".env"), **overrides: Any) -> Self:
+        """Read the settings; `overrides` go by field name and win, and None is no override.
+
+        Raises `SettingsError`, with one sentence.
+        """
+        given = {name: value for name, value in overrides.items() if value is not None}
+        try:
+            return cls(_env_file=env_file, **given)
+        except ValidationError as error:
+            raise SettingsError(_sentence(error)) from None
+        except (OSError, UnicodeDecodeError):
+            raise SettingsError(
+                f"The file {env_file} can't be read; make it readable UTF-8 text, or remove it"
+            ) from None
+
+    @classmethod
+    def of(cls, **values: Any) -> "Settings":
+        """Return settings of these values alone: neither environment nor `.env` is read.
+
+        Raises `SettingsError`.
+        """
+        return _Given.load(env_file=None, **values)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """All that no log may show."""
+        return tuple(value for name in _SECRETS if (value := getattr(self, name)) is not None)
+
+    @property
+    def database_path(self) -> Path:
+        """The SQLite file."""
+        if self.database_url is None:
+            return self.data_dir / "reelhook.db"
+        return Path(self.database_url.removeprefix(SQLITE)).expanduser()
+
+    def listening_on(self, port: int) -> Self:
+        """Return the settings for the port that the system chose, where PORT was 0."""
+        update: dict[str, Any] = {"port": port}
+        if "public_url" not in self.model_fields_set:
+            update["public_url"] = f"http://{_in_url(self.host)}:{port}"
+        return self.model_copy(update=update)
+
+    def check_for_serving(self, *, simulate: bool) -> None:
+        """Raise `SettingsError` where these settings must not start a server."""
+        if self.openai_base_url is None and not simulate:
+            raise SettingsError(
+                "OpenAI shut its Videos API down on 2026-09-24, without a successor: set "
+                "OPENAI_BASE_URL to a server that speaks /v1/videos (SGLang Diffusion, vLLM-Omni, "
+                "LiteLLM, new-api, Azure, ...), or try reelhook with `reelhook serve --simulate`"
+            )
+        if self.api_key is None and not self._is_loopback():
+            raise SettingsError(
+                f"REELHOOK_HOST is {self.host}, so others can reach this server and spend money: "
+                "set REELHOOK_API_KEY to a long random text, or listen on 127.0.0.1"
+            )
+
+    def _is_loopback(self) -> bool:
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+class _Given(Settings):
+    """Settings that nothing around them changes."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is given counts."""
+        return (init_settings,)
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False)[0]
+    field = str(first["loc"][0])
+    known = Settings.model_fields.get(field)
+    if known is None:
+        return f"{field} is not a setting; docs/settings.md lists them all"
+    sentence = f"{environment_name(field)} must be {known.description}"
+    value = first["input"]
+    return f"{sentence}, not {value!r}" if known.repr and isinstance(value, str) else sentence

@@ -1,0 +1,185 @@
+"""What a value may be: each check returns the value made right, or raises its own sentence."""
+
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, ValidationInfo
+
+from reelhook.domain.errors import SettingsError
+from reelhook.domain.schedule import RetrySchedule
+from reelhook.domain.signature import standard_key
+
+SQLITE = "sqlite:///"
+DAY_SECONDS = 24 * 3600
+_YEAR_SECONDS = 365 * DAY_SECONDS
+_HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?")
+_UNPREFIXED = frozenset(
+    {
+        "webhook_secret",
+        "webhook_url",
+        "openai_api_key",
+        "openai_base_url",
+        "verbose_logging",
+        "database_url",
+        "port",
+    }
+)
+
+
+def environment_name(field: str) -> str:
+    """Return the environment variable of a field, e.g. `REELHOOK_POLL_SECONDS`."""
+    return field.upper() if field in _UNPREFIXED else f"REELHOOK_{field.upper()}"
+
+
+def _name(info: ValidationInfo) -> str:
+    return environment_name(info.field_name or "")
+
+
+def _http_url(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str):
+        return value
+    text, name = value.strip(), _name(info)
+    try:
+        parts = urlsplit(text)
+        right = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        right = False
+    # The text itself may carry a password, so that no sentence repeats it.
+    if not right or not text.isprintable() or " " in text:
+        raise SettingsError(f"{name} is not a URL; write it like https://host/path")
+    if "@" in parts.netloc:
+        raise SettingsError(f"{name} contains a user or a password; remove them from the URL")
+    return text
+
+
+def _base_url(value: Any, info: ValidationInfo) -> Any:
+    text = _http_url(value, info)
+    if isinstance(text, str):
+        if "?" in text or "#" in text:
+            raise SettingsError(f"{_name(info)} must end with its path; remove `?` and `#`")
+        return text.rstrip("/")
+    return text
+
+
+def _key(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if not text.isascii() or not text.isprintable():
+        raise SettingsError(
+            f"{_name(info)} has characters that no HTTP header can carry; copy the key anew"
+        )
+    return text
+
+
+def _secret(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(value, str):
+        try:
+            usable = bool(standard_key(value))
+        except (SettingsError, ValueError):
+            usable = False
+        if not usable:
+            raise SettingsError(
+                f"{_name(info)} starts with whsec_ but what follows is not base64; "
+                "correct it or choose a secret without that prefix"
+            )
+    return value
+
+
+def _database_url(value: Any) -> Any:
+    if isinstance(value, str):
+        path = value.strip().removeprefix(SQLITE)
+        if path == value.strip() or not path or path == ":memory:" or "?" in path:
+            raise SettingsError(
+                "DATABASE_URL must be sqlite:///path/to/reelhook.db, the only kind of database "
+                "this version uses; correct it, or leave it unset for a file in REELHOOK_DATA_DIR"
+            )
+        return value.strip()
+    return value
+
+
+def _parts(value: Any) -> list[Any]:
+    if isinstance(value, str):
+        return [part for part in (piece.strip() for piece in value.split(",")) if part]
+    return list(value)
+
+
+def _networks(value: Any, info: ValidationInfo) -> tuple[IPv4Network | IPv6Network, ...]:
+    networks = []
+    for part in _parts(value):
+        try:
+            networks.append(ip_network(part))
+        except ValueError as error:
+            raise SettingsError(
+                f"{_name(info)}: {part!r} is not a network ({error}); "
+                "write them like 10.0.0.0/8,127.0.0.1/32"
+            ) from None
+    return tuple(networks)
+
+
+def _host(text: str) -> str | None:
+    name = text.strip().lower().removeprefix("[").removesuffix("]")
+    try:
+        return str(ip_address(name))
+    except ValueError:
+        return name if _HOST_NAME.fullmatch(name) else None
+
+
+def _bind_host(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str):
+        return value
+    host = _host(value)
+    if host is None:
+        raise SettingsError(
+            f"{_name(info)}: {value!r} is not a host; write an address or a name, without a port"
+        )
+    return host
+
+
+def _host_names(value: Any, info: ValidationInfo) -> tuple[str, ...]:
+    hosts = []
+    for part in _parts(value):
+        host = _host(part)
+        if host is None:
+            raise SettingsError(
+                f"{_name(info)}: {part!r} is not a host name; "
+                "write names without scheme and port, like video.example.com,gateway"
+            )
+        hosts.append(host)
+    return tuple(hosts)
+
+
+def _schedule(value: Any, info: ValidationInfo) -> Any:
+    schedule = RetrySchedule.parse(value) if isinstance(value, str) else value
+    if (
+        isinstance(schedule, RetrySchedule)
+        and max(schedule.waits_seconds, default=0) > _YEAR_SECONDS
+    ):
+        raise SettingsError(f"{_name(info)} has a wait of more than a year; write a shorter one")
+    return schedule
+
+
+def _path(value: Any) -> Any:
+    return Path(value.strip()).expanduser() if isinstance(value, str) else value
+
+
+def _text(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
+Network = IPv4Network | IPv6Network
+HttpUrl = Annotated[str, BeforeValidator(_http_url)]
+BaseUrl = Annotated[str, BeforeValidator(_base_url)]
+Key = Annotated[str, BeforeValidator(_key)]
+Secret = Annotated[str, BeforeValidator(_secret)]
+SqliteUrl = Annotated[str, BeforeValidator(_database_url)]
+Host = Annotated[str, BeforeValidator(_bind_host)]
+HostNames = Annotated[tuple[str, ...], BeforeValidator(_host_names)]
+Networks = Annotated[tuple[Network, ...], BeforeValidator(_networks)]
+Schedule = Annotated[RetrySchedule, BeforeValidator(_schedule)]
+Directory = Annotated[Path, BeforeValidator(_path)]
+Text = Annotated[str, BeforeValidator(_text)]
+Switch = Annotated[bool, BeforeValidator(_text)]

@@ -1,0 +1,1 @@
+"""One adapter per provider, and what they share: the paid POST, reads, downloads, refusals."""

@@ -1,0 +1,153 @@
+"""Creating a video on the OpenAI wire: `POST /videos`, and what its answer means.
+
+One rule: only what was surely refused may be sent again.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import assert_never
+
+from aiohttp import FormData
+from yarl import URL
+
+from reelhook.domain.job import VideoRequest
+from reelhook.domain.report import (
+    Accepted,
+    InDoubt,
+    NotSent,
+    Progress,
+    RateLimited,
+    SubmitOutcome,
+)
+from reelhook.providers.answer import Answer
+from reelhook.providers.openai_video import readable_id, report
+from reelhook.providers.paid_post import PaidPost
+from reelhook.providers.refusal import refused, words
+from reelhook.providers.waiting import retry_after_seconds
+
+_UNREAD = re.compile(
+    r"prompt\b.{0,30}(?:missing|required)|(?:missing|required)\b.{0,30}prompt"
+    r"|multipart|form-data|content-type",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+class _Encoding(Enum):
+    """How a create's fields are sent: some servers take JSON, vLLM-Omni takes forms alone."""
+
+    JSON = "application/json"
+    FORM = "multipart/form-data"
+
+    @property
+    def other(self) -> "_Encoding":
+        """The one to try when this one was refused."""
+        return _Encoding.FORM if self is _Encoding.JSON else _Encoding.JSON
+
+
+class Create:
+    """Creates videos for one account. `content_url` is our way to a finished file."""
+
+    def __init__(
+        self,
+        url: URL,
+        key: Mapping[str, str],
+        *,
+        timeout_seconds: float,
+        content_url: Callable[[str], str],
+        now: Callable[[], float],
+    ) -> None:
+        self._url = url
+        self._key = key
+        self._timeout_seconds = timeout_seconds
+        self._content_url = content_url
+        self._now = now
+        self._encoding = _Encoding.JSON
+        self._paid = PaidPost()
+
+    async def close(self) -> None:
+        """Close the connections. A create under way ends in doubt."""
+        await self._paid.close()
+
+    async def submit(self, request: VideoRequest) -> SubmitOutcome:
+        """Create a video: one paid POST. Never raises, but for cancellation.
+
+        A second one follows only if the first was surely refused because the server could not
+        read its encoding; what the server takes is remembered. The time-out spans both.
+        """
+        deadline = asyncio.get_running_loop().time() + self._timeout_seconds
+        encoding = self._encoding
+        answer = await self._create(request, encoding, deadline)
+        if isinstance(answer, Answer) and _could_not_be_read(answer):
+            second = await self._create(request, encoding.other, deadline)
+            if not isinstance(second, Answer):
+                return second
+            if not _could_not_be_read(second):
+                self._encoding, answer = encoding.other, second
+        return self._outcome(answer) if isinstance(answer, Answer) else answer
+
+    async def _create(
+        self, request: VideoRequest, encoding: _Encoding, deadline: float
+    ) -> Answer | NotSent | InDoubt:
+        left = deadline - asyncio.get_running_loop().time()
+        if left <= 0:
+            return NotSent("the time for submitting was over")
+        headers = {"Accept": "application/json", **self._key}
+        fields = _fields(request)
+        content: bytes | FormData
+        match encoding:
+            case _Encoding.JSON:
+                content = json.dumps(fields).encode()
+                headers["Content-Type"] = encoding.value
+            case _Encoding.FORM:
+                content = FormData(fields, default_to_multipart=True)
+            case _:
+                assert_never(encoding)
+        return await self._paid.send(self._url, content, headers=headers, timeout_seconds=left)
+
+    def _outcome(self, answer: Answer) -> SubmitOutcome:
+        match answer.status:
+            case _ if answer.ok:
+                return self._accepted(answer)
+            case 429:  # an empty quota too, where OpenAI says so with 429
+                wait = retry_after_seconds(answer.headers, self._now())
+                return RateLimited(wait, words(answer))
+            case status if 400 <= status < 500 and status not in {408, 409}:
+                return refused(answer)
+            case status:
+                return InDoubt(f"HTTP {status}: {words(answer)}")
+
+    def _accepted(self, answer: Answer) -> SubmitOutcome:
+        video = answer.fields()
+        provider_job_id = readable_id(video.get("id"))
+        if provider_job_id is None:
+            return InDoubt(f"HTTP {answer.status} without a readable id")
+        told = report(video, self._content_url(provider_job_id))
+        return Accepted(provider_job_id, told or Progress(running=False))
+
+
+def _fields(request: VideoRequest) -> dict[str, str]:
+    given = {
+        "model": request.model,
+        "prompt": request.prompt,
+        "seconds": request.seconds,
+        "size": request.size,
+    }
+    return {name: _encodable(value) for name, value in given.items() if value is not None}
+
+
+def _encodable(text: str) -> str:
+    """Replace lone surrogates, which no request can carry."""
+    return text.encode(errors="replace").decode()
+
+
+def _could_not_be_read(answer: Answer) -> bool:
+    """Whether the server surely refused the encoding: a 415, or it misses what it was sent.
+
+    FastAPI answers 422 for a form field that is missing, vLLM-Omni 400.
+    """
+    if answer.status == 415:
+        return True
+    return answer.status in {400, 422} and bool(_UNREAD.search(words(answer)))

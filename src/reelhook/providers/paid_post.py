@@ -1,0 +1,91 @@
+"""The one request that costs money: sent once, over a fresh connection, never repeated.
+
+aiohttp 3.14 by itself repeats a request only for idempotent methods, and only on a kept-alive
+connection that had died (`client.IDEMPOTENT_METHODS`); redirects it would follow by sending the
+body again (307, 308), so they are not followed. Here no connection is ever kept.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+from aiohttp import (
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    FormData,
+    TCPConnector,
+    TraceConfig,
+)
+from yarl import URL
+
+from reelhook.domain.report import InDoubt, NotSent
+from reelhook.providers.answer import CONNECTION_ERRORS, Answer, body_of, described
+
+CONNECT_SECONDS_MAX = 10.0
+"""How long looking up the name, connecting and the TLS handshake may take together."""
+BODY_BYTES_MAX = 4 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Trip:
+    """How far a request came."""
+
+    connected: bool = False
+
+
+async def _connected(_session: ClientSession, context: SimpleNamespace, _params: object) -> None:
+    context.trace_request_ctx.connected = True
+
+
+class PaidPost:
+    """Sends paid requests. Made within a running loop; `close` ends it."""
+
+    def __init__(self) -> None:
+        trace = TraceConfig()
+        # Called once TCP and TLS stand, before the first byte of the request.
+        trace.on_connection_create_end.append(_connected)
+        trace.on_connection_reuseconn.append(_connected)
+        self._session = ClientSession(
+            connector=TCPConnector(limit=0, force_close=True),
+            cookie_jar=DummyCookieJar(),
+            trace_configs=[trace],
+        )
+
+    async def close(self) -> None:
+        """Close the session. A request under way ends in doubt."""
+        await self._session.close()
+
+    async def send(
+        self,
+        url: URL,
+        content: bytes | FormData,
+        *,
+        headers: Mapping[str, str],
+        timeout_seconds: float,
+    ) -> Answer | NotSent | InDoubt:
+        """POST once, within `timeout_seconds` in all. Never raises, but for cancellation.
+
+        Once the status is there, it counts: a body cut off leaves `Answer.body` None.
+        """
+        trip = _Trip()
+        try:
+            async with self._session.post(
+                url,
+                data=content,
+                headers={"Accept-Encoding": "identity", "Connection": "close", **headers},
+                allow_redirects=False,
+                timeout=ClientTimeout(
+                    total=timeout_seconds, connect=min(CONNECT_SECONDS_MAX, timeout_seconds)
+                ),
+                trace_request_ctx=trip,
+            ) as response:
+                try:
+                    body = await body_of(response, BODY_BYTES_MAX)
+                except CONNECTION_ERRORS:
+                    body = None
+                return Answer(response.status, response.headers, body)
+        except Exception as error:  # whatever it was: what counts is whether we were connected
+            if trip.connected:
+                return InDoubt(f"no whole answer came: {described(error)}")
+            return NotSent(f"no connection was made: {described(error)}")

@@ -1,0 +1,61 @@
+"""The simulator's own routes, for people and for tests in another process."""
+
+import json
+from dataclasses import asdict, replace
+
+from aiohttp import web
+
+from reelhook.simulator.core import Simulator
+from reelhook.simulator.faults import Faults
+from reelhook.simulator.job import Phase
+from reelhook.simulator.upstream import Refusal, Upstream, json_answer
+
+
+class Control:
+    """`GET /simulator/stats`, `GET` and `PATCH /simulator/faults`; no fault befalls them."""
+
+    def __init__(self, simulator: Simulator, upstream: Upstream) -> None:
+        self._simulator = simulator
+        self._upstream = upstream
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes for an application's root."""
+        exempt = self._upstream.exempt
+        return [
+            web.get("/simulator/stats", exempt(self._stats)),
+            web.get("/simulator/faults", exempt(self._faults)),
+            web.patch("/simulator/faults", exempt(self._change_faults)),
+        ]
+
+    async def _stats(self, _request: web.Request) -> web.Response:
+        phases = self._simulator.phases()
+        return json_answer(
+            {
+                "creations": self._simulator.creations,
+                "jobs": {phase.value: phases[phase] for phase in Phase},
+                "requests": dict(self._simulator.requests),
+                "faults": dict(self._simulator.injected),
+            }
+        )
+
+    async def _faults(self, _request: web.Request) -> web.Response:
+        return json_answer(asdict(self._simulator.faults))
+
+    async def _change_faults(self, request: web.Request) -> web.Response:
+        self._simulator.faults = _changed(self._simulator.faults, await request.read())
+        return json_answer(asdict(self._simulator.faults))
+
+
+def _changed(faults: Faults, body: bytes) -> Faults:
+    try:
+        changes = json.loads(body)
+    except ValueError as error:
+        raise Refusal(400, f"The body is not JSON: {error}") from error
+    if not isinstance(changes, dict):
+        raise Refusal(400, "The body must be a JSON object of fault settings.")
+    if unknown := changes.keys() - asdict(faults).keys():
+        raise Refusal(400, f"Unknown fault settings: {', '.join(sorted(unknown))}.")
+    try:
+        return replace(faults, **changes)
+    except ValueError as error:
+        raise Refusal(400, f"{error}.") from error

@@ -1,0 +1,133 @@
+"""The simulator without a protocol: its jobs, its faults, its counters."""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+from random import Random
+from types import MappingProxyType
+
+from reelhook.simulator.faults import Faults
+from reelhook.simulator.job import Film, Phase, SimulatedJob, State
+
+JOBS_MAX = 10_000
+
+_by_number = attrgetter("number")
+
+
+class NotFoundError(LookupError):
+    """No job has this id. Its only argument is the id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some jobs in the order asked for, and whether more follow."""
+
+    jobs: list[SimulatedJob]
+    has_more: bool
+
+
+class Simulator:
+    """Creates jobs and tells their state; everything else is up to the wires.
+
+    `faults` may be replaced at any time. `requests` counts requests by kind (create, get, list,
+    content, delete), `injected` the faults that happened, `creations` the jobs ever created.
+    Beyond `jobs_max` jobs the oldest ended ones are forgotten.
+    """
+
+    def __init__(
+        self,
+        faults: Faults,
+        *,
+        random: Random,
+        clock: Callable[[], float],
+        jobs_max: int = JOBS_MAX,
+    ) -> None:
+        self.faults = faults
+        self.random = random
+        self.requests: Counter[str] = Counter()
+        self.injected: Counter[str] = Counter()
+        self.creations = 0
+        self._clock = clock
+        self._jobs_max = jobs_max
+        self._forget_beyond = jobs_max
+        self._by_id: dict[str, SimulatedJob] = {}
+        self._oldest_first: list[SimulatedJob] = []
+
+    @property
+    def jobs(self) -> Mapping[str, SimulatedJob]:
+        """The jobs that are remembered, by id, oldest first."""
+        return MappingProxyType(self._by_id)
+
+    def now(self) -> float:
+        """Return the simulator's time in Unix seconds."""
+        return self._clock()
+
+    def create(self, film: Film, *, id_prefix: str) -> SimulatedJob:
+        """Create a job; what becomes of it is settled here."""
+        self.creations += 1
+        job = SimulatedJob(
+            id=f"{id_prefix}{self.random.getrandbits(128):032x}",
+            number=self.creations,
+            film=film,
+            created_at=self.now(),
+            queue_seconds=self.faults.queue_seconds,
+            render_seconds=self.faults.render_seconds,
+            ending=self.faults.ending(self.random),
+        )
+        self._by_id[job.id] = job
+        self._oldest_first.append(job)
+        if len(self._oldest_first) > self._forget_beyond:
+            self._forget_oldest_ended()
+        return job
+
+    def get(self, job_id: str) -> SimulatedJob:
+        """Return the job; raises NotFoundError."""
+        try:
+            return self._by_id[job_id]
+        except KeyError:
+            raise NotFoundError(job_id) from None
+
+    def state(self, job: SimulatedJob) -> State:
+        """Return the job's state now."""
+        return job.state(self.now())
+
+    def page(self, *, after: str | None, limit: int, newest_first: bool) -> Page:
+        """Return up to `limit` jobs that follow the job `after`; raises NotFoundError."""
+        first, end = 0, len(self._oldest_first)
+        if after is not None:
+            position = self._position(self.get(after))
+            first, end = (first, position) if newest_first else (position + 1, end)
+        has_more = end - first > limit
+        if newest_first:
+            return Page(self._oldest_first[max(first, end - limit) : end][::-1], has_more)
+        return Page(self._oldest_first[first : min(end, first + limit)], has_more)
+
+    def delete(self, job_id: str) -> None:
+        """Cancel the job if it runs, and forget it; raises NotFoundError."""
+        job = self.get(job_id)
+        del self._oldest_first[self._position(job)]
+        del self._by_id[job_id]
+
+    def phases(self) -> Counter[Phase]:
+        """Count the remembered jobs by phase."""
+        now = self.now()
+        return Counter(job.state(now).phase for job in self._oldest_first)
+
+    def _position(self, job: SimulatedJob) -> int:
+        return bisect_left(self._oldest_first, job.number, key=_by_number)
+
+    def _forget_oldest_ended(self) -> None:
+        # A twentieth more than needed goes, and the next look comes only that much later: so a
+        # look at all jobs is paid for by hundreds of creates even when hardly any has ended.
+        slack = self._jobs_max // 20
+        excess = len(self._oldest_first) - self._jobs_max + slack
+        ended = [job for job in self._oldest_first if self.state(job).phase in _ENDED][:excess]
+        for job in ended:
+            del self._by_id[job.id]
+        self._oldest_first = list(self._by_id.values())
+        self._forget_beyond = max(self._jobs_max, len(self._oldest_first) + slack)
+
+
+_ENDED = frozenset({Phase.COMPLETED, Phase.FAILED})

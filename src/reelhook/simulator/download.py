@@ -1,0 +1,23 @@
+"""Serves bytes from memory, whole or the one range that was asked for (RFC 9110, section 14)."""
+
+from aiohttp import web
+
+
+def download(request: web.Request, content: bytes, content_type: str) -> web.Response:
+    """Return the content: 206 for one satisfiable range, 416 for an unsatisfiable one, else 200."""
+    headers = {"Accept-Ranges": "bytes"}
+    try:
+        wanted = request.http_range
+    except ValueError:
+        # Several ranges, or another unit: a server may ignore what it doesn't understand.
+        wanted = slice(None)
+    if wanted.start is None and wanted.stop is None:
+        return web.Response(body=content, content_type=content_type, headers=headers)
+    start, end, _ = wanted.indices(len(content))
+    if start >= end:
+        headers["Content-Range"] = f"bytes */{len(content)}"
+        return web.Response(status=416, headers=headers)
+    headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(content)}"
+    return web.Response(
+        status=206, body=content[start:end], content_type=content_type, headers=headers
+    )

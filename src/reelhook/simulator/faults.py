@@ -1,0 +1,115 @@
+"""What goes wrong at the simulator, and how often. Chance is an argument."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from random import Random
+from typing import TypeVar
+
+from reelhook.simulator.job import Ending
+
+Outcome = TypeVar("Outcome")
+
+
+class RequestFault(StrEnum):
+    """What can befall a request; at most one of them does."""
+
+    RATE_LIMITED = "rate_limited"
+    SERVER_ERROR = "server_error"
+    RESET = "reset"
+    MALFORMED = "malformed"
+
+
+LOST_CREATE = "lost_create"
+"""The fault that befalls the answer of a create which was carried out."""
+
+_SECONDS = (
+    "latency_seconds",
+    "queue_seconds",
+    "render_seconds",
+    "retry_after_seconds",
+    "poll_after_seconds",
+)
+_FLAGS = ("listing",)
+_EXCLUSIVE = (("rate_limited", "server_error", "reset", "malformed"), ("moderation", "stuck"))
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """Rates are 0..1, durations seconds. Raises ValueError, naming the field, for anything else.
+
+    Of the faults of a request at most one happens, so their rates may add up to at most 1; of the
+    bad endings of a job likewise. Durations and endings are settled when a job is created: a later
+    change concerns later jobs.
+    """
+
+    rate_limited: float = 0.0
+    """Answered 429 with Retry-After; not carried out."""
+    server_error: float = 0.0
+    """Answered 500; not carried out."""
+    reset: float = 0.0
+    """The connection is reset (RST) without an answer; not carried out."""
+    malformed: float = 0.0
+    """Carried out, answered with half of the JSON. Refusals and films stay whole."""
+    lost_create: float = 0.0
+    """The create is carried out, and the connection closed without an answer."""
+    moderation: float = 0.0
+    """The job fails where it would have completed."""
+    stuck: float = 0.0
+    """The job reaches 99 % and never ends."""
+    latency_seconds: float = 0.0
+    """How long every request waits before it is looked at."""
+    listing: bool = True
+    """False: listing is answered 405."""
+    queue_seconds: float = 1.0
+    """How much of `render_seconds` a job is queued."""
+    render_seconds: float = 8.0
+    """From creation to completion."""
+    retry_after_seconds: float = 1.0
+    """What a 429 asks for."""
+    poll_after_seconds: float = 0.0
+    """The hint of when to ask again that a job's answers carry; 0: no hint."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            _check(field.name, getattr(self, field.name))
+        for names in _EXCLUSIVE:
+            if math.fsum(getattr(self, name) for name in names) > 1:
+                raise ValueError(f"{' + '.join(names)} must be at most 1")
+
+    def of_request(self, random: Random) -> RequestFault | None:
+        """Draw what befalls one request."""
+        return _draw({fault: getattr(self, fault.value) for fault in RequestFault}, random)
+
+    def loses_create(self, random: Random) -> bool:
+        """Draw whether the answer to one create gets lost."""
+        return _draw({LOST_CREATE: self.lost_create}, random) is not None
+
+    def ending(self, random: Random) -> Ending:
+        """Draw what becomes of one job."""
+        rates = {Ending.MODERATION: self.moderation, Ending.NEVER: self.stuck}
+        return _draw(rates, random) or Ending.FILM
+
+
+def _draw(rates: Mapping[Outcome, float], random: Random) -> Outcome | None:
+    point = random.random()
+    for outcome, rate in rates.items():
+        if point < rate:
+            return outcome
+        point -= rate
+    return None
+
+
+def _check(name: str, value: object) -> None:
+    if name in _FLAGS:
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} must be true or false")
+        return
+    # bool is a subclass of int, and `reset: true` is more likely a slip than a rate of 1.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{name} must be a number")
+    if value < 0:
+        raise ValueError(f"{name} must not be negative")
+    if name not in _SECONDS and value > 1:
+        raise ValueError(f"{name} must be between 0 and 1")

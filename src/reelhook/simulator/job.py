@@ -1,0 +1,127 @@
+"""What the simulator remembers of a job, and the job's state as a function of time."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+CONTENT_TTL_SECONDS = 3600.0
+"""How long a film can be fetched after its completion."""
+
+
+class Phase(StrEnum):
+    """How far a job is; a wire translates this into its provider's words."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class Ending(StrEnum):
+    """What a job comes to; drawn when it is created."""
+
+    FILM = "film"
+    MODERATION = "moderation"
+    NEVER = "never"
+
+
+class Variant(StrEnum):
+    """What can be fetched of a film."""
+
+    VIDEO = "video"
+    THUMBNAIL = "thumbnail"
+    SPRITESHEET = "spritesheet"
+
+    @property
+    def content_type(self) -> str:
+        """The media type of its bytes."""
+        match self:
+            case Variant.VIDEO:
+                return "video/mp4"
+            case Variant.THUMBNAIL:
+                return "image/webp"
+            case Variant.SPRITESHEET:
+                return "image/jpeg"
+            case _:
+                assert_never(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """What was asked for: sizes in pixels, duration in seconds."""
+
+    prompt: str
+    model: str
+    width: int
+    height: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job failed: a machine's code and a person's sentence."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A job at one moment: progress 0..100, times in Unix seconds, None where not applicable."""
+
+    phase: Phase
+    progress: int
+    completed_at: float | None = None
+    expires_at: float | None = None
+    failure: Failure | None = None
+
+
+MODERATED = Failure(
+    code="moderation_blocked",
+    message="The simulator's moderation blocked this job, as its settings told it to.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedJob:
+    """A job; `number` counts creations from 1, `created_at` is in Unix seconds."""
+
+    id: str
+    number: int
+    film: Film
+    created_at: float
+    queue_seconds: float
+    render_seconds: float
+    ending: Ending
+
+    @property
+    def ends_at(self) -> float:
+        """When the job ends, in Unix seconds; one that never ends has this moment too."""
+        return self.created_at + self.render_seconds
+
+    def state(self, now: float) -> State:
+        """Return the job's state at `now`, which depends on nothing else."""
+        elapsed = now - self.created_at
+        if elapsed >= self.render_seconds:
+            return self._ended()
+        if elapsed < self.queue_seconds:
+            return State(Phase.QUEUED, 0)
+        share = (elapsed - self.queue_seconds) / (self.render_seconds - self.queue_seconds)
+        return State(Phase.RUNNING, min(99, int(100 * share)))
+
+    def _ended(self) -> State:
+        match self.ending:
+            case Ending.FILM:
+                expires_at = self.ends_at + CONTENT_TTL_SECONDS
+                return State(Phase.COMPLETED, 100, self.ends_at, expires_at)
+            case Ending.MODERATION:
+                return State(Phase.FAILED, 99, failure=MODERATED)
+            case Ending.NEVER:
+                return State(Phase.RUNNING, 99)
+            case _:
+                assert_never(self.ending)
+
+    def content_is_ready(self, now: float) -> bool:
+        """Tell whether the film can be fetched: completed, and not yet expired."""
+        expires_at = self.state(now).expires_at
+        return expires_at is not None and now < expires_at

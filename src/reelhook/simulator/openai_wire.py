@@ -1,0 +1,166 @@
+"""The OpenAI wire: `/v1/videos` as openai-python 3.54 and OpenAI's API reference describe it.
+
+Built on aiohttp.web; `upstream` says why.
+"""
+
+import json
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from reelhook.simulator.core import NotFoundError, Simulator
+from reelhook.simulator.download import download
+from reelhook.simulator.job import Phase, SimulatedJob, Variant
+from reelhook.simulator.openai_request import film_from, page_query
+from reelhook.simulator.renderer import RenderError
+from reelhook.simulator.studio import Studio
+from reelhook.simulator.upstream import CREATE, Refusal, Upstream, json_answer
+
+_STATUS = {
+    Phase.QUEUED: "queued",
+    Phase.RUNNING: "in_progress",
+    Phase.COMPLETED: "completed",
+    Phase.FAILED: "failed",
+}
+
+
+def refusal_body(refusal: Refusal) -> Mapping[str, object]:
+    """Return OpenAI's error object."""
+    match refusal.status:
+        case 429:
+            kind = "rate_limit_error"
+        case status if status >= 500:
+            kind = "server_error"
+        case _:
+            kind = "invalid_request_error"
+    error = {"message": refusal.message, "type": kind}
+    return {"error": error | {"param": refusal.param, "code": refusal.code}}
+
+
+class OpenAIWire:
+    """The five requests of the wire; every key is there even when it is null."""
+
+    def __init__(self, simulator: Simulator, studio: Studio, upstream: Upstream) -> None:
+        self._simulator = simulator
+        self._studio = studio
+        self._upstream = upstream
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes, with the version in their paths."""
+        handler = self._upstream.handler
+        one = "/v1/videos/{id}"
+        return [
+            web.post("/v1/videos", handler(CREATE, self._create)),
+            web.get("/v1/videos", handler("list", self._list), allow_head=False),
+            web.get(one, handler("get", self._get), allow_head=False),
+            web.get(f"{one}/content", handler("content", self._content)),
+            web.delete(one, handler("delete", self._delete)),
+        ]
+
+    async def _create(self, request: web.Request) -> web.Response:
+        film = film_from(await _fields(request))
+        job = self._simulator.create(film, id_prefix="video_")
+        self._studio.film_created(film)
+        return self._job_answer(job)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        if not self._simulator.faults.listing:
+            raise Refusal(405, "Listing is switched off in this simulator.")
+        query = page_query(request.query)
+        try:
+            page = self._simulator.page(
+                after=query.after, limit=query.limit, newest_first=query.newest_first
+            )
+        except NotFoundError as error:
+            raise Refusal(404, f"No such video: {error}", param="after") from error
+        videos = [self._video(job) for job in page.jobs]
+        return json_answer(
+            {
+                "object": "list",
+                "data": videos,
+                "first_id": videos[0]["id"] if videos else None,
+                "last_id": videos[-1]["id"] if videos else None,
+                "has_more": page.has_more,
+            }
+        )
+
+    async def _get(self, request: web.Request) -> web.Response:
+        return self._job_answer(self._job(request))
+
+    async def _content(self, request: web.Request) -> web.Response:
+        try:
+            variant = Variant(request.query.get("variant", Variant.VIDEO))
+        except ValueError as error:
+            known = ", ".join(Variant)
+            raise Refusal(400, f"variant must be one of {known}", param="variant") from error
+        job = self._job(request)
+        if not job.content_is_ready(self._simulator.now()):
+            raise Refusal(404, _why_there_is_no_content(self._simulator.state(job).phase))
+        try:
+            content = await self._studio.content(job.film, variant)
+        except RenderError as error:
+            raise Refusal(500, f"The film could not be rendered: {error}") from error
+        return download(request, content, variant.content_type)
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        job = self._job(request)
+        self._simulator.delete(job.id)
+        return json_answer({"id": job.id, "deleted": True, "object": "video.deleted"})
+
+    def _job(self, request: web.Request) -> SimulatedJob:
+        try:
+            return self._simulator.get(request.match_info["id"])
+        except NotFoundError as error:
+            raise Refusal(404, f"No such video: {error}", code="not_found", param="id") from error
+
+    def _job_answer(self, job: SimulatedJob) -> web.Response:
+        answer = json_answer(self._video(job))
+        if hint_seconds := self._simulator.faults.poll_after_seconds:
+            answer.headers["openai-poll-after-ms"] = str(round(1000 * hint_seconds))
+        return answer
+
+    def _video(self, job: SimulatedJob) -> dict[str, object]:
+        state = self._simulator.state(job)
+        failure = state.failure
+        return {
+            "id": job.id,
+            "object": "video",
+            "model": job.film.model,
+            "status": _STATUS[state.phase],
+            "progress": state.progress,
+            "created_at": int(job.created_at),
+            "completed_at": _whole(state.completed_at),
+            "expires_at": _whole(state.expires_at),
+            "prompt": job.film.prompt,
+            "size": f"{job.film.width}x{job.film.height}",
+            "seconds": str(job.film.seconds),
+            "remixed_from_video_id": None,
+            "error": failure and {"code": failure.code, "message": failure.message},
+        }
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds)
+
+
+def _why_there_is_no_content(phase: Phase) -> str:
+    if phase is Phase.COMPLETED:
+        return "The video has expired."
+    return f"The video is {_STATUS[phase]}; there is no content."
+
+
+async def _fields(request: web.Request) -> Mapping[str, object]:
+    # Whatever comes as a file is the reference image, which the simulator doesn't look at.
+    if request.content_type in {"multipart/form-data", "application/x-www-form-urlencoded"}:
+        try:
+            form = await request.post()
+        except (ValueError, RuntimeError) as error:
+            raise Refusal(400, f"The form could not be read: {error}") from error
+        return {name: value for name, value in form.items() if isinstance(value, str)}
+    try:
+        fields = json.loads(await request.read())
+    except ValueError as error:
+        raise Refusal(400, f"The body is not JSON: {error}") from error
+    if not isinstance(fields, dict):
+        raise Refusal(400, "The body must be a JSON object.")
+    return fields

@@ -1,0 +1,169 @@
+"""What befalls a request whatever its protocol: counting, latency, keys and faults.
+
+The server is aiohttp.web because it can drop a connection without an answer (a Starlette
+application cannot reach its transport) and parses multipart bodies by itself.
+"""
+
+import asyncio
+import hmac
+import json
+import socket
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from reelhook.simulator.core import Simulator
+from reelhook.simulator.faults import LOST_CREATE, RequestFault
+
+CREATE = "create"
+"""The kind of request whose answers `lost_create` swallows."""
+
+# Closing with a linger time of zero sends RST instead of FIN.
+_LINGER_ZERO = struct.pack("ii", 1, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal(Exception):  # noqa: N818 - it is an answer of the server, not an error in it
+    """An answer that refuses: the wire puts it into its provider's words."""
+
+    status: int
+    message: str
+    code: str | None = None
+    param: str | None = None
+
+
+RefusalBody = Callable[[Refusal], Mapping[str, object]]
+
+
+def json_answer(body: Mapping[str, object], status: int = 200) -> web.Response:
+    """Return the answer with this JSON."""
+    return web.Response(
+        body=json.dumps(body).encode(), status=status, content_type="application/json"
+    )
+
+
+class Upstream:
+    """Wraps a wire's handlers: counts a request, delays it, checks its key, lets it fail."""
+
+    def __init__(
+        self, simulator: Simulator, *, refusal_body: RefusalBody, api_key: str | None
+    ) -> None:
+        self.simulator = simulator
+        self._refusal_body = refusal_body
+        self._api_key = api_key
+
+    def handler(self, kind: str, carry_out: Handler) -> Handler:
+        """Return what serves requests of this kind."""
+
+        async def serve(request: web.Request) -> web.StreamResponse:
+            self.simulator.requests[kind] += 1
+            if self.simulator.faults.latency_seconds:
+                await asyncio.sleep(self.simulator.faults.latency_seconds)
+            try:
+                self._check_key(request)
+                return await self._serve_with_faults(kind, carry_out, request)
+            except Refusal as refusal:
+                return self.refuse(refusal)
+
+        return serve
+
+    def exempt(self, carry_out: Handler) -> Handler:
+        """Return what serves requests that only need the key: not counted, never faulty."""
+
+        async def serve(request: web.Request) -> web.StreamResponse:
+            try:
+                self._check_key(request)
+                return await carry_out(request)
+            except Refusal as refusal:
+                return self.refuse(refusal)
+
+        return serve
+
+    def refuse(self, refusal: Refusal) -> web.Response:
+        """Return the refusal as this wire words it."""
+        return json_answer(self._refusal_body(refusal), refusal.status)
+
+    def _check_key(self, request: web.Request) -> None:
+        if self._api_key is None:
+            return
+        expected = f"Bearer {self._api_key}".encode()
+        given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+        if not hmac.compare_digest(given, expected):
+            raise Refusal(401, "Missing or incorrect API key.", code="invalid_api_key")
+
+    async def _serve_with_faults(
+        self, kind: str, carry_out: Handler, request: web.Request
+    ) -> web.StreamResponse:
+        fault = self.simulator.faults.of_request(self.simulator.random)
+        if fault is not None:
+            self.simulator.injected[fault] += 1
+        match fault:
+            case RequestFault.RATE_LIMITED:
+                return self._rate_limited()
+            case RequestFault.SERVER_ERROR:
+                raise Refusal(500, "The simulator failed, as its settings told it to.")
+            case RequestFault.RESET:
+                return _without_answer(request, linger=_LINGER_ZERO)
+            case RequestFault.MALFORMED:
+                return _cut_in_half(await carry_out(request))
+            case None:
+                return await self._carry_out(kind, carry_out, request)
+            case _:
+                assert_never(fault)
+
+    async def _carry_out(
+        self, kind: str, carry_out: Handler, request: web.Request
+    ) -> web.StreamResponse:
+        answer = await carry_out(request)
+        if kind == CREATE and self.simulator.faults.loses_create(self.simulator.random):
+            self.simulator.injected[LOST_CREATE] += 1
+            return _without_answer(request)
+        return answer
+
+    def _rate_limited(self) -> web.Response:
+        answer = self.refuse(
+            Refusal(429, "Rate limit reached; try again later.", code="rate_limit_exceeded")
+        )
+        answer.headers["Retry-After"] = f"{self.simulator.faults.retry_after_seconds:g}"
+        return answer
+
+
+def _cut_in_half(answer: web.StreamResponse) -> web.StreamResponse:
+    if (
+        isinstance(answer, web.Response)
+        and answer.content_type == "application/json"
+        and isinstance(answer.body, bytes)
+    ):
+        answer.body = answer.body[: len(answer.body) // 2]
+    return answer
+
+
+def _without_answer(request: web.Request, linger: bytes | None = None) -> web.Response:
+    transport = request.transport
+    if transport is not None:
+        if linger is not None:
+            connection: socket.socket = transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        transport.abort()
+    # aiohttp wants an answer to write; it drops it, since the connection is gone.
+    return web.Response()
+
+
+def router_refusals(upstream: Upstream) -> Middleware:
+    """Return the middleware that words unknown paths, wrong methods and oversized bodies."""
+
+    @web.middleware
+    async def reword(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            answer = upstream.refuse(Refusal(error.status, f"{error.reason}: {request.path}"))
+            if allowed := error.headers.get("Allow"):
+                answer.headers["Allow"] = allowed
+            return answer
+
+    return reword

@@ -1,0 +1,183 @@
+"""Where a webhook may go: pure rules over a URL and the addresses that its name resolves to.
+
+A URL that came in over the API may name only public addresses, or those that the operator lists
+in REELHOOK_ALLOW_NETWORKS. The sender applies the same rules to the address that it dials.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from reelhook.webhooks.networks import IPAddress, IPNetwork, special_purpose
+from reelhook.webhooks.target import AddressRefusedError, Target, parse_target
+
+ALLOW_SETTING = "REELHOOK_ALLOW_NETWORKS"
+
+LookUp = Callable[[str], Awaitable[Sequence[IPAddress]]]
+"""Resolves an ASCII name. Raises OSError when that fails."""
+
+_SPECIAL_NAMES = (
+    # RFC 6761, 6762 (with its appendix G), 7686, 8375, 9476 and ICANN's `internal`; `example` is
+    # left out: it is documentation's, and resolves nowhere.
+    *("alt", "arpa", "invalid", "local", "localhost", "onion", "test"),
+    *("corp", "home", "internal", "intranet", "lan", "mail", "private"),
+    # Kubernetes, Consul, and what /etc/hosts calls loopback.
+    *("svc", "consul", "localdomain"),
+)
+_BLOCKED_PORTS = frozenset(
+    # https://fetch.spec.whatwg.org/#port-blocking: servers there take an HTTP request for theirs.
+    (
+        *(0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95),
+        *(101, 102, 103, 104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161),
+        *(179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563),
+        *(587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060),
+        *(5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressPolicy:
+    """What may be sent to, given the networks that the operator allows beside public ones."""
+
+    allow_networks: tuple[IPNetwork, ...] = ()
+
+    def parse(self, url: str) -> Target:
+        """Judge what a URL says by itself. Raises `AddressRefusedError`.
+
+        A name that is not public by its shape passes when networks are allowed at all: then its
+        addresses decide, see `name_refusal`.
+        """
+        target = parse_target(url)
+        if target.userinfo is not None:
+            raise AddressRefusedError(
+                "The URL contains a user name or password: remove them, and let the receiver "
+                "check the webhook's signature"
+            )
+        if target.port in _BLOCKED_PORTS:
+            raise AddressRefusedError(
+                f"Port {target.port} belongs to another protocol: use 443, 80 or a port of your own"
+            )
+        reason = self._shape_refusal(target)
+        if reason is not None:
+            raise AddressRefusedError(reason)
+        return target
+
+    def _shape_refusal(self, target: Target) -> str | None:
+        if target.address is not None:
+            return self.refusal(target.address)
+        problem = None if self.allow_networks else private_name(target.name)
+        return problem and (
+            f"{problem}: use a public name, or let the operator put its network into "
+            f"{ALLOW_SETTING}"
+        )
+
+    def permits(self, address: IPAddress) -> bool:
+        """Return whether this address may be dialled."""
+        return self.refusal(address) is None
+
+    def refusal(self, address: IPAddress) -> str | None:
+        """Return why this address may not be dialled, or None."""
+        purpose = special_purpose(address)
+        if purpose is None or self._allows(address):
+            return None
+        return f"{address} is not public ({purpose}): use a public address, or {_cover(address)}"
+
+    def name_refusal(self, name: str, addresses: Sequence[IPAddress]) -> str | None:
+        """Return why a name that resolves to these addresses may not be sent to, or None.
+
+        All of them must be public, or all of them allowed: one that was not covered is named.
+        """
+        if not addresses:
+            return f"{name} has no address: check its DNS records"
+        outside = [address for address in addresses if not self._allows(address)]
+        if not outside:
+            return None
+        problem = private_name(name)
+        if problem is not None:
+            return f"{problem}, and resolves to {outside[0]}: {_cover(outside[0])}"
+        hidden = next((address for address in outside if special_purpose(address)), None)
+        if hidden is not None:
+            purpose = special_purpose(hidden)
+            return f"{name} resolves to {hidden}, not public ({purpose}): {_cover(hidden)}"
+        if len(outside) < len(addresses):
+            return f"{name} resolves to allowed addresses and {outside[0]}: {_cover(outside[0])}"
+        return None
+
+    def _allows(self, address: IPAddress) -> bool:
+        return any(address in network for network in self.allow_networks)
+
+
+def private_name(name: str) -> str | None:
+    """Return in words why a name can't be public whatever it resolves to, or None."""
+    name = name.removesuffix(".")
+    if "." not in name and name not in _SPECIAL_NAMES:
+        return f"{name} is a single-label name, another host on every network"
+    for special in _SPECIAL_NAMES:
+        if name == special or name.endswith(f".{special}"):
+            return f"{name} is a name for private use (.{special})"
+    return None
+
+
+def _cover(address: IPAddress) -> str:
+    return (
+        f"let the operator put {address}/{address.max_prefixlen} or its network into "
+        f"{ALLOW_SETTING}"
+    )
+
+
+# -- judging without sending ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What would become of a URL; `reason` says why it is refused."""
+
+    url: str
+    allowed: bool
+    reason: str | None = None
+
+
+def judge(
+    url: str, answers: Sequence[str] | None = None, policy: AddressPolicy | None = None
+) -> Verdict:
+    """Judge a URL offline, as the sender would if its name resolved to `answers`.
+
+    Without answers (None) a public-looking name passes, as it does at the API. Raises ValueError
+    for an answer that is no address.
+    """
+    policy = policy or AddressPolicy()
+    addresses = None if answers is None else [ip_address(answer) for answer in answers]
+    try:
+        target = policy.parse(url)
+    except AddressRefusedError as error:
+        return Verdict(url, allowed=False, reason=error.message)
+    reason = None
+    if target.address is None and (addresses is not None or private_name(target.name)):
+        reason = policy.name_refusal(target.name, addresses or [])
+    return Verdict(url, allowed=reason is None, reason=reason)
+
+
+async def check_registration(
+    url: str, policy: AddressPolicy, look_up: LookUp, *, timeout_seconds: float = 5.0
+) -> None:
+    """Judge a URL as it comes in over the API. Raises `AddressRefusedError`.
+
+    A name is looked up only where allowed networks may lift the refusal of its shape; what any
+    other name resolves to is judged at every attempt.
+    """
+    target = policy.parse(url)
+    if target.address is not None or private_name(target.name) is None:
+        return
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            addresses = await look_up(target.host)
+    except OSError as error:  # TimeoutError is one
+        raise AddressRefusedError(
+            f"{target.name} could not be looked up ({str(error) or 'no answer in time'}): "
+            f"it must resolve into {ALLOW_SETTING}"
+        ) from None
+    reason = policy.name_refusal(target.name, addresses)
+    if reason is not None:
+        raise AddressRefusedError(reason)

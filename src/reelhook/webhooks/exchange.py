@@ -1,0 +1,70 @@
+"""What came back so far: it stays known when the rest of the answer fails."""
+
+from aiohttp import ClientResponse, StreamReader
+
+from reelhook.domain.delivery import Answer
+from reelhook.webhooks.faults import BodyTooLargeError, ErrorClass, Fault
+from reelhook.webhooks.retry_after import parse_retry_after
+
+BODY_READ_BYTES_MAX = 64 * 1024
+BODY_KEPT_BYTES_MAX = 16 * 1024
+_LOCATION_CHARACTERS_MAX = 200
+
+
+class Exchange:
+    """Collects an answer.
+
+    Its status counts as soon as the head is complete: a body that drips, never ends, is cut off
+    or garbled costs its bounded time and is told in `error`, but takes back neither a yes nor a no.
+    """
+
+    def __init__(self) -> None:
+        self._response: ClientResponse | None = None
+        self._body = bytearray()
+
+    async def read(self, response: ClientResponse) -> None:
+        """Take an answer with its body. Raises `BodyTooLargeError`, and what aiohttp raises."""
+        self._response = response
+        await self._read_body(response.content)
+
+    async def _read_body(self, content: StreamReader) -> None:
+        read = 0
+        while chunk := await content.readany():
+            self._body += chunk[: BODY_KEPT_BYTES_MAX - len(self._body)]
+            read += len(chunk)
+            if read > BODY_READ_BYTES_MAX:
+                raise BodyTooLargeError
+
+    def answer(self, fault: Fault | None, *, duration_ms: int, now: int) -> Answer:
+        """Return the outcome. `now` is the wall clock, in milliseconds since the epoch."""
+        response = self._response
+        if response is None:
+            status = retry_after = None
+        else:
+            status = response.status
+            fault = fault or _redirect(response)
+            success = 200 <= status < 300
+            retry_after = None if success else response.headers.get("Retry-After")
+        return Answer(
+            duration_ms=duration_ms,
+            status=status,
+            error=None if fault is None else fault.error.value,
+            detail=None if fault is None else fault.detail,
+            body=_text(self._body),
+            retry_after_seconds=parse_retry_after(retry_after, now),
+        )
+
+
+def _redirect(response: ClientResponse) -> Fault | None:
+    if not 300 <= response.status < 400:
+        return None
+    location = response.headers.get("Location", "")[:_LOCATION_CHARACTERS_MAX]
+    to = f" to {location}" if location else ""
+    return Fault(
+        ErrorClass.REDIRECT, f"Redirects{to} are never followed: register the final address itself"
+    )
+
+
+def _text(body: bytearray) -> str:
+    # PostgreSQL's text can't hold NUL.
+    return body.decode(errors="replace").replace("\x00", "\ufffd")

@@ -1,0 +1,111 @@
+"""Why an attempt brought no whole answer: a stable class, and words that a person understands."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import aiohttp
+from aiohttp.http_exceptions import LineTooLong
+
+from reelhook.webhooks.connection import HEAD_BYTES_MAX, HeadTooLargeError
+from reelhook.webhooks.target import AddressRefusedError
+
+_DETAIL_CHARACTERS_MAX = 300
+
+
+class ErrorClass(StrEnum):
+    """What went wrong in an attempt. The values are kept and shown: none may change."""
+
+    ADDRESS_REFUSED = "address_refused"
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    RESET = "reset"
+    CLOSED_EARLY = "closed_early"
+    PROTOCOL = "protocol"
+    HEADERS_TOO_LARGE = "headers_too_large"
+    BODY_TOO_LARGE = "body_too_large"
+    REDIRECT = "redirect"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A class and its words."""
+
+    error: ErrorClass
+    detail: str
+
+
+class BodyTooLargeError(Exception):
+    """The answer's body went on behind what is read of one."""
+
+
+def diagnose(error: Exception, *, connect_seconds: float, timeout_seconds: float) -> Fault:
+    """Tell what an exception of the client means."""
+    match error:
+        case AddressRefusedError():
+            return Fault(ErrorClass.ADDRESS_REFUSED, error.message)
+        case BodyTooLargeError():
+            return Fault(ErrorClass.BODY_TOO_LARGE, "Only the answer's first 64 KiB were read")
+        case aiohttp.ConnectionTimeoutError():
+            return Fault(
+                ErrorClass.TIMEOUT, f"No connection (DNS, TCP, TLS) within {connect_seconds:g} s"
+            )
+        case TimeoutError():
+            return Fault(ErrorClass.TIMEOUT, f"No complete answer within {timeout_seconds:g} s")
+        case aiohttp.ClientConnectorError():
+            return _no_connection(error)
+        case aiohttp.ClientError():
+            return _broken_answer(error)
+        case _:
+            return Fault(ErrorClass.INTERNAL, _short(f"{type(error).__name__}: {error}"))
+
+
+def _no_connection(error: aiohttp.ClientConnectorError) -> Fault:
+    cause = error.os_error
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            words = _short(cause.strerror or str(cause))
+            return Fault(ErrorClass.DNS, f"{error.host} could not be looked up: {words}")
+        case aiohttp.ClientSSLError():
+            words = _short(getattr(cause, "verify_message", None) or str(cause))
+            return Fault(ErrorClass.TLS, f"No trusted TLS connection to {error.host}: {words}")
+        case _:
+            words = _short(cause.strerror or str(cause))
+            return Fault(ErrorClass.CONNECT, f"No connection to {error.host}:{error.port}: {words}")
+
+
+def _broken_answer(error: aiohttp.ClientError) -> Fault:
+    match error:
+        case aiohttp.ClientResponseError():
+            return _bad_head(error)
+        case aiohttp.ServerDisconnectedError():
+            return Fault(ErrorClass.CLOSED_EARLY, "The connection was closed before an answer")
+        case aiohttp.ClientPayloadError():
+            return Fault(ErrorClass.CLOSED_EARLY, "The connection was closed within the answer")
+        case aiohttp.ClientOSError() | aiohttp.ClientConnectionResetError():
+            return Fault(ErrorClass.RESET, _short(f"The connection broke: {error.strerror}"))
+        case aiohttp.InvalidURL():
+            return Fault(ErrorClass.ADDRESS_REFUSED, "The client can't read the URL")
+        case _:
+            return Fault(ErrorClass.INTERNAL, _short(f"{type(error).__name__}: {error}"))
+
+
+def _bad_head(error: aiohttp.ClientResponseError) -> Fault:
+    cause = error.__cause__
+    if (
+        isinstance(cause, HeadTooLargeError)
+        or (cause is not None and isinstance(cause.__cause__, LineTooLong))
+        or error.message == "Too many headers received"
+    ):
+        return Fault(
+            ErrorClass.HEADERS_TOO_LARGE,
+            f"The answer's headers are too large: {HEAD_BYTES_MAX // 1024} KiB in all, "
+            "8 KiB and 128 lines are accepted",
+        )
+    return Fault(ErrorClass.PROTOCOL, _short(f"The answer is not HTTP: {error.message}"))
+
+
+def _short(words: str) -> str:
+    return " ".join(words.split())[:_DETAIL_CHARACTERS_MAX]

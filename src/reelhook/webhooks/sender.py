@@ -1,0 +1,144 @@
+"""The sender: one attempt is one POST, bounded in time and size, and never a redirect."""
+
+import asyncio
+import math
+import ssl
+import time
+from collections.abc import Callable
+from typing import Self
+
+import aiohttp
+from yarl import URL
+
+from reelhook.domain.delivery import Answer
+from reelhook.ports import SignedRequest
+from reelhook.webhooks.addresses import AddressPolicy, LookUp
+from reelhook.webhooks.connection import Dial, OpenSocket, connector, current_dial, open_socket
+from reelhook.webhooks.exchange import Exchange
+from reelhook.webhooks.faults import diagnose
+from reelhook.webhooks.resolver import SystemLookUp
+from reelhook.webhooks.target import parse_target
+
+CONNECT_SECONDS = 5.0
+"""DNS, TCP and TLS together."""
+_ANSWER_BUFFER_BYTES = 16 * 1024
+_BROKEN = (
+    aiohttp.ServerDisconnectedError,
+    aiohttp.ClientOSError,
+    aiohttp.ClientConnectionResetError,
+)
+
+
+def _wall_clock() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class AiohttpSender:
+    """`Sender` over aiohttp: `async with AiohttpSender(policy) as sender`, inside a running loop.
+
+    `now` is the wall clock in milliseconds since the epoch, for the dates of `Retry-After`;
+    `tls` replaces the system's trusted authorities.
+    """
+
+    def __init__(
+        self,
+        policy: AddressPolicy,
+        *,
+        now: Callable[[], int] = _wall_clock,
+        look_up: LookUp | None = None,
+        open_socket: OpenSocket = open_socket,
+        tls: ssl.SSLContext | None = None,
+        connect_seconds: float = CONNECT_SECONDS,
+    ) -> None:
+        self._policy = policy
+        self._now = now
+        self._connect_seconds = connect_seconds
+        look_up = look_up or SystemLookUp()
+        # Two pools, so that no connection that trust opened serves a URL of the API.
+        self._guarded, self._trusting = (
+            self._session(connector(guard, look_up=look_up, open_socket=open_socket, tls=tls))
+            for guard in (policy, None)
+        )
+
+    def _session(self, pool: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=pool,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            # `send` times the whole. aiohttp rounds what is over its threshold up to full seconds.
+            timeout=aiohttp.ClientTimeout(connect=self._connect_seconds, ceil_threshold=math.inf),
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+            auto_decompress=False,
+            read_bufsize=_ANSWER_BUFFER_BYTES,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every connection; attempts under way fail."""
+        await self._guarded.close()
+        await self._trusting.close()
+
+    async def send(self, request: SignedRequest) -> Answer:
+        """POST and return what came back, within `timeout_seconds`, the body included."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        exchange = Exchange()
+        fault = None
+        try:
+            async with asyncio.timeout(request.timeout_seconds):
+                await self._attempt(request, exchange)
+        except Exception as error:
+            # The port promises to raise nothing.
+            fault = diagnose(
+                error,
+                connect_seconds=self._connect_seconds,
+                timeout_seconds=request.timeout_seconds,
+            )
+        duration_ms = round((loop.time() - started) * 1000)
+        return exchange.answer(fault, duration_ms=duration_ms, now=self._now())
+
+    async def _attempt(self, request: SignedRequest, exchange: Exchange) -> None:
+        response = await self._post(request)
+        try:
+            await exchange.read(response)
+        finally:
+            # Read to its end, the connection is back in the pool by now; else it is closed.
+            response.close()
+
+    async def _post(self, request: SignedRequest) -> aiohttp.ClientResponse:
+        session, url = self._route(request)
+        dial = Dial()
+        try:
+            return await _try(session, url, request, dial)
+        except aiohttp.ClientConnectorError:
+            raise
+        except _BROKEN:
+            if dial.opened:
+                raise
+        # A pooled connection broke: the receiver had given it up already. Not another attempt.
+        return await _try(session, url, request, Dial())
+
+    def _route(self, request: SignedRequest) -> tuple[aiohttp.ClientSession, URL]:
+        if request.trusted:
+            return self._trusting, URL(parse_target(request.url).wire_url, encoded=True)
+        return self._guarded, URL(self._policy.parse(request.url).wire_url, encoded=True)
+
+
+async def _try(
+    session: aiohttp.ClientSession, url: URL, request: SignedRequest, dial: Dial
+) -> aiohttp.ClientResponse:
+    token = current_dial.set(dial)
+    try:
+        return await session.post(
+            url, data=request.body, headers=request.headers, allow_redirects=False
+        )
+    except Exception as error:
+        if dial.refusal is not None:
+            raise dial.refusal from error
+        raise
+    finally:
+        current_dial.reset(token)
