@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock clean
+.PHONY: help demo test check format bench bench-kill lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,12 @@ check: $(VENV)/.dev ## linters, types and the import contract alone
 format: $(VENV)/.dev ## put the code into its form
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+bench: $(VENV)/.dev ## the main job from outside: latency, reads, faults, memory (minutes)
+	@$(BIN)/python -m bench.main_job all
+
+bench-kill: $(VENV)/.dev ## kill -9 under load, 50 times
+	@$(BIN)/python -m bench.kill --kills 50
 
 lock: $(VENV)/.dev ## resolve the dependencies anew into requirements/*.txt
 	@$(PIP) install uv

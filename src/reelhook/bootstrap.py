@@ -353,7 +353,7 @@ def _listener(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise SettingsError(
-            f"Can't listen on {host} port {port} ({error.strerror}); choose another with PORT "
+            f"Can't listen on {host} port {port} ({os.strerror(error.errno or 0)}); choose another with PORT "
             "or REELHOOK_HOST"
         ) from None
 
@@ -384,6 +384,6 @@ async def simulating(
             yield simulator.base_url
     except OSError as error:
         raise SettingsError(
-            f"The simulator can't listen on {host} port {port} ({error.strerror}); "
+            f"The simulator can't listen on {host} port {port} ({os.strerror(error.errno or 0)}); "
             "choose another port"
         ) from None
