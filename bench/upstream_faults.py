@@ -13,7 +13,8 @@ MALFORMED = (
     b"[]",
     b'{"object": "list", "data": "none"}',
     b'{"object": "list", "data": [null, 7, {"id": null}, {"status": "queued"}], "has_more": true}',
-    b'{"id": 17, "status": ["completed"]}',
+    # No number: some gateways number their jobs, so `17` would name another job, readably.
+    b'{"id": {"value": 17}, "status": ["completed"]}',
     b"",
     b"\xff\xfe\x00",
 )

@@ -132,7 +132,9 @@ def _judge(figures: Figures, wave: Wave, run: Run, label: str) -> None:
 
 
 def _tell_silent(figures: Figures, run: Run, silent: str, label: str) -> None:
-    of_silent: list[Arrival] = [one for one in run.arrivals if one["path"] == silent]
+    # The receiver still hears of earlier waves: only this wave's job counts.
+    job = next(str(one.job_id) for one in run.requests if _goes_to(one, silent))
+    of_silent: list[Arrival] = [one for one in run.arrivals if one["event"]["jobId"] == job]
     last = [one["t"] - run.finished_at for one in terminal(of_silent)]
     figures.tell(f"{label} attempts at the silent receiver", len(of_silent))
     when = f"{last[0]:.2f} s after the end" if last else "never"

@@ -43,6 +43,7 @@ class Receiver:
     port: int = 0
     requests: list[bytes] = field(default_factory=list)
     connections: int = 0
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -57,6 +58,7 @@ class Receiver:
             if line.startswith(b"content-length:")
         )
         self.requests.append(head + await reader.readexactly(length))
+        self.arrived.set()
 
 
 Behaviour = Callable[[Receiver, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -84,7 +86,7 @@ async def receiver(
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         tasks.add(asyncio.create_task(connected(reader, writer)))
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls, backlog=256)
     one.port = server.sockets[0].getsockname()[1]
     try:
         yield one

@@ -1,17 +1,20 @@
 """Speaking HTTP to a reelhook server; every failure becomes one sentence with its remedy."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from reelhook.domain.errors import ReelhookError
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
+_JOB_ID = re.compile(r"[A-Za-z0-9_-]+")
+_NOT_FOUND = "Job not found; `reelhook jobs` lists them"
+_PROXY_STATUSES = frozenset({502, 503, 504})
 _CHUNK_BYTES = 256 * 1024
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 120.0
@@ -47,8 +50,10 @@ class Answer:
 
 
 def job_path(job_id: str, action: str = "") -> str:
-    """Return the path of a job, or of what is done with it."""
-    return f"/api/jobs/{quote(job_id, safe='')}{action}"
+    """Return the path of a job, or of what is done with it. Raises `ApiError`."""
+    if not _JOB_ID.fullmatch(job_id):
+        raise ApiError(_NOT_FOUND, "job_not_found")
+    return f"/api/jobs/{job_id}{action}"
 
 
 class Api:
@@ -104,7 +109,12 @@ class Api:
             value = json.loads(text)
         except ValueError:
             value = None
-        if not isinstance(value, dict) or (status >= 400 and "error" not in value):
+        if not isinstance(value, dict) or (status >= 400 and not {"error", "code"} <= value.keys()):
+            if status in _PROXY_STATUSES:
+                raise ServerUnreachableError(
+                    f"The proxy at {self.url} reaches no reelhook server (HTTP {status}); start "
+                    "one with `reelhook serve` or set REELHOOK_URL"
+                )
             raise ApiError(
                 f"What answers at {self.url} is not reelhook (HTTP {status}); set REELHOOK_URL"
             )
@@ -120,7 +130,7 @@ class Api:
 
 def _for_a_command_line(sentence: str) -> str:
     if sentence == "Job not found":
-        return "Job not found; `reelhook jobs` lists them"
+        return _NOT_FOUND
     return sentence.replace("with force", "with --force")
 
 

@@ -140,9 +140,12 @@ def _check(receiver: "Receiver") -> None:
 
 
 def _check_writable(output: Path) -> None:
+    was_there = output.exists()
     try:
         with output.open("ab"):
             pass
+        if not was_there:
+            output.unlink()
     except OSError as error:
         raise DemoFailedError(
             f"{output} can't be written ({error.strerror}); choose another place with --output"

@@ -83,7 +83,7 @@ def submit(
                 return
             if not as_json:
                 render.say(f"Job: {answer.value['jobId']}")
-            await follow(api, answer.value["jobId"], as_json=as_json)
+            await follow(api, answer.value["jobId"], as_json=as_json, known=True)
 
     asyncio.run(work())
 

@@ -33,7 +33,7 @@ DataDir = Annotated[
     str | None,
     typer.Option(
         metavar="PATH",
-        help="Where the database is. Default: REELHOOK_DATA_DIR.",
+        help="The directory of the database. Default: REELHOOK_DATA_DIR.",
         show_default=False,
     ),
 ]

@@ -4,7 +4,6 @@ import asyncio
 import hmac
 import json
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -54,11 +53,6 @@ class Receiver:
     def terminal(self) -> list[Webhook]:
         """The webhooks that told an end."""
         return [one for one in self.webhooks if one.body.get("status") in TERMINAL]
-
-    @property
-    def repeated(self) -> int:
-        """How many webhooks came that had come before."""
-        return sum(count - 1 for count in Counter(one.id for one in self.webhooks).values())
 
 
 @asynccontextmanager

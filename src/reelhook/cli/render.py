@@ -80,7 +80,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
 
 
 def show_fields(fields: Iterable[tuple[str, object]], *, width: int = 0) -> None:
-    """Print names, in a column of at least `width`, and values; what is None or empty is left out."""
+    """Print names, in a column of at least `width`, and values that are not empty."""
     given = [(name, _cell(value)) for name, value in fields if value is not None and value != ""]
     if not on_terminal():
         for name, cell in given:
@@ -115,7 +115,7 @@ def show_jobs(page: dict[str, Any]) -> None:
                 job["jobId"],
                 status_text(str(job["status"])),
                 f"{job['progress']} %",
-                job["createdAt"],
+                _moment(job["createdAt"]),
                 job["error"] or job["title"],
             )
             for job in jobs
@@ -138,6 +138,10 @@ def show_stats(stats: dict[str, Any]) -> None:
             ("Last round", watcher["lastRoundAt"] or "none yet"),
         ]
     )
+
+
+def _moment(text: str) -> str:
+    return text[:16].replace("T", " ") if on_terminal() else text
 
 
 def _cell(value: object) -> Text:

@@ -7,7 +7,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from reelhook.cli.client import Answer, AnswerLostError, Api, ServerUnreachableError, job_path
-from reelhook.cli.render import STATUS_STYLES, console, on_terminal, say
+from reelhook.cli.render import STATUS_STYLES, complain, console, on_terminal, say
 from reelhook.domain.errors import ReelhookError
 from reelhook.logs import printable
 
@@ -24,14 +24,18 @@ class JobNotCompletedError(ReelhookError):
     code = "job_not_completed"
 
 
-async def follow(api: Api, job_id: str, *, as_json: bool) -> None:
-    """Show every change of a job until it ends. Raises `JobNotCompletedError`."""
-    if as_json:
-        job = await _follow_json(api, job_id)
-    elif on_terminal():
-        job = await _follow_bar(api, job_id)
-    else:
-        job = await _follow_lines(api, job_id)
+async def follow(api: Api, job_id: str, *, as_json: bool, known: bool = False) -> None:
+    """Show every change of a job until it ends. Raises `JobNotCompletedError`.
+
+    `known`: the server has answered before, so that it is waited for from the start.
+    """
+    jobs = changes(api, job_id, known=known)
+    show = _follow_json if as_json else _follow_bar if on_terminal() else _follow_lines
+    try:
+        job = await show(jobs)
+    except asyncio.CancelledError:  # Ctrl-C
+        complain(f"Stopped watching; the job goes on: reelhook status {job_id} --watch")
+        raise
     if job["status"] != "completed":
         why = f": {job['error']}" if job["error"] else ""
         code = f" ({job['code']})" if job["code"] else ""
@@ -40,11 +44,12 @@ async def follow(api: Api, job_id: str, *, as_json: bool) -> None:
         say(f"Video: {job['videoUrl']}")
 
 
-async def changes(api: Api, job_id: str) -> AsyncIterator[Answer]:
+async def changes(api: Api, job_id: str, *, known: bool) -> AsyncIterator[Answer]:
     """Yield the job as it is, then at every change, the last one terminal."""
     seen: dict[str, Any] = {}
     while True:
-        answer = await (_patiently(api, job_id) if seen else api.get(job_path(job_id)))
+        read = _patiently(api, job_id) if known else api.get(job_path(job_id))
+        answer, known = await read, True
         steady = {name: value for name, value in answer.value.items() if name not in _UNSTEADY}
         if steady != seen:
             seen = steady
@@ -65,27 +70,27 @@ async def _patiently(api: Api, job_id: str) -> Answer:
             await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _follow_json(api: Api, job_id: str) -> dict[str, Any]:
+async def _follow_json(jobs: AsyncIterator[Answer]) -> dict[str, Any]:
     job: dict[str, Any] = {}
-    async for answer in changes(api, job_id):
+    async for answer in jobs:
         job = answer.value
         say(answer.text)
     return job
 
 
-async def _follow_lines(api: Api, job_id: str) -> dict[str, Any]:
+async def _follow_lines(jobs: AsyncIterator[Answer]) -> dict[str, Any]:
     job: dict[str, Any] = {}
-    async for answer in changes(api, job_id):
+    async for answer in jobs:
         job = answer.value
         say(f"{job['status']} {job['progress']} %")
     return job
 
 
-async def _follow_bar(api: Api, job_id: str) -> dict[str, Any]:
+async def _follow_bar(jobs: AsyncIterator[Answer]) -> dict[str, Any]:
     job: dict[str, Any] = {}
     with progress_bar() as progress:
         task = progress.add_task("", total=100)
-        async for answer in changes(api, job_id):
+        async for answer in jobs:
             job = answer.value
             show_progress(progress, task, str(job["status"]), int(job["progress"]))
     return job
@@ -95,7 +100,7 @@ def progress_bar() -> Progress:
     """Return a bar of one job: a spinner, the status, how far it is, and for how long."""
     return Progress(
         SpinnerColumn(finished_text=" "),
-        TextColumn("{task.description:<10}"),
+        TextColumn("{task.description}"),
         BarColumn(bar_width=40, complete_style="cyan", finished_style="green"),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
@@ -106,4 +111,4 @@ def progress_bar() -> Progress:
 def show_progress(progress: Progress, task: Any, status: str, percent: int) -> None:
     """Move the bar."""
     style = STATUS_STYLES.get(status, "dim")
-    progress.update(task, description=f"[{style}]{printable(status)}[/]", completed=percent)
+    progress.update(task, description=f"[{style}]{printable(status):<10}[/]", completed=percent)

@@ -3,6 +3,7 @@
 Nothing here pays: it only says which listed entries are ours, and which jobs are surely absent.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -75,10 +76,11 @@ def resolve(
 def _assign(
     request: VideoRequest, group: list[Doubt], left: list[Entry], found: dict[str, Entry]
 ) -> list[Entry]:
-    candidates = sorted(
-        (entry for entry in left if _is(request, entry)), key=lambda entry: entry.created_at or 0
-    )
-    for doubt in sorted(group, key=lambda doubt: doubt.started_at):
+    # Each takes the oldest entry of its window, which is the least use to the others; one without
+    # a time would do for all, so it goes last. Whoever has settled chooses first: the others can
+    # still wait for an entry of their own to show up.
+    candidates = sorted((entry for entry in left if _is(request, entry)), key=_age)
+    for doubt in sorted(group, key=lambda doubt: (not doubt.settled, doubt.started_at)):
         entry = next((e for e in candidates if _within(doubt.window_start, e)), None)
         if entry:
             candidates.remove(entry)
@@ -96,6 +98,10 @@ def _asked(request: VideoRequest) -> VideoRequest:
 
 def _vagueness(request: VideoRequest) -> int:
     return (request.seconds is None) + (request.size is None)
+
+
+def _age(entry: Entry) -> float:
+    return math.inf if entry.created_at is None else entry.created_at
 
 
 def _within(start: Instant, entry: Entry) -> bool:
@@ -121,9 +127,9 @@ def _may_be(request: VideoRequest, entry: Entry) -> bool:
     It shows no prompt, or the same one with parameters that the server may have normalised, or
     one that it may have trimmed or cut.
     """
-    if entry.prompt is None:
+    shown, asked = " ".join((entry.prompt or "").split()), " ".join(request.prompt.split())
+    if not shown:
         return True
-    shown, asked = " ".join(entry.prompt.split()), " ".join(request.prompt.split())
     if shown == asked:
         return not _is(request, entry)
     stem = shown.rstrip(".…")

@@ -4,7 +4,6 @@ https://www.standardwebhooks.com/ gives the second form: HMAC-SHA256 over `id.ti
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
@@ -14,22 +13,26 @@ from reelhook.domain.event import Instant
 
 _PREFIX = "whsec_"
 TOLERANCE_SECONDS = 300
+_TIMESTAMP_DIGITS_MAX = 12
 
 
 def standard_key(secret: str) -> bytes:
     """Return the key of Standard Webhooks: decoded after `whsec_`, else the secret's UTF-8 bytes.
 
-    Raises `SettingsError` when what follows `whsec_` is not base64.
+    Raises `SettingsError` when what follows `whsec_` is not base64, or nothing follows.
     """
     if not secret.startswith(_PREFIX):
         return secret.encode()
     try:
-        return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-    except binascii.Error:
+        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+    except ValueError:  # binascii.Error, or characters outside ASCII
+        key = b""
+    if not key:  # an empty key would sign, and anyone could do the same
         raise SettingsError(
             "WEBHOOK_SECRET starts with whsec_ but what follows is not base64; "
             "correct it or choose a secret without that prefix"
-        ) from None
+        )
+    return key
 
 
 def standard_secret(secret: str) -> str:
@@ -38,9 +41,14 @@ def standard_secret(secret: str) -> str:
 
 
 def _v1(secret: str, message_id: str, timestamp: str, body: bytes) -> str:
-    signed = b".".join((message_id.encode(), timestamp.encode(), body))
+    signed = b".".join((_bytes(message_id), _bytes(timestamp), body))
     digest = hmac.digest(standard_key(secret), signed, hashlib.sha256)
     return "v1," + base64.b64encode(digest).decode()
+
+
+def _bytes(header: str) -> bytes:
+    """Encode a header's text; servers hand on bytes that are not UTF-8 as lone surrogates."""
+    return header.encode(errors="surrogatepass")
 
 
 def _hex(secret: str, body: bytes) -> str:
@@ -80,12 +88,12 @@ def verify(
     """
     lower = {name.lower(): value for name, value in headers.items()}
     message_id, timestamp = lower.get("webhook-id", ""), lower.get("webhook-timestamp", "")
-    if not message_id or not timestamp.isdecimal():
+    if not message_id or not timestamp.isdecimal() or len(timestamp) > _TIMESTAMP_DIGITS_MAX:
         return False
     if abs(now / 1000 - int(timestamp)) > tolerance_seconds:
         return False
     given = lower.get("webhook-signature", "").split()
     expected = [_v1(secret, message_id, timestamp, body) for secret in secrets]
     return any(
-        hmac.compare_digest(one.encode(), other.encode()) for one in given for other in expected
+        hmac.compare_digest(_bytes(one), other.encode()) for one in given for other in expected
     )

@@ -1,13 +1,11 @@
 """The HTTP application: one FastAPI app, mounted by a team's own or served by ours."""
 
-from dataclasses import dataclass
-from typing import Protocol
-
 from fastapi import FastAPI
 
 import reelhook
 from reelhook.http import downloads, jobs, operations, seed, streams
-from reelhook.http.access import Access, AccessMiddleware
+from reelhook.http.access import AccessMiddleware
+from reelhook.http.context import HttpOptions
 from reelhook.http.errors import install_errors
 from reelhook.http.schemas import ErrorAnswer
 from reelhook.service import Service
@@ -16,29 +14,6 @@ DESCRIPTION = """
 A self-hosted gateway for AI video jobs: create once, watched from the server, told by signed
 webhooks. Every error is JSON: `error` says what is wrong and what to do, `code` is stable.
 """
-
-
-class UrlCheck(Protocol):
-    """Judges a webhook URL that came in over the API."""
-
-    async def __call__(self, url: str) -> None:
-        """Raise `WebhookUrlRefusedError` when it may not be sent to."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class HttpOptions:
-    """What the routes need beside the service."""
-
-    access: Access
-    public_url: str
-    default_model: str
-    check_url: UrlCheck
-
-    def video_url(self, job_id: str) -> str:
-        """Return the stable address of a job's video."""
-        query = self.access.download_query(job_id)
-        return f"{self.public_url}/api/sora/videos/{job_id}/download{query}"
 
 
 def create_app(service: Service, options: HttpOptions) -> FastAPI:

@@ -9,15 +9,20 @@ from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.rows import DELIVERY, DELIVERY_COLUMNS, delivery_of
 
 # A loose index scan: one step per endpoint that has something waiting, however much that is, so a
-# full queue at one endpoint never delays the look at another.
+# full queue at one endpoint never delays the look at another. The step is written in two halves:
+# SQLite uses only the first column of `(lane, endpoint_id) > (...)` for its search, and then walks
+# through the whole queue of the endpoint.
 _WAITING_ENDPOINTS = """
 WITH RECURSIVE first(id) AS (
   SELECT (SELECT id FROM deliveries WHERE due_at IS NOT NULL
           ORDER BY lane, endpoint_id, due_at LIMIT 1)
   UNION ALL
-  SELECT (SELECT n.id FROM deliveries n
-          WHERE n.due_at IS NOT NULL AND (n.lane, n.endpoint_id) > (d.lane, d.endpoint_id)
-          ORDER BY n.lane, n.endpoint_id, n.due_at LIMIT 1)
+  SELECT coalesce(
+    (SELECT n.id FROM deliveries n
+     WHERE n.due_at IS NOT NULL AND n.lane = d.lane AND n.endpoint_id > d.endpoint_id
+     ORDER BY n.endpoint_id, n.due_at LIMIT 1),
+    (SELECT n.id FROM deliveries n WHERE n.due_at IS NOT NULL AND n.lane > d.lane
+     ORDER BY n.lane, n.endpoint_id, n.due_at LIMIT 1))
   FROM first JOIN deliveries d ON d.id = first.id
 )
 SELECT d.lane, d.endpoint_id, d.due_at FROM first JOIN deliveries d ON d.id = first.id
@@ -29,6 +34,10 @@ JOIN events e ON e.job_id = d.job_id
   AND e.sequence = coalesce(d.status_sequence, d.progress_sequence)
 WHERE d.lane = ?1 AND d.endpoint_id = ?2 AND d.due_at IS NOT NULL AND d.due_at <= ?3
 ORDER BY d.due_at LIMIT ?4
+"""
+
+_NEXT_AT_ENDPOINT = """
+SELECT min(due_at) FROM deliveries WHERE lane = ?1 AND endpoint_id = ?2 AND due_at > ?3
 """
 
 _MOVE = """
@@ -54,16 +63,18 @@ def due(
     """Return the oldest due deliveries of every endpoint that is not busy."""
     endpoints = yield Statement(_WAITING_ENDPOINTS)
     found: list[DueDelivery] = []
-    next_due_at: Instant | None = None
+    later: list[Instant] = []
     for lane, endpoint, due_at in endpoints:
-        if endpoint in busy:
-            continue
         if due_at > now:
-            next_due_at = due_at if next_due_at is None else min(next_due_at, due_at)
-        elif len(found) < limit:
+            later.append(due_at)
+            continue
+        # Behind what is due, and maybe under way for long, a retry of another job may be next.
+        rows = yield Statement(_NEXT_AT_ENDPOINT, (lane, endpoint, now))
+        later += [row[0] for row in rows if row[0] is not None]
+        if endpoint not in busy and len(found) < limit:
             rows = yield Statement(_DUE_AT_ENDPOINT, (lane, endpoint, now, per_endpoint))
             found.extend(_due_delivery(row) for row in rows)
-    return DueDeliveries(tuple(found[:limit]), next_due_at)
+    return DueDeliveries(tuple(found[:limit]), min(later, default=None))
 
 
 def _due_delivery(row: tuple[object, ...]) -> DueDelivery:

@@ -152,8 +152,8 @@ def accept(change: Change, lease: Lease | None) -> Operation[Acceptance]:
     """Record that the provider has the job; a create's own answer dislodges an adoption."""
     job = change.job
     rows = yield Statement(
-        f"SELECT {STATE} FROM jobs WHERE account = ?1 AND provider_job_id = ?2",
-        (job.account, job.provider_job_id),
+        f"SELECT {STATE} FROM jobs WHERE account = ?1 AND provider_job_id = ?2 AND id <> ?3",
+        (job.account, job.provider_job_id, job.id),
     )
     if rows:
         holder = job_of(rows[0])

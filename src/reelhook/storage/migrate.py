@@ -76,10 +76,10 @@ def _current(database: Path) -> str | None:
 def _alembic(database: Path, direction: str, target: str) -> None:
     from alembic import command  # noqa: PLC0415 - half of a quick start's time, seldom needed
     from alembic.config import Config  # noqa: PLC0415 - as above
-    from sqlalchemy import create_engine, event  # noqa: PLC0415 - as above
+    from sqlalchemy import URL, create_engine, event  # noqa: PLC0415 - as above
 
     # One connection on a file that we own alone: the standard library's SQLite is safe for that.
-    engine = create_engine(f"sqlite:///{database}")
+    engine = create_engine(URL.create("sqlite", database=str(database)))  # any path, "?" in it too
 
     @event.listens_for(engine, "connect")
     def _leave_transactions_to_us(connection: Any, _record: Any) -> None:

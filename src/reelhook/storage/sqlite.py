@@ -152,14 +152,14 @@ class SQLite:
         """Run an operation in a transaction, which it may share with others; return once it is
         durable. Raises what the operation raises, or `StoreError`.
         """
-        if self._closed:
-            raise StoreError("The database is closed; the server is stopping")
+        self._check_open()
         future: asyncio.Future[T] = self._loop.create_future()
         self._queue.put(_Work(make, future))
         return await future
 
     async def read(self, make: Callable[[], Operation[T]]) -> T:
         """Run an operation that only reads, beside the writer."""
+        self._check_open()
         return await self._loop.run_in_executor(self._readers, self._read, make)
 
     async def close(self) -> None:
@@ -169,6 +169,10 @@ class SQLite:
         await self._loop.run_in_executor(None, self._thread.join)
         self._readers.shutdown()
         self._connection.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError("The database is closed; the server is stopping")
 
     def _read(self, make: Callable[[], Operation[T]]) -> T:
         connection: apsw.Connection | None = getattr(self._local, "connection", None)

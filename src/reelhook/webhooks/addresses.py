@@ -97,13 +97,13 @@ class AddressPolicy:
         problem = private_name(name)
         if problem is not None:
             return f"{problem}, and resolves to {outside[0]}: {_cover(outside[0])}"
-        hidden = next((address for address in outside if special_purpose(address)), None)
-        if hidden is not None:
-            purpose = special_purpose(hidden)
-            return f"{name} resolves to {hidden}, not public ({purpose}): {_cover(hidden)}"
-        if len(outside) < len(addresses):
-            return f"{name} resolves to allowed addresses and {outside[0]}: {_cover(outside[0])}"
-        return None
+        if not any(special_purpose(address) for address in addresses):
+            return None
+        for address in outside:
+            purpose = special_purpose(address)
+            if purpose is not None:
+                return f"{name} resolves to {address}, not public ({purpose}): {_cover(address)}"
+        return f"{name} resolves to allowed addresses and {outside[0]}: {_cover(outside[0])}"
 
     def _allows(self, address: IPAddress) -> bool:
         return any(address in network for network in self.allow_networks)

@@ -1,4 +1,4 @@
-"""Connections to receivers: the guard at the dialled address, and bounds on what they may send."""
+"""Connections to receivers, with the guard at the very address that is dialled."""
 
 import functools
 import socket
@@ -6,20 +6,17 @@ import ssl
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from enum import Enum, auto
 from ipaddress import ip_address
 from typing import Any
 
 from aiohttp import AddrInfoType, TCPConnector
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.http_exceptions import HttpProcessingError
 
 from reelhook.webhooks.addresses import AddressPolicy, LookUp
+from reelhook.webhooks.protocol import AnswerProtocol
 from reelhook.webhooks.resolver import JudgingResolver
 from reelhook.webhooks.target import AddressRefusedError
 
-HEAD_BYTES_MAX = 64 * 1024
-"""Status line and headers, 1xx answers before them included."""
 RECEIVE_BUFFER_BYTES = 32 * 1024
 KEEPALIVE_SECONDS = 4.0
 """Below the 5 s after which common servers close an idle connection themselves."""
@@ -81,68 +78,5 @@ class _Connector(TCPConnector):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         # A hack: aiohttp has no public way to set the protocol of its connections.
-        made: type[ResponseHandler] = _AnswerProtocol
+        made: type[ResponseHandler] = AnswerProtocol
         self._factory = functools.partial(made, loop=self._loop)
-
-
-class HeadTooLargeError(HttpProcessingError):
-    """Status line and headers did not end within `HEAD_BYTES_MAX`."""
-
-
-class _Stage(Enum):
-    FRESH = auto()
-    ASKED = auto()
-    ANSWERED = auto()
-
-
-class _AnswerProtocol(ResponseHandler):
-    """Bounds what aiohttp leaves unbounded: the head as a whole, and what comes unasked.
-
-    Measured: a receiver that floods a pooled connection with answers that nobody asked for made
-    aiohttp 3.14 keep 60 MB a second of them.
-    """
-
-    _stage = _Stage.FRESH
-    _head_bytes = 0
-
-    def set_response_params(self, **params: Any) -> None:
-        """Start on an answer. (Overrides aiohttp's.)"""
-        self._stage = _Stage.ASKED
-        self._head_bytes = 0
-        super().set_response_params(**params)
-
-    def feed_data(self, data: Any, size: int = 0) -> None:
-        """Take a parsed head; answers behind the first one are dropped. (Overrides aiohttp's.)"""
-        if self._stage is _Stage.ANSWERED:
-            self.force_close()
-            return
-        message, _ = data
-        if message.code >= 200 or message.code == 101:
-            self._stage = _Stage.ANSWERED
-        super().feed_data(data, size)
-
-    def data_received(self, data: bytes) -> None:
-        """Take bytes from the wire. (Overrides aiohttp's.)"""
-        # aiohttp itself hands in b"" when it resumes reading.
-        if data and self._stage is _Stage.ANSWERED and self._idle:
-            self.abort()
-            return
-        super().data_received(data)
-        if self._stage is _Stage.ASKED:
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES_MAX:
-                self._refuse_head()
-
-    @property
-    def _idle(self) -> bool:
-        return self._payload is None or self._payload.is_eof()
-
-    def _refuse_head(self) -> None:
-        if self._exception is None:
-            self.set_exception(HeadTooLargeError(message="head too large"))
-        if self.transport is not None:
-            self.transport.abort()
-
-    def close(self) -> None:
-        """Close at once: a receiver that doesn't answer TLS's farewell would hold the socket."""
-        self.abort()

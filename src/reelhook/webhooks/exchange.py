@@ -3,12 +3,11 @@
 from aiohttp import ClientResponse, StreamReader
 
 from reelhook.domain.delivery import Answer
-from reelhook.webhooks.faults import BodyTooLargeError, ErrorClass, Fault
+from reelhook.webhooks.faults import BodyTooLargeError, ErrorClass, Fault, legible
 from reelhook.webhooks.retry_after import parse_retry_after
 
 BODY_READ_BYTES_MAX = 64 * 1024
 BODY_KEPT_BYTES_MAX = 16 * 1024
-_LOCATION_CHARACTERS_MAX = 200
 
 
 class Exchange:
@@ -58,7 +57,7 @@ class Exchange:
 def _redirect(response: ClientResponse) -> Fault | None:
     if not 300 <= response.status < 400:
         return None
-    location = response.headers.get("Location", "")[:_LOCATION_CHARACTERS_MAX]
+    location = legible(response.headers.get("Location", ""))
     to = f" to {location}" if location else ""
     return Fault(
         ErrorClass.REDIRECT, f"Redirects{to} are never followed: register the final address itself"

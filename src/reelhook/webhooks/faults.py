@@ -6,7 +6,7 @@ from enum import StrEnum
 import aiohttp
 from aiohttp.http_exceptions import LineTooLong
 
-from reelhook.webhooks.connection import HEAD_BYTES_MAX, HeadTooLargeError
+from reelhook.webhooks.protocol import HEAD_BYTES_MAX, GarbledBodyError, HeadTooLargeError
 from reelhook.webhooks.target import AddressRefusedError
 
 _DETAIL_CHARACTERS_MAX = 300
@@ -59,20 +59,20 @@ def diagnose(error: Exception, *, connect_seconds: float, timeout_seconds: float
         case aiohttp.ClientError():
             return _broken_answer(error)
         case _:
-            return Fault(ErrorClass.INTERNAL, _short(f"{type(error).__name__}: {error}"))
+            return Fault(ErrorClass.INTERNAL, legible(f"{type(error).__name__}: {error}"))
 
 
 def _no_connection(error: aiohttp.ClientConnectorError) -> Fault:
     cause = error.os_error
     match error:
         case aiohttp.ClientConnectorDNSError():
-            words = _short(cause.strerror or str(cause))
+            words = legible(cause.strerror or str(cause))
             return Fault(ErrorClass.DNS, f"{error.host} could not be looked up: {words}")
         case aiohttp.ClientSSLError():
-            words = _short(getattr(cause, "verify_message", None) or str(cause))
+            words = legible(getattr(cause, "verify_message", None) or str(cause))
             return Fault(ErrorClass.TLS, f"No trusted TLS connection to {error.host}: {words}")
         case _:
-            words = _short(cause.strerror or str(cause))
+            words = legible(cause.strerror or str(cause))
             return Fault(ErrorClass.CONNECT, f"No connection to {error.host}:{error.port}: {words}")
 
 
@@ -82,14 +82,16 @@ def _broken_answer(error: aiohttp.ClientError) -> Fault:
             return _bad_head(error)
         case aiohttp.ServerDisconnectedError():
             return Fault(ErrorClass.CLOSED_EARLY, "The connection was closed before an answer")
+        case GarbledBodyError():
+            return Fault(ErrorClass.PROTOCOL, "The answer's body is not HTTP")
         case aiohttp.ClientPayloadError():
             return Fault(ErrorClass.CLOSED_EARLY, "The connection was closed within the answer")
         case aiohttp.ClientOSError() | aiohttp.ClientConnectionResetError():
-            return Fault(ErrorClass.RESET, _short(f"The connection broke: {error.strerror}"))
+            return Fault(ErrorClass.RESET, legible(f"The connection broke: {error.strerror}"))
         case aiohttp.InvalidURL():
             return Fault(ErrorClass.ADDRESS_REFUSED, "The client can't read the URL")
         case _:
-            return Fault(ErrorClass.INTERNAL, _short(f"{type(error).__name__}: {error}"))
+            return Fault(ErrorClass.INTERNAL, legible(f"{type(error).__name__}: {error}"))
 
 
 def _bad_head(error: aiohttp.ClientResponseError) -> Fault:
@@ -104,8 +106,10 @@ def _bad_head(error: aiohttp.ClientResponseError) -> Fault:
             f"The answer's headers are too large: {HEAD_BYTES_MAX // 1024} KiB in all, "
             "8 KiB and 128 lines are accepted",
         )
-    return Fault(ErrorClass.PROTOCOL, _short(f"The answer is not HTTP: {error.message}"))
+    return Fault(ErrorClass.PROTOCOL, legible(f"The answer is not HTTP: {error.message}"))
 
 
-def _short(words: str) -> str:
-    return " ".join(words.split())[:_DETAIL_CHARACTERS_MAX]
+def legible(words: str) -> str:
+    """Make foreign words fit for keeping: one line, not too long, encodable."""
+    line = " ".join(words.split())[:_DETAIL_CHARACTERS_MAX]
+    return line.encode(errors="replace").decode()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from ipaddress import ip_address
 from threading import Thread
 
@@ -15,6 +16,15 @@ from reelhook.webhooks.target import AddressRefusedError
 PENDING_MAX = 256
 
 
+def system_addresses(name: str) -> list[IPAddress]:
+    """Ask `getaddrinfo`, and wait for it. Raises OSError."""
+    # Bytes, because text goes through Python's own IDNA of 2003.
+    found = socket.getaddrinfo(
+        name.encode("ascii"), None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+    )
+    return [ip_address(entry[4][0]) for entry in found]
+
+
 class SystemLookUp:
     """`getaddrinfo`, each call in a daemon thread.
 
@@ -22,9 +32,14 @@ class SystemLookUp:
     hold for half a minute while all others wait; and it would hold up the end of the program.
     """
 
-    def __init__(self, pending_max: int = PENDING_MAX) -> None:
+    def __init__(
+        self,
+        pending_max: int = PENDING_MAX,
+        addresses_of: Callable[[str], list[IPAddress]] = system_addresses,
+    ) -> None:
         self._pending = 0
         self._pending_max = pending_max
+        self._addresses_of = addresses_of
 
     async def __call__(self, name: str) -> list[IPAddress]:
         """Return a name's addresses, as the system orders them. Raises OSError."""
@@ -32,8 +47,8 @@ class SystemLookUp:
             raise OSError(f"{self._pending} look-ups are waiting for their name servers")
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[list[IPAddress]] = loop.create_future()
-        self._pending += 1
         Thread(target=self._look_up, args=(name, loop, answer), daemon=True).start()
+        self._pending += 1
         return await answer
 
     def _look_up(
@@ -43,7 +58,7 @@ class SystemLookUp:
         answer: "asyncio.Future[list[IPAddress]]",
     ) -> None:
         try:
-            outcome: list[IPAddress] | OSError = _addresses(name)
+            outcome: list[IPAddress] | OSError = self._addresses_of(name)
         except OSError as error:
             outcome = error
         # The loop may have been closed while the name server kept us waiting.
@@ -60,14 +75,6 @@ class SystemLookUp:
             answer.set_exception(outcome)
         else:
             answer.set_result(outcome)
-
-
-def _addresses(name: str) -> list[IPAddress]:
-    # Bytes, because text goes through Python's own IDNA of 2003.
-    found = socket.getaddrinfo(
-        name.encode("ascii"), None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
-    )
-    return [ip_address(entry[4][0]) for entry in found]
 
 
 class JudgingResolver(AbstractResolver):

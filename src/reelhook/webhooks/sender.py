@@ -1,7 +1,6 @@
 """The sender: one attempt is one POST, bounded in time and size, and never a redirect."""
 
 import asyncio
-import math
 import ssl
 import time
 from collections.abc import Callable
@@ -64,8 +63,8 @@ class AiohttpSender:
         return aiohttp.ClientSession(
             connector=pool,
             cookie_jar=aiohttp.DummyCookieJar(),
-            # `send` times the whole. aiohttp rounds what is over its threshold up to full seconds.
-            timeout=aiohttp.ClientTimeout(connect=self._connect_seconds, ceil_threshold=math.inf),
+            # The whole is timed by `send`.
+            timeout=aiohttp.ClientTimeout(connect=self._connect_seconds),
             skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
             auto_decompress=False,
             read_bufsize=_ANSWER_BUFFER_BYTES,

@@ -1,26 +1,31 @@
 """tracking: what the provider says of jobs, events, deliveries, attempts, accounts, leases"""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0002"
 down_revision = "0001"
 
-TRACKING_COLUMNS = (
-    sa.Column("progress", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("sequence", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("provider_job_id", sa.Text),
-    sa.Column("adopted", sa.Boolean, nullable=False, server_default=sa.false()),
-    sa.Column("submit_attempts", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("submit_due_at", sa.BigInteger),
-    sa.Column("submit_started_at", sa.BigInteger),
-    sa.Column("doubt_since", sa.BigInteger),
-    sa.Column("accepted_at", sa.BigInteger),
-    sa.Column("missing_since", sa.BigInteger),
-    sa.Column("content_url", sa.Text),
-    sa.Column("content_expires_at", sa.BigInteger),
-    sa.Column("checked_at", sa.BigInteger),
-)
+
+def _tracking_columns() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("progress", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("sequence", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("provider_job_id", sa.Text),
+        sa.Column("adopted", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.Column("submit_attempts", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("submit_due_at", sa.BigInteger),
+        sa.Column("submit_started_at", sa.BigInteger),
+        sa.Column("doubt_since", sa.BigInteger),
+        sa.Column("accepted_at", sa.BigInteger),
+        sa.Column("missing_since", sa.BigInteger),
+        sa.Column("content_url", sa.Text),
+        sa.Column("content_expires_at", sa.BigInteger),
+        sa.Column("checked_at", sa.BigInteger),
+    ]
+
 
 VIDEO_JOBS = """
 CREATE VIEW video_jobs AS SELECT
@@ -75,8 +80,8 @@ WHERE status IN ('submitting', 'queued', 'processing')
 def upgrade() -> None:
     """Add what tracking needs."""
     op.execute("DROP VIEW video_jobs")
-    for column in TRACKING_COLUMNS:
-        op.add_column("jobs", column.copy())
+    for column in _tracking_columns():
+        op.add_column("jobs", column)
     op.execute(END_UNTRACKED_JOBS)
     op.create_index(
         "jobs_of_provider",
@@ -189,6 +194,6 @@ def downgrade() -> None:
         op.drop_table(table)
     for index in ("jobs_unsubmitted", "jobs_watched", "jobs_of_provider"):
         op.drop_index(index, "jobs")
-    for column in TRACKING_COLUMNS:
+    for column in _tracking_columns():
         op.drop_column("jobs", column.name)
     op.execute(CORE_VIDEO_JOBS)

@@ -1,0 +1,16 @@
+"""The composition root: the only place that knows every room, and builds the program from them."""
+
+from reelhook.bootstrap.database import migrate, rollback, webhook_secret
+from reelhook.bootstrap.program import open  # noqa: A004 - read as reelhook.open
+from reelhook.bootstrap.serving import Running, serve, serving, simulating
+
+__all__ = [
+    "Running",
+    "migrate",
+    "open",
+    "rollback",
+    "serve",
+    "serving",
+    "simulating",
+    "webhook_secret",
+]

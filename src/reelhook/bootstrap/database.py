@@ -1,0 +1,77 @@
+"""What the program does to its database and keys, outside of serving."""
+
+import base64
+import secrets
+import sys
+
+import structlog
+
+from reelhook.config import Settings
+from reelhook.domain.errors import SettingsError
+from reelhook.engine.deliver import Secrets
+from reelhook.storage import migrate as migrations
+from reelhook.storage.sqlite import FileLock, SQLite, read_key
+from reelhook.storage.store import Store
+
+log = structlog.get_logger()
+WEBHOOK_KEY = "webhook"
+
+
+def bring_up_to_date(settings: Settings, *, migrate: bool) -> None:
+    """Apply what is missing, or raise `SettingsError` where `migrate` says not to."""
+    if migrate:
+        migrations.migrate(settings.database_path)
+    elif missing := migrations.pending(settings.database_path):
+        raise SettingsError(
+            f"The database lacks the revisions {', '.join(missing)}; "
+            "run `reelhook migrate`, or start without --no-migrate"
+        )
+
+
+def migrate(settings: Settings, steps: int | None = None) -> list[str]:
+    """Apply the next `steps` revisions (None: all missing ones); return their names."""
+    with FileLock(settings.database_path):
+        return migrations.migrate(settings.database_path, steps)
+
+
+def rollback(settings: Settings, *, destroy: bool = False) -> str | None:
+    """Undo the newest revision; return its name, or None when there is none."""
+    with FileLock(settings.database_path):
+        return migrations.rollback(settings.database_path, destroy=destroy)
+
+
+def _made_secret() -> str:
+    return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
+
+
+async def signing_secrets(settings: Settings, store: Store) -> Secrets:
+    """Return what webhooks are signed with; without a setting, a secret made at first start."""
+    if settings.webhook_secret is not None:
+        return Secrets(settings.webhook_secret, settings.webhook_secret_previous)
+    made = _made_secret()
+    secret = await store.key(WEBHOOK_KEY, made)
+    if secret == made:
+        # Shown once, to whoever starts the server; never in the log.
+        sys.stderr.write(f"No WEBHOOK_SECRET is set, so one was made for receivers: {secret}\n")
+    log.info("Webhooks are signed with the secret in the database; `reelhook secret` shows it")
+    return Secrets(secret, settings.webhook_secret_previous)
+
+
+async def webhook_secret(settings: Settings) -> str:
+    """Return the secret that webhooks are signed with, making it if there is none yet.
+
+    Reads beside a running server; raises `SettingsError` when the database can't be opened.
+    """
+    if settings.webhook_secret is not None:
+        return settings.webhook_secret
+    path = settings.database_path
+    known = read_key(path, WEBHOOK_KEY)
+    if known is not None:
+        return known
+    with FileLock(path):
+        migrations.migrate(path)
+        database = SQLite(path)
+        try:
+            return await Store(database).key(WEBHOOK_KEY, _made_secret())
+        finally:
+            await database.close()

@@ -1,0 +1,141 @@
+"""Serving the program over HTTP, and the simulator beside it."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import structlog
+import uvicorn
+
+from reelhook.bootstrap.program import open as open_program
+from reelhook.config import Settings
+from reelhook.domain.errors import SettingsError
+from reelhook.hook import Hook
+
+if TYPE_CHECKING:
+    from reelhook.simulator.faults import Faults
+
+log = structlog.get_logger()
+SERVER_STOP_SECONDS = 2
+"""How long open responses may take at the end; the loops then have `runner.DRAIN_SECONDS`."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but signals are ours and being ready can be awaited."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # uvicorn would raise the signal again at the end, and so end the process with it.
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that takes requests at `url`."""
+
+    url: str
+    hook: Hook
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    settings: Settings, *, simulate: bool = False, migrate: bool = True
+) -> AsyncIterator[Running]:
+    """Serve HTTP until the block ends. Raises `SettingsError`."""
+    settings.check_for_serving(simulate=simulate)
+    async with contextlib.AsyncExitStack() as stack:
+        listener = stack.enter_context(_listener(settings.host, settings.port))
+        settings = settings.listening_on(listener.getsockname()[1])
+        if simulate:
+            base_url = await stack.enter_async_context(simulating())
+            settings = settings.model_copy(update={"openai_base_url": base_url})
+        hook = await stack.enter_async_context(
+            open_program(settings, hosts=_hosts(settings), migrate=migrate)
+        )
+        server = _Server(
+            uvicorn.Config(
+                hook.asgi,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=SERVER_STOP_SECONDS,
+            )
+        )
+        task = asyncio.create_task(server.serve([listener]))
+        await server.ready.wait()
+        url = _own_url(settings)
+        log.info(f"reelhook listens on {url}", docs=f"{url}/docs")
+        try:
+            yield Running(url, hook)
+        finally:
+            hook.service.stopping.set()
+            hook.service.changed.set()
+            server.should_exit = True
+            await task
+
+
+async def serve(settings: Settings, *, simulate: bool = False, migrate: bool = True) -> None:
+    """Serve until SIGTERM or SIGINT, then end cleanly within 8 s."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with serving(settings, simulate=simulate, migrate=migrate):
+        await stop.wait()
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise SettingsError(
+            f"Can't listen on {host} port {port} ({os.strerror(error.errno or 0)}); "
+            "choose another with PORT or REELHOOK_HOST"
+        ) from None
+
+
+def _own_url(settings: Settings) -> str:
+    """Where this server listens, as seen from this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+def _hosts(settings: Settings) -> frozenset[str]:
+    public = urlsplit(settings.public_url).hostname
+    return frozenset({settings.host, *settings.allowed_hosts, *([public] if public else [])})
+
+
+@contextlib.asynccontextmanager
+async def simulating(
+    faults: "Faults | None" = None, *, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[str]:
+    """Run a simulated provider until the block ends; yield its base URL.
+
+    Raises `SettingsError` when the port is taken.
+    """
+    from reelhook.simulator.server import running  # noqa: PLC0415 - loaded only when used
+
+    try:
+        async with running(faults, host=host, port=port, render_ahead=True) as simulator:
+            yield simulator.base_url
+    except OSError as error:
+        raise SettingsError(
+            f"The simulator can't listen on {host} port {port} ({os.strerror(error.errno or 0)}); "
+            "choose another port"
+        ) from None

@@ -1,0 +1,95 @@
+"""The protocol of connections to receivers: bounds on what aiohttp leaves unbounded."""
+
+from enum import Enum, auto
+from typing import Any
+
+from aiohttp import ClientPayloadError
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import HttpProcessingError
+
+HEAD_BYTES_MAX = 64 * 1024
+"""Status line and headers, 1xx answers before them included."""
+_SLICE_BYTES = 8 * 1024
+
+
+class HeadTooLargeError(HttpProcessingError):
+    """Status line and headers did not end within `HEAD_BYTES_MAX`."""
+
+
+class GarbledBodyError(ClientPayloadError):
+    """The body's chunks can't be told apart."""
+
+
+class _Stage(Enum):
+    FRESH = auto()
+    ASKED = auto()
+    ANSWERED = auto()
+
+
+class AnswerProtocol(ResponseHandler):
+    """One answer per request: bounds the head as a whole, and what comes unasked.
+
+    Measured with aiohttp 3.14: a receiver that floods a pooled connection with answers that nobody
+    asked for made the client keep 60 MB of them a second; one MiB of headers cost two; behind a
+    garbled chunk it waited for the time limit.
+    """
+
+    _stage = _Stage.FRESH
+    _head_bytes = 0
+
+    def set_response_params(self, **params: Any) -> None:
+        """Start on an answer. (Overrides aiohttp's.)"""
+        self._stage = _Stage.ASKED
+        self._head_bytes = 0
+        super().set_response_params(**params)
+
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        """Take a parsed head. (Overrides aiohttp's.)"""
+        message, _ = data
+        if message.code >= 200 or message.code == 101:
+            self._stage = _Stage.ANSWERED
+        super().feed_data(data, size)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the wire, a few at a time. (Overrides aiohttp's.)
+
+        aiohttp parses all that came at once before it hands on the first answer.
+        """
+        if len(data) <= _SLICE_BYTES:  # b"" too, which aiohttp hands in when it resumes reading
+            self._take(data)
+            return
+        for start in range(0, len(data), _SLICE_BYTES):
+            if not self.is_connected():
+                return
+            self._take(data[start : start + _SLICE_BYTES])
+
+    def _take(self, data: bytes) -> None:
+        if data and self._stage is _Stage.ANSWERED and self._idle:
+            self.abort()
+            return
+        super().data_received(data)
+        if self._stage is _Stage.ASKED:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES_MAX:
+                self._refuse_head()
+        elif isinstance(self._exception, HttpProcessingError):
+            self._fail_body()
+
+    @property
+    def _idle(self) -> bool:
+        return self._payload is None or self._payload.is_eof()
+
+    def _refuse_head(self) -> None:
+        if self._exception is None:
+            self.set_exception(HeadTooLargeError(message="head too large"))
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _fail_body(self) -> None:
+        # aiohttp tells only those who wait for a head, and forgets who reads the body.
+        if self._payload is not None and not self._payload.is_eof():
+            self._payload.set_exception(GarbledBodyError())
+
+    def close(self) -> None:
+        """Close at once: a receiver that doesn't answer TLS's farewell would hold the socket."""
+        self.abort()

@@ -1,0 +1,169 @@
+import json
+import os
+import signal
+import subprocess
+from functools import partial
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from cli_programs import (
+    COMMAND,
+    at_once,
+    environment,
+    on_terminal,
+    reelhook,
+    serve,
+    simulator,
+    start,
+)
+
+
+def one_line(directory: Path, *arguments: str, **variables: str) -> str:
+    outcome = reelhook(*arguments, directory=directory, **variables)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.count("\n") == 1
+    return outcome.err
+
+
+def test_serve_without_a_provider_says_why_and_what_to_do(tmp_path: Path) -> None:
+    line = one_line(tmp_path, "serve")
+    assert "OpenAI shut its Videos API down" in line
+    assert "OPENAI_BASE_URL" in line
+    assert "--simulate" in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_serve_refuses_to_be_reachable_without_a_key(tmp_path: Path) -> None:
+    line = one_line(tmp_path, "serve", "--simulate", "--host", "0.0.0.0")  # noqa: S104 - refused
+    assert "REELHOOK_API_KEY" in line
+
+
+def test_serve_tells_a_wrong_flag_by_its_setting(tmp_path: Path) -> None:
+    assert "REELHOOK_POLL_SECONDS" in one_line(tmp_path, "serve", "--poll-seconds", "0")
+
+
+def test_a_taken_port_stops_the_start(tmp_path: Path) -> None:
+    with simulator(tmp_path) as program:
+        port = program.url.rpartition(":")[2]
+        assert port in one_line(tmp_path, "serve", "--simulate", "--port", port)
+        assert port in one_line(tmp_path, "simulate", "--port", port)
+
+
+def test_an_unwritable_data_directory_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    line = one_line(tmp_path, "serve", "--simulate", "--port", "0", "--data-dir", "file/in")
+    assert "REELHOOK_DATA_DIR" in line
+
+
+def test_a_second_serve_and_the_database_commands_leave_a_served_database_alone(
+    tmp_path: Path,
+) -> None:
+    with simulator(tmp_path) as provider, serve(tmp_path, provider) as server:
+        *refused, secret = at_once(
+            partial(reelhook, directory=tmp_path),
+            ("serve", "--simulate", "--port", "0"),
+            ("migrate",),
+            ("rollback", "--destroy"),
+            ("secret",),
+        )
+        for outcome in refused:
+            assert (outcome.code, outcome.out, outcome.err.count("\n")) == (1, "", 1)
+            assert str(server.process.pid) in outcome.err
+        assert secret.code == 0
+        assert server.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_serve_and_simulate_end_cleanly(tmp_path: Path, number: int) -> None:
+    with simulator(tmp_path) as provider, serve(tmp_path, provider) as server:
+        assert server.stop(number) == 0
+        assert provider.stop(number) == 0
+
+
+def test_the_log_is_json_lines_on_stdout(tmp_path: Path) -> None:
+    arguments = ("serve", "--simulate", "--port", "0")
+    with start(*arguments, directory=tmp_path, says="reelhook listens on") as server:
+        assert server.process.stdout is not None
+        server.process.send_signal(signal.SIGTERM)
+        entries = [json.loads(line) for line in server.process.stdout]
+        assert server.stop() == 0
+    assert entries[-1]["event"] == "Sora polling service stopped"
+
+
+def test_a_terminal_shows_the_inherited_lines(tmp_path: Path) -> None:
+    code, shown = on_terminal(
+        *("serve", "--simulate", "--port", "0", "--verbose"),
+        directory=tmp_path,
+        until="reelhook listens on",
+        OPENAI_API_KEY="sk-hunter2-hunter2",
+    )
+    assert code == 0
+    assert "🔍 Starting Sora API polling service..." in shown
+    assert "✅ Sora polling service started (interval: 5000ms)" in shown
+    assert "⏹️  Sora polling service stopped" in shown
+    assert "hunter2" not in shown
+
+
+def test_dotenv_reaches_the_server_and_the_commands(tmp_path: Path) -> None:
+    with simulator(tmp_path) as provider:
+        (tmp_path / ".env").write_text(f"OPENAI_BASE_URL={provider.url}/v1\nPORT=0\n")
+        with start("serve", directory=tmp_path, says="reelhook listens on") as server:
+            (tmp_path / ".env").write_text(f"REELHOOK_URL={server.url}\n")
+            assert reelhook("stats", "--json", directory=tmp_path).json["jobs"]["total"] == 0
+
+
+def test_the_schema_goes_forward_and_back_one_revision_at_a_time(tmp_path: Path) -> None:
+    def run(*arguments: str) -> str:
+        outcome = reelhook(*arguments, directory=tmp_path)
+        assert (outcome.code, outcome.err) == (0, "")
+        return outcome.out
+
+    assert run("migrate") == "Applied 0001_core.\n"
+    assert "0002" in one_line(tmp_path, "serve", "--no-migrate", "--simulate", "--port", "0")
+    forward = json.loads(run("migrate", "--all", "--json"))["applied"]
+    assert forward[0] == "0002_tracking"
+    assert run("migrate") == "The schema is up to date.\n"
+    for revision in reversed(forward):
+        assert run("rollback") == f"Rolled back {revision}.\n"
+    assert "--destroy" in one_line(tmp_path, "rollback")
+    assert json.loads(run("rollback", "--destroy", "--json")) == {"rolledBack": "0001_core"}
+    assert run("rollback") == "The database has no schema yet.\n"
+
+
+def test_the_secret_is_shown_in_both_forms_without_a_database(tmp_path: Path) -> None:
+    outcome = reelhook("secret", "--json", directory=tmp_path, WEBHOOK_SECRET="hunter2")
+    assert outcome.json == {"secret": "hunter2", "standardWebhooks": "whsec_aHVudGVyMg=="}
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_made_secret_stays_the_same(tmp_path: Path) -> None:
+    first, second = (reelhook("secret", directory=tmp_path).out for _ in range(2))
+    assert first == second
+    assert first.count("whsec_") == 2
+
+
+def test_the_simulator_has_the_faults_it_was_told(tmp_path: Path) -> None:
+    arguments = ("--server-error", "0.25", "--render-seconds", "30", "--no-listing")
+    with (
+        simulator(tmp_path, *arguments) as program,
+        urlopen(f"{program.url}/simulator/faults") as response,  # noqa: S310 - loopback
+    ):
+        faults = json.load(response)
+    assert (faults["server_error"], faults["render_seconds"]) == (0.25, 30)
+    assert faults["listing"] is False
+
+
+def test_a_closed_pipe_ends_a_command_quietly(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [*COMMAND, "secret"],
+        cwd=tmp_path,
+        env=environment(WEBHOOK_SECRET="hunter2"),
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert b"Traceback" not in done.stderr
