@@ -187,7 +187,7 @@ class Deliver:
             "duration_ms": answer.duration_ms,
         }
         if answer.succeeded:
-            log.debug(f"   ✅ Webhook sent: {delivery.url}", **ids)
+            log.debug(f"   Webhook sent: {delivery.url}", emoji="✅", **ids)
         else:
             log.warning(
                 f"   Webhook failed: {delivery.url}",

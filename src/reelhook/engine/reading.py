@@ -130,7 +130,7 @@ class Reader:
         return self._misses[one] >= MISSES_MAX
 
     async def _fails_for_good(self, probe: str, left: set[str], deliver: Deliver) -> bool:
-        """Whether the listing alone is broken: where single reads fail too, the upstream is down."""
+        """Whether the listing alone is broken: where single reads fail too, all is down."""
         self._failed_rounds += 1
         if self._failed_rounds < LISTING_FAILED_ROUNDS_MAX:
             return False

@@ -46,6 +46,9 @@ ProviderJobId = Annotated[
     str, StringConstraints(strict=True, min_length=1, max_length=255, pattern=r"^[!-~]+$")
 ]
 Text = Annotated[str, StringConstraints(strict=True), _NoNul]
+Script = Annotated[
+    str, StringConstraints(strict=True, min_length=1, max_length=SCRIPT_CHARACTERS_MAX), _NoNul
+]
 ShortText = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=255), _NoNul]
 Seconds = Annotated[str, BeforeValidator(_as_text), StringConstraints(pattern=r"^[1-9][0-9]{0,3}$")]
 Size = Annotated[str, StringConstraints(strict=True, pattern=r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$")]
@@ -54,9 +57,7 @@ Size = Annotated[str, StringConstraints(strict=True, pattern=r"^[1-9][0-9]{0,4}x
 class GenerateBody(Schema):
     """A request for a video."""
 
-    script: Annotated[
-        Text, StringConstraints(strict=True, min_length=1, max_length=SCRIPT_CHARACTERS_MAX)
-    ] = Field(description="What is rendered")
+    script: Script = Field(description="What is rendered")
     prompt: Text | None = Field(None, description="Direction, prepended to the script")
     wallet_address: ShortText | None = Field(None, description="Whose job it is; kept as given")
     render_version: Text | None = Field(None, description="Only v3, a video model")

@@ -154,8 +154,10 @@ def judge(
     except AddressRefusedError as error:
         return Verdict(url, allowed=False, reason=error.message)
     reason = None
-    if target.address is None and (addresses is not None or private_name(target.name)):
-        reason = policy.name_refusal(target.name, addresses or [])
+    if target.address is None and addresses is not None:
+        reason = policy.name_refusal(target.name, addresses)
+    elif target.address is None and (problem := private_name(target.name)):
+        reason = f"{problem}: its addresses decide, and none were given"
     return Verdict(url, allowed=reason is None, reason=reason)
 
 

@@ -1,0 +1,31 @@
+"""A small share of `make bench` and `make bench-kill`: the facts, not the figures."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=110
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        pytest.param("faults-shared", id="every-job-ends-once-and-rightly-among-faults"),
+        pytest.param("lost", id="a-lost-create-without-a-listing-ends-in-submission-unknown"),
+    ],
+)
+def test_upstream(scenario: str) -> None:
+    run("bench.main_job", scenario)
+
+
+def test_kill_9_under_load_loses_nothing_and_pays_nothing_twice() -> None:
+    run("bench.kill", "--kills", "4")
