@@ -133,6 +133,10 @@ def test_allowed_networks_lift_no_other_refusal(url: str) -> None:
     assert not judge(url, ["127.0.0.1"], everything).allowed
 
 
+def test_judging_a_private_name_without_answers_asks_for_them() -> None:
+    assert "none were given" in (judge("http://app:3000/", policy=COMPOSE).reason or "")
+
+
 def test_judging_a_bad_answer_raises() -> None:
     with pytest.raises(ValueError, match="nonsense"):
         judge("https://hooks.example.com/", ["nonsense"])

@@ -10,6 +10,7 @@ import pytest
 from webhook_receivers import (
     LOOPBACK,
     Behaviour,
+    Counting,
     Receiver,
     Switchboard,
     blasting,
@@ -289,3 +290,24 @@ async def test_plain_http_behind_an_https_url_is_told() -> None:
     async with receiver(plain) as one, AiohttpSender(LOOPBACK) as sender:
         answer = await sender.send(request(f"https://127.0.0.1:{one.port}/"))
     assert (answer.status, answer.error) == (None, "tls")
+
+
+async def test_a_receiver_that_ignores_the_farewell_of_tls_holds_no_socket() -> None:
+    async def deaf(
+        one: Receiver, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await one.next_request(reader)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]  # a real one can read
+        await asyncio.Event().wait()
+
+    counting = Counting()
+    async with (
+        receiver(deaf, server_tls("receiver")) as one,
+        AiohttpSender(LOOPBACK, open_socket=counting.open_socket, tls=client_tls()) as sender,
+    ):
+        url = f"https://127.0.0.1:{one.port}/"
+        assert (await sender.send(request(url, timeout_seconds=0.1))).error == "timeout"
+        (opened,) = counting.sockets
+        async with asyncio.timeout(1):
+            while opened.fileno() != -1:  # noqa: ASYNC110 - a closing socket tells nobody
+                await asyncio.sleep(0.001)

@@ -242,7 +242,7 @@ async def test_a_literal_address_that_is_not_allowed_is_never_dialled() -> None:
         answer = await sender.send(request(one.url))
     assert answer.error == "address_refused"
     assert "REELHOOK_ALLOW_NETWORKS" in (answer.detail or "")
-    assert (counting.opened, one.connections) == ([], 0)
+    assert (counting.sockets, one.connections) == ([], 0)
 
 
 async def test_the_guard_sees_the_dialled_address_itself() -> None:
@@ -261,7 +261,7 @@ async def test_the_guard_sees_the_dialled_address_itself() -> None:
         ) as sender:
             answer = await sender.send(request("http://hooks.example.com/"))
         assert answer.error == "address_refused"
-        assert counting.opened == []
+        assert counting.sockets == []
 
 
 async def test_a_private_name_reaches_an_allowed_address() -> None:
@@ -278,7 +278,7 @@ async def test_a_private_name_with_an_address_outside_is_not_dialled_at_all() ->
         answer = await sender.send(request("http://localhost:3000/"))
     assert answer.error == "address_refused"
     assert "::1/128" in (answer.detail or "")
-    assert counting.opened == []
+    assert counting.sockets == []
 
 
 async def test_a_name_that_turns_private_is_refused_from_then_on() -> None:

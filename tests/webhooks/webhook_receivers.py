@@ -234,11 +234,11 @@ class _Rerouted(socket.socket):
 
 
 class Counting:
-    """Opens real sockets and counts them."""
+    """Opens real sockets and keeps them."""
 
     def __init__(self) -> None:
-        self.opened: list[str] = []
+        self.sockets: list[socket.socket] = []
 
     def open_socket(self, info: AddrInfoType) -> socket.socket:
-        self.opened.append(str(info[4][0]))
-        return open_socket(info)
+        self.sockets.append(open_socket(info))
+        return self.sockets[-1]
