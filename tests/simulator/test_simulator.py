@@ -1,0 +1,152 @@
+"""The simulator as a client of the OpenAI wire meets it."""
+
+import io
+from collections.abc import AsyncIterator
+from random import Random
+
+import aiohttp
+import av
+import pytest
+from openai import AsyncOpenAI
+
+from reelhook.simulator.faults import Faults
+from reelhook.simulator.server import RunningSimulator, running
+
+# The SDK says that OpenAI's own service is gone; the protocol is what is tested here.
+pytestmark = pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning")
+
+
+class Hand:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> Hand:
+    return Hand()
+
+
+@pytest.fixture
+async def simulator(clock: Hand) -> AsyncIterator[RunningSimulator]:
+    async with running(
+        Faults(queue_seconds=1, render_seconds=8), random=Random(1), clock=clock
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+async def client(simulator: RunningSimulator) -> AsyncIterator[AsyncOpenAI]:
+    async with AsyncOpenAI(base_url=simulator.base_url, api_key="none", max_retries=0) as openai:
+        yield openai
+
+
+async def test_a_job_waits_renders_and_ends_as_time_goes_by(
+    client: AsyncOpenAI, clock: Hand
+) -> None:
+    video = await client.videos.create(prompt="A fox in the snow", seconds="4", size="1280x720")
+    seen = [(video.status, video.progress)]
+    for _ in range(9):
+        clock.seconds += 1
+        video = await client.videos.retrieve(video.id)
+        seen.append((video.status, video.progress))
+    assert seen[0] == ("queued", 0)
+    assert seen[-1] == ("completed", 100)
+    assert [progress for _, progress in seen] == sorted(progress for _, progress in seen)
+    assert {"queued", "in_progress", "completed"} == {status for status, _ in seen}
+
+
+async def test_the_film_is_h264_of_the_size_and_length_asked_for(
+    client: AsyncOpenAI, clock: Hand
+) -> None:
+    video = await client.videos.create(prompt="Ein Füchslein 🦊", seconds="4", size="720x1280")
+    clock.seconds += 10
+    content = await client.videos.download_content(video.id)
+    with av.open(io.BytesIO(await content.aread()), "r") as film:
+        stream = film.streams.video[0]
+        frames = len(list(film.decode(stream)))
+        assert (stream.codec_context.name, stream.width, stream.height) == ("h264", 720, 1280)
+        assert stream.average_rate is not None
+        assert frames / stream.average_rate == pytest.approx(4, abs=0.1)
+
+
+async def test_the_content_is_404_until_the_job_has_ended(
+    simulator: RunningSimulator, client: AsyncOpenAI
+) -> None:
+    video = await client.videos.create(prompt="A fox")
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{simulator.base_url}/videos/{video.id}/content") as response,
+    ):
+        assert response.status == 404
+        assert (await response.json())["error"]["message"]
+
+
+async def test_the_listing_pages_newest_first_behind_a_cursor(
+    simulator: RunningSimulator, client: AsyncOpenAI, clock: Hand
+) -> None:
+    ids = []
+    for number in range(5):
+        clock.seconds += 1
+        ids.append((await client.videos.create(prompt=f"Fox {number}")).id)
+    async with aiohttp.ClientSession(simulator.base_url + "/") as session:
+        async with session.get("videos?limit=2") as response:
+            first = await response.json()
+        async with session.get(f"videos?limit=10&after={first['last_id']}") as response:
+            second = await response.json()
+    assert [one["id"] for one in first["data"]] == ids[:2:-1]
+    assert [one["id"] for one in second["data"]] == ids[2::-1]
+    assert (first["has_more"], second["has_more"]) == (True, False)
+
+
+async def test_a_lost_create_is_carried_out_all_the_same(clock: Hand) -> None:
+    async with (
+        running(Faults(lost_create=1), random=Random(1), clock=clock) as server,
+        aiohttp.ClientSession(server.base_url + "/") as session,
+    ):
+        with pytest.raises(aiohttp.ClientError):
+            await session.post("videos", json={"prompt": "A fox"})
+        async with session.get("videos") as response:
+            assert [one["prompt"] for one in (await response.json())["data"]] == ["A fox"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"), [("rate_limited", 429), ("server_error", 500), ("listing", 405)]
+)
+async def test_faults_come_on_demand(fault: str, status: int, clock: Hand) -> None:
+    faults = Faults(**{fault: False if fault == "listing" else 1})  # type: ignore[arg-type]  # the names and values are the parameters'
+    async with (
+        running(faults, random=Random(1), clock=clock) as server,
+        aiohttp.ClientSession(server.base_url + "/") as session,
+        session.get("videos") as response,
+    ):
+        assert response.status == status
+        assert (status == 429) == ("Retry-After" in response.headers)
+
+
+async def test_a_moderated_job_fails_with_its_code(clock: Hand) -> None:
+    async with (
+        running(Faults(moderation=1), random=Random(1), clock=clock) as server,
+        AsyncOpenAI(base_url=server.base_url, api_key="none", max_retries=0) as client,
+    ):
+        video = await client.videos.create(prompt="A fox")
+        clock.seconds += 60
+        video = await client.videos.retrieve(video.id)
+        assert video.status == "failed"
+        assert video.error is not None
+        assert video.error.code == "moderation_blocked"
+
+
+async def test_a_deleted_job_is_gone(simulator: RunningSimulator, client: AsyncOpenAI) -> None:
+    video = await client.videos.create(prompt="A fox")
+    deleted = await client.videos.delete(video.id)
+    assert deleted.deleted
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{simulator.base_url}/videos/{video.id}") as response,
+    ):
+        assert response.status == 404
