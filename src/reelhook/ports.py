@@ -30,7 +30,7 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A finished file, as it streams. `status` is 200 or 206, `headers` describe the bytes."""
+    """A finished file, as it streams. `status` is 200, 206 or 416 (no such range)."""
 
     status: int
     headers: Mapping[str, str]

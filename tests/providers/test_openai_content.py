@@ -199,7 +199,6 @@ async def test_a_refusal_by_the_store_behind_a_redirect_is_not_the_accounts(
         (400, ProviderError),
         (401, ProviderUnauthorizedError),
         (403, ProviderUnauthorizedError),
-        (416, ProviderError),
         (422, ProviderError),
         (429, ProviderError),
         (500, ProviderError),

@@ -71,7 +71,7 @@ async def _first(
     statuses = []
     for source in sources:
         response = await _opened(http, source, asked)
-        if response.status in {200, 206}:
+        if response.status in {200, 206, 416}:  # 416: the file is there, the range is not
             return _plain(response)
         response.close()
         if response.status in {401, 403} and "Authorization" in response.request_info.headers:

@@ -1,0 +1,274 @@
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reelhook.domain.event import Event, EventKind, WireStatus
+from reelhook.domain.job import MISSING_TOLERATED_MILLISECONDS, Job, Status, VideoRequest
+from reelhook.domain.report import Failed, Finished, Missing, Progress, Report, Unknown
+
+from .samples import ACCEPTED, IN_DOUBT, MINUTE, NOW, QUEUED, SUBMITTING, UNENDED, reports
+
+Step = tuple[int, Report | str]
+WIRE = {
+    Status.QUEUED: WireStatus.QUEUED,
+    Status.PROCESSING: WireStatus.PROCESSING,
+    Status.COMPLETED: WireStatus.COMPLETED,
+    Status.FAILED: WireStatus.FAILED,
+    Status.CANCELED: WireStatus.FAILED,
+}
+steps = st.lists(
+    st.tuples(st.integers(0, 6 * MINUTE), reports | st.sampled_from(["fail", "cancel"])),
+    max_size=30,
+)
+
+
+def take(job: Job, what: Report | str, now: int) -> tuple[Job, tuple[Event, ...]]:
+    match what:
+        case "fail":
+            return job.fail("expired", "too old", now)
+        case "cancel":
+            return job.cancel(now)
+        case str():
+            raise AssertionError(what)
+        case _:
+            return job.apply(what, now)
+
+
+def live(job: Job, life: list[Step]) -> tuple[list[Job], list[Event]]:
+    """Return every state of the job, the first one included, and all events."""
+    now, states, events = NOW, [job], list[Event]()
+    for wait, what in life:
+        now += wait
+        job, told = take(job, what, now)
+        states.append(job)
+        events.extend(told)
+    return states, events
+
+
+# -- properties of every life ----------------------------------------------------------------------
+
+
+@given(steps)
+def test_a_terminal_status_is_never_left(life: list[Step]) -> None:
+    states, _ = live(QUEUED, life)
+    ends = [state for state in states if state.status.terminal]
+    assert all(state is ends[0] for state in ends)
+    assert states[len(states) - len(ends) :] == ends
+
+
+@given(steps)
+def test_a_job_has_one_terminal_event_when_it_has_ended_and_none_before(life: list[Step]) -> None:
+    states, events = live(QUEUED, life)
+    terminal = [event for event in events if event.kind is EventKind.TERMINAL]
+    assert len(terminal) == states[-1].status.terminal
+    assert not terminal or terminal[0] is events[-1]
+
+
+@given(steps)
+def test_sequences_count_from_one_without_a_gap(life: list[Step]) -> None:
+    states, events = live(QUEUED, life)
+    assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+    assert states[-1].sequence == len(events)
+
+
+@given(st.sampled_from(UNENDED), steps)
+def test_there_is_an_event_exactly_where_status_or_progress_changed(
+    job: Job, life: list[Step]
+) -> None:
+    states, _ = live(job, life)
+    now = NOW
+    for before, (wait, what) in zip(states, life, strict=False):
+        now += wait
+        after, events = take(before, what, now)
+        changed = (after.status, after.progress) != (before.status, before.progress)
+        assert len(events) == changed
+
+
+@given(steps)
+def test_an_event_tells_the_state_that_it_led_to(life: list[Step]) -> None:
+    states, events = live(QUEUED, life)
+    told = {event.sequence: event for event in events}
+    for state in states:
+        if state.sequence:
+            event = told[state.sequence]
+            assert (event.status, event.progress) == (WIRE[state.status], state.progress)
+            assert event.occurred_at == state.updated_at
+            assert event.provider_job_id == "video_1"
+            assert (event.error, event.code) == (state.error, state.code)
+            assert event.provider_video_url == state.content_url
+            assert event.content_expires_at == state.content_expires_at
+
+
+@given(st.sampled_from(UNENDED), steps)
+def test_a_job_that_stays_as_it_was_is_the_same_object(job: Job, life: list[Step]) -> None:
+    states, _ = live(job, life)
+    for before, after in pairwise(states):
+        assert after is before or after != before
+
+
+@given(st.sampled_from(UNENDED), steps)
+def test_what_happens_to_a_job_leaves_its_version_to_the_store(job: Job, life: list[Step]) -> None:
+    assert {state.version for state in live(job, life)[0]} == {0}
+
+
+@given(st.lists(reports, max_size=5))
+def test_reports_on_a_job_that_the_provider_does_not_have_change_nothing(
+    given_reports: list[Report],
+) -> None:
+    for job in (ACCEPTED, SUBMITTING, IN_DOUBT):
+        for report in given_reports:
+            assert job.apply(report, NOW) == (job, ())
+
+
+# -- acceptance ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("percent", [None, 0])
+def test_acceptance_itself_is_no_event(percent: int | None) -> None:
+    job, events = QUEUED.apply(Progress(running=False, percent=percent), NOW + 5000)
+    assert job is QUEUED
+    assert events == ()
+
+
+def test_the_first_difference_from_queued_and_zero_is_the_first_event() -> None:
+    job, (event,) = QUEUED.apply(Progress(running=True), NOW + 5000)
+    assert (job.status, job.progress, job.updated_at) == (Status.PROCESSING, 0, NOW + 5000)
+    assert (event.sequence, event.kind, event.status) == (1, EventKind.STATUS, "processing")
+
+
+def test_progress_within_a_status_is_a_progress_event() -> None:
+    _, (event,) = QUEUED.apply(Progress(running=False, percent=3), NOW)
+    assert (event.kind, event.status, event.progress) == (EventKind.PROGRESS, "queued", 3)
+
+
+def test_a_provider_that_tells_no_progress_keeps_the_last_one() -> None:
+    job, _ = QUEUED.apply(Progress(running=True, percent=40), NOW)
+    assert job.apply(Progress(running=True), NOW + 1) == (job, ())
+
+
+def test_the_intent_counts_the_attempt_and_forgets_the_wait() -> None:
+    waiting = SUBMITTING.submit_again(NOW + 9000, NOW)
+    assert (waiting.status, waiting.submit_due_at) == (Status.ACCEPTED, NOW + 9000)
+    again = waiting.submitting(NOW + 9000)
+    assert again.status is Status.SUBMITTING
+    assert (again.submit_attempts, again.submit_started_at) == (2, NOW + 9000)
+    assert again.submit_due_at is None
+    assert again.doubt_since is None
+
+
+def test_acceptance_ends_every_doubt() -> None:
+    job = IN_DOUBT.accept("video_9", NOW + 1, adopted=True)
+    assert (job.status, job.provider_job_id, job.adopted) == (Status.QUEUED, "video_9", True)
+    assert (job.accepted_at, job.doubt_since) == (NOW + 1, None)
+
+
+def test_a_dislodged_job_is_in_doubt_again_and_counts_its_events_on() -> None:
+    adopted = IN_DOUBT.accept("video_9", NOW, adopted=True)
+    running, _ = adopted.apply(Progress(running=True, percent=40), NOW + 1)
+    dislodged = running.dislodged(NOW + 2)
+    assert (dislodged.status, dislodged.doubt_since) == (Status.SUBMITTING, NOW + 2)
+    assert (dislodged.provider_job_id, dislodged.adopted, dislodged.accepted_at) == (
+        None,
+        False,
+        None,
+    )
+    _, (event,) = dislodged.accept("video_10", NOW + 3).apply(Finished("https://x"), NOW + 4)
+    assert (event.sequence, event.kind) == (2, EventKind.TERMINAL)
+
+
+# -- endings ---------------------------------------------------------------------------------------
+
+
+def test_a_finished_job_is_completed_at_100_percent_with_its_file() -> None:
+    job, (event,) = QUEUED.apply(Finished("https://cdn.example/v.mp4", expires_at=123), NOW)
+    assert (job.status, job.progress) == (Status.COMPLETED, 100)
+    assert (event.kind, event.status) == (EventKind.TERMINAL, WireStatus.COMPLETED)
+    assert event.provider_video_url == "https://cdn.example/v.mp4"
+    assert event.content_expires_at == 123
+
+
+def test_a_failed_job_keeps_its_progress_and_the_providers_words() -> None:
+    running, _ = QUEUED.apply(Progress(running=True, percent=50), NOW)
+    job, (event,) = running.apply(Failed("moderation", "Not this prompt"), NOW + 1)
+    assert (job.status, job.progress) == (Status.FAILED, 50)
+    assert (event.error, event.code) == ("Not this prompt", "moderation")
+
+
+@pytest.mark.parametrize("job", UNENDED, ids=lambda job: job.status.value)
+def test_canceled_is_told_as_failed_with_error_canceled(job: Job) -> None:
+    canceled, (event,) = job.cancel(NOW + 1)
+    assert canceled.status is Status.CANCELED
+    assert (event.kind, event.status) == (EventKind.TERMINAL, WireStatus.FAILED)
+    assert (event.error, event.code) == ("canceled", "canceled")
+
+
+@pytest.mark.parametrize("job", [ACCEPTED, SUBMITTING, IN_DOUBT], ids=["new", "sent", "doubt"])
+def test_a_job_that_ends_unaccepted_tells_it_once_without_a_providers_id(job: Job) -> None:
+    failed, (event,) = job.fail("submission_unknown", "Nobody knows", NOW + 1)
+    assert (event.sequence, event.provider_job_id) == (1, None)
+    assert (failed.submit_due_at, failed.doubt_since) == (None, None)
+    assert failed.fail("expired", "again", NOW + 2) == (failed, ())
+    assert failed.cancel(NOW + 2) == (failed, ())
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**10), st.text()), max_size=20))
+def test_an_unknown_status_never_ends_a_job(life: list[tuple[int, str]]) -> None:
+    _, events = live(QUEUED, [(wait, Unknown(status)) for wait, status in life])
+    assert events == []
+
+
+# -- missing ---------------------------------------------------------------------------------------
+
+present = st.sampled_from([Progress(running=False), Unknown("NOT_START")])
+
+
+def test_a_missing_job_fails_after_ten_minutes_of_404() -> None:
+    job, events = QUEUED.apply(Missing(), NOW)
+    assert (job.missing_since, events) == (NOW, ())
+    assert job.apply(Missing(), NOW + MISSING_TOLERATED_MILLISECONDS - 1) == (job, ())
+    failed, (event,) = job.apply(Missing(), NOW + MISSING_TOLERATED_MILLISECONDS)
+    assert (failed.status, event.code) == (Status.FAILED, "provider_error")
+    assert MISSING_TOLERATED_MILLISECONDS == 10 * MINUTE
+
+
+def test_a_single_404_fails_nothing_however_late_it_comes() -> None:
+    job, events = QUEUED.apply(Missing(), NOW + 10**9)
+    assert job.status is Status.QUEUED
+    assert events == ()
+
+
+@given(present, st.integers(0, 9 * MINUTE), st.integers(0, 9 * MINUTE))
+def test_a_job_that_shows_up_again_starts_the_ten_minutes_anew(
+    report: Report, first: int, second: int
+) -> None:
+    job, _ = QUEUED.apply(Missing(), NOW)
+    job, events = job.apply(report, NOW + first)
+    assert (job.missing_since, events) == (None, ())
+    job, _ = job.apply(Missing(), NOW + first)
+    job, events = job.apply(Missing(), NOW + first + second)
+    assert not job.status.terminal
+    assert events == ()
+
+
+def test_an_ending_forgets_that_the_job_was_missing() -> None:
+    job, _ = QUEUED.apply(Missing(), NOW)
+    assert job.cancel(NOW + 1)[0].missing_since is None
+
+
+# -- requests --------------------------------------------------------------------------------------
+
+
+def test_the_direction_stands_before_the_script() -> None:
+    request = VideoRequest(script="A cat.", model="sora-2", direction="In black and white.")
+    assert request.prompt == "In black and white.\n\nA cat."
+    assert replace(request, direction=None).prompt == "A cat."
+
+
+@given(st.text())
+def test_the_title_is_the_first_50_characters_of_the_script(script: str) -> None:
+    title = VideoRequest(script=script, model="m", direction="x").title
+    assert script.startswith(title)
+    assert len(title) == min(len(script), 50)

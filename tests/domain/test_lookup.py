@@ -1,0 +1,169 @@
+from dataclasses import replace
+from itertools import permutations
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reelhook.domain.job import VideoRequest
+from reelhook.domain.lookup import CLOCK_SLACK_MILLISECONDS, Doubt, Resolution
+from reelhook.domain.report import Entry
+
+from .doubts import CAT, DOG, NOTHING, doubt, entry, ids, look
+from .samples import MINUTE, NOW
+
+# -- found -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("settled", [True, False])
+@pytest.mark.parametrize("proven", [True, False])
+def test_an_entry_with_equal_prompt_and_parameters_is_ours(settled: bool, proven: bool) -> None:
+    resolution = look([doubt(settled=settled)], [entry()], proven=proven)
+    assert resolution == Resolution({"job_1": entry()}, NOTHING, NOTHING)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        replace(entry(), model=None),
+        replace(entry(), seconds=None),
+        replace(entry(), size=None),
+        replace(entry(), created_at=None),
+    ],
+)
+def test_what_the_listing_does_not_show_stands_against_nothing(shown: Entry) -> None:
+    assert ids(look([doubt()], [shown])) == {"job_1": "video_1"}
+
+
+@pytest.mark.parametrize("vague", [replace(CAT, seconds=None), replace(CAT, size=None)])
+def test_what_was_not_asked_for_stands_against_nothing(vague: VideoRequest) -> None:
+    assert ids(look([doubt(request=vague)], [entry()])) == {"job_1": "video_1"}
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [replace(entry(), model="x"), replace(entry(), seconds="8"), replace(entry(), size="1x1")],
+)
+def test_an_entry_with_another_parameter_is_not_ours(shown: Entry) -> None:
+    assert look([doubt()], [shown]).found == {}
+
+
+@pytest.mark.parametrize("prompt", [None, "A dog in the snow", "a cat in the rain", "A cat"])
+def test_an_entry_with_another_prompt_is_not_ours(prompt: str | None) -> None:
+    assert look([doubt()], [replace(entry(), prompt=prompt)]).found == {}
+
+
+def test_the_prompt_that_was_sent_is_looked_for_and_not_the_script() -> None:
+    directed = replace(CAT, direction="Slowly.")
+    assert ids(look([doubt(request=directed)], [entry(request=directed)])) == {"job_1": "video_1"}
+    assert look([doubt(request=directed)], [entry()]).found == {}
+
+
+def test_what_the_provider_was_not_told_makes_no_difference() -> None:
+    doubts = [
+        doubt("job_1", replace(CAT, wallet_address="a")),
+        doubt("job_2", replace(CAT, script="in the rain", direction="A cat")),
+    ]
+    entries = [
+        entry("video_1"),
+        entry("video_2", replace(CAT, script="A cat\n\nin the rain")),
+    ]
+    assert ids(look(doubts, entries)) == {"job_1": "video_1", "job_2": "video_2"}
+
+
+def test_time_narrows_with_two_minutes_of_slack() -> None:
+    at_the_edge = entry(created_at=NOW - CLOCK_SLACK_MILLISECONDS)
+    too_old = entry(created_at=NOW - CLOCK_SLACK_MILLISECONDS - 1)
+    assert CLOCK_SLACK_MILLISECONDS == 2 * MINUTE
+    assert ids(look([doubt()], [at_the_edge])) == {"job_1": "video_1"}
+    assert look([doubt()], [too_old]) == Resolution({}, ("job_1",), NOTHING)
+
+
+def test_the_more_specific_request_takes_the_entry_that_fits_both() -> None:
+    vague = replace(CAT, seconds=None, size=None)
+    doubts = [doubt("vague", vague, started_at=NOW - 1), doubt("specific", CAT)]
+    assert ids(look(doubts, [entry()])) == {"specific": "video_1"}
+    other = entry("video_2", replace(CAT, seconds="12"))
+    assert ids(look(doubts, [other, entry()])) == {"specific": "video_1", "vague": "video_2"}
+
+
+# -- identical requests ----------------------------------------------------------------------------
+
+
+def test_of_identical_requests_as_many_are_found_as_there_are_entries() -> None:
+    doubts = [doubt(f"job_{number}", started_at=NOW + number) for number in range(5)]
+    entries = [entry(f"video_{number}", created_at=NOW) for number in range(3)]
+    resolution = look(doubts, entries)
+    assert sorted(ids(resolution).values()) == ["video_0", "video_1", "video_2"]
+    assert len(resolution.absent) == 2
+
+
+def test_identical_requests_wait_for_the_last_of_them_to_settle() -> None:
+    doubts = [doubt("job_1"), doubt("job_2", settled=False)]
+    assert look(doubts, []) == Resolution({}, NOTHING, NOTHING)
+    assert look(doubts, [], proven=False) == Resolution({}, NOTHING, NOTHING)
+    settled = [replace(one, settled=True) for one in doubts]
+    assert look(settled, []) == Resolution({}, ("job_1", "job_2"), NOTHING)
+
+
+def test_other_requests_do_not_wait_for_them() -> None:
+    doubts = [doubt("job_1"), doubt("job_2", DOG, settled=False)]
+    assert look(doubts, []) == Resolution({}, ("job_1",), NOTHING)
+
+
+def test_the_settled_one_takes_the_entry_since_the_other_may_still_find_its_own() -> None:
+    doubts = [doubt("slow", started_at=NOW - 1, settled=False), doubt("settled")]
+    assert look(doubts, [entry()]) == Resolution({"settled": entry()}, NOTHING, NOTHING)
+
+
+def test_an_entry_without_a_time_is_kept_for_the_job_that_no_other_fits() -> None:
+    doubts = [doubt("early"), doubt("late", started_at=NOW + 60 * MINUTE)]
+    entries = [entry("timeless", created_at=None), entry("old", created_at=NOW)]
+    assert ids(look(doubts, entries)) == {"early": "old", "late": "timeless"}
+
+
+times = st.none() | st.sampled_from([NOW + 3 * MINUTE * step for step in range(-1, 5)])
+twins = st.lists(
+    st.builds(
+        doubt,
+        st.just(""),
+        started_at=st.sampled_from([NOW + 3 * MINUTE * step for step in range(5)]),
+        settled=st.booleans(),
+    ),
+    max_size=4,
+).map(lambda doubts: [replace(one, job_id=f"job_{n}") for n, one in enumerate(doubts)])
+moments = st.lists(times, max_size=4).map(
+    lambda chosen: [entry(f"video_{n}", created_at=time) for n, time in enumerate(chosen)]
+)
+
+
+def most(doubts: list[Doubt], entries: list[Entry]) -> int:
+    """Try every assignment of entries to doubts; return how many can be found at most."""
+    padded: list[Entry | None] = [*entries, *([None] * len(doubts))]
+    return max(
+        sum(
+            one is not None and (one.created_at is None or one.created_at >= doubt.window_start)
+            for doubt, one in zip(doubts, chosen, strict=True)
+        )
+        for chosen in permutations(padded, len(doubts))
+    )
+
+
+@given(twins, moments)
+def test_no_assignment_of_entries_to_identical_requests_finds_more(
+    doubts: list[Doubt], entries: list[Entry]
+) -> None:
+    assert len(look(doubts, entries).found) == most(doubts, entries)
+
+
+@given(twins, moments, st.randoms(use_true_random=False))
+def test_the_order_of_doubts_and_entries_does_not_change_how_many_are_found(
+    doubts: list[Doubt], entries: list[Entry], random: Random
+) -> None:
+    before = look(doubts, entries)
+    random.shuffle(doubts)
+    random.shuffle(entries)
+    after = look(doubts, entries)
+    assert len(after.found) == len(before.found)
+    assert len(after.absent) == len(before.absent)

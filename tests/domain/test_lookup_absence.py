@@ -1,0 +1,156 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reelhook.domain.job import VideoRequest
+from reelhook.domain.lookup import Doubt, Resolution
+from reelhook.domain.report import Entry
+
+from .doubts import CAT, DOG, NOTHING, RUNNING, doubt, entry, look
+from .samples import MINUTE, NOW
+
+# -- absent ----------------------------------------------------------------------------------------
+
+OLD_TWIN = entry("old", created_at=NOW - 3 * MINUTE)
+STRANGER = entry("stranger", DOG)
+
+
+def test_absence_is_proven_when_all_conditions_hold() -> None:
+    for others in ([], [STRANGER], [OLD_TWIN], [STRANGER, OLD_TWIN]):
+        assert look([doubt()], others) == Resolution({}, ("job_1",), NOTHING)
+
+
+def test_before_the_settle_time_nothing_is_proven_and_nothing_given_up() -> None:
+    for proven in (True, False):
+        resolution = look([doubt(settled=False)], [STRANGER], proven=proven)
+        assert resolution == Resolution({}, NOTHING, NOTHING)
+
+
+def test_a_listing_that_was_never_seen_to_show_our_jobs_proves_nothing() -> None:
+    assert look([doubt()], [STRANGER], proven=False) == Resolution({}, NOTHING, ("job_1",))
+
+
+LONG = replace(CAT, script="A very long story about a cat that walks through the rain at night")
+
+
+@pytest.mark.parametrize(
+    ("request_", "left_over"),
+    [
+        (CAT, replace(STRANGER, prompt=None)),
+        (CAT, replace(STRANGER, prompt="")),
+        (CAT, replace(STRANGER, prompt=" \n")),
+        (CAT, replace(STRANGER, prompt=None, created_at=None)),
+        (CAT, replace(entry(), model="sora-2-2026-01-01")),
+        (CAT, replace(entry(), seconds="5")),
+        (CAT, replace(entry(), size="704x1280")),
+        (CAT, replace(entry(), prompt="  A cat\nin the  rain ", seconds="5")),
+        (CAT, replace(entry(), prompt=" A cat in the rain")),
+        (LONG, replace(entry(), prompt=LONG.script[:30])),
+        (LONG, replace(entry(), prompt=LONG.script[:30] + "...")),
+        (LONG, replace(entry(), prompt=LONG.script[:30] + "…")),
+    ],
+    ids=[
+        *("no prompt", "empty prompt", "blank prompt", "no prompt, no time"),
+        *("other model", "other seconds", "other size", "spaces and seconds", "leading space"),
+        *("cut", "cut with dots", "cut with an ellipsis"),
+    ],
+)
+def test_an_entry_that_may_be_ours_in_other_words_proves_nothing(
+    request_: VideoRequest, left_over: Entry
+) -> None:
+    resolution = look([doubt(request=request_)], [STRANGER, left_over])
+    assert resolution == Resolution({}, NOTHING, ("job_1",))
+
+
+def test_an_entry_that_another_doubt_claimed_stands_against_no_absence() -> None:
+    doubts = [doubt("job_1"), doubt("job_2", replace(CAT, seconds="8"))]
+    assert look(doubts, [entry()]) == Resolution({"job_1": entry()}, ("job_2",), NOTHING)
+
+
+# -- properties of every look ----------------------------------------------------------------------
+
+requests = st.builds(
+    VideoRequest,
+    script=st.sampled_from(["A cat", "A dog"]),
+    model=st.sampled_from(["sora-2", "other"]),
+    seconds=st.sampled_from([None, "4", "8"]),
+    size=st.sampled_from([None, "720x1280"]),
+)
+any_doubts = st.lists(
+    st.builds(
+        doubt,
+        st.just(""),
+        requests,
+        started_at=st.sampled_from([NOW, NOW + 10 * MINUTE]),
+        settled=st.booleans(),
+    ),
+    max_size=5,
+).map(lambda doubts: [replace(one, job_id=f"job_{n}") for n, one in enumerate(doubts)])
+any_entries = st.lists(
+    st.builds(
+        Entry,
+        st.just(""),
+        st.just(RUNNING),
+        created_at=st.sampled_from([None, NOW - 3 * MINUTE, NOW, NOW + 10 * MINUTE]),
+        prompt=st.sampled_from([None, "A cat", "A dog", "A bird"]),
+        model=st.sampled_from([None, "sora-2", "other"]),
+        seconds=st.sampled_from([None, "4", "8"]),
+        size=st.sampled_from([None, "720x1280"]),
+    ),
+    max_size=5,
+).map(lambda entries: [replace(e, provider_job_id=f"video_{n}") for n, e in enumerate(entries)])
+
+
+@given(any_doubts, any_entries, st.booleans())
+def test_found_absent_and_unknown_exclude_each_other_and_only_settled_jobs_are_given_up(
+    doubts: list[Doubt], entries: list[Entry], proven: bool
+) -> None:
+    resolution = look(doubts, entries, proven=proven)
+    told = [*resolution.found, *resolution.absent, *resolution.unknown]
+    assert len(told) == len(set(told))
+    settled = {one.job_id for one in doubts if one.settled}
+    assert settled >= {*resolution.absent, *resolution.unknown}
+    assert proven or not resolution.absent
+
+
+@given(any_doubts, any_entries)
+def test_no_entry_is_found_twice_and_each_fits_its_job(
+    doubts: list[Doubt], entries: list[Entry]
+) -> None:
+    found = look(doubts, entries).found
+    assert len({one.provider_job_id for one in found.values()}) == len(found)
+    for one in doubts:
+        if one.job_id in found:
+            request, shown = one.request, found[one.job_id]
+            assert shown.prompt == request.prompt
+            assert shown.model in {None, request.model}
+            assert shown.created_at is None or shown.created_at >= one.window_start
+            for asked, told in ((request.seconds, shown.seconds), (request.size, shown.size)):
+                assert asked is None or told in {None, asked}
+
+
+@given(any_doubts, any_entries)
+def test_no_job_is_absent_while_an_entry_in_its_window_may_still_be_its_own(
+    doubts: list[Doubt], entries: list[Entry]
+) -> None:
+    resolution = look(doubts, entries)
+    claimed = {one.provider_job_id for one in resolution.found.values()}
+    for one in doubts:
+        if one.job_id in resolution.absent:
+            for shown in entries:
+                in_window = shown.created_at is None or shown.created_at >= one.window_start
+                if in_window and shown.provider_job_id not in claimed:
+                    assert shown.prompt not in {None, one.request.prompt}
+
+
+@given(any_doubts, any_entries)
+def test_identical_settled_jobs_that_are_not_found_share_one_verdict(
+    doubts: list[Doubt], entries: list[Entry]
+) -> None:
+    resolution = look(doubts, entries)
+    for request in {one.request for one in doubts}:
+        group = {one.job_id for one in doubts if one.request == request}
+        verdicts = [group & set(ids) for ids in (resolution.absent, resolution.unknown)]
+        assert not all(verdicts)

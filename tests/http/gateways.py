@@ -1,0 +1,158 @@
+"""A gateway as its users run it: served over real HTTP, with a simulated provider behind it."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from multidict import CIMultiDictProxy
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
+
+from reelhook.bootstrap import serving
+from reelhook.config import Settings
+from reelhook.hook import Hook
+from reelhook.simulator.core import Simulator
+from reelhook.simulator.faults import Faults
+from reelhook.simulator.server import running
+
+AT_ONCE = Faults(queue_seconds=0, render_seconds=0)
+"""Jobs are finished as soon as they are created."""
+SMALL = {"seconds": 1, "size": "64x64"}
+"""A film that is rendered in no time."""
+
+
+class Time:
+    """The simulator's clock. It stands still, so that jobs change only when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def refusal(self) -> tuple[int, str, str | None]:
+        """Status, code and field of an error, which must have the form of all errors."""
+        error = self.json()
+        assert set(error) <= {"error", "code", "field"}, error
+        assert error["error"].strip(), error
+        assert self.headers["Content-Type"] == "application/json"
+        return self.status, error["code"], error.get("field")
+
+
+class Client:
+    """Calls one server."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self.session = session
+        self.url = url
+
+    async def request(self, method: str, path: str, **options: Any) -> Reply:
+        async with self.session.request(
+            method, self.url + path, allow_redirects=False, **options
+        ) as response:
+            return Reply(response.status, response.headers, await response.read())
+
+    async def get(self, path: str, **options: Any) -> Reply:
+        return await self.request("GET", path, **options)
+
+    async def post(self, path: str, **options: Any) -> Reply:
+        return await self.request("POST", path, **options)
+
+    async def submit(self, script: str = "A fox", **fields: Any) -> str:
+        reply = await self.post("/api/generate", json={"script": script, **SMALL, **fields})
+        assert reply.status == 200, reply.body
+        return str(reply.json()["jobId"])
+
+    async def job(self, job_id: str) -> Any:
+        return (await self.get(f"/api/jobs/{job_id}")).json()
+
+    async def job_when(self, job_id: str, status: str) -> Any:
+        """Wait until the job has this status; return it."""
+
+        async def has_status() -> Any:
+            job = await self.job(job_id)
+            return job if job["status"] == status else None
+
+        return await until(has_status)
+
+    async def total(self) -> int:
+        """Return the number of stored jobs."""
+        return int((await self.get("/api/stats")).json()["jobs"]["total"])
+
+
+@dataclass
+class Gateway(Client):
+    """A running server, a client of it, and the provider behind it."""
+
+    session: aiohttp.ClientSession
+    url: str
+    hook: Hook
+    simulator: Simulator
+    time: Time
+    settings: Settings
+    logs: Sequence[EventDict]
+
+
+async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 20) -> Any:
+    """Wait until the condition holds; return what it returned."""
+    async with asyncio.timeout(seconds):
+        while not (value := await condition()):  # noqa: ASYNC110 - what is waited for is behind HTTP
+            await asyncio.sleep(0.005)
+        return value
+
+
+def settings(data_dir: Path, base_url: str, **overrides: Any) -> Settings:
+    """Return settings for a test: nothing of the environment but what is given."""
+    defaults = {
+        "openai_base_url": base_url,
+        "data_dir": data_dir,
+        "host": "127.0.0.1",
+        "port": 0,
+        "poll_seconds": 0.05,
+        "allow_networks": "127.0.0.0/8",
+        "webhook_secret": "a secret of the tests",
+    }
+    return Settings.load(env_file=None, **{**defaults, **overrides})
+
+
+@asynccontextmanager
+async def gateway(
+    data_dir: Path,
+    faults: Faults | None = None,
+    *,
+    upstream: str | None = None,
+    provider_key: str | None = None,
+    headers: dict[str, str] | None = None,
+    **overrides: Any,
+) -> AsyncIterator[Gateway]:
+    """Serve until the block ends. `upstream` takes the place of the simulator's address."""
+    clock = Time()
+    async with AsyncExitStack() as stack:
+        logs = stack.enter_context(capture_logs())
+        simulated = await stack.enter_async_context(
+            running(faults, api_key=provider_key, clock=clock)
+        )
+        chosen = settings(data_dir, upstream or simulated.base_url, **overrides)
+        server = await stack.enter_async_context(serving(chosen))
+        session = await stack.enter_async_context(aiohttp.ClientSession(headers=headers))
+        yield Gateway(session, server.url, server.hook, simulated.simulator, clock, chosen, logs)

@@ -1,0 +1,169 @@
+"""The finished file, under both inherited addresses."""
+
+import asyncio
+import re
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+from gateways import AT_ONCE, Gateway, gateway
+from stub_providers import StubProvider, stub_provider
+
+from reelhook.simulator.faults import Faults
+
+ADDRESSES = ["/api/sora/videos/{}/download", "/api/download?jobId={}"]
+
+
+async def finished(server: Gateway) -> str:
+    job_id = await server.submit()
+    await server.job_when(job_id, "completed")
+    return job_id
+
+
+async def finished_at(provider: StubProvider, server: Gateway) -> str:
+    job_id = await server.submit()
+    await server.job_when(job_id, "processing")
+    provider.video("video_1", status="completed")
+    await server.job_when(job_id, "completed")
+    return job_id
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+async def test_there_is_no_video_before_the_job_is_completed(tmp_path: Path, address: str) -> None:
+    async with gateway(tmp_path) as server:
+        job_id = await server.submit()
+        reply = await server.get(address.format(job_id))
+        assert reply.refusal == (404, "content_not_ready", None)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+async def test_an_unknown_job_has_no_video(tmp_path: Path, address: str) -> None:
+    async with gateway(tmp_path) as server:
+        reply = await server.get(address.format("job_nowhere"))
+        assert reply.refusal == (404, "job_not_found", None)
+        assert reply.json()["error"] == "Job not found"
+
+
+async def test_a_failed_job_has_no_video(tmp_path: Path) -> None:
+    async with gateway(tmp_path, Faults(moderation=1, queue_seconds=0, render_seconds=0)) as server:
+        job_id = await server.submit()
+        await server.job_when(job_id, "failed")
+        reply = await server.get(f"/api/sora/videos/{job_id}/download")
+        assert reply.refusal == (404, "content_not_ready", None)
+        assert "failed" in reply.json()["error"]
+
+
+async def test_both_addresses_give_the_film(tmp_path: Path) -> None:
+    async with gateway(tmp_path, AT_ONCE) as server:
+        job_id = await finished(server)
+        one, other = [await server.get(address.format(job_id)) for address in ADDRESSES]
+        assert one.status == other.status == 200
+        assert one.body == other.body
+        assert one.body[4:8] == b"ftyp"
+        assert one.headers["Content-Type"] == "video/mp4"
+        assert int(one.headers["Content-Length"]) == len(one.body)
+        assert one.headers["Content-Disposition"] == f'inline; filename="{job_id}.mp4"'
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+async def test_ranges_of_it_can_be_asked_for(tmp_path: Path, address: str) -> None:
+    async with gateway(tmp_path, AT_ONCE) as server:
+        url = address.format(await finished(server))
+        film = (await server.get(url)).body
+        size = len(film)
+        for asked, start, end in (("4-7", 4, 8), ("100-", 100, size), ("-9", size - 9, size)):
+            part = await server.get(url, headers={"Range": f"bytes={asked}"})
+            assert (part.status, part.body) == (206, film[start:end])
+            assert part.headers["Content-Range"] == f"bytes {start}-{end - 1}/{size}"
+
+
+async def test_a_range_that_makes_no_sense_gives_the_whole_film(tmp_path: Path) -> None:
+    async with gateway(tmp_path, AT_ONCE) as server:
+        url = f"/api/sora/videos/{await finished(server)}/download"
+        assert (await server.get(url, headers={"Range": "fathoms=1-2"})).status == 200
+
+
+async def test_a_range_behind_the_end_is_416(tmp_path: Path) -> None:
+    async with gateway(tmp_path, AT_ONCE) as server:
+        url = f"/api/sora/videos/{await finished(server)}/download"
+        reply = await server.get(url, headers={"Range": "bytes=99999999-"})
+        assert reply.status == 416
+        assert re.fullmatch(r"bytes \*/\d+", reply.headers["Content-Range"])
+
+
+async def test_a_film_that_the_provider_has_dropped_is_gone(tmp_path: Path) -> None:
+    async with gateway(tmp_path, AT_ONCE) as server:
+        job_id = await finished(server)
+        server.time.advance(24 * 3600)
+        reply = await server.get(f"/api/sora/videos/{job_id}/download")
+        assert reply.refusal == (410, "content_missing", None)
+
+
+async def test_a_provider_that_fails_is_502(tmp_path: Path) -> None:
+    async with gateway(tmp_path, AT_ONCE) as server:
+        job_id = await finished(server)
+        server.simulator.faults = Faults(server_error=1)
+        reply = await server.get(f"/api/sora/videos/{job_id}/download")
+        assert reply.refusal == (502, "provider_unavailable", None)
+
+
+async def test_a_film_that_breaks_off_never_passes_for_a_whole_one(tmp_path: Path) -> None:
+    async def half_a_film(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "2000"})
+        await response.prepare(request)
+        await response.write(b"x" * 1000)
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    async with stub_provider() as provider, gateway(tmp_path, upstream=provider.url) as server:
+        provider.content = half_a_film
+        job_id = await finished_at(provider, server)
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await server.get(f"/api/sora/videos/{job_id}/download")
+
+
+class EndlessFilm:
+    """Its first bytes come when `begin` is set; `left` tells that the client is gone."""
+
+    def __init__(self) -> None:
+        self.asked, self.begin, self.left = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        self.asked.set()
+        try:
+            await self.begin.wait()
+            response = web.StreamResponse()
+            await response.prepare(request)
+            await response.write(b"x" * 1000)
+            await asyncio.Event().wait()
+        finally:
+            self.left.set()
+        return response
+
+
+async def test_a_client_that_leaves_ends_the_provider_s_stream(tmp_path: Path) -> None:
+    film = EndlessFilm()
+    film.begin.set()
+    async with stub_provider() as provider, gateway(tmp_path, upstream=provider.url) as server:
+        provider.content = film
+        url = f"{server.url}/api/sora/videos/{await finished_at(provider, server)}/download"
+        async with server.session.get(url) as response:
+            assert await response.content.readexactly(1000) == b"x" * 1000
+        async with asyncio.timeout(20):
+            await film.left.wait()
+
+
+async def test_a_client_that_leaves_before_the_first_byte_does_so_too(tmp_path: Path) -> None:
+    film = EndlessFilm()
+    async with stub_provider() as provider, gateway(tmp_path, upstream=provider.url) as server:
+        provider.content = film
+        job_id = await finished_at(provider, server)
+        download = asyncio.create_task(server.get(f"/api/sora/videos/{job_id}/download"))
+        await film.asked.wait()
+        download.cancel()
+        await asyncio.gather(download, return_exceptions=True)
+        film.begin.set()
+        async with asyncio.timeout(20):
+            await film.left.wait()

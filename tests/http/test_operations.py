@@ -1,0 +1,142 @@
+"""Statistics, the watcher's switch, health, and the documentation that the server gives."""
+
+import asyncio
+from pathlib import Path
+
+from gateways import AT_ONCE, Gateway, gateway
+
+from reelhook.simulator.faults import Faults
+
+ROUTES = {
+    ("POST", "/api/generate"),
+    ("GET", "/api/videos/status/{job_id}"),
+    ("GET", "/api/sora/videos/{job_id}/download"),
+    ("GET", "/api/download"),
+    ("GET", "/api/jobs/events"),
+    ("GET", "/api/jobs"),
+    ("POST", "/api/jobs/register"),
+    ("GET", "/api/jobs/{job_id}"),
+    ("GET", "/api/jobs/{job_id}/events"),
+    ("POST", "/api/jobs/{job_id}/poll"),
+    ("POST", "/api/jobs/{job_id}/cancel"),
+    ("GET", "/api/stats"),
+    ("POST", "/api/watcher/pause"),
+    ("POST", "/api/watcher/resume"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+}
+
+
+async def test_statistics_count_jobs_by_status(tmp_path: Path) -> None:
+    async with gateway(tmp_path, AT_ONCE) as server:
+        for _ in range(2):
+            await server.job_when(await server.submit(), "completed")
+        server.simulator.faults = Faults()
+        await server.job_when(await server.submit(), "queued")
+        stats = (await server.get("/api/stats")).json()
+        assert set(stats["watcher"]) == {"paused", "pollSeconds", "lastRoundAt"}
+        del stats["watcher"]["lastRoundAt"]
+        assert stats == {
+            "jobs": {
+                "total": 3,
+                "accepted": 0,
+                "submitting": 0,
+                "queued": 1,
+                "processing": 0,
+                "completed": 2,
+                "failed": 0,
+                "canceled": 0,
+            },
+            "deliveries": {"waiting": 0},
+            "watcher": {"paused": False, "pollSeconds": 0.05},
+            "accounts": [{"id": "openai", "healthy": True, "error": None}],
+        }
+
+
+async def test_what_waits_for_a_receiver_is_counted(tmp_path: Path) -> None:
+    async with gateway(tmp_path, AT_ONCE, webhook_url="http://127.0.0.1:9/hook") as server:
+        await server.job_when(await server.submit(), "completed")
+        assert (await server.get("/api/stats")).json()["deliveries"] == {"waiting": 1}
+
+
+def reads(server: Gateway) -> int:
+    return server.simulator.requests["list"] + server.simulator.requests["get"]
+
+
+async def test_pausing_stops_the_reads_and_resuming_brings_them_back(tmp_path: Path) -> None:
+    async with gateway(tmp_path, Faults(queue_seconds=0)) as server:
+        job_id = await server.submit()
+        await server.job_when(job_id, "processing")
+        paused = await server.post("/api/watcher/pause")
+        assert (paused.status, paused.json()) == (200, {"paused": True})
+        assert (await server.get("/api/stats")).json()["watcher"]["paused"] is True
+        await asyncio.sleep(0.2)  # what was under way comes to its end
+        before = reads(server)
+        server.time.advance(100)
+        await asyncio.sleep(0.3)  # the time of six rounds
+        assert reads(server) == before
+        assert (await server.job(job_id))["status"] == "processing"
+        resumed = await server.post("/api/watcher/resume")
+        assert (resumed.status, resumed.json()) == (200, {"paused": False})
+        await server.job_when(job_id, "completed")
+
+
+async def test_resuming_does_not_wait_for_the_next_round(tmp_path: Path) -> None:
+    async with gateway(tmp_path, poll_seconds=3600) as server:
+        await server.post("/api/watcher/pause")
+        job_id = await server.submit()
+        await server.job_when(job_id, "queued")
+        server.time.advance(100)
+        await server.post("/api/watcher/resume")
+        await server.job_when(job_id, "completed")
+
+
+async def test_a_paused_watcher_still_submits_and_checks_on_demand(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as server:
+        await server.post("/api/watcher/pause")
+        job_id = await server.submit()
+        await server.job_when(job_id, "queued")
+        server.time.advance(100)
+        assert (await server.post(f"/api/jobs/{job_id}/poll")).json()["status"] == "completed"
+
+
+async def test_health_and_readiness(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as server:
+        assert (await server.get("/healthz")).json() == {"status": "ok"}
+        assert (await server.get("/readyz")).json() == {"status": "ready"}
+
+
+async def test_the_documentation_lists_every_route(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as server:
+        document = (await server.get("/openapi.json")).json()
+        listed = {
+            (method.upper(), path)
+            for path, operations in document["paths"].items()
+            for method in operations
+        }
+        assert listed == ROUTES
+        page = await server.get("/docs")
+        assert page.headers["Content-Type"].startswith("text/html")
+        assert b"/openapi.json" in page.body
+
+
+async def test_an_unknown_route_is_404_in_the_form_of_all_errors(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as server:
+        reply = await server.get("/api/nowhere")
+        assert reply.refusal == (404, "not_found", None)
+        assert "/docs" in reply.json()["error"]
+
+
+async def test_a_wrong_method_is_405_and_names_the_right_one(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as server:
+        reply = await server.get("/api/generate")
+        assert reply.refusal == (405, "method_not_allowed", None)
+        assert reply.headers["Allow"] == "POST"
+
+
+async def test_an_error_of_our_own_is_500_in_the_form_of_all_errors(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as server:
+        server.hook.service._store = None  # type: ignore[assignment] # the way to break it
+        reply = await server.get("/api/stats")
+        assert reply.refusal == (500, "internal_error", None)
+        assert any(line["event"] == "http.failed" for line in server.logs)

@@ -1,0 +1,189 @@
+from dataclasses import fields, replace
+
+import pytest
+
+from reelhook.domain.errors import (
+    IdempotencyKeyReusedError,
+    JobIdTakenError,
+    JobNotFoundError,
+    StoreError,
+)
+from reelhook.domain.job import Job, Status, VideoRequest
+from reelhook.ports import Created, IdempotencyKey
+from reelhook.storage.store import Store
+
+from .conftest import Sql
+from .samples import ACCOUNT, CAT, NOW, URL, new, registered, stored
+
+KEY = IdempotencyKey("alice", "key-1", "body-1")
+FULL_REQUEST = VideoRequest(
+    script="A cat",
+    model="sora-2",
+    direction="Slowly.",
+    seconds="8",
+    size="720x1280",
+    wallet_address="0xabc",
+    render_version="v4",
+)
+FULL_JOB = Job(
+    id="job_full",
+    account="other",
+    status=Status.PROCESSING,
+    created_at=NOW + 1,
+    updated_at=NOW + 2,
+    progress=33,
+    sequence=4,
+    version=5,
+    provider_job_id="video_full",
+    adopted=True,
+    submit_attempts=6,
+    submit_due_at=NOW + 7,
+    submit_started_at=NOW + 8,
+    doubt_since=NOW + 9,
+    accepted_at=NOW + 10,
+    missing_since=NOW + 11,
+    error="words",
+    code="word",
+    content_url="https://cdn.example/full.mp4",
+    content_expires_at=12,
+)
+
+
+def test_the_samples_leave_no_field_at_its_default() -> None:
+    samples: list[tuple[Job, Job] | tuple[VideoRequest, VideoRequest]] = [
+        (FULL_JOB, new().job),
+        (FULL_REQUEST, VideoRequest(script="", model="")),
+    ]
+    for full, bare in samples:
+        for field in fields(full):
+            assert getattr(full, field.name) != getattr(bare, field.name), field.name
+
+
+async def test_a_job_is_read_as_it_was_stored(store: Store) -> None:
+    made = replace(new(), job=FULL_JOB, request=FULL_REQUEST)
+    assert await store.create(made) == Created("job_full")
+    read = await store.job("job_full")
+    assert (read.job, read.request, read.webhook_url) == (FULL_JOB, FULL_REQUEST, URL)
+
+
+@pytest.mark.parametrize("script", ["", "\t\n", "naïve 😀", "x" * 32_000, "'; DROP TABLE jobs; --"])
+async def test_any_text_comes_back_as_it_was(store: Store, script: str) -> None:
+    await store.create(new(request=replace(CAT, script=script)))
+    assert (await store.job("job_1")).request.script == script
+
+
+async def test_a_job_comes_with_a_delivery_for_each_destination(store: Store, sql: Sql) -> None:
+    urls = ["https://h.example/hook?job=1", "http://i.example:8080"]
+    await store.create(new(urls=urls))
+    rows = await sql("SELECT job_id, url, endpoint_id, trusted, due_at FROM deliveries ORDER BY id")
+    assert rows == [
+        ("job_1", urls[0], "https://h.example:443/hook", False, None),
+        ("job_1", urls[1], "http://i.example:8080/", False, None),
+    ]
+
+
+async def test_a_job_without_a_destination_has_no_delivery(store: Store, sql: Sql) -> None:
+    await store.create(new(urls=()))
+    assert await sql("SELECT * FROM deliveries") == []
+    assert (await store.job("job_1")).webhook_url is None
+
+
+async def test_a_taken_id_is_refused_and_leaves_the_first_job_as_it_is(
+    store: Store, sql: Sql
+) -> None:
+    first = await stored(store, new())
+    with pytest.raises(JobIdTakenError, match="job_1"):
+        await store.create(new(at=NOW + 1, urls=("https://other.example/",), key=KEY))
+    assert (await store.job("job_1")).job == first
+    assert await sql("SELECT url FROM deliveries") == [(URL,)]
+    assert await sql("SELECT * FROM idempotency_keys") == []
+
+
+async def test_an_unknown_job_is_not_found(store: Store) -> None:
+    with pytest.raises(JobNotFoundError):
+        await store.job("job_1")
+
+
+async def test_a_status_that_does_not_exist_is_refused_by_the_database(
+    store: Store, sql: Sql
+) -> None:
+    await store.create(new())
+    with pytest.raises(StoreError):
+        await sql("UPDATE jobs SET status = 'paused'")
+
+
+# -- idempotency keys ------------------------------------------------------------------------------
+
+
+async def test_the_same_key_with_the_same_body_is_answered_with_the_first_job(
+    store: Store, sql: Sql
+) -> None:
+    assert await store.create(new("job_1", key=KEY)) == Created("job_1")
+    assert await store.create(new("job_2", key=KEY)) == Created("job_1", replayed=True)
+    assert await sql("SELECT id FROM jobs") == [("job_1",)]
+    assert await sql("SELECT job_id FROM deliveries") == [("job_1",)]
+
+
+async def test_the_same_key_with_another_body_is_refused_and_stores_nothing(
+    store: Store, sql: Sql
+) -> None:
+    await store.create(new("job_1", key=KEY))
+    with pytest.raises(IdempotencyKeyReusedError):
+        await store.create(new("job_2", key=replace(KEY, fingerprint="body-2")))
+    assert await sql("SELECT id FROM jobs") == [("job_1",)]
+
+
+async def test_a_key_belongs_to_its_holder(store: Store) -> None:
+    await store.create(new("job_1", key=KEY))
+    bobs = replace(KEY, holder="bob", fingerprint="body-2")
+    assert await store.create(new("job_2", key=bobs)) == Created("job_2")
+    assert await store.create(new("job_3", key=bobs)) == Created("job_2", replayed=True)
+
+
+async def test_keys_are_forgotten_by_age_and_their_jobs_stay(store: Store) -> None:
+    await store.create(new("job_1", at=NOW, key=KEY))
+    await store.create(new("job_2", at=NOW + 1, key=replace(KEY, key="key-2")))
+    assert await store.forget_idempotency_keys(NOW + 1) == 1
+    assert await store.create(new("job_3", key=KEY)) == Created("job_3")
+    kept = await store.create(new("job_4", key=replace(KEY, key="key-2")))
+    assert kept == Created("job_2", replayed=True)
+    assert (await store.job("job_1")).job.id == "job_1"
+
+
+# -- registered jobs -------------------------------------------------------------------------------
+
+
+async def test_to_register_a_providers_job_twice_is_to_register_it_once(
+    store: Store, sql: Sql
+) -> None:
+    assert await store.create(registered("job_1", "video_1")) == Created("job_1")
+    for again in ("job_1", "job_2"):
+        replayed = await store.create(registered(again, "video_1"))
+        assert replayed == Created("job_1", replayed=True)
+    assert await sql("SELECT count(*) FROM deliveries") == [(1,)]
+
+
+async def test_a_registered_job_is_watched_and_was_not_created_by_us(store: Store) -> None:
+    await store.create(registered("job_1", "video_1"))
+    assert [job.id for job in await store.jobs_to_watch(ACCOUNT)] == ["job_1"]
+    assert await store.claimed(ACCOUNT, ["video_1", "video_2"]) == {"video_1": False}
+
+
+async def test_the_id_of_another_job_can_not_be_registered(store: Store) -> None:
+    await store.create(new("job_1"))
+    with pytest.raises(JobIdTakenError):
+        await store.create(registered("job_1", "video_1"))
+
+
+async def test_accounts_have_ids_of_their_own(store: Store) -> None:
+    await store.create(registered("job_1", "video_1"))
+    elsewhere = registered("job_2", "video_1")
+    elsewhere = replace(elsewhere, job=replace(elsewhere.job, account="other"))
+    assert await store.create(elsewhere) == Created("job_2")
+
+
+async def test_the_database_itself_refuses_a_providers_id_twice(store: Store, sql: Sql) -> None:
+    await store.create(registered("job_1", "video_1"))
+    await store.create(registered("job_2", "video_2"))
+    with pytest.raises(StoreError):
+        await sql("UPDATE jobs SET provider_job_id = 'video_1'")

@@ -1,0 +1,203 @@
+from pathlib import Path
+
+import apsw
+import pytest
+
+from reelhook.domain.errors import SettingsError
+from reelhook.domain.job import Status
+from reelhook.storage import migrate as migrations
+from reelhook.storage.operation import Row
+from reelhook.storage.sqlite import SQLite
+from reelhook.storage.store import Store
+
+from .samples import ACCOUNT, FINISHED, NOW, RUNNING, moved, new, queued, submitting
+
+BOTH = ["0001_core", "0002_tracking"]
+CORE_VIEW = [
+    *("job_id", "wallet_address", "script_body", "title", "status", "error_message"),
+    *("created_at", "updated_at"),
+]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "reelhook.db"
+
+
+def rows(path: Path, text: str) -> list[Row]:
+    connection = apsw.Connection(str(path))
+    try:
+        return connection.execute(text).fetchall()
+    finally:
+        connection.close()
+
+
+def schema(path: Path) -> set[Row]:
+    return set(rows(path, "SELECT type, name, tbl_name, sql FROM sqlite_master"))
+
+
+def columns(path: Path, table: str) -> list[str]:
+    return [row[1] for row in rows(path, f"PRAGMA table_info({table})")]
+
+
+async def fill(path: Path) -> None:
+    """Store a job of every status."""
+    database = SQLite(path)
+    try:
+        store = Store(database)
+        await store.create(new("accepted"))
+        await submitting(store, new("submitting"))
+        await queued(store, new("queued"), "video_1")
+        await moved(store, (await queued(store, new("processing"), "video_2")).apply(RUNNING, NOW))
+        await moved(store, (await queued(store, new("completed"), "video_3")).apply(FINISHED, NOW))
+        await moved(store, (await queued(store, new("canceled"), "video_4")).cancel(NOW))
+    finally:
+        await database.close()
+
+
+# -- forward ---------------------------------------------------------------------------------------
+
+
+def test_a_new_database_lacks_every_revision(path: Path) -> None:
+    assert migrations.revisions() == BOTH
+    assert migrations.pending(path) == BOTH
+
+
+def test_migrating_brings_all_revisions_and_is_done_once(path: Path) -> None:
+    assert migrations.migrate(path) == BOTH
+    assert migrations.pending(path) == []
+    assert migrations.migrate(path) == []
+
+
+def test_migrating_goes_one_revision_at_a_time(path: Path) -> None:
+    assert migrations.migrate(path, 1) == ["0001_core"]
+    assert migrations.pending(path) == ["0002_tracking"]
+    assert columns(path, "video_jobs") == CORE_VIEW
+    assert migrations.migrate(path, 1) == ["0002_tracking"]
+    assert len(columns(path, "video_jobs")) == 14
+    assert migrations.migrate(path, 1) == []
+
+
+@pytest.mark.parametrize("name", ["a b", "what?", "50%", "100%25", "ü#1", "'; --"])
+def test_a_database_may_lie_under_any_name(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    migrations.migrate(folder / "reelhook.db")
+    assert migrations.pending(folder / "reelhook.db") == []
+    assert [one.name for one in folder.iterdir()] == ["reelhook.db"]
+
+
+def test_a_revision_that_fails_half_way_leaves_everything_as_it_was(path: Path) -> None:
+    migrations.migrate(path, 1)
+    rows(path, "CREATE TABLE deliveries (x)")  # the newest revision's own table stands in its way
+    before = schema(path)
+    with pytest.raises(Exception, match="deliveries already exists"):
+        migrations.migrate(path)
+    assert schema(path) == before
+    assert migrations.pending(path) == ["0002_tracking"]
+    rows(path, "DROP TABLE deliveries")
+    assert migrations.migrate(path) == ["0002_tracking"]
+
+
+# -- back ------------------------------------------------------------------------------------------
+
+
+async def test_rolling_tracking_back_keeps_the_jobs(path: Path) -> None:
+    migrations.migrate(path)
+    await fill(path)
+    kept = (
+        "SELECT job_id, wallet_address, script_body, title, status, error_message, created_at,"
+        " updated_at FROM video_jobs ORDER BY job_id"
+    )
+    before = rows(path, kept)
+    assert migrations.rollback(path, destroy=False) == "0002_tracking"
+    assert rows(path, kept) == before
+    assert len(before) == 6
+    assert columns(path, "video_jobs") == CORE_VIEW
+    tables = rows(path, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+    assert tables == [("alembic_version",), ("idempotency_keys",), ("jobs",), ("keys",)]
+
+
+async def test_jobs_that_ran_when_tracking_was_rolled_back_end_and_say_why(path: Path) -> None:
+    migrations.migrate(path)
+    await fill(path)
+    migrations.rollback(path, destroy=False)
+    migrations.migrate(path)
+    database = SQLite(path)
+    try:
+        store = Store(database)
+        jobs = {one.job.id: one.job for one in (await store.jobs(None, 9, None)).jobs}
+        for name in ("submitting", "queued", "processing"):
+            assert (jobs[name].status, jobs[name].code) == (Status.FAILED, "submission_unknown")
+            assert "register the provider's job anew" in (jobs[name].error or "")
+        for name in ("accepted", "completed", "canceled"):
+            assert jobs[name].status == name
+        assert await store.jobs_to_watch(ACCOUNT) == []
+        assert await store.jobs_submitting(ACCOUNT) == []
+    finally:
+        await database.close()
+
+
+async def test_going_back_to_nothing_needs_destroy(path: Path) -> None:
+    migrations.migrate(path)
+    await fill(path)
+    migrations.rollback(path, destroy=False)
+    before = schema(path)
+    with pytest.raises(SettingsError, match=r"0001_core deletes every job; say --destroy"):
+        migrations.rollback(path, destroy=False)
+    assert schema(path) == before
+    assert rows(path, "SELECT count(*) FROM jobs") == [(6,)]
+    assert migrations.rollback(path, destroy=True) == "0001_core"
+    assert columns(path, "jobs") == []
+    assert migrations.pending(path) == BOTH
+    assert migrations.rollback(path, destroy=True) is None
+
+
+def test_destroy_still_goes_one_revision_at_a_time(path: Path) -> None:
+    migrations.migrate(path)
+    assert migrations.rollback(path, destroy=True) == "0002_tracking"
+    assert migrations.pending(path) == ["0002_tracking"]
+
+
+def test_the_schema_is_the_same_by_whatever_way_it_was_reached(path: Path, migrated: Path) -> None:
+    migrations.migrate(path)
+    assert schema(path) == schema(migrated)
+    migrations.rollback(path, destroy=False)
+    migrations.migrate(path)
+    assert schema(path) == schema(migrated)
+    for _ in BOTH:
+        migrations.rollback(path, destroy=True)
+    for _ in BOTH:
+        migrations.migrate(path, 1)
+    assert schema(path) == schema(migrated)
+
+
+# -- what can't be used ----------------------------------------------------------------------------
+
+
+def test_a_newer_schema_is_refused_in_one_sentence_and_left_alone(path: Path) -> None:
+    migrations.migrate(path)
+    rows(path, "UPDATE alembic_version SET version_num = '0099'")
+    before = schema(path)
+    for attempt in (
+        lambda: migrations.pending(path),
+        lambda: migrations.migrate(path),
+        lambda: migrations.rollback(path, destroy=True),
+    ):
+        with pytest.raises(SettingsError) as refused:
+            attempt()
+        assert "schema 0099, newer than this reelhook knows (0002)" in refused.value.message
+        assert refused.value.message.endswith("install a newer reelhook")
+        assert "\n" not in refused.value.message
+    assert schema(path) == before
+
+
+def test_a_file_that_is_no_database_is_refused_in_one_sentence(path: Path) -> None:
+    path.write_bytes(b"Dear diary, " * 500)
+    with pytest.raises(SettingsError, match=r"reelhook\.db can't be opened: .*not a database"):
+        migrations.migrate(path)
+
+
+def test_a_path_that_can_not_be_opened_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="can't be opened"):
+        migrations.pending(tmp_path / "missing" / "reelhook.db")

@@ -1,0 +1,61 @@
+from reelhook.ports import Lease
+from reelhook.storage.store import Store
+
+from .samples import ACCOUNT, NOW, new, queued, submitting
+
+
+async def test_every_take_over_of_a_lease_raises_its_epoch(store: Store) -> None:
+    ids = ["account:a", "account:b"]
+    assert await store.take_leases(ids, "one", NOW) == [
+        Lease("account:a", 1),
+        Lease("account:b", 1),
+    ]
+    assert await store.take_leases(ids[:1], "one", NOW) == [Lease("account:a", 2)]
+    assert await store.take_leases(ids, "two", NOW) == [
+        Lease("account:a", 3),
+        Lease("account:b", 2),
+    ]
+
+
+async def test_a_key_of_our_own_is_made_once(store: Store) -> None:
+    assert await store.key("webhook", "first") == "first"
+    assert await store.key("webhook", "second") == "first"
+    assert await store.key("download", "third") == "third"
+
+
+async def test_a_listing_is_proven_for_good_and_for_its_account_alone(store: Store) -> None:
+    assert not await store.listing_proven(ACCOUNT)
+    await store.prove_listing(ACCOUNT)
+    await store.prove_listing(ACCOUNT)
+    await store.record_round(ACCOUNT, NOW)
+    assert await store.listing_proven(ACCOUNT)
+    assert not await store.listing_proven("other")
+
+
+async def test_the_last_round_of_an_account_is_kept(store: Store) -> None:
+    assert await store.last_round(ACCOUNT) is None
+    await store.record_round(ACCOUNT, NOW)
+    await store.record_round(ACCOUNT, NOW + 5)
+    assert await store.last_round(ACCOUNT) == NOW + 5
+    assert not await store.listing_proven(ACCOUNT)
+    await store.prove_listing(ACCOUNT)
+    assert await store.last_round(ACCOUNT) == NOW + 5
+
+
+async def test_a_job_counts_as_checked_by_a_round_or_by_its_own_read(store: Store) -> None:
+    await store.record_round(ACCOUNT, NOW - 1)
+    job = await queued(store, new(), "video_1")
+    assert (await store.job(job.id)).checked_at is None  # that round was before its time
+    await store.record_check(job.id, NOW + 10)
+    assert (await store.job(job.id)).checked_at == NOW + 10
+    await store.record_round(ACCOUNT, NOW + 20)
+    assert (await store.job(job.id)).checked_at == NOW + 20
+    await store.record_check(job.id, NOW + 30)
+    assert (await store.job(job.id)).checked_at == NOW + 30
+    assert (await store.job(job.id)).job == job  # looking changes no job, and no version
+
+
+async def test_a_job_that_the_provider_does_not_have_was_never_checked(store: Store) -> None:
+    job = await submitting(store, new())
+    await store.record_round(ACCOUNT, NOW + 20)
+    assert (await store.job(job.id)).checked_at is None
