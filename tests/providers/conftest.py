@@ -1,8 +1,8 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from upstreams import Upstream, upstream
 
+from providers.upstreams import Upstream, upstream
 from reelhook.providers.openai_wire import OpenAIWire
 
 

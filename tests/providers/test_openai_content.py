@@ -3,8 +3,8 @@ import gzip
 
 import pytest
 from aiohttp import ClientSession, web
-from upstreams import Raw, Upstream, raw_upstream, unused_port, upstream
 
+from providers.upstreams import Raw, Upstream, raw_upstream, unused_port, upstream
 from reelhook.domain.errors import ContentMissingError, ProviderError, ProviderUnauthorizedError
 from reelhook.ports import Content
 from reelhook.providers.openai_wire import OpenAIWire

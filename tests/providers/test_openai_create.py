@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from aiohttp import web
-from upstreams import Raw, Upstream, raw_upstream, reset, unused_port
 
+from providers.upstreams import Raw, Upstream, raw_upstream, reset, unused_port
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (
     Accepted,

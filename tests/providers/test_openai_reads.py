@@ -2,8 +2,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from upstreams import Raw, Upstream, raw_upstream, unused_port
 
+from providers.upstreams import Raw, Upstream, raw_upstream, unused_port
 from reelhook.domain.errors import (
     CursorRefusedError,
     ListingUnsupportedError,

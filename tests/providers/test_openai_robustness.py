@@ -8,8 +8,8 @@ from email.utils import format_datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from upstreams import Upstream, upstream
 
+from providers.upstreams import Upstream, upstream
 from reelhook.domain.errors import ContentMissingError, ProviderError
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from openai import AsyncOpenAI
 from openai.types import Video
-from upstreams import Seen, Upstream
 
+from providers.upstreams import Seen, Upstream
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, Failed, Finished, Progress, Reading
 from reelhook.providers.openai_wire import OpenAIWire
