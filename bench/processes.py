@@ -26,6 +26,12 @@ def free_port() -> int:
         return port
 
 
+def machine_cpu_seconds() -> float:
+    """Return the CPU time that all processes of the machine have taken."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.irq + times.softirq)
+
+
 class Stub:
     """One of our own modules in a process of its own, listening where it says."""
 
@@ -38,6 +44,10 @@ class Stub:
             raise RuntimeError(f"{module} did not start: exit {self._process.wait()}")
         self.ports: list[int] = json.loads(line)["ports"]
         self.url = f"http://127.0.0.1:{self.ports[0]}"
+
+    def cpu_seconds(self) -> float:
+        times = psutil.Process(self._process.pid).cpu_times()
+        return float(times.user + times.system)
 
     def close(self) -> None:
         self._process.terminate()

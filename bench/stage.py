@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,9 +14,9 @@ from uuid import uuid4
 
 import aiohttp
 
-from bench.processes import ROOT, Server, Stub
+from bench.processes import ROOT, Server, Stub, machine_cpu_seconds
 
-RESULTS = ROOT / "bench" / "results"
+RESULTS = Path(os.environ.get("BENCH_RESULTS", ROOT / "bench" / "results"))
 SECRET = "bench secret, not a key in base64"
 """No `whsec_` form: its UTF-8 bytes are the key of both signatures."""
 SUBMITS_AT_ONCE = 32
@@ -34,6 +35,24 @@ class Request:
     job_id: str | None = None
     tries: int = 0
     job_ids: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """CPU seconds taken so far: by the server, by what measures it, and by the whole machine."""
+
+    server: float
+    bench: float
+    machine: float
+
+    def since(self, before: "Work") -> "Work":
+        return Work(
+            self.server - before.server, self.bench - before.bench, self.machine - before.machine
+        )
+
+    @property
+    def others(self) -> float:
+        return max(0.0, self.machine - self.server - self.bench)
 
 
 @dataclass(slots=True)
@@ -96,6 +115,10 @@ class Stage:
             cursor = page["nextCursor"]
             if not cursor:
                 return found
+
+    def work(self) -> Work:
+        bench = self.upstream.cpu_seconds() + self.receivers.cpu_seconds() + time.process_time()
+        return Work(self.server.cpu_seconds(), bench, machine_cpu_seconds())
 
     # -- the stubs ----------------------------------------------------------------------------
 

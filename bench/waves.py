@@ -8,7 +8,7 @@ from typing import Any
 from bench.checks import Arrival, check_endings, check_order, check_signatures, terminal
 from bench.figures import Figures, quantile
 from bench.rounds import periods, read_moments, reads_in_any_window, rounds
-from bench.stage import Request, Stage, stage, until
+from bench.stage import Request, Stage, Work, stage, until
 
 POLL_SECONDS = 5.0
 STEADY_ROUNDS = 2
@@ -43,6 +43,8 @@ class Run:
     ended_at: float = 0.0
     log: list[dict[str, Any]] = field(default_factory=list)
     arrivals: list[dict[str, Any]] = field(default_factory=list)
+    work: Work = field(default_factory=lambda: Work(0, 0, 0))
+    """From the end of the jobs until a second after the last webhook must have come."""
 
 
 async def run_waves(wave: Wave) -> Figures:
@@ -53,13 +55,10 @@ async def run_waves(wave: Wave) -> Figures:
             await here.set_rules({f"/hook/{wave.silent}": {"silent": True}})
         await here.server.start()
         for phase in wave.phases:
-            cpu = here.server.cpu_seconds()
-            started = time.monotonic()
             run = await _run(here, wave, phase)
             label = f"[end {phase:g} s after a read]"
             _judge(figures, wave, run, label)
-            busy = (here.server.cpu_seconds() - cpu) / (time.monotonic() - started)
-            figures.tell(f"{label} server CPU, mean", f"{busy:.0%} of one core")
+            _tell_burst(figures, run, label)
         figures.tell("server memory at the end", f"{here.server.rss_mib():.0f} MiB")
         arrivals = await here.arrivals()
         check_signatures(figures, arrivals)
@@ -83,8 +82,10 @@ async def _run(here: Stage, wave: Wave, phase: float) -> Run:
     run.finished_at = (await here.upstream_state(2**31))["finished_at"] or time.monotonic()
     wanted = wave.count - (wave.silent is not None)
     ear = here.ear(arrivals_from, deaf_to=_silent(wave))
-    # Not a look at the receivers before all must be there: looking costs them time.
-    await asyncio.sleep(wave.seconds_max)
+    # No look at the receivers before all must be there: looking costs them time.
+    before = here.work()
+    await asyncio.sleep(wave.seconds_max + 1)
+    run.work = here.work().since(before)
     await ear.ended(wanted, seconds=20)
     run.ended_at = time.monotonic()
     await asyncio.sleep(SILENCE_SECONDS)
@@ -129,6 +130,19 @@ def _judge(figures: Figures, wave: Wave, run: Run, label: str) -> None:
     check_endings(figures, heard, [str(one) for one in loud], f"{label} ")
     if silent is not None:
         _tell_silent(figures, run, silent, label)
+
+
+def _tell_burst(figures: Figures, run: Run, label: str) -> None:
+    """Tell where the time went from the round that found the end, and who took the CPU."""
+    reads = read_moments(run.log, run.finished_at, run.ended_at)
+    heard = sorted(one["t"] for one in terminal(run.arrivals))
+    if reads and heard:
+        last_read = max(one for one in reads if one - reads[0] < POLL_SECONDS / 2)
+        moments = (last_read, heard[0], heard[-1])
+        shown = ", ".join(f"{moment - reads[0]:.2f}" for moment in moments)
+        figures.tell(f"{label} from its read to last read, first, last webhook", f"{shown} s")
+    shown = f"{run.work.server:.2f}, {run.work.bench:.2f}, {run.work.others:.2f} s"
+    figures.tell(f"{label} CPU then: server, bench, others", shown)
 
 
 def _tell_silent(figures: Figures, run: Run, silent: str, label: str) -> None:

@@ -1,31 +1,43 @@
-"""reelhook inside a FastAPI application.
+"""A team's own FastAPI application with reelhook inside it.
 
-Run it with `uvicorn examples.embedding:app`, with OPENAI_BASE_URL set to a server that speaks
-/v1/videos; then POST /films, and see /video/docs.
+    OPENAI_BASE_URL=http://127.0.0.1:9000/v1 \
+    REELHOOK_PUBLIC_URL=http://127.0.0.1:8000/video \
+    uvicorn --factory --app-dir examples embedding:create_app --timeout-graceful-shutdown 5
 """
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from pydantic import BaseModel
 
 import reelhook
 
 
-@asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Run reelhook as long as the application runs."""
-    async with reelhook.open(reelhook.Settings.load()) as hook:
-        app.mount("/video", hook.asgi)
-        app.state.hook = hook
-        yield
+class Story(BaseModel):
+    """What this team's users send."""
+
+    title: str
+    text: str
 
 
-app = FastAPI(lifespan=lifespan)
+def create_app(settings: reelhook.Settings | None = None) -> FastAPI:
+    """Build the application; without `settings` they come from the environment and `.env`."""
 
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with reelhook.open(settings or reelhook.Settings.load()) as hook:
+            app.state.hook = hook
+            app.mount("/video", hook.asgi)
+            yield
 
-@app.post("/films")
-async def film(script: str) -> dict[str, str]:
-    """Ask for a video from your own code."""
-    hook: reelhook.Hook = app.state.hook
-    return {"jobId": await hook.submit(script, seconds="4")}
+    app = FastAPI(title="Stories", lifespan=lifespan)
+
+    @app.post("/stories")
+    async def tell(story: Story, request: Request) -> dict[str, str]:
+        """Have a film made of a story."""
+        hook: reelhook.Hook = request.app.state.hook
+        job_id = await hook.submit(story.text, direction=f"A film called {story.title}")
+        return {"job": job_id, "status": f"/video/api/videos/status/{job_id}"}
+
+    return app

@@ -283,7 +283,8 @@ class Service:
             stored = await self._store.job(job_id)
             left = deadline - self._clock.now()
             doubtful = stored.job.doubt_since is not None
-            if stored.job.status is not Status.SUBMITTING or doubtful or left <= 0:
+            over = doubtful or left <= 0 or self._signals.stopping.is_set()
+            if stored.job.status is not Status.SUBMITTING or over:
                 return stored
             await self._clock.wait(changed, min(left / 1000, 1.0))
 

@@ -122,7 +122,7 @@ async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 20) ->
 
 
 def settings(data_dir: Path, base_url: str, **overrides: Any) -> Settings:
-    """Return settings for a test: nothing of the environment but what is given."""
+    """Return the settings of a test."""
     defaults = {
         "openai_base_url": base_url,
         "data_dir": data_dir,
@@ -132,7 +132,7 @@ def settings(data_dir: Path, base_url: str, **overrides: Any) -> Settings:
         "allow_networks": "127.0.0.0/8",
         "webhook_secret": "a secret of the tests",
     }
-    return Settings.load(env_file=None, **{**defaults, **overrides})
+    return Settings.of(**{**defaults, **overrides})
 
 
 @asynccontextmanager

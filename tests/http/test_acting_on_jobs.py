@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import aiohttp
 import pytest
 from gateways import AT_ONCE, Gateway, gateway, until
 from receivers import receiver
@@ -124,6 +125,19 @@ async def test_canceling_waits_for_the_outcome_of_a_submit_under_way(tmp_path: P
         provider.may_create.set()
         assert (await canceling).json()["status"] == "canceled"
         assert provider.deletes == ["video_1"]
+
+
+async def test_a_server_that_stops_does_not_let_a_cancel_wait(tmp_path: Path) -> None:
+    async with stub_provider() as provider, aiohttp.ClientSession() as session:
+        provider.may_create.clear()
+        async with gateway(tmp_path, upstream=provider.url, submit_timeout_seconds=0.5) as server:
+            server.session = session
+            job_id = await server.submit()
+            await server.job_when(job_id, "submitting")
+            canceling = asyncio.create_task(server.post(f"/api/jobs/{job_id}/cancel"))
+            for _ in range(3):
+                await server.job(job_id)
+        assert (await canceling).refusal == (409, "submission_pending", None)
 
 
 async def test_where_the_provider_can_not_cancel_409_says_that_it_is_paid_for(

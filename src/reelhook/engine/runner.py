@@ -11,6 +11,8 @@ from reelhook.ports import Clock
 log = structlog.get_logger()
 PAUSE_AFTER_ERROR_SECONDS = 1.0
 DRAIN_SECONDS = 5.0
+TICK_SECONDS = 1.0
+"""How much of that a tick may take to end: one that has stored an intent carries it out."""
 
 
 class Loop(Protocol):
@@ -31,6 +33,8 @@ class Tasks:
     def __init__(self, done: asyncio.Event) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
         self._done = done
+        self.draining = False
+        """Whether the program stops: only what is in the store as begun may still be begun."""
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -63,7 +67,7 @@ class Tasks:
     async def drain(self, seconds: float) -> None:
         """Wait for the tasks, at most that long, then cancel the rest."""
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=seconds)
+            await asyncio.wait(self._tasks, timeout=max(0.0, seconds))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -76,6 +80,7 @@ class Runner:
         self._loops = loops
         self._clock = clock
         self._running: list[asyncio.Task[None]] = []
+        self._stopping = False
 
     def start(self) -> None:
         """Start every loop."""
@@ -86,13 +91,21 @@ class Runner:
 
         What is cut off has its intent in the store, and is taken up at the next start.
         """
+        end = asyncio.get_running_loop().time() + seconds
+        self._stopping = True
+        for loop in self._loops:
+            loop.tasks.draining = True
+            loop.signal.set()
+        if self._running:
+            await asyncio.wait(self._running, timeout=min(seconds, TICK_SECONDS))
         for running in self._running:
             running.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-        await asyncio.gather(*(loop.tasks.drain(seconds) for loop in self._loops))
+        left = end - asyncio.get_running_loop().time()
+        await asyncio.gather(*(loop.tasks.drain(left) for loop in self._loops))
 
     async def _turn(self, loop: Loop) -> None:
-        while True:
+        while not self._stopping:
             loop.signal.clear()
             try:
                 seconds = await loop.tick()

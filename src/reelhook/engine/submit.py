@@ -12,8 +12,16 @@ from typing import assert_never
 
 import structlog
 
+from reelhook.domain.errors import StoreError
 from reelhook.domain.job import Job
-from reelhook.domain.report import Accepted, InDoubt, NotSent, RateLimited, Refused
+from reelhook.domain.report import (
+    Accepted,
+    InDoubt,
+    NotSent,
+    RateLimited,
+    Refused,
+    SubmitOutcome,
+)
 from reelhook.engine.runner import Tasks
 from reelhook.ports import Acceptance, Clock, Lease, Provider, StoredJob, SubmitStore
 from reelhook.recording import Recording, log_registered
@@ -23,6 +31,8 @@ log = structlog.get_logger()
 SUBMITS_AT_ONCE = 256
 WAIT_SECONDS_FIRST = 1.0
 WAIT_SECONDS_MAX = 15.0
+RECORD_TRIES = 30
+RECORD_WAIT_SECONDS = 1.0
 
 
 class Submit:
@@ -53,8 +63,13 @@ class Submit:
         self._blocked_until = 0
         self.signal = signals.submit
         self.tasks = Tasks(self.signal)
+        self._beginning: set[str] = set()
         self.live: dict[str, asyncio.Task[None]] = {}
         """The paid calls under way, by job id."""
+
+    def owns(self, job_id: str) -> bool:
+        """Whether the job's paid call is under way, or its intent is just being stored."""
+        return job_id in self.live or job_id in self._beginning
 
     async def tick(self) -> float | None:
         """Submit what is due; see `Loop`."""
@@ -65,19 +80,27 @@ class Submit:
         if free <= 0:
             return None
         due, next_due_at = await self._store.jobs_to_submit(self._account, now, free)
+        if due and not await self._begin(due):
+            return WAIT_SECONDS_FIRST  # all of them have changed, or the lease was lost
         if due:
-            await self._begin(due)
             self.signal.set()  # there may be more than fitted
         return None if next_due_at is None else max(0.0, (next_due_at - now) / 1000)
 
-    async def _begin(self, due: list[StoredJob]) -> None:
+    async def _begin(self, due: list[StoredJob]) -> int:
         now = self._clock.now()
         read = {stored.job.id: stored for stored in due}
         intents = [(stored.job.submitting(now), ()) for stored in due]
-        for job in await self._recording.record(intents, self._lease):
-            work = self._submit(replace(read[job.id], job=job))
-            forget = partial(self.live.pop, job.id, None)
-            self.live[job.id] = self.tasks.spawn(work, forget, job=job.id)
+        # Whoever finds an intent in the store must find its owner here.
+        self._beginning = set(read)
+        try:
+            begun = await self._recording.record(intents, self._lease)
+            for job in begun:
+                work = self._submit(replace(read[job.id], job=job))
+                forget = partial(self.live.pop, job.id, None)
+                self.live[job.id] = self.tasks.spawn(work, forget, job=job.id)
+        finally:
+            self._beginning = set()
+        return len(begun)
 
     async def _submit(self, stored: StoredJob) -> None:
         job = stored.job
@@ -90,14 +113,25 @@ class Submit:
             provider_job=getattr(outcome, "provider_job_id", None),
             reason=getattr(outcome, "reason", getattr(outcome, "message", None)),
         )
+        for _ in range(RECORD_TRIES - 1):
+            try:
+                return await self._settle(stored, outcome)
+            except StoreError as error:  # what was paid for is not thrown away
+                log.warning("submit.unrecorded", job=job.id, error=error.message)
+            await self._clock.wait(asyncio.Event(), RECORD_WAIT_SECONDS)
+        await self._settle(stored, outcome)
+
+    async def _settle(self, stored: StoredJob, outcome: SubmitOutcome) -> None:
+        job = stored.job
         match outcome:
             case Accepted():
                 await self._accepted(stored, outcome)
             case NotSent():
                 await self._again(job, self._wait_seconds(job))
             case RateLimited(retry_after_seconds=seconds):
-                wait = self._wait_seconds(job) if seconds is None else seconds
-                self._blocked_until = self._clock.now() + round(wait * 1000)
+                wait = seconds or self._wait_seconds(job)
+                until = self._clock.now() + round(wait * 1000)
+                self._blocked_until = max(self._blocked_until, until)
                 await self._again(job, wait)
             case Refused(code=code, message=message, unauthorized=unauthorized):
                 if unauthorized:
@@ -120,6 +154,10 @@ class Submit:
             await self._in_doubt(stored.job)
         elif acceptance is Acceptance.RECORDED:
             log_registered(accepted, stored.webhook_url)
+        else:
+            log.warning(
+                "submit.unwanted", job=accepted.id, provider_job=outcome.provider_job_id
+            )  # it ended while it was being created: what it left there is paid for
 
     async def _in_doubt(self, job: Job) -> None:
         await self._recording.record([(job.in_doubt(self._clock.now()), ())], self._lease)
