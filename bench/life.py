@@ -122,14 +122,18 @@ async def creation() -> Figures:
         await here.server.start()
         await here.submit(here.request(0, "warm-up"))
         await asyncio.sleep(1)
+        before = here.work()
         alone = [here.request(n, f"alone {n}") for n in range(60)]
         for request in alone:
             await here.submit(request)
             await asyncio.sleep(chance.uniform(0.05, 0.25))
         together = [here.request(n, f"together {n}") for n in range(100)]
+        work = here.work().since(before)
         await here.submit_all(together)
         await asyncio.sleep(2)
         log = (await here.upstream_state())["log"]
+    shown = f"{work.server:.2f}, {work.bench:.2f}, {work.others:.2f} s"
+    figures.tell("CPU while one by one: server, bench, others", shown)
     started = {one["prompt"]: one["t"] for one in log if one["kind"] == "create"}
     for name, requests in (("one by one", alone), ("32 at once", together)):
         delays = [started[one.prompt] - one.sent_at for one in requests if one.prompt in started]
@@ -138,6 +142,8 @@ async def creation() -> Figures:
         figures.tell(f"{name}: request to creation, p50, p95", f"{shown} ms")
         worst = quantile(delays, 1)
         if name == "one by one":
+            slow = sum(1 for delay in delays if delay > CREATION_SECONDS_MAX)
+            figures.tell(f"{name}: slower than 50 ms", slow)
             figures.at_most(f"{name}: worst", worst * 1000, CREATION_SECONDS_MAX * 1000, " ms")
         else:
             figures.tell(f"{name}: worst", f"{worst * 1000:.1f} ms")

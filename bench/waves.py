@@ -58,7 +58,7 @@ async def run_waves(wave: Wave) -> Figures:
             run = await _run(here, wave, phase)
             label = f"[end {phase:g} s after a read]"
             _judge(figures, wave, run, label)
-            _tell_burst(figures, run, label)
+            _tell_burst(figures, run, label, _silent(wave))
         figures.tell("server memory at the end", f"{here.server.rss_mib():.0f} MiB")
         arrivals = await here.arrivals()
         check_signatures(figures, arrivals)
@@ -132,10 +132,10 @@ def _judge(figures: Figures, wave: Wave, run: Run, label: str) -> None:
         _tell_silent(figures, run, silent, label)
 
 
-def _tell_burst(figures: Figures, run: Run, label: str) -> None:
+def _tell_burst(figures: Figures, run: Run, label: str, silent: str | None) -> None:
     """Tell where the time went from the round that found the end, and who took the CPU."""
     reads = read_moments(run.log, run.finished_at, run.ended_at)
-    heard = sorted(one["t"] for one in terminal(run.arrivals))
+    heard = sorted(one["t"] for one in terminal(run.arrivals) if one["path"] != silent)
     if reads and heard:
         last_read = max(one for one in reads if one - reads[0] < POLL_SECONDS / 2)
         moments = (last_read, heard[0], heard[-1])

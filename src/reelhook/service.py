@@ -315,3 +315,8 @@ class Service:
     def stopping(self) -> asyncio.Event:
         """An event that is set when the program stops."""
         return self._signals.stopping
+
+    def stop_waiting(self) -> None:
+        """Tell whoever follows or waits that the program stops."""
+        self._signals.stopping.set()
+        self._signals.changed.notify()

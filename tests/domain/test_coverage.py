@@ -125,5 +125,9 @@ def test_an_id_that_was_not_behind_its_cursor_stands_behind_the_page() -> None:
     assert learn(["a", "z"], {"a": ["b", "c"]}) == ["a", "b", "c", "z"]
 
 
+def test_a_page_behind_an_id_stands_before_what_another_page_showed_there() -> None:
+    assert learn([], {None: ["a", "x"], "a": ["b", "c"]}) == ["a", "b", "c", "x"]
+
+
 def test_new_ids_stand_before_the_known_ones() -> None:
     assert learn(["c", "d"], {None: ["a", "b", "c"]}) == ["a", "b", "c", "d"]

@@ -14,11 +14,12 @@ from .samples import MINUTE, NOW
 # -- absent ----------------------------------------------------------------------------------------
 
 OLD_TWIN = entry("old", created_at=NOW - 3 * MINUTE)
+OLD_PROMPTLESS = replace(OLD_TWIN, prompt=None)
 STRANGER = entry("stranger", DOG)
 
 
 def test_absence_is_proven_when_all_conditions_hold() -> None:
-    for others in ([], [STRANGER], [OLD_TWIN], [STRANGER, OLD_TWIN]):
+    for others in ([], [STRANGER], [OLD_TWIN], [STRANGER, OLD_TWIN], [OLD_PROMPTLESS]):
         assert look([doubt()], others) == Resolution({}, ("job_1",), NOTHING)
 
 

@@ -98,8 +98,7 @@ async def _running(
         try:
             yield Hook(service, create_app(service, options), settings.default_model)
         finally:
-            signals.stopping.set()
-            signals.changed.notify()
+            service.stop_waiting()
             await runner.stop()
             log.info("Sora polling service stopped", emoji="⏹️")
 

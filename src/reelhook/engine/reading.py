@@ -6,9 +6,9 @@ round serve as cursors, so that the next round's pages can be fetched at once.
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -36,7 +36,13 @@ LISTING_RETRY_MILLISECONDS = 10 * 60 * 1000
 NO_STATUS = Unknown("")
 """A listing that shows no status says nothing: the job is read singly."""
 
-Deliver = Callable[[Mapping[str, Reading]], Awaitable[None]]
+
+class Deliver(Protocol):
+    """Takes readings as they arrive; `listed`: from the listing, not from single reads."""
+
+    async def __call__(self, readings: Mapping[str, Reading | None], *, listed: bool) -> None:
+        """Take the readings of some jobs, by the provider's id; None: it could not be read."""
+        ...
 
 
 @dataclass(slots=True)
@@ -48,6 +54,54 @@ class Wave:
     """Cursors that the listing does not know, or has nothing behind."""
     failed: set[str] = field(default_factory=set)
     """The ids that were hoped for in pages that failed."""
+
+
+@dataclass(slots=True)
+class Search:
+    """What a round's waves told so far of the jobs that are looked for in the listing."""
+
+    left: set[str]
+    buried: set[str] = field(default_factory=set)
+    """Not where they were hoped for: looked for once more, behind the newest one of their own."""
+    lost: set[str] = field(default_factory=set)
+    """Not listed, as it seems."""
+    failed: set[str] = field(default_factory=set)
+    given_up: set[str] = field(default_factory=set)
+    """Their pages failed twice, which is enough for one round."""
+    answered: bool = False
+
+    def plan(self, listed: Sequence[str], order: Sequence[str], page_size: int) -> list[Read]:
+        """Return the next wave's reads."""
+        wanted = self.left.intersection(listed) - self.lost - self.given_up
+        reads = cover(order, wanted - self.buried, page_size)
+        own = [one for one in order if one in wanted & self.buried]
+        for start in range(0, len(own), page_size + 1):
+            first, *rest = own[start : start + page_size + 1]
+            reads.append(SingleRead(first))
+            if rest:
+                reads.append(PageRead(first, tuple(rest)) if rest[1:] else SingleRead(rest[0]))
+        return reads
+
+    def take(self, reads: Sequence[Read], wave: Wave) -> None:
+        """Learn from a wave."""
+        self.answered = self.answered or bool(wave.pages)
+        self.given_up |= wave.failed & self.failed
+        self.failed |= wave.failed
+        for read in reads:
+            if isinstance(read, PageRead) and (
+                read.cursor in wave.pages or read.cursor in wave.refused
+            ):
+                self._take_page(read.expected, wave.pages.get(read.cursor))
+
+    def _take_page(self, expected: Sequence[str], page: Page | None) -> None:
+        shown = {entry.provider_job_id for entry in page.entries} if page else set()
+        passed = max((at for at, one in enumerate(expected, 1) if one in shown), default=0)
+        if passed:  # what the page passed over is not there; the rest comes behind it
+            self.lost |= self.left.intersection(expected[:passed])
+            self.buried.difference_update(expected)
+        else:
+            self.lost |= self.buried.intersection(expected)
+            self.buried |= self.left.intersection(expected)
 
 
 class Reader:
@@ -77,11 +131,17 @@ class Reader:
         left = set(wanted)
         if self._listing_usable():
             left &= await self._read_listed(wanted, left, deliver)
-            self._trim(wanted)
         async with asyncio.TaskGroup() as group:
             for one in wanted:
                 if one in left:
                     group.create_task(self._single(one, left, deliver))
+
+    def trim(self, watched: Collection[str]) -> None:
+        """Forget what lies behind the oldest job, and everything but the jobs if it grows long."""
+        while self._order and self._order[-1] not in watched:
+            self._order.pop()
+        if len(self._order) > ORDER_MAX + 2 * len(watched):
+            self._order = [one for one in self._order if one in watched]
 
     def _listing_usable(self) -> bool:
         return self._page_size > 0 and self._clock.now() >= self._listing_off_until
@@ -93,34 +153,34 @@ class Reader:
     ) -> set[str]:
         """Read by pages as far as that pays; return the ids that must be read singly."""
         listed = [one for one in wanted if not self._is_unlisted(one)]
-        failed: set[str] = set()
-        given_up: set[str] = set()
-        answered = False
+        search = Search(left)
         for _ in range(WAVES_MAX):
-            open_ids = left.intersection(listed) - given_up
             known = set(self._order)
             order = [one for one in listed if one not in known] + self._order
-            reads = cover(order, open_ids, self._page_size)
+            reads = search.plan(listed, order, self._page_size)
             if not any(isinstance(read, PageRead) for read in reads):
                 break
             wave = await self._wave(reads, left, deliver)
             if not self._listing_usable():
                 return left
-            shown = {
-                cursor: [e.provider_job_id for e in p.entries] for cursor, p in wave.pages.items()
-            }
-            self._order = [one for one in learn(order, shown) if one not in wave.refused]
-            answered = answered or bool(wave.pages)
-            given_up |= wave.failed & failed  # twice is enough for one round
-            failed |= wave.failed
-            gaps = open_ids & left - wave.failed
-            if gaps and gaps == open_ids and not wave.refused:
-                self._misses.update(gaps)  # a whole wave, and none of them was in it
-                break
-        if given_up and not answered and await self._fails_for_good(min(given_up), left, deliver):
+            self._learn(order, wave)
+            search.take(reads, wave)
+        self._misses.update(search.lost)
+        if not search.given_up:
+            return left
+        if search.answered:  # the listing fails in places: these are read singly in the end
+            self._misses.update(search.given_up)
+        elif await self._fails_for_good(min(search.given_up), left, deliver):
             self._give_listing_up("it failed again and again, while single reads work")
             return left
-        return left - given_up
+        return left - search.given_up
+
+    def _learn(self, order: Sequence[str], wave: Wave) -> None:
+        shown = {cursor: [e.provider_job_id for e in p.entries] for cursor, p in wave.pages.items()}
+        self._order = [one for one in learn(order, shown) if one not in wave.refused]
+        # Where more follows, a page's length is the server's own limit, unless it leaves out some.
+        full = [len(p.entries) + p.unreadable for p in wave.pages.values() if p.more]
+        self._page_size = max(2, *full) if full else self._page_size
 
     def _is_unlisted(self, one: str) -> bool:
         """Whether the listing has twice been seen without this job (some gateways list others)."""
@@ -148,8 +208,8 @@ class Reader:
                 self._give_listing_up(error.message)
             except CursorRefusedError:
                 wave.refused.add(read.cursor)
-            except ProviderError as error:
-                log.debug("watch.page_failed", after=read.cursor, error=error.message)
+            except Exception as error:
+                self._log_failure("watch.page_failed", error, after=read.cursor)
                 wave.failed.update(read.expected)
 
         async with asyncio.TaskGroup() as group:
@@ -164,28 +224,22 @@ class Reader:
     async def _page(self, read: PageRead, left: set[str], deliver: Deliver) -> Page:
         async with self._slots:
             await self._hold()
-            page = await self._asked(self._provider.page(read.cursor, self._page_size))
+            page = await self._asked(
+                self._provider.page(read.cursor, self._provider.page_size_max)
+            )
         if read.cursor is not None and not page.entries:
             # SGLang and vLLM-Omni answer an unknown cursor so.
             raise CursorRefusedError("The listing has nothing behind its cursor")
-        if page.more and 0 < len(page.entries) < self._page_size:
-            self._page_size = len(page.entries)  # the server's own limit is lower
         readings = {
             entry.provider_job_id: Reading(entry.report)
             for entry in page.entries
             if entry.provider_job_id in left and entry.report != NO_STATUS
         }
         left.difference_update(readings)
-        await deliver(readings)
+        for one in readings:
+            self._misses.pop(one, None)
+        await deliver(readings, listed=True)
         return page
-
-    def _trim(self, wanted: Sequence[str]) -> None:
-        """Forget what lies behind the oldest job, and everything but the jobs if it grows long."""
-        asked = set(wanted)
-        while self._order and self._order[-1] not in asked:
-            self._order.pop()
-        if len(self._order) > ORDER_MAX + 2 * len(asked):
-            self._order = [one for one in self._order if one in asked]
 
     def _give_listing_up(self, reason: str) -> None:
         if self._listing_usable():
@@ -203,11 +257,19 @@ class Reader:
             async with self._slots:
                 await self._hold()
                 reading = await self._asked(self._provider.get(one))
-        except ProviderError as error:
-            log.debug("watch.read_failed", provider_job=one, error=error.message)
+            await deliver({one: reading}, listed=False)
+        except Exception as error:
+            self._log_failure("watch.read_failed", error, provider_job=one)
+            await deliver({one: None}, listed=False)
             return False
-        await deliver({one: reading})
         return True
+
+    def _log_failure(self, event: str, error: Exception, **ids: str | None) -> None:
+        """Tell what went wrong with one read: it is never another's."""
+        if isinstance(error, ProviderError):
+            log.debug(event, error=error.message, **ids)
+        else:
+            log.error(event, exc_info=error, **ids)
 
     # -- what the provider wishes -------------------------------------------------------------
 

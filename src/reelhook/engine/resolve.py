@@ -23,6 +23,7 @@ PAGE_TRIES = 4
 PAGES_MAX = 1000
 LOOK_SECONDS_YOUNG = 1.0
 LOOK_SECONDS = 5.0
+"""How often the store is asked for doubts too: not every one of them comes with a signal."""
 YOUNG_MILLISECONDS = 10_000
 
 UNKNOWN_MESSAGE = (
@@ -71,14 +72,16 @@ class Resolve:
 
     async def tick(self) -> float | None:
         """Look up every submit in doubt at once; see `Loop`."""
-        live = self._submit.live
         submitting = await self._store.jobs_submitting(self._account)
-        jobs = await self._mark([one for one in submitting if one.job.id not in live])
+        owned = self._submit.owns
+        jobs = await self._mark([one for one in submitting if not owned(one.job.id)])
         if not jobs:
-            return None
+            return LOOK_SECONDS
         now = self._clock.now()
         doubts = [self._doubt(stored, now) for stored in jobs.values()]
-        listing = await self._listing(min(doubt.window_start for doubt in doubts))
+        listing = await self._listing(
+            min(doubt.window_start for doubt in doubts), patient=self._is_patient(jobs, now)
+        )
         if listing is not None:
             await self._settle(jobs, doubts, listing)
         return self._next_look(jobs, now)
@@ -104,7 +107,12 @@ class Resolve:
             settled=now - since >= self._settle_milliseconds,
         )
 
-    async def _listing(self, window_start: Instant) -> Listing | None:
+    def _is_patient(self, jobs: dict[str, StoredJob], now: Instant) -> bool:
+        """Whether some doubt is younger than twice the settle time."""
+        youngest = max(stored.job.doubt_since or now for stored in jobs.values())
+        return now - youngest < 2 * self._settle_milliseconds
+
+    async def _listing(self, window_start: Instant, *, patient: bool) -> Listing | None:
         """Read the listing past the window; None when that failed and is worth another try."""
         entries: dict[str, Entry] = {}
         after: str | None = None
@@ -115,16 +123,22 @@ class Resolve:
                 fresh = [e for e in page.entries if e.provider_job_id not in entries]
                 entries.update((entry.provider_job_id, entry) for entry in fresh)
                 # Nothing new behind a cursor: it was ignored, or not known. What may follow is
-                # not to be seen then. Neither is an entry without an id.
-                lost = after is not None and not fresh
+                # not to be seen then. Neither is an entry without an id, or what a page without
+                # any entry claims to follow.
+                lost = not fresh and (after is not None or page.more)
                 complete = complete and not lost and not page.unreadable
                 if lost or not page.more or _read_past(window_start, list(entries.values())):
                     return Listing(tuple(entries.values()), complete)
-                after = fresh[-1].provider_job_id if fresh else None
-        except ListingUnsupportedError:
-            pass
+                after = fresh[-1].provider_job_id
+        except ListingUnsupportedError as error:
+            # One that was there before may come back: proxies say 404 or 405 while a server
+            # restarts.
+            if patient and await self._store.listing_proven(self._account):
+                log.warning("resolve.listing_gone", account=self._account, error=error.message)
+                return None
         except ProviderError as error:
             log.warning("resolve.listing_failed", account=self._account, error=error.message)
+            await self._hold(error)
             return None
         return Listing(tuple(entries.values()), complete=False)
 
@@ -136,7 +150,13 @@ class Resolve:
                 raise
             except ProviderError as error:
                 log.debug("resolve.page_failed", account=self._account, error=error.message)
+                await self._hold(error)
         return await self._provider.page(after, self._provider.page_size_max)
+
+    async def _hold(self, error: ProviderError) -> None:
+        """Wait as long as the provider asked us to."""
+        if error.retry_after_seconds:
+            await self._clock.wait(asyncio.Event(), error.retry_after_seconds)
 
     async def _settle(
         self, jobs: dict[str, StoredJob], doubts: list[Doubt], listing: Listing

@@ -115,7 +115,8 @@ class Submit:
         )
         for _ in range(RECORD_TRIES - 1):
             try:
-                return await self._settle(stored, outcome)
+                await self._settle(stored, outcome)
+                return
             except StoreError as error:  # what was paid for is not thrown away
                 log.warning("submit.unrecorded", job=job.id, error=error.message)
             await self._clock.wait(asyncio.Event(), RECORD_WAIT_SECONDS)

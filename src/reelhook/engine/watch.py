@@ -4,7 +4,7 @@ Each round runs as a task of its own and leaves out what an earlier one still wa
 neither a slow provider nor a single job holds the next round up.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 import structlog
 
@@ -80,6 +80,7 @@ class Watch:
         jobs = await self._store.jobs_to_watch(self._account)
         self._first_checked = {job.id for job in jobs}
         self._first_due_since = now - COMMIT_MILLISECONDS
+        self._reader.trim({job.provider_job_id for job in jobs if job.provider_job_id is not None})
         ready = [job for job in jobs if self._not_before.get(job.id, 0) <= now]
         self._not_before = {k: v for k, v in self._not_before.items() if v > now}
         ready = [job for job in ready if job.id not in self._reading]
@@ -104,19 +105,29 @@ class Watch:
 
     async def _read(self, jobs: Sequence[Job]) -> None:
         by_id = {job.provider_job_id: job for job in jobs if job.provider_job_id is not None}
-        ids = {job.id for job in jobs}
         unread = set(by_id)
+        held = {job.id for job in jobs}
 
-        async def deliver(readings: Mapping[str, Reading]) -> None:
-            unread.difference_update(readings)
-            await self._record([(by_id[one], reading) for one, reading in readings.items()])
+        async def deliver(readings: Mapping[str, Reading | None], *, listed: bool) -> None:
+            told = {one: reading for one, reading in readings.items() if reading is not None}
+            await self._record([(by_id[one], reading) for one, reading in told.items()])
+            if listed:
+                await self._prove_listing([by_id[one] for one in told])
+            unread.difference_update(told)
+            free({by_id[one].id for one in readings})
 
-        self._reading |= ids
+        def free(ids: Set[str]) -> None:
+            # From here on the job may be in the next round, whatever else this one waits for.
+            done = held & ids
+            held.difference_update(done)
+            self._reading -= done
+
+        self._reading |= held
         try:
             await self._reader.read(list(by_id), deliver)
             await self._expire_unread([by_id[one] for one in unread])
         finally:
-            self._reading -= ids
+            free(held)
 
     async def _record(self, readings: Sequence[tuple[Job, Reading]]) -> None:
         now = self._clock.now()
@@ -127,7 +138,10 @@ class Watch:
                 self._log_change(job, transition[0])
                 transitions.append(transition)
         await self._recording.record(transitions, self._lease)
-        if not self._proven and any(job.submit_attempts and not job.adopted for job, _ in readings):
+
+    async def _prove_listing(self, listed: Sequence[Job]) -> None:
+        """Keep, once, that the listing shows ids that we created."""
+        if not self._proven and any(job.submit_attempts and not job.adopted for job in listed):
             self._proven = True
             await self._store.prove_listing(self._account)
 

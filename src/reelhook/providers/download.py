@@ -70,7 +70,12 @@ async def _first(
 ) -> ClientResponse:
     statuses = []
     for source in sources:
-        response = await _opened(http, source, asked)
+        try:
+            response = await _opened(http, source, asked)
+        except ProviderError:
+            if source is sources[-1]:
+                raise
+            continue  # one address that can't be reached says nothing of the next
         if response.status in {200, 206, 416}:  # 416: the file is there, the range is not
             return _plain(response)
         response.close()

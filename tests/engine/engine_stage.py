@@ -1,0 +1,275 @@
+"""The engine as it runs: real store, real provider adapter, real sender, time in our hand."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from ipaddress import ip_network
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from engine_clock import ManualClock
+from engine_receiver import Receivers, receivers
+from engine_upstream import Upstream, upstream
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
+
+from reelhook.clock import SystemClock
+from reelhook.domain.job import Job, Status, VideoRequest
+from reelhook.domain.schedule import RetrySchedule
+from reelhook.engine.deliver import Deliver, Secrets
+from reelhook.engine.resolve import Resolve
+from reelhook.engine.runner import Loop, Runner
+from reelhook.engine.submit import Submit
+from reelhook.engine.sweep import Sweep
+from reelhook.engine.watch import Watch
+from reelhook.providers.openai_wire import OpenAIWire
+from reelhook.recording import Recording
+from reelhook.service import Service, ServiceOptions
+from reelhook.signals import Signals
+from reelhook.storage.migrate import migrate
+from reelhook.storage.sqlite import SQLite
+from reelhook.storage.store import Store
+from reelhook.webhooks.addresses import AddressPolicy
+from reelhook.webhooks.sender import AiohttpSender
+
+ACCOUNT = "openai"
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"),))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How the engine is set up; `store` makes the store."""
+
+    poll_seconds: float = 5.0
+    settle_seconds: float = 60.0
+    max_age_hours: float = 24.0
+    submit_timeout_seconds: float = 5.0
+    schedule: RetrySchedule = RetrySchedule()
+    previous_secret: str | None = None
+    loops: frozenset[str] = frozenset({"submit", "resolve", "watch", "deliver", "sweep"})
+    store: Callable[[SQLite], Store] = Store
+    seed: int = 1
+
+
+@dataclass
+class Engine:
+    """One run of the engine, from its start to its stop."""
+
+    service: Service
+    store: Store
+    signals: Signals
+    loops: dict[str, Any]
+    runner: Runner
+    clock: ManualClock | SystemClock
+    provider: OpenAIWire
+
+    async def submit(self, script: str, webhook_url: str | None = None, **fields: Any) -> str:
+        request = VideoRequest(script=script, model="sora-2", **fields)
+        return (await self.service.submit(request, webhook_url)).job_id
+
+    async def register(self, ids: Sequence[str], webhook_url: str | None = None) -> None:
+        """Watch these jobs of the provider; ours are called the same."""
+        await asyncio.gather(*(self.service.register(one, one, webhook_url) for one in ids))
+
+    async def job(self, job_id: str) -> Job:
+        return (await self.service.job(job_id)).job
+
+    async def jobs(self) -> list[Job]:
+        found: list[Job] = []
+        cursor: str | None = None
+        while True:
+            page = await self.service.jobs(None, 1000, cursor)
+            found += [one.job for one in page.jobs]
+            cursor = page.next_cursor
+            if cursor is None:
+                return found
+
+    async def job_when(self, job_id: str, *statuses: Status) -> Job:
+        """Wait until the job has one of these statuses."""
+
+        async def has_one() -> Job | None:
+            job = await self.job(job_id)
+            return job if job.status in statuses else None
+
+        found = await until(has_one)
+        assert isinstance(found, Job)
+        return found
+
+    async def all_ended(self, seconds: float = 30) -> list[Job]:
+        """Wait until every job has ended."""
+
+        async def ended() -> list[Job] | None:
+            jobs = await self.jobs()
+            return jobs if all(job.status.terminal for job in jobs) else None
+
+        found = await until(ended, seconds)
+        assert isinstance(found, list)
+        return found
+
+    async def settled(self, *besides: str) -> None:
+        """Wait until nothing can happen any more unless time passes, in all loops but these."""
+        clock = self.clock
+        assert isinstance(clock, ManualClock)
+        loops = [loop for name, loop in self.loops.items() if name not in besides]
+
+        def idle() -> bool:
+            return all(len(loop.tasks) == 0 and clock.awaits(loop.signal) for loop in loops)
+
+        await until(idle)
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let time pass as it does: nobody sleeps over the moment he asked to be woken at."""
+        clock = self.clock
+        assert isinstance(clock, ManualClock)
+        end = clock.now() + round(seconds * 1000)
+        while clock.now() < end:
+            await self.settled()
+            due_at = clock.next_due_at
+            step = end if due_at is None else min(end, max(due_at, clock.now() + 1))
+            clock.advance((step - clock.now()) / 1000)
+        await self.settled()
+
+
+@dataclass
+class Stage:
+    """A database, a provider and clients, on which engines start and stop."""
+
+    folder: Path
+    clock: ManualClock | SystemClock
+    upstream: Upstream
+    receivers: Receivers
+    options: dict[str, Any]
+    logs: list[EventDict]
+
+    @property
+    def time(self) -> ManualClock:
+        assert isinstance(self.clock, ManualClock)
+        return self.clock
+
+    @property
+    def hook(self) -> str:
+        return f"{self.receivers.url}/hook"
+
+    @asynccontextmanager
+    async def engine(self, *, base_url: str | None = None, **options: Any) -> AsyncIterator[Engine]:
+        """Run an engine until the block ends. A later one finds what an earlier one left."""
+        chosen = Options(**{**self.options, **options})
+        async with engine(
+            self.folder, base_url or self.upstream.url, self.clock, chosen
+        ) as running:
+            yield running
+
+
+@asynccontextmanager
+async def stage(folder: Path, *, real_time: bool = False, **options: Any) -> AsyncIterator[Stage]:
+    """Set up everything around the engine. With `real_time` the system's clock runs."""
+    clock = SystemClock() if real_time else ManualClock()
+    async with AsyncExitStack() as stack:
+        provider = await stack.enter_async_context(upstream(lambda: clock.now() / 1000))
+        clients = await stack.enter_async_context(receivers())
+        logs = stack.enter_context(capture_logs())
+        yield Stage(folder, clock, provider, clients, options, logs)
+
+
+@asynccontextmanager
+async def engine(
+    folder: Path, base_url: str, clock: ManualClock | SystemClock, options: Options
+) -> AsyncIterator[Engine]:
+    path = folder / "reelhook.db"
+    if not path.exists():
+        path.write_bytes(_migrated())
+    async with AsyncExitStack() as stack:
+        database = SQLite(path)
+        stack.push_async_callback(database.close)
+        provider = await stack.enter_async_context(
+            OpenAIWire(
+                base_url,
+                submit_timeout_seconds=options.submit_timeout_seconds,
+                now=lambda: clock.now() / 1000,
+            )
+        )
+        sender = await stack.enter_async_context(AiohttpSender(LOOPBACK, now=clock.now))
+        running = await _engine(options.store(database), provider, sender, clock, options)
+        running.runner.start()
+        try:
+            yield running
+        finally:
+            running.signals.stopping.set()
+            await running.runner.stop(0.0)
+
+
+async def _engine(
+    store: Store,
+    provider: OpenAIWire,
+    sender: AiohttpSender,
+    clock: ManualClock | SystemClock,
+    options: Options,
+) -> Engine:
+    signals, random = Signals(), Random(options.seed)
+    recording = Recording(store, signals, lambda job_id: f"http://here/{job_id}/download")
+    (lease,) = await store.take_leases([f"account:{ACCOUNT}"], "test", clock.now())
+    shared = (store, provider, lease, recording, signals)
+    submit = Submit(*shared, account=ACCOUNT, clock=clock, random=random)
+    loops: list[Loop] = [
+        submit,
+        Resolve(
+            *shared, submit, account=ACCOUNT, settle_seconds=options.settle_seconds, clock=clock
+        ),
+        Watch(
+            *shared,
+            account=ACCOUNT,
+            poll_seconds=options.poll_seconds,
+            max_age_hours=options.max_age_hours,
+            clock=clock,
+        ),
+        Deliver(
+            store,
+            sender,
+            signals,
+            secrets=Secrets(SECRET, options.previous_secret),
+            schedule=options.schedule,
+            user_agent="reelhook/test",
+            clock=clock,
+            random=random,
+        ),
+        Sweep(store, lease, recording, signals, max_age_hours=options.max_age_hours, clock=clock),
+    ]
+    loops = [loop for loop in loops if loop.name in options.loops]
+    service = Service(
+        store,
+        {ACCOUNT: provider},
+        recording,
+        signals,
+        ServiceOptions(webhook_url=None, poll_seconds=options.poll_seconds, submit_wait_seconds=5),
+        clock=clock,
+        random=random,
+    )
+    by_name = {loop.name: loop for loop in loops}
+    return Engine(service, store, signals, by_name, Runner(loops, clock), clock, provider)
+
+
+async def until(condition: Callable[[], Any | Awaitable[Any]], seconds: float = 20) -> Any:
+    """Wait until the condition holds; return its value."""
+    async with asyncio.timeout(seconds):
+        while True:
+            value = condition()
+            if inspect.isawaitable(value):
+                value = await value
+            if value:
+                return value
+            await asyncio.sleep(0.002)
+
+
+@cache
+def _migrated() -> bytes:
+    """An empty database with the newest schema: made once, since Alembic takes its time."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "reelhook.db"
+        migrate(path)
+        return path.read_bytes()
