@@ -7,12 +7,11 @@ round serve as cursors, so that the next round's pages can be fetched at once.
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import structlog
 
-from reelhook.domain.coverage import PageRead, Read, SingleRead, cover, learn
+from reelhook.domain.coverage import PageRead, Read, SingleRead, learn
 from reelhook.domain.errors import (
     CursorRefusedError,
     ListingUnsupportedError,
@@ -21,6 +20,7 @@ from reelhook.domain.errors import (
 )
 from reelhook.domain.event import Instant
 from reelhook.domain.report import Page, Reading, Unknown
+from reelhook.engine.search import Search, Wave
 from reelhook.ports import Clock, Provider
 from reelhook.signals import AccountHealth
 
@@ -43,65 +43,6 @@ class Deliver(Protocol):
     async def __call__(self, readings: Mapping[str, Reading | None], *, listed: bool) -> None:
         """Take the readings of some jobs, by the provider's id; None: it could not be read."""
         ...
-
-
-@dataclass(slots=True)
-class Wave:
-    """What came of pages that were asked for at once."""
-
-    pages: dict[str | None, Page] = field(default_factory=dict)
-    refused: set[str | None] = field(default_factory=set)
-    """Cursors that the listing does not know, or has nothing behind."""
-    failed: set[str] = field(default_factory=set)
-    """The ids that were hoped for in pages that failed."""
-
-
-@dataclass(slots=True)
-class Search:
-    """What a round's waves told so far of the jobs that are looked for in the listing."""
-
-    left: set[str]
-    buried: set[str] = field(default_factory=set)
-    """Not where they were hoped for: looked for once more, behind the newest one of their own."""
-    lost: set[str] = field(default_factory=set)
-    """Not listed, as it seems."""
-    failed: set[str] = field(default_factory=set)
-    given_up: set[str] = field(default_factory=set)
-    """Their pages failed twice, which is enough for one round."""
-    answered: bool = False
-
-    def plan(self, listed: Sequence[str], order: Sequence[str], page_size: int) -> list[Read]:
-        """Return the next wave's reads."""
-        wanted = self.left.intersection(listed) - self.lost - self.given_up
-        reads = cover(order, wanted - self.buried, page_size)
-        own = [one for one in order if one in wanted & self.buried]
-        for start in range(0, len(own), page_size + 1):
-            first, *rest = own[start : start + page_size + 1]
-            reads.append(SingleRead(first))
-            if rest:
-                reads.append(PageRead(first, tuple(rest)) if rest[1:] else SingleRead(rest[0]))
-        return reads
-
-    def take(self, reads: Sequence[Read], wave: Wave) -> None:
-        """Learn from a wave."""
-        self.answered = self.answered or bool(wave.pages)
-        self.given_up |= wave.failed & self.failed
-        self.failed |= wave.failed
-        for read in reads:
-            if isinstance(read, PageRead) and (
-                read.cursor in wave.pages or read.cursor in wave.refused
-            ):
-                self._take_page(read.expected, wave.pages.get(read.cursor))
-
-    def _take_page(self, expected: Sequence[str], page: Page | None) -> None:
-        shown = {entry.provider_job_id for entry in page.entries} if page else set()
-        passed = max((at for at, one in enumerate(expected, 1) if one in shown), default=0)
-        if passed:  # what the page passed over is not there; the rest comes behind it
-            self.lost |= self.left.intersection(expected[:passed])
-            self.buried.difference_update(expected)
-        else:
-            self.lost |= self.buried.intersection(expected)
-            self.buried |= self.left.intersection(expected)
 
 
 class Reader:
@@ -165,7 +106,7 @@ class Reader:
                 return left
             self._learn(order, wave)
             search.take(reads, wave)
-        self._misses.update(search.lost)
+        self._misses.update(search.lost | search.buried)
         if not search.given_up:
             return left
         if search.answered:  # the listing fails in places: these are read singly in the end
@@ -224,9 +165,7 @@ class Reader:
     async def _page(self, read: PageRead, left: set[str], deliver: Deliver) -> Page:
         async with self._slots:
             await self._hold()
-            page = await self._asked(
-                self._provider.page(read.cursor, self._provider.page_size_max)
-            )
+            page = await self._asked(self._provider.page(read.cursor, self._provider.page_size_max))
         if read.cursor is not None and not page.entries:
             # SGLang and vLLM-Omni answer an unknown cursor so.
             raise CursorRefusedError("The listing has nothing behind its cursor")

@@ -4,7 +4,8 @@ Each round runs as a task of its own and leaves out what an earlier one still wa
 neither a slow provider nor a single job holds the next round up.
 """
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import structlog
 
@@ -116,7 +117,7 @@ class Watch:
             unread.difference_update(told)
             free({by_id[one].id for one in readings})
 
-        def free(ids: Set[str]) -> None:
+        def free(ids: AbstractSet[str]) -> None:
             # From here on the job may be in the next round, whatever else this one waits for.
             done = held & ids
             held.difference_update(done)
