@@ -193,6 +193,8 @@ class Acceptance(Enum):
     RECORDED = "recorded"
     TAKEN = "taken"
     """Another job of ours holds this provider's job: look again."""
+    DUPLICATE = "duplicate"
+    """The provider answered two creates, or a create and a registration, with the same id."""
     STALE = "stale"
     """The job has changed since it was read, or the lease was lost."""
 

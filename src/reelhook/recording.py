@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import structlog
 
+from reelhook.domain.errors import StoreError
 from reelhook.domain.event import Event
 from reelhook.domain.job import Job, Status
 from reelhook.ports import Acceptance, Change, Lease, Recorder, SubmitStore
@@ -31,10 +32,35 @@ class Recording:
     ) -> list[Job]:
         """Write all in one transaction; return the jobs that were written, as they are now.
 
-        A job that changed since it was read is passed over: whoever wrote it knew more.
+        A job that changed since it was read is passed over: whoever wrote it knew more. One that
+        the store refuses keeps none of the others from being written. Raises `StoreError` when
+        none could be.
         """
         if not transitions:
             return []
+        try:
+            return await self._record(transitions, lease)
+        except StoreError:
+            if len(transitions) == 1:
+                raise
+        return await self._record_singly(transitions, lease)
+
+    async def _record_singly(
+        self, transitions: Sequence[Transition], lease: Lease | None
+    ) -> list[Job]:
+        written: list[Job] = []
+        errors: list[StoreError] = []
+        for one in transitions:
+            try:
+                written += await self._record([one], lease)
+            except StoreError as error:
+                log.warning("job.unrecorded", job=one[0].id, error=error.message)
+                errors.append(error)
+        if len(errors) == len(transitions):
+            raise errors[0]
+        return written
+
+    async def _record(self, transitions: Sequence[Transition], lease: Lease | None) -> list[Job]:
         written = set(await self._store.record([self._change(*one) for one in transitions], lease))
         done = [one for one in transitions if one[0].id in written]
         self._tell(done)

@@ -160,3 +160,18 @@ async def test_more_jobs_than_may_be_submitted_at_once_are_all_submitted(
     await asyncio.gather(*(hook.submit(f"Fox {number}") for number in range(300)))
     await until(lambda: len(upstream.videos) == 300)
     assert upstream.counts["create"] == 300
+
+
+async def test_two_creates_that_bring_the_same_id_are_not_paid_for_again(
+    hook: Hook, upstream: Upstream
+) -> None:
+    first = await hook.submit("The same fox")
+    await until_job(hook, first, watched)
+
+    async def create(_: web.Request) -> web.StreamResponse:
+        return web.json_response(upstream.videos["video_1"])
+
+    upstream.create = create
+    stored = await until_job(hook, await hook.submit("The same fox"), ended)
+    assert stored.job.code == "provider_error"
+    assert upstream.counts["create"] == 2

@@ -84,15 +84,16 @@ async def test_a_second_acceptance_of_the_same_job_is_stale(store: Store, adopte
 async def test_an_entry_that_a_job_created_is_taken(store: Store, adopted: bool) -> None:
     holder = await queued(store, new("holder"), "video_1")
     job = await submitting(store, new("late"))
-    assert await store.accept(accepted(job, adopted=adopted), None) is Acceptance.TAKEN
+    told = Acceptance.TAKEN if adopted else Acceptance.DUPLICATE
+    assert await store.accept(accepted(job, adopted=adopted), None) is told
     assert (await store.job("holder")).job == holder
     assert (await store.job("late")).job == job
 
 
-async def test_an_entry_that_was_registered_is_taken(store: Store) -> None:
+async def test_a_create_that_brings_a_registered_id_is_a_duplicate(store: Store) -> None:
     await store.create(registered("holder", "video_1"))
     job = await submitting(store, new("late"))
-    assert await store.accept(accepted(job), None) is Acceptance.TAKEN
+    assert await store.accept(accepted(job), None) is Acceptance.DUPLICATE
 
 
 async def test_an_adoption_does_not_dislodge_another(store: Store) -> None:

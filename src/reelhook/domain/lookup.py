@@ -26,6 +26,8 @@ class Doubt:
     started_at: Instant
     settled: bool
     """Whether the settle time has passed since the attempt ended or its worker was replaced."""
+    since: Instant = 0
+    """When the attempt ended, or its worker was replaced: who settles first chooses first."""
 
     @property
     def window_start(self) -> Instant:
@@ -80,7 +82,9 @@ def _assign(
     # a time would do for all, so it goes last. Whoever has settled chooses first: the others can
     # still wait for an entry of their own to show up.
     candidates = sorted((entry for entry in left if _is(request, entry)), key=_age)
-    for doubt in sorted(group, key=lambda doubt: (not doubt.settled, doubt.started_at)):
+    for doubt in sorted(
+        group, key=lambda doubt: (not doubt.settled, doubt.since, doubt.started_at)
+    ):
         entry = next((e for e in candidates if _within(doubt.window_start, e)), None)
         if entry:
             candidates.remove(entry)

@@ -66,7 +66,8 @@ class Deliver:
         self._finished: set[int] = set()
         self._ready: dict[str, deque[DueDelivery]] = {}
         self._turns: deque[str] = deque()
-        self._read_at: Instant = 0
+        self._read_at: dict[str, Instant] = {}
+        """When what is ready was read, by endpoint."""
         self._at_endpoint: Counter[str] = Counter()
         self.signal = signals.deliver
         self.tasks = Tasks(asyncio.Event())  # the end of a task is `_finish`'s to tell
@@ -86,7 +87,7 @@ class Deliver:
             # What ended while the store was being read may stand in the answer as still due.
             if one.delivery.id not in self._sending and one.delivery.id not in self._finished:
                 self._ready.setdefault(one.delivery.endpoint_id, deque()).append(one)
-        self._read_at = now
+                self._read_at[one.delivery.endpoint_id] = now
         self._turns = deque(self._ready)
         self._start_ready()
         if due.next_due_at is None:
@@ -95,13 +96,20 @@ class Deliver:
 
     def _drop_stale(self, now: Instant) -> None:
         """Forget what was read a while ago: a newer event may have superseded it."""
-        if now - self._read_at > READY_MILLISECONDS:
-            self._ready.clear()
+        for endpoint in [one for one in self._ready if self._is_stale(one, now)]:
+            del self._ready[endpoint]
+
+    def _is_stale(self, endpoint: str, now: Instant) -> bool:
+        return now - self._read_at[endpoint] > READY_MILLISECONDS
 
     def _start_ready(self) -> None:
         """Start what is ready, the endpoints in turn, as far as slots allow."""
-        while self._turns and len(self._sending) < SLOTS:
+        now = self._clock.now()
+        while self._turns and len(self._sending) < SLOTS and not self.tasks.draining:
             endpoint = self._turns.popleft()
+            if endpoint in self._ready and self._is_stale(endpoint, now):
+                del self._ready[endpoint]
+                self.signal.set()
             if self._at_endpoint[endpoint] >= SLOTS_PER_ENDPOINT or endpoint not in self._ready:
                 continue
             due = self._ready[endpoint].popleft()
@@ -123,9 +131,6 @@ class Deliver:
         self._at_endpoint[delivery.endpoint_id] -= 1
         if not self._at_endpoint[delivery.endpoint_id]:
             del self._at_endpoint[delivery.endpoint_id]
-        if self._clock.now() - self._read_at > READY_MILLISECONDS:
-            self.signal.set()
-            return
         if delivery.endpoint_id in self._ready:
             self._turns.append(delivery.endpoint_id)
         else:

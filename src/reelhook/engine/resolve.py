@@ -105,6 +105,7 @@ class Resolve:
             request=stored.request,
             started_at=job.submit_started_at or job.created_at,
             settled=now - since >= self._settle_milliseconds,
+            since=since,
         )
 
     def _is_patient(self, jobs: dict[str, StoredJob], now: Instant) -> bool:

@@ -56,9 +56,13 @@ class Search:
                 self._take_page(read, wave.pages.get(read.cursor))
 
     def _take_page(self, read: PageRead, page: Page | None) -> None:
-        shown = {entry.provider_job_id for entry in page.entries} if page else set()
-        passed = max((at for at, one in enumerate(read.expected, 1) if one in shown), default=0)
-        if passed:  # what the page passed over is not there; the rest comes behind it
+        place = {one: at for at, one in enumerate(read.expected, 1)}
+        shown = [entry.provider_job_id for entry in page.entries] if page else []
+        places = [place[one] for one in shown if one in place]
+        if places:
+            # What the page passed over is not there; the rest comes behind it. Where it stands in
+            # another order than was thought, nothing was passed over.
+            passed = places[-1] if places == sorted(places) else 0
             self.lost |= self.left.intersection(read.expected[:passed])
             self.buried -= {read.cursor, *read.expected}
         else:

@@ -33,6 +33,7 @@ WAIT_SECONDS_FIRST = 1.0
 WAIT_SECONDS_MAX = 15.0
 RECORD_TRIES = 30
 RECORD_WAIT_SECONDS = 1.0
+DUPLICATE_MESSAGE = "The provider answered with the id of another job, which is watched already"
 
 
 class Submit:
@@ -153,6 +154,10 @@ class Submit:
         if acceptance is Acceptance.TAKEN:
             # An identical request adopted this entry and has ended: its own one is still there.
             await self._in_doubt(stored.job)
+        elif acceptance is Acceptance.DUPLICATE:
+            # Sending it again would pay again, and bring the same id again.
+            failed = stored.job.fail("provider_error", DUPLICATE_MESSAGE, now)
+            await self._recording.record([failed], self._lease)
         elif acceptance is Acceptance.RECORDED:
             log_registered(accepted, stored.webhook_url)
         else:

@@ -8,6 +8,8 @@ from reelhook.recording import Recording, Transition
 from reelhook.signals import Signals
 
 SWEEP_SECONDS = 60.0
+DOUBT_MILLISECONDS = 10 * 60 * 1000
+"""How long a job in doubt is looked up at least, and so after a restart, however old it is."""
 IDEMPOTENCY_KEY_MILLISECONDS = 24 * 3600 * 1000
 
 
@@ -31,17 +33,27 @@ class Sweep:
         self._recording = recording
         self._max_age_hours = max_age_hours
         self._clock = clock
+        self._started_at: Instant | None = None
         self.signal = signals.sweep
         self.tasks = Tasks(self.signal)
 
     async def tick(self) -> float | None:
         """Sweep; see `Loop`."""
         now = self._clock.now()
+        self._started_at = self._started_at or now
         await self._store.forget_idempotency_keys(now - IDEMPOTENCY_KEY_MILLISECONDS)
         old = now - round(self._max_age_hours * 3600 * 1000)
-        overdue = await self._store.jobs_unsubmitted_before(old)
+        unsubmitted = await self._store.jobs_unsubmitted_before(old)
+        overdue = [job for job in unsubmitted if self._is_over(job, now, self._started_at)]
         await self._recording.record([self._ended(job, now) for job in overdue], self._lease)
         return SWEEP_SECONDS
+
+    def _is_over(self, job: Job, now: Instant, started_at: Instant) -> bool:
+        """Whether nothing is on its way any more: no create, and no look at the listing."""
+        if job.status is not Status.SUBMITTING:
+            return True
+        since = max(job.doubt_since or now, started_at)
+        return now - since >= DOUBT_MILLISECONDS
 
     def _ended(self, job: Job, now: Instant) -> Transition:
         hours = f"{self._max_age_hours:g} hours"

@@ -69,15 +69,15 @@ class Watch:
         if self._signals.watching_paused:
             return None
         now = self._clock.now()
-        if now >= self._round_due:
+        if not now < self._round_due <= now + self._interval:  # due, or the clock was set back
             await self._start_round(now)
         elif not self._first_check_runs:
             await self._start_first_checks()
         return max(0.0, (self._round_due - self._clock.now()) / 1000)
 
     async def _start_round(self, now: Instant) -> None:
-        missed = max(0, now - self._round_due) // self._interval if self._round_due else 0
-        self._round_due = (self._round_due or now) + (missed + 1) * self._interval
+        due = min(self._round_due or now, now)
+        self._round_due = due + ((now - due) // self._interval + 1) * self._interval
         jobs = await self._store.jobs_to_watch(self._account)
         self._first_checked = {job.id for job in jobs}
         self._first_due_since = now - COMMIT_MILLISECONDS
@@ -143,8 +143,8 @@ class Watch:
     async def _prove_listing(self, listed: Sequence[Job]) -> None:
         """Keep, once, that the listing shows ids that we created."""
         if not self._proven and any(job.submit_attempts and not job.adopted for job in listed):
-            self._proven = True
             await self._store.prove_listing(self._account)
+            self._proven = True
 
     def _applied(self, job: Job, reading: Reading, now: Instant) -> Transition:
         if isinstance(reading.report, Unknown):

@@ -157,7 +157,9 @@ def accept(change: Change, lease: Lease | None) -> Operation[Acceptance]:
     )
     if rows:
         holder = job_of(rows[0])
-        if job.adopted or not holder.adopted or holder.status.terminal:
+        if not job.adopted and not holder.adopted:
+            return Acceptance.DUPLICATE
+        if job.adopted or holder.status.terminal:
             return Acceptance.TAKEN
         yield from _record_one(Change(holder.dislodged(job.updated_at)), None)
     recorded = yield from _record_one(change, lease)

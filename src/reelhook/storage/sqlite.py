@@ -84,6 +84,8 @@ def connect(path: Path, *, read_only: bool) -> apsw.Connection:
         else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     )
     try:
+        if not read_only:
+            path.touch(mode=0o600)  # it holds keys; SQLite gives its side files the same mode
         connection = apsw.Connection(str(path), flags=flags)
         connection.set_busy_timeout(BUSY_MILLISECONDS)
         if read_only:
@@ -92,7 +94,7 @@ def connect(path: Path, *, read_only: bool) -> apsw.Connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
-    except apsw.Error as error:
+    except (apsw.Error, OSError) as error:
         raise SettingsError(f"The database {path} can't be opened: {error}") from None
     return connection
 
