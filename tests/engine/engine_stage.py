@@ -112,24 +112,28 @@ class Engine:
         assert isinstance(found, list)
         return found
 
-    async def settled(self, *besides: str) -> None:
-        """Wait until nothing can happen any more unless time passes, in all loops but these."""
+    def idle(self, *besides: str) -> bool:
+        """Whether nothing can happen any more unless time passes, in all loops but these."""
         clock = self.clock
         assert isinstance(clock, ManualClock)
         loops = [loop for name, loop in self.loops.items() if name not in besides]
+        return all(len(loop.tasks) == 0 and clock.awaits(loop.signal) for loop in loops)
 
-        def idle() -> bool:
-            return all(len(loop.tasks) == 0 and clock.awaits(loop.signal) for loop in loops)
+    async def settled(self, *besides: str) -> None:
+        """Wait until nothing can happen any more unless time passes."""
+        await until(lambda: self.idle(*besides))
 
-        await until(idle)
+    async def pass_time(self, seconds: float, patience_seconds: float = 20) -> None:
+        """Let time pass as it does: nobody sleeps over the moment he asked to be woken at.
 
-    async def pass_time(self, seconds: float) -> None:
-        """Let time pass as it does: nobody sleeps over the moment he asked to be woken at."""
+        Time stands still while anything is under way, but no longer than `patience_seconds`: a
+        task may wait for its time to come as well.
+        """
         clock = self.clock
         assert isinstance(clock, ManualClock)
         end = clock.now() + round(seconds * 1000)
         while clock.now() < end:
-            await self.settled()
+            await until(self.idle, patience_seconds, insist=patience_seconds >= 20)
             due_at = clock.next_due_at
             step = end if due_at is None else min(end, max(due_at, clock.now() + 1))
             clock.advance((step - clock.now()) / 1000)
@@ -254,16 +258,23 @@ async def _engine(
     return Engine(service, store, signals, by_name, Runner(loops, clock), clock, provider)
 
 
-async def until(condition: Callable[[], Any | Awaitable[Any]], seconds: float = 20) -> Any:
-    """Wait until the condition holds; return its value."""
-    async with asyncio.timeout(seconds):
-        while True:
-            value = condition()
-            if inspect.isawaitable(value):
-                value = await value
-            if value:
-                return value
-            await asyncio.sleep(0.002)
+async def until(
+    condition: Callable[[], Any | Awaitable[Any]], seconds: float = 20, *, insist: bool = True
+) -> Any:
+    """Wait until the condition holds; return its value. Without `insist` it may never hold."""
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                value = condition()
+                if inspect.isawaitable(value):
+                    value = await value
+                if value:
+                    return value
+                await asyncio.sleep(0.002)
+    except TimeoutError:
+        if insist:
+            raise
+    return None
 
 
 @cache

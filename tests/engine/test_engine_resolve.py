@@ -401,7 +401,7 @@ async def test_a_dead_workers_settle_time_starts_when_it_is_replaced(tmp_path: P
 
 
 async def test_a_job_whose_intent_is_just_being_stored_is_no_dead_workers(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The write is in the store, and its answer not yet here: another loop may see it first.
     async with stage(tmp_path) as here, here.engine() as engine:

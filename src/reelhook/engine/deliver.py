@@ -98,6 +98,7 @@ class Deliver:
         """Forget what was read a while ago: a newer event may have superseded it."""
         for endpoint in [one for one in self._ready if self._is_stale(one, now)]:
             del self._ready[endpoint]
+        self._read_at = {one: self._read_at[one] for one in self._ready}
 
     def _is_stale(self, endpoint: str, now: Instant) -> bool:
         return now - self._read_at[endpoint] > READY_MILLISECONDS
