@@ -7,7 +7,7 @@ from starlette.types import ASGIApp
 
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.ports import StoredJob
-from reelhook.service import Service
+from reelhook.service import Deliveries, Endpoints, Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,8 @@ class Hook:
     """
 
     service: Service
+    endpoints: Endpoints
+    deliveries: Deliveries
     asgi: ASGIApp
     default_model: str
 

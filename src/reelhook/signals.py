@@ -42,9 +42,17 @@ class Signals:
     sweep: asyncio.Event = field(default_factory=asyncio.Event)
     changed: Broadcast = field(default_factory=Broadcast)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    resend: asyncio.Event = field(default_factory=asyncio.Event)
     watching_paused: bool = False
+    endpoints_version: int = 0
+    """Counts the changes that were made to endpoints."""
     health: dict[str, AccountHealth] = field(default_factory=dict)
 
     def account(self, account: str) -> AccountHealth:
         """Return the account's health, to read or to change."""
         return self.health.setdefault(account, AccountHealth())
+
+    def endpoints_changed(self) -> None:
+        """Tell that an endpoint is another than it was: nothing is sent by what was read before."""
+        self.endpoints_version += 1
+        self.deliver.set()

@@ -1,6 +1,6 @@
 """The composition root: the only place that knows every room, and builds the program from them."""
 
-from reelhook.bootstrap.database import migrate, rollback, webhook_secret
+from reelhook.bootstrap.database import migrate, operator_key, rollback, webhook_secret
 from reelhook.bootstrap.program import open  # noqa: A004 - read as reelhook.open
 from reelhook.bootstrap.serving import Running, serve, serving, simulating
 
@@ -8,6 +8,7 @@ __all__ = [
     "Running",
     "migrate",
     "open",
+    "operator_key",
     "rollback",
     "serve",
     "serving",

@@ -8,13 +8,14 @@ import structlog
 
 from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
-from reelhook.engine.deliver import Secrets
+from reelhook.signing import Secrets
 from reelhook.storage import migrate as migrations
 from reelhook.storage.sqlite import FileLock, SQLite, read_key
 from reelhook.storage.store import Store
 
 log = structlog.get_logger()
 WEBHOOK_KEY = "webhook"
+OPERATOR_KEY = "operator"
 
 
 def bring_up_to_date(settings: Settings, *, migrate: bool) -> None:
@@ -75,3 +76,11 @@ async def webhook_secret(settings: Settings) -> str:
             return await Store(database).key(WEBHOOK_KEY, _made_secret())
         finally:
             await database.close()
+
+
+def operator_key(settings: Settings) -> str | None:
+    """Return the key by which a server knows its operator's command line, if it is at hand.
+
+    Whoever can read the database file is the operator.
+    """
+    return read_key(settings.database_path, OPERATOR_KEY)

@@ -4,17 +4,20 @@ import contextlib
 import os
 import secrets
 from collections.abc import AsyncIterator
-from random import SystemRandom
+from dataclasses import dataclass
+from random import Random, SystemRandom
 from urllib.parse import urlsplit
 
 import structlog
 
 import reelhook
-from reelhook.bootstrap.database import bring_up_to_date, signing_secrets
+from reelhook.bootstrap.database import OPERATOR_KEY, bring_up_to_date, signing_secrets
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
-from reelhook.domain.errors import SettingsError
+from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, EndpointKind
+from reelhook.domain.errors import SettingsError, WebhookUrlRefusedError
 from reelhook.engine.deliver import Deliver
+from reelhook.engine.resending import Resending
 from reelhook.engine.resolve import Resolve
 from reelhook.engine.runner import Loop, Runner
 from reelhook.engine.submit import Submit
@@ -24,19 +27,36 @@ from reelhook.hook import Hook
 from reelhook.http.access import Access
 from reelhook.http.app import create_app
 from reelhook.http.context import HttpOptions, UrlCheck
-from reelhook.ports import Provider, Sender
+from reelhook.ports import Clock, Provider, Sender
 from reelhook.providers.openai_wire import OpenAIWire
 from reelhook.recording import Recording
-from reelhook.service import Service, ServiceOptions
+from reelhook.service import Deliveries, Endpoints, Service, ServiceOptions, UseCases
 from reelhook.signals import Signals
+from reelhook.signing import Signing
 from reelhook.storage.sqlite import FileLock, SQLite
 from reelhook.storage.store import Store
 from reelhook.webhooks.addresses import AddressPolicy, check_registration
 from reelhook.webhooks.resolver import SystemLookUp
 from reelhook.webhooks.sender import AiohttpSender
+from reelhook.webhooks.target import parse_target
 
 log = structlog.get_logger()
 ACCOUNT = "openai"
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What use cases and loops are put together from."""
+
+    settings: Settings
+    store: Store
+    provider: Provider
+    sender: Sender
+    signing: Signing
+    recording: Recording
+    signals: Signals
+    clock: SystemClock
+    random: Random
 
 
 @contextlib.asynccontextmanager
@@ -63,44 +83,103 @@ async def open(  # noqa: A001 - read as reelhook.open
 async def _running(
     settings: Settings, store: Store, hosts: frozenset[str] | None
 ) -> AsyncIterator[Hook]:
-    clock, random, signals = SystemClock(), SystemRandom(), Signals()
+    clock, signals = SystemClock(), Signals()
     policy = AddressPolicy(settings.allow_networks)
-    options = HttpOptions(
-        access=Access(settings.api_key, hosts, await store.key("download", secrets.token_hex(32))),
-        public_url=settings.public_url,
-        default_model=settings.default_model,
-        check_url=_url_check(policy),
+    options = await _http_options(settings, store, policy, hosts)
+    signing = Signing(
+        await signing_secrets(settings, store), user_agent=f"reelhook/{reelhook.__version__}"
     )
+    await _keep_default_endpoint(settings, store, clock)
     recording = Recording(store, signals, options.video_url)
     async with contextlib.AsyncExitStack() as stack:
         provider = await stack.enter_async_context(_provider(settings))
         sender = await stack.enter_async_context(AiohttpSender(policy))
-        service = Service(
-            store,
-            {ACCOUNT: provider},
-            recording,
-            signals,
-            ServiceOptions(
-                webhook_url=settings.webhook_url,
-                poll_seconds=settings.poll_seconds,
-                submit_wait_seconds=settings.submit_timeout_seconds + 5,
-            ),
+        parts = _Parts(
+            *(settings, store, provider, sender, signing, recording, signals),
             clock=clock,
-            random=random,
+            random=SystemRandom(),
         )
-        loops = await _loops(settings, store, provider, sender, recording, signals)
-        runner = Runner(loops, clock)
+        use_cases = _use_cases(parts)
+        runner = Runner(await _loops(parts), clock)
         _warn(settings)
         log.info("Starting Sora API polling service...", emoji="🔍")
         runner.start()
         interval = round(settings.poll_seconds * 1000)
         log.info(f"Sora polling service started (interval: {interval}ms)", emoji="✅")
         try:
-            yield Hook(service, create_app(service, options), settings.default_model)
+            yield Hook(
+                use_cases.jobs,
+                use_cases.endpoints,
+                use_cases.deliveries,
+                create_app(use_cases, options),
+                settings.default_model,
+            )
         finally:
-            service.stop_waiting()
+            use_cases.jobs.stop_waiting()
             await runner.stop()
             log.info("Sora polling service stopped", emoji="⏹️")
+
+
+async def _http_options(
+    settings: Settings, store: Store, policy: AddressPolicy, hosts: frozenset[str] | None
+) -> HttpOptions:
+    access = Access(
+        settings.api_key,
+        hosts,
+        download_key=await store.key("download", secrets.token_hex(32)),
+        operator_key=await store.key(OPERATOR_KEY, secrets.token_hex(32)),
+    )
+    return HttpOptions(
+        access=access,
+        public_url=settings.public_url,
+        default_model=settings.default_model,
+        check_url=_url_check(policy),
+        clock=SystemClock(),
+    )
+
+
+async def _keep_default_endpoint(settings: Settings, store: Store, clock: Clock) -> None:
+    if settings.webhook_url is not None:
+        await store.keep_default_endpoint(
+            Endpoint(
+                DEFAULT_ENDPOINT,
+                EndpointKind.DEFAULT,
+                settings.webhook_url,
+                trusted=True,
+                created_at=clock.now(),
+            )
+        )
+
+
+def _use_cases(parts: _Parts) -> UseCases:
+    settings, store, signals = parts.settings, parts.store, parts.signals
+    clock, random = parts.clock, parts.random
+    options = ServiceOptions(
+        has_default_endpoint=settings.webhook_url is not None,
+        poll_seconds=settings.poll_seconds,
+        submit_wait_seconds=settings.submit_timeout_seconds + 5,
+    )
+    return UseCases(
+        Service(
+            store,
+            {ACCOUNT: parts.provider},
+            parts.recording,
+            signals,
+            options,
+            clock=clock,
+            random=random,
+        ),
+        Endpoints(
+            store,
+            parts.sender,
+            parts.signing,
+            signals,
+            overlap_hours=settings.secret_overlap_hours,
+            clock=clock,
+            random=random,
+        ),
+        Deliveries(store, signals, clock=clock, random=random),
+    )
 
 
 def _provider(settings: Settings) -> OpenAIWire:
@@ -129,24 +208,32 @@ def _warn(settings: Settings) -> None:
 def _url_check(policy: AddressPolicy) -> UrlCheck:
     look_up = SystemLookUp()
 
-    async def check(url: str) -> None:
-        await check_registration(url, policy, look_up)
+    async def check(url: str, *, field: str = "webhookUrl", trusted: bool = False) -> None:
+        try:
+            if trusted:
+                parse_target(url)
+            else:
+                await check_registration(url, policy, look_up)
+        except WebhookUrlRefusedError as error:
+            error.field = field
+            raise
 
     return check
 
 
-async def _loops(
-    settings: Settings,
-    store: Store,
-    provider: Provider,
-    sender: Sender,
-    recording: Recording,
-    signals: Signals,
-) -> list[Loop]:
-    clock, random = SystemClock(), SystemRandom()
+async def _loops(parts: _Parts) -> list[Loop]:
+    settings, store, provider = parts.settings, parts.store, parts.provider
+    recording, signals, clock = parts.recording, parts.signals, parts.clock
     (lease,) = await store.take_leases([f"account:{ACCOUNT}"], str(os.getpid()), clock.now())
     submit = Submit(
-        store, provider, lease, recording, signals, account=ACCOUNT, clock=clock, random=random
+        store,
+        provider,
+        lease,
+        recording,
+        signals,
+        account=ACCOUNT,
+        clock=clock,
+        random=parts.random,
     )
     return [
         submit,
@@ -174,14 +261,15 @@ async def _loops(
         ),
         Deliver(
             store,
-            sender,
+            parts.sender,
             signals,
-            secrets=await signing_secrets(settings, store),
+            signing=parts.signing,
             schedule=settings.retry_schedule,
-            user_agent=f"reelhook/{reelhook.__version__}",
+            concurrency=settings.endpoint_concurrency,
             clock=clock,
-            random=random,
+            random=parts.random,
         ),
+        Resending(store, signals, clock=clock),
         Sweep(
             store,
             lease,

@@ -31,6 +31,7 @@ from reelhook.config.values import (
     Text,
     environment_name,
 )
+from reelhook.domain.endpoint import CONCURRENCY_MAX, OVERLAP_HOURS_MAX
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.schedule import RetrySchedule
 
@@ -142,6 +143,16 @@ class Settings(BaseSettings):
     )
 
     retry_schedule: Schedule = Field(RetrySchedule(), description="waits like 5s,30s,2m,1h")
+    endpoint_concurrency: int = Field(
+        4, ge=1, le=CONCURRENCY_MAX, description=f"a whole number from 1 to {CONCURRENCY_MAX}"
+    )
+    secret_overlap_hours: float = Field(
+        24.0,
+        ge=0,
+        le=OVERLAP_HOURS_MAX,
+        allow_inf_nan=False,
+        description=f"a number of hours from 0 to {OVERLAP_HOURS_MAX}",
+    )
     allow_networks: Networks = Field(
         (), description="networks like 10.0.0.0/8, separated by commas"
     )

@@ -42,6 +42,39 @@ class JobNotFoundError(ReelhookError):
         super().__init__("Job not found")
 
 
+class EndpointNotFoundError(ReelhookError):
+    """No such endpoint."""
+
+    code = "endpoint_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("Endpoint not found; GET /api/endpoints lists them")
+
+
+class EndpointConflictError(ReelhookError):
+    """What was asked of an endpoint can't be done to this one."""
+
+    code = "conflict"
+
+
+class DeliveryNotFoundError(ReelhookError):
+    """No such delivery."""
+
+    code = "delivery_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("Delivery not found; GET /api/deliveries lists them")
+
+
+class ResendNotFoundError(ReelhookError):
+    """No such resend."""
+
+    code = "resend_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("Resend not found; POST /api/deliveries/resend starts one")
+
+
 class JobConflictError(ReelhookError):
     """The job's state, or another job, stands against what was asked."""
 

@@ -33,6 +33,11 @@ def iso(instant: Instant) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def maybe_iso(instant: Instant | None) -> str | None:
+    """Return `iso`, or None where there is no moment."""
+    return None if instant is None else iso(instant)
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One change of a job. `sequence` counts from 1 within the job; `progress` is 0..100."""

@@ -1,40 +1,64 @@
 """Deliver: sends what waits at each endpoint, in order per job, and records every attempt.
 
-One attempt is under way per delivery, a few per endpoint, so that no receiver holds up another.
-What is under way is known here alone; in the store it is simply still due, so that whoever comes
-after a crash sends it again, with the same `webhook-id`.
+One attempt is under way per delivery, a few per endpoint (`turns`), so that no receiver holds up
+another. What is under way is known here alone; in the store it is simply still due, so that
+whoever comes after a crash sends it again, with the same `webhook-id`.
 """
 
 import asyncio
-from collections import Counter, deque
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 import structlog
 
-from reelhook.domain.delivery import ATTEMPT_SECONDS, PROGRESS_ATTEMPT_SECONDS, Attempt, Delivery
+from reelhook.domain.delivery import (
+    ATTEMPT_SECONDS,
+    PROGRESS_ATTEMPT_SECONDS,
+    STALE_ATTEMPT_SECONDS,
+    Answer,
+    Attempt,
+    Delivery,
+)
+from reelhook.domain.endpoint import Endpoint, EndpointKind
 from reelhook.domain.event import Instant
 from reelhook.domain.schedule import RetrySchedule
-from reelhook.domain.signature import sign
 from reelhook.engine.runner import Tasks
-from reelhook.ports import Clock, DeliveryStore, DueDelivery, Sender, SignedRequest
+from reelhook.engine.turns import SLOTS, Turns
+from reelhook.ports import (
+    Clock,
+    DeliveryStore,
+    DueDelivery,
+    Sender,
+    Settlement,
+    SignedRequest,
+)
 from reelhook.signals import Signals
+from reelhook.signing import Signing
 
 log = structlog.get_logger()
-SLOTS = 256
-SLOTS_PER_ENDPOINT = 4
-READY_PER_ENDPOINT = 32
-READY_MAX = 2048
-READY_MILLISECONDS = 1000
-"""How long what was read from the store may wait for a slot before it is read anew."""
+READY_PER_ENDPOINT = 36
+"""Some of it is under way already."""
+READY_MAX = 8 * SLOTS
+STALE_MILLISECONDS = round(STALE_ATTEMPT_SECONDS * 1000)
 
 
-@dataclass(frozen=True, slots=True)
-class Secrets:
-    """What webhooks are signed with; `previous` while a rotation lasts."""
+@dataclass(slots=True)
+class Flight:
+    """An attempt that is under way. `limit` can cut it short."""
 
-    secret: str
-    previous: str | None = None
+    due: DueDelivery
+    started_at: Instant = 0
+    limit: asyncio.Timeout | None = None
+
+    @property
+    def may_be_outrun(self) -> bool:
+        """Whether the job's end, once it waits, is worth more than this attempt.
+
+        Progress has its own, shorter time.
+        """
+        delivery = self.due.delivery
+        return delivery.status_sequence is not None and delivery.terminal_at is None
 
 
 class Deliver:
@@ -48,27 +72,23 @@ class Deliver:
         sender: Sender,
         signals: Signals,
         *,
-        secrets: Secrets,
+        signing: Signing,
         schedule: RetrySchedule,
-        user_agent: str,
+        concurrency: int,
         clock: Clock,
         random: Random,
     ) -> None:
         self._store = store
         self._sender = sender
         self._signals = signals
-        self._secrets = secrets
+        self._signing = signing
         self._schedule = schedule
-        self._user_agent = user_agent
         self._clock = clock
         self._random = random
-        self._sending: set[int] = set()
+        self._turns = Turns(concurrency)
+        self._flights: dict[int, Flight] = {}
         self._finished: set[int] = set()
-        self._ready: dict[str, deque[DueDelivery]] = {}
-        self._turns: deque[str] = deque()
-        self._read_at: dict[str, Instant] = {}
-        """When what is ready was read, by endpoint."""
-        self._at_endpoint: Counter[str] = Counter()
+        self._endpoints_version = 0
         self.signal = signals.deliver
         self.tasks = Tasks(asyncio.Event())  # the end of a task is `_finish`'s to tell
 
@@ -76,72 +96,89 @@ class Deliver:
         """Read what is due from the store and send it as slots allow; see `Loop`."""
         now = self._clock.now()
         self._finished.clear()
-        self._drop_stale(now)
+        self._turns.tidy(now)
+        await self._abort_outrun(now)
+        version = self._signals.endpoints_version
         due = await self._store.due_deliveries(
-            now,
-            per_endpoint=READY_PER_ENDPOINT + SLOTS_PER_ENDPOINT,  # some of it is under way
-            limit=READY_MAX,
-            busy=frozenset(self._ready),
+            now, per_endpoint=READY_PER_ENDPOINT, limit=READY_MAX, busy=self._turns.busy
         )
-        for one in due.deliveries:
+        self._endpoints_version = version
+        for found in due.endpoints:
             # What ended while the store was being read may stand in the answer as still due.
-            if one.delivery.id not in self._sending and one.delivery.id not in self._finished:
-                self._ready.setdefault(one.delivery.endpoint_id, deque()).append(one)
-                self._read_at[one.delivery.endpoint_id] = now
-        self._turns = deque(self._ready)
+            ready = [one for one in found.deliveries if not self._is_known(one.delivery)]
+            if ready:
+                self._turns.put(found.endpoint, ready, now)
         self._start_ready()
-        if due.next_due_at is None:
-            return None
-        return max(0.0, (due.next_due_at - self._clock.now()) / 1000)
+        return self._seconds_until(due.next_due_at)
 
-    def _drop_stale(self, now: Instant) -> None:
-        """Forget what was read a while ago: a newer event may have superseded it."""
-        for endpoint in [one for one in self._ready if self._is_stale(one, now)]:
-            del self._ready[endpoint]
-        self._read_at = {one: self._read_at[one] for one in self._ready}
+    def _is_known(self, delivery: Delivery) -> bool:
+        return delivery.id in self._flights or delivery.id in self._finished
 
-    def _is_stale(self, endpoint: str, now: Instant) -> bool:
-        return now - self._read_at[endpoint] > READY_MILLISECONDS
+    def _seconds_until(self, next_due_at: Instant | None) -> float | None:
+        now = self._clock.now()
+        moments = [
+            flight.started_at + STALE_MILLISECONDS
+            for flight in self._flights.values()
+            if flight.may_be_outrun and flight.started_at + STALE_MILLISECONDS > now
+        ]
+        if next_due_at is not None:
+            moments.append(next_due_at)
+        return max(0.0, (min(moments) - now) / 1000) if moments else None
+
+    async def _abort_outrun(self, now: Instant) -> None:
+        """Cut short attempts that have hung for a while when the end of their job waits."""
+        old = [
+            delivery_id
+            for delivery_id, flight in self._flights.items()
+            if flight.may_be_outrun and now - flight.started_at >= STALE_MILLISECONDS
+        ]
+        if not old:
+            return
+        for delivery_id in await self._store.ended_meanwhile(old):
+            flight = self._flights.get(delivery_id)
+            if flight is not None and flight.limit is not None and not flight.limit.expired():
+                flight.limit.reschedule(asyncio.get_running_loop().time())
 
     def _start_ready(self) -> None:
         """Start what is ready, the endpoints in turn, as far as slots allow."""
+        if self._endpoints_version != self._signals.endpoints_version:
+            self._turns.clear()  # nothing goes out with a secret that was just replaced
+            self.signal.set()
         now = self._clock.now()
-        while self._turns and len(self._sending) < SLOTS and not self.tasks.draining:
-            endpoint = self._turns.popleft()
-            if endpoint in self._ready and self._is_stale(endpoint, now):
-                del self._ready[endpoint]
-                self.signal.set()
-            if self._at_endpoint[endpoint] >= SLOTS_PER_ENDPOINT or endpoint not in self._ready:
-                continue
-            due = self._ready[endpoint].popleft()
-            if self._ready[endpoint]:
-                self._turns.append(endpoint)
-            else:
-                del self._ready[endpoint]
-            self._start(due)
+        while not self.tasks.draining and (due := self._turns.take(now)):
+            flight = Flight(due)
+            self._flights[due.delivery.id] = flight
+            self.tasks.spawn(
+                self._carry_out(flight), partial(self._finish, due), job=due.delivery.job_id
+            )
 
-    def _start(self, due: DueDelivery) -> None:
-        delivery = due.delivery
-        self._sending.add(delivery.id)
-        self._at_endpoint[delivery.endpoint_id] += 1
-        self.tasks.spawn(self._attempt(due), lambda: self._finish(delivery), job=delivery.job_id)
-
-    def _finish(self, delivery: Delivery) -> None:
-        self._sending.discard(delivery.id)
-        self._finished.add(delivery.id)
-        self._at_endpoint[delivery.endpoint_id] -= 1
-        if not self._at_endpoint[delivery.endpoint_id]:
-            del self._at_endpoint[delivery.endpoint_id]
-        if delivery.endpoint_id in self._ready:
-            self._turns.append(delivery.endpoint_id)
-        else:
+    def _finish(self, due: DueDelivery) -> None:
+        del self._flights[due.delivery.id]
+        self._finished.add(due.delivery.id)
+        if self._turns.done(due):
             self.signal.set()  # there may be more for this endpoint
         self._start_ready()
 
-    async def _attempt(self, due: DueDelivery) -> None:
-        delivery, event = due.delivery, due.event
-        started_at = self._clock.now()
-        answer = await self._sender.send(self._signed(due, started_at))
+    async def _carry_out(self, flight: Flight) -> None:
+        """Send an event; when the end of its job cut it short, send that at once."""
+        while not await self._attempt(flight):
+            now = self._clock.now()
+            following = await self._store.due_delivery(flight.due.delivery.id, now)
+            if following is None:
+                return
+            flight.due = following
+
+    async def _attempt(self, flight: Flight) -> bool:
+        """Make one attempt and record it; return False when it was cut short."""
+        delivery, event = flight.due.delivery, flight.due.event
+        endpoint = self._turns.line(delivery.endpoint_id).endpoint
+        flight.started_at = started_at = self._clock.now()
+        probe = delivery.due_at is not None and delivery.due_at > started_at
+        answer = await self._send(flight, self._request(flight.due, endpoint, started_at))
+        outrun = answer is None
+        now = self._clock.now()
+        if answer is None:
+            answer = Answer(now - started_at, error="superseded", detail="The job has ended")
         attempt = Attempt(
             delivery_id=delivery.id,
             event_id=event.event_id,
@@ -149,56 +186,91 @@ class Deliver:
             number=delivery.attempts + 1,
             started_at=started_at,
             answer=answer,
+            probe=probe,
         )
-        settled_at = self._clock.now()
+        before = self._turns.line(endpoint.id).endpoint
+        after = before
+        if not outrun:
+            after = before.answered(answer, now, probe=endpoint.health.open)
+            self._keep(before, after)
         moved = await self._store.settle(
-            attempt,
-            lambda current: current.settle(
-                event.sequence,
-                answer,
-                settled_at,
-                schedule=self._schedule,
-                random=self._random,
-            ),
+            Settlement(
+                attempt,
+                lambda current: self._decide(current, attempt, endpoint.kind, now),
+                None if after.fares_as(before) else after,
+                reopened=before.health.open and not after.health.open,
+            )
         )
-        self._log(delivery, attempt, moved)
+        _log(endpoint, delivery, attempt, moved)
+        return not outrun
 
-    def _signed(self, due: DueDelivery, now: int) -> SignedRequest:
-        delivery = due.delivery
-        progress = delivery.status_sequence is None
-        headers = sign(
+    async def _send(self, flight: Flight, request: SignedRequest) -> Answer | None:
+        """Return the answer, or None when `limit` cut the attempt short."""
+        try:
+            async with asyncio.timeout(None) as flight.limit:
+                return await self._sender.send(request)
+        except TimeoutError:
+            return None
+
+    def _decide(
+        self, current: Delivery, attempt: Attempt, kind: EndpointKind, now: Instant
+    ) -> Delivery:
+        if attempt.answer.gone and kind is not EndpointKind.URL:
+            return current  # it ended the endpoint; what waits is kept for when it is enabled
+        return current.settle(
+            attempt.sequence,
+            attempt.answer,
+            now,
+            probe=attempt.probe,
+            schedule=self._schedule,
+            random=self._random,
+        )
+
+    def _keep(self, before: Endpoint, after: Endpoint) -> None:
+        """Go on with how the endpoint fares now, and tell what became of it."""
+        self._turns.line(after.id).endpoint = after
+        held_back = after.health.open or after.disabled is not None
+        if held_back:
+            self._turns.clear(after.id)
+        ids = {"endpoint": after.id, "url": after.url, "failures": after.health.failures}
+        if after.disabled is not None and before.disabled is None:
+            log.error(f"Endpoint disabled: {after.url}", reason=after.disabled.value, **ids)
+        elif after.health.open and not before.health.open:
+            log.warning(f"Endpoint fails, only probes go out: {after.url}", **ids)
+        elif before.health.open and not after.health.open:
+            log.info(f"Endpoint answers again: {after.url}", **ids)
+
+    def _request(self, due: DueDelivery, endpoint: Endpoint, now: Instant) -> SignedRequest:
+        progress = due.delivery.status_sequence is None
+        return self._signing.request(
+            endpoint,
             due.event.body,
             message_id=due.event.event_id,
             now=now,
-            secret=self._secrets.secret,
-            previous=self._secrets.previous,
-        )
-        headers |= {"Content-Type": "application/json", "User-Agent": self._user_agent}
-        return SignedRequest(
-            url=delivery.url,
-            body=due.event.body,
-            headers=headers,
-            trusted=delivery.trusted,
             timeout_seconds=PROGRESS_ATTEMPT_SECONDS if progress else ATTEMPT_SECONDS,
+            url=due.delivery.url,
         )
 
-    def _log(self, delivery: Delivery, attempt: Attempt, moved: Delivery) -> None:
-        answer = attempt.answer
-        ids = {
-            "job": delivery.job_id,
-            "delivery": delivery.id,
-            "webhook_id": attempt.event_id,
-            "attempt": attempt.number,
-            "status": answer.status,
-            "duration_ms": answer.duration_ms,
-        }
-        if answer.succeeded:
-            log.debug(f"   Webhook sent: {delivery.url}", emoji="✅", **ids)
-        else:
-            log.warning(
-                f"   Webhook failed: {delivery.url}",
-                error=answer.error,
-                detail=answer.detail,
-                next_at=moved.due_at,
-                **ids,
-            )
+
+def _log(endpoint: Endpoint, delivery: Delivery, attempt: Attempt, moved: Delivery) -> None:
+    answer, url = attempt.answer, delivery.url or endpoint.url
+    ids = {
+        "job": delivery.job_id,
+        "delivery": delivery.id,
+        "endpoint": endpoint.id,
+        "webhook_id": attempt.event_id,
+        "attempt": attempt.number,
+        "probe": attempt.probe,
+        "status": answer.status,
+        "duration_ms": answer.duration_ms,
+    }
+    if answer.succeeded:
+        log.debug(f"   Webhook sent: {url}", emoji="✅", **ids)
+    else:
+        log.warning(
+            f"   Webhook failed: {url}",
+            error=answer.error,
+            detail=answer.detail,
+            next_at=moved.due_at,
+            **ids,
+        )

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from reelhook.domain.event import Instant
 from reelhook.http.errors import error_response
 
 BODY_BYTES_MAX = 1024 * 1024
@@ -21,6 +22,8 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
 DOWNLOAD_SIGNATURE = "signature"
+OPERATOR_HEADER = "X-Reelhook-Operator"
+_PROOF_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Access:
     api_key: str | None
     hosts: frozenset[str] | None
     download_key: str
+    operator_key: str
 
     def download_query(self, job_id: str) -> str:
         """Return the query that lets a webhook's receiver fetch one video without the key."""
@@ -64,6 +68,25 @@ class Access:
     def may_download(self, job_id: str, signature: str) -> bool:
         """Whether a signed download link is ours."""
         return hmac.compare_digest(signature.encode(), self._download_signature(job_id).encode())
+
+    def is_operator(self, request: Request, body: bytes, now: Instant) -> bool:
+        """Whether the operator's own command line asks: it proves that it can read our database.
+
+        `X-Reelhook-Operator` is `<milliseconds>.<hex HMAC of operator_proof>`, good for a minute.
+        """
+        moment, _, given = request.headers.get(OPERATOR_HEADER, "").partition(".")
+        if not moment.isdecimal() or len(moment) > 15 or abs(now - int(moment)) > _PROOF_MS:
+            return False
+        expected = operator_proof(
+            self.operator_key, int(moment), request.method, _path(request.scope), body
+        )
+        return hmac.compare_digest(f"{moment}.{given}".encode(), expected.encode())
+
+
+def operator_proof(key: str, moment: Instant, method: str, path: str, body: bytes) -> str:
+    """Return the value of `X-Reelhook-Operator` for one request."""
+    message = f"{moment}.{method}.{path}.{sha256(body).hexdigest()}".encode()
+    return f"{moment}.{hmac.digest(key.encode(), message, sha256).hex()}"
 
 
 def holder_of(request: Request) -> str:

@@ -3,12 +3,12 @@
 from fastapi import FastAPI
 
 import reelhook
-from reelhook.http import downloads, jobs, operations, seed, streams
+from reelhook.http import deliveries, downloads, endpoints, jobs, operations, seed, streams
 from reelhook.http.access import AccessMiddleware
 from reelhook.http.context import HttpOptions
 from reelhook.http.errors import install_errors
 from reelhook.http.schemas import ErrorAnswer
-from reelhook.service import Service
+from reelhook.service import UseCases
 
 DESCRIPTION = """
 A self-hosted gateway for AI video jobs: create once, watched from the server, told by signed
@@ -16,7 +16,7 @@ webhooks. Every error is JSON: `error` says what is wrong and what to do, `code`
 """
 
 
-def create_app(service: Service, options: HttpOptions) -> FastAPI:
+def create_app(use_cases: UseCases, options: HttpOptions) -> FastAPI:
     """Build the application."""
     app = FastAPI(
         title="reelhook",
@@ -27,10 +27,10 @@ def create_app(service: Service, options: HttpOptions) -> FastAPI:
             "5XX": {"model": ErrorAnswer, "description": "reelhook or the provider failed"},
         },
     )
-    app.state.service = service
+    app.state.use_cases = use_cases
     app.state.options = options
     app.include_router(streams.router)  # before the jobs: /api/jobs/events is no job's id
-    for room in (seed, jobs, downloads, operations):
+    for room in (seed, jobs, endpoints, deliveries, downloads, operations):
         app.include_router(room.router)
     install_errors(app)
     app.add_middleware(AccessMiddleware, access=options.access)

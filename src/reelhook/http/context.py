@@ -6,14 +6,18 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Request
 
 from reelhook.http.access import Access
-from reelhook.service import Service
+from reelhook.ports import Clock
+from reelhook.service import Deliveries, Endpoints, Service, UseCases
 
 
 class UrlCheck(Protocol):
     """Judges a webhook URL that came in over the API."""
 
-    async def __call__(self, url: str) -> None:
-        """Raise `WebhookUrlRefusedError` when it may not be sent to."""
+    async def __call__(self, url: str, *, field: str = "webhookUrl", trusted: bool = False) -> None:
+        """Raise `WebhookUrlRefusedError`, naming the field, when it may not be sent to.
+
+        `trusted`: the operator names it, so that only its syntax is judged.
+        """
         ...
 
 
@@ -25,6 +29,7 @@ class HttpOptions:
     public_url: str
     default_model: str
     check_url: UrlCheck
+    clock: Clock
 
     def video_url(self, job_id: str) -> str:
         """Return the stable address of a job's video."""
@@ -32,9 +37,10 @@ class HttpOptions:
         return f"{self.public_url}/api/sora/videos/{job_id}/download{query}"
 
 
-def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
-    return service
+def use_cases_of(request: Request) -> UseCases:
+    """Return the use cases of the request's application."""
+    use_cases: UseCases = request.app.state.use_cases
+    return use_cases
 
 
 def options_of(request: Request) -> HttpOptions:
@@ -43,4 +49,18 @@ def options_of(request: Request) -> HttpOptions:
     return options
 
 
-ServiceOf = Annotated[Service, Depends(_service)]
+def _jobs(request: Request) -> Service:
+    return use_cases_of(request).jobs
+
+
+def _endpoints(request: Request) -> Endpoints:
+    return use_cases_of(request).endpoints
+
+
+def _deliveries(request: Request) -> Deliveries:
+    return use_cases_of(request).deliveries
+
+
+ServiceOf = Annotated[Service, Depends(_jobs)]
+EndpointsOf = Annotated[Endpoints, Depends(_endpoints)]
+DeliveriesOf = Annotated[Deliveries, Depends(_deliveries)]

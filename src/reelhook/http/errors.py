@@ -12,12 +12,16 @@ from starlette.exceptions import HTTPException
 from reelhook.domain.errors import (
     ContentMissingError,
     ContentNotReadyError,
+    DeliveryNotFoundError,
+    EndpointConflictError,
+    EndpointNotFoundError,
     IdempotencyKeyReusedError,
     InvalidRequestError,
     JobConflictError,
     JobNotFoundError,
     ProviderError,
     ReelhookError,
+    ResendNotFoundError,
     StoreError,
 )
 
@@ -27,8 +31,12 @@ RETRY_AFTER_SECONDS = "5"
 _STATUS: Sequence[tuple[type[ReelhookError], int]] = (
     (InvalidRequestError, 400),
     (JobNotFoundError, 404),
+    (EndpointNotFoundError, 404),
+    (DeliveryNotFoundError, 404),
+    (ResendNotFoundError, 404),
     (ContentNotReadyError, 404),
     (JobConflictError, 409),
+    (EndpointConflictError, 409),
     (ContentMissingError, 410),
     (IdempotencyKeyReusedError, 422),
     (ProviderError, 502),
@@ -51,6 +59,7 @@ _MESSAGES = {
     405: "This route has another method; /docs lists them all",
 }
 _REMEDIES = {
+    "ours": "{refusal}",
     "missing": "is required",
     "string_type": "must be a string",
     "string_unicode": "must be Unicode text; it has half of a surrogate pair",

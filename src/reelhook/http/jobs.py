@@ -43,7 +43,9 @@ async def register(request: Request, service: ServiceOf, body: RegisterBody) -> 
     """Watch a provider's job that someone else created. Registering twice is once."""
     if body.webhook_url is not None:
         await options_of(request).check_url(body.webhook_url)
-    created = await service.register(body.sora_job_id, body.job_id, body.webhook_url)
+    created = await service.register(
+        body.sora_job_id, body.job_id, body.webhook_url, body.endpoints
+    )
     return _answer(request, await service.job(created.job_id))
 
 

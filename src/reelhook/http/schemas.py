@@ -13,9 +13,12 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from reelhook.domain.event import Instant, iso
+from reelhook.domain.event import iso, maybe_iso
 from reelhook.domain.job import SCRIPT_CHARACTERS_MAX, Job, Status
 from reelhook.ports import StoredJob
+
+ENDPOINTS_MAX = 10
+"""How many endpoints a job may name."""
 
 
 class Schema(BaseModel):
@@ -52,6 +55,7 @@ Script = Annotated[
 ShortText = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=255), _NoNul]
 Seconds = Annotated[str, BeforeValidator(_as_text), StringConstraints(pattern=r"^[1-9][0-9]{0,3}$")]
 Size = Annotated[str, StringConstraints(strict=True, pattern=r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$")]
+EndpointIds = Annotated[list[JobId], Field(max_length=ENDPOINTS_MAX)]
 
 
 class GenerateBody(Schema):
@@ -62,6 +66,7 @@ class GenerateBody(Schema):
     wallet_address: ShortText | None = Field(None, description="Whose job it is; kept as given")
     render_version: Text | None = Field(None, description="Only v3, a video model")
     webhook_url: Text | None = Field(None, description="Where this job's events go")
+    endpoints: EndpointIds = Field([], description="Registered endpoints that they go to")
     model: ShortText | None = None
     seconds: Seconds | None = None
     size: Size | None = Field(None, description="Width x height, e.g. 1280x720")
@@ -73,6 +78,7 @@ class RegisterBody(Schema):
     sora_job_id: ProviderJobId = Field(description="The provider's id of the job")
     job_id: JobId | None = Field(None, description="The id it shall have here")
     webhook_url: Text | None = None
+    endpoints: EndpointIds = Field([], description="Registered endpoints that its events go to")
 
 
 class CancelBody(Schema):
@@ -198,13 +204,9 @@ def job_answer(stored: StoredJob, video_url: str) -> JobAnswer:
         video_url=video_url if job.status is Status.COMPLETED else None,
         created_at=iso(job.created_at),
         updated_at=iso(job.updated_at),
-        last_checked_at=_maybe_iso(stored.checked_at),
+        last_checked_at=maybe_iso(stored.checked_at),
         sequence=job.sequence,
     )
-
-
-def _maybe_iso(instant: Instant | None) -> str | None:
-    return None if instant is None else iso(instant)
 
 
 def _seed_status(job: Job) -> str:

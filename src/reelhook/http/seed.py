@@ -57,7 +57,7 @@ async def generate(
     key = None
     if idempotency_key is not None:
         key = IdempotencyKey(holder_of(request), idempotency_key, _fingerprint(body, version))
-    created = await service.submit(video, body.webhook_url, key)
+    created = await service.submit(video, body.webhook_url, key, body.endpoints)
     return GenerateAnswer(
         job_id=created.job_id,
         title=video.title,
@@ -73,5 +73,10 @@ async def status(job_id: str, request: Request, service: ServiceOf) -> StatusAns
 
 
 def _fingerprint(body: GenerateBody, version: str) -> str:
-    asked = body.model_dump(exclude={"render_version"}) | {"version": version}
+    asked = body.model_dump(exclude=_apart(body)) | {"version": version}
     return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _apart(body: GenerateBody) -> set[str]:
+    # A request without endpoints has the fingerprint that it had before there were any.
+    return {"render_version"} if body.endpoints else {"render_version", "endpoints"}

@@ -1,12 +1,19 @@
 """Operations on deliveries: taking events in, finding what is due, recording attempts."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
-from reelhook.domain.delivery import Attempt, Delivery
+from reelhook.domain.delivery import Attempt, Delivery, Fate
+from reelhook.domain.endpoint import name_of
 from reelhook.domain.event import Event, Instant
-from reelhook.ports import DueDeliveries, DueDelivery, StoredEvent
-from reelhook.storage.operation import Operation, Statement
-from reelhook.storage.rows import DELIVERY, DELIVERY_COLUMNS, delivery_of
+from reelhook.ports import DueDeliveries, DueDelivery, DueEndpoint, Settlement, StoredEvent
+from reelhook.storage import endpoints
+from reelhook.storage.operation import Operation, Row, Statement
+from reelhook.storage.rows import (
+    DELIVERY,
+    DELIVERY_COLUMNS,
+    delivery_of,
+    events_of,
+)
 
 # A loose index scan: one step per endpoint that has something waiting, however much that is, so a
 # full queue at one endpoint never delays the look at another. The step is written in two halves:
@@ -25,59 +32,128 @@ WITH RECURSIVE first(id) AS (
      ORDER BY n.lane, n.endpoint_id, n.due_at LIMIT 1))
   FROM first JOIN deliveries d ON d.id = first.id
 )
-SELECT d.lane, d.endpoint_id, d.due_at FROM first JOIN deliveries d ON d.id = first.id
+SELECT d.lane, d.endpoint_id, d.due_at, e.probe_due_at IS NOT NULL
+FROM first JOIN deliveries d ON d.id = first.id JOIN endpoints e ON e.id = d.endpoint_id
+WHERE e.disabled IS NULL
 """
 
-_DUE_AT_ENDPOINT = f"""
+_DUE = f"""
 SELECT {DELIVERY}, e.id, e.body FROM deliveries d
 JOIN events e ON e.job_id = d.job_id
   AND e.sequence = coalesce(d.status_sequence, d.progress_sequence)
+"""
+_DUE_AT_ENDPOINT = f"""{_DUE}
 WHERE d.lane = ?1 AND d.endpoint_id = ?2 AND d.due_at IS NOT NULL AND d.due_at <= ?3
 ORDER BY d.due_at LIMIT ?4
 """
-
+_DUE_BY_ID = f"{_DUE} WHERE d.id = ?1 AND d.due_at <= ?2"
 _NEXT_AT_ENDPOINT = """
 SELECT min(due_at) FROM deliveries WHERE lane = ?1 AND endpoint_id = ?2 AND due_at > ?3
 """
+# The oldest end of a job that waits, or the oldest of all where there is none.
+_PROBE_WITH_END = f"""{_DUE}
+WHERE d.endpoint_id = ?1 AND d.terminal_at IS NOT NULL ORDER BY d.terminal_at, d.id LIMIT 1
+"""
+_PROBE_WITH_ANY = f"""{_DUE}
+WHERE d.lane = ?2 AND d.endpoint_id = ?1 AND d.due_at IS NOT NULL ORDER BY d.due_at LIMIT 1
+"""
 
+_TAKERS = f"""
+SELECT {DELIVERY}, e.events FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id
+WHERE d.job_id = ?1 AND d.resend_of IS NULL AND NOT d.ended
+"""
 _MOVE = """
 UPDATE deliveries SET status_sequence = ?2, progress_sequence = ?3, attempts = ?4, due_at = ?5,
-  ended = ?6 WHERE id = ?1
+  not_before = ?6, terminal_at = ?7, ended = ?8, outcome = ?9, delivered_sequence = ?10
+WHERE id = ?1
+"""
+_NOT_DELIVERED = """
+INSERT INTO undelivered (delivery_id, sequence, fate, at) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (delivery_id, sequence) DO UPDATE SET fate = excluded.fate, at = excluded.at
+"""
+_RELEASE = """
+UPDATE deliveries SET due_at = CASE WHEN not_before > ?2 THEN not_before ELSE ?2 END
+WHERE endpoint_id = ?1 AND due_at > ?2 AND attempts > 0
 """
 
 
 def offer(event: Event) -> Operation[None]:
-    """Put a new event before every delivery of its job."""
-    rows = yield Statement(
-        f"SELECT {DELIVERY} FROM deliveries d WHERE d.job_id = ?1",
-        (event.job_id,),
-    )
+    """Put a new event before every delivery of its job whose endpoint wants it."""
+    rows = yield Statement(_TAKERS, (event.job_id,))
     for row in rows:
-        delivery = delivery_of(row)
-        yield from _move(delivery, delivery.offer(event.sequence, event.kind, event.occurred_at))
+        if name_of(event) in events_of(row[len(DELIVERY_COLUMNS)]):
+            before = delivery_of(row)
+            after = before.offer(event.sequence, event.kind, event.occurred_at)
+            yield from _move(before, after)
+            yield from _drop(before, after, Fate.SUPERSEDED, event.occurred_at)
 
 
 def due(
     now: Instant, per_endpoint: int, limit: int, busy: frozenset[str]
 ) -> Operation[DueDeliveries]:
-    """Return the oldest due deliveries of every endpoint that is not busy."""
-    endpoints = yield Statement(_WAITING_ENDPOINTS)
-    found: list[DueDelivery] = []
+    """Return the oldest due deliveries of every endpoint that is not busy.
+
+    Where many endpoints wait each gets a smaller share, so that none is left out.
+    """
+    waiting = yield Statement(_WAITING_ENDPOINTS)
+    found: list[DueEndpoint] = []
     later: list[Instant] = []
-    for lane, endpoint, due_at in endpoints:
-        if due_at > now:
+    asked: list[tuple[Instant, int, str]] = []
+    for lane, endpoint_id, due_at, probing in waiting:
+        if probing:
+            if endpoint_id not in busy:
+                yield from _probe(lane, endpoint_id, now, found, later)
+        elif due_at > now:
             later.append(due_at)
-            continue
-        # Behind what is due, and maybe under way for long, a retry of another job may be next.
-        rows = yield Statement(_NEXT_AT_ENDPOINT, (lane, endpoint, now))
-        later += [row[0] for row in rows if row[0] is not None]
-        if endpoint not in busy and len(found) < limit:
-            rows = yield Statement(_DUE_AT_ENDPOINT, (lane, endpoint, now, per_endpoint))
-            found.extend(_due_delivery(row) for row in rows)
-    return DueDeliveries(tuple(found[:limit]), min(later, default=None))
+        else:
+            # Behind what is due, and maybe under way for long, another's retry may be next.
+            rows = yield Statement(_NEXT_AT_ENDPOINT, (lane, endpoint_id, now))
+            later += [row[0] for row in rows if row[0] is not None]
+            if endpoint_id not in busy:
+                asked.append((due_at, lane, endpoint_id))
+    share = max(1, min(per_endpoint, limit // max(1, len(asked))))
+    for _, lane, endpoint_id in sorted(asked)[:limit]:
+        endpoint = yield from endpoints.one(endpoint_id)
+        rows = yield Statement(_DUE_AT_ENDPOINT, (lane, endpoint_id, now, share))
+        found.append(DueEndpoint(endpoint, tuple(_due_delivery(row) for row in rows)))
+    return DueDeliveries(tuple(found), min(later, default=None))
 
 
-def _due_delivery(row: tuple[object, ...]) -> DueDelivery:
+def _probe(
+    lane: int, endpoint_id: str, now: Instant, found: list[DueEndpoint], later: list[Instant]
+) -> Operation[None]:
+    """Behind an open breaker: the one delivery that goes next, if its time has come."""
+    endpoint = yield from endpoints.one(endpoint_id)
+    rows = yield Statement(_PROBE_WITH_END, (endpoint_id,))
+    if not rows:
+        rows = yield Statement(_PROBE_WITH_ANY, (endpoint_id, lane))
+    for row in rows:
+        one = _due_delivery(row)
+        at = one.delivery.probe_at(endpoint.health.probe_due_at or now)
+        if at <= now:
+            found.append(DueEndpoint(endpoint, (one,)))
+        else:
+            later.append(at)
+
+
+def due_by_id(delivery_id: int, now: Instant) -> Operation[DueDelivery | None]:
+    """Return one delivery, if it may be sent now."""
+    rows = yield Statement(_DUE_BY_ID, (delivery_id, now))
+    return _due_delivery(rows[0]) if rows else None
+
+
+def ended_meanwhile(delivery_ids: Sequence[int]) -> Operation[list[int]]:
+    """Return those of the deliveries for which the end of their job waits."""
+    ended = []
+    for delivery_id in delivery_ids:
+        rows = yield Statement(
+            "SELECT 1 FROM deliveries WHERE id = ?1 AND terminal_at IS NOT NULL", (delivery_id,)
+        )
+        ended += [delivery_id] if rows else []
+    return ended
+
+
+def _due_delivery(row: Row) -> DueDelivery:
     delivery = delivery_of(row)
     event_id, body = row[len(DELIVERY_COLUMNS) :]
     sequence = delivery.next_sequence
@@ -86,19 +162,34 @@ def _due_delivery(row: tuple[object, ...]) -> DueDelivery:
     return DueDelivery(delivery, StoredEvent(str(event_id), delivery.job_id, sequence, body))
 
 
-def settle(attempt: Attempt, decide: Callable[[Delivery], Delivery]) -> Operation[Delivery]:
-    """Record an attempt and move its delivery's cursor."""
+def settle(settlement: Settlement) -> Operation[Delivery]:
+    """Record an attempt, move its delivery's cursor, and keep how the endpoint fares."""
+    attempt = settlement.attempt
     rows = yield Statement(
-        f"SELECT {DELIVERY} FROM deliveries d WHERE d.id = ?1",
-        (attempt.delivery_id,),
+        f"SELECT {DELIVERY} FROM deliveries d WHERE d.id = ?1", (attempt.delivery_id,)
     )
-    delivery = delivery_of(rows[0])
-    moved = decide(delivery)
-    yield from _move(delivery, moved)
+    before = delivery_of(rows[0])
+    after = settlement.decide(before)
+    yield from _move(before, after)
+    yield from _record(attempt)
+    ended_at = attempt.started_at + attempt.answer.duration_ms
+    if after.ended:
+        yield from _drop(before, after, Fate.GONE, ended_at)
+    elif not attempt.answer.succeeded:
+        yield from _drop(before, after, Fate.EXHAUSTED, ended_at)
+    if settlement.endpoint is not None:
+        yield from endpoints.fares(settlement.endpoint)
+        if settlement.reopened:
+            yield Statement(_RELEASE, (settlement.endpoint.id, ended_at))
+    return after
+
+
+def _record(attempt: Attempt) -> Operation[None]:
     answer = attempt.answer
     yield Statement(
         "INSERT INTO attempts (delivery_id, event_id, sequence, number, started_at, duration_ms,"
-        " http_status, error, detail, answer) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        " http_status, error, detail, answer, probe)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         (
             attempt.delivery_id,
             attempt.event_id,
@@ -110,9 +201,9 @@ def settle(attempt: Attempt, decide: Callable[[Delivery], Delivery]) -> Operatio
             answer.error,
             answer.detail,
             answer.body,
+            attempt.probe,
         ),
     )
-    return moved
 
 
 def _move(before: Delivery, after: Delivery) -> Operation[None]:
@@ -125,9 +216,19 @@ def _move(before: Delivery, after: Delivery) -> Operation[None]:
                 after.progress_sequence,
                 after.attempts,
                 after.due_at,
+                after.not_before,
+                after.terminal_at,
                 after.ended,
+                None if after.outcome is None else after.outcome.value,
+                after.delivered_sequence,
             ),
         )
+
+
+def _drop(before: Delivery, after: Delivery, fate: Fate, now: Instant) -> Operation[None]:
+    """Keep why events that waited will not arrive."""
+    for sequence in before.dropped_by(after):
+        yield Statement(_NOT_DELIVERED, (before.id, sequence, fate.value, now))
 
 
 def waiting() -> Operation[int]:

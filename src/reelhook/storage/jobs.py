@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from reelhook.domain.delivery import endpoint_id, lane_of
 from reelhook.domain.errors import (
     IdempotencyKeyReusedError,
     InvalidRequestError,
@@ -23,6 +22,7 @@ from reelhook.ports import (
     StoredJob,
 )
 from reelhook.storage.deliveries import offer
+from reelhook.storage.endpoints import add_deliveries
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.rows import (
     REQUEST_COLUMNS,
@@ -59,8 +59,9 @@ _UPDATE = (
     + " RETURNING id"
 )
 _INSERT_EVENT = (
-    "INSERT INTO events (id, job_id, sequence, kind, status, progress, occurred_at, body)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+    "INSERT INTO events (id, job_id, sequence, kind, status, progress, occurred_at, body, position)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
+    " (SELECT coalesce(max(position), 0) + 1 FROM events))"
 )
 
 
@@ -77,13 +78,7 @@ def create(new: NewJob) -> Operation[Created]:
         _INSERT,
         (*state_of(new.job), *request_of(request), request.title, new.webhook_url),
     )
-    for destination in new.destinations:
-        endpoint = endpoint_id(destination.url)
-        yield Statement(
-            "INSERT INTO deliveries (job_id, endpoint_id, lane, url, trusted)"
-            " VALUES (?1, ?2, ?3, ?4, ?5)",
-            (new.job.id, endpoint, lane_of(endpoint), destination.url, destination.trusted),
-        )
+    yield from add_deliveries(new.job.id, new.destinations, new.job.created_at)
     if new.idempotency:
         key = new.idempotency
         yield Statement(

@@ -1,9 +1,12 @@
 """Between rows and the domain's values: the one place that knows the order of columns."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
-from reelhook.domain.delivery import Delivery
+from reelhook.domain.delivery import Delivery, Outcome
+from reelhook.domain.endpoint import ALL_EVENTS, Disabled, Endpoint, EndpointKind, EventName
+from reelhook.domain.health import PROBE_MILLISECONDS_MIN, Health
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.ports import StoredJob
 
@@ -43,13 +46,35 @@ DELIVERY_COLUMNS = (
     "job_id",
     "endpoint_id",
     "url",
-    "trusted",
     "status_sequence",
     "progress_sequence",
     "attempts",
     "due_at",
+    "not_before",
+    "terminal_at",
     "ended",
+    "resend_of",
+    "outcome",
+    "delivered_sequence",
 )
+ENDPOINT_COLUMNS = (
+    "id",
+    "kind",
+    "url",
+    "trusted",
+    "created_at",
+    "description",
+    "events",
+    "headers",
+    "concurrency",
+    "broadcast",
+    "secret",
+    "previous_secret",
+    "previous_until",
+    "disabled",
+    "disabled_at",
+)
+HEALTH_COLUMNS = ("failures", "failing_since", "probe_due_at", "probe_milliseconds", "ramp")
 STATE = ", ".join(STATE_COLUMNS)
 # The account's last completed round or the job's own last single read, as in `video_jobs`:
 # a round writes one row for all of its jobs.
@@ -62,6 +87,7 @@ END
 """
 STORED_JOB = ", ".join((*STATE_COLUMNS, *REQUEST_COLUMNS, "webhook_url", _CHECKED_AT))
 DELIVERY = ", ".join(f"d.{name}" for name in DELIVERY_COLUMNS)
+ENDPOINT = ", ".join(f"e.{name}" for name in (*ENDPOINT_COLUMNS, *HEALTH_COLUMNS))
 
 _ADOPTED = STATE_COLUMNS[3:].index("adopted")
 _REQUEST = slice(len(STATE_COLUMNS), len(STATE_COLUMNS) + len(REQUEST_COLUMNS))
@@ -99,18 +125,80 @@ def stored_job_of(row: Sequence[Any]) -> StoredJob:
 
 def delivery_of(row: Sequence[Any]) -> Delivery:
     """Read `DELIVERY`."""
-    delivery_id, job_id, endpoint_id, url, trusted, status, progress, attempts, due_at, ended = row[
-        : len(DELIVERY_COLUMNS)
-    ]
+    (
+        delivery_id,
+        job_id,
+        endpoint_id,
+        url,
+        status_sequence,
+        progress_sequence,
+        attempts,
+        due_at,
+        not_before,
+        terminal_at,
+        ended,
+        resend_of,
+        outcome,
+        delivered_sequence,
+    ) = row[: len(DELIVERY_COLUMNS)]
     return Delivery(
         id=delivery_id,
         job_id=job_id,
         endpoint_id=endpoint_id,
-        url=url,
-        trusted=bool(trusted),
-        status_sequence=status,
-        progress_sequence=progress,
+        url=url or None,
+        status_sequence=status_sequence,
+        progress_sequence=progress_sequence,
         attempts=attempts,
         due_at=due_at,
+        not_before=not_before,
+        terminal_at=terminal_at,
         ended=bool(ended),
+        resend_of=resend_of,
+        outcome=None if outcome is None else Outcome(outcome),
+        delivered_sequence=delivered_sequence,
     )
+
+
+def endpoint_of(row: Sequence[Any]) -> Endpoint:
+    """Read `ENDPOINT`."""
+    named = dict(zip((*ENDPOINT_COLUMNS, *HEALTH_COLUMNS), row, strict=False))
+    health = {name: named.pop(name) for name in HEALTH_COLUMNS}
+    health["probe_milliseconds"] = health["probe_milliseconds"] or PROBE_MILLISECONDS_MIN
+    events, headers, disabled = named["events"], named["headers"], named["disabled"]
+    return Endpoint(
+        **named
+        | {
+            "kind": EndpointKind(named["kind"]),
+            "trusted": bool(named["trusted"]),
+            "broadcast": bool(named["broadcast"]),
+            "events": events_of(events),
+            "headers": tuple((json.loads(headers) if headers else {}).items()),
+            "disabled": None if disabled is None else Disabled(disabled),
+            "health": Health(**health),
+        }
+    )
+
+
+def events_of(names: str | None) -> frozenset[EventName]:
+    """Read an endpoint's filter; none lets all events pass."""
+    return ALL_EVENTS if names is None else frozenset(EventName(one) for one in names.split())
+
+
+def endpoint_values(endpoint: Endpoint) -> tuple[Any, ...]:
+    """Write `ENDPOINT_COLUMNS` and `HEALTH_COLUMNS`."""
+    events = None if endpoint.events == ALL_EVENTS else " ".join(sorted(endpoint.events))
+    written: dict[str, Any] = {
+        "kind": endpoint.kind.value,
+        "events": events,
+        "headers": json.dumps(dict(endpoint.headers)) if endpoint.headers else None,
+        "disabled": None if endpoint.disabled is None else endpoint.disabled.value,
+    }
+    values = tuple(
+        written[name] if name in written else getattr(endpoint, name) for name in ENDPOINT_COLUMNS
+    )
+    return (*values, *health_values(endpoint.health))
+
+
+def health_values(health: Health) -> tuple[Any, ...]:
+    """Write `HEALTH_COLUMNS`."""
+    return tuple(getattr(health, name) for name in HEALTH_COLUMNS)

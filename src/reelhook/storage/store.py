@@ -3,20 +3,28 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from reelhook.domain.delivery import Attempt, Delivery
+from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
 from reelhook.ports import (
     Acceptance,
     Change,
     Created,
+    DeliveryFilter,
+    DeliveryPage,
     DueDeliveries,
+    DueDelivery,
     JobPage,
     Lease,
     NewJob,
+    Resend,
+    Settlement,
+    StoredDelivery,
     StoredEvent,
     StoredJob,
+    Undelivered,
 )
-from reelhook.storage import deliveries, jobs, ownership
+from reelhook.storage import deliveries, endpoints, jobs, ownership, repair
 from reelhook.storage.sqlite import SQLite
 
 
@@ -41,9 +49,39 @@ class Store:
         """See `SubmitStore.accept`."""
         return await self._write(lambda: jobs.accept(change, lease))
 
-    async def settle(self, attempt: Attempt, decide: Callable[[Delivery], Delivery]) -> Delivery:
+    async def settle(self, settlement: Settlement) -> Delivery:
         """See `DeliveryStore.settle`."""
-        return await self._write(lambda: deliveries.settle(attempt, decide))
+        return await self._write(lambda: deliveries.settle(settlement))
+
+    async def create_endpoint(self, endpoint: Endpoint) -> None:
+        """See `EndpointStore.create_endpoint`."""
+        await self._write(lambda: endpoints.create(endpoint))
+
+    async def change_endpoint(
+        self, endpoint_id: str, change: Callable[[Endpoint], Endpoint]
+    ) -> Endpoint:
+        """See `EndpointStore.change_endpoint`."""
+        return await self._write(lambda: endpoints.change(endpoint_id, change))
+
+    async def delete_endpoint(self, endpoint_id: str, now: Instant) -> None:
+        """See `EndpointStore.delete_endpoint`."""
+        await self._write(lambda: endpoints.delete(endpoint_id, now))
+
+    async def keep_default_endpoint(self, endpoint: Endpoint) -> None:
+        """See `EndpointStore.keep_default_endpoint`."""
+        await self._write(lambda: endpoints.keep_default(endpoint))
+
+    async def resend_one(self, delivery_id: int, sequence: int | None, now: Instant) -> Delivery:
+        """See `RepairStore.resend_one`."""
+        return await self._write(lambda: repair.resend_one(delivery_id, sequence, now))
+
+    async def start_resend(self, resend: Resend) -> None:
+        """See `RepairStore.start_resend`."""
+        await self._write(lambda: repair.start(resend))
+
+    async def advance_resend(self, resend_id: str, limit: int, now: Instant) -> Resend:
+        """See `ResendStore.advance_resend`."""
+        return await self._write(lambda: repair.advance(resend_id, limit, now))
 
     async def take_leases(self, ids: Sequence[str], owner: str, until: Instant) -> list[Lease]:
         """See `ownership.take_leases`."""
@@ -126,3 +164,59 @@ class Store:
     async def deliveries_waiting(self) -> int:
         """See `ServiceStore.deliveries_waiting`."""
         return await self._read(deliveries.waiting)
+
+    async def due_delivery(self, delivery_id: int, now: Instant) -> DueDelivery | None:
+        """See `DeliveryStore.due_delivery`."""
+        return await self._read(lambda: deliveries.due_by_id(delivery_id, now))
+
+    async def ended_meanwhile(self, delivery_ids: Sequence[int]) -> list[int]:
+        """See `DeliveryStore.ended_meanwhile`."""
+        return await self._read(lambda: deliveries.ended_meanwhile(delivery_ids))
+
+    async def endpoints(self) -> list[Endpoint]:
+        """See `EndpointStore.endpoints`."""
+        return await self._read(endpoints.listed)
+
+    async def endpoints_held_back(self) -> list[Endpoint]:
+        """See `EndpointStore.endpoints_held_back`."""
+        return await self._read(endpoints.held_back)
+
+    async def endpoint_counts(self) -> dict[str, int]:
+        """See `ServiceStore.endpoint_counts`."""
+        return await self._read(endpoints.counts)
+
+    async def endpoint(self, endpoint_id: str) -> Endpoint:
+        """See `EndpointStore.endpoint`."""
+        return await self._read(lambda: endpoints.one(endpoint_id))
+
+    async def events_after(
+        self, event_id: str | None, limit: int
+    ) -> tuple[list[StoredEvent], bool]:
+        """See `RepairStore.events_after`."""
+        return await self._read(lambda: repair.events_after(event_id, limit))
+
+    async def deliveries(
+        self, wanted: DeliveryFilter, limit: int, cursor: int | None
+    ) -> DeliveryPage:
+        """See `RepairStore.deliveries`."""
+        return await self._read(lambda: repair.deliveries(wanted, limit, cursor))
+
+    async def delivery(self, delivery_id: int) -> StoredDelivery:
+        """See `RepairStore.delivery`."""
+        return await self._read(lambda: repair.delivery(delivery_id))
+
+    async def attempts(self, delivery_id: int, limit: int) -> list[Attempt]:
+        """See `RepairStore.attempts`."""
+        return await self._read(lambda: repair.attempts(delivery_id, limit))
+
+    async def undelivered(self, delivery_id: int) -> list[Undelivered]:
+        """See `RepairStore.undelivered`."""
+        return await self._read(lambda: repair.undelivered(delivery_id))
+
+    async def resend(self, resend_id: str) -> Resend:
+        """See `RepairStore.resend`."""
+        return await self._read(lambda: repair.resend(resend_id))
+
+    async def unfinished_resends(self) -> Sequence[Resend]:
+        """See `ResendStore.unfinished_resends`."""
+        return await self._read(repair.unfinished)

@@ -1,4 +1,4 @@
-"""The use cases: what clients, the command line and embedding programs can ask for."""
+"""The use cases about jobs: ask for one, follow it, act on it."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from reelhook.domain.endpoint import DEFAULT_ENDPOINT
 from reelhook.domain.errors import (
     ContentNotReadyError,
     InvalidRequestError,
@@ -45,7 +46,8 @@ WRITE_TRIES = 5
 class ServiceOptions:
     """What the operator decided."""
 
-    webhook_url: str | None
+    has_default_endpoint: bool
+    """Whether WEBHOOK_URL is set."""
     poll_seconds: float
     submit_wait_seconds: float
     """How long a cancel waits for the outcome of a submit that is under way."""
@@ -81,8 +83,13 @@ class Service:
         request: VideoRequest,
         webhook_url: str | None = None,
         idempotency: IdempotencyKey | None = None,
+        endpoints: Sequence[str] = (),
     ) -> Created:
-        """Store a new job and have it created at the provider. Returns before that happens."""
+        """Store a new job and have it created at the provider. Returns before that happens.
+
+        Its events go to `webhook_url` and to the registered `endpoints`; where neither is given,
+        to the default endpoint. Raises `InvalidRequestError` for an endpoint that there is not.
+        """
         now = self._clock.now()
         job = Job(
             id=new_id("job", now, self._random),
@@ -92,12 +99,16 @@ class Service:
             updated_at=now,
             submit_due_at=now,
         )
-        created = await self._create(job, request, webhook_url, idempotency)
+        created = await self._create(job, request, webhook_url, endpoints, idempotency)
         self._signals.submit.set()
         return created
 
     async def register(
-        self, provider_job_id: str, job_id: str | None = None, webhook_url: str | None = None
+        self,
+        provider_job_id: str,
+        job_id: str | None = None,
+        webhook_url: str | None = None,
+        endpoints: Sequence[str] = (),
     ) -> Created:
         """Watch a job that was created at the provider by someone else. Twice is once.
 
@@ -112,7 +123,7 @@ class Service:
             updated_at=now,
         ).accept(provider_job_id, now)
         request = VideoRequest(script="", model="")
-        created = await self._create(job, request, webhook_url, None)
+        created = await self._create(job, request, webhook_url, endpoints, None)
         self._signals.watch.set()
         if created.replayed and job_id not in {None, created.job_id}:
             raise JobIdTakenError(
@@ -128,15 +139,16 @@ class Service:
         job: Job,
         request: VideoRequest,
         webhook_url: str | None,
+        endpoints: Sequence[str],
         idempotency: IdempotencyKey | None,
     ) -> Created:
-        destinations: tuple[Destination, ...] = ()
+        destinations = [Destination(one) for one in dict.fromkeys(endpoints)]
         if webhook_url is not None:
-            destinations = (Destination(webhook_url, trusted=False),)
-        elif self._options.webhook_url is not None:
-            destinations = (Destination(self._options.webhook_url, trusted=True),)
+            destinations.append(Destination.to(webhook_url))
+        if not destinations and self._options.has_default_endpoint:
+            destinations = [Destination(DEFAULT_ENDPOINT)]
         return await self._store.create(
-            NewJob(job, request, webhook_url, destinations, idempotency)
+            NewJob(job, request, webhook_url, tuple(destinations), idempotency)
         )
 
     # -- reading ------------------------------------------------------------------------------
@@ -163,6 +175,7 @@ class Service:
         return {
             "jobs": {"total": sum(counts.values()), **counts},
             "deliveries": {"waiting": await self._store.deliveries_waiting()},
+            "endpoints": await self._store.endpoint_counts(),
             "watcher": {
                 "paused": self._signals.watching_paused,
                 "poll_seconds": self._options.poll_seconds,

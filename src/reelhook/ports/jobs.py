@@ -1,98 +1,14 @@
-"""What the heart of the program asks of its edge: narrow protocols, as narrow as their user."""
+"""What the store keeps of jobs, and what each of its users asks of it."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from reelhook.domain.delivery import Answer, Attempt, Delivery
+from reelhook.domain.endpoint import url_id
 from reelhook.domain.event import Event, Instant
 from reelhook.domain.job import Job, Status, VideoRequest
-from reelhook.domain.report import Page, Reading, SubmitOutcome
-
-
-class Clock(Protocol):
-    """Time, as an argument."""
-
-    def now(self) -> Instant:
-        """Return the wall clock, in milliseconds since the epoch."""
-        ...
-
-    async def wait(self, signal: asyncio.Event, seconds: float | None) -> None:
-        """Return when the signal is set, or after `seconds` (None: only when set)."""
-        ...
-
-
-# -- providers ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """A finished file, as it streams. `status` is 200, 206 or 416 (no such range)."""
-
-    status: int
-    headers: Mapping[str, str]
-    chunks: AsyncIterator[bytes]
-
-
-class Provider(Protocol):
-    """One credential at one provider, and how to talk to it.
-
-    Reads raise `ProviderError` when nothing could be learnt; they never invent an answer.
-    """
-
-    name: str
-    page_size_max: int
-    """Entries in a listing page; 0 where the provider has no listing at all."""
-
-    async def submit(self, request: VideoRequest) -> SubmitOutcome:
-        """Call the paid create exactly once, over a fresh connection. Never raises."""
-        ...
-
-    async def get(self, provider_job_id: str) -> Reading:
-        """Read one job."""
-        ...
-
-    async def page(self, after: str | None, limit: int) -> Page:
-        """Read one page of the listing, newest first, behind the entry `after`."""
-        ...
-
-    async def cancel(self, provider_job_id: str) -> bool:
-        """Stop the render; False where the provider can't."""
-        ...
-
-    def content(
-        self, provider_job_id: str, url: str, byte_range: str | None
-    ) -> AbstractAsyncContextManager[Content]:
-        """Open the finished file. Raises `ContentMissingError` or `ProviderError`."""
-        ...
-
-
-# -- webhooks -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SignedRequest:
-    """One attempt, ready to go. `trusted`: the operator named the URL, no address is refused."""
-
-    url: str
-    body: bytes
-    headers: Mapping[str, str]
-    trusted: bool
-    timeout_seconds: float
-
-
-class Sender(Protocol):
-    """Sends one attempt. Never raises, but for cancellation."""
-
-    async def send(self, request: SignedRequest) -> Answer:
-        """POST and return what came back, within `timeout_seconds`, the body included."""
-        ...
-
-
-# -- the store ------------------------------------------------------------------------------------
+from reelhook.ports.webhooks import StoredEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +33,15 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a job's events go."""
+    """Where a job's events go: a known endpoint, or the `url` that the job brought along."""
 
-    url: str
-    trusted: bool
+    endpoint_id: str
+    url: str | None = None
+
+    @classmethod
+    def to(cls, url: str) -> "Destination":
+        """Return the destination of a job's own URL."""
+        return cls(url_id(url), url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +55,10 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job as it is first stored, in one transaction with its deliveries and its key."""
+    """A job as it is first stored, in one transaction with its deliveries and its key.
+
+    Endpoints that get every job's events are added to the destinations as it is stored.
+    """
 
     job: Job
     request: VideoRequest
@@ -159,32 +83,6 @@ class StoredJob:
     request: VideoRequest
     webhook_url: str | None
     checked_at: Instant | None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """An event as it is kept, with the body that every attempt sends."""
-
-    event_id: str
-    job_id: str
-    sequence: int
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class DueDelivery:
-    """A delivery that may be sent now, with the event that is next."""
-
-    delivery: Delivery
-    event: StoredEvent
-
-
-@dataclass(frozen=True, slots=True)
-class DueDeliveries:
-    """What may be sent now, and when the next one after these is due."""
-
-    deliveries: tuple[DueDelivery, ...]
-    next_due_at: Instant | None
 
 
 class Acceptance(Enum):
@@ -257,23 +155,6 @@ class WatchStore(Recorder, Protocol):
         ...
 
 
-class DeliveryStore(Protocol):
-    """What delivering needs."""
-
-    async def due_deliveries(
-        self, now: Instant, *, per_endpoint: int, limit: int, busy: frozenset[str]
-    ) -> DueDeliveries:
-        """Return the oldest due deliveries of every endpoint, at most `per_endpoint` of each.
-
-        Endpoints in `busy` are passed over.
-        """
-        ...
-
-    async def settle(self, attempt: Attempt, decide: Callable[[Delivery], Delivery]) -> Delivery:
-        """Record an attempt and move its delivery's cursor by `decide`, in one transaction."""
-        ...
-
-
 class SweepStore(Recorder, Protocol):
     """What sweeping needs."""
 
@@ -300,7 +181,8 @@ class ServiceStore(SubmitStore, Protocol):
     async def create(self, new: NewJob) -> Created:
         """Store a job with its deliveries and key in one transaction.
 
-        Raises `IdempotencyKeyReusedError`, `JobIdTakenError` or `StoreError`.
+        Raises `IdempotencyKeyReusedError`, `JobIdTakenError`, `InvalidRequestError` for an
+        endpoint that there is not, or `StoreError`.
         """
         ...
 
@@ -326,6 +208,10 @@ class ServiceStore(SubmitStore, Protocol):
 
     async def deliveries_waiting(self) -> int:
         """Return the number of deliveries with something to send."""
+        ...
+
+    async def endpoint_counts(self) -> dict[str, int]:
+        """Return how many endpoints are `failing` (only probes go out) and `disabled`."""
         ...
 
     async def last_round(self, account: str) -> Instant | None:

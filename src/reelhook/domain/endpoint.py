@@ -1,0 +1,154 @@
+"""Endpoint: where events go, what it wants, how it is signed for, and how it answers."""
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from hashlib import sha256
+from urllib.parse import urlsplit
+from zlib import crc32
+
+from reelhook.domain.delivery import Answer
+from reelhook.domain.event import Event, EventKind, Instant
+from reelhook.domain.health import Health
+
+DEFAULT_ENDPOINT = "default"
+"""The id of the endpoint that WEBHOOK_URL names."""
+LANES = 16
+"""Shares of the endpoints; the unit that workers lease. Changing it needs a migration."""
+CONCURRENCY_MAX = 25
+"""A tenth of all slots: what one endpoint may have under way, however much waits for it."""
+
+OVERLAP_HOURS_MAX = 720
+"""How long, at most, a secret that was replaced signs along."""
+
+
+class EndpointKind(StrEnum):
+    """How an endpoint came to be."""
+
+    REGISTERED = "registered"
+    DEFAULT = "default"
+    URL = "url"
+    """A job brought its URL along. Told apart from others without the query, see `url_id`."""
+
+
+class EventName(StrEnum):
+    """What an endpoint may ask to be told of."""
+
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    PROGRESS = "progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+ALL_EVENTS = frozenset(EventName)
+
+
+class Disabled(StrEnum):
+    """Why nothing is sent. What waits is kept, and goes out once the endpoint is enabled again."""
+
+    OPERATOR = "operator"
+    FAILING = "failing"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where events go. `secret` None: the installation's own signs.
+
+    `trusted`: the operator named the URL, so no address is refused. `previous_secret` signs along
+    until `previous_until`. `concurrency` None: the setting's.
+    """
+
+    id: str
+    kind: EndpointKind
+    url: str
+    trusted: bool
+    created_at: Instant
+    description: str | None = None
+    events: frozenset[EventName] = ALL_EVENTS
+    headers: tuple[tuple[str, str], ...] = ()
+    concurrency: int | None = None
+    broadcast: bool = False
+    secret: str | None = None
+    previous_secret: str | None = None
+    previous_until: Instant | None = None
+    disabled: Disabled | None = None
+    disabled_at: Instant | None = None
+    health: Health = field(default_factory=Health)
+
+    def wants(self, event: Event) -> bool:
+        """Whether the endpoint asked to be told of this."""
+        return name_of(event) in self.events
+
+    def honoured_previous(self, now: Instant) -> str | None:
+        """Return the previous secret while it still signs along."""
+        until = self.previous_until
+        return self.previous_secret if until is not None and now < until else None
+
+    def rotated(self, secret: str, now: Instant, overlap_milliseconds: int) -> "Endpoint":
+        """Sign with a new secret, and for a while with the one so far as well."""
+        return replace(
+            self,
+            secret=secret,
+            previous_secret=self.secret,
+            previous_until=now + overlap_milliseconds,
+        )
+
+    def answered(self, answer: Answer, now: Instant, *, probe: bool) -> "Endpoint":
+        """Take how the receiver answered an attempt.
+
+        A 410 shows that it is alive; it ends the endpoint, or where a job brought the URL that
+        job's delivery alone.
+        """
+        if answer.gone:
+            alive = replace(self, health=self.health.succeeded(now))
+            return alive if self.kind is EndpointKind.URL else alive._stopped(Disabled.GONE, now)
+        if answer.succeeded:
+            return replace(self, health=self.health.succeeded(now))
+        failing = replace(self, health=self.health.failed(now, probe=probe))
+        return failing._stopped(Disabled.FAILING, now) if failing.health.worn_out(now) else failing
+
+    def fares_as(self, other: "Endpoint") -> bool:
+        """Whether there is nothing new to keep about how it fares."""
+        return self.health.kept == other.health.kept and self.disabled == other.disabled
+
+    def disable(self, now: Instant) -> "Endpoint":
+        """Stop sending, by the operator's will."""
+        return self if self.disabled else self._stopped(Disabled.OPERATOR, now)
+
+    def enable(self) -> "Endpoint":
+        """Send again, what waits first. The endpoint is trusted anew."""
+        if self.disabled is None:
+            return self
+        return replace(self, disabled=None, disabled_at=None, health=Health())
+
+    def _stopped(self, why: Disabled, now: Instant) -> "Endpoint":
+        return self if self.disabled else replace(self, disabled=why, disabled_at=now)
+
+
+def name_of(event: Event) -> EventName:
+    """Return what an endpoint's filter calls an event."""
+    if event.kind is EventKind.PROGRESS:
+        return EventName.PROGRESS
+    return EventName(event.status.value)
+
+
+def url_id(url: str) -> str:
+    """Return the id of the endpoint behind a job's own URL.
+
+    Endpoints are told apart by scheme, host, port and path: a per-job query makes no new one.
+    """
+    return "url_" + sha256(origin_of(url).encode()).hexdigest()[:32]
+
+
+def origin_of(url: str) -> str:
+    """Return a URL's scheme, host, port and path: what tells endpoints apart."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    host = (parts.hostname or "").lower()
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}{parts.path or '/'}"
+
+
+def lane_of(endpoint_id: str) -> int:
+    """Return the lane, 0..LANES-1, that an endpoint belongs to."""
+    return crc32(endpoint_id.encode()) % LANES

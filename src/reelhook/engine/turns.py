@@ -1,0 +1,141 @@
+"""Turns: who may be sent to next, so that no receiver holds up another.
+
+Endpoints take turns; each has a few requests under way at most, and half of all slots are kept
+for first attempts. What is ready here was read from the store a moment ago.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from reelhook.domain.delivery import Delivery
+from reelhook.domain.endpoint import Endpoint
+from reelhook.domain.event import Instant
+from reelhook.ports import DueDelivery
+
+SLOTS = 256
+RETRY_SLOTS = SLOTS // 2
+READY_MILLISECONDS = 1000
+"""How long what was read from the store may wait for a slot before it is read anew."""
+
+
+@dataclass(slots=True)
+class Line:
+    """What waits at one endpoint, and how much is under way there.
+
+    The endpoint's health is kept here as long as anything is under way: the store has it later.
+    """
+
+    endpoint: Endpoint
+    ready: deque[DueDelivery] = field(default_factory=deque)
+    read_at: Instant = 0
+    under_way: int = 0
+
+
+def is_retry(delivery: Delivery) -> bool:
+    """Whether this is no first attempt: it may take no more than half of the slots."""
+    return delivery.attempts > 0 or delivery.resend_of is not None
+
+
+class Turns:
+    """The lines of all endpoints. `concurrency` is the limit of an endpoint that has no own."""
+
+    def __init__(self, concurrency: int) -> None:
+        self._concurrency = concurrency
+        self._lines: dict[str, Line] = {}
+        self._order: deque[str] = deque()
+        self._held_back: list[str] = []
+        """Lines with nothing but retries, while those have all of their slots."""
+        self._under_way = 0
+        self._retries = 0
+
+    def line(self, endpoint_id: str) -> Line:
+        """Return the line of an endpoint that something is under way to."""
+        return self._lines[endpoint_id]
+
+    @property
+    def busy(self) -> frozenset[str]:
+        """The endpoints for which nothing needs to be read now."""
+        return frozenset(
+            endpoint_id
+            for endpoint_id, line in self._lines.items()
+            if line.ready or self._is_full(line)
+        )
+
+    def tidy(self, now: Instant) -> None:
+        """Forget what was read a while ago, since a newer event may have superseded it."""
+        for line in self._lines.values():
+            if now - line.read_at > READY_MILLISECONDS:
+                line.ready.clear()
+        self._lines = {
+            endpoint_id: line
+            for endpoint_id, line in self._lines.items()
+            if line.ready or line.under_way
+        }
+        self._order = deque(one for one in self._lines if self._lines[one].ready)
+        self._held_back = []
+
+    def clear(self, endpoint_id: str | None = None) -> None:
+        """Forget what is ready at an endpoint, or at all: it must be read anew."""
+        for line in self._lines.values():
+            if endpoint_id in {None, line.endpoint.id}:
+                line.ready.clear()
+
+    def put(self, endpoint: Endpoint, deliveries: Iterable[DueDelivery], now: Instant) -> None:
+        """Make what was read ready to be sent."""
+        line = self._lines.get(endpoint.id)
+        if line is None:
+            line = self._lines[endpoint.id] = Line(endpoint)
+        elif line.endpoint.health.open and not endpoint.health.open:
+            return  # its breaker opened while the store was read: the probe is still to be chosen
+        line.endpoint = replace(endpoint, health=line.endpoint.health)
+        line.ready = deque(deliveries)
+        line.read_at = now
+        self._order.append(endpoint.id)
+
+    def take(self, now: Instant) -> DueDelivery | None:
+        """Return what is to be sent next, counted as under way from now on, or None."""
+        while self._order and self._under_way < SLOTS:
+            endpoint_id = self._order.popleft()
+            line = self._lines.get(endpoint_id)
+            if line is None or not line.ready or self._is_full(line):
+                continue  # `done` brings it back
+            if now - line.read_at > READY_MILLISECONDS:
+                line.ready.clear()
+                continue
+            due = self._first_allowed(line)
+            if due is None:
+                self._held_back.append(endpoint_id)
+                continue
+            self._order.append(endpoint_id)
+            line.under_way += 1
+            self._under_way += 1
+            self._retries += is_retry(due.delivery)
+            return due
+        return None
+
+    def _first_allowed(self, line: Line) -> DueDelivery | None:
+        if self._retries < RETRY_SLOTS:
+            return line.ready.popleft()
+        for due in line.ready:
+            if not is_retry(due.delivery):
+                line.ready.remove(due)
+                return due
+        return None
+
+    def done(self, due: DueDelivery) -> bool:
+        """Give the slot back; return whether more must be read for this endpoint."""
+        line = self._lines[due.delivery.endpoint_id]
+        line.under_way -= 1
+        self._under_way -= 1
+        if is_retry(due.delivery):
+            self._retries -= 1
+            self._order.extend(self._held_back)
+            self._held_back = []
+        if line.ready:
+            self._order.append(line.endpoint.id)
+        return not line.ready
+
+    def _is_full(self, line: Line) -> bool:
+        limit = line.endpoint.concurrency or self._concurrency
+        return line.under_way >= line.endpoint.health.allowed(limit)

@@ -1,0 +1,101 @@
+"""What delivering asks of the store and of the wire."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from reelhook.domain.delivery import Answer, Attempt, Delivery
+from reelhook.domain.endpoint import Endpoint
+from reelhook.domain.event import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRequest:
+    """One attempt, ready to go. `trusted`: the operator named the URL, no address is refused."""
+
+    url: str
+    body: bytes
+    headers: Mapping[str, str]
+    trusted: bool
+    timeout_seconds: float
+
+
+class Sender(Protocol):
+    """Sends one attempt. Never raises, but for cancellation."""
+
+    async def send(self, request: SignedRequest) -> Answer:
+        """POST and return what came back, within `timeout_seconds`, the body included."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as it is kept, with the body that every attempt sends."""
+
+    event_id: str
+    job_id: str
+    sequence: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DueDelivery:
+    """A delivery that may be sent now, with the event that is next."""
+
+    delivery: Delivery
+    event: StoredEvent
+
+
+@dataclass(frozen=True, slots=True)
+class DueEndpoint:
+    """An endpoint and what may be sent to it now; behind an open breaker that is the probe."""
+
+    endpoint: Endpoint
+    deliveries: tuple[DueDelivery, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DueDeliveries:
+    """What may be sent now, by endpoint, and when the next one after these is due."""
+
+    endpoints: tuple[DueEndpoint, ...]
+    next_due_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What an attempt brought: the record, the cursor's move, and how the endpoint fares now.
+
+    `decide` is given the delivery as it stands by then. `endpoint` is None where nothing about it
+    changed; `reopened` when its breaker closed, so that what waits for a retry may go at once.
+    """
+
+    attempt: Attempt
+    decide: Callable[[Delivery], Delivery]
+    endpoint: Endpoint | None = None
+    reopened: bool = False
+
+
+class DeliveryStore(Protocol):
+    """What delivering needs."""
+
+    async def due_deliveries(
+        self, now: Instant, *, per_endpoint: int, limit: int, busy: frozenset[str]
+    ) -> DueDeliveries:
+        """Return the oldest due deliveries of every endpoint, at most `per_endpoint` of each.
+
+        Endpoints in `busy` are passed over, and those that are disabled.
+        """
+        ...
+
+    async def due_delivery(self, delivery_id: int, now: Instant) -> DueDelivery | None:
+        """Return one delivery, if it may be sent now."""
+        ...
+
+    async def ended_meanwhile(self, delivery_ids: Sequence[int]) -> list[int]:
+        """Return those of the deliveries for which the end of their job waits."""
+        ...
+
+    async def settle(self, settlement: Settlement) -> Delivery:
+        """Record an attempt and move its delivery's cursor, in one transaction."""
+        ...

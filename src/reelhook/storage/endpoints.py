@@ -1,0 +1,172 @@
+"""Operations on endpoints: registering them, changing them, and keeping how they fare."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from reelhook.domain.endpoint import (
+    DEFAULT_ENDPOINT,
+    Endpoint,
+    EndpointKind,
+    lane_of,
+    origin_of,
+)
+from reelhook.domain.errors import EndpointNotFoundError, InvalidRequestError
+from reelhook.domain.event import Instant
+from reelhook.domain.health import Health
+from reelhook.ports import Destination
+from reelhook.storage.operation import Operation, Statement
+from reelhook.storage.rows import (
+    ENDPOINT,
+    ENDPOINT_COLUMNS,
+    HEALTH_COLUMNS,
+    endpoint_of,
+    endpoint_values,
+    health_values,
+)
+
+_COLUMNS = (*ENDPOINT_COLUMNS, *HEALTH_COLUMNS)
+_VALUES = ", ".join(f"?{number}" for number in range(1, len(_COLUMNS) + 1))
+_INSERT = f"INSERT INTO endpoints ({', '.join(_COLUMNS)}) VALUES ({_VALUES})"
+_SET = ", ".join(f"{name} = ?{number}" for number, name in enumerate(_COLUMNS[1:], start=2))
+_REPLACE = f"UPDATE endpoints SET {_SET} WHERE id = ?1"
+_HEALTH_SET = ", ".join(f"{name} = ?{number}" for number, name in enumerate(HEALTH_COLUMNS, 4))
+# What the operator decided meanwhile stands.
+_FARES = (
+    f"UPDATE endpoints SET {_HEALTH_SET}, disabled = coalesce(disabled, ?2),"
+    " disabled_at = coalesce(disabled_at, ?3) WHERE id = ?1"
+)
+_ADD_URL = (
+    "INSERT INTO endpoints (id, kind, url, trusted, created_at) VALUES (?1, 'url', ?2, FALSE, ?3)"
+    " ON CONFLICT (id) DO NOTHING"
+)
+_ADD_DELIVERY = (
+    "INSERT INTO deliveries (job_id, endpoint_id, lane, url) VALUES (?1, ?2, ?3, ?4)"
+    " ON CONFLICT (job_id, endpoint_id) WHERE resend_of IS NULL DO NOTHING"
+)
+_FOLLOW_RUNNING = (
+    "INSERT INTO deliveries (job_id, endpoint_id, lane, url)"
+    " SELECT id, ?1, ?2, '' FROM jobs"
+    " WHERE status IN ('accepted', 'submitting', 'queued', 'processing')"
+    " ON CONFLICT (job_id, endpoint_id) WHERE resend_of IS NULL DO NOTHING"
+)
+
+
+def create(endpoint: Endpoint) -> Operation[None]:
+    """Store a new endpoint."""
+    yield Statement(_INSERT, endpoint_values(endpoint))
+    if endpoint.broadcast:
+        yield Statement(_FOLLOW_RUNNING, (endpoint.id, lane_of(endpoint.id)))
+
+
+def listed() -> Operation[list[Endpoint]]:
+    """Return the registered endpoints and the default one, oldest first."""
+    rows = yield Statement(
+        f"SELECT {ENDPOINT} FROM endpoints e WHERE e.kind <> 'url' AND e.deleted_at IS NULL"
+        " ORDER BY e.created_at, e.id"
+    )
+    return [endpoint_of(row) for row in rows]
+
+
+def held_back() -> Operation[list[Endpoint]]:
+    """Return the endpoints of any kind that nothing, or nothing but probes, goes to."""
+    rows = yield Statement(
+        f"SELECT {ENDPOINT} FROM endpoints e WHERE (e.disabled IS NOT NULL"
+        " OR e.probe_due_at IS NOT NULL) AND e.deleted_at IS NULL ORDER BY e.created_at, e.id"
+    )
+    return [endpoint_of(row) for row in rows]
+
+
+def counts() -> Operation[dict[str, int]]:
+    """Return how many endpoints are held back, by their breaker or for good."""
+    rows = yield Statement(
+        "SELECT count(*) FILTER (WHERE disabled IS NULL), count(disabled) FROM endpoints"
+        " WHERE (disabled IS NOT NULL OR probe_due_at IS NOT NULL) AND deleted_at IS NULL"
+    )
+    return {"failing": rows[0][0], "disabled": rows[0][1]}
+
+
+def one(endpoint_id: str) -> Operation[Endpoint]:
+    """Return one endpoint, of any kind. Raises `EndpointNotFoundError`."""
+    rows = yield Statement(
+        f"SELECT {ENDPOINT} FROM endpoints e WHERE e.id = ?1 AND e.deleted_at IS NULL",
+        (endpoint_id,),
+    )
+    if not rows:
+        raise EndpointNotFoundError
+    return endpoint_of(rows[0])
+
+
+def change(endpoint_id: str, changed: Callable[[Endpoint], Endpoint]) -> Operation[Endpoint]:
+    """Change an endpoint. One that begins to get every job's events starts with running jobs."""
+    before = yield from one(endpoint_id)
+    after = changed(before)
+    if after is not before:
+        yield Statement(_REPLACE, endpoint_values(after))
+    if after.broadcast and not before.broadcast:
+        yield Statement(_FOLLOW_RUNNING, (after.id, lane_of(after.id)))
+    return after
+
+
+def delete(endpoint_id: str, now: Instant) -> Operation[None]:
+    """End an endpoint with all that waits for it."""
+    yield from one(endpoint_id)
+    yield Statement(
+        "UPDATE endpoints SET deleted_at = ?2, broadcast = FALSE, secret = NULL,"
+        " previous_secret = NULL, headers = NULL WHERE id = ?1",
+        (endpoint_id, now),
+    )
+    yield Statement(
+        "UPDATE deliveries SET ended = TRUE, due_at = NULL, status_sequence = NULL,"
+        " progress_sequence = NULL, terminal_at = NULL WHERE endpoint_id = ?1",
+        (endpoint_id,),
+    )
+
+
+def keep_default(endpoint: Endpoint) -> Operation[None]:
+    """Store the endpoint of WEBHOOK_URL; another URL than before is trusted anew."""
+    rows = yield Statement(
+        f"SELECT {ENDPOINT} FROM endpoints e WHERE e.id = ?1", (DEFAULT_ENDPOINT,)
+    )
+    if not rows:
+        yield Statement(_INSERT, endpoint_values(endpoint))
+    elif (known := endpoint_of(rows[0])).url != endpoint.url:
+        moved = replace(known, url=endpoint.url, disabled=None, disabled_at=None, health=Health())
+        yield Statement(_REPLACE, endpoint_values(moved))
+
+
+def fares(endpoint: Endpoint) -> Operation[None]:
+    """Keep how an endpoint fares, and nothing else of it."""
+    disabled = None if endpoint.disabled is None else endpoint.disabled.value
+    yield Statement(
+        _FARES, (endpoint.id, disabled, endpoint.disabled_at, *health_values(endpoint.health))
+    )
+
+
+def add_deliveries(
+    job_id: str, destinations: Iterable[Destination], now: Instant
+) -> Operation[None]:
+    """Give a new job its deliveries: where it names, and where every job's events go.
+
+    Raises `InvalidRequestError` for an endpoint that there is not.
+    """
+    for destination in destinations:
+        endpoint_id, url = destination.endpoint_id, destination.url
+        if url is not None:
+            yield Statement(_ADD_URL, (endpoint_id, origin_of(url), now))
+        elif not (yield from _registered(endpoint_id)):
+            raise InvalidRequestError(
+                "endpoints", f"There is no endpoint {endpoint_id}; GET /api/endpoints lists them"
+            )
+        yield Statement(_ADD_DELIVERY, (job_id, endpoint_id, lane_of(endpoint_id), url or ""))
+    for (endpoint_id,) in (
+        yield Statement("SELECT id FROM endpoints WHERE broadcast AND deleted_at IS NULL")
+    ):
+        yield Statement(_ADD_DELIVERY, (job_id, endpoint_id, lane_of(endpoint_id), ""))
+
+
+def _registered(endpoint_id: str) -> Operation[bool]:
+    rows = yield Statement(
+        "SELECT 1 FROM endpoints WHERE id = ?1 AND kind <> ?2 AND deleted_at IS NULL",
+        (endpoint_id, EndpointKind.URL.value),
+    )
+    return bool(rows)

@@ -1,0 +1,215 @@
+"""endpoints: places that events go to, their health; what was not delivered, and resends"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+from reelhook.domain.endpoint import DEFAULT_ENDPOINT, lane_of, origin_of, url_id
+
+revision = "0003"
+down_revision = "0002"
+
+_WAITING_ENDS = """
+UPDATE deliveries SET terminal_at = (
+  SELECT occurred_at FROM events WHERE events.job_id = deliveries.job_id
+    AND events.sequence = deliveries.status_sequence AND events.kind = 'terminal')
+WHERE status_sequence IS NOT NULL
+"""
+_NUMBER_EVENTS = """
+UPDATE events SET position = numbered.position FROM (
+  SELECT id, row_number() OVER (ORDER BY occurred_at, job_id, sequence) AS position FROM events
+) AS numbered WHERE events.id = numbered.id
+"""
+
+
+def _delivery_columns() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("not_before", sa.BigInteger),
+        sa.Column("terminal_at", sa.BigInteger),
+        sa.Column("resend_of", sa.Integer),
+        sa.Column("outcome", sa.Text),
+        sa.Column("delivered_sequence", sa.Integer),
+    ]
+
+
+def upgrade() -> None:
+    """Make endpoints of what deliveries named so far, and add what repairing needs."""
+    _create_endpoints()
+    _register_known_endpoints()
+    for column in _delivery_columns():
+        op.add_column("deliveries", column)
+    op.drop_column("deliveries", "trusted")
+    op.execute(_WAITING_ENDS)
+    op.create_index(
+        "deliveries_once",
+        "deliveries",
+        ["job_id", "endpoint_id"],
+        unique=True,
+        sqlite_where=sa.text("resend_of IS NULL"),
+    )
+    op.create_index(
+        "deliveries_ends",
+        "deliveries",
+        ["endpoint_id", "terminal_at"],
+        sqlite_where=sa.text("terminal_at IS NOT NULL"),
+    )
+    op.create_index("deliveries_of_endpoint", "deliveries", ["endpoint_id", "id"])
+    op.create_index(
+        "deliveries_failed", "deliveries", ["id"], sqlite_where=sa.text("outcome = 'exhausted'")
+    )
+    op.create_index(
+        "deliveries_resent",
+        "deliveries",
+        ["resend_of"],
+        sqlite_where=sa.text("resend_of IS NOT NULL"),
+    )
+    op.add_column(
+        "attempts", sa.Column("probe", sa.Boolean, nullable=False, server_default=sa.false())
+    )
+    op.add_column("events", sa.Column("position", sa.BigInteger))
+    op.execute(_NUMBER_EVENTS)
+    op.create_index("events_in_order", "events", ["position"], unique=True)
+    _create_repair()
+
+
+def _create_endpoints() -> None:
+    op.create_table(
+        "endpoints",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("url", sa.Text, nullable=False),
+        sa.Column("trusted", sa.Boolean, nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("description", sa.Text),
+        sa.Column("events", sa.Text),
+        sa.Column("headers", sa.Text),
+        sa.Column("concurrency", sa.Integer),
+        sa.Column("broadcast", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.Column("secret", sa.Text),
+        sa.Column("previous_secret", sa.Text),
+        sa.Column("previous_until", sa.BigInteger),
+        sa.Column("disabled", sa.Text),
+        sa.Column("disabled_at", sa.BigInteger),
+        sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("failing_since", sa.BigInteger),
+        sa.Column("probe_due_at", sa.BigInteger),
+        sa.Column("probe_milliseconds", sa.Integer),
+        sa.Column("ramp", sa.Integer),
+        sa.Column("deleted_at", sa.BigInteger),
+    )
+    op.create_index(
+        "endpoints_broadcast",
+        "endpoints",
+        ["id"],
+        sqlite_where=sa.text("broadcast AND deleted_at IS NULL"),
+    )
+    op.create_index(
+        "endpoints_held_back",
+        "endpoints",
+        ["created_at", "id"],
+        sqlite_where=sa.text(
+            "(disabled IS NOT NULL OR probe_due_at IS NOT NULL) AND deleted_at IS NULL"
+        ),
+    )
+    op.create_index(
+        "endpoints_listed",
+        "endpoints",
+        ["created_at", "id"],
+        sqlite_where=sa.text("kind <> 'url' AND deleted_at IS NULL"),
+    )
+
+
+def _register_known_endpoints() -> None:
+    """Make each URL an endpoint. The operator's own stay trusted, as the default endpoint."""
+    connection = op.get_bind()
+    known = connection.execute(
+        sa.text("SELECT endpoint_id, trusted, max(url) FROM deliveries GROUP BY 1, 2")
+    ).fetchall()
+    for old, trusted, url in known:
+        new = DEFAULT_ENDPOINT if trusted else url_id(url)
+        names = {"new": new, "lane": lane_of(new), "old": old, "trusted": bool(trusted)}
+        connection.execute(
+            sa.text(
+                "INSERT INTO endpoints (id, kind, url, trusted, created_at)"
+                " VALUES (:id, :kind, :url, :trusted, 0) ON CONFLICT (id) DO NOTHING"
+            ),
+            {
+                "id": new,
+                "kind": "default" if trusted else "url",
+                "url": url if trusted else origin_of(url),
+                "trusted": bool(trusted),
+            },
+        )
+        connection.execute(
+            sa.text(
+                "UPDATE deliveries SET endpoint_id = :new, lane = :lane,"
+                " url = CASE WHEN :trusted THEN '' ELSE url END"
+                " WHERE endpoint_id = :old AND trusted = :trusted"
+            ),
+            names,
+        )
+
+
+def _create_repair() -> None:
+    # Why an event never arrived somewhere; what did arrive stands in `attempts`.
+    op.create_table(
+        "undelivered",
+        sa.Column(
+            "delivery_id",
+            sa.Integer,
+            sa.ForeignKey("deliveries.id", ondelete="CASCADE"),
+            primary_key=True,
+        ),
+        sa.Column("sequence", sa.Integer, primary_key=True),
+        sa.Column("fate", sa.Text, nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("resent_by", sa.Integer),
+    )
+    op.create_index(
+        "undelivered_failed",
+        "undelivered",
+        ["at", "delivery_id", "sequence"],
+        sqlite_where=sa.text("fate = 'exhausted' AND resent_by IS NULL"),
+    )
+    op.create_table(
+        "resends",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("since", sa.BigInteger, nullable=False),
+        sa.Column("until", sa.BigInteger, nullable=False),
+        sa.Column("endpoint_id", sa.Text),
+        sa.Column("resent", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("finished_at", sa.BigInteger),
+    )
+    op.create_index(
+        "resends_unfinished", "resends", ["id"], sqlite_where=sa.text("finished_at IS NULL")
+    )
+
+
+def downgrade() -> None:
+    """Take endpoints away. Deliveries keep the URL that they were last sent to."""
+    op.execute("DELETE FROM deliveries WHERE resend_of IS NOT NULL")
+    for table in ("resends", "undelivered"):
+        op.drop_table(table)
+    op.drop_index("events_in_order", "events")
+    op.drop_column("events", "position")
+    op.drop_column("attempts", "probe")
+    for index in (
+        "deliveries_resent",
+        "deliveries_failed",
+        "deliveries_of_endpoint",
+        "deliveries_ends",
+        "deliveries_once",
+    ):
+        op.drop_index(index, "deliveries")
+    for column in _delivery_columns():
+        op.drop_column("deliveries", column.name)
+    op.add_column(
+        "deliveries", sa.Column("trusted", sa.Boolean, nullable=False, server_default=sa.false())
+    )
+    op.execute(
+        "UPDATE deliveries SET trusted = e.trusted,"
+        " url = CASE WHEN e.kind = 'url' THEN deliveries.url ELSE e.url END"
+        " FROM endpoints e WHERE e.id = deliveries.endpoint_id"
+    )
+    op.drop_table("endpoints")
