@@ -102,14 +102,19 @@ class Delivery:
             case _:
                 return None
 
+    def is_retry_due(self, now: Instant) -> bool:
+        """Whether the schedule asks for the next attempt of an event that was tried before."""
+        return self.attempts > 0 and self.due_at is not None and self.due_at <= now
+
     def probe_at(self, probe_due_at: Instant) -> Instant:
         """Return when this delivery may go out while the breaker is open.
 
-        Its own schedule holds, so that a lone delivery has all of its attempts in time; probes
-        go out between, as early as the receiver's `Retry-After` allows.
+        Retries keep their schedule, so that a lone delivery has all of its attempts in time;
+        probes go out between, as early as the receiver's `Retry-After` allows.
         """
         probe = max(probe_due_at, self.not_before or 0)
-        return probe if self.due_at is None else min(self.due_at, probe)
+        retries = self.attempts > 0 and self.due_at is not None
+        return min(self.due_at or probe, probe) if retries else probe
 
     def offer(self, sequence: int, kind: EventKind, now: Instant) -> "Delivery":
         """Take a new event in."""
@@ -142,7 +147,7 @@ class Delivery:
         """Take the answer to an attempt of event `sequence`.
 
         The event may have been superseded while its attempt was under way: then what waits now
-        is already due. A probe, sent before its time, burns no attempt.
+        is already due. A probe burns no attempt.
         """
         if answer.gone:
             return replace(self._idle(), ended=True, outcome=Outcome.GONE)
@@ -208,7 +213,8 @@ class Delivery:
 class Attempt:
     """One HTTP try of one event, as it is kept.
 
-    `number` counts from 1 for each event; a `probe`, sent before its time, does not count.
+    `number` counts from 1 for each event; a `probe`, to see whether a receiver is back, does not
+    count.
     """
 
     delivery_id: int

@@ -136,7 +136,7 @@ class Deliver:
             return
         for delivery_id in await self._store.ended_meanwhile(old):
             flight = self._flights.get(delivery_id)
-            if flight is not None and flight.limit is not None and not flight.limit.expired():
+            if flight is not None and flight.limit is not None:
                 flight.limit.reschedule(asyncio.get_running_loop().time())
 
     def _start_ready(self) -> None:
@@ -173,7 +173,7 @@ class Deliver:
         delivery, event = flight.due.delivery, flight.due.event
         endpoint = self._turns.line(delivery.endpoint_id).endpoint
         flight.started_at = started_at = self._clock.now()
-        probe = delivery.due_at is not None and delivery.due_at > started_at
+        probe = endpoint.health.open and not delivery.is_retry_due(started_at)
         answer = await self._send(flight, self._request(flight.due, endpoint, started_at))
         outrun = answer is None
         now = self._clock.now()
@@ -211,6 +211,8 @@ class Deliver:
                 return await self._sender.send(request)
         except TimeoutError:
             return None
+        finally:
+            flight.limit = None
 
     def _decide(
         self, current: Delivery, attempt: Attempt, kind: EndpointKind, now: Instant

@@ -30,6 +30,8 @@ class Line:
     ready: deque[DueDelivery] = field(default_factory=deque)
     read_at: Instant = 0
     under_way: int = 0
+    in_turn: bool = False
+    """Whether it stands in the order already."""
 
 
 def is_retry(delivery: Delivery) -> bool:
@@ -44,7 +46,7 @@ class Turns:
         self._concurrency = concurrency
         self._lines: dict[str, Line] = {}
         self._order: deque[str] = deque()
-        self._held_back: list[str] = []
+        self._held_back: list[Line] = []
         """Lines with nothing but retries, while those have all of their slots."""
         self._under_way = 0
         self._retries = 0
@@ -72,8 +74,11 @@ class Turns:
             for endpoint_id, line in self._lines.items()
             if line.ready or line.under_way
         }
-        self._order = deque(one for one in self._lines if self._lines[one].ready)
+        self._order.clear()
         self._held_back = []
+        for line in self._lines.values():
+            line.in_turn = False
+            self._enqueue(line)
 
     def clear(self, endpoint_id: str | None = None) -> None:
         """Forget what is ready at an endpoint, or at all: it must be read anew."""
@@ -91,28 +96,32 @@ class Turns:
         line.endpoint = replace(endpoint, health=line.endpoint.health)
         line.ready = deque(deliveries)
         line.read_at = now
-        self._order.append(endpoint.id)
+        self._enqueue(line)
 
     def take(self, now: Instant) -> DueDelivery | None:
         """Return what is to be sent next, counted as under way from now on, or None."""
         while self._order and self._under_way < SLOTS:
-            endpoint_id = self._order.popleft()
-            line = self._lines.get(endpoint_id)
-            if line is None or not line.ready or self._is_full(line):
-                continue  # `done` brings it back
+            line = self._lines[self._order.popleft()]
+            line.in_turn = False
             if now - line.read_at > READY_MILLISECONDS:
                 line.ready.clear()
-                continue
+            if not line.ready or self._is_full(line):
+                continue  # `done` or `put` brings it back
             due = self._first_allowed(line)
             if due is None:
-                self._held_back.append(endpoint_id)
+                self._held_back.append(line)
                 continue
-            self._order.append(endpoint_id)
             line.under_way += 1
             self._under_way += 1
             self._retries += is_retry(due.delivery)
+            self._enqueue(line)
             return due
         return None
+
+    def _enqueue(self, line: Line) -> None:
+        if line.ready and not line.in_turn and not self._is_full(line):
+            line.in_turn = True
+            self._order.append(line.endpoint.id)
 
     def _first_allowed(self, line: Line) -> DueDelivery | None:
         if self._retries < RETRY_SLOTS:
@@ -130,10 +139,10 @@ class Turns:
         self._under_way -= 1
         if is_retry(due.delivery):
             self._retries -= 1
-            self._order.extend(self._held_back)
-            self._held_back = []
-        if line.ready:
-            self._order.append(line.endpoint.id)
+            held_back, self._held_back = self._held_back, []
+            for one in held_back:
+                self._enqueue(one)
+        self._enqueue(line)
         return not line.ready
 
     def _is_full(self, line: Line) -> bool:
