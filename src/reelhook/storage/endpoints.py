@@ -45,7 +45,7 @@ _ADD_DELIVERY = (
 )
 _FOLLOW_RUNNING = (
     "INSERT INTO deliveries (job_id, endpoint_id, lane, url)"
-    " SELECT id, ?1, ?2, '' FROM jobs"
+    " SELECT id, ?1, CAST(?2 AS INTEGER), '' FROM jobs"
     " WHERE status IN ('accepted', 'submitting', 'queued', 'processing')"
     " ON CONFLICT (job_id, endpoint_id) WHERE resend_of IS NULL DO NOTHING"
 )

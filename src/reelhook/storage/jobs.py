@@ -54,7 +54,7 @@ _UPDATE = (
     + ", ".join(f"{name} = ?{number}" for name, number in _WRITTEN)
     + f" WHERE id = ?{_NUMBER['id']} AND version = ?{_NUMBER['version']}"
     + " AND status NOT IN ('completed', 'failed', 'canceled')"
-    + f" AND (?{_LEASE} IS NULL OR EXISTS"
+    + f" AND (CAST(?{_LEASE} AS TEXT) IS NULL OR EXISTS"
     + f" (SELECT 1 FROM leases WHERE id = ?{_LEASE} AND epoch = ?{_EPOCH}))"
     + " RETURNING id"
 )

@@ -1,16 +1,24 @@
 """Bringing a database's schema forward and back, by Alembic, one revision at a time.
 
-The caller holds the file's lock. Alembic is loaded only when there is something to migrate.
+The caller owns the database. Alembic is loaded only when there is something to migrate.
 """
 
+import asyncio
+import threading
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
 from reelhook.domain.errors import SettingsError
 from reelhook.storage.sqlite import connect
 
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+Target = Path | str
+"""A SQLite file, or the URL of a PostgreSQL database."""
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -19,7 +27,7 @@ def revisions() -> list[str]:
     return sorted(path.stem for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
-def pending(database: Path) -> list[str]:
+def pending(database: Target) -> list[str]:
     """Return the revisions this database still lacks.
 
     Raises `SettingsError` when the database is newer than this program.
@@ -31,13 +39,13 @@ def pending(database: Path) -> list[str]:
         return known
     if current not in numbers:
         raise SettingsError(
-            f"The database {database} has schema {current}, newer than this reelhook knows "
+            f"The database has schema {current}, newer than this reelhook knows "
             f"({numbers[-1]}); install a newer reelhook"
         )
     return known[numbers.index(current) + 1 :]
 
 
-def migrate(database: Path, steps: int | None = None) -> list[str]:
+def migrate(database: Target, steps: int | None = None) -> list[str]:
     """Apply the next `steps` revisions (None: all that are missing); return their names."""
     names = pending(database)[:steps]
     if names:
@@ -45,7 +53,7 @@ def migrate(database: Path, steps: int | None = None) -> list[str]:
     return names
 
 
-def rollback(database: Path, *, destroy: bool) -> str | None:
+def rollback(database: Target, *, destroy: bool) -> str | None:
     """Undo the newest revision; return its name, or None when there is nothing left.
 
     Raises `SettingsError` when that would delete the jobs and `destroy` is not set.
@@ -62,7 +70,9 @@ def rollback(database: Path, *, destroy: bool) -> str | None:
     return applied[-1]
 
 
-def _current(database: Path) -> str | None:
+def _current(database: Target) -> str | None:
+    if isinstance(database, str):
+        return _in_a_loop(_current_of_postgres(database))
     connection = connect(database, read_only=False)
     try:
         rows = connection.execute("SELECT version_num FROM alembic_version").fetchall()
@@ -73,10 +83,28 @@ def _current(database: Path) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def _alembic(database: Path, direction: str, target: str) -> None:
-    from alembic import command  # noqa: PLC0415 - half of a quick start's time, seldom needed
-    from alembic.config import Config  # noqa: PLC0415 - as above
-    from sqlalchemy import URL, create_engine, event  # noqa: PLC0415 - as above
+async def _current_of_postgres(url: str) -> str | None:
+    from reelhook.storage import postgres  # noqa: PLC0415 - only where that is the database
+
+    connection = await postgres.connect(url)
+    try:
+        if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
+            return None
+        version: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+        return version
+    finally:
+        await connection.close()
+
+
+def _alembic(database: Target, direction: str, target: str) -> None:
+    if isinstance(database, str):
+        _in_a_loop(_alembic_on_postgres(database, direction, target))
+    else:
+        _alembic_on_sqlite(database, direction, target)
+
+
+def _alembic_on_sqlite(database: Path, direction: str, target: str) -> None:
+    from sqlalchemy import URL, create_engine, event  # noqa: PLC0415 - see `_apply`
 
     # One connection on a file that we own alone: the standard library's SQLite is safe for that.
     engine = create_engine(URL.create("sqlite", database=str(database)))  # any path, "?" in it too
@@ -89,12 +117,53 @@ def _alembic(database: Path, direction: str, target: str) -> None:
     def _begin(connection: Any) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    config: Config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     try:
         with engine.connect() as connection:
-            config.attributes["connection"] = connection
-            getattr(command, direction)(config, target)
+            _apply(connection, direction, target)
             connection.commit()
     finally:
         engine.dispose()
+
+
+async def _alembic_on_postgres(url: str, direction: str, target: str) -> None:
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - see `_apply`
+
+    from reelhook.storage import postgres  # noqa: PLC0415 - only where that is the database
+
+    # Our own connection, since other readers of URLs refuse those with a socket's directory.
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=lambda: postgres.connect(url)
+    )
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(_apply, direction, target)
+    finally:
+        await engine.dispose()
+
+
+def _apply(connection: "Connection", direction: str, target: str) -> None:
+    from alembic import command  # noqa: PLC0415 - half of a quick start's time, seldom needed
+    from alembic.config import Config  # noqa: PLC0415 - as above
+
+    config: Config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    getattr(command, direction)(config, target)
+
+
+def _in_a_loop(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine to its end, whether or not a loop runs in this thread."""
+    ended: list[Any] = []
+
+    def run() -> None:
+        try:
+            ended.append(asyncio.run(work))
+        except BaseException as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if isinstance(ended[0], BaseException):
+        raise ended[0]
+    return ended[0]

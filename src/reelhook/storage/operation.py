@@ -4,9 +4,9 @@ An operation knows nothing of threads, connections or drivers, so it runs on any
 several can share one transaction. Parameters are numbered (`?1`), as both databases can read them.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -21,3 +21,22 @@ class Statement:
 
 
 Operation = Generator[Statement, list[Row], T]
+
+
+class Database(Protocol):
+    """What runs operations."""
+
+    async def write(self, make: Callable[[], Operation[T]]) -> T:
+        """Run an operation in a transaction; return once it is durable.
+
+        Raises what the operation raises, or `StoreError`.
+        """
+        ...
+
+    async def read(self, make: Callable[[], Operation[T]]) -> T:
+        """Run an operation that only reads, in one snapshot. Raises as `write`."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was begun and let go of the database."""
+        ...

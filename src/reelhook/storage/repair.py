@@ -43,13 +43,14 @@ _FAILED = f"""
 SELECT u.sequence, {DELIVERY} FROM undelivered u JOIN deliveries d ON d.id = u.delivery_id
 JOIN endpoints e ON e.id = d.endpoint_id AND e.deleted_at IS NULL
 WHERE u.fate = 'exhausted' AND u.resent_by IS NULL AND u.at BETWEEN ?1 AND ?2
-  AND (?3 IS NULL OR d.endpoint_id = ?3)
+  AND (CAST(?3 AS TEXT) IS NULL OR d.endpoint_id = ?3)
 ORDER BY u.at, u.delivery_id, u.sequence LIMIT ?4
 """
 _ADD = """
 INSERT INTO deliveries
   (job_id, endpoint_id, lane, url, status_sequence, due_at, terminal_at, resend_of)
-SELECT ?1, ?2, ?3, ?4, sequence, ?6, CASE WHEN kind = ?7 THEN occurred_at END, ?8
+SELECT job_id, ?2, CAST(?3 AS INTEGER), ?4, sequence, CAST(?6 AS BIGINT),
+  CASE WHEN kind = ?7 THEN occurred_at END, CAST(?8 AS BIGINT)
 FROM events WHERE job_id = ?1 AND sequence = ?5
 RETURNING id
 """

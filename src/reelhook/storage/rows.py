@@ -6,6 +6,7 @@ from typing import Any
 
 from reelhook.domain.delivery import Delivery, Outcome
 from reelhook.domain.endpoint import ALL_EVENTS, Disabled, Endpoint, EndpointKind, EventName
+from reelhook.domain.event import Instant
 from reelhook.domain.health import PROBE_MILLISECONDS_MIN, Health
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.ports import StoredJob
@@ -76,16 +77,10 @@ ENDPOINT_COLUMNS = (
 )
 HEALTH_COLUMNS = ("failures", "failing_since", "probe_due_at", "probe_milliseconds", "ramp")
 STATE = ", ".join(STATE_COLUMNS)
-# The account's last completed round or the job's own last single read, as in `video_jobs`:
-# a round writes one row for all of its jobs.
-_CHECKED_AT = """
-CASE WHEN accepted_at IS NULL THEN NULL
-     WHEN status NOT IN ('queued', 'processing') THEN updated_at
-     ELSE nullif(max(coalesce(checked_at, 0), coalesce(
-       (SELECT round_at FROM accounts WHERE id = jobs.account AND round_at >= accepted_at), 0)), 0)
-END
-"""
-STORED_JOB = ", ".join((*STATE_COLUMNS, *REQUEST_COLUMNS, "webhook_url", _CHECKED_AT))
+_ROUND_AT = (
+    "(SELECT round_at FROM accounts WHERE accounts.id = jobs.account AND round_at >= accepted_at)"
+)
+STORED_JOB = ", ".join((*STATE_COLUMNS, *REQUEST_COLUMNS, "webhook_url", "checked_at", _ROUND_AT))
 DELIVERY = ", ".join(f"d.{name}" for name in DELIVERY_COLUMNS)
 ENDPOINT = ", ".join(f"e.{name}" for name in (*ENDPOINT_COLUMNS, *HEALTH_COLUMNS))
 
@@ -115,12 +110,25 @@ def request_of(request: VideoRequest) -> tuple[Any, ...]:
 
 def stored_job_of(row: Sequence[Any]) -> StoredJob:
     """Read `STORED_JOB`."""
+    job = job_of(row)
     return StoredJob(
-        job=job_of(row),
+        job=job,
         request=VideoRequest(*row[_REQUEST]),
         webhook_url=row[_REQUEST.stop],
-        checked_at=row[_REQUEST.stop + 1],
+        checked_at=_checked_at(job, *row[_REQUEST.stop + 1 :]),
     )
+
+
+def _checked_at(job: Job, checked_at: Instant | None, round_at: Instant | None) -> Instant | None:
+    """Return the account's last completed round or the job's own last single read.
+
+    As the view `video_jobs` tells it: a round writes one row for all of its jobs.
+    """
+    if job.accepted_at is None:
+        return None
+    if not job.status.watched:
+        return job.updated_at
+    return max(checked_at or 0, round_at or 0) or None
 
 
 def delivery_of(row: Sequence[Any]) -> Delivery:

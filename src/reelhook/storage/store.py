@@ -25,13 +25,13 @@ from reelhook.ports import (
     Undelivered,
 )
 from reelhook.storage import deliveries, endpoints, jobs, ownership, repair
-from reelhook.storage.sqlite import SQLite
+from reelhook.storage.operation import Database
 
 
 class Store:
     """Implements the store's ports. Every method may raise `StoreError`."""
 
-    def __init__(self, database: SQLite) -> None:
+    def __init__(self, database: Database) -> None:
         self._write = database.write
         self._read = database.read
 

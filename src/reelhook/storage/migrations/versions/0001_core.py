@@ -3,10 +3,14 @@
 import sqlalchemy as sa
 from alembic import op
 
+from reelhook.storage.migrations.dialects import iso
+
 revision = "0001"
 down_revision = None
 
-VIDEO_JOBS = """
+
+def _video_jobs() -> str:
+    return f"""
 CREATE VIEW video_jobs AS SELECT
   id AS job_id,
   wallet_address,
@@ -16,8 +20,8 @@ CREATE VIEW video_jobs AS SELECT
               WHEN 'failed' THEN 'failed' WHEN 'canceled' THEN 'failed'
               ELSE 'generating' END AS status,
   error AS error_message,
-  strftime('%Y-%m-%dT%H:%M:%fZ', created_at / 1000.0, 'unixepoch') AS created_at,
-  strftime('%Y-%m-%dT%H:%M:%fZ', updated_at / 1000.0, 'unixepoch') AS updated_at
+  {iso("created_at")} AS created_at,
+  {iso("updated_at")} AS updated_at
 FROM jobs
 """
 
@@ -70,7 +74,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text, primary_key=True),
         sa.Column("value", sa.Text, nullable=False),
     )
-    op.execute(VIDEO_JOBS)
+    op.execute(_video_jobs())
 
 
 def downgrade() -> None:

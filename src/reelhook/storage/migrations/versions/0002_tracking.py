@@ -5,6 +5,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from reelhook.storage.migrations.dialects import Counter, iso, later, where
+
 revision = "0002"
 down_revision = "0001"
 
@@ -27,7 +29,13 @@ def _tracking_columns() -> list[sa.Column[Any]]:
     ]
 
 
-VIDEO_JOBS = """
+def _video_jobs() -> str:
+    checked = f"""CASE
+    WHEN accepted_at IS NULL THEN NULL
+    WHEN status IN ('completed', 'failed', 'canceled') THEN updated_at
+    WHEN round_at >= accepted_at THEN {later("round_at", "coalesce(checked_at, 0)")}
+    ELSE checked_at END"""
+    return f"""
 CREATE VIEW video_jobs AS SELECT
   jobs.id AS job_id,
   wallet_address,
@@ -37,24 +45,21 @@ CREATE VIEW video_jobs AS SELECT
               WHEN 'failed' THEN 'failed' WHEN 'canceled' THEN 'failed'
               ELSE 'generating' END AS status,
   error AS error_message,
-  strftime('%Y-%m-%dT%H:%M:%fZ', created_at / 1000.0, 'unixepoch') AS created_at,
-  strftime('%Y-%m-%dT%H:%M:%fZ', updated_at / 1000.0, 'unixepoch') AS updated_at,
+  {iso("created_at")} AS created_at,
+  {iso("updated_at")} AS updated_at,
   provider_job_id AS sora_job_id,
   CASE status WHEN 'accepted' THEN NULL WHEN 'submitting' THEN NULL
               WHEN 'canceled' THEN 'failed' ELSE status END AS sora_status,
   progress AS sora_progress,
   webhook_url,
-  strftime('%Y-%m-%dT%H:%M:%fZ', CASE
-    WHEN accepted_at IS NULL THEN NULL
-    WHEN status IN ('completed', 'failed', 'canceled') THEN updated_at
-    WHEN round_at >= accepted_at THEN max(round_at, coalesce(checked_at, 0))
-    ELSE checked_at END / 1000.0, 'unixepoch') AS last_sora_check,
-  strftime('%Y-%m-%dT%H:%M:%fZ', CASE
-    WHEN accepted_at IS NOT NULL THEN updated_at END / 1000.0, 'unixepoch') AS sora_checked_at
+  {iso(checked)} AS last_sora_check,
+  {iso("CASE WHEN accepted_at IS NOT NULL THEN updated_at END")} AS sora_checked_at
 FROM jobs LEFT JOIN accounts ON accounts.id = jobs.account
 """
 
-CORE_VIDEO_JOBS = """
+
+def _core_video_jobs() -> str:
+    return f"""
 CREATE VIEW video_jobs AS SELECT
   id AS job_id,
   wallet_address,
@@ -64,10 +69,11 @@ CREATE VIEW video_jobs AS SELECT
               WHEN 'failed' THEN 'failed' WHEN 'canceled' THEN 'failed'
               ELSE 'generating' END AS status,
   error AS error_message,
-  strftime('%Y-%m-%dT%H:%M:%fZ', created_at / 1000.0, 'unixepoch') AS created_at,
-  strftime('%Y-%m-%dT%H:%M:%fZ', updated_at / 1000.0, 'unixepoch') AS updated_at
+  {iso("created_at")} AS created_at,
+  {iso("updated_at")} AS updated_at
 FROM jobs
 """
+
 
 # A job that was with the provider when tracking was rolled back has lost the provider's id.
 END_UNTRACKED_JOBS = """
@@ -88,19 +94,19 @@ def upgrade() -> None:
         "jobs",
         ["account", "provider_job_id"],
         unique=True,
-        sqlite_where=sa.text("provider_job_id IS NOT NULL"),
+        **where("provider_job_id IS NOT NULL"),
     )
     op.create_index(
         "jobs_watched",
         "jobs",
         ["account", "accepted_at"],
-        sqlite_where=sa.text("status IN ('queued', 'processing')"),
+        **where("status IN ('queued', 'processing')"),
     )
     op.create_index(
         "jobs_unsubmitted",
         "jobs",
         ["account", "created_at"],
-        sqlite_where=sa.text("status IN ('accepted', 'submitting')"),
+        **where("status IN ('accepted', 'submitting')"),
     )
     op.create_table(
         "accounts",
@@ -117,7 +123,7 @@ def upgrade() -> None:
     )
     _create_events()
     _create_deliveries()
-    op.execute(VIDEO_JOBS)
+    op.execute(_video_jobs())
 
 
 def _create_events() -> None:
@@ -139,14 +145,14 @@ def _create_events() -> None:
         "events",
         ["job_id"],
         unique=True,
-        sqlite_where=sa.text("kind = 'terminal'"),
+        **where("kind = 'terminal'"),
     )
 
 
 def _create_deliveries() -> None:
     op.create_table(
         "deliveries",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", Counter, primary_key=True),
         sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
         sa.Column("endpoint_id", sa.Text, nullable=False),
         sa.Column("lane", sa.Integer, nullable=False),
@@ -163,14 +169,14 @@ def _create_deliveries() -> None:
         "deliveries_due",
         "deliveries",
         ["lane", "endpoint_id", "due_at"],
-        sqlite_where=sa.text("due_at IS NOT NULL"),
+        **where("due_at IS NOT NULL"),
     )
     op.create_table(
         "attempts",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", Counter, primary_key=True),
         sa.Column(
             "delivery_id",
-            sa.Integer,
+            sa.BigInteger,
             sa.ForeignKey("deliveries.id", ondelete="CASCADE"),
             nullable=False,
         ),
@@ -196,4 +202,4 @@ def downgrade() -> None:
         op.drop_index(index, "jobs")
     for column in _tracking_columns():
         op.drop_column("jobs", column.name)
-    op.execute(CORE_VIDEO_JOBS)
+    op.execute(_core_video_jobs())

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, lane_of, origin_of, url_id
+from reelhook.storage.migrations.dialects import where
 
 revision = "0003"
 down_revision = "0002"
@@ -27,7 +28,7 @@ def _delivery_columns() -> list[sa.Column[Any]]:
     return [
         sa.Column("not_before", sa.BigInteger),
         sa.Column("terminal_at", sa.BigInteger),
-        sa.Column("resend_of", sa.Integer),
+        sa.Column("resend_of", sa.BigInteger),
         sa.Column("outcome", sa.Text),
         sa.Column("delivered_sequence", sa.Integer),
     ]
@@ -46,23 +47,21 @@ def upgrade() -> None:
         "deliveries",
         ["job_id", "endpoint_id"],
         unique=True,
-        sqlite_where=sa.text("resend_of IS NULL"),
+        **where("resend_of IS NULL"),
     )
     op.create_index(
         "deliveries_ends",
         "deliveries",
         ["endpoint_id", "terminal_at"],
-        sqlite_where=sa.text("terminal_at IS NOT NULL"),
+        **where("terminal_at IS NOT NULL"),
     )
     op.create_index("deliveries_of_endpoint", "deliveries", ["endpoint_id", "id"])
-    op.create_index(
-        "deliveries_failed", "deliveries", ["id"], sqlite_where=sa.text("outcome = 'exhausted'")
-    )
+    op.create_index("deliveries_failed", "deliveries", ["id"], **where("outcome = 'exhausted'"))
     op.create_index(
         "deliveries_resent",
         "deliveries",
         ["resend_of"],
-        sqlite_where=sa.text("resend_of IS NOT NULL"),
+        **where("resend_of IS NOT NULL"),
     )
     op.add_column(
         "attempts", sa.Column("probe", sa.Boolean, nullable=False, server_default=sa.false())
@@ -102,21 +101,19 @@ def _create_endpoints() -> None:
         "endpoints_broadcast",
         "endpoints",
         ["id"],
-        sqlite_where=sa.text("broadcast AND deleted_at IS NULL"),
+        **where("broadcast AND deleted_at IS NULL"),
     )
     op.create_index(
         "endpoints_held_back",
         "endpoints",
         ["created_at", "id"],
-        sqlite_where=sa.text(
-            "(disabled IS NOT NULL OR probe_due_at IS NOT NULL) AND deleted_at IS NULL"
-        ),
+        **where("(disabled IS NOT NULL OR probe_due_at IS NOT NULL) AND deleted_at IS NULL"),
     )
     op.create_index(
         "endpoints_listed",
         "endpoints",
         ["created_at", "id"],
-        sqlite_where=sa.text("kind <> 'url' AND deleted_at IS NULL"),
+        **where("kind <> 'url' AND deleted_at IS NULL"),
     )
 
 
@@ -157,20 +154,20 @@ def _create_repair() -> None:
         "undelivered",
         sa.Column(
             "delivery_id",
-            sa.Integer,
+            sa.BigInteger,
             sa.ForeignKey("deliveries.id", ondelete="CASCADE"),
             primary_key=True,
         ),
         sa.Column("sequence", sa.Integer, primary_key=True),
         sa.Column("fate", sa.Text, nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
-        sa.Column("resent_by", sa.Integer),
+        sa.Column("resent_by", sa.BigInteger),
     )
     op.create_index(
         "undelivered_failed",
         "undelivered",
         ["at", "delivery_id", "sequence"],
-        sqlite_where=sa.text("fate = 'exhausted' AND resent_by IS NULL"),
+        **where("fate = 'exhausted' AND resent_by IS NULL"),
     )
     op.create_table(
         "resends",
@@ -181,9 +178,7 @@ def _create_repair() -> None:
         sa.Column("resent", sa.Integer, nullable=False, server_default="0"),
         sa.Column("finished_at", sa.BigInteger),
     )
-    op.create_index(
-        "resends_unfinished", "resends", ["id"], sqlite_where=sa.text("finished_at IS NULL")
-    )
+    op.create_index("resends_unfinished", "resends", ["id"], **where("finished_at IS NULL"))
 
 
 def downgrade() -> None:
