@@ -10,7 +10,7 @@ from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
 from reelhook.signing import Secrets
 from reelhook.storage import migrate as migrations
-from reelhook.storage.sqlite import FileLock, SQLite, read_key
+from reelhook.storage.opening import opened, owning, read_key
 from reelhook.storage.store import Store
 
 log = structlog.get_logger()
@@ -21,24 +21,24 @@ OPERATOR_KEY = "operator"
 def bring_up_to_date(settings: Settings, *, migrate: bool) -> None:
     """Apply what is missing, or raise `SettingsError` where `migrate` says not to."""
     if migrate:
-        migrations.migrate(settings.database_path)
-    elif missing := migrations.pending(settings.database_path):
+        migrations.migrate(settings.database)
+    elif missing := migrations.pending(settings.database):
         raise SettingsError(
             f"The database lacks the revisions {', '.join(missing)}; "
             "run `reelhook migrate`, or start without --no-migrate"
         )
 
 
-def migrate(settings: Settings, steps: int | None = None) -> list[str]:
+async def migrate(settings: Settings, steps: int | None = None) -> list[str]:
     """Apply the next `steps` revisions (None: all missing ones); return their names."""
-    with FileLock(settings.database_path):
-        return migrations.migrate(settings.database_path, steps)
+    async with owning(settings.database):
+        return migrations.migrate(settings.database, steps)
 
 
-def rollback(settings: Settings, *, destroy: bool = False) -> str | None:
+async def rollback(settings: Settings, *, destroy: bool = False) -> str | None:
     """Undo the newest revision; return its name, or None when there is none."""
-    with FileLock(settings.database_path):
-        return migrations.rollback(settings.database_path, destroy=destroy)
+    async with owning(settings.database):
+        return migrations.rollback(settings.database, destroy=destroy)
 
 
 def _made_secret() -> str:
@@ -65,22 +65,18 @@ async def webhook_secret(settings: Settings) -> str:
     """
     if settings.webhook_secret is not None:
         return settings.webhook_secret
-    path = settings.database_path
-    known = read_key(path, WEBHOOK_KEY)
+    known = await read_key(settings.database, WEBHOOK_KEY)
     if known is not None:
         return known
-    with FileLock(path):
-        migrations.migrate(path)
-        database = SQLite(path)
-        try:
+    async with owning(settings.database):
+        migrations.migrate(settings.database)
+        async with opened(settings.database) as database:
             return await Store(database).key(WEBHOOK_KEY, _made_secret())
-        finally:
-            await database.close()
 
 
-def operator_key(settings: Settings) -> str | None:
+async def operator_key(settings: Settings) -> str | None:
     """Return the key by which a server knows its operator's command line, if it is at hand.
 
-    Whoever can read the database file is the operator.
+    Whoever can read the database is the operator.
     """
-    return read_key(settings.database_path, OPERATOR_KEY)
+    return await read_key(settings.database, OPERATOR_KEY)

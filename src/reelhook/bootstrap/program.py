@@ -33,7 +33,7 @@ from reelhook.recording import Recording
 from reelhook.service import Deliveries, Endpoints, Service, ServiceOptions, UseCases
 from reelhook.signals import Signals
 from reelhook.signing import Signing
-from reelhook.storage.sqlite import FileLock, SQLite
+from reelhook.storage.opening import opened, owning
 from reelhook.storage.store import Store
 from reelhook.webhooks.addresses import AddressPolicy, check_registration
 from reelhook.webhooks.resolver import SystemLookUp
@@ -68,15 +68,13 @@ async def open(  # noqa: A001 - read as reelhook.open
     `hosts` are the names that the app answers to; None leaves that to the application around it.
     Raises `SettingsError`.
     """
-    path = settings.database_path
-    with FileLock(path):
+    async with owning(settings.database):
         bring_up_to_date(settings, migrate=migrate)
-        database = SQLite(path)
-        try:
-            async with _running(settings, Store(database), hosts) as hook:
-                yield hook
-        finally:
-            await database.close()
+        async with (
+            opened(settings.database) as database,
+            _running(settings, Store(database), hosts) as hook,
+        ):
+            yield hook
 
 
 @contextlib.asynccontextmanager

@@ -25,7 +25,8 @@ def migrate(
     """
     from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
 
-    applied = bootstrap.migrate(Settings.load(data_dir=data_dir), None if every else 1)
+    settings = Settings.load(data_dir=data_dir)
+    applied = asyncio.run(bootstrap.migrate(settings, None if every else 1))
     if as_json:
         render.say(json.dumps({"applied": applied}))
         return
@@ -48,7 +49,8 @@ def rollback(
     """
     from reelhook import bootstrap  # noqa: PLC0415 - as above
 
-    undone = bootstrap.rollback(Settings.load(data_dir=data_dir), destroy=destroy)
+    settings = Settings.load(data_dir=data_dir)
+    undone = asyncio.run(bootstrap.rollback(settings, destroy=destroy))
     if as_json:
         render.say(json.dumps({"rolledBack": undone}))
     elif undone is None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -18,6 +19,7 @@ from reelhook.config.values import (
     DAY_SECONDS,
     SQLITE,
     BaseUrl,
+    DatabaseUrl,
     Directory,
     Host,
     HostNames,
@@ -26,7 +28,6 @@ from reelhook.config.values import (
     Networks,
     Schedule,
     Secret,
-    SqliteUrl,
     Switch,
     Text,
     environment_name,
@@ -109,8 +110,8 @@ class Settings(BaseSettings):
     )
 
     data_dir: Directory = Field(Path("reelhook-data"), description="a directory's path")
-    database_url: SqliteUrl | None = Field(
-        None, repr=False, description="sqlite:///path/to/reelhook.db"
+    database_url: DatabaseUrl | None = Field(
+        None, repr=False, description="sqlite:///path/to/reelhook.db or postgresql://…"
     )
 
     poll_seconds: float = Field(
@@ -201,14 +202,18 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """All that no log may show."""
-        return tuple(value for name in _SECRETS if (value := getattr(self, name)) is not None)
+        known = tuple(value for name in _SECRETS if (value := getattr(self, name)) is not None)
+        password = urlsplit(self.database_url or "").password
+        return (*known, password) if password else known
 
     @property
-    def database_path(self) -> Path:
-        """The SQLite file."""
+    def database(self) -> Path | str:
+        """The SQLite file, or the URL of a PostgreSQL database."""
         if self.database_url is None:
             return self.data_dir / "reelhook.db"
-        return Path(self.database_url.removeprefix(SQLITE)).expanduser()
+        if self.database_url.startswith(SQLITE):
+            return Path(self.database_url.removeprefix(SQLITE)).expanduser()
+        return self.database_url
 
     def listening_on(self, port: int) -> Self:
         """Return the settings for the port that the system chose, where PORT was 0."""

@@ -13,6 +13,7 @@ from reelhook.domain.schedule import RetrySchedule
 from reelhook.domain.signature import standard_key
 
 SQLITE = "sqlite:///"
+POSTGRESQL = ("postgresql://", "postgres://")
 DAY_SECONDS = 24 * 3600
 _YEAR_SECONDS = 365 * DAY_SECONDS
 _HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?")
@@ -91,13 +92,18 @@ def _secret(value: Any, info: ValidationInfo) -> Any:
 
 def _database_url(value: Any) -> Any:
     if isinstance(value, str):
-        path = value.strip().removeprefix(SQLITE)
-        if path == value.strip() or not path or path == ":memory:" or "?" in path:
+        text = value.strip()
+        path = text.removeprefix(SQLITE)
+        if text.startswith(POSTGRESQL):
+            # asyncpg knows the one name for it.
+            return POSTGRESQL[0] + text.partition("://")[2]
+        if path == text or not path or path == ":memory:" or "?" in path:
             raise SettingsError(
-                "DATABASE_URL must be sqlite:///path/to/reelhook.db, the only kind of database "
-                "this version uses; correct it, or leave it unset for a file in REELHOOK_DATA_DIR"
+                "DATABASE_URL must be sqlite:///path/to/reelhook.db or "
+                "postgresql://user:password@host/database; correct it, or leave it unset for a "
+                "file in REELHOOK_DATA_DIR"
             )
-        return value.strip()
+        return text
     return value
 
 
@@ -175,7 +181,7 @@ HttpUrl = Annotated[str, BeforeValidator(_http_url)]
 BaseUrl = Annotated[str, BeforeValidator(_base_url)]
 Key = Annotated[str, BeforeValidator(_key)]
 Secret = Annotated[str, BeforeValidator(_secret)]
-SqliteUrl = Annotated[str, BeforeValidator(_database_url)]
+DatabaseUrl = Annotated[str, BeforeValidator(_database_url)]
 Host = Annotated[str, BeforeValidator(_bind_host)]
 HostNames = Annotated[tuple[str, ...], BeforeValidator(_host_names)]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(_networks)]

@@ -40,12 +40,13 @@ _INSERT = "INSERT INTO jobs ({columns}) VALUES ({values})".format(
     columns=", ".join(_NEW_COLUMNS),
     values=", ".join(f"?{number}" for number in range(1, len(_NEW_COLUMNS) + 1)),
 )
-_KEPT = ("id", "account", "created_at", "version")
-_WRITTEN = [
-    (name, number) for number, name in enumerate(STATE_COLUMNS, start=1) if name not in _KEPT
-]
-_NUMBER = {name: number for number, name in enumerate(STATE_COLUMNS, start=1)}
-_LEASE, _EPOCH = len(STATE_COLUMNS) + 1, len(STATE_COLUMNS) + 2
+_KEPT = ("account", "created_at")
+_NUMBER = {
+    name: number
+    for number, name in enumerate([one for one in STATE_COLUMNS if one not in _KEPT], start=1)
+}
+_WRITTEN = [(name, number) for name, number in _NUMBER.items() if name not in {"id", "version"}]
+_LEASE, _EPOCH = len(_NUMBER) + 1, len(_NUMBER) + 2
 
 # The version is the fence against lost updates, the epoch against a worker that lost its lease;
 # either way the row stays as it is. A terminal status is never left.
@@ -123,7 +124,7 @@ def record(changes: Sequence[Change], lease: Lease | None) -> Operation[list[str
 
 def _record_one(change: Change, lease: Lease | None) -> Operation[bool]:
     fence = (lease.id, lease.epoch) if lease else (None, None)
-    if not (yield Statement(_UPDATE, (*state_of(change.job), *fence))):
+    if not (yield Statement(_UPDATE, (*state_of(change.job, _NUMBER), *fence))):
         return False
     for event, body in zip(change.events, change.bodies, strict=True):
         yield Statement(

@@ -72,7 +72,8 @@ def rollback(database: Target, *, destroy: bool) -> str | None:
 
 def _current(database: Target) -> str | None:
     if isinstance(database, str):
-        return _in_a_loop(_current_of_postgres(database))
+        version: str | None = _in_a_loop(_current_of_postgres(database))
+        return version
     connection = connect(database, read_only=False)
     try:
         rows = connection.execute("SELECT version_num FROM alembic_version").fetchall()

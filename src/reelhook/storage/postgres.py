@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar, cast
 
 import asyncpg
 
-from reelhook.domain.errors import ReelhookError, SettingsError, StoreError
+from reelhook.domain.errors import SettingsError, StoreError
 from reelhook.storage.operation import Operation, Row
 
 T = TypeVar("T")
@@ -43,6 +43,18 @@ async def connect(url: str) -> asyncpg.Connection:
         return await asyncpg.connect(url, timeout=CONNECT_SECONDS)
     except (*_FAILURES, ValueError) as error:
         raise SettingsError(f"The database of DATABASE_URL can't be opened: {error}") from None
+
+
+async def read_key(url: str, name: str) -> str | None:
+    """Return a key of our own from a database that may be in use; None if there is none."""
+    connection = await connect(url)
+    try:
+        key: str | None = await connection.fetchval("SELECT value FROM keys WHERE name = $1", name)
+    except asyncpg.UndefinedTableError:
+        return None  # an empty database
+    finally:
+        await connection.close()
+    return key
 
 
 class OwnerLock:
@@ -192,17 +204,16 @@ class PostgreSQL:
             return [_unwritten(error) for _ in group]
 
     async def _commit_alone(self, work: _Work) -> _Outcome:
-        outcome = _Outcome()
         try:
-            async with self._pool.acquire() as connection, connection.transaction():
+            async with self._pool.acquire() as connection:
+                transaction = connection.transaction()
+                await transaction.start()
                 outcome = await _attempt(connection, work)
-                if outcome.error is not None:
-                    raise _GroupSpoiltError
-        except _GroupSpoiltError:
-            if outcome.error is not None and _failed(outcome.error):
-                return _unwritten(outcome.error)
+                await (transaction.commit() if outcome.error is None else transaction.rollback())
         except _FAILURES as error:
             return _unwritten(error)
+        if outcome.error is not None and _failed(outcome.error):
+            return _unwritten(outcome.error)
         return outcome
 
 
@@ -220,8 +231,6 @@ async def _attempt(connection: Any, work: _Work) -> _Outcome:
     outcome = _Outcome()
     try:
         outcome.result = await _run(connection, work.make(), outcome)
-    except (ReelhookError, *_FAILURES) as error:
-        outcome.error = error
     except Exception as error:
         outcome.error = error
     return outcome

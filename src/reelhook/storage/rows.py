@@ -1,7 +1,7 @@
 """Between rows and the domain's values: the one place that knows the order of columns."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from reelhook.domain.delivery import Delivery, Outcome
@@ -95,11 +95,11 @@ def job_of(row: Sequence[Any]) -> Job:
     return Job(job_id, account, Status(status), *rest)
 
 
-def state_of(job: Job) -> tuple[Any, ...]:
-    """Write `STATE`."""
+def state_of(job: Job, columns: Iterable[str] = STATE_COLUMNS) -> tuple[Any, ...]:
+    """Write `STATE`, or some columns of it."""
     return tuple(
         value.value if isinstance(value := getattr(job, name), Status) else value
-        for name in STATE_COLUMNS
+        for name in columns
     )
 
 
