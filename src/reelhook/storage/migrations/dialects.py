@@ -16,7 +16,7 @@ def where(condition: str) -> dict[str, Any]:
 
 def iso(milliseconds: str) -> str:
     """Return the expression that writes a moment as ISO 8601 in UTC."""
-    if _is_sqlite():
+    if is_sqlite():
         return f"strftime('%Y-%m-%dT%H:%M:%fZ', ({milliseconds}) / 1000.0, 'unixepoch')"
     return (
         f"to_char(to_timestamp(({milliseconds}) / 1000.0) AT TIME ZONE 'UTC',"
@@ -27,8 +27,9 @@ def iso(milliseconds: str) -> str:
 
 def later(one: str, other: str) -> str:
     """Return the expression of the later of two moments."""
-    return f"{'max' if _is_sqlite() else 'greatest'}({one}, {other})"
+    return f"{'max' if is_sqlite() else 'greatest'}({one}, {other})"
 
 
-def _is_sqlite() -> bool:
+def is_sqlite() -> bool:
+    """Whether the revision runs on SQLite."""
     return bool(op.get_context().dialect.name == "sqlite")
