@@ -11,7 +11,12 @@ from urllib.parse import urlsplit
 import structlog
 
 import reelhook
-from reelhook.bootstrap.database import OPERATOR_KEY, bring_up_to_date, signing_secrets
+from reelhook.bootstrap.database import (
+    OPERATOR_KEY,
+    bring_up_to_date,
+    private_keys,
+    signing_secrets,
+)
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, EndpointKind
@@ -135,6 +140,7 @@ async def _http_options(
         default_model=settings.default_model,
         check_url=_url_check(policy),
         clock=SystemClock(),
+        public_keys=tuple(key.public for key in private_keys(settings)),
     )
 
 
