@@ -4,7 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gateways import gateway
+from gateways import AT_ONCE, gateway
+from receivers import receiver
 
 from reelhook.domain.ed25519 import PrivateKey, jwk_set, private_text
 from reelhook.domain.signature import sign
@@ -43,6 +44,28 @@ async def test_the_set_is_open_to_strangers_and_shows_no_private_key(tmp_path: P
             for jwk in reply.json()["keys"]:
                 assert "d" not in jwk
             assert not [line for line in server.logs if key in str(line)]
+
+
+async def test_a_webhook_verifies_with_what_its_server_publishes(tmp_path: Path) -> None:
+    keys = f"{private_text(NEW)},{private_text(OLD)}"
+    async with (
+        receiver() as client,
+        gateway(
+            tmp_path,
+            AT_ONCE,
+            webhook_private_key=keys,
+            webhook_secret_previous="the secret before",
+        ) as server,
+    ):
+        webhook = await client.ending(await server.submit(webhookUrl=client.url))
+        published = (await server.get(JWKS)).json()
+    entries = webhook.headers["webhook-signature"].split()
+    assert [entry.partition(",")[0] for entry in entries] == ["v1", "v1", "v1a", "v1a"]
+    for jwk in published["keys"]:
+        verify(webhook.raw, webhook.headers, public_keys={"keys": [jwk]})
+    for secret in (server.settings.webhook_secret, server.settings.webhook_secret_previous):
+        assert secret is not None
+        assert verify(webhook.raw, webhook.headers, secret).body == webhook.body
 
 
 def test_the_program_loads_without_cryptography() -> None:

@@ -92,7 +92,9 @@ async def _running(
     policy = AddressPolicy(settings.allow_networks)
     options = await _http_options(settings, store, policy, hosts)
     signing = Signing(
-        await signing_secrets(settings, store), user_agent=f"reelhook/{reelhook.__version__}"
+        await signing_secrets(settings, store),
+        user_agent=f"reelhook/{reelhook.__version__}",
+        private_keys=private_keys(settings),
     )
     await _keep_default_endpoint(settings, store, clock)
     recording = Recording(store, signals, options.video_url)
