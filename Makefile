@@ -27,7 +27,7 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
-# The JavaScript side of the signature tests; without npm they are skipped and say so.
+# For the tests of JavaScript receivers; without npm they are skipped and say so.
 tests/javascript/node_modules/.done: tests/javascript/package-lock.json
 	@if command -v npm >/dev/null; then \
 	  npm ci --prefix tests/javascript --silent --no-audit --no-fund && touch $@; \

@@ -21,12 +21,15 @@ HIDDEN = "[hidden]"
 SECRET_LENGTH_MIN = 8
 """A shorter secret is a common word sooner or later; lines would become unreadable."""
 
-_SECRET_KEY = re.compile(r"secret|authorization|api_?key|password|token|cookie", re.IGNORECASE)
+_SECRET_KEY = re.compile(
+    r"secret|authorization|(api|private)_?key|password|token|cookie", re.IGNORECASE
+)
 _SECRET_TEXTS = (
     # What must be in a line for the pattern to be tried, the pattern, what takes its place.
     ("://", re.compile(r"://[^/\s\"'@]+@"), f"://{HIDDEN}@"),
     ("?", re.compile(r"(?i)([?&][\w-]*(?:signature|token|key|secret|password)=)[^&\s\"']+"), None),
     ("whsec_", re.compile(r"(whsec_)[\w+/=-]+"), None),
+    ("whsk_", re.compile(r"(whsk_)[\w+/=-]+"), None),
     ("earer ", re.compile(r"(?i)(bearer )[^\s\"',]+"), None),
     ("sk-", re.compile(r"\b(sk-)[\w-]{8,}"), None),
 )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from reelhook.domain.ed25519 import PrivateKey
 from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.event import Instant
 from reelhook.domain.signature import sign
@@ -22,6 +23,7 @@ class Signing:
 
     secrets: Secrets
     user_agent: str
+    private_keys: tuple[PrivateKey, ...] = ()
 
     def request(
         self,
@@ -39,7 +41,14 @@ class Signing:
             secret, previous = endpoint.secret, endpoint.honoured_previous(now)
         headers = dict(endpoint.headers)
         headers |= {"Content-Type": "application/json", "User-Agent": self.user_agent}
-        headers |= sign(body, message_id=message_id, now=now, secret=secret, previous=previous)
+        headers |= sign(
+            body,
+            message_id=message_id,
+            now=now,
+            secret=secret,
+            previous=previous,
+            private_keys=self.private_keys,
+        )
         return SignedRequest(
             url=url or endpoint.url,
             body=body,

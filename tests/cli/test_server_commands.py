@@ -18,6 +18,8 @@ from cli_programs import (
     start,
 )
 
+from reelhook.domain.ed25519 import PrivateKey
+
 
 def one_line(directory: Path, *arguments: str, **variables: str) -> str:
     outcome = reelhook(*arguments, directory=directory, **variables)
@@ -135,6 +137,45 @@ def test_the_secret_is_shown_in_both_forms_without_a_database(tmp_path: Path) ->
     outcome = reelhook("secret", "--json", directory=tmp_path, WEBHOOK_SECRET="hunter2")
     assert outcome.json == {"secret": "hunter2", "standardWebhooks": "whsec_aHVudGVyMg=="}
     assert not list(tmp_path.iterdir())
+
+
+def test_the_public_keys_are_shown_beside_the_secret(tmp_path: Path) -> None:
+    made = [
+        reelhook("secret", "--new-private-key", "--json", directory=tmp_path).json for _ in "12"
+    ]
+    variables = {
+        "WEBHOOK_SECRET": "hunter2",
+        "REELHOOK_WEBHOOK_PRIVATE_KEY": ",".join(one["privateKey"] for one in made),
+    }
+    public = [one["publicKey"] for one in made]
+    assert len(set(public)) == 2
+    shown = reelhook("secret", "--json", directory=tmp_path, **variables).json
+    assert shown == {
+        "secret": "hunter2",
+        "standardWebhooks": "whsec_aHVudGVyMg==",
+        "publicKeys": public,
+    }
+    lines = reelhook("secret", directory=tmp_path, **variables).out.splitlines()
+    assert [line.rpartition(" ")[2] for line in lines] == [
+        "hunter2",
+        "whsec_aHVudGVyMg==",
+        *public,
+    ]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_new_private_key_is_shown_with_its_public_one(tmp_path: Path) -> None:
+    made = reelhook("secret", "--new-private-key", directory=tmp_path, WEBHOOK_SECRET="whsec_?")
+    private, public = (line.partition(": ")[2] for line in made.out.splitlines())
+    assert str(PrivateKey.parse(private).public) == public
+    _, shown = on_terminal("secret", "--new-private-key", directory=tmp_path)
+    assert "Put the private key first in REELHOOK_WEBHOOK_PRIVATE_KEY" in shown
+
+
+def test_a_bad_private_key_stops_the_start(tmp_path: Path) -> None:
+    line = one_line(tmp_path, "serve", "--simulate", REELHOOK_WEBHOOK_PRIVATE_KEY="whsk_hunter2")
+    assert "REELHOOK_WEBHOOK_PRIVATE_KEY" in line
+    assert "hunter2" not in line
 
 
 def test_a_made_secret_stays_the_same(tmp_path: Path) -> None:

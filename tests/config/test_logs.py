@@ -103,6 +103,7 @@ def test_no_line_shows_a_secret(stream: io.StringIO, tty: bool) -> None:
     log.warning('refused: hunter2-"quoted" is wrong', detail='key hunter2-"quoted"')
     log.warning("Webhook failed: https://me:hunter2@a.example/hook?x=1&access_token=hunter2")
     log.warning("echo", body="Authorization: Bearer hunter2, key sk-hunter2-hunter2 whsec_hunter2")
+    log.warning("whsk_hunter2 was copied", private_key="hunter2")
     assert "hunter2" not in stream.getvalue()
     assert "a.example/hook?x=1" in stream.getvalue()
     assert "shrt" in stream.getvalue()

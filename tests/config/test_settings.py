@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from reelhook.config import Settings, environment_name
+from reelhook.domain.ed25519 import private_text
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.schedule import RetrySchedule
 
+NEW_KEY, OLD_KEY = private_text(b"n" * 32), private_text(b"o" * 32)
 SIMULATED = {"openai_base_url": "http://127.0.0.1:9000/v1"}
 
 
@@ -28,6 +30,13 @@ def _nothing_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     [
         ("WEBHOOK_SECRET", " s p a c e ", "webhook_secret", " s p a c e "),
         ("REELHOOK_WEBHOOK_SECRET_PREVIOUS", "old", "webhook_secret_previous", "old"),
+        ("REELHOOK_WEBHOOK_PRIVATE_KEY", f"{NEW_KEY}\n", "webhook_private_key", (NEW_KEY,)),
+        (
+            "REELHOOK_WEBHOOK_PRIVATE_KEY",
+            f"{NEW_KEY}, {OLD_KEY},",
+            "webhook_private_key",
+            (NEW_KEY, OLD_KEY),
+        ),
         ("WEBHOOK_URL", "https://a.example/hook?x=1", "webhook_url", "https://a.example/hook?x=1"),
         ("OPENAI_API_KEY", " sk-abc\n", "openai_api_key", "sk-abc"),
         ("OPENAI_BASE_URL", "http://gpu:30000/v1/", "openai_base_url", "http://gpu:30000/v1"),
@@ -144,6 +153,10 @@ def test_a_wrong_value_is_one_sentence_that_names_the_variable(
         ("WEBHOOK_SECRET", "whsec_hünter2"),
         ("WEBHOOK_SECRET", "whsec_"),
         ("REELHOOK_WEBHOOK_SECRET_PREVIOUS", "whsec_hunter2!"),
+        ("REELHOOK_WEBHOOK_SECRET_PREVIOUS", "whpk_hunter2"),
+        ("REELHOOK_WEBHOOK_PRIVATE_KEY", "whsk_hunter2"),
+        ("REELHOOK_WEBHOOK_PRIVATE_KEY", "hunter2hünter2"),
+        ("REELHOOK_WEBHOOK_PRIVATE_KEY", f"{NEW_KEY},whsk_hunter2"),
         ("OPENAI_API_KEY", "hunter2\u2026"),
         ("REELHOOK_API_KEY", "hunter2\x1b"),
         ("OPENAI_BASE_URL", "https://me:hunter2@gpu/v1"),
@@ -166,12 +179,17 @@ def test_no_secret_shows_when_settings_are_printed() -> None:
     settings = Settings.of(
         webhook_secret="hunter2-a",
         webhook_secret_previous="hunter2-b",
+        webhook_private_key=f"{NEW_KEY}, {OLD_KEY}",
         openai_api_key="hunter2-c",
         api_key="hunter2-d",
         webhook_url="https://a.example/hook?token=hunter2-e",
     )
-    assert "hunter2" not in f"{settings!r} {settings}"
-    assert {secret[-1] for secret in settings.secrets} == set("abcd")
+    shown = f"{settings!r} {settings}"
+    assert "hunter2" not in shown
+    assert "whsk_" not in shown
+    keys = {NEW_KEY, OLD_KEY}
+    assert keys < set(settings.secrets)
+    assert {secret[-1] for secret in settings.secrets if secret not in keys} == set("abcd")
 
 
 def test_a_validation_error_of_pydantic_hides_what_was_given() -> None:

@@ -2,38 +2,19 @@
 
 import asyncio
 import json
-import re
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-import uvicorn
-from structlog.testing import capture_logs
-from sybil import Sybil
-from sybil.parsers.markdown import PythonCodeBlockParser
+from pages import SECRET, blocks, namespace, server
 
-from reelhook.bootstrap import serving
-from reelhook.config import Settings
 from reelhook.domain.event import Event, EventKind, WireStatus
-from reelhook.domain.signature import sign, standard_secret
-from reelhook.simulator.faults import Faults
-from reelhook.simulator.server import running
+from reelhook.domain.signature import sign
 
-DOCS = Path(__file__).parents[2] / "docs"
-BLOCK = re.compile(r"^```(sh|json|js)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SERVER = "http://127.0.0.1:3001"
-SECRET = "a secret of the tests"
-
-
-def blocks(page: str) -> Iterator[tuple[str, str]]:
-    """Return language and text of a page's blocks that are not Python."""
-    for match in BLOCK.finditer((DOCS / page).read_text()):
-        yield match[1], match[2]
 
 
 def alike(told: Any, real: Any) -> bool:
@@ -47,22 +28,6 @@ def alike(told: Any, real: Any) -> bool:
             return all(alike(one, other) for one, other in zip(told, real, strict=True))
         case _:
             return type(told) is type(real)
-
-
-@asynccontextmanager
-async def server(data_dir: Path, **given: Any) -> AsyncIterator[str]:
-    with capture_logs():
-        async with running(Faults(queue_seconds=0, render_seconds=0)) as simulator:
-            settings = Settings.of(
-                openai_base_url=simulator.base_url,
-                data_dir=data_dir,
-                port=0,
-                webhook_secret=SECRET,
-                poll_seconds=0.05,
-                **given,
-            )
-            async with serving(settings) as one:
-                yield one.url
 
 
 async def completed(url: str, job_id: str) -> None:
@@ -132,43 +97,6 @@ def test_the_bodies_of_the_webhook_page_are_the_real_ones() -> None:
     for one in shown:
         assert list(one) == list(body(WireStatus(one["status"])))
         assert alike(one, body(WireStatus(one["status"])))
-
-
-def namespace(page: str) -> dict[str, Any]:
-    """Run a page's Python; return what it defined."""
-    document = Sybil(parsers=[PythonCodeBlockParser()]).parse(DOCS / page)
-    for example in document.examples():
-        example.evaluate()
-    return document.namespace
-
-
-async def test_the_receiver_of_the_webhook_page_takes_a_real_webhook(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("REELHOOK_RECEIVER_SECRET", standard_secret(SECRET))
-    receiver = uvicorn.Server(
-        uvicorn.Config(namespace("webhooks.md")["app"], port=0, log_config=None)
-    )
-    task = asyncio.create_task(receiver.serve())
-    async with asyncio.timeout(20):
-        while not receiver.started:  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.005)
-    port = receiver.servers[0].sockets[0].getsockname()[1]
-    hook = f"http://127.0.0.1:{port}/webhooks/video"
-    async with server(tmp_path, webhook_url=hook) as url, aiohttp.ClientSession(url) as session:
-        async with session.post("/api/generate", json={"script": "A fox"}) as response:
-            job_id = (await response.json())["jobId"]
-        await completed(url, job_id)
-        async with asyncio.timeout(20):
-            waiting = 1
-            while waiting:
-                async with session.get("/api/stats") as response:
-                    waiting = (await response.json())["deliveries"]["waiting"]
-        async with session.post(hook, data=b"{}") as forged:
-            assert forged.status == 401
-    receiver.should_exit = True
-    await task
-    assert capsys.readouterr().out.startswith(f"{job_id} {url}/api/sora/videos/{job_id}/download")
 
 
 def test_the_check_by_hand_of_the_webhook_page_is_right() -> None:

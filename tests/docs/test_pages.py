@@ -14,7 +14,9 @@ SYBIL = Sybil(parsers=[PythonCodeBlockParser()])
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_examples_of_a_page_run(page: Path) -> None:
-    for example in SYBIL.parse(page).examples():
+    document = SYBIL.parse(page)
+    document.namespace["__name__"] = page.stem
+    for example in document.examples():
         example.evaluate()
 
 

@@ -47,7 +47,7 @@ async def test_every_route_but_health_asks_for_the_key(tmp_path: Path) -> None:
             assert reply.headers["WWW-Authenticate"] == "Bearer"
             assert "Authorization: Bearer" in reply.json()["error"]
             assert KEY not in reply.body.decode()
-        for path in ("/healthz", "/readyz"):
+        for path in ("/healthz", "/readyz", "/.well-known/webhooks/jwks.json"):
             assert (await server.get(path)).status == 200
 
 

@@ -4,10 +4,12 @@ import json
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from reelhook.domain.ed25519 import PrivateKey
 from reelhook.domain.signature import sign, standard_secret
 
 HERE = Path(__file__).parent
@@ -31,13 +33,20 @@ def verdicts(*webhooks: dict[str, object]) -> list[str]:
     return ran.stdout.splitlines()
 
 
-def webhook(secret: str, *, previous: str | None = None, body: str = BODY) -> dict[str, object]:
+def webhook(
+    secret: str,
+    *,
+    previous: str | None = None,
+    body: str = BODY,
+    private_keys: Sequence[PrivateKey] = (),
+) -> dict[str, object]:
     headers = sign(
         BODY.encode(),
         message_id="evt_job_1_3",
         now=time.time_ns() // 1_000_000,
         secret=secret,
         previous=previous,
+        private_keys=private_keys,
     )
     return {"secret": standard_secret(secret), "headers": headers, "body": body}
 
@@ -50,6 +59,15 @@ def test_the_npm_library_accepts_a_webhook(secret: str) -> None:
 def test_the_npm_library_accepts_the_old_secret_during_a_rotation() -> None:
     rotated = webhook("new secret", previous="old secret")
     assert verdicts(rotated, {**rotated, "secret": standard_secret("old secret")}) == ["ok", "ok"]
+
+
+def test_the_npm_library_passes_over_what_private_keys_signed() -> None:
+    keys = [PrivateKey.of(b"n" * 32), PrivateKey.of(b"o" * 32)]
+    rotated = webhook("new secret", previous="old secret", private_keys=keys)
+    others = {**rotated, "secret": standard_secret("another")}
+    old = {**rotated, "secret": standard_secret("old secret")}
+    assert verdicts(rotated, old) == ["ok", "ok"]
+    assert verdicts(others) != ["ok"]
 
 
 def test_the_npm_library_refuses_an_altered_body() -> None:

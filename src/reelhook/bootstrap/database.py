@@ -7,6 +7,7 @@ import sys
 import structlog
 
 from reelhook.config import Settings
+from reelhook.domain.ed25519 import PrivateKey
 from reelhook.domain.errors import SettingsError
 from reelhook.signing import Secrets
 from reelhook.storage import migrate as migrations
@@ -43,6 +44,11 @@ async def rollback(settings: Settings, *, destroy: bool = False) -> str | None:
 
 def _made_secret() -> str:
     return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
+
+
+def private_keys(settings: Settings) -> tuple[PrivateKey, ...]:
+    """Return the keys that sign v1a, the newest first."""
+    return tuple(PrivateKey.parse(text) for text in settings.webhook_private_key)
 
 
 async def signing_secrets(settings: Settings, store: Store) -> Secrets:

@@ -11,7 +11,12 @@ from urllib.parse import urlsplit
 import structlog
 
 import reelhook
-from reelhook.bootstrap.database import OPERATOR_KEY, bring_up_to_date, signing_secrets
+from reelhook.bootstrap.database import (
+    OPERATOR_KEY,
+    bring_up_to_date,
+    private_keys,
+    signing_secrets,
+)
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, EndpointKind
@@ -85,7 +90,9 @@ async def _running(
     policy = AddressPolicy(settings.allow_networks)
     options = await _http_options(settings, store, policy, hosts)
     signing = Signing(
-        await signing_secrets(settings, store), user_agent=f"reelhook/{reelhook.__version__}"
+        await signing_secrets(settings, store),
+        user_agent=f"reelhook/{reelhook.__version__}",
+        private_keys=private_keys(settings),
     )
     await _keep_default_endpoint(settings, store, clock)
     recording = Recording(store, signals, options.video_url)
@@ -133,6 +140,7 @@ async def _http_options(
         default_model=settings.default_model,
         check_url=_url_check(policy),
         clock=SystemClock(),
+        public_keys=tuple(key.public for key in private_keys(settings)),
     )
 
 

@@ -115,7 +115,8 @@ def _add_database(app: typer.Typer) -> None:
         epilog=_examples("reelhook rollback", "reelhook rollback --destroy"),
     )(database.rollback)
     app.command(
-        rich_help_panel=_DATABASE, epilog=_examples("reelhook secret", "reelhook secret --json")
+        rich_help_panel=_DATABASE,
+        epilog=_examples("reelhook secret", "reelhook secret --new-private-key"),
     )(database.secret)
 
 

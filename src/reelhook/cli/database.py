@@ -2,13 +2,15 @@
 
 import asyncio
 import json
-from typing import Annotated
+import secrets
+from typing import Annotated, Any
 
 import typer
 
 from reelhook.cli import render
 from reelhook.cli.options import AsJson, DataDir
 from reelhook.config import Settings
+from reelhook.domain.ed25519 import KEY_BYTES, PrivateKey, private_text
 from reelhook.domain.signature import standard_secret
 
 
@@ -59,12 +61,27 @@ def rollback(
         render.say(f"Rolled back {undone}.")
 
 
-def secret(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Show the secret that webhooks are signed with.
+def secret(
+    new_private_key: Annotated[
+        bool,
+        typer.Option(
+            "--new-private-key",
+            help="Make a key for v1a signatures and show it; nothing is kept or changed.",
+        ),
+    ] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what webhooks are signed with, and what receivers verify them with.
 
-    In both forms: as X-Signature's key, and as receivers with a Standard Webhooks library are
-    given it. The database is opened only where WEBHOOK_SECRET is not set.
+    The secret in both forms: as X-Signature's key, and as receivers with a
+    Standard Webhooks library are given it. The public keys, where
+    REELHOOK_WEBHOOK_PRIVATE_KEY is set. The database is opened only where
+    WEBHOOK_SECRET is not set.
     """
+    if new_private_key:
+        _show_new_private_key(as_json)
+        return
     settings = Settings.load(data_dir=data_dir)
     plain = settings.webhook_secret
     if plain is None:
@@ -72,9 +89,25 @@ def secret(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
         plain = asyncio.run(bootstrap.webhook_secret(settings))
     standard = standard_secret(plain)
+    public = [str(PrivateKey.parse(text).public) for text in settings.webhook_private_key]
     if as_json:
-        render.say(json.dumps({"secret": plain, "standardWebhooks": standard}))
+        shown: dict[str, Any] = {"secret": plain, "standardWebhooks": standard}
+        render.say(json.dumps(shown | ({"publicKeys": public} if public else {})))
         return
     # Whole and unwrapped, to be copied.
     render.say(f"For X-Signature: {plain}")
     render.say(f"For Standard Webhooks: {standard}")
+    for key in public:
+        render.say(f"For Standard Webhooks, public key: {key}")
+
+
+def _show_new_private_key(as_json: bool) -> None:
+    seed = secrets.token_bytes(KEY_BYTES)
+    private, public = private_text(seed), str(PrivateKey.of(seed).public)
+    if as_json:
+        render.say(json.dumps({"privateKey": private, "publicKey": public}))
+        return
+    render.say(f"Private key: {private}")
+    render.say(f"Public key: {public}")
+    if render.on_terminal():
+        render.say("Put the private key first in REELHOOK_WEBHOOK_PRIVATE_KEY and restart `serve`.")

@@ -2,17 +2,14 @@
 
 import asyncio
 import hmac
-import json
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any
 
 from aiohttp import web
 
-from reelhook.domain.signature import verify
+from reelhook.webhooks import WebhookVerificationError, verify
 
 TERMINAL = frozenset({"completed", "failed"})
 
@@ -39,15 +36,12 @@ class Receiver:
     async def receive(self, request: web.Request) -> web.Response:
         """Take one webhook; 401 where a signature is wrong."""
         body = await request.read()
-        verified = _verified(body, request.headers, self.secret)
-        webhook = Webhook(
-            request.headers.get("webhook-id", ""), json.loads(body) if verified else {}, verified
-        )
+        webhook = _checked(body, request.headers, self.secret)
         self.webhooks.append(webhook)
         self.tell(webhook)
         if webhook.body.get("status") in TERMINAL:
             self.ended.set()
-        return web.json_response({"ok": verified}, status=200 if verified else 401)
+        return web.json_response({"ok": webhook.verified}, status=200 if webhook.verified else 401)
 
     @property
     def terminal(self) -> list[Webhook]:
@@ -71,8 +65,13 @@ async def receiving(secret: str, tell: Callable[[Webhook], None]) -> AsyncIterat
         await runner.cleanup()
 
 
-def _verified(body: bytes, headers: Mapping[str, str], secret: str) -> bool:
-    inherited = hmac.digest(secret.encode(), body, sha256).hex()
-    given = headers.get("X-Signature", "")
-    now = int(time.time() * 1000)
-    return hmac.compare_digest(inherited, given) and verify(body, headers, [secret], now=now)
+def _checked(body: bytes, headers: Mapping[str, str], secret: str) -> Webhook:
+    try:
+        received = verify(body, headers, secret)
+    except WebhookVerificationError:
+        return Webhook(headers.get("webhook-id", ""), {}, verified=False)
+    inherited = hmac.digest(secret.encode(), body, "sha256").hex().encode()
+    given = headers.get("X-Signature", "").encode(errors="surrogatepass")
+    if not hmac.compare_digest(inherited, given):
+        return Webhook(received.id, {}, verified=False)
+    return Webhook(received.id, received.body, verified=True)

@@ -26,6 +26,7 @@ from reelhook.config.values import (
     HttpUrl,
     Key,
     Networks,
+    PrivateKeys,
     Schedule,
     Secret,
     Switch,
@@ -38,7 +39,13 @@ from reelhook.domain.schedule import RetrySchedule
 
 _TEN_YEARS_HOURS = 10 * 365 * 24
 _WILDCARD_HOSTS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
-_SECRETS = ("webhook_secret", "webhook_secret_previous", "openai_api_key", "api_key")
+_SECRETS = (
+    "webhook_secret",
+    "webhook_secret_previous",
+    "webhook_private_key",
+    "openai_api_key",
+    "api_key",
+)
 
 
 def _in_url(host: str) -> str:
@@ -89,6 +96,9 @@ class Settings(BaseSettings):
 
     webhook_secret: Secret | None = Field(None, repr=False, description="text")
     webhook_secret_previous: Secret | None = Field(None, repr=False, description="text")
+    webhook_private_key: PrivateKeys = Field(
+        (), repr=False, description="whsk_ keys, separated by commas"
+    )
     webhook_url: HttpUrl | None = Field(None, repr=False, description="a URL")
 
     openai_base_url: BaseUrl | None = Field(None, description="a URL")
@@ -202,9 +212,14 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """All that no log may show."""
-        known = tuple(value for name in _SECRETS if (value := getattr(self, name)) is not None)
-        password = urlsplit(self.database_url or "").password
-        return (*known, password) if password else known
+        values = [getattr(self, name) for name in _SECRETS]
+        values.append(urlsplit(self.database_url or "").password)
+        return tuple(
+            text
+            for value in values
+            if value is not None
+            for text in ((value,) if isinstance(value, str) else value)
+        )
 
     @property
     def database(self) -> Path | str:

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, ValidationInfo
 
-from reelhook.domain.errors import SettingsError
+from reelhook.domain.ed25519 import PrivateKey
+from reelhook.domain.errors import BadKeyError, SettingsError
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.domain.signature import standard_key
 
@@ -79,15 +80,20 @@ def _key(value: Any, info: ValidationInfo) -> Any:
 def _secret(value: Any, info: ValidationInfo) -> Any:
     if isinstance(value, str):
         try:
-            usable = bool(standard_key(value))
-        except (SettingsError, ValueError):
-            usable = False
-        if not usable:
-            raise SettingsError(
-                f"{_name(info)} starts with whsec_ but what follows is not base64; "
-                "correct it or choose a secret without that prefix"
-            )
+            standard_key(value, name=_name(info))
+        except BadKeyError as error:
+            raise SettingsError(error.message) from None
     return value
+
+
+def _private_keys(value: Any, info: ValidationInfo) -> tuple[str, ...]:
+    texts = tuple(_parts(value))
+    try:
+        for text in texts:
+            PrivateKey.parse(text, name=_name(info))
+    except BadKeyError as error:
+        raise SettingsError(error.message) from None
+    return texts
 
 
 def _database_url(value: Any) -> Any:
@@ -182,6 +188,7 @@ BaseUrl = Annotated[str, BeforeValidator(_base_url)]
 Key = Annotated[str, BeforeValidator(_key)]
 Secret = Annotated[str, BeforeValidator(_secret)]
 DatabaseUrl = Annotated[str, BeforeValidator(_database_url)]
+PrivateKeys = Annotated[tuple[str, ...], BeforeValidator(_private_keys)]
 Host = Annotated[str, BeforeValidator(_bind_host)]
 HostNames = Annotated[tuple[str, ...], BeforeValidator(_host_names)]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(_networks)]

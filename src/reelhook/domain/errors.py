@@ -33,6 +33,18 @@ class WebhookUrlRefusedError(InvalidRequestError):
     code = "webhook_url_refused"
 
 
+class BadKeyError(ReelhookError):
+    """A secret or a key has not the form it must have. The message never shows it."""
+
+    code = "bad_key"
+
+
+class WebhookVerificationError(ReelhookError):
+    """A webhook is not to be believed: nobody we know signed it, or it is too old or too new."""
+
+    code = "webhook_not_verified"
+
+
 class JobNotFoundError(ReelhookError):
     """No such job."""
 

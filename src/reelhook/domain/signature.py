@@ -1,26 +1,34 @@
-"""Signatures of webhooks: the inherited `X-Signature` and Standard Webhooks v1.
+"""Signatures of webhooks: the inherited `X-Signature`, and Standard Webhooks v1 and v1a.
 
-https://www.standardwebhooks.com/ gives the second form: HMAC-SHA256 over `id.timestamp.body`.
+https://www.standardwebhooks.com/ signs `id.timestamp.body`: v1 by HMAC-SHA256 with a shared
+secret, v1a by Ed25519 with a private key.
 """
 
 import base64
-import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 
-from reelhook.domain.errors import SettingsError
+from reelhook.domain.ed25519 import PRIVATE_PREFIX, PUBLIC_PREFIX, PrivateKey
+from reelhook.domain.errors import BadKeyError
 from reelhook.domain.event import Instant
 
 _PREFIX = "whsec_"
-TOLERANCE_SECONDS = 300
-_TIMESTAMP_DIGITS_MAX = 12
 
 
-def standard_key(secret: str) -> bytes:
+def standard_key(secret: str, *, name: str = "The secret") -> bytes:
     """Return the key of Standard Webhooks: decoded after `whsec_`, else the secret's UTF-8 bytes.
 
-    Raises `SettingsError` when what follows `whsec_` is not base64, or nothing follows.
+    Raises `BadKeyError`, which calls the secret `name`: what follows `whsec_` is not base64, the
+    secret is empty, or it is a key of the other kind.
     """
+    if secret.startswith((PRIVATE_PREFIX, PUBLIC_PREFIX)):  # whoever has the public key could sign
+        raise BadKeyError(
+            f"{name} is an Ed25519 key (whsk_ or whpk_), not a shared secret; "
+            "put a long random text in its place"
+        )
+    if not secret:
+        raise BadKeyError(f"{name} is empty, so that anyone could sign; choose a long random text")
     if not secret.startswith(_PREFIX):
         return secret.encode()
     try:
@@ -28,8 +36,8 @@ def standard_key(secret: str) -> bytes:
     except ValueError:  # binascii.Error, or characters outside ASCII
         key = b""
     if not key:  # an empty key would sign, and anyone could do the same
-        raise SettingsError(
-            "WEBHOOK_SECRET starts with whsec_ but what follows is not base64; "
+        raise BadKeyError(
+            f"{name} starts with whsec_ but what follows is not base64; "
             "correct it or choose a secret without that prefix"
         )
     return key
@@ -40,10 +48,32 @@ def standard_secret(secret: str) -> str:
     return _PREFIX + base64.b64encode(standard_key(secret)).decode()
 
 
-def _v1(secret: str, message_id: str, timestamp: str, body: bytes) -> str:
-    signed = b".".join((_bytes(message_id), _bytes(timestamp), body))
-    digest = hmac.digest(standard_key(secret), signed, hashlib.sha256)
-    return "v1," + base64.b64encode(digest).decode()
+def signed_content(message_id: str, timestamp: str, body: bytes) -> bytes:
+    """Return the bytes that Standard Webhooks signs."""
+    return b".".join((_bytes(message_id), _bytes(timestamp), body))
+
+
+def v1(secret: str, content: bytes) -> str:
+    """Return the entry that a shared secret adds to `webhook-signature`."""
+    keyed = _standard(secret).copy()
+    keyed.update(content)
+    return "v1," + base64.b64encode(keyed.digest()).decode()
+
+
+def v1a(key: PrivateKey, content: bytes) -> str:
+    """Return the entry that a private key adds to `webhook-signature`."""
+    return "v1a," + base64.b64encode(key.sign(content)).decode()
+
+
+# Taking a key in costs more than signing with it, and each endpoint may have a secret of its own.
+@lru_cache(maxsize=1024)
+def _standard(secret: str) -> hmac.HMAC:
+    return hmac.new(standard_key(secret), digestmod="sha256")
+
+
+@lru_cache(maxsize=1024)
+def _inherited(secret: str) -> hmac.HMAC:
+    return hmac.new(secret.encode(), digestmod="sha256")
 
 
 def _bytes(header: str) -> bytes:
@@ -52,48 +82,35 @@ def _bytes(header: str) -> bytes:
 
 
 def _hex(secret: str, body: bytes) -> str:
-    return hmac.digest(secret.encode(), body, hashlib.sha256).hex()
+    keyed = _inherited(secret).copy()
+    keyed.update(body)
+    return keyed.hexdigest()
 
 
 def sign(
-    body: bytes, *, message_id: str, now: Instant, secret: str, previous: str | None = None
+    body: bytes,
+    *,
+    message_id: str,
+    now: Instant,
+    secret: str,
+    previous: str | None = None,
+    private_keys: Sequence[PrivateKey] = (),
 ) -> dict[str, str]:
     """Return the headers that sign `body`, made afresh for each attempt.
 
     While a previous secret is still honoured, `webhook-signature` carries both signatures and
-    `X-Signature`, a single value, stays on the previous one.
+    `X-Signature`, a single value, stays on the previous one. Every private key signs as well.
     """
     timestamp = str(now // 1000)
-    secrets = (secret, previous) if previous else (secret,)
+    content = signed_content(message_id, timestamp, body)
+    signatures = [v1(secret, content)]
+    if previous:
+        signatures.append(v1(previous, content))
+    signatures += [v1a(key, content) for key in private_keys]
     return {
         "webhook-id": message_id,
         "webhook-timestamp": timestamp,
-        "webhook-signature": " ".join(_v1(s, message_id, timestamp, body) for s in secrets),
+        "webhook-signature": " ".join(signatures),
         "X-Signature": _hex(previous or secret, body),
         "X-Timestamp": str(now),
     }
-
-
-def verify(
-    body: bytes,
-    headers: Mapping[str, str],
-    secrets: Sequence[str],
-    *,
-    now: Instant,
-    tolerance_seconds: float = TOLERANCE_SECONDS,
-) -> bool:
-    """Return whether a webhook's Standard Webhooks signature is right and fresh.
-
-    `headers` may be in any case. Comparison takes constant time.
-    """
-    lower = {name.lower(): value for name, value in headers.items()}
-    message_id, timestamp = lower.get("webhook-id", ""), lower.get("webhook-timestamp", "")
-    if not message_id or not timestamp.isdecimal() or len(timestamp) > _TIMESTAMP_DIGITS_MAX:
-        return False
-    if abs(now / 1000 - int(timestamp)) > tolerance_seconds:
-        return False
-    given = lower.get("webhook-signature", "").split()
-    expected = [_v1(secret, message_id, timestamp, body) for secret in secrets]
-    return any(
-        hmac.compare_digest(_bytes(one), other.encode()) for one in given for other in expected
-    )

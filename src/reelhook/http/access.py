@@ -17,7 +17,8 @@ from reelhook.domain.event import Instant
 from reelhook.http.errors import error_response
 
 BODY_BYTES_MAX = 1024 * 1024
-_OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+JWKS_PATH = "/.well-known/webhooks/jwks.json"
+_OPEN_PATHS = frozenset({"/healthz", "/readyz", JWKS_PATH})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound

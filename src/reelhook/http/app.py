@@ -3,7 +3,16 @@
 from fastapi import FastAPI
 
 import reelhook
-from reelhook.http import deliveries, downloads, endpoints, jobs, operations, seed, streams
+from reelhook.http import (
+    deliveries,
+    downloads,
+    endpoints,
+    jobs,
+    keys,
+    operations,
+    seed,
+    streams,
+)
 from reelhook.http.access import AccessMiddleware
 from reelhook.http.context import HttpOptions
 from reelhook.http.errors import install_errors
@@ -30,7 +39,7 @@ def create_app(use_cases: UseCases, options: HttpOptions) -> FastAPI:
     app.state.use_cases = use_cases
     app.state.options = options
     app.include_router(streams.router)  # before the jobs: /api/jobs/events is no job's id
-    for room in (seed, jobs, endpoints, deliveries, downloads, operations):
+    for room in (seed, jobs, endpoints, deliveries, downloads, operations, keys):
         app.include_router(room.router)
     install_errors(app)
     app.add_middleware(AccessMiddleware, access=options.access)

@@ -5,6 +5,7 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
+from reelhook.domain.ed25519 import PublicKey
 from reelhook.http.access import Access
 from reelhook.ports import Clock
 from reelhook.service import Deliveries, Endpoints, Service, UseCases
@@ -30,6 +31,7 @@ class HttpOptions:
     default_model: str
     check_url: UrlCheck
     clock: Clock
+    public_keys: tuple[PublicKey, ...] = ()
 
     def video_url(self, job_id: str) -> str:
         """Return the stable address of a job's video."""

@@ -13,7 +13,7 @@ from reelhook.domain.endpoint import (
     Endpoint,
     EventName,
 )
-from reelhook.domain.errors import SettingsError
+from reelhook.domain.errors import BadKeyError
 from reelhook.domain.event import iso, maybe_iso
 from reelhook.domain.health import Health
 from reelhook.domain.signature import standard_key
@@ -56,9 +56,9 @@ def _headers(given: dict[str, str]) -> dict[str, str]:
 def _secret(given: str) -> str:
     try:
         standard_key(given)
-    except SettingsError:
+    except BadKeyError:
         raise PydanticCustomError(
-            "ours", "must be base64 behind whsec_; leave it out and one is made"
+            "ours", "must be a random text, or base64 behind whsec_; leave it out and one is made"
         ) from None
     return given
 

@@ -7,21 +7,74 @@ from reelhook.ports import Lease
 from reelhook.storage.operation import Operation, Statement
 
 
-def take_leases(ids: Sequence[str], owner: str, lease_until: Instant) -> Operation[list[Lease]]:
-    """Take leases at once, whoever had them, with a new epoch.
+def free_leases() -> Operation[None]:
+    """Let every lease be taken at once, and count no worker as alive.
 
     Only for the owner of a locked file: the lock proves that no one else is alive.
     """
-    leases = []
+    yield Statement("UPDATE leases SET lease_until = 0")
+    yield Statement("DELETE FROM workers")
+
+
+def tend(
+    worker: str, ids: Sequence[str], lease_milliseconds: int
+) -> Operation[tuple[list[Lease], int]]:
+    """Say that a worker is alive, renew what it holds, and take what is free, up to its share.
+
+    `ids` are the leases of one kind. Returns what it holds, and how much of that is beyond its
+    share. All by the database's own time.
+    """
     for lease_id in ids:
-        rows = yield Statement(
-            "INSERT INTO leases (id, owner, epoch, lease_until) VALUES (?1, ?2, 1, ?3)"
-            " ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, epoch = leases.epoch + 1,"
-            " lease_until = excluded.lease_until RETURNING epoch",
-            (lease_id, owner, lease_until),
+        yield Statement(
+            "INSERT INTO leases (id, owner, epoch, lease_until) VALUES (?1, '', 0, 0)"
+            " ON CONFLICT (id) DO NOTHING",
+            (lease_id,),
         )
-        leases.append(Lease(lease_id, rows[0][0]))
-    return leases
+    yield Statement(
+        "INSERT INTO workers (id, seen_until) VALUES (?1, now_ms() + ?2)"
+        " ON CONFLICT (id) DO UPDATE SET seen_until = excluded.seen_until",
+        (worker, lease_milliseconds),
+    )
+    kind = ids[0].partition(":")[0] + ":%"
+    yield Statement(
+        "UPDATE leases SET lease_until = now_ms() + ?2 WHERE owner = ?1 AND id LIKE ?3"
+        " AND lease_until > 0",
+        (worker, lease_milliseconds, kind),
+    )
+    rows = yield Statement("SELECT count(*) FROM workers WHERE seen_until > now_ms()")
+    share = -(-len(ids) // max(1, rows[0][0]))
+    held = yield from _held(worker, kind)
+    if len(held) < share:
+        # The condition stands outside too: of two workers that choose the same, the second one
+        # finds it taken.
+        yield Statement(
+            "UPDATE leases SET owner = ?1, epoch = epoch + 1, lease_until = now_ms() + ?2"
+            " WHERE lease_until < now_ms() AND id IN (SELECT id FROM leases"
+            " WHERE id LIKE ?3 AND lease_until < now_ms() ORDER BY lease_until, id LIMIT ?4)",
+            (worker, lease_milliseconds, kind, share - len(held)),
+        )
+        held = yield from _held(worker, kind)
+    return held, max(0, len(held) - share)
+
+
+def _held(worker: str, kind: str) -> Operation[list[Lease]]:
+    rows = yield Statement(
+        "SELECT id, epoch FROM leases WHERE owner = ?1 AND id LIKE ?2 AND lease_until > now_ms()"
+        " ORDER BY id",
+        (worker, kind),
+    )
+    return [Lease(*row) for row in rows]
+
+
+def release(worker: str, leases: Sequence[Lease], *, leaving: bool) -> Operation[None]:
+    """Let others take these leases at once; a worker that is leaving counts no longer."""
+    for lease in leases:
+        yield Statement(
+            "UPDATE leases SET lease_until = 0 WHERE id = ?1 AND epoch = ?2 AND owner = ?3",
+            (lease.id, lease.epoch, worker),
+        )
+    if leaving:
+        yield Statement("DELETE FROM workers WHERE id = ?1", (worker,))
 
 
 def listing_proven(account: str) -> Operation[bool]:

@@ -1,0 +1,133 @@
+"""What a receiver does with a webhook before it believes a word: Standard Webhooks v1 and v1a."""
+
+import base64
+import hmac
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from reelhook.domain.ed25519 import SIGNATURE_BYTES, PublicKey
+from reelhook.domain.errors import WebhookVerificationError
+from reelhook.domain.signature import signed_content, v1
+
+TOLERANCE_SECONDS = 300
+_TIMESTAMP_DIGITS_MAX = 12
+_SIGNATURES_MAX = 32
+"""What comes behind is not looked at: each may cost 0.1 ms per public key."""
+
+
+class Headers(Protocol):
+    """A request's headers: a dict, or what aiohttp, Starlette, Flask and Django have for them."""
+
+    def items(self) -> Iterable[tuple[str, str]]:
+        """Return names, in any case, and values."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedWebhook:
+    """A webhook that is to be believed.
+
+    `id` stays the same when it is sent again; `timestamp` is when it was sent, in Unix seconds;
+    `body` is its JSON.
+    """
+
+    id: str
+    timestamp: int
+    body: Any
+
+
+def verified(
+    body: bytes,
+    headers: Headers,
+    *,
+    secrets: Sequence[str],
+    public_keys: Sequence[PublicKey],
+    now_seconds: float,
+    tolerance_seconds: float,
+) -> ReceivedWebhook:
+    """Return the webhook if one of the secrets or keys signed it. Comparison takes constant time.
+
+    Raises `WebhookVerificationError`; and `BadKeyError` for a secret that is none.
+    """
+    lower = {name.lower(): value for name, value in headers.items()}
+    message_id, timestamp, signatures = (
+        _header(lower, name) for name in ("webhook-id", "webhook-timestamp", "webhook-signature")
+    )
+    if "." in message_id:  # it would blur where the id ends and the time begins
+        raise WebhookVerificationError("webhook-id has a dot, which no id of a webhook may have")
+    content = signed_content(message_id, timestamp, body)
+    entries = signatures.split()[:_SIGNATURES_MAX]
+    sent_at = _sent_at(timestamp, now_seconds, tolerance_seconds)
+    if not (
+        _signed_with_secret(entries, content, secrets)
+        or _signed_with_key(entries, content, public_keys)
+    ):
+        raise WebhookVerificationError(
+            "No signature matches: another secret or key signed this, or the body is not, byte "
+            "for byte, what arrived; verify it before anything parses it"
+        )
+    return ReceivedWebhook(message_id, sent_at, _json(body))
+
+
+def _header(lower: dict[str, str], name: str) -> str:
+    value = lower.get(name)
+    if not value:
+        raise WebhookVerificationError(
+            f"The header {name} is missing; give all headers of the request, and a proxy in "
+            "between must let it through"
+        )
+    return value
+
+
+def _sent_at(timestamp: str, now_seconds: float, tolerance_seconds: float) -> int:
+    if (
+        not (timestamp.isascii() and timestamp.isdecimal())
+        or len(timestamp) > _TIMESTAMP_DIGITS_MAX
+    ):
+        raise WebhookVerificationError("webhook-timestamp is not a time in Unix seconds")
+    sent_at = int(timestamp)
+    age = now_seconds - sent_at
+    if not abs(age) <= tolerance_seconds:  # written so that nothing passes where one is no number
+        when = f"{age:.0f} s ago" if age > 0 else f"{-age:.0f} s from now"
+        raise WebhookVerificationError(
+            f"The webhook was sent {when}, and {tolerance_seconds:g} s are allowed: somebody "
+            "replays it, or a clock is wrong; compare this machine's with a time server"
+        )
+    return sent_at
+
+
+def _signed_with_secret(entries: Sequence[str], content: bytes, secrets: Sequence[str]) -> bool:
+    expected = [v1(secret, content).encode() for secret in secrets]
+    given = [entry.encode(errors="surrogatepass") for entry in entries]
+    return any(hmac.compare_digest(one, other) for one in given for other in expected)
+
+
+def _signed_with_key(
+    entries: Sequence[str], content: bytes, public_keys: Sequence[PublicKey]
+) -> bool:
+    signatures = [raw for entry in entries if (raw := _v1a_signature(entry)) is not None]
+    return any(key.verifies(raw, content) for raw in signatures for key in public_keys)
+
+
+def _v1a_signature(entry: str) -> bytes | None:
+    version, _, text = entry.partition(",")
+    if version != "v1a":
+        return None
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except ValueError:
+        return None
+    # Base64 has several ways to write the same bytes; only the canonical one will do.
+    canonical = base64.b64encode(raw).decode() == text
+    return raw if canonical and len(raw) == SIGNATURE_BYTES else None
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        raise WebhookVerificationError(
+            "The signature is right, but the body is not JSON, so reelhook did not send it"
+        ) from None
