@@ -82,9 +82,9 @@ class Recording:
 
     def _tell(self, transitions: Sequence[Transition]) -> None:
         if any(events for _, events in transitions):
-            self._signals.deliver.set()
+            self._signals.deliver.tell()
         if transitions:
-            self._signals.changed.notify()
+            self._signals.job_changed()
         for job, _ in transitions:
             if job.status is Status.COMPLETED:
                 log.info(

@@ -1,10 +1,28 @@
-"""How the parts of one process wake each other, and what they tell each other in passing.
+"""How the parts of the program wake each other, and what they tell each other in passing.
 
 Nothing here is the truth: the store is. A lost signal costs a poll's delay, never a job.
 """
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+Tell = Callable[[str], None]
+"""Passes a signal's name on to the other processes of this database."""
+
+
+class Signal(asyncio.Event):
+    """Wakes one loop. `set` is for this process, `tell` for all of them."""
+
+    def __init__(self, name: str, tell: Tell) -> None:
+        super().__init__()
+        self._name = name
+        self._tell = tell
+
+    def tell(self) -> None:
+        """Wake the loop wherever it turns."""
+        self.set()
+        self._tell(self._name)
 
 
 class Broadcast:
@@ -14,7 +32,7 @@ class Broadcast:
         self._event = asyncio.Event()
 
     def notify(self) -> None:
-        """Wake all who wait now."""
+        """Wake all who wait now, in this process."""
         event, self._event = self._event, asyncio.Event()
         event.set()
 
@@ -31,28 +49,53 @@ class AccountHealth:
     unauthorized: str | None = None
 
 
-@dataclass(slots=True)
-class Signals:
-    """One event for each loop, a broadcast for readers, and the watcher's switch."""
+def _to_nobody(_name: str) -> None:
+    """There are no other processes."""
 
-    submit: asyncio.Event = field(default_factory=asyncio.Event)
-    resolve: asyncio.Event = field(default_factory=asyncio.Event)
-    watch: asyncio.Event = field(default_factory=asyncio.Event)
-    deliver: asyncio.Event = field(default_factory=asyncio.Event)
-    sweep: asyncio.Event = field(default_factory=asyncio.Event)
-    changed: Broadcast = field(default_factory=Broadcast)
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    resend: asyncio.Event = field(default_factory=asyncio.Event)
-    watching_paused: bool = False
-    endpoints_version: int = 0
-    """Counts the changes that were made to endpoints."""
-    health: dict[str, AccountHealth] = field(default_factory=dict)
+
+class Signals:
+    """One signal for each loop, a broadcast for readers, and the watcher's switch."""
+
+    def __init__(self, tell: Tell = _to_nobody) -> None:
+        self._tell = tell
+        self.submit = Signal("submit", tell)
+        self.resolve = Signal("resolve", tell)
+        self.watch = Signal("watch", tell)
+        self.deliver = Signal("deliver", tell)
+        self.sweep = Signal("sweep", tell)
+        self.resend = Signal("resend", tell)
+        self.leases = Signal("leases", tell)
+        self.changed = Broadcast()
+        self.stopping = asyncio.Event()
+        self.watching_paused = False
+        self.endpoints_version = 0
+        """Counts the changes that were made to endpoints."""
+        self.health: dict[str, AccountHealth] = {}
 
     def account(self, account: str) -> AccountHealth:
         """Return the account's health, to read or to change."""
         return self.health.setdefault(account, AccountHealth())
 
+    def job_changed(self) -> None:
+        """Tell whoever follows jobs."""
+        self.changed.notify()
+        self._tell("changed")
+
     def endpoints_changed(self) -> None:
         """Tell that an endpoint is another than it was: nothing is sent by what was read before."""
+        self._endpoints_changed()
+        self._tell("endpoints")
+
+    def _endpoints_changed(self) -> None:
         self.endpoints_version += 1
         self.deliver.set()
+
+    def hear(self, names: Iterable[str]) -> None:
+        """Take what another process told."""
+        for name in names:
+            if name == "changed":
+                self.changed.notify()
+            elif name == "endpoints":
+                self._endpoints_changed()
+            elif isinstance(signal := getattr(self, name, None), Signal):
+                signal.set()

@@ -2,7 +2,7 @@
 
 from reelhook.bootstrap.database import migrate, operator_key, rollback, webhook_secret
 from reelhook.bootstrap.program import open  # noqa: A004 - read as reelhook.open
-from reelhook.bootstrap.serving import Running, serve, serving, simulating
+from reelhook.bootstrap.serving import Running, serve, serving, simulating, work
 
 __all__ = [
     "Running",
@@ -14,4 +14,5 @@ __all__ = [
     "serving",
     "simulating",
     "webhook_secret",
+    "work",
 ]

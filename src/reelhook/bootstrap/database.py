@@ -1,17 +1,25 @@
 """What the program does to its database and keys, outside of serving."""
 
 import base64
+import contextlib
+import os
 import secrets
+import socket
 import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
 from reelhook.config import Settings
 from reelhook.domain.ed25519 import PrivateKey
 from reelhook.domain.errors import SettingsError
+from reelhook.engine.worker import LEASE_SECONDS, Sharing
+from reelhook.signals import Tell
 from reelhook.signing import Secrets
 from reelhook.storage import migrate as migrations
-from reelhook.storage.opening import opened, owning, read_key
+from reelhook.storage.opening import connected, opened, owning, read_key
 from reelhook.storage.store import Store
 
 log = structlog.get_logger()
@@ -28,6 +36,36 @@ def bring_up_to_date(settings: Settings, *, migrate: bool) -> None:
             f"The database lacks the revisions {', '.join(missing)}; "
             "run `reelhook migrate`, or start without --no-migrate"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class AtHand:
+    """An opened database, how its work is shared, and the wire to other processes on it."""
+
+    store: Store
+    sharing: Sharing
+    tell: Tell
+    listen: Callable[[Callable[[Sequence[str]], None]], None]
+
+
+@contextlib.asynccontextmanager
+async def at_hand(settings: Settings, *, migrate: bool) -> AsyncIterator[AtHand]:
+    """Open the database, with the schema up to date. Raises `SettingsError`."""
+    target = settings.database
+    worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    if isinstance(target, Path):
+        async with owning(target):
+            bring_up_to_date(settings, migrate=migrate)
+            async with opened(target) as database:
+                store = Store(database)
+                await store.free_leases()  # the file's lock proves that no one else is alive
+                yield AtHand(store, Sharing(worker), lambda _: None, lambda _: None)
+    else:
+        async with owning(target):
+            bring_up_to_date(settings, migrate=migrate)
+        async with opened(target) as database, connected(target) as wire:
+            sharing = Sharing(worker, LEASE_SECONDS)
+            yield AtHand(Store(database), sharing, wire.tell, wire.start)
 
 
 async def migrate(settings: Settings, steps: int | None = None) -> list[str]:

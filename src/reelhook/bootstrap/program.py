@@ -1,44 +1,30 @@
 """Building the program from settings: store, provider, sender, loops, service, routes."""
 
 import contextlib
-import os
 import secrets
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from random import Random, SystemRandom
+from random import SystemRandom
 from urllib.parse import urlsplit
 
 import structlog
 
 import reelhook
-from reelhook.bootstrap.database import (
-    OPERATOR_KEY,
-    bring_up_to_date,
-    private_keys,
-    signing_secrets,
-)
+from reelhook.bootstrap.database import OPERATOR_KEY, AtHand, at_hand, private_keys, signing_secrets
+from reelhook.bootstrap.working import ACCOUNT, Parts, working
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, EndpointKind
 from reelhook.domain.errors import SettingsError, WebhookUrlRefusedError
-from reelhook.engine.deliver import Deliver
-from reelhook.engine.resending import Resending
-from reelhook.engine.resolve import Resolve
-from reelhook.engine.runner import Loop, Runner
-from reelhook.engine.submit import Submit
-from reelhook.engine.sweep import Sweep
-from reelhook.engine.watch import Watch
 from reelhook.hook import Hook
 from reelhook.http.access import Access
 from reelhook.http.app import create_app
 from reelhook.http.context import HttpOptions, UrlCheck
-from reelhook.ports import Clock, Provider, Sender
+from reelhook.ports import Clock
 from reelhook.providers.openai_wire import OpenAIWire
 from reelhook.recording import Recording
 from reelhook.service import Deliveries, Endpoints, Service, ServiceOptions, UseCases
 from reelhook.signals import Signals
 from reelhook.signing import Signing
-from reelhook.storage.opening import opened, owning
 from reelhook.storage.store import Store
 from reelhook.webhooks.addresses import AddressPolicy, check_registration
 from reelhook.webhooks.resolver import SystemLookUp
@@ -46,47 +32,34 @@ from reelhook.webhooks.sender import AiohttpSender
 from reelhook.webhooks.target import parse_target
 
 log = structlog.get_logger()
-ACCOUNT = "openai"
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What use cases and loops are put together from."""
-
-    settings: Settings
-    store: Store
-    provider: Provider
-    sender: Sender
-    signing: Signing
-    recording: Recording
-    signals: Signals
-    clock: SystemClock
-    random: Random
 
 
 @contextlib.asynccontextmanager
 async def open(  # noqa: A001 - read as reelhook.open
-    settings: Settings, *, hosts: frozenset[str] | None = None, migrate: bool = True
+    settings: Settings,
+    *,
+    hosts: frozenset[str] | None = None,
+    migrate: bool = True,
+    work: bool = True,
 ) -> AsyncIterator[Hook]:
     """Run reelhook until the block ends: database, loops, and an ASGI app to mount.
 
     `hosts` are the names that the app answers to; None leaves that to the application around it.
+    Without `work` other processes on the same database do what it takes in.
     Raises `SettingsError`.
     """
-    async with owning(settings.database):
-        bring_up_to_date(settings, migrate=migrate)
-        async with (
-            opened(settings.database) as database,
-            _running(settings, Store(database), hosts) as hook,
-        ):
-            yield hook
+    async with (
+        at_hand(settings, migrate=migrate) as at,
+        _running(settings, at, hosts, work=work) as hook,
+    ):
+        yield hook
 
 
 @contextlib.asynccontextmanager
 async def _running(
-    settings: Settings, store: Store, hosts: frozenset[str] | None
+    settings: Settings, at: AtHand, hosts: frozenset[str] | None, *, work: bool
 ) -> AsyncIterator[Hook]:
-    clock, signals = SystemClock(), Signals()
+    store, clock, signals = at.store, SystemClock(), Signals(at.tell)
     policy = AddressPolicy(settings.allow_networks)
     options = await _http_options(settings, store, policy, hosts)
     signing = Signing(
@@ -99,18 +72,16 @@ async def _running(
     async with contextlib.AsyncExitStack() as stack:
         provider = await stack.enter_async_context(_provider(settings))
         sender = await stack.enter_async_context(AiohttpSender(policy))
-        parts = _Parts(
+        parts = Parts(
             *(settings, store, provider, sender, signing, recording, signals),
             clock=clock,
             random=SystemRandom(),
         )
         use_cases = _use_cases(parts)
-        runner = Runner(await _loops(parts), clock)
         _warn(settings)
-        log.info("Starting Sora API polling service...", emoji="🔍")
-        runner.start()
-        interval = round(settings.poll_seconds * 1000)
-        log.info(f"Sora polling service started (interval: {interval}ms)", emoji="✅")
+        at.listen(signals.hear)
+        if work:
+            await stack.enter_async_context(working(parts, at.sharing))
         try:
             yield Hook(
                 use_cases.jobs,
@@ -121,8 +92,6 @@ async def _running(
             )
         finally:
             use_cases.jobs.stop_waiting()
-            await runner.stop()
-            log.info("Sora polling service stopped", emoji="⏹️")
 
 
 async def _http_options(
@@ -157,7 +126,7 @@ async def _keep_default_endpoint(settings: Settings, store: Store, clock: Clock)
         )
 
 
-def _use_cases(parts: _Parts) -> UseCases:
+def _use_cases(parts: Parts) -> UseCases:
     settings, store, signals = parts.settings, parts.store, parts.signals
     clock, random = parts.clock, parts.random
     options = ServiceOptions(
@@ -225,63 +194,3 @@ def _url_check(policy: AddressPolicy) -> UrlCheck:
             raise
 
     return check
-
-
-async def _loops(parts: _Parts) -> list[Loop]:
-    settings, store, provider = parts.settings, parts.store, parts.provider
-    recording, signals, clock = parts.recording, parts.signals, parts.clock
-    (lease,) = await store.take_leases([f"account:{ACCOUNT}"], str(os.getpid()), clock.now())
-    submit = Submit(
-        store,
-        provider,
-        lease,
-        recording,
-        signals,
-        account=ACCOUNT,
-        clock=clock,
-        random=parts.random,
-    )
-    return [
-        submit,
-        Resolve(
-            store,
-            provider,
-            lease,
-            recording,
-            signals,
-            submit,
-            account=ACCOUNT,
-            settle_seconds=settings.submit_settle_seconds,
-            clock=clock,
-        ),
-        Watch(
-            store,
-            provider,
-            lease,
-            recording,
-            signals,
-            account=ACCOUNT,
-            poll_seconds=settings.poll_seconds,
-            max_age_hours=settings.max_age_hours,
-            clock=clock,
-        ),
-        Deliver(
-            store,
-            parts.sender,
-            signals,
-            signing=parts.signing,
-            schedule=settings.retry_schedule,
-            concurrency=settings.endpoint_concurrency,
-            clock=clock,
-            random=parts.random,
-        ),
-        Resending(store, signals, clock=clock),
-        Sweep(
-            store,
-            lease,
-            recording,
-            signals,
-            max_age_hours=settings.max_age_hours,
-            clock=clock,
-        ),
-    ]

@@ -53,10 +53,13 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def serving(
-    settings: Settings, *, simulate: bool = False, migrate: bool = True
+    settings: Settings, *, simulate: bool = False, migrate: bool = True, work: bool = True
 ) -> AsyncIterator[Running]:
-    """Serve HTTP until the block ends. Raises `SettingsError`."""
-    settings.check_for_serving(simulate=simulate)
+    """Serve HTTP until the block ends. Raises `SettingsError`.
+
+    Without `work` the jobs are left to `worker` processes on the same database.
+    """
+    settings.check_for_serving(simulate=simulate, work=work)
     async with contextlib.AsyncExitStack() as stack:
         listener = stack.enter_context(_listener(settings.host, settings.port))
         settings = settings.listening_on(listener.getsockname()[1])
@@ -64,7 +67,7 @@ async def serving(
             base_url = await stack.enter_async_context(simulating())
             settings = settings.model_copy(update={"openai_base_url": base_url})
         hook = await stack.enter_async_context(
-            open_program(settings, hosts=_hosts(settings), migrate=migrate)
+            open_program(settings, hosts=_hosts(settings), migrate=migrate, work=work)
         )
         server = _Server(
             uvicorn.Config(
@@ -88,14 +91,29 @@ async def serving(
             await task
 
 
-async def serve(settings: Settings, *, simulate: bool = False, migrate: bool = True) -> None:
+async def serve(
+    settings: Settings, *, simulate: bool = False, migrate: bool = True, work: bool = True
+) -> None:
     """Serve until SIGTERM or SIGINT, then end cleanly within 8 s."""
+    stop = _told_to_stop()
+    async with serving(settings, simulate=simulate, migrate=migrate, work=work):
+        await stop.wait()
+
+
+async def work(settings: Settings, *, migrate: bool = True) -> None:
+    """Work beside other processes on the same database, without HTTP, until SIGTERM or SIGINT."""
+    settings.check_for_working()
+    stop = _told_to_stop()
+    async with open_program(settings, migrate=migrate):
+        await stop.wait()
+
+
+def _told_to_stop() -> asyncio.Event:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with serving(settings, simulate=simulate, migrate=migrate):
-        await stop.wait()
+    return stop
 
 
 def _listener(host: str, port: int) -> socket.socket:

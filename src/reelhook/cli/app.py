@@ -66,6 +66,10 @@ def _add_server(app: typer.Typer) -> None:
     )(server.serve)
     app.command(
         rich_help_panel=_SERVER,
+        epilog=_examples("DATABASE_URL=postgresql://user@host/reelhook reelhook worker"),
+    )(server.worker)
+    app.command(
+        rich_help_panel=_SERVER,
         epilog=_examples(
             "reelhook simulate --port 9000",
             "reelhook simulate --render-seconds 30 --server-error 0.1 --lost-create 0.1",

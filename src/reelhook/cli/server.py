@@ -54,6 +54,9 @@ def serve(
     migrate: Annotated[
         bool, typer.Option(help="Bring the database's schema up to date first.")
     ] = True,
+    worker: Annotated[
+        bool, typer.Option(help="Work too; --no-worker leaves that to `reelhook worker`.")
+    ] = True,
     verbose: Annotated[
         bool | None, typer.Option("--verbose", help="Log the detailed lines too.")
     ] = None,
@@ -81,7 +84,28 @@ def serve(
     from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(bootstrap.serve(settings, simulate=simulate, migrate=migrate))
+        runner.run(bootstrap.serve(settings, simulate=simulate, migrate=migrate, work=worker))
+
+
+def worker(
+    *,
+    migrate: Annotated[
+        bool, typer.Option(help="Bring the database's schema up to date first.")
+    ] = True,
+    verbose: Annotated[
+        bool | None, typer.Option("--verbose", help="Log the detailed lines too.")
+    ] = None,
+) -> None:
+    """Work beside other processes on one PostgreSQL database, until Ctrl-C or SIGTERM.
+
+    Workers share accounts and endpoints among them; each may come, go or die at any time.
+    """
+    settings = Settings.load(verbose_logging=verbose)
+    logs.configure(settings.verbose_logging, sys.stdout, secrets=settings.secrets)
+    from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(bootstrap.work(settings, migrate=migrate))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

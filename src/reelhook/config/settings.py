@@ -237,8 +237,10 @@ class Settings(BaseSettings):
             update["public_url"] = f"http://{_in_url(self.host)}:{port}"
         return self.model_copy(update=update)
 
-    def check_for_serving(self, *, simulate: bool) -> None:
+    def check_for_serving(self, *, simulate: bool, work: bool = True) -> None:
         """Raise `SettingsError` where these settings must not start a server."""
+        if not work:
+            self.check_for_working()
         if self.openai_base_url is None and not simulate:
             raise SettingsError(
                 "OpenAI shut its Videos API down on 2026-09-24, without a successor: set "
@@ -249,6 +251,14 @@ class Settings(BaseSettings):
             raise SettingsError(
                 f"REELHOOK_HOST is {self.host}, so others can reach this server and spend money: "
                 "set REELHOOK_API_KEY to a long random text, or listen on 127.0.0.1"
+            )
+
+    def check_for_working(self) -> None:
+        """Raise `SettingsError` where a worker beside others can't work with these settings."""
+        if isinstance(self.database, Path):
+            raise SettingsError(
+                "A worker of its own shares a PostgreSQL database: set DATABASE_URL to "
+                "postgresql://…, or run `reelhook serve` alone, which works too"
             )
 
     def _is_loopback(self) -> bool:

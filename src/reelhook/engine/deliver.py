@@ -20,9 +20,10 @@ from reelhook.domain.delivery import (
     Attempt,
     Delivery,
 )
-from reelhook.domain.endpoint import Endpoint, EndpointKind
+from reelhook.domain.endpoint import Endpoint, EndpointKind, lane_of
 from reelhook.domain.event import Instant
 from reelhook.domain.schedule import RetrySchedule
+from reelhook.engine.leases import Leases
 from reelhook.engine.runner import Tasks
 from reelhook.engine.turns import SLOTS, Turns
 from reelhook.ports import (
@@ -72,6 +73,7 @@ class Deliver:
         sender: Sender,
         signals: Signals,
         *,
+        leases: Leases,
         signing: Signing,
         schedule: RetrySchedule,
         concurrency: int,
@@ -81,6 +83,7 @@ class Deliver:
         self._store = store
         self._sender = sender
         self._signals = signals
+        self._leases = leases
         self._signing = signing
         self._schedule = schedule
         self._clock = clock
@@ -100,7 +103,11 @@ class Deliver:
         await self._abort_outrun(now)
         version = self._signals.endpoints_version
         due = await self._store.due_deliveries(
-            now, per_endpoint=READY_PER_ENDPOINT, limit=READY_MAX, busy=self._turns.busy
+            now,
+            lanes=frozenset(self._leases.lanes()),
+            per_endpoint=READY_PER_ENDPOINT,
+            limit=READY_MAX,
+            busy=self._turns.busy,
         )
         self._endpoints_version = version
         for found in due.endpoints:
@@ -110,6 +117,11 @@ class Deliver:
                 self._turns.put(found.endpoint, ready, now)
         self._start_ready()
         return self._seconds_until(due.next_due_at)
+
+    def is_busy(self, lane: int) -> bool:
+        """Whether anything is under way in a lane."""
+        flights = self._flights.values()
+        return any(lane_of(flight.due.delivery.endpoint_id) == lane for flight in flights)
 
     def _is_known(self, delivery: Delivery) -> bool:
         return delivery.id in self._flights or delivery.id in self._finished
@@ -171,6 +183,9 @@ class Deliver:
     async def _attempt(self, flight: Flight) -> bool:
         """Make one attempt and record it; return False when it was cut short."""
         delivery, event = flight.due.delivery, flight.due.event
+        lease = self._leases.lane_lease(delivery.endpoint_id)
+        if lease is None:
+            return True  # another worker's by now
         endpoint = self._turns.line(delivery.endpoint_id).endpoint
         flight.started_at = started_at = self._clock.now()
         probe = endpoint.health.open and not delivery.is_retry_due(started_at)
@@ -197,11 +212,15 @@ class Deliver:
             Settlement(
                 attempt,
                 lambda current: self._decide(current, attempt, endpoint.kind, now),
+                lease,
                 None if after.fares_as(before) else after,
                 reopened=before.health.open and not after.health.open,
             )
         )
-        _log(endpoint, delivery, attempt, moved)
+        if moved is None:
+            log.warning("delivery.lost", delivery=delivery.id, lease=lease.id)
+        else:
+            _log(endpoint, delivery, attempt, moved)
         return not outrun
 
     async def _send(self, flight: Flight, request: SignedRequest) -> Answer | None:

@@ -28,7 +28,7 @@ class Resending:
         left = False
         for one in unfinished:
             resend = await self._store.advance_resend(one.id, BATCH, self._clock.now())
-            self._signals.deliver.set()
+            self._signals.deliver.tell()
             left = left or resend.finished_at is None
             if resend.finished_at is not None:
                 log.info("resend.finished", resend=resend.id, resent=resend.resent)

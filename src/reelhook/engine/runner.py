@@ -19,8 +19,12 @@ class Loop(Protocol):
     """One kind of work."""
 
     name: str
-    signal: asyncio.Event
     tasks: "Tasks"
+
+    @property
+    def signal(self) -> asyncio.Event:
+        """What wakes it."""
+        ...
 
     async def tick(self) -> float | None:
         """Do what is due; return the seconds until more is due, or None: only when signaled."""
@@ -74,42 +78,75 @@ class Tasks:
 
 
 class Runner:
-    """Turns loops until it is stopped."""
+    """Turns loops until it is stopped.
 
-    def __init__(self, loops: Sequence[Loop], clock: Clock) -> None:
-        self._loops = loops
+    With `look_seconds` each loop looks at the store that often at least: where other processes
+    write to it too, a signal that got lost costs no more.
+    """
+
+    def __init__(
+        self, loops: Sequence[Loop], clock: Clock, *, look_seconds: float | None = None
+    ) -> None:
+        self._loops = list(loops)
         self._clock = clock
-        self._running: list[asyncio.Task[None]] = []
-        self._stopping = False
+        self._look_seconds = look_seconds
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self._draining: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Start every loop."""
-        self._running = [asyncio.create_task(self._turn(loop)) for loop in self._loops]
+        loops, self._loops = self._loops, []
+        self.add(loops)
 
-    async def stop(self, seconds: float = DRAIN_SECONDS) -> None:
-        """Begin nothing new, give what is under way that long, and cut off the rest.
+    def add(self, loops: Sequence[Loop]) -> None:
+        """Start more loops."""
+        for loop in loops:
+            self._loops.append(loop)
+            self._running[id(loop)] = asyncio.create_task(self._turn(loop))
 
-        What is cut off has its intent in the store, and is taken up at the next start.
+    async def remove(self, loops: Sequence[Loop], seconds: float = DRAIN_SECONDS) -> None:
+        """Begin nothing new in these, give what is under way that long, and cut off the rest.
+
+        What is cut off has its intent in the store, and is taken up by whoever comes next.
         """
         end = asyncio.get_running_loop().time() + seconds
-        self._stopping = True
-        for loop in self._loops:
+        for loop in loops:
             loop.tasks.draining = True
             loop.signal.set()
-        if self._running:
-            await asyncio.wait(self._running, timeout=min(seconds, TICK_SECONDS))
-        for running in self._running:
-            running.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        running = [self._running.pop(id(loop)) for loop in loops if id(loop) in self._running]
+        self._loops = [loop for loop in self._loops if loop not in loops]
+        if running:
+            await asyncio.wait(running, timeout=min(seconds, TICK_SECONDS))
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
         left = end - asyncio.get_running_loop().time()
-        await asyncio.gather(*(loop.tasks.drain(left) for loop in self._loops))
+        await asyncio.gather(*(loop.tasks.drain(left) for loop in loops))
+
+    def forget(self, loops: Sequence[Loop], seconds: float) -> None:
+        """Do as `remove` does, and don't wait for it."""
+        if loops:
+            task = asyncio.create_task(self.remove(loops, seconds))
+            self._draining.add(task)
+            task.add_done_callback(self._draining.discard)
+
+    async def stop(self, seconds: float = DRAIN_SECONDS) -> None:
+        """Remove all loops, see `remove`."""
+        await self.remove(list(self._loops), seconds)
+        for task in self._draining:
+            task.cancel()
+        await asyncio.gather(*self._draining, return_exceptions=True)
 
     async def _turn(self, loop: Loop) -> None:
-        while not self._stopping:
+        while not loop.tasks.draining:
             loop.signal.clear()
             try:
                 seconds = await loop.tick()
             except Exception:
                 log.exception("loop.failed", loop=loop.name)
                 seconds = PAUSE_AFTER_ERROR_SECONDS
+            if self._look_seconds is not None:
+                seconds = (
+                    self._look_seconds if seconds is None else min(self._look_seconds, seconds)
+                )
             await self._clock.wait(loop.signal, seconds)

@@ -5,6 +5,7 @@ the rule: only what was surely refused is ever sent again.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from random import Random
@@ -50,6 +51,7 @@ class Submit:
         signals: Signals,
         *,
         account: str,
+        may_send: Callable[[], bool],
         clock: Clock,
         random: Random,
     ) -> None:
@@ -59,6 +61,7 @@ class Submit:
         self._recording = recording
         self._signals = signals
         self._account = account
+        self._may_send = may_send
         self._clock = clock
         self._random = random
         self._blocked_until = 0
@@ -105,7 +108,7 @@ class Submit:
 
     async def _submit(self, stored: StoredJob) -> None:
         job = stored.job
-        outcome = await self._provider.submit(stored.request)
+        outcome = await self._provider.submit(stored.request, self._may_send)
         log.debug(
             "submit.outcome",
             job=job.id,

@@ -7,7 +7,6 @@ from reelhook.ports.jobs import (
     Destination,
     IdempotencyKey,
     JobPage,
-    Lease,
     NewJob,
     Recorder,
     ServiceStore,
@@ -16,6 +15,7 @@ from reelhook.ports.jobs import (
     SweepStore,
     WatchStore,
 )
+from reelhook.ports.leases import Lease, LeaseStore
 from reelhook.ports.providers import Clock, Content, Provider
 from reelhook.ports.repair import (
     DELIVERY_STATES,
@@ -57,6 +57,7 @@ __all__ = [
     "IdempotencyKey",
     "JobPage",
     "Lease",
+    "LeaseStore",
     "NewJob",
     "Provider",
     "Recorder",

@@ -8,15 +8,8 @@ from typing import Protocol
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.event import Event, Instant
 from reelhook.domain.job import Job, Status, VideoRequest
+from reelhook.ports.leases import Lease
 from reelhook.ports.webhooks import StoredEvent
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to act for an account or a lane; `epoch` rises with every owner."""
-
-    id: str
-    epoch: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Time, and what reelhook asks of a provider."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -42,8 +42,12 @@ class Provider(Protocol):
     page_size_max: int
     """Entries in a listing page; 0 where the provider has no listing at all."""
 
-    async def submit(self, request: VideoRequest) -> SubmitOutcome:
-        """Call the paid create exactly once, over a fresh connection. Never raises."""
+    async def submit(self, request: VideoRequest, may_send: Callable[[], bool]) -> SubmitOutcome:
+        """Call the paid create exactly once, over a fresh connection. Never raises.
+
+        `may_send` is asked once that connection stands, just before the first byte: the right to
+        pay may have run out meanwhile.
+        """
         ...
 
     async def get(self, provider_job_id: str) -> Reading:

@@ -7,6 +7,7 @@ from typing import Protocol
 from reelhook.domain.delivery import Answer, Attempt, Delivery
 from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.event import Instant
+from reelhook.ports.leases import Lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,14 @@ class DueDeliveries:
 class Settlement:
     """What an attempt brought: the record, the cursor's move, and how the endpoint fares now.
 
-    `decide` is given the delivery as it stands by then. `endpoint` is None where nothing about it
+    `decide` is given the delivery as it stands by then. `lease` is the lane's: whoever lost it
+    records nothing. `endpoint` is None where nothing about it
     changed; `reopened` when its breaker closed, so that what waits for a retry may go at once.
     """
 
     attempt: Attempt
     decide: Callable[[Delivery], Delivery]
+    lease: Lease
     endpoint: Endpoint | None = None
     reopened: bool = False
 
@@ -80,9 +83,15 @@ class DeliveryStore(Protocol):
     """What delivering needs."""
 
     async def due_deliveries(
-        self, now: Instant, *, per_endpoint: int, limit: int, busy: frozenset[str]
+        self,
+        now: Instant,
+        *,
+        lanes: frozenset[int],
+        per_endpoint: int,
+        limit: int,
+        busy: frozenset[str],
     ) -> DueDeliveries:
-        """Return the oldest due deliveries of every endpoint, at most `per_endpoint` of each.
+        """Return the oldest due deliveries of the lanes' endpoints, at most `per_endpoint` of each.
 
         Endpoints in `busy` are passed over, and those that are disabled.
         """
@@ -96,6 +105,9 @@ class DeliveryStore(Protocol):
         """Return those of the deliveries for which the end of their job waits."""
         ...
 
-    async def settle(self, settlement: Settlement) -> Delivery:
-        """Record an attempt and move its delivery's cursor, in one transaction."""
+    async def settle(self, settlement: Settlement) -> Delivery | None:
+        """Record an attempt and move its delivery's cursor, in one transaction.
+
+        None when the lease was lost: nothing was recorded.
+        """
         ...

@@ -71,7 +71,7 @@ class Create:
         """Close the connections. A create under way ends in doubt."""
         await self._paid.close()
 
-    async def submit(self, request: VideoRequest) -> SubmitOutcome:
+    async def submit(self, request: VideoRequest, may_send: Callable[[], bool]) -> SubmitOutcome:
         """Create a video: one paid POST. Never raises, but for cancellation.
 
         A second one follows only if the first was surely refused because the server could not
@@ -79,9 +79,9 @@ class Create:
         """
         deadline = asyncio.get_running_loop().time() + self._timeout_seconds
         encoding = self._encoding
-        answer = await self._create(request, encoding, deadline)
+        answer = await self._create(request, encoding, deadline, may_send)
         if isinstance(answer, Answer) and _could_not_be_read(answer):
-            second = await self._create(request, encoding.other, deadline)
+            second = await self._create(request, encoding.other, deadline, may_send)
             if not isinstance(second, Answer):
                 return second
             if not _could_not_be_read(second):
@@ -89,7 +89,11 @@ class Create:
         return self._outcome(answer) if isinstance(answer, Answer) else answer
 
     async def _create(
-        self, request: VideoRequest, encoding: _Encoding, deadline: float
+        self,
+        request: VideoRequest,
+        encoding: _Encoding,
+        deadline: float,
+        may_send: Callable[[], bool],
     ) -> Answer | NotSent | InDoubt:
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
@@ -105,7 +109,9 @@ class Create:
                 content = FormData(fields, default_to_multipart=True)
             case _:
                 assert_never(encoding)
-        return await self._paid.send(self._url, content, headers=headers, timeout_seconds=left)
+        return await self._paid.send(
+            self._url, content, headers=headers, timeout_seconds=left, may_send=may_send
+        )
 
     def _outcome(self, answer: Answer) -> SubmitOutcome:
         match answer.status:

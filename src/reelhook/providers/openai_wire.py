@@ -81,9 +81,11 @@ class OpenAIWire:
 
     # -- submitting ---------------------------------------------------------------------------
 
-    async def submit(self, request: VideoRequest) -> SubmitOutcome:
+    async def submit(
+        self, request: VideoRequest, may_send: Callable[[], bool] = lambda: True
+    ) -> SubmitOutcome:
         """Create a video, exactly once; see `Create.submit`."""
-        return await self._create.submit(request)
+        return await self._create.submit(request, may_send)
 
     # -- reading ------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ connection that had died (`client.IDEMPOTENT_METHODS`); redirects it would follo
 body again (307, 308), so they are not followed. Here no connection is ever kept.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -31,11 +31,20 @@ BODY_BYTES_MAX = 4 * 1024 * 1024
 class _Trip:
     """How far a request came."""
 
+    may_send: Callable[[], bool]
     connected: bool = False
 
 
+class RightLostError(Exception):
+    """The right to pay ran out while the connection was being made."""
+
+
 async def _connected(_session: ClientSession, context: SimpleNamespace, _params: object) -> None:
-    context.trace_request_ctx.connected = True
+    trip: _Trip = context.trace_request_ctx
+    # Nothing is awaited from here to the first byte.
+    if not trip.may_send():
+        raise RightLostError
+    trip.connected = True
 
 
 class PaidPost:
@@ -63,12 +72,13 @@ class PaidPost:
         *,
         headers: Mapping[str, str],
         timeout_seconds: float,
+        may_send: Callable[[], bool],
     ) -> Answer | NotSent | InDoubt:
         """POST once, within `timeout_seconds` in all. Never raises, but for cancellation.
 
         Once the status is there, it counts: a body cut off leaves `Answer.body` None.
         """
-        trip = _Trip()
+        trip = _Trip(may_send)
         try:
             async with self._session.post(
                 url,

@@ -65,7 +65,7 @@ class Deliveries:
         `InvalidRequestError` when there is no such event.
         """
         resent = await self._store.resend_one(delivery_id, sequence, self._clock.now())
-        self._signals.deliver.set()
+        self._signals.deliver.tell()
         return resent
 
     async def resend_failed(self, since: Instant, endpoint_id: str | None = None) -> Resend:
@@ -78,7 +78,7 @@ class Deliveries:
             raise InvalidRequestError("since", "since must be a moment in the past")
         resend = Resend(new_id("resend", now, self._random), since, now, endpoint_id)
         await self._store.start_resend(resend)
-        self._signals.resend.set()
+        self._signals.resend.tell()
         return resend
 
     async def resend_run(self, resend_id: str) -> Resend:

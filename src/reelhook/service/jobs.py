@@ -100,7 +100,7 @@ class Service:
             submit_due_at=now,
         )
         created = await self._create(job, request, webhook_url, endpoints, idempotency)
-        self._signals.submit.set()
+        self._signals.submit.tell()
         return created
 
     async def register(
@@ -124,7 +124,7 @@ class Service:
         ).accept(provider_job_id, now)
         request = VideoRequest(script="", model="")
         created = await self._create(job, request, webhook_url, endpoints, None)
-        self._signals.watch.set()
+        self._signals.watch.tell()
         if created.replayed and job_id not in {None, created.job_id}:
             raise JobIdTakenError(
                 f"{provider_job_id} is already watched as {created.job_id}; "
@@ -316,7 +316,7 @@ class Service:
     def resume_watching(self) -> None:
         """Ask providers again, at once."""
         self._signals.watching_paused = False
-        self._signals.watch.set()
+        self._signals.watch.tell()
         log.info("Sora polling service resumed", emoji="▶️")
 
     @property

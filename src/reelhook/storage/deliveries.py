@@ -1,6 +1,7 @@
 """Operations on deliveries: taking events in, finding what is due, recording attempts."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from reelhook.domain.delivery import Attempt, Delivery, Fate
 from reelhook.domain.endpoint import name_of
@@ -16,26 +17,29 @@ from reelhook.storage.rows import (
 )
 
 # A loose index scan: one step per endpoint that has something waiting, however much that is, so a
-# full queue at one endpoint never delays the look at another. The step is written in two halves:
-# SQLite uses only the first column of `(lane, endpoint_id) > (...)` for its search, and then walks
-# through the whole queue of the endpoint.
+# full queue at one endpoint never delays the look at another.
 _WAITING_ENDPOINTS = """
-WITH RECURSIVE first(id) AS (
-  SELECT (SELECT id FROM deliveries WHERE due_at IS NOT NULL
-          ORDER BY lane, endpoint_id, due_at LIMIT 1)
+WITH RECURSIVE lanes(lane) AS (VALUES {lanes}), first(id) AS (
+  SELECT (SELECT n.id FROM deliveries n WHERE n.due_at IS NOT NULL AND n.lane = lanes.lane
+          ORDER BY n.endpoint_id, n.due_at LIMIT 1)
+  FROM lanes
   UNION ALL
-  SELECT coalesce(
-    (SELECT n.id FROM deliveries n
-     WHERE n.due_at IS NOT NULL AND n.lane = d.lane AND n.endpoint_id > d.endpoint_id
-     ORDER BY n.endpoint_id, n.due_at LIMIT 1),
-    (SELECT n.id FROM deliveries n WHERE n.due_at IS NOT NULL AND n.lane > d.lane
-     ORDER BY n.lane, n.endpoint_id, n.due_at LIMIT 1))
+  SELECT (SELECT n.id FROM deliveries n
+          WHERE n.due_at IS NOT NULL AND n.lane = d.lane AND n.endpoint_id > d.endpoint_id
+          ORDER BY n.endpoint_id, n.due_at LIMIT 1)
   FROM first JOIN deliveries d ON d.id = first.id
 )
 SELECT d.lane, d.endpoint_id, d.due_at, e.probe_due_at IS NOT NULL
 FROM first JOIN deliveries d ON d.id = first.id JOIN endpoints e ON e.id = d.endpoint_id
 WHERE e.disabled IS NULL
 """
+
+
+@lru_cache(maxsize=64)
+def _waiting_endpoints(lanes: frozenset[int]) -> str:
+    values = ", ".join(f"({lane:d})" for lane in sorted(lanes))
+    return _WAITING_ENDPOINTS.format(lanes=values)
+
 
 _DUE = f"""
 SELECT {DELIVERY}, e.id, e.body FROM deliveries d
@@ -61,6 +65,11 @@ WHERE d.lane = ?2 AND d.endpoint_id = ?1 AND d.due_at IS NOT NULL ORDER BY d.due
 _TAKERS = f"""
 SELECT {DELIVERY}, e.events FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id
 WHERE d.job_id = ?1 AND d.resend_of IS NULL AND NOT d.ended
+"""
+# The epoch is the fence: a worker that lost its lease changes no row.
+_HELD_DELIVERY = f"""
+SELECT {DELIVERY} FROM deliveries d
+WHERE d.id = ?1 AND EXISTS (SELECT 1 FROM leases l WHERE l.id = ?2 AND l.epoch = ?3)
 """
 _MOVE = """
 UPDATE deliveries SET status_sequence = ?2, progress_sequence = ?3, attempts = ?4, due_at = ?5,
@@ -89,13 +98,13 @@ def offer(event: Event) -> Operation[None]:
 
 
 def due(
-    now: Instant, per_endpoint: int, limit: int, busy: frozenset[str]
+    now: Instant, lanes: frozenset[int], per_endpoint: int, limit: int, busy: frozenset[str]
 ) -> Operation[DueDeliveries]:
-    """Return the oldest due deliveries of every endpoint that is not busy.
+    """Return the oldest due deliveries of every endpoint of these lanes that is not busy.
 
     Where many endpoints wait each gets a smaller share, so that none is left out.
     """
-    waiting = yield Statement(_WAITING_ENDPOINTS)
+    waiting = (yield Statement(_waiting_endpoints(lanes))) if lanes else []
     found: list[DueEndpoint] = []
     later: list[Instant] = []
     asked: list[tuple[Instant, int, str]] = []
@@ -162,12 +171,12 @@ def _due_delivery(row: Row) -> DueDelivery:
     return DueDelivery(delivery, StoredEvent(str(event_id), delivery.job_id, sequence, body))
 
 
-def settle(settlement: Settlement) -> Operation[Delivery]:
+def settle(settlement: Settlement) -> Operation[Delivery | None]:
     """Record an attempt, move its delivery's cursor, and keep how the endpoint fares."""
-    attempt = settlement.attempt
-    rows = yield Statement(
-        f"SELECT {DELIVERY} FROM deliveries d WHERE d.id = ?1", (attempt.delivery_id,)
-    )
+    attempt, lease = settlement.attempt, settlement.lease
+    rows = yield Statement(_HELD_DELIVERY, (attempt.delivery_id, lease.id, lease.epoch))
+    if not rows:
+        return None
     before = delivery_of(rows[0])
     after = settlement.decide(before)
     yield from _move(before, after)

@@ -12,6 +12,8 @@ from reelhook.storage.sqlite import read_key as read_key_of_file
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from reelhook.storage.postgres import Wire
+
 Target = Path | str
 
 
@@ -23,12 +25,16 @@ def _postgres() -> "ModuleType":
 
 @contextlib.asynccontextmanager
 async def owning(target: Target) -> AsyncIterator[None]:
-    """Be the one process that owns a database. Raises `SettingsError` when another one is."""
+    """Be the one process that may change the schema.
+
+    A SQLite file is owned as long as it is used, so another process that does raises
+    `SettingsError`; on PostgreSQL one waits.
+    """
     if isinstance(target, Path):
         with FileLock(target):
             yield
     else:
-        async with _postgres().OwnerLock(target):
+        async with _postgres().SchemaLock(target):
             yield
 
 
@@ -44,6 +50,16 @@ async def opened(target: Target) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str) -> "AsyncIterator[Wire]":
+    """Open the wire to the other processes on a PostgreSQL database."""
+    wire: Wire = _postgres().Wire(url)
+    try:
+        yield wire
+    finally:
+        await wire.close()
 
 
 async def read_key(target: Target, name: str) -> str | None:

@@ -11,17 +11,22 @@ from functools import lru_cache
 from typing import Any, Self, TypeVar, cast
 
 import asyncpg
+import structlog
 
 from reelhook.domain.errors import SettingsError, StoreError
 from reelhook.storage.operation import Operation, Row
 
 T = TypeVar("T")
+log = structlog.get_logger()
 GROUP_SIZE_MAX = 1000
 CONNECTIONS = 4
 CONNECT_SECONDS = 10.0
 STATEMENT_SECONDS = 30.0
-# Chosen once: the advisory lock that says which process owns a database.
-_OWNER_LOCK = 7_311_482_093
+# Chosen once: the advisory lock of whoever changes the schema.
+_SCHEMA_LOCK = 7_311_482_093
+_CHANNEL = "reelhook"
+NOTIFY_SECONDS = 0.05
+RECONNECT_SECONDS = 1.0
 _PARAMETER = re.compile(r"\?(\d+)")
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
@@ -57,8 +62,8 @@ async def read_key(url: str, name: str) -> str | None:
     return key
 
 
-class OwnerLock:
-    """The server's lock that makes one process the owner of a database.
+class SchemaLock:
+    """The server's lock under which one process at a time changes the schema.
 
     It goes with its connection, however the process ends, so no stale lock is ever left.
     """
@@ -68,20 +73,77 @@ class OwnerLock:
         self._connection: asyncpg.Connection | None = None
 
     async def __aenter__(self) -> Self:
-        connection = await connect(self._url)
-        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _OWNER_LOCK):
-            await connection.close()
+        self._connection = connection = await connect(self._url)
+        try:
+            await connection.execute("SELECT pg_advisory_lock($1)", _SCHEMA_LOCK, timeout=60)
+        except _FAILURES:
+            connection.terminate()
             raise SettingsError(
-                "Another reelhook already runs on this database; stop it, or choose another "
-                "DATABASE_URL"
-            )
-        self._connection = connection
+                "Another reelhook has been changing the database's schema for a minute; "
+                "wait for it, or stop it"
+            ) from None
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         if self._connection is not None:
             with contextlib.suppress(*_FAILURES):
                 await self._connection.close()
+
+
+class Wire:
+    """Wakes other processes on the same database: coalesced NOTIFY on a connection of its own.
+
+    Never inside anybody's transaction. Where LISTEN is not to be had, behind a pooler, polling
+    finds everything a little later.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._names: set[str] = set()
+        self._due = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def tell(self, name: str) -> None:
+        """Pass a name on, within `NOTIFY_SECONDS`."""
+        self._names.add(name)
+        self._due.set()
+
+    def start(self, hear: Callable[[Sequence[str]], None]) -> None:
+        """Begin to tell and to hear."""
+        self._tasks = [asyncio.create_task(self._keep_up(hear))]
+
+    async def close(self) -> None:
+        """Hang up; what was told last still goes out if that is quick."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _keep_up(self, hear: Callable[[Sequence[str]], None]) -> None:
+        while True:
+            try:
+                await self._talk(hear)
+            except _FAILURES as error:
+                log.warning("wire.lost", error=str(error))
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _talk(self, hear: Callable[[Sequence[str]], None]) -> None:
+        connection = await asyncpg.connect(self._url, timeout=CONNECT_SECONDS)
+        try:
+            ours = connection.get_server_pid()
+
+            def heard(_: object, pid: int, _channel: str, names: str) -> None:
+                if pid != ours:
+                    hear(names.split(","))
+
+            await connection.add_listener(_CHANNEL, heard)
+            while True:
+                await self._due.wait()
+                await asyncio.sleep(NOTIFY_SECONDS)
+                self._due.clear()
+                names, self._names = ",".join(sorted(self._names)), set()
+                await connection.execute("SELECT pg_notify($1, $2)", _CHANNEL, names)
+        finally:
+            connection.terminate()
 
 
 class _Work:

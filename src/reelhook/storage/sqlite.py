@@ -10,6 +10,7 @@ import fcntl
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -88,6 +89,7 @@ def connect(path: Path, *, read_only: bool) -> apsw.Connection:
             path.touch(mode=0o600)  # it holds keys; SQLite gives its side files the same mode
         connection = apsw.Connection(str(path), flags=flags)
         connection.set_busy_timeout(BUSY_MILLISECONDS)
+        connection.create_scalar_function("now_ms", _now_ms, 0)
         if read_only:
             connection.execute("PRAGMA query_only = ON")
         else:
@@ -97,6 +99,11 @@ def connect(path: Path, *, read_only: bool) -> apsw.Connection:
     except (apsw.Error, OSError) as error:
         raise SettingsError(f"The database {path} can't be opened: {error}") from None
     return connection
+
+
+def _now_ms(*_: object) -> int:
+    """What PostgreSQL has as a function of its own: the database's time."""
+    return time.time_ns() // 1_000_000
 
 
 def read_key(path: Path, name: str) -> str | None:

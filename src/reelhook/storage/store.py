@@ -49,7 +49,7 @@ class Store:
         """See `SubmitStore.accept`."""
         return await self._write(lambda: jobs.accept(change, lease))
 
-    async def settle(self, settlement: Settlement) -> Delivery:
+    async def settle(self, settlement: Settlement) -> Delivery | None:
         """See `DeliveryStore.settle`."""
         return await self._write(lambda: deliveries.settle(settlement))
 
@@ -83,9 +83,19 @@ class Store:
         """See `ResendStore.advance_resend`."""
         return await self._write(lambda: repair.advance(resend_id, limit, now))
 
-    async def take_leases(self, ids: Sequence[str], owner: str, until: Instant) -> list[Lease]:
-        """See `ownership.take_leases`."""
-        return await self._write(lambda: ownership.take_leases(ids, owner, until))
+    async def free_leases(self) -> None:
+        """See `ownership.free_leases`."""
+        await self._write(ownership.free_leases)
+
+    async def tend(
+        self, worker: str, ids: Sequence[str], lease_milliseconds: int
+    ) -> tuple[list[Lease], int]:
+        """See `LeaseStore.tend`."""
+        return await self._write(lambda: ownership.tend(worker, ids, lease_milliseconds))
+
+    async def release(self, worker: str, leases: Sequence[Lease], *, leaving: bool) -> None:
+        """See `LeaseStore.release`."""
+        await self._write(lambda: ownership.release(worker, leases, leaving=leaving))
 
     async def prove_listing(self, account: str) -> None:
         """See `SubmitStore.prove_listing`."""
@@ -156,10 +166,16 @@ class Store:
         return await self._read(lambda: ownership.last_round(account))
 
     async def due_deliveries(
-        self, now: Instant, *, per_endpoint: int, limit: int, busy: frozenset[str]
+        self,
+        now: Instant,
+        *,
+        lanes: frozenset[int],
+        per_endpoint: int,
+        limit: int,
+        busy: frozenset[str],
     ) -> DueDeliveries:
         """See `DeliveryStore.due_deliveries`."""
-        return await self._read(lambda: deliveries.due(now, per_endpoint, limit, busy))
+        return await self._read(lambda: deliveries.due(now, lanes, per_endpoint, limit, busy))
 
     async def deliveries_waiting(self) -> int:
         """See `ServiceStore.deliveries_waiting`."""

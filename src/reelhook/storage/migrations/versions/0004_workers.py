@@ -1,4 +1,4 @@
-"""workers: who is alive, so that leases even out; a switch of the watcher that all of them see"""
+"""workers: who is alive, so that leases even out"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,9 +22,6 @@ def upgrade() -> None:
         sa.Column("id", sa.Text, primary_key=True),
         sa.Column("seen_until", sa.BigInteger, nullable=False),
     )
-    op.add_column(
-        "accounts", sa.Column("paused", sa.Boolean, nullable=False, server_default=sa.false())
-    )
     if not is_sqlite():
         op.execute(_NOW_MS)
 
@@ -33,5 +30,4 @@ def downgrade() -> None:
     """Take it away."""
     if not is_sqlite():
         op.execute("DROP FUNCTION now_ms()")
-    op.drop_column("accounts", "paused")
     op.drop_table("workers")

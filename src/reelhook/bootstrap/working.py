@@ -1,0 +1,147 @@
+"""Building the worker: the loops of what it holds, and the one that delivers."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from random import Random
+
+import structlog
+
+from reelhook.clock import SystemClock
+from reelhook.config import Settings
+from reelhook.engine.deliver import Deliver
+from reelhook.engine.leases import CHORES_ID, Leases, account_id
+from reelhook.engine.resending import Resending
+from reelhook.engine.resolve import Resolve
+from reelhook.engine.runner import Loop, Runner
+from reelhook.engine.submit import Submit
+from reelhook.engine.sweep import Sweep
+from reelhook.engine.watch import Watch
+from reelhook.engine.worker import Sharing, Worker
+from reelhook.ports import Lease, Provider, Sender
+from reelhook.recording import Recording
+from reelhook.signals import Signals
+from reelhook.signing import Signing
+from reelhook.storage.store import Store
+
+log = structlog.get_logger()
+ACCOUNT = "openai"
+LOOK_SECONDS = 1.0
+"""How often the store is looked at where other processes write to it too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What use cases and loops are put together from."""
+
+    settings: Settings
+    store: Store
+    provider: Provider
+    sender: Sender
+    signing: Signing
+    recording: Recording
+    signals: Signals
+    clock: SystemClock
+    random: Random
+
+
+@contextlib.asynccontextmanager
+async def working(parts: Parts, sharing: Sharing) -> AsyncIterator[None]:
+    """Work until the block ends."""
+    leases = Leases()
+    deliver = _deliver(parts, leases)
+    alone = sharing.lease_seconds is None
+    runner = Runner([deliver], parts.clock, look_seconds=None if alone else LOOK_SECONDS)
+    worker = Worker(
+        parts.store,
+        leases,
+        runner,
+        {
+            account_id(ACCOUNT): lambda lease: _account_loops(parts, leases, lease),
+            CHORES_ID: lambda lease: _chores(parts, lease),
+        },
+        deliver.is_busy,
+        sharing,
+        changed=parts.signals.leases,
+        clock=parts.clock,
+    )
+    log.info("Starting Sora API polling service...", emoji="🔍")
+    runner.start()
+    await worker.start()
+    interval = round(parts.settings.poll_seconds * 1000)
+    log.info(f"Sora polling service started (interval: {interval}ms)", emoji="✅")
+    try:
+        yield
+    finally:
+        await worker.stop()
+        parts.signals.leases.tell()
+        log.info("Sora polling service stopped", emoji="⏹️")
+
+
+def _deliver(parts: Parts, leases: Leases) -> Deliver:
+    return Deliver(
+        parts.store,
+        parts.sender,
+        parts.signals,
+        leases=leases,
+        signing=parts.signing,
+        schedule=parts.settings.retry_schedule,
+        concurrency=parts.settings.endpoint_concurrency,
+        clock=parts.clock,
+        random=parts.random,
+    )
+
+
+def _account_loops(parts: Parts, leases: Leases, lease: Lease) -> list[Loop]:
+    settings, store, provider = parts.settings, parts.store, parts.provider
+    recording, signals, clock = parts.recording, parts.signals, parts.clock
+    submit = Submit(
+        store,
+        provider,
+        lease,
+        recording,
+        signals,
+        account=ACCOUNT,
+        may_send=lambda: leases.good(lease),
+        clock=clock,
+        random=parts.random,
+    )
+    return [
+        submit,
+        Resolve(
+            store,
+            provider,
+            lease,
+            recording,
+            signals,
+            submit,
+            account=ACCOUNT,
+            settle_seconds=settings.submit_settle_seconds,
+            clock=clock,
+        ),
+        Watch(
+            store,
+            provider,
+            lease,
+            recording,
+            signals,
+            account=ACCOUNT,
+            poll_seconds=settings.poll_seconds,
+            max_age_hours=settings.max_age_hours,
+            clock=clock,
+        ),
+    ]
+
+
+def _chores(parts: Parts, lease: Lease) -> list[Loop]:
+    return [
+        Resending(parts.store, parts.signals, clock=parts.clock),
+        Sweep(
+            parts.store,
+            lease,
+            parts.recording,
+            parts.signals,
+            max_age_hours=parts.settings.max_age_hours,
+            clock=parts.clock,
+        ),
+    ]

@@ -1,0 +1,86 @@
+"""Leases: what this worker may act for, and until when.
+
+A lease is good for a part of its time only, by a clock that counts suspension: whoever was frozen
+and is woken again finds it expired, before anyone else can have taken it.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from reelhook.domain.endpoint import LANES, lane_of
+from reelhook.ports import Lease
+
+GOOD_SHARE = 0.8
+LANE_IDS = tuple(f"lane:{lane:02}" for lane in range(LANES))
+CHORES_ID = "chores:all"
+"""What any one worker does for all: sweeping, resending, forgetting."""
+
+
+def account_id(account: str) -> str:
+    """Return the id of the lease on an account."""
+    return f"account:{account}"
+
+
+def boottime() -> float:
+    """Return seconds of a clock that goes on while the machine is suspended, where there is one."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)
+
+
+class Leases:
+    """What is held. `now` tells seconds, see `boottime`."""
+
+    def __init__(self, now: Callable[[], float] = boottime) -> None:
+        self._now = now
+        self._held: dict[str, tuple[Lease, float]] = {}
+        self._leaving: set[str] = set()
+
+    def now(self) -> float:
+        """Return the moment by which leases are judged."""
+        return self._now()
+
+    def keep(self, ids: Iterable[str], held: Iterable[Lease], good_until: float) -> list[Lease]:
+        """Take over what the store says is held of these; return what was lost."""
+        kept = {lease.id: lease for lease in held}
+        lost = [
+            lease
+            for lease_id in ids
+            if (lease := self.of(lease_id)) is not None and kept.get(lease_id) != lease
+        ]
+        for lease in lost:
+            self.forget(lease)
+        self._held |= {lease.id: (lease, good_until) for lease in kept.values()}
+        return lost
+
+    def of(self, lease_id: str) -> Lease | None:
+        """Return the lease, if it was held when the store was last asked."""
+        held = self._held.get(lease_id)
+        return None if held is None else held[0]
+
+    def good(self, lease: Lease) -> bool:
+        """Whether one may still act for it."""
+        held = self._held.get(lease.id)
+        return held is not None and held[0] == lease and self._now() < held[1]
+
+    def leave(self, lease: Lease) -> None:
+        """Begin nothing new for it; what is under way may end."""
+        self._leaving.add(lease.id)
+
+    def forget(self, lease: Lease) -> None:
+        """Act for it no longer."""
+        self._held.pop(lease.id, None)
+        self._leaving.discard(lease.id)
+
+    def lanes(self) -> Mapping[int, Lease]:
+        """Return the lanes in which deliveries may begin."""
+        found = {}
+        for lane, lease_id in enumerate(LANE_IDS):
+            lease = self.of(lease_id)
+            if lease is not None and lease_id not in self._leaving and self.good(lease):
+                found[lane] = lease
+        return found
+
+    def lane_lease(self, endpoint_id: str) -> Lease | None:
+        """Return the lease under which this endpoint may be sent to, if it is still good."""
+        lease = self.of(LANE_IDS[lane_of(endpoint_id)])
+        return lease if lease is not None and self.good(lease) else None
