@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import structlog
 
 import reelhook
+from reelhook import logs
 from reelhook.bootstrap.database import bring_up_to_date, signing_secrets
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
@@ -48,6 +49,7 @@ async def open(  # noqa: A001 - read as reelhook.open
     `hosts` are the names that the app answers to; None leaves that to the application around it.
     Raises `SettingsError`.
     """
+    logs.defer_to_host()
     path = settings.database_path
     with FileLock(path):
         bring_up_to_date(settings, migrate=migrate)
