@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import structlog
 
 import reelhook
+from reelhook import logs
 from reelhook.bootstrap.database import (
     OPERATOR_KEY,
     bring_up_to_date,
@@ -73,6 +74,7 @@ async def open(  # noqa: A001 - read as reelhook.open
     `hosts` are the names that the app answers to; None leaves that to the application around it.
     Raises `SettingsError`.
     """
+    logs.defer_to_host()
     path = settings.database_path
     with FileLock(path):
         bring_up_to_date(settings, migrate=migrate)
