@@ -8,14 +8,16 @@ import json
 import logging
 import os
 import re
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from types import FrameType
 from typing import Any, TextIO
 
 import structlog
-from structlog.typing import EventDict
+from structlog.typing import EventDict, Processor
 
 HIDDEN = "[hidden]"
 SECRET_LENGTH_MIN = 8
@@ -70,6 +72,58 @@ def configure(
     for name in ("uvicorn", "uvicorn.error"):
         # Its own start and stop lines repeat ours.
         logging.getLogger(name).setLevel(logging.INFO if verbose else logging.WARNING)
+
+
+def defer_to_host() -> None:
+    """Where nobody configured structlog, hand reelhook's lines to the standard library's loggers.
+
+    There the host decides about them. structlog's own defaults would print every detail to its
+    stdout, with the values of variables. What the host itself logs by structlog stays as it was.
+    """
+    if structlog.is_configured():
+        return
+    usual, print_logger = (structlog.get_config()[key] for key in ("processors", "logger_factory"))
+
+    def logger_of_caller(*arguments: object) -> object:
+        name = _caller()
+        ours = name.partition(".")[0] == __name__.partition(".")[0]
+        return logging.getLogger(name) if ours else print_logger(*arguments)
+
+    structlog.configure(processors=[_route(list(usual))], logger_factory=logger_of_caller)
+
+
+def _caller() -> str:
+    """Return the name of the module that logs."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__", ""))
+        if name != __name__ and not name.startswith("structlog."):
+            return name
+        frame = frame.f_back
+    return ""
+
+
+def _route(usual: Iterable[Processor]) -> Processor:
+    def route(logger: Any, method: str, event: EventDict) -> Any:
+        if not isinstance(logger, logging.Logger):
+            result: Any = event
+            for processor in usual:
+                result = processor(logger, method, result)
+            return result
+        if not logger.isEnabledFor(logging.getLevelNamesMapping().get(method.upper(), 0)):
+            raise structlog.DropEvent
+        return _host_line(event)
+
+    return route
+
+
+def _host_line(event: EventDict) -> tuple[tuple[str], dict[str, Any]]:
+    """Return what a logger of the standard library is called with."""
+    exc_info = event.pop("exc_info", None)
+    event.pop("emoji", None)
+    words = str(event.pop("event", "")).strip()
+    shown = (f"{key}={_shown(value)}" for key, value in _hide_keys(None, "", event).items())
+    return (_hider(())(" ".join([printable(words), *shown])),), {"exc_info": exc_info}
 
 
 class _Sink:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 COMMAND = (sys.executable, "-m", "reelhook")
+KEPT = ("PATH", "HOME", "TMPDIR", "PYTHONPATH")
 WAIT_SECONDS = 30.0
 _URL = re.compile(r"http://[\w.:\[\]]+")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -37,7 +38,7 @@ class Outcome:
 
 def environment(**variables: str) -> dict[str, str]:
     """Return an environment without anybody's settings."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     return kept | {"PYTHONUTF8": "1", "COLUMNS": "100"} | variables
 
 

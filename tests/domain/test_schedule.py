@@ -90,6 +90,9 @@ def test_progress_is_tried_twice_at_most() -> None:
         ("250ms", (0.25,)),
         ("1.5m", (90,)),
         ("7", (7,)),
+        ("0s,0,0ms", (0, 0, 0)),
+        ("30d", (2_592_000,)),
+        (",".join(["1s"] * 100), (1,) * 100),
         ("", ()),
         (" , ", ()),
     ],
@@ -104,3 +107,22 @@ def test_what_is_no_wait_is_named_with_the_setting_and_an_example(text: str) -> 
         SettingsError, match=r"REELHOOK_RETRY_SCHEDULE: .* is not a wait; .* 5s,30s"
     ):
         RetrySchedule.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["31d", "2592001", "1s,721h", "9" * 400, "9" * 400 + "d", "1" + "0" * 308 + "d"]
+)
+def test_a_wait_of_more_than_30_days_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"^REELHOOK_RETRY_SCHEDULE has .* 0 to 30 days; "):
+        RetrySchedule.parse(text)
+
+
+def test_more_than_100_waits_are_refused() -> None:
+    with pytest.raises(SettingsError, match=r"^REELHOOK_RETRY_SCHEDULE has 101 waits; .* 100$"):
+        RetrySchedule.parse(",".join(["1s"] * 101))
+
+
+@pytest.mark.parametrize("wait", [-1.0, float("nan"), float("inf")])
+def test_no_other_way_leads_to_a_wait_that_is_none(wait: float) -> None:
+    with pytest.raises(SettingsError):
+        RetrySchedule((5.0, wait))

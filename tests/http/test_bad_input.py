@@ -163,6 +163,7 @@ async def test_a_webhook_url_that_may_not_be_sent_to_is_refused(
         ({"soraJobId": "video_1", "jobId": "a/b"}, "jobId", "must match"),
         ({"soraJobId": "video_1", "jobId": "a" * 129}, "jobId", "at most 128 characters"),
         ({"soraJobId": "video_1", "jobId": 7}, "jobId", "must be a string"),
+        ({"soraJobId": "video_1", "jobId": "events"}, "jobId", "must not be events"),
         ({"soraJobId": "video_1", "jobId": "\ud800"}, "jobId", "must be Unicode text"),
     ],
     ids=lambda value: repr(value)[:40],

@@ -78,6 +78,33 @@ async def test_ranges_of_it_can_be_asked_for(tmp_path: Path, address: str) -> No
             assert part.headers["Content-Range"] == f"bytes {start}-{end - 1}/{size}"
 
 
+@pytest.mark.parametrize("address", ADDRESSES)
+async def test_head_answers_as_get_without_the_film(tmp_path: Path, address: str) -> None:
+    async with gateway(tmp_path, AT_ONCE) as server:
+        url = address.format(await finished(server))
+        for asked in ({}, {"Range": "bytes=4-7"}, {"Range": "bytes=99999999-"}):
+            full = await server.get(url, headers=asked)
+            async with server.session.head(f"{server.url}{url}", headers=asked) as head:
+                assert (head.status, await head.read()) == (full.status, b"")
+                told = dict(head.headers)
+            for name in ("Content-Type", "Content-Length", "Content-Range", "Content-Disposition"):
+                assert told.get(name) == full.headers.get(name)
+        async with server.session.head(f"{server.url}{address.format('job_nowhere')}") as head:
+            assert (head.status, await head.read()) == (404, b"")
+
+
+async def test_head_leaves_the_film_at_the_provider(tmp_path: Path) -> None:
+    async with stub_provider() as provider, gateway(tmp_path, upstream=provider.url) as server:
+        film = provider.content = EndlessFilm()
+        film.begin.set()
+        job_id = await finished_at(provider, server)
+        url = f"{server.url}/api/sora/videos/{job_id}/download"
+        async with server.session.head(url) as head:
+            assert head.status == 200
+            assert "Content-Length" not in head.headers
+        await asyncio.wait_for(film.left.wait(), 5)
+
+
 async def test_a_range_that_makes_no_sense_gives_the_whole_film(tmp_path: Path) -> None:
     async with gateway(tmp_path, AT_ONCE) as server:
         url = f"/api/sora/videos/{await finished(server)}/download"

@@ -47,9 +47,13 @@ class Stream:
 
 
 @asynccontextmanager
-async def following(server: Gateway, *job_ids: str) -> AsyncIterator[Stream]:
+async def following(
+    server: Gateway, *job_ids: str, seen: str | None = None
+) -> AsyncIterator[Stream]:
     url = f"{server.url}/api/jobs/events?jobIds={','.join(job_ids)}"
-    async with server.session.get(url, timeout=aiohttp.ClientTimeout(20)) as response:
+    headers = {} if seen is None else {"Last-Event-ID": seen}
+    timeout = aiohttp.ClientTimeout(20)
+    async with server.session.get(url, headers=headers, timeout=timeout) as response:
         assert response.status == 200
         assert response.headers["Content-Type"].partition(";")[0] == "text/event-stream"
         assert response.headers["Cache-Control"] == "no-cache"
@@ -117,6 +121,50 @@ async def test_one_change_reaches_every_stream(tmp_path: Path) -> None:
         server.time.advance(100)
         for stream in streams:
             assert (await stream.data())["status"] == "completed"
+
+
+async def three_events(server: Gateway) -> tuple[str, list[str]]:
+    """Return a job that processes still, and the ids of its events so far."""
+    job_id = await server.submit()
+    async with following(server, job_id) as stream:
+        ids = [await stream.event()]
+        for _ in range(2):
+            server.time.advance(30)
+            ids.append(await stream.event())
+    return job_id, [event[0] for event in ids if event is not None]
+
+
+async def test_a_stream_goes_on_behind_the_event_that_was_seen_last(tmp_path: Path) -> None:
+    async with gateway(tmp_path, SLOW) as server:
+        job_id, ids = await three_events(server)
+        async with following(server, job_id, seen=ids[0]) as stream:
+            assert [(await stream.data())["sequence"] for _ in range(2)] == [2, 3]
+        async with following(server, job_id, seen=ids[2]) as stream:
+            server.time.advance(100)
+            assert (await stream.data())["sequence"] == 4
+
+
+async def test_the_event_seen_last_is_one_jobs_and_the_others_tell_their_last(
+    tmp_path: Path,
+) -> None:
+    async with gateway(tmp_path, SLOW) as server:
+        job_id, ids = await three_events(server)
+        other = await server.submit("other")
+        await server.job_when(other, "processing")
+        async with following(server, job_id, other, seen=ids[1]) as stream:
+            told = [await stream.data() for _ in range(2)]
+    assert {(event["jobId"], event["sequence"]) for event in told} == {(job_id, 3), (other, 1)}
+
+
+async def test_an_event_that_nobody_can_have_seen_is_passed_over(tmp_path: Path) -> None:
+    async with gateway(tmp_path, SLOW) as server:
+        job_id, _ = await three_events(server)
+        for seen in (
+            *("", "x", f"evt_{job_id}_", f"evt_{job_id}_4", f"evt_{job_id}_-1"),
+            *("evt_job_other_1", f"evt_{job_id}_{'9' * 5000}", f"evt_{job_id}_\u00b2"),
+        ):
+            async with following(server, job_id, seen=seen) as stream:
+                assert (await stream.data())["sequence"] == 3
 
 
 async def test_an_unknown_job_is_404(tmp_path: Path) -> None:

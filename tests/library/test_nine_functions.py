@@ -82,6 +82,16 @@ async def test_registering_twice_is_once(tmp_path: Path) -> None:
             await one.hook.register_sora_job("yours", provider_id)
 
 
+async def test_an_embedding_program_is_held_to_the_limits_of_the_api(tmp_path: Path) -> None:
+    async with opened(tmp_path) as one:
+        for wrong in ({"script": "x" * 32_001}, {"script": "A fox", "size": "big"}):
+            with pytest.raises(InvalidRequestError):
+                await one.hook.submit(**wrong)
+        with pytest.raises(InvalidRequestError, match="another route"):
+            await one.hook.register_sora_job("events", one.created_elsewhere())
+        assert (await one.hook.get_sora_polling_stats())["total"] == 0
+
+
 async def test_stopping_and_starting_the_polling(tmp_path: Path) -> None:
     async with opened(tmp_path) as one:
         one.hook.stop_sora_polling()

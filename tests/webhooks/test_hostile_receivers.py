@@ -1,33 +1,29 @@
 """Each of these costs one bounded attempt, with an error class that a person understands."""
 
 import asyncio
+import contextlib
 import gzip
-import ssl
+import socket
 import tracemalloc
+from collections.abc import Iterator
 from ipaddress import ip_address
 
 import pytest
 from webhook_receivers import (
     LOOPBACK,
     Behaviour,
-    Counting,
     Receiver,
-    Switchboard,
     blasting,
-    client_tls,
     dripping,
     ok,
     receiver,
     request,
     reset,
-    resolving,
-    server_tls,
     then_close,
     then_hang,
 )
 
 from reelhook.domain.delivery import Answer
-from reelhook.webhooks.addresses import AddressPolicy
 from reelhook.webhooks.connection import KEEPALIVE_SECONDS
 from reelhook.webhooks.networks import IPAddress
 from reelhook.webhooks.sender import AiohttpSender
@@ -91,14 +87,32 @@ async def test_a_hanging_look_up_is_given_up_before_the_attempt_is() -> None:
     assert answer.detail == "No connection (DNS, TCP, TLS) within 0.05 s"
 
 
-async def test_a_hanging_tls_handshake_is_given_up_before_the_attempt_is() -> None:
-    async def silent(_: Receiver, reader: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
-        await reader.read(-1)
+async def test_a_hanging_connect_is_given_up_before_the_attempt_is() -> None:
+    async def look_up(_: str) -> list[IPAddress]:
+        await asyncio.sleep(0.03)  # counts in
+        return [ip_address("127.0.0.1"), ip_address("127.0.0.2")]
 
-    async with receiver(silent) as one, AiohttpSender(LOOPBACK, connect_seconds=0.05) as sender:
-        answer = await sender.send(request(f"https://127.0.0.1:{one.port}/"))
-        await asyncio.wait_for(one.closed.wait(), 5)
+    with deaf_port() as port:
+        async with AiohttpSender(LOOPBACK, look_up=look_up, connect_seconds=0.1) as sender:
+            answer = await sender.send(request(f"http://hooks.example.com:{port}/"))
     assert (answer.status, answer.error) == (None, "timeout")
+    assert answer.detail == "No connection (DNS, TCP, TLS) within 0.1 s"
+    assert 95 <= answer.duration_ms < 600
+
+
+@contextlib.contextmanager
+def deaf_port() -> Iterator[int]:
+    """Listen at a port whose queue is full, so that the system answers no further connect."""
+    with socket.socket() as listening, contextlib.ExitStack() as stack:
+        listening.bind(("0.0.0.0", 0))  # noqa: S104 - all of loopback is meant
+        listening.listen(0)
+        port: int = listening.getsockname()[1]
+        for host in ("127.0.0.1", "127.0.0.2"):
+            for _ in range(8):
+                waiting = stack.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex((host, port))
+        yield port
 
 
 # -- too much -------------------------------------------------------------------------------------
@@ -132,8 +146,12 @@ async def test_a_gzip_bomb_is_not_unpacked() -> None:
         HEAD + b"".join(b"X%d: a\r\n" % n for n in range(100_000)) + b"\r\n",
         b"HTTP/1.1 200 " + b"a" * MIB + b"\r\n\r\n",
         b"HTTP/1.1 100 Continue\r\n\r\n" * 50_000,
+        b"HTTP/1.1 103 E\r\nA: b\r\n\r\n" * 50_000,
     ],
-    ids=["long lines", "one line", "one name", "short lines", "the reason", "answers before"],
+    ids=[
+        *("long lines", "one line", "one name", "short lines", "the reason"),
+        *("answers before", "hints before"),
+    ],
 )
 async def test_a_mebibyte_of_headers_is_cut_off_and_costs_less(payload: bytes) -> None:
     answer, peak = await measured(payload)
@@ -212,6 +230,13 @@ async def test_a_broken_answer_is_told(behave: Behaviour, status: int | None, er
     assert (answer.status, answer.error) == (status, error)
 
 
+@pytest.mark.parametrize("status", ["000", "099"])
+async def test_what_is_no_status_of_http_is_no_answer(status: str) -> None:
+    answer, _ = await attempt(then_close(ok(b"", status=f"{status} OK")))
+    assert (answer.status, answer.error) == (None, "protocol")
+    assert "below 100" in (answer.detail or "")
+
+
 async def test_a_chunk_that_is_garbled_behind_the_head_takes_no_yes_back() -> None:
     answer, _ = await attempt(pausing(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"zz\r\n"))
     assert (answer.status, answer.error) == (200, "protocol")
@@ -243,71 +268,3 @@ def pausing(first: bytes, then: bytes | None) -> Behaviour:
             await reader.read()
 
     return behave
-
-
-# -- TLS ------------------------------------------------------------------------------------------
-
-
-async def tls_answer(
-    certificate: str, name: str, tls: ssl.SSLContext | None
-) -> tuple[Answer, Receiver]:
-    look_up, _ = resolving([ip_address("93.184.215.14")])
-    async with receiver(ok(b"thanks"), server_tls(certificate)) as one:
-        board = Switchboard(lambda _: one.port)
-        async with AiohttpSender(
-            AddressPolicy(), look_up=look_up, open_socket=board.open_socket, tls=tls
-        ) as sender:
-            return await sender.send(request(f"https://{name}/hook")), one
-
-
-@pytest.mark.parametrize(
-    ("certificate", "name", "words"),
-    [
-        ("expired", "hooks.example.com", "expired"),
-        ("receiver", "hooks.example.net", "hooks.example.net"),
-        ("receiver", "hooks.example.com", "issuer"),
-    ],
-    ids=["expired", "another name", "unknown authority"],
-)
-async def test_a_bad_certificate_is_told_and_nothing_is_sent(
-    certificate: str, name: str, words: str
-) -> None:
-    tls = None if words == "issuer" else client_tls()
-    answer, one = await tls_answer(certificate, name, tls)
-    assert (answer.status, answer.error) == (None, "tls")
-    assert words in (answer.detail or "")
-    assert one.requests == []
-
-
-async def test_plain_http_behind_an_https_url_is_told() -> None:
-    async def plain(
-        _: Receiver, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        await reader.read(100)
-        writer.write(ok(b"", status="400 Bad Request"))
-        await reader.read()
-
-    async with receiver(plain) as one, AiohttpSender(LOOPBACK) as sender:
-        answer = await sender.send(request(f"https://127.0.0.1:{one.port}/"))
-    assert (answer.status, answer.error) == (None, "tls")
-
-
-async def test_a_receiver_that_ignores_the_farewell_of_tls_holds_no_socket() -> None:
-    async def deaf(
-        one: Receiver, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        await one.next_request(reader)
-        writer.transport.pause_reading()  # type: ignore[attr-defined]  # a real one can read
-        await asyncio.Event().wait()
-
-    counting = Counting()
-    async with (
-        receiver(deaf, server_tls("receiver")) as one,
-        AiohttpSender(LOOPBACK, open_socket=counting.open_socket, tls=client_tls()) as sender,
-    ):
-        url = f"https://127.0.0.1:{one.port}/"
-        assert (await sender.send(request(url, timeout_seconds=0.1))).error == "timeout"
-        (opened,) = counting.sockets
-        async with asyncio.timeout(1):
-            while opened.fileno() != -1:  # noqa: ASYNC110 - a closing socket tells nobody
-                await asyncio.sleep(0.001)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import structlog
 
 import reelhook
+from reelhook import logs
 from reelhook.bootstrap.database import OPERATOR_KEY, AtHand, at_hand, private_keys, signing_secrets
 from reelhook.bootstrap.working import ACCOUNT, Parts, working
 from reelhook.clock import SystemClock
@@ -48,6 +49,7 @@ async def open(  # noqa: A001 - read as reelhook.open
     Without `work` other processes on the same database do what it takes in.
     Raises `SettingsError`.
     """
+    logs.defer_to_host()
     async with (
         at_hand(settings, migrate=migrate) as at,
         _running(settings, at, hosts, work=work) as hook,

@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 import reelhook
-from reelhook.cli import database, demo, jobs, operations, render, server
+from reelhook.cli import database, demo, jobs, operations, render, server, webhooks
 from reelhook.domain.errors import ReelhookError
 
-_JOBS, _SERVER, _DATABASE = "Jobs", "Server", "Database"
+_JOBS, _SERVER, _WEBHOOKS, _DATABASE = "Jobs", "Server", "Webhooks", "Database"
 
 
 def _version(wanted: bool) -> None:
@@ -48,6 +48,7 @@ def build() -> typer.Typer:
     app.callback()(_root)
     _add_server(app)
     _add_jobs(app)
+    _add_webhooks(app)
     _add_database(app)
     return app
 
@@ -108,6 +109,18 @@ def _add_jobs(app: typer.Typer) -> None:
     app.command(
         rich_help_panel=_JOBS, epilog=_examples("reelhook cancel ID", "reelhook cancel ID --force")
     )(jobs.cancel)
+
+
+def _add_webhooks(app: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, help="Judge where webhooks may go.")
+    group.command(
+        epilog=_examples(
+            "reelhook webhooks check https://example.com/hook",
+            "reelhook webhooks check --answers 10.0.0.5 http://app:3000/hook",
+            "reelhook webhooks check --json - < urls.txt",
+        )
+    )(webhooks.check)
+    app.add_typer(group, name="webhooks", rich_help_panel=_WEBHOOKS)
 
 
 def _add_database(app: typer.Typer) -> None:

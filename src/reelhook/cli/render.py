@@ -61,8 +61,13 @@ def status_text(status: str) -> Text:
     return Text(printable(status), style=STATUS_STYLES.get(status, "dim"))
 
 
-def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows under their columns; tab-separated where stdout is no terminal."""
+def show_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, wrap: bool = False
+) -> None:
+    """Print rows under their columns; tab-separated where stdout is no terminal.
+
+    What is too long for a terminal is cut off, or with `wrap` goes on in the next line.
+    """
     cells = [[_cell(value) for value in row] for row in rows]
     if not on_terminal():
         say("\t".join(columns))
@@ -72,7 +77,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for number, column in enumerate(columns):
         table.add_column(
-            column, no_wrap=number == 0, overflow="fold" if number == 0 else "ellipsis"
+            column, no_wrap=number == 0, overflow="fold" if wrap or number == 0 else "ellipsis"
         )
     for row in cells:
         table.add_row(*row)

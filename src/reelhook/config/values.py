@@ -16,7 +16,6 @@ from reelhook.domain.signature import standard_key
 SQLITE = "sqlite:///"
 POSTGRESQL = ("postgresql://", "postgres://")
 DAY_SECONDS = 24 * 3600
-_YEAR_SECONDS = 365 * DAY_SECONDS
 _HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?")
 _UNPREFIXED = frozenset(
     {
@@ -164,14 +163,8 @@ def _host_names(value: Any, info: ValidationInfo) -> tuple[str, ...]:
     return tuple(hosts)
 
 
-def _schedule(value: Any, info: ValidationInfo) -> Any:
-    schedule = RetrySchedule.parse(value) if isinstance(value, str) else value
-    if (
-        isinstance(schedule, RetrySchedule)
-        and max(schedule.waits_seconds, default=0) > _YEAR_SECONDS
-    ):
-        raise SettingsError(f"{_name(info)} has a wait of more than a year; write a shorter one")
-    return schedule
+def _schedule(value: Any) -> Any:
+    return RetrySchedule.parse(value) if isinstance(value, str) else value
 
 
 def _path(value: Any) -> Any:

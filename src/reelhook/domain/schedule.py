@@ -11,6 +11,8 @@ JITTER_SHARE = 0.2
 JITTER_SECONDS_MAX = 15 * MINUTE
 RETRY_AFTER_SECONDS_MAX = 24 * HOUR
 PROGRESS_ATTEMPTS_MAX = 2
+WAIT_DAYS_MAX = 30
+WAITS_MAX = 100
 
 _WAIT = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
 _UNIT_SECONDS = {"ms": 0.001, "s": SECOND, "m": MINUTE, "h": HOUR, "d": 24 * HOUR, None: SECOND}
@@ -18,7 +20,10 @@ _UNIT_SECONDS = {"ms": 0.001, "s": SECOND, "m": MINUTE, "h": HOUR, "d": 24 * HOU
 
 @dataclass(frozen=True, slots=True)
 class RetrySchedule:
-    """The waits, in seconds, after the first attempt, the second, and so on."""
+    """The waits, in seconds, after the first attempt, the second, and so on.
+
+    At most `WAITS_MAX` of at most `WAIT_DAYS_MAX` days; raises `SettingsError` for others.
+    """
 
     waits_seconds: tuple[float, ...] = (
         5,
@@ -34,6 +39,18 @@ class RetrySchedule:
         24 * HOUR,
         24 * HOUR,
     )
+
+    def __post_init__(self) -> None:
+        if len(self.waits_seconds) > WAITS_MAX:
+            raise SettingsError(
+                f"REELHOOK_RETRY_SCHEDULE has {len(self.waits_seconds)} waits; "
+                f"write at most {WAITS_MAX}"
+            )
+        if not all(0 <= wait <= WAIT_DAYS_MAX * 24 * HOUR for wait in self.waits_seconds):
+            raise SettingsError(
+                "REELHOOK_RETRY_SCHEDULE has a wait that is not from 0 to "
+                f"{WAIT_DAYS_MAX} days; write a shorter one"
+            )
 
     @classmethod
     def parse(cls, text: str) -> "RetrySchedule":

@@ -15,6 +15,14 @@ from pydantic_core import PydanticCustomError
 
 from reelhook.domain.event import iso, maybe_iso
 from reelhook.domain.job import SCRIPT_CHARACTERS_MAX, Job, Status
+from reelhook.domain.request import (
+    JOB_ID,
+    JOB_ID_CHARACTERS_MAX,
+    PROVIDER_JOB_ID,
+    SECONDS,
+    SHORT_CHARACTERS_MAX,
+    SIZE,
+)
 from reelhook.ports import StoredJob
 
 ENDPOINTS_MAX = 10
@@ -43,18 +51,26 @@ def _without_nul(value: str) -> str:
 
 _NoNul = AfterValidator(_without_nul)
 JobId = Annotated[
-    str, StringConstraints(strict=True, min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_-]+$")
+    str,
+    StringConstraints(
+        strict=True, min_length=1, max_length=JOB_ID_CHARACTERS_MAX, pattern=f"^{JOB_ID}$"
+    ),
 ]
 ProviderJobId = Annotated[
-    str, StringConstraints(strict=True, min_length=1, max_length=255, pattern=r"^[!-~]+$")
+    str,
+    StringConstraints(
+        strict=True, min_length=1, max_length=SHORT_CHARACTERS_MAX, pattern=f"^{PROVIDER_JOB_ID}$"
+    ),
 ]
 Text = Annotated[str, StringConstraints(strict=True), _NoNul]
 Script = Annotated[
     str, StringConstraints(strict=True, min_length=1, max_length=SCRIPT_CHARACTERS_MAX), _NoNul
 ]
-ShortText = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=255), _NoNul]
-Seconds = Annotated[str, BeforeValidator(_as_text), StringConstraints(pattern=r"^[1-9][0-9]{0,3}$")]
-Size = Annotated[str, StringConstraints(strict=True, pattern=r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$")]
+ShortText = Annotated[
+    str, StringConstraints(strict=True, min_length=1, max_length=SHORT_CHARACTERS_MAX), _NoNul
+]
+Seconds = Annotated[str, BeforeValidator(_as_text), StringConstraints(pattern=f"^{SECONDS}$")]
+Size = Annotated[str, StringConstraints(strict=True, pattern=f"^{SIZE}$")]
 EndpointIds = Annotated[list[JobId], Field(max_length=ENDPOINTS_MAX)]
 
 

@@ -6,15 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
 
-from reelhook.domain.errors import InvalidRequestError
-from reelhook.domain.job import SCRIPT_CHARACTERS_MAX, VideoRequest
+from reelhook.domain.job import VideoRequest
+from reelhook.domain.request import RENDER_VERSION
 from reelhook.http.access import holder_of
 from reelhook.http.context import ServiceOf, options_of
 from reelhook.http.schemas import GenerateAnswer, GenerateBody, StatusAnswer, status_answer
 from reelhook.ports import IdempotencyKey
 
 router = APIRouter(tags=["videos"])
-RENDER_VERSION = "v3"
 
 
 @router.post("/api/generate", summary="Ask for a video")
@@ -32,13 +31,6 @@ async def generate(
     """
     options = options_of(request)
     version = body.render_version or render_version or RENDER_VERSION
-    if version != RENDER_VERSION:
-        raise InvalidRequestError(
-            "renderVersion",
-            "renderVersion must be v3, the video model; v1 and v2 are not offered here",
-        )
-    if not body.script.strip():
-        raise InvalidRequestError("script", "script must not be empty")
     if body.webhook_url is not None:
         await options.check_url(body.webhook_url)
     video = VideoRequest(
@@ -50,10 +42,6 @@ async def generate(
         wallet_address=body.wallet_address,
         render_version=version,
     )
-    if len(video.prompt) > SCRIPT_CHARACTERS_MAX:
-        raise InvalidRequestError(
-            "prompt", f"prompt and script together have at most {SCRIPT_CHARACTERS_MAX} characters"
-        )
     key = None
     if idempotency_key is not None:
         key = IdempotencyKey(holder_of(request), idempotency_key, _fingerprint(body, version))

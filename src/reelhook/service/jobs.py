@@ -22,6 +22,7 @@ from reelhook.domain.errors import (
 from reelhook.domain.ids import new_id
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.report import Failed, Finished, Progress, Report
+from reelhook.domain.request import check_ids, check_request
 from reelhook.ports import (
     Clock,
     Content,
@@ -88,8 +89,10 @@ class Service:
         """Store a new job and have it created at the provider. Returns before that happens.
 
         Its events go to `webhook_url` and to the registered `endpoints`; where neither is given,
-        to the default endpoint. Raises `InvalidRequestError` for an endpoint that there is not.
+        to the default endpoint. Raises `InvalidRequestError`, for an endpoint
+        that there is not too.
         """
+        check_request(request)
         now = self._clock.now()
         job = Job(
             id=new_id("job", now, self._random),
@@ -112,8 +115,10 @@ class Service:
     ) -> Created:
         """Watch a job that was created at the provider by someone else. Twice is once.
 
-        Raises `JobIdTakenError` when the id, or the provider's job under another id, is taken.
+        Raises `JobIdTakenError` when the id, or the provider's job under another id, is taken, and
+        `InvalidRequestError` for what is no id.
         """
+        check_ids(provider_job_id, job_id)
         now = self._clock.now()
         job = Job(
             id=job_id or new_id("job", now, self._random),

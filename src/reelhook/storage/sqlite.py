@@ -192,7 +192,8 @@ class SQLite:
             try:
                 return run(connection, make())
             finally:
-                connection.execute("COMMIT")
+                if connection.in_transaction:  # some errors end it by themselves
+                    connection.execute("COMMIT")
         except apsw.Error as error:
             raise StoreError(f"The database can't be read: {error}") from error
 

@@ -3,10 +3,10 @@
 from aiohttp import ClientResponse, StreamReader
 
 from reelhook.domain.delivery import Answer
-from reelhook.webhooks.faults import BodyTooLargeError, ErrorClass, Fault, legible
+from reelhook.webhooks.faults import ErrorClass, Fault, legible
+from reelhook.webhooks.protocol import BODY_READ_BYTES_MAX, BodyTooLargeError, NoStatusError
 from reelhook.webhooks.retry_after import parse_retry_after
 
-BODY_READ_BYTES_MAX = 64 * 1024
 BODY_KEPT_BYTES_MAX = 16 * 1024
 
 
@@ -22,7 +22,12 @@ class Exchange:
         self._body = bytearray()
 
     async def read(self, response: ClientResponse) -> None:
-        """Take an answer with its body. Raises `BodyTooLargeError`, and what aiohttp raises."""
+        """Take an answer with its body.
+
+        Raises `BodyTooLargeError`, `NoStatusError` and what aiohttp raises.
+        """
+        if response.status < 100:
+            raise NoStatusError
         self._response = response
         await self._read_body(response.content)
 

@@ -6,7 +6,14 @@ from enum import StrEnum
 import aiohttp
 from aiohttp.http_exceptions import LineTooLong
 
-from reelhook.webhooks.protocol import HEAD_BYTES_MAX, GarbledBodyError, HeadTooLargeError
+from reelhook.webhooks.protocol import (
+    HEAD_BYTES_MAX,
+    INTERIM_ANSWERS_MAX,
+    BodyTooLargeError,
+    GarbledBodyError,
+    HeadTooLargeError,
+    NoStatusError,
+)
 from reelhook.webhooks.target import AddressRefusedError
 
 _DETAIL_CHARACTERS_MAX = 300
@@ -37,10 +44,6 @@ class Fault:
     detail: str
 
 
-class BodyTooLargeError(Exception):
-    """The answer's body went on behind what is read of one."""
-
-
 def diagnose(error: Exception, *, connect_seconds: float, timeout_seconds: float) -> Fault:
     """Tell what an exception of the client means."""
     match error:
@@ -69,11 +72,26 @@ def _no_connection(error: aiohttp.ClientConnectorError) -> Fault:
             words = legible(cause.strerror or str(cause))
             return Fault(ErrorClass.DNS, f"{error.host} could not be looked up: {words}")
         case aiohttp.ClientSSLError():
-            words = legible(getattr(cause, "verify_message", None) or str(cause))
+            words = legible(_tls_words(cause))
             return Fault(ErrorClass.TLS, f"No trusted TLS connection to {error.host}: {words}")
+        case _ if not str(cause):
+            # asyncio has no words for the end of a connection that it was still encrypting.
+            return Fault(
+                ErrorClass.TLS,
+                f"{error.host} closed the connection within the TLS handshake: it may want "
+                "a client's certificate or an older TLS than 1.2",
+            )
         case _:
             words = legible(cause.strerror or str(cause))
             return Fault(ErrorClass.CONNECT, f"No connection to {error.host}:{error.port}: {words}")
+
+
+def _tls_words(error: OSError) -> str:
+    """Return OpenSSL's words without its file names and capitals."""
+    reason = str(getattr(error, "reason", None) or error)
+    if reason == "WRONG_VERSION_NUMBER":
+        return "what answers there does not speak TLS"
+    return getattr(error, "verify_message", None) or reason.replace("_", " ").lower()
 
 
 def _broken_answer(error: aiohttp.ClientError) -> Fault:
@@ -82,6 +100,8 @@ def _broken_answer(error: aiohttp.ClientError) -> Fault:
             return _bad_head(error)
         case aiohttp.ServerDisconnectedError():
             return Fault(ErrorClass.CLOSED_EARLY, "The connection was closed before an answer")
+        case NoStatusError():
+            return Fault(ErrorClass.PROTOCOL, "The answer is not HTTP: its status is below 100")
         case GarbledBodyError():
             return Fault(ErrorClass.PROTOCOL, "The answer's body is not HTTP")
         case aiohttp.ClientPayloadError():
@@ -103,8 +123,8 @@ def _bad_head(error: aiohttp.ClientResponseError) -> Fault:
     ):
         return Fault(
             ErrorClass.HEADERS_TOO_LARGE,
-            f"The answer's headers are too large: {HEAD_BYTES_MAX // 1024} KiB in all, "
-            "8 KiB and 128 lines are accepted",
+            f"The answer's head is too large: {HEAD_BYTES_MAX // 1024} KiB in all, 8 KiB a line, "
+            f"128 lines and {INTERIM_ANSWERS_MAX} interim answers are accepted",
         )
     return Fault(ErrorClass.PROTOCOL, legible(f"The answer is not HTTP: {error.message}"))
 

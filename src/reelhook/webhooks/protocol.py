@@ -9,15 +9,28 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 HEAD_BYTES_MAX = 64 * 1024
 """Status line and headers, 1xx answers before them included."""
+INTERIM_ANSWERS_MAX = 32
+"""1xx answers: parsed they take many times their bytes."""
+BODY_READ_BYTES_MAX = 64 * 1024
+BODY_WIRE_BYTES_MAX = 2 * BODY_READ_BYTES_MAX
+"""The body as it comes, with the chunks' sizes and extensions, which may be endless."""
 _SLICE_BYTES = 8 * 1024
 
 
 class HeadTooLargeError(HttpProcessingError):
-    """Status line and headers did not end within `HEAD_BYTES_MAX`."""
+    """Status line and headers went on behind `HEAD_BYTES_MAX` or `INTERIM_ANSWERS_MAX`."""
+
+
+class NoStatusError(ClientPayloadError):
+    """The status is three digits, but none of HTTP's, which begin with 100."""
 
 
 class GarbledBodyError(ClientPayloadError):
     """The body's chunks can't be told apart."""
+
+
+class BodyTooLargeError(Exception):
+    """The answer's body went on behind what is read of one."""
 
 
 class _Stage(Enum):
@@ -27,20 +40,23 @@ class _Stage(Enum):
 
 
 class AnswerProtocol(ResponseHandler):
-    """One answer per request: bounds the head as a whole, and what comes unasked.
+    """One answer per request: bounds head and body as they come, and what comes unasked.
 
     Measured with aiohttp 3.14: a receiver that floods a pooled connection with answers that nobody
     asked for made the client keep 60 MB of them a second; one MiB of headers cost two; behind a
-    garbled chunk it waited for the time limit.
+    garbled chunk it waited for the time limit; of an endless chunk extension it read 200 MB a
+    second until then.
     """
 
     _stage = _Stage.FRESH
     _head_bytes = 0
+    _interim_answers = 0
+    _body_bytes = 0
 
     def set_response_params(self, **params: Any) -> None:
         """Start on an answer. (Overrides aiohttp's.)"""
         self._stage = _Stage.ASKED
-        self._head_bytes = 0
+        self._head_bytes = self._interim_answers = self._body_bytes = 0
         super().set_response_params(**params)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
@@ -48,6 +64,8 @@ class AnswerProtocol(ResponseHandler):
         message, _ = data
         if message.code >= 200 or message.code == 101:
             self._stage = _Stage.ANSWERED
+        else:
+            self._interim_answers += 1
         super().feed_data(data, size)
 
     def data_received(self, data: bytes) -> None:
@@ -70,10 +88,14 @@ class AnswerProtocol(ResponseHandler):
         super().data_received(data)
         if self._stage is _Stage.ASKED:
             self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES_MAX:
+            if self._head_bytes > HEAD_BYTES_MAX or self._interim_answers > INTERIM_ANSWERS_MAX:
                 self._refuse_head()
         elif isinstance(self._exception, HttpProcessingError):
-            self._fail_body()
+            self._fail_body(GarbledBodyError())
+        else:
+            self._body_bytes += len(data)
+            if self._body_bytes > BODY_WIRE_BYTES_MAX:
+                self._fail_body(BodyTooLargeError())
 
     @property
     def _idle(self) -> bool:
@@ -85,10 +107,13 @@ class AnswerProtocol(ResponseHandler):
         if self.transport is not None:
             self.transport.abort()
 
-    def _fail_body(self) -> None:
+    def _fail_body(self, error: Exception) -> None:
         # aiohttp tells only those who wait for a head, and forgets who reads the body.
         if self._payload is not None and not self._payload.is_eof():
-            self._payload.set_exception(GarbledBodyError())
+            self._payload.set_exception(error)
+            self._payload = None  # the first error counts
+        if self.transport is not None:
+            self.transport.abort()
 
     def close(self) -> None:
         """Close at once: a receiver that doesn't answer TLS's farewell would hold the socket."""
