@@ -16,6 +16,12 @@ UPDATE deliveries SET terminal_at = (
     AND events.sequence = deliveries.status_sequence AND events.kind = 'terminal')
 WHERE status_sequence IS NOT NULL
 """
+# States that few deliveries are in, so that their listing need not walk through all the others.
+_LISTED = {
+    "deliveries_waiting": "due_at IS NOT NULL",
+    "deliveries_failed": "outcome = 'exhausted'",
+    "deliveries_ended": "ended",
+}
 # How each delivery ended so far, as its last attempt tells it.
 _PAST = """
 UPDATE deliveries SET
@@ -94,9 +100,8 @@ def upgrade() -> None:
         ["endpoint_id", "terminal_at"],
         sqlite_where=sa.text("terminal_at IS NOT NULL"),
     )
-    op.create_index(
-        "deliveries_failed", "deliveries", ["id"], sqlite_where=sa.text("outcome = 'exhausted'")
-    )
+    for name, state in _LISTED.items():
+        op.create_index(name, "deliveries", ["id"], sqlite_where=sa.text(state))
     op.create_index(
         "deliveries_resent",
         "deliveries",
@@ -237,7 +242,7 @@ def downgrade() -> None:
     op.drop_column("attempts", "probe")
     for index in (
         "deliveries_resent",
-        "deliveries_failed",
+        *_LISTED,
         "deliveries_of_endpoint",
         "deliveries_ends",
         "deliveries_once",
