@@ -1,8 +1,7 @@
 """Many waiting deliveries at once, by SQL alone."""
 
 from reelhook.domain.endpoint import lane_of
-
-from .conftest import Sql
+from reelhook.storage.operation import Operation, Statement
 
 _JOBS = """
 WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < ?1)
@@ -23,11 +22,11 @@ SELECT ?2 || x, ?4, ?5, '', 1, ?3 + x - 1 FROM n
 """
 
 
-async def crowd(sql: Sql, endpoint_id: str, count: int, *, at: int, prefix: str = "crowd_") -> None:
+def crowd(endpoint_id: str, count: int, *, at: int, prefix: str = "crowd_") -> Operation[None]:
     """Let that many jobs wait at an endpoint, each with one change of status.
 
     The first is due `at`, each of the others a millisecond after the one before.
     """
-    await sql(_JOBS, count, prefix, at)
-    await sql(_EVENTS, count, prefix, at)
-    await sql(_DELIVERIES, count, prefix, at, endpoint_id, lane_of(endpoint_id))
+    yield Statement(_JOBS, (count, prefix, at))
+    yield Statement(_EVENTS, (count, prefix, at))
+    yield Statement(_DELIVERIES, (count, prefix, at, endpoint_id, lane_of(endpoint_id)))

@@ -1,9 +1,9 @@
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.report import Progress
 from reelhook.ports import DueDeliveries
+from reelhook.storage.sqlite import SQLite
 from reelhook.storage.store import Store
 
-from .conftest import Sql
 from .crowds import crowd
 from .samples import ENDPOINT, NOW, flat, jobs, look, moved, new, queued, telling
 
@@ -100,10 +100,12 @@ async def test_deliveries_that_differ_in_their_query_share_an_endpoint(store: St
     assert [one.delivery.url for one in found.deliveries] == [QUIET + "?job=1", QUIET + "?job=2"]
 
 
-async def test_thousands_waiting_at_one_endpoint_hide_no_other(store: Store, sql: Sql) -> None:
+async def test_thousands_waiting_at_one_endpoint_hide_no_other(
+    store: Store, database: SQLite
+) -> None:
     names = [f"https://h{number}.example/" for number in range(40)]
     await telling(store, "quiet", LOUD, *names)
-    await crowd(sql, url_id(LOUD), 3000, at=NOW - 4000)
+    await database.write(lambda: crowd(url_id(LOUD), 3000, at=NOW - 4000))
     due = await look(store, per_endpoint=4, limit=200)
     assert {len(one.deliveries) for one in due.endpoints if one.endpoint.id == url_id(LOUD)} == {4}
     assert {one.delivery.url for one in flat(due)} >= set(names)
