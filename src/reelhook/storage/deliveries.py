@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from reelhook.domain.delivery import Attempt, Delivery, Fate
-from reelhook.domain.endpoint import name_of
+from reelhook.domain.endpoint import lane_of, name_of
 from reelhook.domain.event import Event, Instant
 from reelhook.ports import DueDeliveries, DueDelivery, DueEndpoint, Settlement, StoredEvent
 from reelhook.storage import endpoints
@@ -34,7 +34,7 @@ WITH RECURSIVE first(id) AS (
 )
 SELECT d.lane, d.endpoint_id, d.due_at, e.probe_due_at IS NOT NULL
 FROM first JOIN deliveries d ON d.id = first.id JOIN endpoints e ON e.id = d.endpoint_id
-WHERE e.disabled IS NULL
+WHERE e.disabled IS NULL AND e.deleted_at IS NULL
 """
 
 _DUE = f"""
@@ -73,7 +73,7 @@ ON CONFLICT (delivery_id, sequence) DO UPDATE SET fate = excluded.fate, at = exc
 """
 _RELEASE = """
 UPDATE deliveries SET due_at = CASE WHEN not_before > ?2 THEN not_before ELSE ?2 END
-WHERE endpoint_id = ?1 AND due_at > ?2 AND attempts > 0
+WHERE lane = ?3 AND endpoint_id = ?1 AND due_at > ?2 AND attempts > 0
 """
 
 
@@ -180,7 +180,8 @@ def settle(settlement: Settlement) -> Operation[Delivery]:
     if settlement.endpoint is not None:
         yield from endpoints.fares(settlement.endpoint)
         if settlement.reopened:
-            yield Statement(_RELEASE, (settlement.endpoint.id, ended_at))
+            endpoint_id = settlement.endpoint.id
+            yield Statement(_RELEASE, (endpoint_id, ended_at, lane_of(endpoint_id)))
     return after
 
 

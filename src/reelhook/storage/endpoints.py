@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from reelhook.domain.delivery import Fate
 from reelhook.domain.endpoint import (
     DEFAULT_ENDPOINT,
     Endpoint,
@@ -49,6 +50,17 @@ _FOLLOW_RUNNING = (
     " WHERE status IN ('accepted', 'submitting', 'queued', 'processing')"
     " ON CONFLICT (job_id, endpoint_id) WHERE resend_of IS NULL DO NOTHING"
 )
+
+
+# What waits for an endpoint that is deleted will not arrive.
+_DROP_WAITING = """
+INSERT INTO undelivered (delivery_id, sequence, fate, at)
+SELECT id, status_sequence, ?4, ?3 FROM deliveries
+WHERE lane = ?2 AND endpoint_id = ?1 AND due_at IS NOT NULL AND status_sequence IS NOT NULL
+UNION ALL
+SELECT id, progress_sequence, ?4, ?3 FROM deliveries
+WHERE lane = ?2 AND endpoint_id = ?1 AND due_at IS NOT NULL AND progress_sequence IS NOT NULL
+"""
 
 
 def create(endpoint: Endpoint) -> Operation[None]:
@@ -115,6 +127,7 @@ def delete(endpoint_id: str, now: Instant) -> Operation[None]:
         " previous_secret = NULL, headers = NULL WHERE id = ?1",
         (endpoint_id, now),
     )
+    yield Statement(_DROP_WAITING, (endpoint_id, lane_of(endpoint_id), now, Fate.GONE.value))
     yield Statement(
         "UPDATE deliveries SET ended = TRUE, due_at = NULL, status_sequence = NULL,"
         " progress_sequence = NULL, terminal_at = NULL WHERE endpoint_id = ?1",

@@ -19,6 +19,7 @@ from reelhook.ports import (
     StoredEvent,
     Undelivered,
 )
+from reelhook.storage import endpoints
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.rows import DELIVERY, DELIVERY_COLUMNS, delivery_of
 
@@ -128,6 +129,7 @@ def undelivered(delivery_id: int) -> Operation[list[Undelivered]]:
 def resend_one(delivery_id: int, sequence: int | None, now: Instant) -> Operation[Delivery]:
     """Add a delivery that repeats one event of an earlier one, outside its order."""
     known = (yield from delivery(delivery_id)).delivery
+    yield from endpoints.one(known.endpoint_id)  # nothing goes to one that was deleted
     if sequence is None:
         rows = yield Statement(
             "SELECT max(sequence) FROM events WHERE job_id = ?1", (known.job_id,)
