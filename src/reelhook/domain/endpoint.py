@@ -76,6 +76,11 @@ class Endpoint:
     disabled_at: Instant | None = None
     health: Health = field(default_factory=Health)
 
+    @property
+    def held_back(self) -> bool:
+        """Whether nothing, or nothing but probes, goes out."""
+        return self.health.open or self.disabled is not None
+
     def wants(self, event: Event) -> bool:
         """Whether the endpoint asked to be told of this."""
         return name_of(event) in self.events

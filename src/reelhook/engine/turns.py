@@ -50,6 +50,8 @@ class Turns:
         """Lines with nothing but retries, while those have all of their slots."""
         self._under_way = 0
         self._retries = 0
+        self.outdated = False
+        """Whether something that was ready is to be read anew before it can be sent."""
 
     def line(self, endpoint_id: str) -> Line:
         """Return the line of an endpoint that something is under way to."""
@@ -66,6 +68,7 @@ class Turns:
 
     def tidy(self, now: Instant) -> None:
         """Forget what was read a while ago, since a newer event may have superseded it."""
+        self.outdated = False
         for line in self._lines.values():
             if now - line.read_at > READY_MILLISECONDS:
                 line.ready.clear()
@@ -86,14 +89,17 @@ class Turns:
             if endpoint_id in {None, line.endpoint.id}:
                 line.ready.clear()
 
+    def renew(self, endpoint: Endpoint) -> None:
+        """Go by an endpoint as it was just read, but for its health."""
+        line = self._lines[endpoint.id]
+        line.endpoint = replace(endpoint, health=line.endpoint.health)
+
     def put(self, endpoint: Endpoint, deliveries: Iterable[DueDelivery], now: Instant) -> None:
         """Make what was read ready to be sent."""
-        line = self._lines.get(endpoint.id)
-        if line is None:
-            line = self._lines[endpoint.id] = Line(endpoint)
-        elif line.endpoint.health.open and not endpoint.health.open:
-            return  # its breaker opened while the store was read: the probe is still to be chosen
-        line.endpoint = replace(endpoint, health=line.endpoint.health)
+        line = self._lines.setdefault(endpoint.id, Line(endpoint))
+        if line.endpoint.held_back and not endpoint.held_back:
+            return  # that happened while the store was read: `done` has it read again
+        self.renew(endpoint)
         line.ready = deque(deliveries)
         line.read_at = now
         self._enqueue(line)
@@ -103,8 +109,9 @@ class Turns:
         while self._order and self._under_way < SLOTS:
             line = self._lines[self._order.popleft()]
             line.in_turn = False
-            if now - line.read_at > READY_MILLISECONDS:
+            if line.ready and now - line.read_at > READY_MILLISECONDS:
                 line.ready.clear()
+                self.outdated = True
             if not line.ready or self._is_full(line):
                 continue  # `done` or `put` brings it back
             due = self._first_allowed(line)

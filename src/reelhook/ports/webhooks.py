@@ -88,8 +88,8 @@ class DeliveryStore(Protocol):
         """
         ...
 
-    async def due_delivery(self, delivery_id: int, now: Instant) -> DueDelivery | None:
-        """Return one delivery, if it may be sent now."""
+    async def due_delivery(self, delivery_id: int, now: Instant) -> DueEndpoint | None:
+        """Return one delivery with its endpoint as it is now, if it may be sent."""
         ...
 
     async def ended_meanwhile(self, delivery_ids: Sequence[int]) -> list[int]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from reelhook.domain.delivery import Attempt, Delivery, Fate
-from reelhook.domain.endpoint import lane_of, name_of
+from reelhook.domain.endpoint import name_of
 from reelhook.domain.event import Event, Instant
 from reelhook.ports import DueDeliveries, DueDelivery, DueEndpoint, Settlement, StoredEvent
 from reelhook.storage import endpoints
@@ -46,7 +46,10 @@ _DUE_AT_ENDPOINT = f"""{_DUE}
 WHERE d.lane = ?1 AND d.endpoint_id = ?2 AND d.due_at IS NOT NULL AND d.due_at <= ?3
 ORDER BY d.due_at LIMIT ?4
 """
-_DUE_BY_ID = f"{_DUE} WHERE d.id = ?1 AND d.due_at <= ?2"
+_DUE_BY_ID = f"""{_DUE}
+JOIN endpoints n ON n.id = d.endpoint_id AND n.disabled IS NULL AND n.deleted_at IS NULL
+WHERE d.id = ?1 AND d.due_at <= ?2
+"""
 _NEXT_AT_ENDPOINT = """
 SELECT min(due_at) FROM deliveries WHERE lane = ?1 AND endpoint_id = ?2 AND due_at > ?3
 """
@@ -70,10 +73,6 @@ WHERE id = ?1
 _NOT_DELIVERED = """
 INSERT INTO undelivered (delivery_id, sequence, fate, at) VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (delivery_id, sequence) DO UPDATE SET fate = excluded.fate, at = excluded.at
-"""
-_RELEASE = """
-UPDATE deliveries SET due_at = CASE WHEN not_before > ?2 THEN not_before ELSE ?2 END
-WHERE lane = ?3 AND endpoint_id = ?1 AND due_at > ?2 AND attempts > 0
 """
 
 
@@ -136,10 +135,14 @@ def _probe(
             later.append(at)
 
 
-def due_by_id(delivery_id: int, now: Instant) -> Operation[DueDelivery | None]:
-    """Return one delivery, if it may be sent now."""
+def due_by_id(delivery_id: int, now: Instant) -> Operation[DueEndpoint | None]:
+    """Return one delivery with its endpoint, if it may be sent now."""
     rows = yield Statement(_DUE_BY_ID, (delivery_id, now))
-    return _due_delivery(rows[0]) if rows else None
+    if not rows:
+        return None
+    due = _due_delivery(rows[0])
+    endpoint = yield from endpoints.one(due.delivery.endpoint_id)
+    return DueEndpoint(endpoint, (due,))
 
 
 def ended_meanwhile(delivery_ids: Sequence[int]) -> Operation[list[int]]:
@@ -180,8 +183,7 @@ def settle(settlement: Settlement) -> Operation[Delivery]:
     if settlement.endpoint is not None:
         yield from endpoints.fares(settlement.endpoint)
         if settlement.reopened:
-            endpoint_id = settlement.endpoint.id
-            yield Statement(_RELEASE, (endpoint_id, ended_at, lane_of(endpoint_id)))
+            yield from endpoints.release(settlement.endpoint.id, ended_at)
     return after
 
 

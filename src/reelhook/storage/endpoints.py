@@ -36,6 +36,10 @@ _FARES = (
     f"UPDATE endpoints SET {_HEALTH_SET}, disabled = coalesce(disabled, ?2),"
     " disabled_at = coalesce(disabled_at, ?3) WHERE id = ?1"
 )
+_RELEASE = """
+UPDATE deliveries SET due_at = CASE WHEN not_before > ?2 THEN not_before ELSE ?2 END
+WHERE lane = ?3 AND endpoint_id = ?1 AND due_at > ?2 AND attempts > 0
+"""
 _ADD_URL = (
     "INSERT INTO endpoints (id, kind, url, trusted, created_at) VALUES (?1, 'url', ?2, FALSE, ?3)"
     " ON CONFLICT (id) DO NOTHING"
@@ -114,6 +118,8 @@ def change(endpoint_id: str, changed: Callable[[Endpoint], Endpoint]) -> Operati
     after = changed(before)
     if after is not before:
         yield Statement(_REPLACE, endpoint_values(after))
+    if before.disabled_at is not None and after.disabled is None:
+        yield from release(after.id, before.disabled_at)
     if after.broadcast and not before.broadcast:
         yield Statement(_FOLLOW_RUNNING, (after.id, lane_of(after.id)))
     return after
@@ -145,6 +151,12 @@ def keep_default(endpoint: Endpoint) -> Operation[None]:
     elif (known := endpoint_of(rows[0])).url != endpoint.url:
         moved = replace(known, url=endpoint.url, disabled=None, disabled_at=None, health=Health())
         yield Statement(_REPLACE, endpoint_values(moved))
+        yield from release(moved.id, endpoint.created_at)
+
+
+def release(endpoint_id: str, since: Instant) -> Operation[None]:
+    """Make what waits for a retry due, but not before the receiver's own hint."""
+    yield Statement(_RELEASE, (endpoint_id, since, lane_of(endpoint_id)))
 
 
 def fares(endpoint: Endpoint) -> Operation[None]:

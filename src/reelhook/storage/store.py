@@ -13,7 +13,7 @@ from reelhook.ports import (
     DeliveryFilter,
     DeliveryPage,
     DueDeliveries,
-    DueDelivery,
+    DueEndpoint,
     JobPage,
     Lease,
     NewJob,
@@ -165,7 +165,7 @@ class Store:
         """See `ServiceStore.deliveries_waiting`."""
         return await self._read(deliveries.waiting)
 
-    async def due_delivery(self, delivery_id: int, now: Instant) -> DueDelivery | None:
+    async def due_delivery(self, delivery_id: int, now: Instant) -> DueEndpoint | None:
         """See `DeliveryStore.due_delivery`."""
         return await self._read(lambda: deliveries.due_by_id(delivery_id, now))
 
