@@ -80,6 +80,6 @@ def outage(here: Stage, status: int = 500, **headers: str) -> Outage:
 
 
 def tries_counted(here: Stage) -> list[int]:
-    """How many attempts each delivery that was tried has used up, most first."""
-    rows = here.query("SELECT count(*) FROM attempts WHERE NOT probe GROUP BY delivery_id")
+    """How many attempts each event that was tried has used up, most first."""
+    rows = here.query("SELECT count(*) FROM attempts WHERE NOT probe GROUP BY event_id")
     return sorted((number for (number,) in rows), reverse=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from reelhook.domain.delivery import Delivery
 from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.event import Instant
+from reelhook.domain.health import WINDOW_MILLISECONDS, Bucket
 from reelhook.ports import DueDelivery
 
 SLOTS = 256
@@ -48,6 +49,8 @@ class Turns:
         self._order: deque[str] = deque()
         self._held_back: list[Line] = []
         """Lines with nothing but retries, while those have all of their slots."""
+        self._windows: dict[str, tuple[Instant, tuple[Bucket, ...]]] = {}
+        """The last answers of endpoints that nothing is under way to; the store keeps none."""
         self._under_way = 0
         self._retries = 0
         self.outdated = False
@@ -72,16 +75,23 @@ class Turns:
         for line in self._lines.values():
             if now - line.read_at > READY_MILLISECONDS:
                 line.ready.clear()
-        self._lines = {
-            endpoint_id: line
-            for endpoint_id, line in self._lines.items()
-            if line.ready or line.under_way
-        }
+        self._forget_idle(now)
         self._order.clear()
         self._held_back = []
         for line in self._lines.values():
             line.in_turn = False
             self._enqueue(line)
+
+    def _forget_idle(self, now: Instant) -> None:
+        for line in list(self._lines.values()):
+            if not line.ready and not line.under_way:
+                del self._lines[line.endpoint.id]
+                self._windows[line.endpoint.id] = (now, line.endpoint.health.window)
+        while self._windows:
+            oldest, (since, _) = next(iter(self._windows.items()))
+            if now - since < WINDOW_MILLISECONDS:
+                break
+            del self._windows[oldest]
 
     def clear(self, endpoint_id: str | None = None) -> None:
         """Forget what is ready at an endpoint, or at all: it must be read anew."""
@@ -90,19 +100,28 @@ class Turns:
                 line.ready.clear()
 
     def renew(self, endpoint: Endpoint) -> None:
-        """Go by an endpoint as it was just read, but for its health."""
+        """Go by an endpoint as it was just read; of its health more is known here."""
         line = self._lines[endpoint.id]
-        line.endpoint = replace(endpoint, health=line.endpoint.health)
+        health = line.endpoint.health
+        if not line.under_way:
+            health = replace(endpoint.health, window=health.window)
+        line.endpoint = replace(endpoint, health=health)
 
     def put(self, endpoint: Endpoint, deliveries: Iterable[DueDelivery], now: Instant) -> None:
         """Make what was read ready to be sent."""
-        line = self._lines.setdefault(endpoint.id, Line(endpoint))
-        if line.endpoint.held_back and not endpoint.held_back:
+        line = self._lines.get(endpoint.id) or self._new_line(endpoint)
+        if line.under_way and line.endpoint.held_back and not endpoint.held_back:
             return  # that happened while the store was read: `done` has it read again
         self.renew(endpoint)
         line.ready = deque(deliveries)
         line.read_at = now
         self._enqueue(line)
+
+    def _new_line(self, endpoint: Endpoint) -> Line:
+        _, window = self._windows.pop(endpoint.id, (0, ()))
+        line = Line(replace(endpoint, health=replace(endpoint.health, window=window)))
+        self._lines[endpoint.id] = line
+        return line
 
     def take(self, now: Instant) -> DueDelivery | None:
         """Return what is to be sent next, counted as under way from now on, or None."""
