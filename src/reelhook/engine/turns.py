@@ -66,7 +66,7 @@ class Turns:
         return frozenset(
             endpoint_id
             for endpoint_id, line in self._lines.items()
-            if line.ready or self._is_full(line)
+            if self._is_full(line) or self._first_allowed(line) is not None
         )
 
     def tidy(self, now: Instant) -> None:
@@ -137,6 +137,7 @@ class Turns:
             if due is None:
                 self._held_back.append(line)
                 continue
+            line.ready.remove(due)
             line.under_way += 1
             self._under_way += 1
             self._retries += is_retry(due.delivery)
@@ -150,13 +151,10 @@ class Turns:
             self._order.append(line.endpoint.id)
 
     def _first_allowed(self, line: Line) -> DueDelivery | None:
+        """Return what may go next: nothing but first attempts while retries have their slots."""
         if self._retries < RETRY_SLOTS:
-            return line.ready.popleft()
-        for due in line.ready:
-            if not is_retry(due.delivery):
-                line.ready.remove(due)
-                return due
-        return None
+            return line.ready[0] if line.ready else None
+        return next((due for due in line.ready if not is_retry(due.delivery)), None)
 
     def done(self, due: DueDelivery) -> bool:
         """Give the slot back; return whether more must be read for this endpoint."""

@@ -1,9 +1,10 @@
 """Operations on deliveries: taking events in, finding what is due, recording attempts."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from reelhook.domain.delivery import Attempt, Delivery, Fate
-from reelhook.domain.endpoint import name_of
+from reelhook.domain.endpoint import Endpoint, lane_of, name_of
 from reelhook.domain.event import Event, Instant
 from reelhook.ports import DueDeliveries, DueDelivery, DueEndpoint, Settlement, StoredEvent
 from reelhook.storage import endpoints
@@ -11,7 +12,9 @@ from reelhook.storage.operation import Operation, Row, Statement
 from reelhook.storage.rows import (
     DELIVERY,
     DELIVERY_COLUMNS,
+    ENDPOINT,
     delivery_of,
+    endpoint_of,
     events_of,
 )
 
@@ -19,7 +22,7 @@ from reelhook.storage.rows import (
 # full queue at one endpoint never delays the look at another. The step is written in two halves:
 # SQLite uses only the first column of `(lane, endpoint_id) > (...)` for its search, and then walks
 # through the whole queue of the endpoint.
-_WAITING_ENDPOINTS = """
+_WAITING_ENDPOINTS = f"""
 WITH RECURSIVE first(id) AS (
   SELECT (SELECT id FROM deliveries WHERE due_at IS NOT NULL
           ORDER BY lane, endpoint_id, due_at LIMIT 1)
@@ -32,7 +35,9 @@ WITH RECURSIVE first(id) AS (
      ORDER BY n.lane, n.endpoint_id, n.due_at LIMIT 1))
   FROM first JOIN deliveries d ON d.id = first.id
 )
-SELECT d.lane, d.endpoint_id, d.due_at, e.probe_due_at IS NOT NULL
+SELECT {ENDPOINT}, e.probe_due_at IS NOT NULL, d.due_at,
+  (SELECT min(n.due_at) FROM deliveries n
+   WHERE n.lane = d.lane AND n.endpoint_id = d.endpoint_id AND n.due_at > ?1)
 FROM first JOIN deliveries d ON d.id = first.id JOIN endpoints e ON e.id = d.endpoint_id
 WHERE e.disabled IS NULL AND e.deleted_at IS NULL
 """
@@ -49,9 +54,6 @@ ORDER BY d.due_at LIMIT ?4
 _DUE_BY_ID = f"""{_DUE}
 JOIN endpoints n ON n.id = d.endpoint_id AND n.disabled IS NULL AND n.deleted_at IS NULL
 WHERE d.id = ?1 AND d.due_at <= ?2
-"""
-_NEXT_AT_ENDPOINT = """
-SELECT min(due_at) FROM deliveries WHERE lane = ?1 AND endpoint_id = ?2 AND due_at > ?3
 """
 # The oldest end of a job that waits, or the oldest of all where there is none.
 _PROBE_WITH_END = f"""{_DUE}
@@ -94,38 +96,38 @@ def due(
 
     Where many endpoints wait each gets a smaller share, so that none is left out.
     """
-    waiting = yield Statement(_WAITING_ENDPOINTS)
+    waiting = yield Statement(_WAITING_ENDPOINTS, (now,))
     found: list[DueEndpoint] = []
     later: list[Instant] = []
-    asked: list[tuple[Instant, int, str]] = []
-    for lane, endpoint_id, due_at, probing in waiting:
+    asked: list[tuple[Instant, Sequence[Any]]] = []
+    for *endpoint, probing, due_at, next_due_at in waiting:
+        endpoint_id = endpoint[0]
         if probing:
             if endpoint_id not in busy:
-                yield from _probe(lane, endpoint_id, now, found, later)
+                yield from _probe(endpoint_of(endpoint), now, found, later)
         elif due_at > now:
             later.append(due_at)
         else:
             # Behind what is due, and maybe under way for long, another's retry may be next.
-            rows = yield Statement(_NEXT_AT_ENDPOINT, (lane, endpoint_id, now))
-            later += [row[0] for row in rows if row[0] is not None]
+            later += [] if next_due_at is None else [next_due_at]
             if endpoint_id not in busy:
-                asked.append((due_at, lane, endpoint_id))
+                asked.append((due_at, endpoint))
     share = max(1, min(per_endpoint, limit // max(1, len(asked))))
-    for _, lane, endpoint_id in sorted(asked)[:limit]:
-        endpoint = yield from endpoints.one(endpoint_id)
-        rows = yield Statement(_DUE_AT_ENDPOINT, (lane, endpoint_id, now, share))
-        found.append(DueEndpoint(endpoint, tuple(_due_delivery(row) for row in rows)))
+    for _, row in sorted(asked, key=lambda one: one[0])[:limit]:
+        found_at = endpoint_of(row)
+        at = (lane_of(found_at.id), found_at.id)
+        rows = yield Statement(_DUE_AT_ENDPOINT, (*at, now, share))
+        found.append(DueEndpoint(found_at, tuple(_due_delivery(one) for one in rows)))
     return DueDeliveries(tuple(found), min(later, default=None))
 
 
 def _probe(
-    lane: int, endpoint_id: str, now: Instant, found: list[DueEndpoint], later: list[Instant]
+    endpoint: Endpoint, now: Instant, found: list[DueEndpoint], later: list[Instant]
 ) -> Operation[None]:
     """Behind an open breaker: the one delivery that goes next, if its time has come."""
-    endpoint = yield from endpoints.one(endpoint_id)
-    rows = yield Statement(_PROBE_WITH_END, (endpoint_id,))
+    rows = yield Statement(_PROBE_WITH_END, (endpoint.id,))
     if not rows:
-        rows = yield Statement(_PROBE_WITH_ANY, (endpoint_id, lane))
+        rows = yield Statement(_PROBE_WITH_ANY, (endpoint.id, lane_of(endpoint.id)))
     for row in rows:
         one = _due_delivery(row)
         at = one.delivery.probe_at(endpoint.health.probe_due_at or now)
