@@ -18,7 +18,7 @@ CONCURRENCY = 4
 numbers = count(1)
 
 
-def endpoint(name: str, concurrency: int | None = None, **health: int) -> Endpoint:
+def endpoint(name: str, concurrency: int | None = None, *, ramp: int | None = None) -> Endpoint:
     url = f"https://{name}.example/"
     return Endpoint(
         name,
@@ -27,7 +27,7 @@ def endpoint(name: str, concurrency: int | None = None, **health: int) -> Endpoi
         trusted=False,
         created_at=0,
         concurrency=concurrency,
-        health=Health(**health),
+        health=Health(ramp=ramp),
     )
 
 
