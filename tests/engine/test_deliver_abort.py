@@ -90,7 +90,7 @@ async def test_the_end_takes_the_very_slot_of_the_attempt_that_it_cuts_short(
         for job_id in jobs:
             await tell(engine, job_id, 10)
             here.time.advance(0.001)
-        await until(lambda: engine.waits_for(4))
+        await until(lambda: len(here.receivers.webhooks) >= 4 and engine.waits_for(4))
         here.time.advance(10)
         await tell(engine, "job_3", "completed")
         await until(lambda: len(here.receivers.webhooks) == 5)
@@ -109,7 +109,7 @@ async def test_many_ends_at_once_cut_short_what_hangs_and_never_two_are_under_wa
             here.receivers.manners[path] = never()
             await engine.register([job_id], f"{here.receivers.url}{path}")
             await tell(engine, job_id, 10)
-        await until(lambda: engine.waits_for(100))
+        await until(lambda: len(here.receivers.webhooks) >= 100 and engine.waits_for(100))
         here.receivers.manners = {f"/hook_{number}": answers(200) for number in range(25)}
         here.time.advance(5)
         await asyncio.gather(*(tell(engine, job_id, "completed") for job_id in jobs))
@@ -136,3 +136,27 @@ async def test_progress_times_out_at_five_seconds_and_is_tried_twice(tmp_path: P
         errors = here.query("SELECT error, probe FROM attempts WHERE sequence = 2")
         assert errors == [("timeout", 0)] * 2
         assert here.query("SELECT sequence, fate FROM undelivered") == [(2, "exhausted")]
+
+
+async def test_a_probe_that_hangs_is_cut_short_as_well(tmp_path: Path) -> None:
+    others = [f"other_{number}" for number in range(5)]
+    async with stage(tmp_path, loops=DELIVER_ALONE) as here, here.engine() as engine:
+        here.receivers.manners["/hook"] = one_after_the_other(
+            *[answers(500)] * 5, never(), answers(200)
+        )
+        await engine.register(others, here.hook)
+        for job_id in others:
+            await tell(engine, job_id, 10)
+        await engine.settled()
+        here.time.advance(5)
+        await until(lambda: len(here.receivers.webhooks) == 6)
+        await until(lambda: engine.waits_for(1))
+        probed = here.receivers.webhooks[-1].body["jobId"]
+        here.time.advance(5)
+        await tell(engine, probed, "completed")
+        await engine.settled()
+
+        assert told(here, probed)[-1] == "completed"
+        assert here.receivers.in_flight_max == 1
+        await engine.pass_time(60)
+        assert await engine.store.deliveries_waiting() == 0

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
+from reelhook.domain.delivery import Answer, Attempt, Delivery
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.report import Progress
-from reelhook.ports import DueDeliveries
+from reelhook.ports import DueDeliveries, Settlement
 from reelhook.storage.sqlite import SQLite
 from reelhook.storage.store import Store
 
@@ -150,10 +153,32 @@ async def test_a_disabled_endpoint_wakes_nobody_when_a_retry_is_due(store: Store
 
 async def test_one_delivery_is_returned_if_it_may_be_sent_now(store: Store) -> None:
     await telling(store, "job_1", QUIET, at=NOW + 5)
-    (due,) = flat(await look(store, NOW + 5))
-    assert await store.due_delivery(due.delivery.id, NOW + 5) == due
+    (found,) = (await look(store, NOW + 5)).endpoints
+    (due,) = found.deliveries
+    assert await store.due_delivery(due.delivery.id, NOW + 5) == found
     assert await store.due_delivery(due.delivery.id, NOW + 4) is None
     assert await store.due_delivery(due.delivery.id + 1, NOW + 5) is None
+    await store.change_endpoint(found.endpoint.id, lambda one: one.disable(NOW))
+    assert await store.due_delivery(due.delivery.id, NOW + 5) is None
+
+
+async def test_what_waits_for_a_retry_is_due_once_its_endpoint_is_enabled_again(
+    store: Store,
+) -> None:
+    await telling(store, "job_1", QUIET)
+    (found,) = (await look(store)).endpoints
+    (due,) = found.deliveries
+    answer = Answer(5, 503, retry_after_seconds=0.02)
+    attempt = Attempt(due.delivery.id, due.event.event_id, 1, 1, NOW, answer)
+
+    def refused(delivery: Delivery) -> Delivery:
+        return replace(delivery, attempts=1, due_at=NOW + 3_600_000, not_before=NOW + 20)
+
+    await store.settle(Settlement(attempt, refused))
+    await store.change_endpoint(found.endpoint.id, lambda one: one.disable(NOW + 5))
+    await store.change_endpoint(found.endpoint.id, lambda one: one.enable())
+    assert flat(await look(store, NOW + 19)) == []
+    assert len(flat(await look(store, NOW + 20))) == 1
 
 
 async def test_those_are_named_for_which_the_end_of_their_job_waits(store: Store) -> None:

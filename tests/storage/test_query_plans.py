@@ -128,7 +128,7 @@ def failing(count: int) -> Operation[None]:
 HOT: dict[str, Callable[[], Operation[Any]]] = {
     "due": lambda: deliveries.due(LATE, 4, 100, frozenset()),
     "due, but one is busy": lambda: deliveries.due(LATE, 4, 100, frozenset({LOUD})),
-    "the probe": lambda: deliveries._probe(lane_of(LOUD), LOUD, LATE, [], []),
+    "the probe": lambda: deliveries._probe(replace(ENDPOINT, id=LOUD), LATE, [], []),
     "one delivery": lambda: deliveries.due_by_id(1, LATE),
     "ended meanwhile": lambda: deliveries.ended_meanwhile([1, 2, 3]),
     "settle": settling,
