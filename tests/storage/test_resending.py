@@ -254,6 +254,35 @@ async def test_what_was_sent_anew_by_hand_is_not_sent_by_a_run_as_well(store: St
     assert found == {first.delivery.id, second.delivery.id}
 
 
+async def test_what_failed_anew_and_was_then_sent_by_hand_is_not_sent_by_a_run_as_well(
+    store: Store,
+) -> None:
+    (first,) = await failed(store, 1)
+    await store.resend_one(first.delivery.id, 1, NOW)
+    (again,) = await resent(store)
+    await exhausted(store, again, at=NOW + 5)
+    await store.resend_one(first.delivery.id, 1, LATE)
+    await store.start_resend(RUN)
+    assert (await store.advance_resend("resend_1", 10, LATE)).resent == 0
+    assert len(await resent(store)) == 1
+
+
+@pytest.mark.parametrize("limit", [1, 2, 10])
+async def test_an_event_that_failed_anew_several_times_is_sent_once(
+    store: Store, limit: int
+) -> None:
+    first = await delivered(store)
+    for _ in range(3):
+        await store.resend_one(first.delivery.id, 1, NOW)
+    for again in await resent(store):
+        await exhausted(store, again)
+    await store.start_resend(RUN)
+    while (await store.resend("resend_1")).finished_at is None:
+        await store.advance_resend("resend_1", limit, LATE)
+    assert (await store.resend("resend_1")).resent == 1
+    assert len(await resent(store)) == 1
+
+
 async def test_only_what_failed_between_the_two_moments_is_sent(store: Store) -> None:
     found = await failed(store, 5, at=NOW - 7)  # the answer comes 7 ms later: NOW .. NOW + 4
     await store.start_resend(replace(RUN, since=NOW + 1, until=NOW + 3))
