@@ -227,6 +227,16 @@ def test_failures_on_the_way_back_neither_widen_nor_narrow_it_before_it_opens_ag
     assert again.succeeded(NOW).allowed(25) == 1
 
 
+def test_what_failed_before_it_closed_counts_no_more() -> None:
+    health = OPEN
+    for _ in range(20):
+        health = health.failed(NOW, probe=True)
+    health = health.succeeded(NOW)
+    for _ in range(9):
+        health = health.failed(NOW, probe=False).succeeded(NOW)
+        assert not health.open
+
+
 # -- worn out --------------------------------------------------------------------------------------
 
 
