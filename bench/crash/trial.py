@@ -30,11 +30,11 @@ def carry_out(
 ) -> Trial:
     """Run a plan on a copy of an empty database. The folder stays only if something is wrong."""
     started = time.monotonic()
-    folder = folder / f"{plan.failpoint}-{plan.seed}"
+    name = f"{plan.failpoint}-{plan.seed}"
+    folder = folder / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / DATABASE).write_bytes(database)
-    name = folder.name.replace("-", "_")
     work = Workload(name, f"{ears.url}/{name}")
     kills: list[Failpoint] = []
     remains: dict[int, Remains] = {}

@@ -57,12 +57,13 @@ def _jobs(evidence: Evidence) -> Iterator[str]:
         yield f"jobs in the database: {sorted(facts.jobs)}"
     for job in work.job_ids:
         ends = "completed" if work.ends_well(job) else "failed"
-        events = sorted((one.sequence, one) for one in facts.events.values() if one.job == job)
-        kinds = [one.kind for _, one in events]
-        if facts.jobs.get(job) != ends or not events or events[-1][1].status != ends:
+        events = [one for one in facts.events.values() if one.job == job]
+        events.sort(key=lambda one: one.sequence)
+        kinds = [one.kind for one in events]
+        if facts.jobs.get(job) != ends or [one.status for one in events[-1:]] != [ends]:
             yield f"{job}: is {facts.jobs.get(job)}, should be {ends}"
-        if [sequence for sequence, _ in events] != list(range(1, EVENTS + 1)):
-            yield f"{job}: sequences {[sequence for sequence, _ in events]}"
+        if [one.sequence for one in events] != list(range(1, EVENTS + 1)):
+            yield f"{job}: sequences {[one.sequence for one in events]}"
         if kinds.count("terminal") != 1 or kinds[-1] != "terminal":
             yield f"{job}: events {kinds}"
     for life, remains in evidence.remains.items():
