@@ -127,7 +127,9 @@ async def _work(life: Life, store: Store, sender: CrashingSender, told: Told) ->
     runner.start()
     if not life.resending:
         await feed.run()
-    while not await _is_done(store, resending=life.resending):  # noqa: ASYNC110  # only the store knows
+    while not await _is_done(store, resending=life.resending):  # only the store knows
+        if life.fault is Fault.EARLY_ACK:
+            signals.deliver.set()  # its events come after their signal
         await asyncio.sleep(LOOK_SECONDS)
     await runner.stop()
 
