@@ -233,8 +233,9 @@ def test_what_failed_before_it_closed_counts_no_more() -> None:
         health = health.failed(NOW, probe=True)
     health = health.succeeded(NOW)
     for _ in range(9):
-        health = health.failed(NOW, probe=False).succeeded(NOW)
+        health = health.failed(NOW, probe=False)
         assert not health.open
+        health = health.succeeded(NOW)
 
 
 # -- worn out --------------------------------------------------------------------------------------
