@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-kill lock clean
+.PHONY: help demo test check format bench bench-kill crash lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench: $(VENV)/.dev ## the main job from outside: latency, reads, faults, memory
 
 bench-kill: $(VENV)/.dev ## kill -9 under load, 50 times
 	@$(BIN)/python -m bench.kill --kills 50
+
+crash: $(VENV)/.dev ## kill -9 at every failpoint of delivering, 1,000 runs (minutes)
+	@$(BIN)/python -m bench.crash --runs 1000
 
 lock: $(VENV)/.dev ## resolve the dependencies anew into requirements/*.txt
 	@$(PIP) install uv

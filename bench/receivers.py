@@ -41,7 +41,10 @@ class Receivers:
     async def receive(self, request: web.Request) -> web.StreamResponse:
         # Taken before the body is read: the first moment the receiver can know of the webhook.
         now = time.monotonic()
-        body = await request.read()
+        try:
+            body = await request.read()
+        except ConnectionError:  # cut off in the middle: it has not arrived
+            return web.Response(status=400)
         rule = self.rules.get(request.path, self.default)
         refused = rule.refuse > 0 and self.chance.random() < rule.refuse
         self.arrivals.append(

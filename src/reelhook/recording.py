@@ -3,6 +3,7 @@
 Every change of a job, whoever found it, takes this way.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -61,6 +62,12 @@ class Recording:
         return written
 
     async def _record(self, transitions: Sequence[Transition], lease: Lease | None) -> list[Job]:
+        # Whoever is cut off while the store commits must not keep the events from being sent.
+        return await asyncio.shield(self._write_and_tell(transitions, lease))
+
+    async def _write_and_tell(
+        self, transitions: Sequence[Transition], lease: Lease | None
+    ) -> list[Job]:
         written = set(await self._store.record([self._change(*one) for one in transitions], lease))
         done = [one for one in transitions if one[0].id in written]
         self._tell(done)
@@ -70,6 +77,11 @@ class Recording:
         self, store: SubmitStore, transition: Transition, lease: Lease | None = None
     ) -> Acceptance:
         """Write that the provider has the job, unless another job of ours holds it."""
+        return await asyncio.shield(self._accept_and_tell(store, transition, lease))
+
+    async def _accept_and_tell(
+        self, store: SubmitStore, transition: Transition, lease: Lease | None
+    ) -> Acceptance:
         acceptance = await store.accept(self._change(*transition), lease)
         if acceptance is Acceptance.RECORDED:
             self._tell([transition])

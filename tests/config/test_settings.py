@@ -49,6 +49,8 @@ def _nothing_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("REELHOOK_POLL_SECONDS", "0.05", "poll_seconds", 0.05),
         ("REELHOOK_MAX_AGE_HOURS", "0.5", "max_age_hours", 0.5),
         ("REELHOOK_RETRY_SCHEDULE", "1s,2m", "retry_schedule", RetrySchedule((1.0, 120.0))),
+        ("REELHOOK_ENDPOINT_CONCURRENCY", "25", "endpoint_concurrency", 25),
+        ("REELHOOK_SECRET_OVERLAP_HOURS", "0.5", "secret_overlap_hours", 0.5),
         (
             "REELHOOK_ALLOW_NETWORKS",
             "127.0.0.1/32, fd00::/8,",
@@ -115,6 +117,10 @@ def test_variables_of_other_programs_are_not_read(
         ("REELHOOK_RETRY_SCHEDULE", "5s, soon"),
         ("REELHOOK_RETRY_SCHEDULE", "5s,400d"),
         ("REELHOOK_RETRY_SCHEDULE", "9" * 400),
+        ("REELHOOK_ENDPOINT_CONCURRENCY", "0"),
+        ("REELHOOK_ENDPOINT_CONCURRENCY", "26"),
+        ("REELHOOK_SECRET_OVERLAP_HOURS", "-1"),
+        ("REELHOOK_SECRET_OVERLAP_HOURS", "721"),
         ("REELHOOK_ALLOW_NETWORKS", "10.0.0.1/8"),
         ("REELHOOK_ALLOW_NETWORKS", "localhost"),
         ("REELHOOK_ALLOWED_HOSTS", "https://v.example"),
@@ -265,7 +271,7 @@ def test_the_command_line_talks_to_this_machine_by_default() -> None:
     ],
 )
 def test_the_database_is_where_the_settings_say(values: dict[str, str], path: str) -> None:
-    assert Settings.of(**values).database_path == Path(path)
+    assert Settings.of(**values).database == Path(path)
 
 
 def test_serving_needs_a_provider_or_the_simulator() -> None:

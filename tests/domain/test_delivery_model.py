@@ -34,6 +34,7 @@ class Model:
     waiting: list[tuple[int, EventKind]] = field(default_factory=list)
     attempts: int = 0
     due_at: int | None = None
+    not_before: int = 0
     ended: bool = False
 
     @property
@@ -46,46 +47,57 @@ class Model:
         head = self.next
         self.waiting = [one for one in self.waiting if kind is PROGRESS and one[1] is not PROGRESS]
         self.waiting.append((sequence, kind))
-        self._head_may_have_changed(head, now)
+        if self.next != head:
+            self._begin(now if kind is not PROGRESS else max(now, self.not_before))
 
-    def settle(self, sequence: int, answer: Answer, now: int) -> None:
+    def settle(self, sequence: int, answer: Answer, now: int, *, probe: bool) -> None:
         if answer.gone:
-            self.waiting, self.due_at, self.ended = [], None, True
+            self.waiting, self.attempts, self.due_at, self.ended = [], 0, None, True
             return
-        if sequence != self.next:
+        wish = answer.retry_after_seconds
+        self.not_before = 0 if wish is None else now + round(wish * 1000)
+        if self.due_at is None or sequence != self.next:
             return
-        wait = None
-        if not answer.succeeded:
-            wait = SCHEDULE.delay_after(
-                self.attempts + 1,
-                progress=self.waiting[0][1] is PROGRESS,
-                retry_after_seconds=answer.retry_after_seconds,
-                random=self.random,
-            )
+        if answer.succeeded:
+            self._go_on(now)
+        elif probe:
+            self.due_at = max(self.due_at, self.not_before)
+        else:
+            self._failed(answer, now)
+
+    def _failed(self, answer: Answer, now: int) -> None:
+        wait = SCHEDULE.delay_after(
+            self.attempts + 1,
+            progress=self.waiting[0][1] is PROGRESS,
+            retry_after_seconds=answer.retry_after_seconds,
+            random=self.random,
+        )
         if wait is None:
-            self.waiting.pop(0)
-            self._head_may_have_changed(sequence, now)
+            self._go_on(now)
         else:
             self.attempts, self.due_at = self.attempts + 1, now + round(wait * 1000)
 
-    def _head_may_have_changed(self, head: int | None, now: int) -> None:
-        if self.next != head:
-            self.attempts, self.due_at = 0, now if self.waiting else None
+    def _go_on(self, now: int) -> None:
+        self.waiting.pop(0)
+        self._begin(max(now, self.not_before))
+
+    def _begin(self, due_at: int) -> None:
+        self.attempts, self.due_at = 0, due_at if self.waiting else None
 
 
-Action = EventKind | Answer | Literal["start"]
+Action = EventKind | tuple[Answer, bool] | Literal["start"]
+"""An event, an answer (and whether the attempt was a probe), or the start of an attempt."""
 action: st.SearchStrategy[Action] = st.one_of(
-    st.sampled_from([PROGRESS, PROGRESS, STATUS, TERMINAL]),
-    st.sampled_from([OK, REFUSED, SILENT, WISHING]),
-    st.just(GONE),
+    st.sampled_from([*[PROGRESS] * 6, *[STATUS] * 3, TERMINAL]),
+    st.tuples(st.sampled_from([OK, *[REFUSED, SILENT, WISHING] * 4, GONE]), st.booleans()),
     st.just("start"),
 )
-actions = st.lists(st.tuples(action, st.integers(0, 40_000)), max_size=40)
+actions = st.lists(st.tuples(action, st.integers(0, 40_000)), min_size=12, max_size=40)
 
 
 @dataclass
 class Run:
-    """A delivery and its model, with at most one attempt under way; `history` is what was done."""
+    """A delivery and its model, with at most one attempt under way; and what became of events."""
 
     seed: int
     delivery: Delivery = EMPTY
@@ -94,37 +106,51 @@ class Run:
     ended: bool = False
     under_way: int | None = None
     history: list[tuple[str, int]] = field(default_factory=list)
+    arrived: list[int] = field(default_factory=list)
+    dropped: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.model = Model(seeded(self.seed))
         self.random = seeded(self.seed)
 
     def take(self, action: Action) -> None:
-        if isinstance(action, EventKind):
-            self._offer(action)
-        elif isinstance(action, Answer):
-            self._settle(action)
-        elif self.under_way is None and self.delivery.next_sequence is not None:
+        match action:
+            case EventKind():
+                self._offer(action)
+            case "start":
+                self._start()
+            case answer, probe:
+                self._settle(answer, probe=probe)
+
+    def _start(self) -> None:
+        if self.under_way is None and self.delivery.next_sequence is not None:
             self.under_way = self.delivery.next_sequence
             self.history.append(("started", self.under_way))
 
     def _offer(self, kind: EventKind) -> None:
-        if self.ended:  # a job's terminal event is its last
+        if self.ended or self.delivery.ended:  # a job's terminal event is its last
             return
         self.sequence += 1
         self.ended = kind is TERMINAL
-        self.delivery = self.delivery.offer(self.sequence, kind, self.now)
+        before = self.delivery
+        self.delivery = before.offer(self.sequence, kind, self.now)
         self.model.offer(self.sequence, kind, self.now)
+        self.dropped += before.dropped_by(self.delivery)
 
-    def _settle(self, answer: Answer) -> None:
+    def _settle(self, answer: Answer, *, probe: bool) -> None:
+        self._start()
         if self.under_way is None:
             return
         sequence, self.under_way = self.under_way, None
         before = self.delivery
         self.delivery = before.settle(
-            sequence, answer, self.now, schedule=SCHEDULE, random=self.random
+            sequence, answer, self.now, probe=probe, schedule=SCHEDULE, random=self.random
         )
-        self.model.settle(sequence, answer, self.now)
+        self.model.settle(sequence, answer, self.now, probe=probe)
+        if answer.succeeded:
+            self.arrived.append(sequence)
+        else:
+            self.dropped += before.dropped_by(self.delivery)
         if self.delivery.next_sequence != sequence:
             self.history.append(("settled", sequence))
 
@@ -139,17 +165,30 @@ def steps(seed: int, chosen: list[tuple[Action, int]]) -> Iterator[Run]:
         yield run
 
 
+def waiting(delivery: Delivery) -> list[int]:
+    slots = (delivery.status_sequence, delivery.progress_sequence)
+    return [one for one in slots if one is not None]
+
+
 @given(st.integers(), actions)
 def test_a_delivery_does_what_a_plain_list_of_waiting_events_would(
     seed: int, chosen: list[tuple[Action, int]]
 ) -> None:
     for run in steps(seed, chosen):
         delivery, model = run.delivery, run.model
-        slots = (delivery.status_sequence, delivery.progress_sequence)
-        assert [one for one in slots if one is not None] == [one for one, _ in model.waiting]
+        assert waiting(delivery) == [one for one, _ in model.waiting]
         assert delivery.next_sequence == model.next
-        assert (delivery.due_at, delivery.ended) == (model.due_at, model.ended)
-        assert delivery.attempts == model.attempts or model.ended
+        assert (delivery.attempts, delivery.due_at) == (model.attempts, model.due_at)
+        assert delivery.ended == model.ended
+
+
+@given(st.integers(), actions)
+def test_at_most_one_change_of_status_and_one_of_progress_wait_in_this_order(
+    seed: int, chosen: list[tuple[Action, int]]
+) -> None:
+    for run in steps(seed, chosen):
+        assert waiting(run.delivery) == sorted(waiting(run.delivery))
+        assert (run.delivery.due_at is None) == (run.delivery.next_sequence is None)
 
 
 @given(st.integers(), actions)
@@ -166,14 +205,35 @@ def test_no_event_is_started_after_itself_or_a_later_one_was_settled(
 
 
 @given(st.integers(), actions)
-def test_at_most_two_events_wait_the_older_one_a_change_of_status(
+def test_among_first_deliveries_sequence_never_falls(
     seed: int, chosen: list[tuple[Action, int]]
 ) -> None:
     for run in steps(seed, chosen):
-        delivery = run.delivery
-        if delivery.status_sequence is not None and delivery.progress_sequence is not None:
-            assert delivery.status_sequence < delivery.progress_sequence
-        assert (delivery.due_at is None) == (delivery.next_sequence is None)
+        assert run.arrived == sorted(set(run.arrived))
+        assert run.delivery.delivered_sequence == max(run.arrived, default=None)
+
+
+@given(st.integers(), actions)
+def test_what_neither_arrived_nor_waits_was_dropped_once(
+    seed: int, chosen: list[tuple[Action, int]]
+) -> None:
+    for run in steps(seed, chosen):
+        assert len(run.dropped) == len(set(run.dropped))
+        assert not set(run.dropped) & set(waiting(run.delivery))
+        known = {*run.arrived, *run.dropped, *waiting(run.delivery)}
+        assert known == set(range(1, run.sequence + 1))
+
+
+@given(st.integers(), actions, st.sampled_from([REFUSED, SILENT, WISHING]))
+def test_a_probe_that_fails_burns_no_attempt_and_drops_nothing(
+    seed: int, chosen: list[tuple[Action, int]], answer: Answer
+) -> None:
+    *_, run = steps(seed, chosen)
+    before, dropped = run.delivery, list(run.dropped)
+    run.take((answer, True))
+    assert (run.delivery.attempts, waiting(run.delivery)) == (before.attempts, waiting(before))
+    assert run.delivery.outcome == before.outcome
+    assert run.dropped == dropped
 
 
 @given(st.integers(), actions)
@@ -181,10 +241,9 @@ def test_the_last_event_is_sent_at_last_unless_the_receiver_is_gone(
     seed: int, chosen: list[tuple[Action, int]]
 ) -> None:
     run = Run(seed)
-    for one in [*(one for one, _ in chosen if one is not GONE), TERMINAL]:
+    for one in [*(one for one, _ in chosen if (one[0] is not GONE)), TERMINAL]:
         run.take(one)
     for _ in range(3):
-        run.take("start")
-        run.take(OK)
+        run.take((OK, False))
     assert run.delivery.next_sequence is None
     assert run.history[-1] == ("settled", run.sequence)

@@ -69,7 +69,8 @@ async def receivers() -> AsyncIterator[Receivers]:
     one = Receivers()
     app = web.Application()
     app.router.add_post("/{path:.*}", one.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    # A request ends, as a receiver counts it, when the caller hangs up.
+    runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()

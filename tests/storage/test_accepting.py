@@ -19,6 +19,7 @@ from .samples import (
     queued,
     registered,
     submitting,
+    take,
 )
 
 
@@ -62,8 +63,8 @@ async def test_a_job_that_changed_meanwhile_is_stale(store: Store) -> None:
 
 async def test_whoever_lost_the_lease_is_stale(store: Store) -> None:
     job = await submitting(store, new())
-    (lost,) = await store.take_leases(["account:acme"], "one", NOW)
-    (held,) = await store.take_leases(["account:acme"], "two", NOW)
+    (lost,) = await take(store, ["account:acme"], "one")
+    (held,) = await take(store, ["account:acme"], "two")
     assert await store.accept(accepted(job), lost) is Acceptance.STALE
     assert await store.accept(accepted(job), held) is Acceptance.RECORDED
 

@@ -2,6 +2,7 @@ from dataclasses import fields, replace
 
 import pytest
 
+from reelhook.domain.endpoint import lane_of, url_id
 from reelhook.domain.errors import (
     IdempotencyKeyReusedError,
     JobIdTakenError,
@@ -75,10 +76,10 @@ async def test_any_text_comes_back_as_it_was(store: Store, script: str) -> None:
 async def test_a_job_comes_with_a_delivery_for_each_destination(store: Store, sql: Sql) -> None:
     urls = ["https://h.example/hook?job=1", "http://i.example:8080"]
     await store.create(new(urls=urls))
-    rows = await sql("SELECT job_id, url, endpoint_id, trusted, due_at FROM deliveries ORDER BY id")
+    rows = await sql("SELECT job_id, url, endpoint_id, lane, due_at FROM deliveries ORDER BY id")
+    ids = [url_id(url) for url in urls]
     assert rows == [
-        ("job_1", urls[0], "https://h.example:443/hook", False, None),
-        ("job_1", urls[1], "http://i.example:8080/", False, None),
+        ("job_1", url, one, lane_of(one), None) for url, one in zip(urls, ids, strict=True)
     ]
 
 

@@ -12,7 +12,7 @@ from reelhook.storage.store import Store
 
 from .samples import ACCOUNT, FINISHED, NOW, RUNNING, moved, new, queued, submitting
 
-BOTH = ["0001_core", "0002_tracking"]
+ALL = ["0001_core", "0002_tracking", "0003_endpoints"]
 CORE_VIEW = [
     *("job_id", "wallet_address", "script_body", "title", "status", "error_message"),
     *("created_at", "updated_at"),
@@ -59,21 +59,23 @@ async def fill(path: Path) -> None:
 
 
 def test_a_new_database_lacks_every_revision(path: Path) -> None:
-    assert migrations.revisions() == BOTH
-    assert migrations.pending(path) == BOTH
+    assert migrations.revisions() == ALL
+    assert migrations.pending(path) == ALL
 
 
 def test_migrating_brings_all_revisions_and_is_done_once(path: Path) -> None:
-    assert migrations.migrate(path) == BOTH
+    assert migrations.migrate(path) == ALL
     assert migrations.pending(path) == []
     assert migrations.migrate(path) == []
 
 
 def test_migrating_goes_one_revision_at_a_time(path: Path) -> None:
     assert migrations.migrate(path, 1) == ["0001_core"]
-    assert migrations.pending(path) == ["0002_tracking"]
+    assert migrations.pending(path) == ["0002_tracking", "0003_endpoints"]
     assert columns(path, "video_jobs") == CORE_VIEW
     assert migrations.migrate(path, 1) == ["0002_tracking"]
+    assert len(columns(path, "video_jobs")) == 14
+    assert migrations.migrate(path, 1) == ["0003_endpoints"]
     assert len(columns(path, "video_jobs")) == 14
     assert migrations.migrate(path, 1) == []
 
@@ -88,15 +90,15 @@ def test_a_database_may_lie_under_any_name(tmp_path: Path, name: str) -> None:
 
 
 def test_a_revision_that_fails_half_way_leaves_everything_as_it_was(path: Path) -> None:
-    migrations.migrate(path, 1)
-    rows(path, "CREATE TABLE deliveries (x)")  # the newest revision's own table stands in its way
+    migrations.migrate(path, 2)
+    rows(path, "CREATE TABLE resends (x)")  # the newest revision's own table stands in its way
     before = schema(path)
-    with pytest.raises(Exception, match="deliveries already exists"):
+    with pytest.raises(Exception, match="resends already exists"):
         migrations.migrate(path)
     assert schema(path) == before
-    assert migrations.pending(path) == ["0002_tracking"]
-    rows(path, "DROP TABLE deliveries")
-    assert migrations.migrate(path) == ["0002_tracking"]
+    assert migrations.pending(path) == ["0003_endpoints"]
+    rows(path, "DROP TABLE resends")
+    assert migrations.migrate(path) == ["0003_endpoints"]
 
 
 # -- back ------------------------------------------------------------------------------------------
@@ -110,6 +112,8 @@ async def test_rolling_tracking_back_keeps_the_jobs(path: Path) -> None:
         " updated_at FROM video_jobs ORDER BY job_id"
     )
     before = rows(path, kept)
+    assert migrations.rollback(path, destroy=False) == "0003_endpoints"
+    assert rows(path, kept) == before
     assert migrations.rollback(path, destroy=False) == "0002_tracking"
     assert rows(path, kept) == before
     assert len(before) == 6
@@ -121,7 +125,8 @@ async def test_rolling_tracking_back_keeps_the_jobs(path: Path) -> None:
 async def test_jobs_that_ran_when_tracking_was_rolled_back_end_and_say_why(path: Path) -> None:
     migrations.migrate(path)
     await fill(path)
-    migrations.rollback(path, destroy=False)
+    for _ in range(2):
+        migrations.rollback(path, destroy=False)
     migrations.migrate(path)
     database = SQLite(path)
     try:
@@ -141,7 +146,8 @@ async def test_jobs_that_ran_when_tracking_was_rolled_back_end_and_say_why(path:
 async def test_going_back_to_nothing_needs_destroy(path: Path) -> None:
     migrations.migrate(path)
     await fill(path)
-    migrations.rollback(path, destroy=False)
+    for _ in range(2):
+        migrations.rollback(path, destroy=False)
     before = schema(path)
     with pytest.raises(SettingsError, match=r"0001_core deletes every job; say --destroy"):
         migrations.rollback(path, destroy=False)
@@ -149,14 +155,14 @@ async def test_going_back_to_nothing_needs_destroy(path: Path) -> None:
     assert rows(path, "SELECT count(*) FROM jobs") == [(6,)]
     assert migrations.rollback(path, destroy=True) == "0001_core"
     assert columns(path, "jobs") == []
-    assert migrations.pending(path) == BOTH
+    assert migrations.pending(path) == ALL
     assert migrations.rollback(path, destroy=True) is None
 
 
 def test_destroy_still_goes_one_revision_at_a_time(path: Path) -> None:
     migrations.migrate(path)
-    assert migrations.rollback(path, destroy=True) == "0002_tracking"
-    assert migrations.pending(path) == ["0002_tracking"]
+    assert migrations.rollback(path, destroy=True) == "0003_endpoints"
+    assert migrations.pending(path) == ["0003_endpoints"]
 
 
 def test_the_schema_is_the_same_by_whatever_way_it_was_reached(path: Path, migrated: Path) -> None:
@@ -165,9 +171,9 @@ def test_the_schema_is_the_same_by_whatever_way_it_was_reached(path: Path, migra
     migrations.rollback(path, destroy=False)
     migrations.migrate(path)
     assert schema(path) == schema(migrated)
-    for _ in BOTH:
+    for _ in ALL:
         migrations.rollback(path, destroy=True)
-    for _ in BOTH:
+    for _ in ALL:
         migrations.migrate(path, 1)
     assert schema(path) == schema(migrated)
 
@@ -186,7 +192,7 @@ def test_a_newer_schema_is_refused_in_one_sentence_and_left_alone(path: Path) ->
     ):
         with pytest.raises(SettingsError) as refused:
             attempt()
-        assert "schema 0099, newer than this reelhook knows (0002)" in refused.value.message
+        assert "schema 0099, newer than this reelhook knows (0003)" in refused.value.message
         assert refused.value.message.endswith("install a newer reelhook")
         assert "\n" not in refused.value.message
     assert schema(path) == before

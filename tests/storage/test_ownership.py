@@ -1,20 +1,17 @@
 from reelhook.ports import Lease
 from reelhook.storage.store import Store
 
-from .samples import ACCOUNT, NOW, new, queued, submitting
+from .samples import ACCOUNT, NOW, new, queued, submitting, take
 
 
 async def test_every_take_over_of_a_lease_raises_its_epoch(store: Store) -> None:
     ids = ["account:a", "account:b"]
-    assert await store.take_leases(ids, "one", NOW) == [
+    assert await take(store, ids, "one") == [
         Lease("account:a", 1),
         Lease("account:b", 1),
     ]
-    assert await store.take_leases(ids[:1], "one", NOW) == [Lease("account:a", 2)]
-    assert await store.take_leases(ids, "two", NOW) == [
-        Lease("account:a", 3),
-        Lease("account:b", 2),
-    ]
+    assert await take(store, ids, "one") == [Lease("account:a", 2), Lease("account:b", 2)]
+    assert await take(store, ids, "two") == [Lease("account:a", 3), Lease("account:b", 3)]
 
 
 async def test_a_key_of_our_own_is_made_once(store: Store) -> None:

@@ -10,7 +10,19 @@ from reelhook.ports import StoredEvent
 from reelhook.storage.store import Store
 
 from .conftest import Sql
-from .samples import ACCOUNT, FAILED, FINISHED, NOW, RUNNING, change, moved, new, queued, stored
+from .samples import (
+    ACCOUNT,
+    FAILED,
+    FINISHED,
+    NOW,
+    RUNNING,
+    change,
+    moved,
+    new,
+    queued,
+    stored,
+    take,
+)
 from .test_creating import FULL_JOB, FULL_REQUEST
 
 
@@ -97,14 +109,14 @@ async def test_all_changes_of_one_call_stand_or_fall_together(store: Store, sql:
 
 async def test_the_holder_of_a_lease_records(store: Store) -> None:
     job = await queued(store, new(), "video_1")
-    (lease,) = await store.take_leases(["account:acme"], "one", NOW)
+    (lease,) = await take(store, ["account:acme"], "one")
     assert await store.record([change(job.apply(RUNNING, NOW))], lease) == ["job_1"]
 
 
 async def test_whoever_lost_the_lease_changes_nothing(store: Store, sql: Sql) -> None:
     job = await queued(store, new(), "video_1")
-    (lost,) = await store.take_leases(["account:acme"], "one", NOW)
-    (held,) = await store.take_leases(["account:acme"], "two", NOW)
+    (lost,) = await take(store, ["account:acme"], "one")
+    (held,) = await take(store, ["account:acme"], "two")
     told = change(job.apply(RUNNING, NOW))
     for lease in (lost, replace(held, epoch=held.epoch + 1), replace(held, id="account:none")):
         assert await store.record([told], lease) == []

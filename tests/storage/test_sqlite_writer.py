@@ -5,15 +5,13 @@ from functools import partial
 import apsw
 import pytest
 
-from reelhook.domain.delivery import lane_of
 from reelhook.domain.errors import JobNotFoundError, StoreError
-from reelhook.storage import deliveries
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.sqlite import GROUP_SIZE_MAX, SQLite, connect, read_key, run
 from reelhook.storage.store import Store
 
 from .gates import Gate, held
-from .samples import NOW, RUNNING, moved, new, queued, statement
+from .samples import statement
 
 INSERT = "INSERT INTO keys (name, value) VALUES (?1, ?2)"
 
@@ -217,8 +215,8 @@ async def test_every_write_is_synced_and_foreign_keys_are_held(sqlite: SQLite) -
     with pytest.raises(StoreError, match="FOREIGN KEY"):
         await sqlite.write(
             lambda: statement(
-                "INSERT INTO deliveries (job_id, endpoint_id, lane, url, trusted)"
-                " VALUES ('nobody', '', 0, '', 0)"
+                "INSERT INTO deliveries (job_id, endpoint_id, lane, url)"
+                " VALUES ('nobody', '', 0, '')"
             )
         )
 
@@ -250,33 +248,3 @@ async def test_a_key_can_be_read_beside_the_owner_of_the_file(sqlite: SQLite) ->
     assert read_key(sqlite._path, "download") is None
     assert read_key(sqlite._path.with_name("missing.db"), "webhook") is None
     assert not sqlite._path.with_name("missing.db").exists()
-
-
-# -- the look for due deliveries -------------------------------------------------------------------
-
-
-def steps_of_a_look(sqlite: SQLite, busy: frozenset[str]) -> int:
-    """Return how many steps of ten instructions the database takes to find what is due."""
-    connection, steps = connect(sqlite._path, read_only=True), list[None]()
-    connection.set_progress_handler(lambda: bool(steps.append(None)), 10)  # type: ignore[func-returns-value] # False: go on
-    due = run(connection, deliveries.due(NOW, per_endpoint=4, limit=100, busy=busy))
-    connection.close()
-    assert len(due.deliveries) == (4 if busy else 8)
-    return len(steps)
-
-
-async def test_a_long_queue_at_one_endpoint_makes_no_look_longer(sqlite: SQLite) -> None:
-    store = Store(sqlite)
-    quiet, loud = "http://a.example:80/", "http://o.example:80/"
-    assert lane_of(quiet) == lane_of(loud)
-    for number, endpoint in enumerate((quiet, loud)):
-        urls = [f"{endpoint}?n={n}" for n in range(8)]
-        job = await queued(store, new(f"job_{number}", urls=urls), f"video_{number}")
-        await moved(store, job.apply(RUNNING, NOW))
-    looks = [frozenset[str](), frozenset({quiet}), frozenset({loud})]
-    before = [steps_of_a_look(sqlite, busy) for busy in looks]
-    urls = [f"{endpoint}?n={n}" for endpoint in (quiet, loud) for n in range(1000)]
-    job = await queued(store, new("long", urls=urls), "video_long")
-    await moved(store, job.apply(RUNNING, NOW))
-    after = [steps_of_a_look(sqlite, busy) for busy in looks]
-    assert all(b <= a * 1.5 for a, b in zip(before, after, strict=True)), (before, after)

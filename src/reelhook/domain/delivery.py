@@ -147,7 +147,7 @@ class Delivery:
         """Take the answer to an attempt of event `sequence`.
 
         The event may have been superseded while its attempt was under way: then what waits now
-        is already due. A probe burns no attempt.
+        is already due. A probe burns no attempt; what it brings as `Retry-After` holds.
         """
         if answer.gone:
             return replace(self._idle(), ended=True, outcome=Outcome.GONE)
@@ -157,7 +157,7 @@ class Delivery:
         if answer.succeeded:
             return heard._past(sequence, now)
         if probe:
-            return heard
+            return replace(heard, due_at=max(self.due_at or now, heard.not_before or 0))
         delay = schedule.delay_after(
             self.attempts + 1,
             progress=self.status_sequence is None,

@@ -14,6 +14,7 @@ DEFAULT_ENDPOINT = "default"
 """The id of the endpoint that WEBHOOK_URL names."""
 LANES = 16
 """Shares of the endpoints; the unit that workers lease. Changing it needs a migration."""
+ALL_LANES = frozenset(range(LANES))
 CONCURRENCY_MAX = 25
 """A tenth of all slots: what one endpoint may have under way, however much waits for it."""
 
@@ -75,6 +76,11 @@ class Endpoint:
     disabled: Disabled | None = None
     disabled_at: Instant | None = None
     health: Health = field(default_factory=Health)
+
+    @property
+    def held_back(self) -> bool:
+        """Whether nothing, or nothing but probes, goes out."""
+        return self.health.open or self.disabled is not None
 
     def wants(self, event: Event) -> bool:
         """Whether the endpoint asked to be told of this."""

@@ -101,20 +101,23 @@ class Deliver:
         self._finished.clear()
         self._turns.tidy(now)
         await self._abort_outrun(now)
-        version = self._signals.endpoints_version
+        version, busy = self._signals.endpoints_version, self._turns.busy
+        if version != self._endpoints_version:
+            # What is ready, and how much may be under way, goes by what endpoints were.
+            self._turns.clear()
+            busy = frozenset()
         due = await self._store.due_deliveries(
             now,
             lanes=frozenset(self._leases.lanes()),
             per_endpoint=READY_PER_ENDPOINT,
             limit=READY_MAX,
-            busy=self._turns.busy,
+            busy=busy,
         )
         self._endpoints_version = version
         for found in due.endpoints:
             # What ended while the store was being read may stand in the answer as still due.
             ready = [one for one in found.deliveries if not self._is_known(one.delivery)]
-            if ready:
-                self._turns.put(found.endpoint, ready, now)
+            self._turns.put(found.endpoint, ready, self._clock.now())
         self._start_ready()
         return self._seconds_until(due.next_due_at)
 
@@ -163,6 +166,8 @@ class Deliver:
             self.tasks.spawn(
                 self._carry_out(flight), partial(self._finish, due), job=due.delivery.job_id
             )
+        if self._turns.outdated:
+            self.signal.set()
 
     def _finish(self, due: DueDelivery) -> None:
         del self._flights[due.delivery.id]
@@ -174,11 +179,12 @@ class Deliver:
     async def _carry_out(self, flight: Flight) -> None:
         """Send an event; when the end of its job cut it short, send that at once."""
         while not await self._attempt(flight):
-            now = self._clock.now()
-            following = await self._store.due_delivery(flight.due.delivery.id, now)
-            if following is None:
+            due = flight.due.delivery
+            following = await self._store.due_delivery(due.id, self._clock.now())
+            if following is None or self._turns.line(due.endpoint_id).endpoint.held_back:
                 return
-            flight.due = following
+            self._turns.renew(following.endpoint)
+            (flight.due,) = following.deliveries
 
     async def _attempt(self, flight: Flight) -> bool:
         """Make one attempt and record it; return False when it was cut short."""
@@ -212,9 +218,9 @@ class Deliver:
             Settlement(
                 attempt,
                 lambda current: self._decide(current, attempt, endpoint.kind, now),
-                lease,
                 None if after.fares_as(before) else after,
                 reopened=before.health.open and not after.health.open,
+                lease=lease,
             )
         )
         if moved is None:
@@ -250,8 +256,7 @@ class Deliver:
     def _keep(self, before: Endpoint, after: Endpoint) -> None:
         """Go on with how the endpoint fares now, and tell what became of it."""
         self._turns.line(after.id).endpoint = after
-        held_back = after.health.open or after.disabled is not None
-        if held_back:
+        if after.held_back:
             self._turns.clear(after.id)
         ids = {"endpoint": after.id, "url": after.url, "failures": after.health.failures}
         if after.disabled is not None and before.disabled is None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from reelhook.domain.delivery import Delivery
 from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.event import Instant
+from reelhook.domain.health import WINDOW_MILLISECONDS, Bucket
 from reelhook.ports import DueDelivery
 
 SLOTS = 256
@@ -48,8 +49,12 @@ class Turns:
         self._order: deque[str] = deque()
         self._held_back: list[Line] = []
         """Lines with nothing but retries, while those have all of their slots."""
+        self._windows: dict[str, tuple[Instant, tuple[Bucket, ...]]] = {}
+        """The last answers of endpoints that nothing is under way to; the store keeps none."""
         self._under_way = 0
         self._retries = 0
+        self.outdated = False
+        """Whether something that was ready is to be read anew before it can be sent."""
 
     def line(self, endpoint_id: str) -> Line:
         """Return the line of an endpoint that something is under way to."""
@@ -61,24 +66,32 @@ class Turns:
         return frozenset(
             endpoint_id
             for endpoint_id, line in self._lines.items()
-            if line.ready or self._is_full(line)
+            if self._is_full(line) or self._first_allowed(line) is not None
         )
 
     def tidy(self, now: Instant) -> None:
         """Forget what was read a while ago, since a newer event may have superseded it."""
+        self.outdated = False
         for line in self._lines.values():
             if now - line.read_at > READY_MILLISECONDS:
                 line.ready.clear()
-        self._lines = {
-            endpoint_id: line
-            for endpoint_id, line in self._lines.items()
-            if line.ready or line.under_way
-        }
+        self._forget_idle(now)
         self._order.clear()
         self._held_back = []
         for line in self._lines.values():
             line.in_turn = False
             self._enqueue(line)
+
+    def _forget_idle(self, now: Instant) -> None:
+        for line in list(self._lines.values()):
+            if not line.ready and not line.under_way:
+                del self._lines[line.endpoint.id]
+                self._windows[line.endpoint.id] = (now, line.endpoint.health.window)
+        while self._windows:
+            oldest, (since, _) = next(iter(self._windows.items()))
+            if now - since < WINDOW_MILLISECONDS:
+                break
+            del self._windows[oldest]
 
     def clear(self, endpoint_id: str | None = None) -> None:
         """Forget what is ready at an endpoint, or at all: it must be read anew."""
@@ -86,31 +99,45 @@ class Turns:
             if endpoint_id in {None, line.endpoint.id}:
                 line.ready.clear()
 
+    def renew(self, endpoint: Endpoint) -> None:
+        """Go by an endpoint as it was just read; of its health more is known here."""
+        line = self._lines[endpoint.id]
+        health = line.endpoint.health
+        if not line.under_way:
+            health = replace(endpoint.health, window=health.window)
+        line.endpoint = replace(endpoint, health=health)
+
     def put(self, endpoint: Endpoint, deliveries: Iterable[DueDelivery], now: Instant) -> None:
         """Make what was read ready to be sent."""
-        line = self._lines.get(endpoint.id)
-        if line is None:
-            line = self._lines[endpoint.id] = Line(endpoint)
-        elif line.endpoint.health.open and not endpoint.health.open:
-            return  # its breaker opened while the store was read: the probe is still to be chosen
-        line.endpoint = replace(endpoint, health=line.endpoint.health)
+        line = self._lines.get(endpoint.id) or self._new_line(endpoint)
+        if line.under_way and line.endpoint.held_back and not endpoint.held_back:
+            return  # that happened while the store was read: `done` has it read again
+        self.renew(endpoint)
         line.ready = deque(deliveries)
         line.read_at = now
         self._enqueue(line)
+
+    def _new_line(self, endpoint: Endpoint) -> Line:
+        _, window = self._windows.pop(endpoint.id, (0, ()))
+        line = Line(replace(endpoint, health=replace(endpoint.health, window=window)))
+        self._lines[endpoint.id] = line
+        return line
 
     def take(self, now: Instant) -> DueDelivery | None:
         """Return what is to be sent next, counted as under way from now on, or None."""
         while self._order and self._under_way < SLOTS:
             line = self._lines[self._order.popleft()]
             line.in_turn = False
-            if now - line.read_at > READY_MILLISECONDS:
+            if line.ready and now - line.read_at > READY_MILLISECONDS:
                 line.ready.clear()
+                self.outdated = True
             if not line.ready or self._is_full(line):
                 continue  # `done` or `put` brings it back
             due = self._first_allowed(line)
             if due is None:
                 self._held_back.append(line)
                 continue
+            line.ready.remove(due)
             line.under_way += 1
             self._under_way += 1
             self._retries += is_retry(due.delivery)
@@ -124,13 +151,10 @@ class Turns:
             self._order.append(line.endpoint.id)
 
     def _first_allowed(self, line: Line) -> DueDelivery | None:
+        """Return what may go next: nothing but first attempts while retries have their slots."""
         if self._retries < RETRY_SLOTS:
-            return line.ready.popleft()
-        for due in line.ready:
-            if not is_retry(due.delivery):
-                line.ready.remove(due)
-                return due
-        return None
+            return line.ready[0] if line.ready else None
+        return next((due for due in line.ready if not is_retry(due.delivery)), None)
 
     def done(self, due: DueDelivery) -> bool:
         """Give the slot back; return whether more must be read for this endpoint."""

@@ -129,7 +129,8 @@ class RepairStore(Protocol):
 
     async def resend_one(self, delivery_id: int, sequence: int | None, now: Instant) -> Delivery:
         """Add a delivery that repeats an event (None: the job's newest). Raises as `delivery`,
-        `InvalidRequestError` when the job has no such event.
+        `EndpointNotFoundError` when its endpoint was deleted, `InvalidRequestError` when the job
+        has no such event.
         """
         ...
 

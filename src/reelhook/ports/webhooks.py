@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from reelhook.domain.delivery import Answer, Attempt, Delivery
-from reelhook.domain.endpoint import Endpoint
+from reelhook.domain.endpoint import ALL_LANES, Endpoint
 from reelhook.domain.event import Instant
 from reelhook.ports.leases import Lease
 
@@ -68,15 +68,15 @@ class Settlement:
     """What an attempt brought: the record, the cursor's move, and how the endpoint fares now.
 
     `decide` is given the delivery as it stands by then. `lease` is the lane's: whoever lost it
-    records nothing. `endpoint` is None where nothing about it
+    records nothing (None: no lease is asked for). `endpoint` is None where nothing about it
     changed; `reopened` when its breaker closed, so that what waits for a retry may go at once.
     """
 
     attempt: Attempt
     decide: Callable[[Delivery], Delivery]
-    lease: Lease
     endpoint: Endpoint | None = None
     reopened: bool = False
+    lease: Lease | None = None
 
 
 class DeliveryStore(Protocol):
@@ -86,7 +86,7 @@ class DeliveryStore(Protocol):
         self,
         now: Instant,
         *,
-        lanes: frozenset[int],
+        lanes: frozenset[int] = ALL_LANES,
         per_endpoint: int,
         limit: int,
         busy: frozenset[str],
@@ -97,8 +97,8 @@ class DeliveryStore(Protocol):
         """
         ...
 
-    async def due_delivery(self, delivery_id: int, now: Instant) -> DueDelivery | None:
-        """Return one delivery, if it may be sent now."""
+    async def due_delivery(self, delivery_id: int, now: Instant) -> DueEndpoint | None:
+        """Return one delivery with its endpoint as it is now, if it may be sent."""
         ...
 
     async def ended_meanwhile(self, delivery_ids: Sequence[int]) -> list[int]:

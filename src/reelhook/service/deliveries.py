@@ -62,7 +62,8 @@ class Deliveries:
         """Send one event anew (None: the job's newest), with the same `webhook-id`.
 
         It is a delivery of its own, outside the order. Raises `DeliveryNotFoundError`,
-        `InvalidRequestError` when there is no such event.
+        `EndpointNotFoundError` when its endpoint was deleted, `InvalidRequestError` when there is
+        no such event.
         """
         resent = await self._store.resend_one(delivery_id, sequence, self._clock.now())
         self._signals.deliver.tell()

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 from reelhook.domain.delivery import Attempt, Delivery, Fate
-from reelhook.domain.endpoint import name_of
+from reelhook.domain.endpoint import ALL_LANES, Endpoint, lane_of, name_of
 from reelhook.domain.event import Event, Instant
 from reelhook.ports import DueDeliveries, DueDelivery, DueEndpoint, Settlement, StoredEvent
 from reelhook.storage import endpoints
@@ -12,14 +13,16 @@ from reelhook.storage.operation import Operation, Row, Statement
 from reelhook.storage.rows import (
     DELIVERY,
     DELIVERY_COLUMNS,
+    ENDPOINT,
     delivery_of,
+    endpoint_of,
     events_of,
 )
 
 # A loose index scan: one step per endpoint that has something waiting, however much that is, so a
 # full queue at one endpoint never delays the look at another.
-_WAITING_ENDPOINTS = """
-WITH RECURSIVE lanes(lane) AS (VALUES {lanes}), first(id) AS (
+_WAITING_ENDPOINTS = f"""
+WITH RECURSIVE lanes(lane) AS (VALUES {{lanes}}), first(id) AS (
   SELECT (SELECT n.id FROM deliveries n WHERE n.due_at IS NOT NULL AND n.lane = lanes.lane
           ORDER BY n.endpoint_id, n.due_at LIMIT 1)
   FROM lanes
@@ -29,9 +32,11 @@ WITH RECURSIVE lanes(lane) AS (VALUES {lanes}), first(id) AS (
           ORDER BY n.endpoint_id, n.due_at LIMIT 1)
   FROM first JOIN deliveries d ON d.id = first.id
 )
-SELECT d.lane, d.endpoint_id, d.due_at, e.probe_due_at IS NOT NULL
+SELECT {ENDPOINT}, e.probe_due_at IS NOT NULL, d.due_at,
+  (SELECT min(n.due_at) FROM deliveries n
+   WHERE n.lane = d.lane AND n.endpoint_id = d.endpoint_id AND n.due_at > ?1)
 FROM first JOIN deliveries d ON d.id = first.id JOIN endpoints e ON e.id = d.endpoint_id
-WHERE e.disabled IS NULL
+WHERE e.disabled IS NULL AND e.deleted_at IS NULL
 """
 
 
@@ -50,9 +55,9 @@ _DUE_AT_ENDPOINT = f"""{_DUE}
 WHERE d.lane = ?1 AND d.endpoint_id = ?2 AND d.due_at IS NOT NULL AND d.due_at <= ?3
 ORDER BY d.due_at LIMIT ?4
 """
-_DUE_BY_ID = f"{_DUE} WHERE d.id = ?1 AND d.due_at <= ?2"
-_NEXT_AT_ENDPOINT = """
-SELECT min(due_at) FROM deliveries WHERE lane = ?1 AND endpoint_id = ?2 AND due_at > ?3
+_DUE_BY_ID = f"""{_DUE}
+JOIN endpoints n ON n.id = d.endpoint_id AND n.disabled IS NULL AND n.deleted_at IS NULL
+WHERE d.id = ?1 AND d.due_at <= ?2
 """
 # The oldest end of a job that waits, or the oldest of all where there is none.
 _PROBE_WITH_END = f"""{_DUE}
@@ -69,7 +74,8 @@ WHERE d.job_id = ?1 AND d.resend_of IS NULL AND NOT d.ended
 # The epoch is the fence: a worker that lost its lease changes no row.
 _HELD_DELIVERY = f"""
 SELECT {DELIVERY} FROM deliveries d
-WHERE d.id = ?1 AND EXISTS (SELECT 1 FROM leases l WHERE l.id = ?2 AND l.epoch = ?3)
+WHERE d.id = ?1 AND (CAST(?2 AS TEXT) IS NULL
+  OR EXISTS (SELECT 1 FROM leases l WHERE l.id = ?2 AND l.epoch = ?3))
 """
 _MOVE = """
 UPDATE deliveries SET status_sequence = ?2, progress_sequence = ?3, attempts = ?4, due_at = ?5,
@@ -79,10 +85,6 @@ WHERE id = ?1
 _NOT_DELIVERED = """
 INSERT INTO undelivered (delivery_id, sequence, fate, at) VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (delivery_id, sequence) DO UPDATE SET fate = excluded.fate, at = excluded.at
-"""
-_RELEASE = """
-UPDATE deliveries SET due_at = CASE WHEN not_before > ?2 THEN not_before ELSE ?2 END
-WHERE endpoint_id = ?1 AND due_at > ?2 AND attempts > 0
 """
 
 
@@ -98,44 +100,48 @@ def offer(event: Event) -> Operation[None]:
 
 
 def due(
-    now: Instant, lanes: frozenset[int], per_endpoint: int, limit: int, busy: frozenset[str]
+    now: Instant,
+    per_endpoint: int,
+    limit: int,
+    busy: frozenset[str],
+    lanes: frozenset[int] = ALL_LANES,
 ) -> Operation[DueDeliveries]:
     """Return the oldest due deliveries of every endpoint of these lanes that is not busy.
 
     Where many endpoints wait each gets a smaller share, so that none is left out.
     """
-    waiting = (yield Statement(_waiting_endpoints(lanes))) if lanes else []
+    waiting = (yield Statement(_waiting_endpoints(lanes), (now,))) if lanes else []
     found: list[DueEndpoint] = []
     later: list[Instant] = []
-    asked: list[tuple[Instant, int, str]] = []
-    for lane, endpoint_id, due_at, probing in waiting:
+    asked: list[tuple[Instant, Sequence[Any]]] = []
+    for *endpoint, probing, due_at, next_due_at in waiting:
+        endpoint_id = endpoint[0]
         if probing:
             if endpoint_id not in busy:
-                yield from _probe(lane, endpoint_id, now, found, later)
+                yield from _probe(endpoint_of(endpoint), now, found, later)
         elif due_at > now:
             later.append(due_at)
         else:
             # Behind what is due, and maybe under way for long, another's retry may be next.
-            rows = yield Statement(_NEXT_AT_ENDPOINT, (lane, endpoint_id, now))
-            later += [row[0] for row in rows if row[0] is not None]
+            later += [] if next_due_at is None else [next_due_at]
             if endpoint_id not in busy:
-                asked.append((due_at, lane, endpoint_id))
+                asked.append((due_at, endpoint))
     share = max(1, min(per_endpoint, limit // max(1, len(asked))))
-    for _, lane, endpoint_id in sorted(asked)[:limit]:
-        endpoint = yield from endpoints.one(endpoint_id)
-        rows = yield Statement(_DUE_AT_ENDPOINT, (lane, endpoint_id, now, share))
-        found.append(DueEndpoint(endpoint, tuple(_due_delivery(row) for row in rows)))
+    for _, row in sorted(asked, key=lambda one: one[0])[:limit]:
+        found_at = endpoint_of(row)
+        at = (lane_of(found_at.id), found_at.id)
+        rows = yield Statement(_DUE_AT_ENDPOINT, (*at, now, share))
+        found.append(DueEndpoint(found_at, tuple(_due_delivery(one) for one in rows)))
     return DueDeliveries(tuple(found), min(later, default=None))
 
 
 def _probe(
-    lane: int, endpoint_id: str, now: Instant, found: list[DueEndpoint], later: list[Instant]
+    endpoint: Endpoint, now: Instant, found: list[DueEndpoint], later: list[Instant]
 ) -> Operation[None]:
     """Behind an open breaker: the one delivery that goes next, if its time has come."""
-    endpoint = yield from endpoints.one(endpoint_id)
-    rows = yield Statement(_PROBE_WITH_END, (endpoint_id,))
+    rows = yield Statement(_PROBE_WITH_END, (endpoint.id,))
     if not rows:
-        rows = yield Statement(_PROBE_WITH_ANY, (endpoint_id, lane))
+        rows = yield Statement(_PROBE_WITH_ANY, (endpoint.id, lane_of(endpoint.id)))
     for row in rows:
         one = _due_delivery(row)
         at = one.delivery.probe_at(endpoint.health.probe_due_at or now)
@@ -145,10 +151,14 @@ def _probe(
             later.append(at)
 
 
-def due_by_id(delivery_id: int, now: Instant) -> Operation[DueDelivery | None]:
-    """Return one delivery, if it may be sent now."""
+def due_by_id(delivery_id: int, now: Instant) -> Operation[DueEndpoint | None]:
+    """Return one delivery with its endpoint, if it may be sent now."""
     rows = yield Statement(_DUE_BY_ID, (delivery_id, now))
-    return _due_delivery(rows[0]) if rows else None
+    if not rows:
+        return None
+    due = _due_delivery(rows[0])
+    endpoint = yield from endpoints.one(due.delivery.endpoint_id)
+    return DueEndpoint(endpoint, (due,))
 
 
 def ended_meanwhile(delivery_ids: Sequence[int]) -> Operation[list[int]]:
@@ -174,7 +184,8 @@ def _due_delivery(row: Row) -> DueDelivery:
 def settle(settlement: Settlement) -> Operation[Delivery | None]:
     """Record an attempt, move its delivery's cursor, and keep how the endpoint fares."""
     attempt, lease = settlement.attempt, settlement.lease
-    rows = yield Statement(_HELD_DELIVERY, (attempt.delivery_id, lease.id, lease.epoch))
+    fence = (None, None) if lease is None else (lease.id, lease.epoch)
+    rows = yield Statement(_HELD_DELIVERY, (attempt.delivery_id, *fence))
     if not rows:
         return None
     before = delivery_of(rows[0])
@@ -189,7 +200,7 @@ def settle(settlement: Settlement) -> Operation[Delivery | None]:
     if settlement.endpoint is not None:
         yield from endpoints.fares(settlement.endpoint)
         if settlement.reopened:
-            yield Statement(_RELEASE, (settlement.endpoint.id, ended_at))
+            yield from endpoints.release(settlement.endpoint.id, ended_at)
     return after
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from reelhook.domain.delivery import Fate
 from reelhook.domain.endpoint import (
     DEFAULT_ENDPOINT,
     Endpoint,
@@ -35,6 +36,10 @@ _FARES = (
     f"UPDATE endpoints SET {_HEALTH_SET}, disabled = coalesce(disabled, ?2),"
     " disabled_at = coalesce(disabled_at, ?3) WHERE id = ?1"
 )
+_RELEASE = """
+UPDATE deliveries SET due_at = CASE WHEN not_before > ?2 THEN not_before ELSE ?2 END
+WHERE lane = ?3 AND endpoint_id = ?1 AND due_at > ?2 AND attempts > 0
+"""
 _ADD_URL = (
     "INSERT INTO endpoints (id, kind, url, trusted, created_at) VALUES (?1, 'url', ?2, FALSE, ?3)"
     " ON CONFLICT (id) DO NOTHING"
@@ -49,6 +54,17 @@ _FOLLOW_RUNNING = (
     " WHERE status IN ('accepted', 'submitting', 'queued', 'processing')"
     " ON CONFLICT (job_id, endpoint_id) WHERE resend_of IS NULL DO NOTHING"
 )
+
+
+# What waits for an endpoint that is deleted will not arrive.
+_DROP_WAITING = """
+INSERT INTO undelivered (delivery_id, sequence, fate, at)
+SELECT id, status_sequence, ?4, ?3 FROM deliveries
+WHERE lane = ?2 AND endpoint_id = ?1 AND due_at IS NOT NULL AND status_sequence IS NOT NULL
+UNION ALL
+SELECT id, progress_sequence, ?4, ?3 FROM deliveries
+WHERE lane = ?2 AND endpoint_id = ?1 AND due_at IS NOT NULL AND progress_sequence IS NOT NULL
+"""
 
 
 def create(endpoint: Endpoint) -> Operation[None]:
@@ -102,6 +118,8 @@ def change(endpoint_id: str, changed: Callable[[Endpoint], Endpoint]) -> Operati
     after = changed(before)
     if after is not before:
         yield Statement(_REPLACE, endpoint_values(after))
+    if before.disabled_at is not None and after.disabled is None:
+        yield from release(after.id, before.disabled_at)
     if after.broadcast and not before.broadcast:
         yield Statement(_FOLLOW_RUNNING, (after.id, lane_of(after.id)))
     return after
@@ -115,6 +133,7 @@ def delete(endpoint_id: str, now: Instant) -> Operation[None]:
         " previous_secret = NULL, headers = NULL WHERE id = ?1",
         (endpoint_id, now),
     )
+    yield Statement(_DROP_WAITING, (endpoint_id, lane_of(endpoint_id), now, Fate.GONE.value))
     yield Statement(
         "UPDATE deliveries SET ended = TRUE, due_at = NULL, status_sequence = NULL,"
         " progress_sequence = NULL, terminal_at = NULL WHERE endpoint_id = ?1",
@@ -132,6 +151,12 @@ def keep_default(endpoint: Endpoint) -> Operation[None]:
     elif (known := endpoint_of(rows[0])).url != endpoint.url:
         moved = replace(known, url=endpoint.url, disabled=None, disabled_at=None, health=Health())
         yield Statement(_REPLACE, endpoint_values(moved))
+        yield from release(moved.id, endpoint.created_at)
+
+
+def release(endpoint_id: str, since: Instant) -> Operation[None]:
+    """Make what waits for a retry due, but not before the receiver's own hint."""
+    yield Statement(_RELEASE, (endpoint_id, since, lane_of(endpoint_id)))
 
 
 def fares(endpoint: Endpoint) -> Operation[None]:

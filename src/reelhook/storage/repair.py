@@ -19,6 +19,7 @@ from reelhook.ports import (
     StoredEvent,
     Undelivered,
 )
+from reelhook.storage import endpoints
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.rows import DELIVERY, DELIVERY_COLUMNS, delivery_of
 
@@ -53,6 +54,11 @@ SELECT job_id, ?2, CAST(?3 AS INTEGER), ?4, sequence, CAST(?6 AS BIGINT),
   CASE WHEN kind = ?7 THEN occurred_at END, CAST(?8 AS BIGINT)
 FROM events WHERE job_id = ?1 AND sequence = ?5
 RETURNING id
+"""
+# However often it was tried anew: from now on it is the newest resend's turn.
+_MARK = """
+UPDATE undelivered SET resent_by = ?3 WHERE sequence = ?2
+  AND (delivery_id = ?1 OR delivery_id IN (SELECT id FROM deliveries WHERE resend_of = ?1))
 """
 
 
@@ -129,6 +135,7 @@ def undelivered(delivery_id: int) -> Operation[list[Undelivered]]:
 def resend_one(delivery_id: int, sequence: int | None, now: Instant) -> Operation[Delivery]:
     """Add a delivery that repeats one event of an earlier one, outside its order."""
     known = (yield from delivery(delivery_id)).delivery
+    yield from endpoints.one(known.endpoint_id)  # nothing goes to one that was deleted
     if sequence is None:
         rows = yield Statement(
             "SELECT max(sequence) FROM events WHERE job_id = ?1", (known.job_id,)
@@ -145,6 +152,7 @@ def resend_one(delivery_id: int, sequence: int | None, now: Instant) -> Operatio
 
 
 def _repeat(known: Delivery, sequence: int, now: Instant) -> Operation[int | None]:
+    first = known.resend_of or known.id
     rows = yield Statement(
         _ADD,
         (
@@ -155,15 +163,12 @@ def _repeat(known: Delivery, sequence: int, now: Instant) -> Operation[int | Non
             sequence,
             now,
             EventKind.TERMINAL.value,
-            known.resend_of or known.id,
+            first,
         ),
     )
     if not rows:
         return None
-    yield Statement(
-        "UPDATE undelivered SET resent_by = ?3 WHERE delivery_id = ?1 AND sequence = ?2",
-        (known.id, sequence, rows[0][0]),
-    )
+    yield Statement(_MARK, (first, sequence, rows[0][0]))
     return int(rows[0][0])
 
 
@@ -193,11 +198,15 @@ def advance(resend_id: str, limit: int, now: Instant) -> Operation[Resend]:
     """Send anew the next failed events. Each is marked in the same transaction: once is enough."""
     run = yield from resend(resend_id)
     rows = yield Statement(_FAILED, (run.since, run.until, run.endpoint_id, limit))
-    for row in rows:
-        yield from _repeat(delivery_of(row[1:]), row[0], now)
+    failed = {}  # by event and place: of an event that failed anew several times one is sent
+    for sequence, *columns in rows:
+        known = delivery_of(columns)
+        failed[known.resend_of or known.id, sequence] = known
+    for (_, sequence), known in failed.items():
+        yield from _repeat(known, sequence, now)
     yield Statement(
         "UPDATE resends SET resent = resent + ?2, finished_at = ?3 WHERE id = ?1",
-        (resend_id, len(rows), now if len(rows) < limit else None),
+        (resend_id, len(failed), now if len(rows) < limit else None),
     )
     return (yield from resend(resend_id))
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from reelhook.domain.delivery import Attempt, Delivery
-from reelhook.domain.endpoint import Endpoint
+from reelhook.domain.endpoint import ALL_LANES, Endpoint
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
 from reelhook.ports import (
@@ -13,7 +13,7 @@ from reelhook.ports import (
     DeliveryFilter,
     DeliveryPage,
     DueDeliveries,
-    DueDelivery,
+    DueEndpoint,
     JobPage,
     Lease,
     NewJob,
@@ -169,19 +169,19 @@ class Store:
         self,
         now: Instant,
         *,
-        lanes: frozenset[int],
+        lanes: frozenset[int] = ALL_LANES,
         per_endpoint: int,
         limit: int,
         busy: frozenset[str],
     ) -> DueDeliveries:
         """See `DeliveryStore.due_deliveries`."""
-        return await self._read(lambda: deliveries.due(now, lanes, per_endpoint, limit, busy))
+        return await self._read(lambda: deliveries.due(now, per_endpoint, limit, busy, lanes))
 
     async def deliveries_waiting(self) -> int:
         """See `ServiceStore.deliveries_waiting`."""
         return await self._read(deliveries.waiting)
 
-    async def due_delivery(self, delivery_id: int, now: Instant) -> DueDelivery | None:
+    async def due_delivery(self, delivery_id: int, now: Instant) -> DueEndpoint | None:
         """See `DeliveryStore.due_delivery`."""
         return await self._read(lambda: deliveries.due_by_id(delivery_id, now))
 

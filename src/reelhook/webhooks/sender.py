@@ -4,6 +4,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Self
 
 import aiohttp
@@ -20,6 +21,7 @@ from reelhook.webhooks.target import parse_target
 
 CONNECT_SECONDS = 5.0
 """DNS, TCP and TLS together."""
+URLS_KEPT = 4096
 _ANSWER_BUFFER_BYTES = 16 * 1024
 _BROKEN = (
     aiohttp.ServerDisconnectedError,
@@ -52,6 +54,9 @@ class AiohttpSender:
         self._policy = policy
         self._now = now
         self._connect_seconds = connect_seconds
+        # The same few URLs come again and again; what is refused is judged anew each time.
+        self._trusted_url = lru_cache(URLS_KEPT)(_trusted_url)
+        self._judged_url = lru_cache(URLS_KEPT)(partial(_judged_url, policy))
         look_up = look_up or SystemLookUp()
         # Two pools, so that no connection that trust opened serves a URL of the API.
         self._guarded, self._trusting = (
@@ -123,8 +128,16 @@ class AiohttpSender:
 
     def _route(self, request: SignedRequest) -> tuple[aiohttp.ClientSession, URL]:
         if request.trusted:
-            return self._trusting, URL(parse_target(request.url).wire_url, encoded=True)
-        return self._guarded, URL(self._policy.parse(request.url).wire_url, encoded=True)
+            return self._trusting, self._trusted_url(request.url)
+        return self._guarded, self._judged_url(request.url)
+
+
+def _trusted_url(url: str) -> URL:
+    return URL(parse_target(url).wire_url, encoded=True)
+
+
+def _judged_url(policy: AddressPolicy, url: str) -> URL:
+    return URL(policy.parse(url).wire_url, encoded=True)
 
 
 async def _try(

@@ -17,10 +17,54 @@ UPDATE deliveries SET terminal_at = (
     AND events.sequence = deliveries.status_sequence AND events.kind = 'terminal')
 WHERE status_sequence IS NOT NULL
 """
+# States that few deliveries are in, so that their listing need not walk through all the others.
+_LISTED = {
+    "deliveries_waiting": "due_at IS NOT NULL",
+    "deliveries_failed": "outcome = 'exhausted'",
+    "deliveries_ended": "ended",
+}
+# How each delivery ended so far, as its last attempt tells it.
+_PAST = """
+UPDATE deliveries SET
+  delivered_sequence = (SELECT max(sequence) FROM attempts
+    WHERE attempts.delivery_id = deliveries.id AND http_status BETWEEN 200 AND 299),
+  outcome = (SELECT CASE WHEN deliveries.ended THEN 'gone'
+                         WHEN last.http_status BETWEEN 200 AND 299 THEN 'delivered'
+                         WHEN deliveries.due_at IS NULL THEN 'exhausted' END
+    FROM attempts last WHERE last.delivery_id = deliveries.id ORDER BY last.id DESC LIMIT 1)
+"""
+_PAST_FAILURES = """
+INSERT INTO undelivered (delivery_id, sequence, fate, at)
+SELECT deliveries.id, last.sequence, 'exhausted', last.started_at + last.duration_ms
+FROM deliveries JOIN attempts last ON last.id = (
+  SELECT max(id) FROM attempts WHERE attempts.delivery_id = deliveries.id)
+WHERE outcome = 'exhausted'
+"""
 _NUMBER_EVENTS = """
 UPDATE events SET position = numbered.position FROM (
   SELECT id, row_number() OVER (ORDER BY occurred_at, job_id, sequence) AS position FROM events
 ) AS numbered WHERE events.id = numbered.id
+"""
+# Foreign keys are not held while the schema changes.
+_DROP_RESENT_ATTEMPTS = """
+DELETE FROM attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE resend_of IS NOT NULL)
+"""
+_NEWEST_OF_ENDPOINT = """
+SELECT deliveries.endpoint_id, deliveries.trusted, url FROM deliveries JOIN (
+  SELECT max(id) AS id FROM deliveries GROUP BY endpoint_id, trusted
+) AS newest ON newest.id = deliveries.id ORDER BY deliveries.id DESC
+"""
+_ADD_ENDPOINT = """
+INSERT INTO endpoints (id, kind, url, trusted, created_at) VALUES (:id, :kind, :url, :trusted, 0)
+ON CONFLICT (id) DO NOTHING
+"""
+_MOVE_DELIVERIES = """
+UPDATE deliveries SET endpoint_id = :new, lane = :lane
+WHERE endpoint_id = :old AND trusted = :trusted
+"""
+_USE_DEFAULT = """
+UPDATE deliveries SET url = '' WHERE endpoint_id = :id
+  AND url = (SELECT url FROM endpoints WHERE endpoints.id = :id)
 """
 
 
@@ -37,11 +81,13 @@ def _delivery_columns() -> list[sa.Column[Any]]:
 def upgrade() -> None:
     """Make endpoints of what deliveries named so far, and add what repairing needs."""
     _create_endpoints()
+    op.create_index("deliveries_of_endpoint", "deliveries", ["endpoint_id", "id"])
     _register_known_endpoints()
     for column in _delivery_columns():
         op.add_column("deliveries", column)
     op.drop_column("deliveries", "trusted")
     op.execute(_WAITING_ENDS)
+    op.execute(_PAST)
     op.create_index(
         "deliveries_once",
         "deliveries",
@@ -55,8 +101,8 @@ def upgrade() -> None:
         ["endpoint_id", "terminal_at"],
         **where("terminal_at IS NOT NULL"),
     )
-    op.create_index("deliveries_of_endpoint", "deliveries", ["endpoint_id", "id"])
-    op.create_index("deliveries_failed", "deliveries", ["id"], **where("outcome = 'exhausted'"))
+    for name, state in _LISTED.items():
+        op.create_index(name, "deliveries", ["id"], **where(state))
     op.create_index(
         "deliveries_resent",
         "deliveries",
@@ -70,6 +116,7 @@ def upgrade() -> None:
     op.execute(_NUMBER_EVENTS)
     op.create_index("events_in_order", "events", ["position"], unique=True)
     _create_repair()
+    op.execute(_PAST_FAILURES)
 
 
 def _create_endpoints() -> None:
@@ -118,34 +165,34 @@ def _create_endpoints() -> None:
 
 
 def _register_known_endpoints() -> None:
-    """Make each URL an endpoint. The operator's own stay trusted, as the default endpoint."""
+    """Make each URL an endpoint. The operator's own stay trusted, as the default endpoint.
+
+    That goes where the newest of them went; what is older keeps the URL that it was meant for.
+    """
     connection = op.get_bind()
-    known = connection.execute(
-        sa.text("SELECT endpoint_id, trusted, max(url) FROM deliveries GROUP BY 1, 2")
-    ).fetchall()
-    for old, trusted, url in known:
-        new = DEFAULT_ENDPOINT if trusted else url_id(url)
-        names = {"new": new, "lane": lane_of(new), "old": old, "trusted": bool(trusted)}
+    for old, trusted, url in connection.execute(sa.text(_NEWEST_OF_ENDPOINT)).fetchall():
+        new = _new_id(old, url, trusted=bool(trusted))
         connection.execute(
-            sa.text(
-                "INSERT INTO endpoints (id, kind, url, trusted, created_at)"
-                " VALUES (:id, :kind, :url, :trusted, 0) ON CONFLICT (id) DO NOTHING"
-            ),
+            sa.text(_ADD_ENDPOINT),
             {
                 "id": new,
-                "kind": "default" if trusted else "url",
-                "url": url if trusted else origin_of(url),
+                "kind": "default" if new == DEFAULT_ENDPOINT else "url",
+                "url": url if new == DEFAULT_ENDPOINT else origin_of(url),
                 "trusted": bool(trusted),
             },
         )
         connection.execute(
-            sa.text(
-                "UPDATE deliveries SET endpoint_id = :new, lane = :lane,"
-                " url = CASE WHEN :trusted THEN '' ELSE url END"
-                " WHERE endpoint_id = :old AND trusted = :trusted"
-            ),
-            names,
+            sa.text(_MOVE_DELIVERIES),
+            {"new": new, "lane": lane_of(new), "old": old, "trusted": bool(trusted)},
         )
+    connection.execute(sa.text(_USE_DEFAULT), {"id": DEFAULT_ENDPOINT})
+
+
+def _new_id(old: str, url: str, *, trusted: bool) -> str:
+    """Return an endpoint's id. One of a rolled back 0003 keeps its own: a job may have several."""
+    if "://" not in old:
+        return old
+    return DEFAULT_ENDPOINT if trusted else url_id(url)
 
 
 def _create_repair() -> None:
@@ -183,6 +230,7 @@ def _create_repair() -> None:
 
 def downgrade() -> None:
     """Take endpoints away. Deliveries keep the URL that they were last sent to."""
+    op.execute(_DROP_RESENT_ATTEMPTS)
     op.execute("DELETE FROM deliveries WHERE resend_of IS NOT NULL")
     for table in ("resends", "undelivered"):
         op.drop_table(table)
@@ -191,7 +239,7 @@ def downgrade() -> None:
     op.drop_column("attempts", "probe")
     for index in (
         "deliveries_resent",
-        "deliveries_failed",
+        *_LISTED,
         "deliveries_of_endpoint",
         "deliveries_ends",
         "deliveries_once",
@@ -204,7 +252,7 @@ def downgrade() -> None:
     )
     op.execute(
         "UPDATE deliveries SET trusted = e.trusted,"
-        " url = CASE WHEN e.kind = 'url' THEN deliveries.url ELSE e.url END"
+        " url = CASE WHEN deliveries.url = '' THEN e.url ELSE deliveries.url END"
         " FROM endpoints e WHERE e.id = deliveries.endpoint_id"
     )
     op.drop_table("endpoints")

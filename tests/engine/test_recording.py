@@ -1,0 +1,48 @@
+"""Recording: whoever is cut off while the store commits keeps no event from being sent."""
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from reelhook.domain.job import Job, Status, VideoRequest
+from reelhook.domain.report import Progress
+from reelhook.ports import NewJob
+from reelhook.recording import Recording
+from reelhook.signals import Signals
+from reelhook.storage import migrate as migrations
+from reelhook.storage.operation import Operation, Statement
+from reelhook.storage.sqlite import SQLite
+from reelhook.storage.store import Store
+
+
+async def test_a_caller_that_is_cut_off_within_the_commit_loses_no_wake_up(tmp_path: Path) -> None:
+    path = tmp_path / "reelhook.db"
+    migrations.migrate(path)
+    database, signals, gate = SQLite(path), Signals(), threading.Event()
+
+    def hold_up() -> Operation[None]:
+        gate.wait(10)
+        yield Statement("SELECT 1")
+
+    store = Store(database)
+    recording = Recording(store, signals, lambda job_id: f"https://example.com/{job_id}")
+    job = Job("job_1", "acme", Status.ACCEPTED, 0, 0).accept("video_1", 1)
+    try:
+        await store.create(NewJob(job, VideoRequest("a fox", "sora-2"), None, ()))
+        writer = asyncio.create_task(database.write(hold_up))
+        caller = asyncio.create_task(recording.record([job.apply(Progress(True, 5), 2)]))
+        await asyncio.sleep(0)  # it begins, behind the writer
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        assert not signals.deliver.is_set()
+        gate.set()
+        async with asyncio.timeout(5):
+            await signals.deliver.wait()
+        await writer
+        assert len(await store.events(["job_1"], {})) == 1
+    finally:
+        gate.set()
+        await database.close()

@@ -1,0 +1,185 @@
+"""Turns as a unit: whatever happens, limits hold, no slot idles, and the lines go in turn."""
+
+from collections import Counter
+from dataclasses import replace
+from itertools import count
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from reelhook.domain.delivery import Delivery
+from reelhook.domain.endpoint import Endpoint, EndpointKind
+from reelhook.domain.health import Health
+from reelhook.engine.turns import READY_MILLISECONDS, RETRY_SLOTS, SLOTS, Turns, is_retry
+from reelhook.ports import DueDelivery, StoredEvent
+
+CONCURRENCY = 4
+numbers = count(1)
+
+
+def endpoint(name: str, concurrency: int | None = None, *, ramp: int | None = None) -> Endpoint:
+    url = f"https://{name}.example/"
+    return Endpoint(
+        name,
+        EndpointKind.URL,
+        url,
+        trusted=False,
+        created_at=0,
+        concurrency=concurrency,
+        health=Health(ramp=ramp),
+    )
+
+
+def due(endpoint_id: str, *, attempts: int = 0, resend_of: int | None = None) -> DueDelivery:
+    number = next(numbers)
+    delivery = Delivery(number, f"job_{number}", endpoint_id, None, 1, attempts=attempts, due_at=0)
+    event = StoredEvent(f"evt_{number}", f"job_{number}", 1, b"{}")
+    return DueDelivery(replace(delivery, resend_of=resend_of), event)
+
+
+def taken(turns: Turns, now: int = 0) -> list[DueDelivery]:
+    found = []
+    while one := turns.take(now):
+        found.append(one)
+    return found
+
+
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=20))
+def test_endpoints_take_turns(waiting: list[int]) -> None:
+    turns = Turns(CONCURRENCY)
+    for number, size in enumerate(waiting):
+        name = f"e{number}"
+        turns.put(endpoint(name), [due(name) for _ in range(size)], 0)
+    rounds: Counter[str] = Counter()
+    for one in taken(turns):
+        rounds[one.delivery.endpoint_id] += 1
+        behind = [
+            name
+            for name, size in ((f"e{number}", size) for number, size in enumerate(waiting))
+            if rounds[name] < min(size, CONCURRENCY, max(rounds.values()) - 1)
+        ]
+        assert behind == []
+    assert rounds == {f"e{number}": min(size, CONCURRENCY) for number, size in enumerate(waiting)}
+
+
+@given(st.integers(1, 25), st.integers(1, 40))
+def test_an_endpoint_s_own_limit_holds(concurrency: int, waiting: int) -> None:
+    turns = Turns(CONCURRENCY)
+    turns.put(endpoint("e", concurrency), [due("e") for _ in range(waiting)], 0)
+    assert len(taken(turns)) == min(concurrency, waiting)
+
+
+@given(st.sampled_from([1, 2, 4]))
+def test_on_the_way_back_the_ramp_holds(ramp: int) -> None:
+    turns = Turns(25)
+    turns.put(endpoint("e", ramp=ramp), [due("e") for _ in range(30)], 0)
+    assert len(taken(turns)) == ramp
+
+
+def test_half_of_the_slots_are_kept_for_first_attempts() -> None:
+    turns = Turns(25)
+    for number in range(20):
+        name = f"e{number}"
+        again = [due(name, attempts=1), due(name, resend_of=1)] * 12
+        turns.put(endpoint(name), again, 0)
+    assert len(taken(turns)) == RETRY_SLOTS
+    for number in range(20, 40):
+        turns.put(endpoint(f"e{number}"), [due(f"e{number}") for _ in range(25)], 0)
+    firsts = taken(turns)
+    assert len(firsts) == SLOTS - RETRY_SLOTS
+    assert not any(is_retry(one.delivery) for one in firsts)
+    assert turns.done(firsts[0]) is False
+    assert not is_retry(taken(turns)[0].delivery)
+
+
+def test_a_first_attempt_goes_past_the_retries_of_its_endpoint_while_those_have_no_slot() -> None:
+    turns = Turns(25)
+    for number in range(6):
+        name = f"e{number}"
+        turns.put(endpoint(name), [due(name, attempts=1) for _ in range(25)], 0)
+    retries = taken(turns)
+    assert len(retries) == RETRY_SLOTS
+    assert turns.busy == frozenset()  # the store is asked whether a first attempt waits there
+    turns.put(endpoint("e5"), [due("e5", attempts=1), due("e5")], 0)
+    (first,) = taken(turns)
+    assert not is_retry(first.delivery)
+    turns.done(retries[0])
+    assert is_retry(taken(turns)[0].delivery)
+
+
+def test_what_was_read_a_while_ago_is_read_anew() -> None:
+    turns = Turns(1)
+    turns.put(endpoint("e"), [due("e") for _ in range(5)], 0)
+    (one,) = taken(turns)
+    turns.done(one)
+    assert taken(turns, READY_MILLISECONDS + 1) == []
+    assert turns.outdated
+    turns.tidy(READY_MILLISECONDS + 1)
+    assert not turns.outdated
+    assert turns.busy == frozenset()
+
+
+class TurnsMachine(RuleBasedStateMachine):
+    """Any order of reading, taking and ending."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns = Turns(CONCURRENCY)
+        self.limits: dict[str, int] = {}
+        self.ready: dict[str, list[DueDelivery]] = {}
+        self.under_way: list[DueDelivery] = []
+
+    def at(self, name: str) -> int:
+        return sum(one.delivery.endpoint_id == name for one in self.under_way)
+
+    @rule(number=st.integers(0, 80), firsts=st.integers(0, 12), retries=st.integers(0, 12))
+    def read(self, number: int, firsts: int, retries: int) -> None:
+        name = f"e{number}"
+        limit = 1 + number % 9
+        if name in self.turns.busy:
+            return
+        self.limits[name] = limit
+        self.ready[name] = [due(name, attempts=1) for _ in range(retries)]
+        self.ready[name] += [due(name) for _ in range(firsts)]
+        self.turns.put(endpoint(name, limit), self.ready[name], 0)
+
+    @rule(times=st.integers(1, 60))
+    def take(self, times: int) -> None:
+        for _ in range(times):
+            one = self.turns.take(0)
+            if one is None:
+                self.check_nothing_could_go()
+                return
+            self.ready[one.delivery.endpoint_id].remove(one)
+            self.under_way.append(one)
+
+    def check_nothing_could_go(self) -> None:
+        retries = sum(is_retry(one.delivery) for one in self.under_way)
+        if len(self.under_way) == SLOTS:
+            return
+        for name, ready in self.ready.items():
+            if self.at(name) < self.limits[name]:
+                assert all(is_retry(one.delivery) for one in ready)
+                assert not ready or retries == RETRY_SLOTS
+
+    @precondition(lambda self: bool(self.under_way))
+    @rule(data=st.data())
+    def end(self, data: st.DataObject) -> None:
+        one = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
+        assert self.turns.done(one) == (not self.ready[one.delivery.endpoint_id])
+
+    @rule()
+    def tick(self) -> None:
+        self.turns.tidy(0)
+
+    @invariant()
+    def limits_hold(self) -> None:
+        assert len(self.under_way) <= SLOTS
+        assert sum(is_retry(one.delivery) for one in self.under_way) <= RETRY_SLOTS
+        for name, number in Counter(one.delivery.endpoint_id for one in self.under_way).items():
+            assert number <= self.limits[name]
+
+
+TestTurns = TurnsMachine.TestCase
+TestTurns.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -1,0 +1,208 @@
+"""Hot statements use indexes, however much waits: plans and steps are looked at, never the time."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import apsw
+import pytest
+
+from reelhook.domain.delivery import Attempt
+from reelhook.domain.endpoint import lane_of
+from reelhook.domain.event import Event, EventKind, WireStatus
+from reelhook.domain.health import Health
+from reelhook.ports import DeliveryFilter, Resend, Settlement
+from reelhook.storage import deliveries, endpoints, jobs, repair
+from reelhook.storage.operation import Operation, Row, Statement
+from reelhook.storage.sqlite import connect, run
+
+from .crowds import crowd
+from .samples import ENDPOINT, NOW, REFUSED, SCHEDULE, flat, new
+
+WAITING = 200_000
+LOUD, BEFORE, BEHIND = "ep_loud", "ep_a03", "ep_z13"
+"""Endpoints of one lane; the loud one is between the others."""
+LATE = NOW + WAITING
+FEW_STEPS = 300
+"""Of ten instructions each: what an operation may take that touches a few dozen rows."""
+
+
+@pytest.fixture(scope="module")
+def crowded(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database where very much waits at one endpoint, and little at those beside it."""
+    assert lane_of(LOUD) == lane_of(BEFORE) == lane_of(BEHIND)
+    path = Path(shutil.copy(migrated, tmp_path_factory.mktemp("crowded")))
+    connection = connect(path, read_only=False)
+    connection.execute("PRAGMA synchronous = OFF")
+    with connection:
+        for name in (LOUD, BEFORE, BEHIND):
+            run(connection, endpoints.create(replace(ENDPOINT, id=name)))
+        run(connection, crowd(LOUD, WAITING, at=NOW, prefix="loud_"))
+        run(connection, crowd(BEFORE, 8, at=NOW, prefix="before_"))
+        run(connection, crowd(BEHIND, 8, at=NOW, prefix="behind_"))
+    connection.close()
+    return path
+
+
+@pytest.fixture
+def connection(crowded: Path) -> Iterator[apsw.Connection]:
+    """The crowded database; what is written to it is undone."""
+    connection = connect(crowded, read_only=False)
+    connection.execute("BEGIN")
+    yield connection
+    connection.execute("ROLLBACK")
+    connection.close()
+
+
+def steps(connection: apsw.Connection, operation: Operation[Any]) -> int:
+    """Run an operation; return how many steps of ten instructions that took."""
+    counted = list[None]()
+    connection.set_progress_handler(lambda: bool(counted.append(None)), 10)  # type: ignore[func-returns-value] # False: go on
+    run(connection, operation)
+    connection.set_progress_handler(None)
+    return len(counted)
+
+
+def plan(connection: apsw.Connection, operation: Operation[Any]) -> list[str]:
+    """Run an operation; return how the database goes about each of its statements."""
+    told: list[str] = []
+    rows: list[Row] | None = None
+    while True:
+        try:
+            statement = next(operation) if rows is None else operation.send(rows)
+        except StopIteration:
+            return told
+        explained = connection.execute(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
+        told += [str(row[3]) for row in explained]
+        rows = connection.execute(statement.sql, statement.parameters).fetchall()
+
+
+def whole_walks(told: list[str]) -> list[str]:
+    """Return those steps of a plan that walk through a whole table, or sort what they found."""
+    return [
+        one for one in told if (one.startswith("SCAN") and "INDEX" not in one) or "ORDER" in one
+    ]
+
+
+def settling() -> Operation[Any]:
+    """Record the last failure of an attempt, and reopen its endpoint."""
+    attempt = Attempt(1, "evt_loud_1_1", 1, 1, LATE, REFUSED)
+
+    def decide(current: Any) -> Any:
+        current = replace(current, attempts=len(SCHEDULE.waits_seconds))
+        return current.settle(1, REFUSED, LATE, probe=False, schedule=SCHEDULE, random=Random(1))
+
+    healthy = replace(ENDPOINT, id=LOUD, health=Health(ramp=1))
+    return deliveries.settle(Settlement(attempt, decide, healthy, reopened=True))
+
+
+def offering() -> Operation[Any]:
+    event = Event("loud_7", 2, EventKind.STATUS, WireStatus.QUEUED, 0, NOW, None)
+    return deliveries.offer(event)
+
+
+def listing(**wanted: str) -> Callable[[], Operation[Any]]:
+    return lambda: repair.deliveries(DeliveryFilter(**wanted), 10, WAITING // 2)
+
+
+def resending() -> Operation[None]:
+    """Send anew the first of what failed."""
+    yield from failing(50)
+    yield from repair.start(Resend("resend_1", NOW, LATE))
+    yield from repair.advance("resend_1", 2, LATE)
+
+
+def failing(count: int) -> Operation[None]:
+    """Let so many deliveries fail for good."""
+    yield Statement(
+        "INSERT INTO undelivered (delivery_id, sequence, fate, at)"
+        " SELECT id, 1, 'exhausted', due_at FROM deliveries WHERE id > 1000 LIMIT ?1"
+        " ON CONFLICT DO NOTHING",
+        (count,),
+    )
+
+
+HOT: dict[str, Callable[[], Operation[Any]]] = {
+    "due": lambda: deliveries.due(LATE, 4, 100, frozenset()),
+    "due, but one is busy": lambda: deliveries.due(LATE, 4, 100, frozenset({LOUD})),
+    "the probe": lambda: deliveries._probe(replace(ENDPOINT, id=LOUD), LATE, [], []),
+    "one delivery": lambda: deliveries.due_by_id(1, LATE),
+    "ended meanwhile": lambda: deliveries.ended_meanwhile([1, 2, 3]),
+    "settle": settling,
+    "offer": offering,
+    "create": lambda: jobs.create(new("job_new", endpoints=[LOUD])),
+    "held back": endpoints.held_back,
+    "counts": endpoints.counts,
+    "events after": lambda: repair.events_after("evt_loud_777_1", 10),
+    "attempts": lambda: repair.attempts(1, 10),
+    "undelivered": lambda: repair.undelivered(1),
+    "resend one": lambda: repair.resend_one(1, None, LATE),
+    "resend what failed": resending,
+    "unfinished resends": repair.unfinished,
+    "waiting": listing(state="waiting"),
+    "failed": listing(state="failed"),
+    "ended": listing(state="ended"),
+    "of an endpoint": listing(endpoint_id=BEHIND),
+    "of a job": listing(job_id="loud_9", state="waiting"),
+    "all": listing(),
+}
+SORTS_A_FEW = {"attempts"}
+"""A delivery's attempts, and those of its resends, are brought into one order."""
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_a_hot_statement_walks_through_no_table(connection: apsw.Connection, name: str) -> None:
+    told = plan(connection, HOT[name]())
+    walks = [one for one in whole_walks(told) if one not in {"SCAN first", "SCAN CONSTANT ROW"}]
+    assert not walks or name in SORTS_A_FEW, told
+    assert not any(one.startswith("SCAN") for one in walks), told
+
+
+@pytest.mark.parametrize("name", [name for name in HOT if name != "resend what failed"])
+def test_a_hot_statement_takes_few_steps_however_much_waits(
+    connection: apsw.Connection, name: str
+) -> None:
+    assert steps(connection, HOT[name]()) < FEW_STEPS
+
+
+def test_sending_anew_takes_as_many_steps_as_it_sends_and_not_as_many_as_failed(
+    connection: apsw.Connection,
+) -> None:
+    run(connection, failing(50))
+    run(connection, repair.start(Resend("resend_1", NOW, LATE)))
+    few = steps(connection, repair.advance("resend_1", 2, LATE))
+    run(connection, failing(5000))
+    assert steps(connection, repair.advance("resend_1", 2, LATE)) <= few * 1.5
+
+
+BUSY = [frozenset[str](), frozenset({LOUD}), frozenset({BEFORE, BEHIND})]
+
+
+@pytest.mark.parametrize("probing", [False, True], ids=["healthy", "open breaker"])
+@pytest.mark.parametrize("busy", BUSY, ids=["none busy", "loud busy", "others busy"])
+def test_a_look_takes_as_long_as_where_little_waits(
+    connection: apsw.Connection, migrated: Path, busy: frozenset[str], probing: bool
+) -> None:
+    quiet = connect(migrated, read_only=False)
+    quiet.execute("BEGIN")
+    for name in (LOUD, BEFORE, BEHIND):
+        run(quiet, endpoints.create(replace(ENDPOINT, id=name)))
+        run(quiet, crowd(name, 8, at=NOW, prefix=name))
+    taken = []
+    for one in (quiet, connection):
+        if probing:
+            opened = replace(ENDPOINT, id=LOUD, health=Health(5, NOW, NOW))
+            run(one, endpoints.fares(opened))
+        found = run(one, deliveries.due(LATE, 4, 100, busy))
+        assert {due.delivery.endpoint_id for due in flat(found)} == {
+            LOUD,
+            BEFORE,
+            BEHIND,
+        } - busy
+        taken.append(steps(one, deliveries.due(LATE, 4, 100, busy)))
+    quiet.execute("ROLLBACK")
+    quiet.close()
+    assert taken[1] <= taken[0] * 1.5, taken
