@@ -38,6 +38,11 @@ def maybe_iso(instant: Instant | None) -> str | None:
     return None if instant is None else iso(instant)
 
 
+def job_id_of(event_id: str) -> str:
+    """Return the job that an event's id names."""
+    return event_id.removeprefix("evt_").rpartition("_")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One change of a job. `sequence` counts from 1 within the job; `progress` is 0..100."""

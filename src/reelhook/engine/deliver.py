@@ -38,8 +38,8 @@ from reelhook.signals import Signals
 from reelhook.signing import Signing
 
 log = structlog.get_logger()
-READY_PER_ENDPOINT = 36
-"""Some of it is under way already."""
+READY_PER_ENDPOINT = 100
+"""Some of it is under way already. Several times what may be: few looks at a long queue."""
 READY_MAX = 8 * SLOTS
 STALE_MILLISECONDS = round(STALE_ATTEMPT_SECONDS * 1000)
 

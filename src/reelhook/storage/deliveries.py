@@ -9,7 +9,7 @@ from reelhook.domain.endpoint import ALL_LANES, Endpoint, lane_of, name_of
 from reelhook.domain.event import Event, Instant
 from reelhook.ports import DueDeliveries, DueDelivery, DueEndpoint, Settlement, StoredEvent
 from reelhook.storage import endpoints
-from reelhook.storage.operation import Operation, Row, Statement
+from reelhook.storage.operation import Operation, Row, Statement, query, side_by_side
 from reelhook.storage.rows import (
     DELIVERY,
     DELIVERY_COLUMNS,
@@ -46,36 +46,42 @@ def _waiting_endpoints(lanes: frozenset[int]) -> str:
     return _WAITING_ENDPOINTS.format(lanes=values)
 
 
-_DUE = f"""
-SELECT {DELIVERY}, e.id, e.body FROM deliveries d
+def _with_events(chosen: str) -> str:
+    """Return the query for the chosen deliveries with the event that is next.
+
+    The choice stands by itself, so that its limit bounds what PostgreSQL expects of the join.
+    """
+    return f"""
+SELECT {DELIVERY}, e.id, e.body FROM (SELECT * FROM deliveries WHERE {chosen}) d
 JOIN events e ON e.job_id = d.job_id
   AND e.sequence = coalesce(d.status_sequence, d.progress_sequence)
 """
-_DUE_AT_ENDPOINT = f"""{_DUE}
-WHERE d.lane = ?1 AND d.endpoint_id = ?2 AND d.due_at IS NOT NULL AND d.due_at <= ?3
-ORDER BY d.due_at LIMIT ?4
-"""
-_DUE_BY_ID = f"""{_DUE}
+
+
+_DUE_AT_ENDPOINT = _with_events(
+    "lane = ?1 AND endpoint_id = ?2 AND due_at >= ?5 AND due_at <= ?3 ORDER BY due_at LIMIT ?4"
+)
+_DUE_BY_ID = f"""{_with_events("id = ?1 AND due_at <= ?2")}
 JOIN endpoints n ON n.id = d.endpoint_id AND n.disabled IS NULL AND n.deleted_at IS NULL
-WHERE d.id = ?1 AND d.due_at <= ?2
 """
 # The oldest end of a job that waits, or the oldest of all where there is none.
-_PROBE_WITH_END = f"""{_DUE}
-WHERE d.endpoint_id = ?1 AND d.terminal_at IS NOT NULL ORDER BY d.terminal_at, d.id LIMIT 1
-"""
-_PROBE_WITH_ANY = f"""{_DUE}
-WHERE d.lane = ?2 AND d.endpoint_id = ?1 AND d.due_at IS NOT NULL ORDER BY d.due_at LIMIT 1
-"""
+_PROBE_WITH_END = _with_events(
+    "endpoint_id = ?1 AND terminal_at IS NOT NULL ORDER BY terminal_at, id LIMIT 1"
+)
+_PROBE_WITH_ANY = _with_events(
+    "lane = ?2 AND endpoint_id = ?1 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1"
+)
 
 _TAKERS = f"""
 SELECT {DELIVERY}, e.events FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id
-WHERE d.job_id = ?1 AND d.resend_of IS NULL AND NOT d.ended
+WHERE d.job_id = ?1 AND d.resend_of IS NULL AND NOT d.ended /*pg FOR UPDATE OF d */
 """
 # The epoch is the fence: a worker that lost its lease changes no row.
 _HELD_DELIVERY = f"""
 SELECT {DELIVERY} FROM deliveries d
 WHERE d.id = ?1 AND (CAST(?2 AS TEXT) IS NULL
   OR EXISTS (SELECT 1 FROM leases l WHERE l.id = ?2 AND l.epoch = ?3))
+/*pg FOR UPDATE OF d */
 """
 _MOVE = """
 UPDATE deliveries SET status_sequence = ?2, progress_sequence = ?3, attempts = ?4, due_at = ?5,
@@ -111,6 +117,7 @@ def due(
     Where many endpoints wait each gets a smaller share, so that none is left out.
     """
     waiting = (yield Statement(_waiting_endpoints(lanes), (now,))) if lanes else []
+    probes: list[Operation[None]] = []
     found: list[DueEndpoint] = []
     later: list[Instant] = []
     asked: list[tuple[Instant, Sequence[Any]]] = []
@@ -118,7 +125,7 @@ def due(
         endpoint_id = endpoint[0]
         if probing:
             if endpoint_id not in busy:
-                yield from _probe(endpoint_of(endpoint), now, found, later)
+                probes.append(_probe(endpoint_of(endpoint), now, found, later))
         elif due_at > now:
             later.append(due_at)
         else:
@@ -126,13 +133,24 @@ def due(
             later += [] if next_due_at is None else [next_due_at]
             if endpoint_id not in busy:
                 asked.append((due_at, endpoint))
+    yield from side_by_side(probes)
     share = max(1, min(per_endpoint, limit // max(1, len(asked))))
-    for _, row in sorted(asked, key=lambda one: one[0])[:limit]:
-        found_at = endpoint_of(row)
-        at = (lane_of(found_at.id), found_at.id)
-        rows = yield Statement(_DUE_AT_ENDPOINT, (*at, now, share))
-        found.append(DueEndpoint(found_at, tuple(_due_delivery(one) for one in rows)))
+    oldest = sorted(asked, key=lambda one: one[0])[:limit]
+    found += yield from side_by_side(
+        [_due_at(endpoint_of(row), first, now, share) for first, row in oldest]
+    )
     return DueDeliveries(tuple(found), min(later, default=None))
+
+
+def _due_at(endpoint: Endpoint, first: Instant, now: Instant, share: int) -> Operation[DueEndpoint]:
+    """Return what is due at one endpoint, where the first of it is known.
+
+    Before the first may lie what was settled long ago: PostgreSQL can't pass over it any faster
+    than row by row while anybody's old transaction might still see it.
+    """
+    at = (lane_of(endpoint.id), endpoint.id)
+    rows = yield Statement(_DUE_AT_ENDPOINT, (*at, now, share, first))
+    return DueEndpoint(endpoint, tuple(_due_delivery(row) for row in rows))
 
 
 def _probe(
@@ -163,13 +181,9 @@ def due_by_id(delivery_id: int, now: Instant) -> Operation[DueEndpoint | None]:
 
 def ended_meanwhile(delivery_ids: Sequence[int]) -> Operation[list[int]]:
     """Return those of the deliveries for which the end of their job waits."""
-    ended = []
-    for delivery_id in delivery_ids:
-        rows = yield Statement(
-            "SELECT 1 FROM deliveries WHERE id = ?1 AND terminal_at IS NOT NULL", (delivery_id,)
-        )
-        ended += [delivery_id] if rows else []
-    return ended
+    ended = "SELECT id FROM deliveries WHERE id = ?1 AND terminal_at IS NOT NULL"
+    found = yield from side_by_side([query(ended, (one,)) for one in delivery_ids])
+    return [row[0] for rows in found for row in rows]
 
 
 def _due_delivery(row: Row) -> DueDelivery:

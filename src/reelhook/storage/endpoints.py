@@ -48,6 +48,7 @@ _ADD_DELIVERY = (
     "INSERT INTO deliveries (job_id, endpoint_id, lane, url) VALUES (?1, ?2, ?3, ?4)"
     " ON CONFLICT (job_id, endpoint_id) WHERE resend_of IS NULL DO NOTHING"
 )
+_REGISTERED = "SELECT 1 FROM endpoints WHERE id = ?1 AND kind <> ?2 AND deleted_at IS NULL"
 _FOLLOW_RUNNING = (
     "INSERT INTO deliveries (job_id, endpoint_id, lane, url)"
     " SELECT id, ?1, CAST(?2 AS INTEGER), '' FROM jobs"
@@ -170,18 +171,11 @@ def fares(endpoint: Endpoint) -> Operation[None]:
 def add_deliveries(
     job_id: str, destinations: Iterable[Destination], now: Instant
 ) -> Operation[None]:
-    """Give a new job its deliveries: where it names, and where every job's events go.
-
-    Raises `InvalidRequestError` for an endpoint that there is not.
-    """
+    """Give a new job its deliveries: where it names, and where every job's events go."""
     for destination in destinations:
         endpoint_id, url = destination.endpoint_id, destination.url
         if url is not None:
             yield Statement(_ADD_URL, (endpoint_id, origin_of(url), now))
-        elif not (yield from _registered(endpoint_id)):
-            raise InvalidRequestError(
-                "endpoints", f"There is no endpoint {endpoint_id}; GET /api/endpoints lists them"
-            )
         yield Statement(_ADD_DELIVERY, (job_id, endpoint_id, lane_of(endpoint_id), url or ""))
     for (endpoint_id,) in (
         yield Statement("SELECT id FROM endpoints WHERE broadcast AND deleted_at IS NULL")
@@ -189,9 +183,13 @@ def add_deliveries(
         yield Statement(_ADD_DELIVERY, (job_id, endpoint_id, lane_of(endpoint_id), ""))
 
 
-def _registered(endpoint_id: str) -> Operation[bool]:
-    rows = yield Statement(
-        "SELECT 1 FROM endpoints WHERE id = ?1 AND kind <> ?2 AND deleted_at IS NULL",
-        (endpoint_id, EndpointKind.URL.value),
-    )
-    return bool(rows)
+def check_registered(destinations: Iterable[Destination]) -> Operation[None]:
+    """Raise `InvalidRequestError` for an endpoint that there is not."""
+    for destination in destinations:
+        if destination.url is not None:
+            continue
+        if not (yield Statement(_REGISTERED, (destination.endpoint_id, EndpointKind.URL.value))):
+            raise InvalidRequestError(
+                "endpoints",
+                f"There is no endpoint {destination.endpoint_id}; GET /api/endpoints lists them",
+            )

@@ -22,8 +22,8 @@ from reelhook.ports import (
     StoredJob,
 )
 from reelhook.storage.deliveries import offer
-from reelhook.storage.endpoints import add_deliveries
-from reelhook.storage.operation import Operation, Statement
+from reelhook.storage.endpoints import add_deliveries, check_registered
+from reelhook.storage.operation import Operation, Statement, query, side_by_side, waves
 from reelhook.storage.rows import (
     REQUEST_COLUMNS,
     STATE,
@@ -74,6 +74,8 @@ def create(new: NewJob) -> Operation[Created]:
     taken = yield Statement("SELECT 1 FROM jobs WHERE id = ?1", (new.job.id,))
     if taken:
         raise JobIdTakenError(f"Another job has the id {new.job.id}; choose another jobId")
+    # Before anything is written: a refusal spoils no transaction that others share.
+    yield from check_registered(new.destinations)
     request = new.request
     yield Statement(
         _INSERT,
@@ -116,9 +118,9 @@ def _known(new: NewJob) -> Operation[Created | None]:
 def record(changes: Sequence[Change], lease: Lease | None) -> Operation[list[str]]:
     """Write states, events and cursors; return the ids of the jobs that were written."""
     written: list[str] = []
-    for change in changes:
-        recorded = yield from _record_one(change, lease)
-        written += [change.job.id] if recorded else []
+    for wave in waves(changes, lambda change: (change.job.id,)):
+        recorded = yield from side_by_side([_record_one(change, lease) for change in wave])
+        written += [change.job.id for change, one in zip(wave, recorded, strict=True) if one]
     return written
 
 
@@ -126,6 +128,8 @@ def _record_one(change: Change, lease: Lease | None) -> Operation[bool]:
     fence = (lease.id, lease.epoch) if lease else (None, None)
     if not (yield Statement(_UPDATE, (*state_of(change.job, _NUMBER), *fence))):
         return False
+    for event in change.events:
+        yield from offer(event)
     for event, body in zip(change.events, change.bodies, strict=True):
         yield Statement(
             _INSERT_EVENT,
@@ -139,8 +143,8 @@ def _record_one(change: Change, lease: Lease | None) -> Operation[bool]:
                 event.occurred_at,
                 body,
             ),
+            last=True,
         )
-        yield from offer(event)
     return True
 
 
@@ -167,15 +171,20 @@ def accept(change: Change, lease: Lease | None) -> Operation[Acceptance]:
 
 def claimed(account: str, provider_job_ids: Sequence[str]) -> Operation[dict[str, bool]]:
     """Return which of these are jobs of ours already, and whether we created each."""
-    ours: dict[str, bool] = {}
-    for provider_job_id in provider_job_ids:
-        rows = yield Statement(
-            "SELECT submit_attempts > 0 FROM jobs WHERE account = ?1 AND provider_job_id = ?2",
-            (account, provider_job_id),
-        )
-        if rows:
-            ours[provider_job_id] = bool(rows[0][0])
-    return ours
+    found = yield from side_by_side(
+        [
+            query(
+                "SELECT submit_attempts > 0 FROM jobs WHERE account = ?1 AND provider_job_id = ?2",
+                (account, provider_job_id),
+            )
+            for provider_job_id in provider_job_ids
+        ]
+    )
+    return {
+        provider_job_id: bool(rows[0][0])
+        for provider_job_id, rows in zip(provider_job_ids, found, strict=True)
+        if rows
+    }
 
 
 def to_submit(
@@ -258,15 +267,17 @@ def page(status: Status | None, limit: int, cursor: str | None) -> Operation[Job
 
 def events(job_ids: Sequence[str], after: Mapping[str, int]) -> Operation[list[StoredEvent]]:
     """Return these jobs' events behind the given sequences, in order."""
-    found: list[StoredEvent] = []
-    for job_id in job_ids:
-        rows = yield Statement(
-            "SELECT id, job_id, sequence, body FROM events"
-            " WHERE job_id = ?1 AND sequence > ?2 ORDER BY sequence",
-            (job_id, after.get(job_id, 0)),
-        )
-        found.extend(StoredEvent(*row) for row in rows)
-    return found
+    found = yield from side_by_side(
+        [
+            query(
+                "SELECT id, job_id, sequence, body FROM events"
+                " WHERE job_id = ?1 AND sequence > ?2 ORDER BY sequence",
+                (job_id, after.get(job_id, 0)),
+            )
+            for job_id in job_ids
+        ]
+    )
+    return [StoredEvent(*row) for rows in found for row in rows]
 
 
 def counts() -> Operation[dict[str, int]]:

@@ -2,11 +2,12 @@
 
 An operation knows nothing of threads, connections or drivers, so it runs on any of them, and
 several can share one transaction. Parameters are numbered (`?1`), as both databases can read them.
+What only PostgreSQL shall read stands in a comment: `/*pg FOR UPDATE */`.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -14,22 +15,38 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One SQL statement and its parameters."""
+    """One SQL statement and its parameters.
+
+    `last`: one that gives out numbers in the order of commits. It returns no rows, and where
+    there are several writers it waits for the end of the transaction, so that the others wait
+    for that alone.
+    """
 
     sql: str
     parameters: Sequence[Any] = ()
+    last: bool = False
 
 
-Operation = Generator[Statement, list[Row], T]
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Statements whose order among each other does not matter; answered with the rows of each."""
+
+    statements: tuple[Statement, ...]
+
+
+Operation = Generator[Statement | Together, list[Row], T]
+Touches = Collection[Hashable] | None
+"""What an operation reads for its decisions and writes, by any names; None: maybe anything."""
 
 
 class Database(Protocol):
     """What runs operations."""
 
-    async def write(self, make: Callable[[], Operation[T]]) -> T:
+    async def write(self, make: Callable[[], Operation[T]], touches: Touches = None) -> T:
         """Run an operation in a transaction; return once it is durable.
 
-        Raises what the operation raises, or `StoreError`.
+        Those that touch nothing in common may run side by side. Raises what the operation
+        raises, or `StoreError`.
         """
         ...
 
@@ -40,3 +57,63 @@ class Database(Protocol):
     async def close(self) -> None:
         """Finish what was begun and let go of the database."""
         ...
+
+
+def side_by_side(operations: Sequence[Operation[T]]) -> Operation[list[T]]:
+    """Run operations as one, the next statement of each together with those of the others.
+
+    They must touch nothing in common: so it is as if one ran after the other.
+    """
+    results: dict[int, T] = {}
+    answers: dict[int, Any] = dict.fromkeys(range(len(operations)))
+    while answers:
+        asked: dict[int, Statement | Together] = {}
+        for place, answer in answers.items():
+            try:
+                asked[place] = operations[place].send(answer)
+            except StopIteration as stop:
+                results[place] = stop.value
+        answers = (yield from _ask_together(asked)) if asked else {}
+    return [results[place] for place in range(len(operations))]
+
+
+def _ask_together(asked: dict[int, Statement | Together]) -> Operation[dict[int, Any]]:
+    statements = [one for each in asked.values() for one in statements_of(each)]
+    rows = iter(cast("list[list[Row]]", (yield Together(tuple(statements)))))
+    return {
+        place: [next(rows) for _ in one.statements] if isinstance(one, Together) else next(rows)
+        for place, one in asked.items()
+    }
+
+
+def query(sql: str, parameters: Sequence[Any] = ()) -> Operation[list[Row]]:
+    """Return the rows of one statement."""
+    return (yield Statement(sql, parameters))
+
+
+def statements_of(asked: Statement | Together) -> tuple[Statement, ...]:
+    """Return the statements that an operation yielded at once."""
+    return asked.statements if isinstance(asked, Together) else (asked,)
+
+
+def waves(works: Sequence[T], touches: Callable[[T], Touches]) -> list[list[T]]:
+    """Arrange works in waves, within which they may run side by side.
+
+    Works that touch the same keep their order; one that may touch anything has its own wave.
+    """
+    found: list[list[T]] = []
+    earliest = 0
+    last: dict[Hashable, int] = {}
+    for work in works:
+        touched = touches(work)
+        if touched is None:
+            wave = earliest = len(found)
+            earliest += 1
+        else:
+            wave = max((last.get(one, -1) + 1 for one in touched), default=0)
+            wave = max(wave, earliest)
+            last.update(dict.fromkeys(touched, wave))
+        if wave == len(found):
+            found.append([])
+        found[wave].append(work)
+    return found

@@ -5,16 +5,16 @@ Concurrent small writes share a transaction, as on SQLite. Nothing here blocks t
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
 import asyncpg
 import structlog
 
 from reelhook.domain.errors import SettingsError, StoreError
-from reelhook.storage.operation import Operation, Row
+from reelhook.storage.group import FAILURES, Work, commit
+from reelhook.storage.operation import Operation, Touches
+from reelhook.storage.pipeline import Pipeline, SeveralStatementsError, code_of, single
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -27,26 +27,13 @@ _SCHEMA_LOCK = 7_311_482_093
 _CHANNEL = "reelhook"
 NOTIFY_SECONDS = 0.05
 RECONNECT_SECONDS = 1.0
-_PARAMETER = re.compile(r"\?(\d+)")
-_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-
-
-@lru_cache(maxsize=1024)
-def _translated(sql: str) -> str:
-    """Return the statement with PostgreSQL's parameters."""
-    return _PARAMETER.sub(r"$\1", sql)
-
-
-@lru_cache(maxsize=1024)
-def _only_reads(sql: str) -> bool:
-    return sql.lstrip()[:6].upper() == "SELECT"
 
 
 async def connect(url: str) -> asyncpg.Connection:
     """Open one connection. Raises `SettingsError` when there is no such database."""
     try:
         return await asyncpg.connect(url, timeout=CONNECT_SECONDS)
-    except (*_FAILURES, ValueError) as error:
+    except (*FAILURES, ValueError) as error:
         raise SettingsError(f"The database of DATABASE_URL can't be opened: {error}") from None
 
 
@@ -76,7 +63,7 @@ class SchemaLock:
         self._connection = connection = await connect(self._url)
         try:
             await connection.execute("SELECT pg_advisory_lock($1)", _SCHEMA_LOCK, timeout=60)
-        except _FAILURES:
+        except FAILURES:
             connection.terminate()
             raise SettingsError(
                 "Another reelhook has been changing the database's schema for a minute; "
@@ -86,7 +73,7 @@ class SchemaLock:
 
     async def __aexit__(self, *exc: object) -> None:
         if self._connection is not None:
-            with contextlib.suppress(*_FAILURES):
+            with contextlib.suppress(*FAILURES):
                 await self._connection.close()
 
 
@@ -122,7 +109,7 @@ class Wire:
         while True:
             try:
                 await self._talk(hear)
-            except _FAILURES as error:
+            except FAILURES as error:
                 log.warning("wire.lost", error=str(error))
             await asyncio.sleep(RECONNECT_SECONDS)
 
@@ -146,49 +133,28 @@ class Wire:
             connection.terminate()
 
 
-class _Work:
-    """An operation on its way through the writer, and the future of its result."""
+class _Connection(asyncpg.Connection):  # type: ignore[misc] # asyncpg ships no types
+    """A connection on which nothing is left behind that would have to be reset."""
 
-    __slots__ = ("future", "make")
-
-    def __init__(self, make: Callable[[], Operation[Any]], future: "asyncio.Future[Any]") -> None:
-        self.make = make
-        self.future = future
-
-    def end(self, outcome: "_Outcome") -> None:
-        if self.future.done():  # its caller was canceled; the write stands all the same
-            return
-        if outcome.error is None:
-            self.future.set_result(outcome.result)
-        else:
-            self.future.set_exception(outcome.error)
-
-
-class _Outcome:
-    __slots__ = ("error", "result", "wrote")
-
-    def __init__(self) -> None:
-        self.result: Any = None
-        self.error: Exception | None = None
-        self.wrote = False
-
-
-class _GroupSpoiltError(Exception):
-    """One operation's failure undoes the transaction that others share with it."""
+    def get_reset_query(self) -> str:
+        """Save the round trip."""
+        return ""
 
 
 class PostgreSQL:
     """One open database: `write` and `read` run operations."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, group_size: int) -> None:
         self._pool = pool
-        self._queue: list[_Work] = []
+        self._group_size = group_size
+        self._queue: list[Work] = []
         self._queued = asyncio.Event()
         self._closed = False
+        self._long_reads: set[object] = set()
         self._writer = asyncio.create_task(self._write_groups())
 
     @classmethod
-    async def open(cls, url: str) -> Self:
+    async def open(cls, url: str, *, group_size: int = GROUP_SIZE_MAX) -> Self:
         """Connect. Raises `SettingsError` when there is no such database."""
         try:
             pool = await asyncpg.create_pool(
@@ -197,18 +163,19 @@ class PostgreSQL:
                 max_size=CONNECTIONS,
                 timeout=CONNECT_SECONDS,
                 command_timeout=STATEMENT_SECONDS,
+                connection_class=_Connection,
             )
-        except (*_FAILURES, ValueError) as error:
+        except (*FAILURES, ValueError) as error:
             raise SettingsError(f"The database of DATABASE_URL can't be opened: {error}") from None
-        return cls(pool)
+        return cls(pool, group_size)
 
-    async def write(self, make: Callable[[], Operation[T]]) -> T:
+    async def write(self, make: Callable[[], Operation[T]], touches: Touches = None) -> T:
         """Run an operation in a transaction, which it may share with others; return once it is
         durable. Raises what the operation raises, or `StoreError`.
         """
         self._check_open()
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Work(make, future))
+        self._queue.append(Work(make, touches, future))
         self._queued.set()
         return await future
 
@@ -216,13 +183,22 @@ class PostgreSQL:
         """Run an operation that only reads, in one snapshot."""
         self._check_open()
         try:
-            async with (
-                self._pool.acquire() as connection,
-                connection.transaction(isolation="repeatable_read", readonly=True),
-            ):
-                return await _run(connection, make())
-        except _FAILURES as error:
+            async with self._pool.acquire() as connection:
+                return await self._read(connection, make)
+        except FAILURES as error:
             raise StoreError(f"The database can't be read: {error}") from error
+
+    async def _read(self, connection: Any, make: Callable[[], Operation[T]]) -> T:
+        """Save a single statement the two round trips of a transaction."""
+        operation = make()
+        if code_of(operation) not in self._long_reads:
+            try:
+                return await Pipeline(connection).run(single(operation))
+            except SeveralStatementsError:
+                self._long_reads.add(code_of(operation))
+                operation = make()
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            return await Pipeline(connection).run(operation)
 
     async def close(self) -> None:
         """Finish what was begun and close the connections."""
@@ -243,69 +219,8 @@ class PostgreSQL:
                 self._queued.clear()
                 await self._queued.wait()
                 continue
-            group, self._queue = self._queue[:GROUP_SIZE_MAX], self._queue[GROUP_SIZE_MAX:]
-            try:
-                outcomes = await self._commit(group)
-            except _GroupSpoiltError:
-                # Who spoilt it shows when each has a transaction of its own.
-                outcomes = [await self._commit_alone(work) for work in group]
-            for work, outcome in zip(group, outcomes, strict=True):
-                work.end(outcome)
-
-    async def _commit(self, group: Sequence[_Work]) -> list[_Outcome]:
-        try:
-            async with self._pool.acquire() as connection, connection.transaction():
-                outcomes = []
-                for work in group:
-                    outcome = await _attempt(connection, work)
-                    if outcome.error is not None and (outcome.wrote or _failed(outcome.error)):
-                        raise _GroupSpoiltError
-                    outcomes.append(outcome)
-                return outcomes
-        except _FAILURES as error:
-            return [_unwritten(error) for _ in group]
-
-    async def _commit_alone(self, work: _Work) -> _Outcome:
-        try:
-            async with self._pool.acquire() as connection:
-                transaction = connection.transaction()
-                await transaction.start()
-                outcome = await _attempt(connection, work)
-                await (transaction.commit() if outcome.error is None else transaction.rollback())
-        except _FAILURES as error:
-            return _unwritten(error)
-        if outcome.error is not None and _failed(outcome.error):
-            return _unwritten(outcome.error)
-        return outcome
-
-
-def _failed(error: Exception) -> bool:
-    return isinstance(error, _FAILURES)
-
-
-def _unwritten(error: BaseException) -> _Outcome:
-    outcome = _Outcome()
-    outcome.error = StoreError(f"The database refused a write: {error}")
-    return outcome
-
-
-async def _attempt(connection: Any, work: _Work) -> _Outcome:
-    outcome = _Outcome()
-    try:
-        outcome.result = await _run(connection, work.make(), outcome)
-    except Exception as error:
-        outcome.error = error
-    return outcome
-
-
-async def _run(connection: Any, operation: Operation[T], outcome: _Outcome | None = None) -> T:
-    """Run one operation to its end on this connection."""
-    rows: list[Row] | None = None
-    while True:
-        try:
-            statement = next(operation) if rows is None else operation.send(rows)
-        except StopIteration as stop:
-            return cast("T", stop.value)
-        if outcome is not None and not _only_reads(statement.sql):
-            outcome.wrote = True
-        rows = await connection.fetch(_translated(statement.sql), *statement.parameters)
+            group = self._queue[: self._group_size]
+            del self._queue[: self._group_size]
+            await commit(self._pool, group)
+            for work in group:
+                work.end()

@@ -19,7 +19,7 @@ from typing import Any, Self, TypeVar, cast
 import apsw
 
 from reelhook.domain.errors import SettingsError, StoreError
-from reelhook.storage.operation import Operation, Row
+from reelhook.storage.operation import Operation, Row, Statement, Together, Touches
 
 T = TypeVar("T")
 GROUP_SIZE_MAX = 1000
@@ -122,13 +122,20 @@ def read_key(path: Path, name: str) -> str | None:
 
 def run(connection: apsw.Connection, operation: Operation[T]) -> T:
     """Run one operation to its end on this connection."""
-    rows: list[Row] | None = None
+    rows: Any = None
     while True:
         try:
-            statement = next(operation) if rows is None else operation.send(rows)
+            asked = operation.send(rows)
         except StopIteration as stop:
             return cast("T", stop.value)
-        rows = connection.execute(statement.sql, statement.parameters).fetchall()
+        if isinstance(asked, Together):
+            rows = [_rows(connection, statement) for statement in asked.statements]
+        else:
+            rows = _rows(connection, asked)
+
+
+def _rows(connection: apsw.Connection, statement: Statement) -> list[Row]:
+    return connection.execute(statement.sql, statement.parameters).fetchall()
 
 
 class _Work:
@@ -146,7 +153,7 @@ class _Work:
 class SQLite:
     """One open database: `write` and `read` run operations."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, group_size: int = GROUP_SIZE_MAX) -> None:
         self._loop = asyncio.get_running_loop()
         self._connection = connect(path, read_only=False)
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
@@ -154,10 +161,11 @@ class SQLite:
         self._thread.start()
         self._local = threading.local()
         self._path = path
+        self._group_size = group_size
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reelhook-reader")
         self._closed = False
 
-    async def write(self, make: Callable[[], Operation[T]]) -> T:
+    async def write(self, make: Callable[[], Operation[T]], touches: Touches = None) -> T:
         """Run an operation in a transaction, which it may share with others; return once it is
         durable. Raises what the operation raises, or `StoreError`.
         """
@@ -205,7 +213,7 @@ class SQLite:
             if first is None:
                 return
             group, stop = [first], False
-            while len(group) < GROUP_SIZE_MAX:
+            while len(group) < self._group_size:
                 try:
                     work = self._queue.get_nowait()
                 except queue.Empty:

@@ -24,7 +24,7 @@ from reelhook.ports import (
     StoredJob,
     Undelivered,
 )
-from reelhook.storage import deliveries, endpoints, jobs, ownership, repair
+from reelhook.storage import deliveries, endpoints, jobs, ownership, repair, touches
 from reelhook.storage.operation import Database
 
 
@@ -39,19 +39,22 @@ class Store:
 
     async def create(self, new: NewJob) -> Created:
         """See `ServiceStore.create`."""
-        return await self._write(lambda: jobs.create(new))
+        return await self._write(lambda: jobs.create(new), touches.of_new(new))
 
     async def record(self, changes: Sequence[Change], lease: Lease | None) -> list[str]:
         """See `Recorder.record`."""
-        return await self._write(lambda: jobs.record(changes, lease))
+        touched = touches.of_changes(changes)
+        return await self._write(lambda: jobs.record(changes, lease), touched)
 
     async def accept(self, change: Change, lease: Lease | None) -> Acceptance:
         """See `SubmitStore.accept`."""
-        return await self._write(lambda: jobs.accept(change, lease))
+        touched = touches.of_changes((change,))
+        return await self._write(lambda: jobs.accept(change, lease), touched)
 
     async def settle(self, settlement: Settlement) -> Delivery | None:
         """See `DeliveryStore.settle`."""
-        return await self._write(lambda: deliveries.settle(settlement))
+        touched = touches.of_settlement(settlement)
+        return await self._write(lambda: deliveries.settle(settlement), touched)
 
     async def create_endpoint(self, endpoint: Endpoint) -> None:
         """See `EndpointStore.create_endpoint`."""
@@ -107,7 +110,7 @@ class Store:
 
     async def record_check(self, job_id: str, now: Instant) -> None:
         """See `ServiceStore.record_check`."""
-        await self._write(lambda: ownership.record_check(job_id, now))
+        await self._write(lambda: ownership.record_check(job_id, now), (job_id,))
 
     async def forget_idempotency_keys(self, created_before: Instant) -> int:
         """See `SweepStore.forget_idempotency_keys`."""

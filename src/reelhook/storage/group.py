@@ -1,0 +1,116 @@
+"""Group commit on PostgreSQL: the writes that wait together share a transaction.
+
+Within it those that touch nothing in common run side by side, a statement of each at a time.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import asyncpg
+
+from reelhook.domain.errors import StoreError
+from reelhook.storage.operation import Operation, Touches, side_by_side, statements_of, waves
+from reelhook.storage.pipeline import Pipeline, only_reads
+
+FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# What a single operation can bring about: bad values, broken constraints, wrong statements, and
+# conflicts with other transactions. Anything else is the database's state, and everyone's.
+_FAULTS_OF_ONE = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.SyntaxOrAccessError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.ProgramLimitExceededError,
+    ValueError,
+    TypeError,
+    OverflowError,
+)
+
+
+class Work:
+    """An operation on its way through the writer, what became of it, and who waits for that."""
+
+    __slots__ = ("error", "future", "make", "result", "touches", "wrote")
+
+    def __init__(
+        self, make: Callable[[], Operation[Any]], touches: Touches, future: asyncio.Future[Any]
+    ) -> None:
+        self.make = make
+        self.touches = touches
+        self.future = future
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget an attempt that was undone."""
+        self.result: Any = None
+        self.error: Exception | None = None
+        self.wrote = False
+
+    @property
+    def spoils(self) -> bool:
+        """Whether it failed half-way, so that what it wrote has to be undone."""
+        return self.error is not None and self.wrote
+
+    def attempt(self) -> Operation[None]:
+        """Run the operation, and keep its failure as a value."""
+        operation = self.make()
+        rows: Any = None  # a generator begins with None
+        try:
+            while True:
+                asked = operation.send(rows)
+                self.wrote = self.wrote or not all(
+                    only_reads(one.sql) for one in statements_of(asked)
+                )
+                rows = yield asked
+        except StopIteration as stop:
+            self.result = stop.value
+        except Exception as error:
+            self.error = error
+
+    def end(self) -> None:
+        """Tell who waits."""
+        if self.future.done():  # its caller was canceled; the write stands all the same
+            return
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
+
+
+class _SpoiltError(Exception):
+    """One operation's failure undoes the transaction that others share with it."""
+
+
+async def commit(pool: asyncpg.Pool, group: Sequence[Work]) -> None:
+    """Commit a group. Where one spoils it, halves are tried, down to that one alone."""
+    try:
+        await _commit_as_one(pool, group)
+    except (_SpoiltError, *_FAULTS_OF_ONE) as error:
+        if len(group) > 1:
+            middle = len(group) // 2
+            await commit(pool, group[:middle])
+            await commit(pool, group[middle:])
+        elif not isinstance(error, _SpoiltError):
+            _refuse(group, error)
+    except FAILURES as error:
+        _refuse(group, error)
+
+
+async def _commit_as_one(pool: asyncpg.Pool, group: Sequence[Work]) -> None:
+    async with pool.acquire() as connection, connection.transaction():
+        pipeline = Pipeline(connection)
+        for wave in waves(group, lambda work: work.touches):
+            for work in wave:
+                work.begin()
+            if wave[0].touches is None:
+                await pipeline.finish()  # it may ask for what others wrote
+            await pipeline.run(side_by_side([work.attempt() for work in wave]))
+            if any(work.spoils for work in wave):
+                raise _SpoiltError
+        await pipeline.finish()
+
+
+def _refuse(group: Sequence[Work], error: Exception) -> None:
+    for work in group:
+        work.error = StoreError(f"The database refused a write: {error}")

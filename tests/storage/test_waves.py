@@ -1,0 +1,107 @@
+"""Works that touch nothing in common may run side by side; the others keep their order."""
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reelhook.storage.operation import (
+    Operation,
+    Statement,
+    Together,
+    Touches,
+    query,
+    side_by_side,
+    waves,
+)
+
+Work = tuple[str, Touches]
+
+
+def arranged(works: Iterable[Work]) -> list[str]:
+    found = waves(list(works), lambda work: work[1])
+    return ["".join(name for name, _ in wave) for wave in found]
+
+
+def test_works_that_touch_nothing_in_common_share_a_wave() -> None:
+    assert arranged([("a", "1"), ("b", "2"), ("c", "34")]) == ["abc"]
+
+
+def test_a_work_waits_for_those_before_it_that_touch_the_same() -> None:
+    works = [("a", "1"), ("b", "12"), ("c", "3"), ("d", "2"), ("e", "1")]
+    assert arranged(works) == ["ac", "b", "de"]
+
+
+def test_a_work_that_may_touch_anything_is_alone_and_passed_by_none() -> None:
+    works = [("a", "1"), ("b", None), ("c", "2"), ("d", None), ("e", "1")]
+    assert arranged(works) == list("abcde")
+
+
+TOUCHES = st.none() | st.sets(st.integers(0, 3), max_size=3)
+
+
+@given(st.lists(TOUCHES, max_size=12))
+def test_every_work_has_one_place_and_conflicts_keep_their_order(touched: list[Touches]) -> None:
+    found = waves(list(enumerate(touched)), lambda work: work[1])
+    place = {number: wave for wave, works in enumerate(found) for number, _ in works}
+    assert sorted(place) == list(range(len(touched)))
+    for later, mine in enumerate(touched):
+        for earlier, others in enumerate(touched[:later]):
+            if mine is None or others is None or set(mine) & set(others):
+                assert place[earlier] < place[later]
+
+
+# -- side by side ----------------------------------------------------------------------------------
+
+
+def asking(*questions: str) -> Operation[list[str]]:
+    answers = []
+    for question in questions:
+        rows = yield Statement(question)
+        answers.append(rows[0][0])
+    return answers
+
+
+def both(*questions: str) -> Operation[list[str]]:
+    found = yield from side_by_side([query(question) for question in questions])
+    return [rows[0][0] for rows in found]
+
+
+def run(operation: Operation[list[list[str]]]) -> tuple[list[list[str]], list[list[str]]]:
+    """Answer each question in capitals; return the result and what was asked together."""
+    asked: list[list[str]] = []
+    answer: object = None
+    while True:
+        try:
+            step = operation.send(answer)  # type: ignore[arg-type] # whatever was asked for
+        except StopIteration as stop:
+            return stop.value, asked
+        assert isinstance(step, Together)
+        asked.append([one.sql for one in step.statements])
+        answer = [[(one.sql.upper(),)] for one in step.statements]
+
+
+def test_the_next_statements_of_all_go_together_until_the_longest_ends() -> None:
+    result, asked = run(side_by_side([asking("a", "b", "c"), asking(), asking("d", "e")]))
+    assert result == [["A", "B", "C"], [], ["D", "E"]]
+    assert asked == [["a", "d"], ["b", "e"], ["c"]]
+
+
+def test_what_stands_side_by_side_within_goes_together_with_the_others() -> None:
+    result, asked = run(side_by_side([both("a", "b"), asking("c", "d"), both()]))
+    assert result == [["A", "B"], ["C", "D"], []]
+    assert asked == [["a", "b", "c"], ["d"]]
+
+
+def test_nothing_at_all_is_done_at_once() -> None:
+    assert run(side_by_side([])) == ([], [])
+
+
+def test_a_failure_ends_all() -> None:
+    def failing() -> Operation[list[str]]:
+        yield Statement("a")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(side_by_side([asking("b", "c"), failing()]))
