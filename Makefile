@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-kill crash lock clean
+.PHONY: help demo test check format bench bench-kill bench-store crash lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ bench-kill: $(VENV)/.dev ## kill -9 under load, 50 times
 
 crash: $(VENV)/.dev ## kill -9 at every failpoint of delivering, 1,000 runs (minutes)
 	@$(BIN)/python -m bench.crash --runs 1000
+
+bench-store: $(VENV)/.dev ## the store by itself, on SQLite and PostgreSQL
+	@$(BIN)/python -m bench.store
 
 lock: $(VENV)/.dev ## resolve the dependencies anew into requirements/*.txt
 	@$(PIP) install uv

@@ -39,6 +39,11 @@ class Figures:
             Figure(name, f"{measured:.4g}{unit}", f"<= {wanted:.4g}{unit}", reached)
         )
 
+    def at_least(self, name: str, measured: float, wanted: float, unit: str = "") -> None:
+        self.figures.append(
+            Figure(name, f"{measured:.4g}{unit}", f">= {wanted:.4g}{unit}", measured >= wanted)
+        )
+
     def none(self, name: str, offenders: Sequence[object]) -> None:
         """Want no offenders; keep the first of them as evidence."""
         self.figures.append(Figure(name, str(len(offenders)), "0", not offenders))
