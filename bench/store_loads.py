@@ -102,7 +102,7 @@ def settlement(due: DueDelivery, lease: Lease) -> Settlement:
             schedule=RetrySchedule(),
             random=Random(1),  # noqa: S311 - no secret
         ),
-        lease,
+        lease=lease,
     )
 
 

@@ -24,9 +24,9 @@ async def test_unchanged_jobs_cost_no_write_but_the_rounds_time(tmp_path: Path) 
             self.written: list[str] = []
             write = self._write
 
-            def counted(make: Any) -> Any:
+            def counted(make: Any, touches: Any = None) -> Any:
                 self.written.append(make.__qualname__.split(".")[1])
-                return write(make)
+                return write(make, touches)
 
             self._write = counted
 

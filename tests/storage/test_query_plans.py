@@ -16,7 +16,7 @@ from reelhook.domain.event import Event, EventKind, WireStatus
 from reelhook.domain.health import Health
 from reelhook.ports import DeliveryFilter, Resend, Settlement
 from reelhook.storage import deliveries, endpoints, jobs, repair
-from reelhook.storage.operation import Operation, Row, Statement
+from reelhook.storage.operation import Operation, Statement, Together, statements_of
 from reelhook.storage.sqlite import connect, run
 
 from .crowds import crowd
@@ -69,21 +69,34 @@ def steps(connection: apsw.Connection, operation: Operation[Any]) -> int:
 def plan(connection: apsw.Connection, operation: Operation[Any]) -> list[str]:
     """Run an operation; return how the database goes about each of its statements."""
     told: list[str] = []
-    rows: list[Row] | None = None
+    rows: Any = None
     while True:
         try:
-            statement = next(operation) if rows is None else operation.send(rows)
+            asked = operation.send(rows)
         except StopIteration:
             return told
-        explained = connection.execute(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
-        told += [str(row[3]) for row in explained]
-        rows = connection.execute(statement.sql, statement.parameters).fetchall()
+        answers = []
+        for one in statements_of(asked):
+            explained = connection.execute(f"EXPLAIN QUERY PLAN {one.sql}", one.parameters)
+            told += [str(row[3]) for row in explained]
+            answers.append(connection.execute(one.sql, one.parameters).fetchall())
+        rows = answers if isinstance(asked, Together) else answers[0]
 
 
 def whole_walks(told: list[str]) -> list[str]:
     """Return those steps of a plan that walk through a whole table, or sort what they found."""
+    chosen = {f"SCAN {one.removeprefix('CO-ROUTINE ')}" for one in told if "CO-ROUTINE" in one}
+    chosen |= {one for one in told if one.endswith("CONSTANT ROWS")}
     return [
-        one for one in told if (one.startswith("SCAN") and "INDEX" not in one) or "ORDER" in one
+        one
+        for one in told
+        if (
+            one.startswith("SCAN")
+            and "INDEX" not in one
+            and "CONSTANT" not in one
+            and one not in chosen
+        )
+        or "ORDER" in one
     ]
 
 

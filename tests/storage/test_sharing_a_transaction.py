@@ -128,7 +128,7 @@ def arrived(delivery_id: int, job_id: str, leases: Sequence[Lease]) -> Settlemen
             delivered_sequence=1,
         )
 
-    return Settlement(attempt, decide, leases[lane_of(url_id(URL))])
+    return Settlement(attempt, decide, lease=leases[lane_of(url_id(URL))])
 
 
 async def delivery_of(sql: Sql, job_id: str) -> tuple[int, int | None, int | None, int | None]:

@@ -60,10 +60,10 @@ _FOLLOW_RUNNING = (
 # What waits for an endpoint that is deleted will not arrive.
 _DROP_WAITING = """
 INSERT INTO undelivered (delivery_id, sequence, fate, at)
-SELECT id, status_sequence, ?4, ?3 FROM deliveries
+SELECT id, status_sequence, ?4, CAST(?3 AS BIGINT) FROM deliveries
 WHERE lane = ?2 AND endpoint_id = ?1 AND due_at IS NOT NULL AND status_sequence IS NOT NULL
 UNION ALL
-SELECT id, progress_sequence, ?4, ?3 FROM deliveries
+SELECT id, progress_sequence, ?4, CAST(?3 AS BIGINT) FROM deliveries
 WHERE lane = ?2 AND endpoint_id = ?1 AND due_at IS NOT NULL AND progress_sequence IS NOT NULL
 """
 
