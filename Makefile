@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-kill crash lock clean
+.PHONY: help demo test check format bench bench-kill bench-retention crash lock clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -57,6 +57,9 @@ bench-kill: $(VENV)/.dev ## kill -9 under load, 50 times
 
 crash: $(VENV)/.dev ## kill -9 at every failpoint of delivering, 1,000 runs (minutes)
 	@$(BIN)/python -m bench.crash --runs 1000
+
+bench-retention: $(VENV)/.dev ## what removing 100,000 old jobs costs creates meanwhile
+	@$(BIN)/python -m bench.retention
 
 lock: $(VENV)/.dev ## resolve the dependencies anew into requirements/*.txt
 	@$(PIP) install uv

@@ -8,11 +8,11 @@ from typing import Any
 
 import asyncpg
 
-from reelhook.domain.errors import CopyError, SettingsError
+from reelhook.domain.errors import SettingsError
 from reelhook.storage import postgres
 from reelhook.storage.opening import owning
 from reelhook.storage.operation import Operation, Row
-from reelhook.storage.sides import BATCH_ROWS, TABLES, Side, key_range
+from reelhook.storage.sides import BATCH_ROWS, TABLES, Side, failure, key_range
 
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 LEAVE_SECONDS = 3.0
@@ -74,7 +74,7 @@ class PostgresSide(Side):
         try:
             return [tuple(row) for row in await self._connection.fetch(sql, *parameters)]
         except _FAILURES as error:
-            raise CopyError(f"{self.name}: {error}") from error
+            raise failure(self.name, None, error) from error
 
     async def tables(self) -> set[str]:
         """See `Side.tables`."""
@@ -113,7 +113,7 @@ class PostgresSide(Side):
                 while found := await cursor.fetch(BATCH_ROWS):
                     yield [tuple(row) for row in found]
         except _FAILURES as error:
-            raise CopyError(f"{self.name}, table {table}: {error}") from error
+            raise failure(self.name, table, error) from error
 
     async def add(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """See `Side.add`."""
@@ -124,7 +124,7 @@ class PostgresSide(Side):
                 table, columns=list(columns), records=[_with_booleans(row, at) for row in rows]
             )
         except (*_FAILURES, ValueError, TypeError) as error:
-            raise CopyError(f"{self.name}, table {table}: {error}") from error
+            raise failure(self.name, table, error) from error
 
     async def do(self, operation: Operation[None]) -> None:
         """See `Side.do`."""
@@ -133,7 +133,7 @@ class PostgresSide(Side):
                 for statement in operation:
                     await self._connection.execute(statement.sql, *statement.parameters)
         except _FAILURES as error:
-            raise CopyError(f"{self.name}: {error}") from error
+            raise failure(self.name, None, error) from error
 
     async def finish(self) -> None:
         """See `Side.finish`."""
