@@ -1,6 +1,7 @@
 """How events, deliveries and attempts are told."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.text import Text
@@ -65,6 +66,7 @@ def show_deliveries(page: dict[str, Any]) -> None:
             (one["id"], _state(one), _outcome(one["lastAttempt"]), one["jobId"], one["url"])
             for one in deliveries
         ),
+        keep=4,
     )
     if page["nextCursor"]:
         render.hint(f"More: reelhook deliveries list --cursor {page['nextCursor']}")
@@ -84,7 +86,7 @@ def show_delivery(delivery: dict[str, Any]) -> None:
             ("Arrived up to", delivery["deliveredSequence"]),
             ("Waiting event", delivery["nextSequence"]),
             ("Attempts of it", delivery["attempts"] or None),
-            ("Next attempt", delivery["nextAttemptAt"]),
+            ("Next attempt", _next(delivery["nextAttemptAt"])),
             ("Last attempt", None if last is None else f"{last['startedAt']} {_outcome(last)}"),
             *(("Never arrived", _missed(one)) for one in delivery["undelivered"]),
         ]
@@ -110,6 +112,7 @@ def show_attempts(page: dict[str, Any]) -> None:
             )
             for one in attempts
         ),
+        keep=5,
     )
 
 
@@ -130,8 +133,17 @@ def show_resent(delivery: dict[str, Any]) -> None:
 def show_run(run: dict[str, Any]) -> None:
     """Print how many events are on their way again."""
     count = run["resent"]
+    if count == 0:
+        render.say("Nothing failed since then that was not sent anew already.")
+        return
     events = "1 event is" if count == 1 else f"{count} events are"
     render.say(f"{events} on the way again; `reelhook deliveries list` shows how they fare.")
+
+
+def _next(moment: str | None) -> str | None:
+    # Where the endpoint's breaker holds it back, its time may have come long ago.
+    late = moment is not None and datetime.fromisoformat(moment) < datetime.now(UTC)
+    return f"due since {moment}, once its endpoint has a turn for it" if late else moment
 
 
 def _missed(one: dict[str, Any]) -> str:

@@ -20,6 +20,11 @@ _DISABLED = {
     "failing": "after 120 hours without a success",
     "gone": "it answered 410",
 }
+_WORDS = {
+    "failing": "the last attempts failed",
+    "open": "it failed too often: only probes go out",
+    "recovering": "it answers again: a few go out at once",
+}
 _KINDS = {"registered": None, "default": "WEBHOOK_URL", "url": "a job's own URL"}
 
 
@@ -35,6 +40,7 @@ def show_endpoints(page: dict[str, Any]) -> None:
             (one["id"], _state(one), one["url"], one["description"] or _KINDS[one["kind"]] or "")
             for one in endpoints
         ),
+        keep=2,
     )
 
 
@@ -86,7 +92,7 @@ def _fields(endpoint: dict[str, Any]) -> list[tuple[str, object]]:
         ("State", _state(endpoint, why=True)),
         ("URL", endpoint["url"]),
         ("From", _KINDS[endpoint["kind"]]),
-        ("Trusted", "yes, you named it" if endpoint["trusted"] else "no, public addresses only"),
+        ("Trusted", "yes, any address" if endpoint["trusted"] else "no, public addresses only"),
         ("Description", endpoint["description"]),
         ("Events", ", ".join(endpoint["events"])),
         ("Of", "every job" if endpoint["broadcast"] else None),
@@ -103,7 +109,10 @@ def _fields(endpoint: dict[str, Any]) -> list[tuple[str, object]]:
 def _state(endpoint: dict[str, Any], *, why: bool = False) -> Text:
     state = str(endpoint["health"]["state"])
     text = Text(printable(state), _STATE_STYLES.get(state, "dim"))
-    if why and endpoint["disabled"]:
+    if not why:
+        return text
+    words = _WORDS.get(state)
+    if endpoint["disabled"]:
         reason = _DISABLED.get(endpoint["disabled"], printable(endpoint["disabled"]))
-        text.append(f" {reason}, {endpoint['disabledAt']}", "default")
-    return text
+        words = f"{reason}, {endpoint['disabledAt']}; what waits is kept"
+    return text.append(f" ({words})", "default") if words else text

@@ -209,8 +209,7 @@ def send_test(endpoint_id: EndpointId, url: Url = None, as_json: AsJson = False)
             render.show(answer, show_test, as_json=as_json)
             if not answer.value["delivered"]:
                 raise NotTakenError(
-                    "The receiver did not take the test event; anything but a 2xx, within 15 "
-                    "seconds, is tried again"
+                    "The receiver did not take the test event; it must answer 2xx within 15 seconds"
                 )
 
     asyncio.run(work())

@@ -91,11 +91,12 @@ def status_text(status: str) -> Text:
 
 
 def show_table(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], *, wrap: bool = False
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, wrap: bool = False, keep: int = 1
 ) -> None:
     """Print rows under their columns; tab-separated where stdout is no terminal.
 
-    What is too long for a terminal is cut off, or with `wrap` goes on in the next line.
+    What is too long for a terminal is cut off, or with `wrap` goes on in the next line; the first
+    `keep` columns, which are copied, stay whole.
     """
     cells = [[_cell(value) for value in row] for row in rows]
     if not on_terminal():
@@ -105,10 +106,11 @@ def show_table(
         return
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for number, column in enumerate(columns):
-        table.add_column(
-            column, no_wrap=number == 0, overflow="fold" if wrap or number == 0 else "ellipsis"
-        )
+        kept = number < keep
+        table.add_column(column, no_wrap=kept, overflow="fold" if wrap or kept else "ellipsis")
     for row in cells:
+        for cell in row[keep:]:
+            cell.no_wrap = not wrap
         table.add_row(*row)
     console().print(table)
 

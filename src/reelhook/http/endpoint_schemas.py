@@ -206,7 +206,7 @@ def _told(endpoint: Endpoint) -> dict[str, Any]:
             state="disabled" if endpoint.disabled else _state(endpoint.health),
             failures=endpoint.health.failures,
             failing_since=maybe_iso(endpoint.health.failing_since),
-            next_probe_at=maybe_iso(endpoint.health.probe_due_at),
+            next_probe_at=None if endpoint.disabled else maybe_iso(endpoint.health.probe_due_at),
         ),
         "previous_secret_until": maybe_iso(until),
         "created_at": iso(endpoint.created_at),
