@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gateways import AT_ONCE, Gateway, gateway
@@ -106,7 +107,12 @@ async def test_null_is_the_usual_again(tmp_path: Path) -> None:
         ).json()
         assert changed["url"] == PUBLIC
         assert changed["broadcast"] is True  # a switch has no usual: null leaves it alone
-        usual = {"description": None, "events": EVENTS, "headers": {}, "concurrency": None}
+        usual: dict[str, Any] = {
+            "description": None,
+            "events": EVENTS,
+            "headers": {},
+            "concurrency": None,
+        }
         assert changed | usual == changed
 
 

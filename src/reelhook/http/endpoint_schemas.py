@@ -57,9 +57,8 @@ def _secret(given: str) -> str:
     try:
         standard_key(given)
     except BadKeyError:
-        raise PydanticCustomError(
-            "ours", "must be a random text, or base64 behind whsec_; leave it out and one is made"
-        ) from None
+        refusal = "must be a random text, or base64 behind whsec_; leave it out and one is made"
+        raise PydanticCustomError("ours", "{refusal}", {"refusal": refusal}) from None
     return given
 
 
