@@ -229,12 +229,12 @@ async def _run(api: Api, body: dict[str, Any], *, quiet: bool) -> Answer:
 
 def _moment(text: str) -> str:
     """Return a moment as the API wants it; `2h` is two hours ago."""
-    if match := _AGO.fullmatch(text.strip()):
-        ago = timedelta(**{_UNITS[match[2]]: int(match[1])})
-        return (datetime.now(UTC) - ago).isoformat()
     try:
+        if match := _AGO.fullmatch(text.strip()):
+            ago = timedelta(**{_UNITS[match[2]]: int(match[1])})
+            return (datetime.now(UTC) - ago).isoformat()
         moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+    except (ValueError, OverflowError):
         moment = None
     if moment is None or moment.tzinfo is None:
         raise typer.BadParameter(
