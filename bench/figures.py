@@ -26,6 +26,8 @@ class Figures:
     scenario: str
     figures: list[Figure] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, float] = field(default_factory=dict)
+    """Numbers for programs that read the JSON."""
 
     def tell(self, name: str, measured: object) -> None:
         self.figures.append(Figure(name, str(measured), "", None))
@@ -37,6 +39,11 @@ class Figures:
         reached = not math.isnan(measured) and measured <= wanted
         self.figures.append(
             Figure(name, f"{measured:.4g}{unit}", f"<= {wanted:.4g}{unit}", reached)
+        )
+
+    def at_least(self, name: str, measured: float, wanted: float, unit: str = "") -> None:
+        self.figures.append(
+            Figure(name, f"{measured:.4g}{unit}", f">= {wanted:.4g}{unit}", measured >= wanted)
         )
 
     def none(self, name: str, offenders: Sequence[object]) -> None:
@@ -68,6 +75,7 @@ class Figures:
             "scenario": self.scenario,
             "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "reached": self.reached,
+            "values": self.values,
             "figures": [asdict(figure) for figure in self.figures],
             "details": self.details,
         }
