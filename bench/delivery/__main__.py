@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 
 from bench.delivery.chain import chain
@@ -25,16 +26,23 @@ RATES = (
 )
 
 
-def scenarios() -> dict[str, Callable[[], Awaitable[Figures]]]:
-    rates = {rate.name: partial(run_rate, rate) for rate in RATES}
+def scenarios(seconds: float | None) -> dict[str, Callable[[], Awaitable[Figures]]]:
+    rates = {
+        rate.name: partial(run_rate, replace(rate, seconds=seconds or rate.seconds))
+        for rate in RATES
+    }
     return {**rates, "idle": idle, "hung": hung, "chain": chain}
 
 
 def main() -> None:
-    known = scenarios()
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("scenario", nargs="*", help=f"of {', '.join(known)}")
-    names = parser.parse_args().scenario or list(known)
+    parser.add_argument("scenario", nargs="*", help=f"of {', '.join(scenarios(None))}")
+    parser.add_argument(
+        "--seconds", type=float, help="how long each rate is held, for a first look"
+    )
+    options = parser.parse_args()
+    known = scenarios(options.seconds)
+    names = options.scenario or list(known)
     if unknown := set(names) - set(known):
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
     reached = [
