@@ -155,7 +155,7 @@ def resend(
     delivery_id: Annotated[
         int | None,
         typer.Argument(
-            metavar="[ID]", min=1, help="The delivery whose event is sent.", show_default=False
+            metavar="ID", min=1, help="The delivery whose event is sent.", show_default=False
         ),
     ] = None,
     *,
@@ -187,7 +187,7 @@ def resend(
 ) -> None:
     """Send an event anew, or all that failed since a moment, each once.
 
-    It has the same webhook-id, so that receivers know it again.
+    The webhook-id stays the same, so that receivers know it again.
     """
     if (delivery_id is None) == (failed_since is None):
         raise typer.BadParameter("name either a delivery's id or --failed-since")

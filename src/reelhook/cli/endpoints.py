@@ -2,72 +2,32 @@
 
 import asyncio
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from reelhook.cli import render
 from reelhook.cli.client import Api, endpoint_path, talking
+from reelhook.cli.endpoint_options import (
+    Broadcast,
+    Concurrency,
+    Description,
+    Events,
+    Headers,
+    ReadSecret,
+    chosen,
+    read_secret,
+)
 from reelhook.cli.endpoint_words import show_endpoint, show_endpoints, show_secret, show_test
 from reelhook.cli.options import AsJson, EndpointId, Url
 from reelhook.domain.errors import ReelhookError
 from reelhook.logs import printable
-
-_ALL = "all"
 
 
 class NotTakenError(ReelhookError):
     """The receiver did not take a test event."""
 
     code = "not_taken"
-
-
-def _option(text: str, metavar: str | None = None) -> Any:
-    return typer.Option(help=text, metavar=metavar, show_default=False)
-
-
-Description = Annotated[str | None, _option("What it is for, in your words.", "TEXT")]
-Events = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--event",
-        metavar="NAME",
-        help="What it is told of: queued, processing, progress, completed, failed or all; may be "
-        "given again.",
-        show_default=False,
-    ),
-]
-Headers = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--header",
-        metavar="LINE",
-        help='A header that goes along, as "Name: value"; may be given again. @FILE reads such '
-        "lines, so that no other user of this machine sees them.",
-        show_default=False,
-    ),
-]
-Concurrency = Annotated[
-    int | None,
-    typer.Option(
-        min=0,
-        metavar="N",
-        help="Requests under way at once; 0 for the server's REELHOOK_ENDPOINT_CONCURRENCY.",
-        show_default=False,
-    ),
-]
-Broadcast = Annotated[
-    bool | None,
-    typer.Option("--broadcast/--no-broadcast", help="Gets every job's events.", show_default=False),
-]
-ReadSecret = Annotated[
-    bool,
-    typer.Option(
-        "--secret",
-        help="Ask for the secret, or read it from stdin, in place of having one made.",
-    ),
-]
 
 
 def list_(
@@ -106,12 +66,12 @@ def add(
 
     On the server's own machine the URL is trusted: it may be on this machine or a private network.
     """
-    chosen = _chosen(description, event, header, concurrency, broadcast)
-    given = {"secret": _read_secret()} if secret else {}
+    fields = chosen(description, event, header, concurrency, broadcast)
+    given = {"secret": read_secret()} if secret else {}
 
     async def work() -> None:
         async with talking(url, as_operator=True) as api:
-            answer = await api.post("/api/endpoints", {"url": webhook_url, **chosen, **given})
+            answer = await api.post("/api/endpoints", {"url": webhook_url, **fields, **given})
             render.show(answer, show_secret, as_json=as_json)
 
     asyncio.run(work())
@@ -132,7 +92,12 @@ def update(
     endpoint_id: EndpointId,
     *,
     webhook_url: Annotated[
-        str | None, _option("Where its webhooks go from now on, what waits too.", "URL")
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where its webhooks go from now on, what waits too.",
+            show_default=False,
+        ),
     ] = None,
     description: Description = None,
     event: Events = None,
@@ -151,7 +116,7 @@ def update(
     """
     if header and no_headers:
         raise typer.BadParameter("give either --header or --no-headers")
-    change = _chosen(description, event, header, concurrency, broadcast)
+    change = chosen(description, event, header, concurrency, broadcast)
     change |= {"headers": None} if no_headers else {}
     change |= {"url": webhook_url} if webhook_url is not None else {}
     if not change:
@@ -187,7 +152,7 @@ def rotate(
     as_json: AsJson = False,
 ) -> None:
     """Sign with a new secret, which is shown only now; the old one signs along for a while."""
-    body = {"overlapHours": overlap_hours, "secret": _read_secret() if secret else None}
+    body = {"overlapHours": overlap_hours, "secret": read_secret() if secret else None}
 
     async def work() -> None:
         async with talking(url) as api:
@@ -248,52 +213,3 @@ def _change(endpoint_id: str, change: dict[str, Any], *, url: str | None, as_jso
             render.show(answer, show_endpoint, as_json=as_json)
 
     asyncio.run(work())
-
-
-def _chosen(
-    description: str | None,
-    event: list[str] | None,
-    header: list[str] | None,
-    concurrency: int | None,
-    broadcast: bool | None,
-) -> dict[str, Any]:
-    """Return what was named; None where the usual is wanted."""
-    chosen: dict[str, Any] = {}
-    if description is not None:
-        chosen["description"] = description or None
-    if event:
-        chosen["events"] = None if _ALL in event else event
-    if header:
-        chosen["headers"] = _headers(header)
-    if concurrency is not None:
-        chosen["concurrency"] = concurrency or None
-    if broadcast is not None:
-        chosen["broadcast"] = broadcast
-    return chosen
-
-
-def _headers(given: list[str]) -> dict[str, str]:
-    headers = {}
-    for line in given:
-        for one in _lines(line):
-            name, colon, value = one.partition(":")
-            if not colon:
-                raise typer.BadParameter(f'a header is written "Name: value", not {one!r}')
-            headers[name.strip()] = value.strip()
-    return headers
-
-
-def _lines(line: str) -> list[str]:
-    if not line.startswith("@"):
-        return [line]
-    try:
-        return [one for one in Path(line[1:]).read_text().splitlines() if one.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"the file {line[1:]} can't be read: {error}") from None
-
-
-def _read_secret() -> str:
-    """Read a secret without showing it: other users of a machine can read flags."""
-    if sys.stdin.isatty():
-        return str(typer.prompt("Secret", hide_input=True))
-    return sys.stdin.readline().rstrip("\r\n")
