@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-kill bench-retention bench-store crash lock clean
+.PHONY: help demo test check format bench bench-delivery bench-kill bench-retention bench-store crash lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ format: $(VENV)/.dev ## put the code into its form
 
 bench: $(VENV)/.dev ## the main job from outside: latency, reads, faults, memory (minutes)
 	@$(BIN)/python -m bench.main_job all
+
+bench-delivery: $(VENV)/.dev ## webhooks at 100 to 1000 a second, beside a hung receiver, against a bare client
+	@$(BIN)/python -m bench.delivery
 
 bench-kill: $(VENV)/.dev ## kill -9 under load, 50 times
 	@$(BIN)/python -m bench.kill --kills 50

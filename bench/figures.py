@@ -26,6 +26,8 @@ class Figures:
     scenario: str
     figures: list[Figure] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, float] = field(default_factory=dict)
+    """Numbers for programs that read the JSON."""
 
     def tell(self, name: str, measured: object) -> None:
         self.figures.append(Figure(name, str(measured), "", None))
@@ -73,6 +75,7 @@ class Figures:
             "scenario": self.scenario,
             "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "reached": self.reached,
+            "values": self.values,
             "figures": [asdict(figure) for figure in self.figures],
             "details": self.details,
         }

@@ -2,16 +2,13 @@
 
 import asyncio
 import json
-import os
 import signal
-import time
 from contextlib import AsyncExitStack
-from pathlib import Path
 from random import Random
 
 from bench.checks import check_endings, check_order
 from bench.figures import Figures, quantile
-from bench.processes import Server
+from bench.processes import Server, durable_writes
 from bench.stage import Request, Stage, stage, until
 
 READY_SECONDS_MAX = 2.0
@@ -117,26 +114,13 @@ async def _judge_resumed(here: Stage, figures: Figures, requests: list[Request])
     figures.equal("jobs created", len(creations), len(requests))
 
 
-def _durable_writes(folder: Path) -> list[float]:
-    """Return how long small durable writes take here: another's load shows in them."""
-    took = []
-    with (folder / "probe").open("wb", buffering=0) as probe:
-        for _ in range(200):
-            started = time.monotonic()
-            probe.write(b"x" * 4096)
-            os.fsync(probe.fileno())
-            took.append(time.monotonic() - started)
-            time.sleep(0.01)
-    return took
-
-
 async def creation() -> Figures:
     """Creation at the provider starts within 50 ms of the request."""
     figures = Figures("creation")
     chance = Random(7)  # noqa: S311  # spaces requests, makes no keys
     async with stage("creation", {"REELHOOK_POLL_SECONDS": "5"}) as here:
         await here.server.start()
-        writes = await asyncio.to_thread(_durable_writes, here.folder)
+        writes = await asyncio.to_thread(durable_writes, here.folder)
         shown = ", ".join(f"{quantile(writes, q) * 1000:.1f}" for q in (0.5, 0.99, 1))
         figures.tell("durable write just before, p50, p99, worst", f"{shown} ms")
         await here.submit(here.request(0, "warm-up"))

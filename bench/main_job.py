@@ -39,9 +39,11 @@ def scenarios() -> dict[str, Callable[[], Awaitable[Figures]]]:
     return found
 
 
-async def run(name: str, scenario: Callable[[], Awaitable[Figures]]) -> bool:
+async def run(
+    name: str, scenario: Callable[[], Awaitable[Figures]], seconds_max: float = SECONDS_MAX
+) -> bool:
     try:
-        async with asyncio.timeout(SECONDS_MAX):
+        async with asyncio.timeout(seconds_max):
             figures = await scenario()
     except Exception as error:
         # Whatever breaks a scenario is a missed figure, and the next scenario still runs.

@@ -17,6 +17,8 @@ ROOT = Path(__file__).parent.parent
 REELHOOK = Path(os.environ.get("BENCH_REELHOOK", Path(sys.executable).with_name("reelhook")))
 READY_SECONDS_MAX = 20.0
 EXIT_SECONDS_MAX = 20.0
+KEPT = ("PATH", "HOME", "LANG", "PYTHONPATH")
+"""What the server inherits of the environment."""
 
 
 def free_port() -> int:
@@ -30,6 +32,19 @@ def machine_cpu_seconds() -> float:
     """Return the CPU time that all processes of the machine have taken."""
     times = psutil.cpu_times()
     return float(times.user + times.nice + times.system + times.irq + times.softirq)
+
+
+def durable_writes(folder: Path) -> list[float]:
+    """Return how long small durable writes take here: another's load shows in them."""
+    took = []
+    with (folder / "probe").open("wb", buffering=0) as probe:
+        for _ in range(200):
+            started = time.monotonic()
+            probe.write(b"x" * 4096)
+            os.fsync(probe.fileno())
+            took.append(time.monotonic() - started)
+            time.sleep(0.01)
+    return took
 
 
 class Stub:
@@ -69,7 +84,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "server.log"
         self._folder = folder
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         self.environment = {
             **kept,
             "PORT": str(self.port),

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -189,13 +189,20 @@ class SubmitRefusedError(Exception):
 
 
 @asynccontextmanager
-async def stage(name: str, environment: dict[str, str]) -> AsyncIterator[Stage]:
-    """Start the stubs, prepare the server (not started), and end all of them afterwards."""
+async def stage(
+    name: str,
+    environment: dict[str, str],
+    receivers_from: Sequence[str] = ("bench.receivers",),
+) -> AsyncIterator[Stage]:
+    """Start the stubs, prepare the server (not started), and end all of them afterwards.
+
+    `receivers_from` is the module of the receivers, and its arguments.
+    """
     folder = RESULTS / name
     shutil.rmtree(folder, ignore_errors=True)
     upstream = Stub("bench.upstream")
     try:
-        receivers = Stub("bench.receivers", "--secret", SECRET)
+        receivers = Stub(*receivers_from, "--secret", SECRET)
         try:
             server = Server(folder, settings(upstream, environment))
             # A fresh connection for each request: a restarted server leaves no stale ones.

@@ -214,6 +214,19 @@ class Upstream:
             self.finish_after_read = (time.monotonic(), delay)
         return json_response({"finished_at": self.finished_at})
 
+    async def control_make(self, request: web.Request) -> web.StreamResponse:
+        """Make `count` videos at once, without a create call; `ended`: they are finished."""
+        asked = await request.json()
+        made = self.videos.make(asked["count"], ended=bool(asked.get("ended")))
+        return json_response({"ids": made})
+
+    async def control_plan(self, request: web.Request) -> web.StreamResponse:
+        """Let videos change by plan, from `start_in` seconds from now on."""
+        asked = await request.json()
+        start = time.monotonic() + asked.pop("start_in")
+        self.videos.plan(asked.pop("ids"), start=start, **asked)
+        return json_response({"start": start})
+
     async def control_state(self, request: web.Request) -> web.StreamResponse:
         """Show the log from line `from` on, the creations by prompt, and what is under way."""
         start = int(request.query.get("from", 0))
@@ -262,6 +275,8 @@ def application(upstream: Upstream) -> web.Application:
     app.router.add_delete("/v1/videos/{id}", upstream.delete)
     app.router.add_post("/control/settings", upstream.control_settings)
     app.router.add_post("/control/finish", upstream.control_finish)
+    app.router.add_post("/control/make", upstream.control_make)
+    app.router.add_post("/control/plan", upstream.control_plan)
     app.router.add_get("/control/state", upstream.control_state)
     return app
 

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 CONTENT = b"\x00\x00\x00\x18ftypmp42 these bytes stand for a film"
@@ -9,6 +10,27 @@ FAIL_MARK = "[fail]"
 """A prompt with this mark ends as failed, so that the right ending of each job is known."""
 PAGE_MAX = 100
 PAGE_DEFAULT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """A change every so many seconds from `start` on, `count` times, from `base` percent on."""
+
+    start: float
+    every: float
+    count: int
+    base: int
+    ends: bool
+    """Whether the last change is the video's end."""
+
+    def taken(self, now: float) -> int:
+        return max(0, min(self.count, 1 + int((now - self.start) // self.every)))
+
+    def percent(self, now: float) -> int:
+        return min(99, self.base + self.taken(now))
+
+    def ended(self, now: float) -> bool:
+        return self.ends and self.taken(now) == self.count
 
 
 @dataclass(slots=True)
@@ -25,6 +47,8 @@ class Video:
     created_at: int
     finishes: float | None
     deleted: bool = False
+    steps: Steps | None = None
+    """For a video that changes by plan."""
 
 
 @dataclass(slots=True)
@@ -56,6 +80,28 @@ class Videos:
         self.by_id[video.id] = video
         return video
 
+    def make(self, count: int, *, ended: bool) -> list[str]:
+        """Make videos that wait for a plan, or that have ended."""
+        made = [
+            self.create({"prompt": "made"}, finish_after_seconds=0.0 if ended else None)
+            for _ in range(count)
+        ]
+        for video in made:
+            video.steps = None if ended else Steps(0.0, 1.0, 0, 0, ends=False)
+        return [video.id for video in made]
+
+    def plan(
+        self, ids: list[str], *, start: float, every: float, count: int, ends: bool, seed: int
+    ) -> None:
+        """Let each of these change `count` times, the first changes spread evenly over `every`."""
+        # Chance spreads changes over pages, it makes no keys.
+        places = Random(seed).sample(range(len(ids)), len(ids))  # noqa: S311
+        for place, video_id in zip(places, ids, strict=True):
+            video = self.by_id[video_id]
+            base = video.steps.base + video.steps.count if video.steps else 0
+            first = start + every * place / len(ids)
+            video.steps = Steps(first, every, count, base, ends)
+
     def find(self, video_id: str) -> Video | None:
         video = self.by_id.get(video_id)
         return None if video is None or video.deleted else video
@@ -85,11 +131,15 @@ class Videos:
     def show(self, video: Video, now: float) -> dict[str, Any]:
         """Return the video as the wire shows it at that moment, every key present."""
         ended = video.finishes is not None and now >= video.finishes
+        if video.steps is not None:
+            ended = video.steps.ended(now)
         failed = ended and FAIL_MARK in video.prompt
         completed = ended and not failed
         error = {"code": "moderation_blocked", "message": "The stub refuses this prompt."}
         # A create's own answer shows the moment before: there a video is always queued.
         queued = now - video.created < self.queued_seconds
+        if video.steps is not None:
+            queued = video.steps.percent(now) == 0
         running = "queued" if queued else "in_progress"
         return {
             "id": video.id,
@@ -108,6 +158,8 @@ class Videos:
         }
 
     def _percent(self, video: Video, now: float) -> int:
+        if video.steps is not None:
+            return video.steps.percent(now)
         if self.progress_seconds <= 0:
             return 10
         return min(99, 1 + int((now - video.created) / self.progress_seconds))

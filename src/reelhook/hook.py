@@ -1,5 +1,6 @@
 """reelhook inside another Python program: its use cases, the ASGI app, the inherited functions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,11 +25,21 @@ class Hook:
     default_model: str
 
     async def submit(
-        self, script: str, *, webhook_url: str | None = None, **parameters: Any
+        self,
+        script: str,
+        *,
+        webhook_url: str | None = None,
+        endpoints: Sequence[str] = (),
+        **parameters: Any,
     ) -> str:
-        """Ask for a video; return the job's id. `parameters` are those of `VideoRequest`."""
+        """Ask for a video; return the job's id. `parameters` are those of `VideoRequest`.
+
+        Its events go to `webhook_url` and to the registered `endpoints`; where neither is given,
+        to WEBHOOK_URL.
+        """
         request = VideoRequest(script=script, **{"model": self.default_model, **parameters})
-        return (await self.service.submit(request, webhook_url)).job_id
+        created = await self.service.submit(request, webhook_url, endpoints=endpoints)
+        return created.job_id
 
     # -- the polling service's functions ------------------------------------------------------
 

@@ -126,11 +126,11 @@ def serve(directory: Path, provider: Program, *arguments: str, **variables: str)
 
 
 def on_terminal(
-    *arguments: str, directory: Path, until: str | None = None, **variables: str
+    *arguments: str, directory: Path, until: str | None = None, typed: str = "", **variables: str
 ) -> tuple[int, str]:
     """Run a command on a terminal; return its exit code and what it showed, without colours.
 
-    Once `until` was shown, the command is told to stop.
+    Once `until` was shown, the command is told to stop. `typed` is what someone types there.
     """
     leader, follower = pty.openpty()
     process = subprocess.Popen(
@@ -142,6 +142,7 @@ def on_terminal(
         stderr=follower,
     )
     os.close(follower)
+    os.write(leader, typed.encode())
     try:
         shown = _read(leader, process, until)
     finally:

@@ -4,17 +4,21 @@ import asyncio
 import json
 import shutil
 import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from pages import SECRET, blocks, namespace, server
 
 from reelhook.domain.event import Event, EventKind, WireStatus
 from reelhook.domain.signature import sign
 
 SERVER = "http://127.0.0.1:3001"
+HOOK = "https://app.example.com/hooks/video"
 
 
 def alike(told: Any, real: Any) -> bool:
@@ -39,16 +43,63 @@ async def completed(url: str, job_id: str) -> None:
                     return
 
 
+async def delivered(url: str, job_id: str) -> None:
+    """Wait for the job's end, and until all was told."""
+    await completed(url, job_id)
+    async with aiohttp.ClientSession(url) as session, asyncio.timeout(20):
+        waiting = 1
+        while waiting:
+            async with session.get("/api/stats") as response:
+                waiting = (await response.json())["deliveries"]["waiting"]
+
+
+@asynccontextmanager
+async def receiver() -> AsyncIterator[str]:
+    """Take every webhook; yield the URL."""
+
+    async def take(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response(text="ok")
+
+    app = web.Application()
+    app.router.add_post("/hook", take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
+    finally:
+        await runner.cleanup()
+
+
+def named(answer: Any) -> dict[str, str]:
+    """Return what later calls of the page call the ids of an answer."""
+    names = {}
+    if "jobId" in answer:
+        names["JOB_ID"] = answer["jobId"]
+    if str(answer.get("id")).startswith("ep_"):
+        names["ENDPOINT_ID"] = answer["id"]
+    if "deliveries" in answer and isinstance(answer["deliveries"], list):
+        names["DELIVERY_ID"] = str(answer["deliveries"][0]["id"])
+    return names
+
+
 # -- calls ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is missing")
 async def test_the_calls_of_the_api_page_bring_the_answers_that_it_shows(tmp_path: Path) -> None:
-    job_id, answer, calls = "JOB_ID", None, 0
-    async with server(tmp_path / "data") as url:
+    names, answer, calls = {"JOB_ID": "JOB_ID"}, None, 0
+    async with (
+        receiver() as hook,
+        server(tmp_path / "data", allow_networks="127.0.0.1/32") as url,
+    ):
+        names |= {SERVER: url, HOOK: hook}
         for language, text in blocks("api.md"):
             if language == "sh":
-                command = text.replace(SERVER, url).replace("JOB_ID", job_id)
+                command = text
+                for shown, there in names.items():
+                    command = command.replace(shown, there)
                 assert command.startswith("curl ")
                 ran = await asyncio.create_subprocess_shell(
                     f"{command.rstrip()} --silent --show-error",
@@ -64,10 +115,10 @@ async def test_the_calls_of_the_api_page_bring_the_answers_that_it_shows(tmp_pat
                 assert alike(told, real), f"{text} is not like {answer!r}"
                 for key in {"status", "code", "field", "title"} & set(told):
                     assert told[key] == real[key]
+                names |= named(real)
                 if "jobId" in real:
-                    job_id = real["jobId"]
-                    await completed(url, job_id)
-    assert calls >= 6
+                    await delivered(url, real["jobId"])
+    assert calls >= 12
     assert (tmp_path / "fox.mp4").read_bytes()[4:8] == b"ftyp"
 
 

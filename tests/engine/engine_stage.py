@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import apsw
 from engine_clock import ManualClock
 from engine_receiver import Receivers, receivers
 from engine_upstream import Upstream, upstream
@@ -187,9 +187,13 @@ class Stage:
         return f"{self.receivers.url}/hook"
 
     def query(self, statement: str, *parameters: Any) -> list[Any]:
-        """Read what stands in the database."""
-        uri = f"file:{self.folder}/reelhook.db?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True)) as database:
+        """Read, or change, what stands in the database.
+
+        By the library that the store uses: a second copy of SQLite in one process, as the standard
+        library has it, would take the first one's locks away when it closes the file.
+        """
+        with closing(apsw.Connection(f"{self.folder}/reelhook.db")) as database:
+            database.set_busy_timeout(5000)
             return database.execute(statement, parameters).fetchall()
 
     @asynccontextmanager

@@ -1,7 +1,6 @@
 """Submit: the paid call, and what is done with each of its outcomes."""
 
 import asyncio
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +32,7 @@ async def test_the_intent_is_durable_before_the_paid_call_reaches_the_provider(
     seen: list[Any] = []
 
     async def look(request: web.Request) -> web.StreamResponse:
-        with sqlite3.connect(f"file:{tmp_path}/reelhook.db?mode=ro", uri=True) as other:
-            seen.extend(other.execute("SELECT status, submit_attempts FROM jobs"))
+        seen.extend(here.query("SELECT status, submit_attempts FROM jobs"))
         return await here.upstream.take(request)
 
     async with stage(tmp_path) as here, here.engine() as engine:

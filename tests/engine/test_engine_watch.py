@@ -1,7 +1,6 @@
 """Watch: rounds at a constant pace, and what comes of what the provider says."""
 
 import asyncio
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -350,12 +349,10 @@ async def test_a_job_that_the_store_refuses_stops_no_other(tmp_path: Path) -> No
         here.upstream.add("a", "poison", "z")
         await engine.register(["a", "poison", "z"])
         await engine.settled()
-        with sqlite3.connect(tmp_path / "reelhook.db") as other:
-            other.execute(
-                "CREATE TRIGGER refuse BEFORE UPDATE ON jobs WHEN new.id = 'poison'"
-                " BEGIN SELECT RAISE(ABORT, 'refused'); END"
-            )
-        other.close()
+        here.query(
+            "CREATE TRIGGER refuse BEFORE UPDATE ON jobs WHEN new.id = 'poison'"
+            " BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
         here.upstream.change("a", "poison", "z", status="completed")
         await engine.pass_time(5)
 

@@ -1,9 +1,10 @@
 """Each row of "what happened" to a submit, and what is done then."""
 
 import asyncio
-import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+import apsw
 import pytest
 from aiohttp import web
 from engine_stubs import Receiver, Upstream
@@ -23,7 +24,8 @@ async def test_the_intent_is_on_disk_before_the_paid_call_arrives(
     seen: list[str] = []
 
     async def create(request: web.Request) -> web.StreamResponse:
-        with sqlite3.connect(tmp_path / "reelhook.db") as database:
+        # By the store's own library: a second copy of SQLite would take its locks away.
+        with closing(apsw.Connection(str(tmp_path / "reelhook.db"))) as database:
             seen.extend(row[0] for row in database.execute("SELECT status FROM jobs"))
         return web.json_response(upstream.videos[upstream.add((await request.json())["prompt"])])
 

@@ -78,6 +78,33 @@ class Client:
     async def post(self, path: str, **options: Any) -> Reply:
         return await self.request("POST", path, **options)
 
+    async def patch(self, path: str, **options: Any) -> Reply:
+        return await self.request("PATCH", path, **options)
+
+    async def delete(self, path: str, **options: Any) -> Reply:
+        return await self.request("DELETE", path, **options)
+
+    async def endpoint(self, url: str, **fields: Any) -> Any:
+        """Register an endpoint; return it with its secret."""
+        reply = await self.post("/api/endpoints", json={"url": url, **fields})
+        assert reply.status == 201, reply.body
+        return reply.json()
+
+    async def deliveries(self, **wanted: Any) -> list[Any]:
+        """Return what is listed, newest first."""
+        found = (await self.get("/api/deliveries", params=wanted)).json()["deliveries"]
+        assert isinstance(found, list)
+        return found
+
+    async def delivery_when(self, state: str, **wanted: Any) -> Any:
+        """Wait until the newest of these deliveries has this state; return it."""
+
+        async def has_state() -> Any:
+            found = await self.deliveries(**wanted)
+            return found[0] if found and found[0]["state"] == state else None
+
+        return await until(has_state)
+
     async def submit(self, script: str = "A fox", **fields: Any) -> str:
         reply = await self.post("/api/generate", json={"script": script, **SMALL, **fields})
         assert reply.status == 200, reply.body

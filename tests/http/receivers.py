@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +24,8 @@ class Webhook:
 @dataclass
 class Receiver:
     url: str = ""
+    status: int = 200
+    answer: str = '{"ok": true}'
     webhooks: list[Webhook] = field(default_factory=list)
     _arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -32,18 +34,23 @@ class Receiver:
         async with self._arrived:
             self.webhooks.append(webhook)
             self._arrived.notify_all()
-        return web.json_response({"ok": True})
+        return web.Response(status=self.status, text=self.answer)
+
+    async def first(self, wanted: Callable[[Webhook], bool]) -> Webhook:
+        """Wait for the first webhook that is wanted."""
+
+        def found() -> Webhook | None:
+            return next(filter(wanted, self.webhooks), None)
+
+        async with self._arrived, asyncio.timeout(20):
+            return await self._arrived.wait_for(found)  # type: ignore[arg-type] # any truth will do
 
     async def ending(self, job_id: str) -> Webhook:
         """Wait for the job's terminal webhook."""
         endings = {"completed", "failed"}
-
-        def found() -> Webhook | None:
-            mine = (w for w in self.webhooks if w.body["jobId"] == job_id)
-            return next((w for w in mine if w.body["status"] in endings), None)
-
-        async with self._arrived, asyncio.timeout(20):
-            return await self._arrived.wait_for(found)  # type: ignore[arg-type] # any truth will do
+        return await self.first(
+            lambda one: one.body["jobId"] == job_id and one.body["status"] in endings
+        )
 
 
 @asynccontextmanager

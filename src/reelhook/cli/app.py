@@ -6,7 +6,18 @@ from typing import Annotated
 import typer
 
 import reelhook
-from reelhook.cli import copying, database, demo, jobs, operations, render, server, webhooks
+from reelhook.cli import (
+    copying,
+    database,
+    deliveries,
+    demo,
+    endpoints,
+    jobs,
+    operations,
+    render,
+    server,
+    webhooks,
+)
 from reelhook.domain.errors import ReelhookError
 
 _JOBS, _SERVER, _WEBHOOKS, _DATABASE = "Jobs", "Server", "Webhooks", "Database"
@@ -48,6 +59,8 @@ def build() -> typer.Typer:
     app.callback()(_root)
     _add_server(app)
     _add_jobs(app)
+    _add_endpoints(app)
+    _add_deliveries(app)
     _add_webhooks(app)
     _add_database(app)
     return app
@@ -109,6 +122,49 @@ def _add_jobs(app: typer.Typer) -> None:
     app.command(
         rich_help_panel=_JOBS, epilog=_examples("reelhook cancel ID", "reelhook cancel ID --force")
     )(jobs.cancel)
+
+
+def _add_endpoints(app: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, help="Register and manage where webhooks go.")
+    for name, command, *examples in (
+        ("list", endpoints.list_, "", "--failing"),
+        (
+            "add",
+            endpoints.add,
+            "https://example.com/hook --event completed --event failed",
+            "http://127.0.0.1:3000/hook --broadcast",
+            "https://example.com/hook --header @headers.txt --secret < secret.txt",
+        ),
+        ("show", endpoints.show, "ID"),
+        ("update", endpoints.update, "ID --event all --concurrency 8"),
+        ("enable", endpoints.enable, "ID"),
+        ("disable", endpoints.disable, "ID"),
+        ("rotate", endpoints.rotate, "ID", "ID --overlap-hours 48"),
+        ("test", endpoints.send_test, "ID"),
+        ("remove", endpoints.remove, "ID", "ID --yes"),
+    ):
+        lines = (f"reelhook endpoints {name} {example}".rstrip() for example in examples)
+        group.command(name, epilog=_examples(*lines))(command)
+    app.add_typer(group, name="endpoints", rich_help_panel=_WEBHOOKS)
+
+
+def _add_deliveries(app: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, help="Read what was sent, and send it anew.")
+    for name, command, *examples in (
+        ("list", deliveries.list_, "--state failed", "--job ID --json"),
+        ("show", deliveries.show, "17"),
+        ("attempts", deliveries.attempts, "17"),
+        ("resend", deliveries.resend, "17", "17 --sequence 3", "--failed-since 2h --endpoint ID"),
+    ):
+        lines = (f"reelhook deliveries {name} {example}" for example in examples)
+        group.command(name, epilog=_examples(*lines))(command)
+    app.add_typer(group, name="deliveries", rich_help_panel=_WEBHOOKS)
+    app.command(
+        rich_help_panel=_WEBHOOKS,
+        epilog=_examples(
+            "reelhook events --follow", "reelhook events --job ID", "reelhook events --after EVENT"
+        ),
+    )(deliveries.events)
 
 
 def _add_webhooks(app: typer.Typer) -> None:

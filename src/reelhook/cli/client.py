@@ -2,18 +2,28 @@
 
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reelhook.domain.errors import ReelhookError
+from reelhook.domain.errors import ReelhookError, SettingsError
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
-_JOB_ID = re.compile(r"[A-Za-z0-9_-]+")
+_ID = re.compile(r"[A-Za-z0-9_-]+")
 _NOT_FOUND = "Job not found; `reelhook jobs` lists them"
+_NO_ENDPOINT = "Endpoint not found; `reelhook endpoints list` lists them"
+# Where the API names a call as the remedy, a command line names its command.
+_REMEDIES = {
+    "Job not found": _NOT_FOUND,
+    "GET /api/endpoints lists them": "`reelhook endpoints list` lists them",
+    "GET /api/deliveries lists them": "`reelhook deliveries list` lists them",
+    "with force": "with --force",
+}
+_HISTORY = re.compile(r"GET /api/jobs/([A-Za-z0-9_-]+)/events lists them")
 _PROXY_STATUSES = frozenset({502, 503, 504})
 _CHUNK_BYTES = 256 * 1024
 CONNECT_SECONDS = 5.0
@@ -51,16 +61,24 @@ class Answer:
 
 def job_path(job_id: str, action: str = "") -> str:
     """Return the path of a job, or of what is done with it. Raises `ApiError`."""
-    if not _JOB_ID.fullmatch(job_id):
+    if not _ID.fullmatch(job_id):
         raise ApiError(_NOT_FOUND, "job_not_found")
     return f"/api/jobs/{job_id}{action}"
 
 
-class Api:
-    """The HTTP API at one URL."""
+def endpoint_path(endpoint_id: str, action: str = "") -> str:
+    """Return the path of an endpoint, or of what is done with it. Raises `ApiError`."""
+    if not _ID.fullmatch(endpoint_id):
+        raise ApiError(_NO_ENDPOINT, "endpoint_not_found")
+    return f"/api/endpoints/{endpoint_id}{action}"
 
-    def __init__(self, session: "ClientSession", url: str) -> None:
+
+class Api:
+    """The HTTP API at one URL. With an `operator_key` it proves that the operator asks."""
+
+    def __init__(self, session: "ClientSession", url: str, operator_key: str | None = None) -> None:
         self._session = session
+        self._operator_key = operator_key
         self.url = url
 
     async def get(self, path: str, **parameters: str | int | None) -> Answer:
@@ -74,7 +92,15 @@ class Api:
         """Do. None is left out of the body. Raises as `get` does."""
         given = {name: value for name, value in (body or {}).items() if value is not None}
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return await self._ask("POST", path, json=given, headers=named)
+        return await self._send("POST", path, given, named)
+
+    async def patch(self, path: str, body: Mapping[str, Any]) -> Answer:
+        """Change; None is sent as null. Raises as `get` does."""
+        return await self._send("PATCH", path, body, {})
+
+    async def delete(self, path: str) -> None:
+        """Remove. Raises as `get` does."""
+        await self._ask("DELETE", path)
 
     async def download(self, url: str) -> AsyncIterator[bytes]:
         """Yield a file. Raises `ApiError` where there is none."""
@@ -83,6 +109,18 @@ class Api:
                 raise ApiError(f"The video can't be downloaded (HTTP {response.status})")
             async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
                 yield chunk
+
+    async def _send(
+        self, method: str, path: str, body: Mapping[str, Any], headers: dict[str, str]
+    ) -> Answer:
+        raw = json.dumps(body).encode()
+        headers |= {"Content-Type": "application/json"}
+        if self._operator_key is not None:
+            from reelhook.http.access import OPERATOR_HEADER, operator_proof  # noqa: PLC0415 - rare
+
+            now = int(time.time() * 1000)
+            headers[OPERATOR_HEADER] = operator_proof(self._operator_key, now, method, path, raw)
+        return await self._ask(method, path, data=raw, headers=headers)
 
     async def _ask(self, method: str, path: str, **request: Any) -> Answer:
         from aiohttp import ClientConnectorError, ClientError  # noqa: PLC0415 - see `talking`
@@ -105,6 +143,8 @@ class Api:
             ) from None
 
     def _understood(self, status: int, text: str) -> Answer:
+        if status == 204:
+            return Answer("", {})
         try:
             value = json.loads(text)
         except ValueError:
@@ -129,28 +169,40 @@ class Api:
 
 
 def _for_a_command_line(sentence: str) -> str:
-    if sentence == "Job not found":
-        return _NOT_FOUND
-    return sentence.replace("with force", "with --force")
+    for told, here in _REMEDIES.items():
+        sentence = sentence.replace(told, here)
+    return _HISTORY.sub(r"`reelhook events --job \1` lists them", sentence)
 
 
 @asynccontextmanager
-async def talking(url: str | None) -> AsyncIterator[Api]:
-    """Open the API at `url`, or at the settings' one. Raises `SettingsError`."""
+async def talking(url: str | None, *, as_operator: bool = False) -> AsyncIterator[Api]:
+    """Open the API at `url`, or at the settings' one. Raises `SettingsError`.
+
+    `as_operator`: where the settings' database is at hand, requests prove it.
+    """
     # Loaded here, so that --help and --version answer at once.
     from reelhook.config import Settings  # noqa: PLC0415 - as above
 
     settings = Settings.load(url=url)
-    async with talking_to(settings.url, settings.api_key) as api:
+    key = None
+    if as_operator:
+        from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
+
+        # Another user's database, or none here: then nothing is proven.
+        with suppress(SettingsError):
+            key = await bootstrap.operator_key(settings)
+    async with talking_to(settings.url, settings.api_key, key) as api:
         yield api
 
 
 @asynccontextmanager
-async def talking_to(url: str, api_key: str | None = None) -> AsyncIterator[Api]:
+async def talking_to(
+    url: str, api_key: str | None = None, operator_key: str | None = None
+) -> AsyncIterator[Api]:
     """Open the API at `url`."""
     from aiohttp import ClientSession, ClientTimeout  # noqa: PLC0415 - see `talking`
 
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     timeout = ClientTimeout(total=ANSWER_SECONDS, sock_connect=CONNECT_SECONDS)
     async with ClientSession(headers=headers, timeout=timeout) as session:
-        yield Api(session, url)
+        yield Api(session, url, operator_key)

@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -10,7 +9,7 @@ import typer
 
 from reelhook.cli import render
 from reelhook.cli.client import Answer, AnswerLostError, Api, job_path, talking
-from reelhook.cli.options import AsJson, JobId, Url, Watch, WebhookUrl
+from reelhook.cli.options import AsJson, Endpoints, JobId, Url, Watch, WebhookUrl
 from reelhook.cli.watching import follow
 
 SUBMIT_TRIES = 3
@@ -47,6 +46,7 @@ def submit(
         ),
     ] = None,
     webhook_url: WebhookUrl = None,
+    endpoint: Endpoints = None,
     wallet_address: Annotated[
         str | None, typer.Option(help="Whose job it is; kept as given.", show_default=False)
     ] = None,
@@ -72,6 +72,7 @@ def submit(
         "seconds": seconds,
         "size": size,
         "webhookUrl": webhook_url,
+        "endpoints": endpoint,
         "walletAddress": wallet_address,
     }
 
@@ -79,7 +80,7 @@ def submit(
         async with talking(url) as api:
             answer = await _submitted(api, body, idempotency_key or uuid4().hex)
             if not watch:
-                _show(answer, _show_submitted, as_json=as_json)
+                render.show(answer, _show_submitted, as_json=as_json)
                 return
             if not as_json:
                 render.say(f"Job: {answer.value['jobId']}")
@@ -120,7 +121,7 @@ def status(job_id: JobId, watch: Watch = False, url: Url = None, as_json: AsJson
             if watch:
                 await follow(api, job_id, as_json=as_json)
             else:
-                _show(await api.get(job_path(job_id)), render.show_job, as_json=as_json)
+                render.show(await api.get(job_path(job_id)), render.show_job, as_json=as_json)
 
     asyncio.run(work())
 
@@ -147,7 +148,7 @@ def jobs(
     async def work() -> None:
         async with talking(url) as api:
             page = await api.get("/api/jobs", status=status, limit=limit, cursor=cursor)
-            _show(page, render.show_jobs, as_json=as_json)
+            render.show(page, render.show_jobs, as_json=as_json)
 
     asyncio.run(work())
 
@@ -164,6 +165,7 @@ def register(
         typer.Option(help="The id it shall have here. Default: a new one.", show_default=False),
     ] = None,
     webhook_url: WebhookUrl = None,
+    endpoint: Endpoints = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -171,7 +173,12 @@ def register(
 
     Registering twice is registering once.
     """
-    body = {"soraJobId": sora_job_id, "jobId": job_id, "webhookUrl": webhook_url}
+    body = {
+        "soraJobId": sora_job_id,
+        "jobId": job_id,
+        "webhookUrl": webhook_url,
+        "endpoints": endpoint,
+    }
     _post("/api/jobs/register", body, url=url, as_json=as_json)
 
 
@@ -202,13 +209,6 @@ def cancel(
 def _post(path: str, body: dict[str, Any] | None, *, url: str | None, as_json: bool) -> None:
     async def work() -> None:
         async with talking(url) as api:
-            _show(await api.post(path, body), render.show_job, as_json=as_json)
+            render.show(await api.post(path, body), render.show_job, as_json=as_json)
 
     asyncio.run(work())
-
-
-def _show(answer: Answer, words: Callable[[dict[str, Any]], None], *, as_json: bool) -> None:
-    if as_json:
-        render.say(answer.text)
-    else:
-        words(answer.value)

@@ -24,10 +24,7 @@ def stats(url: Url = None, as_json: AsJson = False) -> None:
     async def work() -> None:
         async with talking(url) as api:
             answer = await api.get("/api/stats")
-            if as_json:
-                render.say(answer.text)
-            else:
-                render.show_stats(answer.value)
+            render.show(answer, render.show_stats, as_json=as_json)
 
     asyncio.run(work())
 

@@ -5,6 +5,21 @@ from typing import Annotated
 import typer
 
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id.", show_default=False)]
+EndpointId = Annotated[
+    str, typer.Argument(metavar="ID", help="The endpoint's id.", show_default=False)
+]
+DeliveryId = Annotated[
+    int, typer.Argument(metavar="ID", min=1, help="The delivery's id.", show_default=False)
+]
+Endpoints = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--endpoint",
+        metavar="ID",
+        help="A registered endpoint that this job's webhooks go to; may be given again.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON, exactly as the server answers it.")
 ]

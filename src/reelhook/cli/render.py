@@ -1,14 +1,18 @@
 """What the command line prints: tables and colour on a terminal, plain lines elsewhere."""
 
 import sys
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from reelhook.logs import printable
+
+if TYPE_CHECKING:
+    from reelhook.cli.client import Answer
 
 STATUS_STYLES = {
     "completed": "green",
@@ -56,17 +60,43 @@ def console() -> Console:
     return Console(file=sys.stdout, highlight=False, soft_wrap=False)
 
 
+def show(answer: "Answer", words: Callable[[dict[str, Any]], None], *, as_json: bool) -> None:
+    """Print an answer: as it came, or in words."""
+    if as_json:
+        say(answer.text)
+    else:
+        words(answer.value)
+
+
+def hint(*lines: str) -> None:
+    """Print what may be done next; only on a terminal."""
+    if on_terminal():
+        for line in lines:
+            console().print(Text(printable(line), style="dim"), soft_wrap=True)
+
+
+@contextmanager
+def waiting(words: str, *, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Show on a terminal that something goes on; what is yielded changes the words."""
+    if quiet or not on_terminal():
+        yield lambda _: None
+        return
+    with console().status(words) as status:
+        yield status.update
+
+
 def status_text(status: str) -> Text:
     """Return a job's status in its colour."""
     return Text(printable(status), style=STATUS_STYLES.get(status, "dim"))
 
 
 def show_table(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], *, wrap: bool = False
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, wrap: bool = False, keep: int = 1
 ) -> None:
     """Print rows under their columns; tab-separated where stdout is no terminal.
 
-    What is too long for a terminal is cut off, or with `wrap` goes on in the next line.
+    What is too long for a terminal is cut off, or with `wrap` goes on in the next line; the first
+    `keep` columns, which are copied, stay whole.
     """
     cells = [[_cell(value) for value in row] for row in rows]
     if not on_terminal():
@@ -76,10 +106,11 @@ def show_table(
         return
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for number, column in enumerate(columns):
-        table.add_column(
-            column, no_wrap=number == 0, overflow="fold" if wrap or number == 0 else "ellipsis"
-        )
+        kept = number < keep
+        table.add_column(column, no_wrap=kept, overflow="fold" if wrap or kept else "ellipsis")
     for row in cells:
+        for cell in row[keep:]:
+            cell.no_wrap = not wrap
         table.add_row(*row)
     console().print(table)
 
@@ -120,14 +151,14 @@ def show_jobs(page: dict[str, Any]) -> None:
                 job["jobId"],
                 status_text(str(job["status"])),
                 f"{job['progress']} %",
-                _moment(job["createdAt"]),
+                moment(job["createdAt"]),
                 job["error"] or job["title"],
             )
             for job in jobs
         ),
     )
-    if page["nextCursor"] and on_terminal():
-        console().print(Text(f"More: reelhook jobs --cursor {page['nextCursor']}", style="dim"))
+    if page["nextCursor"]:
+        hint(f"More: reelhook jobs --cursor {page['nextCursor']}")
 
 
 def show_stats(stats: dict[str, Any]) -> None:
@@ -138,6 +169,8 @@ def show_stats(stats: dict[str, Any]) -> None:
         [
             *((f"Jobs {name}", count) for name, count in counts.items()),
             ("Webhooks waiting", stats["deliveries"]["waiting"]),
+            ("Endpoints failing", _alarming(stats["endpoints"]["failing"], "yellow")),
+            ("Endpoints disabled", _alarming(stats["endpoints"]["disabled"], "red")),
             ("Watcher", state),
             ("Interval", f"{watcher['pollSeconds']:g} s"),
             ("Last round", watcher["lastRoundAt"] or "none yet"),
@@ -145,8 +178,18 @@ def show_stats(stats: dict[str, Any]) -> None:
     )
 
 
-def _moment(text: str) -> str:
+def _alarming(count: int, style: str) -> Text:
+    return Text(str(count), style if count else "")
+
+
+def moment(text: str) -> str:
+    """Return a moment: short on a terminal, whole elsewhere."""
     return text[:16].replace("T", " ") if on_terminal() else text
+
+
+def second(text: str) -> str:
+    """Return a moment to the second: short on a terminal, whole elsewhere."""
+    return text[:19].replace("T", " ") if on_terminal() else text
 
 
 def _cell(value: object) -> Text:

@@ -48,7 +48,8 @@ async def changes(api: Api, job_id: str, *, known: bool) -> AsyncIterator[Answer
     """Yield the job as it is, then at every change, the last one terminal."""
     seen: dict[str, Any] = {}
     while True:
-        read = _patiently(api, job_id) if known else api.get(job_path(job_id))
+        path = job_path(job_id)
+        read = patiently(api, path) if known else api.get(path)
         answer, known = await read, True
         steady = {name: value for name, value in answer.value.items() if name not in _UNSTEADY}
         if steady != seen:
@@ -59,11 +60,12 @@ async def changes(api: Api, job_id: str, *, known: bool) -> AsyncIterator[Answer
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _patiently(api: Api, job_id: str) -> Answer:
+async def patiently(api: Api, path: str, **parameters: str | int | None) -> Answer:
+    """Read; a server that is gone is waited for. Raises as `Api.get` does, once it is too long."""
     give_up_at = asyncio.get_running_loop().time() + PATIENCE_SECONDS
     while True:
         try:
-            return await api.get(job_path(job_id))
+            return await api.get(path, **parameters)
         except (ServerUnreachableError, AnswerLostError):
             if asyncio.get_running_loop().time() > give_up_at:
                 raise

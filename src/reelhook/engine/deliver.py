@@ -151,8 +151,10 @@ class Deliver:
             return
         for delivery_id in await self._store.ended_meanwhile(old):
             flight = self._flights.get(delivery_id)
-            if flight is not None and flight.limit is not None:
+            # By now the flight may carry the end itself.
+            if flight is not None and flight.may_be_outrun and flight.limit is not None:
                 flight.limit.reschedule(asyncio.get_running_loop().time())
+                flight.limit = None  # once: until it has ended there may be another tick
 
     def _start_ready(self) -> None:
         """Start what is ready, the endpoints in turn, as far as slots allow."""

@@ -200,10 +200,10 @@ def _known(delivery_id: int) -> int:
 
 
 def _instant(moment: datetime) -> Instant:
-    try:
-        return round(moment.timestamp() * 1000)
-    except (OverflowError, ValueError):
-        raise InvalidRequestError("since", "since must be a moment after 1970") from None
+    # Years 1 and 9999 may leave the calendar on their way to UTC.
+    if moment.timestamp() < 0:
+        raise InvalidRequestError("since", "since must be a moment after 1970")
+    return round(moment.timestamp() * 1000)
 
 
 def _run(resend: Resend) -> ResendAnswer:

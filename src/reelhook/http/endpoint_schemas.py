@@ -57,9 +57,8 @@ def _secret(given: str) -> str:
     try:
         standard_key(given)
     except BadKeyError:
-        raise PydanticCustomError(
-            "ours", "must be a random text, or base64 behind whsec_; leave it out and one is made"
-        ) from None
+        refusal = "must be a random text, or base64 behind whsec_; leave it out and one is made"
+        raise PydanticCustomError("ours", "{refusal}", {"refusal": refusal}) from None
     return given
 
 
@@ -206,7 +205,7 @@ def _told(endpoint: Endpoint) -> dict[str, Any]:
             state="disabled" if endpoint.disabled else _state(endpoint.health),
             failures=endpoint.health.failures,
             failing_since=maybe_iso(endpoint.health.failing_since),
-            next_probe_at=maybe_iso(endpoint.health.probe_due_at),
+            next_probe_at=None if endpoint.disabled else maybe_iso(endpoint.health.probe_due_at),
         ),
         "previous_secret_until": maybe_iso(until),
         "created_at": iso(endpoint.created_at),

@@ -64,7 +64,18 @@ _REMEDIES = {
     "string_type": "must be a string",
     "string_unicode": "must be Unicode text; it has half of a surrogate pair",
     "nul": "must not contain NUL characters",
-    "string_too_short": "must not be empty",
+    "string_too_short": "must have at least {min_length} characters",
+    "too_short": "must name at least {min_length}",
+    "too_long": "must name at most {max_length}",
+    "timezone_aware": "must have a time zone, e.g. 2026-01-31T10:00Z",
+    "datetime_from_date_parsing": "must be a moment with its time zone, e.g. 2026-01-31T10:00Z",
+    "datetime_parsing": "must be a moment with its time zone, e.g. 2026-01-31T10:00Z",
+    "datetime_type": "must be a moment with its time zone, e.g. 2026-01-31T10:00Z",
+    "literal_error": "must be one of {expected}",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
     "string_pattern_mismatch": "has a form that is not allowed: it must match {pattern}",
     "string_too_long": "must have at most {max_length} characters",
     "bool_type": "must be true or false",
@@ -126,6 +137,8 @@ def _sentence(problem: Any) -> tuple[str, str | None]:
         return "The body must be a JSON object, with Content-Type: application/json", None
     field = ".".join(place)
     remedy = _REMEDIES.get(kind)
+    if kind == "string_too_short" and problem["ctx"]["min_length"] == 1:
+        remedy = "must not be empty"
     if remedy is None:
         return f"{field}: {problem['msg']}", field
     return f"{field} {remedy.format_map(problem.get('ctx', {}))}", field

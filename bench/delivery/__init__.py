@@ -1,0 +1,1 @@
+"""Delivering webhooks, measured from outside against a bare HTTP client; see ../README.md."""

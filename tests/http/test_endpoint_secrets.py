@@ -1,0 +1,110 @@
+"""What signs an endpoint's webhooks: its own secret, rotations, test events."""
+
+import hashlib
+import hmac
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from gateways import AT_ONCE, gateway
+from receivers import receiver
+from standardwebhooks import Webhook as StandardWebhook
+
+from reelhook.domain.signature import standard_secret
+
+PUBLIC = "https://example.com/hook"
+SECRET = "whsec_" + "b2xkIGFuZCBuZXcgc2VjcmV0cyE="
+
+
+async def test_an_endpoints_own_secret_and_headers_go_along(tmp_path: Path) -> None:
+    async with receiver() as client, gateway(tmp_path, AT_ONCE) as server:
+        made = await server.endpoint(client.url, headers={"X-Tenant": "7"})
+        webhook = await client.ending(await server.submit(endpoints=[made["id"]]))
+        assert webhook.headers["X-Tenant"] == "7"
+        StandardWebhook(made["secret"]).verify(webhook.raw, dict(webhook.headers))
+
+
+@pytest.mark.parametrize("secret", ["sixteen letters!", SECRET])
+async def test_a_secret_may_be_brought_along(tmp_path: Path, secret: str) -> None:
+    async with receiver() as client, gateway(tmp_path, AT_ONCE) as server:
+        made = await server.endpoint(client.url, secret=secret.replace(" ", "-"))
+        webhook = await client.ending(await server.submit(endpoints=[made["id"]]))
+        StandardWebhook(standard_secret(made["secret"])).verify(webhook.raw, dict(webhook.headers))
+
+
+async def test_after_a_rotation_both_secrets_sign_for_a_while(tmp_path: Path) -> None:
+    async with receiver() as client, gateway(tmp_path, AT_ONCE) as server:
+        made = await server.endpoint(client.url)
+        path = f"/api/endpoints/{made['id']}"
+        rotated = (await server.post(f"{path}/rotate", json={"overlapHours": 2})).json()
+        assert rotated["secret"] != made["secret"]
+        until = datetime.fromisoformat(rotated["previousSecretUntil"])
+        left = until - datetime.now(UTC)
+        assert timedelta(hours=1.9) < left <= timedelta(hours=2)
+        webhook = await client.ending(await server.submit(endpoints=[made["id"]]))
+        for secret in (made["secret"], rotated["secret"]):
+            StandardWebhook(secret).verify(webhook.raw, dict(webhook.headers))
+        old = hmac.new(made["secret"].encode(), webhook.raw, hashlib.sha256).hexdigest()
+        assert webhook.headers["X-Signature"] == old
+
+
+async def test_a_rotation_without_overlap_or_with_a_secret_of_ones_own(tmp_path: Path) -> None:
+    async with receiver() as client, gateway(tmp_path, AT_ONCE) as server:
+        made = await server.endpoint(client.url)
+        path = f"/api/endpoints/{made['id']}/rotate"
+        rotated = (await server.post(path, json={"secret": SECRET, "overlapHours": 0})).json()
+        assert rotated["secret"] == SECRET
+        webhook = await client.ending(await server.submit(endpoints=[made["id"]]))
+        assert len(webhook.headers["webhook-signature"].split()) == 1
+        StandardWebhook(SECRET).verify(webhook.raw, dict(webhook.headers))
+
+
+async def test_without_a_body_a_rotation_takes_the_settings_overlap(tmp_path: Path) -> None:
+    async with gateway(tmp_path, secret_overlap_hours=3) as server:
+        made = await server.endpoint(PUBLIC)
+        rotated = (await server.post(f"/api/endpoints/{made['id']}/rotate")).json()
+        left = datetime.fromisoformat(rotated["previousSecretUntil"]) - datetime.now(UTC)
+        assert timedelta(hours=2.9) < left <= timedelta(hours=3)
+
+
+# -- test events ----------------------------------------------------------------------------------
+
+
+async def test_a_test_event_is_signed_and_known_as_one(tmp_path: Path) -> None:
+    async with receiver() as client, gateway(tmp_path) as server:
+        made = await server.endpoint(client.url, headers={"X-Tenant": "7"})
+        told = (await server.post(f"/api/endpoints/{made['id']}/test")).json()
+        assert told.pop("durationMs") >= 0
+        assert told == {
+            "delivered": True,
+            "status": 200,
+            "error": None,
+            "detail": None,
+            "answer": '{"ok": true}',
+        }
+        [webhook] = client.webhooks
+        assert webhook.body["test"] is True
+        assert webhook.body["jobId"] == webhook.headers["webhook-id"]
+        assert webhook.headers["X-Tenant"] == "7"
+        StandardWebhook(made["secret"]).verify(webhook.raw, dict(webhook.headers))
+        assert (await server.get("/api/deliveries")).json()["deliveries"] == []
+        assert (await server.get("/api/events")).json()["events"] == []
+
+
+async def test_a_test_tells_how_a_receiver_refuses_and_counts_for_nothing(tmp_path: Path) -> None:
+    async with receiver() as client, gateway(tmp_path) as server:
+        client.status, client.answer = 503, "Too early"
+        path = f"/api/endpoints/{(await server.endpoint(client.url))['id']}"
+        for _ in range(6):
+            told = (await server.post(f"{path}/test")).json()
+            assert (told["delivered"], told["status"], told["answer"]) == (False, 503, "Too early")
+        assert (await server.get(path)).json()["health"]["state"] == "ok"
+
+
+async def test_a_test_of_nobody_names_the_class_of_failure(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as server:
+        path = f"/api/endpoints/{(await server.endpoint('http://127.0.0.1:2/'))['id']}/test"
+        told = (await server.post(path)).json()
+        assert (told["delivered"], told["status"]) == (False, None)
+        assert told["error"]
+        assert told["detail"]
