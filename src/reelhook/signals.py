@@ -64,6 +64,7 @@ class Signals:
         self.deliver = Signal("deliver", tell)
         self.sweep = Signal("sweep", tell)
         self.resend = Signal("resend", tell)
+        self.retention = Signal("retention", tell)
         self.leases = Signal("leases", tell)
         self.changed = Broadcast()
         self.stopping = asyncio.Event()

@@ -1,3 +1,4 @@
+import math
 import subprocess
 import sys
 from ipaddress import ip_network
@@ -307,3 +308,19 @@ def test_importing_loads_no_more_than_it_needs(module: str, absent: list[str]) -
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert answer.stdout.strip() == "[]"
+
+
+# -- retention -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "days"), [("1", 1.0), ("30.5", 30.5), ("forever", math.inf), (" Forever ", math.inf)]
+)
+def test_records_are_kept_for_days_or_forever(text: str, days: float) -> None:
+    assert Settings.of(keep_jobs_days=text).keep_jobs_days == days
+
+
+@pytest.mark.parametrize("text", ["0", "0.5", "-1", "nan", "36501", "a week"])
+def test_records_are_kept_for_a_day_at_least(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"REELHOOK_KEEP_ATTEMPTS_DAYS must be .* or forever"):
+        Settings.of(keep_attempts_days=text)

@@ -13,6 +13,7 @@ from reelhook.engine.deliver import Deliver
 from reelhook.engine.leases import CHORES_ID, Leases, account_id
 from reelhook.engine.resending import Resending
 from reelhook.engine.resolve import Resolve
+from reelhook.engine.retention import Keep, Retention
 from reelhook.engine.runner import Loop, Runner
 from reelhook.engine.submit import Submit
 from reelhook.engine.sweep import Sweep
@@ -142,6 +143,12 @@ def _chores(parts: Parts, lease: Lease) -> list[Loop]:
             parts.recording,
             parts.signals,
             max_age_hours=parts.settings.max_age_hours,
+            clock=parts.clock,
+        ),
+        Retention(
+            parts.store,
+            Keep(parts.settings.keep_jobs_days, parts.settings.keep_attempts_days),
+            parts.signals,
             clock=parts.clock,
         ),
     ]

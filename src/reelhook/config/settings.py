@@ -20,6 +20,7 @@ from reelhook.config.values import (
     SQLITE,
     BaseUrl,
     DatabaseUrl,
+    Days,
     Directory,
     Host,
     HostNames,
@@ -167,6 +168,8 @@ class Settings(BaseSettings):
     allow_networks: Networks = Field(
         (), description="networks like 10.0.0.0/8, separated by commas"
     )
+    keep_jobs_days: Days = Field(30.0, description="a number of days from 1, or forever")
+    keep_attempts_days: Days = Field(7.0, description="a number of days from 1, or forever")
     verbose_logging: Switch = Field(default=False, description="true or false")
 
     @classmethod

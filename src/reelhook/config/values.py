@@ -1,5 +1,6 @@
 """What a value may be: each check returns the value made right, or raises its own sentence."""
 
+import math
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -16,6 +17,7 @@ from reelhook.domain.signature import standard_key
 SQLITE = "sqlite:///"
 POSTGRESQL = ("postgresql://", "postgres://")
 DAY_SECONDS = 24 * 3600
+DAYS_MAX = 36500
 _HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?")
 _UNPREFIXED = frozenset(
     {
@@ -167,6 +169,22 @@ def _schedule(value: Any) -> Any:
     return RetrySchedule.parse(value) if isinstance(value, str) else value
 
 
+def _days(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(value, str):
+        if value.strip().lower() == "forever":
+            return math.inf
+        try:
+            value = float(value)
+        except ValueError:
+            value = math.nan
+    # A day at least: for as long an Idempotency-Key brings the same job.
+    if not (1 <= value <= DAYS_MAX or value == math.inf):
+        raise SettingsError(
+            f"{_name(info)} must be a number of days from 1 to {DAYS_MAX}, or forever"
+        )
+    return value
+
+
 def _path(value: Any) -> Any:
     return Path(value.strip()).expanduser() if isinstance(value, str) else value
 
@@ -186,6 +204,7 @@ Host = Annotated[str, BeforeValidator(_bind_host)]
 HostNames = Annotated[tuple[str, ...], BeforeValidator(_host_names)]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(_networks)]
 Schedule = Annotated[RetrySchedule, BeforeValidator(_schedule)]
+Days = Annotated[float, BeforeValidator(_days)]
 Directory = Annotated[Path, BeforeValidator(_path)]
 Text = Annotated[str, BeforeValidator(_text)]
 Switch = Annotated[bool, BeforeValidator(_text)]

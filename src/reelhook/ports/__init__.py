@@ -28,6 +28,7 @@ from reelhook.ports.repair import (
     StoredDelivery,
     Undelivered,
 )
+from reelhook.ports.retention import Position, Removal, RetentionStore
 from reelhook.ports.webhooks import (
     DeliveryStore,
     DueDeliveries,
@@ -59,11 +60,14 @@ __all__ = [
     "Lease",
     "LeaseStore",
     "NewJob",
+    "Position",
     "Provider",
     "Recorder",
+    "Removal",
     "RepairStore",
     "Resend",
     "ResendStore",
+    "RetentionStore",
     "Sender",
     "ServiceStore",
     "Settlement",

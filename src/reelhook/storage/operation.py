@@ -50,6 +50,14 @@ class Database(Protocol):
         """
         ...
 
+    async def aside(self, make: Callable[[], Operation[T]], *, lock: str | None = None) -> T:
+        """Run an operation for which nobody waits, beside those of `write` where that can be.
+
+        It may be undone by a crash. With `lock` nobody else writes to that table meanwhile; where
+        that can't be had at once, `StoreError` is raised. Otherwise raises as `write`.
+        """
+        ...
+
     async def read(self, make: Callable[[], Operation[T]]) -> T:
         """Run an operation that only reads, in one snapshot. Raises as `write`."""
         ...

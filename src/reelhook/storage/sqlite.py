@@ -174,6 +174,10 @@ class SQLite:
         self._queue.put(_Work(make, future))
         return await future
 
+    async def aside(self, make: Callable[[], Operation[T]], *, lock: str | None = None) -> T:
+        """See `Database.aside`: the one writer is alone with every table."""
+        return await self.write(make)
+
     async def read(self, make: Callable[[], Operation[T]]) -> T:
         """Run an operation that only reads, beside the writer."""
         self._check_open()

@@ -17,6 +17,8 @@ from reelhook.ports import (
     JobPage,
     Lease,
     NewJob,
+    Position,
+    Removal,
     Resend,
     Settlement,
     StoredDelivery,
@@ -24,7 +26,7 @@ from reelhook.ports import (
     StoredJob,
     Undelivered,
 )
-from reelhook.storage import deliveries, endpoints, jobs, ownership, repair, touches
+from reelhook.storage import deliveries, endpoints, jobs, ownership, repair, retention, touches
 from reelhook.storage.operation import Database
 
 
@@ -34,6 +36,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._write = database.write
         self._read = database.read
+        self._aside = database.aside
 
     # -- writes -------------------------------------------------------------------------------
 
@@ -119,6 +122,28 @@ class Store:
     async def key(self, name: str, made: str) -> str:
         """See `ownership.key`."""
         return await self._write(lambda: ownership.key(name, made))
+
+    async def remove_attempts(self, position: Position, before: Instant) -> Removal:
+        """See `RetentionStore.remove_attempts`."""
+        return await self._aside(lambda: retention.attempts(position, before))
+
+    async def remove_jobs(
+        self, position: Position, ended_before: Instant, waiting_before: Instant
+    ) -> Removal:
+        """See `RetentionStore.remove_jobs`."""
+        return await self._aside(lambda: retention.jobs(position, ended_before, waiting_before))
+
+    async def remove_resends(self, before: Instant) -> Removal:
+        """See `RetentionStore.remove_resends`."""
+        return await self._aside(lambda: retention.resends(before))
+
+    async def remove_endpoints(self, position: Position, before: Instant) -> Removal:
+        """See `RetentionStore.remove_endpoints`."""
+        ids, behind = await self._read(lambda: retention.unused_endpoints(position, before))
+        removed = 0
+        if ids:
+            removed = await self._aside(lambda: retention.endpoints(ids), lock="endpoints")
+        return Removal(removed, behind)
 
     # -- reads --------------------------------------------------------------------------------
 
