@@ -1,14 +1,17 @@
 """The composition root: the only place that knows every room, and builds the program from them."""
 
+from reelhook.bootstrap.copying import copy, reopen
 from reelhook.bootstrap.database import migrate, operator_key, rollback, webhook_secret
 from reelhook.bootstrap.program import open  # noqa: A004 - read as reelhook.open
 from reelhook.bootstrap.serving import Running, serve, serving, simulating, work
 
 __all__ = [
     "Running",
+    "copy",
     "migrate",
     "open",
     "operator_key",
+    "reopen",
     "rollback",
     "serve",
     "serving",

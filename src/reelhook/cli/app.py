@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import reelhook
-from reelhook.cli import database, demo, jobs, operations, render, server, webhooks
+from reelhook.cli import copying, database, demo, jobs, operations, render, server, webhooks
 from reelhook.domain.errors import ReelhookError
 
 _JOBS, _SERVER, _WEBHOOKS, _DATABASE = "Jobs", "Server", "Webhooks", "Database"
@@ -135,6 +135,12 @@ def _add_database(app: typer.Typer) -> None:
         rich_help_panel=_DATABASE,
         epilog=_examples("reelhook secret", "reelhook secret --new-private-key"),
     )(database.secret)
+    app.command(
+        rich_help_panel=_DATABASE,
+        epilog=_examples(
+            "reelhook copy --to postgresql://user@host/reelhook", "reelhook copy --reopen"
+        ),
+    )(copying.copy)
 
 
 def run() -> None:

@@ -141,6 +141,12 @@ class StoreError(ReelhookError):
     code = "store_unavailable"
 
 
+class CopyError(ReelhookError):
+    """A database could not be copied; the source serves as before."""
+
+    code = "copy_failed"
+
+
 class ProviderError(ReelhookError):
     """A provider could not be asked, or answered nothing usable. Nothing is known, nothing changes.
 

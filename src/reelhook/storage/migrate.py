@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Target = Path | str
 """A SQLite file, or the URL of a PostgreSQL database."""
+COPYING, MOVED = "copying:", "moved:"
+"""What stands before the version of a database that is being copied to, or was copied from."""
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -37,6 +39,16 @@ def pending(database: Target) -> list[str]:
     numbers = [name.partition("_")[0] for name in known]
     if current is None:
         return known
+    if current.startswith(COPYING):
+        raise SettingsError(
+            "The database is the target of a copy that is not finished; "
+            "run `reelhook copy` again, or name another database"
+        )
+    if current.startswith(MOVED):
+        raise SettingsError(
+            "The database was moved to another one by `reelhook copy`; set DATABASE_URL to that, "
+            "or throw the copy away and open this one again with `reelhook copy --reopen`"
+        )
     if current not in numbers:
         raise SettingsError(
             f"The database has schema {current}, newer than this reelhook knows "

@@ -1,0 +1,24 @@
+"""Moving an installation to another database."""
+
+from reelhook.config import Settings
+from reelhook.domain.errors import SettingsError
+from reelhook.storage import copying
+from reelhook.storage.copying import Copied, Tell
+
+
+async def copy(settings: Settings, to: str, tell: Tell) -> Copied:
+    """Copy the settings' database to an empty one, and close it. Raises `SettingsError`, and
+    `CopyError` where the copy failed: then the source serves as before.
+    """
+    try:
+        target = Settings.of(database_url=to).database
+    except SettingsError:
+        raise SettingsError(
+            "--to must be postgresql://user:password@host/database or sqlite:///path/to/reelhook.db"
+        ) from None
+    return await copying.copy(settings.database, target, tell)
+
+
+async def reopen(settings: Settings) -> None:
+    """Open the settings' database again after it was copied. Raises `SettingsError`."""
+    await copying.reopen(settings.database)

@@ -1,0 +1,107 @@
+"""The two sides of a copy: a whole database, read in the order of its keys, or filled."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from reelhook.storage.operation import Operation, Row
+
+BATCH_ROWS = 2000
+TABLES: dict[str, tuple[str, ...]] = {
+    # In this order nothing refers to what is not there yet.
+    "accounts": ("id",),
+    "keys": ("name",),
+    "leases": ("id",),
+    "workers": ("id",),
+    "endpoints": ("id",),
+    "jobs": ("id",),
+    "idempotency_keys": ("holder", "key"),
+    "events": ("id",),
+    "deliveries": ("id",),
+    "attempts": ("id",),
+    "undelivered": ("delivery_id", "sequence"),
+    "resends": ("id",),
+}
+"""All tables but the schema's version, and their primary keys."""
+
+
+class Side(ABC):
+    """A database that nobody else uses. Every method may raise `CopyError`."""
+
+    name: str
+    parameter: str
+    """What stands before the number of a statement's parameter."""
+
+    @abstractmethod
+    async def ask(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """Run one statement."""
+
+    @abstractmethod
+    async def tables(self) -> set[str]:
+        """Return the names of all tables."""
+
+    @abstractmethod
+    async def columns(self, table: str) -> tuple[str, ...]:
+        """Return the names of a table's columns, in alphabetical order."""
+
+    @abstractmethod
+    async def key(self, table: str) -> tuple[str, ...]:
+        """Return the primary key's columns as they are ordered by: texts by their bytes."""
+
+    @abstractmethod
+    def rows(
+        self,
+        table: str,
+        columns: Sequence[str],
+        *,
+        after: Row | None = None,
+        upto: Row | None = None,
+    ) -> AsyncIterator[list[Row]]:
+        """Yield a table's rows in batches, in the order of its key."""
+
+    @abstractmethod
+    async def add(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """Add all of the rows, or none."""
+
+    @abstractmethod
+    async def do(self, operation: Operation[None]) -> None:
+        """Run an operation that reads nothing, in a transaction."""
+
+    @abstractmethod
+    async def finish(self) -> None:
+        """Do what remains once all rows are there."""
+
+    async def version(self) -> str | None:
+        """Return what the schema's version is, or None in an empty database."""
+        if "alembic_version" not in await self.tables():
+            return None
+        rows = await self.ask("SELECT version_num FROM alembic_version")
+        return str(rows[0][0]) if rows else None
+
+    async def mark(self, version: str) -> None:
+        """Write another version."""
+        await self.ask(f"UPDATE alembic_version SET version_num = {self.parameter}1", (version,))
+
+    async def count(self, table: str) -> int:
+        """Return how many rows a table has."""
+        return int((await self.ask(f"SELECT count(*) FROM {table}"))[0][0])
+
+    async def last(self, table: str) -> Row | None:
+        """Return the highest key of a table."""
+        order = ", ".join(f"{name} DESC" for name in await self.key(table))
+        names = ", ".join(TABLES[table])
+        rows = await self.ask(f"SELECT {names} FROM {table} ORDER BY {order} LIMIT 1")
+        return rows[0] if rows else None
+
+
+def key_range(
+    table: str, key: Sequence[str], mark: str, after: Row | None, upto: Row | None
+) -> tuple[str, Row]:
+    """Return the condition of keys behind `after` and up to `upto`, and its parameters."""
+    conditions, parameters = ["TRUE"], tuple[object, ...]()
+    for sign, bound in ((">", after), ("<=", upto)):
+        if bound is not None:
+            marks = (f"{mark}{len(parameters) + number}" for number in range(1, len(bound) + 1))
+            conditions.append(f"({', '.join(key)}) {sign} ({', '.join(marks)})")
+            parameters += bound
+    return f"FROM {table} WHERE {' AND '.join(conditions)} ORDER BY {', '.join(key)}", parameters
