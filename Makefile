@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-kill bench-store crash lock clean
+.PHONY: help demo test check format bench bench-kill bench-store bench-retention crash lock clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -60,6 +60,9 @@ crash: $(VENV)/.dev ## kill -9 at every failpoint of delivering, 1,000 runs (min
 
 bench-store: $(VENV)/.dev ## the store by itself, on SQLite and PostgreSQL
 	@$(BIN)/python -m bench.store
+
+bench-retention: $(VENV)/.dev ## what removing 100,000 old jobs costs creates meanwhile
+	@$(BIN)/python -m bench.retention
 
 lock: $(VENV)/.dev ## resolve the dependencies anew into requirements/*.txt
 	@$(PIP) install uv

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+from reelhook.domain.errors import CopyError
 from reelhook.storage.operation import Operation, Row
 
 BATCH_ROWS = 2000
@@ -92,6 +93,12 @@ class Side(ABC):
         names = ", ".join(TABLES[table])
         rows = await self.ask(f"SELECT {names} FROM {table} ORDER BY {order} LIMIT 1")
         return rows[0] if rows else None
+
+
+def failure(name: str, table: str | None, error: Exception) -> CopyError:
+    """Return the error that says in one line what went wrong with a side, or a table of it."""
+    where = name if table is None else f"{name}, table {table}"
+    return CopyError(f"{where}: {' '.join(str(error).split())}")
 
 
 def key_range(

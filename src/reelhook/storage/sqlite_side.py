@@ -9,11 +9,10 @@ from typing import Any, TypeVar
 
 import apsw
 
-from reelhook.domain.errors import CopyError
 from reelhook.storage import sqlite
 from reelhook.storage.opening import owning
 from reelhook.storage.operation import Operation, Row
-from reelhook.storage.sides import BATCH_ROWS, TABLES, Side, key_range
+from reelhook.storage.sides import BATCH_ROWS, TABLES, Side, failure, key_range
 
 T = TypeVar("T")
 
@@ -48,7 +47,7 @@ class SQLiteSide(Side):
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except apsw.Error as error:
-            raise CopyError(f"{self.name}: {error}") from error
+            raise failure(self.name, None, error) from error
 
     async def tables(self) -> set[str]:
         """See `Side.tables`."""
