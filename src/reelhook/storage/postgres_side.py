@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-
-
 from reelhook.domain.errors import SettingsError
 from reelhook.storage import postgres
 from reelhook.storage.group import FAILURES
