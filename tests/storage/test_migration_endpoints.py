@@ -93,7 +93,7 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def new(old: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with endpoints."""
     path = Path(shutil.copy(old, tmp_path_factory.mktemp("new")))
-    assert migrations.migrate(path) == ["0003_endpoints"]
+    assert migrations.migrate(path, 1) == ["0003_endpoints"]
     return path
 
 
@@ -229,7 +229,7 @@ async def test_going_back_and_forth_changes_nothing(path: Path) -> None:
     before = {table: set(rows(path, f"SELECT * FROM {table}")) for table in tables}  # noqa: S608 - names of our own tables
     for _ in range(2):
         migrations.rollback(path, destroy=False)
-        migrations.migrate(path)
+        migrations.migrate(path, 1)
     assert {table: set(rows(path, f"SELECT * FROM {table}")) for table in tables} == before  # noqa: S608 - as above
 
 
@@ -244,7 +244,7 @@ async def test_an_event_of_several_endpoints_of_one_job_is_still_sent_to_each_af
         before = {one.delivery.endpoint_id: one for one in await several(store)}
     migrations.rollback(path, destroy=False)
     assert len(rows(path, "SELECT * FROM deliveries WHERE job_id = 'several'")) == 6
-    migrations.migrate(path)
+    migrations.migrate(path, 1)
     async with opened(path) as store:
         after = {one.delivery.endpoint_id: one for one in await several(store)}
         assert set(after) == set(before) == {*named, url_id(HOOK)}

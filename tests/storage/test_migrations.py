@@ -12,7 +12,7 @@ from reelhook.storage.store import Store
 
 from .samples import ACCOUNT, FINISHED, NOW, RUNNING, moved, new, queued, submitting
 
-ALL = ["0001_core", "0002_tracking", "0003_endpoints"]
+ALL = ["0001_core", "0002_tracking", "0003_endpoints", "0004_workers"]
 CORE_VIEW = [
     *("job_id", "wallet_address", "script_body", "title", "status", "error_message"),
     *("created_at", "updated_at"),
@@ -71,12 +71,13 @@ def test_migrating_brings_all_revisions_and_is_done_once(path: Path) -> None:
 
 def test_migrating_goes_one_revision_at_a_time(path: Path) -> None:
     assert migrations.migrate(path, 1) == ["0001_core"]
-    assert migrations.pending(path) == ["0002_tracking", "0003_endpoints"]
+    assert migrations.pending(path) == ALL[1:]
     assert columns(path, "video_jobs") == CORE_VIEW
     assert migrations.migrate(path, 1) == ["0002_tracking"]
     assert len(columns(path, "video_jobs")) == 14
-    assert migrations.migrate(path, 1) == ["0003_endpoints"]
-    assert len(columns(path, "video_jobs")) == 14
+    for revision in ALL[2:]:
+        assert migrations.migrate(path, 1) == [revision]
+        assert len(columns(path, "video_jobs")) == 14
     assert migrations.migrate(path, 1) == []
 
 
@@ -91,14 +92,14 @@ def test_a_database_may_lie_under_any_name(tmp_path: Path, name: str) -> None:
 
 def test_a_revision_that_fails_half_way_leaves_everything_as_it_was(path: Path) -> None:
     migrations.migrate(path, 2)
-    rows(path, "CREATE TABLE resends (x)")  # the newest revision's own table stands in its way
+    rows(path, "CREATE TABLE resends (x)")  # the next revision's own table stands in its way
     before = schema(path)
     with pytest.raises(Exception, match="resends already exists"):
-        migrations.migrate(path)
+        migrations.migrate(path, 1)
     assert schema(path) == before
-    assert migrations.pending(path) == ["0003_endpoints"]
+    assert migrations.pending(path) == ALL[2:]
     rows(path, "DROP TABLE resends")
-    assert migrations.migrate(path) == ["0003_endpoints"]
+    assert migrations.migrate(path) == ALL[2:]
 
 
 # -- back ------------------------------------------------------------------------------------------
@@ -112,10 +113,9 @@ async def test_rolling_tracking_back_keeps_the_jobs(path: Path) -> None:
         " updated_at FROM video_jobs ORDER BY job_id"
     )
     before = rows(path, kept)
-    assert migrations.rollback(path, destroy=False) == "0003_endpoints"
-    assert rows(path, kept) == before
-    assert migrations.rollback(path, destroy=False) == "0002_tracking"
-    assert rows(path, kept) == before
+    for revision in reversed(ALL[1:]):
+        assert migrations.rollback(path, destroy=False) == revision
+        assert rows(path, kept) == before
     assert len(before) == 6
     assert columns(path, "video_jobs") == CORE_VIEW
     tables = rows(path, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
@@ -125,7 +125,7 @@ async def test_rolling_tracking_back_keeps_the_jobs(path: Path) -> None:
 async def test_jobs_that_ran_when_tracking_was_rolled_back_end_and_say_why(path: Path) -> None:
     migrations.migrate(path)
     await fill(path)
-    for _ in range(2):
+    for _ in ALL[1:]:
         migrations.rollback(path, destroy=False)
     migrations.migrate(path)
     database = SQLite(path)
@@ -146,7 +146,7 @@ async def test_jobs_that_ran_when_tracking_was_rolled_back_end_and_say_why(path:
 async def test_going_back_to_nothing_needs_destroy(path: Path) -> None:
     migrations.migrate(path)
     await fill(path)
-    for _ in range(2):
+    for _ in ALL[1:]:
         migrations.rollback(path, destroy=False)
     before = schema(path)
     with pytest.raises(SettingsError, match=r"0001_core deletes every job; say --destroy"):
@@ -161,8 +161,8 @@ async def test_going_back_to_nothing_needs_destroy(path: Path) -> None:
 
 def test_destroy_still_goes_one_revision_at_a_time(path: Path) -> None:
     migrations.migrate(path)
-    assert migrations.rollback(path, destroy=True) == "0003_endpoints"
-    assert migrations.pending(path) == ["0003_endpoints"]
+    assert migrations.rollback(path, destroy=True) == ALL[-1]
+    assert migrations.pending(path) == ALL[-1:]
 
 
 def test_the_schema_is_the_same_by_whatever_way_it_was_reached(path: Path, migrated: Path) -> None:

@@ -6,15 +6,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
-
 from reelhook.domain.errors import SettingsError
 from reelhook.storage import postgres
+from reelhook.storage.group import FAILURES
 from reelhook.storage.opening import owning
-from reelhook.storage.operation import Operation, Row, statements_of
+from reelhook.storage.operation import Operation, Row
+from reelhook.storage.pipeline import Pipeline
 from reelhook.storage.sides import BATCH_ROWS, TABLES, Side, failure, key_range
 
-_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 LEAVE_SECONDS = 3.0
 """How long a process that was just killed may take to vanish from the server."""
 _USED_BY_OTHERS = """
@@ -73,7 +72,7 @@ class PostgresSide(Side):
         """See `Side.ask`."""
         try:
             return [tuple(row) for row in await self._connection.fetch(sql, *parameters)]
-        except _FAILURES as error:
+        except FAILURES as error:
             raise failure(self.name, None, error) from error
 
     async def tables(self) -> set[str]:
@@ -112,7 +111,7 @@ class PostgresSide(Side):
                 cursor = await self._connection.cursor(sql, *parameters)
                 while found := await cursor.fetch(BATCH_ROWS):
                     yield [tuple(row) for row in found]
-        except _FAILURES as error:
+        except FAILURES as error:
             raise failure(self.name, table, error) from error
 
     async def add(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
@@ -123,17 +122,15 @@ class PostgresSide(Side):
             await self._connection.copy_records_to_table(
                 table, columns=list(columns), records=[_with_booleans(row, at) for row in rows]
             )
-        except (*_FAILURES, ValueError, TypeError) as error:
+        except (*FAILURES, ValueError, TypeError) as error:
             raise failure(self.name, table, error) from error
 
     async def do(self, operation: Operation[None]) -> None:
         """See `Side.do`."""
         try:
             async with self._connection.transaction():
-                for asked in operation:
-                    for statement in statements_of(asked):
-                        await self._connection.execute(statement.sql, *statement.parameters)
-        except _FAILURES as error:
+                await Pipeline(self._connection).run(operation)
+        except FAILURES as error:
             raise failure(self.name, None, error) from error
 
     async def finish(self) -> None:
