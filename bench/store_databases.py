@@ -50,7 +50,7 @@ def _server(folder: Path) -> Iterator[str]:
 @asynccontextmanager
 async def opened(target: Target, group_size: int | None = None) -> AsyncIterator[Database]:
     """Open it; with a group size of 1 every write has a transaction of its own."""
-    size = {} if group_size is None else {"group_size": group_size}
+    size: dict[str, Any] = {} if group_size is None else {"group_size": group_size}
     database: Database
     if isinstance(target, Path):
         database = SQLite(target, **size)

@@ -82,9 +82,11 @@ class CrashingStore(Store):
         self._points.reach(Failpoint.AFTER_COMMIT)
         return written
 
-    async def advance_resend(self, resend_id: str, limit: int, now: Instant) -> Resend:
+    async def advance_resend(
+        self, resend_id: str, limit: int, now: Instant, lease: Lease | None = None
+    ) -> Resend:
         """Do a smaller batch than asked for, so that there are several."""
-        resend = await super().advance_resend(resend_id, min(limit, RESEND_BATCH), now)
+        resend = await super().advance_resend(resend_id, min(limit, RESEND_BATCH), now, lease)
         self._points.reach(Failpoint.WHILE_RESENDING)
         return resend
 

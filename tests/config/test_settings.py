@@ -168,7 +168,7 @@ def test_a_wrong_value_is_one_sentence_that_names_the_variable(
         ("REELHOOK_API_KEY", "hunter2\x1b"),
         ("OPENAI_BASE_URL", "https://me:hunter2@gpu/v1"),
         ("WEBHOOK_URL", "https://me:hunter2@a.example/hook"),
-        ("DATABASE_URL", "postgresql://me:hunter2@db/reelhook"),
+        ("DATABASE_URL", "mysql://me:hunter2@db/reelhook"),
     ],
 )
 def test_no_error_repeats_a_secret(

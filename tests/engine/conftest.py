@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from engine_stubs import Receiver, Upstream, listening
+from postgres_fixtures import own_postgres, postgres_url  # noqa: F401 - fixtures
 
 import reelhook
 from reelhook.hook import Hook

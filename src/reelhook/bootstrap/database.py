@@ -48,6 +48,10 @@ class AtHand:
     listen: Callable[[Callable[[Sequence[str]], None]], None]
 
 
+def _to_nobody(_: object) -> None:
+    """There is no wire."""
+
+
 @contextlib.asynccontextmanager
 async def at_hand(settings: Settings, *, migrate: bool) -> AsyncIterator[AtHand]:
     """Open the database, with the schema up to date. Raises `SettingsError`."""
@@ -59,12 +63,16 @@ async def at_hand(settings: Settings, *, migrate: bool) -> AsyncIterator[AtHand]
             async with opened(target) as database:
                 store = Store(database)
                 await store.free_leases()  # the file's lock proves that no one else is alive
-                yield AtHand(store, Sharing(worker), lambda _: None, lambda _: None)
+                yield AtHand(store, Sharing(worker), _to_nobody, _to_nobody)
     else:
         async with owning(target):
             bring_up_to_date(settings, migrate=migrate)
-        async with opened(target) as database, connected(target) as wire:
-            sharing = Sharing(worker, LEASE_SECONDS)
+        sharing = Sharing(worker, LEASE_SECONDS)
+        pooled = not settings.wake_ups
+        async with (
+            opened(target, pooled=pooled) as database,
+            connected(target, pooled=pooled) as wire,
+        ):
             yield AtHand(Store(database), sharing, wire.tell, wire.start)
 
 

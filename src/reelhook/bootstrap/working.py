@@ -10,6 +10,7 @@ import structlog
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
 from reelhook.engine.deliver import Deliver
+from reelhook.engine.leased_provider import LeasedProvider
 from reelhook.engine.leases import CHORES_ID, Leases, account_id
 from reelhook.engine.resending import Resending
 from reelhook.engine.resolve import Resolve
@@ -75,7 +76,6 @@ async def working(parts: Parts, sharing: Sharing) -> AsyncIterator[None]:
         yield
     finally:
         await worker.stop()
-        parts.signals.leases.tell()
         log.info("Sora polling service stopped", emoji="⏹️")
 
 
@@ -94,8 +94,13 @@ def _deliver(parts: Parts, leases: Leases) -> Deliver:
 
 
 def _account_loops(parts: Parts, leases: Leases, lease: Lease) -> list[Loop]:
-    settings, store, provider = parts.settings, parts.store, parts.provider
+    settings, store = parts.settings, parts.store
     recording, signals, clock = parts.recording, parts.signals, parts.clock
+
+    def held() -> bool:
+        return leases.good(lease)
+
+    provider = LeasedProvider(parts.provider, held)
     submit = Submit(
         store,
         provider,
@@ -103,7 +108,7 @@ def _account_loops(parts: Parts, leases: Leases, lease: Lease) -> list[Loop]:
         recording,
         signals,
         account=ACCOUNT,
-        may_send=lambda: leases.good(lease),
+        may_send=held,
         clock=clock,
         random=parts.random,
     )
@@ -136,7 +141,7 @@ def _account_loops(parts: Parts, leases: Leases, lease: Lease) -> list[Loop]:
 
 def _chores(parts: Parts, lease: Lease) -> list[Loop]:
     return [
-        Resending(parts.store, parts.signals, clock=parts.clock),
+        Resending(parts.store, parts.signals, clock=parts.clock, lease=lease),
         Sweep(
             parts.store,
             lease,

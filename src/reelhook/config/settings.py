@@ -125,6 +125,8 @@ class Settings(BaseSettings):
         None, repr=False, description="sqlite:///path/to/reelhook.db or postgresql://…"
     )
 
+    wake_ups: Switch = Field(default=True, description="true or false")
+
     poll_seconds: float = Field(
         5.0,
         ge=0.05,

@@ -6,6 +6,7 @@ whoever comes after a crash sends it again, with the same `webhook-id`.
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -30,6 +31,7 @@ from reelhook.ports import (
     Clock,
     DeliveryStore,
     DueDelivery,
+    Lease,
     Sender,
     Settlement,
     SignedRequest,
@@ -49,6 +51,7 @@ class Flight:
     """An attempt that is under way. `limit` can cut it short."""
 
     due: DueDelivery
+    lease: Lease
     started_at: Instant = 0
     limit: asyncio.Timeout | None = None
 
@@ -92,6 +95,8 @@ class Deliver:
         self._flights: dict[int, Flight] = {}
         self._finished: set[int] = set()
         self._endpoints_version = 0
+        self._lanes: Mapping[int, Lease] = {}
+        """The lanes, and the leases, that what is ready was read under."""
         self.signal = signals.deliver
         self.tasks = Tasks(asyncio.Event())  # the end of a task is `_finish`'s to tell
 
@@ -101,6 +106,7 @@ class Deliver:
         self._finished.clear()
         self._turns.tidy(now)
         await self._abort_outrun(now)
+        self._go_by(self._leases.lanes())
         version, busy = self._signals.endpoints_version, self._turns.busy
         if version != self._endpoints_version:
             # What is ready, and how much may be under way, goes by what endpoints were.
@@ -108,7 +114,7 @@ class Deliver:
             busy = frozenset()
         due = await self._store.due_deliveries(
             now,
-            lanes=frozenset(self._leases.lanes()),
+            lanes=frozenset(self._lanes),
             per_endpoint=READY_PER_ENDPOINT,
             limit=READY_MAX,
             busy=busy,
@@ -120,6 +126,12 @@ class Deliver:
             self._turns.put(found.endpoint, ready, self._clock.now())
         self._start_ready()
         return self._seconds_until(due.next_due_at)
+
+    def _go_by(self, lanes: Mapping[int, Lease]) -> None:
+        """Forget what was read under other leases: others may have sent it meanwhile."""
+        if lanes != self._lanes:
+            self._turns.clear()
+            self._lanes = lanes
 
     def is_busy(self, lane: int) -> bool:
         """Whether anything is under way in a lane."""
@@ -161,9 +173,12 @@ class Deliver:
         if self._endpoints_version != self._signals.endpoints_version:
             self._turns.clear()  # nothing goes out with a secret that was just replaced
             self.signal.set()
+        if self._lanes != self._leases.lanes():
+            self._turns.clear()
+            self.signal.set()
         now = self._clock.now()
         while not self.tasks.draining and (due := self._turns.take(now)):
-            flight = Flight(due)
+            flight = Flight(due, self._lanes[lane_of(due.delivery.endpoint_id)])
             self._flights[due.delivery.id] = flight
             self.tasks.spawn(
                 self._carry_out(flight), partial(self._finish, due), job=due.delivery.job_id
@@ -191,8 +206,7 @@ class Deliver:
     async def _attempt(self, flight: Flight) -> bool:
         """Make one attempt and record it; return False when it was cut short."""
         delivery, event = flight.due.delivery, flight.due.event
-        lease = self._leases.lane_lease(delivery.endpoint_id)
-        if lease is None:
+        if not self._leases.good(flight.lease):
             return True  # another worker's by now
         endpoint = self._turns.line(delivery.endpoint_id).endpoint
         flight.started_at = started_at = self._clock.now()
@@ -222,11 +236,11 @@ class Deliver:
                 lambda current: self._decide(current, attempt, endpoint.kind, now),
                 None if after.fares_as(before) else after,
                 reopened=before.health.open and not after.health.open,
-                lease=lease,
+                lease=flight.lease,
             )
         )
         if moved is None:
-            log.warning("delivery.lost", delivery=delivery.id, lease=lease.id)
+            log.warning("delivery.lost", delivery=delivery.id, lease=flight.lease.id)
         else:
             _log(endpoint, delivery, attempt, moved)
         return not outrun

@@ -7,7 +7,7 @@ and is woken again finds it expired, before anyone else can have taken it.
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from reelhook.domain.endpoint import LANES, lane_of
+from reelhook.domain.endpoint import LANES
 from reelhook.ports import Lease
 
 GOOD_SHARE = 0.8
@@ -33,7 +33,7 @@ class Leases:
     def __init__(self, now: Callable[[], float] = boottime) -> None:
         self._now = now
         self._held: dict[str, tuple[Lease, float]] = {}
-        self._leaving: set[str] = set()
+        self._leaving: set[Lease] = set()
 
     def now(self) -> float:
         """Return the moment by which leases are judged."""
@@ -52,6 +52,10 @@ class Leases:
         self._held |= {lease.id: (lease, good_until) for lease in kept.values()}
         return lost
 
+    def held(self) -> list[Lease]:
+        """Return what was held when the store was last asked."""
+        return [lease for lease, _ in self._held.values()]
+
     def of(self, lease_id: str) -> Lease | None:
         """Return the lease, if it was held when the store was last asked."""
         held = self._held.get(lease_id)
@@ -64,23 +68,23 @@ class Leases:
 
     def leave(self, lease: Lease) -> None:
         """Begin nothing new for it; what is under way may end."""
-        self._leaving.add(lease.id)
+        self._leaving.add(lease)
+
+    def stay(self, lease: Lease) -> None:
+        """Take back that it is left."""
+        self._leaving.discard(lease)
 
     def forget(self, lease: Lease) -> None:
         """Act for it no longer."""
-        self._held.pop(lease.id, None)
-        self._leaving.discard(lease.id)
+        self._leaving.discard(lease)
+        if self.of(lease.id) == lease:
+            del self._held[lease.id]
 
     def lanes(self) -> Mapping[int, Lease]:
         """Return the lanes in which deliveries may begin."""
         found = {}
         for lane, lease_id in enumerate(LANE_IDS):
             lease = self.of(lease_id)
-            if lease is not None and lease_id not in self._leaving and self.good(lease):
+            if lease is not None and lease not in self._leaving and self.good(lease):
                 found[lane] = lease
         return found
-
-    def lane_lease(self, endpoint_id: str) -> Lease | None:
-        """Return the lease under which this endpoint may be sent to, if it is still good."""
-        lease = self.of(LANE_IDS[lane_of(endpoint_id)])
-        return lease if lease is not None and self.good(lease) else None

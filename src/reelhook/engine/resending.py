@@ -3,7 +3,7 @@
 import structlog
 
 from reelhook.engine.runner import Tasks
-from reelhook.ports import Clock, ResendStore
+from reelhook.ports import Clock, Lease, ResendStore
 from reelhook.signals import Signals
 
 log = structlog.get_logger()
@@ -15,8 +15,11 @@ class Resending:
 
     name = "resend"
 
-    def __init__(self, store: ResendStore, signals: Signals, *, clock: Clock) -> None:
+    def __init__(
+        self, store: ResendStore, signals: Signals, *, clock: Clock, lease: Lease | None = None
+    ) -> None:
         self._store = store
+        self._lease = lease
         self._signals = signals
         self._clock = clock
         self.signal = signals.resend
@@ -27,7 +30,7 @@ class Resending:
         unfinished = await self._store.unfinished_resends()
         left = False
         for one in unfinished:
-            resend = await self._store.advance_resend(one.id, BATCH, self._clock.now())
+            resend = await self._store.advance_resend(one.id, BATCH, self._clock.now(), self._lease)
             self._signals.deliver.tell()
             left = left or resend.finished_at is None
             if resend.finished_at is not None:

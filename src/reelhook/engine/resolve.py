@@ -177,7 +177,7 @@ class Resolve:
         if await self._store.listing_proven(self._account):
             return True
         if seen_ours:
-            await self._store.prove_listing(self._account)
+            await self._store.prove_listing(self._account, self._lease)
         return seen_ours
 
     async def _record(self, jobs: dict[str, StoredJob], resolution: Resolution) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Protocol, cast
 
 import structlog
 
+from reelhook.domain.errors import StoreError
 from reelhook.ports import Clock
 
 log = structlog.get_logger()
@@ -59,6 +60,9 @@ class Tasks:
     ) -> None:
         try:
             await work
+        except StoreError as error:
+            log.warning("task.failed", error=error.message, **ids)
+            await asyncio.sleep(PAUSE_AFTER_ERROR_SECONDS)
         except Exception:
             log.exception("task.failed", **ids)
             await asyncio.sleep(PAUSE_AFTER_ERROR_SECONDS)  # so that a broken store is not stormed
@@ -98,11 +102,11 @@ class Runner:
         loops, self._loops = self._loops, []
         self.add(loops)
 
-    def add(self, loops: Sequence[Loop]) -> None:
-        """Start more loops."""
+    def add(self, loops: Sequence[Loop], may_tick: Callable[[], bool] = lambda: True) -> None:
+        """Start more loops, each of which ticks only while it may."""
         for loop in loops:
             self._loops.append(loop)
-            self._running[id(loop)] = asyncio.create_task(self._turn(loop))
+            self._running[id(loop)] = asyncio.create_task(self._turn(loop, may_tick))
 
     async def remove(self, loops: Sequence[Loop], seconds: float = DRAIN_SECONDS) -> None:
         """Begin nothing new in these, give what is under way that long, and cut off the rest.
@@ -137,11 +141,14 @@ class Runner:
             task.cancel()
         await asyncio.gather(*self._draining, return_exceptions=True)
 
-    async def _turn(self, loop: Loop) -> None:
+    async def _turn(self, loop: Loop, may_tick: Callable[[], bool]) -> None:
         while not loop.tasks.draining:
             loop.signal.clear()
             try:
-                seconds = await loop.tick()
+                seconds = await loop.tick() if may_tick() else PAUSE_AFTER_ERROR_SECONDS
+            except StoreError as error:
+                log.warning("loop.failed", loop=loop.name, error=error.message)
+                seconds = PAUSE_AFTER_ERROR_SECONDS
             except Exception:
                 log.exception("loop.failed", loop=loop.name)
                 seconds = PAUSE_AFTER_ERROR_SECONDS

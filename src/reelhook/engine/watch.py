@@ -102,7 +102,7 @@ class Watch:
 
     async def _round(self, jobs: Sequence[Job]) -> None:
         await self._read(jobs)
-        await self._store.record_round(self._account, self._clock.now())
+        await self._store.record_round(self._account, self._clock.now(), self._lease)
 
     async def _read(self, jobs: Sequence[Job]) -> None:
         by_id = {job.provider_job_id: job for job in jobs if job.provider_job_id is not None}
@@ -143,7 +143,7 @@ class Watch:
     async def _prove_listing(self, listed: Sequence[Job]) -> None:
         """Keep, once, that the listing shows ids that we created."""
         if not self._proven and any(job.submit_attempts and not job.adopted for job in listed):
-            await self._store.prove_listing(self._account)
+            await self._store.prove_listing(self._account, self._lease)
             self._proven = True
 
     def _applied(self, job: Job, reading: Reading, now: Instant) -> Transition:

@@ -5,21 +5,26 @@ free, and gives away what is beyond its share; one that dies is replaced when it
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from reelhook.domain.errors import StoreError
 from reelhook.engine.leases import GOOD_SHARE, LANE_IDS, Leases
-from reelhook.engine.runner import Loop, Runner
+from reelhook.engine.runner import DRAIN_SECONDS, Loop, Runner
 from reelhook.ports import Clock, Lease, LeaseStore
+from reelhook.signals import Signal
 
 log = structlog.get_logger()
 LEASE_SECONDS = 3.0
 TENDINGS_PER_LEASE = 3
 HAND_OVER_SECONDS = 60.0
 """How long what is under way may take before it is cut off, where a lease is given away."""
+IDLE_POLL_SECONDS = 0.02
+LEAVE_SECONDS = 2.0
+"""How long the store may take at the end, before leases are left to run out by themselves."""
 FOREVER_SECONDS = 10 * 365 * 24 * 3600.0
 
 MakeLoops = Callable[[Lease], Sequence[Loop]]
@@ -36,7 +41,8 @@ class Sharing:
 class Worker:
     """Tends leases. `work` makes the loops of each lease that has some of its own.
 
-    `busy` tells whether anything is under way in a lane.
+    `busy` tells whether anything is under way in a lane; `changed` is how workers tell each other
+    that leases have become free.
     """
 
     def __init__(
@@ -48,7 +54,7 @@ class Worker:
         busy: Callable[[int], bool],
         sharing: Sharing,
         *,
-        changed: asyncio.Event,
+        changed: Signal,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -59,6 +65,7 @@ class Worker:
         self._sharing = sharing
         self._changed = changed
         self._clock = clock
+        self._seconds = sharing.lease_seconds or FOREVER_SECONDS
         self._turning: dict[str, Sequence[Loop]] = {}
         self._giving_away: dict[str, asyncio.Task[None]] = {}
         self._tending: asyncio.Task[None] | None = None
@@ -68,83 +75,139 @@ class Worker:
         self._kinds = list(kinds.values())
 
     async def start(self) -> None:
-        """Take what is free and begin. Raises `StoreError`."""
-        await self._tend()
-        if self._sharing.lease_seconds is not None:
-            self._tending = asyncio.create_task(self._keep_tending())
-
-    async def stop(self) -> None:
-        """Begin nothing new, drain, and let others take everything at once."""
-        for task in (self._tending, *self._giving_away.values()):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-        await self._runner.stop()
-        held = [lease for ids in self._kinds for lease_id in ids if (lease := self._of(lease_id))]
+        """Take what is free and begin. Raises `StoreError` where there are no others to tend."""
         try:
-            await self._store.release(self._sharing.worker, held, leaving=True)
-        except StoreError as error:  # they run out by themselves
-            log.warning("worker.unreleased", error=error.message)
+            await self._tend()
+        except StoreError as error:
+            if self._sharing.lease_seconds is None:
+                raise
+            log.warning("worker.untended", error=error.message)
+        self._keep(self._tend)
 
-    def _of(self, lease_id: str) -> Lease | None:
-        return self._leases.of(lease_id)
+    async def stop(self, seconds: float = DRAIN_SECONDS) -> None:
+        """Begin nothing new, and let others take each lease as soon as nothing is under way for it.
 
-    async def _keep_tending(self) -> None:
-        lease_seconds = self._sharing.lease_seconds or LEASE_SECONDS
+        What takes longer than that is cut off: its intent is in the store.
+        """
+        end = asyncio.get_running_loop().time() + seconds
+        log.debug("worker.leaving", worker=self._sharing.worker)
+        await self._end_tending()
+        leaving = asyncio.create_task(self._leave())
+        self._keep(self._renew)  # so that what is under way may be written down when it ends
+        for lease in self._leases.held():
+            self._begin_giving_away(lease, seconds)
+        if self._giving_away:
+            await asyncio.wait(self._giving_away.values(), timeout=seconds)
+        await self._end_tending()
+        for task in self._giving_away.values():
+            task.cancel()
+        await asyncio.gather(leaving, *self._giving_away.values(), return_exceptions=True)
+        await self._runner.stop(end - asyncio.get_running_loop().time())
+        await self._release(self._leases.held())
+
+    # -- tending ------------------------------------------------------------------------------
+
+    def _keep(self, tend: Callable[[], Awaitable[None]]) -> None:
+        if self._sharing.lease_seconds is not None:
+            self._tending = asyncio.create_task(self._keep_tending(tend))
+
+    async def _end_tending(self) -> None:
+        if self._tending is not None:
+            self._tending.cancel()
+            await asyncio.gather(self._tending, return_exceptions=True)
+
+    async def _keep_tending(self, tend: Callable[[], Awaitable[None]]) -> None:
         while True:
-            self._changed.clear()
-            await self._clock.wait(self._changed, lease_seconds / TENDINGS_PER_LEASE)
+            await self._clock.wait(self._changed, self._seconds / TENDINGS_PER_LEASE)
+            self._changed.clear()  # what is told from now on may be too late for this tending
             try:
-                await self._tend()
+                await tend()
             except StoreError as error:
                 log.warning("worker.untended", error=error.message)
             except Exception:
                 log.exception("worker.failed")
 
     async def _tend(self) -> None:
-        seconds = self._sharing.lease_seconds or FOREVER_SECONDS
         for ids in self._kinds:
-            good_until = self._leases.now() + seconds * GOOD_SHARE
-            held, surplus = await self._store.tend(self._sharing.worker, ids, round(seconds * 1000))
-            for lost in self._leases.keep(ids, held, good_until):
-                log.warning("lease.lost", lease=lost.id, epoch=lost.epoch)
-                self._halt(lost.id)
+            good_until = self._good_until()
+            held, surplus = await self._store.tend(
+                self._sharing.worker, ids, round(self._seconds * 1000)
+            )
+            self._go_by(ids, held, good_until)
             self._begin(held)
-            self._shed(held, surplus)
+            for lease in held[len(held) - surplus :]:
+                self._begin_giving_away(lease, HAND_OVER_SECONDS)
+
+    async def _renew(self) -> None:
+        if self._sharing.lease_seconds is not None:
+            good_until = self._good_until()
+            held = await self._store.renew(self._sharing.worker, round(self._seconds * 1000))
+            self._go_by([lease_id for ids in self._kinds for lease_id in ids], held, good_until)
+
+    def _good_until(self) -> float:
+        """Return until when a lease is good that the store is asked for now."""
+        return self._leases.now() + self._seconds * GOOD_SHARE
+
+    def _go_by(self, ids: Sequence[str], held: Sequence[Lease], good_until: float) -> None:
+        for lease in held:
+            if self._leases.of(lease.id) != lease:
+                log.debug("lease.taken", lease=lease.id, epoch=lease.epoch)
+        for lost in self._leases.keep(ids, held, good_until):
+            log.warning("lease.lost", lease=lost.id, epoch=lost.epoch)
+            # What the loops still write is refused by its epoch.
+            self._runner.forget(self._turning.pop(lost.id, ()), HAND_OVER_SECONDS)
 
     def _begin(self, held: Sequence[Lease]) -> None:
         for lease in held:
-            if lease.id in self._work and lease.id not in self._turning:
-                log.debug("lease.taken", lease=lease.id, epoch=lease.epoch)
+            turning = lease.id in self._turning or lease.id in self._giving_away
+            if lease.id in self._work and not turning:
                 loops = self._turning[lease.id] = self._work[lease.id](lease)
-                self._runner.add(loops)
+                self._runner.add(loops, partial(self._leases.good, lease))
 
-    def _halt(self, lease_id: str) -> None:
-        """Turn the loops of a lost lease no more. What they write now is refused by its epoch."""
-        loops = self._turning.pop(lease_id, ())
-        self._runner.forget(loops, HAND_OVER_SECONDS)
+    async def _leave(self) -> None:
+        """Have no share any more: the others take it all."""
+        try:
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await self._store.release(self._sharing.worker, [], leaving=True)
+        except (StoreError, TimeoutError) as error:
+            log.warning("worker.unreleased", error=str(error))
 
-    def _shed(self, held: Sequence[Lease], surplus: int) -> None:
-        for lease in held[len(held) - surplus :]:
-            if lease.id not in self._giving_away:
-                self._giving_away[lease.id] = asyncio.create_task(self._give_away(lease))
+    # -- giving away --------------------------------------------------------------------------
 
-    async def _give_away(self, lease: Lease) -> None:
+    def _begin_giving_away(self, lease: Lease, seconds: float) -> None:
+        if lease.id not in self._giving_away:
+            self._giving_away[lease.id] = asyncio.create_task(self._give_away(lease, seconds))
+
+    async def _give_away(self, lease: Lease, seconds: float) -> None:
         """Begin nothing more for a lease, let what is under way end, and let another take it."""
         try:
             self._leases.leave(lease)
             if lease.id in self._turning:
-                await self._runner.remove(self._turning.pop(lease.id), HAND_OVER_SECONDS)
+                await self._runner.remove(self._turning.pop(lease.id), seconds)
             elif lease.id in LANE_IDS:
-                await self._idle(LANE_IDS.index(lease.id))
-            self._leases.forget(lease)
-            await self._store.release(self._sharing.worker, [lease], leaving=False)
-        except StoreError as error:  # it runs out by itself
-            log.warning("lease.unreleased", lease=lease.id, error=error.message)
+                await self._idle(LANE_IDS.index(lease.id), seconds)
+            await self._release([lease])
         finally:
             self._giving_away.pop(lease.id, None)
 
-    async def _idle(self, lane: int) -> None:
-        end = self._leases.now() + HAND_OVER_SECONDS
+    async def _idle(self, lane: int, seconds: float) -> None:
+        end = self._leases.now() + seconds
         while self._busy(lane) and self._leases.now() < end:
-            await self._clock.wait(asyncio.Event(), 0.05)
+            await self._clock.wait(asyncio.Event(), IDLE_POLL_SECONDS)
+
+    async def _release(self, leases: Sequence[Lease]) -> None:
+        """Let others take what nothing is under way for."""
+        if not leases:
+            return
+        try:
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await self._store.release(self._sharing.worker, leases, leaving=False)
+        except (StoreError, TimeoutError) as error:  # they are kept, or run out by themselves
+            log.warning("lease.unreleased", lease=leases[0].id, error=str(error))
+            for lease in leases:
+                self._leases.stay(lease)
+            return
+        for lease in leases:
+            self._leases.forget(lease)
+            log.debug("lease.released", lease=lease.id, epoch=lease.epoch)
+        self._changed.tell()

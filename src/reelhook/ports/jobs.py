@@ -127,8 +127,8 @@ class SubmitStore(Recorder, Protocol):
         """Return whether an id that we created was ever seen in this account's listing."""
         ...
 
-    async def prove_listing(self, account: str) -> None:
-        """Keep that it was."""
+    async def prove_listing(self, account: str, lease: Lease | None = None) -> None:
+        """Keep that it was, unless the lease was lost."""
         ...
 
 
@@ -139,11 +139,11 @@ class WatchStore(Recorder, Protocol):
         """Return the jobs that the provider has not ended, newest first."""
         ...
 
-    async def record_round(self, account: str, now: Instant) -> None:
-        """Keep when the account's last round ended."""
+    async def record_round(self, account: str, now: Instant, lease: Lease | None = None) -> None:
+        """Keep when the account's last round ended, unless the lease was lost."""
         ...
 
-    async def prove_listing(self, account: str) -> None:
+    async def prove_listing(self, account: str, lease: Lease | None = None) -> None:
         """Keep that an id that we created was seen in this account's listing."""
         ...
 

@@ -26,6 +26,10 @@ class LeaseStore(Protocol):
         """
         ...
 
+    async def renew(self, worker: str, lease_milliseconds: int) -> list[Lease]:
+        """Renew what a worker holds, of every kind, and return it."""
+        ...
+
     async def release(self, worker: str, leases: Sequence[Lease], *, leaving: bool) -> None:
         """Let others take these at once; a worker that is leaving counts no longer."""
         ...

@@ -7,6 +7,7 @@ from typing import Protocol
 from reelhook.domain.delivery import Attempt, Delivery, Fate
 from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.event import Instant
+from reelhook.ports.leases import Lease
 from reelhook.ports.webhooks import StoredEvent
 
 
@@ -150,6 +151,11 @@ class ResendStore(Protocol):
         """Return what is still to be done, oldest first."""
         ...
 
-    async def advance_resend(self, resend_id: str, limit: int, now: Instant) -> Resend:
-        """Send anew the next `limit` failed events, and keep that, in one transaction."""
+    async def advance_resend(
+        self, resend_id: str, limit: int, now: Instant, lease: Lease | None = None
+    ) -> Resend:
+        """Send anew the next `limit` failed events, and keep that, in one transaction.
+
+        Nothing is done where the lease was lost.
+        """
         ...

@@ -13,14 +13,24 @@ from reelhook.domain.errors import StoreError
 from reelhook.storage.operation import Operation, Touches, side_by_side, statements_of, waves
 from reelhook.storage.pipeline import Pipeline, only_reads
 
-FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+FAILURES = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that was cut in the middle of a word
+    OSError,
+    TimeoutError,
+)
+# Another process's transaction is in the way: of a lock, or of both of us.
+_CONFLICTS = (asyncpg.LockNotAvailableError, asyncpg.TransactionRollbackError)
+_PATIENCE_MILLISECONDS = (None, 300, 1000)
+"""How long each try waits for a lock; None: as long as the session does."""
 # What a single operation can bring about: bad values, broken constraints, wrong statements, and
 # conflicts with other transactions. Anything else is the database's state, and everyone's.
 _FAULTS_OF_ONE = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.SyntaxOrAccessError,
-    asyncpg.TransactionRollbackError,
+    *_CONFLICTS,
     asyncpg.ProgramLimitExceededError,
     ValueError,
     TypeError,
@@ -85,20 +95,34 @@ class _SpoiltError(Exception):
 async def commit(pool: asyncpg.Pool, group: Sequence[Work]) -> None:
     """Commit a group. Where one spoils it, halves are tried, down to that one alone."""
     try:
-        await _commit_as_one(pool, group)
+        await _commit_patiently(pool, group)
     except (_SpoiltError, *_FAULTS_OF_ONE) as error:
         if len(group) > 1:
             middle = len(group) // 2
             await commit(pool, group[:middle])
             await commit(pool, group[middle:])
         elif not isinstance(error, _SpoiltError):
-            _refuse(group, error)
+            refuse(group, error)
     except FAILURES as error:
-        _refuse(group, error)
+        refuse(group, error)
 
 
-async def _commit_as_one(pool: asyncpg.Pool, group: Sequence[Work]) -> None:
+async def _commit_patiently(pool: asyncpg.Pool, group: Sequence[Work]) -> None:
+    # One alone holds little that others wait for, so it may wait until the server decides.
+    *first, last = (*_PATIENCE_MILLISECONDS, 0) if len(group) == 1 else _PATIENCE_MILLISECONDS
+    for patience in first:
+        try:
+            await _commit_as_one(pool, group, patience)
+        except _CONFLICTS:  # having let go of all locks, so that the other can go on
+            continue
+        return
+    await _commit_as_one(pool, group, last)
+
+
+async def _commit_as_one(pool: asyncpg.Pool, group: Sequence[Work], patience: int | None) -> None:
     async with pool.acquire() as connection, connection.transaction():
+        if patience is not None:
+            await connection.execute(f"SET LOCAL lock_timeout = {patience:d}")
         pipeline = Pipeline(connection)
         for wave in waves(group, lambda work: work.touches):
             for work in wave:
@@ -111,6 +135,7 @@ async def _commit_as_one(pool: asyncpg.Pool, group: Sequence[Work]) -> None:
         await pipeline.finish()
 
 
-def _refuse(group: Sequence[Work], error: Exception) -> None:
+def refuse(group: Sequence[Work], error: Exception) -> None:
+    """Tell all of a group that nothing was written."""
     for work in group:
         work.error = StoreError(f"The database refused a write: {error}")

@@ -24,6 +24,7 @@ from reelhook.ports import (
 from reelhook.storage.deliveries import offer
 from reelhook.storage.endpoints import add_deliveries, check_registered
 from reelhook.storage.operation import Operation, Statement, query, side_by_side, waves
+from reelhook.storage.ownership import holds
 from reelhook.storage.rows import (
     REQUEST_COLUMNS,
     STATE,
@@ -118,6 +119,8 @@ def _known(new: NewJob) -> Operation[Created | None]:
 def record(changes: Sequence[Change], lease: Lease | None) -> Operation[list[str]]:
     """Write states, events and cursors; return the ids of the jobs that were written."""
     written: list[str] = []
+    if not (yield from holds(lease)):
+        return written
     for wave in waves(changes, lambda change: (change.job.id,)):
         recorded = yield from side_by_side([_record_one(change, lease) for change in wave])
         written += [change.job.id for change, one in zip(wave, recorded, strict=True) if one]

@@ -68,7 +68,8 @@ def migrate(database: Target, steps: int | None = None) -> list[str]:
 def rollback(database: Target, *, destroy: bool) -> str | None:
     """Undo the newest revision; return its name, or None when there is nothing left.
 
-    Raises `SettingsError` when that would delete the jobs and `destroy` is not set.
+    Raises `SettingsError` when that would delete the jobs and `destroy` is not set, and while
+    workers are alive.
     """
     known, missing = revisions(), pending(database)
     applied = known[: len(known) - len(missing)]
@@ -77,6 +78,10 @@ def rollback(database: Target, *, destroy: bool) -> str | None:
     if len(applied) == 1 and not destroy:
         raise SettingsError(
             f"Rolling back {applied[-1]} deletes every job; say --destroy if that is meant"
+        )
+    if isinstance(database, str) and (alive := _in_a_loop(_alive(database))):
+        raise SettingsError(
+            f"Workers use this database ({', '.join(alive)}); stop them before rolling back"
         )
     _alembic(database, "downgrade", "-1")
     return applied[-1]
@@ -105,6 +110,21 @@ async def _current_of_postgres(url: str) -> str | None:
             return None
         version: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
         return version
+    finally:
+        await connection.close()
+
+
+async def _alive(url: str) -> list[str]:
+    from reelhook.storage import postgres  # noqa: PLC0415 - only where that is the database
+
+    connection = await postgres.connect(url)
+    try:
+        if await connection.fetchval("SELECT to_regclass('workers')") is None:
+            return []
+        rows = await connection.fetch(
+            "SELECT id FROM workers WHERE seen_until > now_ms() ORDER BY id"
+        )
+        return [row[0] for row in rows]
     finally:
         await connection.close()
 

@@ -12,7 +12,7 @@ from reelhook.storage.sqlite import read_key as read_key_of_file
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from reelhook.storage.postgres import Wire
+    from reelhook.storage.wire import Metronome, Wire
 
 Target = Path | str
 
@@ -39,13 +39,16 @@ async def owning(target: Target) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def opened(target: Target) -> AsyncIterator[Database]:
-    """Open a database that has its schema. Raises `SettingsError`."""
+async def opened(target: Target, *, pooled: bool = False) -> AsyncIterator[Database]:
+    """Open a database that has its schema. Raises `SettingsError`.
+
+    `pooled`: statements of one session may reach the server on different connections.
+    """
     database: Database
     if isinstance(target, Path):
         database = SQLite(target)
     else:
-        database = await _postgres().PostgreSQL.open(target)
+        database = await _postgres().PostgreSQL.open(target, pooled=pooled)
     try:
         yield database
     finally:
@@ -53,9 +56,14 @@ async def opened(target: Target) -> AsyncIterator[Database]:
 
 
 @contextlib.asynccontextmanager
-async def connected(url: str) -> "AsyncIterator[Wire]":
-    """Open the wire to the other processes on a PostgreSQL database."""
-    wire: Wire = _postgres().Wire(url)
+async def connected(url: str, *, pooled: bool = False) -> "AsyncIterator[Wire | Metronome]":
+    """Open the wire to the other processes on a PostgreSQL database, unless a pooler has none."""
+    from reelhook.storage.wire import (  # noqa: PLC0415 - loaded where it is the database
+        Metronome,
+        Wire,
+    )
+
+    wire: Wire | Metronome = Metronome() if pooled else Wire(url)
     try:
         yield wire
     finally:

@@ -6,6 +6,13 @@ from reelhook.domain.event import Instant
 from reelhook.ports import Lease
 from reelhook.storage.operation import Operation, Statement
 
+_REMEMBERED_MILLISECONDS = 60 * 60 * 1000
+"""How long a worker that has died is still known."""
+_RENEW = (
+    "UPDATE leases SET lease_until = now_ms() + ?2 WHERE owner = ?1 AND id LIKE ?3"
+    " AND lease_until > 0"
+)
+
 
 def free_leases() -> Operation[None]:
     """Let every lease be taken at once, and count no worker as alive.
@@ -24,37 +31,63 @@ def tend(
     `ids` are the leases of one kind. Returns what it holds, and how much of that is beyond its
     share. All by the database's own time.
     """
-    for lease_id in ids:
-        yield Statement(
-            "INSERT INTO leases (id, owner, epoch, lease_until) VALUES (?1, '', 0, 0)"
-            " ON CONFLICT (id) DO NOTHING",
-            (lease_id,),
-        )
+    kind = ids[0].partition(":")[0] + ":%"
+    yield from _know(ids, kind)
     yield Statement(
         "INSERT INTO workers (id, seen_until) VALUES (?1, now_ms() + ?2)"
         " ON CONFLICT (id) DO UPDATE SET seen_until = excluded.seen_until",
         (worker, lease_milliseconds),
     )
-    kind = ids[0].partition(":")[0] + ":%"
     yield Statement(
-        "UPDATE leases SET lease_until = now_ms() + ?2 WHERE owner = ?1 AND id LIKE ?3"
-        " AND lease_until > 0",
-        (worker, lease_milliseconds, kind),
+        "DELETE FROM workers WHERE seen_until < now_ms() - ?1", (_REMEMBERED_MILLISECONDS,)
     )
+    yield Statement(_RENEW, (worker, lease_milliseconds, kind))
     rows = yield Statement("SELECT count(*) FROM workers WHERE seen_until > now_ms()")
     share = -(-len(ids) // max(1, rows[0][0]))
     held = yield from _held(worker, kind)
     if len(held) < share:
-        # The condition stands outside too: of two workers that choose the same, the second one
-        # finds it taken.
+        # Of two workers that choose at once, the second one passes over what the first one takes.
+        # It passes over a lease too under whose epoch something is just being committed.
         yield Statement(
             "UPDATE leases SET owner = ?1, epoch = epoch + 1, lease_until = now_ms() + ?2"
             " WHERE lease_until < now_ms() AND id IN (SELECT id FROM leases"
-            " WHERE id LIKE ?3 AND lease_until < now_ms() ORDER BY lease_until, id LIMIT ?4)",
+            " WHERE id LIKE ?3 AND lease_until < now_ms() ORDER BY lease_until, id LIMIT ?4"
+            " /*pg FOR UPDATE SKIP LOCKED */)",
             (worker, lease_milliseconds, kind, share - len(held)),
         )
         held = yield from _held(worker, kind)
     return held, max(0, len(held) - share)
+
+
+def _know(ids: Sequence[str], kind: str) -> Operation[None]:
+    known = yield Statement("SELECT id FROM leases WHERE id LIKE ?1", (kind,))
+    # In one order, since two that start at once would wait for each other.
+    for lease_id in sorted(set(ids) - {row[0] for row in known}):
+        yield Statement(
+            "INSERT INTO leases (id, owner, epoch, lease_until) VALUES (?1, '', 0, 0)"
+            " ON CONFLICT (id) DO NOTHING",
+            (lease_id,),
+        )
+
+
+def renew(worker: str, lease_milliseconds: int) -> Operation[list[Lease]]:
+    """Renew what a worker holds, and return it."""
+    yield Statement(_RENEW, (worker, lease_milliseconds, "%"))
+    return (yield from _held(worker, "%"))
+
+
+def holds(lease: Lease | None) -> Operation[bool]:
+    """Return whether no one has taken the lease over; no one can before the transaction ends.
+
+    None: no lease is asked for.
+    """
+    if lease is None:
+        return True
+    rows = yield Statement(
+        "SELECT 1 FROM leases WHERE id = ?1 AND epoch = ?2 /*pg FOR SHARE */",
+        (lease.id, lease.epoch),
+    )
+    return bool(rows)
 
 
 def _held(worker: str, kind: str) -> Operation[list[Lease]]:
@@ -83,8 +116,10 @@ def listing_proven(account: str) -> Operation[bool]:
     return bool(rows and rows[0][0])
 
 
-def prove_listing(account: str) -> Operation[None]:
+def prove_listing(account: str, lease: Lease | None) -> Operation[None]:
     """Keep that it was."""
+    if not (yield from holds(lease)):
+        return
     yield Statement(
         "INSERT INTO accounts (id, listing_proven) VALUES (?1, TRUE)"
         " ON CONFLICT (id) DO UPDATE SET listing_proven = TRUE",
@@ -92,8 +127,10 @@ def prove_listing(account: str) -> Operation[None]:
     )
 
 
-def record_round(account: str, now: Instant) -> Operation[None]:
+def record_round(account: str, now: Instant, lease: Lease | None) -> Operation[None]:
     """Keep when the account's last round ended."""
+    if not (yield from holds(lease)):
+        return
     yield Statement(
         "INSERT INTO accounts (id, round_at) VALUES (?1, ?2)"
         " ON CONFLICT (id) DO UPDATE SET round_at = excluded.round_at",

@@ -65,6 +65,8 @@ class Pipeline:
         for place, one in enumerate(statements):
             places.setdefault(one.sql, []).append(place)
         for sql, alike in places.items():
+            # In one order everywhere: so it is rare that two processes wait for each other's locks.
+            alike.sort(key=lambda place: _rank(statements[place]))
             batch = [statements[place].parameters for place in alike]
             for place, rows in zip(alike, await self._run_batch(sql, batch), strict=True):
                 answers[place] = rows
@@ -82,6 +84,11 @@ class Pipeline:
         for row in await self._connection.fetchmany(placed, numbered):
             answers[row[0]].append(row[1:])
         return answers
+
+
+def _rank(statement: Statement) -> tuple[bool, Any]:
+    first = statement.parameters[0] if statement.parameters else None
+    return first is not None, first
 
 
 @lru_cache(maxsize=1024)

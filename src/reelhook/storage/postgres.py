@@ -5,14 +5,14 @@ Concurrent small writes share a transaction, as on SQLite. Nothing here blocks t
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
 import asyncpg
 import structlog
 
 from reelhook.domain.errors import SettingsError, StoreError
-from reelhook.storage.group import FAILURES, Work, commit
+from reelhook.storage.group import FAILURES, Work, commit, refuse
 from reelhook.storage.operation import Operation, Touches
 from reelhook.storage.pipeline import Pipeline, SeveralStatementsError, code_of, single
 
@@ -22,11 +22,15 @@ GROUP_SIZE_MAX = 1000
 CONNECTIONS = 4
 CONNECT_SECONDS = 10.0
 STATEMENT_SECONDS = 30.0
+STATEMENTS_KEPT = 200
+# Whoever is frozen in a transaction, or cut off from the server, holds its locks no longer than
+# that. A lease takes longer to run out.
+#
+# Two processes that lock the same rows in another order wait for each other; the server notices
+# after a second, which is long. So a group gives its locks up sooner, and tries again (`group`).
+_SESSION = {"idle_in_transaction_session_timeout": "2000", "lock_timeout": "100"}
 # Chosen once: the advisory lock of whoever changes the schema.
 _SCHEMA_LOCK = 7_311_482_093
-_CHANNEL = "reelhook"
-NOTIFY_SECONDS = 0.05
-RECONNECT_SECONDS = 1.0
 # It holds up nobody for long: neither by waiting for a lock, nor by syncing.
 _ASIDE = "SET LOCAL lock_timeout = '50ms'; SET LOCAL synchronous_commit = off"
 
@@ -34,7 +38,8 @@ _ASIDE = "SET LOCAL lock_timeout = '50ms'; SET LOCAL synchronous_commit = off"
 async def connect(url: str) -> asyncpg.Connection:
     """Open one connection. Raises `SettingsError` when there is no such database."""
     try:
-        return await asyncpg.connect(url, timeout=CONNECT_SECONDS)
+        # What runs on a connection of its own runs once: no statement is worth keeping.
+        return await asyncpg.connect(url, timeout=CONNECT_SECONDS, statement_cache_size=0)
     except (*FAILURES, ValueError) as error:
         raise SettingsError(f"The database of DATABASE_URL can't be opened: {error}") from None
 
@@ -54,7 +59,8 @@ async def read_key(url: str, name: str) -> str | None:
 class SchemaLock:
     """The server's lock under which one process at a time changes the schema.
 
-    It goes with its connection, however the process ends, so no stale lock is ever left.
+    It goes with its transaction, however the process ends, so no stale lock is ever left. A lock
+    of the session would stay behind on a pooler's connection.
     """
 
     def __init__(self, url: str) -> None:
@@ -64,7 +70,8 @@ class SchemaLock:
     async def __aenter__(self) -> Self:
         self._connection = connection = await connect(self._url)
         try:
-            await connection.execute("SELECT pg_advisory_lock($1)", _SCHEMA_LOCK, timeout=60)
+            await connection.execute("BEGIN")
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _SCHEMA_LOCK, timeout=60)
         except FAILURES:
             connection.terminate()
             raise SettingsError(
@@ -77,62 +84,6 @@ class SchemaLock:
         if self._connection is not None:
             with contextlib.suppress(*FAILURES):
                 await self._connection.close()
-
-
-class Wire:
-    """Wakes other processes on the same database: coalesced NOTIFY on a connection of its own.
-
-    Never inside anybody's transaction. Where LISTEN is not to be had, behind a pooler, polling
-    finds everything a little later.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._names: set[str] = set()
-        self._due = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
-
-    def tell(self, name: str) -> None:
-        """Pass a name on, within `NOTIFY_SECONDS`."""
-        self._names.add(name)
-        self._due.set()
-
-    def start(self, hear: Callable[[Sequence[str]], None]) -> None:
-        """Begin to tell and to hear."""
-        self._tasks = [asyncio.create_task(self._keep_up(hear))]
-
-    async def close(self) -> None:
-        """Hang up; what was told last still goes out if that is quick."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _keep_up(self, hear: Callable[[Sequence[str]], None]) -> None:
-        while True:
-            try:
-                await self._talk(hear)
-            except FAILURES as error:
-                log.warning("wire.lost", error=str(error))
-            await asyncio.sleep(RECONNECT_SECONDS)
-
-    async def _talk(self, hear: Callable[[Sequence[str]], None]) -> None:
-        connection = await asyncpg.connect(self._url, timeout=CONNECT_SECONDS)
-        try:
-            ours = connection.get_server_pid()
-
-            def heard(_: object, pid: int, _channel: str, names: str) -> None:
-                if pid != ours:
-                    hear(names.split(","))
-
-            await connection.add_listener(_CHANNEL, heard)
-            while True:
-                await self._due.wait()
-                await asyncio.sleep(NOTIFY_SECONDS)
-                self._due.clear()
-                names, self._names = ",".join(sorted(self._names)), set()
-                await connection.execute("SELECT pg_notify($1, $2)", _CHANNEL, names)
-        finally:
-            connection.terminate()
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc] # asyncpg ships no types
@@ -156,8 +107,14 @@ class PostgreSQL:
         self._writer = asyncio.create_task(self._write_groups())
 
     @classmethod
-    async def open(cls, url: str, *, group_size: int = GROUP_SIZE_MAX) -> Self:
-        """Connect. Raises `SettingsError` when there is no such database."""
+    async def open(
+        cls, url: str, *, pooled: bool = False, group_size: int = GROUP_SIZE_MAX
+    ) -> Self:
+        """Connect. Raises `SettingsError` when there is no such database.
+
+        `pooled`: there is a pooler in transaction mode between us and the server, which keeps no
+        prepared statement.
+        """
         try:
             pool = await asyncpg.create_pool(
                 url,
@@ -165,6 +122,8 @@ class PostgreSQL:
                 max_size=CONNECTIONS,
                 timeout=CONNECT_SECONDS,
                 command_timeout=STATEMENT_SECONDS,
+                statement_cache_size=0 if pooled else STATEMENTS_KEPT,
+                server_settings={} if pooled else _SESSION,
                 connection_class=_Connection,
             )
         except (*FAILURES, ValueError) as error:
@@ -235,6 +194,10 @@ class PostgreSQL:
                 continue
             group = self._queue[: self._group_size]
             del self._queue[: self._group_size]
-            await commit(self._pool, group)
+            try:
+                await commit(self._pool, group)
+            except Exception as error:  # whatever it was: the writer lives on, and no caller hangs
+                log.exception("writer.failed")
+                refuse(group, error)
             for work in group:
                 work.end()

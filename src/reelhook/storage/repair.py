@@ -14,6 +14,7 @@ from reelhook.domain.event import EventKind, Instant
 from reelhook.ports import (
     DeliveryFilter,
     DeliveryPage,
+    Lease,
     Resend,
     StoredDelivery,
     StoredEvent,
@@ -21,6 +22,7 @@ from reelhook.ports import (
 )
 from reelhook.storage import endpoints
 from reelhook.storage.operation import Operation, Statement
+from reelhook.storage.ownership import holds
 from reelhook.storage.rows import DELIVERY, DELIVERY_COLUMNS, delivery_of
 
 _ATTEMPT = (
@@ -194,9 +196,13 @@ def unfinished() -> Operation[Sequence[Resend]]:
     return [Resend(*row) for row in rows]
 
 
-def advance(resend_id: str, limit: int, now: Instant) -> Operation[Resend]:
+def advance(
+    resend_id: str, limit: int, now: Instant, lease: Lease | None = None
+) -> Operation[Resend]:
     """Send anew the next failed events. Each is marked in the same transaction: once is enough."""
     run = yield from resend(resend_id)
+    if not (yield from holds(lease)):
+        return run
     rows = yield Statement(_FAILED, (run.since, run.until, run.endpoint_id, limit))
     failed = {}  # by event and place: of an event that failed anew several times one is sent
     for sequence, *columns in rows:

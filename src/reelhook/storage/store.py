@@ -85,9 +85,11 @@ class Store:
         """See `RepairStore.start_resend`."""
         await self._write(lambda: repair.start(resend))
 
-    async def advance_resend(self, resend_id: str, limit: int, now: Instant) -> Resend:
+    async def advance_resend(
+        self, resend_id: str, limit: int, now: Instant, lease: Lease | None = None
+    ) -> Resend:
         """See `ResendStore.advance_resend`."""
-        return await self._write(lambda: repair.advance(resend_id, limit, now))
+        return await self._write(lambda: repair.advance(resend_id, limit, now, lease))
 
     async def free_leases(self) -> None:
         """See `ownership.free_leases`."""
@@ -99,17 +101,21 @@ class Store:
         """See `LeaseStore.tend`."""
         return await self._write(lambda: ownership.tend(worker, ids, lease_milliseconds))
 
+    async def renew(self, worker: str, lease_milliseconds: int) -> list[Lease]:
+        """See `LeaseStore.renew`."""
+        return await self._write(lambda: ownership.renew(worker, lease_milliseconds))
+
     async def release(self, worker: str, leases: Sequence[Lease], *, leaving: bool) -> None:
         """See `LeaseStore.release`."""
         await self._write(lambda: ownership.release(worker, leases, leaving=leaving))
 
-    async def prove_listing(self, account: str) -> None:
+    async def prove_listing(self, account: str, lease: Lease | None = None) -> None:
         """See `SubmitStore.prove_listing`."""
-        await self._write(lambda: ownership.prove_listing(account))
+        await self._write(lambda: ownership.prove_listing(account, lease))
 
-    async def record_round(self, account: str, now: Instant) -> None:
+    async def record_round(self, account: str, now: Instant, lease: Lease | None = None) -> None:
         """See `WatchStore.record_round`."""
-        await self._write(lambda: ownership.record_round(account, now))
+        await self._write(lambda: ownership.record_round(account, now, lease))
 
     async def record_check(self, job_id: str, now: Instant) -> None:
         """See `ServiceStore.record_check`."""

@@ -1,0 +1,52 @@
+"""A provider as the holder of a lease may ask it: not at all once the lease is no longer good.
+
+So whoever was frozen in the middle of a round, and wakes when another has taken over, goes no
+further with it.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from reelhook.domain.errors import ProviderError
+from reelhook.domain.job import VideoRequest
+from reelhook.domain.report import Page, Reading, SubmitOutcome
+from reelhook.ports import Content, Provider
+
+
+class LeasedProvider:
+    """Implements `ports.Provider`; `held` tells whether the lease is good."""
+
+    def __init__(self, provider: Provider, held: Callable[[], bool]) -> None:
+        self._provider = provider
+        self._held = held
+        self.name = provider.name
+        self.page_size_max = provider.page_size_max
+
+    def _check(self) -> None:
+        if not self._held():
+            raise ProviderError("The lease on the account was lost: another worker asks now")
+
+    async def submit(self, request: VideoRequest, may_send: Callable[[], bool]) -> SubmitOutcome:
+        """See `Provider.submit`, which asks `may_send` by itself."""
+        return await self._provider.submit(request, may_send)
+
+    async def get(self, provider_job_id: str) -> Reading:
+        """See `Provider.get`."""
+        self._check()
+        return await self._provider.get(provider_job_id)
+
+    async def page(self, after: str | None, limit: int) -> Page:
+        """See `Provider.page`."""
+        self._check()
+        return await self._provider.page(after, limit)
+
+    async def cancel(self, provider_job_id: str) -> bool:
+        """See `Provider.cancel`."""
+        self._check()
+        return await self._provider.cancel(provider_job_id)
+
+    def content(
+        self, provider_job_id: str, url: str, byte_range: str | None
+    ) -> AbstractAsyncContextManager[Content]:
+        """See `Provider.content`."""
+        return self._provider.content(provider_job_id, url, byte_range)

@@ -1,0 +1,117 @@
+"""Behind PgBouncer in transaction mode, with wake-ups off: every statement may meet another
+connection of the server.
+"""
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+import pytest
+from bench.databases import PostgresServer
+from engine_stubs import Receiver, Upstream
+from engine_waiting import ended, until, until_job
+from storage.postgres_databases import fresh_database
+
+import reelhook
+from reelhook.domain.job import VideoRequest
+from reelhook.hook import Hook
+
+PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+pytestmark = pytest.mark.skipif(
+    PGBOUNCER is None, reason="pgbouncer is missing (apt-get install pgbouncer)"
+)
+CONFIG = """
+[databases]
+{name} = host={host} dbname={name} user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 8
+server_round_robin = 1
+"""
+
+
+@asynccontextmanager
+async def pooled(url: str, folder: Path) -> AsyncIterator[str]:
+    """Run a pooler before this database; yield the URL through it."""
+    parts = urlsplit(url)
+    name = parts.path.removeprefix("/")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    config = folder / f"{name}.ini"
+    config.write_text(CONFIG.format(name=name, host=parse_qs(parts.query)["host"][0], port=port))
+    config.chmod(0o644)
+    as_root = ["-u", "pgserver"] if os.geteuid() == 0 else []
+    process = await asyncio.create_subprocess_exec(
+        str(PGBOUNCER), "-q", *as_root, str(config), stderr=subprocess.DEVNULL
+    )
+    try:
+        yield await _answering(f"postgresql://postgres@127.0.0.1:{port}/{name}")
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _answering(url: str) -> str:
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await (await asyncpg.connect(url, statement_cache_size=0)).close()
+            except (OSError, asyncpg.PostgresError):
+                await asyncio.sleep(0.05)
+            else:
+                return url
+
+
+@pytest.fixture
+async def hooks(
+    settings: reelhook.Settings, own_postgres: PostgresServer
+) -> AsyncIterator[list[Hook]]:
+    """Two processes, as it were, through one pooler."""
+    async with AsyncExitStack() as stack:
+        direct = await stack.enter_async_context(fresh_database(own_postgres.url))
+        url = await stack.enter_async_context(pooled(direct, own_postgres.folder))
+        behind = settings.model_copy(update={"database_url": url, "wake_ups": False})
+        yield [
+            await stack.enter_async_context(reelhook.open(behind, work=work))
+            for work in (True, True, False)
+        ]
+
+
+async def test_jobs_of_several_processes_end_and_are_told_of(
+    hooks: list[Hook], upstream: Upstream, receiver: Receiver
+) -> None:
+    *_, door = hooks
+    requests = [VideoRequest(script=f"A fox {number}", model="m") for number in range(40)]
+    created = await asyncio.gather(*(door.service.submit(one, None) for one in requests))
+    await until(lambda: len(upstream.videos) == 40)
+    for video in upstream.videos.values():
+        video.update(status="completed", progress=100)
+    for one in created:
+        await until_job(hooks[0], one.job_id, ended)
+    await until(lambda: {one["jobId"] for one in receiver.bodies} == {c.job_id for c in created})
+    assert upstream.counts["create"] == 40
+
+
+async def test_an_empty_database_is_migrated_through_the_pooler(
+    settings: reelhook.Settings, own_postgres: PostgresServer
+) -> None:
+    async with fresh_database(own_postgres.url) as direct:
+        connection = await asyncpg.connect(direct)
+        await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        await connection.close()
+        async with pooled(direct, own_postgres.folder) as url:
+            behind = settings.model_copy(update={"database_url": url, "wake_ups": False})
+            for _ in range(2):
+                async with reelhook.open(behind) as hook:
+                    assert (await hook.service.stats())["jobs"]["completed"] == 0

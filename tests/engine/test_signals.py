@@ -1,0 +1,40 @@
+"""What is told goes to all processes, what is set stays in one."""
+
+from reelhook.signals import Signals
+
+
+def test_what_is_set_stays_here_and_what_is_told_goes_out_too() -> None:
+    told: list[str] = []
+    signals = Signals(told.append)
+    signals.submit.set()
+    assert told == []
+    signals.watch.tell()
+    assert signals.watch.is_set()
+    assert told == ["watch"]
+
+
+def test_what_is_heard_wakes_and_is_not_passed_on() -> None:
+    told: list[str] = []
+    signals = Signals(told.append)
+    following = signals.changed.next
+    signals.hear(["deliver", "changed", "endpoints", "leases"])
+    assert signals.deliver.is_set()
+    assert signals.leases.is_set()
+    assert following.is_set()
+    assert signals.endpoints_version == 1
+    assert told == []
+
+
+def test_names_that_a_newer_process_tells_are_passed_over() -> None:
+    signals = Signals()
+    signals.hear(["teleport", "health", "watching_paused", "__class__", ""])
+    assert not signals.watching_paused
+
+
+def test_a_job_or_an_endpoint_that_changed_is_told_to_all() -> None:
+    told: list[str] = []
+    signals = Signals(told.append)
+    signals.job_changed()
+    signals.endpoints_changed()
+    assert told == ["changed", "endpoints"]
+    assert signals.deliver.is_set()
