@@ -33,6 +33,7 @@ class Options:
     shared: int
     refuse: float
     seed: int
+    endpoints: int = 50
 
     @property
     def name(self) -> str:
@@ -58,7 +59,7 @@ class Load:
                 shared = self.options.shared
                 prompt = f"kill {number % shared if shared else number}"
                 # Few endpoints serve many jobs each, as in life.
-                request = self.here.request(number % 50, prompt)
+                request = self.here.request(number % self.options.endpoints, prompt)
                 self.requests.append(request)
                 tasks.create_task(self._insist(request))
                 await asyncio.sleep(self.chance.expovariate(self.options.rate))
@@ -123,19 +124,19 @@ async def measure(options: Options) -> Figures:
         await here.server.start()
         load.stopping = True
         await running
-        await _drain(here, figures, load)
-        await _judge(here, figures, load)
+        await drain(here, figures, load)
+        await judge(here, figures, load)
     return figures
 
 
-async def _drain(here: Stage, figures: Figures, load: Load) -> None:
+async def drain(here: Stage, figures: Figures, load: Load) -> None:
     started = time.monotonic()
     await here.ear().ended(len(load.requests), seconds=DRAIN_SECONDS_MAX)
     figures.tell("seconds until all had ended", f"{time.monotonic() - started:.1f}")
     await asyncio.sleep(5)
 
 
-async def _judge(here: Stage, figures: Figures, load: Load) -> None:
+async def judge(here: Stage, figures: Figures, load: Load) -> None:
     requests = [one for one in load.requests if one.job_id]
     figures.tell("requests answered", len(requests))
     figures.tell("posts in all", sum(one.tries for one in requests))

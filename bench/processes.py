@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import aiohttp
@@ -15,6 +16,7 @@ import psutil  # type: ignore[import-untyped]  # psutil ships no types
 
 ROOT = Path(__file__).parent.parent
 REELHOOK = Path(os.environ.get("BENCH_REELHOOK", Path(sys.executable).with_name("reelhook")))
+KEPT = ("PATH", "HOME", "LANG", "PYTHONPATH")
 READY_SECONDS_MAX = 20.0
 EXIT_SECONDS_MAX = 20.0
 KEPT = ("PATH", "HOME", "LANG", "PYTHONPATH")
@@ -78,7 +80,10 @@ class Stub:
 class Server:
     """`reelhook serve` on one data directory; it may be started, stopped and killed repeatedly."""
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self, folder: Path, environment: dict[str, str], arguments: Sequence[str] = ("serve",)
+    ) -> None:
+        self._arguments = arguments
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -105,7 +110,7 @@ class Server:
             log.flush()
             self.spawned_at = time.monotonic()
             self._process = subprocess.Popen(
-                [str(REELHOOK), "serve"],
+                [str(REELHOOK), *self._arguments],
                 cwd=self._folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,

@@ -193,6 +193,7 @@ async def stage(
     name: str,
     environment: dict[str, str],
     receivers_from: Sequence[str] = ("bench.receivers",),
+    arguments: Sequence[str] = ("serve",),
 ) -> AsyncIterator[Stage]:
     """Start the stubs, prepare the server (not started), and end all of them afterwards.
 
@@ -204,7 +205,7 @@ async def stage(
     try:
         receivers = Stub(*receivers_from, "--secret", SECRET)
         try:
-            server = Server(folder, settings(upstream, environment))
+            server = Server(folder, settings(upstream, environment), arguments)
             # A fresh connection for each request: a restarted server leaves no stale ones.
             connector = aiohttp.TCPConnector(force_close=True, limit=0)
             timeout = aiohttp.ClientTimeout(total=30)

@@ -88,7 +88,7 @@ class Upstream:
     # -- the wire -----------------------------------------------------------------------------
 
     async def create(self, request: web.Request) -> web.StreamResponse:
-        fate = self.arrive("create")
+        fate = self.arrive("create", who=who(request))
         fields = await read_fields(request)
         fate.entry["prompt"] = fields.get("prompt")
         if not fields.get("prompt"):
@@ -125,7 +125,7 @@ class Upstream:
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         video_id = request.match_info["id"]
-        fate = self.arrive("get", video=video_id)
+        fate = self.arrive("get", video=video_id, who=who(request))
         video = self.videos.find(video_id)
         shown = self.videos.show(video, self.moment(fate)) if video else None
         await self.wait()
@@ -139,7 +139,7 @@ class Upstream:
 
     async def list(self, request: web.Request) -> web.StreamResponse:
         query = dict(request.query)
-        fate = self.arrive("list", **query)
+        fate = self.arrive("list", **query, who=who(request))
         if self.settings.listing != "ok":
             fate.entry["fault"] = "refused"
             await self.wait()
@@ -243,6 +243,11 @@ class Upstream:
                 creations.setdefault(video.prompt, []).append(video.id)
             answer["creations"] = creations
         return json_response(answer)
+
+
+def who(request: web.Request) -> str:
+    """Return the key that the request came with: it tells several callers apart."""
+    return request.headers.get("Authorization", "").removeprefix("Bearer ")
 
 
 def error(

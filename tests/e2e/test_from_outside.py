@@ -1,4 +1,4 @@
-"""A small share of `make bench` and `make bench-kill`: the facts, not the figures."""
+"""A small share of `make bench`, `make bench-kill` and `make bench-workers`: facts, not figures."""
 
 import subprocess
 import sys
@@ -34,3 +34,8 @@ def test_upstream(scenario: str) -> None:
 
 def test_kill_9_under_load_loses_nothing_and_pays_nothing_twice() -> None:
     run("bench.kill", "--kills", "4")
+
+
+def test_of_two_workers_one_is_killed_and_one_stopped_and_nothing_is_lost_or_told_twice() -> None:
+    kinds = ("--kills", "1", "--hand-overs", "1", "--freezes", "0")
+    run("bench.workers", *kinds, "--every", "2.5", "--patience", "4")
