@@ -1,0 +1,56 @@
+"""The files in deploy/ are what the tools that read them expect, and name settings that exist."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from reelhook.config import Settings, environment_name
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+UNITS = sorted(DEPLOY.glob("*.service"))
+LINT = (
+    "{extends: default, rules: {document-start: disable, line-length: {max: 100},"
+    " braces: {max-spaces-inside: 0}}}"
+)
+ANALYZE = shutil.which("systemd-analyze")
+
+
+def run(*arguments: str) -> None:
+    ran = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_the_yaml_files_are_tidy() -> None:
+    run(sys.executable, "-m", "yamllint", "--strict", "-d", LINT, str(DEPLOY))
+
+
+def test_the_compose_file_follows_the_specification() -> None:
+    schema = ("--builtin-schema", "vendor.compose-spec")
+    run(sys.executable, "-m", "check_jsonschema", *schema, str(DEPLOY / "compose.yaml"))
+
+
+def test_the_manifest_is_what_kubernetes_takes() -> None:
+    for one in yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()):
+        kubernetes_validate.validate(one, "1.31", strict=True)
+
+
+@pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is missing")
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: str(unit.name))
+def test_the_units_are_what_systemd_takes(unit: Path, tmp_path: Path) -> None:
+    there = tmp_path / unit.name.replace("@", "@1")  # an instance of a template
+    text = unit.read_text().replace("/opt/reelhook/bin/reelhook", "/bin/true")
+    there.write_text(text)
+    run(str(ANALYZE), "verify", "--man=no", str(there))
+
+
+@pytest.mark.parametrize("file", sorted(DEPLOY.iterdir()), ids=lambda file: str(file.name))
+def test_every_setting_that_is_named_exists(file: Path) -> None:
+    known = {environment_name(field) for field in Settings.model_fields}
+    named = set(re.findall(r"\b(?:REELHOOK|OPENAI|WEBHOOK|DATABASE)_[A-Z_]+\b", file.read_text()))
+    assert named <= known
