@@ -41,7 +41,8 @@ def scenarios() -> dict[str, Callable[[], Awaitable[Figures]]]:
 
 async def run(
     name: str, scenario: Callable[[], Awaitable[Figures]], seconds_max: float = SECONDS_MAX
-) -> bool:
+) -> Figures:
+    """Carry a scenario out, show its figures and write them."""
     try:
         async with asyncio.timeout(seconds_max):
             figures = await scenario()
@@ -51,7 +52,7 @@ async def run(
         figures.equal("the scenario runs to its end", f"{type(error).__name__}: {error}", "yes")
     figures.show()
     figures.write(RESULTS)
-    return figures.reached
+    return figures
 
 
 def main() -> None:
@@ -60,7 +61,7 @@ def main() -> None:
     parser.add_argument("scenario", nargs="+", choices=[*known, "all"])
     asked = parser.parse_args().scenario
     names = list(known) if "all" in asked else asked
-    reached = [asyncio.run(run(name, known[name])) for name in names]
+    reached = [asyncio.run(run(name, known[name])).reached for name in names]
     sys.exit(0 if all(reached) else 1)
 
 

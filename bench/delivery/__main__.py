@@ -15,8 +15,10 @@ from bench.delivery.chain import chain
 from bench.delivery.hung import hung
 from bench.delivery.idle import idle
 from bench.delivery.rates import Rate, run_rate
+from bench.delivery.summary import table, write
 from bench.figures import Figures
 from bench.main_job import run
+from bench.stage import RESULTS
 
 SECONDS_MAX = 900.0
 RATES = (
@@ -45,10 +47,12 @@ def main() -> None:
     names = options.scenario or list(known)
     if unknown := set(names) - set(known):
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
-    reached = [
+    done = [
         asyncio.run(run(f"delivery-{name}", known[name], seconds_max=SECONDS_MAX)) for name in names
     ]
-    sys.exit(0 if all(reached) else 1)
+    print(table(done))
+    write(done, RESULTS)
+    sys.exit(0 if all(figures.reached for figures in done) else 1)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
+from bench.checks import terminal
 from bench.delivery import feed
 from bench.delivery.ceiling import ceiling
 from bench.delivery.feed import Plan
@@ -41,6 +42,8 @@ async def hung() -> Figures:
         await tell_disk(figures, here)
         course = await _take_turns(here)
         _judge(figures, course)
+        released = await _ends_at_the_released(here)
+        figures.equal("ends of jobs at the released one", released, TURNS * QUEUED)
         both = [*course.well, *course.beside]
         bare = await ceiling(here, course.well[0].arrivals)
         tell_ceiling(figures, Spread.of(latencies(course.well[0].arrivals)), bare)
@@ -95,6 +98,13 @@ async def _release(here: Stage) -> None:
     if not await until(drained, seconds=DRAIN_SECONDS_MAX, every=1.0):
         raise RuntimeError(f"{await _waiting(here)} events still wait for the released receiver")
     await asyncio.sleep(1)
+
+
+async def _ends_at_the_released(here: Stage) -> int:
+    """Return how many events the first receiver has had, each counted once."""
+    port = here.receivers.ports[0]
+    ends = terminal(one for one in await here.arrivals() if one["port"] == port)
+    return len({one["headers"]["webhook-id"] for one in ends})
 
 
 async def _waiting(here: Stage) -> int:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import threading
@@ -93,6 +94,7 @@ async def node(directory: Path, *arguments: str) -> AsyncIterator[str]:
         cwd=directory,
         env=os.environ | {"PORT": "0"},
         stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
     )
     assert process.stdout is not None
     try:
@@ -100,7 +102,8 @@ async def node(directory: Path, *arguments: str) -> AsyncIterator[str]:
             line = await process.stdout.readline()
         yield f"http://127.0.0.1:{int(line.split()[-1])}/webhooks/video"
     finally:
-        process.kill()
+        # Some installations' `node` is a script that starts the real one: both are to end.
+        os.killpg(process.pid, signal.SIGKILL)
         await process.communicate()
 
 
