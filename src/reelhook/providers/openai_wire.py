@@ -169,7 +169,7 @@ class OpenAIWire:
         return self._url(f"videos/{_quoted(provider_job_id)}")
 
     def _content_url(self, provider_job_id: str) -> str:
-        return str(self._url(f"videos/{_quoted(provider_job_id)}/content"))
+        return f"{self._base}/videos/{_quoted(provider_job_id)}/content"
 
     def _url(self, rest: str) -> URL:
         return URL(f"{self._base}/{rest}", encoded=True)

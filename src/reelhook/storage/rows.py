@@ -84,6 +84,9 @@ STORED_JOB = ", ".join((*STATE_COLUMNS, *REQUEST_COLUMNS, "webhook_url", "checke
 DELIVERY = ", ".join(f"d.{name}" for name in DELIVERY_COLUMNS)
 ENDPOINT = ", ".join(f"e.{name}" for name in (*ENDPOINT_COLUMNS, *HEALTH_COLUMNS))
 
+# Many rows are read a second, and calling an enum takes longer than a look into a mapping.
+_STATUS = {one.value: one for one in Status}
+_OUTCOME = {None: None} | {one.value: one for one in Outcome}
 _ADOPTED = STATE_COLUMNS[3:].index("adopted")
 _REQUEST = slice(len(STATE_COLUMNS), len(STATE_COLUMNS) + len(REQUEST_COLUMNS))
 
@@ -92,7 +95,7 @@ def job_of(row: Sequence[Any]) -> Job:
     """Read `STATE`."""
     job_id, account, status, *rest = row[: len(STATE_COLUMNS)]
     rest[_ADOPTED] = bool(rest[_ADOPTED])
-    return Job(job_id, account, Status(status), *rest)
+    return Job(job_id, account, _STATUS[status], *rest)
 
 
 def state_of(job: Job, columns: Iterable[str] = STATE_COLUMNS) -> tuple[Any, ...]:
@@ -162,7 +165,7 @@ def delivery_of(row: Sequence[Any]) -> Delivery:
         terminal_at=terminal_at,
         ended=bool(ended),
         resend_of=resend_of,
-        outcome=None if outcome is None else Outcome(outcome),
+        outcome=_OUTCOME[outcome],
         delivered_sequence=delivered_sequence,
     )
 
