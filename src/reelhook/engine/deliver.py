@@ -52,7 +52,7 @@ class Flight:
 
     due: DueDelivery
     version: int | None
-    started_at: Instant = 0
+    started_at: Instant
     limit: asyncio.Timeout | None = None
 
     @property
@@ -155,7 +155,7 @@ class Deliver:
             self.signal.set()
         now = self._clock.now()
         while not self.tasks.draining and (due := self._turns.take(now)):
-            flight = Flight(due, self._endpoints_version)
+            flight = Flight(due, self._endpoints_version, now)
             self._flights[due.delivery.id] = flight
             self.tasks.spawn(
                 self._carry_out(flight), partial(self._finish, due), job=due.delivery.job_id
