@@ -183,3 +183,22 @@ class TurnsMachine(RuleBasedStateMachine):
 
 TestTurns = TurnsMachine.TestCase
 TestTurns.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_a_look_that_began_before_the_breaker_opened_lets_nothing_more_out() -> None:
+    turns = Turns(CONCURRENCY)
+    turns.tidy(0)
+    turns.put(endpoint("e"), [due("e")], 0)
+    one = turns.take(0)
+    assert one is not None
+    turns.tidy(0)  # the next look begins, and meanwhile the last attempt fails
+    opened = replace(endpoint("e"), health=Health(failures=5, failing_since=0, probe_due_at=5000))
+    turns.line("e").endpoint = opened
+    turns.done(one)
+    before = replace(endpoint("e"), health=Health(failures=4, failing_since=0))
+    turns.put(before, [due("e") for _ in range(4)], 0)
+    assert turns.take(0) is None
+    turns.tidy(0)  # the look after that sees it
+    turns.put(opened, [due("e")], 0)
+    assert turns.take(0) is not None
+    assert turns.take(0) is None

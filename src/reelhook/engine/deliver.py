@@ -48,11 +48,15 @@ STALE_MILLISECONDS = round(STALE_ATTEMPT_SECONDS * 1000)
 
 @dataclass(slots=True)
 class Flight:
-    """An attempt that is under way. `limit` can cut it short."""
+    """An attempt that is under way. `limit` can cut it short.
+
+    `version` counts the changes of endpoints by which it was read; None: read it again.
+    """
 
     due: DueDelivery
+    version: int | None
     lease: Lease
-    started_at: Instant = 0
+    started_at: Instant
     limit: asyncio.Timeout | None = None
 
     @property
@@ -178,7 +182,8 @@ class Deliver:
             self.signal.set()
         now = self._clock.now()
         while not self.tasks.draining and (due := self._turns.take(now)):
-            flight = Flight(due, self._lanes[lane_of(due.delivery.endpoint_id)])
+            lease = self._lanes[lane_of(due.delivery.endpoint_id)]
+            flight = Flight(due, self._endpoints_version, lease, now)
             self._flights[due.delivery.id] = flight
             self.tasks.spawn(
                 self._carry_out(flight), partial(self._finish, due), job=due.delivery.job_id
@@ -195,13 +200,23 @@ class Deliver:
 
     async def _carry_out(self, flight: Flight) -> None:
         """Send an event; when the end of its job cut it short, send that at once."""
-        while not await self._attempt(flight):
+        while await self._is_current(flight) and not await self._attempt(flight):
+            flight.version = None
+
+    async def _is_current(self, flight: Flight) -> bool:
+        """Read again what was read before an endpoint changed; return whether it may still go.
+
+        So no attempt that begins after a rotation is signed with the old secret alone.
+        """
+        while flight.version != self._signals.endpoints_version:
+            flight.version = self._signals.endpoints_version
             due = flight.due.delivery
             following = await self._store.due_delivery(due.id, self._clock.now())
             if following is None or self._turns.line(due.endpoint_id).endpoint.held_back:
-                return
+                return False
             self._turns.renew(following.endpoint)
             (flight.due,) = following.deliveries
+        return True
 
     async def _attempt(self, flight: Flight) -> bool:
         """Make one attempt and record it; return False when it was cut short."""

@@ -33,6 +33,8 @@ class Line:
     under_way: int = 0
     in_turn: bool = False
     """Whether it stands in the order already."""
+    done_in: int = 0
+    """The last look at the store during which something ended here."""
 
 
 def is_retry(delivery: Delivery) -> bool:
@@ -53,6 +55,7 @@ class Turns:
         """The last answers of endpoints that nothing is under way to; the store keeps none."""
         self._under_way = 0
         self._retries = 0
+        self._looks = 0
         self.outdated = False
         """Whether something that was ready is to be read anew before it can be sent."""
 
@@ -72,6 +75,7 @@ class Turns:
     def tidy(self, now: Instant) -> None:
         """Forget what was read a while ago, since a newer event may have superseded it."""
         self.outdated = False
+        self._looks += 1
         for line in self._lines.values():
             if now - line.read_at > READY_MILLISECONDS:
                 line.ready.clear()
@@ -100,22 +104,26 @@ class Turns:
                 line.ready.clear()
 
     def renew(self, endpoint: Endpoint) -> None:
-        """Go by an endpoint as it was just read; of its health more is known here."""
+        """Go by an endpoint as it was just read; of its health more may be known here."""
         line = self._lines[endpoint.id]
         health = line.endpoint.health
-        if not line.under_way:
+        if not self._knows_more(line):
             health = replace(endpoint.health, window=health.window)
         line.endpoint = replace(endpoint, health=health)
 
     def put(self, endpoint: Endpoint, deliveries: Iterable[DueDelivery], now: Instant) -> None:
         """Make what was read ready to be sent."""
         line = self._lines.get(endpoint.id) or self._new_line(endpoint)
-        if line.under_way and line.endpoint.held_back and not endpoint.held_back:
+        if self._knows_more(line) and line.endpoint.held_back and not endpoint.held_back:
             return  # that happened while the store was read: `done` has it read again
         self.renew(endpoint)
         line.ready = deque(deliveries)
         line.read_at = now
         self._enqueue(line)
+
+    def _knows_more(self, line: Line) -> bool:
+        """Whether answers came, or may come, that the last look at the store has not seen."""
+        return line.under_way > 0 or line.done_in == self._looks
 
     def _new_line(self, endpoint: Endpoint) -> Line:
         _, window = self._windows.pop(endpoint.id, (0, ()))
@@ -160,6 +168,7 @@ class Turns:
         """Give the slot back; return whether more must be read for this endpoint."""
         line = self._lines[due.delivery.endpoint_id]
         line.under_way -= 1
+        line.done_in = self._looks
         self._under_way -= 1
         if is_retry(due.delivery):
             self._retries -= 1
