@@ -103,6 +103,7 @@ def test_a_url_is_refused_or_read_the_same_once_more(url: str) -> None:
 
 
 @given(URLS)
+@example("http://[::1][]@hooks.example.com/")
 def test_the_client_reads_the_same_host_and_port(url: str) -> None:
     try:
         target = parse_target(url)
