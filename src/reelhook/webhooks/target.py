@@ -21,7 +21,7 @@ _URL = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _AUTHORITY = re.compile(
-    r"((?P<userinfo>.*)@)?(\[(?P<ipv6>[^\[\]@]*)\]|(?P<name>[^:@\[\]]*))(:(?P<port>[0-9]{1,5}))?",
+    r"((?P<userinfo>[^\[\]]*)@)?(\[(?P<ipv6>[^\[\]@]*)\]|(?P<name>[^:@\[\]]*))(:(?P<port>[0-9]{1,5}))?",
     re.DOTALL,
 )
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
