@@ -37,7 +37,7 @@ demo: $(VENV)/.run ## one job from request to webhook and MP4, no key needed
 	@$(BIN)/reelhook demo
 
 test: check tests/javascript/node_modules/.done ## linters, types, import contract and all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 3 --dist loadfile
 
 check: $(VENV)/.dev ## linters, types and the import contract alone
 	@$(BIN)/ruff check

@@ -1,5 +1,6 @@
 """Databases on a PostgreSQL server, each copied from one that was migrated."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -8,7 +9,9 @@ from urllib.parse import urlsplit, urlunsplit
 from reelhook.storage import migrate as migrations
 from reelhook.storage import postgres
 
-_TEMPLATE = "reelhook_migrated"
+_OWN = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+"""Whose databases these are: tests that run beside each other may share a server."""
+_TEMPLATE = f"reelhook_migrated_{_OWN}"
 _numbers = count(1)
 _migrated: set[str] = set()
 
@@ -36,7 +39,7 @@ async def fresh_database(server: str) -> AsyncIterator[str]:
         await _execute(server, drop, f"CREATE DATABASE {_TEMPLATE}")
         migrations.migrate(on(server, _TEMPLATE))
         _migrated.add(server)
-    name = f"reelhook_test_{next(_numbers)}"
+    name = f"reelhook_test_{_OWN}_{next(_numbers)}"
     await _execute(
         server, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}"
     )
