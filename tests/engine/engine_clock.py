@@ -50,6 +50,11 @@ class ManualClock:
             one is signal and not rung.is_set() for rung, (one, _) in self._waiting.items()
         )
 
+    def wakes_in(self, seconds: float) -> bool:
+        """Whether someone waits for the moment that lies so many seconds ahead."""
+        moment = self._now + round(seconds * 1000)
+        return any(due_at == moment for _, due_at in self._waiting.values())
+
     @property
     def next_due_at(self) -> int | None:
         """When the first of those who wait will be woken."""

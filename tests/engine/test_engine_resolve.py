@@ -349,7 +349,7 @@ async def test_a_retry_after_of_the_listing_is_honoured(tmp_path: Path) -> None:
             answers(429, None, {"Retry-After": "20"}), here.upstream.list_page
         )
         job_id = await engine.submit("a fox")
-        await until(lambda: here.upstream.count("list"))
+        await until(lambda: here.time.wakes_in(20))
         for _ in range(4):
             await engine.settled("resolve")
             here.time.advance(4.9)
