@@ -2,7 +2,7 @@ import asyncio
 import gzip
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import web
 
 from providers.upstreams import Raw, Upstream, raw_upstream, unused_port, upstream
 from reelhook.domain.errors import ContentMissingError, ProviderError, ProviderUnauthorizedError
@@ -279,11 +279,3 @@ async def test_leaving_early_frees_the_connection_and_the_next_file_streams(
             break
     _, body = await read(wire, "")
     assert body == FILM * 20
-
-
-async def test_a_given_session_is_used_and_left_open(server: Upstream) -> None:
-    server.answers(200, text=FILM)
-    async with ClientSession() as session:
-        async with OpenAIWire(server.url, session=session) as wire:
-            await read(wire, "")
-        assert not session.closed

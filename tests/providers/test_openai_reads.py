@@ -44,7 +44,7 @@ VIDEO: dict[str, Any] = {
 
 def test_the_adapter_is_a_provider() -> None:
     provider: type[Provider] = OpenAIWire  # the type checker holds this
-    assert (provider.name, provider.page_size_max) == ("openai", 100)
+    assert (provider.name, provider.traits.page_size_max) == ("openai", 100)
 
 
 # -- addresses and keys ---------------------------------------------------------------------------

@@ -1,8 +1,9 @@
 """Job: one request for a video, and the pure transitions of its life."""
 
+import json
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import assert_never
+from typing import Any, assert_never
 
 from reelhook.domain.event import Event, EventKind, Instant, WireStatus
 from reelhook.domain.report import Failed, Finished, Missing, Progress, Report, Unknown
@@ -49,7 +50,13 @@ _WIRE = {
 
 @dataclass(frozen=True, slots=True)
 class VideoRequest:
-    """What was asked for. It never changes. `direction` is prepended to `script`."""
+    """What was asked for. `direction` is prepended to `script`.
+
+    `model` is the name that its provider knows. `image` is an http(s) URL or a `data:` URI, for
+    models that begin with a picture. `provider_options` is a JSON object, as text: what goes to
+    the provider as it is. `fallbacks` are the models that are tried, in order, where the ones
+    before surely did not accept; see `domain.catalog` for their form.
+    """
 
     script: str
     model: str
@@ -58,6 +65,16 @@ class VideoRequest:
     size: str | None = None
     wallet_address: str | None = None
     render_version: str = "v3"
+    aspect_ratio: str | None = None
+    image: str | None = None
+    seed: int | None = None
+    provider_options: str | None = None
+    fallbacks: tuple[str, ...] = ()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The provider's own parameters, read."""
+        return json.loads(self.provider_options) if self.provider_options else {}
 
     @property
     def prompt(self) -> str:

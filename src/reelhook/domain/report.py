@@ -6,6 +6,17 @@ from reelhook.domain.event import Instant
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What a job costs, as its provider says it: 0 or more of a unit.
+
+    The unit is `USD` where the provider tells money, else its own: `tokens`, `credits`, `seconds`.
+    """
+
+    amount: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """The job waits (`running` false) or renders; `percent` is 0..100, None where none is told."""
 
@@ -15,18 +26,27 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The video is ready at `url`; `expires_at` is in Unix seconds, None where none is told."""
+    """The video is ready at `url`; `expires_at` is in Unix seconds, None where none is told.
+
+    `cost` is what the provider charged, None where it does not say.
+    """
 
     url: str
     expires_at: int | None = None
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The provider ended the job: our stable code and the provider's own words."""
+    """The provider ended the job: our stable code and the provider's own words.
+
+    Codes: `moderation`, `quota`, `invalid_request`, `provider_error`, `expired`,
+    `content_missing` (done, but there is no file) and `canceled` (by someone at the provider).
+    """
 
     code: str
     message: str
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +100,11 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The provider has the job, and will charge for it."""
+    """The provider has the job, and will charge for it; `quote` is what it says it will charge."""
 
     provider_job_id: str
     report: Report = Progress(running=False)
+    quote: Cost | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,3 +139,10 @@ class InDoubt:
 
 
 SubmitOutcome = Accepted | NotSent | RateLimited | Refused | InDoubt
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A provider's webhook, verified: something happened to this job. What, is read back."""
+
+    provider_job_id: str

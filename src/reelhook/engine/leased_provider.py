@@ -4,12 +4,12 @@ So whoever was frozen in the middle of a round, and wakes when another has taken
 further with it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from reelhook.domain.errors import ProviderError
 from reelhook.domain.job import VideoRequest
-from reelhook.domain.report import Page, Reading, SubmitOutcome
+from reelhook.domain.report import Notice, Page, Reading, SubmitOutcome
 from reelhook.ports import Content, Provider
 
 
@@ -20,20 +20,31 @@ class LeasedProvider:
         self._provider = provider
         self._held = held
         self.name = provider.name
-        self.page_size_max = provider.page_size_max
+        self.traits = provider.traits
+        self.models = provider.models
 
     def _check(self) -> None:
         if not self._held():
             raise ProviderError("The lease on the account was lost: another worker asks now")
 
-    async def submit(self, request: VideoRequest, may_send: Callable[[], bool]) -> SubmitOutcome:
+    async def submit(
+        self,
+        request: VideoRequest,
+        may_send: Callable[[], bool],
+        callback_url: str | None = None,
+    ) -> SubmitOutcome:
         """See `Provider.submit`, which asks `may_send` by itself."""
-        return await self._provider.submit(request, may_send)
+        return await self._provider.submit(request, may_send, callback_url)
 
     async def get(self, provider_job_id: str) -> Reading:
         """See `Provider.get`."""
         self._check()
         return await self._provider.get(provider_job_id)
+
+    async def get_many(self, provider_job_ids: Sequence[str]) -> Mapping[str, Reading]:
+        """See `Provider.get_many`."""
+        self._check()
+        return await self._provider.get_many(provider_job_ids)
 
     async def page(self, after: str | None, limit: int) -> Page:
         """See `Provider.page`."""
@@ -50,3 +61,11 @@ class LeasedProvider:
     ) -> AbstractAsyncContextManager[Content]:
         """See `Provider.content`."""
         return self._provider.content(provider_job_id, url, byte_range)
+
+    async def notice(self, headers: Mapping[str, str], body: bytes) -> Notice:
+        """See `Provider.notice`."""
+        return await self._provider.notice(headers, body)
+
+    async def check(self) -> str:
+        """See `Provider.check`."""
+        return await self._provider.check()

@@ -57,7 +57,7 @@ class Reader:
         self._clock = clock
         self._slots = asyncio.Semaphore(READS_AT_ONCE)
         self._order: list[str] = []
-        self._page_size = provider.page_size_max
+        self._page_size = provider.traits.page_size_max
         self._failed_rounds = 0
         self._listing_off_until: Instant = 0
         self._misses: Counter[str] = Counter()
@@ -165,7 +165,9 @@ class Reader:
     async def _page(self, read: PageRead, left: set[str], deliver: Deliver) -> Page:
         async with self._slots:
             await self._hold()
-            page = await self._asked(self._provider.page(read.cursor, self._provider.page_size_max))
+            page = await self._asked(
+                self._provider.page(read.cursor, self._provider.traits.page_size_max)
+            )
         if read.cursor is not None and not page.entries:
             # SGLang and vLLM-Omni answer an unknown cursor so.
             raise CursorRefusedError("The listing has nothing behind its cursor")

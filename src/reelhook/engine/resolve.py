@@ -146,13 +146,13 @@ class Resolve:
     async def _page(self, after: str | None) -> Page:
         for _ in range(PAGE_TRIES - 1):
             try:
-                return await self._provider.page(after, self._provider.page_size_max)
+                return await self._provider.page(after, self._provider.traits.page_size_max)
             except ListingUnsupportedError:
                 raise
             except ProviderError as error:
                 log.debug("resolve.page_failed", account=self._account, error=error.message)
                 await self._hold(error)
-        return await self._provider.page(after, self._provider.page_size_max)
+        return await self._provider.page(after, self._provider.traits.page_size_max)
 
     async def _hold(self, error: ProviderError) -> None:
         """Wait as long as the provider asked us to."""

@@ -16,7 +16,7 @@ from reelhook.ports.jobs import (
     WatchStore,
 )
 from reelhook.ports.leases import Lease, LeaseStore
-from reelhook.ports.providers import Clock, Content, Provider
+from reelhook.ports.providers import Clock, Content, Provider, Traits
 from reelhook.ports.repair import (
     DELIVERY_STATES,
     DeliveryFilter,
@@ -77,6 +77,7 @@ __all__ = [
     "StoredJob",
     "SubmitStore",
     "SweepStore",
+    "Traits",
     "Undelivered",
     "WatchStore",
 ]

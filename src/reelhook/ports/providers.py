@@ -1,14 +1,15 @@
 """Time, and what reelhook asks of a provider."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from reelhook.domain.event import Instant
 from reelhook.domain.job import VideoRequest
-from reelhook.domain.report import Page, Reading, SubmitOutcome
+from reelhook.domain.model import Model
+from reelhook.domain.report import Notice, Page, Reading, SubmitOutcome
 
 
 class Clock(Protocol):
@@ -32,6 +33,27 @@ class Content:
     chunks: AsyncIterator[bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """How a provider can be asked; the cheapest way is taken.
+
+    `batch_max`: how many jobs one `get_many` reads, however many requests it makes for them; 0:
+    it has none. `page_size_max`: entries in a page of the listing; 0: there is no listing, so a
+    lost submit can't be looked up. Pages serve for watching too, unless there is `get_many`.
+    `poll_seconds_min`: how long after a look at a job the next one may follow.
+    `reads_per_second_max`: of all reads of an account together; None: no limit is known.
+    `notifies`: whether it calls a URL that comes along with a submit. `cancels`: whether it can
+    stop a render.
+    """
+
+    batch_max: int = 0
+    page_size_max: int = 0
+    poll_seconds_min: float = 0.0
+    reads_per_second_max: float | None = None
+    notifies: bool = False
+    cancels: bool = True
+
+
 class Provider(Protocol):
     """One credential at one provider, and how to talk to it.
 
@@ -39,19 +61,29 @@ class Provider(Protocol):
     """
 
     name: str
-    page_size_max: int
-    """Entries in a listing page; 0 where the provider has no listing at all."""
+    traits: Traits
+    models: Sequence[Model]
+    """The models whose limits are known. Others are passed on, for the provider to judge."""
 
-    async def submit(self, request: VideoRequest, may_send: Callable[[], bool]) -> SubmitOutcome:
+    async def submit(
+        self,
+        request: VideoRequest,
+        may_send: Callable[[], bool],
+        callback_url: str | None = None,
+    ) -> SubmitOutcome:
         """Call the paid create exactly once, over a fresh connection. Never raises.
 
         `may_send` is asked once that connection stands, just before the first byte: the right to
-        pay may have run out meanwhile.
+        pay may have run out meanwhile. `callback_url` is where the provider may tell of changes.
         """
         ...
 
     async def get(self, provider_job_id: str) -> Reading:
         """Read one job."""
+        ...
+
+    async def get_many(self, provider_job_ids: Sequence[str]) -> Mapping[str, Reading]:
+        """Read many jobs with few requests. Those left out are read singly."""
         ...
 
     async def page(self, after: str | None, limit: int) -> Page:
@@ -66,4 +98,18 @@ class Provider(Protocol):
         self, provider_job_id: str, url: str, byte_range: str | None
     ) -> AbstractAsyncContextManager[Content]:
         """Open the finished file. Raises `ContentMissingError` or `ProviderError`."""
+        ...
+
+    async def notice(self, headers: Mapping[str, str], body: bytes) -> Notice:
+        """Read a webhook of the provider's.
+
+        Raises `WebhookVerificationError` where it is not signed as it must be, or not readable.
+        """
+        ...
+
+    async def check(self) -> str:
+        """Ask something that costs nothing; return what the key opens, in a few words.
+
+        Raises `ProviderUnauthorizedError` for a key that is refused, else `ProviderError`.
+        """
         ...

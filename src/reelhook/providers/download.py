@@ -52,8 +52,11 @@ async def download(
 ) -> AsyncIterator[Content]:
     """Open the first source that has the file.
 
-    Raises `ContentMissingError` when none has it, `ProviderError` when that is not known.
+    Raises `ContentMissingError` when none has it, or there is none, `ProviderError` when that is
+    not known.
     """
+    if not sources:
+        raise ContentMissingError("The provider gave no address of the finished video.")
     asked = {"Accept": "application/binary", "Accept-Encoding": "identity"}
     if byte_range is not None:
         asked["Range"] = byte_range

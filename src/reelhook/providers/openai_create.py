@@ -19,14 +19,13 @@ from reelhook.domain.report import (
     InDoubt,
     NotSent,
     Progress,
-    RateLimited,
     SubmitOutcome,
 )
 from reelhook.providers.answer import Answer
-from reelhook.providers.openai_video import readable_id, report
+from reelhook.providers.http_provider import outcome
+from reelhook.providers.openai_video import Fields, readable_id, report
 from reelhook.providers.paid_post import PaidPost
-from reelhook.providers.refusal import refused, words
-from reelhook.providers.waiting import retry_after_seconds
+from reelhook.providers.refusal import words
 
 _UNREAD = re.compile(
     r"prompt\b.{0,30}(?:missing|required)|(?:missing|required)\b.{0,30}prompt"
@@ -53,23 +52,20 @@ class Create:
     def __init__(
         self,
         url: URL,
-        key: Mapping[str, str],
+        headers: Mapping[str, str],
+        paid: PaidPost,
         *,
         timeout_seconds: float,
         content_url: Callable[[str], str],
         now: Callable[[], float],
     ) -> None:
         self._url = url
-        self._key = key
+        self._headers = headers
         self._timeout_seconds = timeout_seconds
         self._content_url = content_url
         self._now = now
         self._encoding = _Encoding.JSON
-        self._paid = PaidPost()
-
-    async def close(self) -> None:
-        """Close the connections. A create under way ends in doubt."""
-        await self._paid.close()
+        self._paid = paid
 
     async def submit(self, request: VideoRequest, may_send: Callable[[], bool]) -> SubmitOutcome:
         """Create a video: one paid POST. Never raises, but for cancellation.
@@ -86,7 +82,9 @@ class Create:
                 return second
             if not _could_not_be_read(second):
                 self._encoding, answer = encoding.other, second
-        return self._outcome(answer) if isinstance(answer, Answer) else answer
+        if not isinstance(answer, Answer):
+            return answer
+        return outcome(answer, self._accepted, self._now())
 
     async def _create(
         self,
@@ -98,7 +96,7 @@ class Create:
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
             return NotSent("the time for submitting was over")
-        headers = {"Accept": "application/json", **self._key}
+        headers = {"Accept": "application/json", **self._headers}
         fields = _fields(request)
         content: bytes | FormData
         match encoding:
@@ -113,23 +111,10 @@ class Create:
             self._url, content, headers=headers, timeout_seconds=left, may_send=may_send
         )
 
-    def _outcome(self, answer: Answer) -> SubmitOutcome:
-        match answer.status:
-            case _ if answer.ok:
-                return self._accepted(answer)
-            case 429:  # an empty quota too, where OpenAI says so with 429
-                wait = retry_after_seconds(answer.headers, self._now())
-                return RateLimited(wait, words(answer))
-            case status if 400 <= status < 500 and status not in {408, 409}:
-                return refused(answer)
-            case status:
-                return InDoubt(f"HTTP {status}: {words(answer)}")
-
-    def _accepted(self, answer: Answer) -> SubmitOutcome:
-        video = answer.fields()
+    def _accepted(self, video: Fields) -> Accepted | None:
         provider_job_id = readable_id(video.get("id"))
         if provider_job_id is None:
-            return InDoubt(f"HTTP {answer.status} without a readable id")
+            return None
         told = report(video, self._content_url(provider_job_id))
         return Accepted(provider_job_id, told or Progress(running=False))
 

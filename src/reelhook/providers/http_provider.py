@@ -1,0 +1,209 @@
+"""What providers over HTTP have in common. An adapter extends it and says only what differs.
+
+`submit` keeps the one rule of paying: only what was surely refused may be sent again.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Self
+
+from yarl import URL
+
+from reelhook.domain.errors import (
+    ListingUnsupportedError,
+    ProviderError,
+    WebhookVerificationError,
+)
+from reelhook.domain.model import Model
+from reelhook.domain.report import (
+    Accepted,
+    InDoubt,
+    Missing,
+    Notice,
+    Page,
+    RateLimited,
+    Reading,
+    Report,
+    SubmitOutcome,
+)
+from reelhook.ports import Content, Traits
+from reelhook.providers import reads
+from reelhook.providers.address import base_url, bearer
+from reelhook.providers.answer import Answer
+from reelhook.providers.download import Source, download, exact_url
+from reelhook.providers.pace import Pace
+from reelhook.providers.paid_post import PaidPost
+from reelhook.providers.refusal import refused, unread, words
+from reelhook.providers.waiting import retry_after_seconds
+
+Fields = Mapping[str, object]
+_CANNOT_CANCEL = frozenset({400, 404, 405, 409, 410, 422, 501})
+
+
+class HttpProvider:
+    """One account at a provider. Made within a running loop; used with `async with`, or closed.
+
+    `base_url` None: the provider's own. `headers` go along with every request but those of files
+    that lie elsewhere. `webhook_secret` is the provider's, for its webhooks, where an account has
+    one. `submit_timeout_seconds` bounds a paid request as a whole. `now` tells Unix seconds.
+    Raises `SettingsError` for a URL or a key that can't be used.
+    """
+
+    name: str
+    default_base_url: str | None = None
+    default_path: str = ""
+    """What is added to a base URL without a path."""
+    traits: Traits = Traits()
+    models: Sequence[Model] = ()
+
+    def __init__(
+        self,
+        base: str | None = None,
+        key: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        webhook_secret: str | None = None,
+        submit_timeout_seconds: float = 45.0,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.base = base_url(base or self.default_base_url or "", default_path=self.default_path)
+        self.headers = {**(headers or {}), **self.authorization(key)}
+        self.webhook_secret = webhook_secret
+        self.submit_timeout_seconds = submit_timeout_seconds
+        self.now = now
+        self.http = reads.session()
+        self.paid = PaidPost()
+        self._pace = Pace(self.traits.reads_per_second_max)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections. A submit under way ends in doubt."""
+        await self.paid.close()
+        await self.http.close()
+
+    # -- for adapters: what differs -----------------------------------------------------------
+
+    def authorization(self, key: str | None) -> dict[str, str]:
+        """Return the headers that show the key. Raises `SettingsError`."""
+        return bearer(key)
+
+    def model(self, name: str) -> Model | None:
+        """Return the limits of a model, where they are known."""
+        return next((one for one in self.models if one.name == name), None)
+
+    # -- for adapters: asking -----------------------------------------------------------------
+
+    def url(self, path: str) -> URL:
+        """Return an address below the base URL; `path` is quoted already."""
+        return URL(f"{self.base}/{path}", encoded=True)
+
+    async def ask(self, method: str, path: str) -> Answer:
+        """Send a request that costs nothing, whatever its answer. Raises `ProviderError`."""
+        await self._pace.turn()
+        return await reads.ask(self.http, method, self.url(path), self.headers)
+
+    async def read(self, path: str) -> Fields | None:
+        """GET a JSON object; None for a 404. Raises `ProviderError` for any other refusal."""
+        answer = await self.ask("GET", path)
+        if answer.status == 404:
+            return None
+        if not answer.ok:
+            raise unread(answer, self.now())
+        return answer.fields()
+
+    async def reading(self, path: str, report: Callable[[Fields], Report | None]) -> Reading:
+        """GET one job. Raises `ProviderError` for what shows no status."""
+        fields = await self.read(path)
+        if fields is None:
+            return Reading(Missing())
+        told = report(fields)
+        if told is None:
+            raise ProviderError("The provider's answer is not a job with a status")
+        return Reading(told)
+
+    async def pay(
+        self,
+        path: str,
+        fields: Fields,
+        may_send: Callable[[], bool],
+        accepted: Callable[[Fields], Accepted | None],
+    ) -> SubmitOutcome:
+        """POST a paid request once, as JSON; `accepted` reads a 2xx: None without a readable id."""
+        answer = await self.paid.send(
+            self.url(path),
+            json.dumps(fields).encode(),
+            headers={
+                "Accept": "application/json",
+                "Content-Type": "application/json",
+                **self.headers,
+            },
+            timeout_seconds=self.submit_timeout_seconds,
+            may_send=may_send,
+        )
+        if not isinstance(answer, Answer):
+            return answer
+        return outcome(answer, accepted, self.now())
+
+    # -- what a provider without more can do --------------------------------------------------
+
+    async def get_many(self, provider_job_ids: Sequence[str]) -> Mapping[str, Reading]:
+        """Read none: there is no such request here."""
+        return {}
+
+    async def page(self, after: str | None, limit: int) -> Page:
+        """Raise `ListingUnsupportedError`: there is no listing here."""
+        raise ListingUnsupportedError(f"{self.name} has no listing of jobs")
+
+    async def cancel(self, provider_job_id: str) -> bool:
+        """Return False: a render can't be stopped here."""
+        return False
+
+    async def canceled(self, method: str, path: str) -> bool:
+        """Ask for a job's end; False where that is refused. Raises `ProviderError`."""
+        answer = await self.ask(method, path)
+        if answer.status in _CANNOT_CANCEL:
+            return False
+        if not answer.ok:
+            raise unread(answer, self.now())
+        return True
+
+    def content(
+        self, provider_job_id: str, url: str, byte_range: str | None
+    ) -> AbstractAsyncContextManager[Content]:
+        """Open the finished file, which lies where its job was finished with. It sees no key."""
+        try:
+            sources = [Source(exact_url(url), {})]
+        except ValueError:
+            sources = []
+        return download(self.http, sources, byte_range)
+
+    async def notice(self, headers: Mapping[str, str], body: bytes) -> Notice:
+        """Raise `WebhookVerificationError`: this provider sends no webhooks."""
+        raise WebhookVerificationError(f"{self.name} sends no webhooks")
+
+    async def check(self) -> str:
+        """Raise `ProviderError`: nothing here is known to be free."""
+        raise ProviderError(f"{self.name} has no request that is known to cost nothing")
+
+
+def outcome(
+    answer: Answer, accepted: Callable[[Fields], Accepted | None], now: float
+) -> SubmitOutcome:
+    """Return what the answer to a paid request means. `now` is in Unix seconds."""
+    match answer.status:
+        case _ if answer.ok:
+            told = accepted(answer.fields())
+            return told or InDoubt(f"HTTP {answer.status} without a readable id")
+        case 429:  # an empty quota too, where OpenAI says so with 429
+            return RateLimited(retry_after_seconds(answer.headers, now), words(answer))
+        case status if 400 <= status < 500 and status not in {408, 409}:
+            return refused(answer)
+        case status:
+            return InDoubt(f"HTTP {status}: {words(answer)}")
