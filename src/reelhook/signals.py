@@ -6,18 +6,37 @@ Nothing here is the truth: the store is. A lost signal costs a poll's delay, nev
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from weakref import WeakSet
 
 Tell = Callable[[str], None]
 """Passes a signal's name on to the other processes of this database."""
 
 
 class Signal(asyncio.Event):
-    """Wakes one loop. `set` is for this process, `tell` for all of them."""
+    """Wakes one loop, or those that have a fork of it. `set` is for this process, `tell` for all.
+
+    Each account has loops of its own: an event that they shared would be cleared by the first.
+    """
 
     def __init__(self, name: str, tell: Tell) -> None:
         super().__init__()
         self._name = name
         self._tell = tell
+        self._forks: WeakSet[Signal] = WeakSet()
+
+    def fork(self) -> "Signal":
+        """Return a signal that is set whenever this one is."""
+        fork = Signal(self._name, self._tell)
+        if self.is_set():
+            fork.set()
+        self._forks.add(fork)
+        return fork
+
+    def set(self) -> None:
+        """Wake the loops of this process."""
+        super().set()
+        for fork in self._forks:
+            fork.set()
 
     def tell(self) -> None:
         """Wake the loop wherever it turns."""

@@ -176,7 +176,7 @@ async def test_a_creates_own_answer_dislodges_an_adoption_and_the_loser_looks_ag
             job = (await engine.job(loser)).accept(video.id, here.time.now(), adopted=True)
             assert await engine.store.accept(Change(job), None) is Acceptance.RECORDED
             here.time.advance(2)  # nothing is in doubt now
-            await until(lambda: here.time.awaits(engine.signals.resolve))
+            await until(lambda: here.time.awaits(engine.loops["resolve"].signal))
             return web.json_response(video.shown())
 
         here.upstream.on_create = one_after_the_other(taken_meanwhile, here.upstream.take)
@@ -410,7 +410,7 @@ async def test_a_job_whose_intent_is_just_being_stored_is_no_dead_workers(
 
         async def held_back(*change: Any) -> list[str]:
             written = await record(*change)
-            engine.signals.resolve.set()
+            engine.loops["resolve"].signal.set()
             stored.set()
             await held.wait()
             return written
@@ -418,7 +418,7 @@ async def test_a_job_whose_intent_is_just_being_stored_is_no_dead_workers(
         engine.store.record = held_back  # type: ignore[method-assign, assignment] # the store, but slower
         job_id = await engine.submit("a fox")
         await stored.wait()
-        await until(lambda: here.time.awaits(engine.signals.resolve))
+        await until(lambda: here.time.awaits(engine.loops["resolve"].signal))
         held.set()
         await engine.settled()
 

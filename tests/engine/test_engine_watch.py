@@ -84,7 +84,7 @@ async def test_a_clock_that_is_set_back_stops_no_rounds(tmp_path: Path) -> None:
         await engine.register(["a", "b"])
         await engine.settled()
         here.time.advance(-3600)
-        engine.signals.watch.set()  # or within one interval, by itself
+        engine.loops["watch"].signal.set()  # or within one interval, by itself
         await engine.settled()
         here.upstream.forget_requests()
         await engine.pass_time(20)
@@ -134,9 +134,9 @@ async def test_a_retry_after_of_a_read_holds_every_read(tmp_path: Path) -> None:
         here.upstream.forget_requests()
         for _ in range(4):
             here.time.advance(5)
-            await until(lambda: here.time.awaits(engine.signals.watch))
+            await until(lambda: here.time.awaits(engine.loops["watch"].signal))
         await engine.register(["c"])
-        await until(lambda: here.time.awaits(engine.signals.watch))
+        await until(lambda: here.time.awaits(engine.loops["watch"].signal))
         assert not here.upstream.asked
         here.time.advance(1)
         await engine.settled()
@@ -281,7 +281,7 @@ async def test_a_read_that_hangs_holds_up_no_other_jobs_rounds(tmp_path: Path) -
         await engine.register(names)
         await until(lambda: here.upstream.count("get") >= 20)
         for number in range(1, 4):
-            await until(lambda: here.time.awaits(engine.signals.watch))
+            await until(lambda: here.time.awaits(engine.loops["watch"].signal))
             here.upstream.forget_requests()
             here.upstream.change(*names, status="in_progress", progress=number)
             here.time.advance(5)
@@ -334,7 +334,7 @@ async def test_no_job_is_read_twice_at_once(tmp_path: Path) -> None:
         await engine.register(["a", "b"])
         for number in range(5):
             await until(lambda count=number: here.upstream.count("get") == count + 2)  # type: ignore[misc] # mypy infers no default of a lambda
-            await until(lambda: here.time.awaits(engine.signals.watch))
+            await until(lambda: here.time.awaits(engine.loops["watch"].signal))
             here.time.advance(5)
         gate.set()
         await engine.settled()

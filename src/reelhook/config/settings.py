@@ -1,6 +1,7 @@
 """The one frozen `Settings`, and where its values come from."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Self
@@ -15,9 +16,11 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from reelhook.config.accounts import VARIABLES, Accounts, Credential
 from reelhook.config.values import (
     DAY_SECONDS,
     SQLITE,
+    Aliases,
     BaseUrl,
     DatabaseUrl,
     Days,
@@ -45,6 +48,12 @@ _SECRETS = (
     "webhook_secret_previous",
     "webhook_private_key",
     "openai_api_key",
+    "openai_webhook_secret",
+    "ark_api_key",
+    "fal_key",
+    "replicate_api_token",
+    "runwayml_api_secret",
+    "xai_api_key",
     "api_key",
 )
 
@@ -104,6 +113,19 @@ class Settings(BaseSettings):
 
     openai_base_url: BaseUrl | None = Field(None, description="a URL")
     openai_api_key: Key | None = Field(None, repr=False, description="text")
+    openai_webhook_secret: Secret | None = Field(None, repr=False, description="text")
+    ark_api_key: Key | None = Field(None, repr=False, description="text")
+    ark_base_url: BaseUrl | None = Field(None, description="a URL")
+    fal_key: Key | None = Field(None, repr=False, description="text")
+    fal_base_url: BaseUrl | None = Field(None, description="a URL")
+    replicate_api_token: Key | None = Field(None, repr=False, description="text")
+    replicate_base_url: BaseUrl | None = Field(None, description="a URL")
+    runwayml_api_secret: Key | None = Field(None, repr=False, description="text")
+    runwayml_base_url: BaseUrl | None = Field(None, description="a URL")
+    xai_api_key: Key | None = Field(None, repr=False, description="text")
+    xai_base_url: BaseUrl | None = Field(None, description="a URL")
+    accounts_file: Directory | None = Field(None, description="a TOML file's path")
+    model_aliases: Aliases = Field((), description="aliases like fast=fal/…, separated by commas")
     default_model: Text = Field(
         "sora-2", min_length=1, max_length=200, description="a model's name"
     )
@@ -219,12 +241,42 @@ class Settings(BaseSettings):
         """All that no log may show."""
         values = [getattr(self, name) for name in _SECRETS]
         values.append(urlsplit(self.database_url or "").password)
+        for one in self.credentials:
+            values += [one.key, one.webhook_secret, *one.headers.values()]
         return tuple(
             text
             for value in values
             if value is not None
             for text in ((value,) if isinstance(value, str) else value)
         )
+
+    @cached_property
+    def _accounts(self) -> Accounts:
+        return Accounts() if self.accounts_file is None else Accounts.read(self.accounts_file)
+
+    @property
+    def credentials(self) -> tuple[Credential, ...]:
+        """The accounts at providers: those of the environment first. Raises `SettingsError`."""
+        found = {}
+        for provider, (key_field, url_field) in VARIABLES.items():
+            key, base_url = getattr(self, key_field), getattr(self, url_field)
+            # The OpenAI wire has no server of its own; the others have, and want a key.
+            if base_url if provider == "openai" else key:
+                secret = self.openai_webhook_secret if provider == "openai" else None
+                found[provider] = Credential(
+                    id=provider,
+                    provider=provider,
+                    key=key,
+                    base_url=base_url,
+                    webhook_secret=secret,
+                )
+        found |= {one.id: one for one in self._accounts.credentials}
+        return tuple(found.values())
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """Our own names of models; those of the environment win over the file's."""
+        return {**self._accounts.aliases, **dict(self.model_aliases)}
 
     @property
     def database(self) -> Path | str:
@@ -246,11 +298,13 @@ class Settings(BaseSettings):
         """Raise `SettingsError` where these settings must not start a server."""
         if not work:
             self.check_for_working()
-        if self.openai_base_url is None and not simulate:
+        if not simulate and not self.credentials:
             raise SettingsError(
                 "OpenAI shut its Videos API down on 2026-09-24, without a successor: set "
                 "OPENAI_BASE_URL to a server that speaks /v1/videos (SGLang Diffusion, vLLM-Omni, "
-                "LiteLLM, new-api, Azure, ...), or try reelhook with `reelhook serve --simulate`"
+                "LiteLLM, new-api, Azure, ...) or another provider's key (ARK_API_KEY, FAL_KEY, "
+                "REPLICATE_API_TOKEN, RUNWAYML_API_SECRET, XAI_API_KEY), "
+                "or try reelhook with `reelhook serve --simulate`"
             )
         if self.api_key is None and not self._is_loopback():
             raise SettingsError(

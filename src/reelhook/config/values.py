@@ -25,6 +25,17 @@ _UNPREFIXED = frozenset(
         "webhook_url",
         "openai_api_key",
         "openai_base_url",
+        "openai_webhook_secret",
+        "ark_api_key",
+        "ark_base_url",
+        "fal_key",
+        "fal_base_url",
+        "replicate_api_token",
+        "replicate_base_url",
+        "runwayml_api_secret",
+        "runwayml_base_url",
+        "xai_api_key",
+        "xai_base_url",
         "verbose_logging",
         "database_url",
         "port",
@@ -185,6 +196,21 @@ def _days(value: Any, info: ValidationInfo) -> Any:
     return value
 
 
+def _aliases(value: Any, info: ValidationInfo) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, str):
+        return tuple(value)
+    aliases = []
+    for part in _parts(value):
+        name, sign, model = (piece.strip() for piece in part.partition("="))
+        if not (name and sign and model):
+            raise SettingsError(
+                f"{_name(info)}: {part!r} is no alias; write them like "
+                "fast=fal/fal-ai/wan/v2.2-5b/text-to-video,best=runway/gen4.5"
+            )
+        aliases.append((name, model))
+    return tuple(aliases)
+
+
 def _path(value: Any) -> Any:
     return Path(value.strip()).expanduser() if isinstance(value, str) else value
 
@@ -200,6 +226,7 @@ Key = Annotated[str, BeforeValidator(_key)]
 Secret = Annotated[str, BeforeValidator(_secret)]
 DatabaseUrl = Annotated[str, BeforeValidator(_database_url)]
 PrivateKeys = Annotated[tuple[str, ...], BeforeValidator(_private_keys)]
+Aliases = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_aliases)]
 Host = Annotated[str, BeforeValidator(_bind_host)]
 HostNames = Annotated[tuple[str, ...], BeforeValidator(_host_names)]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(_networks)]

@@ -16,6 +16,9 @@ class EventKind(StrEnum):
     PROGRESS = "progress"
     STATUS = "status"
     TERMINAL = "terminal"
+    FALLBACK = "fallback"
+    """Another model is tried. It is kept in the job's history, and sent to nobody: the webhooks of
+    a job begin when a provider has it."""
 
 
 class WireStatus(StrEnum):
@@ -58,6 +61,7 @@ class Event:
     code: str | None = None
     provider_video_url: str | None = None
     content_expires_at: int | None = None
+    model: str | None = None
 
     @property
     def id(self) -> str:
@@ -79,6 +83,8 @@ class Event:
             content["videoUrl"] = video_url
             content["contentExpiresAt"] = self.content_expires_at
             content["providerVideoUrl"] = self.provider_video_url
+        if self.kind is EventKind.FALLBACK:
+            content |= {"fallback": self.model, "error": self.error, "code": self.code}
         if self.status is WireStatus.FAILED:
             content["error"] = self.error
             content["code"] = self.code

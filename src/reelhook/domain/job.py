@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, assert_never
 
 from reelhook.domain.event import Event, EventKind, Instant, WireStatus
-from reelhook.domain.report import Failed, Finished, Missing, Progress, Report, Unknown
+from reelhook.domain.report import Cost, Failed, Finished, Missing, Progress, Report, Unknown
 
 SCRIPT_CHARACTERS_MAX = 32_000
 """The longest prompt of the OpenAI wire (its public API description)."""
@@ -92,6 +92,8 @@ class Job:
     """The state of a job: what changes, without the text of the request.
 
     `version` counts its writes and guards against lost updates; `sequence` is its last event's.
+    `model` is what it is, or is to be, made with since `model_since`; `fallback` counts the models
+    that were given up before it. `doubt_closed_at`: when a person settled what became of it.
     """
 
     id: str
@@ -114,6 +116,16 @@ class Job:
     code: str | None = None
     content_url: str | None = None
     content_expires_at: int | None = None
+    provider: str = "openai"
+    model: str = ""
+    model_since: Instant | None = None
+    fallback: int = 0
+    quoted_amount: float | None = None
+    quoted_unit: str | None = None
+    charged_amount: float | None = None
+    charged_unit: str | None = None
+    adopted_from: str | None = None
+    doubt_closed_at: Instant | None = None
 
     # -- submitting ---------------------------------------------------------------------------
 
@@ -139,6 +151,50 @@ class Job:
             updated_at=now,
         )
 
+    def fall_back(
+        self,
+        *,
+        account: str,
+        provider: str,
+        model: str,
+        given_up: int,
+        code: str,
+        message: str,
+        now: Instant,
+    ) -> tuple["Job", tuple[Event, ...]]:
+        """Its model surely did not take it, for this reason: the next one is tried."""
+        job = replace(
+            self,
+            status=Status.ACCEPTED,
+            account=account,
+            provider=provider,
+            model=model,
+            model_since=now,
+            fallback=given_up,
+            sequence=self.sequence + 1,
+            submit_attempts=0,
+            submit_due_at=now,
+            doubt_since=None,
+            updated_at=now,
+        )
+        event = Event(
+            job_id=job.id,
+            sequence=job.sequence,
+            kind=EventKind.FALLBACK,
+            status=WireStatus.QUEUED,
+            progress=job.progress,
+            occurred_at=now,
+            provider_job_id=None,
+            error=message,
+            code=code,
+            model=f"{provider}/{model}",
+        )
+        return job, (event,)
+
+    def taken_over(self, account: str) -> "Job":
+        """Another account of its provider creates it."""
+        return self if account == self.account else replace(self, account=account)
+
     def in_doubt(self, now: Instant) -> "Job":
         """The provider may have the job: it is looked up from now on."""
         return replace(self, doubt_since=now, updated_at=now)
@@ -156,13 +212,22 @@ class Job:
             updated_at=now,
         )
 
-    def accept(self, provider_job_id: str, now: Instant, *, adopted: bool = False) -> "Job":
+    def accept(
+        self,
+        provider_job_id: str,
+        now: Instant,
+        *,
+        adopted: bool = False,
+        quote: Cost | None = None,
+    ) -> "Job":
         """The provider has the job. Changes are told from here on."""
         return replace(
             self,
             status=Status.QUEUED,
             provider_job_id=provider_job_id,
             adopted=adopted,
+            quoted_amount=quote.amount if quote else self.quoted_amount,
+            quoted_unit=quote.unit if quote else self.quoted_unit,
             accepted_at=now,
             doubt_since=None,
             submit_due_at=None,
@@ -183,11 +248,11 @@ class Job:
             case Progress(running=running, percent=percent):
                 status = Status.PROCESSING if running else Status.QUEUED
                 return self._moved(status, self.progress if percent is None else percent, now)
-            case Finished(url=url, expires_at=expires_at):
+            case Finished(url=url, expires_at=expires_at, cost=cost):
                 job = replace(self, content_url=url, content_expires_at=expires_at)
-                return job._changed(Status.COMPLETED, 100, now)
-            case Failed(code=code, message=message):
-                return self.fail(code, message, now)
+                return job._charged(cost)._changed(Status.COMPLETED, 100, now)
+            case Failed(code=code, message=message, cost=cost):
+                return self._charged(cost).fail(code, message, now)
             case Unknown():
                 return self._present(), ()
             case Missing():
@@ -202,6 +267,15 @@ class Job:
     def cancel(self, now: Instant) -> tuple["Job", tuple[Event, ...]]:
         """End the job as canceled."""
         return self._ended(Status.CANCELED, "canceled", "canceled", now)
+
+    def close_doubt(self, now: Instant) -> "Job":
+        """A person has settled what became of a submit without an answer."""
+        return replace(self, doubt_closed_at=now, updated_at=now)
+
+    def _charged(self, cost: Cost | None) -> "Job":
+        if cost is None:
+            return self
+        return replace(self, charged_amount=cost.amount, charged_unit=cost.unit)
 
     def _ended(
         self, status: Status, code: str, message: str, now: Instant

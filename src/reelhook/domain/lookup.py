@@ -4,9 +4,9 @@ Nothing here pays: it only says which listed entries are ours, and which jobs ar
 """
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reelhook.domain.event import Instant
 from reelhook.domain.job import VideoRequest
@@ -59,8 +59,10 @@ def resolve(
         groups[_asked(doubt.request)].append(doubt)
     found: dict[str, Entry] = {}
     # The most specific requests choose first: an entry that fits them fits vaguer ones as well.
+    shared = Counter(_shown(request) for request in groups)
     for request, group in sorted(groups.items(), key=lambda item: _vagueness(item[0])):
-        left = _assign(request, group, left, found)
+        if shared[_shown(request)] == 1:
+            left = _assign(request, group, left, found)
     absent: list[str] = []
     unknown: list[str] = []
     for request, group in groups.items():
@@ -68,8 +70,12 @@ def resolve(
         if not rest or not all(doubt.settled for doubt in rest):
             continue
         start = min(doubt.window_start for doubt in rest)
+        # Of requests that differ only in what no listing shows, an entry may be any one's.
+        unclear = shared[_shown(request)] > 1
         proven = listing_proven and not any(
-            _may_be(request, entry) for entry in left if _within(start, entry)
+            _may_be(request, entry) or (unclear and _is(request, entry))
+            for entry in left
+            if _within(start, entry)
         )
         (absent if proven else unknown).extend(doubt.job_id for doubt in rest)
     return Resolution(found, tuple(absent), tuple(unknown))
@@ -95,8 +101,19 @@ def _assign(
 
 def _asked(request: VideoRequest) -> VideoRequest:
     """Reduce a request to what the provider was told, so that equal ones are interchangeable."""
+    return replace(
+        request,
+        script=request.prompt,
+        direction=None,
+        wallet_address=None,
+        fallbacks=(),
+    )
+
+
+def _shown(asked: VideoRequest) -> VideoRequest:
+    """Reduce it further to what a listing may show of it."""
     return VideoRequest(
-        script=request.prompt, model=request.model, seconds=request.seconds, size=request.size
+        script=asked.script, model=asked.model, seconds=asked.seconds, size=asked.size
     )
 
 

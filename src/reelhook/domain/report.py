@@ -109,9 +109,10 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """No connection was made: surely not accepted."""
+    """No connection was made: surely not accepted. `ours`: because we gave up, not the provider."""
 
     reason: str
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)

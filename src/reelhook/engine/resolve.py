@@ -12,9 +12,10 @@ from reelhook.domain.errors import ListingUnsupportedError, ProviderError
 from reelhook.domain.event import Instant
 from reelhook.domain.lookup import Doubt, Resolution, resolve
 from reelhook.domain.report import Entry, Page
+from reelhook.engine.held import Held
 from reelhook.engine.runner import Tasks
 from reelhook.engine.submit import Submit
-from reelhook.ports import Acceptance, Clock, Lease, Provider, StoredJob, SubmitStore
+from reelhook.ports import Acceptance, Clock, StoredJob, SubmitStore
 from reelhook.recording import Recording, log_registered
 from reelhook.signals import Signals
 
@@ -48,31 +49,27 @@ class Resolve:
     def __init__(
         self,
         store: SubmitStore,
-        provider: Provider,
-        lease: Lease,
+        held: Held,
         recording: Recording,
         signals: Signals,
         submit: Submit,
         *,
-        account: str,
         settle_seconds: float,
         clock: Clock,
     ) -> None:
         self._store = store
-        self._provider = provider
-        self._lease = lease
+        self._held = held
         self._recording = recording
         self._signals = signals
         self._submit = submit
-        self._account = account
         self._settle_milliseconds = round(settle_seconds * 1000)
         self._clock = clock
-        self.signal = signals.resolve
+        self.signal = signals.resolve.fork()
         self.tasks = Tasks(self.signal)
 
     async def tick(self) -> float | None:
         """Look up every submit in doubt at once; see `Loop`."""
-        submitting = await self._store.jobs_submitting(self._account)
+        submitting = await self._store.jobs_submitting(self._held.id)
         owned = self._submit.owns
         jobs = await self._mark([one for one in submitting if not owned(one.job.id)])
         if not jobs:
@@ -90,7 +87,7 @@ class Resolve:
         """Start the settle time of jobs whose worker died between intent and outcome."""
         now = self._clock.now()
         orphans = [(one.job.in_doubt(now), ()) for one in submitting if one.job.doubt_since is None]
-        marked = {job.id: job for job in await self._recording.record(orphans, self._lease)}
+        marked = {job.id: job for job in await self._recording.record(orphans, self._held.lease)}
         return {
             one.job.id: replace(one, job=marked.get(one.job.id, one.job))
             for one in submitting
@@ -134,25 +131,26 @@ class Resolve:
         except ListingUnsupportedError as error:
             # One that was there before may come back: proxies say 404 or 405 while a server
             # restarts.
-            if patient and await self._store.listing_proven(self._account):
-                log.warning("resolve.listing_gone", account=self._account, error=error.message)
+            if patient and await self._store.listing_proven(self._held.id):
+                log.warning("resolve.listing_gone", account=self._held.id, error=error.message)
                 return None
         except ProviderError as error:
-            log.warning("resolve.listing_failed", account=self._account, error=error.message)
+            log.warning("resolve.listing_failed", account=self._held.id, error=error.message)
             await self._hold(error)
             return None
         return Listing(tuple(entries.values()), complete=False)
 
     async def _page(self, after: str | None) -> Page:
+        limit = self._held.provider.traits.page_size_max
         for _ in range(PAGE_TRIES - 1):
             try:
-                return await self._provider.page(after, self._provider.traits.page_size_max)
+                return await self._held.provider.page(after, limit)
             except ListingUnsupportedError:
                 raise
             except ProviderError as error:
-                log.debug("resolve.page_failed", account=self._account, error=error.message)
+                log.debug("resolve.page_failed", account=self._held.id, error=error.message)
                 await self._hold(error)
-        return await self._provider.page(after, self._provider.traits.page_size_max)
+        return await self._held.provider.page(after, limit)
 
     async def _hold(self, error: ProviderError) -> None:
         """Wait as long as the provider asked us to."""
@@ -167,17 +165,17 @@ class Resolve:
         if calls:
             await asyncio.wait(calls)
         ids = [entry.provider_job_id for entry in listing.entries]
-        claimed = await self._store.claimed(self._account, ids)
+        claimed = await self._store.claimed(self._held.id, ids)
         proven = await self._proven(any(claimed.values()))
         unclaimed = [e for e in listing.entries if e.provider_job_id not in claimed]
         resolution = resolve(doubts, unclaimed, listing_proven=proven and listing.complete)
         await self._record(jobs, resolution)
 
     async def _proven(self, seen_ours: bool) -> bool:
-        if await self._store.listing_proven(self._account):
+        if await self._store.listing_proven(self._held.id):
             return True
         if seen_ours:
-            await self._store.prove_listing(self._account, self._lease)
+            await self._store.prove_listing(self._held.id, self._held.lease)
         return seen_ours
 
     async def _record(self, jobs: dict[str, StoredJob], resolution: Resolution) -> None:
@@ -185,20 +183,20 @@ class Resolve:
             await self._adopt(jobs[job_id], entry)
         now = self._clock.now()
         again = [(jobs[job_id].job.submit_again(now, now), ()) for job_id in resolution.absent]
-        for job in await self._recording.record(again, self._lease):
-            log.info("resolve.absent", job=job.id, account=self._account)
+        for job in await self._recording.record(again, self._held.lease):
+            log.info("resolve.absent", job=job.id, account=self._held.id)
         self._signals.submit.set()
         lost = [
             jobs[job_id].job.fail("submission_unknown", UNKNOWN_MESSAGE, now)
             for job_id in resolution.unknown
         ]
-        await self._recording.record(lost, self._lease)
+        await self._recording.record(lost, self._held.lease)
 
     async def _adopt(self, stored: StoredJob, entry: Entry) -> None:
         now = self._clock.now()
         adopted = stored.job.accept(entry.provider_job_id, now, adopted=True)
         transition = adopted.apply(entry.report, now)
-        acceptance = await self._recording.accept(self._store, transition, self._lease)
+        acceptance = await self._recording.accept(self._store, transition, self._held.lease)
         if acceptance is Acceptance.RECORDED:
             log_registered(adopted, stored.webhook_url)
 

@@ -12,9 +12,10 @@ import structlog
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.domain.report import Reading, Unknown
+from reelhook.engine.held import Held
 from reelhook.engine.reading import Reader
 from reelhook.engine.runner import Tasks
-from reelhook.ports import Clock, Lease, Provider, WatchStore
+from reelhook.ports import Clock, WatchStore
 from reelhook.recording import Recording, Transition
 from reelhook.signals import Signals
 
@@ -35,25 +36,22 @@ class Watch:
     def __init__(
         self,
         store: WatchStore,
-        provider: Provider,
-        lease: Lease,
+        held: Held,
         recording: Recording,
         signals: Signals,
         *,
-        account: str,
         poll_seconds: float,
         max_age_hours: float,
         clock: Clock,
     ) -> None:
         self._store = store
-        self._lease = lease
+        self._held = held
         self._recording = recording
         self._signals = signals
-        self._account = account
-        self._interval = round(poll_seconds * 1000)
+        self._interval = round(max(poll_seconds, held.provider.traits.poll_seconds_min) * 1000)
         self._max_age_hours = max_age_hours
         self._clock = clock
-        self._reader = Reader(provider, signals.account(account), clock)
+        self._reader = Reader(held.provider, signals.account(held.id), clock)
         self._round_due: Instant = 0
         self._first_due_since: Instant = 0
         self._first_checked: set[str] = set()
@@ -61,7 +59,7 @@ class Watch:
         self._reading: set[str] = set()
         self._not_before: dict[str, Instant] = {}
         self._proven = False
-        self.signal = signals.watch
+        self.signal = signals.watch.fork()
         self.tasks = Tasks(self.signal)
 
     async def tick(self) -> float | None:
@@ -78,7 +76,7 @@ class Watch:
     async def _start_round(self, now: Instant) -> None:
         due = min(self._round_due or now, now)
         self._round_due = due + ((now - due) // self._interval + 1) * self._interval
-        jobs = await self._store.jobs_to_watch(self._account)
+        jobs = await self._store.jobs_to_watch(self._held.id)
         self._first_checked = {job.id for job in jobs}
         self._first_due_since = now - COMMIT_MILLISECONDS
         self._reader.trim({job.provider_job_id for job in jobs if job.provider_job_id is not None})
@@ -86,23 +84,23 @@ class Watch:
         self._not_before = {k: v for k, v in self._not_before.items() if v > now}
         ready = [job for job in ready if job.id not in self._reading]
         if ready:
-            log.debug(f"Polling {len(ready)} Sora job(s)...", emoji="🔄", account=self._account)
-            self.tasks.spawn(self._round(ready), account=self._account)
+            log.debug(f"Polling {len(ready)} Sora job(s)...", emoji="🔄", account=self._held.id)
+            self.tasks.spawn(self._round(ready), account=self._held.id)
 
     async def _start_first_checks(self) -> None:
-        recent = await self._store.jobs_to_watch(self._account, self._first_due_since)
+        recent = await self._store.jobs_to_watch(self._held.id, self._first_due_since)
         new = [job for job in recent if job.id not in self._first_checked]
         if new:
             self._first_checked.update(job.id for job in new)
             self._first_check_runs = True
-            self.tasks.spawn(self._read(new), self._first_check_done, account=self._account)
+            self.tasks.spawn(self._read(new), self._first_check_done, account=self._held.id)
 
     def _first_check_done(self) -> None:
         self._first_check_runs = False
 
     async def _round(self, jobs: Sequence[Job]) -> None:
         await self._read(jobs)
-        await self._store.record_round(self._account, self._clock.now(), self._lease)
+        await self._store.record_round(self._held.id, self._clock.now(), self._held.lease)
 
     async def _read(self, jobs: Sequence[Job]) -> None:
         by_id = {job.provider_job_id: job for job in jobs if job.provider_job_id is not None}
@@ -138,12 +136,12 @@ class Watch:
             if transition[0] is not job:
                 self._log_change(job, transition[0])
                 transitions.append(transition)
-        await self._recording.record(transitions, self._lease)
+        await self._recording.record(transitions, self._held.lease)
 
     async def _prove_listing(self, listed: Sequence[Job]) -> None:
         """Keep, once, that the listing shows ids that we created."""
         if not self._proven and any(job.submit_attempts and not job.adopted for job in listed):
-            await self._store.prove_listing(self._account, self._lease)
+            await self._store.prove_listing(self._held.id, self._held.lease)
             self._proven = True
 
     def _applied(self, job: Job, reading: Reading, now: Instant) -> Transition:
@@ -167,7 +165,7 @@ class Watch:
     async def _expire_unread(self, jobs: Sequence[Job]) -> None:
         now = self._clock.now()
         overdue = [j for j in jobs if now >= self._deadline(j) + OVERDUE_UNREAD_MILLISECONDS]
-        await self._recording.record([self._expired(job, now) for job in overdue], self._lease)
+        await self._recording.record([self._expired(job, now) for job in overdue], self._held.lease)
 
     def _log_change(self, before: Job, after: Job) -> None:
         log.debug(

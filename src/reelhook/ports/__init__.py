@@ -2,7 +2,9 @@
 
 from reelhook.ports.jobs import (
     Acceptance,
+    AccountLoad,
     Change,
+    CostLine,
     Created,
     Destination,
     IdempotencyKey,
@@ -43,9 +45,11 @@ from reelhook.ports.webhooks import (
 __all__ = [
     "DELIVERY_STATES",
     "Acceptance",
+    "AccountLoad",
     "Change",
     "Clock",
     "Content",
+    "CostLine",
     "Created",
     "DeliveryFilter",
     "DeliveryPage",

@@ -111,6 +111,16 @@ class SubmitStore(Recorder, Protocol):
         """Return accepted jobs that are due, oldest first, and when the next one will be."""
         ...
 
+    async def jobs_waiting_elsewhere(
+        self, accounts: Sequence[str], due_before: Instant, limit: int
+    ) -> list[StoredJob]:
+        """Return accepted jobs of these accounts that were due before then, oldest first."""
+        ...
+
+    async def in_flight(self, account: str) -> int:
+        """Return how many jobs the account's provider has, or may have."""
+        ...
+
     async def jobs_submitting(self, account: str) -> list[StoredJob]:
         """Return the jobs whose create call has no recorded outcome."""
         ...
@@ -161,6 +171,28 @@ class SweepStore(Recorder, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class AccountLoad:
+    """How many jobs of an account wait to be created, and how many its provider may have."""
+
+    waiting: int = 0
+    in_flight: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CostLine:
+    """What the jobs of one day (days since 1970, UTC), model and unit cost. None: nothing told."""
+
+    day: int
+    provider: str
+    model: str
+    unit: str | None
+    jobs: int
+    completed: int
+    quoted: float | None
+    charged: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class JobPage:
     """A page of jobs, newest first, and the cursor of the next one."""
 
@@ -205,6 +237,32 @@ class ServiceStore(SubmitStore, Protocol):
 
     async def endpoint_counts(self) -> dict[str, int]:
         """Return how many endpoints are `failing` (only probes go out) and `disabled`."""
+        ...
+
+    async def account_loads(self) -> dict[str, AccountLoad]:
+        """Return what each account has to do, where it has anything."""
+        ...
+
+    async def jobs_ahead(self, job: Job) -> int:
+        """Return how many accepted jobs of the same account come before this one."""
+        ...
+
+    async def jobs_in_doubt(self) -> list[StoredJob]:
+        """Return the jobs of which nobody knows whether a provider has them, oldest first."""
+        ...
+
+    async def close_doubt(self, job_id: str, now: Instant) -> bool:
+        """Keep that a person has settled a doubt; False where there was none open."""
+        ...
+
+    async def job_of_provider(
+        self, accounts: Sequence[str], provider_job_id: str
+    ) -> StoredJob | None:
+        """Return the job of one of these accounts that its provider calls so."""
+        ...
+
+    async def costs(self, since: Instant, until: Instant) -> list[CostLine]:
+        """Return what jobs made between these moments cost, by day, model and unit."""
         ...
 
     async def last_round(self, account: str) -> Instant | None:

@@ -95,7 +95,7 @@ class Create:
     ) -> Answer | NotSent | InDoubt:
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
-            return NotSent("the time for submitting was over")
+            return NotSent("the time for submitting was over", ours=True)
         headers = {"Accept": "application/json", **self._headers}
         fields = _fields(request)
         content: bytes | FormData

@@ -98,4 +98,5 @@ class PaidPost:
         except Exception as error:  # whatever it was: what counts is whether we were connected
             if trip.connected:
                 return InDoubt(f"no whole answer came: {described(error)}")
-            return NotSent(f"no connection was made: {described(error)}")
+            ours = isinstance(error, RightLostError)
+            return NotSent(f"no connection was made: {described(error)}", ours=ours)

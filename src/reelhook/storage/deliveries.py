@@ -6,7 +6,7 @@ from typing import Any
 
 from reelhook.domain.delivery import Attempt, Delivery, Fate
 from reelhook.domain.endpoint import ALL_LANES, Endpoint, lane_of, name_of
-from reelhook.domain.event import Event, Instant
+from reelhook.domain.event import Event, EventKind, Instant
 from reelhook.ports import DueDeliveries, DueDelivery, DueEndpoint, Settlement, StoredEvent
 from reelhook.storage import endpoints
 from reelhook.storage.operation import Operation, Row, Statement, query, side_by_side
@@ -96,6 +96,8 @@ ON CONFLICT (delivery_id, sequence) DO UPDATE SET fate = excluded.fate, at = exc
 
 def offer(event: Event) -> Operation[None]:
     """Put a new event before every delivery of its job whose endpoint wants it."""
+    if event.kind is EventKind.FALLBACK:
+        return
     rows = yield Statement(_TAKERS, (event.job_id,))
     for row in rows:
         if name_of(event) in events_of(row[len(DELIVERY_COLUMNS)]):

@@ -32,15 +32,29 @@ STATE_COLUMNS = (
     "code",
     "content_url",
     "content_expires_at",
+    "provider",
+    "model",
+    "model_since",
+    "fallback",
+    "quoted_amount",
+    "quoted_unit",
+    "charged_amount",
+    "charged_unit",
+    "adopted_from",
+    "doubt_closed_at",
 )
 REQUEST_COLUMNS = (
     "script",
-    "model",
     "direction",
     "seconds",
     "size",
     "wallet_address",
     "render_version",
+    "aspect_ratio",
+    "image",
+    "seed",
+    "provider_options",
+    "fallbacks",
 )
 DELIVERY_COLUMNS = (
     "id",
@@ -108,7 +122,8 @@ def state_of(job: Job, columns: Iterable[str] = STATE_COLUMNS) -> tuple[Any, ...
 
 def request_of(request: VideoRequest) -> tuple[Any, ...]:
     """Write `REQUEST_COLUMNS`."""
-    return tuple(getattr(request, name) for name in REQUEST_COLUMNS)
+    *values, fallbacks = (getattr(request, name) for name in REQUEST_COLUMNS)
+    return (*values, json.dumps(fallbacks) if fallbacks else None)
 
 
 def stored_job_of(row: Sequence[Any]) -> StoredJob:
@@ -116,9 +131,17 @@ def stored_job_of(row: Sequence[Any]) -> StoredJob:
     job = job_of(row)
     return StoredJob(
         job=job,
-        request=VideoRequest(*row[_REQUEST]),
+        request=_request_of(job.model, row[_REQUEST]),
         webhook_url=row[_REQUEST.stop],
         checked_at=_checked_at(job, *row[_REQUEST.stop + 1 :]),
+    )
+
+
+def _request_of(model: str, row: Sequence[Any]) -> VideoRequest:
+    *values, fallbacks = row
+    named = dict(zip(REQUEST_COLUMNS, values, strict=False))
+    return VideoRequest(
+        **named, model=model, fallbacks=tuple(json.loads(fallbacks)) if fallbacks else ()
     )
 
 

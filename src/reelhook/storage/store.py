@@ -8,7 +8,9 @@ from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
 from reelhook.ports import (
     Acceptance,
+    AccountLoad,
     Change,
+    CostLine,
     Created,
     DeliveryFilter,
     DeliveryPage,
@@ -26,7 +28,17 @@ from reelhook.ports import (
     StoredJob,
     Undelivered,
 )
-from reelhook.storage import deliveries, endpoints, jobs, ownership, repair, retention, touches
+from reelhook.storage import (
+    deliveries,
+    doubts,
+    endpoints,
+    jobs,
+    ownership,
+    repair,
+    retention,
+    touches,
+    workload,
+)
 from reelhook.storage.operation import Database
 
 
@@ -174,6 +186,42 @@ class Store:
     ) -> tuple[list[StoredJob], Instant | None]:
         """See `SubmitStore.jobs_to_submit`."""
         return await self._read(lambda: jobs.to_submit(account, now, limit))
+
+    async def jobs_waiting_elsewhere(
+        self, accounts: Sequence[str], due_before: Instant, limit: int
+    ) -> list[StoredJob]:
+        """See `SubmitStore.jobs_waiting_elsewhere`."""
+        return await self._read(lambda: workload.waiting_elsewhere(accounts, due_before, limit))
+
+    async def in_flight(self, account: str) -> int:
+        """See `SubmitStore.in_flight`."""
+        return await self._read(lambda: workload.in_flight(account))
+
+    async def account_loads(self) -> dict[str, AccountLoad]:
+        """See `ServiceStore.account_loads`."""
+        return await self._read(workload.loads)
+
+    async def jobs_ahead(self, job: Job) -> int:
+        """See `ServiceStore.jobs_ahead`."""
+        return await self._read(lambda: workload.ahead(job))
+
+    async def costs(self, since: Instant, until: Instant) -> list[CostLine]:
+        """See `ServiceStore.costs`."""
+        return await self._read(lambda: workload.costs(since, until))
+
+    async def jobs_in_doubt(self) -> list[StoredJob]:
+        """See `ServiceStore.jobs_in_doubt`."""
+        return await self._read(doubts.in_doubt)
+
+    async def close_doubt(self, job_id: str, now: Instant) -> bool:
+        """See `ServiceStore.close_doubt`."""
+        return await self._write(lambda: doubts.close_doubt(job_id, now), (job_id,))
+
+    async def job_of_provider(
+        self, accounts: Sequence[str], provider_job_id: str
+    ) -> StoredJob | None:
+        """See `ServiceStore.job_of_provider`."""
+        return await self._read(lambda: doubts.of_provider(accounts, provider_job_id))
 
     async def jobs_submitting(self, account: str) -> list[StoredJob]:
         """See `SubmitStore.jobs_submitting`."""

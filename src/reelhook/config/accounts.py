@@ -1,0 +1,129 @@
+"""The accounts at providers: from environment variables by the providers' custom, and a file.
+
+The file is TOML, one table for each account:
+
+    [accounts.fal-eu]
+    provider = "fal"
+    key_variable = "FAL_KEY_EU"   # or key = "..."
+    weight = 2
+    jobs_max = 10
+
+    [aliases]
+    fast = "fal/fal-ai/wan/v2.2-5b/text-to-video"
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from reelhook.config.values import BaseUrl, Key
+from reelhook.domain.errors import SettingsError
+
+WEIGHT_MAX = 1000
+JOBS_MAX = 1_000_000
+_NAME = r"^[a-z0-9][a-z0-9._-]*$"
+Name = Annotated[str, StringConstraints(pattern=_NAME, max_length=64)]
+
+VARIABLES: Mapping[str, tuple[str, str]] = {
+    "openai": ("openai_api_key", "openai_base_url"),
+    "ark": ("ark_api_key", "ark_base_url"),
+    "fal": ("fal_key", "fal_base_url"),
+    "replicate": ("replicate_api_token", "replicate_base_url"),
+    "runway": ("runwayml_api_secret", "runwayml_base_url"),
+    "xai": ("xai_api_key", "xai_base_url"),
+}
+"""The settings of each provider's key and base URL, called as its own SDK calls them."""
+
+
+def _text_values(value: Any) -> Any:
+    return {k: str(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+class Credential(BaseModel):
+    """One account: where it is, and how it is shown there. `id` names it, in jobs too."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    id: Name
+    provider: Name
+    key: Key | None = Field(None, repr=False)
+    key_variable: str | None = None
+    base_url: BaseUrl | None = None
+    headers: Annotated[dict[str, str], BeforeValidator(_text_values)] = Field({}, repr=False)
+    webhook_secret: str | None = Field(None, repr=False)
+    weight: int = Field(1, ge=1, le=WEIGHT_MAX)
+    jobs_max: int | None = Field(None, ge=1, le=JOBS_MAX)
+
+    @model_validator(mode="after")
+    def _key_once(self) -> Self:
+        if self.key is not None and self.key_variable is not None:
+            raise ValueError("give key or key_variable, not both")
+        return self
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    accounts: dict[Name, dict[str, Any]] = {}
+    aliases: dict[str, str] = {}
+
+
+class Accounts(BaseModel):
+    """What a file of accounts says."""
+
+    model_config = ConfigDict(frozen=True)
+
+    credentials: tuple[Credential, ...] = ()
+    aliases: dict[str, str] = {}
+
+    @classmethod
+    def read(cls, path: Path, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read a file. Raises `SettingsError` with one sentence."""
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SettingsError(
+                f"REELHOOK_ACCOUNTS_FILE: {path} can't be read ({error.strerror}); "
+                "correct the path or the file's mode"
+            ) from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"REELHOOK_ACCOUNTS_FILE: {path} is not TOML: {error}") from None
+        try:
+            told = _File.model_validate(content)
+            credentials = tuple(
+                _with_key(Credential(**{**fields, "id": name}), environment, path)
+                for name, fields in told.accounts.items()
+            )
+        except ValidationError as error:
+            raise SettingsError(_sentence(path, error)) from None
+        return cls(credentials=credentials, aliases=told.aliases)
+
+
+def _with_key(one: Credential, environment: Mapping[str, str], path: Path) -> Credential:
+    if one.key_variable is None:
+        return one
+    key = environment.get(one.key_variable, "").strip()
+    if not key:
+        raise SettingsError(
+            f"The account {one.id} of {path} takes its key from {one.key_variable}, "
+            "which is not set; set it, or remove the account"
+        )
+    return Credential(**{**one.model_dump(), "key": key, "key_variable": None})
+
+
+def _sentence(path: Path, error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False)[0]
+    place = ".".join(str(part) for part in first["loc"]) or "an account"
+    return f"REELHOOK_ACCOUNTS_FILE: {path}: {place}: {first['msg']}"
