@@ -23,9 +23,10 @@ from reelhook.domain.report import (
 )
 from reelhook.providers.answer import Answer
 from reelhook.providers.http_provider import outcome
-from reelhook.providers.openai_video import Fields, readable_id, report
+from reelhook.providers.openai_video import Fields, report
 from reelhook.providers.paid_post import PaidPost
 from reelhook.providers.refusal import words
+from reelhook.providers.values import encodable, readable_id
 
 _UNREAD = re.compile(
     r"prompt\b.{0,30}(?:missing|required)|(?:missing|required)\b.{0,30}prompt"
@@ -126,12 +127,7 @@ def _fields(request: VideoRequest) -> dict[str, str]:
         "seconds": request.seconds,
         "size": request.size,
     }
-    return {name: _encodable(value) for name, value in given.items() if value is not None}
-
-
-def _encodable(text: str) -> str:
-    """Replace lone surrogates, which no request can carry."""
-    return text.encode(errors="replace").decode()
+    return {name: encodable(value) for name, value in given.items() if value is not None}
 
 
 def _could_not_be_read(answer: Answer) -> bool:

@@ -4,12 +4,8 @@ Fields as in openai-python 3.54 (`types/video.py`). Servers that speak this wire
 and invent: SGLang, vLLM-Omni, LiteLLM, Together and new-api differ in what is noted below.
 """
 
-import math
 from collections.abc import Callable, Mapping
 
-from yarl import URL
-
-from reelhook.domain.event import Instant
 from reelhook.domain.report import (
     Entry,
     Failed,
@@ -20,50 +16,36 @@ from reelhook.domain.report import (
     Unknown,
 )
 from reelhook.providers.refusal import failed
-
-ID_CHARACTERS_MAX = 255
-URL_CHARACTERS_MAX = 8192
-STATUS_CHARACTERS_MAX = 100
-UNIX_SECONDS_MAX = 1e11
-"""The year 5138: a larger number is no moment in seconds."""
+from reelhook.providers.values import (
+    milliseconds,
+    moment,
+    percent,
+    readable_id,
+    seconds,
+    text,
+    unknown,
+    web_address,
+)
 
 Fields = Mapping[str, object]
-
-
-def readable_id(value: object) -> str | None:
-    """Return a job's id: 1 to 255 printable characters, or a whole number; else None.
-
-    The wire's ids are strings. A gateway that numbers its jobs means the same thing: the id of a
-    job that is paid for is not thrown away for its type.
-    """
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63:
-        return str(value)
-    if not isinstance(value, str) or not 1 <= len(value) <= ID_CHARACTERS_MAX:
-        return None
-    if not value.isprintable() or not value.strip() or value in {".", ".."}:
-        return None
-    return value
 
 
 def report(video: Fields, content_url: str) -> Report | None:
     """Return what a Video says; None if it says no status. `content_url` is our way to the file."""
     match video.get("status"):
         case "queued":
-            return Progress(running=False, percent=_percent(video.get("progress")))
+            return Progress(running=False, percent=percent(video.get("progress")))
         case "in_progress":
-            return Progress(running=True, percent=_percent(video.get("progress")))
+            return Progress(running=True, percent=percent(video.get("progress")))
         case "completed":
-            expires_at = _moment(video.get("expires_at"))
+            expires_at = moment(video.get("expires_at"))
             return Finished(
                 _url(video) or content_url, None if expires_at is None else int(expires_at)
             )
         case "failed":
             return failed(video.get("error"))
-        case str(status) if status.strip():
-            shown = status.strip()[:STATUS_CHARACTERS_MAX]
-            return Unknown(shown.encode(errors="replace").decode())
-        case _:
-            return None
+        case status:
+            return unknown(status)
 
 
 def failure(video: Fields) -> Failed | None:
@@ -97,16 +79,16 @@ def _entry(video: Fields, content_url: Callable[[str], str]) -> Entry | None:
     provider_job_id = readable_id(video.get("id"))
     if provider_job_id is None:
         return None
-    created_at = _moment(video.get("created_at"))
+    created_at = moment(video.get("created_at"))
     return Entry(
         provider_job_id,
         # Without a status it still is a job, and may be the one that a lost submit made.
         report(video, content_url(provider_job_id)) or Unknown(""),
-        created_at=_milliseconds(created_at),
-        prompt=_text(video.get("prompt")),
-        model=_text(video.get("model")),
-        seconds=_seconds(video.get("seconds")),
-        size=_text(video.get("size")),
+        created_at=milliseconds(created_at),
+        prompt=text(video.get("prompt")),
+        model=text(video.get("model")),
+        seconds=seconds(video.get("seconds")),
+        size=text(video.get("size")),
     )
 
 
@@ -114,53 +96,4 @@ def _url(video: Fields) -> str | None:
     """Return where the file lies: SGLang's `url` (in the cloud), Together's `outputs.video_url`."""
     outputs = video.get("outputs")
     given = [video.get("url"), outputs.get("video_url") if isinstance(outputs, dict) else None]
-    return next((url for url in given if isinstance(url, str) and _is_web_address(url)), None)
-
-
-def _is_web_address(text: str) -> bool:
-    if len(text) > URL_CHARACTERS_MAX or not text.isprintable():
-        return False
-    try:
-        url = URL(text)
-    except ValueError:
-        return False
-    return url.scheme in {"http", "https"} and bool(url.host)
-
-
-def _percent(value: object) -> int | None:
-    number = _number(value)
-    return None if number is None else int(min(max(number, 0), 100))
-
-
-def _moment(value: object) -> float | None:
-    """Return Unix seconds; Together's are fractions."""
-    number = _number(value)
-    return number if number is not None and 0 < number < UNIX_SECONDS_MAX else None
-
-
-def _milliseconds(seconds: float | None) -> Instant | None:
-    return None if seconds is None else round(seconds * 1000)
-
-
-def _seconds(value: object) -> str | None:
-    number = _number(value)
-    if number is None:
-        return _text(value)
-    if number <= 0:  # the zero of a server that does not show it
-        return None
-    return str(int(number)) if number.is_integer() else str(number)
-
-
-def _text(value: object) -> str | None:
-    """Return a text that is shown; an empty one is how some servers leave it out."""
-    return value if isinstance(value, str) and value else None
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
+    return next(filter(None, map(web_address, given)), None)

@@ -16,8 +16,9 @@ from reelhook.providers.answer import Answer
 from reelhook.providers.download import Source, download, exact_url
 from reelhook.providers.http_provider import HttpProvider
 from reelhook.providers.openai_create import Create
-from reelhook.providers.openai_video import failure, page, readable_id, report
+from reelhook.providers.openai_video import failure, page, report
 from reelhook.providers.refusal import unread, words
+from reelhook.providers.values import readable_id
 from reelhook.providers.waiting import poll_after_seconds
 
 _NO_LISTING = frozenset({403, 405, 501})
