@@ -15,7 +15,17 @@ _DEPTH_MAX = 4
 _ITEMS_MAX = 10
 
 _BY_NAME = (  # searched in a provider's own code and type, letters only
-    ("moderation", ("moderation", "contentpolicy", "contentfilter", "safety", "responsibleai")),
+    (
+        "moderation",
+        (
+            "moderation",
+            "contentpolicy",
+            "contentfilter",
+            "safety",
+            "responsibleai",
+            "sensitivecontent",  # Ark
+        ),
+    ),
     ("quota", ("quota", "billing", "insufficientbalance", "insufficientcredit", "paymentrequired")),
     ("expired", ("expired",)),
     ("invalid_request", ("invalid",)),

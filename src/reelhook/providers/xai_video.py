@@ -1,0 +1,89 @@
+"""xAI's videos: what a request for one says, and what its answers mean.
+
+Names and values as in xai-sdk 1.21.0 (`video.py`, `types/model.py`, `types/video.py`, `cost.py`,
+`proto/v6/video_pb2.pyi`); what they are called in JSON, 1 to 15 seconds, and that there is no seed,
+from docs.x.ai, REST API reference.
+"""
+
+from collections.abc import Mapping
+
+from reelhook.domain.job import VideoRequest
+from reelhook.domain.model import Model, aspect_ratio_for
+from reelhook.domain.report import Cost, Failed, Finished, Progress, Report
+from reelhook.providers.refusal import failed
+from reelhook.providers.resolution import nearest
+from reelhook.providers.values import encodable, number, percent, unknown, web_address
+
+Fields = Mapping[str, object]
+
+RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3")
+PIXELS = {"480p": 848 * 480, "720p": 1280 * 720, "1080p": 1920 * 1080}
+TICKS_PER_USD = 1e10
+_SECONDS = tuple(map(str, range(1, 16)))
+_FILTERED = "The video did not respect xAI's moderation rules."
+_NO_FILE = "The request is done, but it shows no video."
+_EXPIRED = "The request expired at xAI before it was done."
+
+MODELS = tuple(
+    Model(name, seconds=_SECONDS, sizes=(), aspect_ratios=RATIOS, seed=False)
+    for name in ("grok-imagine-video", "grok-imagine-video-1.5")
+)
+
+
+def body(request: VideoRequest) -> dict[str, object]:
+    """Return what creates a video request: the common parameters over the user's own.
+
+    A size is understood as its ratio and the nearest resolution.
+    """
+    given: Mapping[str, object] = {
+        "model": request.model,
+        "prompt": encodable(request.prompt),
+        "duration": None if request.seconds is None else int(request.seconds),
+        "aspect_ratio": aspect_ratio_for(request),
+        "resolution": None if request.size is None else nearest(request.size, PIXELS),
+        "image": None if request.image is None else {"url": request.image},
+    }
+    common = {name: value for name, value in given.items() if value is not None}
+    return {**request.options, **common}
+
+
+def report(answer: Fields) -> Report | None:
+    """Return what an answer says; None if it says no status."""
+    match answer.get("status"):
+        case "pending":
+            progress = percent(answer.get("progress"))
+            return Progress(running=bool(progress), percent=progress)
+        case "done":
+            return _done(answer)
+        case "failed":
+            error = answer.get("error")
+            told = failed({"code": answer.get("code"), "message": error} if _said(error) else error)
+            return Failed(told.code, told.message, _cost(answer))
+        case "expired":
+            return Failed("expired", _EXPIRED, _cost(answer))
+        case status:
+            return unknown(status)
+
+
+def _said(error: object) -> bool:
+    """Whether an error is words, with its code beside it, as xAI refuses requests."""
+    return isinstance(error, str)
+
+
+def _done(answer: Fields) -> Finished | Failed:
+    told = answer.get("video")
+    video: Fields = told if isinstance(told, Mapping) else {}
+    stored = video.get("file_output")
+    public = stored.get("public_url") if isinstance(stored, Mapping) else None
+    url = web_address(video.get("url")) or web_address(public)
+    if url is not None:
+        return Finished(url, cost=_cost(answer))
+    if video.get("respect_moderation") is False or answer.get("respect_moderation") is False:
+        return Failed("moderation", _FILTERED, _cost(answer))
+    return Failed("content_missing", _NO_FILE, _cost(answer))
+
+
+def _cost(answer: Fields) -> Cost | None:
+    usage = answer.get("usage")
+    ticks = number(usage.get("cost_in_usd_ticks")) if isinstance(usage, Mapping) else None
+    return None if ticks is None or ticks < 0 else Cost(ticks / TICKS_PER_USD, "USD")
