@@ -130,8 +130,9 @@ def _within(start: Instant, entry: Entry) -> bool:
 
 
 def _parameters_agree(request: VideoRequest, entry: Entry) -> bool:
+    if entry.model is not None and request.model not in {entry.model, *entry.also_called}:
+        return False
     pairs = (
-        (request.model, entry.model),
         (request.seconds, entry.seconds),
         (request.size, entry.size),
     )

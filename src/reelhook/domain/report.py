@@ -74,7 +74,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of a provider's listing. What the provider does not show is None."""
+    """One line of a provider's listing. What the provider does not show is None.
+
+    `also_called`: other names by which a request may have asked for this model.
+    """
 
     provider_job_id: str
     report: Report
@@ -83,6 +86,7 @@ class Entry:
     model: str | None = None
     seconds: str | None = None
     size: str | None = None
+    also_called: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The simulator without a protocol: its jobs, its faults, its counters."""
 
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
@@ -53,7 +53,8 @@ class Simulator:
         self._jobs_max = jobs_max
         self._forget_beyond = jobs_max
         self._by_id: dict[str, SimulatedJob] = {}
-        self._oldest_first: list[SimulatedJob] = []
+        self._oldest_first: defaultdict[str, list[SimulatedJob]] = defaultdict(list)
+        """By the prefix of their ids, which tells the wires apart."""
 
     @property
     def jobs(self) -> Mapping[str, SimulatedJob]:
@@ -75,10 +76,11 @@ class Simulator:
             queue_seconds=self.faults.queue_seconds,
             render_seconds=self.faults.render_seconds,
             ending=self.faults.ending(self.random),
+            wire=id_prefix,
         )
         self._by_id[job.id] = job
-        self._oldest_first.append(job)
-        if len(self._oldest_first) > self._forget_beyond:
+        self._oldest_first[id_prefix].append(job)
+        if len(self._by_id) > self._forget_beyond:
             self._forget_oldest_ended()
         return job
 
@@ -93,41 +95,52 @@ class Simulator:
         """Return the job's state now."""
         return job.state(self.now())
 
-    def page(self, *, after: str | None, limit: int, newest_first: bool) -> Page:
-        """Return up to `limit` jobs that follow the job `after`; raises NotFoundError."""
-        first, end = 0, len(self._oldest_first)
+    def page(
+        self, *, after: str | None, limit: int, newest_first: bool, id_prefix: str = ""
+    ) -> Page:
+        """Return up to `limit` jobs that follow the job `after`; raises NotFoundError.
+
+        Only the jobs that were created with this `id_prefix` are looked at.
+        """
+        listed = self._oldest_first[id_prefix]
+        first, end = 0, len(listed)
         if after is not None:
-            position = self._position(self.get(after))
+            job = self.get(after)
+            if job.wire != id_prefix:
+                raise NotFoundError(after)
+            position = self._position(job)
             first, end = (first, position) if newest_first else (position + 1, end)
         has_more = end - first > limit
         if newest_first:
-            return Page(self._oldest_first[max(first, end - limit) : end][::-1], has_more)
-        return Page(self._oldest_first[first : min(end, first + limit)], has_more)
+            return Page(listed[max(first, end - limit) : end][::-1], has_more)
+        return Page(listed[first : min(end, first + limit)], has_more)
 
     def delete(self, job_id: str) -> None:
         """Cancel the job if it runs, and forget it; raises NotFoundError."""
         job = self.get(job_id)
-        del self._oldest_first[self._position(job)]
+        del self._oldest_first[job.wire][self._position(job)]
         del self._by_id[job_id]
 
     def phases(self) -> Counter[Phase]:
         """Count the remembered jobs by phase."""
         now = self.now()
-        return Counter(job.state(now).phase for job in self._oldest_first)
+        return Counter(job.state(now).phase for job in self._by_id.values())
 
     def _position(self, job: SimulatedJob) -> int:
-        return bisect_left(self._oldest_first, job.number, key=_by_number)
+        return bisect_left(self._oldest_first[job.wire], job.number, key=_by_number)
 
     def _forget_oldest_ended(self) -> None:
         # A twentieth more than needed goes, and the next look comes only that much later: so a
         # look at all jobs is paid for by hundreds of creates even when hardly any has ended.
         slack = self._jobs_max // 20
-        excess = len(self._oldest_first) - self._jobs_max + slack
-        ended = [job for job in self._oldest_first if self.state(job).phase in _ENDED][:excess]
+        excess = len(self._by_id) - self._jobs_max + slack
+        ended = [job for job in self._by_id.values() if self.state(job).phase in _ENDED][:excess]
         for job in ended:
             del self._by_id[job.id]
-        self._oldest_first = list(self._by_id.values())
-        self._forget_beyond = max(self._jobs_max, len(self._oldest_first) + slack)
+        self._oldest_first.clear()
+        for job in self._by_id.values():
+            self._oldest_first[job.wire].append(job)
+        self._forget_beyond = max(self._jobs_max, len(self._by_id) + slack)
 
 
 _ENDED = frozenset({Phase.COMPLETED, Phase.FAILED})

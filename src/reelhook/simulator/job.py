@@ -84,7 +84,10 @@ MODERATED = Failure(
 
 @dataclass(frozen=True, slots=True)
 class SimulatedJob:
-    """A job; `number` counts creations from 1, `created_at` is in Unix seconds."""
+    """A job; `number` counts creations from 1, `created_at` is in Unix seconds.
+
+    `wire` is the prefix of its id, by which its wire is known.
+    """
 
     id: str
     number: int
@@ -93,6 +96,7 @@ class SimulatedJob:
     queue_seconds: float
     render_seconds: float
     ending: Ending
+    wire: str = ""
 
     @property
     def ends_at(self) -> float:

@@ -16,6 +16,7 @@ from reelhook.simulator.renderer import RenderError
 from reelhook.simulator.studio import Studio
 from reelhook.simulator.upstream import CREATE, Refusal, Upstream, json_answer
 
+_ID_PREFIX = "video_"
 _STATUS = {
     Phase.QUEUED: "queued",
     Phase.RUNNING: "in_progress",
@@ -59,7 +60,7 @@ class OpenAIWire:
 
     async def _create(self, request: web.Request) -> web.Response:
         film = film_from(await _fields(request))
-        job = self._simulator.create(film, id_prefix="video_")
+        job = self._simulator.create(film, id_prefix=_ID_PREFIX)
         self._studio.film_created(film)
         return self._job_answer(job)
 
@@ -69,7 +70,10 @@ class OpenAIWire:
         query = page_query(request.query)
         try:
             page = self._simulator.page(
-                after=query.after, limit=query.limit, newest_first=query.newest_first
+                after=query.after,
+                limit=query.limit,
+                newest_first=query.newest_first,
+                id_prefix=_ID_PREFIX,
             )
         except NotFoundError as error:
             raise Refusal(404, f"No such video: {error}", param="after") from error

@@ -13,6 +13,8 @@ from reelhook.simulator.control import Control
 from reelhook.simulator.core import JOBS_MAX, Simulator
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.openai_wire import OpenAIWire, refusal_body
+from reelhook.simulator.replicate_wire import ReplicateWire
+from reelhook.simulator.runway_wire import RunwayWire
 from reelhook.simulator.studio import Studio
 from reelhook.simulator.upstream import Upstream, router_refusals
 
@@ -86,5 +88,7 @@ def create_app(
     upstream = Upstream(simulator, refusal_body=refusal_body, api_key=api_key)
     app = web.Application(middlewares=[router_refusals(upstream)], client_max_size=_BODY_BYTES_MAX)
     app.add_routes(OpenAIWire(simulator, studio, upstream).routes())
+    ReplicateWire(simulator, studio, api_key).mount(app)
+    RunwayWire(simulator, studio, api_key).mount(app)
     app.add_routes(Control(simulator, upstream).routes())
     return app

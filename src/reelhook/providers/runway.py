@@ -1,0 +1,196 @@
+"""Runway: tasks that make a video from a text or from a picture.
+
+Paths and fields as in runwayml-python 5.24 (`resources/tasks.py`, and in `types`:
+`task_retrieve_response.py`, `text_to_video_create_response.py`,
+`organization_retrieve_response.py`); failure codes from
+docs.dev.runwayml.com/errors/task-failures. There is no listing and no webhook.
+"""
+
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from urllib.parse import quote
+
+from reelhook.domain.errors import ContentMissingError, ProviderError
+from reelhook.domain.job import VideoRequest
+from reelhook.domain.report import (
+    Accepted,
+    Cost,
+    Failed,
+    Finished,
+    Progress,
+    Reading,
+    Refused,
+    Report,
+    SubmitOutcome,
+)
+from reelhook.ports import Content, Traits
+from reelhook.providers.http_provider import Fields, HttpProvider
+from reelhook.providers.refusal import NO_REASON, failed
+from reelhook.providers.runway_models import MODELS, body_of, path_of
+from reelhook.providers.values import number, percent, readable_id, text, unknown, web_address
+
+VERSION = "2024-11-06"
+"""The version of the API that this is written for (`X-Runway-Version`)."""
+
+_NO_CREDITS = re.compile(r"\b(?:enough|(?:in)?sufficient|out of|no) credits\b", re.IGNORECASE)
+_NO_FILE = "The task succeeded, but its output has no file."
+
+
+class Runway(HttpProvider):
+    """One account at Runway."""
+
+    name = "runway"
+    default_base_url = "https://api.dev.runwayml.com/v1"
+    default_path = "/v1"
+    traits = Traits(poll_seconds_min=5.0)  # "at most every five seconds" for each task
+    models = MODELS
+
+    def authorization(self, key: str | None) -> dict[str, str]:
+        """Return the headers that show the key and the API's version."""
+        return {**super().authorization(key), "X-Runway-Version": VERSION}
+
+    # -- submitting ---------------------------------------------------------------------------
+
+    async def submit(
+        self,
+        request: VideoRequest,
+        may_send: Callable[[], bool] = lambda: True,
+        callback_url: str | None = None,
+    ) -> SubmitOutcome:
+        """Create a task, exactly once. No address goes along: Runway calls none."""
+        body = body_of(request, self.model(request.model))
+        outcome = await self.pay(path_of(request), body, may_send, _accepted)
+        if isinstance(outcome, Refused) and outcome.code == "invalid_request":
+            # An empty account is refused with 400, as a wrong parameter is.
+            return replace(outcome, code=_code_of_words(outcome.message) or outcome.code)
+        return outcome
+
+    # -- reading ------------------------------------------------------------------------------
+
+    async def get(self, provider_job_id: str) -> Reading:
+        """Read one task."""
+        return await self.reading(_task(provider_job_id), report)
+
+    async def cancel(self, provider_job_id: str) -> bool:
+        """Cancel the task; one that has ended is deleted, with its files."""
+        return await self.canceled("DELETE", _task(provider_job_id))
+
+    @asynccontextmanager
+    async def content(
+        self, provider_job_id: str, url: str, byte_range: str | None
+    ) -> AsyncIterator[Content]:
+        """Open the finished file. Its address lasts a day or two; the task is asked for another.
+
+        Raises `ContentMissingError` or `ProviderError`.
+        """
+        async with AsyncExitStack() as stack:
+            try:
+                opened = await stack.enter_async_context(
+                    super().content(provider_job_id, url, byte_range)
+                )
+            except (ContentMissingError, ProviderError):
+                fresh = await self._fresh_url(provider_job_id, url)
+                if fresh is None:
+                    raise
+                opened = await stack.enter_async_context(
+                    super().content(provider_job_id, fresh, byte_range)
+                )
+            yield opened
+
+    async def _fresh_url(self, provider_job_id: str, url: str) -> str | None:
+        match (await self.get(provider_job_id)).report:
+            case Finished(url=fresh) if fresh != url:
+                return fresh
+            case Finished():
+                return None
+            case _:
+                raise ContentMissingError("Runway no longer has the finished video.")
+
+    async def check(self) -> str:
+        """Ask how many credits are left."""
+        organization = await self.read("organization") or {}
+        credits_left = number(organization.get("creditBalance"))
+        if credits_left is None:
+            raise ProviderError("The provider's answer is not an organization")
+        return f"{credits_left:g} credits left"
+
+
+def report(task: Fields) -> Report | None:
+    """Return what a task says; None if it says no status."""
+    match task.get("status"):
+        case "PENDING" | "THROTTLED":
+            return Progress(running=False)
+        case "RUNNING":
+            share = number(task.get("progress"))
+            told = None if share is None else percent(round(100 * share, 6))
+            return Progress(running=True, percent=told)
+        case "SUCCEEDED":
+            return _finished(task.get("output"), _credits(task.get("cost")))
+        case "FAILED":
+            return _failed(task)
+        case "CANCELLED":
+            message = "The task was canceled or deleted."
+            return Failed("canceled", message, _credits(task.get("cost")))
+        case status:
+            return unknown(status)
+
+
+def _finished(output: object, cost: Cost | None) -> Report:
+    given = output if isinstance(output, list) else [output]
+    url = next(filter(None, map(web_address, given)), None)
+    return Failed("content_missing", _NO_FILE, cost) if url is None else Finished(url, cost=cost)
+
+
+def _failed(task: Fields) -> Failed:
+    said = failed(task.get("failure"))
+    named = text(task.get("failureCode"))
+    code = (_code_of_name(named) if named else None) or _code_of_words(said.message) or said.code
+    if named is None:
+        message = said.message
+    elif said.message == NO_REASON:
+        message = failed(named).message
+    else:
+        message = f"{said.message} ({failed(named).message})"
+    return Failed(code, message, _credits(task.get("cost")))
+
+
+def _code_of_name(failure_code: str) -> str | None:
+    """Return our code for one of Runway's, such as `SAFETY.INPUT.TEXT`; the SDK lists none."""
+    parts = failure_code.upper().split(".")
+    if "SAFETY" in parts:  # also INPUT_PREPROCESSING.SAFETY.TEXT
+        return "moderation"
+    if any("CREDIT" in part for part in parts):
+        return "quota"
+    if "INTERNAL" in parts:  # also INPUT_PREPROCESSING.INTERNAL: the check itself failed
+        return "provider_error"
+    if parts[0] in {"INPUT_PREPROCESSING", "ASSET"}:
+        return "invalid_request"
+    return None
+
+
+def _code_of_words(message: str) -> str | None:
+    return "quota" if _NO_CREDITS.search(message) else None
+
+
+def _accepted(created: Fields) -> Accepted | None:
+    provider_job_id = readable_id(created.get("id"))
+    if provider_job_id is None:
+        return None
+    return Accepted(
+        provider_job_id,
+        report(created) or Progress(running=False),
+        quote=_credits(created.get("estimatedCost")),
+    )
+
+
+def _credits(cost: object) -> Cost | None:
+    amount = number(cost.get("credits")) if isinstance(cost, dict) else None
+    return None if amount is None or amount < 0 else Cost(amount, "credits")
+
+
+def _task(provider_job_id: str) -> str:
+    if readable_id(provider_job_id) is None:
+        raise ProviderError(f"{provider_job_id!r} can't be a task's id")
+    return f"tasks/{quote(provider_job_id, safe='', errors='replace')}"

@@ -1,0 +1,122 @@
+"""Reads what a request of Replicate's wire asks for; raises Refusal in Replicate's words."""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from aiohttp import web
+
+from reelhook.simulator.job import Film
+from reelhook.simulator.openai_request import film_from
+from reelhook.simulator.upstream import Refusal
+
+_EVENTS = frozenset({"start", "output", "logs", "completed"})
+_SIZES = {
+    "16:9": "1280x720",
+    "9:16": "720x1280",
+    "1:1": "960x960",
+    "4:3": "1104x832",
+    "3:4": "832x1104",
+    "21:9": "1568x672",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A prediction as it is asked for."""
+
+    film: Film
+    input: Mapping[str, object]
+    model: str
+    version: str
+    webhook: str | None
+    events: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class PageQuery:
+    """A page of the listing: of the predictions before a number, and between two moments."""
+
+    below: int | None
+    created_before: float | None
+    created_after: float | None
+
+
+async def asked_by(request: web.Request, model: str | None) -> Asked:
+    """Return what a create asks for; `model` is `owner/name` where the path names it."""
+    fields = await json_object(request)
+    given = fields.get("input")
+    if not isinstance(given, dict):
+        raise Refusal(422, "- input is required")
+    version = fields.get("version")
+    if model is None:
+        if not isinstance(version, str) or not version:
+            raise Refusal(422, "- version is required")
+        owner_and_name, _, version = version.rpartition(":")
+        model = owner_and_name or "simulator/model"
+    webhook = fields.get("webhook")
+    if webhook is not None and not isinstance(webhook, str):
+        raise Refusal(422, "- webhook must be a URL")
+    return Asked(
+        _film(given, model),
+        given,
+        model,
+        version if isinstance(version, str) else "hidden",
+        webhook,
+        _events(fields.get("webhook_events_filter")),
+    )
+
+
+def page_query(query: Mapping[str, str]) -> PageQuery:
+    """Return the page that a listing's query asks for."""
+    try:
+        cursor = query.get("cursor")
+        below = None if cursor is None else int(base64.urlsafe_b64decode(cursor)[2:])
+        return PageQuery(
+            below, _moment(query.get("created_before")), _moment(query.get("created_after"))
+        )
+    except ValueError as error:
+        raise Refusal(400, "Invalid cursor or date-time.") from error
+
+
+def cursor(below: int) -> str:
+    """Return the opaque cursor of the page of predictions with numbers below this one."""
+    return base64.urlsafe_b64encode(f"p={below}".encode()).decode()
+
+
+async def json_object(request: web.Request) -> Mapping[str, object]:
+    """Return a request's JSON object."""
+    try:
+        fields = json.loads(await request.read())
+    except ValueError as error:
+        raise Refusal(400, f"The body is not JSON: {error}") from error
+    if not isinstance(fields, dict):
+        raise Refusal(400, "The body must be a JSON object.")
+    return fields
+
+
+def _film(given: Mapping[str, object], model: str) -> Film:
+    fields = {
+        "prompt": given.get("prompt"),
+        "model": model,
+        "seconds": given.get("duration", 5),
+        "size": _SIZES.get(str(given.get("aspect_ratio")), "1280x720"),
+    }
+    try:
+        return film_from(fields)
+    except Refusal as refusal:
+        raise Refusal(422, f"- input.{refusal.message}") from refusal
+
+
+def _events(given: object) -> frozenset[str]:
+    if given is None:
+        return frozenset({"output", "completed"})
+    if not isinstance(given, list) or not _EVENTS.issuperset(map(str, given)):
+        raise Refusal(422, f"- webhook_events_filter takes {', '.join(sorted(_EVENTS))}")
+    return frozenset(given)
+
+
+def _moment(text: str | None) -> float | None:
+    return None if text is None else datetime.fromisoformat(text).timestamp()
