@@ -9,6 +9,7 @@ from random import Random
 from aiohttp import web
 from yarl import URL
 
+from reelhook.simulator.ark_wire import ArkWire
 from reelhook.simulator.control import Control
 from reelhook.simulator.core import JOBS_MAX, Simulator
 from reelhook.simulator.faults import Faults
@@ -17,6 +18,7 @@ from reelhook.simulator.replicate_wire import ReplicateWire
 from reelhook.simulator.runway_wire import RunwayWire
 from reelhook.simulator.studio import Studio
 from reelhook.simulator.upstream import Upstream, router_refusals
+from reelhook.simulator.xai_wire import XAIWire
 
 _BODY_BYTES_MAX = 64 * 1024 * 1024
 _BACKLOG = 1024
@@ -90,5 +92,7 @@ def create_app(
     app.add_routes(OpenAIWire(simulator, studio, upstream).routes())
     ReplicateWire(simulator, studio, api_key).mount(app)
     RunwayWire(simulator, studio, api_key).mount(app)
+    ArkWire(simulator, studio, api_key).mount(app)
+    XAIWire(simulator, studio, api_key).mount(app)
     app.add_routes(Control(simulator, upstream).routes())
     return app

@@ -1,0 +1,118 @@
+"""Reads what a request of Ark's wire asks for; raises Refusal naming the parameter."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+from multidict import MultiMapping
+
+from reelhook.simulator.job import Film
+from reelhook.simulator.openai_request import film_from
+from reelhook.simulator.replicate_request import json_object
+from reelhook.simulator.shapes import size_of
+from reelhook.simulator.upstream import Refusal
+
+PAGE_MAX = 500
+_PAGE_SIZE = 10
+_TIERS = ("default", "flex")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a create asks for."""
+
+    film: Film
+    ratio: str
+    resolution: str
+    tier: str
+    seed: int
+    callback_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """A page of the listing, from 1, and its filters; None or empty: any."""
+
+    page_num: int
+    page_size: int
+    status: str | None
+    ids: frozenset[str]
+    model: str | None
+    tier: str
+
+
+async def asked_by(request: web.Request) -> Asked:
+    """Return what a create's body asks for; null counts as left out."""
+    fields = {name: one for name, one in (await json_object(request)).items() if one is not None}
+    ratio, resolution = fields.get("ratio", "16:9"), fields.get("resolution", "720p")
+    size = size_of("16:9" if ratio == "adaptive" else ratio, resolution)
+    if size is None:
+        raise _invalid("ratio or resolution")
+    film = film_from(
+        {
+            "prompt": _prompt(fields),
+            "model": _text(fields, "model"),
+            "seconds": fields.get("duration", 5),
+            "size": size,
+        }
+    )
+    tier, seed, url = fields.get("service_tier"), fields.get("seed"), fields.get("callback_url")
+    return Asked(
+        film,
+        str(ratio),
+        str(resolution),
+        _tier(tier),
+        seed if isinstance(seed, int) else 0,
+        url if isinstance(url, str) else None,
+    )
+
+
+def list_query(query: MultiMapping[str]) -> ListQuery:
+    """Return the page that a listing's query asks for."""
+    return ListQuery(
+        _number(query, "page_num", 1),
+        _number(query, "page_size", _PAGE_SIZE),
+        query.get("filter.status"),
+        frozenset(query.getall("filter.task_ids", [])),
+        query.get("filter.model"),
+        _tier(query.get("filter.service_tier")),
+    )
+
+
+def _prompt(fields: Mapping[str, object]) -> object:
+    content = fields.get("content")
+    if not isinstance(content, list):
+        raise _missing("content")
+    parts = [part for part in content if isinstance(part, dict)]
+    return next((part.get("text") for part in parts if part.get("type") == "text"), None)
+
+
+def _text(fields: Mapping[str, object], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or not value:
+        raise _missing(name)
+    return value
+
+
+def _tier(given: object) -> str:
+    tier = "default" if given is None else given
+    if tier not in _TIERS:
+        raise _invalid("service_tier")
+    return str(tier)
+
+
+def _number(query: MultiMapping[str], name: str, default: int) -> int:
+    given = query.get(name, str(default))
+    if not given.isascii() or not given.isdecimal() or not 1 <= int(given) <= PAGE_MAX:
+        raise _invalid(name)
+    return int(given)
+
+
+def _missing(name: str) -> Refusal:
+    message = f"The request failed because it is missing `{name}` parameter."
+    return Refusal(400, message, code="MissingParameter", param=name)
+
+
+def _invalid(name: str) -> Refusal:
+    message = f"The parameter `{name}` specified in the request is not valid."
+    return Refusal(400, message, code="InvalidParameter", param=name)
