@@ -1,7 +1,7 @@
 """Reading many tasks with few requests.
 
-Tasks that run or wait fill pages of 500; only those that have ended are asked for by their ids, of
-which no more than some 180 fit into a URL.
+Tasks that run or wait fill pages of 500, and so do those that have just succeeded; the rest is
+asked for by ids, of which no more than some 180 fit into a URL.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -16,7 +16,8 @@ URL_BYTES_MAX = 7_900
 """Many servers stop reading a URL at 8 kB."""
 PAGES_MAX = 500
 _FILTER = "&filter.task_ids="
-_STATUSES = ("running", "queued")
+_GOING_ON = ("running", "queued")
+_ENDED = "succeeded"
 _FEW = 2
 """So many requests by ids are not worth the pages."""
 
@@ -37,7 +38,9 @@ class Batch:
         search = _Search({one for one in ids if readable_id(one) is not None})
         try:
             if len(self._chunks(search.left)) > _FEW:
-                await self._by_status(search)
+                await self._going_on(search)
+            if len(self._chunks(search.left)) > _FEW:
+                await self._just_ended(search)
             await self._by_ids(search, None)
             # Which tier a task is of is not known here.
             before = len(search.found)
@@ -47,24 +50,34 @@ class Batch:
             pass  # what it did not tell is read singly
         return search.found
 
-    async def _by_status(self, search: "_Search") -> None:
+    async def _going_on(self, search: "_Search") -> None:
         """Read the tasks that go on, as long as pages cost less than asking by ids."""
-        tiers = (None, FLEX) if self._flex else (None,)
-        kinds = [(status, tier) for status in _STATUSES for tier in tiers]
-
-        async def page(status: str, tier: str | None, number: int) -> TaskPage:
-            told = await self._tasks.page(number, tier, f"&filter.status={status}")
-            search.take(told)
-            return told
-
-        firsts = await together(page(*kind, 1) for kind in kinds)
+        kinds = [(status, tier) for status in _GOING_ON for tier in self._tiers]
+        firsts = await together(self._page(search, *kind, 1) for kind in kinds)
         more = [
             (*kind, number)
             for kind, first in zip(kinds, firsts, strict=True)
             for number in range(2, _pages(first) + 1)
         ]
         if len(more) <= len(self._chunks(search.left)):
-            await together(page(*one) for one in more)
+            await together(self._page(search, *one) for one in more)
+
+    async def _just_ended(self, search: "_Search") -> None:
+        """Read as many of the newest tasks that ended as are still looked for."""
+        numbers = range(1, -(-len(search.left) // PAGE_SIZE) + 1)
+        kinds = [(tier, number) for tier in self._tiers for number in numbers]
+        await together(self._page(search, _ENDED, *kind) for kind in kinds)
+
+    @property
+    def _tiers(self) -> tuple[str | None, ...]:
+        return (None, FLEX) if self._flex else (None,)
+
+    async def _page(
+        self, search: "_Search", status: str, tier: str | None, number: int
+    ) -> TaskPage:
+        page = await self._tasks.page(number, tier, f"&filter.status={status}")
+        search.take(page)
+        return page
 
     async def _by_ids(self, search: "_Search", tier: str | None) -> None:
         async def read(filters: str) -> None:
