@@ -148,12 +148,11 @@ async def test_a_refusal_is_understood_by_its_words(
             done() | {"usage": {"cost_in_usd_ticks": 500000000}},
             Finished(URL, cost=Cost(0.05, "USD")),
         ),
-        (200, done(respect_moderation=False), Finished(URL)),
+        (200, done(respect_moderation=False), FILTERED),
         (200, done(url="", respect_moderation=False), FILTERED),
         (200, done(url=None), NO_FILE),
         (200, done(url="", file_output={"public_url": "https://h/v.mp4"}), Finished("https://h/v.mp4")),
         (200, {"status": "done"}, NO_FILE),
-        (200, {"status": "done", "respect_moderation": False}, FILTERED),
         (
             200,
             {"status": "failed", "error": {"code": "internal_error", "message": "Sorry."}},

@@ -56,8 +56,7 @@ def report(answer: Fields) -> Report | None:
         case "done":
             return _done(answer)
         case "failed":
-            error = answer.get("error")
-            told = failed({"code": answer.get("code"), "message": error} if _said(error) else error)
+            told = failed(_error(answer))
             return Failed(told.code, told.message, _cost(answer))
         case "expired":
             return Failed("expired", _EXPIRED, _cost(answer))
@@ -65,9 +64,10 @@ def report(answer: Fields) -> Report | None:
             return unknown(status)
 
 
-def _said(error: object) -> bool:
-    """Whether an error is words, with its code beside it, as xAI refuses requests."""
-    return isinstance(error, str)
+def _error(answer: Fields) -> object:
+    """Return what went wrong; words may have their code beside them, as in xAI's refusals."""
+    error = answer.get("error")
+    return {"code": answer.get("code"), "message": error} if isinstance(error, str) else error
 
 
 def _done(answer: Fields) -> Finished | Failed:
@@ -76,11 +76,11 @@ def _done(answer: Fields) -> Finished | Failed:
     stored = video.get("file_output")
     public = stored.get("public_url") if isinstance(stored, Mapping) else None
     url = web_address(video.get("url")) or web_address(public)
-    if url is not None:
-        return Finished(url, cost=_cost(answer))
-    if video.get("respect_moderation") is False or answer.get("respect_moderation") is False:
+    if video.get("respect_moderation") is False:
         return Failed("moderation", _FILTERED, _cost(answer))
-    return Failed("content_missing", _NO_FILE, _cost(answer))
+    if url is None:
+        return Failed("content_missing", _NO_FILE, _cost(answer))
+    return Finished(url, cost=_cost(answer))
 
 
 def _cost(answer: Fields) -> Cost | None:
