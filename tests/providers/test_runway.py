@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from typing import Any, get_args, get_type_hints
+from typing import Any, Required, get_args, get_origin, get_type_hints
 
 import pytest
 from aiohttp import web
@@ -27,6 +27,7 @@ from reelhook.domain.report import (
     Unknown,
 )
 from reelhook.providers.runway import Runway
+from reelhook.providers.runway_models import body_of
 
 CREATED = {"id": "17f20503-6c24-4c16-946b-35dbbce2af2f", "estimatedCost": {"credits": 60}}
 FILM = "https://dnznrvs05pmza.cloudfront.net/film.mp4?_jwt=abc"
@@ -159,6 +160,26 @@ def test_the_models_are_those_of_the_sdk_with_its_ratios_durations_and_seeds() -
         assert model.seed == ("seed" in image)
         durations = {str(one) for one in get_args(image["duration"]) if isinstance(one, int)}
         assert not durations or durations == set(model.seconds or ())
+
+
+def test_what_runway_demands_is_always_told() -> None:
+    for union, image in ((TextToVideoCreateParams, None), (ImageToVideoCreateParams, IMAGE)):
+        for variant in get_args(union):
+            hints = get_type_hints(variant, include_extras=True)
+            [name] = get_args(get_type_hints(variant)["model"])
+            demanded = {_camel(key) for key, hint in hints.items() if get_origin(hint) is Required}
+            limits = next(model for model in Runway.models if model.name == name)
+            body = body_of(VideoRequest(script="A fox", model=name, image=image), limits)
+            assert demanded <= body.keys()
+            assert {"ratio", "duration"} & body.keys() <= demanded
+            assert body.keys() <= {_camel(key) for key in hints}
+            if "ratio" in body:
+                assert body["ratio"] in get_args(get_type_hints(variant)["ratio"])
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
 
 
 # -- reading --------------------------------------------------------------------------------------

@@ -138,10 +138,10 @@ class Replicate(HttpProvider):
                 return await self._page(f"predictions?{following}", after)
             except CursorRefusedError:
                 self._places.forget_next(after)
+        if self._places.before(after) is None:
+            prediction = await self.read(_prediction(after)) or {}
+            self._places.seen(after, prediction.get("created_at"))
         before = self._places.before(after)
-        if before is None:
-            await self.get(after)
-            before = self._places.before(after)
         if before is None:
             raise CursorRefusedError(f"Replicate has no prediction {after!r} with a time")
         return await self._page(f"predictions?created_before={quote(before, safe='')}", after)
