@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 PLACES_MAX = 200_000
-"""How many entries are remembered: some 200 bytes each. Those seen longest ago go first."""
+"""How many entries are remembered: 150 bytes each, 30 MB in all. The oldest go first."""
 
 Fields = Mapping[str, object]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
