@@ -1,8 +1,8 @@
 """Replicate: predictions of the models that it hosts.
 
 Paths and fields as in replicate-python 1.0.7 (`prediction.py`, `model.py`, `pagination.py`,
-`account.py`) and 2.0 (`resources/predictions.py`: what the listing shows and how it is filtered);
-rate limits from replicate.com/docs/topics/predictions/rate-limits.
+`account.py`) and 2.0.0b4 (`resources/predictions.py`: what the listing shows and how it is
+filtered); rate limits from replicate.com/docs/topics/predictions/rate-limits.
 """
 
 import re
