@@ -151,6 +151,7 @@ async def test_a_refusal_is_understood_by_its_words(
         (200, done(respect_moderation=False), FILTERED),
         (200, done(url="", respect_moderation=False), FILTERED),
         (200, done(url=None), NO_FILE),
+        (200, done() | {"status": None}, Finished(URL)),
         (200, done(url="", file_output={"public_url": "https://h/v.mp4"}), Finished("https://h/v.mp4")),
         (200, {"status": "done"}, NO_FILE),
         (

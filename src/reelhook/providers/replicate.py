@@ -1,8 +1,8 @@
 """Replicate: predictions of the models that it hosts.
 
 Paths and fields as in replicate-python 1.0.7 (`prediction.py`, `model.py`, `pagination.py`,
-`account.py`) and 2.0 (`resources/predictions.py`: what the listing shows and how it is filtered);
-rate limits from replicate.com/docs/topics/predictions/rate-limits.
+`account.py`) and 2.0.0b4 (`resources/predictions.py`: what the listing shows and how it is
+filtered); rate limits from replicate.com/docs/topics/predictions/rate-limits.
 """
 
 import re
@@ -138,10 +138,10 @@ class Replicate(HttpProvider):
                 return await self._page(f"predictions?{following}", after)
             except CursorRefusedError:
                 self._places.forget_next(after)
+        if self._places.before(after) is None:
+            prediction = await self.read(_prediction(after)) or {}
+            self._places.seen(after, prediction.get("created_at"))
         before = self._places.before(after)
-        if before is None:
-            await self.get(after)
-            before = self._places.before(after)
         if before is None:
             raise CursorRefusedError(f"Replicate has no prediction {after!r} with a time")
         return await self._page(f"predictions?created_before={quote(before, safe='')}", after)

@@ -1,9 +1,9 @@
 """Where entries stand in Replicate's listing, so that a page can begin behind any of them.
 
-The listing (replicate-python 2.0, `types/prediction_list_params.py`) knows no id as a cursor: it
-has `created_before`, a moment, and for the end of a page the opaque `next`. Moments may be equal,
-and may be shown less exactly than they are kept: where an entry's follower is not known to be
-older, the page begins a little earlier, so that nothing is passed over.
+The listing (replicate-python 2.0.0b4, `types/prediction_list_params.py`) knows no id as a cursor:
+it has `created_before`, a moment, and for the end of a page the opaque `next`. Moments may be
+equal, and may be shown less exactly than they are kept: where an entry's follower is not known to
+be older, the page begins a little earlier, so that nothing is passed over.
 """
 
 import re
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 PLACES_MAX = 200_000
-"""How many entries are remembered: some 200 bytes each. Those seen longest ago go first."""
+"""How many entries are remembered: 150 bytes each, 30 MB in all. The oldest go first."""
 
 Fields = Mapping[str, object]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

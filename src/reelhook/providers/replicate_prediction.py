@@ -2,7 +2,7 @@
 
 Fields and the progress in logs as in replicate-python 1.0.7 (`prediction.py`); `aborted` from
 replicate.com/docs/topics/predictions/lifecycle; `data_removed`, and what the listing shows (`input`
-is among it, logs are not) from replicate-python 2.0 (`types/prediction.py`,
+is among it, logs are not) from replicate-python 2.0.0b4 (`types/prediction.py`,
 `resources/predictions.py`).
 """
 

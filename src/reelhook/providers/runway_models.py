@@ -103,9 +103,10 @@ MODELS = (
     _by_ratio("grok_imagine_1_5", "16:9 9:16 1:1 4:3 3:4 3:2 2:3"),
 )
 
-_RATIO_REQUIRED = frozenset(
-    {"gen4.5", "gen4_turbo", "veo3.1", "veo3.1_fast", "kling3.0_standard", "kling3.0_pro"}
-    | {"kling3.0_4k", "klingO3_standard", "klingO3_pro", "klingO3_4k"}
+_RATIO_REQUIRED = frozenset({"gen4.5", "gen4_turbo", "veo3.1", "veo3.1_fast"})
+_RATIO_REQUIRED_WITHOUT_IMAGE = frozenset(
+    {"kling3.0_standard", "kling3.0_pro", "kling3.0_4k"}
+    | {"klingO3_standard", "klingO3_pro", "klingO3_4k"}
 )
 _SECONDS_REQUIRED = frozenset({"gen4.5"})
 _SHAPED_BY_IMAGE = frozenset(
@@ -146,7 +147,10 @@ def _ratio(request: VideoRequest, model: Model | None) -> str | None:
 def _defaults(request: VideoRequest, model: Model | None) -> dict[str, object]:
     """Return what Runway must be told and the request leaves open."""
     told: dict[str, object] = {}
-    if model is not None and model.sizes and model.name in _RATIO_REQUIRED:
+    required = _RATIO_REQUIRED
+    if request.image is None:
+        required |= _RATIO_REQUIRED_WITHOUT_IMAGE
+    if model is not None and model.sizes and model.name in required:
         told["ratio"] = model.sizes[0].replace("x", ":")
     if request.model in _SECONDS_REQUIRED:
         told["duration"] = SECONDS_DEFAULT

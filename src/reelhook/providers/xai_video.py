@@ -55,6 +55,8 @@ def report(answer: Fields) -> Report | None:
             return Progress(running=bool(progress), percent=progress)
         case "done":
             return _done(answer)
+        case None if _url(answer) is not None:
+            return _done(answer)
         case "failed":
             told = failed(_error(answer))
             return Failed(told.code, told.message, _cost(answer))
@@ -71,16 +73,25 @@ def _error(answer: Fields) -> object:
 
 
 def _done(answer: Fields) -> Finished | Failed:
-    told = answer.get("video")
-    video: Fields = told if isinstance(told, Mapping) else {}
-    stored = video.get("file_output")
-    public = stored.get("public_url") if isinstance(stored, Mapping) else None
-    url = web_address(video.get("url")) or web_address(public)
-    if video.get("respect_moderation") is False:
+    if _video(answer).get("respect_moderation") is False:
         return Failed("moderation", _FILTERED, _cost(answer))
+    url = _url(answer)
     if url is None:
         return Failed("content_missing", _NO_FILE, _cost(answer))
     return Finished(url, cost=_cost(answer))
+
+
+def _video(answer: Fields) -> Fields:
+    video = answer.get("video")
+    return video if isinstance(video, Mapping) else {}
+
+
+def _url(answer: Fields) -> str | None:
+    """Return where the video lies: at xAI for a while, or where it was asked to store it."""
+    video = _video(answer)
+    stored = video.get("file_output")
+    public = stored.get("public_url") if isinstance(stored, Mapping) else None
+    return web_address(video.get("url")) or web_address(public)
 
 
 def _cost(answer: Fields) -> Cost | None:

@@ -1,0 +1,26 @@
+"""The providers that the package registers."""
+
+import tomllib
+from pathlib import Path
+from pkgutil import resolve_name
+
+import pytest
+
+from reelhook.domain.model import Model
+from reelhook.providers.http_provider import HttpProvider
+
+PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+REGISTERED: dict[str, str] = PROJECT["entry-points"]["reelhook.providers"]
+
+
+@pytest.mark.parametrize("name", REGISTERED)
+async def test_a_provider_is_registered_under_its_name_and_needs_no_more_than_a_key(
+    name: str,
+) -> None:
+    kind = resolve_name(REGISTERED[name])
+    assert issubclass(kind, HttpProvider)
+    assert kind.name == name
+    assert all(isinstance(model, Model) for model in kind.models)
+    assert len({model.name for model in kind.models}) == len(kind.models)
+    async with kind(key="a key") as provider:
+        assert provider.base.scheme == "https"
