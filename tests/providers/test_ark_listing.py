@@ -245,6 +245,17 @@ async def test_both_tiers_are_merged_by_time(listing: Listing, ark: Ark) -> None
     assert any(isinstance(entry.report, Failed) for page in pages for entry in page.entries)
 
 
+async def test_a_tier_with_few_tasks_neither_hides_nor_holds_up_the_other(
+    listing: Listing, ark: Ark
+) -> None:
+    old = listing.add(3, "succeeded", tier="flex")
+    ids = listing.add(700, "succeeded")
+    new = listing.add(1, "succeeded", tier="flex")
+    pages = await _all(ark)
+    assert [len(page.entries) for page in pages] == [501, 203]
+    assert _ids(pages) == [*new, *ids[::-1], *old[::-1]]
+
+
 async def test_new_tasks_between_two_pages_hide_nothing(listing: Listing, ark: Ark) -> None:
     ids = listing.add(1100, "running")
     first = await ark.page(None, 500)
