@@ -163,16 +163,15 @@ class Upstream:
         found = self.videos.page(after=query.get("after"), limit=limit, order=order)
         if found is None:
             return error(404, "not_found", "No such video: after.")
-        shown = [self.videos.show(one, now) for one in found[:limit]]
-        return json_response(
-            {
-                "object": "list",
-                "data": shown,
-                "first_id": shown[0]["id"] if shown else None,
-                "last_id": shown[-1]["id"] if shown else None,
-                "has_more": len(found) > limit,
-            }
-        )
+        shown = found[:limit]
+        rest = {
+            "first_id": shown[0].id if shown else None,
+            "last_id": shown[-1].id if shown else None,
+            "has_more": len(found) > limit,
+        }
+        data = b",".join(self.videos.render(one, now) for one in shown)
+        body = b'{"object":"list","data":[' + data + b"]," + json.dumps(rest).encode()[1:]
+        return web.Response(body=body, content_type="application/json")
 
     async def content(self, request: web.Request) -> web.StreamResponse:
         fate = self.arrive("content", video=request.match_info["id"])

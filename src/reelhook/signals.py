@@ -44,9 +44,14 @@ class Broadcast:
 
 @dataclass(slots=True)
 class AccountHealth:
-    """Whether the provider accepts the account's key; its words when it does not."""
+    """How an account fares with the worker that holds it.
+
+    `unauthorized`: the provider's words when it refuses the key. `stretched_seconds`: how long the
+    last interval between two rounds was, where it had to be longer than asked for.
+    """
 
     unauthorized: str | None = None
+    stretched_seconds: float | None = None
 
 
 def _to_nobody(_name: str) -> None:

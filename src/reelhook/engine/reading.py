@@ -6,7 +6,9 @@ round serve as cursors, so that the next round's pages can be fetched at once.
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import partial
 from typing import Protocol, TypeVar
 
 import structlog
@@ -19,8 +21,8 @@ from reelhook.domain.errors import (
     ProviderUnauthorizedError,
 )
 from reelhook.domain.event import Instant
-from reelhook.domain.report import Page, Reading, Unknown
-from reelhook.engine.search import Search, Wave
+from reelhook.domain.report import Page, Report, Unknown
+from reelhook.engine.search import Search, Shown, Wave
 from reelhook.ports import Clock, Provider
 from reelhook.signals import AccountHealth
 
@@ -33,36 +35,73 @@ LISTING_FAILED_ROUNDS_MAX = 3
 MISSES_MAX = 2
 LISTING_RETRY_MILLISECONDS = 10 * 60 * 1000
 
+ASIDE_FROM = 2000
+"""From so many jobs on the planning of a round would hold up what else the event loop does."""
+
 NO_STATUS = Unknown("")
 """A listing that shows no status says nothing: the job is read singly."""
 
 
-class Deliver(Protocol):
-    """Takes readings as they arrive; `listed`: from the listing, not from single reads."""
+def _as_expected(reads: Sequence[Read], shown: Mapping[str | None, Sequence[str]]) -> bool:
+    """Whether every page held what it was asked for, and nothing else: then nothing is learnt."""
+    return all(
+        isinstance(read, PageRead) and shown.get(read.cursor) == list(read.expected)
+        for read in reads
+    )
 
-    async def __call__(self, readings: Mapping[str, Reading | None], *, listed: bool) -> None:
-        """Take the readings of some jobs, by the provider's id; None: it could not be read."""
+
+async def aside(count: int, work: Callable[[], T]) -> T:
+    """Work on so many jobs: in a thread, where they are many."""
+    return work() if count < ASIDE_FROM else await asyncio.to_thread(work)
+
+
+class Deliver(Protocol):
+    """Takes reports as they arrive; `listed`: from the listing, not from single reads."""
+
+    async def __call__(
+        self,
+        reports: Mapping[str, Report | None],
+        *,
+        listed: bool,
+        poll_after_seconds: float = 0.0,
+    ) -> None:
+        """Take the reports of some jobs, by the provider's id; None: it could not be read."""
         ...
 
 
 class Reader:
     """Reads the jobs of one account.
 
-    Rounds may overlap, as long as they don't read the same jobs.
+    Rounds may overlap, as long as they don't read the same jobs. `asked_all` is called whenever
+    no page waits any more to be asked for.
     """
 
-    def __init__(self, provider: Provider, health: AccountHealth, clock: Clock) -> None:
+    def __init__(
+        self,
+        provider: Provider,
+        health: AccountHealth,
+        clock: Clock,
+        asked_all: Callable[[], object],
+    ) -> None:
         self._provider = provider
+        self._asked_all = asked_all
         self._health = health
         self._clock = clock
         self._slots = asyncio.Semaphore(READS_AT_ONCE)
         self._order: list[str] = []
+        self._known: AbstractSet[str] = frozenset()
         self._page_size = provider.page_size_max
         self._failed_rounds = 0
         self._listing_off_until: Instant = 0
         self._misses: Counter[str] = Counter()
         self._misses_forgotten_at: Instant = 0
         self._wait_until: Instant = 0
+        self._queued = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether pages wait for others to be read: more could not be read by asking for more."""
+        return self._queued > 0
 
     async def read(self, wanted: Sequence[str], deliver: Deliver) -> None:
         """Read the jobs, given newest first, and hand readings on as they arrive.
@@ -72,17 +111,23 @@ class Reader:
         left = set(wanted)
         if self._listing_usable():
             left &= await self._read_listed(wanted, left, deliver)
-        async with asyncio.TaskGroup() as group:
-            for one in wanted:
-                if one in left:
-                    group.create_task(self._single(one, left, deliver))
+        if left:
+            async with asyncio.TaskGroup() as group:
+                for one in wanted:
+                    if one in left:
+                        group.create_task(self._single(one, left, deliver))
 
     def trim(self, watched: Collection[str]) -> None:
         """Forget what lies behind the oldest job, and everything but the jobs if it grows long."""
-        while self._order and self._order[-1] not in watched:
-            self._order.pop()
+        length = len(self._order)
+        while length and self._order[length - 1] not in watched:
+            length -= 1
+        if length < len(self._order):
+            self._order = self._order[:length]
+            self._known = set(self._order)
         if len(self._order) > ORDER_MAX + 2 * len(watched):
             self._order = [one for one in self._order if one in watched]
+            self._known = set(self._order)
 
     def _listing_usable(self) -> bool:
         return self._page_size > 0 and self._clock.now() >= self._listing_off_until
@@ -93,18 +138,18 @@ class Reader:
         self, wanted: Sequence[str], left: set[str], deliver: Deliver
     ) -> set[str]:
         """Read by pages as far as that pays; return the ids that must be read singly."""
-        listed = [one for one in wanted if not self._is_unlisted(one)]
+        listed = self._listed(wanted)
         search = Search(left)
         for _ in range(WAVES_MAX):
-            known = set(self._order)
-            order = [one for one in listed if one not in known] + self._order
-            reads = search.plan(listed, order, self._page_size)
+            if not left:
+                break
+            order, reads = await aside(len(listed), partial(self._plan, search, listed))
             if not any(isinstance(read, PageRead) for read in reads):
                 break
             wave = await self._wave(reads, left, deliver)
             if not self._listing_usable():
                 return left
-            self._learn(order, wave)
+            await aside(len(listed), partial(self._learn, order, reads, wave))
             search.take(reads, wave)
         self._misses.update(search.lost | search.buried)
         if not search.given_up:
@@ -116,19 +161,29 @@ class Reader:
             return left
         return left - search.given_up
 
-    def _learn(self, order: Sequence[str], wave: Wave) -> None:
-        shown = {cursor: [e.provider_job_id for e in p.entries] for cursor, p in wave.pages.items()}
-        self._order = [one for one in learn(order, shown) if one not in wave.refused]
+    def _plan(self, search: Search, listed: Sequence[str]) -> tuple[list[str], list[Read]]:
+        """Return the listing's order, as far as it is known or hoped for, and the next reads."""
+        known = self._known
+        order = [one for one in listed if one not in known] + self._order
+        return order, search.plan(listed, order, self._page_size)
+
+    def _learn(self, order: Sequence[str], reads: Sequence[Read], wave: Wave) -> None:
+        shown = {cursor: page.ids for cursor, page in wave.pages.items()}
+        if len(order) > len(self._order) or not _as_expected(reads, shown):
+            self._order = [one for one in learn(order, shown) if one not in wave.refused]
+            self._known = set(self._order)
         # Where more follows, a page's length is the server's own limit, unless it leaves out some.
-        full = [len(p.entries) + p.unreadable for p in wave.pages.values() if p.more]
+        full = [page.length for page in wave.pages.values() if page.more]
         self._page_size = max(2, *full) if full else self._page_size
 
-    def _is_unlisted(self, one: str) -> bool:
-        """Whether the listing has twice been seen without this job (some gateways list others)."""
+    def _listed(self, wanted: Sequence[str]) -> Sequence[str]:
+        """Leave out what the listing was twice seen without (some gateways list others)."""
         if self._clock.now() >= self._misses_forgotten_at:
             self._misses.clear()
             self._misses_forgotten_at = self._clock.now() + LISTING_RETRY_MILLISECONDS
-        return self._misses[one] >= MISSES_MAX
+        if not self._misses:
+            return wanted
+        return [one for one in wanted if self._misses[one] < MISSES_MAX]
 
     async def _fails_for_good(self, probe: str, left: set[str], deliver: Deliver) -> bool:
         """Whether the listing alone is broken: where single reads fail too, all is down."""
@@ -143,7 +198,7 @@ class Reader:
 
         async def page(read: PageRead) -> None:
             try:
-                wave.pages[read.cursor] = await self._page(read, left, deliver)
+                wave.pages[read.cursor] = Shown.by(await self._page(read, left, deliver))
                 self._failed_rounds = 0
             except ListingUnsupportedError as error:
                 self._give_listing_up(error.message)
@@ -163,21 +218,26 @@ class Reader:
         return wave
 
     async def _page(self, read: PageRead, left: set[str], deliver: Deliver) -> Page:
+        self._queued += 1
         async with self._slots:
+            self._queued -= 1
+            if not self._queued:
+                self._asked_all()
             await self._hold()
             page = await self._asked(self._provider.page(read.cursor, self._provider.page_size_max))
         if read.cursor is not None and not page.entries:
             # SGLang and vLLM-Omni answer an unknown cursor so.
             raise CursorRefusedError("The listing has nothing behind its cursor")
-        readings = {
-            entry.provider_job_id: Reading(entry.report)
+        reports = {
+            entry.provider_job_id: entry.report
             for entry in page.entries
             if entry.provider_job_id in left and entry.report != NO_STATUS
         }
-        left.difference_update(readings)
-        for one in readings:
-            self._misses.pop(one, None)
-        await deliver(readings, listed=True)
+        left.difference_update(reports)
+        if self._misses:
+            for one in reports:
+                self._misses.pop(one, None)
+        await deliver(reports, listed=True)
         return page
 
     def _give_listing_up(self, reason: str) -> None:
@@ -196,7 +256,11 @@ class Reader:
             async with self._slots:
                 await self._hold()
                 reading = await self._asked(self._provider.get(one))
-            await deliver({one: reading}, listed=False)
+            await deliver(
+                {one: reading.report},
+                listed=False,
+                poll_after_seconds=reading.poll_after_seconds,
+            )
         except Exception as error:
             self._log_failure("watch.read_failed", error, provider_job=one)
             await deliver({one: None}, listed=False)

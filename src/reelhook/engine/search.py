@@ -7,11 +7,27 @@ from reelhook.domain.coverage import PageRead, Read, SingleRead, cover
 from reelhook.domain.report import Page
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a page showed: the ids, in their order. The rest of the page is not kept."""
+
+    ids: list[str]
+    more: bool
+    length: int
+    """Of the page, with what had no id."""
+
+    @classmethod
+    def by(cls, page: Page) -> "Shown":
+        """Return what this page shows."""
+        ids = [entry.provider_job_id for entry in page.entries]
+        return cls(ids, page.more, len(ids) + page.unreadable)
+
+
 @dataclass(slots=True)
 class Wave:
     """What came of pages that were asked for at once."""
 
-    pages: dict[str | None, Page] = field(default_factory=dict)
+    pages: dict[str | None, Shown] = field(default_factory=dict)
     refused: set[str | None] = field(default_factory=set)
     """Cursors that the listing does not know, or has nothing behind."""
     failed: set[str] = field(default_factory=set)
@@ -55,9 +71,12 @@ class Search:
             ):
                 self._take_page(read, wave.pages.get(read.cursor))
 
-    def _take_page(self, read: PageRead, page: Page | None) -> None:
+    def _take_page(self, read: PageRead, page: Shown | None) -> None:
+        if page and self.left.isdisjoint(read.expected):  # it held all of them: the usual page
+            self.buried.difference_update([read.cursor], read.expected)
+            return
         place = {one: at for at, one in enumerate(read.expected, 1)}
-        shown = [entry.provider_job_id for entry in page.entries] if page else []
+        shown = page.ids if page else []
         places = [place[one] for one in shown if one in place]
         if places:
             # What the page passed over is not there; the rest comes behind it. Where it stands in

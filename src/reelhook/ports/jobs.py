@@ -139,6 +139,14 @@ class WatchStore(Recorder, Protocol):
         """Return the jobs that the provider has not ended, newest first."""
         ...
 
+    async def versions_to_watch(self, account: str) -> list[tuple[str, int]]:
+        """Return the ids and versions of these jobs, in the same order."""
+        ...
+
+    async def watched_jobs(self, job_ids: Sequence[str]) -> list[Job]:
+        """Return those of these jobs that the provider has not ended."""
+        ...
+
     async def record_round(self, account: str, now: Instant, lease: Lease | None = None) -> None:
         """Keep when the account's last round ended, unless the lease was lost."""
         ...

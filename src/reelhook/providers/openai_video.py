@@ -6,6 +6,7 @@ and invent: SGLang, vLLM-Omni, LiteLLM, Together and new-api differ in what is n
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from yarl import URL
 
@@ -27,7 +28,15 @@ STATUS_CHARACTERS_MAX = 100
 UNIX_SECONDS_MAX = 1e11
 """The year 5138: a larger number is no moment in seconds."""
 
+_USUAL_SECONDS = frozenset({"4", "8", "12"})
+_NO_STATUS = Unknown("")
+
 Fields = Mapping[str, object]
+
+# A round over 100,000 jobs sees as many reports, almost all of them among these.
+_PERCENTS = (None, *range(101))
+_QUEUED = {percent: Progress(running=False, percent=percent) for percent in _PERCENTS}
+_RUNNING = {percent: Progress(running=True, percent=percent) for percent in _PERCENTS}
 
 
 def readable_id(value: object) -> str | None:
@@ -36,26 +45,28 @@ def readable_id(value: object) -> str | None:
     The wire's ids are strings. A gateway that numbers its jobs means the same thing: the id of a
     job that is paid for is not thrown away for its type.
     """
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63:
-        return str(value)
-    if not isinstance(value, str) or not 1 <= len(value) <= ID_CHARACTERS_MAX:
+    if not isinstance(value, str):
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63:
+            return str(value)
+        return None
+    if not 1 <= len(value) <= ID_CHARACTERS_MAX:
         return None
     if not value.isprintable() or not value.strip() or value in {".", ".."}:
         return None
     return value
 
 
-def report(video: Fields, content_url: str) -> Report | None:
+def report(video: Fields, content_url: Callable[[], str]) -> Report | None:
     """Return what a Video says; None if it says no status. `content_url` is our way to the file."""
     match video.get("status"):
         case "queued":
-            return Progress(running=False, percent=_percent(video.get("progress")))
+            return _QUEUED[_percent(video.get("progress"))]
         case "in_progress":
-            return Progress(running=True, percent=_percent(video.get("progress")))
+            return _RUNNING[_percent(video.get("progress"))]
         case "completed":
             expires_at = _moment(video.get("expires_at"))
             return Finished(
-                _url(video) or content_url, None if expires_at is None else int(expires_at)
+                _url(video) or content_url(), None if expires_at is None else int(expires_at)
             )
         case "failed":
             return failed(video.get("error"))
@@ -97,16 +108,15 @@ def _entry(video: Fields, content_url: Callable[[str], str]) -> Entry | None:
     provider_job_id = readable_id(video.get("id"))
     if provider_job_id is None:
         return None
-    created_at = _moment(video.get("created_at"))
     return Entry(
         provider_job_id,
         # Without a status it still is a job, and may be the one that a lost submit made.
-        report(video, content_url(provider_job_id)) or Unknown(""),
-        created_at=_milliseconds(created_at),
-        prompt=_text(video.get("prompt")),
-        model=_text(video.get("model")),
-        seconds=_seconds(video.get("seconds")),
-        size=_text(video.get("size")),
+        report(video, partial(content_url, provider_job_id)) or _NO_STATUS,
+        _milliseconds(_moment(video.get("created_at"))),
+        _text(video.get("prompt")),
+        _text(video.get("model")),
+        _seconds(video.get("seconds")),
+        _text(video.get("size")),
     )
 
 
@@ -128,12 +138,16 @@ def _is_web_address(text: str) -> bool:
 
 
 def _percent(value: object) -> int | None:
+    if type(value) is int and 0 <= value <= 100:
+        return value
     number = _number(value)
     return None if number is None else int(min(max(number, 0), 100))
 
 
 def _moment(value: object) -> float | None:
     """Return Unix seconds; Together's are fractions."""
+    if type(value) is int and 0 < value < UNIX_SECONDS_MAX:
+        return value
     number = _number(value)
     return number if number is not None and 0 < number < UNIX_SECONDS_MAX else None
 
@@ -143,6 +157,8 @@ def _milliseconds(seconds: float | None) -> Instant | None:
 
 
 def _seconds(value: object) -> str | None:
+    if type(value) is str and value in _USUAL_SECONDS:
+        return value
     number = _number(value)
     if number is None:
         return _text(value)

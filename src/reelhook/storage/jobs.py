@@ -227,6 +227,30 @@ def to_watch(account: str, accepted_since: Instant) -> Operation[list[Job]]:
     return [job_of(row) for row in rows]
 
 
+def versions_to_watch(account: str) -> Operation[list[tuple[str, int]]]:
+    """Return the ids and versions of these jobs, in the same order."""
+    rows = yield Statement(
+        "SELECT id, version FROM jobs WHERE account = ?1 AND status IN ('queued', 'processing')"
+        " AND accepted_at >= ?2 ORDER BY accepted_at DESC, id DESC",
+        (account, 0),
+    )
+    return rows  # of so many rows none is made into anything else
+
+
+def watched(job_ids: Sequence[str]) -> Operation[list[Job]]:
+    """Return those of these jobs that the provider has not ended."""
+    found = yield from side_by_side(
+        [
+            query(
+                f"SELECT {STATE} FROM jobs WHERE id = ?1 AND status IN ('queued', 'processing')",
+                (job_id,),
+            )
+            for job_id in job_ids
+        ]
+    )
+    return [job_of(row) for rows in found for row in rows]
+
+
 def unsubmitted_before(created_before: Instant) -> Operation[list[Job]]:
     """Return jobs made before that moment which no provider has accepted."""
     rows = yield Statement(

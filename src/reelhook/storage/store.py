@@ -183,6 +183,14 @@ class Store:
         """See `WatchStore.jobs_to_watch`."""
         return await self._read(lambda: jobs.to_watch(account, accepted_since))
 
+    async def versions_to_watch(self, account: str) -> list[tuple[str, int]]:
+        """See `WatchStore.versions_to_watch`."""
+        return await self._read(lambda: jobs.versions_to_watch(account))
+
+    async def watched_jobs(self, job_ids: Sequence[str]) -> list[Job]:
+        """See `WatchStore.watched_jobs`."""
+        return await self._read(lambda: jobs.watched(job_ids))
+
     async def jobs_unsubmitted_before(self, created_before: Instant) -> list[Job]:
         """See `SweepStore.jobs_unsubmitted_before`."""
         return await self._read(lambda: jobs.unsubmitted_before(created_before))

@@ -1,0 +1,122 @@
+"""The watched jobs in memory between rounds: never anything else than what the store has."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from aiohttp import web
+from engine_stage import stage, until
+
+from reelhook.domain.job import Job, Status
+from reelhook.domain.report import Progress
+from reelhook.engine.watched import WatchedJobs
+from reelhook.ports import Change
+from reelhook.storage.sqlite import SQLite
+from reelhook.storage.store import Store
+
+WATCH_ALONE = frozenset({"watch"})
+
+
+class Counting(Store):
+    """Counts the whole rows that are read."""
+
+    def __init__(self, database: SQLite) -> None:
+        super().__init__(database)
+        self.read: list[str] = []
+
+    async def jobs_to_watch(self, account: str, accepted_since: int = 0) -> list[Job]:
+        jobs = await super().jobs_to_watch(account, accepted_since)
+        self.read += [job.id for job in jobs]
+        return jobs
+
+    async def watched_jobs(self, job_ids: Sequence[str]) -> list[Job]:
+        jobs = await super().watched_jobs(job_ids)
+        self.read += [job.id for job in jobs]
+        return jobs
+
+
+async def test_what_has_not_changed_is_not_read_anew(tmp_path: Path) -> None:
+    async with stage(tmp_path, store=Counting, loops=frozenset()) as here, here.engine() as engine:
+        store = engine.store
+        assert isinstance(store, Counting)
+        await engine.register([f"job_{number}" for number in range(8)])
+        watched = WatchedJobs(store, "openai")
+        assert len(await watched.refresh()) == 8
+        store.read.clear()
+        again = await watched.refresh()
+        assert (len(again), store.read) == (8, [])
+
+        changed = (await engine.job("job_3")).apply(
+            Progress(running=True, percent=40), here.time.now()
+        )
+        await store.record([Change(*changed, (b"{}",))], None)
+        assert (await watched.refresh())["job_3"].progress == 40
+        assert store.read == ["job_3"]
+
+
+async def test_the_order_is_that_of_acceptance_whatever_comes_and_goes(tmp_path: Path) -> None:
+    async with stage(tmp_path, loops=frozenset()) as here, here.engine() as engine:
+        watched = WatchedJobs(engine.store, "openai")
+        for number in range(12):
+            here.time.advance(1)
+            await engine.register([f"job_{number}"])
+        assert list(await watched.refresh()) == [f"job_{number}" for number in range(11, -1, -1)]
+        await engine.service.cancel("job_5", force=True)
+        here.time.advance(1)
+        await engine.register(["job_12"])
+
+        now = list(await watched.refresh())
+
+        stored = [job.id for job in await engine.store.jobs_to_watch("openai")]
+        assert now == stored == [f"job_{number}" for number in range(12, -1, -1) if number != 5]
+        assert "job_12" in watched
+        assert "job_5" not in watched
+
+
+async def test_a_job_that_ended_elsewhere_between_two_rounds_stays_ended(tmp_path: Path) -> None:
+    async with stage(tmp_path, loops=WATCH_ALONE) as here, here.engine() as engine:
+        here.upstream.add("a", "b", status="in_progress", progress=10)
+        await engine.register(["a", "b"])
+        await engine.pass_time(5)
+        # As another process would: the loops of this one hear nothing of it.
+        canceled = (await engine.job("a")).cancel(here.time.now())
+        await engine.store.record([Change(*canceled, (b"{}",))], None)
+        here.upstream.change("a", "b", progress=60)
+        await engine.pass_time(10)
+
+        assert (await engine.job("a")).status is Status.CANCELED
+        assert (await engine.job("b")).progress == 60
+
+
+async def test_a_round_that_is_due_waits_until_the_one_before_has_asked_for_all_and_says_so(
+    tmp_path: Path,
+) -> None:
+    async with stage(tmp_path, loops=WATCH_ALONE) as here, here.engine() as engine:
+        ids = [f"job_{number:04d}" for number in range(340)]  # two pages more than fit at once
+        here.upstream.page_size_max = 10
+        here.upstream.add(*ids, status="in_progress", progress=10)
+        await engine.register(ids)
+        await engine.pass_time(10)
+        assert engine.signals.account("openai").stretched_seconds is None
+        go_on = asyncio.Event()
+
+        async def held(request: web.Request) -> web.StreamResponse:
+            await go_on.wait()
+            return await here.upstream.list_page(request)
+
+        here.upstream.on_list = held
+        here.upstream.forget_requests()
+        here.time.advance(5)
+        await until(lambda: here.upstream.count("list") == 32)
+        here.time.advance(7)
+        await until(lambda: here.time.awaits(engine.loops["watch"].signal))
+        assert here.upstream.count("list") == 32
+        go_on.set()
+        await engine.settled()
+
+        (told,) = [one for one in here.logs if one["event"] == "watch.stretched"]
+        assert (told["seconds"], told["wanted_seconds"], told["jobs"]) == (7.0, 5.0, 340)
+        assert engine.signals.account("openai").stretched_seconds == 7.0
+        await engine.pass_time(5)
+        assert [one["event"] for one in here.logs].count("watch.on_pace") == 1
+        assert engine.signals.account("openai").stretched_seconds is None
