@@ -7,14 +7,11 @@ time and memory, the database's own counters.
 
 import argparse
 import asyncio
-import math
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import uvloop
@@ -22,7 +19,8 @@ import uvloop
 from bench.figures import Figures, quantile
 from bench.processes import Server, Stub
 from bench.store_databases import KINDS, fresh
-from bench.watch_jobs import counters, fill
+from bench.watch_jobs import fill, shown_percent, written
+from bench.watching import Observed, Watching
 from reelhook.storage.opening import Target
 
 COUNTS = (1_000, 10_000, 100_000)
@@ -31,82 +29,36 @@ LATENCY_MS = 150
 PAGE = 100
 SETTLE_SECONDS = 12.0
 """Until the first rounds are over, which learn the listing's order."""
-WATCH_SECONDS = 30.0
+WATCH_SECONDS = 6 * POLL_SECONDS
+STALL_SECONDS = 3 * POLL_SECONDS
 ROUND_SECONDS = {1_000: 5.0, 10_000: 5.0, 100_000: 20.0}
 CPU_SECONDS = 2.0
-"""Of the process, for a round over 100,000 jobs."""
+"""For a round over 100,000 jobs; of fewer in proportion."""
+CPU_SECONDS_OF_A_ROUND = 0.02
+"""For what every round takes, however few its jobs."""
+STALL_MS = 100.0
 MEMORY_MIB = 400
 GROWTH = 1.2
 """What a job may cost at 100,000, in terms of one at 10,000."""
 CHANGED = 20
-"""One job of so many changes in each interval, in the last part."""
+"""One job of so many changes in each interval of the last part."""
+CHANGES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
-    """What a while of watching took. `rounds` counts by the reads that a round takes."""
+class Case:
+    """One run: so many jobs, seen on one kind of database."""
 
-    rounds: float
-    seconds: list[float]
-    reads: float
-    cpu: float
-    """Seconds of the process for a round, with all that it does besides."""
-    mib: float
+    here: Watching
+    target: Target
+    figures: Figures
 
+    @property
+    def pages(self) -> int:
+        return -(-self.here.count // PAGE)
 
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """A server that watches so many jobs at a stub."""
-
-    server: Server
-    stub: Stub
-    session: aiohttp.ClientSession
-    count: int
-
-    async def control(self, what: str, **asked: Any) -> None:
-        async with self.session.post(f"{self.stub.url}/control/{what}", json=asked) as answer:
-            answer.raise_for_status()
-
-    async def observe(
-        self, reads_a_round: float, seconds: float = WATCH_SECONDS, latency: float = 0.0
-    ) -> Observed:
-        """Look on for a while, in which the rounds go on as they do.
-
-        A round lasts from its first request's arrival to its last one's answer.
-        """
-        line, _ = await self._log(0)
-        before = self.server.cpu_seconds()
-        await asyncio.sleep(seconds)
-        cpu = self.server.cpu_seconds() - before
-        _, reads = await self._log(line)
-        rounds = len(reads) / reads_a_round
-        whole = [one for one in divided(reads) if len(one) >= 0.9 * reads_a_round]
-        # The last one may not be over yet.
-        whole = whole[:-1] or whole
-        return Observed(
-            rounds,
-            [one[-1] - one[0] + latency for one in whole],
-            quantile([len(one) for one in whole], 0.5),
-            cpu / rounds,
-            self.server.rss_mib(),
-        )
-
-    async def _log(self, line: int) -> tuple[int, list[dict[str, Any]]]:
-        url = f"{self.stub.url}/control/state?from={line}"
-        async with self.session.get(url) as answer:
-            state = await answer.json()
-        return state["next"], [one for one in state["log"] if one["kind"] in {"list", "get"}]
-
-
-def divided(reads: Sequence[dict[str, Any]]) -> list[list[float]]:
-    """Divide reads into rounds: each begins with the newest page, or behind a pause."""
-    rounds: list[list[float]] = []
-    for read in reads:
-        moment, newest = read["t"], read["kind"] == "list" and "after" not in read
-        if not rounds or newest or moment - rounds[-1][-1] > POLL_SECONDS / 4:
-            rounds.append([])
-        rounds[-1].append(moment)
-    return rounds
+    def name(self, what: str) -> str:
+        return f"{self.here.count:,}: {what}"
 
 
 async def measure(kind: str, target: Target, count: int, figures: Figures) -> float:
@@ -117,11 +69,13 @@ async def measure(kind: str, target: Target, count: int, figures: Figures) -> fl
         timeout = aiohttp.ClientTimeout(total=60)
         try:
             async with aiohttp.ClientSession(timeout=timeout) as session:
-                here = Watched(server, stub, session, count)
+                here = Watching(server, stub, session, count, POLL_SECONDS)
+                await here.control("settings", latency_ms=0)
                 await here.control("make", count=count)
                 await fill(target, count)
                 await server.start()
-                return await _measure(here, target, figures)
+                await asyncio.sleep(SETTLE_SECONDS * max(1, count / 50_000))
+                return await _measure(Case(here, target, figures))
         finally:
             server.close()
             stub.close()
@@ -136,46 +90,95 @@ def environment(kind: str, target: Target, stub: Stub) -> dict[str, str]:
     }
 
 
-async def _measure(here: Watched, target: Target, figures: Figures) -> float:
-    count, pages = here.count, -(-here.count // PAGE)
-    name = f"{count:,}"
-    await asyncio.sleep(SETTLE_SECONDS * max(1, count / 50_000))
-    before = await counters(target)
-    near = await here.observe(pages)
-    written = await counters(target) - before
-    figures.equal(f"{name}: rows written, nothing changed, a round", written, 0)
-    figures.tell(f"{name}: round, upstream at once", _seconds(near))
-    cost = near.cpu / count * 1_000_000
-    figures.tell(f"{name}: CPU a job and round", f"{cost:.3g} us")
+async def _measure(case: Case) -> float:
+    here = case.here
+    await here.measure_idle(3 * POLL_SECONDS)
+    await asyncio.sleep(2 * POLL_SECONDS)
+    near = await _unchanged(case)
     await here.control("settings", latency_ms=LATENCY_MS)
     await asyncio.sleep(2 * POLL_SECONDS)
-    far = await here.observe(pages, latency=LATENCY_MS / 1000)
+    far = await _far(case)
+    await _stalls(case)
+    await _changing(case)
+    if here.count == COUNTS[0]:
+        await _singly(case, near)
+    return far.cpu / here.count * 1_000_000
+
+
+async def _unchanged(case: Case) -> Observed:
+    """Rounds in which nothing changes, at an upstream that answers at once."""
+    before = await written(case.target)
+    near = await case.here.observe(case.pages, WATCH_SECONDS)
+    after = await written(case.target)
+    jobs, rounds = after.rows - before.rows, after.rounds - before.rounds
+    case.figures.equal(case.name("rows of jobs and theirs written"), jobs, 0)
+    if not isinstance(case.target, Path):
+        figure = case.name("writes of accounts.round_at a round")
+        case.figures.at_most(figure, rounds / near.rounds, 1.3)  # one at each end of the while
+    case.figures.tell(case.name("round, upstream at once"), _seconds(near))
+    case.figures.tell(case.name("CPU a round, upstream at once"), f"{near.cpu:.3g} s")
+    return near
+
+
+async def _far(case: Case) -> Observed:
+    """The same at an upstream as far away as real ones are."""
+    here, figures, count = case.here, case.figures, case.here.count
+    far = await here.observe(case.pages, WATCH_SECONDS, LATENCY_MS / 1000)
+    last = await written(case.target)
+    recorded = [last.round_at - begun for begun in far.begun if begun < last.round_at]
     figures.at_most(
-        f"{name}: round, upstream {LATENCY_MS} ms",
-        max(far.seconds, default=math.nan),
-        ROUND_SECONDS[count],
-        " s",
+        case.name(f"round, upstream {LATENCY_MS} ms"), far.longest, ROUND_SECONDS[count], " s"
     )
-    figures.at_most(f"{name}: reads a round", far.reads, 1.05 * pages + 2)
-    figures.at_most(f"{name}: CPU a round", far.cpu, CPU_SECONDS * count / 100_000 + 0.1, " s")
-    figures.at_most(f"{name}: memory", far.mib, MEMORY_MIB, " MiB")
-    if count == COUNTS[0]:
-        await _singly(here, near, figures)
-    return cost
+    figures.at_most(
+        case.name("the same, until it is recorded"), min(recorded), ROUND_SECONDS[count], " s"
+    )
+    figures.at_most(case.name("reads a round"), far.reads, 1.05 * case.pages + 2)
+    wanted = CPU_SECONDS * count / 100_000 + CPU_SECONDS_OF_A_ROUND
+    figures.at_most(case.name("CPU a round"), far.cpu, wanted, " s")
+    figures.tell(case.name("CPU a job and round"), f"{far.cpu / count * 1_000_000:.3g} us")
+    figures.tell(case.name("CPU while nothing is watched"), f"{here.idle * 1000:.3g} ms/s")
+    figures.at_most(case.name("memory"), far.mib, MEMORY_MIB, " MiB")
+    return far
 
 
-def _seconds(observed: Observed) -> str:
-    most = max(observed.seconds, default=math.nan)
-    return f"{quantile(observed.seconds, 0.5):.3g} s, at most {most:.3g} s"
+async def _stalls(case: Case) -> None:
+    took = await case.here.stalls(STALL_SECONDS)
+    figures = case.figures
+    figures.at_most(case.name("longest stall of the event loop"), 1000 * max(took), STALL_MS, " ms")
 
 
-async def _singly(here: Watched, paged: Observed, figures: Figures) -> None:
+async def _changing(case: Case) -> None:
+    """One job in twenty changes in each interval."""
+    here, figures = case.here, case.figures
+    ids = [f"video_{number:07d}" for number in range(0, here.count, CHANGED)]
+    before = await written(case.target)
+    plan = {"start_in": 1.0, "every": POLL_SECONDS, "count": CHANGES, "ends": False, "seed": 1}
+    await here.control("plan", ids=ids, **plan)
+    seen = await here.observe(case.pages, (CHANGES + 1) * POLL_SECONDS, LATENCY_MS / 1000)
+    figures.tell(case.name("CPU a round, 5 % changed"), f"{seen.cpu:.3g} s")
+    figures.tell(case.name("round, 5 % changed"), _seconds(seen))
+    figures.at_most(case.name("memory, 5 % changed"), seen.mib, MEMORY_MIB, " MiB")
+    await asyncio.sleep(2 * POLL_SECONDS)
+    after = await written(case.target)
+    arrived = await shown_percent(case.target, CHANGES)
+    figures.equal(case.name("changed jobs that were told their last change"), arrived, len(ids))
+    events = (after.events - before.events) / (len(ids) * CHANGES)
+    # Two changes that one round sees are one event.
+    figures.at_least(case.name("changes that became events"), 100 * events, 80, " %")
+
+
+async def _singly(case: Case, paged: Observed) -> None:
     """The same jobs where the upstream has no listing, so that each is read by itself."""
+    here, figures = case.here, case.figures
     await here.control("settings", latency_ms=0, listing="refused")
     await asyncio.sleep(2 * POLL_SECONDS)
     single = await here.observe(here.count, 4 * POLL_SECONDS)
-    figures.tell(f"{here.count:,}: reads a round, one by one", single.reads)
-    figures.tell(f"{here.count:,}: CPU by pages, times less", f"{single.cpu / paged.cpu:.3g}")
+    figures.tell(case.name("reads a round, one by one"), single.reads)
+    figures.at_least(case.name("CPU by pages, times less"), single.cpu / paged.cpu, 3.0)
+
+
+def _seconds(observed: Observed) -> str:
+    return f"{quantile(observed.seconds, 0.5):.3g} s, at most {observed.longest:.3g} s"
 
 
 def main() -> int:
