@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
+from reelhook.aside import aside
 from reelhook.domain.coverage import PageRead, Read, SingleRead
 from reelhook.domain.errors import (
     CursorRefusedError,
@@ -21,7 +22,6 @@ from reelhook.domain.errors import (
 )
 from reelhook.domain.event import Instant
 from reelhook.domain.report import Report, Unknown
-from reelhook.engine.aside import aside
 from reelhook.engine.listing_order import ListingOrder
 from reelhook.engine.search import Search, Shown, Wave
 from reelhook.ports import Clock, Provider

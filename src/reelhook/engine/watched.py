@@ -8,8 +8,8 @@ whatever is written by these copies is fenced by their versions.
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from reelhook.aside import aside
 from reelhook.domain.job import Job
-from reelhook.engine.aside import aside
 from reelhook.ports import WatchStore
 
 READ_ALL_SHARE = 4
@@ -22,7 +22,8 @@ class WatchedJobs:
     def __init__(self, store: WatchStore, account: str) -> None:
         self._store = store
         self._account = account
-        self._versions = ""
+        self._versions: str | None = None
+        """What the store told when these jobs were known to be all, and as it has them."""
         self._jobs: dict[str, Job] = {}
         """By `id:version`, as the store tells them."""
         self.by_provider_id: Mapping[str, Job] = {}
@@ -40,7 +41,7 @@ class WatchedJobs:
             await self._take(await self._store.jobs_to_watch(self._account), [])
         else:
             ids = [version.partition(":")[0] for version in stale]
-            await self._take(await self._store.watched_jobs(ids), wanted)
+            await self._take(await self._store.watched_jobs(ids) if ids else [], wanted)
         return self.by_provider_id
 
     def _compared(self, versions: str) -> tuple[list[str], list[str]]:
@@ -50,6 +51,7 @@ class WatchedJobs:
 
     async def _take(self, fresh: Sequence[Job], wanted: Sequence[str]) -> None:
         """Know these jobs from now on, and those of the wanted versions that are known already."""
+        self._versions = None  # more may have been written between the two looks
         self._jobs, self.by_provider_id = await aside(
             len(fresh) + len(wanted), partial(_merged, self._jobs, fresh, wanted)
         )

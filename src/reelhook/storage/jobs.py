@@ -23,7 +23,7 @@ from reelhook.ports import (
 )
 from reelhook.storage.deliveries import offer
 from reelhook.storage.endpoints import add_deliveries, check_registered
-from reelhook.storage.operation import Operation, Statement, query, side_by_side, waves
+from reelhook.storage.operation import Operation, Row, Statement, query, side_by_side, waves
 from reelhook.storage.ownership import holds
 from reelhook.storage.rows import (
     REQUEST_COLUMNS,
@@ -217,14 +217,14 @@ def submitting(account: str) -> Operation[list[StoredJob]]:
     return [stored_job_of(row) for row in rows]
 
 
-def to_watch(account: str, accepted_since: Instant) -> Operation[list[Job]]:
-    """Return the jobs that the provider has not ended, newest first."""
+def to_watch(account: str, accepted_since: Instant) -> Operation[list[Row]]:
+    """Return the rows (`STATE`) of jobs that the provider has not ended, newest first."""
     rows = yield Statement(
         f"SELECT {STATE} FROM jobs WHERE account = ?1 AND status IN ('queued', 'processing')"
         " AND accepted_at >= ?2 ORDER BY accepted_at DESC, id DESC",
         (account, accepted_since),
     )
-    return [job_of(row) for row in rows]
+    return rows
 
 
 def versions_to_watch(account: str) -> Operation[str]:
