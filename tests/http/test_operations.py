@@ -65,7 +65,9 @@ async def test_statistics_count_jobs_by_status(tmp_path: Path) -> None:
             "deliveries": {"waiting": 0},
             "endpoints": {"failing": 0, "disabled": 0},
             "watcher": {"paused": False, "pollSeconds": 0.05},
-            "accounts": [{"id": "openai", "healthy": True, "error": None}],
+            "accounts": [
+                {"id": "openai", "healthy": True, "error": None, "stretchedSeconds": None}
+            ],
         }
 
 

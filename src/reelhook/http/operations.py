@@ -22,7 +22,16 @@ async def stats(service: ServiceOf) -> dict[str, Any]:
             "paused": watcher["paused"],
             "pollSeconds": watcher["poll_seconds"],
             "lastRoundAt": None if last is None else iso(last),
-        }
+        },
+        "accounts": [
+            {
+                "id": account["id"],
+                "healthy": account["healthy"],
+                "error": account["error"],
+                "stretchedSeconds": account["stretched_seconds"],
+            }
+            for account in numbers["accounts"]
+        ],
     }
 
 

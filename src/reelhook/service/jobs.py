@@ -191,6 +191,7 @@ class Service:
                     "id": account,
                     "healthy": self._signals.account(account).unauthorized is None,
                     "error": self._signals.account(account).unauthorized,
+                    "stretched_seconds": self._signals.account(account).stretched_seconds,
                 }
                 for account in self._providers
             ],
