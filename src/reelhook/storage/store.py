@@ -27,7 +27,16 @@ from reelhook.ports import (
     StoredJob,
     Undelivered,
 )
-from reelhook.storage import deliveries, endpoints, jobs, ownership, repair, retention, touches
+from reelhook.storage import (
+    deliveries,
+    endpoints,
+    jobs,
+    ownership,
+    repair,
+    retention,
+    touches,
+    watching,
+)
 from reelhook.storage.operation import Database
 from reelhook.storage.rows import job_of
 
@@ -183,17 +192,17 @@ class Store:
 
     async def jobs_to_watch(self, account: str, accepted_since: Instant = 0) -> list[Job]:
         """See `WatchStore.jobs_to_watch`."""
-        rows = await self._read(lambda: jobs.to_watch(account, accepted_since))
+        rows = await self._read(lambda: watching.to_watch(account, accepted_since))
         # PostgreSQL's are made on the event loop, and 100,000 would hold it up for 0.3 s.
         return await aside(len(rows), lambda: [job_of(row) for row in rows])
 
     async def versions_to_watch(self, account: str) -> str:
         """See `WatchStore.versions_to_watch`."""
-        return await self._read(lambda: jobs.versions_to_watch(account))
+        return await self._read(lambda: watching.versions_to_watch(account))
 
     async def watched_jobs(self, job_ids: Sequence[str]) -> list[Job]:
         """See `WatchStore.watched_jobs`."""
-        return await self._read(lambda: jobs.watched(job_ids))
+        return await self._read(lambda: watching.watched(job_ids))
 
     async def jobs_unsubmitted_before(self, created_before: Instant) -> list[Job]:
         """See `SweepStore.jobs_unsubmitted_before`."""
