@@ -43,13 +43,13 @@ class Hook:
 
     # -- the polling service's functions ------------------------------------------------------
 
-    def start_sora_polling(self) -> None:
-        """Ask providers how jobs fare. It is on from the start."""
-        self.service.resume_watching()
+    async def start_sora_polling(self) -> None:
+        """Ask providers how jobs fare. It is on from the first start."""
+        await self.service.resume_watching()
 
-    def stop_sora_polling(self) -> None:
-        """Stop asking providers until `start_sora_polling`."""
-        self.service.pause_watching()
+    async def stop_sora_polling(self) -> None:
+        """Stop asking providers until `start_sora_polling`: a restart alone does not resume."""
+        await self.service.pause_watching()
 
     async def register_sora_job(
         self, job_id: str, sora_job_id: str, webhook_url: str | None = None

@@ -5,7 +5,6 @@ Nothing here is the truth: the store is. A lost signal costs a poll's delay, nev
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 Tell = Callable[[str], None]
 """Passes a signal's name on to the other processes of this database."""
@@ -42,11 +41,23 @@ class Broadcast:
         return self._event
 
 
-@dataclass(slots=True)
 class AccountHealth:
-    """Whether the provider accepts the account's key; its words when it does not."""
+    """Whether the provider accepts the account's key, as the worker that holds it sees it."""
 
-    unauthorized: str | None = None
+    def __init__(self) -> None:
+        self._unauthorized: str | None = None
+        self.changed = asyncio.Event()
+
+    @property
+    def unauthorized(self) -> str | None:
+        """The provider's words when it does not."""
+        return self._unauthorized
+
+    @unauthorized.setter
+    def unauthorized(self, words: str | None) -> None:
+        if words != self._unauthorized:
+            self._unauthorized = words
+            self.changed.set()
 
 
 def _to_nobody(_name: str) -> None:
@@ -54,7 +65,7 @@ def _to_nobody(_name: str) -> None:
 
 
 class Signals:
-    """One signal for each loop, a broadcast for readers, and the watcher's switch."""
+    """One signal for each loop, a broadcast for readers, and what loops tell each other."""
 
     def __init__(self, tell: Tell = _to_nobody) -> None:
         self._tell = tell
@@ -65,10 +76,12 @@ class Signals:
         self.sweep = Signal("sweep", tell)
         self.resend = Signal("resend", tell)
         self.retention = Signal("retention", tell)
+        self.switch = Signal("switch", tell)
         self.leases = Signal("leases", tell)
         self.changed = Broadcast()
         self.stopping = asyncio.Event()
         self.watching_paused = False
+        """As the store had it when it was last asked."""
         self.endpoints_version = 0
         """Counts the changes that were made to endpoints."""
         self.health: dict[str, AccountHealth] = {}
@@ -76,6 +89,12 @@ class Signals:
     def account(self, account: str) -> AccountHealth:
         """Return the account's health, to read or to change."""
         return self.health.setdefault(account, AccountHealth())
+
+    def account_taken(self, account: str) -> AccountHealth:
+        """Forget what was known of an account that another worker may have had meanwhile."""
+        health = self.account(account)
+        health.unauthorized = None
+        return health
 
     def job_changed(self) -> None:
         """Tell whoever follows jobs."""

@@ -71,6 +71,8 @@ async def _fill(store: Store) -> None:
     )
     await store.start_resend(Resend("resend_1", 0, NOW))
     await store.record_round("openai", NOW)
+    await store.record_refusal("openai", UNICODE, None)
+    await store.pause_watching(NOW)
     await store.tend("worker", ["account:openai", "account:b"], 5)
 
 

@@ -210,3 +210,19 @@ class ServiceStore(SubmitStore, Protocol):
     async def last_round(self, account: str) -> Instant | None:
         """Return when the account's last round ended."""
         ...
+
+    async def pause_watching(self, now: Instant) -> None:
+        """Keep that watching is paused, for every process. A pause that holds already goes on."""
+        ...
+
+    async def resume_watching(self) -> None:
+        """Keep that it is not."""
+        ...
+
+    async def watching_paused_since(self) -> Instant | None:
+        """Return since when watching is paused."""
+        ...
+
+    async def refusal(self, account: str) -> str | None:
+        """Return the provider's words for refusing the account's key, if it does."""
+        ...

@@ -19,6 +19,7 @@ from reelhook.domain.errors import (
     ProviderError,
     SubmissionPendingError,
 )
+from reelhook.domain.event import Instant
 from reelhook.domain.ids import new_id
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.report import Failed, Finished, Progress, Report
@@ -182,19 +183,16 @@ class Service:
             "deliveries": {"waiting": await self._store.deliveries_waiting()},
             "endpoints": await self._store.endpoint_counts(),
             "watcher": {
-                "paused": self._signals.watching_paused,
+                "paused_since": await self._store.watching_paused_since(),
                 "poll_seconds": self._options.poll_seconds,
                 "last_round_at": await self._store.last_round(self._account),
             },
-            "accounts": [
-                {
-                    "id": account,
-                    "healthy": self._signals.account(account).unauthorized is None,
-                    "error": self._signals.account(account).unauthorized,
-                }
-                for account in self._providers
-            ],
+            "accounts": [await self._standing(account) for account in self._providers],
         }
+
+    async def _standing(self, account: str) -> dict[str, Any]:
+        refusal = await self._store.refusal(account)
+        return {"id": account, "healthy": refusal is None, "error": refusal}
 
     async def content(
         self, job_id: str, byte_range: str | None = None
@@ -208,9 +206,9 @@ class Service:
         provider = self._providers[job.account]
         return provider.content(job.provider_job_id, job.content_url or "", byte_range)
 
-    async def ping(self) -> None:
-        """Raise `StoreError` when the database can't be read."""
-        await self._store.last_round(self._account)
+    async def watching_paused_since(self) -> Instant | None:
+        """Return since when watching is paused. Raises `StoreError` without a database."""
+        return await self._store.watching_paused_since()
 
     # -- acting on a job ----------------------------------------------------------------------
 
@@ -313,16 +311,15 @@ class Service:
 
     # -- the watcher --------------------------------------------------------------------------
 
-    def pause_watching(self) -> None:
-        """Stop asking providers until `resume_watching`, or a restart."""
-        self._signals.watching_paused = True
-        log.info("Sora polling service paused", emoji="⏸️")
+    async def pause_watching(self) -> None:
+        """Stop asking providers, in every process, until `resume_watching`; a restart is none."""
+        await self._store.pause_watching(self._clock.now())
+        self._signals.switch.tell()
 
-    def resume_watching(self) -> None:
+    async def resume_watching(self) -> None:
         """Ask providers again, at once."""
-        self._signals.watching_paused = False
-        self._signals.watch.tell()
-        log.info("Sora polling service resumed", emoji="▶️")
+        await self._store.resume_watching()
+        self._signals.switch.tell()
 
     @property
     def changed(self) -> asyncio.Event:

@@ -26,7 +26,16 @@ from reelhook.ports import (
     StoredJob,
     Undelivered,
 )
-from reelhook.storage import deliveries, endpoints, jobs, ownership, repair, retention, touches
+from reelhook.storage import (
+    deliveries,
+    endpoints,
+    jobs,
+    ownership,
+    repair,
+    retention,
+    shared,
+    touches,
+)
 from reelhook.storage.operation import Database
 
 
@@ -121,6 +130,18 @@ class Store:
         """See `ServiceStore.record_check`."""
         await self._write(lambda: ownership.record_check(job_id, now), (job_id,))
 
+    async def pause_watching(self, now: Instant) -> None:
+        """See `ServiceStore.pause_watching`."""
+        await self._write(lambda: shared.pause_watching(now))
+
+    async def resume_watching(self) -> None:
+        """See `ServiceStore.resume_watching`."""
+        await self._write(shared.resume_watching)
+
+    async def record_refusal(self, account: str, words: str | None, lease: Lease | None) -> None:
+        """See `AccountStore.record_refusal`."""
+        await self._write(lambda: shared.record_refusal(account, words, lease))
+
     async def forget_idempotency_keys(self, created_before: Instant) -> int:
         """See `SweepStore.forget_idempotency_keys`."""
         return await self._write(lambda: ownership.forget_idempotency_keys(created_before))
@@ -198,6 +219,14 @@ class Store:
     async def last_round(self, account: str) -> Instant | None:
         """See `ServiceStore.last_round`."""
         return await self._read(lambda: ownership.last_round(account))
+
+    async def watching_paused_since(self) -> Instant | None:
+        """See `SwitchStore.watching_paused_since`."""
+        return await self._read(shared.watching_paused_since)
+
+    async def refusal(self, account: str) -> str | None:
+        """See `AccountStore.refusal`."""
+        return await self._read(lambda: shared.refusal(account))
 
     async def due_deliveries(
         self,
