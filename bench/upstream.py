@@ -74,6 +74,8 @@ class Upstream:
         match fate.fault:
             case None:
                 return None
+            case "401":
+                return error(401, "invalid_api_key", "Incorrect API key.")
             case "429":
                 hint = {"Retry-After": str(self.settings.retry_after_seconds)}
                 return error(429, "rate_limit_exceeded", "Too many requests.", headers=hint)
@@ -115,8 +117,8 @@ class Upstream:
         return json_response(self.videos.show(video, self.moment(fate)))
 
     def creates_despite(self, fault: str) -> bool:
-        """A 429 creates nothing; behind any other fault the video may exist or not."""
-        return fault != "429" and self.chance.random() < 0.5
+        """A 401 or 429 creates nothing; behind any other fault the video may exist or not."""
+        return fault not in {"401", "429"} and self.chance.random() < 0.5
 
     def make(self, fields: dict[str, str], fate: Fate) -> Video:
         video = self.videos.create(fields, finish_after_seconds=self.settings.finish_after_seconds)

@@ -29,8 +29,10 @@ from reelhook.engine.leases import LANE_IDS, Leases
 from reelhook.engine.resending import Resending
 from reelhook.engine.resolve import Resolve
 from reelhook.engine.runner import Loop, Runner
+from reelhook.engine.standing import Standing
 from reelhook.engine.submit import Submit
 from reelhook.engine.sweep import Sweep
+from reelhook.engine.switch import Switch
 from reelhook.engine.watch import Watch
 from reelhook.ports import Sender
 from reelhook.providers.openai_wire import OpenAIWire
@@ -61,7 +63,9 @@ class Options:
     concurrency: int = 4
     previous_secret: str | None = None
     overlap_hours: float = 24.0
-    loops: frozenset[str] = frozenset({"submit", "resolve", "watch", "deliver", "resend", "sweep"})
+    loops: frozenset[str] = frozenset(
+        {"submit", "resolve", "watch", "deliver", "resend", "sweep", "switch", "standing"}
+    )
     store: Callable[[SQLite], Store] = Store
     sender: Callable[[Sender], Sender] = lambda sender: sender
     seed: int = 1
@@ -286,6 +290,8 @@ async def _engine(
             random=random,
         ),
         Resending(store, signals, clock=clock),
+        Switch(store, signals),
+        Standing(store, lease, signals.account(ACCOUNT), account=ACCOUNT),
         Sweep(store, lease, recording, signals, max_age_hours=options.max_age_hours, clock=clock),
     ]
     loops = [loop for loop in loops if loop.name in options.loops]

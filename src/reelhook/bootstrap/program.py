@@ -16,6 +16,7 @@ from reelhook.clock import SystemClock
 from reelhook.config import Settings
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, EndpointKind
 from reelhook.domain.errors import SettingsError, WebhookUrlRefusedError
+from reelhook.domain.event import iso
 from reelhook.hook import Hook
 from reelhook.http.access import Access
 from reelhook.http.app import create_app
@@ -81,6 +82,7 @@ async def _running(
         )
         use_cases = _use_cases(parts)
         _warn(settings)
+        await _tell_of_pause(store, signals)
         at.listen(signals.hear)
         if work:
             await stack.enter_async_context(working(parts, at.sharing))
@@ -125,6 +127,18 @@ async def _keep_default_endpoint(settings: Settings, store: Store, clock: Clock)
                 trusted=True,
                 created_at=clock.now(),
             )
+        )
+
+
+async def _tell_of_pause(store: Store, signals: Signals) -> None:
+    """Begin as the watcher was left: a pause outlives restarts, so it is said aloud."""
+    since = await store.watching_paused_since()
+    signals.watching_paused = since is not None
+    if since is not None:
+        log.warning(
+            "The watcher is paused, so no provider is asked how jobs fare; "
+            "resume it with `reelhook watcher resume`",
+            since=iso(since),
         )
 
 

@@ -16,8 +16,10 @@ from reelhook.engine.resending import Resending
 from reelhook.engine.resolve import Resolve
 from reelhook.engine.retention import Keep, Retention
 from reelhook.engine.runner import Loop, Runner
+from reelhook.engine.standing import Standing
 from reelhook.engine.submit import Submit
 from reelhook.engine.sweep import Sweep
+from reelhook.engine.switch import Switch
 from reelhook.engine.watch import Watch
 from reelhook.engine.worker import Sharing, Worker
 from reelhook.ports import Lease, Provider, Sender
@@ -53,7 +55,8 @@ async def working(parts: Parts, sharing: Sharing) -> AsyncIterator[None]:
     leases = Leases()
     deliver = _deliver(parts, leases)
     alone = sharing.lease_seconds is None
-    runner = Runner([deliver], parts.clock, look_seconds=None if alone else LOOK_SECONDS)
+    loops: list[Loop] = [deliver, Switch(parts.store, parts.signals)]
+    runner = Runner(loops, parts.clock, look_seconds=None if alone else LOOK_SECONDS)
     worker = Worker(
         parts.store,
         leases,
@@ -113,6 +116,7 @@ def _account_loops(parts: Parts, leases: Leases, lease: Lease) -> list[Loop]:
         random=parts.random,
     )
     return [
+        Standing(store, lease, signals.account_taken(ACCOUNT), account=ACCOUNT),
         submit,
         Resolve(
             store,

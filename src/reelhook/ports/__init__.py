@@ -29,6 +29,7 @@ from reelhook.ports.repair import (
     Undelivered,
 )
 from reelhook.ports.retention import Position, Removal, RetentionStore
+from reelhook.ports.shared import AccountStore, SwitchStore
 from reelhook.ports.webhooks import (
     DeliveryStore,
     DueDeliveries,
@@ -43,6 +44,7 @@ from reelhook.ports.webhooks import (
 __all__ = [
     "DELIVERY_STATES",
     "Acceptance",
+    "AccountStore",
     "Change",
     "Clock",
     "Content",
@@ -77,6 +79,7 @@ __all__ = [
     "StoredJob",
     "SubmitStore",
     "SweepStore",
+    "SwitchStore",
     "Undelivered",
     "WatchStore",
 ]

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.event import Event, Instant
+from reelhook.domain.fares import AccountFares
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.ports.leases import Lease
 from reelhook.ports.webhooks import StoredEvent
@@ -220,4 +221,20 @@ class ServiceStore(SubmitStore, Protocol):
 
     async def last_round(self, account: str) -> Instant | None:
         """Return when the account's last round ended."""
+        ...
+
+    async def pause_watching(self, now: Instant) -> None:
+        """Keep that watching is paused, for every process. A pause that holds already goes on."""
+        ...
+
+    async def resume_watching(self) -> None:
+        """Keep that it is not."""
+        ...
+
+    async def watching_paused_since(self) -> Instant | None:
+        """Return since when watching is paused."""
+        ...
+
+    async def fares(self, account: str) -> AccountFares:
+        """Return how an account fares with the worker that has it."""
         ...

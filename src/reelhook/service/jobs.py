@@ -1,9 +1,10 @@
 """The use cases about jobs: ask for one, follow it, act on it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -19,6 +20,7 @@ from reelhook.domain.errors import (
     ProviderError,
     SubmissionPendingError,
 )
+from reelhook.domain.event import Instant
 from reelhook.domain.ids import new_id
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.report import Failed, Finished, Progress, Report
@@ -76,6 +78,7 @@ class Service:
         self._clock = clock
         self._random = random
         self._account = next(iter(providers))
+        self._switching: asyncio.Task[None] | None = None
 
     # -- new jobs -----------------------------------------------------------------------------
 
@@ -177,24 +180,28 @@ class Service:
     async def stats(self) -> dict[str, Any]:
         """Return counts of jobs and deliveries, and how the watcher fares."""
         counts = await self._store.counts()
+        paused_since = await self.watching_paused_since()
         return {
             "jobs": {"total": sum(counts.values()), **counts},
             "deliveries": {"waiting": await self._store.deliveries_waiting()},
             "endpoints": await self._store.endpoint_counts(),
             "watcher": {
-                "paused": self._signals.watching_paused,
+                "paused": paused_since is not None,
+                "paused_since": paused_since,
                 "poll_seconds": self._options.poll_seconds,
                 "last_round_at": await self._store.last_round(self._account),
             },
-            "accounts": [
-                {
-                    "id": account,
-                    "healthy": self._signals.account(account).unauthorized is None,
-                    "error": self._signals.account(account).unauthorized,
-                    "stretched_seconds": self._signals.account(account).stretched_seconds,
-                }
-                for account in self._providers
-            ],
+            "accounts": [await self._standing(account) for account in self._providers],
+        }
+
+    async def _standing(self, account: str) -> dict[str, Any]:
+        fares = await self._store.fares(account)
+        stretched = fares.stretched_milliseconds
+        return {
+            "id": account,
+            "healthy": fares.unauthorized is None,
+            "error": fares.unauthorized,
+            "stretched_seconds": None if stretched is None else stretched / 1000,
         }
 
     async def content(
@@ -208,10 +215,6 @@ class Service:
             )
         provider = self._providers[job.account]
         return provider.content(job.provider_job_id, job.content_url or "", byte_range)
-
-    async def ping(self) -> None:
-        """Raise `StoreError` when the database can't be read."""
-        await self._store.last_round(self._account)
 
     # -- acting on a job ----------------------------------------------------------------------
 
@@ -314,16 +317,34 @@ class Service:
 
     # -- the watcher --------------------------------------------------------------------------
 
-    def pause_watching(self) -> None:
-        """Stop asking providers until `resume_watching`, or a restart."""
-        self._signals.watching_paused = True
-        log.info("Sora polling service paused", emoji="⏸️")
+    def pause_watching(self) -> Awaitable[None]:
+        """Stop asking providers, in every process, until `resume_watching`; a restart is none.
 
-    def resume_watching(self) -> None:
-        """Ask providers again, at once."""
-        self._signals.watching_paused = False
-        self._signals.watch.tell()
-        log.info("Sora polling service resumed", emoji="▶️")
+        It begins at once; await it to know that it is kept. Needs a running loop.
+        """
+        return self._switch(partial(self._store.pause_watching, self._clock.now()))
+
+    def resume_watching(self) -> Awaitable[None]:
+        """Ask providers again, at once; await it to know that it is kept."""
+        return self._switch(self._store.resume_watching)
+
+    def _switch(self, write: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+        before = self._switching
+
+        async def switch() -> None:
+            if before is not None:
+                await asyncio.wait([before])
+            await write()
+            self._signals.switch.tell()
+
+        self._switching = asyncio.create_task(switch())
+        return self._switching
+
+    async def watching_paused_since(self) -> Instant | None:
+        """Return since when watching is paused. Raises `StoreError` without a database."""
+        if self._switching is not None:
+            await asyncio.wait([self._switching])
+        return await self._store.watching_paused_since()
 
     @property
     def changed(self) -> asyncio.Event:

@@ -6,6 +6,7 @@ from reelhook.aside import aside
 from reelhook.domain.delivery import Attempt, Delivery
 from reelhook.domain.endpoint import ALL_LANES, Endpoint
 from reelhook.domain.event import Instant
+from reelhook.domain.fares import AccountFares
 from reelhook.domain.job import Job, Status
 from reelhook.ports import (
     Acceptance,
@@ -34,6 +35,7 @@ from reelhook.storage import (
     ownership,
     repair,
     retention,
+    shared,
     touches,
     watching,
 )
@@ -132,6 +134,18 @@ class Store:
         """See `ServiceStore.record_check`."""
         await self._write(lambda: ownership.record_check(job_id, now), (job_id,))
 
+    async def pause_watching(self, now: Instant) -> None:
+        """See `ServiceStore.pause_watching`."""
+        await self._write(lambda: shared.pause_watching(now))
+
+    async def resume_watching(self) -> None:
+        """See `ServiceStore.resume_watching`."""
+        await self._write(shared.resume_watching)
+
+    async def record_fares(self, account: str, fares: AccountFares, lease: Lease | None) -> None:
+        """See `AccountStore.record_fares`."""
+        await self._write(lambda: shared.record_fares(account, fares, lease))
+
     async def forget_idempotency_keys(self, created_before: Instant) -> int:
         """See `SweepStore.forget_idempotency_keys`."""
         return await self._write(lambda: ownership.forget_idempotency_keys(created_before))
@@ -219,6 +233,14 @@ class Store:
     async def last_round(self, account: str) -> Instant | None:
         """See `ServiceStore.last_round`."""
         return await self._read(lambda: ownership.last_round(account))
+
+    async def watching_paused_since(self) -> Instant | None:
+        """See `SwitchStore.watching_paused_since`."""
+        return await self._read(shared.watching_paused_since)
+
+    async def fares(self, account: str) -> AccountFares:
+        """See `AccountStore.fares`."""
+        return await self._read(lambda: shared.fares(account))
 
     async def due_deliveries(
         self,
