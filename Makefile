@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-delivery bench-kill bench-retention bench-store bench-workers crash lock clean
+.PHONY: help demo test check format bench bench-delivery bench-kill bench-retention bench-store bench-watch bench-workers crash lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench-store: $(VENV)/.dev ## the store by itself, on SQLite and PostgreSQL
 
 bench-retention: $(VENV)/.dev ## what removing 100,000 old jobs costs creates meanwhile
 	@$(BIN)/python -m bench.retention
+
+bench-watch: $(VENV)/.dev ## 1,000 to 100,000 pending jobs of one account, on SQLite and PostgreSQL (20 minutes)
+	@$(BIN)/python -m bench.watch
 
 bench-workers: $(VENV)/.dev ## two workers on PostgreSQL: killed, stopped, frozen (4 minutes)
 	@$(BIN)/python -m bench.workers

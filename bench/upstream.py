@@ -74,6 +74,8 @@ class Upstream:
         match fate.fault:
             case None:
                 return None
+            case "401":
+                return error(401, "invalid_api_key", "Incorrect API key.")
             case "429":
                 hint = {"Retry-After": str(self.settings.retry_after_seconds)}
                 return error(429, "rate_limit_exceeded", "Too many requests.", headers=hint)
@@ -115,8 +117,8 @@ class Upstream:
         return json_response(self.videos.show(video, self.moment(fate)))
 
     def creates_despite(self, fault: str) -> bool:
-        """A 429 creates nothing; behind any other fault the video may exist or not."""
-        return fault != "429" and self.chance.random() < 0.5
+        """A 401 or 429 creates nothing; behind any other fault the video may exist or not."""
+        return fault not in {"401", "429"} and self.chance.random() < 0.5
 
     def make(self, fields: dict[str, str], fate: Fate) -> Video:
         video = self.videos.create(fields, finish_after_seconds=self.settings.finish_after_seconds)
@@ -163,16 +165,15 @@ class Upstream:
         found = self.videos.page(after=query.get("after"), limit=limit, order=order)
         if found is None:
             return error(404, "not_found", "No such video: after.")
-        shown = [self.videos.show(one, now) for one in found[:limit]]
-        return json_response(
-            {
-                "object": "list",
-                "data": shown,
-                "first_id": shown[0]["id"] if shown else None,
-                "last_id": shown[-1]["id"] if shown else None,
-                "has_more": len(found) > limit,
-            }
-        )
+        shown = found[:limit]
+        rest = {
+            "first_id": shown[0].id if shown else None,
+            "last_id": shown[-1].id if shown else None,
+            "has_more": len(found) > limit,
+        }
+        data = b",".join(self.videos.render(one, now) for one in shown)
+        body = b'{"object":"list","data":[' + data + b"]," + json.dumps(rest).encode()[1:]
+        return web.Response(body=body, content_type="application/json")
 
     async def content(self, request: web.Request) -> web.StreamResponse:
         fate = self.arrive("content", video=request.match_info["id"])

@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 KINDS = ("create", "get", "list", "content", "delete")
-FAULTS = ("429", "500", "reset", "malformed")
+FAULTS = ("401", "429", "500", "reset", "malformed")
 
 MALFORMED = (
     b'{"id": "video_00',

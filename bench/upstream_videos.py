@@ -1,5 +1,6 @@
 """The videos of the upstream stub: creating, showing, listing and ending them."""
 
+import json
 import time
 from dataclasses import dataclass, field
 from random import Random
@@ -49,6 +50,7 @@ class Video:
     deleted: bool = False
     steps: Steps | None = None
     """For a video that changes by plan."""
+    rendered: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -100,7 +102,7 @@ class Videos:
             video = self.by_id[video_id]
             base = video.steps.base + video.steps.count if video.steps else 0
             first = start + every * place / len(ids)
-            video.steps = Steps(first, every, count, base, ends)
+            video.steps, video.rendered = Steps(first, every, count, base, ends), None
 
     def find(self, video_id: str) -> Video | None:
         video = self.by_id.get(video_id)
@@ -127,6 +129,15 @@ class Videos:
                 found.append(self.in_order[position])
             position += step
         return found
+
+    def render(self, video: Video, now: float) -> bytes:
+        """Return the video as JSON. One that waits for a plan stays as it is, and is kept."""
+        if video.rendered is not None:
+            return video.rendered
+        rendered = json.dumps(self.show(video, now), separators=(",", ":")).encode()
+        if video.steps is not None and video.steps.count == 0:
+            video.rendered = rendered
+        return rendered
 
     def show(self, video: Video, now: float) -> dict[str, Any]:
         """Return the video as the wire shows it at that moment, every key present."""

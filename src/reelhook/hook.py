@@ -1,6 +1,6 @@
 """reelhook inside another Python program: its use cases, the ASGI app, the inherited functions."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,13 +43,16 @@ class Hook:
 
     # -- the polling service's functions ------------------------------------------------------
 
-    def start_sora_polling(self) -> None:
-        """Ask providers how jobs fare. It is on from the start."""
-        self.service.resume_watching()
+    def start_sora_polling(self) -> Awaitable[None]:
+        """Ask providers how jobs fare. It is on from the first start. Need not be awaited."""
+        return self.service.resume_watching()
 
-    def stop_sora_polling(self) -> None:
-        """Stop asking providers until `start_sora_polling`."""
-        self.service.pause_watching()
+    def stop_sora_polling(self) -> Awaitable[None]:
+        """Stop asking providers until `start_sora_polling`: a restart alone does not resume.
+
+        Need not be awaited: it is kept soon.
+        """
+        return self.service.pause_watching()
 
     async def register_sora_job(
         self, job_id: str, sora_job_id: str, webhook_url: str | None = None

@@ -5,8 +5,10 @@ Nothing here is the truth: the store is. A lost signal costs a poll's delay, nev
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from weakref import WeakSet
+
+from reelhook.domain.fares import WELL, AccountFares
 
 Tell = Callable[[str], None]
 """Passes a signal's name on to the other processes of this database."""
@@ -61,11 +63,38 @@ class Broadcast:
         return self._event
 
 
-@dataclass(slots=True)
 class AccountHealth:
-    """Whether the provider accepts the account's key; its words when it does not."""
+    """How an account fares with the worker that holds it. `changed` is set when that changes."""
 
-    unauthorized: str | None = None
+    def __init__(self) -> None:
+        self.fares = WELL
+        self.changed = asyncio.Event()
+
+    @property
+    def unauthorized(self) -> str | None:
+        """The provider's words when it refuses the key."""
+        return self.fares.unauthorized
+
+    @unauthorized.setter
+    def unauthorized(self, words: str | None) -> None:
+        if words != self.fares.unauthorized:
+            self._change(replace(self.fares, unauthorized=words))
+
+    @property
+    def stretched_seconds(self) -> float | None:
+        """How long the last interval between two rounds was, where it was longer than asked for."""
+        milliseconds = self.fares.stretched_milliseconds
+        return None if milliseconds is None else milliseconds / 1000
+
+    @stretched_seconds.setter
+    def stretched_seconds(self, seconds: float | None) -> None:
+        milliseconds = None if seconds is None else round(seconds * 1000)
+        if milliseconds != self.fares.stretched_milliseconds:
+            self._change(replace(self.fares, stretched_milliseconds=milliseconds))
+
+    def _change(self, fares: AccountFares) -> None:
+        self.fares = fares
+        self.changed.set()
 
 
 def _to_nobody(_name: str) -> None:
@@ -73,7 +102,7 @@ def _to_nobody(_name: str) -> None:
 
 
 class Signals:
-    """One signal for each loop, a broadcast for readers, and the watcher's switch."""
+    """One signal for each loop, a broadcast for readers, and what loops tell each other."""
 
     def __init__(self, tell: Tell = _to_nobody) -> None:
         self._tell = tell
@@ -84,10 +113,12 @@ class Signals:
         self.sweep = Signal("sweep", tell)
         self.resend = Signal("resend", tell)
         self.retention = Signal("retention", tell)
+        self.switch = Signal("switch", tell)
         self.leases = Signal("leases", tell)
         self.changed = Broadcast()
         self.stopping = asyncio.Event()
         self.watching_paused = False
+        """As the store had it when it was last asked."""
         self.endpoints_version = 0
         """Counts the changes that were made to endpoints."""
         self.health: dict[str, AccountHealth] = {}
@@ -95,6 +126,12 @@ class Signals:
     def account(self, account: str) -> AccountHealth:
         """Return the account's health, to read or to change."""
         return self.health.setdefault(account, AccountHealth())
+
+    def account_taken(self, account: str) -> AccountHealth:
+        """Forget what was known of an account that another worker may have had meanwhile."""
+        health = self.account(account)
+        health.unauthorized = None
+        return health
 
     def job_changed(self) -> None:
         """Tell whoever follows jobs."""

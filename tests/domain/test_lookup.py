@@ -26,10 +26,10 @@ def test_an_entry_with_equal_prompt_and_parameters_is_ours(settled: bool, proven
 @pytest.mark.parametrize(
     "shown",
     [
-        replace(entry(), model=None),
-        replace(entry(), seconds=None),
-        replace(entry(), size=None),
-        replace(entry(), created_at=None),
+        entry()._replace(model=None),
+        entry()._replace(seconds=None),
+        entry()._replace(size=None),
+        entry()._replace(created_at=None),
     ],
 )
 def test_what_the_listing_does_not_show_stands_against_nothing(shown: Entry) -> None:
@@ -43,7 +43,7 @@ def test_what_was_not_asked_for_stands_against_nothing(vague: VideoRequest) -> N
 
 @pytest.mark.parametrize(
     "shown",
-    [replace(entry(), model="x"), replace(entry(), seconds="8"), replace(entry(), size="1x1")],
+    [entry()._replace(model="x"), entry()._replace(seconds="8"), entry()._replace(size="1x1")],
 )
 def test_an_entry_with_another_parameter_is_not_ours(shown: Entry) -> None:
     assert look([doubt()], [shown]).found == {}
@@ -51,7 +51,7 @@ def test_an_entry_with_another_parameter_is_not_ours(shown: Entry) -> None:
 
 @pytest.mark.parametrize("prompt", [None, "A dog in the snow", "a cat in the rain", "A cat"])
 def test_an_entry_with_another_prompt_is_not_ours(prompt: str | None) -> None:
-    assert look([doubt()], [replace(entry(), prompt=prompt)]).found == {}
+    assert look([doubt()], [entry()._replace(prompt=prompt)]).found == {}
 
 
 def test_the_prompt_that_was_sent_is_looked_for_and_not_the_script() -> None:

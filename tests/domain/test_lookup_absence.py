@@ -14,7 +14,7 @@ from .samples import MINUTE, NOW
 # -- absent ----------------------------------------------------------------------------------------
 
 OLD_TWIN = entry("old", created_at=NOW - 3 * MINUTE)
-OLD_PROMPTLESS = replace(OLD_TWIN, prompt=None)
+OLD_PROMPTLESS = OLD_TWIN._replace(prompt=None)
 STRANGER = entry("stranger", DOG)
 
 
@@ -39,18 +39,18 @@ LONG = replace(CAT, script="A very long story about a cat that walks through the
 @pytest.mark.parametrize(
     ("request_", "left_over"),
     [
-        (CAT, replace(STRANGER, prompt=None)),
-        (CAT, replace(STRANGER, prompt="")),
-        (CAT, replace(STRANGER, prompt=" \n")),
-        (CAT, replace(STRANGER, prompt=None, created_at=None)),
-        (CAT, replace(entry(), model="sora-2-2026-01-01")),
-        (CAT, replace(entry(), seconds="5")),
-        (CAT, replace(entry(), size="704x1280")),
-        (CAT, replace(entry(), prompt="  A cat\nin the  rain ", seconds="5")),
-        (CAT, replace(entry(), prompt=" A cat in the rain")),
-        (LONG, replace(entry(), prompt=LONG.script[:30])),
-        (LONG, replace(entry(), prompt=LONG.script[:30] + "...")),
-        (LONG, replace(entry(), prompt=LONG.script[:30] + "…")),
+        (CAT, STRANGER._replace(prompt=None)),
+        (CAT, STRANGER._replace(prompt="")),
+        (CAT, STRANGER._replace(prompt=" \n")),
+        (CAT, STRANGER._replace(prompt=None, created_at=None)),
+        (CAT, entry()._replace(model="sora-2-2026-01-01")),
+        (CAT, entry()._replace(seconds="5")),
+        (CAT, entry()._replace(size="704x1280")),
+        (CAT, entry()._replace(prompt="  A cat\nin the  rain ", seconds="5")),
+        (CAT, entry()._replace(prompt=" A cat in the rain")),
+        (LONG, entry()._replace(prompt=LONG.script[:30])),
+        (LONG, entry()._replace(prompt=LONG.script[:30] + "...")),
+        (LONG, entry()._replace(prompt=LONG.script[:30] + "…")),
     ],
     ids=[
         *("no prompt", "empty prompt", "blank prompt", "no prompt, no time"),
@@ -101,7 +101,7 @@ any_entries = st.lists(
         size=st.sampled_from([None, "720x1280"]),
     ),
     max_size=5,
-).map(lambda entries: [replace(e, provider_job_id=f"video_{n}") for n, e in enumerate(entries)])
+).map(lambda entries: [e._replace(provider_job_id=f"video_{n}") for n, e in enumerate(entries)])
 
 
 @given(any_doubts, any_entries, st.booleans())

@@ -21,16 +21,21 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from reelhook.clock import SystemClock
+from reelhook.domain.catalog import Account, Catalog
 from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.engine.deliver import Deliver
+from reelhook.engine.fallback import Fallback
+from reelhook.engine.held import Held
 from reelhook.engine.leases import LANE_IDS, Leases
 from reelhook.engine.resending import Resending
 from reelhook.engine.resolve import Resolve
 from reelhook.engine.runner import Loop, Runner
+from reelhook.engine.standing import Standing
 from reelhook.engine.submit import Submit
 from reelhook.engine.sweep import Sweep
+from reelhook.engine.switch import Switch
 from reelhook.engine.watch import Watch
 from reelhook.ports import Sender
 from reelhook.providers.openai_wire import OpenAIWire
@@ -61,7 +66,9 @@ class Options:
     concurrency: int = 4
     previous_secret: str | None = None
     overlap_hours: float = 24.0
-    loops: frozenset[str] = frozenset({"submit", "resolve", "watch", "deliver", "resend", "sweep"})
+    loops: frozenset[str] = frozenset(
+        {"submit", "resolve", "watch", "deliver", "resend", "sweep", "switch", "standing"}
+    )
     store: Callable[[SQLite], Store] = Store
     sender: Callable[[Sender], Sender] = lambda sender: sender
     seed: int = 1
@@ -260,16 +267,15 @@ async def _engine(
     (lease,), _ = await store.tend("test", [f"account:{ACCOUNT}"], 10**9)
     leases = Leases()
     leases.keep(LANE_IDS, (await store.tend("test", LANE_IDS, 10**9))[0], inf)
-    shared = (store, provider, lease, recording, signals)
-    submit = Submit(*shared, account=ACCOUNT, may_send=lambda: True, clock=clock, random=random)
+    catalog = Catalog([Account(ACCOUNT, "openai")], {}, {})
+    shared = (store, Held(catalog.accounts[ACCOUNT], provider, lease), recording, signals)
+    fallback = Fallback(catalog, recording, signals, wait_seconds=30, clock=clock, random=random)
+    submit = Submit(*shared, fallback, may_send=lambda: True, clock=clock, random=random)
     loops: list[Loop] = [
         submit,
-        Resolve(
-            *shared, submit, account=ACCOUNT, settle_seconds=options.settle_seconds, clock=clock
-        ),
+        Resolve(*shared, submit, settle_seconds=options.settle_seconds, clock=clock),
         Watch(
             *shared,
-            account=ACCOUNT,
             poll_seconds=options.poll_seconds,
             max_age_hours=options.max_age_hours,
             clock=clock,
@@ -286,12 +292,15 @@ async def _engine(
             random=random,
         ),
         Resending(store, signals, clock=clock),
+        Switch(store, signals),
+        Standing(store, lease, signals.account(ACCOUNT), account=ACCOUNT),
         Sweep(store, lease, recording, signals, max_age_hours=options.max_age_hours, clock=clock),
     ]
     loops = [loop for loop in loops if loop.name in options.loops]
     service = Service(
         store,
         {ACCOUNT: provider},
+        catalog,
         recording,
         signals,
         ServiceOptions(

@@ -13,7 +13,7 @@ from reelhook.domain.job import Status
 from reelhook.storage.sqlite import SQLite
 from reelhook.storage.store import Store
 
-WATCH_ALONE = frozenset({"watch"})
+WATCH_ALONE = frozenset({"watch", "standing"})
 
 
 async def test_unchanged_jobs_cost_no_write_but_the_rounds_time(tmp_path: Path) -> None:
@@ -171,12 +171,13 @@ async def test_pausing_asks_nothing_and_resuming_asks_at_once(tmp_path: Path) ->
         here.upstream.add("a", "b")
         await engine.register(["a"])
         await engine.settled()
-        engine.service.pause_watching()
+        await engine.service.pause_watching()
+        await engine.settled()
         here.upstream.forget_requests()
         await engine.register(["b"])
         await engine.pass_time(30)
         assert not here.upstream.asked
-        engine.service.resume_watching()
+        await engine.service.resume_watching()
         await engine.settled()
         assert here.upstream.count("list") == 1
         await engine.pass_time(10)

@@ -183,6 +183,7 @@ async def test_a_key_that_the_provider_refuses_fails_the_job_in_the_providers_wo
             "id": "openai",
             "healthy": False,
             "error": "Missing or incorrect API key.",
+            "stretchedSeconds": None,
         }
 
 

@@ -49,7 +49,7 @@ async def test_statistics_count_jobs_by_status(tmp_path: Path) -> None:
         server.simulator.faults = Faults()
         await server.job_when(await server.submit(), "queued")
         stats = (await server.get("/api/stats")).json()
-        assert set(stats["watcher"]) == {"paused", "pollSeconds", "lastRoundAt"}
+        assert set(stats["watcher"]) == {"paused", "pausedSince", "pollSeconds", "lastRoundAt"}
         del stats["watcher"]["lastRoundAt"]
         assert stats == {
             "jobs": {
@@ -64,8 +64,10 @@ async def test_statistics_count_jobs_by_status(tmp_path: Path) -> None:
             },
             "deliveries": {"waiting": 0},
             "endpoints": {"failing": 0, "disabled": 0},
-            "watcher": {"paused": False, "pollSeconds": 0.05},
-            "accounts": [{"id": "openai", "healthy": True, "error": None}],
+            "watcher": {"paused": False, "pausedSince": None, "pollSeconds": 0.05},
+            "accounts": [
+                {"id": "openai", "healthy": True, "error": None, "stretchedSeconds": None}
+            ],
         }
 
 
@@ -97,6 +99,17 @@ async def test_pausing_stops_the_reads_and_resuming_brings_them_back(tmp_path: P
         await server.job_when(job_id, "completed")
 
 
+async def test_a_pause_outlives_a_restart_and_shows(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as server:
+        await server.post("/api/watcher/pause")
+    async with gateway(tmp_path) as server:
+        watcher = (await server.get("/api/stats")).json()["watcher"]
+        assert (watcher["paused"], watcher["pausedSince"][-1]) == (True, "Z")
+        ready = await server.get("/readyz")
+        assert (ready.status, ready.json()) == (200, {"status": "ready", "watcher": "paused"})
+        assert any(line["event"].startswith("The watcher is paused") for line in server.logs)
+
+
 async def test_resuming_does_not_wait_for_the_next_round(tmp_path: Path) -> None:
     async with gateway(tmp_path, poll_seconds=3600) as server:
         await server.post("/api/watcher/pause")
@@ -119,7 +132,7 @@ async def test_a_paused_watcher_still_submits_and_checks_on_demand(tmp_path: Pat
 async def test_health_and_readiness(tmp_path: Path) -> None:
     async with gateway(tmp_path) as server:
         assert (await server.get("/healthz")).json() == {"status": "ok"}
-        assert (await server.get("/readyz")).json() == {"status": "ready"}
+        assert (await server.get("/readyz")).json() == {"status": "ready", "watcher": "watching"}
 
 
 async def test_the_documentation_lists_every_route(tmp_path: Path) -> None:

@@ -94,12 +94,12 @@ async def test_an_embedding_program_is_held_to_the_limits_of_the_api(tmp_path: P
 
 async def test_stopping_and_starting_the_polling(tmp_path: Path) -> None:
     async with opened(tmp_path) as one:
-        one.hook.stop_sora_polling()
+        one.hook.stop_sora_polling()  # as in the original, without waiting
         assert (await one.hook.get_polling_stats())["watcher"]["paused"] is True
         job_id = await one.hook.submit("A fox")
         await one.status_becomes(job_id, Status.QUEUED)
         one.advance(100)
-        one.hook.start_sora_polling()
+        await one.hook.start_sora_polling()
         assert (await one.hook.get_polling_stats())["watcher"]["paused"] is False
         await one.status_becomes(job_id, Status.COMPLETED)
 

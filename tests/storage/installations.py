@@ -6,6 +6,7 @@ from typing import Any
 import apsw
 
 from reelhook.domain.endpoint import Endpoint, EndpointKind
+from reelhook.domain.fares import AccountFares
 from reelhook.domain.report import Failed
 from reelhook.ports import Destination, IdempotencyKey, NewJob, Resend
 from reelhook.storage import migrate as migrations
@@ -71,6 +72,8 @@ async def _fill(store: Store) -> None:
     )
     await store.start_resend(Resend("resend_1", 0, NOW))
     await store.record_round("openai", NOW)
+    await store.record_fares("openai", AccountFares(UNICODE, 7300), None)
+    await store.pause_watching(NOW)
     await store.tend("worker", ["account:openai", "account:b"], 5)
 
 

@@ -151,3 +151,29 @@ async def test_an_ended_job_is_watched_no_more(store: Store) -> None:
     job = await queued(store, new(), "video_1")
     await moved(store, job.apply(FINISHED, NOW))
     assert await store.jobs_to_watch(ACCOUNT) == []
+
+
+async def test_versions_tell_every_write_of_a_watched_job_and_which_are_watched(
+    store: Store,
+) -> None:
+    assert await store.versions_to_watch(ACCOUNT) == ""
+    for number in range(3):
+        await store.create(registered(f"job_{number}", f"video_{number}", at=NOW + number))
+    before = await store.versions_to_watch(ACCOUNT)
+    assert [one.partition(":")[0] for one in before.split(",")] == ["job_2", "job_1", "job_0"]
+    assert await store.versions_to_watch(ACCOUNT) == before
+    await moved(store, (await store.job("job_1")).job.apply(RUNNING, NOW))
+    await moved(store, (await store.job("job_0")).job.apply(FINISHED, NOW))
+    await queued(store, new("elsewhere", account="other"), "video_0")
+    versions = dict(one.split(":") for one in before.split(","))
+    assert await store.versions_to_watch(ACCOUNT) == (
+        f"job_2:{versions['job_2']},job_1:{int(versions['job_1']) + 1}"
+    )
+
+
+async def test_watched_jobs_are_read_by_id_unless_they_ended(store: Store) -> None:
+    for number in range(3):
+        await store.create(registered(f"job_{number}", f"video_{number}", at=NOW + number))
+    await moved(store, (await store.job("job_0")).job.apply(FINISHED, NOW))
+    found = await store.watched_jobs(["job_0", "job_1", "nowhere"])
+    assert found == [(await store.job("job_1")).job]

@@ -10,20 +10,31 @@ import structlog
 
 import reelhook
 from reelhook import logs
+from reelhook.bootstrap.accounts import Accounts
+from reelhook.bootstrap.accounts import opened as opened_accounts
 from reelhook.bootstrap.database import OPERATOR_KEY, AtHand, at_hand, private_keys, signing_secrets
-from reelhook.bootstrap.working import ACCOUNT, Parts, working
+from reelhook.bootstrap.working import Parts, working
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
+from reelhook.domain.callback import Callbacks
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, EndpointKind
-from reelhook.domain.errors import SettingsError, WebhookUrlRefusedError
+from reelhook.domain.errors import WebhookUrlRefusedError
+from reelhook.domain.event import iso
 from reelhook.hook import Hook
 from reelhook.http.access import Access
 from reelhook.http.app import create_app
 from reelhook.http.context import HttpOptions, UrlCheck
 from reelhook.ports import Clock
-from reelhook.providers.openai_wire import OpenAIWire
 from reelhook.recording import Recording
-from reelhook.service import Deliveries, Endpoints, Service, ServiceOptions, UseCases
+from reelhook.service import (
+    Deliveries,
+    Doubts,
+    Endpoints,
+    Notices,
+    Service,
+    ServiceOptions,
+    UseCases,
+)
 from reelhook.signals import Signals
 from reelhook.signing import Signing
 from reelhook.storage.store import Store
@@ -42,24 +53,31 @@ async def open(  # noqa: A001 - read as reelhook.open
     hosts: frozenset[str] | None = None,
     migrate: bool = True,
     work: bool = True,
+    simulator_url: str | None = None,
 ) -> AsyncIterator[Hook]:
     """Run reelhook until the block ends: database, loops, and an ASGI app to mount.
 
     `hosts` are the names that the app answers to; None leaves that to the application around it.
-    Without `work` other processes on the same database do what it takes in.
+    Without `work` other processes on the same database do what it takes in. With the address of
+    a simulator every provider is played by it, and the settings' accounts are left alone.
     Raises `SettingsError`.
     """
     logs.defer_to_host()
     async with (
         at_hand(settings, migrate=migrate) as at,
-        _running(settings, at, hosts, work=work) as hook,
+        _running(settings, at, hosts, work=work, simulator_url=simulator_url) as hook,
     ):
         yield hook
 
 
 @contextlib.asynccontextmanager
 async def _running(
-    settings: Settings, at: AtHand, hosts: frozenset[str] | None, *, work: bool
+    settings: Settings,
+    at: AtHand,
+    hosts: frozenset[str] | None,
+    *,
+    work: bool,
+    simulator_url: str | None,
 ) -> AsyncIterator[Hook]:
     store, clock, signals = at.store, SystemClock(), Signals(at.tell)
     policy = AddressPolicy(settings.allow_networks)
@@ -72,15 +90,18 @@ async def _running(
     await _keep_default_endpoint(settings, store, clock)
     recording = Recording(store, signals, options.video_url)
     async with contextlib.AsyncExitStack() as stack:
-        provider = await stack.enter_async_context(_provider(settings))
+        accounts = await stack.enter_async_context(opened_accounts(settings, simulator_url))
+        reachable = simulator_url is not None or "public_url" in settings.model_fields_set
+        callbacks = await _callbacks(settings, store, accounts, reachable=reachable)
         sender = await stack.enter_async_context(AiohttpSender(policy))
         parts = Parts(
-            *(settings, store, provider, sender, signing, recording, signals),
+            *(settings, store, accounts, callbacks, sender, signing, recording, signals),
             clock=clock,
             random=SystemRandom(),
         )
         use_cases = _use_cases(parts)
         _warn(settings)
+        await _tell_of_pause(store, signals)
         at.listen(signals.hear)
         if work:
             await stack.enter_async_context(working(parts, at.sharing))
@@ -128,6 +149,31 @@ async def _keep_default_endpoint(settings: Settings, store: Store, clock: Clock)
         )
 
 
+async def _tell_of_pause(store: Store, signals: Signals) -> None:
+    """Begin as the watcher was left: a pause outlives restarts, so it is said aloud."""
+    since = await store.watching_paused_since()
+    signals.watching_paused = since is not None
+    if since is not None:
+        log.warning(
+            "The watcher is paused, so no provider is asked how jobs fare; "
+            "resume it with `reelhook watcher resume`",
+            since=iso(since),
+        )
+
+
+async def _callbacks(
+    settings: Settings, store: Store, accounts: Accounts, *, reachable: bool
+) -> Callbacks:
+    """Return the addresses for providers; none is given out where nobody could reach us."""
+    notifying = {
+        account.id: account.provider
+        for account in accounts.catalog.accounts.values()
+        if reachable and accounts.providers[account.id].traits.notifies
+    }
+    key = await store.key("callback", secrets.token_hex(32))
+    return Callbacks(settings.public_url, key, notifying)
+
+
 def _use_cases(parts: Parts) -> UseCases:
     settings, store, signals = parts.settings, parts.store, parts.signals
     clock, random = parts.clock, parts.random
@@ -136,16 +182,19 @@ def _use_cases(parts: Parts) -> UseCases:
         poll_seconds=settings.poll_seconds,
         submit_wait_seconds=settings.submit_timeout_seconds + 5,
     )
+    providers, catalog = parts.accounts.providers, parts.accounts.catalog
+    jobs = Service(
+        store,
+        providers,
+        catalog,
+        parts.recording,
+        signals,
+        options,
+        clock=clock,
+        random=random,
+    )
     return UseCases(
-        Service(
-            store,
-            {ACCOUNT: parts.provider},
-            parts.recording,
-            signals,
-            options,
-            clock=clock,
-            random=random,
-        ),
+        jobs,
         Endpoints(
             store,
             parts.sender,
@@ -156,16 +205,9 @@ def _use_cases(parts: Parts) -> UseCases:
             random=random,
         ),
         Deliveries(store, signals, clock=clock, random=random),
-    )
-
-
-def _provider(settings: Settings) -> OpenAIWire:
-    if settings.openai_base_url is None:
-        raise SettingsError("OPENAI_BASE_URL is not set; name a server that speaks /v1/videos")
-    return OpenAIWire(
-        settings.openai_base_url,
-        settings.openai_api_key,
-        submit_timeout_seconds=settings.submit_timeout_seconds,
+        Doubts(store, providers, signals, clock=clock, random=random),
+        Notices(store, providers, catalog, parts.callbacks, jobs, parts.recording, clock=clock),
+        catalog,
     )
 
 

@@ -66,11 +66,17 @@ async def serving(
     async with contextlib.AsyncExitStack() as stack:
         listener = stack.enter_context(_listener(settings.host, settings.port))
         settings = settings.listening_on(listener.getsockname()[1])
+        simulator_url = None
         if simulate:
-            base_url = await stack.enter_async_context(simulating())
-            settings = settings.model_copy(update={"openai_base_url": base_url})
+            simulator_url = (await stack.enter_async_context(simulating())).removesuffix("/v1")
         hook = await stack.enter_async_context(
-            open_program(settings, hosts=_hosts(settings), migrate=migrate, work=work)
+            open_program(
+                settings,
+                hosts=_hosts(settings),
+                migrate=migrate,
+                work=work,
+                simulator_url=simulator_url,
+            )
         )
         server = _Server(
             uvicorn.Config(

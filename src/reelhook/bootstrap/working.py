@@ -3,31 +3,37 @@
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 import structlog
 
+from reelhook.bootstrap.accounts import Accounts
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
+from reelhook.domain.callback import Callbacks
 from reelhook.engine.deliver import Deliver
+from reelhook.engine.fallback import Fallback
+from reelhook.engine.held import Held
 from reelhook.engine.leased_provider import LeasedProvider
 from reelhook.engine.leases import CHORES_ID, Leases, account_id
 from reelhook.engine.resending import Resending
 from reelhook.engine.resolve import Resolve
 from reelhook.engine.retention import Keep, Retention
 from reelhook.engine.runner import Loop, Runner
+from reelhook.engine.standing import Standing
 from reelhook.engine.submit import Submit
 from reelhook.engine.sweep import Sweep
+from reelhook.engine.switch import Switch
 from reelhook.engine.watch import Watch
 from reelhook.engine.worker import Sharing, Worker
-from reelhook.ports import Lease, Provider, Sender
+from reelhook.ports import Lease, Sender
 from reelhook.recording import Recording
 from reelhook.signals import Signals
 from reelhook.signing import Signing
 from reelhook.storage.store import Store
 
 log = structlog.get_logger()
-ACCOUNT = "openai"
 LOOK_SECONDS = 1.0
 """How often the store is looked at where other processes write to it too."""
 
@@ -38,7 +44,8 @@ class Parts:
 
     settings: Settings
     store: Store
-    provider: Provider
+    accounts: Accounts
+    callbacks: Callbacks
     sender: Sender
     signing: Signing
     recording: Recording
@@ -53,13 +60,17 @@ async def working(parts: Parts, sharing: Sharing) -> AsyncIterator[None]:
     leases = Leases()
     deliver = _deliver(parts, leases)
     alone = sharing.lease_seconds is None
-    runner = Runner([deliver], parts.clock, look_seconds=None if alone else LOOK_SECONDS)
+    loops: list[Loop] = [deliver, Switch(parts.store, parts.signals)]
+    runner = Runner(loops, parts.clock, look_seconds=None if alone else LOOK_SECONDS)
     worker = Worker(
         parts.store,
         leases,
         runner,
         {
-            account_id(ACCOUNT): lambda lease: _account_loops(parts, leases, lease),
+            **{
+                account_id(account): partial(_account_loops, parts, leases, account)
+                for account in parts.accounts.providers
+            },
             CHORES_ID: lambda lease: _chores(parts, lease),
         },
         deliver.is_busy,
@@ -93,45 +104,49 @@ def _deliver(parts: Parts, leases: Leases) -> Deliver:
     )
 
 
-def _account_loops(parts: Parts, leases: Leases, lease: Lease) -> list[Loop]:
-    settings, store = parts.settings, parts.store
+def _account_loops(parts: Parts, leases: Leases, account: str, lease: Lease) -> list[Loop]:
+    settings, store, catalog = parts.settings, parts.store, parts.accounts.catalog
     recording, signals, clock = parts.recording, parts.signals, parts.clock
 
-    def held() -> bool:
+    def may_go_on() -> bool:
         return leases.good(lease)
 
-    provider = LeasedProvider(parts.provider, held)
+    provider = LeasedProvider(parts.accounts.providers[account], may_go_on)
+    held = Held(catalog.accounts[account], provider, lease)
+    shared = (recording, signals)
     submit = Submit(
         store,
-        provider,
-        lease,
-        recording,
-        signals,
-        account=ACCOUNT,
-        may_send=held,
+        held,
+        *shared,
+        Fallback(
+            catalog,
+            recording,
+            signals,
+            wait_seconds=settings.fallback_wait_seconds,
+            clock=clock,
+            random=parts.random,
+        ),
+        siblings=catalog.siblings(account),
+        may_send=may_go_on,
+        callback_url=partial(parts.callbacks.url, account),
         clock=clock,
         random=parts.random,
     )
     return [
         submit,
+        Standing(store, lease, signals.account_taken(account), account=account),
         Resolve(
             store,
-            provider,
-            lease,
-            recording,
-            signals,
+            held,
+            *shared,
             submit,
-            account=ACCOUNT,
             settle_seconds=settings.submit_settle_seconds,
             clock=clock,
         ),
         Watch(
             store,
-            provider,
-            lease,
-            recording,
-            signals,
-            account=ACCOUNT,
+            held,
+            *shared,
             poll_seconds=settings.poll_seconds,
             max_age_hours=settings.max_age_hours,
             clock=clock,

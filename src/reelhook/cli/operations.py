@@ -36,7 +36,8 @@ def watcher(
 ) -> None:
     """Pause or resume asking providers how jobs fare.
 
-    Requests are taken and webhooks are sent all the same. A restart resumes.
+    Requests are taken and webhooks are sent all the same. A pause holds for every process on the
+    database, restarts included, until it is resumed.
     """
 
     async def work() -> None:

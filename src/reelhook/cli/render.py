@@ -164,7 +164,10 @@ def show_jobs(page: dict[str, Any]) -> None:
 def show_stats(stats: dict[str, Any]) -> None:
     """Print the counts, and how the watcher fares."""
     watcher, counts = stats["watcher"], stats["jobs"]
-    state = Text("paused", "yellow") if watcher["paused"] else Text("watching", "green")
+    paused = watcher["pausedSince"]
+    state = (
+        Text(f"paused since {moment(paused)}", "yellow") if paused else Text("watching", "green")
+    )
     show_fields(
         [
             *((f"Jobs {name}", count) for name, count in counts.items()),

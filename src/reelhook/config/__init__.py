@@ -4,7 +4,8 @@
 variable and the remedy, and never shows a secret.
 """
 
+from reelhook.config.accounts import Credential
 from reelhook.config.settings import Settings
 from reelhook.config.values import environment_name
 
-__all__ = ["Settings", "environment_name"]
+__all__ = ["Credential", "Settings", "environment_name"]

@@ -178,6 +178,14 @@ class Settings(BaseSettings):
         description="a number of seconds from 0 to 86400",
     )
 
+    fallback_wait_seconds: float = Field(
+        30.0,
+        ge=0,
+        le=DAY_SECONDS,
+        allow_inf_nan=False,
+        description="a number of seconds from 0 to 86400",
+    )
+
     retry_schedule: Schedule = Field(RetrySchedule(), description="waits like 5s,30s,2m,1h")
     endpoint_concurrency: int = Field(
         4, ge=1, le=CONCURRENCY_MAX, description=f"a whole number from 1 to {CONCURRENCY_MAX}"

@@ -127,6 +127,20 @@ class Catalog:
             limits=self._models[provider].get(model),
         )
 
+    def account(self, name: str | None) -> Account:
+        """Return an account, or the first of a provider; None: of the default provider.
+
+        Raises `InvalidRequestError`.
+        """
+        wanted = self.default_provider if name is None else name
+        if wanted in self.accounts:
+            return self.accounts[wanted]
+        if wanted in self._by_prefix:
+            return self._by_prefix[wanted][0]
+        raise InvalidRequestError(
+            "account", f"{wanted} is no account here; there are {', '.join(self.accounts)}"
+        )
+
     def siblings(self, account_id: str) -> list[str]:
         """Return the other accounts of an account's provider."""
         mine = self.accounts[account_id]

@@ -38,7 +38,7 @@ def cover(order: Sequence[str], wanted: Iterable[str], page_size: int) -> list[R
             position += 1
             continue
         window = order[position : position + page_size]
-        expected = tuple(one for one in window if one in left)
+        expected = tuple(filter(left.__contains__, window))
         if len(expected) == 1:
             reads.append(SingleRead(expected[0]))
             position += 1

@@ -54,6 +54,15 @@ class JobNotFoundError(ReelhookError):
         super().__init__("Job not found")
 
 
+class UnknownCallbackError(ReelhookError):
+    """No provider was given this address."""
+
+    code = "not_found"
+
+    def __init__(self) -> None:
+        super().__init__("No provider was given this address")
+
+
 class EndpointNotFoundError(ReelhookError):
     """No such endpoint."""
 

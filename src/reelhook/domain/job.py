@@ -260,6 +260,15 @@ class Job:
             case _:
                 assert_never(report)
 
+    def is_as(self, report: Report) -> bool:
+        """Whether the report surely tells nothing new: quicker than `apply`, for the many."""
+        return (
+            type(report) is Progress
+            and self.missing_since is None
+            and report.running is (self.status is Status.PROCESSING)
+            and (report.percent is None or report.percent == self.progress)
+        )
+
     def fail(self, code: str, message: str, now: Instant) -> tuple["Job", tuple[Event, ...]]:
         """End the job as failed."""
         return self._ended(Status.FAILED, code, message, now)

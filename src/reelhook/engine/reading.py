@@ -6,12 +6,14 @@ round serve as cursors, so that the next round's pages can be fetched at once.
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Protocol, TypeVar
 
 import structlog
 
-from reelhook.domain.coverage import PageRead, Read, SingleRead, learn
+from reelhook.aside import aside
+from reelhook.domain.coverage import PageRead, Read, SingleRead
 from reelhook.domain.errors import (
     CursorRefusedError,
     ListingUnsupportedError,
@@ -19,16 +21,17 @@ from reelhook.domain.errors import (
     ProviderUnauthorizedError,
 )
 from reelhook.domain.event import Instant
-from reelhook.domain.report import Page, Reading, Unknown
-from reelhook.engine.search import Search, Wave
+from reelhook.domain.report import Report, Unknown
+from reelhook.engine.listing_order import ListingOrder
+from reelhook.engine.search import Search, Shown, Wave
 from reelhook.ports import Clock, Provider
 from reelhook.signals import AccountHealth
 
 T = TypeVar("T")
 log = structlog.get_logger()
-READS_AT_ONCE = 32
+READS_AT_ONCE = 64
+"""A round over 100,000 jobs, 1,000 pages of 150 ms, then ends within half of its interval."""
 WAVES_MAX = 6
-ORDER_MAX = 20_000
 LISTING_FAILED_ROUNDS_MAX = 3
 MISSES_MAX = 2
 LISTING_RETRY_MILLISECONDS = 10 * 60 * 1000
@@ -38,31 +41,50 @@ NO_STATUS = Unknown("")
 
 
 class Deliver(Protocol):
-    """Takes readings as they arrive; `listed`: from the listing, not from single reads."""
+    """Takes reports as they arrive; `listed`: from the listing, not from single reads."""
 
-    async def __call__(self, readings: Mapping[str, Reading | None], *, listed: bool) -> None:
-        """Take the readings of some jobs, by the provider's id; None: it could not be read."""
+    async def __call__(
+        self,
+        reports: Mapping[str, Report | None],
+        *,
+        listed: bool,
+        poll_after_seconds: float = 0.0,
+    ) -> None:
+        """Take the reports of some jobs, by the provider's id; None: it could not be read."""
         ...
 
 
 class Reader:
     """Reads the jobs of one account.
 
-    Rounds may overlap, as long as they don't read the same jobs.
+    Rounds may overlap, as long as they don't read the same jobs. `asked_all` is called whenever
+    no page waits any more to be asked for.
     """
 
-    def __init__(self, provider: Provider, health: AccountHealth, clock: Clock) -> None:
+    def __init__(
+        self,
+        provider: Provider,
+        health: AccountHealth,
+        clock: Clock,
+        asked_all: Callable[[], object],
+    ) -> None:
         self._provider = provider
+        self._asked_all = asked_all
         self._health = health
         self._clock = clock
         self._slots = asyncio.Semaphore(READS_AT_ONCE)
-        self._order: list[str] = []
-        self._page_size = provider.traits.page_size_max
+        self._listing = ListingOrder(provider.traits.page_size_max)
         self._failed_rounds = 0
         self._listing_off_until: Instant = 0
         self._misses: Counter[str] = Counter()
         self._misses_forgotten_at: Instant = 0
         self._wait_until: Instant = 0
+        self._queued = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether pages wait for others to be read: more could not be read by asking for more."""
+        return self._queued > 0
 
     async def read(self, wanted: Sequence[str], deliver: Deliver) -> None:
         """Read the jobs, given newest first, and hand readings on as they arrive.
@@ -72,20 +94,18 @@ class Reader:
         left = set(wanted)
         if self._listing_usable():
             left &= await self._read_listed(wanted, left, deliver)
-        async with asyncio.TaskGroup() as group:
-            for one in wanted:
-                if one in left:
-                    group.create_task(self._single(one, left, deliver))
+        if left:
+            async with asyncio.TaskGroup() as group:
+                for one in wanted:
+                    if one in left:
+                        group.create_task(self._single(one, left, deliver))
 
     def trim(self, watched: Collection[str]) -> None:
-        """Forget what lies behind the oldest job, and everything but the jobs if it grows long."""
-        while self._order and self._order[-1] not in watched:
-            self._order.pop()
-        if len(self._order) > ORDER_MAX + 2 * len(watched):
-            self._order = [one for one in self._order if one in watched]
+        """Forget what is no longer needed to find these jobs."""
+        self._listing.trim(watched)
 
     def _listing_usable(self) -> bool:
-        return self._page_size > 0 and self._clock.now() >= self._listing_off_until
+        return self._listing.page_size > 0 and self._clock.now() >= self._listing_off_until
 
     # -- the listing --------------------------------------------------------------------------
 
@@ -93,19 +113,22 @@ class Reader:
         self, wanted: Sequence[str], left: set[str], deliver: Deliver
     ) -> set[str]:
         """Read by pages as far as that pays; return the ids that must be read singly."""
-        listed = [one for one in wanted if not self._is_unlisted(one)]
+        listed = self._listed(wanted)
         search = Search(left)
+        listing = self._listing
         for _ in range(WAVES_MAX):
-            known = set(self._order)
-            order = [one for one in listed if one not in known] + self._order
-            reads = search.plan(listed, order, self._page_size)
-            if not any(isinstance(read, PageRead) for read in reads):
+            plan = listing.same_plan(listed) if search.fresh else None
+            if plan is None:
+                plan = await aside(len(listed), partial(listing.plan, search, listed))
+            if not any(isinstance(read, PageRead) for read in plan.reads):
                 break
-            wave = await self._wave(reads, left, deliver)
+            wave = await self._wave(plan.reads, left, deliver)
             if not self._listing_usable():
                 return left
-            self._learn(order, wave)
-            search.take(reads, wave)
+            await aside(len(listed), partial(listing.learn, plan, wave))
+            search.take(plan.reads, wave)
+            if not left:
+                break
         self._misses.update(search.lost | search.buried)
         if not search.given_up:
             return left
@@ -116,19 +139,14 @@ class Reader:
             return left
         return left - search.given_up
 
-    def _learn(self, order: Sequence[str], wave: Wave) -> None:
-        shown = {cursor: [e.provider_job_id for e in p.entries] for cursor, p in wave.pages.items()}
-        self._order = [one for one in learn(order, shown) if one not in wave.refused]
-        # Where more follows, a page's length is the server's own limit, unless it leaves out some.
-        full = [len(p.entries) + p.unreadable for p in wave.pages.values() if p.more]
-        self._page_size = max(2, *full) if full else self._page_size
-
-    def _is_unlisted(self, one: str) -> bool:
-        """Whether the listing has twice been seen without this job (some gateways list others)."""
+    def _listed(self, wanted: Sequence[str]) -> Sequence[str]:
+        """Leave out what the listing was twice seen without (some gateways list others)."""
         if self._clock.now() >= self._misses_forgotten_at:
             self._misses.clear()
             self._misses_forgotten_at = self._clock.now() + LISTING_RETRY_MILLISECONDS
-        return self._misses[one] >= MISSES_MAX
+        if not self._misses:
+            return wanted
+        return [one for one in wanted if self._misses[one] < MISSES_MAX]
 
     async def _fails_for_good(self, probe: str, left: set[str], deliver: Deliver) -> bool:
         """Whether the listing alone is broken: where single reads fail too, all is down."""
@@ -162,8 +180,12 @@ class Reader:
                         group.create_task(self._single(one, left, deliver))
         return wave
 
-    async def _page(self, read: PageRead, left: set[str], deliver: Deliver) -> Page:
+    async def _page(self, read: PageRead, left: set[str], deliver: Deliver) -> Shown:
+        self._queued += 1
         async with self._slots:
+            self._queued -= 1
+            if not self._queued:
+                self._asked_all()
             await self._hold()
             page = await self._asked(
                 self._provider.page(read.cursor, self._provider.traits.page_size_max)
@@ -171,16 +193,18 @@ class Reader:
         if read.cursor is not None and not page.entries:
             # SGLang and vLLM-Omni answer an unknown cursor so.
             raise CursorRefusedError("The listing has nothing behind its cursor")
-        readings = {
-            entry.provider_job_id: Reading(entry.report)
+        reports = {
+            entry.provider_job_id: entry.report
             for entry in page.entries
-            if entry.provider_job_id in left and entry.report != NO_STATUS
+            if entry.provider_job_id in left
+            and (type(entry.report) is not Unknown or entry.report != NO_STATUS)
         }
-        left.difference_update(readings)
-        for one in readings:
-            self._misses.pop(one, None)
-        await deliver(readings, listed=True)
-        return page
+        left.difference_update(reports)
+        if self._misses:
+            for one in reports:
+                self._misses.pop(one, None)
+        await deliver(reports, listed=True)
+        return Shown.by(page, read)
 
     def _give_listing_up(self, reason: str) -> None:
         if self._listing_usable():
@@ -198,7 +222,11 @@ class Reader:
             async with self._slots:
                 await self._hold()
                 reading = await self._asked(self._provider.get(one))
-            await deliver({one: reading}, listed=False)
+            await deliver(
+                {one: reading.report},
+                listed=False,
+                poll_after_seconds=reading.poll_after_seconds,
+            )
         except Exception as error:
             self._log_failure("watch.read_failed", error, provider_job=one)
             await deliver({one: None}, listed=False)

@@ -7,11 +7,28 @@ from reelhook.domain.coverage import PageRead, Read, SingleRead, cover
 from reelhook.domain.report import Page
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a page showed: the ids, in their order. The rest of the page is not kept."""
+
+    ids: tuple[str, ...]
+    more: bool
+    length: int
+    """Of the page, with what had no id."""
+
+    @classmethod
+    def by(cls, page: Page, read: PageRead) -> "Shown":
+        """Return what this page shows; the very ids of its read where it holds just them."""
+        ids = tuple([entry.provider_job_id for entry in page.entries])
+        expected = read.expected
+        return cls(expected if ids == expected else ids, page.more, len(ids) + page.unreadable)
+
+
 @dataclass(slots=True)
 class Wave:
     """What came of pages that were asked for at once."""
 
-    pages: dict[str | None, Page] = field(default_factory=dict)
+    pages: dict[str | None, Shown] = field(default_factory=dict)
     refused: set[str | None] = field(default_factory=set)
     """Cursors that the listing does not know, or has nothing behind."""
     failed: set[str] = field(default_factory=set)
@@ -31,6 +48,8 @@ class Search:
     given_up: set[str] = field(default_factory=set)
     """Their pages failed twice, which is enough for one round."""
     answered: bool = False
+    fresh: bool = True
+    """Whether no wave was taken yet."""
 
     def plan(self, listed: Sequence[str], order: Sequence[str], page_size: int) -> list[Read]:
         """Return the next wave's reads."""
@@ -46,18 +65,25 @@ class Search:
 
     def take(self, reads: Sequence[Read], wave: Wave) -> None:
         """Learn from a wave."""
+        self.fresh = False
         self.answered = self.answered or bool(wave.pages)
         self.given_up |= wave.failed & self.failed
         self.failed |= wave.failed
+        if not self.left:  # nothing is looked for any more: the usual end
+            self.buried.clear()
+            return
         for read in reads:
             if isinstance(read, PageRead) and (
                 read.cursor in wave.pages or read.cursor in wave.refused
             ):
                 self._take_page(read, wave.pages.get(read.cursor))
 
-    def _take_page(self, read: PageRead, page: Page | None) -> None:
+    def _take_page(self, read: PageRead, page: Shown | None) -> None:
+        if page and self.left.isdisjoint(read.expected):  # it held all of them: the usual page
+            self.buried.difference_update([read.cursor], read.expected)
+            return
         place = {one: at for at, one in enumerate(read.expected, 1)}
-        shown = [entry.provider_job_id for entry in page.entries] if page else []
+        shown = page.ids if page else []
         places = [place[one] for one in shown if one in place]
         if places:
             # What the page passed over is not there; the rest comes behind it. Where it stands in

@@ -4,17 +4,19 @@ Each round runs as a task of its own and leaves out what an earlier one still wa
 neither a slow provider nor a single job holds the next round up.
 """
 
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 import structlog
 
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
-from reelhook.domain.report import Reading, Unknown
+from reelhook.domain.report import Report, Unknown
 from reelhook.engine.held import Held
+from reelhook.engine.pace import Pace
 from reelhook.engine.reading import Reader
 from reelhook.engine.runner import Tasks
+from reelhook.engine.watched import WatchedJobs
 from reelhook.ports import Clock, WatchStore
 from reelhook.recording import Recording, Transition
 from reelhook.signals import Signals
@@ -50,113 +52,126 @@ class Watch:
         self._signals = signals
         self._interval = round(max(poll_seconds, held.provider.traits.poll_seconds_min) * 1000)
         self._max_age_hours = max_age_hours
+        self._age = round(max_age_hours * 3600 * 1000)
         self._clock = clock
-        self._reader = Reader(held.provider, signals.account(held.id), clock)
-        self._round_due: Instant = 0
+        self.signal = signals.watch.fork()
+        self.tasks = Tasks(self.signal)
+        health = signals.account(held.id)
+        self._reader = Reader(held.provider, health, clock, self.signal.set)
+        self._pace = Pace(self._interval, held.id, health)
+        self._watched = WatchedJobs(store, held.id)
         self._first_due_since: Instant = 0
         self._first_checked: set[str] = set()
         self._first_check_runs = False
-        self._reading: set[str] = set()
+        self._reading: list[set[str]] = []
+        """For each round under way the jobs that it still has to read."""
         self._not_before: dict[str, Instant] = {}
         self._proven = False
-        self.signal = signals.watch.fork()
-        self.tasks = Tasks(self.signal)
 
     async def tick(self) -> float | None:
         """Start a round, or the first checks of new jobs; see `Loop`."""
         if self._signals.watching_paused:
             return None
         now = self._clock.now()
-        if not now < self._round_due <= now + self._interval:  # due, or the clock was set back
+        if self._pace.is_due(now):
+            if self._reader.busy:
+                self._pace.wait()
+                return None
             await self._start_round(now)
         elif not self._first_check_runs:
             await self._start_first_checks()
-        return max(0.0, (self._round_due - self._clock.now()) / 1000)
+        return self._pace.seconds_left(self._clock.now())
 
     async def _start_round(self, now: Instant) -> None:
-        due = min(self._round_due or now, now)
-        self._round_due = due + ((now - due) // self._interval + 1) * self._interval
-        jobs = await self._store.jobs_to_watch(self._held.id)
-        self._first_checked = {job.id for job in jobs}
+        jobs = await self._watched.refresh()
+        self._pace.begin(now, len(jobs))
+        self._first_checked = set()
         self._first_due_since = now - COMMIT_MILLISECONDS
-        self._reader.trim({job.provider_job_id for job in jobs if job.provider_job_id is not None})
-        ready = [job for job in jobs if self._not_before.get(job.id, 0) <= now]
+        self._reader.trim(jobs)
         self._not_before = {k: v for k, v in self._not_before.items() if v > now}
-        ready = [job for job in ready if job.id not in self._reading]
+        ready = jobs
+        if self._reading or self._not_before:
+            ready = dict(jobs)
+            for one in chain(self._not_before, *self._reading):
+                ready.pop(one, None)
         if ready:
             log.debug(f"Polling {len(ready)} Sora job(s)...", emoji="🔄", account=self._held.id)
             self.tasks.spawn(self._round(ready), account=self._held.id)
 
     async def _start_first_checks(self) -> None:
         recent = await self._store.jobs_to_watch(self._held.id, self._first_due_since)
-        new = [job for job in recent if job.id not in self._first_checked]
+        new = {
+            job.provider_job_id: job
+            for job in recent
+            if job.provider_job_id is not None
+            and job.provider_job_id not in self._watched.by_provider_id
+            and job.id not in self._first_checked
+        }
         if new:
-            self._first_checked.update(job.id for job in new)
+            self._first_checked.update(job.id for job in new.values())
             self._first_check_runs = True
             self.tasks.spawn(self._read(new), self._first_check_done, account=self._held.id)
 
     def _first_check_done(self) -> None:
         self._first_check_runs = False
 
-    async def _round(self, jobs: Sequence[Job]) -> None:
+    async def _round(self, jobs: Mapping[str, Job]) -> None:
         await self._read(jobs)
         await self._store.record_round(self._held.id, self._clock.now(), self._held.lease)
 
-    async def _read(self, jobs: Sequence[Job]) -> None:
-        by_id = {job.provider_job_id: job for job in jobs if job.provider_job_id is not None}
-        unread = set(by_id)
-        held = {job.id for job in jobs}
+    async def _read(self, jobs: Mapping[str, Job]) -> None:
+        """Read these jobs, given by their provider's ids, newest first."""
+        held = set(jobs)
+        unread: set[str] = set()
 
-        async def deliver(readings: Mapping[str, Reading | None], *, listed: bool) -> None:
-            told = {one: reading for one, reading in readings.items() if reading is not None}
-            await self._record([(by_id[one], reading) for one, reading in told.items()])
-            if listed:
-                await self._prove_listing([by_id[one] for one in told])
-            unread.difference_update(told)
-            free({by_id[one].id for one in readings})
+        async def deliver(
+            reports: Mapping[str, Report | None], *, listed: bool, poll_after_seconds: float = 0.0
+        ) -> None:
+            unread.update([one for one, report in reports.items() if report is None])
+            if poll_after_seconds * 1000 > self._interval:
+                until = self._clock.now() + round(poll_after_seconds * 1000)
+                self._not_before.update(dict.fromkeys(reports, until))
+            await self._record(jobs, reports)
+            if listed and not self._proven:
+                await self._prove_listing(jobs, reports)
+            # From here on a job may be in the next round, whatever else this one waits for.
+            held.difference_update(reports)
 
-        def free(ids: AbstractSet[str]) -> None:
-            # From here on the job may be in the next round, whatever else this one waits for.
-            done = held & ids
-            held.difference_update(done)
-            self._reading -= done
-
-        self._reading |= held
+        self._reading.append(held)
         try:
-            await self._reader.read(list(by_id), deliver)
-            await self._expire_unread([by_id[one] for one in unread])
+            await self._reader.read(list(jobs), deliver)
+            await self._expire_unread([jobs[one] for one in held | unread])
         finally:
-            free(held)
+            self._reading.remove(held)
 
-    async def _record(self, readings: Sequence[tuple[Job, Reading]]) -> None:
+    async def _record(self, jobs: Mapping[str, Job], reports: Mapping[str, Report | None]) -> None:
         now = self._clock.now()
+        youngest_to_expire = now - self._age
         transitions: list[Transition] = []
-        for job, reading in readings:
-            transition = self._applied(job, reading, now)
+        for one, report in reports.items():
+            job = jobs[one]
+            if report is None or (job.created_at > youngest_to_expire and job.is_as(report)):
+                continue
+            transition = self._applied(job, report, now)
             if transition[0] is not job:
                 self._log_change(job, transition[0])
                 transitions.append(transition)
         await self._recording.record(transitions, self._held.lease)
 
-    async def _prove_listing(self, listed: Sequence[Job]) -> None:
+    async def _prove_listing(self, jobs: Mapping[str, Job], listed: Iterable[str]) -> None:
         """Keep, once, that the listing shows ids that we created."""
-        if not self._proven and any(job.submit_attempts and not job.adopted for job in listed):
+        if any(jobs[one].submit_attempts and not jobs[one].adopted for one in listed):
             await self._store.prove_listing(self._held.id, self._held.lease)
             self._proven = True
 
-    def _applied(self, job: Job, reading: Reading, now: Instant) -> Transition:
-        if isinstance(reading.report, Unknown):
-            log.warning("watch.unknown_status", job=job.id, status=reading.report.status)
-        if reading.poll_after_seconds * 1000 > self._interval:
-            self._not_before[job.id] = now + round(reading.poll_after_seconds * 1000)
-        after, events = job.apply(reading.report, now)
-        if now >= self._deadline(job) and not after.status.terminal:
+    def _applied(self, job: Job, report: Report, now: Instant) -> Transition:
+        if isinstance(report, Unknown):
+            log.warning("watch.unknown_status", job=job.id, status=report.status)
+        after, events = job.apply(report, now)
+        if now >= job.created_at + self._age and not after.status.terminal:
             after, last = self._expired(after, now)
             events = (*events, *last)
         return after, events
-
-    def _deadline(self, job: Job) -> Instant:
-        return job.created_at + round(self._max_age_hours * 3600 * 1000)
 
     def _expired(self, job: Job, now: Instant) -> Transition:
         message = f"The job was not finished within {self._max_age_hours:g} hours of its request"
@@ -164,7 +179,8 @@ class Watch:
 
     async def _expire_unread(self, jobs: Sequence[Job]) -> None:
         now = self._clock.now()
-        overdue = [j for j in jobs if now >= self._deadline(j) + OVERDUE_UNREAD_MILLISECONDS]
+        created_before = now - self._age - OVERDUE_UNREAD_MILLISECONDS
+        overdue = [job for job in jobs if job.created_at <= created_before]
         await self._recording.record([self._expired(job, now) for job in overdue], self._held.lease)
 
     def _log_change(self, before: Job, after: Job) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from reelhook.domain.event import iso
+from reelhook.domain.event import maybe_iso
 from reelhook.http.context import ServiceOf
 from reelhook.http.schemas import WatcherAnswer
 
@@ -16,27 +16,36 @@ async def stats(service: ServiceOf) -> dict[str, Any]:
     """Return statistics."""
     numbers = await service.stats()
     watcher = numbers["watcher"]
-    last = watcher["last_round_at"]
     return numbers | {
         "watcher": {
             "paused": watcher["paused"],
+            "pausedSince": maybe_iso(watcher["paused_since"]),
             "pollSeconds": watcher["poll_seconds"],
-            "lastRoundAt": None if last is None else iso(last),
-        }
+            "lastRoundAt": maybe_iso(watcher["last_round_at"]),
+        },
+        "accounts": [
+            {
+                "id": account["id"],
+                "healthy": account["healthy"],
+                "error": account["error"],
+                "stretchedSeconds": account["stretched_seconds"],
+            }
+            for account in numbers["accounts"]
+        ],
     }
 
 
 @router.post("/api/watcher/pause", summary="Stop asking providers")
 async def pause(service: ServiceOf) -> WatcherAnswer:
-    """Stop watching until resumed, or until the server starts anew."""
-    service.pause_watching()
+    """Stop watching, in every process, until resumed. A restart does not resume."""
+    await service.pause_watching()
     return WatcherAnswer(paused=True)
 
 
 @router.post("/api/watcher/resume", summary="Ask providers again")
 async def resume(service: ServiceOf) -> WatcherAnswer:
     """Watch again, at once."""
-    service.resume_watching()
+    await service.resume_watching()
     return WatcherAnswer(paused=False)
 
 
@@ -48,6 +57,6 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz", summary="The server can take requests")
 async def readyz(service: ServiceOf) -> dict[str, str]:
-    """Answer once the database can be read."""
-    await service.ping()
-    return {"status": "ready"}
+    """Answer once the database can be read, and tell if nobody is to watch."""
+    paused = await service.watching_paused_since() is not None
+    return {"status": "ready", "watcher": "paused" if paused else "watching"}

@@ -31,6 +31,7 @@ from reelhook.ports.repair import (
     Undelivered,
 )
 from reelhook.ports.retention import Position, Removal, RetentionStore
+from reelhook.ports.shared import AccountStore, SwitchStore
 from reelhook.ports.webhooks import (
     DeliveryStore,
     DueDeliveries,
@@ -46,6 +47,7 @@ __all__ = [
     "DELIVERY_STATES",
     "Acceptance",
     "AccountLoad",
+    "AccountStore",
     "Change",
     "Clock",
     "Content",
@@ -81,6 +83,7 @@ __all__ = [
     "StoredJob",
     "SubmitStore",
     "SweepStore",
+    "SwitchStore",
     "Traits",
     "Undelivered",
     "WatchStore",

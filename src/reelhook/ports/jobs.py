@@ -7,6 +7,7 @@ from typing import Protocol
 
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.event import Event, Instant
+from reelhook.domain.fares import AccountFares
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.ports.leases import Lease
 from reelhook.ports.webhooks import StoredEvent
@@ -149,6 +150,17 @@ class WatchStore(Recorder, Protocol):
         """Return the jobs that the provider has not ended, newest first."""
         ...
 
+    async def versions_to_watch(self, account: str) -> str:
+        """Return `id:version` of each of these jobs, joined by commas, newest first.
+
+        One text, since of 100,000 rows even the making of their tuples is felt.
+        """
+        ...
+
+    async def watched_jobs(self, job_ids: Sequence[str]) -> list[Job]:
+        """Return those of these jobs that the provider has not ended."""
+        ...
+
     async def record_round(self, account: str, now: Instant, lease: Lease | None = None) -> None:
         """Keep when the account's last round ended, unless the lease was lost."""
         ...
@@ -255,6 +267,10 @@ class ServiceStore(SubmitStore, Protocol):
         """Keep that a person has settled a doubt; False where there was none open."""
         ...
 
+    async def destinations(self, job_id: str) -> list[Destination]:
+        """Return where a job's events go."""
+        ...
+
     async def job_of_provider(
         self, accounts: Sequence[str], provider_job_id: str
     ) -> StoredJob | None:
@@ -267,4 +283,20 @@ class ServiceStore(SubmitStore, Protocol):
 
     async def last_round(self, account: str) -> Instant | None:
         """Return when the account's last round ended."""
+        ...
+
+    async def pause_watching(self, now: Instant) -> None:
+        """Keep that watching is paused, for every process. A pause that holds already goes on."""
+        ...
+
+    async def resume_watching(self) -> None:
+        """Keep that it is not."""
+        ...
+
+    async def watching_paused_since(self) -> Instant | None:
+        """Return since when watching is paused."""
+        ...
+
+    async def fares(self, account: str) -> AccountFares:
+        """Return how an account fares with the worker that has it."""
         ...

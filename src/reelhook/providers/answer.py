@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiohttp import ClientError, ClientResponse
+from pydantic_core import from_json
 
 CONNECTION_ERRORS = (ClientError, OSError, TimeoutError, ValueError)
 """What aiohttp raises when a request can't be made, or its answer can't be read."""
@@ -24,7 +25,15 @@ class Answer:
         return 200 <= self.status < 300
 
     def json(self) -> object:
-        """Return the body's JSON; None where it has none."""
+        """Return the body's JSON; None where it has none.
+
+        pydantic's reader takes less than half of the time of Python's, and does not take all that
+        Python's does: halves of surrogate pairs, a byte order mark.
+        """
+        try:
+            return from_json(self.body or b"")
+        except ValueError:
+            pass
         try:
             return json.loads(self.body or b"")
         except (ValueError, RecursionError):  # RecursionError: brackets nested by the thousand

@@ -5,6 +5,7 @@
 
 import json
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Self
@@ -42,7 +43,7 @@ Fields = Mapping[str, object]
 _CANNOT_CANCEL = frozenset({400, 404, 405, 409, 410, 422, 501})
 
 
-class HttpProvider:
+class HttpProvider(ABC):
     """One account at a provider. Made within a running loop; used with `async with`, or closed.
 
     `base_url` None: the provider's own. `headers` go along with every request but those of files
@@ -89,6 +90,19 @@ class HttpProvider:
         await self.http.close()
 
     # -- for adapters: what differs -----------------------------------------------------------
+
+    @abstractmethod
+    async def submit(
+        self,
+        request: VideoRequest,
+        may_send: Callable[[], bool],
+        callback_url: str | None = None,
+    ) -> SubmitOutcome:
+        """See `Provider.submit`; `pay` does the paid part."""
+
+    @abstractmethod
+    async def get(self, provider_job_id: str) -> Reading:
+        """See `Provider.get`."""
 
     def authorization(self, key: str | None) -> dict[str, str]:
         """Return the headers that show the key. Raises `SettingsError`."""

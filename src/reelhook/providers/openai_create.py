@@ -116,7 +116,7 @@ class Create:
         provider_job_id = readable_id(video.get("id"))
         if provider_job_id is None:
             return None
-        told = report(video, self._content_url(provider_job_id))
+        told = report(video, lambda: self._content_url(provider_job_id))
         return Accepted(provider_job_id, told or Progress(running=False))
 
 

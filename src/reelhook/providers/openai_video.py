@@ -5,6 +5,7 @@ and invent: SGLang, vLLM-Omni, LiteLLM, Together and new-api differ in what is n
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from reelhook.domain.report import (
     Entry,
@@ -27,20 +28,27 @@ from reelhook.providers.values import (
     web_address,
 )
 
+_NO_STATUS = Unknown("")
+
 Fields = Mapping[str, object]
 
+# A round over 100,000 jobs sees as many reports, almost all of them among these.
+_PERCENTS = (None, *range(101))
+_QUEUED = {one: Progress(running=False, percent=one) for one in _PERCENTS}
+_RUNNING = {one: Progress(running=True, percent=one) for one in _PERCENTS}
 
-def report(video: Fields, content_url: str) -> Report | None:
+
+def report(video: Fields, content_url: Callable[[], str]) -> Report | None:
     """Return what a Video says; None if it says no status. `content_url` is our way to the file."""
     match video.get("status"):
         case "queued":
-            return Progress(running=False, percent=percent(video.get("progress")))
+            return _QUEUED[percent(video.get("progress"))]
         case "in_progress":
-            return Progress(running=True, percent=percent(video.get("progress")))
+            return _RUNNING[percent(video.get("progress"))]
         case "completed":
             expires_at = moment(video.get("expires_at"))
             return Finished(
-                _url(video) or content_url, None if expires_at is None else int(expires_at)
+                _url(video) or content_url(), None if expires_at is None else int(expires_at)
             )
         case "failed":
             return failed(video.get("error"))
@@ -79,16 +87,15 @@ def _entry(video: Fields, content_url: Callable[[str], str]) -> Entry | None:
     provider_job_id = readable_id(video.get("id"))
     if provider_job_id is None:
         return None
-    created_at = moment(video.get("created_at"))
     return Entry(
         provider_job_id,
         # Without a status it still is a job, and may be the one that a lost submit made.
-        report(video, content_url(provider_job_id)) or Unknown(""),
-        created_at=milliseconds(created_at),
-        prompt=text(video.get("prompt")),
-        model=text(video.get("model")),
-        seconds=seconds(video.get("seconds")),
-        size=text(video.get("size")),
+        report(video, partial(content_url, provider_job_id)) or _NO_STATUS,
+        milliseconds(moment(video.get("created_at"))),
+        text(video.get("prompt")),
+        text(video.get("model")),
+        seconds(video.get("seconds")),
+        text(video.get("size")),
     )
 
 

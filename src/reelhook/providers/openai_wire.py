@@ -69,7 +69,7 @@ class OpenAIWire(HttpProvider):
     def _told(self, answer: Answer, provider_job_id: str) -> Report:
         video = answer.fields()
         if answer.ok:
-            if told := report(video, self._content_url(provider_job_id)):
+            if told := report(video, lambda: self._content_url(provider_job_id)):
                 return told
             raise ProviderError("The provider's answer is not a video with a status")
         may_be_the_jobs_own = answer.status >= 400 and answer.status not in _NOT_THE_JOBS_OWN

@@ -1,4 +1,7 @@
-"""Reading what providers' JSON holds: any type may stand anywhere, and nothing here raises."""
+"""Reading what providers' JSON holds: any type may stand anywhere, and nothing here raises.
+
+What is usual comes first: a round over 100,000 jobs reads as many of each.
+"""
 
 import math
 from datetime import UTC, datetime
@@ -13,6 +16,7 @@ URL_CHARACTERS_MAX = 8192
 STATUS_CHARACTERS_MAX = 100
 UNIX_SECONDS_MAX = 1e11
 """The year 5138: a larger number is no moment in seconds."""
+_USUAL_SECONDS = frozenset({"4", "5", "6", "8", "10", "12"})
 
 
 def readable_id(value: object) -> str | None:
@@ -21,9 +25,11 @@ def readable_id(value: object) -> str | None:
     The wires' ids are strings. A gateway that numbers its jobs means the same thing: the id of a
     job that is paid for is not thrown away for its type.
     """
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63:
-        return str(value)
-    if not isinstance(value, str) or not 1 <= len(value) <= ID_CHARACTERS_MAX:
+    if not isinstance(value, str):
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63:
+            return str(value)
+        return None
+    if not 1 <= len(value) <= ID_CHARACTERS_MAX:
         return None
     if not value.isprintable() or not value.strip() or value in {".", ".."}:
         return None
@@ -60,12 +66,16 @@ def number(value: object) -> float | None:
 
 def percent(value: object) -> int | None:
     """Return 0..100."""
+    if type(value) is int and 0 <= value <= 100:
+        return value
     read = number(value)
     return None if read is None else int(min(max(read, 0), 100))
 
 
 def seconds(value: object) -> str | None:
     """Return a duration as requests name it: `5`, not `5.0`; the zero of a server is none."""
+    if type(value) is str and value in _USUAL_SECONDS:
+        return value
     read = number(value)
     if read is None:
         return text(value)
@@ -76,6 +86,8 @@ def seconds(value: object) -> str | None:
 
 def moment(value: object) -> float | None:
     """Return Unix seconds that are given as a number; some servers give fractions."""
+    if type(value) is int and 0 < value < UNIX_SECONDS_MAX:
+        return value
     read = number(value)
     return read if read is not None and 0 < read < UNIX_SECONDS_MAX else None
 

@@ -2,11 +2,23 @@
 
 from dataclasses import dataclass
 
+from reelhook.domain.catalog import Catalog
 from reelhook.service.deliveries import Deliveries
+from reelhook.service.doubts import Doubts
 from reelhook.service.endpoints import EndpointFields, Endpoints
 from reelhook.service.jobs import Service, ServiceOptions
+from reelhook.service.notices import Notices
 
-__all__ = ["Deliveries", "EndpointFields", "Endpoints", "Service", "ServiceOptions", "UseCases"]
+__all__ = [
+    "Deliveries",
+    "Doubts",
+    "EndpointFields",
+    "Endpoints",
+    "Notices",
+    "Service",
+    "ServiceOptions",
+    "UseCases",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +28,6 @@ class UseCases:
     jobs: Service
     endpoints: Endpoints
     deliveries: Deliveries
+    doubts: Doubts
+    notices: Notices
+    catalog: Catalog

@@ -1,14 +1,16 @@
 """The use cases about jobs: ask for one, follow it, act on it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import Any
 
 import structlog
 
+from reelhook.domain.catalog import Account, Catalog
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT
 from reelhook.domain.errors import (
     ContentNotReadyError,
@@ -19,11 +21,13 @@ from reelhook.domain.errors import (
     ProviderError,
     SubmissionPendingError,
 )
+from reelhook.domain.event import Instant
 from reelhook.domain.ids import new_id
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.report import Failed, Finished, Progress, Report
 from reelhook.domain.request import check_ids, check_request
 from reelhook.ports import (
+    AccountLoad,
     Clock,
     Content,
     Created,
@@ -37,6 +41,7 @@ from reelhook.ports import (
     StoredJob,
 )
 from reelhook.recording import Recording, Transition, log_registered
+from reelhook.service.providers import provider_of
 from reelhook.signals import Signals
 
 log = structlog.get_logger()
@@ -61,6 +66,7 @@ class Service:
         self,
         store: ServiceStore,
         providers: Mapping[str, Provider],
+        catalog: Catalog,
         recording: Recording,
         signals: Signals,
         options: ServiceOptions,
@@ -75,7 +81,8 @@ class Service:
         self._options = options
         self._clock = clock
         self._random = random
-        self._account = next(iter(providers))
+        self._catalog = catalog
+        self._switching: asyncio.Task[None] | None = None
 
     # -- new jobs -----------------------------------------------------------------------------
 
@@ -90,17 +97,24 @@ class Service:
 
         Its events go to `webhook_url` and to the registered `endpoints`; where neither is given,
         to the default endpoint. Raises `InvalidRequestError`, for an endpoint
-        that there is not too.
+        that there is not too, and for what the model, or one of its fallbacks, can't do.
         """
         check_request(request)
+        choice = self._catalog.choose(request.model)
+        choice.check(request)
+        for fallback in request.fallbacks:
+            self._catalog.choose(fallback, "fallbacks").check(request)
+        request = replace(request, model=choice.model)
         now = self._clock.now()
         job = Job(
             id=new_id("job", now, self._random),
-            account=self._account,
+            account=choice.pick(self._random).id,
             status=Status.ACCEPTED,
             created_at=now,
             updated_at=now,
             submit_due_at=now,
+            provider=choice.provider,
+            model=choice.model,
         )
         created = await self._create(job, request, webhook_url, endpoints, idempotency)
         self._signals.submit.tell()
@@ -112,17 +126,21 @@ class Service:
         job_id: str | None = None,
         webhook_url: str | None = None,
         endpoints: Sequence[str] = (),
+        account: str | None = None,
     ) -> Created:
         """Watch a job that was created at the provider by someone else. Twice is once.
 
-        Raises `JobIdTakenError` when the id, or the provider's job under another id, is taken, and
-        `InvalidRequestError` for what is no id.
+        `account` None: the first of the default provider. Raises `JobIdTakenError` when the id, or
+        the provider's job under another id, is taken, and `InvalidRequestError` for what is no id
+        or no account.
         """
         check_ids(provider_job_id, job_id)
+        where = self._catalog.account(account)
         now = self._clock.now()
         job = Job(
             id=job_id or new_id("job", now, self._random),
-            account=self._account,
+            account=where.id,
+            provider=where.provider,
             status=Status.ACCEPTED,
             created_at=now,
             updated_at=now,
@@ -177,23 +195,39 @@ class Service:
     async def stats(self) -> dict[str, Any]:
         """Return counts of jobs and deliveries, and how the watcher fares."""
         counts = await self._store.counts()
+        paused_since = await self.watching_paused_since()
+        loads = await self._store.account_loads()
         return {
             "jobs": {"total": sum(counts.values()), **counts},
             "deliveries": {"waiting": await self._store.deliveries_waiting()},
             "endpoints": await self._store.endpoint_counts(),
             "watcher": {
-                "paused": self._signals.watching_paused,
+                "paused": paused_since is not None,
+                "paused_since": paused_since,
                 "poll_seconds": self._options.poll_seconds,
-                "last_round_at": await self._store.last_round(self._account),
+                "last_round_at": max(
+                    filter(None, [await self._store.last_round(one) for one in self._providers]),
+                    default=None,
+                ),
             },
             "accounts": [
-                {
-                    "id": account,
-                    "healthy": self._signals.account(account).unauthorized is None,
-                    "error": self._signals.account(account).unauthorized,
-                }
-                for account in self._providers
+                await self._standing(account, loads.get(account.id, AccountLoad()))
+                for account in self._catalog.accounts.values()
             ],
+        }
+
+    async def _standing(self, account: Account, load: AccountLoad) -> dict[str, Any]:
+        fares = await self._store.fares(account.id)
+        stretched = fares.stretched_milliseconds
+        return {
+            "id": account.id,
+            "provider": account.provider,
+            "waiting": load.waiting,
+            "in_flight": load.in_flight,
+            "jobs_max": account.jobs_max,
+            "healthy": fares.unauthorized is None,
+            "error": fares.unauthorized,
+            "stretched_seconds": None if stretched is None else stretched / 1000,
         }
 
     async def content(
@@ -205,12 +239,8 @@ class Service:
             raise ContentNotReadyError(
                 f"The job is {job.status.value}; there is a video once it is completed"
             )
-        provider = self._providers[job.account]
+        provider = provider_of(self._providers, job)
         return provider.content(job.provider_job_id, job.content_url or "", byte_range)
-
-    async def ping(self) -> None:
-        """Raise `StoreError` when the database can't be read."""
-        await self._store.last_round(self._account)
 
     # -- acting on a job ----------------------------------------------------------------------
 
@@ -224,7 +254,7 @@ class Service:
             job = stored.job
             if not job.status.watched or job.provider_job_id is None:
                 return stored
-            reading = await self._providers[job.account].get(job.provider_job_id)
+            reading = await provider_of(self._providers, job).get(job.provider_job_id)
             now = self._clock.now()
             await self._store.record_check(job_id, now)
             if await self._written(job, job.apply(reading.report, now)):
@@ -286,7 +316,7 @@ class Service:
     async def _cancel_at_provider(self, job: Job, *, force: bool) -> bool:
         assert job.provider_job_id is not None  # noqa: S101 - a watched job has one
         try:
-            return await self._providers[job.account].cancel(job.provider_job_id)
+            return await provider_of(self._providers, job).cancel(job.provider_job_id)
         except ProviderError as error:
             log.warning("cancel.failed", job=job.id, error=error.message)
             if not force:
@@ -313,16 +343,34 @@ class Service:
 
     # -- the watcher --------------------------------------------------------------------------
 
-    def pause_watching(self) -> None:
-        """Stop asking providers until `resume_watching`, or a restart."""
-        self._signals.watching_paused = True
-        log.info("Sora polling service paused", emoji="⏸️")
+    def pause_watching(self) -> Awaitable[None]:
+        """Stop asking providers, in every process, until `resume_watching`; a restart is none.
 
-    def resume_watching(self) -> None:
-        """Ask providers again, at once."""
-        self._signals.watching_paused = False
-        self._signals.watch.tell()
-        log.info("Sora polling service resumed", emoji="▶️")
+        It begins at once; await it to know that it is kept. Needs a running loop.
+        """
+        return self._switch(partial(self._store.pause_watching, self._clock.now()))
+
+    def resume_watching(self) -> Awaitable[None]:
+        """Ask providers again, at once; await it to know that it is kept."""
+        return self._switch(self._store.resume_watching)
+
+    def _switch(self, write: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+        before = self._switching
+
+        async def switch() -> None:
+            if before is not None:
+                await asyncio.wait([before])
+            await write()
+            self._signals.switch.tell()
+
+        self._switching = asyncio.create_task(switch())
+        return self._switching
+
+    async def watching_paused_since(self) -> Instant | None:
+        """Return since when watching is paused. Raises `StoreError` without a database."""
+        if self._switching is not None:
+            await asyncio.wait([self._switching])
+        return await self._store.watching_paused_since()
 
     @property
     def changed(self) -> asyncio.Event:

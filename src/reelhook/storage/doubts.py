@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from reelhook.domain.endpoint import EndpointKind
 from reelhook.domain.event import Instant
-from reelhook.ports import StoredJob
+from reelhook.ports import Destination, StoredJob
 from reelhook.storage.operation import Operation, Statement, query, side_by_side
 from reelhook.storage.rows import STORED_JOB, stored_job_of
 
@@ -29,6 +30,19 @@ def close_doubt(job_id: str, now: Instant) -> Operation[bool]:
         (job_id, now),
     )
     return bool(rows)
+
+
+def destinations(job_id: str) -> Operation[list[Destination]]:
+    """Return where a job's events go."""
+    rows = yield Statement(
+        "SELECT d.endpoint_id, d.url, e.kind FROM deliveries d JOIN endpoints e"
+        " ON e.id = d.endpoint_id WHERE d.job_id = ?1 AND d.resend_of IS NULL ORDER BY d.id",
+        (job_id,),
+    )
+    return [
+        Destination(endpoint_id, url if kind == EndpointKind.URL else None)
+        for endpoint_id, url, kind in rows
+    ]
 
 
 def of_provider(accounts: Sequence[str], provider_job_id: str) -> Operation[StoredJob | None]:

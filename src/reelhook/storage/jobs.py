@@ -224,16 +224,6 @@ def submitting(account: str) -> Operation[list[StoredJob]]:
     return [stored_job_of(row) for row in rows]
 
 
-def to_watch(account: str, accepted_since: Instant) -> Operation[list[Job]]:
-    """Return the jobs that the provider has not ended, newest first."""
-    rows = yield Statement(
-        f"SELECT {STATE} FROM jobs WHERE account = ?1 AND status IN ('queued', 'processing')"
-        " AND accepted_at >= ?2 ORDER BY accepted_at DESC, id DESC",
-        (account, accepted_since),
-    )
-    return [job_of(row) for row in rows]
-
-
 def unsubmitted_before(created_before: Instant) -> Operation[list[Job]]:
     """Return jobs made before that moment which no provider has accepted."""
     rows = yield Statement(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from sys import intern
 from typing import Any
 
 from reelhook.domain.delivery import Delivery, Outcome
@@ -109,7 +110,8 @@ def job_of(row: Sequence[Any]) -> Job:
     """Read `STATE`."""
     job_id, account, status, *rest = row[: len(STATE_COLUMNS)]
     rest[_ADOPTED] = bool(rest[_ADOPTED])
-    return Job(job_id, account, _STATUS[status], *rest)
+    # Thousands of jobs share an account's name.
+    return Job(job_id, intern(account), _STATUS[status], *rest)
 
 
 def state_of(job: Job, columns: Iterable[str] = STATE_COLUMNS) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     # In this order nothing refers to what is not there yet.
     "accounts": ("id",),
     "keys": ("name",),
+    "switches": ("name",),
     "leases": ("id",),
     "workers": ("id",),
     "endpoints": ("id",),

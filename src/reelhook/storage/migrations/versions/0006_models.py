@@ -8,7 +8,7 @@ from alembic import op
 from reelhook.storage.migrations.dialects import where
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 
 
 def _columns() -> list[sa.Column[Any]]:

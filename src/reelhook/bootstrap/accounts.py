@@ -1,0 +1,91 @@
+"""The accounts at providers: adapters found by entry point, opened as the settings say."""
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+
+from reelhook.config import Credential, Settings
+from reelhook.domain.catalog import Account, Catalog
+from reelhook.domain.errors import SettingsError
+from reelhook.ports import Provider
+from reelhook.providers.http_provider import HttpProvider
+
+GROUP = "reelhook.providers"
+"""The entry points by which a package offers a provider; each names a class like `HttpProvider`."""
+SIMULATED: Mapping[str, str] = {
+    "openai": "v1",
+    "ark": "ark/api/v3",
+    "fal": "fal",
+    "replicate": "replicate/v1",
+    "runway": "runway/v1",
+    "xai": "xai/v1",
+}
+"""Where the simulator speaks as each provider does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """The open accounts, by id, and what models they have together."""
+
+    providers: Mapping[str, Provider]
+    catalog: Catalog
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings, simulator_url: str | None = None) -> AsyncIterator[Accounts]:
+    """Open every account until the block ends; with a simulator none of them leaves it.
+
+    Raises `SettingsError`.
+    """
+    credentials = simulated(simulator_url) if simulator_url else settings.credentials
+    if not credentials:
+        raise SettingsError("No provider's account is set; docs/settings.md names the settings")
+    providers: dict[str, Provider] = {}
+    models = {}
+    async with contextlib.AsyncExitStack() as stack:
+        for one in credentials:
+            kind = provider_kind(one.provider)
+            provider = await stack.enter_async_context(
+                kind(
+                    one.base_url,
+                    one.key,
+                    headers=one.headers,
+                    webhook_secret=one.webhook_secret,
+                    submit_timeout_seconds=settings.submit_timeout_seconds,
+                )
+            )
+            providers[one.id] = provider
+            models[one.provider] = provider.models
+        accounts = [Account(c.id, c.provider, c.weight, c.jobs_max) for c in credentials]
+        yield Accounts(providers, Catalog(accounts, models, settings.aliases))
+
+
+def simulated(simulator_url: str) -> tuple[Credential, ...]:
+    """Return an account at the simulator for every provider that it speaks as."""
+    known = installed()
+    return tuple(
+        Credential(id=name, provider=name, key="simulated", base_url=f"{simulator_url}/{path}")
+        for name, path in SIMULATED.items()
+        if name in known
+    )
+
+
+def installed() -> dict[str, EntryPoint]:
+    """Return the providers that installed packages offer, by name."""
+    return {one.name: one for one in entry_points(group=GROUP)}
+
+
+def provider_kind(name: str) -> type[HttpProvider]:
+    """Return a provider's class. Raises `SettingsError`, also for one that can't be loaded."""
+    known = installed()
+    if name not in known:
+        raise SettingsError(
+            f"{name} is no provider; there are {', '.join(sorted(known))}, "
+            "and packages may add others"
+        )
+    try:
+        kind: type[HttpProvider] = known[name].load()
+    except (ImportError, AttributeError) as error:
+        raise SettingsError(f"The provider {name} can't be loaded: {error}") from None
+    return kind

@@ -1,0 +1,110 @@
+"""The use cases about jobs in doubt: a person looks, and adopts or abandons."""
+
+from collections.abc import Mapping
+from random import Random
+
+import structlog
+
+from reelhook.domain.errors import (
+    InvalidRequestError,
+    JobConflictError,
+    JobIdTakenError,
+    SubmissionPendingError,
+)
+from reelhook.domain.ids import new_id
+from reelhook.domain.job import Job, Status
+from reelhook.domain.report import Missing
+from reelhook.domain.request import check_ids
+from reelhook.ports import Clock, Created, NewJob, Provider, ServiceStore, StoredJob
+from reelhook.recording import log_registered
+from reelhook.service.providers import provider_of
+from reelhook.signals import Signals
+
+log = structlog.get_logger()
+IN_DOUBT = "submission_unknown"
+
+
+class Doubts:
+    """What a person can do about a submit without an answer."""
+
+    def __init__(
+        self,
+        store: ServiceStore,
+        providers: Mapping[str, Provider],
+        signals: Signals,
+        *,
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        self._store = store
+        self._providers = providers
+        self._signals = signals
+        self._clock = clock
+        self._random = random
+
+    async def jobs(self) -> list[StoredJob]:
+        """Return the jobs in doubt, oldest first: those that ended so, then those looked up."""
+        return await self._store.jobs_in_doubt()
+
+    async def adopt(self, job_id: str, provider_job_id: str) -> Created:
+        """Watch the provider's job as a new one of ours, with the same request and endpoints.
+
+        Raises `InvalidRequestError` for an id that the provider does not know, `JobIdTakenError`
+        where another job of ours has it, `JobConflictError` where there is no doubt, and
+        `ProviderError` where the provider can't be asked.
+        """
+        check_ids(provider_job_id, None)
+        stored = await self._doubtful(job_id)
+        job = stored.job
+        reading = await provider_of(self._providers, job).get(provider_job_id)
+        if isinstance(reading.report, Missing):
+            raise InvalidRequestError(
+                "soraJobId", f"{job.account} does not know {provider_job_id}; look its id up there"
+            )
+        now = self._clock.now()
+        adopted = Job(
+            id=new_id("job", now, self._random),
+            account=job.account,
+            status=Status.ACCEPTED,
+            created_at=now,
+            updated_at=now,
+            provider=job.provider,
+            model=job.model,
+            adopted_from=job.id,
+        ).accept(provider_job_id, now, adopted=True)
+        destinations = await self._store.destinations(job.id)
+        created = await self._store.create(
+            NewJob(adopted, stored.request, stored.webhook_url, tuple(destinations))
+        )
+        if created.replayed:
+            other = (await self._store.job(created.job_id)).job
+            if other.adopted_from != job.id:
+                raise JobIdTakenError(f"{provider_job_id} is already watched as {other.id}")
+        else:
+            log_registered(adopted, stored.webhook_url)
+        await self._store.close_doubt(job.id, now)
+        self._signals.watch.tell()
+        return created
+
+    async def abandon(self, job_id: str) -> StoredJob:
+        """Settle that nothing is to be found. Raises `JobConflictError` where there is no doubt."""
+        stored = await self._doubtful(job_id)
+        await self._store.close_doubt(stored.job.id, self._clock.now())
+        log.info("doubt.abandoned", job=job_id)
+        return await self._store.job(job_id)
+
+    async def _doubtful(self, job_id: str) -> StoredJob:
+        stored = await self._store.job(job_id)
+        job = stored.job
+        if job.status is Status.SUBMITTING:
+            raise SubmissionPendingError(
+                "Whether the provider accepted the job is still being looked up; "
+                "try again in a minute"
+            )
+        if job.code != IN_DOUBT:
+            raise JobConflictError(
+                "The job is not in doubt; `reelhook jobs --in-doubt` lists those that are"
+            )
+        if job.doubt_closed_at is not None:
+            raise JobConflictError("The job's doubt is settled already")
+        return stored

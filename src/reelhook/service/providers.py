@@ -1,0 +1,17 @@
+"""Finding a job's provider."""
+
+from collections.abc import Mapping
+
+from reelhook.domain.errors import ProviderError
+from reelhook.domain.job import Job
+from reelhook.ports import Provider
+
+
+def provider_of(providers: Mapping[str, Provider], job: Job) -> Provider:
+    """Return the provider of a job's account. Raises `ProviderError` where it was removed."""
+    provider = providers.get(job.account)
+    if provider is None:
+        raise ProviderError(
+            f"The account {job.account} is no longer set up here; set it up again to reach the job"
+        )
+    return provider

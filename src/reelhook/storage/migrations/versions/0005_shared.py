@@ -1,0 +1,26 @@
+"""shared: what every process must know: switches of the installation, how accounts fare"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    """Make room for them."""
+    # A switch that is on has a row.
+    op.create_table(
+        "switches",
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("since", sa.BigInteger, nullable=False),
+    )
+    op.add_column("accounts", sa.Column("unauthorized", sa.Text))
+    op.add_column("accounts", sa.Column("stretched_ms", sa.BigInteger))
+
+
+def downgrade() -> None:
+    """Take them away: watching goes on, and no account is known to be refused."""
+    op.drop_column("accounts", "stretched_ms")
+    op.drop_column("accounts", "unauthorized")
+    op.drop_table("switches")

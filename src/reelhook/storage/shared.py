@@ -1,0 +1,48 @@
+"""Operations on what every process must know: the watcher's switch, and how accounts fare."""
+
+from reelhook.domain.event import Instant
+from reelhook.domain.fares import WELL, AccountFares
+from reelhook.ports import Lease
+from reelhook.storage.operation import Operation, Statement
+from reelhook.storage.ownership import holds
+
+_PAUSED = "watching_paused"
+
+
+def pause_watching(now: Instant) -> Operation[None]:
+    """Keep that watching is paused. A pause that holds already goes on."""
+    yield Statement(
+        "INSERT INTO switches (name, since) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING",
+        (_PAUSED, now),
+    )
+
+
+def resume_watching() -> Operation[None]:
+    """Keep that it is not."""
+    yield Statement("DELETE FROM switches WHERE name = ?1", (_PAUSED,))
+
+
+def watching_paused_since() -> Operation[Instant | None]:
+    """Return since when watching is paused."""
+    rows = yield Statement("SELECT since FROM switches WHERE name = ?1", (_PAUSED,))
+    return rows[0][0] if rows else None
+
+
+def record_fares(account: str, fares: AccountFares, lease: Lease | None) -> Operation[None]:
+    """Keep how an account fares."""
+    if not (yield from holds(lease)):
+        return
+    yield Statement(
+        "INSERT INTO accounts (id, unauthorized, stretched_ms) VALUES (?1, ?2, ?3)"
+        " ON CONFLICT (id) DO UPDATE SET unauthorized = excluded.unauthorized,"
+        " stretched_ms = excluded.stretched_ms",
+        (account, fares.unauthorized, fares.stretched_milliseconds),
+    )
+
+
+def fares(account: str) -> Operation[AccountFares]:
+    """Return how an account fares."""
+    rows = yield Statement(
+        "SELECT unauthorized, stretched_ms FROM accounts WHERE id = ?1", (account,)
+    )
+    return AccountFares(*rows[0]) if rows else WELL

@@ -1,0 +1,38 @@
+"""What every process must know: on both databases."""
+
+from reelhook.domain.fares import WELL, AccountFares
+from reelhook.ports import Lease
+from reelhook.storage.store import Store
+
+from .conftest import Sql
+
+ACCOUNT, ID = "openai", "account:openai"
+
+
+async def test_a_pause_is_kept_from_its_first_moment_until_it_is_lifted(store: Store) -> None:
+    assert await store.watching_paused_since() is None
+    await store.pause_watching(1000)
+    await store.pause_watching(2000)
+    assert await store.watching_paused_since() == 1000
+    for _ in range(2):
+        await store.resume_watching()
+        assert await store.watching_paused_since() is None
+
+
+async def test_a_refused_key_is_kept_beside_what_else_is_known_of_the_account(store: Store) -> None:
+    assert await store.fares(ACCOUNT) == WELL
+    await store.record_fares(ACCOUNT, AccountFares("No such key", 7300), None)
+    await store.record_round(ACCOUNT, 1000)
+    assert await store.fares(ACCOUNT) == AccountFares("No such key", 7300)
+    await store.record_fares(ACCOUNT, AccountFares(None, 7300), None)
+    assert (await store.fares(ACCOUNT)).unauthorized is None
+    assert await store.last_round(ACCOUNT) == 1000
+
+
+async def test_only_who_holds_the_account_tells_how_it_stands(store: Store, sql: Sql) -> None:
+    (old,), _ = await store.tend("one", [ID], 60_000)
+    await store.record_fares(ACCOUNT, AccountFares("said one", 7300), old)
+    await sql("UPDATE leases SET lease_until = 1")
+    assert (await store.tend("two", [ID], 60_000))[0] == [Lease(ID, 2)]
+    await store.record_fares(ACCOUNT, AccountFares(None, 7300), old)
+    assert (await store.fares(ACCOUNT)).unauthorized == "said one"
