@@ -17,6 +17,7 @@ from reelhook.domain.errors import (
     ProviderError,
     WebhookVerificationError,
 )
+from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Model
 from reelhook.domain.report import (
     Accepted,
