@@ -9,7 +9,7 @@ from typing import Any
 from bench.checks import by_job, check_endings, check_order, check_signatures, terminal
 from bench.figures import Figures
 from bench.stage import Request, Stage, stage
-from bench.upstream_faults import FAULTS
+from bench.upstream_faults import PASSING
 from bench.upstream_videos import CONTENT, FAIL_MARK
 
 ENVIRONMENT = {
@@ -26,7 +26,7 @@ async def faults(*, shared: bool) -> Figures:
     name = "faults-shared" if shared else "faults"
     figures = Figures(name)
     async with stage(name, ENVIRONMENT) as here:
-        rates = dict.fromkeys(FAULTS, 0.1)
+        rates = dict.fromkeys(PASSING, 0.1)
         await here.set_upstream(
             faults={"*": rates}, finish_after_seconds=6.0, late_creates=0.5, progress_seconds=1.0
         )

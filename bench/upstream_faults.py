@@ -5,7 +5,9 @@ from random import Random
 from typing import Any
 
 KINDS = ("create", "get", "list", "content", "delete")
-FAULTS = ("401", "429", "500", "reset", "malformed")
+PASSING = ("429", "500", "reset", "malformed")
+"""Faults that a job outlives."""
+FAULTS = ("401", *PASSING)
 
 MALFORMED = (
     b'{"id": "video_00',

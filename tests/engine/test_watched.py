@@ -169,7 +169,7 @@ async def test_what_is_written_between_the_two_looks_is_seen_by_the_next(tmp_pat
 async def test_a_round_that_is_due_waits_until_the_one_before_has_asked_for_all_and_says_so(
     tmp_path: Path,
 ) -> None:
-    async with stage(tmp_path, loops=WATCH_ALONE) as here, here.engine() as engine:
+    async with stage(tmp_path, loops=WATCH_ALONE | {"standing"}) as here, here.engine() as engine:
         pages = READS_AT_ONCE + 2
         ids = [f"job_{number:04d}" for number in range(pages * 10)]
         here.upstream.page_size_max = 10
