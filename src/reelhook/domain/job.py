@@ -11,6 +11,8 @@ from reelhook.domain.report import Cost, Failed, Finished, Missing, Progress, Re
 SCRIPT_CHARACTERS_MAX = 32_000
 """The longest prompt of the OpenAI wire (its public API description)."""
 TITLE_CHARACTERS = 50
+SUBMISSION_UNKNOWN = "submission_unknown"
+"""The code of a job that a provider may or may not have, as far as anyone can tell."""
 MISSING_TOLERATED_MILLISECONDS = 10 * 60 * 1000
 """How long a provider may answer 404 for a job before that is believed."""
 
@@ -126,6 +128,13 @@ class Job:
     charged_unit: str | None = None
     adopted_from: str | None = None
     doubt_closed_at: Instant | None = None
+
+    @property
+    def in_doubt_now(self) -> bool:
+        """Whether nobody knows if a provider has it, and nobody has settled that."""
+        if self.status is Status.SUBMITTING:
+            return self.doubt_since is not None
+        return self.code == SUBMISSION_UNKNOWN and self.doubt_closed_at is None
 
     # -- submitting ---------------------------------------------------------------------------
 

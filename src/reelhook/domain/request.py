@@ -1,5 +1,6 @@
 """The limits of what can be asked for, the same for every door. Fields go by their wire names."""
 
+import json
 import re
 
 from reelhook.domain.errors import InvalidRequestError
@@ -11,6 +12,12 @@ JOB_ID = "[A-Za-z0-9_-]+"
 PROVIDER_JOB_ID = "[!-~]+"
 SECONDS = "[1-9][0-9]{0,3}"
 SIZE = "[1-9][0-9]{0,4}x[1-9][0-9]{0,4}"
+ASPECT_RATIO = "[1-9][0-9]{0,2}:[1-9][0-9]{0,2}"
+SEED_MAX = 2**32 - 1
+IMAGE_CHARACTERS_MAX = 900_000
+"""A body has at most 1 MiB; a larger picture goes by its URL."""
+OPTIONS_CHARACTERS_MAX = 100_000
+FALLBACKS_MAX = 5
 RENDER_VERSION = "v3"
 RESERVED_JOB_IDS = frozenset({"events"})
 """What follows /api/jobs/ in other routes."""
@@ -35,10 +42,44 @@ def check_request(request: VideoRequest) -> None:
     _check_text("model", request.model, SHORT_CHARACTERS_MAX)
     if request.wallet_address is not None:
         _check_text("walletAddress", request.wallet_address, SHORT_CHARACTERS_MAX)
+    _check_film(request)
+    if request.provider_options is not None:
+        _check_options(request.provider_options)
+    for fallback in request.fallbacks:
+        _check_text("fallbacks", fallback, SHORT_CHARACTERS_MAX)
+    if len(request.fallbacks) > FALLBACKS_MAX:
+        raise InvalidRequestError("fallbacks", f"fallbacks must name at most {FALLBACKS_MAX}")
+
+
+def _check_film(request: VideoRequest) -> None:
     if request.seconds is not None:
         _check_form("seconds", request.seconds, SECONDS)
     if request.size is not None:
         _check_form("size", request.size, SIZE)
+    if request.aspect_ratio is not None:
+        _check_form("aspectRatio", request.aspect_ratio, ASPECT_RATIO)
+    if request.seed is not None and not 0 <= request.seed <= SEED_MAX:
+        raise InvalidRequestError("seed", f"seed must be a whole number from 0 to {SEED_MAX}")
+    if request.image is not None:
+        _check_image(request.image)
+
+
+def _check_image(image: str) -> None:
+    _check_text("image", image, IMAGE_CHARACTERS_MAX)
+    if re.match(r"https?://[!-~]+$|data:image/[a-z0-9.+-]+;base64,[A-Za-z0-9+/=]+$", image) is None:
+        raise InvalidRequestError(
+            "image", "image must be an http(s) URL, or a picture as data:image/png;base64,..."
+        )
+
+
+def _check_options(text: str) -> None:
+    _check_text("providerOptions", text, OPTIONS_CHARACTERS_MAX)
+    try:
+        fine = isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        fine = False
+    if not fine:
+        raise InvalidRequestError("providerOptions", "providerOptions must be a JSON object")
 
 
 def check_ids(provider_job_id: str, job_id: str | None) -> None:

@@ -17,6 +17,7 @@ from reelhook.domain.event import Instant
 from reelhook.http.errors import error_response
 
 BODY_BYTES_MAX = 1024 * 1024
+CALLBACK_PATH = "/providers/"
 JWKS_PATH = "/.well-known/webhooks/jwks.json"
 _OPEN_PATHS = frozenset({"/healthz", "/readyz", JWKS_PATH})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -120,8 +121,8 @@ class AccessMiddleware:
         headers, path = request.headers, _path(request.scope)
         if _declared_length(headers) > BODY_BYTES_MAX:
             return 413, "The body is too large; at most 1 MiB"
-        if path in _OPEN_PATHS:
-            return None
+        if path in _OPEN_PATHS or path.startswith(CALLBACK_PATH):
+            return None  # an address for providers is its own key
         if not self._access.has_key(headers) and not self._signed_download(request, path):
             if self._access.api_key is not None:
                 return 401, "Send the API key: Authorization: Bearer <REELHOOK_API_KEY>"

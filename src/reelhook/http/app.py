@@ -10,6 +10,7 @@ from reelhook.http import (
     jobs,
     keys,
     operations,
+    providers,
     seed,
     streams,
 )
@@ -39,7 +40,7 @@ def create_app(use_cases: UseCases, options: HttpOptions) -> FastAPI:
     app.state.use_cases = use_cases
     app.state.options = options
     app.include_router(streams.router)  # before the jobs: /api/jobs/events is no job's id
-    for room in (seed, jobs, endpoints, deliveries, downloads, operations, keys):
+    for room in (seed, jobs, endpoints, deliveries, downloads, operations, keys, providers):
         app.include_router(room.router)
     install_errors(app)
     app.add_middleware(AccessMiddleware, access=options.access)

@@ -23,6 +23,8 @@ from reelhook.domain.errors import (
     ReelhookError,
     ResendNotFoundError,
     StoreError,
+    UnknownCallbackError,
+    WebhookVerificationError,
 )
 
 log = structlog.get_logger()
@@ -34,6 +36,8 @@ _STATUS: Sequence[tuple[type[ReelhookError], int]] = (
     (EndpointNotFoundError, 404),
     (DeliveryNotFoundError, 404),
     (ResendNotFoundError, 404),
+    (UnknownCallbackError, 404),
+    (WebhookVerificationError, 401),
     (ContentNotReadyError, 404),
     (JobConflictError, 409),
     (EndpointConflictError, 409),

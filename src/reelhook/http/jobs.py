@@ -6,8 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from reelhook.domain.job import Status
-from reelhook.http.context import ServiceOf, options_of
+from reelhook.http.context import ServiceOf, options_of, use_cases_of
 from reelhook.http.schemas import (
+    AdoptBody,
     CancelBody,
     EventsAnswer,
     JobAnswer,
@@ -31,8 +32,14 @@ async def list_jobs(
     status: Status | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: str | None = None,
+    in_doubt: Annotated[
+        bool, Query(alias="inDoubt", description="Only those that a provider may have or not")
+    ] = False,
 ) -> JobsAnswer:
-    """Return a page of jobs; `nextCursor` leads to the next one."""
+    """Return a page of jobs; `nextCursor` leads to the next one. Jobs in doubt come at once."""
+    if in_doubt:
+        doubtful = await use_cases_of(request).doubts.jobs()
+        return JobsAnswer(jobs=[_answer(request, one) for one in doubtful], next_cursor=None)
     page = await service.jobs(status, limit, cursor)
     jobs = [_answer(request, stored) for stored in page.jobs]
     return JobsAnswer(jobs=jobs, next_cursor=page.next_cursor)
@@ -44,7 +51,7 @@ async def register(request: Request, service: ServiceOf, body: RegisterBody) -> 
     if body.webhook_url is not None:
         await options_of(request).check_url(body.webhook_url)
     created = await service.register(
-        body.sora_job_id, body.job_id, body.webhook_url, body.endpoints
+        body.sora_job_id, body.job_id, body.webhook_url, body.endpoints, body.account
     )
     return _answer(request, await service.job(created.job_id))
 
@@ -52,7 +59,9 @@ async def register(request: Request, service: ServiceOf, body: RegisterBody) -> 
 @router.get("/{job_id}", summary="Read a job")
 async def read(job_id: str, request: Request, service: ServiceOf) -> JobAnswer:
     """Return a job as it stands."""
-    return _answer(request, await service.job(job_id))
+    stored = await service.job(job_id)
+    position = await service.queue_position(stored.job)
+    return job_answer(stored, options_of(request).video_url(job_id), position)
 
 
 @router.get("/{job_id}/events", summary="Read a job's whole history")
@@ -78,3 +87,18 @@ async def cancel(
     """
     force = body is not None and body.force
     return _answer(request, await service.cancel(job_id, force=force))
+
+
+@router.post("/{job_id}/adopt", summary="Watch what a job in doubt turned out to be")
+async def adopt(job_id: str, request: Request, service: ServiceOf, body: AdoptBody) -> JobAnswer:
+    """Watch the provider's job as a new one of ours, with the same request and endpoints;
+    `adoptedFrom` names the one in doubt, which is settled by it.
+    """
+    created = await use_cases_of(request).doubts.adopt(job_id, body.sora_job_id)
+    return _answer(request, await service.job(created.job_id))
+
+
+@router.post("/{job_id}/abandon", summary="Settle that a job in doubt is not to be found")
+async def abandon(job_id: str, request: Request) -> JobAnswer:
+    """Take the job off the list of those in doubt. It stays as it is."""
+    return _answer(request, await use_cases_of(request).doubts.abandon(job_id))

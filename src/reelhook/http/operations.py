@@ -26,6 +26,10 @@ async def stats(service: ServiceOf) -> dict[str, Any]:
         "accounts": [
             {
                 "id": account["id"],
+                "provider": account["provider"],
+                "waiting": account["waiting"],
+                "inFlight": account["in_flight"],
+                "jobsMax": account["jobs_max"],
                 "healthy": account["healthy"],
                 "error": account["error"],
                 "stretchedSeconds": account["stretched_seconds"],

@@ -16,10 +16,13 @@ from pydantic_core import PydanticCustomError
 from reelhook.domain.event import iso, maybe_iso
 from reelhook.domain.job import SCRIPT_CHARACTERS_MAX, Job, Status
 from reelhook.domain.request import (
+    ASPECT_RATIO,
+    FALLBACKS_MAX,
     JOB_ID,
     JOB_ID_CHARACTERS_MAX,
     PROVIDER_JOB_ID,
     SECONDS,
+    SEED_MAX,
     SHORT_CHARACTERS_MAX,
     SIZE,
 )
@@ -70,7 +73,10 @@ ShortText = Annotated[
     str, StringConstraints(strict=True, min_length=1, max_length=SHORT_CHARACTERS_MAX), _NoNul
 ]
 Seconds = Annotated[str, BeforeValidator(_as_text), StringConstraints(pattern=f"^{SECONDS}$")]
+AspectRatio = Annotated[str, StringConstraints(strict=True, pattern=f"^{ASPECT_RATIO}$")]
+Seed = Annotated[int, Field(strict=True, ge=0, le=SEED_MAX)]
 Size = Annotated[str, StringConstraints(strict=True, pattern=f"^{SIZE}$")]
+Fallbacks = Annotated[list[ShortText], Field(max_length=FALLBACKS_MAX)]
 EndpointIds = Annotated[list[JobId], Field(max_length=ENDPOINTS_MAX)]
 
 
@@ -83,9 +89,18 @@ class GenerateBody(Schema):
     render_version: Text | None = Field(None, description="Only v3, a video model")
     webhook_url: Text | None = Field(None, description="Where this job's events go")
     endpoints: EndpointIds = Field([], description="Registered endpoints that they go to")
-    model: ShortText | None = None
+    model: ShortText | None = Field(None, description="`provider/model`, an alias, or a bare name")
     seconds: Seconds | None = None
     size: Size | None = Field(None, description="Width x height, e.g. 1280x720")
+    aspect_ratio: AspectRatio | None = Field(None, description="Instead of a size, e.g. 16:9")
+    image: Text | None = Field(None, description="The first picture: a URL, or a data: URI")
+    seed: Seed | None = Field(None, description="The same seed brings a similar video")
+    provider_options: dict[str, Any] | None = Field(
+        None, description="The provider's own parameters, passed on as they are"
+    )
+    fallbacks: Fallbacks = Field(
+        [], description="Models to try, in order, where the ones before surely did not accept"
+    )
 
 
 class RegisterBody(Schema):
@@ -95,6 +110,15 @@ class RegisterBody(Schema):
     job_id: JobId | None = Field(None, description="The id it shall have here")
     webhook_url: Text | None = None
     endpoints: EndpointIds = Field([], description="Registered endpoints that its events go to")
+    account: ShortText | None = Field(
+        None, description="Whose job it is: an account, or a provider with one"
+    )
+
+
+class AdoptBody(Schema):
+    """The provider's job that a job in doubt turned out to be."""
+
+    sora_job_id: ProviderJobId = Field(description="The provider's id of the job")
 
 
 class CancelBody(Schema):
@@ -132,6 +156,14 @@ class StatusAnswer(Schema):
     sora_progress: int = Field(alias="sora_progress")
 
 
+class CostAnswer(Schema):
+    """What a job cost. The unit is USD where the provider tells money, else its own."""
+
+    amount: float
+    unit: str
+    charged: bool = Field(description="false: only quoted so far")
+
+
 class JobAnswer(Schema):
     """A job as it stands."""
 
@@ -142,7 +174,17 @@ class JobAnswer(Schema):
     model: str | None
     seconds: str | None
     size: str | None
+    aspect_ratio: str | None
+    seed: int | None
+    provider: str
     account: str
+    fallbacks: list[str]
+    queue_position: int | None = Field(
+        None, description="Jobs of the same account that are created before this one, if it waits"
+    )
+    cost: CostAnswer | None = Field(description="What the provider charged, else what it quoted")
+    adopted_from: str | None = Field(description="The job in doubt that this one turned out to be")
+    in_doubt: bool = Field(description="Whether nobody knows if a provider has it")
     sora_job_id: str | None
     error: str | None
     code: str | None
@@ -201,7 +243,7 @@ def status_answer(stored: StoredJob, video_url: str) -> StatusAnswer:
     )
 
 
-def job_answer(stored: StoredJob, video_url: str) -> JobAnswer:
+def job_answer(stored: StoredJob, video_url: str, queue_position: int | None = None) -> JobAnswer:
     """Tell a job whole."""
     job, request = stored.job, stored.request
     return JobAnswer(
@@ -212,7 +254,15 @@ def job_answer(stored: StoredJob, video_url: str) -> JobAnswer:
         model=request.model or None,
         seconds=request.seconds,
         size=request.size,
+        aspect_ratio=request.aspect_ratio,
+        seed=request.seed,
+        provider=job.provider,
         account=job.account,
+        fallbacks=list(request.fallbacks),
+        queue_position=queue_position,
+        cost=_cost(job),
+        adopted_from=job.adopted_from,
+        in_doubt=job.in_doubt_now,
         sora_job_id=job.provider_job_id,
         error=job.error,
         code=job.code,
@@ -223,6 +273,14 @@ def job_answer(stored: StoredJob, video_url: str) -> JobAnswer:
         last_checked_at=maybe_iso(stored.checked_at),
         sequence=job.sequence,
     )
+
+
+def _cost(job: Job) -> CostAnswer | None:
+    if job.charged_amount is not None and job.charged_unit is not None:
+        return CostAnswer(amount=job.charged_amount, unit=job.charged_unit, charged=True)
+    if job.quoted_amount is not None and job.quoted_unit is not None:
+        return CostAnswer(amount=job.quoted_amount, unit=job.quoted_unit, charged=False)
+    return None
 
 
 def _seed_status(job: Job) -> str:

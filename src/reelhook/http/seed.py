@@ -2,7 +2,7 @@
 
 import json
 from hashlib import sha256
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
 
@@ -41,6 +41,11 @@ async def generate(
         size=body.size,
         wallet_address=body.wallet_address,
         render_version=version,
+        aspect_ratio=body.aspect_ratio,
+        image=body.image,
+        seed=body.seed,
+        provider_options=_as_json(body.provider_options),
+        fallbacks=tuple(body.fallbacks),
     )
     key = None
     if idempotency_key is not None:
@@ -60,11 +65,16 @@ async def status(job_id: str, request: Request, service: ServiceOf) -> StatusAns
     return status_answer(await service.job(job_id), options_of(request).video_url(job_id))
 
 
+def _as_json(options: dict[str, Any] | None) -> str | None:
+    return None if options is None else json.dumps(options, sort_keys=True)
+
+
 def _fingerprint(body: GenerateBody, version: str) -> str:
     asked = body.model_dump(exclude=_apart(body)) | {"version": version}
     return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 def _apart(body: GenerateBody) -> set[str]:
-    # A request without endpoints has the fingerprint that it had before there were any.
-    return {"render_version"} if body.endpoints else {"render_version", "endpoints"}
+    # A request without these has the fingerprint that it had before there were any.
+    later = ("endpoints", "aspect_ratio", "image", "seed", "provider_options", "fallbacks")
+    return {"render_version", *(name for name in later if getattr(body, name) in (None, []))}

@@ -12,7 +12,7 @@ from reelhook.domain.errors import (
     SubmissionPendingError,
 )
 from reelhook.domain.ids import new_id
-from reelhook.domain.job import Job, Status
+from reelhook.domain.job import SUBMISSION_UNKNOWN, Job, Status
 from reelhook.domain.report import Missing
 from reelhook.domain.request import check_ids
 from reelhook.ports import Clock, Created, NewJob, Provider, ServiceStore, StoredJob
@@ -21,7 +21,6 @@ from reelhook.service.providers import provider_of
 from reelhook.signals import Signals
 
 log = structlog.get_logger()
-IN_DOUBT = "submission_unknown"
 
 
 class Doubts:
@@ -101,7 +100,7 @@ class Doubts:
                 "Whether the provider accepted the job is still being looked up; "
                 "try again in a minute"
             )
-        if job.code != IN_DOUBT:
+        if job.code != SUBMISSION_UNKNOWN:
             raise JobConflictError(
                 "The job is not in doubt; `reelhook jobs --in-doubt` lists those that are"
             )

@@ -30,6 +30,7 @@ from reelhook.ports import (
     AccountLoad,
     Clock,
     Content,
+    CostLine,
     Created,
     Destination,
     IdempotencyKey,
@@ -179,6 +180,16 @@ class Service:
     async def job(self, job_id: str) -> StoredJob:
         """Return one job. Raises `JobNotFoundError`."""
         return await self._store.job(job_id)
+
+    async def queue_position(self, job: Job) -> int | None:
+        """Return how many jobs of its account are created before a job that waits; else None."""
+        if job.status is not Status.ACCEPTED:
+            return None
+        return await self._store.jobs_ahead(job)
+
+    async def costs(self, since: Instant, until: Instant) -> list[CostLine]:
+        """Return what the jobs made between these moments cost, by day, model and unit."""
+        return await self._store.costs(since, until)
 
     async def jobs(
         self, status: Status | None = None, limit: int = 50, cursor: str | None = None

@@ -1,0 +1,72 @@
+"""What the routes about providers give."""
+
+from datetime import UTC, datetime
+
+from pydantic import Field
+
+from reelhook.domain.model import Image
+from reelhook.http.schemas import Schema
+from reelhook.ports import CostLine
+
+_DAY_SECONDS = 24 * 3600
+
+
+class ModelAnswer(Schema):
+    """A model. null: no limit is known, and the provider decides; []: it takes none."""
+
+    model: str
+    provider: str
+    accounts: list[str]
+    seconds: tuple[str, ...] | None
+    sizes: tuple[str, ...] | None
+    aspect_ratios: tuple[str, ...] | None
+    image: Image
+    seed: bool
+    prompt_characters_max: int | None
+
+
+class ModelsAnswer(Schema):
+    """The models that are known, and the names that stand for others."""
+
+    models: list[ModelAnswer]
+    providers: list[str]
+    default_model: str
+    aliases: dict[str, str]
+
+
+class CostLineAnswer(Schema):
+    """What the jobs of one day, model and unit cost together."""
+
+    day: str
+    model: str
+    unit: str | None = Field(description="null: the provider tells nothing")
+    jobs: int
+    completed: int
+    quoted: float | None
+    charged: float | None
+
+
+class CostsAnswer(Schema):
+    """Costs by day, model and unit."""
+
+    costs: list[CostLineAnswer]
+
+
+class NoticeAnswer(Schema):
+    """Whether a provider's call led to a check."""
+
+    checked: bool
+
+
+def cost_line(line: CostLine) -> CostLineAnswer:
+    """Tell one line."""
+    day = datetime.fromtimestamp(line.day * _DAY_SECONDS, UTC).date()
+    return CostLineAnswer(
+        day=day.isoformat(),
+        model=f"{line.provider}/{line.model}",
+        unit=line.unit,
+        jobs=line.jobs,
+        completed=line.completed,
+        quoted=line.quoted,
+        charged=line.charged,
+    )

@@ -1,0 +1,84 @@
+"""Providers: their models, what they charged, and their calls when something happened."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+
+from reelhook.domain.catalog import Choice
+from reelhook.domain.errors import InvalidRequestError
+from reelhook.http.context import ServiceOf, options_of, use_cases_of
+from reelhook.http.provider_schemas import (
+    CostsAnswer,
+    ModelAnswer,
+    ModelsAnswer,
+    NoticeAnswer,
+    cost_line,
+)
+
+router = APIRouter(tags=["providers"])
+DAYS_MAX = 366
+DAYS = 30
+
+
+@router.get("/api/models", summary="List the models, with what they can do")
+async def models(request: Request) -> ModelsAnswer:
+    """Return the models whose limits are known. A provider may have others, which are passed on."""
+    catalog = use_cases_of(request).catalog
+    return ModelsAnswer(
+        models=[_model(choice) for choice in catalog.models()],
+        providers=list(catalog.providers),
+        default_model=options_of(request).default_model,
+        aliases=catalog.aliases,
+    )
+
+
+def _model(choice: Choice) -> ModelAnswer:
+    limits = choice.limits
+    assert limits is not None  # noqa: S101 - a listed model has limits
+    return ModelAnswer(
+        model=choice.called,
+        provider=choice.provider,
+        accounts=[account.id for account in choice.accounts],
+        seconds=limits.seconds,
+        sizes=limits.sizes,
+        aspect_ratios=limits.aspect_ratios,
+        image=limits.image,
+        seed=limits.seed,
+        prompt_characters_max=limits.prompt_characters_max,
+    )
+
+
+@router.get("/api/costs", summary="What jobs cost, by day, model and unit")
+async def costs(
+    request: Request,
+    service: ServiceOf,
+    since: Annotated[
+        date | None, Query(description="The first day, in UTC. Default: 30 days ago")
+    ] = None,
+    until: Annotated[date | None, Query(description="The last day. Default: today")] = None,
+) -> CostsAnswer:
+    """Return totals, of jobs by the day of their request, where providers tell what they charge."""
+    today = datetime.fromtimestamp(options_of(request).clock.now() / 1000, UTC).date()
+    last = until or today
+    first = since or last - timedelta(days=DAYS - 1)
+    if not first <= last < first + timedelta(days=DAYS_MAX):
+        raise InvalidRequestError(
+            "since", f"since must not be after until, nor more than {DAYS_MAX} days before it"
+        )
+    lines = await service.costs(_start(first), _start(last + timedelta(days=1)))
+    return CostsAnswer(costs=[cost_line(line) for line in lines])
+
+
+def _start(day: date) -> int:
+    return round(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
+
+
+@router.post("/providers/{provider}/webhook/{token}", summary="For providers: something happened")
+async def notice(provider: str, token: str, request: Request) -> NoticeAnswer:
+    """Take a provider's webhook: the job is read back at once. The address itself is the key;
+    where the provider signs, the signature must be right too.
+    """
+    body = await request.body()
+    checked = await use_cases_of(request).notices.take(provider, token, request.headers, body)
+    return NoticeAnswer(checked=checked)
