@@ -66,6 +66,10 @@ class LeasedProvider:
         """See `Provider.notice`."""
         return await self._provider.notice(headers, body)
 
+    def id_of(self, called: str, model: str) -> str:
+        """See `Provider.id_of`."""
+        return self._provider.id_of(called, model)
+
     async def check(self) -> str:
         """See `Provider.check`."""
         return await self._provider.check()

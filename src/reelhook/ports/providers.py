@@ -107,6 +107,10 @@ class Provider(Protocol):
         """
         ...
 
+    def id_of(self, called: str, model: str) -> str:
+        """Return our id of a job of this model that a notice calls so."""
+        ...
+
     async def check(self) -> str:
         """Ask something that costs nothing; return what the key opens, in a few words.
 

@@ -26,6 +26,16 @@ def base_url(text: str, *, default_path: str = "") -> URL:
 
 
 def bearer(api_key: str | None) -> dict[str, str]:
+    """Return the headers that show the key as most providers want it; see `shown`."""
+    return shown(api_key, "Bearer")
+
+
+def key_header(api_key: str | None) -> dict[str, str]:
+    """Return the headers that show the key in the scheme `Key`; see `shown`."""
+    return shown(api_key, "Key")
+
+
+def shown(api_key: str | None, scheme: str) -> dict[str, str]:
     """Return the headers that show the key; none without a key.
 
     Raises `SettingsError` for a key that no header can carry: found at the start, not while
@@ -36,4 +46,4 @@ def bearer(api_key: str | None) -> dict[str, str]:
         return {}
     if not key.isascii() or not key.isprintable():
         raise SettingsError("The provider's API key has characters that no HTTP header can carry")
-    return {"Authorization": f"Bearer {key}"}
+    return {"Authorization": f"{scheme} {key}"}

@@ -203,6 +203,10 @@ class HttpProvider(ABC):
         """Raise `WebhookVerificationError`: this provider sends no webhooks."""
         raise WebhookVerificationError(f"{self.name} sends no webhooks")
 
+    def id_of(self, called: str, model: str) -> str:
+        """Return our id of a job of this model that a webhook calls so."""
+        return called
+
     async def check(self) -> str:
         """Raise `ProviderError`: nothing here is known to be free."""
         raise ProviderError(f"{self.name} has no request that is known to cost nothing")

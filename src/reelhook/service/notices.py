@@ -65,10 +65,11 @@ class Notices:
         if stored is None:
             return False  # a job that was created elsewhere with the same key
         job = stored.job
+        provider_job_id = asked.id_of(notice.provider_job_id, job.model)
         if job.status is Status.SUBMITTING and subject.kind is SubjectKind.JOB:
-            return await self._found(stored, notice.provider_job_id)
-        if job.provider_job_id != notice.provider_job_id:
-            log.warning("notice.of_another_job", job=job.id, provider_job=notice.provider_job_id)
+            return await self._found(stored, provider_job_id)
+        if job.provider_job_id != provider_job_id:
+            log.warning("notice.of_another_job", job=job.id, provider_job=provider_job_id)
             return False
         return await self._check(job.id) if job.status.watched else False
 

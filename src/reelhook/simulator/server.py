@@ -12,6 +12,7 @@ from yarl import URL
 from reelhook.simulator.ark_wire import ArkWire
 from reelhook.simulator.control import Control
 from reelhook.simulator.core import JOBS_MAX, Simulator
+from reelhook.simulator.fal_wire import FalWire
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.openai_wire import OpenAIWire, refusal_body
 from reelhook.simulator.replicate_wire import ReplicateWire
@@ -94,5 +95,6 @@ def create_app(
     RunwayWire(simulator, studio, api_key).mount(app)
     ArkWire(simulator, studio, api_key).mount(app)
     XAIWire(simulator, studio, api_key).mount(app)
+    FalWire(simulator, studio, api_key).mount(app)
     app.add_routes(Control(simulator, upstream).routes())
     return app

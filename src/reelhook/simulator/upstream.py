@@ -50,11 +50,17 @@ class Upstream:
     """Wraps a wire's handlers: counts a request, delays it, checks its key, lets it fail."""
 
     def __init__(
-        self, simulator: Simulator, *, refusal_body: RefusalBody, api_key: str | None
+        self,
+        simulator: Simulator,
+        *,
+        refusal_body: RefusalBody,
+        api_key: str | None,
+        scheme: str = "Bearer",
     ) -> None:
         self.simulator = simulator
         self._refusal_body = refusal_body
         self._api_key = api_key
+        self._scheme = scheme
 
     def handler(self, kind: str, carry_out: Handler) -> Handler:
         """Return what serves requests of this kind."""
@@ -90,7 +96,7 @@ class Upstream:
     def _check_key(self, request: web.Request) -> None:
         if self._api_key is None:
             return
-        expected = f"Bearer {self._api_key}".encode()
+        expected = f"{self._scheme} {self._api_key}".encode()
         given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(given, expected):
             raise Refusal(401, "Missing or incorrect API key.", code="invalid_api_key")

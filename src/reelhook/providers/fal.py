@@ -1,0 +1,191 @@
+"""fal: apps behind a queue, asked over REST.
+
+Paths, statuses and fields as in fal-client 1.0.3 (`client.py`: `AppId`, `_parse_status`,
+`from_request_id`, `_raise_for_status`); files' lives and webhooks from fal's documentation, "Queue"
+and "Webhooks". There is no listing: a submit whose answer is lost is found by its webhook alone.
+
+Our id of a job is the path of its queue entry, `owner/app/requests/ID`, so that it says all that
+reading it needs.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
+from urllib.parse import quote
+
+from reelhook.domain.errors import ProviderError
+from reelhook.domain.job import VideoRequest
+from reelhook.domain.report import (
+    Accepted,
+    Failed,
+    Finished,
+    Missing,
+    Notice,
+    Progress,
+    Reading,
+    Report,
+    SubmitOutcome,
+)
+from reelhook.ports import Traits
+from reelhook.providers.address import key_header
+from reelhook.providers.answer import Answer
+from reelhook.providers.expiring import ExpiringProvider
+from reelhook.providers.fal_models import MODELS, arguments
+from reelhook.providers.fal_webhook import KEYS_URL, SignedNotices, keys_url
+from reelhook.providers.http_provider import Fields
+from reelhook.providers.refusal import failed, unread, words
+from reelhook.providers.values import readable_id, text, unknown, web_address
+
+_NAMESPACES = frozenset({"workflows", "comfy"})
+_NO_FILE = "The request is completed, but its result shows no video."
+_GONE = "fal no longer has the result of this request."
+_PROBE = "fal-ai/veo3/requests/00000000-0000-0000-0000-000000000000"
+
+
+class Fal(ExpiringProvider):
+    """One account at fal."""
+
+    name = "fal"
+    default_base_url = "https://queue.fal.run"
+    traits = Traits(notifies=True)
+    models = MODELS
+
+    def authorization(self, key: str | None) -> dict[str, str]:
+        """Return the header that shows the key, in fal's own scheme."""
+        return key_header(key)
+
+    async def submit(
+        self,
+        request: VideoRequest,
+        may_send: Callable[[], bool] = lambda: True,
+        callback_url: str | None = None,
+    ) -> SubmitOutcome:
+        """Put a request into an app's queue, exactly once."""
+        app = request.model.strip("/")
+        hook = "" if callback_url is None else f"?fal_webhook={quote(callback_url, safe='')}"
+        return await self.pay(
+            f"{_quoted(app)}{hook}", arguments(request), may_send, partial(_accepted, app)
+        )
+
+    async def get(self, provider_job_id: str) -> Reading:
+        """Read one request; a completed one takes a second read, of its result."""
+        path = _path(provider_job_id)
+        answer = await self.ask("GET", f"{path}/status")
+        if answer.status == 404:
+            return Reading(Missing())
+        if not answer.ok:
+            raise unread(answer, self.now())
+        status = answer.fields()
+        match status.get("status"):
+            case "IN_QUEUE":
+                return Reading(Progress(running=False))
+            case "IN_PROGRESS":
+                return Reading(Progress(running=True))
+            case "COMPLETED" if status.get("error"):
+                return Reading(_failed(status))
+            case "COMPLETED":
+                return Reading(self._result(await self.ask("GET", path)))
+            case other:
+                told = unknown(other)
+                if told is None:
+                    raise ProviderError("The provider's answer is not a request with a status")
+                return Reading(told)
+
+    def _result(self, answer: Answer) -> Report:
+        if answer.ok:
+            url = video_url(answer.fields())
+            return Failed("content_missing", _NO_FILE) if url is None else Finished(url)
+        if answer.status in {404, 410}:
+            return Failed("content_missing", _GONE)
+        if answer.status in {401, 403, 408, 429} or answer.status >= 500:
+            if kind := answer.headers.get("x-fal-error-type"):
+                return failed({"type": kind, "message": words(answer)})
+            raise unread(answer, self.now())
+        # The app's own answer: what it could not make, and why.
+        return failed({"type": _kind(answer), "code": answer.status, "message": words(answer)})
+
+    async def cancel(self, provider_job_id: str) -> bool:
+        """Cancel a request; False where fal does not, or no longer, do that."""
+        return await self.canceled("PUT", f"{_path(provider_job_id)}/cancel")
+
+    @cached_property
+    def _notices(self) -> SignedNotices:
+        # Where the queue is somewhere else, a proxy or a simulator, so are its keys.
+        origin = None if str(self.base) == self.default_base_url else str(self.base.origin())
+        address = KEYS_URL if origin is None else keys_url(origin)
+        return SignedNotices(self.http, address, self.now)
+
+    async def notice(self, headers: Mapping[str, str], body: bytes) -> Notice:
+        """Read a webhook of fal's, signed with one of its keys (Ed25519)."""
+        return await self._notices.read(headers, body)
+
+    def id_of(self, called: str, model: str) -> str:
+        """Return our id of a request: fal's webhooks name no app."""
+        return f"{_queue(model.strip('/'))}/requests/{called}"
+
+    async def check(self) -> str:
+        """Ask for a request that there is not: a wrong key is refused before that is told."""
+        answer = await self.ask("GET", f"{_PROBE}/status")
+        if answer.status in {401, 403}:
+            raise unread(answer, self.now())
+        return "the key is accepted"
+
+
+def _accepted(app: str, created: Fields) -> Accepted | None:
+    request_id = readable_id(created.get("request_id"))
+    if request_id is None:
+        return None
+    return Accepted(f"{_queue(app)}/requests/{request_id}")
+
+
+def _queue(app: str) -> str:
+    """Return an app's queue: its sub-path is no part of it."""
+    parts = app.split("/")
+    return "/".join(parts[: 3 if parts[0] in _NAMESPACES else 2])
+
+
+def _path(provider_job_id: str) -> str:
+    app, found, request_id = provider_job_id.rpartition("/requests/")
+    whole = found and app.count("/") in {1, 2} and readable_id(request_id) is not None
+    if not whole or not all(part and part not in {".", ".."} for part in app.split("/")):
+        raise ProviderError(
+            f"{provider_job_id!r} can't be a request's id; it looks like fal-ai/veo3/requests/ID"
+        )
+    return _quoted(provider_job_id)
+
+
+def _quoted(path: str) -> str:
+    return quote(path, safe="/", errors="replace")
+
+
+def _failed(status: Fields) -> Failed:
+    return failed({"type": status.get("error_type"), "message": status.get("error")})
+
+
+def _kind(answer: Answer) -> object:
+    """Return the machine-readable kind of an error: FastAPI's in the body, or fal's own."""
+    detail = answer.fields().get("detail")
+    first = detail[0] if isinstance(detail, list) and detail else None
+    kind = first.get("type") if isinstance(first, dict) else None
+    return kind or answer.fields().get("error_type") or answer.headers.get("x-fal-error-type")
+
+
+def video_url(result: Fields) -> str | None:
+    """Return where the video lies, in the places that apps put it."""
+    for key in ("video", "videos", "output", "data", "result"):
+        if url := _url_in(result.get(key)):
+            return url
+    return web_address(text(result.get("video_url")) or text(result.get("url")))
+
+
+def _url_in(place: object) -> str | None:
+    match place:
+        case str():
+            return web_address(place)
+        case [first, *_]:
+            return _url_in(first)
+        case dict():
+            return web_address(place.get("url")) or next(
+                filter(None, (_url_in(place.get(key)) for key in ("video", "videos"))), None
+            )
+        case _:
+            return None

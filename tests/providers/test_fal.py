@@ -1,0 +1,235 @@
+"""fal: what is sent, and what its answers mean."""
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+from fal_client.client import AppId, AsyncRequestHandle, Completed, InProgress, Queued
+
+from providers.paying import PaysOnce
+from providers.upstreams import Upstream
+from reelhook.domain.errors import ProviderError, ProviderUnauthorizedError
+from reelhook.domain.job import VideoRequest
+from reelhook.domain.report import (
+    Accepted,
+    Failed,
+    Finished,
+    Missing,
+    Progress,
+    Report,
+    Unknown,
+)
+from reelhook.providers.fal import Fal, video_url
+
+APP = "fal-ai/kling-video/o3/pro/text-to-video"
+ONE = "fal-ai/kling-video/requests/764cabcf-b745-4b3e-ae38-1200304cf45b"
+URL = "https://v3.fal.media/files/film.mp4"
+REQUEST = VideoRequest(script="A fox", model=APP)
+
+
+@pytest.fixture
+async def fal(server: Upstream) -> AsyncIterator[Fal]:
+    async with Fal(server.url, "key-id:key-secret", submit_timeout_seconds=5) as one:
+        yield one
+
+
+class TestFalPaysOnce(PaysOnce):
+    def provider(self, base: str) -> Fal:
+        return Fal(base, "key", submit_timeout_seconds=0.5)
+
+    def request_(self) -> VideoRequest:
+        return REQUEST
+
+
+# -- submitting -------------------------------------------------------------------------------
+
+
+async def test_a_request_says_everything_in_fals_words(server: Upstream, fal: Fal) -> None:
+    server.answers(200, {"request_id": "r-1", "status": "IN_QUEUE"})
+    request = VideoRequest(
+        script="in the snow",
+        direction="A fox",
+        model=APP,
+        seconds="5",
+        size="1280x720",
+        image="https://example.com/fox.png",
+        seed=7,
+        provider_options='{"negative_prompt": "blur", "seed": 1}',
+    )
+    outcome = await fal.submit(request, callback_url="https://here.example/p?x=1&y=ä")
+    assert outcome == Accepted("fal-ai/kling-video/requests/r-1")
+    (sent,) = server.seen
+    assert (sent.method, sent.path) == ("POST", f"/{APP}")
+    assert sent.query == {"fal_webhook": "https://here.example/p?x=1&y=ä"}
+    assert sent.headers["Authorization"] == "Key key-id:key-secret"
+    assert json.loads(sent.body) == {
+        "prompt": "A fox\n\nin the snow",
+        "duration": "5",
+        "aspect_ratio": "16:9",
+        "image_url": "https://example.com/fox.png",
+        "seed": 7,
+        "negative_prompt": "blur",
+    }
+
+
+@pytest.mark.parametrize(
+    ("model", "written"),
+    [
+        ("fal-ai/veo3/fast", "8s"),
+        ("fal-ai/kling-video/v4/text-to-video", 8),
+        ("fal-ai/kling-video/o3/pro/text-to-video", "8"),
+        ("someone/else", "8"),
+    ],
+)
+async def test_a_duration_is_written_as_the_app_wants_it(
+    server: Upstream, fal: Fal, model: str, written: object
+) -> None:
+    server.answers(200, {"request_id": "r-1"})
+    await fal.submit(VideoRequest(script="A fox", model=model, seconds="8"))
+    assert json.loads(server.seen[0].body)["duration"] == written
+
+
+@pytest.mark.parametrize(
+    "app",
+    ["fal-ai/veo3", "fal-ai/veo3/fast", "workflows/me/mine", "comfy/me/mine/sub", "a/b/c/d/e"],
+)
+async def test_our_id_is_the_path_that_the_official_client_asks(
+    server: Upstream, fal: Fal, app: str
+) -> None:
+    server.answers(200, {"request_id": "r-1"})
+    outcome = await fal.submit(VideoRequest(script="A fox", model=app))
+    handle = AsyncRequestHandle.from_request_id(None, app, "r-1")  # type: ignore[arg-type] # never asked
+    assert isinstance(outcome, Accepted)
+    assert handle.response_url == f"https://queue.fal.run/{outcome.provider_job_id}"
+    assert fal.id_of("r-1", app) == outcome.provider_job_id
+    assert AppId.from_endpoint_id(app).alias in outcome.provider_job_id
+
+
+# -- reading ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "report"),
+    [
+        ({"status": "IN_QUEUE", "queue_position": 3}, Progress(running=False)),
+        ({"status": "IN_PROGRESS", "logs": [{"message": "50%"}]}, Progress(running=True)),
+        (
+            {"status": "COMPLETED", "error": "It ran out of memory", "error_type": "oom"},
+            Failed("provider_error", "It ran out of memory"),
+        ),
+        (
+            {
+                "status": "COMPLETED",
+                "error": "Not allowed",
+                "error_type": "content_policy_violation",
+            },
+            Failed("moderation", "Not allowed"),
+        ),
+        ({"status": "SLEEPING"}, Unknown("SLEEPING")),
+    ],
+)
+async def test_a_status_is_told_in_our_words(
+    server: Upstream, fal: Fal, status: object, report: Report
+) -> None:
+    server.answers(200, status)
+    assert (await fal.get(ONE)).report == report
+    assert [one.path for one in server.seen] == [f"/{ONE}/status"]
+
+
+def test_the_statuses_are_those_of_the_official_client() -> None:
+    handle = AsyncRequestHandle("r-1", "", "", "", None)  # type: ignore[arg-type] # never asked
+    assert isinstance(handle._parse_status({"status": "IN_QUEUE", "queue_position": 0}), Queued)
+    assert isinstance(handle._parse_status({"status": "IN_PROGRESS", "logs": None}), InProgress)
+    told = handle._parse_status({"status": "COMPLETED", "logs": None, "error": "x"})
+    assert isinstance(told, Completed)
+    assert told.error == "x"
+
+
+async def completed_with(server: Upstream, fal: Fal, status: int, result: object) -> Report:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path.endswith("/status"):
+            return web.json_response({"status": "COMPLETED", "logs": None})
+        return web.json_response(result, status=status)
+
+    server.respond = answer
+    return (await fal.get(ONE)).report
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"video": {"url": URL}},
+        {"video": URL},
+        {"videos": [{"url": URL}]},
+        {"output": {"video": {"url": URL}}},
+        {"data": {"videos": [{"url": URL}]}},
+        {"video_url": URL},
+    ],
+)
+async def test_the_video_is_found_where_apps_put_it(
+    server: Upstream, fal: Fal, result: object
+) -> None:
+    assert await completed_with(server, fal, 200, result) == Finished(URL)
+    assert isinstance(result, dict)
+    assert video_url(result) == URL
+
+
+@pytest.mark.parametrize(
+    ("status", "result", "code"),
+    [
+        (200, {"images": []}, "content_missing"),
+        (404, {"detail": "gone"}, "content_missing"),
+        (
+            422,
+            {"detail": [{"loc": ["body"], "msg": "No.", "type": "content_policy_violation"}]},
+            "moderation",
+        ),
+        (
+            422,
+            {"detail": [{"loc": ["body"], "msg": "Bad.", "type": "value_error"}]},
+            "invalid_request",
+        ),
+    ],
+)
+async def test_a_result_that_is_none_ends_the_job(
+    server: Upstream, fal: Fal, status: int, result: object, code: str
+) -> None:
+    report = await completed_with(server, fal, status, result)
+    assert isinstance(report, Failed)
+    assert report.code == code
+
+
+async def test_a_result_that_can_not_be_read_now_ends_nothing(server: Upstream, fal: Fal) -> None:
+    for status in (401, 429, 500, 503):
+        with pytest.raises(ProviderError):
+            await completed_with(server, fal, status, {"detail": "later"})
+
+
+async def test_a_request_that_there_is_not_is_missing(server: Upstream, fal: Fal) -> None:
+    server.answers(404, {"detail": "Not found"})
+    assert (await fal.get(ONE)).report == Missing()
+
+
+@pytest.mark.parametrize("bad", ["", "r-1", "a/requests/b", "../x/requests/b", "a/b/requests/.."])
+async def test_what_is_no_id_is_not_asked_for(server: Upstream, fal: Fal, bad: str) -> None:
+    with pytest.raises(ProviderError, match="looks like"):
+        await fal.get(bad)
+    assert server.seen == []
+
+
+async def test_canceling(server: Upstream, fal: Fal) -> None:
+    server.answers(202, {"status": "CANCELLATION_REQUESTED"})
+    assert await fal.cancel(ONE)
+    assert (server.seen[0].method, server.seen[0].path) == ("PUT", f"/{ONE}/cancel")
+    server.answers(400, {"status": "ALREADY_COMPLETED"})
+    assert not await fal.cancel(ONE)
+
+
+async def test_the_key_is_checked_for_nothing(server: Upstream, fal: Fal) -> None:
+    server.answers(404, {"detail": "Not found"})
+    assert await fal.check() == "the key is accepted"
+    server.answers(401, {"detail": "Invalid key"})
+    with pytest.raises(ProviderUnauthorizedError, match="Invalid key"):
+        await fal.check()
+    assert server.posts == 0
