@@ -297,15 +297,15 @@ async def _engine(
         random=random,
     )
     loops: dict[str, Loop] = {}
-    leased = await store.tend("test", [f"account:{one}" for one in providers], 10**9)
-    for lease in leased[0]:
+    found, _ = await store.tend("test", [f"account:{one}" for one in providers], 10**9)
+    held_leases = [one for one in found if one.id.partition(":")[2] in providers]
+    for lease in held_leases:
         account = catalog.accounts[lease.id.partition(":")[2]]
         held = Held(account, providers[account.id], lease)
         first = account.id == options.accounts[0].account.id
         for loop in _account_loops(store, held, recording, signals, fallback, clock, options):
             loops[loop.name if first else f"{loop.name}:{account.id}"] = loop
-    lease = leased[0][0]
-    for loop in (
+    every: list[Loop] = [
         Deliver(
             store,
             sender,
@@ -319,9 +319,16 @@ async def _engine(
         ),
         Resending(store, signals, clock=clock),
         Switch(store, signals),
-        Sweep(store, lease, recording, signals, max_age_hours=options.max_age_hours, clock=clock),
-    ):
-        loops[loop.name] = loop
+        Sweep(
+            store,
+            held_leases[0],
+            recording,
+            signals,
+            max_age_hours=options.max_age_hours,
+            clock=clock,
+        ),
+    ]
+    loops |= {loop.name: loop for loop in every}
     loops = {name: loop for name, loop in loops.items() if loop.name in options.loops}
     service = Service(
         store,
