@@ -242,7 +242,7 @@ async def test_a_model_whose_account_is_gone_is_passed_over(tmp_path: Path) -> N
             job_id = await engine.submit("a fox", fallbacks=FALLBACKS)
         here.refuse("openai", by=refusal(400, "not this"))
         async with here.engine("openai", "third") as engine:
-            await engine.settled()
+            await engine.pass_time(5)
             job = await engine.job(job_id)
             assert (job.status, job.provider, job.fallback) == (Status.QUEUED, "third", 2)
 

@@ -10,6 +10,7 @@ import structlog
 
 from reelhook.domain.errors import ListingUnsupportedError, ProviderError
 from reelhook.domain.event import Instant
+from reelhook.domain.job import VideoRequest
 from reelhook.domain.lookup import Doubt, Resolution, resolve
 from reelhook.domain.report import Entry, Page
 from reelhook.engine.held import Held
@@ -168,8 +169,28 @@ class Resolve:
         claimed = await self._store.claimed(self._held.id, ids)
         proven = await self._proven(any(claimed.values()))
         unclaimed = [e for e in listing.entries if e.provider_job_id not in claimed]
-        resolution = resolve(doubts, unclaimed, listing_proven=proven and listing.complete)
+        resolution = resolve(
+            doubts,
+            unclaimed,
+            listing_proven=proven and listing.complete,
+            given_up=await self._given_up(doubts) if unclaimed else (),
+        )
         await self._record(jobs, resolution)
+
+    async def _given_up(self, doubts: list[Doubt]) -> list[VideoRequest]:
+        """Return what jobs had asked for that ended in doubt, and may have entries in the window.
+
+        Those that a person adopted have their entry, and of the abandoned it is known that there
+        is none.
+        """
+        start = min(doubt.window_start for doubt in doubts)
+        return [
+            one.request
+            for one in await self._store.jobs_in_doubt()
+            if one.job.account == self._held.id
+            and one.job.status.terminal
+            and one.job.updated_at >= start
+        ]
 
     async def _proven(self, seen_ours: bool) -> bool:
         if await self._store.listing_proven(self._held.id):

@@ -126,6 +126,10 @@ class SubmitStore(Recorder, Protocol):
         """Return the jobs whose create call has no recorded outcome."""
         ...
 
+    async def jobs_in_doubt(self) -> list[StoredJob]:
+        """Return the jobs of which nobody knows whether a provider has them, oldest first."""
+        ...
+
     async def accept(self, change: Change, lease: Lease | None) -> Acceptance:
         """Record that the provider has the job. A create's own answer dislodges an adoption."""
         ...
@@ -257,10 +261,6 @@ class ServiceStore(SubmitStore, Protocol):
 
     async def jobs_ahead(self, job: Job) -> int:
         """Return how many accepted jobs of the same account come before this one."""
-        ...
-
-    async def jobs_in_doubt(self) -> list[StoredJob]:
-        """Return the jobs of which nobody knows whether a provider has them, oldest first."""
         ...
 
     async def close_doubt(self, job_id: str, now: Instant) -> bool:
