@@ -1,5 +1,6 @@
 """Fallback: the next model is tried where the one before surely did not take the job."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,6 +14,7 @@ from engine_upstream import Respond, Upstream, answers, never, reset, upstream
 
 from reelhook.domain.catalog import Account
 from reelhook.domain.job import Status
+from reelhook.engine.submit import SUBMITS_AT_ONCE
 from reelhook.providers.openai_wire import OpenAIWire
 
 NAMES = ("openai", "second", "third")
@@ -154,6 +156,18 @@ async def test_those_behind_one_that_was_refused_wait_no_longer_either(tmp_path:
         await engine.pass_time(5)
         job = await engine.job(behind)
         assert (job.status, job.provider) == (Status.QUEUED, "second")
+        assert here.creations == (1, 1, 0)
+
+
+async def test_those_without_another_model_hide_none_that_has_one(tmp_path: Path) -> None:
+    async with providers(tmp_path, fallback_wait_seconds=30) as here, here.engine() as engine:
+        here.refuse("openai", by=refusal(429, "busy", Retry_After="600"))
+        await engine.submit("first")
+        await engine.settled()
+        await asyncio.gather(*(engine.submit(f"patient {n}") for n in range(SUBMITS_AT_ONCE)))
+        last = await engine.submit("impatient", fallbacks=FALLBACKS)
+        await engine.pass_time(35)
+        assert (await engine.job(last)).provider == "second"
         assert here.creations == (1, 1, 0)
 
 

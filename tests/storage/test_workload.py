@@ -117,6 +117,28 @@ async def test_what_two_accounts_providers_call_the_same_are_two_jobs(store: Sto
     assert await store.job_of_provider(["a", "b"], "video_2") is None
 
 
+# -- for the next model ---------------------------------------------------------------------------
+
+
+async def test_jobs_with_other_models_are_told_by_how_long_they_waited_for_theirs(
+    store: Store,
+) -> None:
+    choosy = replace(CAT, fallbacks=("fal/veo",))
+    await store.create(new("patient", at=NOW - 9))
+    await store.create(new("second", at=NOW - 2, request=choosy))
+    await store.create(new("first", at=NOW - 3, request=choosy))
+    await store.create(new("young", at=NOW, request=choosy))
+    await store.create(new("elsewhere", at=NOW - 9, request=choosy, account="other"))
+    await submitting(store, new("paid", at=NOW - 9, request=choosy))
+    sent_on = replace((await store.job("first")).job, model_since=NOW + 5)
+    found = await store.jobs_with_fallbacks(ACCOUNT, NOW, 9)
+    assert [one.job.id for one in found] == ["first", "second"]
+    assert len(await store.jobs_with_fallbacks(ACCOUNT, NOW, 1)) == 1
+    await moved(store, (sent_on, ()))
+    found = await store.jobs_with_fallbacks(ACCOUNT, NOW, 9)
+    assert [one.job.id for one in found] == ["second"]
+
+
 # -- costs ----------------------------------------------------------------------------------------
 
 

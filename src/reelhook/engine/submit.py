@@ -33,6 +33,7 @@ from reelhook.signals import Signals
 
 log = structlog.get_logger()
 SUBMITS_AT_ONCE = 256
+IMPATIENT_AT_ONCE = 1000
 WAIT_SECONDS_FIRST = 1.0
 WAIT_SECONDS_MAX = 15.0
 FULL_LOOK_SECONDS = 1.0
@@ -122,8 +123,10 @@ class Submit:
 
     async def _send_impatient_on(self, now: Instant) -> None:
         """While the provider refuses everything: those that waited for it long enough go on."""
-        due, _ = await self._store.jobs_to_submit(self._held.id, now, SUBMITS_AT_ONCE)
-        for stored in due:
+        waiting = await self._store.jobs_with_fallbacks(
+            self._held.id, self._fallback.impatient_since(now), IMPATIENT_AT_ONCE
+        )
+        for stored in waiting:
             if self._fallback.is_impatient(stored, now):
                 await self._send_on(stored, "rate_limited", self._refusal)
 

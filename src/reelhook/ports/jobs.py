@@ -118,6 +118,14 @@ class SubmitStore(Recorder, Protocol):
         """Return accepted jobs of these accounts that nothing was done for since, oldest first."""
         ...
 
+    async def jobs_with_fallbacks(
+        self, account: str, waiting_since: Instant, limit: int
+    ) -> list[StoredJob]:
+        """Return accepted jobs that have waited for their model since before then, oldest first,
+        of those that came with other models to try.
+        """
+        ...
+
     async def in_flight(self, account: str) -> int:
         """Return how many jobs the account's provider has, or may have."""
         ...

@@ -64,6 +64,8 @@ class Doubts:
                 "soraJobId", f"{job.account} does not know {provider_job_id}; look its id up there"
             )
         now = self._clock.now()
+        # As one that is registered: no other job's lookup or answer takes from it what a person
+        # gave it. It would be looked up from now on, too late to find what was made before.
         adopted = Job(
             id=new_id("job", now, self._random),
             account=job.account,
@@ -73,7 +75,7 @@ class Doubts:
             provider=job.provider,
             model=job.model,
             adopted_from=job.id,
-        ).accept(provider_job_id, now, adopted=True)
+        ).accept(provider_job_id, now)
         destinations = await self._store.destinations(job.id)
         created = await self._store.create(
             NewJob(adopted, stored.request, stored.webhook_url, tuple(destinations))

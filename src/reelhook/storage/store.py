@@ -205,6 +205,12 @@ class Store:
         """See `SubmitStore.jobs_to_submit`."""
         return await self._read(lambda: jobs.to_submit(account, now, limit))
 
+    async def jobs_with_fallbacks(
+        self, account: str, waiting_since: Instant, limit: int
+    ) -> list[StoredJob]:
+        """See `SubmitStore.jobs_with_fallbacks`."""
+        return await self._read(lambda: workload.with_fallbacks(account, waiting_since, limit))
+
     async def jobs_waiting_elsewhere(
         self, accounts: Sequence[str], idle_since: Instant, limit: int
     ) -> list[StoredJob]:
