@@ -389,7 +389,13 @@ def _account_loops(
     )
     return [
         submit,
-        Resolve(*shared, submit, settle_seconds=options.settle_seconds, clock=clock),
+        Resolve(
+            *shared,
+            submit,
+            siblings=siblings,
+            settle_seconds=options.settle_seconds,
+            clock=clock,
+        ),
         Watch(
             *shared,
             poll_seconds=options.poll_seconds,

@@ -4,6 +4,7 @@ Looking up, proving absence, and giving up visibly follow `domain.lookup`; here 
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -43,7 +44,10 @@ class Listing:
 
 
 class Resolve:
-    """Looks up the submits in doubt of one account."""
+    """Looks up the submits in doubt of one account.
+
+    `siblings` are the other accounts of its provider: two keys may share one listing.
+    """
 
     name = "resolve"
 
@@ -55,6 +59,7 @@ class Resolve:
         signals: Signals,
         submit: Submit,
         *,
+        siblings: Sequence[str] = (),
         settle_seconds: float,
         clock: Clock,
     ) -> None:
@@ -63,6 +68,7 @@ class Resolve:
         self._recording = recording
         self._signals = signals
         self._submit = submit
+        self._siblings = siblings
         self._settle_milliseconds = round(settle_seconds * 1000)
         self._clock = clock
         self.signal = signals.resolve.fork()
@@ -168,6 +174,8 @@ class Resolve:
         ids = [entry.provider_job_id for entry in listing.entries]
         claimed = await self._store.claimed(self._held.id, ids)
         proven = await self._proven(any(claimed.values()))
+        for sibling in self._siblings:
+            claimed |= await self._store.claimed(sibling, ids)
         unclaimed = [e for e in listing.entries if e.provider_job_id not in claimed]
         resolution = resolve(
             doubts,
