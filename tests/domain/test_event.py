@@ -117,7 +117,9 @@ def test_equal_events_have_equal_bytes_and_every_body_is_json(event: Event) -> N
     read = json.loads(body)
     assert (read["jobId"], read["soraJobId"]) == (event.job_id, event.provider_job_id)
     assert ("videoUrl" in read) == (event.status is WireStatus.COMPLETED)
-    assert ("error" in read) == (event.status is WireStatus.FAILED)
+    fallback = event.kind is EventKind.FALLBACK
+    assert ("error" in read) == (event.status is WireStatus.FAILED or fallback)
+    assert ("fallback" in read) == fallback
 
 
 @given(st.integers(0, 4_102_444_800_000))

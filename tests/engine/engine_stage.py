@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import cache
@@ -38,6 +38,7 @@ from reelhook.engine.sweep import Sweep
 from reelhook.engine.switch import Switch
 from reelhook.engine.watch import Watch
 from reelhook.ports import Sender
+from reelhook.providers.http_provider import HttpProvider
 from reelhook.providers.openai_wire import OpenAIWire
 from reelhook.recording import Recording
 from reelhook.service import Deliveries, EndpointFields, Endpoints, Service, ServiceOptions
@@ -54,9 +55,21 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"),))
 
 
+@dataclass(frozen=True)
+class Played:
+    """An account, the adapter that it is asked by, and where; None: at the stage's provider."""
+
+    account: Account
+    kind: type[HttpProvider] = OpenAIWire
+    base_url: str | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """How the engine is set up; `store` makes the store, `sender` is put before the sender."""
+
+    accounts: tuple[Played, ...] = (Played(Account(ACCOUNT, "openai")),)
+    fallback_wait_seconds: float = 30.0
 
     poll_seconds: float = 5.0
     settle_seconds: float = 60.0
@@ -76,7 +89,10 @@ class Options:
 
 @dataclass
 class Engine:
-    """One run of the engine, from its start to its stop."""
+    """One run of the engine, from its start to its stop.
+
+    `loops` goes by name; those of all accounts but the first by `name:account`.
+    """
 
     service: Service
     endpoints: Endpoints
@@ -86,14 +102,15 @@ class Engine:
     loops: dict[str, Any]
     runner: Runner
     clock: ManualClock | SystemClock
-    provider: OpenAIWire
+    provider: HttpProvider
+    catalog: Catalog
 
     async def endpoint(self, url: str, **fields: Any) -> Endpoint:
         """Register an endpoint."""
         return await self.endpoints.register(url, EndpointFields(**fields))  # type: ignore[typeddict-item] # a test names its fields itself
 
     async def submit(self, script: str, webhook_url: str | None = None, **fields: Any) -> str:
-        request = VideoRequest(script=script, model="sora-2", **fields)
+        request = VideoRequest(script=script, **{"model": "sora-2", **fields})
         return (await self.service.submit(request, webhook_url)).job_id
 
     async def register(
@@ -234,16 +251,19 @@ async def engine(
     async with AsyncExitStack() as stack:
         database = SQLite(path)
         stack.push_async_callback(database.close)
-        provider = await stack.enter_async_context(
-            OpenAIWire(
-                base_url,
-                submit_timeout_seconds=options.submit_timeout_seconds,
-                now=lambda: clock.now() / 1000,
+        providers = {
+            one.account.id: await stack.enter_async_context(
+                one.kind(
+                    one.base_url or base_url,
+                    submit_timeout_seconds=options.submit_timeout_seconds,
+                    now=lambda: clock.now() / 1000,
+                )
             )
-        )
+            for one in options.accounts
+        }
         sender = await stack.enter_async_context(AiohttpSender(LOOPBACK, now=clock.now))
         running = await _engine(
-            options.store(database), provider, options.sender(sender), clock, options
+            options.store(database), providers, options.sender(sender), clock, options
         )
         running.runner.start()
         try:
@@ -255,7 +275,7 @@ async def engine(
 
 async def _engine(
     store: Store,
-    provider: OpenAIWire,
+    providers: Mapping[str, HttpProvider],
     sender: Sender,
     clock: ManualClock | SystemClock,
     options: Options,
@@ -264,22 +284,28 @@ async def _engine(
     signing = Signing(Secrets(SECRET, options.previous_secret), user_agent="reelhook/test")
     recording = Recording(store, signals, lambda job_id: f"http://here/{job_id}/download")
     await store.free_leases()
-    (lease,), _ = await store.tend("test", [f"account:{ACCOUNT}"], 10**9)
     leases = Leases()
     leases.keep(LANE_IDS, (await store.tend("test", LANE_IDS, 10**9))[0], inf)
-    catalog = Catalog([Account(ACCOUNT, "openai")], {}, {})
-    shared = (store, Held(catalog.accounts[ACCOUNT], provider, lease), recording, signals)
-    fallback = Fallback(catalog, recording, signals, wait_seconds=30, clock=clock, random=random)
-    submit = Submit(*shared, fallback, may_send=lambda: True, clock=clock, random=random)
-    loops: list[Loop] = [
-        submit,
-        Resolve(*shared, submit, settle_seconds=options.settle_seconds, clock=clock),
-        Watch(
-            *shared,
-            poll_seconds=options.poll_seconds,
-            max_age_hours=options.max_age_hours,
-            clock=clock,
-        ),
+    models = {one.account.provider: providers[one.account.id].models for one in options.accounts}
+    catalog = Catalog([one.account for one in options.accounts], models, {})
+    fallback = Fallback(
+        catalog,
+        recording,
+        signals,
+        wait_seconds=options.fallback_wait_seconds,
+        clock=clock,
+        random=random,
+    )
+    loops: dict[str, Loop] = {}
+    found, _ = await store.tend("test", [f"account:{one}" for one in providers], 10**9)
+    held_leases = [one for one in found if one.id.partition(":")[2] in providers]
+    for lease in held_leases:
+        account = catalog.accounts[lease.id.partition(":")[2]]
+        held = Held(account, providers[account.id], lease)
+        first = account.id == options.accounts[0].account.id
+        for loop in _account_loops(store, held, recording, signals, fallback, clock, options):
+            loops[loop.name if first else f"{loop.name}:{account.id}"] = loop
+    every: list[Loop] = [
         Deliver(
             store,
             sender,
@@ -293,13 +319,20 @@ async def _engine(
         ),
         Resending(store, signals, clock=clock),
         Switch(store, signals),
-        Standing(store, lease, signals.account(ACCOUNT), account=ACCOUNT),
-        Sweep(store, lease, recording, signals, max_age_hours=options.max_age_hours, clock=clock),
+        Sweep(
+            store,
+            held_leases[0],
+            recording,
+            signals,
+            max_age_hours=options.max_age_hours,
+            clock=clock,
+        ),
     ]
-    loops = [loop for loop in loops if loop.name in options.loops]
+    loops |= {loop.name: loop for loop in every}
+    loops = {name: loop for name, loop in loops.items() if loop.name in options.loops}
     service = Service(
         store,
-        {ACCOUNT: provider},
+        providers,
         catalog,
         recording,
         signals,
@@ -324,11 +357,48 @@ async def _engine(
         Deliveries(store, signals, clock=clock, random=random),
         store,
         signals,
-        {loop.name: loop for loop in loops},
-        Runner(loops, clock),
+        loops,
+        Runner(list(loops.values()), clock),
         clock,
-        provider,
+        providers[options.accounts[0].account.id],
+        catalog,
     )
+
+
+def _account_loops(
+    store: Store,
+    held: Held,
+    recording: Recording,
+    signals: Signals,
+    fallback: Fallback,
+    clock: ManualClock | SystemClock,
+    options: Options,
+) -> list[Loop]:
+    shared, account = (store, held, recording, signals), held.account.id
+    siblings = [
+        one.account.id
+        for one in options.accounts
+        if one.account.provider == held.account.provider and one.account.id != account
+    ]
+    submit = Submit(
+        *shared,
+        fallback,
+        siblings=siblings,
+        may_send=lambda: True,
+        clock=clock,
+        random=Random(options.seed),
+    )
+    return [
+        submit,
+        Resolve(*shared, submit, settle_seconds=options.settle_seconds, clock=clock),
+        Watch(
+            *shared,
+            poll_seconds=options.poll_seconds,
+            max_age_hours=options.max_age_hours,
+            clock=clock,
+        ),
+        Standing(store, held.lease, signals.account(account), account=account),
+    ]
 
 
 async def until(

@@ -9,7 +9,7 @@ from engine_stage import stage, until
 
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.report import Progress
-from reelhook.engine.reading import READS_AT_ONCE
+from reelhook.engine.asking import READS_AT_ONCE
 from reelhook.engine.watched import WatchedJobs
 from reelhook.ports import Change, Lease, NewJob
 from reelhook.storage.sqlite import SQLite

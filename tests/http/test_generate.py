@@ -181,6 +181,10 @@ async def test_a_key_that_the_provider_refuses_fails_the_job_in_the_providers_wo
         [account] = (await server.get("/api/stats")).json()["accounts"]
         assert account == {
             "id": "openai",
+            "provider": "openai",
+            "waiting": 0,
+            "inFlight": 0,
+            "jobsMax": None,
             "healthy": False,
             "error": "Missing or incorrect API key.",
             "stretchedSeconds": None,

@@ -26,8 +26,16 @@ CHECKS = [
     response_schema_conformance,
 ]
 NOBODY = "http://127.0.0.1:2/hook"
-NEVER_CARRIED_OUT = {"GET /api/jobs/events", "GET /api/download", "POST /api/jobs/{job_id}/cancel"}
-"""They need a job's id in the query, or one that runs. All others are, and not just refused."""
+NEVER_CARRIED_OUT = {
+    "GET /api/jobs/events",
+    "GET /api/download",
+    "POST /api/jobs/{job_id}/cancel",
+    "POST /api/jobs/{job_id}/adopt",
+    "POST /api/jobs/{job_id}/abandon",
+    "POST /providers/{provider}/webhook/{token}",
+}
+"""They need a job's id in the query, one that runs or is in doubt, or an address that nobody can
+guess. All others are, and not just refused."""
 ERRORS_FORM = {"error", "code", "field"}
 
 

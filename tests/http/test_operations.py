@@ -19,6 +19,11 @@ ROUTES = {
     ("GET", "/api/jobs/{job_id}/events"),
     ("POST", "/api/jobs/{job_id}/poll"),
     ("POST", "/api/jobs/{job_id}/cancel"),
+    ("POST", "/api/jobs/{job_id}/adopt"),
+    ("POST", "/api/jobs/{job_id}/abandon"),
+    ("GET", "/api/models"),
+    ("GET", "/api/costs"),
+    ("POST", "/providers/{provider}/webhook/{token}"),
     ("GET", "/api/events"),
     ("GET", "/api/endpoints"),
     ("POST", "/api/endpoints"),
@@ -66,7 +71,16 @@ async def test_statistics_count_jobs_by_status(tmp_path: Path) -> None:
             "endpoints": {"failing": 0, "disabled": 0},
             "watcher": {"paused": False, "pausedSince": None, "pollSeconds": 0.05},
             "accounts": [
-                {"id": "openai", "healthy": True, "error": None, "stretchedSeconds": None}
+                {
+                    "id": "openai",
+                    "provider": "openai",
+                    "waiting": 0,
+                    "inFlight": 1,
+                    "jobsMax": None,
+                    "healthy": True,
+                    "error": None,
+                    "stretchedSeconds": None,
+                }
             ],
         }
 

@@ -56,7 +56,15 @@ def new(
     key: IdempotencyKey | None = None,
 ) -> NewJob:
     """A job as a client asks for it."""
-    job = Job(id=job_id, account=account, status=Status.ACCEPTED, created_at=at, updated_at=at)
+    job = Job(
+        id=job_id,
+        account=account,
+        status=Status.ACCEPTED,
+        created_at=at,
+        updated_at=at,
+        submit_due_at=at,
+        model=request.model,
+    )
     own = tuple(Destination.to(url) for url in urls)
     named = tuple(Destination(endpoint_id) for endpoint_id in endpoints)
     return NewJob(job, request, own[0].url if own else None, (*named, *own), key)

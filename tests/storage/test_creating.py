@@ -19,12 +19,17 @@ from .samples import ACCOUNT, CAT, NOW, URL, new, registered, stored
 KEY = IdempotencyKey("alice", "key-1", "body-1")
 FULL_REQUEST = VideoRequest(
     script="A cat",
-    model="sora-2",
+    model="sora-2-pro",
     direction="Slowly.",
     seconds="8",
     size="720x1280",
     wallet_address="0xabc",
     render_version="v4",
+    aspect_ratio="16:9",
+    image="https://i.example/fox.png",
+    seed=2**32 - 1,
+    provider_options='{"fps": 24}',
+    fallbacks=("fal/veo", "openai/Wan-AI/Wan2.2"),
 )
 FULL_JOB = Job(
     id="job_full",
@@ -47,6 +52,16 @@ FULL_JOB = Job(
     code="word",
     content_url="https://cdn.example/full.mp4",
     content_expires_at=12,
+    provider="ark",
+    model=FULL_REQUEST.model,
+    model_since=NOW + 13,
+    fallback=1,
+    quoted_amount=0.5,
+    quoted_unit="USD",
+    charged_amount=1.25,
+    charged_unit="tokens",
+    adopted_from="job_before",
+    doubt_closed_at=NOW + 14,
 )
 
 

@@ -12,7 +12,10 @@ from reelhook.storage.store import Store
 
 from .samples import ACCOUNT, FINISHED, NOW, RUNNING, moved, new, queued, submitting
 
-ALL = ["0001_core", "0002_tracking", "0003_endpoints", "0004_workers", "0005_shared"]
+ALL = [
+    *("0001_core", "0002_tracking", "0003_endpoints", "0004_workers", "0005_shared"),
+    "0006_models",
+]
 CORE_VIEW = [
     *("job_id", "wallet_address", "script_body", "title", "status", "error_message"),
     *("created_at", "updated_at"),

@@ -29,7 +29,9 @@ from .test_creating import FULL_JOB, FULL_REQUEST
 async def test_a_change_is_read_as_it_was_recorded(store: Store) -> None:
     await store.create(replace(new("job_full"), request=FULL_REQUEST))
     first = (await store.job("job_full")).job
-    full = replace(FULL_JOB, account=first.account, created_at=first.created_at, version=0)
+    full = replace(
+        FULL_JOB, account="a sibling", version=0, created_at=first.created_at, adopted_from=None
+    )
     assert await store.record([change((full, ()))], None) == ["job_full"]
     read = await store.job("job_full")
     assert read.job == replace(full, version=1)

@@ -40,7 +40,10 @@ async def opened(settings: Settings, simulator_url: str | None = None) -> AsyncI
     """
     credentials = simulated(simulator_url) if simulator_url else settings.credentials
     if not credentials:
-        raise SettingsError("No provider's account is set; docs/settings.md names the settings")
+        raise SettingsError(
+            "No provider is set: set OPENAI_BASE_URL to a server that speaks /v1/videos, or "
+            "another provider's key; docs/settings.md names the settings"
+        )
     providers: dict[str, Provider] = {}
     models = {}
     async with contextlib.AsyncExitStack() as stack:

@@ -1,14 +1,15 @@
 """Reading many jobs of one account with the fewest requests, and handing on what comes.
 
-Where the listing stands in between, it is learnt from its own pages: the ids seen in the last
+By ids where the provider reads many at once, else by pages of its listing, else one by one. Where
+the listing stands in between, it is learnt from its own pages: the ids seen in the last
 round serve as cursors, so that the next round's pages can be fetched at once.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import structlog
 
@@ -18,19 +19,18 @@ from reelhook.domain.errors import (
     CursorRefusedError,
     ListingUnsupportedError,
     ProviderError,
-    ProviderUnauthorizedError,
 )
 from reelhook.domain.event import Instant
-from reelhook.domain.report import Report, Unknown
+from reelhook.domain.report import Reading, Report, Unknown
+from reelhook.engine.asking import Asking
 from reelhook.engine.listing_order import ListingOrder
 from reelhook.engine.search import Search, Shown, Wave
 from reelhook.ports import Clock, Provider
 from reelhook.signals import AccountHealth
 
-T = TypeVar("T")
 log = structlog.get_logger()
-READS_AT_ONCE = 64
-"""A round over 100,000 jobs, 1,000 pages of 150 ms, then ends within half of its interval."""
+HANDED_ON_AT_ONCE = 500
+"""Of readings that came together: what is done with them must not hold up the event loop."""
 WAVES_MAX = 6
 LISTING_FAILED_ROUNDS_MAX = 3
 MISSES_MAX = 2
@@ -58,7 +58,7 @@ class Reader:
     """Reads the jobs of one account.
 
     Rounds may overlap, as long as they don't read the same jobs. `asked_all` is called whenever
-    no page waits any more to be asked for.
+    no page, and no batch, waits any more to be asked for.
     """
 
     def __init__(
@@ -69,22 +69,18 @@ class Reader:
         asked_all: Callable[[], object],
     ) -> None:
         self._provider = provider
-        self._asked_all = asked_all
-        self._health = health
         self._clock = clock
-        self._slots = asyncio.Semaphore(READS_AT_ONCE)
+        self._asking = Asking(provider.name, health, clock, asked_all)
         self._listing = ListingOrder(provider.traits.page_size_max)
         self._failed_rounds = 0
         self._listing_off_until: Instant = 0
         self._misses: Counter[str] = Counter()
         self._misses_forgotten_at: Instant = 0
-        self._wait_until: Instant = 0
-        self._queued = 0
 
     @property
     def busy(self) -> bool:
         """Whether pages wait for others to be read: more could not be read by asking for more."""
-        return self._queued > 0
+        return self._asking.busy
 
     async def read(self, wanted: Sequence[str], deliver: Deliver) -> None:
         """Read the jobs, given newest first, and hand readings on as they arrive.
@@ -92,7 +88,9 @@ class Reader:
         What could not be read is left out: the next round asks for it again.
         """
         left = set(wanted)
-        if self._listing_usable():
+        if self._provider.traits.batch_max:
+            await self._read_batches(wanted, left, deliver)
+        elif self._listing_usable():
             left &= await self._read_listed(wanted, left, deliver)
         if left:
             async with asyncio.TaskGroup() as group:
@@ -106,6 +104,30 @@ class Reader:
 
     def _listing_usable(self) -> bool:
         return self._listing.page_size > 0 and self._clock.now() >= self._listing_off_until
+
+    # -- many by their ids --------------------------------------------------------------------
+
+    async def _read_batches(self, wanted: Sequence[str], left: set[str], deliver: Deliver) -> None:
+        """Read by ids; only what no batch told stays left, and of those that failed nothing."""
+        size = self._provider.traits.batch_max
+        chunks = [wanted[start : start + size] for start in range(0, len(wanted), size)]
+        async with asyncio.TaskGroup() as group:
+            for chunk in chunks:
+                if len(chunk) > 1:  # one is asked for by itself, with no fewer requests
+                    group.create_task(self._batch(chunk, left, deliver))
+
+    async def _batch(self, chunk: Sequence[str], left: set[str], deliver: Deliver) -> None:
+        try:
+            readings = await self._asking.many(partial(self._provider.get_many, chunk))
+            told = [one for one in chunk if one in readings]
+            left.difference_update(told)
+            for start in range(0, len(told), HANDED_ON_AT_ONCE):
+                some = {one: readings[one] for one in told[start : start + HANDED_ON_AT_ONCE]}
+                await _hand_on(some, deliver)
+                await asyncio.sleep(0)
+        except Exception as error:
+            self._log_failure("watch.batch_failed", error, jobs=str(len(chunk)))
+            left.difference_update(chunk)
 
     # -- the listing --------------------------------------------------------------------------
 
@@ -181,15 +203,8 @@ class Reader:
         return wave
 
     async def _page(self, read: PageRead, left: set[str], deliver: Deliver) -> Shown:
-        self._queued += 1
-        async with self._slots:
-            self._queued -= 1
-            if not self._queued:
-                self._asked_all()
-            await self._hold()
-            page = await self._asked(
-                self._provider.page(read.cursor, self._provider.traits.page_size_max)
-            )
+        limit = self._provider.traits.page_size_max
+        page = await self._asking.many(partial(self._provider.page, read.cursor, limit))
         if read.cursor is not None and not page.entries:
             # SGLang and vLLM-Omni answer an unknown cursor so.
             raise CursorRefusedError("The listing has nothing behind its cursor")
@@ -219,14 +234,8 @@ class Reader:
         log.debug(f"Polling Sora job: {one}", emoji="📡", provider_job=one)
         left.discard(one)
         try:
-            async with self._slots:
-                await self._hold()
-                reading = await self._asked(self._provider.get(one))
-            await deliver(
-                {one: reading.report},
-                listed=False,
-                poll_after_seconds=reading.poll_after_seconds,
-            )
+            reading = await self._asking.one(partial(self._provider.get, one))
+            await _hand_on({one: reading}, deliver)
         except Exception as error:
             self._log_failure("watch.read_failed", error, provider_job=one)
             await deliver({one: None}, listed=False)
@@ -240,28 +249,11 @@ class Reader:
         else:
             log.error(event, exc_info=error, **ids)
 
-    # -- what the provider wishes -------------------------------------------------------------
 
-    async def _hold(self) -> None:
-        """Wait as long as the provider asked us to."""
-        wait = self._wait_until - self._clock.now()
-        if wait > 0:
-            await self._clock.wait(asyncio.Event(), wait / 1000)
-
-    async def _asked(self, call: Awaitable[T]) -> T:
-        try:
-            answer = await call
-        except ProviderUnauthorizedError as error:
-            if self._health.unauthorized is None:
-                log.warning(
-                    "account.unauthorized", provider=self._provider.name, error=error.message
-                )
-            self._health.unauthorized = error.message
-            raise
-        except ProviderError as error:
-            if error.retry_after_seconds:
-                until = self._clock.now() + round(error.retry_after_seconds * 1000)
-                self._wait_until = max(self._wait_until, until)
-            raise
-        self._health.unauthorized = None
-        return answer
+async def _hand_on(readings: Mapping[str, Reading], deliver: Deliver) -> None:
+    """Hand readings on, together as far as the provider wishes the same wait for them."""
+    by_wait: dict[float, dict[str, Report | None]] = {}
+    for one, reading in readings.items():
+        by_wait.setdefault(reading.poll_after_seconds, {})[one] = reading.report
+    for wait, reports in by_wait.items():
+        await deliver(reports, listed=False, poll_after_seconds=wait)

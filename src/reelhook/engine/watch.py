@@ -51,6 +51,7 @@ class Watch:
         self._recording = recording
         self._signals = signals
         self._interval = round(max(poll_seconds, held.provider.traits.poll_seconds_min) * 1000)
+        self._wait_after_look = round(held.provider.traits.poll_seconds_min * 1000)
         self._max_age_hours = max_age_hours
         self._age = round(max_age_hours * 3600 * 1000)
         self._clock = clock
@@ -110,7 +111,9 @@ class Watch:
         if new:
             self._first_checked.update(job.id for job in new.values())
             self._first_check_runs = True
-            self.tasks.spawn(self._read(new), self._first_check_done, account=self._held.id)
+            # The next round may be near, and some providers want time between two looks at a job.
+            check = self._read(new, wait_after=self._wait_after_look)
+            self.tasks.spawn(check, self._first_check_done, account=self._held.id)
 
     def _first_check_done(self) -> None:
         self._first_check_runs = False
@@ -119,8 +122,11 @@ class Watch:
         await self._read(jobs)
         await self._store.record_round(self._held.id, self._clock.now(), self._held.lease)
 
-    async def _read(self, jobs: Mapping[str, Job]) -> None:
-        """Read these jobs, given by their provider's ids, newest first."""
+    async def _read(self, jobs: Mapping[str, Job], *, wait_after: int = 0) -> None:
+        """Read these jobs, given by their provider's ids, newest first.
+
+        `wait_after`: the milliseconds that each must then be left alone, 0: until the next round.
+        """
         held = set(jobs)
         unread: set[str] = set()
 
@@ -128,8 +134,9 @@ class Watch:
             reports: Mapping[str, Report | None], *, listed: bool, poll_after_seconds: float = 0.0
         ) -> None:
             unread.update([one for one, report in reports.items() if report is None])
-            if poll_after_seconds * 1000 > self._interval:
-                until = self._clock.now() + round(poll_after_seconds * 1000)
+            wait = max(round(poll_after_seconds * 1000), wait_after)
+            if wait_after or wait > self._interval:
+                until = self._clock.now() + wait
                 self._not_before.update(dict.fromkeys(reports, until))
             await self._record(jobs, reports)
             if listed and not self._proven:

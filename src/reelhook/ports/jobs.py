@@ -113,9 +113,9 @@ class SubmitStore(Recorder, Protocol):
         ...
 
     async def jobs_waiting_elsewhere(
-        self, accounts: Sequence[str], due_before: Instant, limit: int
+        self, accounts: Sequence[str], idle_since: Instant, limit: int
     ) -> list[StoredJob]:
-        """Return accepted jobs of these accounts that were due before then, oldest first."""
+        """Return accepted jobs of these accounts that nothing was done for since, oldest first."""
         ...
 
     async def in_flight(self, account: str) -> int:

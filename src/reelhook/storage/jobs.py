@@ -23,7 +23,7 @@ from reelhook.ports import (
 )
 from reelhook.storage.deliveries import offer
 from reelhook.storage.endpoints import add_deliveries, check_registered
-from reelhook.storage.operation import Operation, Row, Statement, query, side_by_side, waves
+from reelhook.storage.operation import Operation, Statement, query, side_by_side, waves
 from reelhook.storage.ownership import holds
 from reelhook.storage.rows import (
     REQUEST_COLUMNS,
@@ -194,24 +194,17 @@ def to_submit(
     account: str, now: Instant, limit: int
 ) -> Operation[tuple[list[StoredJob], Instant | None]]:
     """Return accepted jobs that are due, oldest first, and when the next one will be."""
-    rows = yield from due_to_submit(account, now, limit)
+    rows = yield Statement(
+        f"SELECT {STORED_JOB} FROM jobs WHERE account = ?1 AND status = 'accepted'"
+        " AND coalesce(submit_due_at, 0) <= ?2 ORDER BY created_at, id LIMIT ?3",
+        (account, now, limit),
+    )
     later = yield Statement(
         "SELECT min(submit_due_at) FROM jobs"
         " WHERE account = ?1 AND status = 'accepted' AND submit_due_at > ?2",
         (account, now),
     )
     return [stored_job_of(row) for row in rows], later[0][0]
-
-
-def due_to_submit(account: str, now: Instant, limit: int) -> Operation[list[Row]]:
-    """Return the rows of accepted jobs that are due, oldest first."""
-    return (
-        yield Statement(
-            f"SELECT {STORED_JOB} FROM jobs WHERE account = ?1 AND status = 'accepted'"
-            " AND coalesce(submit_due_at, 0) <= ?2 ORDER BY created_at, id LIMIT ?3",
-            (account, now, limit),
-        )
-    )
 
 
 def submitting(account: str) -> Operation[list[StoredJob]]:

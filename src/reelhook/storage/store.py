@@ -206,10 +206,10 @@ class Store:
         return await self._read(lambda: jobs.to_submit(account, now, limit))
 
     async def jobs_waiting_elsewhere(
-        self, accounts: Sequence[str], due_before: Instant, limit: int
+        self, accounts: Sequence[str], idle_since: Instant, limit: int
     ) -> list[StoredJob]:
         """See `SubmitStore.jobs_waiting_elsewhere`."""
-        return await self._read(lambda: workload.waiting_elsewhere(accounts, due_before, limit))
+        return await self._read(lambda: workload.waiting_elsewhere(accounts, idle_since, limit))
 
     async def in_flight(self, account: str) -> int:
         """See `SubmitStore.in_flight`."""

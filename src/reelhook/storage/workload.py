@@ -5,19 +5,28 @@ from collections.abc import Sequence
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
 from reelhook.ports import AccountLoad, CostLine, StoredJob
-from reelhook.storage.jobs import due_to_submit
-from reelhook.storage.operation import Operation, Statement, side_by_side
-from reelhook.storage.rows import stored_job_of
+from reelhook.storage.operation import Operation, Statement, query, side_by_side
+from reelhook.storage.rows import STORED_JOB, stored_job_of
 
 DAY_MILLISECONDS = 24 * 3600 * 1000
 
 
 def waiting_elsewhere(
-    accounts: Sequence[str], due_before: Instant, limit: int
+    accounts: Sequence[str], idle_since: Instant, limit: int
 ) -> Operation[list[StoredJob]]:
-    """Return accepted jobs of these accounts that were due before that moment, oldest first."""
+    """Return accepted jobs of these accounts that nothing was done for since then, oldest first.
+
+    Those too that wait for a moment which their own account's provider asked for.
+    """
     found = yield from side_by_side(
-        [due_to_submit(account, due_before, limit) for account in accounts]
+        [
+            query(
+                f"SELECT {STORED_JOB} FROM jobs WHERE account = ?1 AND status = 'accepted'"
+                " AND updated_at <= ?2 ORDER BY created_at, id LIMIT ?3",
+                (account, idle_since, limit),
+            )
+            for account in accounts
+        ]
     )
     jobs = [stored_job_of(row) for rows in found for row in rows]
     return sorted(jobs, key=lambda one: (one.job.created_at, one.job.id))[:limit]

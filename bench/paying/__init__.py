@@ -1,0 +1,1 @@
+"""Paid calls that go wrong, by every adapter, and workers that are killed meanwhile."""

@@ -1,0 +1,84 @@
+"""Paid calls that go wrong, and workers that are killed meanwhile: `python -m bench.paying`.
+
+Every adapter, over HTTP, in the real engine. Afterwards no job may have been created twice, and
+each must have ended: completed, or `submission_unknown` where its provider lists nothing by which
+it could be found. Exits 1 otherwise.
+"""
+
+import argparse
+import gc
+import sys
+import time
+from pathlib import Path
+
+from bench.figures import Figures
+from bench.paying.act import Plan, carry_out
+from bench.paying.verdict import COLUMNS, Verdict
+from bench.stage import RESULTS
+
+SECONDS_MAX = 3600.0
+
+
+def play(options: argparse.Namespace) -> Verdict:
+    """Play acts until there were as many kills and faults as are wanted."""
+    gc.freeze()  # what is here already is shared with every worker that is forked from here
+    verdict = Verdict()
+    end = time.monotonic() + SECONDS_MAX
+    seed = options.seed
+    while verdict.kills < options.kills or verdict.faults < options.faults:
+        if time.monotonic() > end:
+            verdict.violations.append(f"not done within {SECONDS_MAX:g} s")
+            break
+        plan = Plan(seed, options.jobs, options.kills_per_act, options.rate)
+        wrong = verdict.add(carry_out(plan, options.results / "paying" / str(seed)))
+        for one in wrong[:5]:
+            print(f"  seed {seed}: {one[:300]}", flush=True)
+        print(f"seed {seed}: {verdict.kills} kills, {verdict.faults} faults", flush=True)
+        seed += 1
+    return verdict
+
+
+def show(verdict: Verdict) -> None:
+    print(f"\n{'provider':<12}" + "".join(f"{name:>14}" for name in COLUMNS))
+    for provider, row in verdict.rows.items():
+        print(f"{provider:<12}" + "".join(f"{row[name]:>14}" for name in COLUMNS))
+    every = {name: sum(row[name] for row in verdict.rows.values()) for name in COLUMNS}
+    print(f"{'all':<12}" + "".join(f"{every[name]:>14}" for name in COLUMNS))
+
+
+def figures(verdict: Verdict, options: argparse.Namespace) -> Figures:
+    told = Figures("paying")
+    told.at_least("workers killed", verdict.kills, options.kills)
+    told.at_least("creates that went wrong", verdict.faults, options.faults)
+    told.tell("paid calls under way at kills", _sum(verdict, "cut off"))
+    for name in ("created twice", "lost", "wrong end"):
+        told.equal(name, _sum(verdict, name), 0)
+    told.none("violations", verdict.violations)
+    told.details["providers"] = [f"{name}: {dict(row)}" for name, row in verdict.rows.items()]
+    return told
+
+
+def _sum(verdict: Verdict, name: str) -> int:
+    return sum(row[name] for row in verdict.rows.values())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.paying", description=__doc__)
+    parser.add_argument("--kills", type=int, default=1000, help="of workers, at least")
+    parser.add_argument("--faults", type=int, default=1000, help="of creates, at least")
+    parser.add_argument("--kills-per-act", type=int, default=50)
+    parser.add_argument("--jobs", type=int, default=40, help="of each provider, in an act")
+    parser.add_argument("--rate", type=float, default=0.5, help="of creates that go wrong")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    verdict = play(options)
+    show(verdict)
+    told = figures(verdict, options)
+    told.show()
+    told.write(options.results)
+    sys.exit(0 if told.reached else 1)
+
+
+if __name__ == "__main__":
+    main()

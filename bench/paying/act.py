@@ -1,0 +1,142 @@
+"""One act: an upstream, one database, and workers on it that are killed one after another."""
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import apsw
+
+from bench.paying.life import DATA, LOG, MODELS, Life, Wish, start
+from bench.processes import Stub
+
+WARM_UP = 2
+"""Jobs of each provider that nothing befalls: a listing is believed once it has shown ours."""
+TWINS = 5
+"""Every so many jobs have one and the same prompt."""
+LIFE_SECONDS = (0.1, 1.2)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How many jobs of each provider, at most how many kills, and how often creates go wrong."""
+
+    seed: int
+    jobs: int
+    kills: int
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A job as the database has it in the end."""
+
+    provider: str
+    prompt: str
+    status: str
+    code: str | None
+    provider_job_id: str | None
+    doubt_since: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of an act. `told` is the upstream's; `cut_off`: paid calls under way at kills."""
+
+    wishes: tuple[Wish, ...]
+    jobs: tuple[Found, ...]
+    told: dict[str, Any]
+    kills: int
+    cut_off: Counter[str]
+    troubles: list[str]
+
+
+def wishes(plan: Plan) -> tuple[Wish, ...]:
+    """All that is asked for, in a random order behind the first ones of each provider."""
+    made = [
+        Wish(f"{name}-{n}", name, f"{_film(n)} of a lighthouse, {name} {plan.seed:06}")
+        for n in range(plan.jobs)
+        for name in MODELS
+    ]
+    rest = made[WARM_UP * len(MODELS) :]
+    Random(plan.seed).shuffle(rest)  # noqa: S311  # makes no keys
+    return (*made[: WARM_UP * len(MODELS)], *rest)
+
+
+def _film(number: int) -> str:
+    return f"Film {number:05}" if number % TWINS or number < WARM_UP else "One of several films"
+
+
+def carry_out(plan: Plan, folder: Path) -> Result:
+    """Play an act. The folder stays only if a worker said that something went wrong."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with closing(Stub("bench.paying.upstream", "--seed", str(plan.seed))) as upstream:
+        every = wishes(plan)
+        warm = Life(folder, upstream.url, every[: WARM_UP * len(MODELS)], plan.seed)
+        troubles = _trouble("the warm-up", _end_of(start(warm)), 0)
+        _asked(upstream, "PUT", "/mischief/rate", {"rate": plan.rate})
+        life = Life(folder, upstream.url, every, plan.seed)
+        kills, cut_off = _kill_often(life, plan, troubles)
+        told = _asked(upstream, "GET", "/mischief/told")
+    jobs = _jobs(folder)
+    log = folder / LOG
+    troubles += log.read_text().splitlines() if log.exists() else []
+    if not troubles:
+        shutil.rmtree(folder)
+    return Result(every, jobs, told, kills, cut_off, troubles)
+
+
+def _kill_often(life: Life, plan: Plan, troubles: list[str]) -> tuple[int, Counter[str]]:
+    chance = Random(plan.seed)  # noqa: S311  # makes no keys
+    cut_off: Counter[str] = Counter()
+    for kill in range(plan.kills):
+        pid = start(life)
+        time.sleep(chance.uniform(*LIFE_SECONDS))
+        os.kill(pid, signal.SIGKILL)
+        status = _end_of(pid)
+        if status != -signal.SIGKILL:  # it was done before
+            troubles += _trouble(f"worker {kill}", status, 0)
+            return kill, cut_off
+        cut_off.update(one.provider for one in _jobs(life.folder) if _under_way(one))
+    troubles += _trouble("the last worker", _end_of(start(life)), 0)
+    return plan.kills, cut_off
+
+
+def _under_way(job: Found) -> bool:
+    return job.status == "submitting" and job.doubt_since is None
+
+
+def _trouble(who: str, status: int, wanted: int) -> list[str]:
+    return [] if status == wanted else [f"{who} ended by itself: {status}"]
+
+
+def _end_of(pid: int) -> int:
+    """Wait for a process; return its exit code, or the signal that ended it below zero."""
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def _asked(upstream: Stub, method: str, path: str, content: object = None) -> Any:
+    with closing(HTTPConnection("127.0.0.1", upstream.ports[0])) as connection:
+        connection.request(method, path, json.dumps(content))
+        return json.load(connection.getresponse())
+
+
+def _jobs(folder: Path) -> tuple[Found, ...]:
+    with closing(apsw.Connection(str(folder / DATA / "reelhook.db"))) as database:
+        database.set_busy_timeout(5000)
+        return tuple(
+            Found(*row)
+            for row in database.execute(
+                "SELECT provider, script, status, code, provider_job_id, doubt_since FROM jobs"
+            )
+        )

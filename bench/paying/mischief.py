@@ -1,0 +1,131 @@
+"""What befalls a create at the upstream: the answers of which a client learns little."""
+
+import asyncio
+import json
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from random import Random
+from typing import assert_never
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from bench.serving import reset
+
+TIMEOUT_SECONDS = 0.6
+"""How long the client waits for an answer."""
+LATE_SECONDS_MAX = 0.7
+"""How long after its arrival a create may still be carried out."""
+SETTLE_SECONDS = 2.0
+LATENCY_SECONDS_MAX = 0.06
+
+
+class Mischief(StrEnum):
+    """What goes wrong with a create. All but the first three carry it out."""
+
+    REFUSED = "429"
+    UNREAD = "reset, not created"
+    BROKEN = "500, not created"
+    DROPPED = "created, connection closed"
+    RESET = "created, connection reset"
+    CUT = "created, half an answer"
+    BROKEN_AFTER = "created, then 5xx"
+    NO_ID = "created, 200 without an id"
+    REDIRECT = "created, then 307"
+    SILENT = "created, answer after the time-out"
+    LATE = "created after the time-out"
+
+
+def provider_of(path: str) -> str:
+    """Return whose wire a path belongs to."""
+    first = path.split("/")[1]
+    return "openai" if first == "v1" else first
+
+
+@dataclass(slots=True)
+class Mischievous:
+    """A middleware that lets creates go wrong, at a rate of 0..1; it counts by provider."""
+
+    chance: Random
+    rate: float = 0.0
+    creates: Counter[str] = field(default_factory=Counter)
+    struck: Counter[tuple[str, Mischief]] = field(default_factory=Counter)
+
+    @property
+    def middleware(self) -> web.middleware:  # type: ignore[valid-type] # aiohttp names no type
+        @web.middleware
+        async def strike(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if request.method != "POST" or request.path.endswith("/cancel"):
+                return await handler(request)
+            provider = provider_of(request.path)
+            self.creates[provider] += 1
+            await request.read()  # what follows happens whether the client waits for it or not
+            await asyncio.sleep(self.chance.uniform(0, LATENCY_SECONDS_MAX))
+            if self.chance.random() >= self.rate:
+                return await handler(request)
+            mischief = self.chance.choice(list(Mischief))
+            self.struck[provider, mischief] += 1
+            return await self._do(mischief, request, handler)
+
+        return strike
+
+    async def _do(
+        self, mischief: Mischief, request: web.Request, handler: Handler
+    ) -> web.StreamResponse:
+        match mischief:
+            case Mischief.REFUSED:
+                return web.json_response({}, status=429, headers={"Retry-After": "1"})
+            case Mischief.UNREAD:
+                return reset(request)
+            case Mischief.BROKEN:
+                return web.json_response({}, status=500)
+            case Mischief.LATE:
+                await asyncio.sleep(LATE_SECONDS_MAX)
+                return await handler(request)
+            case _:
+                return await self._lose(mischief, request, await handler(request))
+
+    async def _lose(
+        self, mischief: Mischief, request: web.Request, answer: web.StreamResponse
+    ) -> web.StreamResponse:
+        """Carry it out, and lose what tells so."""
+        match mischief:
+            case Mischief.DROPPED:
+                return _closed(request)
+            case Mischief.RESET:
+                return reset(request)
+            case Mischief.CUT:
+                return await _cut(request, answer)
+            case Mischief.BROKEN_AFTER:
+                return web.json_response({}, status=self.chance.choice((500, 502, 503, 504)))
+            case Mischief.NO_ID:
+                return web.json_response({})
+            case Mischief.REDIRECT:
+                return web.Response(status=307, headers={"Location": request.path})
+            case Mischief.SILENT:
+                await asyncio.sleep(2 * TIMEOUT_SECONDS)
+                return answer
+            case Mischief.REFUSED | Mischief.UNREAD | Mischief.BROKEN | Mischief.LATE:
+                raise AssertionError(mischief)
+            case _:
+                assert_never(mischief)
+
+
+async def _cut(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
+    body = answer.body if isinstance(answer, web.Response) else None
+    content = body if isinstance(body, bytes) else json.dumps({}).encode()
+    half = web.StreamResponse(headers={"Content-Length": str(len(content))})
+    half.content_type = "application/json"
+    with suppress(ConnectionError):  # the client may have been killed meanwhile
+        await half.prepare(request)
+        await half.write(content[: len(content) // 2])
+    _closed(request)
+    return half
+
+
+def _closed(request: web.Request) -> web.Response:
+    if request.transport is not None:
+        request.transport.close()
+    return web.Response()

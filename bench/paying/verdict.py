@@ -1,0 +1,92 @@
+"""What must hold of an act: nothing was paid for twice, and every job came to an end."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from bench.paying.act import Found, Result
+from bench.paying.life import MODELS
+
+LISTED = frozenset({"openai", "replicate"})
+"""Whose listings show what was asked for: there, no doubt is left."""
+COLUMNS = (
+    "jobs",
+    "creates",
+    "faults",
+    "cut off",
+    "completed",
+    "unknown",
+    "created twice",
+    "lost",
+    "wrong end",
+)
+
+
+@dataclass(slots=True)
+class Verdict:
+    """Counts by provider, and what is wrong, in words."""
+
+    rows: dict[str, Counter[str]] = field(
+        default_factory=lambda: {one: Counter() for one in MODELS}
+    )
+    kills: int = 0
+    violations: list[str] = field(default_factory=list)
+
+    @property
+    def faults(self) -> int:
+        """How many creates went wrong."""
+        return sum(row["faults"] for row in self.rows.values())
+
+    def add(self, result: Result) -> list[str]:
+        """Judge an act; return what is wrong with it."""
+        self.kills += result.kills
+        for provider, _, count in result.told["struck"]:
+            self.rows[provider]["faults"] += count
+        for provider, count in result.told["creates"].items():
+            self.rows[provider]["creates"] += count
+        for provider, count in result.cut_off.items():
+            self.rows[provider]["cut off"] += count
+        wrong = [*result.troubles, *self._endings(result), *self._creations(result)]
+        self.violations += wrong
+        return wrong
+
+    def _endings(self, result: Result) -> Iterable[str]:
+        if len(result.jobs) != len(result.wishes):
+            yield f"{len(result.jobs)} jobs for {len(result.wishes)} wishes"
+        known = set(result.told["ids"])
+        for job in result.jobs:
+            row = self.rows[job.provider]
+            row["jobs"] += 1
+            row["completed"] += job.status == "completed"
+            row["unknown"] += job.code == "submission_unknown"
+            if not _ended_well(job):
+                row["wrong end"] += 1
+                yield f"{job} is no end for it"
+            if job.status == "completed" and _at_provider(job) not in known:
+                row["lost"] += 1
+                yield f"{job} is not at its provider"
+
+    def _creations(self, result: Result) -> Iterable[str]:
+        wanted = Counter((wish.provider, wish.prompt) for wish in result.wishes)
+        created = Counter(result.told["created"])
+        held = Counter(job.provider_job_id for job in result.jobs if job.provider_job_id)
+        for (provider, prompt), most in wanted.items():
+            if created[prompt] > most:
+                self.rows[provider]["created twice"] += created[prompt] - most
+                yield f"{prompt}: created {created[prompt]} times for {most} jobs"
+        for one, times in held.items():
+            if times > 1:
+                yield f"{one} is held by {times} jobs"
+        for prompt in created.keys() - {prompt for _, prompt in wanted}:
+            yield f"{prompt}: nobody asked for it"
+
+
+def _ended_well(job: Found) -> bool:
+    if job.status == "completed":
+        return True
+    return job.code == "submission_unknown" and job.provider not in LISTED
+
+
+def _at_provider(job: Found) -> str | None:
+    """Return what the provider calls it; of fal we keep the way there as well."""
+    return job.provider_job_id and job.provider_job_id.rpartition("/")[2]
