@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-delivery bench-kill bench-paying bench-reads bench-retention bench-store bench-watch bench-workers crash lock clean
+.PHONY: help demo test check check-peers format bench bench-delivery bench-kill bench-paying bench-reads bench-retention bench-store bench-watch bench-workers crash lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +39,18 @@ demo: $(VENV)/.run ## one job from request to webhook and MP4, no key needed
 
 test: check tests/javascript/node_modules/.done ## linters, types, import contract and all tests
 	@$(BIN)/python -m pytest -n 3 --dist loadfile
+
+# LiteLLM's own dependencies would quarrel with ours.
+$(PEERS)/.done: requirements/litellm.txt
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r $<
+	@touch $@
+
+tests/peers/node_modules/.done: tests/peers/package-lock.json
+	@npm ci --prefix tests/peers --silent --no-audit --no-fund && touch $@
+
+check-peers: $(VENV)/.dev $(PEERS)/.done tests/peers/node_modules/.done ## jobs through aimock and LiteLLM's proxy, which others wrote (Node 20.15 or newer)
+	@LITELLM=$(PEERS)/bin/litellm $(BIN)/python -m pytest -m peers tests/peers
 
 check: $(VENV)/.dev ## linters, types and the import contract alone
 	@$(BIN)/ruff check
@@ -86,4 +99,4 @@ lock: $(VENV)/.dev ## resolve the dependencies anew into requirements/*.txt
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --quiet
 
 clean: ## remove what the targets above made
-	@rm -rf $(VENV) tests/javascript/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(PEERS) tests/javascript/node_modules tests/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

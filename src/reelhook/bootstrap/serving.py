@@ -56,17 +56,22 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def serving(
-    settings: Settings, *, simulate: bool = False, migrate: bool = True, work: bool = True
+    settings: Settings,
+    *,
+    simulate: bool = False,
+    simulator_url: str | None = None,
+    migrate: bool = True,
+    work: bool = True,
 ) -> AsyncIterator[Running]:
     """Serve HTTP until the block ends. Raises `SettingsError`.
 
-    Without `work` the jobs are left to `worker` processes on the same database.
+    Without `work` the jobs are left to `worker` processes on the same database. With `simulate`,
+    or beside a simulator that runs already, no provider but the simulated ones is asked.
     """
-    settings.check_for_serving(simulate=simulate, work=work)
+    settings.check_for_serving(simulate=simulate or simulator_url is not None, work=work)
     async with contextlib.AsyncExitStack() as stack:
         listener = stack.enter_context(_listener(settings.host, settings.port))
         settings = settings.listening_on(listener.getsockname()[1])
-        simulator_url = None
         if simulate:
             simulator_url = (await stack.enter_async_context(simulating())).removesuffix("/v1")
         hook = await stack.enter_async_context(

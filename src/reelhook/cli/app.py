@@ -13,6 +13,7 @@ from reelhook.cli import (
     demo,
     endpoints,
     jobs,
+    models,
     operations,
     render,
     server,
@@ -122,6 +123,18 @@ def _add_jobs(app: typer.Typer) -> None:
     app.command(
         rich_help_panel=_JOBS, epilog=_examples("reelhook cancel ID", "reelhook cancel ID --force")
     )(jobs.cancel)
+    app.command(rich_help_panel=_JOBS, epilog=_examples("reelhook adopt JOB video_abc123"))(
+        jobs.adopt
+    )
+    app.command(rich_help_panel=_JOBS, epilog=_examples("reelhook abandon JOB --yes"))(jobs.abandon)
+    app.command(
+        rich_help_panel=_JOBS,
+        epilog=_examples("reelhook models", "reelhook models runway"),
+    )(models.models)
+    app.command(
+        rich_help_panel=_JOBS,
+        epilog=_examples("reelhook costs", "reelhook costs --since 2026-11-01 --json"),
+    )(models.costs)
 
 
 def _add_endpoints(app: typer.Typer) -> None:

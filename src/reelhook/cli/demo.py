@@ -40,6 +40,13 @@ def demo(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="PATH", help="Where the MP4 is saved.")
     ] = Path("reelhook-demo.mp4"),
+    provider: Annotated[
+        str,
+        typer.Option(
+            metavar="PROVIDER",
+            help="Whom the simulator plays: openai, ark, fal, replicate, runway or xai.",
+        ),
+    ] = "openai",
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the server's log too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -53,19 +60,20 @@ def demo(
     log = io.StringIO()
     logs.configure(verbose, sys.stderr if verbose else log)
     try:
-        asyncio.run(_demo(script, output, stage_for(quiet=as_json), as_json=as_json))
+        asyncio.run(_demo(script, provider, output, stage_for(quiet=as_json), as_json=as_json))
     except ReelhookError:
         sys.stderr.write(log.getvalue())
         raise
 
 
-async def _demo(script: str, output: Path, stage: Stage, *, as_json: bool) -> None:
+async def _demo(script: str, provider: str, output: Path, stage: Stage, *, as_json: bool) -> None:
     from reelhook.cli.film import examine  # noqa: PLC0415 - not needed for --help
 
     try:
         async with asyncio.timeout(DEMO_SECONDS_MAX):
             async with _everything(stage) as (api, receiver):
-                job = await _show_job(script, api, receiver, stage)
+                asked = {"script": script, **await _film_of(api, provider)}
+                job = await _show_job(asked, api, receiver, stage)
                 await _download(api, str(job["videoUrl"]), output)
             # All has stopped: what was to be sent has been sent.
             film = await asyncio.to_thread(examine, output)
@@ -95,21 +103,47 @@ async def _everything(stage: Stage) -> AsyncIterator[tuple[Api, "Receiver"]]:
         provider = await stack.enter_async_context(bootstrap.simulating(faults))
         receiver = await stack.enter_async_context(receiving(secret, stage.webhook))
         settings = Settings.of(
-            openai_base_url=provider,
             port=0,
             data_dir=directory,
             webhook_secret=secret,
             allow_networks="127.0.0.1/32",
             poll_seconds=POLL_SECONDS,
         )
-        running = await stack.enter_async_context(bootstrap.serving(settings))
+        running = await stack.enter_async_context(
+            bootstrap.serving(settings, simulator_url=provider.removesuffix("/v1"))
+        )
         api = await stack.enter_async_context(talking_to(running.url))
         stage.start(provider=provider, server=running.url, receiver=receiver.url)
         yield api, receiver
 
 
-async def _show_job(script: str, api: Api, receiver: "Receiver", stage: Stage) -> dict[str, Any]:
-    body = {"script": script, "seconds": "4", "size": "1280x720", "webhookUrl": receiver.url}
+async def _film_of(api: Api, provider: str) -> dict[str, Any]:
+    """Return a request's parameters for the first model of a provider, as short as it makes them.
+
+    Raises `DemoFailedError` for a provider that there is not.
+    """
+    told = (await api.get("/api/models")).value
+    if provider not in told["providers"]:
+        raise DemoFailedError(
+            f"The simulator plays no provider {provider}; it plays {', '.join(told['providers'])}"
+        )
+    if provider == "openai":
+        return {"seconds": "4", "size": "1280x720"}
+    model = next(
+        one for one in told["models"] if one["provider"] == provider and one["image"] != "required"
+    )
+    asked = {"model": model["model"]}
+    if model["seconds"]:
+        asked["seconds"] = min(model["seconds"], key=float)
+    if "16:9" in (model["aspectRatios"] or ()):
+        asked["aspectRatio"] = "16:9"
+    return asked
+
+
+async def _show_job(
+    asked: dict[str, Any], api: Api, receiver: "Receiver", stage: Stage
+) -> dict[str, Any]:
+    body = {**asked, "webhookUrl": receiver.url}
     created = (await api.post("/api/generate", body)).value
     stage.created(created)
     with stage.running():

@@ -9,6 +9,7 @@ import typer
 
 from reelhook.cli import render
 from reelhook.cli.client import Answer, AnswerLostError, Api, job_path, talking
+from reelhook.cli.film_options import picture, provider_options
 from reelhook.cli.options import AsJson, Endpoints, JobId, Url, Watch, WebhookUrl
 from reelhook.cli.watching import follow
 
@@ -30,7 +31,9 @@ def submit(
     model: Annotated[
         str | None,
         typer.Option(
-            help="The model. Default: the server's REELHOOK_DEFAULT_MODEL.", show_default=False
+            help="The model, e.g. runway/gen4.5; `reelhook models` lists them. "
+            "Default: the server's REELHOOK_DEFAULT_MODEL.",
+            show_default=False,
         ),
     ] = None,
     seconds: Annotated[
@@ -42,6 +45,38 @@ def submit(
         typer.Option(
             metavar="WxH",
             help="Its size, e.g. 1280x720. Default: the provider's.",
+            show_default=False,
+        ),
+    ] = None,
+    aspect_ratio: Annotated[
+        str | None,
+        typer.Option(metavar="W:H", help="Instead of a size, e.g. 16:9.", show_default=False),
+    ] = None,
+    image: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL|PATH",
+            help="The picture that the video begins with: its URL, or a file.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="The same seed brings a similar video.", show_default=False),
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="A parameter of the provider's own; VALUE may be JSON. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    fallback: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODEL",
+            help="A model to try where the ones before surely did not accept. May be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -71,6 +106,11 @@ def submit(
         "model": model,
         "seconds": seconds,
         "size": size,
+        "aspectRatio": aspect_ratio,
+        "image": None if image is None else picture(image),
+        "seed": seed,
+        "providerOptions": provider_options(option) if option else None,
+        "fallbacks": fallback,
         "webhookUrl": webhook_url,
         "endpoints": endpoint,
         "walletAddress": wallet_address,
@@ -135,6 +175,13 @@ def jobs(
             show_default=False,
         ),
     ] = None,
+    in_doubt: Annotated[
+        bool,
+        typer.Option(
+            "--in-doubt",
+            help="Only those of which nobody knows whether a provider has them; see `adopt`.",
+        ),
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 50,
     cursor: Annotated[
         str | None,
@@ -147,6 +194,10 @@ def jobs(
 
     async def work() -> None:
         async with talking(url) as api:
+            if in_doubt:
+                page = await api.get("/api/jobs", inDoubt="true")
+                render.show(page, render.show_doubts, as_json=as_json)
+                return
             page = await api.get("/api/jobs", status=status, limit=limit, cursor=cursor)
             render.show(page, render.show_jobs, as_json=as_json)
 
@@ -164,6 +215,13 @@ def register(
         str | None,
         typer.Option(help="The id it shall have here. Default: a new one.", show_default=False),
     ] = None,
+    account: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose job it is: an account, or a provider with one. Default: the first.",
+            show_default=False,
+        ),
+    ] = None,
     webhook_url: WebhookUrl = None,
     endpoint: Endpoints = None,
     url: Url = None,
@@ -176,10 +234,43 @@ def register(
     body = {
         "soraJobId": sora_job_id,
         "jobId": job_id,
+        "account": account,
         "webhookUrl": webhook_url,
         "endpoints": endpoint,
     }
     _post("/api/jobs/register", body, url=url, as_json=as_json)
+
+
+def adopt(
+    job_id: JobId,
+    sora_job_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="SORA_JOB_ID",
+            help="The provider's id of the job, as its own pages show it.",
+            show_default=False,
+        ),
+    ],
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Watch what a job in doubt turned out to be, as a new job with the same endpoints."""
+    _post(job_path(job_id, "/adopt"), {"soraJobId": sora_job_id}, url=url, as_json=as_json)
+
+
+def abandon(
+    job_id: JobId,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Settle that a job in doubt is not to be found; it leaves the list of those."""
+    if not yes:
+        if not sys.stdin.isatty():
+            raise typer.BadParameter("nobody is here to confirm it; add --yes")
+        if not typer.confirm(f"Have you looked for {job_id} at the provider, and it is not there?"):
+            raise typer.Exit(1)
+    _post(job_path(job_id, "/abandon"), None, url=url, as_json=as_json)
 
 
 def poll(job_id: JobId, url: Url = None, as_json: AsJson = False) -> None:

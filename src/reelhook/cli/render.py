@@ -24,9 +24,15 @@ STATUS_STYLES = {
 _JOB_FIELDS = (
     ("Job", "jobId"),
     ("Title", "title"),
+    ("Provider", "provider"),
     ("Model", "model"),
+    ("Account", "account"),
+    ("Jobs before it", "queuePosition"),
     ("Seconds", "seconds"),
     ("Size", "size"),
+    ("Aspect ratio", "aspectRatio"),
+    ("Cost", "cost"),
+    ("Adopted from", "adoptedFrom"),
     ("Provider's job", "soraJobId"),
     ("Error", "error"),
     ("Code", "code"),
@@ -135,7 +141,47 @@ def show_job(job: dict[str, Any]) -> None:
     status = str(job["status"])
     text = status_text(status).append(f" {job['progress']} %", style="default")
     (name, key), *rest = _JOB_FIELDS
-    show_fields([(name, job.get(key)), ("Status", text), *((n, job.get(k)) for n, k in rest)])
+    told = job | {"cost": cost_text(job.get("cost"))}
+    show_fields([(name, told.get(key)), ("Status", text), *((n, told.get(k)) for n, k in rest)])
+    if job.get("inDoubt") and job["status"] == "failed":
+        hint(
+            "Look for it at the provider, then: reelhook adopt "
+            f"{job['jobId']} PROVIDERS_ID, or reelhook abandon {job['jobId']}"
+        )
+
+
+def cost_text(cost: dict[str, Any] | None) -> str | None:
+    """Return what a job cost, in words."""
+    if cost is None:
+        return None
+    return f"{cost['amount']:.6g} {cost['unit']}" + ("" if cost["charged"] else ", quoted")
+
+
+def show_doubts(page: dict[str, Any]) -> None:
+    """Print the jobs in doubt, and what can be done about them."""
+    jobs = page["jobs"]
+    if not jobs and on_terminal():
+        say("No job is in doubt.")
+        return
+    show_table(
+        ("JOB", "STATUS", "ACCOUNT", "MODEL", "CREATED", "TITLE"),
+        (
+            (
+                job["jobId"],
+                status_text("looked up" if job["status"] == "submitting" else job["status"]),
+                job["account"],
+                job["model"],
+                moment(job["createdAt"]),
+                job["title"],
+            )
+            for job in jobs
+        ),
+    )
+    hint(
+        "A provider may have them, and charge for them. Look there, then:",
+        "reelhook adopt JOB PROVIDERS_ID   if it is there",
+        "reelhook abandon JOB              if it is not",
+    )
 
 
 def show_jobs(page: dict[str, Any]) -> None:
@@ -178,6 +224,20 @@ def show_stats(stats: dict[str, Any]) -> None:
             ("Interval", f"{watcher['pollSeconds']:g} s"),
             ("Last round", watcher["lastRoundAt"] or "none yet"),
         ]
+    )
+    show_table(
+        ("ACCOUNT", "PROVIDER", "AT WORK", "AT MOST", "WAITING", "HEALTH"),
+        (
+            (
+                one["id"],
+                one["provider"],
+                one["inFlight"],
+                one["jobsMax"] or "",
+                one["waiting"],
+                Text("good", "green") if one["healthy"] else Text(one["error"] or "bad", "red"),
+            )
+            for one in stats["accounts"]
+        ),
     )
 
 

@@ -1,0 +1,59 @@
+"""What of a request is more than a text on the command line: pictures, and providers' options."""
+
+import base64
+import json
+import mimetypes
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from reelhook.domain.request import IMAGE_CHARACTERS_MAX
+
+BYTES_MAX = IMAGE_CHARACTERS_MAX * 3 // 4 - 100
+
+
+def picture(given: str) -> str:
+    """Return a picture as a request carries it: a URL as it is, a file as a data: URI.
+
+    Raises `typer.BadParameter`.
+    """
+    if given.startswith(("http://", "https://", "data:")):
+        return given
+    path = Path(given).expanduser()
+    kind = mimetypes.guess_type(path.name)[0] or ""
+    if not kind.startswith("image/"):
+        raise typer.BadParameter(
+            f"{given} is neither a URL nor a picture by its name; give https://... or a .png, "
+            ".jpg or .webp file",
+            param_hint="--image",
+        )
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(
+            f"{given} can't be read ({error.strerror})", param_hint="--image"
+        ) from None
+    if len(content) > BYTES_MAX:
+        raise typer.BadParameter(
+            f"{given} has {len(content)} bytes, and a request carries {BYTES_MAX}; shrink it, "
+            "or put it where the provider can fetch it and give its URL",
+            param_hint="--image",
+        )
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def provider_options(given: list[str]) -> dict[str, Any]:
+    """Return the provider's own parameters. Raises `typer.BadParameter`."""
+    options: dict[str, Any] = {}
+    for one in given:
+        name, sign, value = one.partition("=")
+        if not sign or not name:
+            raise typer.BadParameter(
+                f"{one!r} is no parameter; write it like resolution=1080p", param_hint="--option"
+            )
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            options[name] = value
+    return options

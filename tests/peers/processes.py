@@ -1,0 +1,79 @@
+"""Servers that others wrote, each in a process of its own."""
+
+import asyncio
+import json
+import os
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+HERE = Path(__file__).parent
+START_SECONDS = 90.0
+LITELLM_KEY = "sk-of-a-test-alone"
+
+
+@asynccontextmanager
+async def aimock() -> AsyncIterator[str]:
+    """Run aimock until the block ends; yield its URL."""
+    process = await asyncio.create_subprocess_exec(
+        "node",
+        "aimock.mjs",
+        cwd=HERE,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        line = await asyncio.wait_for(process.stdout.readline(), START_SECONDS)
+        yield json.loads(line)["url"]
+    finally:
+        process.stdin.close()
+        await _ended(process)
+
+
+@asynccontextmanager
+async def litellm(config: Path, port: int, log: Path) -> AsyncIterator[str]:
+    """Run LiteLLM's proxy until the block ends; yield its URL."""
+    command = [os.environ["LITELLM"], "--config", str(config), "--host", "127.0.0.1"]
+    with log.open("wb") as written:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            *("--port", str(port), "--telemetry", "False"),
+            cwd=config.parent,
+            env={**os.environ, "LITELLM_MASTER_KEY": LITELLM_KEY},
+            stdout=written,
+            stderr=written,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        await _answering(f"{url}/health/liveliness", process, log)
+        yield url
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await _ended(process)
+
+
+async def _answering(url: str, process: asyncio.subprocess.Process, log: Path) -> None:
+    async with asyncio.timeout(START_SECONDS), aiohttp.ClientSession() as session:
+        while True:
+            assert process.returncode is None, log.read_text()[-2000:]
+            try:
+                async with session.get(url) as answer:
+                    if answer.status == 200:
+                        return
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(0.2)
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    try:
+        await asyncio.wait_for(process.wait(), 10)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
