@@ -7,9 +7,11 @@ from reelhook.domain.errors import SettingsError
 from reelhook.domain.job import Status
 from reelhook.storage import migrate as migrations
 from reelhook.storage.operation import Row
+from reelhook.storage.postgres import PostgreSQL
 from reelhook.storage.sqlite import SQLite
 from reelhook.storage.store import Store
 
+from .postgres_databases import fresh_database
 from .samples import ACCOUNT, CAT, FINISHED, NOW, RUNNING, moved, new, queued, submitting
 
 ALL = [
@@ -145,6 +147,24 @@ async def test_rolling_models_back_keeps_the_jobs_running(path: Path) -> None:
         watched = {one.provider_job_id for one in await store.jobs_to_watch(ACCOUNT)}
         assert watched == {"video_1", "video_2"}
     finally:
+        await database.close()
+
+
+async def test_rolling_models_back_keeps_the_jobs_on_postgresql(postgres_url: str) -> None:
+    async with fresh_database(postgres_url) as url:
+        database = await PostgreSQL.open(url)
+        store = Store(database)
+        await queued(store, new("queued"), "video_1")
+        await submitting(store, new("submitting"))
+        await database.close()
+        assert migrations.rollback(url, destroy=False) == "0006_models"
+        assert migrations.pending(url) == ["0006_models"]
+        assert migrations.migrate(url) == ["0006_models"]
+        database = await PostgreSQL.open(url)
+        store = Store(database)
+        assert [job.provider_job_id for job in await store.jobs_to_watch(ACCOUNT)] == ["video_1"]
+        [stored] = await store.jobs_submitting(ACCOUNT)
+        assert (stored.job.id, stored.request) == ("submitting", CAT)
         await database.close()
 
 
