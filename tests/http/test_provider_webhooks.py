@@ -41,10 +41,17 @@ async def called(
 
 async def running(server: Gateway, model: str, **fields: Any) -> tuple[str, str]:
     """Return a job that its provider has begun, and what it is called there."""
-    known = set(server.simulator.jobs)
+    known, asked = set(server.simulator.jobs), reads(server)
     job_id = await server.submit(model=model, size=None, seconds=None, **fields)
     await server.job_when(job_id, "processing")
     [created] = set(server.simulator.jobs) - known
+
+    async def told() -> bool:
+        """Whether the first check is through, and the call that the job has begun."""
+        return reads(server) >= asked + 2
+
+    if model in {ARK, REPLICATE} and "public_url" in server.settings.model_fields_set:
+        await until(told)
     return job_id, created
 
 
