@@ -51,6 +51,8 @@ async def read_key(url: str, name: str) -> str | None:
         key: str | None = await connection.fetchval("SELECT value FROM keys WHERE name = $1", name)
     except asyncpg.UndefinedTableError:
         return None  # an empty database
+    except FAILURES as error:
+        raise SettingsError(f"The database of DATABASE_URL can't be read: {error}") from None
     finally:
         await connection.close()
     return key
