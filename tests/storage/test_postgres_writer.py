@@ -125,7 +125,7 @@ async def test_the_feed_misses_nothing_that_several_workers_write(url: str) -> N
 async def test_the_next_number_waits_for_a_transaction_that_numbers(url: str) -> None:
     async with worker(url) as one, worker(url) as other:
         jobs = [await queued(Store(one), new(f"job_{n}"), f"video_{n}") for n in range(2)]
-        async with other._pool.acquire() as connection:
+        async with other._pool.borrowed(10) as connection:
             transaction = connection.transaction()
             await transaction.start()
             numbering = Pipeline(connection)
