@@ -21,7 +21,7 @@ from bench.away_acts import ACTS, Run
 from bench.away_load import Answer, Load, between
 from bench.clusters import Cluster, cluster, may_mount, standby
 from bench.figures import Figures, quantile
-from bench.stage import RESULTS, stage
+from bench.stage import RESULTS, Stage, stage
 from bench.worker_processes import Workers
 from bench.workers import judge_database
 
@@ -32,8 +32,6 @@ REFUSAL_SECONDS_MAX = 2.0
 BACK_SECONDS_MAX = 5.0
 GRACE_SECONDS = 0.3
 """What was sent before its end may be answered that long after it."""
-WARM_UP_SECONDS = 4.0
-COOL_DOWN_SECONDS = 5.0
 DISK_MIB = 96
 
 
@@ -42,6 +40,7 @@ class Options:
     scenarios: tuple[str, ...]
     seconds: float
     rate: float
+    calm: float
     patience: float
     seed: int
 
@@ -59,17 +58,22 @@ async def measure(name: str, options: Options) -> Figures:
         }
         async with stage(f"away-{name}", environment, arguments=("serve", "--no-worker")) as here:
             workers = Workers(here.folder, {**here.server.environment, **environment})
-            chance = Random(options.seed)  # noqa: S311  # chooses moments, makes no keys
-            kinds = kill.Options(0, options.rate, 0, 0, 0, options.seed, endpoints=16)
             run = Run(
-                *(here, workers, Load(here, kinds, chance), figures, server, follower),
+                *(here, workers, _load(here, options), figures, server, follower),
                 options.seconds,
+                options.calm,
             )
             try:
                 await _run(run, name, options)
             finally:
                 workers.close()
     return figures
+
+
+def _load(here: Stage, options: Options) -> Load:
+    kinds = kill.Options(0, options.rate, 0, 0, 0, options.seed, endpoints=16)
+    chance = Random(options.seed)  # noqa: S311  # chooses moments, makes no keys
+    return Load(here, kinds, chance, wait_seconds_max=min(30.0, options.seconds / 4))
 
 
 @contextmanager
@@ -90,7 +94,7 @@ def _url(server: Cluster, follower: Cluster | None) -> str:
 async def _run(run: Run, name: str, options: Options) -> None:
     here, load, figures = run.here, run.load, run.figures
     await here.set_upstream(
-        latency_ms=100, finish_after_seconds=4.0, late_creates=0.5, progress_seconds=0.5
+        latency_ms=100, finish_after_seconds=2.0, late_creates=0.5, progress_seconds=0.5
     )
     await here.set_rules({"*": {"latency_ms": 20}})
     await here.server.start()
@@ -98,9 +102,9 @@ async def _run(run: Run, name: str, options: Options) -> None:
         run.workers.start()
     await run.workers.ready()
     running, looking = asyncio.create_task(load.run()), asyncio.create_task(load.look())
-    await asyncio.sleep(WARM_UP_SECONDS)
+    await asyncio.sleep(options.calm)
     await ACTS[name](run)
-    await asyncio.sleep(COOL_DOWN_SECONDS)
+    await asyncio.sleep(options.calm)
     load.stopping = True
     await running
     looking.cancel()
@@ -110,7 +114,7 @@ async def _run(run: Run, name: str, options: Options) -> None:
     figures.equal("the server that serves is still the same process", here.server.running, True)
     alive = [one for one in run.workers.running if one.process.poll() is None]
     figures.equal("workers that are still the same processes", len(alive), 2)
-    await kill.drain(here, figures, load)
+    await kill.drain(here, figures, load, options.calm)
     await kill.judge(here, figures, load)
     await judge_database(run.survivor.url, figures)
 
@@ -125,7 +129,7 @@ def _judge_answers(run: Run, seconds_max: float) -> None:
     for label, answers in (("post", load.answers), ("/readyz", load.looks)):
         took = [one.seconds for one in answers]
         shown = ", ".join(f"{quantile(took, q):.3f}" for q in (0.5, 0.99))
-        figures.tell(f"answers to {label}: {len(took)} of them, p50, p99", f"{shown} s")
+        figures.tell(f"answers to {label}, {len(took)} of them, p50, p99", f"{shown} s")
         figures.at_most(f"slowest answer to {label}", max(took), seconds_max, " s")
     for gone_at, back_at in run.away:
         figures.tell("away for", f"{back_at - gone_at:.1f} s")
@@ -156,6 +160,7 @@ def main() -> None:
     parser.add_argument("scenarios", nargs="*", default=[*ACTS], choices=[*ACTS, []])
     parser.add_argument("--seconds", type=float, default=60, help="how long it is away")
     parser.add_argument("--rate", type=float, default=4, help="requests a second")
+    parser.add_argument("--calm", type=float, default=5, help="seconds before and after")
     parser.add_argument("--patience", type=float, default=1, help="factor of the times allowed")
     parser.add_argument("--seed", type=int, default=1)
     given = vars(parser.parse_args())

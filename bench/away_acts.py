@@ -18,7 +18,6 @@ EXIT_SECONDS_MAX = 8.0
 SYNC_SECONDS_MAX = 30.0
 FAIL_OVER_SECONDS_MAX = 5.0
 RESTARTS = 3
-BETWEEN_RESTARTS_SECONDS = 4.0
 FILLER_BYTES = 4096
 
 
@@ -33,6 +32,7 @@ class Run:
     server: Cluster
     follower: Cluster | None
     seconds: float
+    calm: float
     away: list[tuple[float, float]] = field(default_factory=list)
 
     @property
@@ -62,7 +62,7 @@ async def restart(run: Run) -> None:
         back_at = time.monotonic()
         await asyncio.to_thread(run.server.start)
         run.away.append((gone_at, back_at))
-        await asyncio.sleep(BETWEEN_RESTARTS_SECONDS)
+        await asyncio.sleep(run.calm)
 
 
 async def hang(run: Run) -> None:

@@ -11,10 +11,8 @@ from bench import kill
 from bench.stage import Request
 
 WAIT_SECONDS_FIRST = 0.5
-WAIT_SECONDS_MAX = 30.0
 INSIST_SECONDS_MAX = 1200.0
 LOOK_SECONDS = 0.2
-CUT_OFF_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +33,7 @@ class Answer:
 class Load(kill.Load):
     """Posts at a steady rate; each request is repeated, ever more seldom, until it is taken."""
 
+    wait_seconds_max: float = 30.0
     answers: list[Answer] = field(default_factory=list)
     looks: list[Answer] = field(default_factory=list)
 
@@ -48,7 +47,7 @@ class Load(kill.Load):
             if answer.status != 503:
                 self.refusals[str(answer.status)] += 1
             await asyncio.sleep(wait * self.chance.uniform(0.5, 1.5))
-            wait = min(2 * wait, WAIT_SECONDS_MAX)
+            wait = min(2 * wait, self.wait_seconds_max)
         self.given_up.append(request.prompt)
 
     async def _post(self, request: Request) -> Answer:

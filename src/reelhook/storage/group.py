@@ -15,7 +15,7 @@ from reelhook.storage.pipeline import Pipeline, only_reads
 from reelhook.storage.pool import Pool
 from reelhook.storage.servers import FAILURES, words_of
 
-WRITE_SECONDS = 6.0
+WRITE_SECONDS = 4.0
 """How long a group may take to be written; a server that needs longer counts as away."""
 # Another process's transaction is in the way: of a lock, or of both of us.
 _CONFLICTS = (asyncpg.LockNotAvailableError, asyncpg.TransactionRollbackError)

@@ -10,11 +10,10 @@ import asyncpg
 from reelhook.storage.servers import FAILURES, Servers
 
 CONNECTIONS = 4
-ACQUIRE_SECONDS = 5.0
+ACQUIRE_SECONDS = 3.0
 """How long one waits for a connection, be it that all are lent or that none can be made."""
-STATEMENT_SECONDS = 10.0
 STATEMENTS_KEPT = 200
-CLOSE_SECONDS = 1.0
+CLOSE_SECONDS = 0.5
 # Whoever is frozen in a transaction, or cut off from the server, holds its locks no longer than
 # that. A lease takes longer to run out.
 #
@@ -54,7 +53,6 @@ class Pool:
                 connect=connect,
                 min_size=1,
                 max_size=CONNECTIONS,
-                command_timeout=STATEMENT_SECONDS,
                 statement_cache_size=0 if pooled else STATEMENTS_KEPT,
                 server_settings={} if pooled else _SESSION,
                 connection_class=_Connection,
@@ -63,11 +61,13 @@ class Pool:
 
     @contextlib.asynccontextmanager
     async def borrowed(self, seconds: float) -> AsyncIterator[Any]:
-        """Lend a connection. Whoever keeps it longer than that finds it closed: a server that
-        does not answer takes no word to stop either.
+        """Lend a connection. Who has not given it back by then, the time to get it included, finds
+        it closed: a server that does not answer takes no word to stop either.
         """
-        async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-            end = asyncio.get_running_loop().call_later(seconds, connection.terminate)
+        loop = asyncio.get_running_loop()
+        end_at = loop.time() + seconds
+        async with self._pool.acquire(timeout=min(seconds, ACQUIRE_SECONDS)) as connection:
+            end = loop.call_at(end_at, connection.terminate)
             try:
                 yield connection
             finally:

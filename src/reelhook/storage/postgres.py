@@ -21,10 +21,11 @@ from reelhook.storage.servers import FAILURES, Servers, words_of
 T = TypeVar("T")
 log = structlog.get_logger()
 GROUP_SIZE_MAX = 1000
-QUEUE_SECONDS = 5.0
+QUEUE_SECONDS = 3.0
 """How long a write waits for its turn before it is given up: the writer waits for the server."""
-READ_SECONDS = 12.0
-CLOSE_SECONDS = 1.0
+READ_SECONDS = 7.0
+ASIDE_SECONDS = 30.0
+CLOSE_SECONDS = 0.5
 # Chosen once: the advisory lock of whoever changes the schema.
 _SCHEMA_LOCK = 7_311_482_093
 # It holds up nobody for long: neither by waiting for a lock, nor by syncing.
@@ -37,9 +38,11 @@ async def connect(url: str) -> asyncpg.Connection:
         # What runs on a connection of its own runs once: no statement is worth keeping.
         return await Servers(url).connect(statement_cache_size=0)
     except (*FAILURES, ValueError) as error:
-        raise SettingsError(
-            f"The database of DATABASE_URL can't be opened: {words_of(error)}"
-        ) from None
+        raise _unopened(error) from None
+
+
+def _unopened(error: Exception) -> SettingsError:
+    return SettingsError(f"The database of DATABASE_URL can't be opened: {words_of(error)}")
 
 
 async def read_key(url: str, name: str) -> str | None:
@@ -104,9 +107,7 @@ class PostgreSQL:
         try:
             pool = await Pool.open(url, pooled=pooled)
         except (*FAILURES, ValueError) as error:
-            raise SettingsError(
-                f"The database of DATABASE_URL can't be opened: {words_of(error)}"
-            ) from None
+            raise _unopened(error) from None
         return cls(pool, group_size)
 
     async def write(self, make: Callable[[], Operation[T]], touches: Touches = None) -> T:
@@ -137,7 +138,7 @@ class PostgreSQL:
         self._check_open()
         try:
             async with (
-                self._pool.borrowed(READ_SECONDS) as connection,
+                self._pool.borrowed(ASIDE_SECONDS) as connection,
                 connection.transaction(),
             ):
                 await connection.execute(_ASIDE)

@@ -19,7 +19,7 @@ LOOK_SECONDS = 1.0
 STATEMENT_SECONDS = 5.0
 IDLE_SECONDS = 30.0
 """How long nothing may be told before the connection is tried."""
-CLOSE_SECONDS = 0.5
+CLOSE_SECONDS = 0.3
 """How long what was told last may take to go out."""
 
 
