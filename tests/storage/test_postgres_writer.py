@@ -107,9 +107,9 @@ async def test_the_feed_misses_nothing_that_several_workers_write(url: str) -> N
             found: list[str] = []
             while True:
                 last = written.is_set()
-                page, _ = await stores[1].events_after(found[-1] if found else None, 1000)
-                found += [event.event_id for event in page]
-                if last and not page:
+                page = await stores[1].events_after(found[-1] if found else None, 1000)
+                found += [event.event_id for event in page.events]
+                if last and not page.events:
                     return found
 
         following = asyncio.create_task(follow())
