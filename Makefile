@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-delivery bench-kill bench-retention bench-store bench-watch bench-workers crash lock clean
+.PHONY: help demo test check format bench bench-away bench-delivery bench-kill bench-retention bench-store bench-watch bench-workers crash lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ crash: $(VENV)/.dev ## kill -9 at every failpoint of delivering, 1,000 runs (min
 
 bench-store: $(VENV)/.dev ## the store by itself, on SQLite and PostgreSQL
 	@$(BIN)/python -m bench.store
+
+bench-away: $(VENV)/.dev ## PostgreSQL stopped, restarted, frozen, failed over, on a full disk (7 minutes)
+	@$(BIN)/python -m bench.away
 
 bench-retention: $(VENV)/.dev ## what removing 100,000 old jobs costs creates meanwhile
 	@$(BIN)/python -m bench.retention

@@ -32,7 +32,8 @@ log = structlog.get_logger()
 SUBMITS_AT_ONCE = 256
 WAIT_SECONDS_FIRST = 1.0
 WAIT_SECONDS_MAX = 15.0
-RECORD_TRIES = 30
+RECORD_TRIES = 3600
+"""For an hour: without its record a job that was paid for has to be looked for."""
 RECORD_WAIT_SECONDS = 1.0
 DUPLICATE_MESSAGE = "The provider answered with the id of another job, which is watched already"
 

@@ -16,6 +16,7 @@ from reelhook.ports import (
     DeliveryPage,
     DueDeliveries,
     DueEndpoint,
+    EventPage,
     JobPage,
     Lease,
     NewJob,
@@ -282,9 +283,7 @@ class Store:
         """See `EndpointStore.endpoint`."""
         return await self._read(lambda: endpoints.one(endpoint_id))
 
-    async def events_after(
-        self, event_id: str | None, limit: int
-    ) -> tuple[list[StoredEvent], bool]:
+    async def events_after(self, event_id: str | None, limit: int) -> EventPage:
         """See `RepairStore.events_after`."""
         return await self._read(lambda: repair.events_after(event_id, limit))
 
