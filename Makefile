@@ -6,7 +6,7 @@ PEERS := .venv-peers
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-peers format bench bench-delivery bench-kill bench-paying bench-reads bench-retention bench-store bench-watch bench-workers crash lock clean
+.PHONY: help demo test check check-peers format bench bench-away bench-delivery bench-kill bench-paying bench-reads bench-retention bench-store bench-watch bench-workers crash lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ crash: $(VENV)/.dev ## kill -9 at every failpoint of delivering, 1,000 runs (min
 
 bench-store: $(VENV)/.dev ## the store by itself, on SQLite and PostgreSQL
 	@$(BIN)/python -m bench.store
+
+bench-away: $(VENV)/.dev ## PostgreSQL stopped, restarted, frozen, failed over, on a full disk (7 minutes)
+	@$(BIN)/python -m bench.away
 
 bench-retention: $(VENV)/.dev ## what removing 100,000 old jobs costs creates meanwhile
 	@$(BIN)/python -m bench.retention

@@ -56,7 +56,7 @@ def configure(
 
     `verbose` turns on the detailed lines; `secrets` are hidden wherever they turn up.
     """
-    sink = _Sink(stream, _hider(secrets))
+    sink = _Sink(stream, hider(secrets))
     on_terminal = stream.isatty() if tty is None else tty
     render = terminal_renderer(stream) if on_terminal else render_json
     level = logging.DEBUG if verbose else logging.INFO
@@ -123,7 +123,7 @@ def _host_line(event: EventDict) -> tuple[tuple[str], dict[str, Any]]:
     event.pop("emoji", None)
     words = str(event.pop("event", "")).strip()
     shown = (f"{key}={_shown(value)}" for key, value in _hide_keys(None, "", event).items())
-    return (_hider(())(" ".join([printable(words), *shown])),), {"exc_info": exc_info}
+    return (hider(())(" ".join([printable(words), *shown])),), {"exc_info": exc_info}
 
 
 class _Sink:
@@ -174,7 +174,8 @@ def _hide_keys(_logger: object, _method: str, event: EventDict) -> EventDict:
     return event
 
 
-def _hider(secrets: Iterable[str | None]) -> Callable[[str], str]:
+def hider(secrets: Iterable[str | None]) -> Callable[[str], str]:
+    """Return what hides these secrets, and what looks like one, in a line."""
     known = [secret for secret in secrets if secret and len(secret) >= SECRET_LENGTH_MIN]
     # A line of JSON spells some characters differently.
     spelled = {form for secret in known for form in (secret, _json_text(secret)[1:-1])}

@@ -48,20 +48,22 @@ async def opened(settings: Settings, simulator_url: str | None = None) -> AsyncI
     models = {}
     async with contextlib.AsyncExitStack() as stack:
         for one in credentials:
-            kind = provider_kind(one.provider)
-            provider = await stack.enter_async_context(
-                kind(
-                    one.base_url,
-                    one.key,
-                    headers=one.headers,
-                    webhook_secret=one.webhook_secret,
-                    submit_timeout_seconds=settings.submit_timeout_seconds,
-                )
-            )
+            provider = await stack.enter_async_context(provider_of(one, settings))
             providers[one.id] = provider
             models[one.provider] = provider.models
         accounts = [Account(c.id, c.provider, c.weight, c.jobs_max) for c in credentials]
         yield Accounts(providers, Catalog(accounts, models, settings.aliases))
+
+
+def provider_of(one: Credential, settings: Settings) -> HttpProvider:
+    """Return an account's provider, to be opened. Raises `SettingsError`."""
+    return provider_kind(one.provider)(
+        one.base_url,
+        one.key,
+        headers=one.headers,
+        webhook_secret=one.webhook_secret,
+        submit_timeout_seconds=settings.submit_timeout_seconds,
+    )
 
 
 def simulated(simulator_url: str) -> tuple[Credential, ...]:

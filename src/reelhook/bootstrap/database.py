@@ -25,6 +25,7 @@ from reelhook.storage.store import Store
 log = structlog.get_logger()
 WEBHOOK_KEY = "webhook"
 OPERATOR_KEY = "operator"
+CALLBACK_KEY = "callback"
 
 
 def bring_up_to_date(settings: Settings, *, migrate: bool) -> None:

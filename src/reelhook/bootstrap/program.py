@@ -12,7 +12,14 @@ import reelhook
 from reelhook import logs
 from reelhook.bootstrap.accounts import Accounts
 from reelhook.bootstrap.accounts import opened as opened_accounts
-from reelhook.bootstrap.database import OPERATOR_KEY, AtHand, at_hand, private_keys, signing_secrets
+from reelhook.bootstrap.database import (
+    CALLBACK_KEY,
+    OPERATOR_KEY,
+    AtHand,
+    at_hand,
+    private_keys,
+    signing_secrets,
+)
 from reelhook.bootstrap.working import Parts, working
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
@@ -170,7 +177,7 @@ async def _callbacks(
         for account in accounts.catalog.accounts.values()
         if reachable and accounts.providers[account.id].traits.notifies
     }
-    key = await store.key("callback", secrets.token_hex(32))
+    key = await store.key(CALLBACK_KEY, secrets.token_hex(32))
     return Callbacks(settings.public_url, key, notifying)
 
 

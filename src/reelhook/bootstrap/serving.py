@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import structlog
 import uvicorn
 
+from reelhook.bootstrap.accounts import simulated
 from reelhook.bootstrap.program import open as open_program
 from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 GC_ALLOCATIONS = 20_000
 """How many more objects than at its last look there may be before the collector looks again."""
-SERVER_STOP_SECONDS = 2
+SERVER_STOP_SECONDS = 1
 """How long open responses may take at the end; the loops then have `runner.DRAIN_SECONDS`."""
 
 
@@ -74,6 +75,8 @@ async def serving(
         settings = settings.listening_on(listener.getsockname()[1])
         if simulate:
             simulator_url = (await stack.enter_async_context(simulating())).removesuffix("/v1")
+            played = ", ".join(one.provider for one in simulated(simulator_url))
+            log.info(f"Simulated providers: {played}; `reelhook models` lists what they make")
         hook = await stack.enter_async_context(
             open_program(
                 settings,

@@ -11,6 +11,7 @@ from reelhook.cli import (
     database,
     deliveries,
     demo,
+    doctor,
     endpoints,
     jobs,
     models,
@@ -90,6 +91,10 @@ def _add_server(app: typer.Typer) -> None:
             "reelhook simulate --render-seconds 30 --server-error 0.1 --lost-create 0.1",
         ),
     )(server.simulate)
+    app.command(
+        rich_help_panel=_SERVER,
+        epilog=_examples("reelhook doctor", "reelhook doctor --send --json"),
+    )(doctor.doctor)
     app.command(
         rich_help_panel=_SERVER, epilog=_examples("reelhook stats", "reelhook stats --json")
     )(operations.stats)

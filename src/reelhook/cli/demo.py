@@ -56,6 +56,7 @@ def demo(
     database that is thrown away afterwards. Exit 0 only if the film decodes and the webhook of
     the job's end came exactly once.
     """
+    _check_provider(provider)
     _check_writable(output)
     log = io.StringIO()
     logs.configure(verbose, sys.stderr if verbose else log)
@@ -118,15 +119,8 @@ async def _everything(stage: Stage) -> AsyncIterator[tuple[Api, "Receiver"]]:
 
 
 async def _film_of(api: Api, provider: str) -> dict[str, Any]:
-    """Return a request's parameters for the first model of a provider, as short as it makes them.
-
-    Raises `DemoFailedError` for a provider that there is not.
-    """
+    """Return what the first model of a provider is asked for, as short as it makes films."""
     told = (await api.get("/api/models")).value
-    if provider not in told["providers"]:
-        raise DemoFailedError(
-            f"The simulator plays no provider {provider}; it plays {', '.join(told['providers'])}"
-        )
     if provider == "openai":
         return {"seconds": "4", "size": "1280x720"}
     model = next(
@@ -170,6 +164,17 @@ def _check(receiver: "Receiver") -> None:
     if len(receiver.terminal) != 1:
         raise DemoFailedError(
             f"The webhook of the job's end came {len(receiver.terminal)} times, not once"
+        )
+
+
+def _check_provider(provider: str) -> None:
+    from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
+
+    played = [one.provider for one in bootstrap.simulated("http://127.0.0.1")]
+    if provider not in played:
+        raise typer.BadParameter(
+            f"the simulator does not play {provider}; it plays {', '.join(played)}",
+            param_hint="--provider",
         )
 
 

@@ -21,7 +21,7 @@ def picture(given: str) -> str:
     if given.startswith(("http://", "https://", "data:")):
         return given
     path = Path(given).expanduser()
-    kind = mimetypes.guess_type(path.name)[0] or ""
+    kind = mimetypes.guess_type(path.name, strict=False)[0] or ""
     if not kind.startswith("image/"):
         raise typer.BadParameter(
             f"{given} is neither a URL nor a picture by its name; give https://... or a .png, "

@@ -11,7 +11,7 @@ import typer
 from reelhook import logs
 from reelhook.cli import render
 from reelhook.cli.options import DataDir
-from reelhook.config import Settings
+from reelhook.config import VARIABLES, Settings, environment_name
 
 
 def _flag(text: str, metavar: str | None = None) -> Any:
@@ -150,6 +150,7 @@ def simulate(
 ) -> None:
     """Run a simulated provider that speaks /v1/videos and renders real MP4s.
 
+    It speaks as Ark, fal, Replicate, Runway and xAI do too, each below a path of its own.
     Rates are from 0 to 1: --server-error 0.1 lets every tenth request fail.
     """
     from reelhook.simulator.faults import Faults  # noqa: PLC0415 - not needed for --help
@@ -185,4 +186,9 @@ async def _simulate(faults: Any, host: str, port: int) -> None:
     async with bootstrap.simulating(faults, host=host, port=port) as base_url:
         render.say(f"A simulated provider answers at {base_url}; Ctrl-C stops it.")
         render.say(f"Use it: OPENAI_BASE_URL={base_url} reelhook serve")
+        render.say("Or another provider's wire, with any key:")
+        for one in bootstrap.simulated(base_url.removesuffix("/v1")):
+            if one.provider != "openai":
+                key, url = map(environment_name, VARIABLES[one.provider])
+                render.say(f"  {key}=any {url}={one.base_url} reelhook serve")
         await stop.wait()

@@ -185,3 +185,9 @@ class CursorRefusedError(ProviderError):
     """The provider's listing does not know the id that was to serve as its cursor."""
 
     code = "cursor_refused"
+
+
+class CheckUnsupportedError(ProviderError):
+    """The provider has no request that is known to cost nothing."""
+
+    code = "check_unsupported"

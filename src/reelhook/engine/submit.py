@@ -41,7 +41,8 @@ FULL_LOOK_SECONDS = 1.0
 SIBLING_LOOK_SECONDS = 2.0
 SIBLING_WAIT_MILLISECONDS = 2000
 """How long a job waits for its own account before another one of its provider takes it."""
-RECORD_TRIES = 30
+RECORD_TRIES = 3600
+"""For an hour: without its record a job that was paid for has to be looked for."""
 RECORD_WAIT_SECONDS = 1.0
 DUPLICATE_MESSAGE = "The provider answered with the id of another job, which is watched already"
 

@@ -114,6 +114,7 @@ class Provider(Protocol):
     async def check(self) -> str:
         """Ask something that costs nothing; return what the key opens, in a few words.
 
-        Raises `ProviderUnauthorizedError` for a key that is refused, else `ProviderError`.
+        Raises `ProviderUnauthorizedError` for a key that is refused, `CheckUnsupportedError`
+        where nothing is free, else `ProviderError`.
         """
         ...

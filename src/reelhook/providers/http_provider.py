@@ -13,6 +13,7 @@ from typing import Self
 from yarl import URL
 
 from reelhook.domain.errors import (
+    CheckUnsupportedError,
     ListingUnsupportedError,
     ProviderError,
     WebhookVerificationError,
@@ -208,8 +209,8 @@ class HttpProvider(ABC):
         return called
 
     async def check(self) -> str:
-        """Raise `ProviderError`: nothing here is known to be free."""
-        raise ProviderError(f"{self.name} has no request that is known to cost nothing")
+        """Raise `CheckUnsupportedError`: nothing here is known to be free."""
+        raise CheckUnsupportedError(f"{self.name} has no request that is known to cost nothing")
 
 
 def outcome(

@@ -123,6 +123,15 @@ class OpenAIWire(HttpProvider):
         except ValueError:
             return [own]
 
+    async def check(self) -> str:
+        """Ask for one job, or where jobs are not listed, for the models."""
+        try:
+            await self.page(None, 1)
+        except ListingUnsupportedError:
+            await self.read("models")
+            return "it answers, and lists no jobs"
+        return "its jobs can be listed"
+
     def _content_url(self, provider_job_id: str) -> str:
         return f"{self.base}/videos/{_quoted(provider_job_id)}/content"
 

@@ -157,7 +157,7 @@ class Endpoints:
         message_id = new_id("evt_test", now, self._random)
         request = self._signing.request(
             endpoint,
-            _test_body(message_id, now),
+            test_event(message_id, now),
             message_id=message_id,
             now=now,
             timeout_seconds=ATTEMPT_SECONDS,
@@ -178,7 +178,7 @@ def _check_changeable(endpoint: Endpoint, fields: EndpointFields) -> None:
         )
 
 
-def _test_body(message_id: str, now: Instant) -> bytes:
+def test_event(message_id: str, now: Instant) -> bytes:
     """A webhook like any other, but for `test`; no job has this id."""
     content = {
         "jobId": message_id,

@@ -29,13 +29,14 @@ def revisions() -> list[str]:
     return sorted(path.stem for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
-def pending(database: Target) -> list[str]:
+def pending(database: Target, *, beside: bool = False) -> list[str]:
     """Return the revisions this database still lacks.
 
+    `beside`: only read it, beside whoever owns it; no file is made.
     Raises `SettingsError` when the database is newer than this program.
     """
     known = revisions()
-    current = _current(database)
+    current = _current(database, beside=beside)
     numbers = [name.partition("_")[0] for name in known]
     if current is None:
         return known
@@ -87,15 +88,19 @@ def rollback(database: Target, *, destroy: bool) -> str | None:
     return applied[-1]
 
 
-def _current(database: Target) -> str | None:
+def _current(database: Target, *, beside: bool) -> str | None:
     if isinstance(database, str):
         version: str | None = _in_a_loop(_current_of_postgres(database))
         return version
-    connection = connect(database, read_only=False)
+    if beside and not database.exists():
+        return None
+    connection = connect(database, read_only=beside)
     try:
         rows = connection.execute("SELECT version_num FROM alembic_version").fetchall()
     except apsw.SQLError:
         return None  # no such table: an empty database
+    except apsw.Error as error:
+        raise SettingsError(f"The database {database} can't be read: {error}") from None
     finally:
         connection.close()
     return str(rows[0][0]) if rows else None
@@ -103,6 +108,7 @@ def _current(database: Target) -> str | None:
 
 async def _current_of_postgres(url: str) -> str | None:
     from reelhook.storage import postgres  # noqa: PLC0415 - only where that is the database
+    from reelhook.storage.group import FAILURES  # noqa: PLC0415 - as above
 
     connection = await postgres.connect(url)
     try:
@@ -110,6 +116,8 @@ async def _current_of_postgres(url: str) -> str | None:
             return None
         version: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
         return version
+    except FAILURES as error:
+        raise SettingsError(f"The database of DATABASE_URL can't be read: {error}") from None
     finally:
         await connection.close()
 

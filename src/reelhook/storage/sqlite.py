@@ -115,6 +115,8 @@ def read_key(path: Path, name: str) -> str | None:
         rows = connection.execute("SELECT value FROM keys WHERE name = ?1", (name,)).fetchall()
     except apsw.SQLError:
         return None  # no such table: an empty database
+    except apsw.Error as error:
+        raise SettingsError(f"The database {path} can't be read: {error}") from None
     finally:
         connection.close()
     return str(rows[0][0]) if rows else None

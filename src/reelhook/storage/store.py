@@ -19,6 +19,7 @@ from reelhook.ports import (
     Destination,
     DueDeliveries,
     DueEndpoint,
+    EventPage,
     JobPage,
     Lease,
     NewJob,
@@ -333,9 +334,7 @@ class Store:
         """See `EndpointStore.endpoint`."""
         return await self._read(lambda: endpoints.one(endpoint_id))
 
-    async def events_after(
-        self, event_id: str | None, limit: int
-    ) -> tuple[list[StoredEvent], bool]:
+    async def events_after(self, event_id: str | None, limit: int) -> EventPage:
         """See `RepairStore.events_after`."""
         return await self._read(lambda: repair.events_after(event_id, limit))
 

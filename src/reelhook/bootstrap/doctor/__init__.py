@@ -1,0 +1,70 @@
+"""`reelhook doctor`: what can be known of an installation before a job fails of it.
+
+It starts no loops, takes no lock, changes nothing and costs nothing.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientSession, DummyCookieJar
+
+from reelhook.bootstrap.doctor.accounts import accounts
+from reelhook.bootstrap.doctor.finding import Finding, Verdict, failed, ok
+from reelhook.bootstrap.doctor.reach import receiver, server
+from reelhook.bootstrap.doctor.surroundings import database, secret, variables
+from reelhook.config import Settings
+from reelhook.domain.errors import SettingsError
+from reelhook.logs import hider
+
+__all__ = ["Finding", "Verdict", "examine"]
+
+
+async def examine(
+    *,
+    send: bool = False,
+    env_file: Path | None = Path(".env"),
+    environment: Mapping[str, str] = os.environ,
+    now: Callable[[], float] = time.time,
+    **overrides: Any,
+) -> list[Finding]:
+    """Judge the installation of these settings. `send`: try WEBHOOK_URL with a test event.
+
+    `now` tells Unix seconds; `overrides` go to `Settings.load`. No finding shows a secret.
+    """
+    try:
+        settings = Settings.load(env_file=env_file, **overrides)
+        hide = hider(settings.secrets)
+    except SettingsError as error:
+        return [failed("settings", error.message), *variables(env_file, environment, None)]
+    found = variables(env_file, environment, settings)
+    async with ClientSession(cookie_jar=DummyCookieJar()) as http:
+        (
+            of_database,
+            of_secret,
+            of_accounts,
+            of_receiver,
+            (running, of_server),
+        ) = await asyncio.gather(
+            database(settings, now),
+            secret(settings),
+            accounts(settings, http, now),
+            receiver(settings, http, send=send),
+            server(settings, http),
+        )
+    found = [_startable(settings, running=running), *found, *of_database, of_secret, *of_accounts]
+    found += [of_receiver, *of_server]
+    return [replace(one, message=hide(one.message)) for one in found]
+
+
+def _startable(settings: Settings, *, running: bool) -> Finding:
+    """Say whether `serve` would start; a server that runs may have been started to simulate."""
+    try:
+        settings.check_for_serving(simulate=running)
+    except SettingsError as error:
+        return failed("settings", error.message)
+    return ok("settings", f"are right; {len(settings.model_fields_set)} are set")

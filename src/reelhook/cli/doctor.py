@@ -1,0 +1,60 @@
+"""`reelhook doctor`."""
+
+import asyncio
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from reelhook.cli import render
+from reelhook.cli.options import AsJson, DataDir, Url
+from reelhook.logs import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reelhook.bootstrap import Finding
+
+_STYLES = {"ok": "green", "warning": "yellow", "failed": "red"}
+_VERDICT_WIDTH = 7
+
+
+def doctor(
+    send: Annotated[
+        bool, typer.Option("--send", help="Send a signed test event to WEBHOOK_URL.")
+    ] = False,
+    data_dir: DataDir = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check settings, database, keys, receivers and clocks; say what to do.
+
+    Nothing is changed, and nothing costs. A running server is left alone. The exit code is 0
+    only if nothing failed; warnings don't count.
+    """
+    from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
+
+    with render.waiting("Asking around...", quiet=as_json):
+        found = asyncio.run(bootstrap.examine(send=send, data_dir=data_dir, url=url))
+    healthy = all(one.verdict != "failed" for one in found)
+    if as_json:
+        findings = [asdict(one) for one in found]
+        render.say(json.dumps({"healthy": healthy, "findings": findings}))
+    else:
+        _show(found)
+    if not healthy:
+        raise typer.Exit(1)
+
+
+def _show(found: "Sequence[Finding]") -> None:
+    for one in found:
+        if not render.on_terminal():
+            render.say(f"{one.verdict}: {printable(one.subject)}: {printable(one.message)}")
+            continue
+        line = Text(f"{one.verdict.value:<{_VERDICT_WIDTH}}  ", _STYLES[one.verdict])
+        line.append(f"{printable(one.subject)}: ", "default bold").append(
+            printable(one.message), "default"
+        )
+        render.console().print(line, soft_wrap=True)

@@ -1,0 +1,335 @@
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from cli_programs import on_terminal, reelhook, serve, simulator, start
+from cli_receivers import answering
+
+from reelhook.bootstrap import Finding, examine, migrate
+from reelhook.config import Settings
+from reelhook.domain.signature import standard_secret
+from reelhook.simulator.server import running
+from reelhook.webhooks import verify
+
+SECRET = "4b1f0f0c9a7e4d1c8f5a2b3e6d7c8f90"
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+async def found(
+    *, environment: Mapping[str, str] | None = None, **given: Any
+) -> dict[str, list[Finding]]:
+    """Examine settings; return the findings by their subject."""
+    settings = {"url": "http://127.0.0.1:9", "data_dir": "data"} | given
+    findings: dict[str, list[Finding]] = {}
+    for one in await examine(environment=environment or {}, **settings):
+        findings.setdefault(one.subject, []).append(one)
+    return findings
+
+
+def told(findings: Mapping[str, list[Finding]], subject: str) -> tuple[str, str]:
+    """Return the verdict on a subject, and the words."""
+    [one] = findings[subject]
+    return one.verdict.value, one.message
+
+
+@asynccontextmanager
+async def answering_with(handler: Any) -> AsyncIterator[str]:
+    """Serve any path by one handler; yield the URL."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+# -- the command ----------------------------------------------------------------------------------
+
+
+def test_a_good_installation_is_told_line_by_line_and_exits_with_0(tmp_path: Path) -> None:
+    keys = {"WEBHOOK_SECRET": SECRET, "REELHOOK_DEFAULT_MODEL": "runway/gen4.5"}
+    with simulator(tmp_path) as provider:
+        keys |= {"RUNWAYML_API_SECRET": "key-of-runway"}
+        keys |= {"RUNWAYML_BASE_URL": f"{provider.url}/runway/v1"}
+        with serve(tmp_path, provider, **keys) as server:
+            given = {"REELHOOK_URL": server.url, "OPENAI_BASE_URL": f"{provider.url}/v1"}
+            outcome = reelhook(
+                "doctor",
+                directory=tmp_path,
+                REELHOOK_PUBLIC_URL=server.url.replace("127.0.0.1", "localhost"),
+                **given,
+                **keys,
+            )
+            assert server.stop() == 0
+    lines = outcome.out.splitlines()
+    assert (outcome.code, outcome.err) == (0, "")
+    assert all(line.startswith("ok: ") for line in lines)
+    assert "ok: account openai: its key works: its jobs can be listed" in lines
+    assert any(line.startswith("ok: account runway: its key works:") for line in lines)
+    assert "ok: default model: is runway/gen4.5" in lines
+    assert any("has the newest schema" in line for line in lines)
+    assert lines[-1].endswith("leads to this server")
+    assert SECRET not in outcome.out
+    assert "key-of-runway" not in outcome.out
+
+
+def test_anything_that_failed_exits_with_1_and_json_tells_all(tmp_path: Path) -> None:
+    outcome = reelhook(
+        *("doctor", "--json"),
+        directory=tmp_path,
+        OPENAI_BASE_URL="https://api.openai.com/v1",
+        REELHOOK_POL_SECONDS="3",
+    )
+    assert outcome.code == 1
+    assert outcome.json["healthy"] is False
+    findings = {one["subject"]: one for one in outcome.json["findings"]}
+    assert findings["account openai"]["verdict"] == "failed"
+    assert "since 2026-09-24" in findings["account openai"]["message"]
+    assert findings["REELHOOK_POL_SECONDS"]["verdict"] == "warning"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_terminal_shows_the_verdicts_first(tmp_path: Path) -> None:
+    code, shown = on_terminal("doctor", directory=tmp_path, PORT="nonsense")
+    assert code == 1
+    assert "failed   settings: PORT must be a port" in shown
+
+
+def test_a_server_of_one_process_is_left_alone(tmp_path: Path) -> None:
+    serving = ("serve", "--simulate", "--port", "0")
+    with start(*serving, directory=tmp_path, says="reelhook listens on") as server:
+        outcome = reelhook("doctor", directory=tmp_path, REELHOOK_URL=server.url)
+        assert outcome.code == 0
+        assert f"ok: server: answers at {server.url}" in outcome.out
+        reelhook("watcher", "pause", directory=tmp_path, REELHOOK_URL=server.url)
+        paused = reelhook("doctor", directory=tmp_path, REELHOOK_URL=server.url)
+        assert "warning: server: its watcher is paused" in paused.out
+        assert server.stop() == 0
+
+
+def test_a_signed_test_event_is_sent_only_when_asked_for(tmp_path: Path) -> None:
+    with answering() as receiver:
+        given = {"WEBHOOK_URL": receiver.url, "WEBHOOK_SECRET": SECRET}
+        looked = reelhook("doctor", directory=tmp_path, **given)
+        assert "ok: WEBHOOK_URL: answers (HTTP 501 to HEAD)" in looked.out
+        assert receiver.ids == []
+        sent = reelhook("doctor", "--send", directory=tmp_path, **given)
+        assert "ok: WEBHOOK_URL: took a signed test event (HTTP 200)" in sent.out
+        assert [one.startswith("evt_test_") for one in receiver.ids] == [True]
+        receiver.status = 500
+        refused = reelhook("doctor", "--send", directory=tmp_path, **given)
+        assert "failed: WEBHOOK_URL: did not take a signed test event: HTTP 500" in refused.out
+
+
+# -- settings -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("REELHOOK_POL_SECONDS", "REELHOOK_POLL_SECONDS"),
+        ("REELHOOK_WEBHOOK_SECRET", "WEBHOOK_SECRET"),
+        ("REELHOOK_DATABASE_URL", "DATABASE_URL"),
+        ("REELHOOK_ALOWED_HOST", "REELHOOK_ALLOWED_HOSTS"),
+        ("reelhook_api_key", "REELHOOK_API_KEY"),
+        ("REELHOOK_ZZZ", "docs/settings.md"),
+    ],
+)
+async def test_an_unknown_variable_is_named_with_what_may_be_meant(name: str, meant: str) -> None:
+    verdict, message = told(await found(environment={name: "1"}), name)
+    assert verdict == "warning"
+    assert meant in message
+
+
+async def test_dotenv_is_read_too_and_what_others_read_is_no_mistake(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("REELHOOK_HSOT=::1\n")
+    (tmp_path / "accounts.toml").write_text(
+        '[accounts.two]\nprovider = "xai"\nkey_variable = "REELHOOK_XAI_TWO"\n'
+        'base_url = "http://127.0.0.1:9"\n'
+    )
+    environment = {"REELHOOK_RECEIVER_SECRET": "x", "REELHOOK_XAI_TWO": "y", "OTHER": "z"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REELHOOK_XAI_TWO", "y")
+        findings = await found(environment=environment, accounts_file="accounts.toml")
+    assert "REELHOOK_HOST" in told(findings, "REELHOOK_HSOT")[1]
+    assert not findings.keys() & environment.keys()
+
+
+async def test_a_file_of_accounts_that_is_wrong_fails(tmp_path: Path) -> None:
+    (tmp_path / "accounts.toml").write_text('[accounts.two]\nprovider = "xai"\nweight = 0\n')
+    verdict, message = told(await found(accounts_file="accounts.toml"), "settings")
+    assert verdict == "failed"
+    assert "weight" in message
+
+
+@pytest.mark.parametrize(
+    ("secret", "verdict"),
+    [
+        (SECRET, "ok"),
+        (standard_secret(SECRET), "ok"),
+        ("hunter2", "warning"),
+        ("a" * 40, "warning"),
+        (standard_secret("short"), "warning"),
+    ],
+)
+async def test_a_weak_secret_is_told_and_never_shown(secret: str, verdict: str) -> None:
+    findings = await found(webhook_secret=secret)
+    assert told(findings, "webhook secret")[0] == verdict
+    assert secret not in json.dumps([one.message for one in findings["webhook secret"]])
+
+
+# -- the database ---------------------------------------------------------------------------------
+
+
+async def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    verdict, message = told(await found(), "database")
+    assert verdict == "ok"
+    assert "first start" in message
+    assert not list(tmp_path.iterdir())
+
+
+async def test_a_schema_of_yesterday_is_told() -> None:
+    await migrate(Settings.of(data_dir="data"), 1)
+    verdict, message = told(await found(), "database")
+    assert verdict == "warning"
+    assert "0002_tracking" in message
+
+
+async def test_a_database_that_can_t_be_made_or_is_none_fails(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert told(await found(data_dir="file/in"), "database")[0] == "failed"
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "reelhook.db").write_text("not a database, but longer than its header" * 9)
+    assert told(await found(), "database")[0] == "failed"
+
+
+# -- accounts -------------------------------------------------------------------------------------
+
+
+async def test_a_wrong_key_and_a_wrong_address_fail(tmp_path: Path) -> None:
+    async with running(api_key="right") as simulated:
+        findings = await found(
+            openai_base_url=simulated.base_url,
+            openai_api_key="right",
+            runwayml_api_secret="wrong-key",
+            runwayml_base_url=f"{simulated.root_url}/runway/v1",
+            xai_api_key="any",
+            xai_base_url="http://127.0.0.1:9",
+        )
+    assert told(findings, "account openai") == ("ok", "its key works: its jobs can be listed")
+    verdict, message = told(findings, "account runway")
+    assert verdict == "failed"
+    assert "its key is refused" in message
+    assert "wrong-key" not in message
+    assert told(findings, "account xai")[0] == "failed"
+
+
+async def test_a_server_without_a_listing_is_asked_for_its_models() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        right = request.headers.get("Authorization") == "Bearer right"
+        if request.path.endswith("/models"):
+            return web.json_response({}, status=200 if right else 401)
+        return web.json_response({}, status=405)
+
+    async with answering_with(handler) as url:
+        right = await found(openai_base_url=url, openai_api_key="right")
+        wrong = await found(openai_base_url=url, openai_api_key="wrong")
+    assert told(right, "account openai")[0] == "ok"
+    assert told(wrong, "account openai")[0] == "failed"
+
+
+async def test_an_account_of_no_provider_fails(tmp_path: Path) -> None:
+    (tmp_path / "accounts.toml").write_text('[accounts.two]\nprovider = "nobody"\n')
+    verdict, message = told(await found(accounts_file="accounts.toml"), "account two")
+    assert (verdict, "nobody is no provider" in message) == ("failed", True)
+
+
+def ahead_by(seconds: float) -> float:
+    return time.time() + seconds
+
+
+async def test_clocks_that_differ_are_told() -> None:
+    async with running() as simulated:
+        for ahead, verdict in [(0, "ok"), (29, "ok"), (33, "warning"), (-33, "warning")]:
+            findings = await found(now=partial(ahead_by, ahead), openai_base_url=simulated.base_url)
+            assert told(findings, f"clock of 127.0.0.1:{simulated.port}")[0] == verdict
+
+
+async def test_a_default_model_that_no_provider_has_is_told() -> None:
+    findings = await found(fal_key="k", fal_base_url="http://127.0.0.1:9", default_model="sora-2")
+    assert told(findings, "default model")[0] == "warning"
+    assert "sora-2 is no model of fal" in told(findings, "default model")[1]
+
+
+# -- receivers and this server --------------------------------------------------------------------
+
+
+async def test_what_a_receiver_answers_to_a_look_is_judged() -> None:
+    status = 200
+
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(status=status, headers={"Location": "/elsewhere"})
+
+    async with answering_with(handler) as url:
+        for status, verdict in [  # noqa: B007 - what `handler` answers
+            (200, "ok"),
+            (405, "ok"),
+            (404, "warning"),
+            (503, "warning"),
+            (307, "failed"),
+        ]:
+            assert told(await found(webhook_url=url), "WEBHOOK_URL")[0] == verdict
+    assert told(await found(webhook_url=url), "WEBHOOK_URL")[0] == "failed"
+
+
+async def test_the_test_event_verifies() -> None:
+    taken: list[tuple[bytes, Mapping[str, str]]] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        taken.append((await request.read(), dict(request.headers)))
+        return web.Response()
+
+    async with answering_with(handler) as url:
+        await found(send=True, webhook_url=url, webhook_secret=SECRET)
+    [(body, headers)] = taken
+    assert verify(body, headers, SECRET).body["test"] is True
+
+
+async def test_an_event_without_a_secret_is_not_sent() -> None:
+    findings = await found(send=True, webhook_url="http://127.0.0.1:9")
+    assert "no secret was made yet" in told(findings, "WEBHOOK_URL")[1]
+
+
+def test_a_public_url_that_leads_elsewhere_fails(tmp_path: Path) -> None:
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    mine.mkdir()
+    other.mkdir()
+    serving = ("serve", "--simulate", "--port", "0")
+    says = "reelhook listens on"
+    with (
+        start(*serving, directory=mine, says=says) as server,
+        start(*serving, directory=other, says=says) as another,
+        answering() as receiver,
+    ):
+        for public, words in [
+            (another.url, "leads to another reelhook"),
+            (receiver.url, "does not lead to a reelhook"),
+        ]:
+            outcome = reelhook(
+                "doctor", directory=mine, REELHOOK_URL=server.url, REELHOOK_PUBLIC_URL=public
+            )
+            assert outcome.code == 1
+            assert words in outcome.out
