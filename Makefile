@@ -6,7 +6,7 @@ PEERS := .venv-peers
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-peers format bench bench-delivery bench-kill bench-retention bench-store bench-watch bench-workers crash lock clean
+.PHONY: help demo test check check-peers format bench bench-away bench-delivery bench-kill bench-paying bench-reads bench-retention bench-store bench-watch bench-workers crash lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,11 +71,20 @@ bench-delivery: $(VENV)/.dev ## webhooks at 100 to 1000 a second, beside a hung 
 bench-kill: $(VENV)/.dev ## kill -9 under load, 50 times
 	@$(BIN)/python -m bench.kill --kills 50
 
+bench-paying: $(VENV)/.dev ## every adapter's creates go wrong and workers are killed, 1,000 times (20 minutes)
+	@$(BIN)/python -m bench.paying
+
+bench-reads: $(VENV)/.dev ## how many requests a round over 1,000 jobs takes, by provider
+	@$(BIN)/python -m bench.reads
+
 crash: $(VENV)/.dev ## kill -9 at every failpoint of delivering, 1,000 runs (minutes)
 	@$(BIN)/python -m bench.crash --runs 1000
 
 bench-store: $(VENV)/.dev ## the store by itself, on SQLite and PostgreSQL
 	@$(BIN)/python -m bench.store
+
+bench-away: $(VENV)/.dev ## PostgreSQL stopped, restarted, frozen, failed over, on a full disk (7 minutes)
+	@$(BIN)/python -m bench.away
 
 bench-retention: $(VENV)/.dev ## what removing 100,000 old jobs costs creates meanwhile
 	@$(BIN)/python -m bench.retention

@@ -129,11 +129,11 @@ async def measure(options: Options) -> Figures:
     return figures
 
 
-async def drain(here: Stage, figures: Figures, load: Load) -> None:
+async def drain(here: Stage, figures: Figures, load: Load, quiet_seconds: float = 5) -> None:
     started = time.monotonic()
     await here.ear().ended(len(load.requests), seconds=DRAIN_SECONDS_MAX)
     figures.tell("seconds until all had ended", f"{time.monotonic() - started:.1f}")
-    await asyncio.sleep(5)
+    await asyncio.sleep(quiet_seconds)  # whatever comes too often may come now
 
 
 async def judge(here: Stage, figures: Figures, load: Load) -> None:

@@ -104,7 +104,7 @@ async def _run(
     await kill.drain(here, figures, load)
     await kill.judge(here, figures, load)
     await _judge(here, workers, events, figures, options.patience)
-    await _judge_database(database, figures)
+    await judge_database(database, figures)
 
 
 async def _kill_one(workers: Workers, events: Events, options: Options, chance: Random) -> None:
@@ -223,7 +223,7 @@ def _judge_repeats(
     figures.none("repeats that no kill explains", unexplained)
 
 
-async def _judge_database(url: str, figures: Figures) -> None:
+async def judge_database(url: str, figures: Figures) -> None:
     connection = await asyncpg.connect(url)
     try:
         twice = await connection.fetch(

@@ -29,7 +29,8 @@ def play(options: argparse.Namespace) -> Verdict:
         if time.monotonic() > end:
             verdict.violations.append(f"not done within {SECONDS_MAX:g} s")
             break
-        plan = Plan(seed, options.jobs, options.kills_per_act, options.rate)
+        kills = min(options.kills_per_act, max(0, options.kills - verdict.kills))
+        plan = Plan(seed, options.jobs, kills, options.rate, options.careless)
         wrong = verdict.add(carry_out(plan, options.results / "paying" / str(seed)))
         for one in wrong[:5]:
             print(f"  seed {seed}: {one[:300]}", flush=True)
@@ -70,6 +71,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=40, help="of each provider, in an act")
     parser.add_argument("--rate", type=float, default=0.5, help="of creates that go wrong")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--careless", action="store_true", help="workers with a known fault: must fail"
+    )
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     verdict = play(options)

@@ -27,12 +27,16 @@ LIFE_SECONDS = (0.1, 1.2)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many jobs of each provider, at most how many kills, and how often creates go wrong."""
+    """How many jobs of each provider, at most how many kills, and how often creates go wrong.
+
+    `careless`: by workers with a known fault, see `Life`.
+    """
 
     seed: int
     jobs: int
     kills: int
     rate: float
+    careless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ def carry_out(plan: Plan, folder: Path) -> Result:
         warm = Life(folder, upstream.url, every[: WARM_UP * len(MODELS)], plan.seed)
         troubles = _trouble("the warm-up", _end_of(start(warm)), 0)
         _asked(upstream, "PUT", "/mischief/rate", {"rate": plan.rate})
-        life = Life(folder, upstream.url, every, plan.seed)
+        life = Life(folder, upstream.url, every, plan.seed, plan.careless)
         kills, cut_off = _kill_often(life, plan, troubles)
         told = _asked(upstream, "GET", "/mischief/told")
     jobs = _jobs(folder)

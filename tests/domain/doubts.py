@@ -41,8 +41,14 @@ def entry(
     )
 
 
-def look(doubts: Sequence[Doubt], entries: Sequence[Entry], *, proven: bool = True) -> Resolution:
-    return resolve(doubts, entries, listing_proven=proven)
+def look(
+    doubts: Sequence[Doubt],
+    entries: Sequence[Entry],
+    *,
+    proven: bool = True,
+    given_up: Sequence[VideoRequest] = (),
+) -> Resolution:
+    return resolve(doubts, entries, listing_proven=proven, given_up=given_up)
 
 
 def ids(resolution: Resolution) -> dict[str, str]:

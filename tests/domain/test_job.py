@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from itertools import pairwise
 
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from reelhook.domain.event import Event, EventKind, WireStatus
 from reelhook.domain.job import MISSING_TOLERATED_MILLISECONDS, Job, Status, VideoRequest
-from reelhook.domain.report import Failed, Finished, Missing, Progress, Report, Unknown
+from reelhook.domain.report import Cost, Failed, Finished, Missing, Progress, Report, Unknown
 
 from .samples import ACCEPTED, IN_DOUBT, MINUTE, NOW, QUEUED, SUBMITTING, UNENDED, reports
 
@@ -272,3 +273,73 @@ def test_the_title_is_the_first_50_characters_of_the_script(script: str) -> None
     title = VideoRequest(script=script, model="m", direction="x").title
     assert script.startswith(title)
     assert len(title) == min(len(script), 50)
+
+
+# -- another model --------------------------------------------------------------------------------
+
+
+def sent_on(job: Job, *, now: int = NOW + 5) -> tuple[Job, tuple[Event, ...]]:
+    return job.fall_back(
+        account="fal-eu",
+        provider="fal",
+        model="fal-ai/veo2",
+        given_up=1,
+        code="quota",
+        message="No money",
+        now=now,
+    )
+
+
+def test_a_job_that_is_sent_on_begins_anew_with_its_next_model() -> None:
+    job, _ = sent_on(replace(SUBMITTING, submit_attempts=7, provider="ark", model="seedance"))
+    assert (job.status, job.account, job.provider) == (Status.ACCEPTED, "fal-eu", "fal")
+    assert (job.model, job.fallback, job.model_since) == ("fal-ai/veo2", 1, NOW + 5)
+    assert (job.submit_attempts, job.submit_due_at, job.doubt_since) == (0, NOW + 5, None)
+    assert (job.id, job.created_at) == (SUBMITTING.id, SUBMITTING.created_at)
+    assert (job.error, job.code) == (None, None)
+
+
+def test_the_step_to_another_model_is_one_event_that_says_why() -> None:
+    job, [event] = sent_on(replace(SUBMITTING, sequence=2))
+    assert (event.kind, event.sequence) == (EventKind.FALLBACK, 3)
+    assert job.sequence == 3
+    assert (event.model, event.code, event.error) == ("fal/fal-ai/veo2", "quota", "No money")
+    assert (event.provider_job_id, event.occurred_at) == (None, NOW + 5)
+    assert json.loads(event.body("https://us.example/v")) == {
+        "jobId": job.id,
+        "soraJobId": None,
+        "status": "queued",
+        "progress": 0,
+        "fallback": "fal/fal-ai/veo2",
+        "error": "No money",
+        "code": "quota",
+        "timestamp": "2026-01-01T00:00:00.005Z",
+        "sequence": 3,
+    }
+
+
+def test_a_job_that_was_sent_on_goes_its_way_and_ends_once() -> None:
+    job, _ = sent_on(SUBMITTING)
+    accepted = job.submitting(NOW + 6).accept("req_1", NOW + 7, quote=Cost(0.5, "USD"))
+    ended, [event] = accepted.apply(Finished("https://f", cost=Cost(0.75, "USD")), NOW + 8)
+    assert (ended.status, ended.sequence, event.sequence) == (Status.COMPLETED, 2, 2)
+    assert (ended.quoted_amount, ended.charged_amount) == (0.5, 0.75)
+    assert ended.quoted_unit == ended.charged_unit == "USD"
+
+
+def test_a_failure_may_cost_too() -> None:
+    ended, _ = QUEUED.apply(Failed("moderation", "no", cost=Cost(3, "credits")), NOW)
+    assert (ended.charged_amount, ended.charged_unit) == (3, "credits")
+
+
+def test_a_sibling_takes_a_job_over_whole() -> None:
+    assert ACCEPTED.taken_over(ACCEPTED.account) is ACCEPTED
+    assert ACCEPTED.taken_over("other") == replace(ACCEPTED, account="other")
+
+
+def test_only_a_doubt_that_nobody_settled_is_one() -> None:
+    unknown, _ = IN_DOUBT.fail("submission_unknown", "Nobody knows", NOW)
+    assert [job.in_doubt_now for job in (ACCEPTED, SUBMITTING, IN_DOUBT, QUEUED, unknown)] == [
+        *(False, False, True, False, True)
+    ]
+    assert not unknown.close_doubt(NOW).in_doubt_now

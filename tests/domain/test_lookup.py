@@ -1,6 +1,7 @@
 from dataclasses import replace
 from itertools import permutations
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -167,3 +168,66 @@ def test_the_order_of_doubts_and_entries_does_not_change_how_many_are_found(
     after = look(doubts, entries)
     assert len(after.found) == len(before.found)
     assert len(after.absent) == len(before.absent)
+
+
+# -- requests that differ in what no listing shows -------------------------------------------------
+
+UNSHOWN: list[dict[str, Any]] = [
+    {"image": "https://i.example/fox.png"},
+    {"seed": 0},
+    {"provider_options": '{"fps": 24}'},
+    {"aspect_ratio": "9:16"},
+]
+
+
+@pytest.mark.parametrize("hidden", UNSHOWN)
+@pytest.mark.parametrize("entries", [1, 2])
+def test_requests_that_differ_in_what_is_not_shown_are_never_mixed_up(
+    hidden: dict[str, Any], entries: int
+) -> None:
+    doubts = [doubt("job_1"), doubt("job_2", replace(CAT, **hidden))]
+    listed = [entry(f"video_{number}") for number in range(entries)]
+    assert look(doubts, listed) == Resolution({}, NOTHING, ("job_1", "job_2"))
+    assert look(doubts, []) == Resolution({}, ("job_1", "job_2"), NOTHING)
+
+
+@pytest.mark.parametrize("hidden", UNSHOWN)
+def test_one_that_has_settled_waits_for_none_of_another_picture(hidden: dict[str, Any]) -> None:
+    doubts = [doubt("job_1"), doubt("job_2", replace(CAT, **hidden), settled=False)]
+    assert look(doubts, [entry()]) == Resolution({}, NOTHING, ("job_1",))
+
+
+@pytest.mark.parametrize("hidden", UNSHOWN)
+def test_one_that_asks_for_more_alone_is_found(hidden: dict[str, Any]) -> None:
+    request = replace(CAT, **hidden)
+    assert ids(look([doubt(request=request)], [entry()])) == {"job_1": "video_1"}
+
+
+@pytest.mark.parametrize("hidden", UNSHOWN)
+def test_a_vaguer_request_with_another_picture_is_not_served_first(hidden: dict[str, Any]) -> None:
+    vague = replace(CAT, seconds=None, **hidden)
+    doubts = [doubt("vague", vague), doubt("specific")]
+    assert look(doubts, [entry()]).found == {}
+    eight = entry("video_2", replace(CAT, seconds="8"))
+    assert ids(look(doubts, [entry(), eight])) == {"vague": "video_2"}
+
+
+@pytest.mark.parametrize("hidden", UNSHOWN)
+def test_what_a_job_left_that_was_given_up_is_not_taken_for_another(hidden: dict[str, Any]) -> None:
+    given_up = [replace(CAT, **hidden)]
+    assert look([doubt()], [entry()], given_up=given_up) == Resolution({}, NOTHING, ("job_1",))
+    assert look([doubt()], [], given_up=given_up) == Resolution({}, ("job_1",), NOTHING)
+    assert ids(look([doubt()], [entry()], given_up=[DOG])) == {"job_1": "video_1"}
+    # An equal one is as good.
+    assert ids(look([doubt()], [entry()], given_up=[CAT])) == {"job_1": "video_1"}
+
+
+def test_requests_of_different_models_are_told_apart_where_the_model_is_shown() -> None:
+    doubts = [doubt("job_1"), doubt("job_2", replace(CAT, model="sora-2-pro"))]
+    assert ids(look(doubts, [entry()])) == {"job_1": "video_1"}
+    assert look(doubts, [entry()._replace(model=None)]).found == {}
+
+
+def test_fallbacks_and_the_wallet_were_not_told_and_make_no_difference() -> None:
+    doubts = [doubt("job_1"), doubt("job_2", replace(CAT, fallbacks=("fal/veo",)))]
+    assert len(look(doubts, [entry("a"), entry("b")]).found) == 2

@@ -297,8 +297,7 @@ async def _engine(
         random=random,
     )
     loops: dict[str, Loop] = {}
-    found, _ = await store.tend("test", [f"account:{one}" for one in providers], 10**9)
-    held_leases = [one for one in found if one.id.partition(":")[2] in providers]
+    held_leases, _ = await store.tend("test", [f"account:{one}" for one in providers], 10**9)
     for lease in held_leases:
         account = catalog.accounts[lease.id.partition(":")[2]]
         held = Held(account, providers[account.id], lease)
@@ -390,7 +389,13 @@ def _account_loops(
     )
     return [
         submit,
-        Resolve(*shared, submit, settle_seconds=options.settle_seconds, clock=clock),
+        Resolve(
+            *shared,
+            submit,
+            siblings=siblings,
+            settle_seconds=options.settle_seconds,
+            clock=clock,
+        ),
         Watch(
             *shared,
             poll_seconds=options.poll_seconds,

@@ -95,7 +95,7 @@ class Refusing(Store):
         return await super().settle(settlement)
 
 
-async def test_an_attempt_that_can_not_be_recorded_is_sent_again_without_a_storm(
+async def test_an_attempt_that_can_not_be_recorded_yet_is_not_sent_again_for_that(
     tmp_path: Path,
 ) -> None:
     async with (
@@ -114,8 +114,7 @@ async def test_an_attempt_that_can_not_be_recorded_is_sent_again_without_a_storm
         await until(nothing_waits)
         took = asyncio.get_running_loop().time() - started
 
-        assert len(here.receivers.webhooks) == 3
-        assert {one.id for one in here.receivers.webhooks} == {"evt_job_1"}
+        assert [one.id for one in here.receivers.webhooks] == ["evt_job_1"]
         assert took >= 2  # a second each
 
 

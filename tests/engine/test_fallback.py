@@ -1,5 +1,6 @@
 """Fallback: the next model is tried where the one before surely did not take the job."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,6 +14,7 @@ from engine_upstream import Respond, Upstream, answers, never, reset, upstream
 
 from reelhook.domain.catalog import Account
 from reelhook.domain.job import Status
+from reelhook.engine.submit import SUBMITS_AT_ONCE
 from reelhook.providers.openai_wire import OpenAIWire
 
 NAMES = ("openai", "second", "third")
@@ -157,6 +159,18 @@ async def test_those_behind_one_that_was_refused_wait_no_longer_either(tmp_path:
         assert here.creations == (1, 1, 0)
 
 
+async def test_those_without_another_model_hide_none_that_has_one(tmp_path: Path) -> None:
+    async with providers(tmp_path, fallback_wait_seconds=30) as here, here.engine() as engine:
+        here.refuse("openai", by=refusal(429, "busy", Retry_After="600"))
+        await engine.submit("first")
+        await engine.settled()
+        await asyncio.gather(*(engine.submit(f"patient {n}") for n in range(SUBMITS_AT_ONCE)))
+        last = await engine.submit("impatient", fallbacks=FALLBACKS)
+        await engine.pass_time(35)
+        assert (await engine.job(last)).provider == "second"
+        assert here.creations == (1, 1, 0)
+
+
 async def test_each_model_is_waited_for_as_long_as_the_first(tmp_path: Path) -> None:
     async with providers(tmp_path, fallback_wait_seconds=30) as here, here.engine() as engine:
         here.refuse("openai", "second", by=refusal(429, "busy", Retry_After="20"))
@@ -242,7 +256,7 @@ async def test_a_model_whose_account_is_gone_is_passed_over(tmp_path: Path) -> N
             job_id = await engine.submit("a fox", fallbacks=FALLBACKS)
         here.refuse("openai", by=refusal(400, "not this"))
         async with here.engine("openai", "third") as engine:
-            await engine.settled()
+            await engine.pass_time(5)
             job = await engine.job(job_id)
             assert (job.status, job.provider, job.fallback) == (Status.QUEUED, "third", 2)
 

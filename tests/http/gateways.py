@@ -15,7 +15,9 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from reelhook.bootstrap import serving
+from reelhook.bootstrap.accounts import SIMULATED
 from reelhook.config import Settings
+from reelhook.config.accounts import VARIABLES
 from reelhook.hook import Hook
 from reelhook.simulator.core import Simulator
 from reelhook.simulator.faults import Faults
@@ -170,15 +172,23 @@ async def gateway(
     upstream: str | None = None,
     provider_key: str | None = None,
     headers: dict[str, str] | None = None,
+    providers: Sequence[str] = (),
     **overrides: Any,
 ) -> AsyncIterator[Gateway]:
-    """Serve until the block ends. `upstream` takes the place of the simulator's address."""
+    """Serve until the block ends. `upstream` takes the place of the simulator's address.
+
+    `providers` are those that the simulator plays beside the first.
+    """
     clock = Time()
     async with AsyncExitStack() as stack:
         logs = stack.enter_context(capture_logs())
         simulated = await stack.enter_async_context(
             running(faults, api_key=provider_key, clock=clock)
         )
+        for name in providers:
+            key, base_url = VARIABLES[name]
+            played = {key: "simulated", base_url: f"{simulated.root_url}/{SIMULATED[name]}"}
+            overrides = {**played, **overrides}
         chosen = settings(data_dir, upstream or simulated.base_url, **overrides)
         server = await stack.enter_async_context(serving(chosen))
         session = await stack.enter_async_context(aiohttp.ClientSession(headers=headers))

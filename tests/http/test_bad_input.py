@@ -85,6 +85,39 @@ LONG = "x" * 32_001
         ({"renderVersion": "v2"}, "renderVersion", "v1 and v2 are not offered"),
         ({"renderVersion": "V3"}, "renderVersion", "must be v3"),
         ({"renderVersion": 3}, "renderVersion", "must be a string"),
+        ({"aspectRatio": 16}, "aspectRatio", "must be a string"),
+        ({"aspectRatio": "16x9"}, "aspectRatio", "must match"),
+        ({"aspectRatio": "0:1"}, "aspectRatio", "must match"),
+        ({"aspectRatio": "16:9\n"}, "aspectRatio", "must match"),
+        ({"image": 7}, "image", "must be a string"),
+        ({"image": ""}, "image", "must not be empty"),
+        ({"image": "fox.png"}, "image", "must be an http(s) URL, or a picture"),
+        ({"image": "file:///etc/passwd"}, "image", "must be an http(s) URL"),
+        ({"image": "ftp://h/fox.png"}, "image", "must be an http(s) URL"),
+        ({"image": "https://h/a fox.png"}, "image", "must be an http(s) URL"),
+        ({"image": "https://h/fox.png\n"}, "image", "must be an http(s) URL"),
+        ({"image": "https://h/\0"}, "image", "must not contain NUL"),
+        ({"image": "data:text/html;base64,AAAA"}, "image", "data:image/png;base64"),
+        ({"image": "data:image/png,AAAA"}, "image", "data:image/png;base64"),
+        ({"image": "data:image/png;base64,A A"}, "image", "data:image/png;base64"),
+        ({"image": "data:image/png;base64," + "A" * 900_000}, "image", "at most 900000"),
+        ({"seed": "7"}, "seed", "must be a whole number"),
+        ({"seed": 7.5}, "seed", "must be a whole number"),
+        ({"seed": True}, "seed", "must be a whole number"),
+        ({"seed": -1}, "seed", "must be at least 0"),
+        ({"seed": 2**32}, "seed", "must be at most 4294967295"),
+        ({"providerOptions": []}, "providerOptions", "must be an object"),
+        ({"providerOptions": "{}"}, "providerOptions", "must be an object"),
+        ({"providerOptions": 7}, "providerOptions", "must be an object"),
+        ({"providerOptions": {"a": "x" * 100_001}}, "providerOptions", "at most 100000"),
+        ({"providerOptions": {"a": float("nan")}}, "providerOptions", "must be a JSON object"),
+        ({"providerOptions": {"a": [float("-inf")]}}, "providerOptions", "must be a JSON object"),
+        ({"provider_options": []}, "provider_options", "must be an object"),
+        ({"fallbacks": "openai/sora-2"}, "fallbacks", "must be a list"),
+        ({"fallbacks": [7]}, "fallbacks.0", "must be a string"),
+        ({"fallbacks": [""]}, "fallbacks.0", "must not be empty"),
+        ({"fallbacks": ["/"]}, "fallbacks", "is no model"),
+        ({"fallbacks": ["m"] * 6}, "fallbacks", "must name at most 5"),
         ({"walletAddress": 7}, "walletAddress", "must be a string"),
         ({"walletAddress": ""}, "walletAddress", "must not be empty"),
         ({"walletAddress": "x" * 256}, "walletAddress", "at most 255 characters"),
@@ -227,4 +260,58 @@ async def test_another_content_type_is_415(server: Gateway, kind: str) -> None:
 async def test_the_content_type_may_have_parameters(server: Gateway) -> None:
     headers = {"Content-Type": "Application/JSON; charset=utf-8"}
     reply = await server.post("/api/generate", data=b'{"script": "A fox"}', headers=headers)
+    assert reply.status == 200
+
+
+# -- of several providers -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "remedy"),
+    [
+        ({"account": 7}, "account", "must be a string"),
+        ({"account": ""}, "account", "must not be empty"),
+        ({"account": "nobody"}, "account", "there are openai"),
+        ({"account": "OPENAI"}, "account", "there are openai"),
+        ({"account": "x" * 256}, "account", "at most 255 characters"),
+    ],
+)
+async def test_an_account_that_there_is_not_is_named(
+    server: Gateway, fields: dict[str, Any], field: str, remedy: str
+) -> None:
+    body = {"soraJobId": "video_1", **fields}
+    refusal = await refused(server, json.dumps(body).encode(), "/api/jobs/register")
+    assert refusal[:3] == (400, "invalid_request", field)
+    assert remedy in refusal[3]
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"soraJobId": None}, {"soraJobId": ""}, {"soraJobId": 7}, {"soraJobId": "a b"}]
+)
+async def test_adopting_wants_the_provider_s_id(server: Gateway, body: dict[str, Any]) -> None:
+    refusal = await refused(server, json.dumps(body).encode(), "/api/jobs/job_1/adopt")
+    assert refusal[:3] == (400, "invalid_request", "soraJobId")
+
+
+async def test_a_provider_s_call_has_a_mebibyte_at_most(server: Gateway) -> None:
+    reply = await server.post("/providers/openai/webhook/x", data=BytesIO(b"x" * (MEBIBYTE + 1)))
+    assert reply.refusal == (413, "body_too_large", None)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"image": "https://i.example/fox.png?w=1&h=2#x"},
+        {"image": "data:image/png;base64,iVBORw0KGgo="},
+        {"aspectRatio": "21:9"},
+        {"seed": 0},
+        {"seed": 2**32 - 1},
+        {"providerOptions": {"fps": 24, "nested": {"a": [1, None, "ü"]}}},
+        {"provider_options": {}},
+        {"fallbacks": []},
+        {"fallbacks": ["openai/Wan-AI/Wan2.2"] * 5},
+    ],
+)
+async def test_what_is_right_is_taken(server: Gateway, fields: dict[str, Any]) -> None:
+    reply = await server.post("/api/generate", json={"script": "A fox", **fields})
     assert reply.status == 200

@@ -248,12 +248,19 @@ async def test_the_feed_has_every_event_once_in_order_page_by_page(tmp_path: Pat
 async def test_at_its_end_the_feed_gives_the_cursor_to_come_back_with(tmp_path: Path) -> None:
     async with gateway(tmp_path, AT_ONCE) as server:
         empty = (await server.get("/api/events")).json()
-        assert empty == {"events": [], "nextCursor": None, "more": False}
+        assert empty == {"events": [], "nextCursor": None, "more": False, "restarted": False}
         first = await server.submit()
         await server.job_when(first, "completed")
         cursor = (await server.get("/api/events")).json()["nextCursor"]
         nothing = (await server.get("/api/events", params={"after": cursor})).json()
-        assert nothing == {"events": [], "nextCursor": cursor, "more": False}
+        assert nothing == {
+            "events": [],
+            "nextCursor": cursor,
+            "more": False,
+            "restarted": False,
+        }
+        aged_out = (await server.get("/api/events?after=evt_job_gone_7")).json()
+        assert (aged_out["restarted"], aged_out["nextCursor"]) == (True, cursor)
         second = await server.submit()
         await server.job_when(second, "completed")
         news = (await server.get("/api/events", params={"after": cursor})).json()["events"]

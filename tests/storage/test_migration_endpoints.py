@@ -205,11 +205,11 @@ async def test_what_failed_before_can_be_sent_anew(path: Path) -> None:
 
 async def test_events_are_in_the_order_in_which_they_happened(path: Path) -> None:
     async with opened(path) as store:
-        events, more = await store.events_after(None, 100)
-        assert [one.event_id for one in events] == [
+        page = await store.events_after(None, 100)
+        assert [one.event_id for one in page.events] == [
             f"evt_{job}_{sequence}" for job in DELIVERIES for sequence in (1, 2)
         ]
-        assert not more
+        assert not page.more
 
 
 # -- down and up again -----------------------------------------------------------------------------

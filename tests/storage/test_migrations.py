@@ -7,10 +7,12 @@ from reelhook.domain.errors import SettingsError
 from reelhook.domain.job import Status
 from reelhook.storage import migrate as migrations
 from reelhook.storage.operation import Row
+from reelhook.storage.postgres import PostgreSQL
 from reelhook.storage.sqlite import SQLite
 from reelhook.storage.store import Store
 
-from .samples import ACCOUNT, FINISHED, NOW, RUNNING, moved, new, queued, submitting
+from .postgres_databases import fresh_database
+from .samples import ACCOUNT, CAT, FINISHED, NOW, RUNNING, moved, new, queued, submitting
 
 ALL = [
     *("0001_core", "0002_tracking", "0003_endpoints", "0004_workers", "0005_shared"),
@@ -123,6 +125,47 @@ async def test_rolling_tracking_back_keeps_the_jobs(path: Path) -> None:
     assert columns(path, "video_jobs") == CORE_VIEW
     tables = rows(path, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
     assert tables == [("alembic_version",), ("idempotency_keys",), ("jobs",), ("keys",)]
+
+
+async def test_rolling_models_back_keeps_the_jobs_running(path: Path) -> None:
+    migrations.migrate(path)
+    await fill(path)
+    before = rows(path, "SELECT * FROM video_jobs ORDER BY job_id")
+    assert migrations.rollback(path, destroy=False) == "0006_models"
+    assert rows(path, "SELECT * FROM video_jobs ORDER BY job_id") == before
+    assert "provider" not in columns(path, "jobs")
+    assert migrations.migrate(path) == ["0006_models"]
+    database = SQLite(path)
+    try:
+        store = Store(database)
+        jobs = {one.job.id: one for one in (await store.jobs(None, 9, None)).jobs}
+        assert {name: one.job.status.value for name, one in jobs.items()} == {
+            name: name for name in jobs
+        }
+        assert {one.job.provider for one in jobs.values()} == {"openai"}
+        assert {one.request for one in jobs.values()} == {CAT}
+        watched = {one.provider_job_id for one in await store.jobs_to_watch(ACCOUNT)}
+        assert watched == {"video_1", "video_2"}
+    finally:
+        await database.close()
+
+
+async def test_rolling_models_back_keeps_the_jobs_on_postgresql(postgres_url: str) -> None:
+    async with fresh_database(postgres_url) as url:
+        database = await PostgreSQL.open(url)
+        store = Store(database)
+        await queued(store, new("queued"), "video_1")
+        await submitting(store, new("submitting"))
+        await database.close()
+        assert migrations.rollback(url, destroy=False) == "0006_models"
+        assert migrations.pending(url) == ["0006_models"]
+        assert migrations.migrate(url) == ["0006_models"]
+        database = await PostgreSQL.open(url)
+        store = Store(database)
+        assert [job.provider_job_id for job in await store.jobs_to_watch(ACCOUNT)] == ["video_1"]
+        [stored] = await store.jobs_submitting(ACCOUNT)
+        assert (stored.job.id, stored.request) == ("submitting", CAT)
+        await database.close()
 
 
 async def test_jobs_that_ran_when_tracking_was_rolled_back_end_and_say_why(path: Path) -> None:

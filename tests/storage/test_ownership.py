@@ -56,3 +56,13 @@ async def test_a_job_that_the_provider_does_not_have_was_never_checked(store: St
     job = await submitting(store, new())
     await store.record_round(ACCOUNT, NOW + 20)
     assert (await store.job(job.id)).checked_at is None
+
+
+async def test_the_leases_of_accounts_that_were_removed_are_nobody_s_share(store: Store) -> None:
+    for worker in ("one", "two"):  # before, there were more accounts
+        await take(store, ["account:ark", "account:openai", "account:xai"], worker)
+    assert await take(store, ["account:openai"], "three") == [Lease("account:openai", 3)]
+    assert [one.id for one in await take(store, ["account:openai", "account:xai"], "four")] == [
+        "account:openai",
+        "account:xai",
+    ]

@@ -107,9 +107,9 @@ async def test_the_feed_misses_nothing_that_several_workers_write(url: str) -> N
             found: list[str] = []
             while True:
                 last = written.is_set()
-                page, _ = await stores[1].events_after(found[-1] if found else None, 1000)
-                found += [event.event_id for event in page]
-                if last and not page:
+                page = await stores[1].events_after(found[-1] if found else None, 1000)
+                found += [event.event_id for event in page.events]
+                if last and not page.events:
                     return found
 
         following = asyncio.create_task(follow())
@@ -125,7 +125,7 @@ async def test_the_feed_misses_nothing_that_several_workers_write(url: str) -> N
 async def test_the_next_number_waits_for_a_transaction_that_numbers(url: str) -> None:
     async with worker(url) as one, worker(url) as other:
         jobs = [await queued(Store(one), new(f"job_{n}"), f"video_{n}") for n in range(2)]
-        async with other._pool.acquire() as connection:
+        async with other._pool.borrowed(10) as connection:
             transaction = connection.transaction()
             await transaction.start()
             numbering = Pipeline(connection)

@@ -8,6 +8,7 @@ from reelhook.domain.report import Progress
 from reelhook.ports import DELIVERY_STATES, DeliveryFilter
 from reelhook.storage.store import Store
 
+from .conftest import Sql
 from .samples import (
     ENDPOINT,
     FINISHED,
@@ -34,8 +35,9 @@ OTHER = "https://other.example/hook"
 
 
 async def fed(store: Store, after: str | None = None, limit: int = 100) -> tuple[list[str], bool]:
-    events, more = await store.events_after(after, limit)
-    return [one.event_id for one in events], more
+    page = await store.events_after(after, limit)
+    assert not page.restarted
+    return [one.event_id for one in page.events], page.more
 
 
 async def test_events_of_all_jobs_are_read_in_the_order_of_their_writing(store: Store) -> None:
@@ -71,9 +73,26 @@ async def test_whoever_read_to_the_end_gets_what_comes_then(store: Store) -> Non
 
 
 async def test_an_event_that_there_is_not_is_no_cursor(store: Store) -> None:
-    with pytest.raises(InvalidRequestError, match="after must be the id of an event") as refused:
-        await store.events_after("evt_job_1_1", 10)
-    assert refused.value.field == "after"
+    for text in ("", "evt_nobody", "job_1", "evt_job_1_0", "evt__1"):
+        with pytest.raises(
+            InvalidRequestError, match="after must be the id of an event"
+        ) as refused:
+            await store.events_after(text, 10)
+        assert refused.value.field == "after"
+
+
+async def test_behind_an_event_that_is_no_longer_kept_come_all_that_are(
+    store: Store, sql: Sql
+) -> None:
+    for name in ("job_1", "job_2", "job_3"):
+        await telling(store, name)
+    await sql("DELETE FROM events WHERE job_id IN ('job_1', 'job_2')")
+    page = await store.events_after("evt_job_1_1", 10)
+    assert ([one.event_id for one in page.events], page.restarted) == (["evt_job_3_1"], True)
+    assert await fed(store, "evt_job_3_1") == ([], False)
+    await sql("DELETE FROM events")
+    empty = await store.events_after("evt_job_3_1", 10)
+    assert (empty.events, empty.more, empty.restarted) == ([], False, True)
 
 
 # -- deliveries ------------------------------------------------------------------------------------

@@ -105,7 +105,8 @@ async def test_events_are_numbered_once_each_and_in_the_order_of_their_job(
     await at_once(*(store.record([change(job.apply(FINISHED, NOW))], None) for job in jobs))
     rows = await sql("SELECT position, sequence FROM events ORDER BY position")
     assert [position for position, _ in rows] == list(range(1, len(rows) + 1))
-    found, more = await store.events_after(None, 100)
+    page = await store.events_after(None, 100)
+    found, more = page.events, page.more
     assert [one.sequence for one in found] == [sequence for _, sequence in rows]
     assert not more
     for job in jobs:

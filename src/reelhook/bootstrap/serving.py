@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 GC_ALLOCATIONS = 20_000
 """How many more objects than at its last look there may be before the collector looks again."""
-SERVER_STOP_SECONDS = 2
+SERVER_STOP_SECONDS = 1
 """How long open responses may take at the end; the loops then have `runner.DRAIN_SECONDS`."""
 
 

@@ -140,6 +140,7 @@ def _account_loops(parts: Parts, leases: Leases, account: str, lease: Lease) -> 
             held,
             *shared,
             submit,
+            siblings=catalog.siblings(account),
             settle_seconds=settings.submit_settle_seconds,
             clock=clock,
         ),

@@ -1,6 +1,7 @@
 """Event: an immutable fact about a job, and the body of the webhook that tells it."""
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -39,6 +40,11 @@ def iso(instant: Instant) -> str:
 def maybe_iso(instant: Instant | None) -> str | None:
     """Return `iso`, or None where there is no moment."""
     return None if instant is None else iso(instant)
+
+
+def is_event_id(text: str) -> bool:
+    """Return whether an event may have this id."""
+    return re.fullmatch(r"evt_.+_[1-9][0-9]{0,9}", text) is not None
 
 
 def job_id_of(event_id: str) -> str:

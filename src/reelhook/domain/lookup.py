@@ -4,7 +4,7 @@ Nothing here pays: it only says which listed entries are ours, and which jobs ar
 """
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -45,24 +45,28 @@ class Resolution:
 
 
 def resolve(
-    doubts: Sequence[Doubt], unclaimed: Iterable[Entry], *, listing_proven: bool
+    doubts: Sequence[Doubt],
+    unclaimed: Iterable[Entry],
+    *,
+    listing_proven: bool,
+    given_up: Iterable[VideoRequest] = (),
 ) -> Resolution:
     """Match doubts to unclaimed entries, one to one; identical requests are interchangeable.
 
     The listing must have been read past every doubt's window. `listing_proven`: an id that we
     created has been seen in it before (some gateways list elsewhere). Doubts of one group that
-    have not settled yet stay undecided, and so do those that share their request.
+    have not settled yet stay undecided, and so do those that share their request. `given_up`: what
+    was asked for by jobs that ended without an answer, whose entries may be among the unclaimed.
     """
     left = list(unclaimed)
     groups: dict[VideoRequest, list[Doubt]] = defaultdict(list)
     for doubt in doubts:
         groups[_asked(doubt.request)].append(doubt)
     found: dict[str, Entry] = {}
+    rivals = _Rivals({*groups, *map(_asked, given_up)})
     # The most specific requests choose first: an entry that fits them fits vaguer ones as well.
-    shared = Counter(_shown(request) for request in groups)
     for request, group in sorted(groups.items(), key=lambda item: _vagueness(item[0])):
-        if shared[_shown(request)] == 1:
-            left = _assign(request, group, left, found)
+        left = _assign(request, group, left, found, rivals)
     absent: list[str] = []
     unknown: list[str] = []
     for request, group in groups.items():
@@ -70,10 +74,8 @@ def resolve(
         if not rest or not all(doubt.settled for doubt in rest):
             continue
         start = min(doubt.window_start for doubt in rest)
-        # Of requests that differ only in what no listing shows, an entry may be any one's.
-        unclear = shared[_shown(request)] > 1
         proven = listing_proven and not any(
-            _may_be(request, entry) or (unclear and _is(request, entry))
+            _may_be(request, entry) or rivals.claim(request, entry)
             for entry in left
             if _within(start, entry)
         )
@@ -82,12 +84,17 @@ def resolve(
 
 
 def _assign(
-    request: VideoRequest, group: list[Doubt], left: list[Entry], found: dict[str, Entry]
+    request: VideoRequest,
+    group: list[Doubt],
+    left: list[Entry],
+    found: dict[str, Entry],
+    rivals: "_Rivals",
 ) -> list[Entry]:
     # Each takes the oldest entry of its window, which is the least use to the others; one without
     # a time would do for all, so it goes last. Whoever has settled chooses first: the others can
     # still wait for an entry of their own to show up.
-    candidates = sorted((entry for entry in left if _is(request, entry)), key=_age)
+    ours = (one for one in left if _is(request, one) and not rivals.claim(request, one))
+    candidates = sorted(ours, key=_age)
     for doubt in sorted(
         group, key=lambda doubt: (not doubt.settled, doubt.since, doubt.started_at)
     ):
@@ -110,11 +117,27 @@ def _asked(request: VideoRequest) -> VideoRequest:
     )
 
 
-def _shown(asked: VideoRequest) -> VideoRequest:
-    """Reduce it further to what a listing may show of it."""
-    return VideoRequest(
-        script=asked.script, model=asked.model, seconds=asked.seconds, size=asked.size
-    )
+class _Rivals:
+    """Requests that differ in what a listing may not show: an entry may be the one's or another's.
+
+    A picture, a seed, options and a ratio are never shown, and a model not by every server.
+    """
+
+    def __init__(self, asked: Iterable[VideoRequest]) -> None:
+        self._by_prompt: dict[str, list[VideoRequest]] = defaultdict(list)
+        for one in asked:
+            self._by_prompt[one.prompt].append(one)
+
+    def claim(self, request: VideoRequest, entry: Entry) -> bool:
+        """Whether an entry that fits a request fits one that it must not be taken for as well."""
+        return _is(request, entry) and any(
+            _unshown(other) != _unshown(request) and _is(other, entry)
+            for other in self._by_prompt[request.prompt]
+        )
+
+
+def _unshown(asked: VideoRequest) -> tuple[object, ...]:
+    return asked.model, asked.aspect_ratio, asked.image, asked.seed, asked.provider_options
 
 
 def _vagueness(request: VideoRequest) -> int:

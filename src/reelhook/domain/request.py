@@ -14,6 +14,7 @@ SECONDS = "[1-9][0-9]{0,3}"
 SIZE = "[1-9][0-9]{0,4}x[1-9][0-9]{0,4}"
 ASPECT_RATIO = "[1-9][0-9]{0,2}:[1-9][0-9]{0,2}"
 SEED_MAX = 2**32 - 1
+IMAGE = "https?://[!-~]+|data:image/[a-z0-9.+-]+;base64,[A-Za-z0-9+/=]+"
 IMAGE_CHARACTERS_MAX = 900_000
 """A body has at most 1 MiB; a larger picture goes by its URL."""
 OPTIONS_CHARACTERS_MAX = 100_000
@@ -66,7 +67,7 @@ def _check_film(request: VideoRequest) -> None:
 
 def _check_image(image: str) -> None:
     _check_text("image", image, IMAGE_CHARACTERS_MAX)
-    if re.match(r"https?://[!-~]+$|data:image/[a-z0-9.+-]+;base64,[A-Za-z0-9+/=]+$", image) is None:
+    if re.fullmatch(IMAGE, image) is None:
         raise InvalidRequestError(
             "image", "image must be an http(s) URL, or a picture as data:image/png;base64,..."
         )
@@ -75,11 +76,15 @@ def _check_image(image: str) -> None:
 def _check_options(text: str) -> None:
     _check_text("providerOptions", text, OPTIONS_CHARACTERS_MAX)
     try:
-        fine = isinstance(json.loads(text), dict)
+        fine = isinstance(json.loads(text, parse_constant=_no_number), dict)
     except (ValueError, RecursionError):
         fine = False
     if not fine:
         raise InvalidRequestError("providerOptions", "providerOptions must be a JSON object")
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def check_ids(provider_job_id: str, job_id: str | None) -> None:

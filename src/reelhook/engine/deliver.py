@@ -22,6 +22,7 @@ from reelhook.domain.delivery import (
     Delivery,
 )
 from reelhook.domain.endpoint import Endpoint, EndpointKind, lane_of
+from reelhook.domain.errors import StoreError
 from reelhook.domain.event import Instant
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.engine.leases import Leases
@@ -43,6 +44,7 @@ log = structlog.get_logger()
 READY_PER_ENDPOINT = 100
 """Some of it is under way already. Several times what may be: few looks at a long queue."""
 READY_MAX = 8 * SLOTS
+RECORD_WAIT_SECONDS = 1.0
 STALE_MILLISECONDS = round(STALE_ATTEMPT_SECONDS * 1000)
 
 
@@ -245,20 +247,34 @@ class Deliver:
         if not outrun:
             after = before.answered(answer, now, probe=endpoint.health.open)
             self._keep(before, after)
-        moved = await self._store.settle(
+        moved = await self._settle(
             Settlement(
                 attempt,
                 lambda current: self._decide(current, attempt, endpoint.kind, now),
                 None if after.fares_as(before) else after,
                 reopened=before.health.open and not after.health.open,
                 lease=flight.lease,
-            )
+            ),
+            flight.lease,
         )
         if moved is None:
             log.warning("delivery.lost", delivery=delivery.id, lease=flight.lease.id)
         else:
             _log(endpoint, delivery, attempt, moved)
         return not outrun
+
+    async def _settle(self, settlement: Settlement, lease: Lease) -> Delivery | None:
+        """Record an attempt; while the store can't, as where its disk is full, nothing is sent
+        again for want of a record.
+        """
+        while self._leases.of(lease.id) == lease:
+            try:
+                return await self._store.settle(settlement)
+            except StoreError as error:
+                delivery = settlement.attempt.delivery_id
+                log.warning("delivery.unrecorded", delivery=delivery, error=error.message)
+            await self._clock.wait(asyncio.Event(), RECORD_WAIT_SECONDS)
+        return None
 
     async def _send(self, flight: Flight, request: SignedRequest) -> Answer | None:
         """Return the answer, or None when `limit` cut the attempt short."""

@@ -37,6 +37,10 @@ class Fallback:
         self._clock = clock
         self._random = random
 
+    def impatient_since(self, now: Instant) -> Instant:
+        """Return since when a job must have waited to be sent on now."""
+        return now - self._wait_milliseconds
+
     def is_impatient(self, stored: StoredJob, until: Instant) -> bool:
         """Whether a job with another model to try would wait too long by that moment."""
         job = stored.job

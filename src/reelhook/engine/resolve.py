@@ -4,12 +4,14 @@ Looking up, proving absence, and giving up visibly follow `domain.lookup`; here 
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import structlog
 
 from reelhook.domain.errors import ListingUnsupportedError, ProviderError
 from reelhook.domain.event import Instant
+from reelhook.domain.job import VideoRequest
 from reelhook.domain.lookup import Doubt, Resolution, resolve
 from reelhook.domain.report import Entry, Page
 from reelhook.engine.held import Held
@@ -42,7 +44,10 @@ class Listing:
 
 
 class Resolve:
-    """Looks up the submits in doubt of one account."""
+    """Looks up the submits in doubt of one account.
+
+    `siblings` are the other accounts of its provider: two keys may share one listing.
+    """
 
     name = "resolve"
 
@@ -54,6 +59,7 @@ class Resolve:
         signals: Signals,
         submit: Submit,
         *,
+        siblings: Sequence[str] = (),
         settle_seconds: float,
         clock: Clock,
     ) -> None:
@@ -62,6 +68,7 @@ class Resolve:
         self._recording = recording
         self._signals = signals
         self._submit = submit
+        self._siblings = siblings
         self._settle_milliseconds = round(settle_seconds * 1000)
         self._clock = clock
         self.signal = signals.resolve.fork()
@@ -167,9 +174,31 @@ class Resolve:
         ids = [entry.provider_job_id for entry in listing.entries]
         claimed = await self._store.claimed(self._held.id, ids)
         proven = await self._proven(any(claimed.values()))
+        for sibling in self._siblings:
+            claimed |= await self._store.claimed(sibling, ids)
         unclaimed = [e for e in listing.entries if e.provider_job_id not in claimed]
-        resolution = resolve(doubts, unclaimed, listing_proven=proven and listing.complete)
+        resolution = resolve(
+            doubts,
+            unclaimed,
+            listing_proven=proven and listing.complete,
+            given_up=await self._given_up(doubts) if unclaimed else (),
+        )
         await self._record(jobs, resolution)
+
+    async def _given_up(self, doubts: list[Doubt]) -> list[VideoRequest]:
+        """Return what jobs had asked for that ended in doubt, and may have entries in the window.
+
+        Those that a person adopted have their entry, and of the abandoned it is known that there
+        is none.
+        """
+        start = min(doubt.window_start for doubt in doubts)
+        return [
+            one.request
+            for one in await self._store.jobs_in_doubt()
+            if one.job.account == self._held.id
+            and one.job.status.terminal
+            and one.job.updated_at >= start
+        ]
 
     async def _proven(self, seen_ours: bool) -> bool:
         if await self._store.listing_proven(self._held.id):

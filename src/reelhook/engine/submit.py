@@ -33,6 +33,7 @@ from reelhook.signals import Signals
 
 log = structlog.get_logger()
 SUBMITS_AT_ONCE = 256
+IMPATIENT_AT_ONCE = 1000
 WAIT_SECONDS_FIRST = 1.0
 WAIT_SECONDS_MAX = 15.0
 FULL_LOOK_SECONDS = 1.0
@@ -40,7 +41,8 @@ FULL_LOOK_SECONDS = 1.0
 SIBLING_LOOK_SECONDS = 2.0
 SIBLING_WAIT_MILLISECONDS = 2000
 """How long a job waits for its own account before another one of its provider takes it."""
-RECORD_TRIES = 30
+RECORD_TRIES = 3600
+"""For an hour: without its record a job that was paid for has to be looked for."""
 RECORD_WAIT_SECONDS = 1.0
 DUPLICATE_MESSAGE = "The provider answered with the id of another job, which is watched already"
 
@@ -122,8 +124,10 @@ class Submit:
 
     async def _send_impatient_on(self, now: Instant) -> None:
         """While the provider refuses everything: those that waited for it long enough go on."""
-        due, _ = await self._store.jobs_to_submit(self._held.id, now, SUBMITS_AT_ONCE)
-        for stored in due:
+        waiting = await self._store.jobs_with_fallbacks(
+            self._held.id, self._fallback.impatient_since(now), IMPATIENT_AT_ONCE
+        )
+        for stored in waiting:
             if self._fallback.is_impatient(stored, now):
                 await self._send_on(stored, "rate_limited", self._refusal)
 

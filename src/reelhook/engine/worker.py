@@ -23,7 +23,7 @@ TENDINGS_PER_LEASE = 3
 HAND_OVER_SECONDS = 60.0
 """How long what is under way may take before it is cut off, where a lease is given away."""
 IDLE_POLL_SECONDS = 0.02
-LEAVE_SECONDS = 2.0
+LEAVE_SECONDS = 0.8
 """How long the store may take at the end, before leases are left to run out by themselves."""
 FOREVER_SECONDS = 10 * 365 * 24 * 3600.0
 

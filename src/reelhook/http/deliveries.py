@@ -87,6 +87,9 @@ class FeedAnswer(Schema):
     events: list[dict[str, Any]]
     next_cursor: str | None = Field(description="What to ask for with `after` next")
     more: bool = Field(description="Whether there are more already")
+    restarted: bool = Field(
+        description="The event of `after` is no longer kept: these begin with the oldest one"
+    )
 
 
 class ResendBody(Schema):
@@ -122,11 +125,12 @@ async def feed(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> FeedAnswer:
     """Return what came after the event with that id: a receiver that missed some catches up."""
-    found, more = await deliveries.events_after(after, limit)
+    page = await deliveries.events_after(after, limit)
     return FeedAnswer(
-        events=[{"id": one.event_id, **json.loads(one.body)} for one in found],
-        next_cursor=found[-1].event_id if found else after,
-        more=more,
+        events=[{"id": one.event_id, **json.loads(one.body)} for one in page.events],
+        next_cursor=page.events[-1].event_id if page.events else after,
+        more=page.more,
+        restarted=page.restarted,
     )
 
 

@@ -1,6 +1,6 @@
 """Providers: their models, what they charged, and their calls when something happened."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -19,6 +19,8 @@ from reelhook.http.provider_schemas import (
 router = APIRouter(tags=["providers"])
 DAYS_MAX = 366
 DAYS = 30
+_DAY_MILLISECONDS = 24 * 3600 * 1000
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
 @router.get("/api/models", summary="List the models, with what they can do")
@@ -61,17 +63,18 @@ async def costs(
     """Return totals, of jobs by the day of their request, where providers tell what they charge."""
     today = datetime.fromtimestamp(options_of(request).clock.now() / 1000, UTC).date()
     last = until or today
-    first = since or last - timedelta(days=DAYS - 1)
-    if not first <= last < first + timedelta(days=DAYS_MAX):
+    # By numbers of days: the first and the last day that there are have no neighbour.
+    first = since or date.fromordinal(max(1, last.toordinal() - DAYS + 1))
+    if not 0 <= (last - first).days < DAYS_MAX:
         raise InvalidRequestError(
             "since", f"since must not be after until, nor more than {DAYS_MAX} days before it"
         )
-    lines = await service.costs(_start(first), _start(last + timedelta(days=1)))
+    lines = await service.costs(_start(first), _start(last) + _DAY_MILLISECONDS)
     return CostsAnswer(costs=[cost_line(line) for line in lines])
 
 
 def _start(day: date) -> int:
-    return round(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
+    return (day.toordinal() - _EPOCH) * _DAY_MILLISECONDS
 
 
 @router.post("/providers/{provider}/webhook/{token}", summary="For providers: something happened")

@@ -118,12 +118,24 @@ class SubmitStore(Recorder, Protocol):
         """Return accepted jobs of these accounts that nothing was done for since, oldest first."""
         ...
 
+    async def jobs_with_fallbacks(
+        self, account: str, waiting_since: Instant, limit: int
+    ) -> list[StoredJob]:
+        """Return accepted jobs that have waited for their model since before then, oldest first,
+        of those that came with other models to try.
+        """
+        ...
+
     async def in_flight(self, account: str) -> int:
         """Return how many jobs the account's provider has, or may have."""
         ...
 
     async def jobs_submitting(self, account: str) -> list[StoredJob]:
         """Return the jobs whose create call has no recorded outcome."""
+        ...
+
+    async def jobs_in_doubt(self) -> list[StoredJob]:
+        """Return the jobs of which nobody knows whether a provider has them, oldest first."""
         ...
 
     async def accept(self, change: Change, lease: Lease | None) -> Acceptance:
@@ -257,10 +269,6 @@ class ServiceStore(SubmitStore, Protocol):
 
     async def jobs_ahead(self, job: Job) -> int:
         """Return how many accepted jobs of the same account come before this one."""
-        ...
-
-    async def jobs_in_doubt(self) -> list[StoredJob]:
-        """Return the jobs of which nobody knows whether a provider has them, oldest first."""
         ...
 
     async def close_doubt(self, job_id: str, now: Instant) -> bool:

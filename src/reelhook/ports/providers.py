@@ -108,7 +108,7 @@ class Provider(Protocol):
         ...
 
     def id_of(self, called: str, model: str) -> str:
-        """Return our id of a job of this model that a notice calls so."""
+        """Return our id of a job of this model that the provider, or we, call so."""
         ...
 
     async def check(self) -> str:

@@ -98,15 +98,25 @@ class Resend:
     finished_at: Instant | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Events of all jobs as they were written, and whether there are more.
+
+    `restarted`: the event to go on from is no longer kept, so these begin with the oldest one.
+    """
+
+    events: list[StoredEvent]
+    more: bool
+    restarted: bool = False
+
+
 class RepairStore(Protocol):
     """What reading and repairing deliveries need."""
 
-    async def events_after(
-        self, event_id: str | None, limit: int
-    ) -> tuple[list[StoredEvent], bool]:
-        """Return events of all jobs in the order of their writing, and whether there are more.
+    async def events_after(self, event_id: str | None, limit: int) -> EventPage:
+        """Return events of all jobs in the order of their writing.
 
-        Raises `InvalidRequestError` when there is no such event.
+        Raises `InvalidRequestError` for what is no event's id.
         """
         ...
 

@@ -119,7 +119,9 @@ class Fal(ExpiringProvider):
         return await self._notices.read(headers, body)
 
     def id_of(self, called: str, model: str) -> str:
-        """Return our id of a request: fal's webhooks name no app."""
+        """Return our id of a request: fal names no app with it. One of ours stays as it is."""
+        if "/requests/" in called:
+            return called
         return f"{_queue(model.strip('/'))}/requests/{called}"
 
     async def check(self) -> str:

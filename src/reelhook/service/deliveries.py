@@ -10,10 +10,10 @@ from reelhook.ports import (
     Clock,
     DeliveryFilter,
     DeliveryPage,
+    EventPage,
     RepairStore,
     Resend,
     StoredDelivery,
-    StoredEvent,
     Undelivered,
 )
 from reelhook.signals import Signals
@@ -49,12 +49,10 @@ class Deliveries:
         await self._store.delivery(delivery_id)
         return await self._store.attempts(delivery_id, limit)
 
-    async def events_after(
-        self, event_id: str | None = None, limit: int = 100
-    ) -> tuple[list[StoredEvent], bool]:
-        """Return the events of all jobs behind one, as they were written, and if there are more.
+    async def events_after(self, event_id: str | None = None, limit: int = 100) -> EventPage:
+        """Return the events of all jobs behind one, as they were written.
 
-        Raises `InvalidRequestError` when there is no such event.
+        Raises `InvalidRequestError` for what is no event's id.
         """
         return await self._store.events_after(event_id, limit)
 

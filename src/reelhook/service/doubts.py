@@ -48,11 +48,14 @@ class Doubts:
     async def adopt(self, job_id: str, provider_job_id: str) -> Created:
         """Watch the provider's job as a new one of ours, with the same request and endpoints.
 
-        Raises `InvalidRequestError` for an id that the provider does not know, `JobIdTakenError`
-        where another job of ours has it, `JobConflictError` where there is no doubt, and
-        `ProviderError` where the provider can't be asked.
+        Twice is once. Raises `InvalidRequestError` for an id that the provider does not know,
+        `JobIdTakenError` where another job of ours has it, `JobConflictError` where there is no
+        doubt, and `ProviderError` where the provider can't be asked.
         """
         check_ids(provider_job_id, None)
+        provider_job_id = await self._our_id(job_id, provider_job_id)
+        if (before := await self._adopted(job_id, provider_job_id)) is not None:
+            return before
         stored = await self._doubtful(job_id)
         job = stored.job
         reading = await provider_of(self._providers, job).get(provider_job_id)
@@ -61,6 +64,8 @@ class Doubts:
                 "soraJobId", f"{job.account} does not know {provider_job_id}; look its id up there"
             )
         now = self._clock.now()
+        # As one that is registered: no other job's lookup or answer takes from it what a person
+        # gave it. It would be looked up from now on, too late to find what was made before.
         adopted = Job(
             id=new_id("job", now, self._random),
             account=job.account,
@@ -70,17 +75,16 @@ class Doubts:
             provider=job.provider,
             model=job.model,
             adopted_from=job.id,
-        ).accept(provider_job_id, now, adopted=True)
+        ).accept(provider_job_id, now)
         destinations = await self._store.destinations(job.id)
         created = await self._store.create(
             NewJob(adopted, stored.request, stored.webhook_url, tuple(destinations))
         )
-        if created.replayed:
-            other = (await self._store.job(created.job_id)).job
-            if other.adopted_from != job.id:
-                raise JobIdTakenError(f"{provider_job_id} is already watched as {other.id}")
-        else:
-            log_registered(adopted, stored.webhook_url)
+        if created.replayed:  # by the same request at the same moment, maybe
+            if (before := await self._adopted(job_id, provider_job_id)) is not None:
+                return before
+            raise JobIdTakenError(f"{provider_job_id} is already watched as {created.job_id}")
+        log_registered(adopted, stored.webhook_url)
         await self._store.close_doubt(job.id, now)
         self._signals.watch.tell()
         return created
@@ -91,6 +95,19 @@ class Doubts:
         await self._store.close_doubt(stored.job.id, self._clock.now())
         log.info("doubt.abandoned", job=job_id)
         return await self._store.job(job_id)
+
+    async def _our_id(self, job_id: str, called: str) -> str:
+        job = (await self._store.job(job_id)).job
+        return provider_of(self._providers, job).id_of(called, job.model)
+
+    async def _adopted(self, job_id: str, provider_job_id: str) -> Created | None:
+        """Return the job as which this one was adopted already, its doubt settled."""
+        doubtful = (await self._store.job(job_id)).job
+        known = await self._store.job_of_provider([doubtful.account], provider_job_id)
+        if known is None or known.job.adopted_from != job_id:
+            return None
+        await self._store.close_doubt(job_id, self._clock.now())
+        return Created(known.job.id, replayed=True)
 
     async def _doubtful(self, job_id: str) -> StoredJob:
         stored = await self._store.job(job_id)

@@ -12,14 +12,11 @@ import asyncpg
 from reelhook.domain.errors import StoreError
 from reelhook.storage.operation import Operation, Touches, side_by_side, statements_of, waves
 from reelhook.storage.pipeline import Pipeline, only_reads
+from reelhook.storage.pool import Pool
+from reelhook.storage.servers import FAILURES, words_of
 
-FAILURES = (
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a connection that was cut in the middle of a word
-    OSError,
-    TimeoutError,
-)
+WRITE_SECONDS = 4.0
+"""How long a group may take to be written; a server that needs longer counts as away."""
 # Another process's transaction is in the way: of a lock, or of both of us.
 _CONFLICTS = (asyncpg.LockNotAvailableError, asyncpg.TransactionRollbackError)
 _PATIENCE_MILLISECONDS = (None, 300, 1000)
@@ -92,7 +89,7 @@ class _SpoiltError(Exception):
     """One operation's failure undoes the transaction that others share with it."""
 
 
-async def commit(pool: asyncpg.Pool, group: Sequence[Work]) -> None:
+async def commit(pool: Pool, group: Sequence[Work]) -> None:
     """Commit a group. Where one spoils it, halves are tried, down to that one alone."""
     try:
         await _commit_patiently(pool, group)
@@ -104,10 +101,12 @@ async def commit(pool: asyncpg.Pool, group: Sequence[Work]) -> None:
         elif not isinstance(error, _SpoiltError):
             refuse(group, error)
     except FAILURES as error:
+        if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+            await pool.renew()  # another server may be the one that takes writes now
         refuse(group, error)
 
 
-async def _commit_patiently(pool: asyncpg.Pool, group: Sequence[Work]) -> None:
+async def _commit_patiently(pool: Pool, group: Sequence[Work]) -> None:
     # One alone holds little that others wait for, so it may wait until the server decides.
     *first, last = (*_PATIENCE_MILLISECONDS, 0) if len(group) == 1 else _PATIENCE_MILLISECONDS
     for patience in first:
@@ -119,8 +118,8 @@ async def _commit_patiently(pool: asyncpg.Pool, group: Sequence[Work]) -> None:
     await _commit_as_one(pool, group, last)
 
 
-async def _commit_as_one(pool: asyncpg.Pool, group: Sequence[Work], patience: int | None) -> None:
-    async with pool.acquire() as connection, connection.transaction():
+async def _commit_as_one(pool: Pool, group: Sequence[Work], patience: int | None) -> None:
+    async with pool.borrowed(WRITE_SECONDS) as connection, connection.transaction():
         if patience is not None:
             await connection.execute(f"SET LOCAL lock_timeout = {patience:d}")
         pipeline = Pipeline(connection)
@@ -135,7 +134,7 @@ async def _commit_as_one(pool: asyncpg.Pool, group: Sequence[Work], patience: in
         await pipeline.finish()
 
 
-def refuse(group: Sequence[Work], error: Exception) -> None:
+def refuse(group: Sequence[Work], error: BaseException) -> None:
     """Tell all of a group that nothing was written."""
     for work in group:
-        work.error = StoreError(f"The database refused a write: {error}")
+        work.error = StoreError(f"The database refused a write: {words_of(error)}")

@@ -108,7 +108,7 @@ def _current(database: Target, *, beside: bool) -> str | None:
 
 async def _current_of_postgres(url: str) -> str | None:
     from reelhook.storage import postgres  # noqa: PLC0415 - only where that is the database
-    from reelhook.storage.group import FAILURES  # noqa: PLC0415 - as above
+    from reelhook.storage.servers import FAILURES  # noqa: PLC0415 - as above
 
     connection = await postgres.connect(url)
     try:

@@ -48,12 +48,14 @@ def tend(
     if len(held) < share:
         # Of two workers that choose at once, the second one passes over what the first one takes.
         # It passes over a lease too under whose epoch something is just being committed.
+        # Only of these: accounts that were removed have leases still, and are nobody's share.
+        wanted = ", ".join(f"?{number}" for number in range(4, 4 + len(ids)))
         yield Statement(
             "UPDATE leases SET owner = ?1, epoch = epoch + 1, lease_until = now_ms() + ?2"
             " WHERE lease_until < now_ms() AND id IN (SELECT id FROM leases"
-            " WHERE id LIKE ?3 AND lease_until < now_ms() ORDER BY lease_until, id LIMIT ?4"
+            f" WHERE id IN ({wanted}) AND lease_until < now_ms() ORDER BY lease_until, id LIMIT ?3"
             " /*pg FOR UPDATE SKIP LOCKED */)",
-            (worker, lease_milliseconds, kind, share - len(held)),
+            (worker, lease_milliseconds, share - len(held), *ids),
         )
         held = yield from _held(worker, kind)
     return held, max(0, len(held) - share)

@@ -12,23 +12,20 @@ import asyncpg
 import structlog
 
 from reelhook.domain.errors import SettingsError, StoreError
-from reelhook.storage.group import FAILURES, Work, commit, refuse
+from reelhook.storage.group import Work, commit, refuse
 from reelhook.storage.operation import Operation, Touches
 from reelhook.storage.pipeline import Pipeline, SeveralStatementsError, code_of, single
+from reelhook.storage.pool import Pool
+from reelhook.storage.servers import FAILURES, Servers, words_of
 
 T = TypeVar("T")
 log = structlog.get_logger()
 GROUP_SIZE_MAX = 1000
-CONNECTIONS = 4
-CONNECT_SECONDS = 10.0
-STATEMENT_SECONDS = 30.0
-STATEMENTS_KEPT = 200
-# Whoever is frozen in a transaction, or cut off from the server, holds its locks no longer than
-# that. A lease takes longer to run out.
-#
-# Two processes that lock the same rows in another order wait for each other; the server notices
-# after a second, which is long. So a group gives its locks up sooner, and tries again (`group`).
-_SESSION = {"idle_in_transaction_session_timeout": "2000", "lock_timeout": "100"}
+QUEUE_SECONDS = 3.0
+"""How long a write waits for its turn before it is given up: the writer waits for the server."""
+READ_SECONDS = 7.0
+ASIDE_SECONDS = 30.0
+CLOSE_SECONDS = 0.5
 # Chosen once: the advisory lock of whoever changes the schema.
 _SCHEMA_LOCK = 7_311_482_093
 # It holds up nobody for long: neither by waiting for a lock, nor by syncing.
@@ -39,9 +36,13 @@ async def connect(url: str) -> asyncpg.Connection:
     """Open one connection. Raises `SettingsError` when there is no such database."""
     try:
         # What runs on a connection of its own runs once: no statement is worth keeping.
-        return await asyncpg.connect(url, timeout=CONNECT_SECONDS, statement_cache_size=0)
+        return await Servers(url).connect(statement_cache_size=0)
     except (*FAILURES, ValueError) as error:
-        raise SettingsError(f"The database of DATABASE_URL can't be opened: {error}") from None
+        raise _unopened(error) from None
+
+
+def _unopened(error: Exception) -> SettingsError:
+    return SettingsError(f"The database of DATABASE_URL can't be opened: {words_of(error)}")
 
 
 async def read_key(url: str, name: str) -> str | None:
@@ -88,18 +89,10 @@ class SchemaLock:
                 await self._connection.close()
 
 
-class _Connection(asyncpg.Connection):  # type: ignore[misc] # asyncpg ships no types
-    """A connection on which nothing is left behind that would have to be reset."""
-
-    def get_reset_query(self) -> str:
-        """Save the round trip."""
-        return ""
-
-
 class PostgreSQL:
     """One open database: `write` and `read` run operations."""
 
-    def __init__(self, pool: asyncpg.Pool, group_size: int) -> None:
+    def __init__(self, pool: Pool, group_size: int) -> None:
         self._pool = pool
         self._group_size = group_size
         self._queue: list[Work] = []
@@ -112,24 +105,11 @@ class PostgreSQL:
     async def open(
         cls, url: str, *, pooled: bool = False, group_size: int = GROUP_SIZE_MAX
     ) -> Self:
-        """Connect. Raises `SettingsError` when there is no such database.
-
-        `pooled`: there is a pooler in transaction mode between us and the server, which keeps no
-        prepared statement.
-        """
+        """Connect, see `Pool`. Raises `SettingsError` when there is no such database."""
         try:
-            pool = await asyncpg.create_pool(
-                url,
-                min_size=1,
-                max_size=CONNECTIONS,
-                timeout=CONNECT_SECONDS,
-                command_timeout=STATEMENT_SECONDS,
-                statement_cache_size=0 if pooled else STATEMENTS_KEPT,
-                server_settings={} if pooled else _SESSION,
-                connection_class=_Connection,
-            )
+            pool = await Pool.open(url, pooled=pooled)
         except (*FAILURES, ValueError) as error:
-            raise SettingsError(f"The database of DATABASE_URL can't be opened: {error}") from None
+            raise _unopened(error) from None
         return cls(pool, group_size)
 
     async def write(self, make: Callable[[], Operation[T]], touches: Touches = None) -> T:
@@ -137,31 +117,47 @@ class PostgreSQL:
         durable. Raises what the operation raises, or `StoreError`.
         """
         self._check_open()
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue.append(Work(make, touches, future))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        work = Work(make, touches, future)
+        self._queue.append(work)
         self._queued.set()
-        return await future
+        end = loop.call_later(QUEUE_SECONDS, self._give_up, work)
+        try:
+            return await future
+        finally:
+            end.cancel()
+
+    def _give_up(self, work: Work) -> None:
+        """Refuse a write that has not begun, so that it is never done."""
+        if work in self._queue:
+            self._queue.remove(work)
+            refuse([work], TimeoutError(f"nothing was written for {QUEUE_SECONDS:g} s"))
+            work.end()
 
     async def aside(self, make: Callable[[], Operation[T]], *, lock: str | None = None) -> T:
         """Run an operation for which nobody waits, in a transaction of its own."""
         self._check_open()
         try:
-            async with self._pool.acquire() as connection, connection.transaction():
+            async with (
+                self._pool.borrowed(ASIDE_SECONDS) as connection,
+                connection.transaction(),
+            ):
                 await connection.execute(_ASIDE)
                 if lock is not None:
                     await connection.execute(f"LOCK TABLE {lock} IN SHARE ROW EXCLUSIVE MODE")
                 return await Pipeline(connection).run(make())
         except FAILURES as error:
-            raise StoreError(f"The database refused a write: {error}") from error
+            raise StoreError(f"The database refused a write: {words_of(error)}") from error
 
     async def read(self, make: Callable[[], Operation[T]]) -> T:
         """Run an operation that only reads, in one snapshot."""
         self._check_open()
         try:
-            async with self._pool.acquire() as connection:
+            async with self._pool.borrowed(READ_SECONDS) as connection:
                 return await self._read(connection, make)
         except FAILURES as error:
-            raise StoreError(f"The database can't be read: {error}") from error
+            raise StoreError(f"The database can't be read: {words_of(error)}") from error
 
     async def _read(self, connection: Any, make: Callable[[], Operation[T]]) -> T:
         """Save a single statement the two round trips of a transaction."""
@@ -176,10 +172,14 @@ class PostgreSQL:
             return await Pipeline(connection).run(operation)
 
     async def close(self) -> None:
-        """Finish what was begun and close the connections."""
+        """Finish what was begun and close the connections; not for long, if the server is away."""
         self._closed = True
         self._queued.set()
-        await self._writer
+        await asyncio.wait([self._writer], timeout=CLOSE_SECONDS)
+        self._writer.cancel()
+        await asyncio.gather(self._writer, return_exceptions=True)
+        for work in list(self._queue):
+            self._give_up(work)
         await self._pool.close()
 
     def _check_open(self) -> None:
@@ -198,8 +198,12 @@ class PostgreSQL:
             del self._queue[: self._group_size]
             try:
                 await commit(self._pool, group)
+            except asyncio.CancelledError as error:
+                refuse(group, error)
+                raise
             except Exception as error:  # whatever it was: the writer lives on, and no caller hangs
                 log.exception("writer.failed")
                 refuse(group, error)
-            for work in group:
-                work.end()
+            finally:
+                for work in group:
+                    work.end()

@@ -8,10 +8,10 @@ from typing import Any
 
 from reelhook.domain.errors import SettingsError
 from reelhook.storage import postgres
-from reelhook.storage.group import FAILURES
 from reelhook.storage.opening import owning
 from reelhook.storage.operation import Operation, Row
 from reelhook.storage.pipeline import Pipeline
+from reelhook.storage.servers import FAILURES
 from reelhook.storage.sides import BATCH_ROWS, TABLES, Side, failure, key_range
 
 LEAVE_SECONDS = 3.0

@@ -10,10 +10,11 @@ from reelhook.domain.errors import (
     InvalidRequestError,
     ResendNotFoundError,
 )
-from reelhook.domain.event import EventKind, Instant
+from reelhook.domain.event import EventKind, Instant, is_event_id
 from reelhook.ports import (
     DeliveryFilter,
     DeliveryPage,
+    EventPage,
     Lease,
     Resend,
     StoredDelivery,
@@ -64,22 +65,27 @@ UPDATE undelivered SET resent_by = ?3 WHERE sequence = ?2
 """
 
 
-def events_after(event_id: str | None, limit: int) -> Operation[tuple[list[StoredEvent], bool]]:
-    """Return events of all jobs in the order of their writing, and whether there are more."""
-    position = 0
+def events_after(event_id: str | None, limit: int) -> Operation[EventPage]:
+    """Return events of all jobs in the order of their writing.
+
+    Behind an event that is no longer kept: all that are. Whoever was up to date may come back after
+    a quiet month.
+    """
+    position, restarted = 0, False
     if event_id is not None:
-        rows = yield Statement("SELECT position FROM events WHERE id = ?1", (event_id,))
-        if not rows:
+        if not is_event_id(event_id):
             raise InvalidRequestError(
                 "after", "after must be the id of an event, or nextCursor of an earlier answer"
             )
-        position = rows[0][0]
+        rows = yield Statement("SELECT position FROM events WHERE id = ?1", (event_id,))
+        position, restarted = (rows[0][0], False) if rows else (0, True)
     rows = yield Statement(
         "SELECT id, job_id, sequence, body FROM events WHERE position > ?1"
         " ORDER BY position LIMIT ?2",
         (position, limit + 1),
     )
-    return [StoredEvent(*row) for row in rows[:limit]], len(rows) > limit
+    events = [StoredEvent(*row) for row in rows[:limit]]
+    return EventPage(events, len(rows) > limit, restarted)
 
 
 def deliveries(wanted: DeliveryFilter, limit: int, cursor: int | None) -> Operation[DeliveryPage]:

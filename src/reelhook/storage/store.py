@@ -19,6 +19,7 @@ from reelhook.ports import (
     Destination,
     DueDeliveries,
     DueEndpoint,
+    EventPage,
     JobPage,
     Lease,
     NewJob,
@@ -205,6 +206,12 @@ class Store:
         """See `SubmitStore.jobs_to_submit`."""
         return await self._read(lambda: jobs.to_submit(account, now, limit))
 
+    async def jobs_with_fallbacks(
+        self, account: str, waiting_since: Instant, limit: int
+    ) -> list[StoredJob]:
+        """See `SubmitStore.jobs_with_fallbacks`."""
+        return await self._read(lambda: workload.with_fallbacks(account, waiting_since, limit))
+
     async def jobs_waiting_elsewhere(
         self, accounts: Sequence[str], idle_since: Instant, limit: int
     ) -> list[StoredJob]:
@@ -327,9 +334,7 @@ class Store:
         """See `EndpointStore.endpoint`."""
         return await self._read(lambda: endpoints.one(endpoint_id))
 
-    async def events_after(
-        self, event_id: str | None, limit: int
-    ) -> tuple[list[StoredEvent], bool]:
+    async def events_after(self, event_id: str | None, limit: int) -> EventPage:
         """See `RepairStore.events_after`."""
         return await self._read(lambda: repair.events_after(event_id, limit))
 

@@ -31,7 +31,7 @@ async def vitals(target: Target) -> Vitals:
     if isinstance(target, Path):
         return Vitals(_refusal_of_file(target), None)
     from reelhook.storage import postgres  # noqa: PLC0415 - loaded where it is the database
-    from reelhook.storage.group import FAILURES  # noqa: PLC0415 - as above
+    from reelhook.storage.servers import FAILURES  # noqa: PLC0415 - as above
 
     connection = await postgres.connect(target)
     try:

@@ -9,22 +9,18 @@ from collections.abc import Callable, Sequence
 import asyncpg
 import structlog
 
+from reelhook.storage.servers import FAILURES, Servers
+
 log = structlog.get_logger()
 CHANNEL = "reelhook"
 NOTIFY_SECONDS = 0.05
 RECONNECT_SECONDS = 1.0
 LOOK_SECONDS = 1.0
-CONNECT_SECONDS = 10.0
 STATEMENT_SECONDS = 5.0
 IDLE_SECONDS = 30.0
 """How long nothing may be told before the connection is tried."""
-_FAILURES = (
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a connection that was cut in the middle of a word
-    OSError,
-    TimeoutError,
-)
+CLOSE_SECONDS = 0.3
+"""How long what was told last may take to go out."""
 
 
 class Metronome:
@@ -56,7 +52,7 @@ class Wire:
     """Wakes other processes, on a connection of its own."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._servers = Servers(url)
         self._names: set[str] = set()
         self._due = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -80,8 +76,9 @@ class Wire:
         if connection is not None:
             try:
                 if self._names and not connection.is_closed():
-                    await self._pass_on(connection)
-            except _FAILURES as error:
+                    async with asyncio.timeout(CLOSE_SECONDS):
+                        await self._pass_on(connection)
+            except FAILURES as error:
                 log.warning("wire.lost", error=str(error))
             finally:
                 connection.terminate()
@@ -90,7 +87,7 @@ class Wire:
         while True:
             try:
                 await self._talk(hear)
-            except _FAILURES as error:
+            except FAILURES as error:
                 log.warning("wire.lost", error=str(error))
             if self._connection is not None:
                 self._connection.terminate()
@@ -98,9 +95,7 @@ class Wire:
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _talk(self, hear: Callable[[Sequence[str]], None]) -> None:
-        connection = await asyncpg.connect(
-            self._url, timeout=CONNECT_SECONDS, command_timeout=STATEMENT_SECONDS
-        )
+        connection = await self._servers.connect(command_timeout=STATEMENT_SECONDS)
         self._connection = connection
         ours = connection.get_server_pid()
 
@@ -128,6 +123,6 @@ class Wire:
         names, self._names = self._names, set()
         try:
             await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, ",".join(sorted(names)))
-        except (asyncio.CancelledError, *_FAILURES):
+        except (asyncio.CancelledError, *FAILURES):
             self._names |= names
             raise

@@ -32,6 +32,17 @@ def waiting_elsewhere(
     return sorted(jobs, key=lambda one: (one.job.created_at, one.job.id))[:limit]
 
 
+def with_fallbacks(account: str, waiting_since: Instant, limit: int) -> Operation[list[StoredJob]]:
+    """Return accepted jobs with other models to try that have waited for theirs since then."""
+    rows = yield Statement(
+        f"SELECT {STORED_JOB} FROM jobs WHERE account = ?1 AND status = 'accepted'"
+        " AND fallbacks IS NOT NULL AND coalesce(model_since, created_at) < ?2"
+        " ORDER BY created_at, id LIMIT ?3",
+        (account, waiting_since, limit),
+    )
+    return [stored_job_of(row) for row in rows]
+
+
 def loads() -> Operation[dict[str, AccountLoad]]:
     """Return what each account has to do, where it has anything."""
     rows = yield Statement(

@@ -1,0 +1,84 @@
+"""The connections to PostgreSQL: borrowed for a bounded time, from a server that may be away."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, Self
+
+import asyncpg
+
+from reelhook.storage.servers import FAILURES, Servers
+
+CONNECTIONS = 4
+ACQUIRE_SECONDS = 3.0
+"""How long one waits for a connection, be it that all are lent or that none can be made."""
+STATEMENTS_KEPT = 200
+CLOSE_SECONDS = 0.5
+# Whoever is frozen in a transaction, or cut off from the server, holds its locks no longer than
+# that. A lease takes longer to run out.
+#
+# Two processes that lock the same rows in another order wait for each other; the server notices
+# after a second, which is long. So a group gives its locks up sooner, and tries again (`group`).
+_SESSION = {"idle_in_transaction_session_timeout": "2000", "lock_timeout": "100"}
+
+
+class _Connection(asyncpg.Connection):  # type: ignore[misc] # asyncpg ships no types
+    """A connection on which nothing is left behind that would have to be reset."""
+
+    def get_reset_query(self) -> str:
+        """Save the round trip."""
+        return ""
+
+
+class Pool:
+    """Lends connections. Every method may raise one of `FAILURES`."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    @classmethod
+    async def open(cls, url: str, *, pooled: bool) -> Self:
+        """Connect. Raises one of `FAILURES`, or `ValueError` for a wrong URL.
+
+        `pooled`: there is a pooler in transaction mode between us and the server, which keeps no
+        prepared statement.
+        """
+        servers = Servers(url)
+
+        async def connect(*_: object, **options: Any) -> asyncpg.Connection:
+            return await servers.connect(**options)
+
+        return cls(
+            await asyncpg.create_pool(
+                connect=connect,
+                min_size=1,
+                max_size=CONNECTIONS,
+                statement_cache_size=0 if pooled else STATEMENTS_KEPT,
+                server_settings={} if pooled else _SESSION,
+                connection_class=_Connection,
+            )
+        )
+
+    @contextlib.asynccontextmanager
+    async def borrowed(self, seconds: float) -> AsyncIterator[Any]:
+        """Lend a connection. Who has not given it back by then, the time to get it included, finds
+        it closed: a server that does not answer takes no word to stop either.
+        """
+        loop = asyncio.get_running_loop()
+        end_at = loop.time() + seconds
+        async with self._pool.acquire(timeout=min(seconds, ACQUIRE_SECONDS)) as connection:
+            end = loop.call_at(end_at, connection.terminate)
+            try:
+                yield connection
+            finally:
+                end.cancel()
+
+    async def renew(self) -> None:
+        """Have every connection made anew before it is lent again."""
+        await self._pool.expire_connections()
+
+    async def close(self) -> None:
+        """Close all connections, of a server that does not answer too."""
+        with contextlib.suppress(*FAILURES):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._pool.close()

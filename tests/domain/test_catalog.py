@@ -1,0 +1,147 @@
+"""Whose a model is, by the name that a user gives it."""
+
+from collections import Counter
+
+import pytest
+
+from reelhook.domain.catalog import Account, Catalog, Choice
+from reelhook.domain.errors import InvalidRequestError
+from reelhook.domain.job import VideoRequest
+from reelhook.domain.model import Model
+
+from .samples import seeded
+
+ACCOUNTS = (
+    Account("openai", "openai"),
+    Account("fal", "fal"),
+    Account("fal-eu", "fal", weight=3),
+    Account("xai", "xai"),
+)
+MODELS = {
+    "fal": (Model("fal-ai/veo2", seconds=("5",)), Model("shared")),
+    "xai": (Model("grok"), Model("shared")),
+}
+ALIASES = {"fast": "fal/fal-ai/veo2", "own": "Wan-AI/Wan2.2", "grok": "openai/sora-2"}
+CATALOG = Catalog(ACCOUNTS, MODELS, ALIASES)
+
+
+def place(choice: Choice) -> tuple[str, str, list[str]]:
+    return choice.provider, choice.model, [one.id for one in choice.accounts]
+
+
+@pytest.mark.parametrize(
+    ("name", "provider", "model", "accounts"),
+    [
+        ("openai/sora-2", "openai", "sora-2", ["openai"]),
+        ("fal/fal-ai/veo2", "fal", "fal-ai/veo2", ["fal", "fal-eu"]),
+        ("fal-eu/fal-ai/veo2", "fal", "fal-ai/veo2", ["fal-eu"]),
+        ("fal/no/one/knows/it", "fal", "no/one/knows/it", ["fal", "fal-eu"]),
+        ("xai/grok", "xai", "grok", ["xai"]),
+        ("xai/shared", "xai", "shared", ["xai"]),
+        # A bare name is an alias, or the model of a provider that lists it, or the default's.
+        ("fast", "fal", "fal-ai/veo2", ["fal", "fal-eu"]),
+        ("fal-ai/veo2", "fal", "fal-ai/veo2", ["fal", "fal-eu"]),
+        ("sora-2", "openai", "sora-2", ["openai"]),
+        ("own", "openai", "Wan-AI/Wan2.2", ["openai"]),
+        ("grok", "openai", "sora-2", ["openai"]),
+        # What stands before a slash is a provider only where there is such a one.
+        ("Wan-AI/Wan2.2", "openai", "Wan-AI/Wan2.2", ["openai"]),
+        ("openai/Wan-AI/Wan2.2", "openai", "Wan-AI/Wan2.2", ["openai"]),
+        ("FAL/x", "openai", "FAL/x", ["openai"]),
+        ("/x", "openai", "/x", ["openai"]),
+        ("fal/", "openai", "fal/", ["openai"]),
+    ],
+)
+def test_a_name_is_one_provider_s(
+    name: str, provider: str, model: str, accounts: list[str]
+) -> None:
+    assert place(CATALOG.choose(name)) == (provider, model, accounts)
+
+
+@pytest.mark.parametrize("name", ["/", "//", ""])
+def test_a_name_of_nothing_but_slashes_is_refused(name: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        CATALOG.choose(name)
+
+
+def test_a_model_of_several_providers_wants_to_be_told_apart() -> None:
+    with pytest.raises(InvalidRequestError, match="fal/shared or xai/shared") as told:
+        CATALOG.choose("shared", "fallbacks")
+    assert told.value.field == "fallbacks"
+
+
+def test_the_default_provider_s_own_model_wins() -> None:
+    models = {**MODELS, "openai": (Model("shared"),)}
+    assert place(Catalog(ACCOUNTS, models, {}).choose("shared"))[0] == "openai"
+
+
+def test_without_the_default_provider_an_unlisted_name_is_refused() -> None:
+    catalog = Catalog(ACCOUNTS[1:], MODELS, {})
+    assert catalog.default_provider == "fal"
+    assert place(catalog.choose("grok")) == ("xai", "grok", ["xai"])
+    assert place(catalog.choose("xai/unlisted"))[1] == "unlisted"
+    with pytest.raises(InvalidRequestError, match="sora-2 is no model of fal, xai; write"):
+        catalog.choose("sora-2")
+
+
+def test_an_alias_may_have_a_slash_and_is_looked_at_first_and_once() -> None:
+    aliases = {"a/b": "xai/grok", "fal/fal-ai/veo2": "xai/grok", "grok": "a/b"}
+    catalog = Catalog(ACCOUNTS, MODELS, aliases)
+    assert place(catalog.choose("a/b"))[0] == "xai"
+    assert place(catalog.choose("fal/fal-ai/veo2"))[0] == "xai"
+    assert place(catalog.choose("grok")) == ("openai", "a/b", ["openai"])
+
+
+def test_a_provider_s_name_goes_before_an_account_s() -> None:
+    accounts = (Account("xai", "openai"), Account("mine", "xai"))
+    catalog = Catalog(accounts, {}, {})
+    assert place(catalog.choose("xai/grok")) == ("xai", "grok", ["mine"])
+    assert place(catalog.choose("openai/m"))[2] == ["xai"]
+
+
+def test_a_choice_is_called_as_users_read_it_whatever_it_was_asked_by() -> None:
+    called = {CATALOG.choose(name).called for name in ("fast", "fal-eu/fal-ai/veo2", "fal-ai/veo2")}
+    assert called == {"fal/fal-ai/veo2"}
+
+
+def test_limits_are_those_of_the_listed_model_and_unlisted_ones_have_none() -> None:
+    request = VideoRequest(script="A fox", model="fast", seconds="6")
+    with pytest.raises(InvalidRequestError, match="seconds of fal/fal-ai/veo2 has one of 5, not 6"):
+        CATALOG.choose("fast").check(request)
+    assert CATALOG.choose("fal/unlisted").limits is None
+    CATALOG.choose("fal/unlisted").check(request)
+
+
+def test_accounts_are_picked_by_weight() -> None:
+    choice, random = CATALOG.choose("fal/x"), seeded(7)
+    picked = Counter(choice.pick(random).id for _ in range(4000))
+    assert set(picked) == {"fal", "fal-eu"}
+    assert 2850 <= picked["fal-eu"] <= 3150
+
+
+def test_every_listed_model_is_told_once() -> None:
+    assert [one.called for one in CATALOG.models()] == [
+        "fal/fal-ai/veo2",
+        "fal/shared",
+        "xai/grok",
+        "xai/shared",
+    ]
+    assert CATALOG.providers == ("openai", "fal", "xai")
+
+
+@pytest.mark.parametrize(
+    ("name", "account"), [(None, "openai"), ("fal", "fal"), ("fal-eu", "fal-eu"), ("xai", "xai")]
+)
+def test_an_account_goes_by_its_name_or_its_provider_s(name: str | None, account: str) -> None:
+    assert CATALOG.account(name).id == account
+
+
+def test_an_account_that_there_is_not_is_refused_with_those_there_are() -> None:
+    with pytest.raises(InvalidRequestError, match="there are openai, fal, fal-eu, xai"):
+        CATALOG.account("nobody")
+
+
+def test_siblings_are_the_other_accounts_of_the_provider() -> None:
+    assert CATALOG.siblings("fal") == ["fal-eu"]
+    assert CATALOG.siblings("fal-eu") == ["fal"]
+    assert CATALOG.siblings("xai") == []

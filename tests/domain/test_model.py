@@ -1,0 +1,158 @@
+"""What a model can't do is refused before anything is paid, in words that say what it can."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reelhook.domain.errors import InvalidRequestError
+from reelhook.domain.job import VideoRequest
+from reelhook.domain.model import Image, Model, aspect_ratio_for, ratio_of
+
+ASKED = VideoRequest(script="A fox", model="m")
+PICTURE = "https://i.example/fox.png"
+SIZED = Model("m", sizes=("1280x720", "720x1280"), aspect_ratios=())
+SHAPED = Model("m", sizes=(), aspect_ratios=("16:9", "1:1"))
+
+
+def refusal(model: Model, **fields: Any) -> tuple[str | None, str]:
+    with pytest.raises(InvalidRequestError) as told:
+        model.check(replace(ASKED, **fields), "ark/m")
+    return told.value.field, told.value.message
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "field", "words"),
+    [
+        (
+            Model("m", seconds=("5", "8")),
+            {"seconds": "4"},
+            "seconds",
+            "seconds of ark/m has one of 5, 8, not 4",
+        ),
+        (
+            Model("m", seconds=()),
+            {"seconds": "4"},
+            "seconds",
+            "ark/m takes no seconds; leave seconds out",
+        ),
+        (
+            SIZED,
+            {"size": "1x1"},
+            "size",
+            "size of ark/m has one of 1280x720, 720x1280, not 1x1",
+        ),
+        (
+            SIZED,
+            {"aspect_ratio": "1:1"},
+            "aspectRatio",
+            "aspectRatio of ark/m has one of 16:9, 9:16, not 1:1",
+        ),
+        (
+            SHAPED,
+            {"size": "720x1280"},
+            "size",
+            "size of ark/m has ratio of 16:9, 1:1, not 9:16",
+        ),
+        (
+            SHAPED,
+            {"aspect_ratio": "9:16"},
+            "aspectRatio",
+            "aspectRatio of ark/m has one of 16:9, 1:1, not 9:16",
+        ),
+        (
+            Model("m", sizes=(), aspect_ratios=()),
+            {"size": "1280x720"},
+            "size",
+            "ark/m takes no size; leave size out",
+        ),
+        (
+            Model("m"),
+            {"size": "1280x720", "aspect_ratio": "1:1"},
+            "aspectRatio",
+            "aspectRatio 1:1 is not that of size 1280x720; give one of them",
+        ),
+        (
+            Model("m", image=Image.NONE),
+            {"image": PICTURE},
+            "image",
+            "ark/m takes no image; leave image out",
+        ),
+        (
+            Model("m", image=Image.REQUIRED),
+            {},
+            "image",
+            "ark/m begins with a picture: give image",
+        ),
+        (Model("m", seed=False), {"seed": 0}, "seed", "ark/m takes no seed; leave seed out"),
+        (
+            Model("m", prompt_characters_max=10),
+            {"direction": "Slow", "script": "A fox"},
+            "script",
+            "ark/m takes at most 10 characters of prompt and script together, not 11",
+        ),
+    ],
+)
+def test_a_refusal_names_the_field_and_what_the_model_takes(
+    model: Model, fields: dict[str, Any], field: str, words: str
+) -> None:
+    assert refusal(model, **fields) == (field, words)
+
+
+@pytest.mark.parametrize(
+    ("model", "fields"),
+    [
+        (Model("m"), {"seconds": "999", "size": "1x1", "seed": 1, "image": PICTURE}),
+        (Model("m", seconds=("5",)), {"seconds": "5"}),
+        (Model("m", seconds=("5",)), {}),
+        (SIZED, {"size": "1280x720"}),
+        (SIZED, {"aspect_ratio": "9:16"}),
+        (SIZED, {"size": "1280x720", "aspect_ratio": "16:9"}),
+        (SHAPED, {"size": "1920x1080"}),
+        (SHAPED, {"size": "1280x720", "aspect_ratio": "16:9"}),
+        (Model("m", image=Image.REQUIRED), {"image": PICTURE}),
+        (Model("m", prompt_characters_max=5), {}),
+    ],
+)
+def test_what_a_model_takes_passes(model: Model, fields: dict[str, Any]) -> None:
+    model.check(replace(ASKED, **fields), "ark/m")
+
+
+@pytest.mark.parametrize(
+    ("size", "ratio"),
+    [
+        ("1280x720", "16:9"),
+        ("720x1280", "9:16"),
+        ("1104x832", "4:3"),
+        ("832x1104", "3:4"),
+        ("960x960", "1:1"),
+        ("1584x672", "21:9"),
+        ("1024x1792", "9:16"),
+        ("1000x700", "10:7"),
+        ("99999x1", "99999:1"),
+    ],
+)
+def test_a_size_has_the_ratio_that_it_comes_near(size: str, ratio: str) -> None:
+    assert ratio_of(size) == ratio
+
+
+@given(st.integers(1, 99_999), st.integers(1, 99_999))
+def test_every_size_has_a_ratio(width: int, height: int) -> None:
+    across, down = map(int, ratio_of(f"{width}x{height}").split(":"))
+    assert abs(across / down - width / height) <= 0.03 * across / down
+
+
+def test_a_ratio_is_the_one_that_was_asked_for_or_the_size_s() -> None:
+    assert aspect_ratio_for(ASKED) is None
+    assert aspect_ratio_for(replace(ASKED, aspect_ratio="5:4")) == "5:4"
+    assert aspect_ratio_for(replace(ASKED, size="1280x720")) == "16:9"
+
+
+def test_a_size_is_the_one_that_was_asked_for_or_the_first_of_the_ratio() -> None:
+    sized = Model("m", sizes=("1280x720", "1920x1080", "720x1280"))
+    assert sized.size_for(ASKED) is None
+    assert sized.size_for(replace(ASKED, size="2x2")) == "2x2"
+    assert sized.size_for(replace(ASKED, aspect_ratio="16:9")) == "1280x720"
+    assert sized.size_for(replace(ASKED, aspect_ratio="1:1")) is None

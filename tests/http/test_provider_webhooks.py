@@ -1,0 +1,270 @@
+"""Calls of providers: a verified one makes the next check immediate, and nothing else does."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gateways import Gateway, Reply, gateway, until
+from receivers import receiver
+
+from reelhook.domain.callback import Callbacks, Subject, SubjectKind
+from reelhook.domain.signature import signed_content, v1
+from reelhook.simulator.faults import Faults
+from reelhook.storage.opening import read_key
+
+NEVER = 3600
+"""Seconds between rounds, so that only a call can bring news."""
+ARK = "ark/dreamina-seedance-2-0-260128"
+REPLICATE = "replicate/google/veo-3-fast"
+MODELS = {"ark": ARK, "replicate": REPLICATE, "fal": "fal/fal-ai/veo2"}
+
+
+@asynccontextmanager
+async def called(
+    tmp_path: Path, port: int, *providers: str, faults: Faults | None = None, **options: Any
+) -> AsyncIterator[Gateway]:
+    """A gateway that the providers can reach, and that asks nobody by itself."""
+    async with gateway(
+        tmp_path,
+        faults or Faults(queue_seconds=0, render_seconds=30),
+        providers=providers,
+        port=port,
+        public_url=f"http://127.0.0.1:{port}",
+        poll_seconds=NEVER,
+        **options,
+    ) as server:
+        yield server
+
+
+async def running(server: Gateway, model: str, **fields: Any) -> tuple[str, str]:
+    """Return a job that its provider has begun, and what it is called there."""
+    known = set(server.simulator.jobs)
+    job_id = await server.submit(model=model, size=None, seconds=None, **fields)
+    await server.job_when(job_id, "processing")
+    [created] = set(server.simulator.jobs) - known
+    return job_id, created
+
+
+async def address(server: Gateway, provider: str, job_id: str) -> str:
+    """Return the path of the address that only the provider was given."""
+    key = await read_key(server.settings.database, "callback")
+    assert key is not None
+    return Callbacks("", key, {}).address(provider, Subject(SubjectKind.JOB, job_id))
+
+
+async def call(server: Gateway, path: str, content: object, **headers: str) -> Reply:
+    return await server.post(path, data=json.dumps(content).encode(), headers=headers)
+
+
+def reads(server: Gateway) -> int:
+    return server.simulator.requests["get"] + server.simulator.requests["list"]
+
+
+# -- by the providers themselves ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("provider", MODELS)
+async def test_a_call_brings_the_end_though_nobody_asks(
+    tmp_path: Path, unused_tcp_port: int, provider: str
+) -> None:
+    async with receiver() as client, called(tmp_path, unused_tcp_port, provider) as server:
+        job_id, _ = await running(server, MODELS[provider], webhookUrl=client.url)
+        server.time.advance(60)
+        job = await server.job_when(job_id, "completed")
+        assert (await client.ending(job_id)).body["status"] == "completed"
+        assert job["progress"] == 100
+
+
+async def test_where_nobody_could_reach_us_no_address_goes_along(tmp_path: Path) -> None:
+    async with gateway(
+        tmp_path, Faults(queue_seconds=0, render_seconds=30), providers=["ark"], poll_seconds=NEVER
+    ) as server:
+        job_id, _ = await running(server, ARK)
+        server.time.advance(60)
+        assert (await server.post(f"/api/jobs/{job_id}/poll")).json()["status"] == "completed"
+
+
+@pytest.mark.parametrize("provider", ["ark", "replicate"])
+async def test_a_call_finds_the_job_whose_create_answered_nothing(
+    tmp_path: Path, unused_tcp_port: int, provider: str
+) -> None:
+    faults = Faults(queue_seconds=0, render_seconds=30, lost_create=1, listing=False)
+    async with called(tmp_path, unused_tcp_port, provider, faults=faults) as server:
+        job_id = await server.submit(model=MODELS[provider], size=None, seconds=None)
+
+        async def in_doubt() -> bool:
+            return bool((await server.job(job_id))["inDoubt"])
+
+        await until(in_doubt)
+        server.time.advance(60)
+        job = await server.job_when(job_id, "completed")
+        assert job["soraJobId"] in server.simulator.jobs
+        assert server.simulator.creations == 1
+        assert (await server.get("/api/jobs", params={"inDoubt": "true"})).json()["jobs"] == []
+
+
+# -- what is believed of a call -------------------------------------------------------------------
+
+
+async def test_a_call_repeated_does_nothing_more(tmp_path: Path, unused_tcp_port: int) -> None:
+    async with called(tmp_path, unused_tcp_port, "ark") as server:
+        job_id, created = await running(server, ARK)
+        path = await address(server, "ark", job_id)
+        assert (await call(server, path, {"id": created})).json() == {"checked": True}
+        before = await server.job(job_id)
+        assert (await call(server, path, {"id": created})).json() == {"checked": True}
+        assert (await server.job(job_id))["sequence"] == before["sequence"]
+        server.time.advance(60)
+        await server.job_when(job_id, "completed")
+        asked = reads(server)
+        for _ in range(3):
+            assert (await call(server, path, {"id": created})).json() == {"checked": False}
+        assert reads(server) == asked
+        events = (await server.get(f"/api/jobs/{job_id}/events")).json()["events"]
+        assert [one["sequence"] for one in events] == [1, 2]
+
+
+async def test_what_a_call_claims_is_not_believed(tmp_path: Path, unused_tcp_port: int) -> None:
+    async with called(tmp_path, unused_tcp_port, "ark") as server:
+        job_id, created = await running(server, ARK)
+        path = await address(server, "ark", job_id)
+        claim = {"id": created, "status": "succeeded", "content": {"video_url": "http://evil/"}}
+        assert (await call(server, path, claim)).json() == {"checked": True}
+        assert (await server.job(job_id))["status"] == "processing"
+
+
+async def test_a_call_about_another_job_changes_neither(
+    tmp_path: Path, unused_tcp_port: int
+) -> None:
+    async with called(tmp_path, unused_tcp_port, "ark") as server:
+        mine, _ = await running(server, ARK)
+        other, created = await running(server, ARK)
+        asked = reads(server)
+        reply = await call(server, await address(server, "ark", mine), {"id": created})
+        assert reply.json() == {"checked": False}
+        assert reads(server) == asked
+        assert {(await server.job(one))["status"] for one in (mine, other)} == {"processing"}
+
+
+@pytest.mark.parametrize("content", [None, [], "id", {}, {"id": None}, {"id": ""}, {"id": ["x"]}])
+async def test_a_call_that_names_no_job_is_refused(
+    tmp_path: Path, unused_tcp_port: int, content: object
+) -> None:
+    async with called(tmp_path, unused_tcp_port, "ark") as server:
+        job_id, _ = await running(server, ARK)
+        reply = await call(server, await address(server, "ark", job_id), content)
+        assert reply.refusal[0] == 401
+
+
+async def test_an_address_that_was_made_up_is_404(tmp_path: Path, unused_tcp_port: int) -> None:
+    async with called(tmp_path, unused_tcp_port, "ark", "replicate") as server:
+        job_id, created = await running(server, ARK)
+        good = await address(server, "ark", job_id)
+        token = good.rpartition("/")[2]
+        proof = token.rpartition(".")[2]
+        asked = reads(server)
+        for path in (
+            good[:-1] + ("0" if good[-1] != "0" else "1"),
+            good[:-1],
+            f"/providers/replicate/webhook/{token}",
+            f"/providers/nobody/webhook/{token}",
+            f"/providers/ark/webhook/job.job_nowhere.{proof}",
+            f"/providers/ark/webhook/account.ark.{proof}",
+            "/providers/ark/webhook/x",
+            "/providers/ark/webhook/%00",
+            "/providers/ark/webhook/%ff",
+            await address(server, "ark", "job_that_aged_out"),
+            await address(server, "replicate", job_id),
+        ):
+            reply = await call(server, path, {"id": created})
+            assert reply.refusal[0] == 404, path
+        assert reads(server) == asked
+
+
+async def test_the_address_is_the_key_and_opens_nothing_else(
+    tmp_path: Path, unused_tcp_port: int
+) -> None:
+    options: dict[str, Any] = {"api_key": "ours", "headers": {"Authorization": "Bearer ours"}}
+    async with called(tmp_path, unused_tcp_port, "ark", **options) as server:
+        job_id, created = await running(server, ARK)
+        path = await address(server, "ark", job_id)
+        reply = await call(server, path, {"id": created}, Authorization="Bearer theirs")
+        assert reply.json() == {"checked": True}
+        for other in ("/api/jobs", f"/providers/../api/jobs/{job_id}", f"{path}/../../api/jobs"):
+            reply = await server.get(other, headers={"Authorization": "Bearer theirs"})
+            assert reply.status in {401, 404, 405}
+
+
+# -- signed ones ----------------------------------------------------------------------------------
+
+
+async def secret_of(server: Gateway) -> str:
+    base = server.settings.replicate_base_url
+    async with server.session.get(
+        f"{base}/webhooks/default/secret", headers={"Authorization": "Bearer simulated"}
+    ) as answer:
+        secret: str = (await answer.json())["key"]
+        return secret
+
+
+def signed(server: Gateway, secret: str, content: object, *, age: float = 0) -> dict[str, str]:
+    moment = str(int(server.time() - age))
+    body = json.dumps(content).encode()
+    return {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": moment,
+        "webhook-signature": v1(secret, signed_content("msg_1", moment, body)),
+    }
+
+
+async def test_a_signed_call_is_verified_and_a_forged_one_refused(
+    tmp_path: Path, unused_tcp_port: int
+) -> None:
+    async with called(tmp_path, unused_tcp_port, "replicate") as server:
+        job_id, created = await running(server, REPLICATE)
+        path, secret = await address(server, "replicate", job_id), await secret_of(server)
+        content = {"id": created, "status": "succeeded"}
+        good = signed(server, secret, content)
+        asked = reads(server)
+        forgeries: list[tuple[object, dict[str, str]]] = [
+            (content, {}),
+            ({**content, "status": "failed"}, good),
+            (content, {**good, "webhook-id": "msg_2"}),
+            (content, {**good, "webhook-signature": "v1,AAAA"}),
+            (content, signed(server, "whsec_b3RoZXI=", content)),
+            (content, signed(server, secret, content, age=3600)),
+        ]
+        for told, headers in forgeries:
+            reply = await call(server, path, told, **headers)
+            assert reply.refusal[0] == 401
+        assert reads(server) == asked
+        assert (await call(server, path, content, **good)).json() == {"checked": True}
+        assert reads(server) > asked
+
+
+async def test_a_signed_call_for_one_job_does_not_serve_for_another(
+    tmp_path: Path, unused_tcp_port: int
+) -> None:
+    async with called(tmp_path, unused_tcp_port, "replicate") as server:
+        mine, _ = await running(server, REPLICATE)
+        _, created = await running(server, REPLICATE)
+        content = {"id": created, "status": "succeeded"}
+        headers = signed(server, await secret_of(server), content)
+        reply = await call(server, await address(server, "replicate", mine), content, **headers)
+        assert reply.json() == {"checked": False}
+
+
+async def test_a_provider_that_can_not_be_asked_now_makes_its_caller_come_again(
+    tmp_path: Path, unused_tcp_port: int
+) -> None:
+    async with called(tmp_path, unused_tcp_port, "ark") as server:
+        job_id, created = await running(server, ARK)
+        path = await address(server, "ark", job_id)
+        server.simulator.faults = Faults(server_error=1)
+        reply = await call(server, path, {"id": created})
+        assert reply.refusal[:2] == (502, "provider_unavailable")
+        server.simulator.faults = Faults()
+        assert (await call(server, path, {"id": created})).json() == {"checked": True}
