@@ -50,6 +50,8 @@ async def server(data_dir: Path, **given: Any) -> AsyncIterator[str]:
         async with running(Faults(queue_seconds=0, render_seconds=0)) as simulator:
             settings = Settings.of(
                 openai_base_url=simulator.base_url,
+                xai_base_url=f"{simulator.root_url}/xai/v1",
+                xai_api_key="any",
                 data_dir=data_dir,
                 port=0,
                 webhook_secret=SECRET,

@@ -28,7 +28,7 @@ from pydantic import (
     model_validator,
 )
 
-from reelhook.config.values import BaseUrl, Key
+from reelhook.config.values import BaseUrl, Key, environment_name
 from reelhook.domain.errors import SettingsError
 
 WEIGHT_MAX = 1000
@@ -103,12 +103,23 @@ class Accounts(BaseModel):
         try:
             told = _File.model_validate(content)
             credentials = tuple(
-                _with_key(Credential(**{**fields, "id": name}), environment, path)
+                _with_key(_credential({**fields, "id": name}, path), environment, path)
                 for name, fields in told.accounts.items()
             )
         except ValidationError as error:
             raise SettingsError(_sentence(path, error)) from None
         return cls(credentials=credentials, aliases=told.aliases)
+
+
+def _credential(fields: Mapping[str, Any], path: Path) -> Credential:
+    try:
+        return Credential(**fields)
+    except SettingsError as error:  # a field's own sentence, which names it as a setting
+        words = error.message
+        for field in Credential.model_fields:
+            words = words.replace(environment_name(field), field)
+        place = f"accounts.{fields['id']}"
+        raise SettingsError(f"REELHOOK_ACCOUNTS_FILE: {path}: {place}: {words}") from None
 
 
 def _with_key(one: Credential, environment: Mapping[str, str], path: Path) -> Credential:
@@ -120,7 +131,7 @@ def _with_key(one: Credential, environment: Mapping[str, str], path: Path) -> Cr
             f"The account {one.id} of {path} takes its key from {one.key_variable}, "
             "which is not set; set it, or remove the account"
         )
-    return Credential(**{**one.model_dump(), "key": key, "key_variable": None})
+    return _credential({**one.model_dump(), "key": key, "key_variable": None}, path)
 
 
 def _sentence(path: Path, error: ValidationError) -> str:

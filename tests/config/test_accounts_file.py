@@ -1,0 +1,139 @@
+"""The accounts at providers: of the environment, and of the file."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from reelhook.config import Credential, Settings, unknown_variables
+from reelhook.config.accounts import VARIABLES, Accounts
+from reelhook.domain.errors import SettingsError
+
+PAGE = Path(__file__).parents[2] / "docs" / "providers" / "README.md"
+KEYS = {"FAL_KEY_EU": "eu", "FAL_KEY_US": "us", "LITELLM_KEY": "gateway"}
+
+
+def written(directory: Path, content: str) -> Path:
+    path = directory / "accounts.toml"
+    path.write_text(content)
+    return path
+
+
+def the_pages_file() -> str:
+    [content] = re.findall(r"^```toml\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    return str(content)
+
+
+# -- the environment ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("provider", [one for one in VARIABLES if one != "openai"])
+def test_a_key_is_an_account_of_its_provider(provider: str) -> None:
+    key, base_url = VARIABLES[provider]
+    [one] = Settings.of(**{key: "a-key"}).credentials
+    assert (one.id, one.provider, one.key, one.base_url) == (provider, provider, "a-key", None)
+    [one] = Settings.of(**{key: "a-key", base_url: "https://elsewhere.example/v1"}).credentials
+    assert one.base_url == "https://elsewhere.example/v1"
+    assert Settings.of(**{base_url: "https://elsewhere.example/v1"}).credentials == ()
+
+
+def test_a_server_of_the_openai_wire_needs_an_address_and_no_key() -> None:
+    [one] = Settings.of(openai_base_url="http://gpu:30000").credentials
+    assert (one.id, one.key) == ("openai", None)
+    assert Settings.of(openai_api_key="a-key").credentials == ()
+
+
+# -- the file -------------------------------------------------------------------------------------
+
+
+def test_the_pages_file_is_read(tmp_path: Path) -> None:
+    read = Accounts.read(written(tmp_path, the_pages_file()), KEYS)
+    eu, us, gateway = read.credentials
+    assert (eu.id, eu.provider, eu.key, eu.weight, eu.jobs_max) == ("fal-eu", "fal", "eu", 2, 10)
+    assert (us.key, us.weight, us.jobs_max) == ("us", 1, None)
+    assert (gateway.base_url, gateway.headers) == (
+        "https://litellm.example.com/v1",
+        {"X-Team": "films"},
+    )
+    assert read.aliases == {"fast": "fal/fal-ai/veo3/fast", "best": "runway/gen4.5"}
+
+
+def test_the_pages_table_names_every_key_of_an_account() -> None:
+    table = PAGE.read_text().partition("| key | |")[2].partition("\n\n")[0]
+    told = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| (.*?) \|", table, re.MULTILINE))))
+    assert told == set(Credential.model_fields) - {"id"}
+
+
+def test_an_account_of_the_file_takes_the_place_of_one_of_the_environment(tmp_path: Path) -> None:
+    path = written(tmp_path, '[accounts.fal]\nprovider = "fal"\nkey = "of the file"\n')
+    settings = Settings.of(fal_key="of the environment", xai_api_key="k", accounts_file=path)
+    assert {one.id: one.key for one in settings.credentials} == {
+        "fal": "of the file",
+        "xai": "k",
+    }
+
+
+def test_an_alias_of_the_environment_wins_over_one_of_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path, '[aliases]\nfast = "xai/a"\nbest = "xai/b"\n')
+    settings = Settings.of(accounts_file=path, model_aliases="fast=runway/c")
+    assert settings.aliases == {"fast": "runway/c", "best": "xai/b"}
+
+
+def test_keys_and_headers_are_secrets(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        '[accounts.one]\nprovider = "xai"\nkey = "hunter2"\nwebhook_secret = "hunter3"\n'
+        'headers = {X-Key = "hunter4"}\n',
+    )
+    settings = Settings.of(accounts_file=path)
+    assert {"hunter2", "hunter3", "hunter4"} <= set(settings.secrets)
+    assert "hunter" not in repr(settings.credentials)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("[accounts", "is not TOML"),
+        ('[accounts.one]\nkey = "hunter2"\n', "provider"),
+        ('[accounts.one]\nprovider = "xai"\nkye = "hunter2"\n', "kye"),
+        ('[accounts."Not a name"]\nprovider = "xai"\n', "Not a name"),
+        ('[accounts.one]\nprovider = "xai"\nweight = 0\n', "weight"),
+        ('[accounts.one]\nprovider = "xai"\njobs_max = 0\n', "jobs_max"),
+        ('[accounts.one]\nprovider = "xai"\nbase_url = "nonsense"\n', "base_url"),
+        ('[accounts.one]\nprovider = "xai"\nkey = "hunter2"\nkey_variable = "K"\n', "not both"),
+        ('[accounts.one]\nprovider = "xai"\nkey_variable = "UNSET"\n', "UNSET"),
+        ("[aliasses]\n", "aliasses"),
+    ],
+)
+def test_a_wrong_file_is_told_in_a_sentence_that_names_the_place(
+    content: str, says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError) as raised:
+        Accounts.read(written(tmp_path, content), {})
+    assert says in raised.value.message
+    assert "\n" not in raised.value.message
+    assert "hunter2" not in raised.value.message
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="REELHOOK_ACCOUNTS_FILE"):
+        Accounts.read(tmp_path / "missing.toml")
+
+
+# -- misspelt variables ---------------------------------------------------------------------------
+
+
+def test_no_setting_is_unknown() -> None:
+    page = (PAGE.parents[1] / "settings.md").read_text()
+    names = re.findall(r"^\| `([A-Z_]+)`", page, re.MULTILINE)
+    assert unknown_variables(None, dict.fromkeys(names, "1")) == {}
+
+
+def test_a_misspelt_variable_is_known_by_its_prefix_in_both_places(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("REELHOOK_KEEP_JOB_DAYS=3\nPORT=1\nOTHER=2\n")
+    assert unknown_variables(file, {"REELHOOK_ZZZ": "", "PATH": ""}) == {
+        "REELHOOK_KEEP_JOB_DAYS": "REELHOOK_KEEP_JOBS_DAYS",
+        "REELHOOK_ZZZ": None,
+    }
+    assert unknown_variables(tmp_path / "missing", {}) == {}
