@@ -62,6 +62,7 @@ async def measure(name: str, options: Options) -> Figures:
                 *(here, workers, _load(here, options), figures, server, follower),
                 options.seconds,
                 options.calm,
+                options.patience,
             )
             try:
                 await _run(run, name, options)

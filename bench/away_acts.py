@@ -23,7 +23,9 @@ FILLER_BYTES = 4096
 
 @dataclass(slots=True)
 class Run:
-    """One scenario under way. `away` is when the database was: from, until."""
+    """One scenario under way. `patience` is a factor of the times allowed; `away` is when the
+    database was: from, until.
+    """
 
     here: Stage
     workers: Workers
@@ -33,6 +35,7 @@ class Run:
     follower: Cluster | None
     seconds: float
     calm: float
+    patience: float
     away: list[tuple[float, float]] = field(default_factory=list)
 
     @property
@@ -111,7 +114,8 @@ async def _meanwhile(run: Run) -> None:
     """While it is away a worker is told to stop, and does."""
     await asyncio.sleep(run.seconds / 2)
     seconds, code = await run.workers.stop(run.workers.running[0])
-    run.figures.at_most("a worker's exit meanwhile", seconds, EXIT_SECONDS_MAX, " s")
+    seconds_max = EXIT_SECONDS_MAX * run.patience
+    run.figures.at_most("a worker's exit meanwhile", seconds, seconds_max, " s")
     run.figures.equal("its exit code", code, 0)
     await asyncio.sleep(max(0.0, run.seconds / 2 - seconds))
 

@@ -14,6 +14,9 @@ ACQUIRE_SECONDS = 3.0
 """How long one waits for a connection, be it that all are lent or that none can be made."""
 STATEMENTS_KEPT = 200
 CLOSE_SECONDS = 0.5
+LOOK_SECONDS = 0.5
+"""How often one looks whether a borrower was told to stop: it gets no answer to its rollback from
+a server that is away, and would stop when its time is over, not sooner."""
 # Whoever is frozen in a transaction, or cut off from the server, holds its locks no longer than
 # that. A lease takes longer to run out.
 #
@@ -28,6 +31,32 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc] # asyncpg ships no 
     def get_reset_query(self) -> str:
         """Save the round trip."""
         return ""
+
+
+class _End:
+    """Closes a connection at its time, or soon after its borrower's task was canceled."""
+
+    def __init__(self, connection: asyncpg.Connection, at: float) -> None:
+        self._connection = connection
+        self._at = at
+        self._loop = asyncio.get_running_loop()
+        self._borrower = asyncio.current_task()
+        self._wait()
+
+    def _wait(self) -> None:
+        look_at = min(self._at, self._loop.time() + LOOK_SECONDS)
+        self._timer = self._loop.call_at(look_at, self._look)
+
+    def _look(self) -> None:
+        canceled = self._borrower is not None and self._borrower.cancelling()
+        if canceled or self._loop.time() >= self._at:
+            self._connection.terminate()
+        else:
+            self._wait()
+
+    def cancel(self) -> None:
+        """Leave it open: it was given back."""
+        self._timer.cancel()
 
 
 class Pool:
@@ -64,10 +93,9 @@ class Pool:
         """Lend a connection. Who has not given it back by then, the time to get it included, finds
         it closed: a server that does not answer takes no word to stop either.
         """
-        loop = asyncio.get_running_loop()
-        end_at = loop.time() + seconds
+        end_at = asyncio.get_running_loop().time() + seconds
         async with self._pool.acquire(timeout=min(seconds, ACQUIRE_SECONDS)) as connection:
-            end = loop.call_at(end_at, connection.terminate)
+            end = _End(connection, end_at)
             try:
                 yield connection
             finally:
