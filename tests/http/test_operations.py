@@ -1,8 +1,10 @@
 """Statistics, the watcher's switch, health, and the documentation that the server gives."""
 
 import asyncio
+import re
 from pathlib import Path
 
+import pytest
 from gateways import AT_ONCE, Gateway, gateway
 
 from reelhook.simulator.faults import Faults
@@ -161,6 +163,16 @@ async def test_the_documentation_lists_every_route(tmp_path: Path) -> None:
         page = await server.get("/docs")
         assert page.headers["Content-Type"].startswith("text/html")
         assert b"/openapi.json" in page.body
+
+
+@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+async def test_the_documentation_needs_nothing_from_elsewhere(tmp_path: Path, page: str) -> None:
+    async with gateway(tmp_path) as server:
+        shown = (await server.get(page)).body.decode()
+        needed = re.findall(r'(?:src|href)="([^"]+)"', shown)
+        assert any(one.endswith(".js") for one in needed)
+        for one in needed:
+            assert (await server.get(one)).status == 200, one
 
 
 async def test_an_unknown_route_is_404_in_the_form_of_all_errors(tmp_path: Path) -> None:

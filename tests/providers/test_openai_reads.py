@@ -232,7 +232,7 @@ async def test_a_failed_job_without_an_error_gave_no_reason(
     assert await wire.get("video_1") == Reading(Failed("provider_error", NONE))
 
 
-@pytest.mark.parametrize("status", [400, 422, 500, 503])
+@pytest.mark.parametrize("status", [400, 404, 422, 500, 503])
 async def test_a_failed_job_is_believed_though_it_comes_with_an_error_status(
     server: Upstream, wire: OpenAIWire, status: int
 ) -> None:
@@ -276,8 +276,9 @@ async def test_a_poll_hint_that_is_no_number_is_none(
 
 
 async def test_an_unknown_job_is_missing(server: Upstream, wire: OpenAIWire) -> None:
-    server.answers(404, {"error": {"message": "No such video"}})
-    assert await wire.get("video_1") == Reading(Missing())
+    for body in ({"error": {"message": "No such video"}}, {"status": "failed"}, {}):
+        server.answers(404, body)
+        assert await wire.get("video_1") == Reading(Missing())
 
 
 @pytest.mark.parametrize("status", [401, 403])

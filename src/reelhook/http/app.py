@@ -1,6 +1,7 @@
 """The HTTP application: one FastAPI app, mounted by a team's own or served by ours."""
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 import reelhook
 from reelhook.http import (
@@ -28,7 +29,8 @@ webhooks. Every error is JSON: `error` says what is wrong and what to do, `code`
 
 def create_app(use_cases: UseCases, options: HttpOptions) -> FastAPI:
     """Build the application."""
-    app = FastAPI(
+    app = FastAPIOffline(
+        static_url="/docs/assets",
         title="reelhook",
         version=reelhook.__version__,
         description=DESCRIPTION,

@@ -23,8 +23,8 @@ from reelhook.providers.waiting import poll_after_seconds
 
 _NO_LISTING = frozenset({403, 405, 501})
 _NO_LISTING_FROM_THE_START = frozenset({400, 404, 422})
-_NOT_THE_JOBS_OWN = frozenset({401, 403, 404, 429})
-"""Statuses of a read that speak of the key, the id or the rate, whatever the body says."""
+_NOT_THE_JOBS_OWN = frozenset({401, 403, 429})
+"""Statuses of a read that speak of the key or the rate, whatever the body says."""
 
 
 class OpenAIWire(HttpProvider):
@@ -61,8 +61,6 @@ class OpenAIWire(HttpProvider):
     async def get(self, provider_job_id: str) -> Reading:
         """Read one job. The id in the answer is not looked at: LiteLLM's is another one."""
         answer = await self.ask("GET", _video(provider_job_id))
-        if answer.status == 404:
-            return Reading(Missing())
         told = self._told(answer, provider_job_id)
         return Reading(told, poll_after_seconds(answer.headers))
 
@@ -72,9 +70,12 @@ class OpenAIWire(HttpProvider):
             if told := report(video, lambda: self._content_url(provider_job_id)):
                 return told
             raise ProviderError("The provider's answer is not a video with a status")
-        may_be_the_jobs_own = answer.status >= 400 and answer.status not in _NOT_THE_JOBS_OWN
-        if may_be_the_jobs_own and (told := failure(video)):
+        if answer.status in _NOT_THE_JOBS_OWN:
+            raise unread(answer, self.now())
+        if answer.status >= 400 and (told := failure(video)):
             return told
+        if answer.status == 404:
+            return Missing()
         raise unread(answer, self.now())
 
     async def page(self, after: str | None, limit: int) -> Page:
