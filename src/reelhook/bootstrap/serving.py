@@ -75,8 +75,6 @@ async def serving(
         settings = settings.listening_on(listener.getsockname()[1])
         if simulate:
             simulator_url = (await stack.enter_async_context(simulating())).removesuffix("/v1")
-            played = ", ".join(one.provider for one in simulated(simulator_url))
-            log.info(f"Simulated providers: {played}; `reelhook models` lists what they make")
         hook = await stack.enter_async_context(
             open_program(
                 settings,
@@ -99,6 +97,9 @@ async def serving(
         task = asyncio.create_task(server.serve([listener]))
         await server.ready.wait()
         url = _own_url(settings)
+        if simulate and simulator_url is not None:
+            played = ", ".join(one.provider for one in simulated(simulator_url))
+            log.info(f"Simulated providers: {played}; `reelhook models` lists what they make")
         log.info(f"reelhook listens on {url}", docs=f"{url}/docs")
         try:
             yield Running(url, hook)
