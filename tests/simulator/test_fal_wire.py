@@ -174,6 +174,8 @@ async def test_a_webhook_is_verified_by_the_published_key(
         (dict(headers, **{"X-Fal-Webhook-Request-Id": "fal-other"}), body),
         ({}, body),
         (dict(headers, **{"X-Fal-Webhook-Signature": "not hex"}), body),
+        (dict(headers, **{"X-Fal-Webhook-Timestamp": "soon"}), body),
+        (dict(headers, **{"X-Fal-Webhook-Timestamp": "9" * 400}), body),
     ):
         with pytest.raises(WebhookVerificationError):
             await fal.notice(wrong, content)

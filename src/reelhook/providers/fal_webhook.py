@@ -66,7 +66,7 @@ class SignedNotices:
             raw = bytes.fromhex(signature)
         except KeyError as error:
             raise WebhookVerificationError(f"fal's header {error.args[0]} is missing") from None
-        except ValueError:
+        except (ValueError, OverflowError):
             raise WebhookVerificationError("fal's timestamp or signature is malformed") from None
         if age > TOLERANCE_SECONDS:
             raise WebhookVerificationError(f"The webhook's timestamp is {age:.0f} s off")
