@@ -192,6 +192,7 @@ async def test_a_webhook_url_that_may_not_be_sent_to_is_refused(
         ({"soraJobId": "vidéo"}, "soraJobId", "must match"),
         ({"soraJobId": "x" * 256}, "soraJobId", "at most 255 characters"),
         ({"soraJobId": "\0"}, "soraJobId", "must match"),
+        ({"soraJobId": ".."}, "soraJobId", "can't be a job's id"),
         ({"soraJobId": "video_1", "jobId": ""}, "jobId", "must not be empty"),
         ({"soraJobId": "video_1", "jobId": "a/b"}, "jobId", "must match"),
         ({"soraJobId": "video_1", "jobId": "a" * 129}, "jobId", "at most 128 characters"),

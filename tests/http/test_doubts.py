@@ -111,6 +111,20 @@ async def test_what_the_provider_does_not_know_is_not_adopted(tmp_path: Path) ->
         assert await in_doubt(server) == [job_id]
 
 
+async def test_what_is_no_id_at_its_provider_is_not_taken(tmp_path: Path) -> None:
+    async with doubting(tmp_path, "fal") as server:
+        job_id, created = await doubt(server, model="fal/fal-ai/veo2", seconds=5)
+        reply = await adopt(server, job_id, "nowhere/requests/x")
+        assert reply.refusal == (400, "invalid_request", "soraJobId")
+        reply = await server.post(
+            "/api/jobs/register", json={"soraJobId": created, "account": "fal"}
+        )
+        assert reply.refusal == (400, "invalid_request", "soraJobId")
+        assert "fal-ai/veo3/requests/ID" in reply.json()["error"]
+        assert await in_doubt(server) == [job_id]
+        assert await server.total() == 1
+
+
 async def test_another_job_s_is_not_adopted(tmp_path: Path) -> None:
     async with doubting(tmp_path) as server:
         first, created = await doubt(server, "first")

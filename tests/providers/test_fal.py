@@ -9,7 +9,11 @@ from fal_client.client import AppId, AsyncRequestHandle, Completed, InProgress, 
 
 from providers.paying import PaysOnce
 from providers.upstreams import Upstream
-from reelhook.domain.errors import ProviderError, ProviderUnauthorizedError
+from reelhook.domain.errors import (
+    InvalidRequestError,
+    ProviderError,
+    ProviderUnauthorizedError,
+)
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (
     Accepted,
@@ -17,6 +21,7 @@ from reelhook.domain.report import (
     Finished,
     Missing,
     Progress,
+    Refused,
     Report,
     Unknown,
 )
@@ -104,6 +109,23 @@ async def test_our_id_is_the_path_that_the_official_client_asks(
     assert handle.response_url == f"https://queue.fal.run/{outcome.provider_job_id}"
     assert fal.id_of("r-1", app) == outcome.provider_job_id
     assert AppId.from_endpoint_id(app).alias in outcome.provider_job_id
+
+
+@pytest.mark.parametrize("model", ["veo3", "fal-ai/../veo3", "./veo3", "fal-ai//veo3", "/veo3/"])
+async def test_what_could_never_be_asked_for_is_not_created(
+    server: Upstream, fal: Fal, model: str
+) -> None:
+    server.answers(200, {"request_id": "r-1"})
+    outcome = await fal.submit(VideoRequest(script="A fox", model=model))
+    assert outcome == Refused("invalid_request", "An app at fal is written owner/name")
+    assert server.seen == []
+
+
+@pytest.mark.parametrize("called", ["r-1", "a/requests/r-1", "../x/requests/r-1"])
+def test_an_id_without_its_app_is_refused(fal: Fal, called: str) -> None:
+    with pytest.raises(InvalidRequestError, match="looks like fal-ai/veo3/requests/ID"):
+        fal.id_of(called, "")
+    assert fal.id_of(ONE, "") == ONE
 
 
 # -- reading ----------------------------------------------------------------------------------
@@ -201,7 +223,7 @@ async def test_a_result_that_is_none_ends_the_job(
 
 
 async def test_a_result_that_can_not_be_read_now_ends_nothing(server: Upstream, fal: Fal) -> None:
-    for status in (401, 429, 500, 503):
+    for status in (302, 307, 401, 429, 500, 503):
         with pytest.raises(ProviderError):
             await completed_with(server, fal, status, {"detail": "later"})
 

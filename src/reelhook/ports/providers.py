@@ -108,7 +108,10 @@ class Provider(Protocol):
         ...
 
     def id_of(self, called: str, model: str) -> str:
-        """Return our id of a job of this model that the provider, or we, call so."""
+        """Return our id of a job of this model that the provider, or we, call so.
+
+        The model is empty where it is not known. Raises `InvalidRequestError` for what is no id.
+        """
         ...
 
     async def check(self) -> str:

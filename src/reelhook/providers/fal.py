@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from urllib.parse import quote
 
-from reelhook.domain.errors import ProviderError
+from reelhook.domain.errors import InvalidRequestError, ProviderError
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (
     Accepted,
@@ -22,6 +22,7 @@ from reelhook.domain.report import (
     Notice,
     Progress,
     Reading,
+    Refused,
     Report,
     SubmitOutcome,
 )
@@ -37,6 +38,7 @@ from reelhook.providers.values import readable_id, text, unknown, web_address
 
 _NAMESPACES = frozenset({"workflows", "comfy"})
 _NO_FILE = "The request is completed, but its result shows no video."
+_NO_ID = "{!r} can't be a request's id; it looks like fal-ai/veo3/requests/ID"
 _GONE = "fal no longer has the result of this request."
 _PROBE = "fal-ai/veo3/requests/00000000-0000-0000-0000-000000000000"
 
@@ -61,6 +63,8 @@ class Fal(ExpiringProvider):
     ) -> SubmitOutcome:
         """Put a request into an app's queue, exactly once."""
         app = request.model.strip("/")
+        if not _is_app(app):  # what it may create could never be asked for
+            return Refused("invalid_request", "An app at fal is written owner/name")
         hook = "" if callback_url is None else f"?fal_webhook={quote(callback_url, safe='')}"
         return await self.pay(
             f"{_quoted(app)}{hook}", arguments(request), may_send, partial(_accepted, app)
@@ -96,7 +100,7 @@ class Fal(ExpiringProvider):
             return Failed("content_missing", _NO_FILE) if url is None else Finished(url)
         if answer.status in {404, 410}:
             return Failed("content_missing", _GONE)
-        if answer.status in {401, 403, 408, 429} or answer.status >= 500:
+        if answer.status < 400 or answer.status in {401, 403, 408, 429} or answer.status >= 500:
             if kind := answer.headers.get("x-fal-error-type"):
                 return failed({"type": kind, "message": words(answer)})
             raise unread(answer, self.now())
@@ -119,10 +123,15 @@ class Fal(ExpiringProvider):
         return await self._notices.read(headers, body)
 
     def id_of(self, called: str, model: str) -> str:
-        """Return our id of a request: fal names no app with it. One of ours stays as it is."""
-        if "/requests/" in called:
-            return called
-        return f"{_queue(model.strip('/'))}/requests/{called}"
+        """Return our id of a request: fal names no app with it. One of ours stays as it is.
+
+        Raises `InvalidRequestError`.
+        """
+        whole = "/requests/" in called
+        one = called if whole else f"{_queue(model.strip('/'))}/requests/{called}"
+        if not _is_id(one):
+            raise InvalidRequestError("soraJobId", _NO_ID.format(called))
+        return one
 
     async def check(self) -> str:
         """Ask for a request that there is not: a wrong key is refused before that is told."""
@@ -145,13 +154,18 @@ def _queue(app: str) -> str:
     return "/".join(parts[: 3 if parts[0] in _NAMESPACES else 2])
 
 
+def _is_app(app: str) -> bool:
+    return "/" in app and all(part and part not in {".", ".."} for part in app.split("/"))
+
+
+def _is_id(provider_job_id: str) -> bool:
+    app, _, request_id = provider_job_id.rpartition("/requests/")
+    return _is_app(app) and app.count("/") <= 2 and readable_id(request_id) is not None
+
+
 def _path(provider_job_id: str) -> str:
-    app, found, request_id = provider_job_id.rpartition("/requests/")
-    whole = found and app.count("/") in {1, 2} and readable_id(request_id) is not None
-    if not whole or not all(part and part not in {".", ".."} for part in app.split("/")):
-        raise ProviderError(
-            f"{provider_job_id!r} can't be a request's id; it looks like fal-ai/veo3/requests/ID"
-        )
+    if not _is_id(provider_job_id):
+        raise ProviderError(_NO_ID.format(provider_job_id))
     return _quoted(provider_job_id)
 
 

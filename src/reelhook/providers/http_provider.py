@@ -14,6 +14,7 @@ from yarl import URL
 
 from reelhook.domain.errors import (
     CheckUnsupportedError,
+    InvalidRequestError,
     ListingUnsupportedError,
     ProviderError,
     WebhookVerificationError,
@@ -39,6 +40,7 @@ from reelhook.providers.download import Source, download, exact_url
 from reelhook.providers.pace import Pace
 from reelhook.providers.paid_post import PaidPost
 from reelhook.providers.refusal import refused, unread, words
+from reelhook.providers.values import readable_id
 from reelhook.providers.waiting import retry_after_seconds
 
 Fields = Mapping[str, object]
@@ -205,7 +207,9 @@ class HttpProvider(ABC):
         raise WebhookVerificationError(f"{self.name} sends no webhooks")
 
     def id_of(self, called: str, model: str) -> str:
-        """Return our id of a job of this model that a webhook calls so."""
+        """Return our id of a job of this model that is called so. Raises `InvalidRequestError`."""
+        if readable_id(called) is None:
+            raise InvalidRequestError("soraJobId", f"{called!r} can't be a job's id")
         return called
 
     async def check(self) -> str:

@@ -137,6 +137,7 @@ class Service:
         """
         check_ids(provider_job_id, job_id)
         where = self._catalog.account(account)
+        provider_job_id = self._providers[where.id].id_of(provider_job_id, "")
         now = self._clock.now()
         job = Job(
             id=job_id or new_id("job", now, self._random),
