@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+from aiohttp import web
 from engine_stage import Engine, Played, Stage, stage, until
 from engine_upstream import Upstream, answers, reset, upstream, when
 
@@ -192,6 +194,52 @@ async def test_what_a_sibling_created_in_the_same_listing_is_not_taken_for_ours(
         assert {job.status for job in jobs} == {Status.QUEUED}
         assert jobs[0].provider_job_id != jobs[1].provider_job_id
         assert here.upstream.creations == 4
+
+
+@pytest.mark.parametrize("answered", [False, True])
+async def test_what_a_sibling_asks_for_in_the_same_listing_is_not_taken_for_ours(
+    tmp_path: Path, answered: bool
+) -> None:
+    """Two requests that differ in what no listing shows; the sibling's call is under way."""
+    gate = asyncio.Event()
+    played = (Played(Account("one", "openai")), Played(Account("two", "openai")))
+    async with (
+        stage(tmp_path, accounts=played, submit_timeout_seconds=60) as here,
+        here.engine() as engine,
+    ):
+        for account in ("one", "two"):
+            await engine.submit("warm-up", model=f"{account}/sora-2")
+        await engine.pass_time(6)
+        here.upstream.on_create = reset
+        ours = await engine.submit("a fox", model="one/sora-2", seed=1)
+        await until(lambda: here.upstream.creations == 3)
+        await engine.settled()
+
+        async def taken_and_told_later(request: web.Request) -> web.StreamResponse:
+            answer = await here.upstream.take(request)
+            await gate.wait()
+            return answer if answered else await reset(request)
+
+        here.upstream.on_create = taken_and_told_later
+        theirs = await engine.submit("a fox", model="two/sora-2", seed=2)
+        await until(lambda: len(here.upstream.videos) == 3)
+        listings = here.upstream.count("list")
+        here.time.advance(5)  # `one` looks its own up
+        await until(lambda: here.upstream.count("list") > listings)
+        await until(lambda: engine.idle("submit:two"))
+        assert (await engine.job(ours)).status is Status.SUBMITTING
+        gate.set()
+        await until(engine.idle)
+        here.upstream.on_create = None
+        await engine.pass_time(120)
+        jobs = [await engine.job(one) for one in (ours, theirs)]
+        if answered:
+            assert here.upstream.creations == 5  # ours surely was not there: created anew
+            assert {job.status for job in jobs} == {Status.QUEUED}
+            assert jobs[0].provider_job_id != jobs[1].provider_job_id
+        else:
+            assert here.upstream.creations == 4  # nothing was paid for twice
+            assert jobs[0].provider_job_id is None
 
 
 # -- other providers ------------------------------------------------------------------------------

@@ -56,7 +56,8 @@ def resolve(
     The listing must have been read past every doubt's window. `listing_proven`: an id that we
     created has been seen in it before (some gateways list elsewhere). Doubts of one group that
     have not settled yet stay undecided, and so do those that share their request. `given_up`: what
-    was asked for by jobs that ended without an answer, whose entries may be among the unclaimed.
+    was asked for by jobs that ended without an answer, or that others look up, whose entries may be
+    among the unclaimed.
     """
     left = list(unclaimed)
     groups: dict[VideoRequest, list[Doubt]] = defaultdict(list)

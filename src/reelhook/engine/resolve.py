@@ -171,6 +171,8 @@ class Resolve:
         calls = list(self._submit.live.values())
         if calls:
             await asyncio.wait(calls)
+        # Before it is asked which entries are claimed: an answer that comes in between claims its.
+        others = await self._others(doubts) if listing.entries else []
         ids = [entry.provider_job_id for entry in listing.entries]
         claimed = await self._store.claimed(self._held.id, ids)
         proven = await self._proven(any(claimed.values()))
@@ -181,24 +183,28 @@ class Resolve:
             doubts,
             unclaimed,
             listing_proven=proven and listing.complete,
-            given_up=await self._given_up(doubts) if unclaimed else (),
+            given_up=others,
         )
         await self._record(jobs, resolution)
 
-    async def _given_up(self, doubts: list[Doubt]) -> list[VideoRequest]:
-        """Return what jobs had asked for that ended in doubt, and may have entries in the window.
+    async def _others(self, doubts: list[Doubt]) -> list[VideoRequest]:
+        """Return what other jobs asked for that may have unclaimed entries in the window.
 
-        Those that a person adopted have their entry, and of the abandoned it is known that there
-        is none.
+        They ended in doubt, or are being created by siblings. Those that a person adopted have
+        their entry, and of the abandoned it is known that there is none.
         """
         start = min(doubt.window_start for doubt in doubts)
-        return [
-            one.request
+        created = [
+            one for name in self._siblings for one in await self._store.jobs_submitting(name)
+        ]
+        ended = [
+            one
             for one in await self._store.jobs_in_doubt()
-            if one.job.account == self._held.id
+            if one.job.account in {self._held.id, *self._siblings}
             and one.job.status.terminal
             and one.job.updated_at >= start
         ]
+        return [one.request for one in (*created, *ended)]
 
     async def _proven(self, seen_ours: bool) -> bool:
         if await self._store.listing_proven(self._held.id):
