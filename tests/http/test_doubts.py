@@ -102,6 +102,20 @@ async def test_adopting_twice_is_once(tmp_path: Path) -> None:
         assert await server.total() == 2
 
 
+async def test_a_doubt_is_settled_once_whoever_comes_at_the_same_time(tmp_path: Path) -> None:
+    async with doubting(tmp_path) as server:
+        job_id, created = await doubt(server, "first")
+        _, another = await doubt(server, "second")
+        replies = await asyncio.gather(
+            adopt(server, job_id, created),
+            adopt(server, job_id, another),
+            server.post(f"/api/jobs/{job_id}/abandon"),
+        )
+        assert sorted(reply.status for reply in replies) == [200, 409, 409]
+        adopted = [one for one in replies[:2] if one.status == 200]
+        assert await server.total() == 2 + len(adopted)
+
+
 async def test_what_the_provider_does_not_know_is_not_adopted(tmp_path: Path) -> None:
     async with doubting(tmp_path) as server:
         job_id, _ = await doubt(server)

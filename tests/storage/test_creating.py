@@ -14,7 +14,7 @@ from reelhook.ports import Created, IdempotencyKey
 from reelhook.storage.store import Store
 
 from .conftest import Sql
-from .samples import ACCOUNT, CAT, NOW, URL, new, registered, stored
+from .samples import ACCOUNT, CAT, NOW, URL, moved, new, registered, stored, submitting
 
 KEY = IdempotencyKey("alice", "key-1", "body-1")
 FULL_REQUEST = VideoRequest(
@@ -76,6 +76,8 @@ def test_the_samples_leave_no_field_at_its_default() -> None:
 
 
 async def test_a_job_is_read_as_it_was_stored(store: Store) -> None:
+    doubtful = await submitting(store, new("job_before"))
+    await moved(store, doubtful.fail("submission_unknown", "Nobody knows", NOW))
     made = replace(new(), job=FULL_JOB, request=FULL_REQUEST)
     assert await store.create(made) == Created("job_full")
     read = await store.job("job_full")

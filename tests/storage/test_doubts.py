@@ -1,10 +1,12 @@
 """Jobs of which nobody knows whether a provider has them."""
 
+import asyncio
 from dataclasses import replace
 
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, EndpointKind, url_id
+from reelhook.domain.errors import JobConflictError
 from reelhook.domain.job import Job
-from reelhook.ports import Destination
+from reelhook.ports import Created, Destination
 from reelhook.storage.store import Store
 
 from .samples import ENDPOINT, NOW, URL, moved, new, queued, submitting
@@ -80,3 +82,18 @@ async def test_a_job_that_was_adopted_from_a_doubt_says_so(store: Store) -> None
     job = replace(made.job.accept("video_1", NOW, adopted=True), adopted_from="job_1")
     await store.create(replace(made, job=job))
     assert (await store.job("job_2")).job.adopted_from == "job_1"
+
+
+async def test_a_doubt_is_adopted_from_once(store: Store) -> None:
+    await unknown(store, "job_1")
+
+    async def adopt(name: str) -> object:
+        made = new(name)
+        accepted = made.job.accept(f"video of {name}", NOW)
+        return await store.create(replace(made, job=replace(accepted, adopted_from="job_1")))
+
+    told = await asyncio.gather(*map(adopt, ["job_2", "job_3"]), return_exceptions=True)
+    assert {type(one) for one in told} == {Created, JobConflictError}
+    assert (await store.counts())["queued"] == 1
+    assert not await store.close_doubt("job_1", NOW + 1)
+    assert not (await store.job("job_1")).job.in_doubt_now

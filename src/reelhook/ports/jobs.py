@@ -228,10 +228,12 @@ class ServiceStore(SubmitStore, Protocol):
     """What the use cases need."""
 
     async def create(self, new: NewJob) -> Created:
-        """Store a job with its deliveries and key in one transaction.
+        """Store a job with its deliveries and key in one transaction; an adopted one settles the
+        doubt that it comes from.
 
-        Raises `IdempotencyKeyReusedError`, `JobIdTakenError`, `InvalidRequestError` for an
-        endpoint that there is not, or `StoreError`.
+        Raises `IdempotencyKeyReusedError`, `JobIdTakenError`, `JobConflictError` where that doubt
+        is settled already, `InvalidRequestError` for an endpoint that there is not, or
+        `StoreError`.
         """
         ...
 

@@ -21,6 +21,7 @@ from reelhook.service.providers import provider_of
 from reelhook.signals import Signals
 
 log = structlog.get_logger()
+SETTLED_MESSAGE = "The job's doubt is settled already"
 
 
 class Doubts:
@@ -85,14 +86,14 @@ class Doubts:
                 return before
             raise JobIdTakenError(f"{provider_job_id} is already watched as {created.job_id}")
         log_registered(adopted, stored.webhook_url)
-        await self._store.close_doubt(job.id, now)
         self._signals.watch.tell()
         return created
 
     async def abandon(self, job_id: str) -> StoredJob:
         """Settle that nothing is to be found. Raises `JobConflictError` where there is no doubt."""
         stored = await self._doubtful(job_id)
-        await self._store.close_doubt(stored.job.id, self._clock.now())
+        if not await self._store.close_doubt(stored.job.id, self._clock.now()):
+            raise JobConflictError(SETTLED_MESSAGE)
         log.info("doubt.abandoned", job=job_id)
         return await self._store.job(job_id)
 
@@ -122,5 +123,5 @@ class Doubts:
                 "The job is not in doubt; `reelhook jobs --in-doubt` lists those that are"
             )
         if job.doubt_closed_at is not None:
-            raise JobConflictError("The job's doubt is settled already")
+            raise JobConflictError(SETTLED_MESSAGE)
         return stored

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from reelhook.domain.errors import (
     IdempotencyKeyReusedError,
     InvalidRequestError,
+    JobConflictError,
     JobIdTakenError,
     JobNotFoundError,
     StoreError,
@@ -22,6 +23,7 @@ from reelhook.ports import (
     StoredJob,
 )
 from reelhook.storage.deliveries import offer
+from reelhook.storage.doubts import close_doubt
 from reelhook.storage.endpoints import add_deliveries, check_registered
 from reelhook.storage.operation import Operation, Statement, query, side_by_side, waves
 from reelhook.storage.ownership import holds
@@ -68,7 +70,10 @@ _INSERT_EVENT = (
 
 
 def create(new: NewJob) -> Operation[Created]:
-    """Store a job with its deliveries and key, unless the key or the provider's id is known."""
+    """Store a job with its deliveries and key, unless the key or the provider's id is known.
+
+    One that is adopted settles the doubt, which only one can.
+    """
     known = yield from _known(new)
     if known:
         return known
@@ -77,6 +82,10 @@ def create(new: NewJob) -> Operation[Created]:
         raise JobIdTakenError(f"Another job has the id {new.job.id}; choose another jobId")
     # Before anything is written: a refusal spoils no transaction that others share.
     yield from check_registered(new.destinations)
+    if new.job.adopted_from is not None and not (
+        yield from close_doubt(new.job.adopted_from, new.job.created_at)
+    ):
+        raise JobConflictError("The job's doubt is settled already")
     request = new.request
     yield Statement(
         _INSERT,

@@ -9,8 +9,10 @@ from reelhook.storage.operation import Touches
 
 
 def of_new(new: NewJob) -> Touches:
-    """Return what storing a job touches: the job, its key, the provider's job."""
+    """Return what storing a job touches: the job, its key, the provider's job, and its doubt."""
     touched = _of_job(new.job)
+    if new.job.adopted_from is not None:
+        touched.append(new.job.adopted_from)
     if new.idempotency:
         touched.append((new.idempotency.holder, new.idempotency.key))
     return touched
