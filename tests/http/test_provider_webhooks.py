@@ -113,6 +113,36 @@ async def test_a_call_finds_the_job_whose_create_answered_nothing(
         assert (await server.get("/api/jobs", params={"inDoubt": "true"})).json()["jobs"] == []
 
 
+@pytest.mark.parametrize("provider", MODELS)
+async def test_a_call_that_comes_once_the_job_was_given_up_adopts_it(
+    tmp_path: Path, unused_tcp_port: int, provider: str
+) -> None:
+    """fal calls when a film is done, which takes longer than a doubt is looked up."""
+    faults = Faults(queue_seconds=30, render_seconds=30, lost_create=1, listing=False)
+    async with called(
+        tmp_path, unused_tcp_port, provider, faults=faults, submit_settle_seconds=0
+    ) as server:
+        job_id = await server.submit(model=MODELS[provider], size=None, seconds=None)
+        assert (await server.job_when(job_id, "failed"))["code"] == "submission_unknown"
+        server.time.advance(90)
+
+        async def settled() -> bool:
+            return not (await server.job(job_id))["inDoubt"]
+
+        await until(settled)
+        [adopted] = [
+            one
+            for one in (await server.get("/api/jobs")).json()["jobs"]
+            if one["adoptedFrom"] == job_id
+        ]
+        [created] = server.simulator.jobs
+        job = await server.job_when(adopted["jobId"], "completed")
+        assert job["soraJobId"].endswith(created)
+        assert (await server.job(job_id))["status"] == "failed"
+        assert server.simulator.creations == 1
+        assert await server.total() == 2
+
+
 # -- what is believed of a call -------------------------------------------------------------------
 
 

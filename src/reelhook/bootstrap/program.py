@@ -200,6 +200,7 @@ def _use_cases(parts: Parts) -> UseCases:
         clock=clock,
         random=random,
     )
+    doubts = Doubts(store, providers, signals, clock=clock, random=random)
     return UseCases(
         jobs,
         Endpoints(
@@ -212,8 +213,17 @@ def _use_cases(parts: Parts) -> UseCases:
             random=random,
         ),
         Deliveries(store, signals, clock=clock, random=random),
-        Doubts(store, providers, signals, clock=clock, random=random),
-        Notices(store, providers, catalog, parts.callbacks, jobs, parts.recording, clock=clock),
+        doubts,
+        Notices(
+            store,
+            providers,
+            catalog,
+            parts.callbacks,
+            jobs,
+            doubts,
+            parts.recording,
+            clock=clock,
+        ),
         catalog,
     )
 

@@ -9,14 +9,22 @@ import structlog
 
 from reelhook.domain.callback import Callbacks, Subject, SubjectKind
 from reelhook.domain.catalog import Catalog
-from reelhook.domain.errors import JobNotFoundError, ProviderError, UnknownCallbackError
-from reelhook.domain.job import Status
+from reelhook.domain.errors import (
+    InvalidRequestError,
+    JobConflictError,
+    JobNotFoundError,
+    ProviderError,
+    UnknownCallbackError,
+)
+from reelhook.domain.job import Job, Status
 from reelhook.domain.report import Missing
 from reelhook.ports import Acceptance, Clock, Provider, ServiceStore, StoredJob
 from reelhook.recording import Recording, log_registered
+from reelhook.service.doubts import Doubts
 from reelhook.service.jobs import Service
 
 log = structlog.get_logger()
+NOT_KNOWN_MESSAGE = "The provider does not know the job that it called about"
 
 
 class Notices:
@@ -29,6 +37,7 @@ class Notices:
         catalog: Catalog,
         callbacks: Callbacks,
         jobs: Service,
+        doubts: Doubts,
         recording: Recording,
         *,
         clock: Clock,
@@ -38,6 +47,7 @@ class Notices:
         self._catalog = catalog
         self._callbacks = callbacks
         self._jobs = jobs
+        self._doubts = doubts
         self._recording = recording
         self._clock = clock
         self._checking: set[str] = set()
@@ -66,8 +76,12 @@ class Notices:
             return False  # a job that was created elsewhere with the same key
         job = stored.job
         provider_job_id = asked.id_of(notice.provider_job_id, job.model)
-        if job.status is Status.SUBMITTING and subject.kind is SubjectKind.JOB:
-            return await self._found(stored, provider_job_id)
+        if subject.kind is SubjectKind.JOB:
+            if job.status is Status.SUBMITTING:
+                return await self._found(stored, provider_job_id)
+            if job.in_doubt_now:
+                return await self._adopted(job, provider_job_id)
+            job = await self._goes_on_as(job, provider_job_id)
         if job.provider_job_id != provider_job_id:
             log.warning("notice.of_another_job", job=job.id, provider_job=provider_job_id)
             return False
@@ -100,7 +114,7 @@ class Notices:
             return False  # its paid call is under way, and will bring the answer itself
         reading = await self._providers[job.account].get(provider_job_id)
         if isinstance(reading.report, Missing):
-            raise ProviderError("The provider does not know the job that it called about")
+            raise ProviderError(NOT_KNOWN_MESSAGE)
         now = self._clock.now()
         found = job.accept(provider_job_id, now, adopted=True)
         transition = found.apply(reading.report, now)
@@ -109,3 +123,26 @@ class Notices:
             log.info("notice.found", job=job.id, provider_job=provider_job_id)
             log_registered(found, stored.webhook_url)
         return acceptance is Acceptance.RECORDED
+
+    async def _adopted(self, job: Job, provider_job_id: str) -> bool:
+        """Adopt what a job that was given up turned out to be: its own address was called for it.
+
+        fal calls when a film is done, which takes longer than a doubt is looked up.
+        """
+        try:
+            created = await self._doubts.adopt(job.id, provider_job_id)
+        except InvalidRequestError as error:
+            raise ProviderError(NOT_KNOWN_MESSAGE) from error
+        except JobConflictError as error:
+            log.warning("notice.not_adopted", job=job.id, error=error.message)
+            return False
+        log.info("notice.adopted", job=job.id, provider_job=provider_job_id, by=created.job_id)
+        return True
+
+    async def _goes_on_as(self, job: Job, provider_job_id: str) -> Job:
+        """Return the job as which this one was adopted, if it was; else this one."""
+        if job.provider_job_id is None and job.doubt_closed_at is not None:
+            known = await self._store.job_of_provider([job.account], provider_job_id)
+            if known is not None and known.job.adopted_from == job.id:
+                return known.job
+        return job
