@@ -2,6 +2,8 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -54,6 +56,93 @@ async def test_a_create_sends_the_request_as_json_with_the_key(
         "seconds": "8",
         "size": "64x64",
     }
+
+
+EVERYTHING = replace(
+    REQUEST,
+    image="https://i.example/fox.png",
+    seed=7,
+    aspect_ratio="1:1",
+    provider_options='{"fps": 24, "negative_prompt": "blur", "lora": {"a": [1]}, "seed": 1}',
+)
+PICTURE = "data:image/svg+xml;base64,PHN2Zy8+"
+
+
+async def test_everything_that_was_asked_for_is_sent(server: Upstream, wire: OpenAIWire) -> None:
+    server.answers(200, QUEUED)
+    await wire.submit(EVERYTHING)
+    [seen] = server.seen
+    assert seen.json() == {
+        "model": "sora-2",
+        "prompt": "Calm\n\nA fox",
+        "seconds": "8",
+        "size": "64x64",
+        "seed": 7,
+        "input_reference": {"image_url": "https://i.example/fox.png"},
+        "fps": 24,
+        "negative_prompt": "blur",
+        "lora": {"a": [1]},
+    }
+
+
+async def test_everything_that_was_asked_for_goes_into_a_form(
+    server: Upstream, wire: OpenAIWire
+) -> None:
+    forms = _take_forms_only(server)
+    await wire.submit(EVERYTHING)
+    assert forms == [
+        {
+            "model": "sora-2",
+            "prompt": "Calm\n\nA fox",
+            "seconds": "8",
+            "size": "64x64",
+            "seed": "7",
+            "image_reference": '{"image_url": "https://i.example/fox.png"}',
+            "fps": "24",
+            "negative_prompt": "blur",
+            "lora": '{"a": [1]}',
+        }
+    ]
+
+
+async def test_a_picture_goes_into_a_form_as_a_file(server: Upstream, wire: OpenAIWire) -> None:
+    _take_forms_only(server)
+    pictured = VideoRequest(script="A fox", model="m", image=PICTURE)
+    assert isinstance(await wire.submit(pictured), Accepted)
+    body = server.seen[-1].body
+    assert b'name="input_reference"; filename="image.svg"' in body
+    assert b"Content-Type: image/svg+xml" in body
+    assert b"<svg/>" in body
+    await wire.submit(VideoRequest(script="A fox", model="m"))
+    assert b"input_reference" not in server.seen[-1].body
+
+
+@pytest.mark.parametrize("form_only", [False, True])
+async def test_any_options_can_be_sent(server: Upstream, wire: OpenAIWire, form_only: bool) -> None:
+    _take_forms_only(server) if form_only else server.answers(200, QUEUED)
+    odd = {"\ud800": "\udfff\0", "": "c\r\nd", "none": None, "nested": {"\0": [True]}}
+    request = VideoRequest(script="A fox", model="m", provider_options=json.dumps(odd))
+    assert isinstance(await wire.submit(request), Accepted)
+    assert server.posts == 1 + form_only
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"aspect_ratio": "16:9"},
+        {"aspect_ratio": "16:9", "size": "720x1280"},
+        {"image": "data:image/png;base64,A"},
+        {"provider_options": '{"a\\r\\nb": 1}'},
+        {"provider_options": '{"a\\u0000": 1}'},
+    ],
+)
+async def test_what_the_wire_has_no_words_for_is_refused_unpaid(
+    server: Upstream, wire: OpenAIWire, fields: dict[str, Any]
+) -> None:
+    outcome = await wire.submit(VideoRequest(script="A fox", model="m", **fields))
+    assert isinstance(outcome, Refused)
+    assert outcome.code == "invalid_request"
+    assert server.seen == []
 
 
 async def test_what_was_not_asked_for_is_not_sent(server: Upstream) -> None:
@@ -265,8 +354,8 @@ def _form(content_type: str, body: bytes) -> dict[str, str]:
     fields = {}
     for part in parts[1:-1]:
         head, _, value = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
-        assert b"filename" not in head
-        name = re.search(rb'; name="(\w+)"', head)
+        assert (b"filename" in head) is (b"input_reference" in head)
+        name = re.search(rb'; name="([^"]*)"', head)
         assert name is not None
         fields[name[1].decode()] = value.decode()
     return fields

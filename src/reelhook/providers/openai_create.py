@@ -4,7 +4,6 @@ One rule: only what was surely refused may be sent again.
 """
 
 import asyncio
-import json
 import re
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -23,10 +22,11 @@ from reelhook.domain.report import (
 )
 from reelhook.providers.answer import Answer
 from reelhook.providers.http_provider import outcome
+from reelhook.providers.openai_request import form_of, json_of, unsayable
 from reelhook.providers.openai_video import Fields, report
 from reelhook.providers.paid_post import PaidPost
 from reelhook.providers.refusal import words
-from reelhook.providers.values import encodable, readable_id
+from reelhook.providers.values import readable_id
 
 _UNREAD = re.compile(
     r"prompt\b.{0,30}(?:missing|required)|(?:missing|required)\b.{0,30}prompt"
@@ -74,6 +74,8 @@ class Create:
         A second one follows only if the first was surely refused because the server could not
         read its encoding; what the server takes is remembered. The time-out spans both.
         """
+        if refusal := unsayable(request):
+            return refusal
         deadline = asyncio.get_running_loop().time() + self._timeout_seconds
         encoding = self._encoding
         answer = await self._create(request, encoding, deadline, may_send)
@@ -98,14 +100,13 @@ class Create:
         if left <= 0:
             return NotSent("the time for submitting was over", ours=True)
         headers = {"Accept": "application/json", **self._headers}
-        fields = _fields(request)
         content: bytes | FormData
         match encoding:
             case _Encoding.JSON:
-                content = json.dumps(fields).encode()
+                content = json_of(request)
                 headers["Content-Type"] = encoding.value
             case _Encoding.FORM:
-                content = FormData(fields, default_to_multipart=True)
+                content = form_of(request)
             case _:
                 assert_never(encoding)
         return await self._paid.send(
@@ -118,16 +119,6 @@ class Create:
             return None
         told = report(video, lambda: self._content_url(provider_job_id))
         return Accepted(provider_job_id, told or Progress(running=False))
-
-
-def _fields(request: VideoRequest) -> dict[str, str]:
-    given = {
-        "model": request.model,
-        "prompt": request.prompt,
-        "seconds": request.seconds,
-        "size": request.size,
-    }
-    return {name: encodable(value) for name, value in given.items() if value is not None}
 
 
 def _could_not_be_read(answer: Answer) -> bool:

@@ -1,0 +1,88 @@
+"""What a request says on the OpenAI wire, as JSON and as a form.
+
+`input_reference` as in openai-python 3.54 (`types/video_create_params.py`), `seed` and
+`image_reference` as vLLM-Omni's forms have them (its "Videos API"). The wire has no aspect ratio.
+"""
+
+import binascii
+import json
+from base64 import b64decode
+from collections.abc import Mapping
+
+from aiohttp import FormData
+
+from reelhook.domain.job import VideoRequest
+from reelhook.domain.model import ratio_of
+from reelhook.domain.report import Refused
+from reelhook.providers.values import encodable
+
+_NO_RATIO = (
+    "Servers of /v1/videos take no aspectRatio: give size instead, "
+    "or what this server calls it by providerOptions"
+)
+_NO_PICTURE = "image is no base64: give it as data:image/png;base64,... or by its URL"
+_NO_NAME = "providerOptions has a name that no form can carry: leave out control characters"
+
+
+def unsayable(request: VideoRequest) -> Refused | None:
+    """Return why a request can't be said; what is left out silently would be paid for as well."""
+    size, ratio = request.size, request.aspect_ratio
+    if ratio is not None and (size is None or ratio_of(size) != ratio):
+        return Refused("invalid_request", _NO_RATIO)
+    if not all(encodable(name).isprintable() for name in request.options):
+        return Refused("invalid_request", _NO_NAME)
+    if request.image is not None and request.image.startswith("data:"):
+        try:
+            _picture(request.image)
+        except ValueError:
+            return Refused("invalid_request", _NO_PICTURE)
+    return None
+
+
+def json_of(request: VideoRequest) -> bytes:
+    """Return a create's JSON: the common parameters over the server's own."""
+    picture = None if request.image is None else {"image_url": request.image}
+    given = {**_common(request), "input_reference": picture}
+    return json.dumps({**request.options, **_without_none(given)}).encode()
+
+
+def form_of(request: VideoRequest) -> FormData:
+    """Return a create's form. A picture that came along is a file, one elsewhere its address."""
+    given = {**request.options, **_without_none(_common(request))}
+    image = request.image
+    if image is not None and not image.startswith("data:"):
+        given["image_reference"] = {"image_url": image}
+    fields = {encodable(name): _text(value) for name, value in given.items()}
+    form = FormData(fields, default_to_multipart=True)
+    if image is not None and image.startswith("data:"):
+        kind, content = _picture(image)
+        filename = f"image.{kind.rpartition('/')[2].partition('+')[0]}"
+        form.add_field("input_reference", content, filename=filename, content_type=kind)
+    return form
+
+
+def _common(request: VideoRequest) -> dict[str, object]:
+    return {
+        "model": encodable(request.model),
+        "prompt": encodable(request.prompt),
+        "seconds": request.seconds,
+        "size": request.size,
+        "seed": request.seed,
+    }
+
+
+def _without_none(given: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _text(value: object) -> str:
+    return encodable(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _picture(uri: str) -> tuple[str, bytes]:
+    """Return the type and the content of a `data:` URI. Raises `ValueError`."""
+    head, _, content = uri.partition(",")
+    try:
+        return head.removeprefix("data:").partition(";")[0], b64decode(content, validate=True)
+    except binascii.Error as error:
+        raise ValueError(str(error)) from None
