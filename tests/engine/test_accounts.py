@@ -242,6 +242,23 @@ async def test_what_a_sibling_asks_for_in_the_same_listing_is_not_taken_for_ours
             assert jobs[0].provider_job_id is None
 
 
+async def test_an_answer_that_comes_once_another_worker_looks_the_job_up_still_counts(
+    tmp_path: Path,
+) -> None:
+    gate = asyncio.Event()
+    async with stage(tmp_path, submit_timeout_seconds=60) as here, here.engine() as engine:
+        here.upstream.on_create = when(gate, here.upstream.take)
+        here.upstream.on_list = answers(404)
+        job_id = await engine.submit("a fox")
+        await until(lambda: here.upstream.creations == 1)
+        here.query("UPDATE leases SET epoch = epoch + 1 WHERE id LIKE 'account:%'")
+        here.query("UPDATE jobs SET doubt_since = updated_at, version = version + 1")
+        gate.set()
+        job = await engine.job_when(job_id, Status.QUEUED)
+        assert job.provider_job_id in here.upstream.videos
+        assert (job.doubt_since, job.adopted) == (None, False)
+
+
 # -- other providers ------------------------------------------------------------------------------
 
 

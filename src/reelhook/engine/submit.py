@@ -217,10 +217,24 @@ class Submit:
             await self._recording.record([failed], self._held.lease)
         elif acceptance is Acceptance.RECORDED:
             log_registered(accepted, stored.webhook_url)
-        else:
+        elif not await self._accepted_late(stored, outcome):
             log.warning(
                 "submit.unwanted", job=accepted.id, provider_job=outcome.provider_job_id
             )  # it ended while it was being created: what it left there is paid for
+
+    async def _accepted_late(self, stored: StoredJob, outcome: Accepted) -> bool:
+        """Record an answer to a call that another worker looks up by now: it still tells."""
+        now, started_at = self._clock.now(), stored.job.submit_started_at
+        for one in await self._store.jobs_submitting(self._held.id):
+            job = one.job
+            if job.id == stored.job.id and job.submit_started_at == started_at:
+                accepted = job.accept(outcome.provider_job_id, now, quote=outcome.quote)
+                transition = accepted.apply(outcome.report, now)
+                acceptance = await self._recording.accept(self._store, transition)
+                if acceptance is Acceptance.RECORDED:
+                    log_registered(accepted, stored.webhook_url)
+                return acceptance is Acceptance.RECORDED
+        return False
 
     async def _in_doubt(self, job: Job) -> None:
         await self._recording.record([(job.in_doubt(self._clock.now()), ())], self._held.lease)
