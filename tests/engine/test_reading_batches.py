@@ -121,6 +121,18 @@ async def test_a_batch_that_fails_is_over_for_this_round_and_the_others_are_not(
         assert {job.status for job in await engine.jobs()} == {Status.COMPLETED}
 
 
+async def test_where_only_batches_fail_again_and_again_jobs_are_read_singly(tmp_path: Path) -> None:
+    async with watching(tmp_path, Batching, 6) as (here, engine):
+        here.upstream.on_list = answers(500, {})
+        assert [await next_round(here, engine) for _ in range(2)] == [(2, 0), (2, 0)]
+        here.upstream.change(*names(6), status="completed")
+        here.upstream.on_get = answers(500, {})
+        assert await next_round(here, engine) == (2, 1)  # all is down: one that is tried tells
+        here.upstream.on_get = None
+        assert await next_round(here, engine) == (2, 6)
+        assert {job.status for job in await engine.jobs()} == {Status.COMPLETED}
+
+
 async def test_a_provider_that_refuses_for_a_while_is_left_alone_for_it(tmp_path: Path) -> None:
     async with watching(tmp_path, Batching, 3) as (here, engine):
         told = here.upstream.on_list

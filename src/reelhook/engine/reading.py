@@ -108,15 +108,25 @@ class Reader:
     # -- many by their ids --------------------------------------------------------------------
 
     async def _read_batches(self, wanted: Sequence[str], left: set[str], deliver: Deliver) -> None:
-        """Read by ids; only what no batch told stays left, and of those that failed nothing."""
+        """Read by ids; only what no batch told stays left.
+
+        Of those that failed nothing does, unless they alone fail, round after round.
+        """
         size = self._provider.traits.batch_max
         chunks = [wanted[start : start + size] for start in range(0, len(wanted), size)]
+        chunks = [chunk for chunk in chunks if len(chunk) > 1]  # one is asked for by itself
         async with asyncio.TaskGroup() as group:
-            for chunk in chunks:
-                if len(chunk) > 1:  # one is asked for by itself, with no fewer requests
-                    group.create_task(self._batch(chunk, left, deliver))
+            reads = [group.create_task(self._batch(chunk, left, deliver)) for chunk in chunks]
+        if any(read.result() for read in reads):
+            self._failed_rounds = 0
+        elif chunks:
+            failed = set().union(*chunks)
+            probe = min(failed)
+            if await self._fails_for_good(probe, left, deliver):
+                left |= failed - {probe}
 
-    async def _batch(self, chunk: Sequence[str], left: set[str], deliver: Deliver) -> None:
+    async def _batch(self, chunk: Sequence[str], left: set[str], deliver: Deliver) -> bool:
+        """Read a batch; return whether that worked."""
         try:
             readings = await self._asking.many(partial(self._provider.get_many, chunk))
             told = [one for one in chunk if one in readings]
@@ -128,6 +138,8 @@ class Reader:
         except Exception as error:
             self._log_failure("watch.batch_failed", error, jobs=str(len(chunk)))
             left.difference_update(chunk)
+            return False
+        return True
 
     # -- the listing --------------------------------------------------------------------------
 
@@ -171,7 +183,7 @@ class Reader:
         return [one for one in wanted if self._misses[one] < MISSES_MAX]
 
     async def _fails_for_good(self, probe: str, left: set[str], deliver: Deliver) -> bool:
-        """Whether the listing alone is broken: where single reads fail too, all is down."""
+        """Whether reading many alone is broken: where single reads fail too, all is down."""
         self._failed_rounds += 1
         if self._failed_rounds < LISTING_FAILED_ROUNDS_MAX:
             return False
