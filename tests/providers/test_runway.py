@@ -281,12 +281,29 @@ async def test_there_is_no_listing(runway: Runway) -> None:
         await runway.page(None, 100)
 
 
-async def test_a_task_is_canceled_by_deleting_it(server: Upstream, runway: Runway) -> None:
-    server.answers(204, text=b"")
+@pytest.mark.parametrize("status", ["PENDING", "THROTTLED", "RUNNING", "REBOOTING"])
+async def test_a_task_is_canceled_by_deleting_it(
+    server: Upstream, runway: Runway, status: str
+) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        gone = request.method == "DELETE"
+        return web.Response(status=204) if gone else web.json_response(task(status))
+
+    server.respond = answer
     assert await runway.cancel("t 1")
-    assert (server.seen[0].method, server.seen[0].path) == ("DELETE", "/v1/tasks/t%201")
+    asked = [(one.method, one.path) for one in server.seen]
+    assert asked == [("GET", "/v1/tasks/t%201"), ("DELETE", "/v1/tasks/t%201")]
+
+
+@pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", "CANCELLED"])
+async def test_a_task_that_has_ended_is_not_deleted(
+    server: Upstream, runway: Runway, status: str
+) -> None:
+    server.answers(200, task(status))
+    assert not await runway.cancel("t1")
     server.answers(404, {})
     assert not await runway.cancel("t1")
+    assert {one.method for one in server.seen} == {"GET"}
 
 
 async def test_check_tells_the_credits_left(server: Upstream, runway: Runway) -> None:

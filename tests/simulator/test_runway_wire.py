@@ -128,8 +128,12 @@ async def test_the_adapter_takes_a_job_from_submit_to_its_film(runway: Runway, c
     async with runway.content(one, told.url, "bytes=4-7") as content:
         assert b"".join([chunk async for chunk in content.chunks]) == b"ftyp"
     assert "credits" in await runway.check()
-    assert await runway.cancel(one)
-    assert (await runway.get(one)).report == Missing()
+    assert not await runway.cancel(one)  # its film would go with it
+    assert isinstance((await runway.get(one)).report, Finished)
+    waiting = await runway.submit(REQUEST)
+    assert isinstance(waiting, Accepted)
+    assert await runway.cancel(waiting.provider_job_id)
+    assert (await runway.get(waiting.provider_job_id)).report == Missing()
 
 
 @pytest.mark.parametrize("ratio", ["3840:2160", "16:9", "auto_720p", "odd", None])

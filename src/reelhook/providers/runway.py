@@ -24,6 +24,7 @@ from reelhook.domain.report import (
     Refused,
     Report,
     SubmitOutcome,
+    Unknown,
 )
 from reelhook.ports import Content, Traits
 from reelhook.providers.http_provider import Fields, HttpProvider
@@ -74,8 +75,16 @@ class Runway(HttpProvider):
         return await self.reading(_task(provider_job_id), report)
 
     async def cancel(self, provider_job_id: str) -> bool:
-        """Cancel the task; one that has ended is deleted, with its files."""
-        return await self.canceled("DELETE", _task(provider_job_id))
+        """Cancel a task that waits or runs.
+
+        The same request would delete one that has ended, with its film, and it is paid for: so the
+        task is looked at first.
+        """
+        match (await self.get(provider_job_id)).report:
+            case Progress() | Unknown():
+                return await self.canceled("DELETE", _task(provider_job_id))
+            case _:
+                return False
 
     @asynccontextmanager
     async def content(
