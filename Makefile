@@ -50,7 +50,7 @@ tests/peers/node_modules/.done: tests/peers/package-lock.json
 	@npm ci --prefix tests/peers --silent --no-audit --no-fund && touch $@
 
 check-peers: $(VENV)/.dev $(PEERS)/.done tests/peers/node_modules/.done ## jobs through aimock and LiteLLM's proxy, which others wrote (Node 20.15 or newer)
-	@LITELLM=$(PEERS)/bin/litellm $(BIN)/python -m pytest -m peers tests/peers
+	@LITELLM=$(CURDIR)/$(PEERS)/bin/litellm $(BIN)/python -m pytest -m peers tests/peers
 
 check: $(VENV)/.dev ## linters, types and the import contract alone
 	@$(BIN)/ruff check

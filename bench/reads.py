@@ -64,15 +64,15 @@ async def rounds(provider: str, jobs: int) -> list[int]:
 
 
 async def _pending(hook: Hook) -> int:
-    counts: dict[str, int] = (await hook.service.stats())["jobs"]
+    counts: dict[str, int] = (await hook.operations.stats())["jobs"]
     return counts.get("queued", 0) + counts.get("processing", 0)
 
 
 async def _next_round(hook: Hook) -> None:
-    last = now = (await hook.service.stats())["watcher"]["last_round_at"]
+    last = now = (await hook.operations.stats())["watcher"]["last_round_at"]
     while now == last:
         await asyncio.sleep(LOOK_SECONDS)
-        now = (await hook.service.stats())["watcher"]["last_round_at"]
+        now = (await hook.operations.stats())["watcher"]["last_round_at"]
 
 
 def _reads(simulator: Simulator) -> int:

@@ -63,12 +63,12 @@ async def opened(target: Target, group_size: int | None = None) -> AsyncIterator
 
 
 async def execute(database: Database, sql: str, *parameters: Any) -> list[Row]:
-    """Run a statement of the measurement's own."""
+    """Run a statement of the measurement's own, which may take its time."""
 
     def operation() -> Operation[list[Row]]:
         return (yield Statement(sql, parameters))
 
-    return await database.write(operation)
+    return await database.aside(operation)
 
 
 @asynccontextmanager

@@ -63,8 +63,8 @@ class CrashingSQLite(SQLite):
         super()._commit(group)
         self._points.reach(Failpoint.COMMIT_UNTOLD)
 
-    def _run_within(self, work: _Work) -> None:
-        super()._run_within(work)
+    def _attempt(self, work: _Work) -> None:
+        super()._attempt(work)
         self._left -= 1
         if self._left:
             self._points.reach(Failpoint.WITHIN_BATCH)

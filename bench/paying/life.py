@@ -136,5 +136,5 @@ async def _ask(hook: Hook, wish: Wish) -> None:
 
 
 async def _ended(hook: Hook) -> int:
-    counts: dict[str, int] = (await hook.service.stats())["jobs"]
+    counts: dict[str, int] = (await hook.operations.stats())["jobs"]
     return counts.get("completed", 0) + counts.get("failed", 0)

@@ -8,19 +8,21 @@ from starlette.types import ASGIApp
 
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.ports import StoredJob
-from reelhook.service import Deliveries, Endpoints, Service
+from reelhook.service import Deliveries, Endpoints, Operations, Service
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
     """A running reelhook. Mount `asgi` in your application, or call its functions.
 
-    The nine functions of the original service keep their names; each is thin over `service`.
+    The nine functions of the original service keep their names; each is thin over `service` or
+    `operations`.
     """
 
     service: Service
     endpoints: Endpoints
     deliveries: Deliveries
+    operations: Operations
     asgi: ASGIApp
     default_model: str
 
@@ -45,14 +47,14 @@ class Hook:
 
     def start_sora_polling(self) -> Awaitable[None]:
         """Ask providers how jobs fare. It is on from the first start. Need not be awaited."""
-        return self.service.resume_watching()
+        return self.operations.resume_watching()
 
     def stop_sora_polling(self) -> Awaitable[None]:
         """Stop asking providers until `start_sora_polling`: a restart alone does not resume.
 
         Need not be awaited: it is kept soon.
         """
-        return self.service.pause_watching()
+        return self.operations.pause_watching()
 
     async def register_sora_job(
         self, job_id: str, sora_job_id: str, webhook_url: str | None = None
@@ -67,7 +69,7 @@ class Hook:
 
     async def get_polling_stats(self) -> dict[str, Any]:
         """Return counts of jobs and deliveries, and the watcher's state."""
-        return await self.service.stats()
+        return await self.operations.stats()
 
     # -- the database's functions -------------------------------------------------------------
 
@@ -101,5 +103,5 @@ class Hook:
 
     async def get_sora_polling_stats(self) -> dict[str, int]:
         """Return the number of jobs: in all, and of each status."""
-        counts: dict[str, int] = (await self.service.stats())["jobs"]
+        counts: dict[str, int] = (await self.operations.stats())["jobs"]
         return counts

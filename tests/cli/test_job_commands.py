@@ -238,7 +238,8 @@ def test_a_watch_outlives_a_server_that_dies_and_comes_back(house: House, tmp_pa
             stdout=asyncio.subprocess.PIPE,
         )
         assert watch.stdout is not None
-        await watch.stdout.readline()
+        while b"processing" not in await watch.stdout.readline():  # so that it is no doubt
+            assert not watch.stdout.at_eof()
         server.stop(signal.SIGKILL)
         again.append(serve(tmp_path, house.provider, "--port", port))
         rest = await watch.stdout.read()

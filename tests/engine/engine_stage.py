@@ -41,7 +41,14 @@ from reelhook.ports import Sender
 from reelhook.providers.http_provider import HttpProvider
 from reelhook.providers.openai_wire import OpenAIWire
 from reelhook.recording import Recording
-from reelhook.service import Deliveries, EndpointFields, Endpoints, Service, ServiceOptions
+from reelhook.service import (
+    Deliveries,
+    EndpointFields,
+    Endpoints,
+    Operations,
+    Service,
+    ServiceOptions,
+)
 from reelhook.signals import Signals
 from reelhook.signing import Secrets, Signing
 from reelhook.storage.migrate import migrate
@@ -97,6 +104,7 @@ class Engine:
     service: Service
     endpoints: Endpoints
     deliveries: Deliveries
+    operations: Operations
     store: Store
     signals: Signals
     loops: dict[str, Any]
@@ -335,9 +343,7 @@ async def _engine(
         catalog,
         recording,
         signals,
-        ServiceOptions(
-            has_default_endpoint=False, poll_seconds=options.poll_seconds, submit_wait_seconds=5
-        ),
+        ServiceOptions(has_default_endpoint=False, submit_wait_seconds=5),
         clock=clock,
         random=random,
     )
@@ -354,6 +360,7 @@ async def _engine(
         service,
         endpoints,
         Deliveries(store, signals, clock=clock, random=random),
+        Operations(store, catalog, signals, poll_seconds=options.poll_seconds, clock=clock),
         store,
         signals,
         loops,

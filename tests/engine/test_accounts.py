@@ -88,7 +88,7 @@ async def test_what_exceeds_jobs_max_waits_in_order_and_says_its_place(tmp_path:
         assert here.upstream.creations == 2
         places = [await engine.service.queue_position(await engine.job(one)) for one in ids]
         assert places == [None, None, 0, 1, 2]
-        [account] = (await engine.service.stats())["accounts"]
+        [account] = (await engine.operations.stats())["accounts"]
         assert (account["in_flight"], account["waiting"], account["jobs_max"]) == (2, 3, 2)
 
         for place in range(1, 4):

@@ -114,4 +114,4 @@ async def test_an_empty_database_is_migrated_through_the_pooler(
             behind = settings.model_copy(update={"database_url": url, "wake_ups": False})
             for _ in range(2):
                 async with reelhook.open(behind) as hook:
-                    assert (await hook.service.stats())["jobs"]["completed"] == 0
+                    assert (await hook.operations.stats())["jobs"]["completed"] == 0

@@ -30,7 +30,7 @@ async def test_it_is_disabled_after_120_hours_told_and_sent_to_once_it_is_enable
         assert (disabled.id, disabled.disabled) == (endpoint.id, Disabled.FAILING)
         assert disabled.disabled_at is not None
         assert [(one["endpoint"], one["reason"]) for one in told] == [(endpoint.id, "failing")]
-        assert (await engine.service.stats())["endpoints"] == {"failing": 0, "disabled": 1}
+        assert (await engine.operations.stats())["endpoints"] == {"failing": 0, "disabled": 1}
 
         seen, down.over = len(down.arrivals), True
         await engine.pass_time(48 * HOUR)
@@ -53,10 +53,10 @@ async def test_it_is_told_when_a_receiver_fails_and_when_it_is_back(tmp_path: Pa
         await tell_all(engine, jobs, "completed")
         await engine.pass_time(600)
         down.over = True
-        assert (await engine.service.stats())["endpoints"] == {"failing": 1, "disabled": 0}
+        assert (await engine.operations.stats())["endpoints"] == {"failing": 1, "disabled": 0}
         await engine.pass_time(600)
 
         said = [one["event"].split(":")[0] for one in here.logs]
         assert said.count("Endpoint fails, only probes go out") == 1
         assert said.count("Endpoint answers again") == 1
-        assert (await engine.service.stats())["endpoints"] == {"failing": 0, "disabled": 0}
+        assert (await engine.operations.stats())["endpoints"] == {"failing": 0, "disabled": 0}

@@ -53,7 +53,7 @@ async def test_after_the_last_wait_it_is_left_alone(
     receiver.statuses = [500] * 10
     await finish(hook, upstream, 1)
     await until(lambda: len(receiver.raw) == 3)
-    while (await hook.service.stats())["deliveries"]["waiting"]:  # noqa: ASYNC110 - told in the store alone
+    while (await hook.operations.stats())["deliveries"]["waiting"]:  # noqa: ASYNC110 - told in the store alone
         await asyncio.sleep(0.01)
     assert len(receiver.raw) == 3
 
@@ -74,4 +74,4 @@ async def test_a_receiver_that_never_answers_delays_no_other(
             await hook.submit(f"Hung {number}", webhook_url=f"{url}/hang")
         await finish(hook, upstream, 10)
         await until(lambda: len(receiver.bodies) == 10, seconds=5)
-        await hook.service.stats()
+        await hook.operations.stats()

@@ -177,12 +177,12 @@ async def test_a_wrong_key_fails_the_job_and_marks_the_account_unhealthy(tmp_pat
         job_id = await engine.submit("a fox")
         await engine.settled()
         assert (await engine.job(job_id)).code == "provider_unauthorized"
-        (account,) = (await engine.service.stats())["accounts"]
+        (account,) = (await engine.operations.stats())["accounts"]
         assert (account["healthy"], account["error"]) == (False, "Incorrect API key.")
         await engine.submit("another")
         await engine.settled()
 
-        (account,) = (await engine.service.stats())["accounts"]
+        (account,) = (await engine.operations.stats())["accounts"]
         assert account["healthy"]
 
 

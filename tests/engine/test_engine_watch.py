@@ -171,13 +171,13 @@ async def test_pausing_asks_nothing_and_resuming_asks_at_once(tmp_path: Path) ->
         here.upstream.add("a", "b")
         await engine.register(["a"])
         await engine.settled()
-        await engine.service.pause_watching()
+        await engine.operations.pause_watching()
         await engine.settled()
         here.upstream.forget_requests()
         await engine.register(["b"])
         await engine.pass_time(30)
         assert not here.upstream.asked
-        await engine.service.resume_watching()
+        await engine.operations.resume_watching()
         await engine.settled()
         assert here.upstream.count("list") == 1
         await engine.pass_time(10)
@@ -253,13 +253,13 @@ async def test_a_refused_key_marks_the_account_and_fails_no_job(tmp_path: Path) 
             401, {"error": {"message": "Incorrect API key."}}
         )
         await engine.pass_time(900)
-        (account,) = (await engine.service.stats())["accounts"]
+        (account,) = (await engine.operations.stats())["accounts"]
         assert account["error"] == "Incorrect API key."
         assert (await engine.job("a")).status is Status.QUEUED
         here.upstream.on_list = here.upstream.on_get = None
         await engine.pass_time(5)
 
-        (account,) = (await engine.service.stats())["accounts"]
+        (account,) = (await engine.operations.stats())["accounts"]
         assert account["healthy"]
 
 

@@ -56,7 +56,7 @@ async def test_a_refusal_fails_the_job_in_the_provider_s_words(
     upstream.create = create
     stored = await until_job(hook, await hook.submit("A fox"), ended)
     assert stored.job.error == "Incorrect API key provided"
-    assert not (await hook.service.stats())["accounts"][0]["healthy"]
+    assert not (await hook.operations.stats())["accounts"][0]["healthy"]
     await until(lambda: bool(receiver.bodies))
     assert receiver.bodies[0]["soraJobId"] is None
     assert receiver.bodies[0]["status"] == "failed"

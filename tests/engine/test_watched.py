@@ -195,7 +195,7 @@ async def test_a_round_that_is_due_waits_until_the_one_before_has_asked_for_all_
 
         (told,) = [one for one in here.logs if one["event"] == "watch.stretched"]
         assert (told["seconds"], told["wanted_seconds"], told["jobs"]) == (7.0, 5.0, len(ids))
-        [account] = (await engine.service.stats())["accounts"]
+        [account] = (await engine.operations.stats())["accounts"]
         assert account["stretched_seconds"] == 7.0
         await engine.pass_time(5)
         assert [one["event"] for one in here.logs].count("watch.on_pace") == 1

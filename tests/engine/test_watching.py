@@ -25,8 +25,8 @@ async def watch(hook: Hook, number: int) -> None:
 
 async def reads_a_round(upstream: Upstream, hook: Hook, rounds: int = 3) -> float:
     async def next_round() -> None:
-        last = (await hook.service.stats())["watcher"]["last_round_at"]
-        while (await hook.service.stats())["watcher"]["last_round_at"] == last:  # noqa: ASYNC110 - the round's end is only told in the store
+        last = (await hook.operations.stats())["watcher"]["last_round_at"]
+        while (await hook.operations.stats())["watcher"]["last_round_at"] == last:  # noqa: ASYNC110 - the round's end is only told in the store
             await asyncio.sleep(0.01)
 
     for _ in range(3):  # the order of the listing is learnt by then

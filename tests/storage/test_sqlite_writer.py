@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import apsw
@@ -96,6 +96,31 @@ async def test_an_operation_that_fails_undoes_itself_alone(
         await failing
     assert await sqlite.read(names) == ["first", "last"]
     assert len(commits) == 2
+
+
+@pytest.mark.parametrize(
+    ("fails", "runs"),
+    [(lambda: put_two_and_fail("failing", JobNotFoundError()), 2), (lambda: put("twice"), 1)],
+    ids=["half-way", "before-it-wrote-anything"],
+)
+async def test_a_group_is_done_again_only_for_what_failed_half_way(
+    sqlite: SQLite, fails: Callable[[], Operation[object]], runs: int
+) -> None:
+    await sqlite.write(lambda: put("twice"))
+    begun: list[None] = []
+
+    def counted() -> Operation[str]:
+        begun.append(None)
+        return (yield from put("other"))
+
+    async with held(sqlite):
+        other = asyncio.create_task(sqlite.write(counted))
+        failing = asyncio.create_task(sqlite.write(fails))
+    assert await other == "other"
+    with pytest.raises((JobNotFoundError, StoreError)):
+        await failing
+    assert len(begun) == runs
+    assert await sqlite.read(names) == ["other", "twice"]
 
 
 async def test_what_the_database_refuses_is_a_store_error_that_names_the_reason(

@@ -38,6 +38,7 @@ from reelhook.service import (
     Doubts,
     Endpoints,
     Notices,
+    Operations,
     Service,
     ServiceOptions,
     UseCases,
@@ -117,6 +118,7 @@ async def _running(
                 use_cases.jobs,
                 use_cases.endpoints,
                 use_cases.deliveries,
+                use_cases.operations,
                 create_app(use_cases, options),
                 settings.default_model,
             )
@@ -186,7 +188,6 @@ def _use_cases(parts: Parts) -> UseCases:
     clock, random = parts.clock, parts.random
     options = ServiceOptions(
         has_default_endpoint=settings.webhook_url is not None,
-        poll_seconds=settings.poll_seconds,
         submit_wait_seconds=settings.submit_timeout_seconds + 5,
     )
     providers, catalog = parts.accounts.providers, parts.accounts.catalog
@@ -224,6 +225,7 @@ def _use_cases(parts: Parts) -> UseCases:
             parts.recording,
             clock=clock,
         ),
+        Operations(store, catalog, signals, poll_seconds=settings.poll_seconds, clock=clock),
         catalog,
     )
 

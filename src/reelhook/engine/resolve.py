@@ -31,7 +31,7 @@ YOUNG_MILLISECONDS = 10_000
 
 UNKNOWN_MESSAGE = (
     "The provider may or may not have accepted this job, and its listing can't tell; "
-    "look it up there and register it, or submit again"
+    "look it up there, then adopt or abandon it"
 )
 
 

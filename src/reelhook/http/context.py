@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from reelhook.domain.ed25519 import PublicKey
 from reelhook.http.access import Access
 from reelhook.ports import Clock
-from reelhook.service import Deliveries, Endpoints, Service, UseCases
+from reelhook.service import Deliveries, Endpoints, Operations, Service, UseCases
 
 
 class UrlCheck(Protocol):
@@ -63,6 +63,11 @@ def _deliveries(request: Request) -> Deliveries:
     return use_cases_of(request).deliveries
 
 
+def _operations(request: Request) -> Operations:
+    return use_cases_of(request).operations
+
+
 ServiceOf = Annotated[Service, Depends(_jobs)]
 EndpointsOf = Annotated[Endpoints, Depends(_endpoints)]
 DeliveriesOf = Annotated[Deliveries, Depends(_deliveries)]
+OperationsOf = Annotated[Operations, Depends(_operations)]

@@ -5,16 +5,16 @@ from typing import Any
 from fastapi import APIRouter
 
 from reelhook.domain.event import maybe_iso
-from reelhook.http.context import ServiceOf
+from reelhook.http.context import OperationsOf
 from reelhook.http.schemas import WatcherAnswer
 
 router = APIRouter(tags=["operations"])
 
 
 @router.get("/api/stats", summary="Counts of jobs and deliveries, and the watcher's state")
-async def stats(service: ServiceOf) -> dict[str, Any]:
+async def stats(operations: OperationsOf) -> dict[str, Any]:
     """Return statistics."""
-    numbers = await service.stats()
+    numbers = await operations.stats()
     watcher = numbers["watcher"]
     return numbers | {
         "watcher": {
@@ -40,16 +40,16 @@ async def stats(service: ServiceOf) -> dict[str, Any]:
 
 
 @router.post("/api/watcher/pause", summary="Stop asking providers")
-async def pause(service: ServiceOf) -> WatcherAnswer:
+async def pause(operations: OperationsOf) -> WatcherAnswer:
     """Stop watching, in every process, until resumed. A restart does not resume."""
-    await service.pause_watching()
+    await operations.pause_watching()
     return WatcherAnswer(paused=True)
 
 
 @router.post("/api/watcher/resume", summary="Ask providers again")
-async def resume(service: ServiceOf) -> WatcherAnswer:
+async def resume(operations: OperationsOf) -> WatcherAnswer:
     """Watch again, at once."""
-    await service.resume_watching()
+    await operations.resume_watching()
     return WatcherAnswer(paused=False)
 
 
@@ -60,7 +60,7 @@ async def healthz() -> dict[str, str]:
 
 
 @router.get("/readyz", summary="The server can take requests")
-async def readyz(service: ServiceOf) -> dict[str, str]:
+async def readyz(operations: OperationsOf) -> dict[str, str]:
     """Answer once the database can be read, and tell if nobody is to watch."""
-    paused = await service.watching_paused_since() is not None
+    paused = await operations.watching_paused_since() is not None
     return {"status": "ready", "watcher": "paused" if paused else "watching"}

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 
 from reelhook.domain.catalog import Choice
 from reelhook.domain.errors import InvalidRequestError
-from reelhook.http.context import ServiceOf, options_of, use_cases_of
+from reelhook.http.context import OperationsOf, options_of, use_cases_of
 from reelhook.http.provider_schemas import (
     CostsAnswer,
     ModelAnswer,
@@ -54,7 +54,7 @@ def _model(choice: Choice) -> ModelAnswer:
 @router.get("/api/costs", summary="What jobs cost, by day, model and unit")
 async def costs(
     request: Request,
-    service: ServiceOf,
+    operations: OperationsOf,
     since: Annotated[
         date | None, Query(description="The first day, in UTC. Default: 30 days ago")
     ] = None,
@@ -69,7 +69,7 @@ async def costs(
         raise InvalidRequestError(
             "since", f"since must not be after until, nor more than {DAYS_MAX} days before it"
         )
-    lines = await service.costs(_start(first), _start(last) + _DAY_MILLISECONDS)
+    lines = await operations.costs(_start(first), _start(last) + _DAY_MILLISECONDS)
     return CostsAnswer(costs=[cost_line(line) for line in lines])
 
 

@@ -8,6 +8,7 @@ from reelhook.service.doubts import Doubts
 from reelhook.service.endpoints import EndpointFields, Endpoints
 from reelhook.service.jobs import Service, ServiceOptions
 from reelhook.service.notices import Notices
+from reelhook.service.operations import Operations
 
 __all__ = [
     "Deliveries",
@@ -15,6 +16,7 @@ __all__ = [
     "EndpointFields",
     "Endpoints",
     "Notices",
+    "Operations",
     "Service",
     "ServiceOptions",
     "UseCases",
@@ -30,4 +32,5 @@ class UseCases:
     deliveries: Deliveries
     doubts: Doubts
     notices: Notices
+    operations: Operations
     catalog: Catalog

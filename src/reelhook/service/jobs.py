@@ -1,16 +1,14 @@
 """The use cases about jobs: ask for one, follow it, act on it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from functools import partial
 from random import Random
-from typing import Any
 
 import structlog
 
-from reelhook.domain.catalog import Account, Catalog
+from reelhook.domain.catalog import Catalog
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT
 from reelhook.domain.errors import (
     ContentNotReadyError,
@@ -21,16 +19,13 @@ from reelhook.domain.errors import (
     ProviderError,
     SubmissionPendingError,
 )
-from reelhook.domain.event import Instant
 from reelhook.domain.ids import new_id
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.report import Failed, Finished, Progress, Report
 from reelhook.domain.request import check_ids, check_request
 from reelhook.ports import (
-    AccountLoad,
     Clock,
     Content,
-    CostLine,
     Created,
     Destination,
     IdempotencyKey,
@@ -55,7 +50,6 @@ class ServiceOptions:
 
     has_default_endpoint: bool
     """Whether WEBHOOK_URL is set."""
-    poll_seconds: float
     submit_wait_seconds: float
     """How long a cancel waits for the outcome of a submit that is under way."""
 
@@ -83,7 +77,6 @@ class Service:
         self._clock = clock
         self._random = random
         self._catalog = catalog
-        self._switching: asyncio.Task[None] | None = None
 
     # -- new jobs -----------------------------------------------------------------------------
 
@@ -188,10 +181,6 @@ class Service:
             return None
         return await self._store.jobs_ahead(job)
 
-    async def costs(self, since: Instant, until: Instant) -> list[CostLine]:
-        """Return what the jobs made between these moments cost, by day, model and unit."""
-        return await self._store.costs(since, until)
-
     async def jobs(
         self, status: Status | None = None, limit: int = 50, cursor: str | None = None
     ) -> JobPage:
@@ -203,44 +192,6 @@ class Service:
     ) -> list[StoredEvent]:
         """Return the jobs' events behind the given sequences, in order."""
         return await self._store.events(job_ids, after or {})
-
-    async def stats(self) -> dict[str, Any]:
-        """Return counts of jobs and deliveries, and how the watcher fares."""
-        counts = await self._store.counts()
-        paused_since = await self.watching_paused_since()
-        loads = await self._store.account_loads()
-        return {
-            "jobs": {"total": sum(counts.values()), **counts},
-            "deliveries": {"waiting": await self._store.deliveries_waiting()},
-            "endpoints": await self._store.endpoint_counts(),
-            "watcher": {
-                "paused": paused_since is not None,
-                "paused_since": paused_since,
-                "poll_seconds": self._options.poll_seconds,
-                "last_round_at": max(
-                    filter(None, [await self._store.last_round(one) for one in self._providers]),
-                    default=None,
-                ),
-            },
-            "accounts": [
-                await self._standing(account, loads.get(account.id, AccountLoad()))
-                for account in self._catalog.accounts.values()
-            ],
-        }
-
-    async def _standing(self, account: Account, load: AccountLoad) -> dict[str, Any]:
-        fares = await self._store.fares(account.id)
-        stretched = fares.stretched_milliseconds
-        return {
-            "id": account.id,
-            "provider": account.provider,
-            "waiting": load.waiting,
-            "in_flight": load.in_flight,
-            "jobs_max": account.jobs_max,
-            "healthy": fares.unauthorized is None,
-            "error": fares.unauthorized,
-            "stretched_seconds": None if stretched is None else stretched / 1000,
-        }
 
     async def content(
         self, job_id: str, byte_range: str | None = None
@@ -353,36 +304,7 @@ class Service:
             return True
         return bool(await self._recording.record([transition]))
 
-    # -- the watcher --------------------------------------------------------------------------
-
-    def pause_watching(self) -> Awaitable[None]:
-        """Stop asking providers, in every process, until `resume_watching`; a restart is none.
-
-        It begins at once; await it to know that it is kept. Needs a running loop.
-        """
-        return self._switch(partial(self._store.pause_watching, self._clock.now()))
-
-    def resume_watching(self) -> Awaitable[None]:
-        """Ask providers again, at once; await it to know that it is kept."""
-        return self._switch(self._store.resume_watching)
-
-    def _switch(self, write: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
-        before = self._switching
-
-        async def switch() -> None:
-            if before is not None:
-                await asyncio.wait([before])
-            await write()
-            self._signals.switch.tell()
-
-        self._switching = asyncio.create_task(switch())
-        return self._switching
-
-    async def watching_paused_since(self) -> Instant | None:
-        """Return since when watching is paused. Raises `StoreError` without a database."""
-        if self._switching is not None:
-            await asyncio.wait([self._switching])
-        return await self._store.watching_paused_since()
+    # -- following and stopping ----------------------------------------------------------------
 
     @property
     def changed(self) -> asyncio.Event:

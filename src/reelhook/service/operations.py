@@ -1,0 +1,107 @@
+"""Operations: how everything fares, what it cost, and the watcher's switch."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from reelhook.domain.catalog import Account, Catalog
+from reelhook.domain.event import Instant
+from reelhook.ports import AccountLoad, Clock, CostLine, ServiceStore
+from reelhook.signals import Signals
+
+
+class Operations:
+    """What an operator asks and decides. `poll_seconds` is the watcher's interval."""
+
+    def __init__(
+        self,
+        store: ServiceStore,
+        catalog: Catalog,
+        signals: Signals,
+        *,
+        poll_seconds: float,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._signals = signals
+        self._poll_seconds = poll_seconds
+        self._clock = clock
+        self._switching: asyncio.Task[None] | None = None
+
+    async def stats(self) -> dict[str, Any]:
+        """Return counts of jobs and deliveries, and how the watcher fares."""
+        counts = await self._store.counts()
+        paused_since = await self.watching_paused_since()
+        loads = await self._store.account_loads()
+        return {
+            "jobs": {"total": sum(counts.values()), **counts},
+            "deliveries": {"waiting": await self._store.deliveries_waiting()},
+            "endpoints": await self._store.endpoint_counts(),
+            "watcher": {
+                "paused": paused_since is not None,
+                "paused_since": paused_since,
+                "poll_seconds": self._poll_seconds,
+                "last_round_at": max(
+                    filter(
+                        None,
+                        [await self._store.last_round(one) for one in self._catalog.accounts],
+                    ),
+                    default=None,
+                ),
+            },
+            "accounts": [
+                await self._standing(account, loads.get(account.id, AccountLoad()))
+                for account in self._catalog.accounts.values()
+            ],
+        }
+
+    async def _standing(self, account: Account, load: AccountLoad) -> dict[str, Any]:
+        fares = await self._store.fares(account.id)
+        stretched = fares.stretched_milliseconds
+        return {
+            "id": account.id,
+            "provider": account.provider,
+            "waiting": load.waiting,
+            "in_flight": load.in_flight,
+            "jobs_max": account.jobs_max,
+            "healthy": fares.unauthorized is None,
+            "error": fares.unauthorized,
+            "stretched_seconds": None if stretched is None else stretched / 1000,
+        }
+
+    async def costs(self, since: Instant, until: Instant) -> list[CostLine]:
+        """Return what the jobs made between these moments cost, by day, model and unit."""
+        return await self._store.costs(since, until)
+
+    # -- the watcher's switch -----------------------------------------------------------------
+
+    def pause_watching(self) -> Awaitable[None]:
+        """Stop asking providers, in every process, until `resume_watching`; a restart is none.
+
+        It begins at once; await it to know that it is kept. Needs a running loop.
+        """
+        return self._switch(partial(self._store.pause_watching, self._clock.now()))
+
+    def resume_watching(self) -> Awaitable[None]:
+        """Ask providers again, at once; await it to know that it is kept."""
+        return self._switch(self._store.resume_watching)
+
+    def _switch(self, write: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+        before = self._switching
+
+        async def switch() -> None:
+            if before is not None:
+                await asyncio.wait([before])
+            await write()
+            self._signals.switch.tell()
+
+        self._switching = asyncio.create_task(switch())
+        return self._switching
+
+    async def watching_paused_since(self) -> Instant | None:
+        """Return since when watching is paused. Raises `StoreError` without a database."""
+        if self._switching is not None:
+            await asyncio.wait([self._switching])
+        return await self._store.watching_paused_since()
