@@ -97,7 +97,7 @@ def test_keys_and_headers_are_secrets(tmp_path: Path) -> None:
         ('[accounts.one]\nkey = "hunter2"\n', "provider"),
         ('[accounts.one]\nprovider = "xai"\nkye = "hunter2"\n', "kye"),
         ('[accounts."Not a name"]\nprovider = "xai"\n', "Not a name"),
-        ('[accounts.one]\nprovider = "xai"\nweight = 0\n', "weight"),
+        ('[accounts.one]\nprovider = "xai"\nweight = -1\n', "weight"),
         ('[accounts.one]\nprovider = "xai"\njobs_max = 0\n', "jobs_max"),
         ('[accounts.one]\nprovider = "xai"\nbase_url = "nonsense"\n', "base_url"),
         ('[accounts.one]\nprovider = "xai"\nkey = "hunter2"\nkey_variable = "K"\n', "not both"),

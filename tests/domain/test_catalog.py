@@ -141,6 +141,35 @@ def test_an_account_that_there_is_not_is_refused_with_those_there_are() -> None:
         CATALOG.account("nobody")
 
 
+def test_an_account_that_was_named_is_the_job_s_own() -> None:
+    names = ("fal-eu/x", "fal/x", "fast", "sora-2")
+    assert [CATALOG.choose(name).pinned for name in names] == [True, False, False, False]
+
+
+def test_an_account_without_weight_gets_what_names_it_alone() -> None:
+    apart = Account("apart", "openai", weight=0)
+    catalog = Catalog((Account("openai", "openai"), apart, Account("more", "openai")), {}, {})
+    assert place(catalog.choose("openai/x"))[2] == ["openai", "more"]
+    assert place(catalog.choose("apart/x"))[2] == ["apart"]
+    assert catalog.choose("apart/x").pick(seeded(1)) == apart
+    assert [catalog.relieved(one) for one in ("openai", "apart")] == [["more"], []]
+    assert catalog.siblings("openai") == ["apart", "more"]  # they may share a listing all the same
+    assert place(Catalog((apart,), {}, {}).choose("x"))[2] == ["apart"]
+
+
+def test_a_provider_without_an_account_is_not_taken_for_part_of_a_name() -> None:
+    catalog = Catalog(ACCOUNTS, MODELS, {"r": "runway/gen4.5"}, {"fal", "openai", "runway"})
+    for name in ("runway/gen4.5", "r"):
+        with pytest.raises(InvalidRequestError, match="runway has no account here") as told:
+            catalog.choose(name)
+        assert "openai/runway/gen4.5" in told.value.message
+    assert place(catalog.choose("openai/runway/gen4.5"))[1] == "runway/gen4.5"
+    assert place(catalog.choose("Wan-AI/Wan2.2"))[0] == "openai"
+    without = Catalog(ACCOUNTS[1:], MODELS, {}, {"fal", "openai", "runway"})
+    with pytest.raises(InvalidRequestError, match="openai has no account here: set its key"):
+        without.choose("openai/sora-2")
+
+
 def test_siblings_are_the_other_accounts_of_the_provider() -> None:
     assert CATALOG.siblings("fal") == ["fal-eu"]
     assert CATALOG.siblings("fal-eu") == ["fal"]

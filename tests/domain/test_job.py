@@ -283,6 +283,7 @@ def sent_on(job: Job, *, now: int = NOW + 5) -> tuple[Job, tuple[Event, ...]]:
         account="fal-eu",
         provider="fal",
         model="fal-ai/veo2",
+        pinned=False,
         given_up=1,
         code="quota",
         message="No money",

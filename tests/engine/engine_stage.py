@@ -310,7 +310,9 @@ async def _engine(
         account = catalog.accounts[lease.id.partition(":")[2]]
         held = Held(account, providers[account.id], lease)
         first = account.id == options.accounts[0].account.id
-        for loop in _account_loops(store, held, recording, signals, fallback, clock, options):
+        for loop in _account_loops(
+            store, held, recording, signals, fallback, catalog, clock, options
+        ):
             loops[loop.name if first else f"{loop.name}:{account.id}"] = loop
     every: list[Loop] = [
         Deliver(
@@ -377,19 +379,15 @@ def _account_loops(
     recording: Recording,
     signals: Signals,
     fallback: Fallback,
+    catalog: Catalog,
     clock: ManualClock | SystemClock,
     options: Options,
 ) -> list[Loop]:
     shared, account = (store, held, recording, signals), held.account.id
-    siblings = [
-        one.account.id
-        for one in options.accounts
-        if one.account.provider == held.account.provider and one.account.id != account
-    ]
     submit = Submit(
         *shared,
         fallback,
-        siblings=siblings,
+        relieved=catalog.relieved(account),
         may_send=lambda: True,
         clock=clock,
         random=Random(options.seed),
@@ -399,7 +397,7 @@ def _account_loops(
         Resolve(
             *shared,
             submit,
-            siblings=siblings,
+            siblings=catalog.siblings(account),
             settle_seconds=options.settle_seconds,
             clock=clock,
         ),

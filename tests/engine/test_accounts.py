@@ -119,7 +119,7 @@ async def test_a_refused_account_s_jobs_are_taken_by_its_sibling(tmp_path: Path)
     first, second = Account("blocked", "openai", weight=1000), Account("free", "openai")
     async with two_accounts(tmp_path, first, second) as (_, engine, one, two):
         one.on_create = answers(429, {"error": {"message": "slow down"}}, {"Retry-After": "600"})
-        ids = [await engine.submit(f"fox {number}", model="blocked/sora-2") for number in range(3)]
+        ids = [await engine.submit(f"fox {number}", model="sora-2") for number in range(3)]
         await engine.settled()
         await engine.pass_time(1)
         assert two.creations == 0  # it may still be over soon
@@ -133,22 +133,48 @@ async def test_a_refused_account_s_jobs_are_taken_by_its_sibling(tmp_path: Path)
 
 
 async def test_what_a_full_account_has_no_room_for_is_taken_by_its_sibling(tmp_path: Path) -> None:
-    first, second = Account("small", "openai", jobs_max=1), Account("large", "openai")
+    first, second = Account("small", "openai", weight=1000, jobs_max=1), Account("large", "openai")
     async with two_accounts(tmp_path, first, second) as (_, engine, one, two):
         for number in range(4):
-            await engine.submit(f"fox {number}", model="small/sora-2")
+            await engine.submit(f"fox {number}", model="sora-2")
         await engine.settled()
         assert (one.creations, two.creations) == (1, 0)
         await engine.pass_time(10)
         assert (one.creations, two.creations) == (1, 3)
 
 
+@pytest.mark.parametrize("weight", [1, 0])
+async def test_what_waits_for_an_account_that_was_named_is_taken_by_no_other(
+    tmp_path: Path, weight: int
+) -> None:
+    first, second = Account("blocked", "openai", weight=weight), Account("free", "openai")
+    async with two_accounts(tmp_path, first, second) as (_, engine, one, two):
+        one.on_create = answers(429, {"error": {"message": "slow down"}}, {"Retry-After": "20"})
+        job_id = await engine.submit("a fox", model="blocked/sora-2")
+        await engine.pass_time(15)
+        assert (await engine.job(job_id)).status is Status.ACCEPTED
+        one.on_create = None
+        await engine.pass_time(10)
+        job = await engine.job(job_id)
+        assert (job.status, job.account) == (Status.QUEUED, "blocked")
+        assert two.creations == 0
+
+
+async def test_an_account_without_weight_takes_no_job_that_does_not_name_it(tmp_path: Path) -> None:
+    first, second = Account("small", "openai", jobs_max=1), Account("apart", "openai", weight=0)
+    async with two_accounts(tmp_path, first, second) as (_, engine, one, two):
+        for number in range(4):
+            await engine.submit(f"fox {number}")
+        await engine.pass_time(10)
+        assert (one.creations, two.creations) == (1, 0)
+
+
 async def test_a_job_that_a_sibling_took_is_watched_and_ends_there(tmp_path: Path) -> None:
-    first, second = Account("small", "openai", jobs_max=1), Account("large", "openai")
+    first, second = Account("small", "openai", weight=1000, jobs_max=1), Account("large", "openai")
     async with two_accounts(tmp_path, first, second) as (here, engine, _, two):
-        await engine.submit("first", model="small/sora-2")
+        await engine.submit("first", model="sora-2")
         await engine.settled()
-        job_id = await engine.submit("second", here.hook, model="small/sora-2")
+        job_id = await engine.submit("second", here.hook, model="sora-2")
         await engine.pass_time(10)
         [video] = two.videos
         two.change(video, status="completed")
@@ -161,11 +187,11 @@ async def test_a_job_that_a_sibling_took_is_watched_and_ends_there(tmp_path: Pat
 
 async def test_a_paid_call_under_way_is_not_taken_by_the_sibling(tmp_path: Path) -> None:
     gate = asyncio.Event()
-    first, second = Account("slow", "openai"), Account("free", "openai")
+    first, second = Account("slow", "openai", weight=1000), Account("free", "openai")
     options = {"submit_timeout_seconds": 60}
     async with two_accounts(tmp_path, first, second, **options) as (here, engine, one, two):
         one.on_create = when(gate, one.take)
-        job_id = await engine.submit("a fox", model="slow/sora-2")
+        job_id = await engine.submit("a fox", model="sora-2")
         await until(lambda: one.creations == 1)
         here.time.advance(20)
         await until(lambda: engine.idle("submit"))

@@ -2,6 +2,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from providers.upstreams import Raw, Upstream, raw_upstream, unused_port
 from reelhook.domain.errors import (
@@ -479,7 +480,19 @@ async def test_what_is_no_list_is_a_provider_error(
 async def test_canceling_deletes_where_the_provider_can(
     server: Upstream, wire: OpenAIWire, status: int, canceled: bool
 ) -> None:
-    server.answers(status, {"id": "video_1", "deleted": True, "object": "video.deleted"})
+    async def respond(request: web.Request) -> web.Response:
+        if request.method == "GET":
+            return web.json_response(VIDEO)
+        deleted = {"id": "video_1", "deleted": True, "object": "video.deleted"}
+        return web.json_response(deleted, status=status)
+
+    server.respond = respond
     assert await wire.cancel("video_1") is canceled
-    [seen] = server.seen
-    assert (seen.method, seen.path) == ("DELETE", "/v1/videos/video_1")
+    asked = [(seen.method, seen.path) for seen in server.seen]
+    assert asked == [("GET", "/v1/videos/video_1"), ("DELETE", "/v1/videos/video_1")]
+
+
+async def test_a_film_that_is_finished_is_not_deleted(server: Upstream, wire: OpenAIWire) -> None:
+    server.answers(200, VIDEO | {"status": "completed"})
+    assert not await wire.cancel("video_1")
+    assert [seen.method for seen in server.seen] == ["GET"]

@@ -52,7 +52,7 @@ async def opened(settings: Settings, simulator_url: str | None = None) -> AsyncI
             providers[one.id] = provider
             models[one.provider] = provider.models
         accounts = [Account(c.id, c.provider, c.weight, c.jobs_max) for c in credentials]
-        yield Accounts(providers, Catalog(accounts, models, settings.aliases))
+        yield Accounts(providers, Catalog(accounts, models, settings.aliases, installed()))
 
 
 def provider_of(one: Credential, settings: Settings) -> HttpProvider:

@@ -126,7 +126,7 @@ def _account_loops(parts: Parts, leases: Leases, account: str, lease: Lease) -> 
             clock=clock,
             random=parts.random,
         ),
-        siblings=catalog.siblings(account),
+        relieved=catalog.relieved(account),
         may_send=may_go_on,
         callback_url=partial(parts.callbacks.url, account),
         clock=clock,

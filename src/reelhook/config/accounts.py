@@ -63,7 +63,7 @@ class Credential(BaseModel):
     base_url: BaseUrl | None = None
     headers: Annotated[dict[str, str], BeforeValidator(_text_values)] = Field({}, repr=False)
     webhook_secret: str | None = Field(None, repr=False)
-    weight: int = Field(1, ge=1, le=WEIGHT_MAX)
+    weight: int = Field(1, ge=0, le=WEIGHT_MAX)
     jobs_max: int | None = Field(None, ge=1, le=JOBS_MAX)
 
     @model_validator(mode="after")

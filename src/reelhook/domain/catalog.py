@@ -5,7 +5,7 @@ one account of it. A bare name is an alias, or the model of a configured provide
 or else one of the default provider.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -18,7 +18,8 @@ DEFAULT_PROVIDER = "openai"
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One credential at one provider. New jobs are shared out by `weight`, 1 or more.
+    """One credential at one provider. New jobs are shared out by `weight`; 0: only those that
+    name the account are its.
 
     `jobs_max`: how many jobs it may have at the provider at once; None: any number.
     """
@@ -33,7 +34,8 @@ class Account:
 class Choice:
     """A model that was chosen: what its provider calls it, and the accounts that can make it.
 
-    `called` is `provider/model`, as users read it.
+    `called` is `provider/model`, as users read it. `pinned`: the account was named, so that no
+    other may take the job.
     """
 
     called: str
@@ -41,10 +43,11 @@ class Choice:
     model: str
     accounts: tuple[Account, ...]
     limits: Model | None
+    pinned: bool = False
 
     def pick(self, random: Random) -> Account:
         """Return the account that gets the next job, by weight and chance."""
-        return random.choices(self.accounts, [one.weight for one in self.accounts])[0]
+        return random.choices(self.accounts, [max(1, one.weight) for one in self.accounts])[0]
 
     def check(self, request: VideoRequest) -> None:
         """Raise `InvalidRequestError` for what the model can't do."""
@@ -53,14 +56,19 @@ class Choice:
 
 
 class Catalog:
-    """The accounts in their order, the models that their providers list, and the aliases."""
+    """The accounts in their order, the models that their providers list, and the aliases.
+
+    `known` are the providers that there could be accounts of.
+    """
 
     def __init__(
         self,
         accounts: Sequence[Account],
         models: Mapping[str, Sequence[Model]],
         aliases: Mapping[str, str],
+        known: Collection[str] = (),
     ) -> None:
+        self._known = known
         self.accounts = {account.id: account for account in accounts}
         self.aliases = dict(aliases)
         self._by_prefix: dict[str, list[Account]] = {}
@@ -96,13 +104,22 @@ class Catalog:
         name = self.aliases.get(name, name)
         prefix, slash, rest = name.partition("/")
         if slash and rest and prefix in self._by_prefix:
-            return self._choice(self._by_prefix[prefix], rest)
+            return self._choice(self._by_prefix[prefix], rest, pinned=prefix not in self._models)
+        if slash and rest and prefix in self._known:
+            raise InvalidRequestError(field, self._unset(prefix, name))
         knowing = [provider for provider, models in self._models.items() if name in models]
         if self.default_provider in knowing or (not knowing and self._takes_any(name)):
             return self._choice(self._by_prefix[self.default_provider], name)
         if len(knowing) == 1:
             return self._choice(self._by_prefix[knowing[0]], name)
         raise InvalidRequestError(field, self._unknown(name, knowing))
+
+    def _unset(self, provider: str, name: str) -> str:
+        """Another provider would make something else of the name, and be paid for it."""
+        sentence = f"{provider} has no account here: set its key"
+        if DEFAULT_PROVIDER in self._models:
+            sentence += f", or write {DEFAULT_PROVIDER}/{name} if that server calls a model so"
+        return sentence
 
     def _takes_any(self, name: str) -> bool:
         """Whether the default provider may know a model that it does not list."""
@@ -117,14 +134,16 @@ class Catalog:
             "and see GET /api/models or `reelhook models`"
         )
 
-    def _choice(self, accounts: Sequence[Account], model: str) -> Choice:
+    def _choice(self, accounts: Sequence[Account], model: str, *, pinned: bool = False) -> Choice:
         provider = accounts[0].provider
+        sharing = [one for one in accounts if one.weight]
         return Choice(
             called=f"{provider}/{model}",
             provider=provider,
             model=model,
-            accounts=tuple(accounts),
+            accounts=tuple(sharing or accounts),
             limits=self._models[provider].get(model),
+            pinned=pinned,
         )
 
     def account(self, name: str | None) -> Account:
@@ -149,3 +168,9 @@ class Catalog:
             for one in self.accounts.values()
             if one.provider == mine.provider and one.id != account_id
         ]
+
+    def relieved(self, account_id: str) -> list[str]:
+        """Return the accounts whose jobs this one may take when they wait too long."""
+        if not self.accounts[account_id].weight:
+            return []
+        return [one for one in self.siblings(account_id) if self.accounts[one].weight]

@@ -96,6 +96,7 @@ class Job:
     `version` counts its writes and guards against lost updates; `sequence` is its last event's.
     `model` is what it is, or is to be, made with since `model_since`; `fallback` counts the models
     that were given up before it. `doubt_closed_at`: when a person settled what became of it.
+    `pinned`: its account was named, so that no other takes it.
     """
 
     id: str
@@ -128,6 +129,7 @@ class Job:
     charged_unit: str | None = None
     adopted_from: str | None = None
     doubt_closed_at: Instant | None = None
+    pinned: bool = False
 
     @property
     def in_doubt_now(self) -> bool:
@@ -166,6 +168,7 @@ class Job:
         account: str,
         provider: str,
         model: str,
+        pinned: bool,
         given_up: int,
         code: str,
         message: str,
@@ -178,6 +181,7 @@ class Job:
             account=account,
             provider=provider,
             model=model,
+            pinned=pinned,
             model_since=now,
             fallback=given_up,
             sequence=self.sequence + 1,

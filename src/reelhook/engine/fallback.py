@@ -62,6 +62,7 @@ class Fallback:
                 account=account.id,
                 provider=choice.provider,
                 model=choice.model,
+                pinned=choice.pinned,
                 given_up=number + 1,
                 code=code,
                 message=message,

@@ -48,10 +48,10 @@ DUPLICATE_MESSAGE = "The provider answered with the id of another job, which is 
 
 
 class Submit:
-    """Submits the accepted jobs of one account, and those that wait too long for its siblings.
+    """Submits the accepted jobs of one account, and those that wait too long for others.
 
-    `siblings` are the other accounts of its provider. `callback_url` tells, for a job, where its
-    provider may tell of changes.
+    `relieved` are the other accounts whose jobs it may take. `callback_url` tells, for a job, where
+    its provider may tell of changes.
     """
 
     name = "submit"
@@ -64,7 +64,7 @@ class Submit:
         signals: Signals,
         fallback: Fallback,
         *,
-        siblings: Sequence[str] = (),
+        relieved: Sequence[str] = (),
         may_send: Callable[[], bool],
         callback_url: Callable[[str], str | None] = lambda _: None,
         clock: Clock,
@@ -75,7 +75,7 @@ class Submit:
         self._recording = recording
         self._signals = signals
         self._fallback = fallback
-        self._siblings = siblings
+        self._relieved = relieved
         self._may_send = may_send
         self._callback_url = callback_url
         self._clock = clock
@@ -102,9 +102,9 @@ class Submit:
         if free <= 0:
             return look
         due, next_due_at = await self._store.jobs_to_submit(self._held.id, now, free)
-        if self._siblings and len(due) < free:
+        if self._relieved and len(due) < free:
             due += await self._store.jobs_waiting_elsewhere(
-                self._siblings, now - SIBLING_WAIT_MILLISECONDS, free - len(due)
+                self._relieved, now - SIBLING_WAIT_MILLISECONDS, free - len(due)
             )
             look = SIBLING_LOOK_SECONDS
         if due and not await self._begin(due):

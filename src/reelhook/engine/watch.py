@@ -22,6 +22,8 @@ from reelhook.recording import Recording, Transition
 from reelhook.signals import Signals
 
 log = structlog.get_logger()
+UNKNOWN_MAX = 100
+"""How many words for a status are remembered as told: each is told once, not for every round."""
 OVERDUE_UNREAD_MILLISECONDS = 10 * 60 * 1000
 """How long an overdue job that can't be read is still asked for, before it fails unread."""
 
@@ -68,6 +70,7 @@ class Watch:
         """For each round under way the jobs that it still has to read."""
         self._not_before: dict[str, Instant] = {}
         self._proven = False
+        self._unknown: set[str] = set()
 
     async def tick(self) -> float | None:
         """Start a round, or the first checks of new jobs; see `Loop`."""
@@ -172,7 +175,9 @@ class Watch:
             self._proven = True
 
     def _applied(self, job: Job, report: Report, now: Instant) -> Transition:
-        if isinstance(report, Unknown):
+        if isinstance(report, Unknown) and report.status not in self._unknown:
+            if len(self._unknown) < UNKNOWN_MAX:
+                self._unknown.add(report.status)
             log.warning("watch.unknown_status", job=job.id, status=report.status)
         after, events = job.apply(report, now)
         if now >= job.created_at + self._age and not after.status.terminal:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from reelhook.domain.errors import CursorRefusedError, ListingUnsupportedError, ProviderError
 from reelhook.domain.job import VideoRequest
-from reelhook.domain.report import Missing, Page, Reading, Report, SubmitOutcome
+from reelhook.domain.report import Finished, Missing, Page, Reading, Report, SubmitOutcome
 from reelhook.ports import Content, Traits
 from reelhook.providers.answer import Answer
 from reelhook.providers.download import Source, download, exact_url
@@ -102,7 +102,13 @@ class OpenAIWire(HttpProvider):
         return unread(answer, self.now())
 
     async def cancel(self, provider_job_id: str) -> bool:
-        """Delete the job; False where the server does not, or no longer, do that."""
+        """Delete the job; False where the server does not, or no longer, do that.
+
+        The same request would delete one that has completed, with its film, and it is paid for: so
+        the job is looked at first.
+        """
+        if isinstance((await self.get(provider_job_id)).report, Finished):
+            return False
         return await self.canceled("DELETE", _video(provider_job_id))
 
     def content(

@@ -3,7 +3,6 @@
 What is usual comes first: a round over 100,000 jobs reads as many of each.
 """
 
-import math
 from datetime import UTC, datetime
 
 from yarl import URL
@@ -14,6 +13,8 @@ from reelhook.domain.report import Unknown
 ID_CHARACTERS_MAX = 255
 URL_CHARACTERS_MAX = 8192
 STATUS_CHARACTERS_MAX = 100
+NUMBER_MAX = 1e15
+"""Far more than any price or count, so that sums of them stay numbers too."""
 UNIX_SECONDS_MAX = 1e11
 """The year 5138: a larger number is no moment in seconds."""
 _USUAL_SECONDS = frozenset({"4", "5", "6", "8", "10", "12"})
@@ -54,14 +55,14 @@ def encodable(given: str) -> str:
 
 
 def number(value: object) -> float | None:
-    """Return a finite number, given as one or as a text."""
+    """Return a number, given as one or as a text; None for what is beyond all that is counted."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         read = float(value)
     except (ValueError, OverflowError):
         return None
-    return read if math.isfinite(read) else None
+    return read if abs(read) <= NUMBER_MAX else None
 
 
 def percent(value: object) -> int | None:

@@ -109,6 +109,7 @@ class Service:
             submit_due_at=now,
             provider=choice.provider,
             model=choice.model,
+            pinned=choice.pinned,
         )
         created = await self._create(job, request, webhook_url, endpoints, idempotency)
         self._signals.submit.tell()

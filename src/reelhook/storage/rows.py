@@ -43,6 +43,7 @@ STATE_COLUMNS = (
     "charged_unit",
     "adopted_from",
     "doubt_closed_at",
+    "pinned",
 )
 REQUEST_COLUMNS = (
     "script",
@@ -102,14 +103,15 @@ ENDPOINT = ", ".join(f"e.{name}" for name in (*ENDPOINT_COLUMNS, *HEALTH_COLUMNS
 # Many rows are read a second, and calling an enum takes longer than a look into a mapping.
 _STATUS = {one.value: one for one in Status}
 _OUTCOME = {None: None} | {one.value: one for one in Outcome}
-_ADOPTED = STATE_COLUMNS[3:].index("adopted")
+_FLAGS = [STATE_COLUMNS[3:].index(name) for name in ("adopted", "pinned")]
 _REQUEST = slice(len(STATE_COLUMNS), len(STATE_COLUMNS) + len(REQUEST_COLUMNS))
 
 
 def job_of(row: Sequence[Any]) -> Job:
     """Read `STATE`."""
     job_id, account, status, *rest = row[: len(STATE_COLUMNS)]
-    rest[_ADOPTED] = bool(rest[_ADOPTED])
+    for place in _FLAGS:
+        rest[place] = bool(rest[place])
     # Thousands of jobs share an account's name.
     return Job(job_id, intern(account), _STATUS[status], *rest)
 

@@ -16,13 +16,14 @@ def waiting_elsewhere(
 ) -> Operation[list[StoredJob]]:
     """Return accepted jobs of these accounts that nothing was done for since then, oldest first.
 
-    Those too that wait for a moment which their own account's provider asked for.
+    None whose account was named. Those too that wait for a moment which their own account's
+    provider asked for.
     """
     found = yield from side_by_side(
         [
             query(
                 f"SELECT {STORED_JOB} FROM jobs WHERE account = ?1 AND status = 'accepted'"
-                " AND updated_at <= ?2 ORDER BY created_at, id LIMIT ?3",
+                " AND NOT pinned AND updated_at <= ?2 ORDER BY created_at, id LIMIT ?3",
                 (account, idle_since, limit),
             )
             for account in accounts

@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from aiohttp import ClientError, ClientSession, ClientTimeout
 from yarl import URL
 
-from reelhook.bootstrap.accounts import provider_kind, provider_of
+from reelhook.bootstrap.accounts import installed, provider_kind, provider_of
 from reelhook.bootstrap.doctor.finding import Finding, failed, ok, warning
 from reelhook.bootstrap.doctor.surroundings import clock
 from reelhook.config import Credential, Settings
@@ -94,7 +94,7 @@ def _default_model(settings: Settings) -> list[Finding]:
     given = [Account(one.id, one.provider) for one in settings.credentials]
     if not given:
         return []
-    catalog = Catalog(given, models, settings.aliases)
+    catalog = Catalog(given, models, settings.aliases, installed())
     found = []
     for subject, name in [
         ("default model", settings.default_model),

@@ -15,6 +15,7 @@ def _columns() -> list[sa.Column[Any]]:
     return [
         sa.Column("provider", sa.Text, nullable=False, server_default="openai"),
         sa.Column("model_since", sa.BigInteger),
+        sa.Column("pinned", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("fallback", sa.Integer, nullable=False, server_default="0"),
         sa.Column("quoted_amount", sa.Double),
         sa.Column("quoted_unit", sa.Text),
