@@ -52,6 +52,7 @@ async def test_our_requests_are_those_of_the_official_client(
     await sdk.videos.create(prompt="A fox", model="sora-2", seconds="4")
     await wire.get("video_1")
     await sdk.videos.retrieve("video_1")
+    server.answers(200, VIDEO.model_copy(update={"status": "in_progress"}).model_dump())
     await wire.cancel("video_1")
     server.seen.pop(-2)  # it looks before it deletes
     await sdk.videos.delete("video_1")
