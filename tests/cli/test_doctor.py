@@ -169,7 +169,7 @@ async def test_dotenv_is_read_too_and_what_others_read_is_no_mistake(tmp_path: P
 
 
 async def test_a_file_of_accounts_that_is_wrong_fails(tmp_path: Path) -> None:
-    (tmp_path / "accounts.toml").write_text('[accounts.two]\nprovider = "xai"\nweight = 0\n')
+    (tmp_path / "accounts.toml").write_text('[accounts.two]\nprovider = "xai"\nweight = -1\n')
     verdict, message = told(await found(accounts_file="accounts.toml"), "settings")
     assert verdict == "failed"
     assert "weight" in message
