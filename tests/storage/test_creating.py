@@ -62,6 +62,7 @@ FULL_JOB = Job(
     charged_unit="tokens",
     adopted_from="job_before",
     doubt_closed_at=NOW + 14,
+    pinned=True,
 )
 
 

@@ -57,7 +57,15 @@ class Doubts:
         provider_job_id = await self._our_id(job_id, provider_job_id)
         if (before := await self._adopted(job_id, provider_job_id)) is not None:
             return before
-        stored = await self._doubtful(job_id)
+        try:
+            return await self._adopt(await self._doubtful(job_id), provider_job_id)
+        except (JobConflictError, JobIdTakenError):
+            # By the same request at the same moment, maybe.
+            if (before := await self._adopted(job_id, provider_job_id)) is not None:
+                return before
+            raise
+
+    async def _adopt(self, stored: StoredJob, provider_job_id: str) -> Created:
         job = stored.job
         reading = await provider_of(self._providers, job).get(provider_job_id)
         if isinstance(reading.report, Missing):
@@ -81,9 +89,7 @@ class Doubts:
         created = await self._store.create(
             NewJob(adopted, stored.request, stored.webhook_url, tuple(destinations))
         )
-        if created.replayed:  # by the same request at the same moment, maybe
-            if (before := await self._adopted(job_id, provider_job_id)) is not None:
-                return before
+        if created.replayed:
             raise JobIdTakenError(f"{provider_job_id} is already watched as {created.job_id}")
         log_registered(adopted, stored.webhook_url)
         self._signals.watch.tell()
