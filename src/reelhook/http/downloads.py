@@ -16,7 +16,11 @@ ByteRange = Annotated[str | None, Header(alias="Range")]
 
 
 @router.head("/api/sora/videos/{job_id}/download", include_in_schema=False)
-@router.get("/api/sora/videos/{job_id}/download", response_class=StreamingResponse)
+@router.get(
+    "/api/sora/videos/{job_id}/download",
+    response_class=StreamingResponse,
+    summary="Download a finished video",
+)
 async def download(
     request: Request, job_id: str, service: ServiceOf, byte_range: ByteRange = None
 ) -> StreamingResponse:
@@ -25,7 +29,11 @@ async def download(
 
 
 @router.head("/api/download", include_in_schema=False)
-@router.get("/api/download", response_class=StreamingResponse)
+@router.get(
+    "/api/download",
+    response_class=StreamingResponse,
+    summary="Download a finished video, by a query parameter",
+)
 async def download_by_query(
     request: Request,
     service: ServiceOf,
