@@ -69,12 +69,6 @@ def refusal(model: Model, **fields: Any) -> tuple[str | None, str]:
             "ark/m takes no size; leave size out",
         ),
         (
-            Model("m"),
-            {"size": "1280x720", "aspect_ratio": "1:1"},
-            "aspectRatio",
-            "aspectRatio 1:1 is not that of size 1280x720; give one of them",
-        ),
-        (
             Model("m", image=Image.NONE),
             {"image": PICTURE},
             "image",

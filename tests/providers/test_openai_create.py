@@ -126,10 +126,21 @@ async def test_any_options_can_be_sent(server: Upstream, wire: OpenAIWire, form_
     assert server.posts == 1 + form_only
 
 
+@pytest.mark.parametrize("form_only", [False, True])
+@pytest.mark.parametrize(("ratio", "size"), [("16:9", "1280x720"), ("9:16", "720x1280")])
+async def test_a_ratio_is_told_as_the_size_of_that_shape(
+    server: Upstream, wire: OpenAIWire, ratio: str, size: str, form_only: bool
+) -> None:
+    _take_forms_only(server) if form_only else server.answers(200, QUEUED)
+    request = VideoRequest(script="A fox", model="m", aspect_ratio=ratio)
+    assert isinstance(await wire.submit(request), Accepted)
+    assert size.encode() in server.seen[-1].body
+
+
 @pytest.mark.parametrize(
     "fields",
     [
-        {"aspect_ratio": "16:9"},
+        {"aspect_ratio": "21:9"},
         {"aspect_ratio": "16:9", "size": "720x1280"},
         {"image": "data:image/png;base64,A"},
         {"provider_options": '{"a\\r\\nb": 1}'},

@@ -11,7 +11,7 @@ from random import Random
 
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.job import VideoRequest
-from reelhook.domain.model import Model
+from reelhook.domain.model import Model, check_agreement
 
 DEFAULT_PROVIDER = "openai"
 
@@ -51,6 +51,7 @@ class Choice:
 
     def check(self, request: VideoRequest) -> None:
         """Raise `InvalidRequestError` for what the model can't do."""
+        check_agreement(request)
         if self.limits is not None:
             self.limits.check(request, self.called)
 

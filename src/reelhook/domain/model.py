@@ -55,10 +55,6 @@ class Model:
 
     def _check_shape(self, request: VideoRequest, called: str) -> None:
         size, ratio = request.size, request.aspect_ratio
-        if size is not None and ratio is not None and ratio_of(size) != ratio:
-            raise InvalidRequestError(
-                "aspectRatio", f"aspectRatio {ratio} is not that of size {size}; give one of them"
-            )
         if size is not None and self.sizes == () and self.aspect_ratios:
             _check_one_of("size", ratio_of(size), self.aspect_ratios, called, what="ratio")
         else:
@@ -74,6 +70,15 @@ class Model:
         if request.size is not None or request.aspect_ratio is None:
             return request.size
         return next((s for s in self.sizes or () if ratio_of(s) == request.aspect_ratio), None)
+
+
+def check_agreement(request: VideoRequest) -> None:
+    """Raise `InvalidRequestError` for a size and a ratio that contradict each other."""
+    size, ratio = request.size, request.aspect_ratio
+    if size is not None and ratio is not None and ratio_of(size) != ratio:
+        raise InvalidRequestError(
+            "aspectRatio", f"aspectRatio {ratio} is not that of size {size}; give one of them"
+        )
 
 
 def ratio_of(size: str) -> str:

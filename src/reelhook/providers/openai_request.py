@@ -1,7 +1,8 @@
 """What a request says on the OpenAI wire, as JSON and as a form.
 
 `input_reference` as in openai-python 3.54 (`types/video_create_params.py`), `seed` and
-`image_reference` as vLLM-Omni's forms have them (its "Videos API"). The wire has no aspect ratio.
+`image_reference` as vLLM-Omni's forms have them (its "Videos API"). The wire has no aspect ratio:
+one becomes the size of that shape among those that its document lists.
 """
 
 import binascii
@@ -12,12 +13,13 @@ from collections.abc import Mapping
 from aiohttp import FormData
 
 from reelhook.domain.job import VideoRequest
-from reelhook.domain.model import ratio_of
+from reelhook.domain.model import Model, ratio_of
 from reelhook.domain.report import Refused
 from reelhook.providers.values import encodable
 
+_DOCUMENTED = Model("any", sizes=("1280x720", "720x1280"))
 _NO_RATIO = (
-    "Servers of /v1/videos take no aspectRatio: give size instead, "
+    "Servers of /v1/videos take sizes: give size, or one of the aspectRatios 16:9 and 9:16, "
     "or what this server calls it by providerOptions"
 )
 _NO_PICTURE = "image is no base64: give it as data:image/png;base64,... or by its URL"
@@ -26,7 +28,7 @@ _NO_NAME = "providerOptions has a name that no form can carry: leave out control
 
 def unsayable(request: VideoRequest) -> Refused | None:
     """Return why a request can't be said; what is left out silently would be paid for as well."""
-    size, ratio = request.size, request.aspect_ratio
+    size, ratio = _DOCUMENTED.size_for(request), request.aspect_ratio
     if ratio is not None and (size is None or ratio_of(size) != ratio):
         return Refused("invalid_request", _NO_RATIO)
     if not all(encodable(name).isprintable() for name in request.options):
@@ -66,7 +68,7 @@ def _common(request: VideoRequest) -> dict[str, object]:
         "model": encodable(request.model),
         "prompt": encodable(request.prompt),
         "seconds": request.seconds,
-        "size": request.size,
+        "size": _DOCUMENTED.size_for(request),
         "seed": request.seed,
     }
 
