@@ -325,3 +325,15 @@ def test_the_demo_knows_no_other_provider(tmp_path: Path) -> None:
     outcome = reelhook("demo", "--provider", "nobody", directory=tmp_path)
     assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
     assert "openai, ark, fal, replicate, runway, xai" in outcome.err
+
+
+def test_the_address_for_a_provider_s_own_webhooks_is_shown(house: House) -> None:
+    base_url = f"{house.provider.url}/v1"
+    ask = partial(reelhook, "callback", "openai", directory=house.directory)
+    shown = ask(OPENAI_BASE_URL=base_url, REELHOOK_PUBLIC_URL=house.server.url)
+    assert (shown.code, shown.err) == (0, "")
+    path = shown.out.removeprefix(house.server.url).strip()
+    assert re.fullmatch(r"/providers/openai/webhook/account\.openai\.[0-9a-f]{32}", path)
+    alone = ask("--json", OPENAI_BASE_URL=base_url)
+    assert json.loads(alone.out)["url"].endswith(path)
+    assert "REELHOOK_PUBLIC_URL is not set" in alone.err

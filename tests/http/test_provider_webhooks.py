@@ -1,16 +1,22 @@
 """Calls of providers: a verified one makes the next check immediate, and nothing else does."""
 
 import json
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gateways import Gateway, Reply, gateway, until
 from receivers import receiver
+from standardwebhooks.webhooks import Webhook
 
+from reelhook.bootstrap import callback_url
+from reelhook.config import Settings
 from reelhook.domain.callback import Callbacks, Subject, SubjectKind
+from reelhook.domain.errors import SettingsError
 from reelhook.domain.signature import signed_content, v1
 from reelhook.simulator.faults import Faults
 from reelhook.storage.opening import read_key
@@ -305,3 +311,74 @@ async def test_a_provider_that_can_not_be_asked_now_makes_its_caller_come_again(
         assert reply.refusal[:2] == (502, "provider_unavailable")
         server.simulator.faults = Faults()
         assert (await call(server, path, {"id": created})).json() == {"checked": True}
+
+
+# -- those that are registered for an account -----------------------------------------------------
+
+OPENAI_SECRET = "whsec_" + b64encode(b"a secret of the provider's").decode()
+
+
+def event_about(server: Gateway, video_id: str, secret: str) -> tuple[bytes, dict[str, str]]:
+    """Return a webhook of the OpenAI wire, signed by the official library."""
+    content = {"object": "event", "type": "video.completed", "data": {"id": video_id}}
+    body, moment = (
+        json.dumps({"id": "evt_1", **content}),
+        datetime.fromtimestamp(server.time(), UTC),
+    )
+    return body.encode(), {
+        "webhook-id": "evt_1",
+        "webhook-timestamp": str(int(moment.timestamp())),
+        "webhook-signature": Webhook(secret).sign("evt_1", moment, body),
+    }
+
+
+async def test_a_webhook_of_the_openai_wire_brings_the_end_and_forgeries_nothing(
+    tmp_path: Path, unused_tcp_port: int
+) -> None:
+    async with called(tmp_path, unused_tcp_port, openai_webhook_secret=OPENAI_SECRET) as server:
+        job_id, created = await running(server, "sora-2")
+        path = (await callback_url(server.settings, "openai")).removeprefix(server.url)
+        server.time.advance(60)
+        asked = reads(server)
+        body, headers = event_about(server, created, OPENAI_SECRET)
+        other = "whsec_" + b64encode(b"somebody else's secret").decode()
+        for data, given in (
+            (body, {}),
+            (body.replace(b"completed", b"failed"), headers),
+            event_about(server, created, other),
+        ):
+            assert (await server.post(path, data=data, headers=given)).refusal[0] == 401
+        assert (await server.post(f"{path}x", data=body, headers=headers)).refusal[0] == 404
+        stranger, theirs = event_about(server, "video_of_nobody", OPENAI_SECRET)
+        reply = await server.post(path, data=stranger, headers=theirs)
+        assert reply.json() == {"checked": False}
+        assert reads(server) == asked
+        assert (await server.job(job_id))["status"] == "processing"
+        for checked in (True, False):
+            reply = await server.post(path, data=body, headers=headers)
+            assert reply.json() == {"checked": checked}
+        assert (await server.job(job_id))["status"] == "completed"
+
+
+async def test_without_a_secret_no_webhook_of_the_openai_wire_is_believed(
+    tmp_path: Path, unused_tcp_port: int
+) -> None:
+    async with called(tmp_path, unused_tcp_port) as server:
+        _, created = await running(server, "sora-2")
+        path = (await callback_url(server.settings, "openai")).removeprefix(server.url)
+        body, headers = event_about(server, created, OPENAI_SECRET)
+        reply = await server.post(path, data=body, headers=headers)
+        assert reply.refusal[0] == 401
+        assert "OPENAI_WEBHOOK_SECRET" in reply.json()["error"]
+
+
+async def test_the_address_of_an_account_is_shown_where_it_can_be_called(tmp_path: Path) -> None:
+    settings = Settings.of(
+        openai_base_url="http://127.0.0.1:9", runwayml_api_secret="k", data_dir=tmp_path
+    )
+    with pytest.raises(SettingsError, match="run `reelhook serve` once"):
+        await callback_url(settings, "openai")
+    with pytest.raises(SettingsError, match="runway sends no webhooks"):
+        await callback_url(settings, "runway")
+    with pytest.raises(SettingsError, match="nobody is no account here; there are: openai, runway"):
+        await callback_url(settings, "nobody")

@@ -12,10 +12,13 @@ from pathlib import Path
 
 import structlog
 
+from reelhook.bootstrap.accounts import provider_kind
 from reelhook.config import Settings
+from reelhook.domain.callback import Callbacks, Subject, SubjectKind
 from reelhook.domain.ed25519 import PrivateKey
 from reelhook.domain.errors import SettingsError
 from reelhook.engine.worker import LEASE_SECONDS, Sharing
+from reelhook.providers.http_provider import HttpProvider
 from reelhook.signals import Tell
 from reelhook.signing import Secrets
 from reelhook.storage import migrate as migrations
@@ -125,6 +128,24 @@ async def webhook_secret(settings: Settings) -> str:
         migrations.migrate(settings.database)
         async with opened(settings.database) as database:
             return await Store(database).key(WEBHOOK_KEY, _made_secret())
+
+
+async def callback_url(settings: Settings, account: str) -> str:
+    """Return the address at which an account's provider may call about any of its jobs.
+
+    Raises `SettingsError` for what is no account, or one whose provider sends no webhooks.
+    """
+    one = next((given for given in settings.credentials if given.id == account), None)
+    if one is None:
+        there = ", ".join(given.id for given in settings.credentials) or "none"
+        raise SettingsError(f"{account} is no account here; there are: {there}")
+    if provider_kind(one.provider).notice is HttpProvider.notice:
+        raise SettingsError(f"{one.provider} sends no webhooks")
+    key = await read_key(settings.database, CALLBACK_KEY)
+    if key is None:
+        raise SettingsError("The first start makes the addresses: run `reelhook serve` once")
+    subject = Subject(SubjectKind.ACCOUNT, account)
+    return Callbacks(settings.public_url, key, {}).address(one.provider, subject)
 
 
 async def operator_key(settings: Settings) -> str | None:

@@ -209,6 +209,9 @@ def _add_database(app: typer.Typer) -> None:
         rich_help_panel=_DATABASE,
         epilog=_examples("reelhook secret", "reelhook secret --new-private-key"),
     )(database.secret)
+    app.command(rich_help_panel=_DATABASE, epilog=_examples("reelhook callback openai"))(
+        database.callback
+    )
     app.command(
         rich_help_panel=_DATABASE,
         epilog=_examples(

@@ -1,4 +1,4 @@
-"""The commands that open the database: `migrate`, `rollback` and `secret`."""
+"""The commands that open the database: `migrate`, `rollback`, `secret` and `callback`."""
 
 import asyncio
 import json
@@ -99,6 +99,26 @@ def secret(
     render.say(f"For Standard Webhooks: {standard}")
     for key in public:
         render.say(f"For Standard Webhooks, public key: {key}")
+
+
+def callback(
+    account: Annotated[str, typer.Argument(help="One of yours, as `reelhook stats` names it.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show where an account's provider may send its own webhooks.
+
+    For the settings page of a provider that takes no address along with a job.
+    Nobody can guess the address, so keep it to yourself. What comes there makes
+    the next check of a job immediate, and is verified where the provider signs.
+    """
+    from reelhook import bootstrap  # noqa: PLC0415 - as above
+
+    settings = Settings.load(data_dir=data_dir)
+    url = asyncio.run(bootstrap.callback_url(settings, account))
+    render.say(json.dumps({"account": account, "url": url}) if as_json else url)
+    if "public_url" not in settings.model_fields_set:
+        render.complain("REELHOOK_PUBLIC_URL is not set, so only this machine reaches the address")
 
 
 def _show_new_private_key(as_json: bool) -> None:

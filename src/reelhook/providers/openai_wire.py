@@ -1,16 +1,22 @@
 """The OpenAI wire: `/v1/videos`, as many servers and gateways speak it.
 
-Paths and fields as in openai-python 3.54 (`resources/videos.py`).
+Paths and fields as in openai-python 3.54 (`resources/videos.py`), its webhooks as in
+`types/webhooks/`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import cached_property
 from urllib.parse import quote
 
-from reelhook.domain.errors import CursorRefusedError, ListingUnsupportedError, ProviderError
+from reelhook.domain.errors import (
+    CursorRefusedError,
+    ListingUnsupportedError,
+    ProviderError,
+    WebhookVerificationError,
+)
 from reelhook.domain.job import VideoRequest
-from reelhook.domain.report import Finished, Missing, Page, Reading, Report, SubmitOutcome
+from reelhook.domain.report import Finished, Missing, Notice, Page, Reading, Report, SubmitOutcome
 from reelhook.ports import Content, Traits
 from reelhook.providers.answer import Answer
 from reelhook.providers.download import Source, download, exact_url
@@ -18,6 +24,7 @@ from reelhook.providers.http_provider import HttpProvider
 from reelhook.providers.openai_create import Create
 from reelhook.providers.openai_video import failure, page, report
 from reelhook.providers.refusal import unread, words
+from reelhook.providers.standard_webhook import signed_body
 from reelhook.providers.values import readable_id
 from reelhook.providers.waiting import poll_after_seconds
 
@@ -129,6 +136,30 @@ class OpenAIWire(HttpProvider):
             return [Source(told, {}), own]
         except ValueError:
             return [own]
+
+    async def notice(self, headers: Mapping[str, str], body: bytes) -> Notice:
+        """Read a webhook, which is registered at the provider for a whole account.
+
+        `{type: "video.completed", data: {id}}`, signed with the account's `webhook_secret`.
+        Raises `WebhookVerificationError`.
+        """
+        if self.webhook_secret is None:
+            raise WebhookVerificationError(
+                "The account has no webhook_secret (OPENAI_WEBHOOK_SECRET), "
+                "so nothing shows that its provider calls"
+            )
+        event = signed_body(
+            headers,
+            body,
+            secret=self.webhook_secret,
+            whose="The account's webhook",
+            now_seconds=self.now(),
+        )
+        data = event.get("data")
+        video_id = readable_id(data.get("id")) if isinstance(data, dict) else None
+        if video_id is None:
+            raise WebhookVerificationError("The webhook's body is not an event about a video")
+        return Notice(video_id)
 
     async def check(self) -> str:
         """Ask for one job, or where jobs are not listed, for the models."""

@@ -7,9 +7,9 @@ The secret is told by `GET /webhooks/default/secret`, the body is the prediction
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from reelhook.domain.errors import BadKeyError, ProviderError, WebhookVerificationError
+from reelhook.domain.errors import ProviderError, WebhookVerificationError
 from reelhook.domain.report import Notice
-from reelhook.domain.verification import TOLERANCE_SECONDS, verified
+from reelhook.providers.standard_webhook import signed_body
 from reelhook.providers.values import readable_id
 
 FETCH_SECONDS_MIN = 60.0
@@ -43,18 +43,9 @@ class SignedNotices:
             return self._verified(headers, body, fresh)
 
     def _verified(self, headers: Mapping[str, str], body: bytes, secret: str) -> Notice:
-        try:
-            received = verified(
-                body,
-                headers,
-                secrets=(secret,),
-                public_keys=(),
-                now_seconds=self._now(),
-                tolerance_seconds=TOLERANCE_SECONDS,
-            )
-        except BadKeyError as error:
-            raise WebhookVerificationError(f"Replicate's secret: {error.message}") from error
-        content = received.body if isinstance(received.body, dict) else {}
+        content = signed_body(
+            headers, body, secret=secret, whose="Replicate's", now_seconds=self._now()
+        )
         provider_job_id = readable_id(content.get("id"))
         if provider_job_id is None:
             raise WebhookVerificationError("The webhook's body is not a prediction with an id")

@@ -1,0 +1,27 @@
+"""Webhooks of providers that sign them as Standard Webhooks says."""
+
+from collections.abc import Mapping
+
+from reelhook.domain.errors import BadKeyError, WebhookVerificationError
+from reelhook.domain.verification import TOLERANCE_SECONDS, verified
+
+
+def signed_body(
+    headers: Mapping[str, str], body: bytes, *, secret: str, whose: str, now_seconds: float
+) -> dict[str, object]:
+    """Return a webhook's JSON object, an empty one where it has none.
+
+    Raises `WebhookVerificationError`, also for a secret, `whose` it is, that is none.
+    """
+    try:
+        received = verified(
+            body,
+            headers,
+            secrets=(secret,),
+            public_keys=(),
+            now_seconds=now_seconds,
+            tolerance_seconds=TOLERANCE_SECONDS,
+        )
+    except BadKeyError as error:
+        raise WebhookVerificationError(f"{whose} secret: {error.message}") from error
+    return received.body if isinstance(received.body, dict) else {}
