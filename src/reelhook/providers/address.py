@@ -1,5 +1,7 @@
 """Where a provider lives, and with which key it is asked."""
 
+from urllib.parse import quote
+
 from yarl import URL
 
 from reelhook.domain.errors import SettingsError
@@ -23,6 +25,11 @@ def base_url(text: str, *, default_path: str = "") -> URL:
         raise SettingsError(f"{text!r}: a provider's base URL ends with its path; drop `?` and `#`")
     path = url.raw_path.rstrip("/") or default_path
     return url.with_path(path, encoded=True)
+
+
+def segment(text: str) -> str:
+    """Return a text as one segment of a path, so that it leads nowhere else."""
+    return quote(text, safe="", errors="replace")
 
 
 def bearer(api_key: str | None) -> dict[str, str]:

@@ -19,11 +19,12 @@ from reelhook.domain.report import (
     SubmitOutcome,
 )
 from reelhook.ports import Traits
+from reelhook.providers.address import segment
 from reelhook.providers.ark_batch import URL_BYTES_MAX, Batch
 from reelhook.providers.ark_models import MODELS, body
 from reelhook.providers.ark_pages import Pages
 from reelhook.providers.ark_task import Fields, report
-from reelhook.providers.ark_tasks import FLEX, PAGE_SIZE, PATH, Tasks, quoted
+from reelhook.providers.ark_tasks import FLEX, PAGE_SIZE, PATH, Tasks
 from reelhook.providers.expiring import ExpiringProvider
 from reelhook.providers.values import readable_id
 
@@ -118,4 +119,4 @@ def _accepted(created: Fields) -> Accepted | None:
 def _task(provider_job_id: str) -> str:
     if readable_id(provider_job_id) is None:
         raise ProviderError(f"{provider_job_id!r} can't be a task's id")
-    return f"{PATH}/{quoted(provider_job_id)}"
+    return f"{PATH}/{segment(provider_job_id)}"

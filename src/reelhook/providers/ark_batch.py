@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterator, Sequence
 
 from reelhook.domain.errors import ListingUnsupportedError
 from reelhook.domain.report import Reading
+from reelhook.providers.address import segment
 from reelhook.providers.ark_task import report
-from reelhook.providers.ark_tasks import FLEX, PAGE_SIZE, TaskPage, Tasks, quoted, together
+from reelhook.providers.ark_tasks import FLEX, PAGE_SIZE, TaskPage, Tasks, together
 from reelhook.providers.values import readable_id
 
 URL_BYTES_MAX = 7_900
@@ -118,7 +119,7 @@ def _chunks(ids: Sequence[str], room: int) -> Iterator[str]:
     chunk: list[str] = []
     left = room
     for one in ids:
-        part = _FILTER + quoted(one)
+        part = _FILTER + segment(one)
         if chunk and (len(part) > left or len(chunk) == PAGE_SIZE):
             yield "".join(chunk)
             chunk, left = [], room

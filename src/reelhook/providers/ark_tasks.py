@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import quote
 
 from reelhook.domain.errors import ListingUnsupportedError, ProviderError
 from reelhook.providers.answer import Answer
@@ -78,11 +77,6 @@ async def together(reads: Iterable[Coroutine[None, None, T]]) -> list[T]:
         if isinstance(one, BaseException):
             raise one
     return read
-
-
-def quoted(provider_job_id: str) -> str:
-    """Return an id as it stands in a URL."""
-    return quote(provider_job_id, safe="", errors="replace")
 
 
 def _page(listing: Fields) -> TaskPage:

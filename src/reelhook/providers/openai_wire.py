@@ -7,7 +7,6 @@ Paths and fields as in openai-python 3.54 (`resources/videos.py`), its webhooks 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import cached_property
-from urllib.parse import quote
 
 from reelhook.domain.errors import (
     CursorRefusedError,
@@ -18,6 +17,7 @@ from reelhook.domain.errors import (
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Finished, Missing, Notice, Page, Reading, Report, SubmitOutcome
 from reelhook.ports import Content, Traits
+from reelhook.providers.address import segment
 from reelhook.providers.answer import Answer
 from reelhook.providers.download import Source, download, exact_url
 from reelhook.providers.http_provider import HttpProvider
@@ -91,7 +91,7 @@ class OpenAIWire(HttpProvider):
         An unknown cursor is refused by some servers; SGLang and vLLM-Omni answer an empty page.
         """
         limit = min(max(limit, 1), self.traits.page_size_max)
-        cursor = "" if after is None else f"&after={_quoted(after)}"
+        cursor = "" if after is None else f"&after={segment(after)}"
         answer = await self.ask("GET", f"videos?limit={limit}&order=desc{cursor}")
         if not answer.ok:
             raise self._unlisted(answer, after)
@@ -126,7 +126,7 @@ class OpenAIWire(HttpProvider):
 
     def _sources(self, provider_job_id: str, url: str) -> list[Source]:
         """Return the ways to the file; what lies elsewhere never sees the key."""
-        own = Source(self.url(f"videos/{_quoted(provider_job_id)}/content"), self.headers)
+        own = Source(self.url(f"videos/{segment(provider_job_id)}/content"), self.headers)
         try:
             told = exact_url(url)
             if told == own.url:
@@ -171,14 +171,10 @@ class OpenAIWire(HttpProvider):
         return "its jobs can be listed"
 
     def _content_url(self, provider_job_id: str) -> str:
-        return f"{self.base}/videos/{_quoted(provider_job_id)}/content"
+        return f"{self.base}/videos/{segment(provider_job_id)}/content"
 
 
 def _video(provider_job_id: str) -> str:
     if readable_id(provider_job_id) is None:
         raise ProviderError(f"{provider_job_id!r} can't be a video's id")
-    return f"videos/{_quoted(provider_job_id)}"
-
-
-def _quoted(text: str) -> str:
-    return quote(text, safe="", errors="replace")
+    return f"videos/{segment(provider_job_id)}"

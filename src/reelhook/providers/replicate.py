@@ -27,6 +27,7 @@ from reelhook.domain.report import (
     SubmitOutcome,
 )
 from reelhook.ports import Traits
+from reelhook.providers.address import segment
 from reelhook.providers.answer import Answer
 from reelhook.providers.http_provider import Fields, HttpProvider
 from reelhook.providers.refusal import unread, words
@@ -199,11 +200,7 @@ class Replicate(HttpProvider):
 def _prediction(provider_job_id: str) -> str:
     if readable_id(provider_job_id) is None:
         raise ProviderError(f"{provider_job_id!r} can't be a prediction's id")
-    return f"predictions/{_quoted(provider_job_id)}"
-
-
-def _quoted(part: str) -> str:
-    return quote(part, safe="", errors="replace")
+    return f"predictions/{segment(provider_job_id)}"
 
 
 def _ids_and_moments(lines: list[object]) -> list[tuple[str, object]]:

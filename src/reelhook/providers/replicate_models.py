@@ -8,10 +8,10 @@ that most of them share; what it calls otherwise goes in by `provider_options`.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Image, Model, aspect_ratio_for
+from reelhook.providers.address import segment
 from reelhook.providers.values import encodable, number
 
 _TAKES_NONE: tuple[str, ...] = ()
@@ -79,7 +79,7 @@ def target(model: str) -> tuple[str, dict[str, object]] | None:
     owner, name, version = written.groups()
     if version is not None:
         return "predictions", {"version": version}
-    path = "/".join(quote(part, safe="", errors="replace") for part in (owner, name))
+    path = "/".join(segment(part) for part in (owner, name))
     return f"models/{path}/predictions", {}
 
 

@@ -10,7 +10,6 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from urllib.parse import quote
 
 from reelhook.domain.errors import ContentMissingError, ProviderError
 from reelhook.domain.job import VideoRequest
@@ -27,6 +26,7 @@ from reelhook.domain.report import (
     Unknown,
 )
 from reelhook.ports import Content, Traits
+from reelhook.providers.address import segment
 from reelhook.providers.http_provider import Fields, HttpProvider
 from reelhook.providers.refusal import NO_REASON, failed
 from reelhook.providers.runway_models import MODELS, body_of, path_of
@@ -202,4 +202,4 @@ def _credits(cost: object) -> Cost | None:
 def _task(provider_job_id: str) -> str:
     if readable_id(provider_job_id) is None:
         raise ProviderError(f"{provider_job_id!r} can't be a task's id")
-    return f"tasks/{quote(provider_job_id, safe='', errors='replace')}"
+    return f"tasks/{segment(provider_job_id)}"

@@ -7,7 +7,6 @@ the same fields, ratios, resolutions and costs. There is no listing, no cancelli
 
 from collections.abc import Callable
 from dataclasses import replace
-from urllib.parse import quote
 
 from reelhook.domain.errors import ProviderError, ProviderUnauthorizedError
 from reelhook.domain.job import VideoRequest
@@ -20,6 +19,7 @@ from reelhook.domain.report import (
     SubmitOutcome,
 )
 from reelhook.ports import Traits
+from reelhook.providers.address import segment
 from reelhook.providers.answer import Answer
 from reelhook.providers.expiring import ExpiringProvider
 from reelhook.providers.http_provider import Fields
@@ -64,9 +64,7 @@ class XAI(ExpiringProvider):
         """Read one request. While it is under way it is answered with 202."""
         if readable_id(provider_job_id) is None:
             raise ProviderError(f"{provider_job_id!r} can't be a request's id")
-        answer = await self.ask(
-            "GET", f"videos/{quote(provider_job_id, safe='', errors='replace')}"
-        )
+        answer = await self.ask("GET", f"videos/{segment(provider_job_id)}")
         if answer.status == 404:
             return Reading(Missing())
         if not answer.ok:

@@ -14,9 +14,8 @@ from aiohttp import web
 from reelhook.simulator.ark_request import Asked, ListQuery, asked_by, list_query
 from reelhook.simulator.callbacks import Callbacks, Message
 from reelhook.simulator.core import JOBS_MAX, NotFoundError, Simulator
-from reelhook.simulator.download import download
-from reelhook.simulator.job import Phase, SimulatedJob, Variant
-from reelhook.simulator.renderer import RenderError
+from reelhook.simulator.download import film_download
+from reelhook.simulator.job import Phase, SimulatedJob
 from reelhook.simulator.studio import Studio
 from reelhook.simulator.upstream import CREATE, Refusal, Upstream, json_answer
 
@@ -130,11 +129,7 @@ class ArkWire:
         ended_at = self._simulator.state(task.job).completed_at
         if ended_at is None or self._simulator.now() >= ended_at + VIDEO_SECONDS:
             raise Refusal(404, "The specified key does not exist.")
-        try:
-            content = await self._studio.content(task.asked.film, Variant.VIDEO)
-        except RenderError as error:
-            raise Refusal(500, f"The film could not be rendered: {error}") from error
-        return download(request, content, Variant.VIDEO.content_type)
+        return await film_download(request, self._studio, task.asked.film)
 
     # -- tasks --------------------------------------------------------------------------------
 

@@ -1,6 +1,22 @@
-"""Serves bytes from memory, whole or the one range that was asked for (RFC 9110, section 14)."""
+"""Serves films from memory, whole or the one range that was asked for (RFC 9110, section 14)."""
 
 from aiohttp import web
+
+from reelhook.simulator.job import Film, Variant
+from reelhook.simulator.renderer import RenderError
+from reelhook.simulator.studio import Studio
+from reelhook.simulator.upstream import Refusal
+
+
+async def film_download(
+    request: web.Request, studio: Studio, film: Film, variant: Variant = Variant.VIDEO
+) -> web.Response:
+    """Return a film, see `download`. Raises `Refusal` where it can't be rendered."""
+    try:
+        content = await studio.content(film, variant)
+    except RenderError as error:
+        raise Refusal(500, f"The film could not be rendered: {error}") from error
+    return download(request, content, variant.content_type)
 
 
 def download(request: web.Request, content: bytes, content_type: str) -> web.Response:

@@ -11,10 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from reelhook.simulator.callbacks import Callbacks, Message
 from reelhook.simulator.core import NotFoundError, Simulator
-from reelhook.simulator.download import download
-from reelhook.simulator.job import Film, Phase, SimulatedJob, Variant
+from reelhook.simulator.download import film_download
+from reelhook.simulator.job import Film, Phase, SimulatedJob
 from reelhook.simulator.openai_request import film_from
-from reelhook.simulator.renderer import RenderError
 from reelhook.simulator.replicate_request import json_object
 from reelhook.simulator.shapes import size_of
 from reelhook.simulator.studio import Studio
@@ -133,11 +132,7 @@ class FalWire:
         ended_at = self._simulator.state(job).completed_at
         if ended_at is None or self._simulator.now() >= ended_at + URL_SECONDS:
             raise Refusal(404, "No such file.")
-        try:
-            content = await self._studio.content(job.film, Variant.VIDEO)
-        except RenderError as error:
-            raise Refusal(500, f"The film could not be rendered: {error}") from error
-        return download(request, content, Variant.VIDEO.content_type)
+        return await film_download(request, self._studio, job.film)
 
     def _message(self, job: SimulatedJob, phase: Phase) -> Message | None:
         if phase not in {Phase.COMPLETED, Phase.FAILED}:

@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from reelhook.simulator.core import NotFoundError, Simulator
-from reelhook.simulator.download import download
+from reelhook.simulator.download import film_download
 from reelhook.simulator.job import Phase, SimulatedJob, Variant
 from reelhook.simulator.openai_request import film_from, page_query
-from reelhook.simulator.renderer import RenderError
 from reelhook.simulator.studio import Studio
 from reelhook.simulator.upstream import CREATE, Refusal, Upstream, json_answer
 
@@ -100,11 +99,7 @@ class OpenAIWire:
         job = self._job(request)
         if not job.content_is_ready(self._simulator.now()):
             raise Refusal(404, _why_there_is_no_content(self._simulator.state(job).phase))
-        try:
-            content = await self._studio.content(job.film, variant)
-        except RenderError as error:
-            raise Refusal(500, f"The film could not be rendered: {error}") from error
-        return download(request, content, variant.content_type)
+        return await film_download(request, self._studio, job.film, variant)
 
     async def _delete(self, request: web.Request) -> web.Response:
         job = self._job(request)

@@ -12,9 +12,8 @@ from aiohttp import web
 from reelhook.domain.signature import signed_content, v1
 from reelhook.simulator.callbacks import Callbacks, Message
 from reelhook.simulator.core import NotFoundError, Simulator
-from reelhook.simulator.download import download
-from reelhook.simulator.job import CONTENT_TTL_SECONDS, Phase, SimulatedJob, Variant
-from reelhook.simulator.renderer import RenderError
+from reelhook.simulator.download import film_download
+from reelhook.simulator.job import CONTENT_TTL_SECONDS, Phase, SimulatedJob
 from reelhook.simulator.replicate_request import Asked, PageQuery, asked_by, cursor, page_query
 from reelhook.simulator.studio import Studio
 from reelhook.simulator.upstream import CREATE, Refusal, Upstream, json_answer
@@ -140,11 +139,7 @@ class ReplicateWire:
             raise Refusal(404, "There is no such file.")
         if self._phase(prediction) is not Phase.COMPLETED:
             raise Refusal(404, "There is no such file yet.")
-        try:
-            content = await self._studio.content(prediction.asked.film, Variant.VIDEO)
-        except RenderError as error:
-            raise Refusal(500, f"The film could not be rendered: {error}") from error
-        return download(request, content, Variant.VIDEO.content_type)
+        return await film_download(request, self._studio, prediction.asked.film)
 
     # -- predictions --------------------------------------------------------------------------
 

@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from reelhook.simulator.core import NotFoundError, Simulator
-from reelhook.simulator.download import download
-from reelhook.simulator.job import Film, Phase, SimulatedJob, Variant
+from reelhook.simulator.download import film_download
+from reelhook.simulator.job import Film, Phase, SimulatedJob
 from reelhook.simulator.openai_request import PIXELS_MAX, film_from
-from reelhook.simulator.renderer import RenderError
 from reelhook.simulator.replicate_request import json_object
 from reelhook.simulator.studio import Studio
 from reelhook.simulator.upstream import CREATE, Refusal, Upstream, json_answer
@@ -99,11 +98,7 @@ class RunwayWire:
             raise Refusal(401, "The address has expired.")
         if self._simulator.state(job).phase is not Phase.COMPLETED:
             raise Refusal(404, "There is no such file yet.")
-        try:
-            content = await self._studio.content(job.film, Variant.VIDEO)
-        except RenderError as error:
-            raise Refusal(500, f"The film could not be rendered: {error}") from error
-        return download(request, content, Variant.VIDEO.content_type)
+        return await film_download(request, self._studio, job.film)
 
     def _job(self, request: web.Request) -> SimulatedJob:
         task = request.match_info["id"]

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from reelhook.simulator.core import NotFoundError, Simulator
-from reelhook.simulator.download import download
-from reelhook.simulator.job import Film, Phase, SimulatedJob, Variant
+from reelhook.simulator.download import film_download
+from reelhook.simulator.job import Film, Phase, SimulatedJob
 from reelhook.simulator.openai_request import film_from
-from reelhook.simulator.renderer import RenderError
 from reelhook.simulator.replicate_request import json_object
 from reelhook.simulator.shapes import size_of
 from reelhook.simulator.studio import Studio
@@ -102,11 +101,7 @@ class XAIWire:
         ended_at = self._simulator.state(job).completed_at
         if ended_at is None or self._simulator.now() >= ended_at + URL_SECONDS:
             raise Refusal(404, "No such file.")
-        try:
-            content = await self._studio.content(job.film, Variant.VIDEO)
-        except RenderError as error:
-            raise Refusal(500, f"The film could not be rendered: {error}") from error
-        return download(request, content, Variant.VIDEO.content_type)
+        return await film_download(request, self._studio, job.film)
 
     def _job(self, request: web.Request) -> SimulatedJob:
         one = request.match_info["id"]
