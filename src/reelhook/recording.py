@@ -74,15 +74,26 @@ class Recording:
         return [replace(job, version=job.version + 1) for job, _ in done]
 
     async def accept(
-        self, store: SubmitStore, transition: Transition, lease: Lease | None = None
+        self,
+        store: SubmitStore,
+        transition: Transition,
+        lease: Lease | None = None,
+        sharing: Sequence[str] = (),
     ) -> Acceptance:
-        """Write that the provider has the job, unless another job of ours holds it."""
-        return await asyncio.shield(self._accept_and_tell(store, transition, lease))
+        """Write that the provider has the job, unless another job of ours holds it.
+
+        `sharing` are the other accounts of the same server.
+        """
+        return await asyncio.shield(self._accept_and_tell(store, transition, lease, sharing))
 
     async def _accept_and_tell(
-        self, store: SubmitStore, transition: Transition, lease: Lease | None
+        self,
+        store: SubmitStore,
+        transition: Transition,
+        lease: Lease | None,
+        sharing: Sequence[str],
     ) -> Acceptance:
-        acceptance = await store.accept(self._change(*transition), lease)
+        acceptance = await store.accept(self._change(*transition), lease, sharing)
         if acceptance is Acceptance.RECORDED:
             self._tell([transition])
             self._signals.watch.set()

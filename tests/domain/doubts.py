@@ -1,28 +1,45 @@
-"""Submits in doubt, listed entries, and a look at them, for the tests."""
+"""Unresolved creates, listed entries, and a look at them, for the tests."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from reelhook.domain.job import VideoRequest
-from reelhook.domain.lookup import Doubt, Resolution, resolve
+from reelhook.domain.listing import Doubt, Known, Listing, ListingFacts
+from reelhook.domain.lookup import Others, resolve
 from reelhook.domain.report import Entry, Progress
 
-from .samples import NOW
+from .samples import MINUTE, NOW
 
 CAT = VideoRequest(script="A cat in the rain", model="sora-2", seconds="4", size="720x1280")
 DOG = replace(CAT, script="A dog in the snow")
 RUNNING = Progress(running=True)
 NOTHING: tuple[str, ...] = ()
+LOOKED_AT = NOW + 60 * MINUTE
+SETTLE = MINUTE
+MODELS = frozenset({"sora-2", "sora-2-pro", "other"})
+FACTS = ListingFacts("here", first_id="", delay_max=0, models=MODELS)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a look decided: `unknown` without the reasons."""
+
+    found: Mapping[str, Entry] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 def doubt(
     job_id: str = "job_1",
     request: VideoRequest = CAT,
     *,
-    started_at: int = NOW,
+    sent_at: int = NOW,
     settled: bool = True,
+    after: tuple[str, ...] | None = (),
 ) -> Doubt:
-    return Doubt(job_id, request, started_at, settled)
+    """Return a create that waits for as long as is needed, or for no time at all."""
+    since = LOOKED_AT - SETTLE if settled else LOOKED_AT - SETTLE + 1
+    return Doubt(job_id, request, sent_at, since, after)
 
 
 def entry(
@@ -41,15 +58,51 @@ def entry(
     )
 
 
+def ours(request: VideoRequest = CAT, at: int = NOW, *, created: bool = True) -> Known:
+    """Return what we know of an entry that was sent for at that moment, and answered at once."""
+    return Known(created, at, at, request)
+
+
+def listing(
+    entries: Sequence[Entry] = (),
+    *,
+    facts: ListingFacts = FACTS,
+    known: Mapping[str, Known] | None = None,
+    expected: Mapping[str, int] | None = None,
+    ended: bool = True,
+    readable: bool = True,
+) -> Listing:
+    return Listing(
+        tuple(entries),
+        ended=ended,
+        readable=readable,
+        read_at=LOOKED_AT,
+        facts=facts,
+        known=known or {},
+        expected=expected or {},
+    )
+
+
+NONE = Others()
+
+
+def judge(doubts: Sequence[Doubt], shown: Listing, others: Others = NONE) -> Verdict:
+    told = resolve(doubts, shown, now=LOOKED_AT, settle_milliseconds=SETTLE, others=others)
+    assert all(told.unknown.values())  # each has a reason
+    return Verdict(told.found, told.absent, tuple(told.unknown))
+
+
 def look(
     doubts: Sequence[Doubt],
     entries: Sequence[Entry],
     *,
     proven: bool = True,
     given_up: Sequence[VideoRequest] = (),
-) -> Resolution:
-    return resolve(doubts, entries, listing_proven=proven, given_up=given_up)
+) -> Verdict:
+    """Look at a listing of which all is known that a proof needs, or nothing."""
+    facts = FACTS if proven else ListingFacts("here", first_id="", delay_max=0)
+    return judge(doubts, listing(entries, facts=facts), Others(ended=given_up))
 
 
-def ids(resolution: Resolution) -> dict[str, str]:
-    return {job_id: found.provider_job_id for job_id, found in resolution.found.items()}
+def ids(verdict: Verdict) -> dict[str, str]:
+    return {job_id: found.provider_job_id for job_id, found in verdict.found.items()}

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelhook.domain.job import VideoRequest
-from reelhook.domain.lookup import CLOCK_SLACK_MILLISECONDS, Doubt, Resolution
+from reelhook.domain.listing import CLOCK_SLACK_MILLISECONDS, Doubt
 from reelhook.domain.report import Entry
 
-from .doubts import CAT, DOG, NOTHING, doubt, entry, ids, look
+from .doubts import CAT, DOG, NOTHING, Verdict, doubt, entry, ids, look
 from .samples import MINUTE, NOW
 
 # -- found -----------------------------------------------------------------------------------------
@@ -21,7 +21,7 @@ from .samples import MINUTE, NOW
 @pytest.mark.parametrize("proven", [True, False])
 def test_an_entry_with_equal_prompt_and_parameters_is_ours(settled: bool, proven: bool) -> None:
     resolution = look([doubt(settled=settled)], [entry()], proven=proven)
-    assert resolution == Resolution({"job_1": entry()}, NOTHING, NOTHING)
+    assert resolution == Verdict({"job_1": entry()}, NOTHING, NOTHING)
 
 
 @pytest.mark.parametrize(
@@ -73,17 +73,17 @@ def test_what_the_provider_was_not_told_makes_no_difference() -> None:
     assert ids(look(doubts, entries)) == {"job_1": "video_1", "job_2": "video_2"}
 
 
-def test_time_narrows_with_two_minutes_of_slack() -> None:
+def test_without_an_entry_that_is_known_to_be_older_time_narrows_and_proves_nothing() -> None:
     at_the_edge = entry(created_at=NOW - CLOCK_SLACK_MILLISECONDS)
     too_old = entry(created_at=NOW - CLOCK_SLACK_MILLISECONDS - 1)
     assert CLOCK_SLACK_MILLISECONDS == 2 * MINUTE
-    assert ids(look([doubt()], [at_the_edge])) == {"job_1": "video_1"}
-    assert look([doubt()], [too_old]) == Resolution({}, ("job_1",), NOTHING)
+    assert ids(look([doubt(after=None)], [at_the_edge])) == {"job_1": "video_1"}
+    assert look([doubt(after=None)], [too_old]) == Verdict({}, NOTHING, ("job_1",))
 
 
 def test_the_more_specific_request_takes_the_entry_that_fits_both() -> None:
     vague = replace(CAT, seconds=None, size=None)
-    doubts = [doubt("vague", vague, started_at=NOW - 1), doubt("specific", CAT)]
+    doubts = [doubt("vague", vague, sent_at=NOW - 1), doubt("specific", CAT)]
     assert ids(look(doubts, [entry()])) == {"specific": "video_1"}
     other = entry("video_2", replace(CAT, seconds="12"))
     assert ids(look(doubts, [other, entry()])) == {"specific": "video_1", "vague": "video_2"}
@@ -93,7 +93,7 @@ def test_the_more_specific_request_takes_the_entry_that_fits_both() -> None:
 
 
 def test_of_identical_requests_as_many_are_found_as_there_are_entries() -> None:
-    doubts = [doubt(f"job_{number}", started_at=NOW + number) for number in range(5)]
+    doubts = [doubt(f"job_{number}", sent_at=NOW + number) for number in range(5)]
     entries = [entry(f"video_{number}", created_at=NOW) for number in range(3)]
     resolution = look(doubts, entries)
     assert sorted(ids(resolution).values()) == ["video_0", "video_1", "video_2"]
@@ -102,24 +102,24 @@ def test_of_identical_requests_as_many_are_found_as_there_are_entries() -> None:
 
 def test_identical_requests_wait_for_the_last_of_them_to_settle() -> None:
     doubts = [doubt("job_1"), doubt("job_2", settled=False)]
-    assert look(doubts, []) == Resolution({}, NOTHING, NOTHING)
-    assert look(doubts, [], proven=False) == Resolution({}, NOTHING, NOTHING)
-    settled = [replace(one, settled=True) for one in doubts]
-    assert look(settled, []) == Resolution({}, ("job_1", "job_2"), NOTHING)
+    assert look(doubts, []) == Verdict({}, NOTHING, NOTHING)
+    assert look(doubts, [], proven=False) == Verdict({}, NOTHING, NOTHING)
+    settled = [replace(one, since=doubt().since) for one in doubts]
+    assert look(settled, []) == Verdict({}, ("job_1", "job_2"), NOTHING)
 
 
 def test_other_requests_do_not_wait_for_them() -> None:
     doubts = [doubt("job_1"), doubt("job_2", DOG, settled=False)]
-    assert look(doubts, []) == Resolution({}, ("job_1",), NOTHING)
+    assert look(doubts, []) == Verdict({}, ("job_1",), NOTHING)
 
 
 def test_the_settled_one_takes_the_entry_since_the_other_may_still_find_its_own() -> None:
-    doubts = [doubt("slow", started_at=NOW - 1, settled=False), doubt("settled")]
-    assert look(doubts, [entry()]) == Resolution({"settled": entry()}, NOTHING, NOTHING)
+    doubts = [doubt("slow", sent_at=NOW - 1, settled=False), doubt("settled")]
+    assert look(doubts, [entry()]) == Verdict({"settled": entry()}, NOTHING, NOTHING)
 
 
 def test_an_entry_without_a_time_is_kept_for_the_job_that_no_other_fits() -> None:
-    doubts = [doubt("early"), doubt("late", started_at=NOW + 60 * MINUTE)]
+    doubts = [doubt("early"), doubt("late", sent_at=NOW + 60 * MINUTE)]
     entries = [entry("timeless", created_at=None), entry("old", created_at=NOW)]
     assert ids(look(doubts, entries)) == {"early": "old", "late": "timeless"}
 
@@ -129,7 +129,8 @@ twins = st.lists(
     st.builds(
         doubt,
         st.just(""),
-        started_at=st.sampled_from([NOW + 3 * MINUTE * step for step in range(5)]),
+        after=st.none(),
+        sent_at=st.sampled_from([NOW + 3 * MINUTE * step for step in range(5)]),
         settled=st.booleans(),
     ),
     max_size=4,
@@ -144,7 +145,10 @@ def most(doubts: list[Doubt], entries: list[Entry]) -> int:
     padded: list[Entry | None] = [*entries, *([None] * len(doubts))]
     return max(
         sum(
-            one is not None and (one.created_at is None or one.created_at >= doubt.window_start)
+            one is not None
+            and (
+                one.created_at is None or one.created_at >= doubt.sent_at - CLOCK_SLACK_MILLISECONDS
+            )
             for doubt, one in zip(doubts, chosen, strict=True)
         )
         for chosen in permutations(padded, len(doubts))
@@ -187,14 +191,14 @@ def test_requests_that_differ_in_what_is_not_shown_are_never_mixed_up(
 ) -> None:
     doubts = [doubt("job_1"), doubt("job_2", replace(CAT, **hidden))]
     listed = [entry(f"video_{number}") for number in range(entries)]
-    assert look(doubts, listed) == Resolution({}, NOTHING, ("job_1", "job_2"))
-    assert look(doubts, []) == Resolution({}, ("job_1", "job_2"), NOTHING)
+    assert look(doubts, listed) == Verdict({}, NOTHING, ("job_1", "job_2"))
+    assert look(doubts, []) == Verdict({}, ("job_1", "job_2"), NOTHING)
 
 
 @pytest.mark.parametrize("hidden", UNSHOWN)
 def test_one_that_has_settled_waits_for_none_of_another_picture(hidden: dict[str, Any]) -> None:
     doubts = [doubt("job_1"), doubt("job_2", replace(CAT, **hidden), settled=False)]
-    assert look(doubts, [entry()]) == Resolution({}, NOTHING, ("job_1",))
+    assert look(doubts, [entry()]) == Verdict({}, NOTHING, ("job_1",))
 
 
 @pytest.mark.parametrize("hidden", UNSHOWN)
@@ -215,8 +219,8 @@ def test_a_vaguer_request_with_another_picture_is_not_served_first(hidden: dict[
 @pytest.mark.parametrize("hidden", UNSHOWN)
 def test_what_a_job_left_that_was_given_up_is_not_taken_for_another(hidden: dict[str, Any]) -> None:
     given_up = [replace(CAT, **hidden)]
-    assert look([doubt()], [entry()], given_up=given_up) == Resolution({}, NOTHING, ("job_1",))
-    assert look([doubt()], [], given_up=given_up) == Resolution({}, ("job_1",), NOTHING)
+    assert look([doubt()], [entry()], given_up=given_up) == Verdict({}, NOTHING, ("job_1",))
+    assert look([doubt()], [], given_up=given_up) == Verdict({}, ("job_1",), NOTHING)
     assert ids(look([doubt()], [entry()], given_up=[DOG])) == {"job_1": "video_1"}
     # An equal one is as good.
     assert ids(look([doubt()], [entry()], given_up=[CAT])) == {"job_1": "video_1"}

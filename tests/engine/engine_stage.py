@@ -25,10 +25,12 @@ from reelhook.domain.catalog import Account, Catalog
 from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.schedule import RetrySchedule
+from reelhook.engine.account_listing import AccountListing
 from reelhook.engine.deliver import Deliver
 from reelhook.engine.fallback import Fallback
 from reelhook.engine.held import Held
 from reelhook.engine.leases import LANE_IDS, Leases
+from reelhook.engine.listing_delay import ListingDelay
 from reelhook.engine.resending import Resending
 from reelhook.engine.resolve import Resolve
 from reelhook.engine.runner import Loop, Runner
@@ -87,7 +89,10 @@ class Options:
     previous_secret: str | None = None
     overlap_hours: float = 24.0
     loops: frozenset[str] = frozenset(
-        {"submit", "resolve", "watch", "deliver", "resend", "sweep", "switch", "standing"}
+        {
+            *("submit", "resolve", "listing", "watch", "deliver"),
+            *("resend", "sweep", "switch", "standing"),
+        }
     )
     store: Callable[[SQLite], Store] = Store
     sender: Callable[[Sender], Sender] = lambda sender: sender
@@ -308,7 +313,12 @@ async def _engine(
     held_leases, _ = await store.tend("test", [f"account:{one}" for one in providers], 10**9)
     for lease in held_leases:
         account = catalog.accounts[lease.id.partition(":")[2]]
-        held = Held(account, providers[account.id], lease)
+        sharing = [
+            one
+            for one in catalog.siblings(account.id)
+            if providers[one].server == providers[account.id].server
+        ]
+        held = Held(account, providers[account.id], lease, sharing)
         first = account.id == options.accounts[0].account.id
         for loop in _account_loops(
             store, held, recording, signals, fallback, catalog, clock, options
@@ -384,9 +394,11 @@ def _account_loops(
     options: Options,
 ) -> list[Loop]:
     shared, account = (store, held, recording, signals), held.account.id
+    listing = AccountListing(store, held, clock)
     submit = Submit(
         *shared,
         fallback,
+        listing,
         relieved=catalog.relieved(account),
         may_send=lambda: True,
         clock=clock,
@@ -397,10 +409,11 @@ def _account_loops(
         Resolve(
             *shared,
             submit,
-            siblings=catalog.siblings(account),
+            listing,
             settle_seconds=options.settle_seconds,
             clock=clock,
         ),
+        ListingDelay(held, listing, signals, clock),
         Watch(
             *shared,
             poll_seconds=options.poll_seconds,

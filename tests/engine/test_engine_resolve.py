@@ -231,7 +231,7 @@ async def test_without_a_proven_listing_absence_is_unknown(tmp_path: Path) -> No
         here.upstream.add("of another", prompt="a hen")
         here.upstream.on_create = reset
         job_id = await doubtful(here, engine)
-        await engine.pass_time(SETTLE_SECONDS + 5)
+        await engine.pass_time(2 * SETTLE_SECONDS + 5)
 
         await ended_unknown(here, engine, job_id)
         assert here.upstream.creations == 1
@@ -245,7 +245,7 @@ async def test_reading_jobs_singly_proves_no_listing(tmp_path: Path) -> None:
         await engine.pass_time(15)
         here.upstream.on_create = carried_out(here)
         job_id = await doubtful(here, engine)
-        await engine.pass_time(SETTLE_SECONDS + 5)
+        await engine.pass_time(2 * SETTLE_SECONDS + 5)
 
         await ended_unknown(here, engine, job_id)
         assert here.upstream.creations == 2
@@ -332,6 +332,7 @@ async def test_a_proven_listing_that_fails_is_asked_again_and_ends_nothing(
 
 async def test_a_failing_page_is_asked_for_again_at_once(tmp_path: Path) -> None:
     async with stage(tmp_path) as here, here.engine() as engine:
+        await engine.settled()
         here.upstream.on_create = carried_out(here)
         here.upstream.on_list = one_after_the_other(
             answers(500), reset, answers(200, b"{"), here.upstream.list_page
@@ -344,6 +345,8 @@ async def test_a_failing_page_is_asked_for_again_at_once(tmp_path: Path) -> None
 
 async def test_a_retry_after_of_the_listing_is_honoured(tmp_path: Path) -> None:
     async with stage(tmp_path) as here, here.engine() as engine:
+        await engine.settled()  # the listing was read once, since it is new to us
+        here.upstream.forget_requests()
         here.upstream.on_create = carried_out(here)
         here.upstream.on_list = one_after_the_other(
             answers(429, None, {"Retry-After": "20"}), here.upstream.list_page
@@ -368,7 +371,10 @@ async def died_between_intent_and_outcome(here: Stage, script: str) -> Job:
     """Leave a job behind as a worker does that is killed while it calls the provider."""
     async with here.engine(loops=frozenset()) as engine:
         job = await engine.job(await engine.submit(script, here.hook))
-        await engine.store.record([Change(job.submitting(here.time.now()))], None)
+        provider = engine.provider.fingerprint
+        after = tuple(await engine.store.newest_entries(job.account, provider, 5))
+        intent = job.submitting(here.time.now(), fingerprint=provider, after=after)
+        await engine.store.record([Change(intent)], None)
     return job
 
 

@@ -1,6 +1,7 @@
 """Submit: the paid call, and what is done with each of its outcomes."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -231,11 +232,13 @@ class Forgetful(Store):
 
     failures = 0
 
-    async def accept(self, change: Change, lease: Lease | None) -> Acceptance:
+    async def accept(
+        self, change: Change, lease: Lease | None, sharing: Sequence[str] = ()
+    ) -> Acceptance:
         if self.failures:
             self.failures -= 1
             raise StoreError("The disk is full")
-        return await super().accept(change, lease)
+        return await super().accept(change, lease, sharing)
 
 
 async def test_an_id_that_was_paid_for_is_recorded_once_the_store_works_again(

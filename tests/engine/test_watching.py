@@ -71,7 +71,7 @@ async def test_without_a_listing_jobs_are_read_singly(hook: Hook, upstream: Upst
         video |= {"status": "completed", "progress": 100}
     for stored in (await hook.service.jobs()).jobs:
         await until_job(hook, stored.job.id, ended)
-    assert upstream.counts["list"] <= 2
+    assert upstream.counts["list"] <= 3  # once more since the listing was new
 
 
 @pytest.mark.parametrize("status", ["NOT_START", "succeeded", "expired", "deleted"])

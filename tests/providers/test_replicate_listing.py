@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.upstreams import Upstream
+from reelhook.domain.listing import Doubt, ListingFacts
+from reelhook.domain.listing import Listing as ReadListing
 from reelhook.domain.errors import CursorRefusedError, ListingUnsupportedError, ProviderError
 from reelhook.domain.job import VideoRequest
-from reelhook.domain.lookup import Doubt, resolve
+from reelhook.domain.lookup import resolve
 from reelhook.domain.report import Accepted, Finished, Progress
 from reelhook.providers.replicate import Replicate
 from reelhook.providers.replicate_places import Places
@@ -264,8 +266,12 @@ async def test_a_lost_submit_is_found_by_whatever_name_its_model_was_asked_for(
     server.answers(200, {"next": None, "results": [line]})
     page = await replicate.page(None, 100)
     request = VideoRequest(script="A fox", model=model, seconds="8")
-    doubt = Doubt("job", request, round(START.timestamp() * 1000), settled=True)
-    resolution = resolve([doubt], page.entries, listing_proven=True)
+    sent_at = round(START.timestamp() * 1000)
+    doubt = Doubt("job", request, sent_at, sent_at)
+    shown = ReadListing(
+        page.entries, ended=True, readable=True, read_at=sent_at, facts=ListingFacts("here")
+    )
+    resolution = resolve([doubt], shown, now=sent_at, settle_milliseconds=60_000)
     assert set(resolution.found) == (set() if model == "other/model" else {"job"})
 
 

@@ -7,9 +7,9 @@ from reelhook.domain.job import Job, Status
 from reelhook.ports import Acceptance, Change
 from reelhook.storage.store import Store
 
-from .conftest import Sql
 from .samples import (
     ACCOUNT,
+    CAT,
     FINISHED,
     NOW,
     RUNNING,
@@ -146,23 +146,37 @@ async def test_other_accounts_entries_are_another_matter(store: Store) -> None:
     assert await store.accept(accepted(job), None) is Acceptance.RECORDED
 
 
-# -- claimed ---------------------------------------------------------------------------------------
-
-
-async def test_claimed_tells_which_entries_are_ours_and_which_we_created(
-    store: Store, sql: Sql
+async def test_an_entry_that_another_account_of_the_server_has_is_no_second_job(
+    store: Store,
 ) -> None:
+    holder = await adopting(store, "holder")
+    job = await submitting(store, new("there", account="other"))
+    told = await store.accept(accepted(job), None, [ACCOUNT])
+    assert told is Acceptance.RECORDED  # the response to its own create dislodges the adoption
+    assert (await store.job(holder.id)).job.status is Status.SUBMITTING
+    again = await submitting(store, new("again"))
+    assert await store.accept(accepted(again), None, ["other"]) is Acceptance.DUPLICATE
+
+
+# -- entries of ours -------------------------------------------------------------------------------
+
+
+async def test_known_entries_tell_which_are_ours_and_which_we_created(store: Store) -> None:
     await queued(store, new("created"), "video_1")
     await store.create(registered("registered", "video_2"))
     await moved(store, (await queued(store, new("ended"), "video_3")).apply(FINISHED, NOW))
-    ids = [f"video_{number}" for number in range(5)]
-    assert await store.claimed(ACCOUNT, ids) == {
+    await queued(store, new("elsewhere", account="other"), "video_4")
+    ids = [f"video_{number}" for number in range(6)]
+    known = await store.known_entries([ACCOUNT], ids)
+    assert {one: entry.created for one, entry in known.items()} == {
         "video_1": True,
         "video_2": False,
         "video_3": True,
     }
-    assert await store.claimed("other", ids) == {}
-    assert await store.claimed(ACCOUNT, []) == {}
+    assert known["video_1"].request == CAT
+    assert known["video_1"].sent_at is not None
+    assert set(await store.known_entries([ACCOUNT, "other"], ids)) == {*known, "video_4"}
+    assert await store.known_entries([ACCOUNT], []) == {}
 
 
 async def test_a_version_that_moved_on_is_what_makes_a_change_stale(store: Store) -> None:

@@ -61,6 +61,8 @@ FULL_JOB = Job(
     charged_amount=1.25,
     charged_unit="tokens",
     adopted_from="job_before",
+    submit_fingerprint="a server and a key",
+    submit_after="video_1 video_2",
     doubt_closed_at=NOW + 14,
     pinned=True,
 )
@@ -185,7 +187,8 @@ async def test_to_register_a_providers_job_twice_is_to_register_it_once(
 async def test_a_registered_job_is_watched_and_was_not_created_by_us(store: Store) -> None:
     await store.create(registered("job_1", "video_1"))
     assert [job.id for job in await store.jobs_to_watch(ACCOUNT)] == ["job_1"]
-    assert await store.claimed(ACCOUNT, ["video_1", "video_2"]) == {"video_1": False}
+    known = await store.known_entries([ACCOUNT], ["video_1", "video_2"])
+    assert {one: entry.created for one, entry in known.items()} == {"video_1": False}
 
 
 async def test_the_id_of_another_job_can_not_be_registered(store: Store) -> None:

@@ -1,3 +1,4 @@
+from reelhook.domain.listing import ListingFacts
 from reelhook.ports import Lease
 from reelhook.storage.store import Store
 
@@ -20,22 +21,21 @@ async def test_a_key_of_our_own_is_made_once(store: Store) -> None:
     assert await store.key("download", "third") == "third"
 
 
-async def test_a_listing_is_proven_for_good_and_for_its_account_alone(store: Store) -> None:
-    assert not await store.listing_proven(ACCOUNT)
-    await store.prove_listing(ACCOUNT)
-    await store.prove_listing(ACCOUNT)
-    await store.record_round(ACCOUNT, NOW)
-    assert await store.listing_proven(ACCOUNT)
-    assert not await store.listing_proven("other")
+async def test_what_was_learned_of_a_listing_is_kept_for_its_account_alone(store: Store) -> None:
+    assert await store.listing_facts(ACCOUNT) is None
+    first = ListingFacts("here", first_id="video_1", first_read_at=NOW)
+    later = first.with_delay(250).with_delay(40).with_model("sora-2", "other")
+    for facts in (first, later, ListingFacts("elsewhere", first_id="")):
+        await store.record_listing_facts(ACCOUNT, facts, None)
+        assert await store.listing_facts(ACCOUNT) == facts
+    assert later.delay_max == 250
+    assert await store.listing_facts("other") is None
 
 
 async def test_the_last_round_of_an_account_is_kept(store: Store) -> None:
     assert await store.last_round(ACCOUNT) is None
     await store.record_round(ACCOUNT, NOW)
     await store.record_round(ACCOUNT, NOW + 5)
-    assert await store.last_round(ACCOUNT) == NOW + 5
-    assert not await store.listing_proven(ACCOUNT)
-    await store.prove_listing(ACCOUNT)
     assert await store.last_round(ACCOUNT) == NOW + 5
 
 

@@ -116,7 +116,7 @@ async def test_a_job_whose_intent_is_stored_is_not_submitted_but_resolved(store:
     await store.create(new("job_2", account="other"))
     await queued(store, new("job_3"), "video_3")
     assert await store.jobs_to_submit(ACCOUNT, NOW, 9) == ([], None)
-    assert [one.job for one in await store.jobs_submitting(ACCOUNT)] == [job]
+    assert await store.jobs_submitting(ACCOUNT) == [job]
     assert await store.jobs_submitting("other") == []
 
 

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from reelhook.domain.listing import ListingFacts
 from reelhook.ports import Lease
 from reelhook.storage.opening import opened
 from reelhook.storage.store import Store
@@ -166,9 +167,9 @@ async def test_under_a_lease_that_was_lost_nothing_is_written(store: Store) -> N
     await store.release("one", [lost], leaving=True)
     await store.tend("two", ["account:openai"], LONG)
     await store.record_round(ACCOUNT, NOW, lost)
-    await store.prove_listing(ACCOUNT, lost)
+    await store.record_listing_facts(ACCOUNT, ListingFacts("here"), lost)
     assert await store.last_round(ACCOUNT) is None
-    assert not await store.listing_proven(ACCOUNT)
+    assert await store.listing_facts(ACCOUNT) is None
 
 
 async def test_workers_that_start_at_once_on_an_empty_database_do_not_wait_for_each_other(

@@ -98,7 +98,7 @@ async def test_of_two_accounts_that_begin_with_one_job_one_has_it(store: Store) 
     assert await store.record([change((by_a, ()))], leases["account:a"]) == []
     read = (await store.job("job_1")).job
     assert (read.account, read.status) == ("b", Status.SUBMITTING)
-    assert [one.job.id for one in await store.jobs_submitting("b")] == ["job_1"]
+    assert [one.id for one in await store.jobs_submitting("b")] == ["job_1"]
     assert await store.jobs_submitting("a") == []
     accepted = await store.accept(change((read.accept("video_1", NOW), ())), leases["account:b"])
     assert accepted is Acceptance.RECORDED

@@ -12,11 +12,13 @@ from reelhook.bootstrap.accounts import Accounts
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
 from reelhook.domain.callback import Callbacks
+from reelhook.engine.account_listing import AccountListing
 from reelhook.engine.deliver import Deliver
 from reelhook.engine.fallback import Fallback
 from reelhook.engine.held import Held
 from reelhook.engine.leased_provider import LeasedProvider
 from reelhook.engine.leases import CHORES_ID, Leases, account_id
+from reelhook.engine.listing_delay import ListingDelay
 from reelhook.engine.resending import Resending
 from reelhook.engine.resolve import Resolve
 from reelhook.engine.retention import Keep, Retention
@@ -112,7 +114,9 @@ def _account_loops(parts: Parts, leases: Leases, account: str, lease: Lease) -> 
         return leases.good(lease)
 
     provider = LeasedProvider(parts.accounts.providers[account], may_go_on)
-    held = Held(catalog.accounts[account], provider, lease)
+    sharing = [one for one in catalog.siblings(account) if _same_server(parts, one, account)]
+    held = Held(catalog.accounts[account], provider, lease, sharing)
+    listing = AccountListing(store, held, clock)
     shared = (recording, signals)
     submit = Submit(
         store,
@@ -126,6 +130,7 @@ def _account_loops(parts: Parts, leases: Leases, account: str, lease: Lease) -> 
             clock=clock,
             random=parts.random,
         ),
+        listing,
         relieved=catalog.relieved(account),
         may_send=may_go_on,
         callback_url=partial(parts.callbacks.url, account),
@@ -140,10 +145,11 @@ def _account_loops(parts: Parts, leases: Leases, account: str, lease: Lease) -> 
             held,
             *shared,
             submit,
-            siblings=catalog.siblings(account),
+            listing,
             settle_seconds=settings.submit_settle_seconds,
             clock=clock,
         ),
+        ListingDelay(held, listing, signals, clock),
         Watch(
             store,
             held,
@@ -153,6 +159,11 @@ def _account_loops(parts: Parts, leases: Leases, account: str, lease: Lease) -> 
             clock=clock,
         ),
     ]
+
+
+def _same_server(parts: Parts, one: str, other: str) -> bool:
+    providers = parts.accounts.providers
+    return providers[one].server == providers[other].server
 
 
 def _chores(parts: Parts, lease: Lease) -> list[Loop]:

@@ -96,7 +96,8 @@ class Job:
     `version` counts its writes and guards against lost updates; `sequence` is its last event's.
     `model` is what it is, or is to be, made with since `model_since`; `fallback` counts the models
     that were given up before it. `doubt_closed_at`: when a person settled what became of it.
-    `pinned`: its account was named, so that no other takes it.
+    `pinned`: its account was named, so that no other takes it. `submit_fingerprint` says to which
+    server, and with which credential, its create was sent.
     """
 
     id: str
@@ -130,6 +131,16 @@ class Job:
     adopted_from: str | None = None
     doubt_closed_at: Instant | None = None
     pinned: bool = False
+    submit_fingerprint: str | None = None
+    submit_after: str | None = None
+
+    @property
+    def older_entries(self) -> tuple[str, ...] | None:
+        """The newest entries of the listing that were known before its create was sent.
+
+        Empty: the listing had none. None: not known.
+        """
+        return None if self.submit_after is None else tuple(self.submit_after.split())
 
     @property
     def in_doubt_now(self) -> bool:
@@ -140,14 +151,22 @@ class Job:
 
     # -- submitting ---------------------------------------------------------------------------
 
-    def submitting(self, now: Instant) -> "Job":
-        """The intent, stored before the provider is called."""
+    def submitting(
+        self,
+        now: Instant,
+        *,
+        fingerprint: str | None = None,
+        after: tuple[str, ...] | None = None,
+    ) -> "Job":
+        """Return the intent, stored before the provider is called; see `older_entries`."""
         return replace(
             self,
             status=Status.SUBMITTING,
             submit_attempts=self.submit_attempts + 1,
             submit_started_at=now,
             submit_due_at=None,
+            submit_fingerprint=fingerprint,
+            submit_after=None if after is None else " ".join(after),
             doubt_since=None,
             updated_at=now,
         )
@@ -244,6 +263,7 @@ class Job:
             accepted_at=now,
             doubt_since=None,
             submit_due_at=None,
+            submit_after=self.submit_after if adopted else None,  # it may be dislodged
             missing_since=None,
             updated_at=now,
         )

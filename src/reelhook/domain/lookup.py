@@ -1,121 +1,197 @@
-"""Finding out, from a provider's listing, what became of submits without an answer.
+"""Deciding, from a provider's listing, what became of creates without a response.
 
-Nothing here pays: it only says which listed entries are ours, and which jobs are surely absent.
+Nothing here pays. A create may be sent again only where its absence is proven; `domain.listing`
+says what a listing proves.
 """
 
-import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from reelhook.domain.event import Instant
 from reelhook.domain.job import VideoRequest
+from reelhook.domain.listing import Doubt, Listing
 from reelhook.domain.report import Entry
 
-CLOCK_SLACK_MILLISECONDS = 120 * 1000
-"""Listings give whole seconds on another's clock: time only narrows, with this much slack."""
-PREFIX_CHARACTERS_MIN = 20
+DELAY_MARGIN_MILLISECONDS = 5000
+DELAYS_WITH_A_LATER_ENTRY = 2
+DELAYS_WITHOUT = 5
+"""How many times the longest delay, with which entries of ours have appeared, is waited for."""
+
+UNSUPPORTED = "it has none"
+AMBIGUOUS = "the listing shows a video that may be this one"
+UNMEASURED = "it is not known how soon the listing shows a new video"
+CONTENDED = "another account of this server has an unresolved create of the same request"
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
-    """A submit without an answer: what was asked, and when it was sent at the earliest."""
+class Others:
+    """Creates of other jobs that may have unclaimed entries in the listing.
 
-    job_id: str
-    request: VideoRequest
-    started_at: Instant
-    settled: bool
-    """Whether the settle time has passed since the attempt ended or its worker was replaced."""
-    since: Instant = 0
-    """When the attempt ended, or its worker was replaced: who settles first chooses first."""
+    `ended`: their jobs ended without an answer to the create. `elsewhere`: other accounts of the
+    same server have no answer to them yet. `open`: so has this account, and they may still appear.
+    """
 
-    @property
-    def window_start(self) -> Instant:
-        """No entry made before this moment can be ours."""
-        return self.started_at - CLOCK_SLACK_MILLISECONDS
+    ended: Sequence[VideoRequest] = ()
+    elsewhere: Sequence[VideoRequest] = ()
+    open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """`found`: job id to entry. `absent`: surely never accepted. `unknown`: can't be told, ever."""
+    """`found`: job id to entry. `absent`: the provider definitely has no such job. `unknown`: it
+    can't be decided, by job id and with the reason.
+    """
 
-    found: dict[str, Entry]
-    absent: tuple[str, ...]
-    unknown: tuple[str, ...]
+    found: Mapping[str, Entry] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+    unknown: Mapping[str, str] = field(default_factory=dict)
 
 
 def resolve(
     doubts: Sequence[Doubt],
-    unclaimed: Iterable[Entry],
+    listing: Listing,
     *,
-    listing_proven: bool,
-    given_up: Iterable[VideoRequest] = (),
+    now: Instant,
+    settle_milliseconds: int,
+    others: Others = Others(),
 ) -> Resolution:
-    """Match doubts to unclaimed entries, one to one; identical requests are interchangeable.
+    """Match unresolved creates to unclaimed entries, one to one, and judge what is left.
 
-    The listing must have been read past every doubt's window. `listing_proven`: an id that we
-    created has been seen in it before (some gateways list elsewhere). Doubts of one group that
-    have not settled yet stay undecided, and so do those that share their request. `given_up`: what
-    was asked for by jobs that ended without an answer, or that others look up, whose entries may be
-    among the unclaimed.
+    Identical requests are interchangeable, so they share one verdict and wait for the youngest.
+    Nothing is decided about them before `settle_milliseconds` have passed, except what is found.
     """
-    left = list(unclaimed)
-    groups: dict[VideoRequest, list[Doubt]] = defaultdict(list)
-    for doubt in doubts:
-        groups[_asked(doubt.request)].append(doubt)
-    found: dict[str, Entry] = {}
-    rivals = _Rivals({*groups, *map(_asked, given_up)})
-    # The most specific requests choose first: an entry that fits them fits vaguer ones as well.
-    for request, group in sorted(groups.items(), key=lambda item: _vagueness(item[0])):
-        left = _assign(request, group, left, found, rivals)
-    absent: list[str] = []
-    unknown: list[str] = []
-    for request, group in groups.items():
-        rest = [doubt for doubt in group if doubt.job_id not in found]
-        if not rest or not all(doubt.settled for doubt in rest):
-            continue
-        start = min(doubt.window_start for doubt in rest)
-        proven = listing_proven and not any(
-            _may_be(request, entry) or rivals.claim(request, entry)
-            for entry in left
-            if _within(start, entry)
-        )
-        (absent if proven else unknown).extend(doubt.job_id for doubt in rest)
-    return Resolution(found, tuple(absent), tuple(unknown))
+    return _Look(doubts, listing, others, settle_milliseconds).resolve(now)
 
 
-def _assign(
-    request: VideoRequest,
-    group: list[Doubt],
-    left: list[Entry],
-    found: dict[str, Entry],
-    rivals: "_Rivals",
-) -> list[Entry]:
-    # Each takes the oldest entry of its window, which is the least use to the others; one without
-    # a time would do for all, so it goes last. Whoever has settled chooses first: the others can
-    # still wait for an entry of their own to show up.
-    ours = (one for one in left if _is(request, one) and not rivals.claim(request, one))
-    candidates = sorted(ours, key=_age)
-    for doubt in sorted(
-        group, key=lambda doubt: (not doubt.settled, doubt.since, doubt.started_at)
-    ):
-        entry = next((e for e in candidates if _within(doubt.window_start, e)), None)
-        if entry:
-            candidates.remove(entry)
-            found[doubt.job_id] = entry
-    taken = {entry.provider_job_id for entry in found.values()}
-    return [entry for entry in left if entry.provider_job_id not in taken]
+def deadline(doubt: Doubt, listing_delay: int | None, settle_milliseconds: int) -> Instant:
+    """Return when a doubt is decided at the latest, unless something may still change that."""
+    if listing_delay is None:
+        return doubt.since + 2 * settle_milliseconds
+    wait = DELAYS_WITHOUT * listing_delay + DELAY_MARGIN_MILLISECONDS
+    return doubt.since + max(settle_milliseconds, wait)
 
 
-def _asked(request: VideoRequest) -> VideoRequest:
-    """Reduce a request to what the provider was told, so that equal ones are interchangeable."""
-    return replace(
-        request,
-        script=request.prompt,
-        direction=None,
-        wallet_address=None,
-        fallbacks=(),
-    )
+class _Look:
+    """One look at the listing."""
+
+    def __init__(
+        self,
+        doubts: Sequence[Doubt],
+        listing: Listing,
+        others: Others,
+        settle_milliseconds: int,
+    ) -> None:
+        self._listing = listing
+        self._others = others
+        self._settle = settle_milliseconds
+        self._left = list(listing.unclaimed())
+        self._taken = list(_adopted(listing))
+        self._found: dict[str, Entry] = {}
+        self._groups: dict[VideoRequest, list[Doubt]] = defaultdict(list)
+        for doubt in doubts:
+            self._groups[_asked(doubt.request)].append(doubt)
+        self._elsewhere = {_asked(one) for one in others.elsewhere}
+        ended = [_asked(one) for one in others.ended]
+        self._rivals = _Rivals({*self._groups, *ended, *self._elsewhere})
+        # The most specific requests choose first: an entry that fits them fits vaguer ones as well.
+        for request in sorted(self._groups, key=_vagueness):
+            self._assign(request)
+        for request in ended:
+            self._explain(request)
+
+    def resolve(self, now: Instant) -> Resolution:
+        absent: list[str] = []
+        unknown: dict[str, str] = {}
+        for request, group in self._groups.items():
+            rest = [doubt for doubt in group if doubt.job_id not in self._found]
+            if not rest:
+                continue
+            verdicts = [self._why_not(request, doubt, now) for doubt in rest]
+            if _WAIT in verdicts:
+                continue
+            reason = next((one for one in verdicts if one is not None), None)
+            if reason is None:
+                absent += [doubt.job_id for doubt in rest]
+            else:
+                unknown.update((doubt.job_id, reason) for doubt in rest)
+        return Resolution(self._found, tuple(absent), unknown)
+
+    # -- matching -------------------------------------------------------------------------------
+
+    def _assign(self, request: VideoRequest) -> None:
+        """Give each doubt the oldest entry of its window, which is the least use to the others.
+
+        Who has waited longest chooses first: the others can still wait for an entry of their own.
+        """
+        if request in self._elsewhere:
+            return
+        listing = self._listing
+        ours = (e for e in self._left if _is(request, e) and not self._rivals.claim(request, e))
+        candidates = sorted(ours, key=self._age)
+        for doubt in sorted(self._groups[request], key=lambda one: (one.since, one.sent_at)):
+            entry = next((e for e in candidates if listing.in_window(doubt, e)), None)
+            if entry is not None:
+                candidates.remove(entry)
+                self._left.remove(entry)
+                self._taken.append((entry, request))
+                self._found[doubt.job_id] = entry
+
+    def _age(self, entry: Entry) -> float:
+        """Return what is less for older entries; one without a time fits all, so it goes last."""
+        if self._listing.ordered:
+            return -self._listing.place[entry.provider_job_id]
+        return float("inf") if entry.created_at is None else entry.created_at
+
+    def _explain(self, request: VideoRequest) -> None:
+        """Take one entry that a job which ended without an answer must have left."""
+        entry = next((e for e in self._left if _is(request, e)), None)
+        if entry is not None and not self._rivals.claim(request, entry):
+            self._left.remove(entry)
+            self._taken.append((entry, request))
+
+    # -- judging --------------------------------------------------------------------------------
+
+    def _why_not(self, request: VideoRequest, doubt: Doubt, now: Instant) -> str | None:
+        """Return why absence is not proven, `_WAIT` while it may still be, None where it is."""
+        listing, delay = self._listing, self._listing.facts.delay_max
+        waited = now - doubt.since
+        if waited < self._settle:
+            return _WAIT
+        if not listing.supported:
+            return UNSUPPORTED
+        due = now >= deadline(doubt, delay, self._settle)
+        soon = delay is not None and waited >= DELAYS_WITH_A_LATER_ENTRY * delay
+        if not due and not (soon and listing.shows_later_than(doubt)):
+            return _WAIT
+        changing = waited < self._settle + deadline(doubt, delay, self._settle) - doubt.since
+        if request in self._elsewhere:
+            return _WAIT if changing else CONTENDED
+        if (reason := listing.why_not(doubt)) is not None:
+            return reason
+        if any(self._may_be(request, doubt, entry) for entry in self._left):
+            return _WAIT if self._others.open and changing else AMBIGUOUS
+        end = listing.window_end(doubt)
+        if any(
+            listing.place[entry.provider_job_id] < end
+            and _shown(other) != _shown(request)
+            and listing.may_be_altered(request, entry)
+            for entry, other in self._taken
+        ):
+            return AMBIGUOUS
+        if delay is None and not listing.shows_later_than(doubt):
+            return UNMEASURED
+        return None
+
+    def _may_be(self, request: VideoRequest, doubt: Doubt, entry: Entry) -> bool:
+        listing = self._listing
+        if listing.place[entry.provider_job_id] < listing.window_end(doubt):
+            return listing.may_be(request, entry)
+        return listing.may_be_below(request, doubt, entry)
+
+
+_WAIT = ""
+"""No reason yet."""
 
 
 class _Rivals:
@@ -137,6 +213,17 @@ class _Rivals:
         )
 
 
+def _asked(request: VideoRequest) -> VideoRequest:
+    """Reduce a request to what was sent to the provider, so that equal ones are interchangeable."""
+    return replace(
+        request,
+        script=request.prompt,
+        direction=None,
+        wallet_address=None,
+        fallbacks=(),
+    )
+
+
 def _unshown(asked: VideoRequest) -> tuple[object, ...]:
     return asked.model, asked.aspect_ratio, asked.image, asked.seed, asked.provider_options
 
@@ -145,38 +232,23 @@ def _vagueness(request: VideoRequest) -> int:
     return (request.seconds is None) + (request.size is None)
 
 
-def _age(entry: Entry) -> float:
-    return math.inf if entry.created_at is None else entry.created_at
+def _shown(asked: VideoRequest) -> tuple[object, ...]:
+    return asked.prompt, asked.model, asked.seconds, asked.size
 
 
-def _within(start: Instant, entry: Entry) -> bool:
-    return entry.created_at is None or entry.created_at >= start
-
-
-def _parameters_agree(request: VideoRequest, entry: Entry) -> bool:
-    if entry.model is not None and request.model not in {entry.model, *entry.also_called}:
-        return False
-    pairs = (
-        (request.seconds, entry.seconds),
-        (request.size, entry.size),
-    )
-    return all(asked is None or shown is None or asked == shown for asked, shown in pairs)
+def _adopted(listing: Listing) -> Iterator[tuple[Entry, VideoRequest]]:
+    """Yield what was adopted before, with the request of the job that has it."""
+    for entry in listing.entries:
+        one = listing.known.get(entry.provider_job_id)
+        if one is not None and not one.created:
+            yield entry, one.request
 
 
 def _is(request: VideoRequest, entry: Entry) -> bool:
-    return entry.prompt == request.prompt and _parameters_agree(request, entry)
-
-
-def _may_be(request: VideoRequest, entry: Entry) -> bool:
-    """Whether an entry left over could be ours after all, in other words than we sent.
-
-    It shows no prompt, or the same one with parameters that the server may have normalised, or
-    one that it may have trimmed or cut.
-    """
-    shown, asked = " ".join((entry.prompt or "").split()), " ".join(request.prompt.split())
-    if not shown:
-        return True
-    if shown == asked:
-        return not _is(request, entry)
-    stem = shown.rstrip(".…")
-    return len(stem) >= PREFIX_CHARACTERS_MIN and asked.startswith(stem)
+    """Whether an entry shows the request's prompt word for word, and contradicts nothing in it."""
+    if entry.prompt != request.prompt:
+        return False
+    if entry.model is not None and request.model not in {entry.model, *entry.also_called}:
+        return False
+    pairs = ((request.seconds, entry.seconds), (request.size, entry.size))
+    return all(asked is None or shown is None or asked == shown for asked, shown in pairs)

@@ -20,6 +20,8 @@ class LeasedProvider:
         self._provider = provider
         self._held = held
         self.name = provider.name
+        self.server = provider.server
+        self.fingerprint = provider.fingerprint
         self.traits = provider.traits
         self.models = provider.models
 

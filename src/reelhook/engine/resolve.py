@@ -1,65 +1,62 @@
-"""Resolve: finds out what became of submits without an answer, and never pays to do so.
+"""Resolve: finds out what became of creates without a response, and never pays to do so.
 
-Looking up, proving absence, and giving up visibly follow `domain.lookup`; here is the reading.
+What a listing proves is decided in `domain.listing` and `domain.lookup`; here it is read.
 """
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
 import structlog
 
-from reelhook.domain.errors import ListingUnsupportedError, ProviderError
 from reelhook.domain.event import Instant
-from reelhook.domain.job import VideoRequest
-from reelhook.domain.lookup import Doubt, Resolution, resolve
-from reelhook.domain.report import Entry, Page
+from reelhook.domain.job import Job
+from reelhook.domain.listing import (
+    CLOCK_SLACK_MILLISECONDS,
+    EXPECTED_MILLISECONDS,
+    Doubt,
+    Listing,
+    ListingFacts,
+)
+from reelhook.domain.lookup import Others, Resolution, deadline, resolve
+from reelhook.domain.report import Entry
+from reelhook.engine.account_listing import AccountListing
 from reelhook.engine.held import Held
+from reelhook.engine.listing_pages import ListingPages
 from reelhook.engine.runner import Tasks
 from reelhook.engine.submit import Submit
-from reelhook.ports import Acceptance, Clock, StoredJob, SubmitStore
+from reelhook.ports import Acceptance, Clock, LookupStore, StoredJob
 from reelhook.recording import Recording, log_registered
 from reelhook.signals import Signals
 
 log = structlog.get_logger()
-PAGE_TRIES = 4
-PAGES_MAX = 1000
 LOOK_SECONDS_YOUNG = 1.0
 LOOK_SECONDS = 5.0
 """How often the store is asked for doubts too: not every one of them comes with a signal."""
 YOUNG_MILLISECONDS = 10_000
-
-UNKNOWN_MESSAGE = (
-    "The provider may or may not have accepted this job, and its listing can't tell; "
-    "look it up there, then adopt or abandon it"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """What a look at the listing brought; `complete` if it was read past the window."""
-
-    entries: tuple[Entry, ...]
-    complete: bool
+EXPECTED_MAX = 5000
+"""So many of our newest entries are looked for in a listing that is to prove something."""
+PAST_ENTRIES = 100
+"""So many entries are read past the newest one that is known to be older."""
+SHOWN_AFTER_MILLISECONDS = 2000
+"""How much older than a read an entry must be to be expected in it, if no delay was measured."""
 
 
 class Resolve:
-    """Looks up the submits in doubt of one account.
-
-    `siblings` are the other accounts of its provider: two keys may share one listing.
-    """
+    """Looks up the unresolved creates of one account."""
 
     name = "resolve"
 
     def __init__(
         self,
-        store: SubmitStore,
+        store: LookupStore,
         held: Held,
         recording: Recording,
         signals: Signals,
         submit: Submit,
+        listing: AccountListing,
         *,
-        siblings: Sequence[str] = (),
         settle_seconds: float,
         clock: Clock,
     ) -> None:
@@ -68,150 +65,161 @@ class Resolve:
         self._recording = recording
         self._signals = signals
         self._submit = submit
-        self._siblings = siblings
+        self._listing = listing
         self._settle_milliseconds = round(settle_seconds * 1000)
         self._clock = clock
+        self._requests: dict[str, StoredJob] = {}
+        self._used: set[str] = set()
+        self._missed_at: dict[str, Instant] = {}
+        """When the listing was last read without the entry of a job, since its doubt began."""
         self.signal = signals.resolve.fork()
         self.tasks = Tasks(self.signal)
 
     async def tick(self) -> float | None:
-        """Look up every submit in doubt at once; see `Loop`."""
-        submitting = await self._store.jobs_submitting(self._held.id)
-        owned = self._submit.owns
-        jobs = await self._mark([one for one in submitting if not owned(one.job.id)])
+        """Look up every unresolved create at once; see `Loop`."""
+        self._used.clear()
+        jobs = await self._unresolved()
         if not jobs:
+            self._requests.clear()
+            self._missed_at.clear()
             return LOOK_SECONDS
         now = self._clock.now()
-        doubts = [self._doubt(stored, now) for stored in jobs.values()]
-        listing = await self._listing(
-            min(doubt.window_start for doubt in doubts), patient=self._is_patient(jobs, now)
-        )
+        listing = await self._read([_doubt(one, self._listing) for one in jobs.values()], now)
         if listing is not None:
-            await self._settle(jobs, doubts, listing)
-        return self._next_look(jobs, now)
+            await self._settle(listing)
+        self._requests = {k: v for k, v in self._requests.items() if k in self._used}
+        return await self._next_look(list(jobs.values()))
 
-    async def _mark(self, submitting: list[StoredJob]) -> dict[str, StoredJob]:
+    # -- what is unresolved ---------------------------------------------------------------------
+
+    async def _unresolved(self) -> dict[str, StoredJob]:
+        submitting = await self._store.jobs_submitting(self._held.id)
+        orphans = [one for one in submitting if not self._submit.owns(one.id)]
+        return await self._stored(await self._mark(orphans))
+
+    async def _mark(self, orphans: Sequence[Job]) -> list[Job]:
         """Start the settle time of jobs whose worker died between intent and outcome."""
         now = self._clock.now()
-        orphans = [(one.job.in_doubt(now), ()) for one in submitting if one.job.doubt_since is None]
-        marked = {job.id: job for job in await self._recording.record(orphans, self._held.lease)}
-        return {
-            one.job.id: replace(one, job=marked.get(one.job.id, one.job))
-            for one in submitting
-            if one.job.doubt_since is not None or one.job.id in marked
-        }
+        unmarked = [(one.in_doubt(now), ()) for one in orphans if one.doubt_since is None]
+        marked = {job.id: job for job in await self._recording.record(unmarked, self._held.lease)}
+        return [
+            marked.get(one.id, one)
+            for one in orphans
+            if one.doubt_since is not None or one.id in marked
+        ]
 
-    def _doubt(self, stored: StoredJob, now: Instant) -> Doubt:
-        job = stored.job
-        since = job.doubt_since or now
-        return Doubt(
-            job_id=job.id,
-            request=stored.request,
-            started_at=job.submit_started_at or job.created_at,
-            settled=now - since >= self._settle_milliseconds,
-            since=since,
+    async def _stored(self, jobs: Sequence[Job]) -> dict[str, StoredJob]:
+        """Return jobs with their requests, each of which is read once: it may have a picture."""
+        known = self._requests
+        self._used.update(one.id for one in jobs)
+        unread = [one.id for one in jobs if not _same_request(known.get(one.id), one)]
+        known |= {one.job.id: one for one in await self._store.jobs_to_look_up(unread)}
+        return {one.id: replace(known[one.id], job=one) for one in jobs if one.id in known}
+
+    # -- the listing ----------------------------------------------------------------------------
+
+    async def _read(self, doubts: Sequence[Doubt], now: Instant) -> Listing | None:
+        """Read the listing as far as it may prove something.
+
+        None when that failed and is worth another try.
+        """
+        facts = await self._listing.facts()
+        patient = facts.models and any(
+            now - one.since < 2 * self._settle_milliseconds for one in doubts
+        )
+        pages = ListingPages(self._held, self._clock, patient=bool(patient))
+        if not await pages.read(lambda entries: _reached(doubts, entries)):
+            return None
+        listing = await self._evidence(pages, now)
+        if pages.supported and not pages.ended and not listing.ordered:
+            if not await pages.read(lambda _: False):
+                return None
+            listing = await self._evidence(pages, now)
+        return listing
+
+    async def _evidence(self, pages: ListingPages, read_at: Instant) -> Listing:
+        ids = list(pages.entries)
+        return Listing(
+            tuple(pages.entries.values()),
+            ended=pages.ended,
+            readable=pages.readable,
+            supported=pages.supported,
+            read_at=read_at,
+            facts=await self._listing.facts(),
+            known=await self._store.known_entries(self._held.accounts, ids),
         )
 
-    def _is_patient(self, jobs: dict[str, StoredJob], now: Instant) -> bool:
-        """Whether some doubt is younger than twice the settle time."""
-        youngest = max(stored.job.doubt_since or now for stored in jobs.values())
-        return now - youngest < 2 * self._settle_milliseconds
-
-    async def _listing(self, window_start: Instant, *, patient: bool) -> Listing | None:
-        """Read the listing past the window; None when that failed and is worth another try."""
-        entries: dict[str, Entry] = {}
-        after: str | None = None
-        complete = True
-        try:
-            for _ in range(PAGES_MAX):
-                page = await self._page(after)
-                fresh = [e for e in page.entries if e.provider_job_id not in entries]
-                entries.update((entry.provider_job_id, entry) for entry in fresh)
-                # Nothing new behind a cursor: it was ignored, or not known. What may follow is
-                # not to be seen then. Neither is an entry without an id, or what a page without
-                # any entry claims to follow.
-                lost = not fresh and (after is not None or page.more)
-                complete = complete and not lost and not page.unreadable
-                if lost or not page.more or _read_past(window_start, list(entries.values())):
-                    return Listing(tuple(entries.values()), complete)
-                after = fresh[-1].provider_job_id
-        except ListingUnsupportedError as error:
-            # One that was there before may come back: proxies say 404 or 405 while a server
-            # restarts.
-            if patient and await self._store.listing_proven(self._held.id):
-                log.warning("resolve.listing_gone", account=self._held.id, error=error.message)
-                return None
-        except ProviderError as error:
-            log.warning("resolve.listing_failed", account=self._held.id, error=error.message)
-            await self._hold(error)
-            return None
-        return Listing(tuple(entries.values()), complete=False)
-
-    async def _page(self, after: str | None) -> Page:
-        limit = self._held.provider.traits.page_size_max
-        for _ in range(PAGE_TRIES - 1):
-            try:
-                return await self._held.provider.page(after, limit)
-            except ListingUnsupportedError:
-                raise
-            except ProviderError as error:
-                log.debug("resolve.page_failed", account=self._held.id, error=error.message)
-                await self._hold(error)
-        return await self._held.provider.page(after, limit)
-
-    async def _hold(self, error: ProviderError) -> None:
-        """Wait as long as the provider asked us to."""
-        if error.retry_after_seconds:
-            await self._clock.wait(asyncio.Event(), error.retry_after_seconds)
-
-    async def _settle(
-        self, jobs: dict[str, StoredJob], doubts: list[Doubt], listing: Listing
-    ) -> None:
-        # A paid call that was under way while the listing was read may own one of its entries.
+    async def _settle(self, listing: Listing) -> None:
+        # A paid call that was in flight while the listing was read may own one of its entries.
         calls = list(self._submit.live.values())
         if calls:
             await asyncio.wait(calls)
-        # Before it is asked which entries are claimed: an answer that comes in between claims its.
-        others = await self._others(doubts) if listing.entries else []
-        ids = [entry.provider_job_id for entry in listing.entries]
-        claimed = await self._store.claimed(self._held.id, ids)
-        proven = await self._proven(any(claimed.values()))
-        for sibling in self._siblings:
-            claimed |= await self._store.claimed(sibling, ids)
-        unclaimed = [e for e in listing.entries if e.provider_job_id not in claimed]
+        # What these calls left unresolved may own an entry as well, and an answer claims its own.
+        jobs = await self._unresolved()
+        doubts = [_doubt(one, self._listing) for one in jobs.values()]
+        if not doubts:
+            return
+        others = await self._others(doubts, listing)
+        known = await self._store.known_entries(self._held.accounts, list(listing.place))
+        created = {one.request.model for one in known.values() if one.created}
+        await self._listing.learn(lambda facts: facts.with_model(*created))
+        listing = replace(
+            listing,
+            known=known,
+            facts=await self._listing.facts(),
+            expected=await self._expected(doubts, listing),
+        )
         resolution = resolve(
             doubts,
-            unclaimed,
-            listing_proven=proven and listing.complete,
-            given_up=others,
+            listing,
+            now=self._clock.now(),
+            settle_milliseconds=self._settle_milliseconds,
+            others=others,
         )
+        await self._learn_delays(doubts, listing, resolution)
         await self._record(jobs, resolution)
 
-    async def _others(self, doubts: list[Doubt]) -> list[VideoRequest]:
-        """Return what other jobs asked for that may have unclaimed entries in the window.
+    async def _expected(self, doubts: Sequence[Doubt], listing: Listing) -> dict[str, Instant]:
+        since = min(doubt.sent_at for doubt in doubts) - EXPECTED_MILLISECONDS
+        delay = 2 * (listing.facts.delay_max or 0)
+        until = listing.read_at - max(delay, SHOWN_AFTER_MILLISECONDS)
+        return await self._store.expected_entries(
+            self._held.id, self._listing.fingerprint, since, until, EXPECTED_MAX
+        )
 
-        They ended in doubt, or are being created by siblings. Those that a person adopted have
-        their entry, and of the abandoned it is known that there is none.
-        """
-        start = min(doubt.window_start for doubt in doubts)
-        created = [
-            one for name in self._siblings for one in await self._store.jobs_submitting(name)
+    async def _others(self, doubts: Sequence[Doubt], listing: Listing) -> Others:
+        """Return what other jobs asked for that may have unclaimed entries in the listing."""
+        if not listing.entries:
+            ended: list[Job] = []
+        else:
+            since = min(doubt.sent_at for doubt in doubts)
+            ended = await self._store.jobs_ended_unknown(self._held.accounts, since)
+        sharing = [
+            job
+            for account in self._held.sharing
+            for job in await self._store.jobs_submitting(account)
         ]
-        ended = [
-            one
-            for one in await self._store.jobs_in_doubt()
-            if one.job.account in {self._held.id, *self._siblings}
-            and one.job.status.terminal
-            and one.job.updated_at >= start
-        ]
-        return [one.request for one in (*created, *ended)]
+        stored = await self._stored([*ended, *sharing])
+        now = self._clock.now()
+        return Others(
+            ended=[stored[one.id].request for one in ended if one.id in stored],
+            elsewhere=[stored[one.id].request for one in sharing if one.id in stored],
+            open=bool(sharing)
+            or any(now - one.since < self._settle_milliseconds for one in doubts),
+        )
 
-    async def _proven(self, seen_ours: bool) -> bool:
-        if await self._store.listing_proven(self._held.id):
-            return True
-        if seen_ours:
-            await self._store.prove_listing(self._held.id, self._held.lease)
-        return seen_ours
+    # -- what comes of it -----------------------------------------------------------------------
+
+    async def _learn_delays(
+        self, doubts: Sequence[Doubt], listing: Listing, resolution: Resolution
+    ) -> None:
+        """An entry that an earlier look missed shows how late the listing may be."""
+        for doubt in doubts:
+            if doubt.job_id not in resolution.found:
+                self._missed_at[doubt.job_id] = listing.read_at
+            elif self._missed_at.pop(doubt.job_id, 0) > doubt.since:
+                late = max(0, listing.read_at - doubt.since)
+                await self._listing.learn(partial(ListingFacts.with_delay, milliseconds=late))
 
     async def _record(self, jobs: dict[str, StoredJob], resolution: Resolution) -> None:
         for job_id, entry in resolution.found.items():
@@ -222,8 +230,8 @@ class Resolve:
             log.info("resolve.absent", job=job.id, account=self._held.id)
         self._signals.submit.set()
         lost = [
-            jobs[job_id].job.fail("submission_unknown", UNKNOWN_MESSAGE, now)
-            for job_id in resolution.unknown
+            jobs[job_id].job.fail("submission_unknown", _unknown(reason), now)
+            for job_id, reason in resolution.unknown.items()
         ]
         await self._recording.record(lost, self._held.lease)
 
@@ -231,28 +239,65 @@ class Resolve:
         now = self._clock.now()
         adopted = stored.job.accept(entry.provider_job_id, now, adopted=True)
         transition = adopted.apply(entry.report, now)
-        acceptance = await self._recording.accept(self._store, transition, self._held.lease)
+        acceptance = await self._recording.accept(
+            self._store, transition, self._held.lease, self._held.sharing
+        )
         if acceptance is Acceptance.RECORDED:
             log_registered(adopted, stored.webhook_url)
 
-    def _next_look(self, jobs: dict[str, StoredJob], now: Instant) -> float:
-        ages = [now - (stored.job.doubt_since or now) for stored in jobs.values()]
-        until_settled = [
-            (self._settle_milliseconds - age) / 1000
-            for age in ages
-            if age < self._settle_milliseconds
+    async def _next_look(self, jobs: Sequence[StoredJob]) -> float:
+        now, delay = self._clock.now(), (await self._listing.facts()).delay_max
+        doubts = [_doubt(one, self._listing) for one in jobs]
+        settle = self._settle_milliseconds
+        moments = [
+            moment
+            for one in doubts
+            for moment in (one.since + settle, deadline(one, delay, settle))
+            if moment > now
         ]
-        usual = LOOK_SECONDS_YOUNG if min(ages) < YOUNG_MILLISECONDS else LOOK_SECONDS
-        return max(0.05, min([usual, *until_settled]))
+        young = any(now - one.since < YOUNG_MILLISECONDS for one in doubts)
+        usual = LOOK_SECONDS_YOUNG if young else LOOK_SECONDS
+        return max(0.05, min([usual, *((moment - now) / 1000 for moment in moments)]))
 
 
-def _read_past(window_start: Instant, entries: list[Entry]) -> bool:
-    """Whether the oldest entry is older than the window, in a listing that is newest first.
+def _doubt(stored: StoredJob, listing: AccountListing) -> Doubt:
+    job = stored.job
+    sent_at = job.submit_started_at or job.created_at
+    return Doubt(
+        job_id=job.id,
+        request=stored.request,
+        sent_at=sent_at,
+        since=job.doubt_since or sent_at,
+        after=job.older_entries,
+        same_server=job.submit_fingerprint == listing.fingerprint,
+    )
 
-    A listing in another order, or without times, has to be read to its end.
+
+def _same_request(stored: StoredJob | None, job: Job) -> bool:
+    return stored is not None and stored.job.model == job.model
+
+
+def _reached(doubts: Sequence[Doubt], entries: Sequence[Entry]) -> bool:
+    """Whether the listing was read past an entry that is older than all the doubts' own.
+
+    By a page: an order that is not what it seems shows itself around there. A create without such
+    an entry can only be found: where it is looked for by time.
     """
-    times = [entry.created_at for entry in entries]
-    known = [time for time in times if time is not None]
-    if len(known) < len(times) or known != sorted(known, reverse=True):
-        return False
-    return known[-1] < window_start
+    place = {entry.provider_job_id: at for at, entry in enumerate(entries)}
+    oldest = entries[-1].created_at if entries else None
+    for doubt in doubts:
+        if doubt.after is None and oldest is not None:
+            if oldest >= doubt.sent_at - 5 * CLOCK_SLACK_MILLISECONDS:
+                return False
+            continue
+        anchors = [place[one] for one in doubt.after or () if one in place]
+        if not anchors or len(entries) - min(anchors) < PAST_ENTRIES:
+            return False
+    return True
+
+
+def _unknown(reason: str) -> str:
+    return (
+        "The provider may or may not have accepted this job, and its listing can't tell "
+        f"({reason}); look it up there, then adopt or abandon it"
+    )

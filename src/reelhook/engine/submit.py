@@ -24,6 +24,7 @@ from reelhook.domain.report import (
     Refused,
     SubmitOutcome,
 )
+from reelhook.engine.account_listing import AccountListing
 from reelhook.engine.fallback import Fallback
 from reelhook.engine.held import Held
 from reelhook.engine.runner import Tasks
@@ -63,6 +64,7 @@ class Submit:
         recording: Recording,
         signals: Signals,
         fallback: Fallback,
+        listing: AccountListing,
         *,
         relieved: Sequence[str] = (),
         may_send: Callable[[], bool],
@@ -75,6 +77,7 @@ class Submit:
         self._recording = recording
         self._signals = signals
         self._fallback = fallback
+        self._listing = listing
         self._relieved = relieved
         self._may_send = may_send
         self._callback_url = callback_url
@@ -134,7 +137,14 @@ class Submit:
     async def _begin(self, due: list[StoredJob]) -> int:
         now, account = self._clock.now(), self._held.id
         read = {stored.job.id: stored for stored in due}
-        intents = [(stored.job.taken_over(account).submitting(now), ()) for stored in due]
+        # What is in the listing by now is older than what these creates will make.
+        sent = partial(
+            Job.submitting,
+            now=now,
+            fingerprint=self._listing.fingerprint,
+            after=await self._listing.newest(),
+        )
+        intents = [(sent(stored.job.taken_over(account)), ()) for stored in due]
         # Whoever finds an intent in the store must find its owner here.
         self._beginning = set(read)
         try:
@@ -207,7 +217,8 @@ class Submit:
         now = self._clock.now()
         accepted = stored.job.accept(outcome.provider_job_id, now, quote=outcome.quote)
         transition = accepted.apply(outcome.report, now)
-        acceptance = await self._recording.accept(self._store, transition, self._held.lease)
+        held = self._held
+        acceptance = await self._recording.accept(self._store, transition, held.lease, held.sharing)
         if acceptance is Acceptance.TAKEN:
             # An identical request adopted this entry and has ended: its own one is still there.
             await self._in_doubt(stored.job)
@@ -216,6 +227,7 @@ class Submit:
             failed = stored.job.fail("provider_error", DUPLICATE_MESSAGE, now)
             await self._recording.record([failed], self._held.lease)
         elif acceptance is Acceptance.RECORDED:
+            self._listing.created(outcome.provider_job_id, accepted.model)
             log_registered(accepted, stored.webhook_url)
         elif not await self._accepted_late(stored, outcome):
             log.warning(
@@ -225,12 +237,13 @@ class Submit:
     async def _accepted_late(self, stored: StoredJob, outcome: Accepted) -> bool:
         """Record an answer to a call that another worker looks up by now: it still tells."""
         now, started_at = self._clock.now(), stored.job.submit_started_at
-        for one in await self._store.jobs_submitting(self._held.id):
-            job = one.job
+        for job in await self._store.jobs_submitting(self._held.id):
             if job.id == stored.job.id and job.submit_started_at == started_at:
                 accepted = job.accept(outcome.provider_job_id, now, quote=outcome.quote)
                 transition = accepted.apply(outcome.report, now)
-                acceptance = await self._recording.accept(self._store, transition)
+                acceptance = await self._recording.accept(
+                    self._store, transition, sharing=self._held.sharing
+                )
                 if acceptance is Acceptance.RECORDED:
                     log_registered(accepted, stored.webhook_url)
                 return acceptance is Acceptance.RECORDED

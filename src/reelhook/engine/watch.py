@@ -4,7 +4,7 @@ Each round runs as a task of its own and leaves out what an earlier one still wa
 neither a slow provider nor a single job holds the next round up.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 import structlog
@@ -69,7 +69,6 @@ class Watch:
         self._reading: list[set[str]] = []
         """For each round under way the jobs that it still has to read."""
         self._not_before: dict[str, Instant] = {}
-        self._proven = False
         self._unknown: set[str] = set()
 
     async def tick(self) -> float | None:
@@ -142,8 +141,6 @@ class Watch:
                 until = self._clock.now() + wait
                 self._not_before.update(dict.fromkeys(reports, until))
             await self._record(jobs, reports)
-            if listed and not self._proven:
-                await self._prove_listing(jobs, reports)
             # From here on a job may be in the next round, whatever else this one waits for.
             held.difference_update(reports)
 
@@ -167,12 +164,6 @@ class Watch:
                 self._log_change(job, transition[0])
                 transitions.append(transition)
         await self._recording.record(transitions, self._held.lease)
-
-    async def _prove_listing(self, jobs: Mapping[str, Job], listed: Iterable[str]) -> None:
-        """Keep, once, that the listing shows ids that we created."""
-        if any(jobs[one].submit_attempts and not jobs[one].adopted for one in listed):
-            await self._store.prove_listing(self._held.id, self._held.lease)
-            self._proven = True
 
     def _applied(self, job: Job, report: Report, now: Instant) -> Transition:
         if isinstance(report, Unknown) and report.status not in self._unknown:

@@ -18,6 +18,7 @@ from reelhook.ports.jobs import (
     WatchStore,
 )
 from reelhook.ports.leases import Lease, LeaseStore
+from reelhook.ports.lookups import ListingStore, LookupStore
 from reelhook.ports.providers import Clock, Content, Provider, Traits
 from reelhook.ports.repair import (
     DELIVERY_STATES,
@@ -67,6 +68,8 @@ __all__ = [
     "JobPage",
     "Lease",
     "LeaseStore",
+    "ListingStore",
+    "LookupStore",
     "NewJob",
     "Position",
     "Provider",

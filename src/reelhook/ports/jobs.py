@@ -104,7 +104,7 @@ class Recorder(Protocol):
 
 
 class SubmitStore(Recorder, Protocol):
-    """What submitting and looking up need."""
+    """What submitting needs."""
 
     async def jobs_to_submit(
         self, account: str, now: Instant, limit: int
@@ -130,28 +130,17 @@ class SubmitStore(Recorder, Protocol):
         """Return how many jobs the account's provider has, or may have."""
         ...
 
-    async def jobs_submitting(self, account: str) -> list[StoredJob]:
+    async def jobs_submitting(self, account: str) -> list[Job]:
         """Return the jobs whose create call has no recorded outcome."""
         ...
 
-    async def jobs_in_doubt(self) -> list[StoredJob]:
-        """Return the jobs of which nobody knows whether a provider has them, oldest first."""
-        ...
+    async def accept(
+        self, change: Change, lease: Lease | None, sharing: Sequence[str] = ()
+    ) -> Acceptance:
+        """Record that the provider has the job. A create's own response dislodges an adoption.
 
-    async def accept(self, change: Change, lease: Lease | None) -> Acceptance:
-        """Record that the provider has the job. A create's own answer dislodges an adoption."""
-        ...
-
-    async def claimed(self, account: str, provider_job_ids: Sequence[str]) -> dict[str, bool]:
-        """Return which of these are jobs of ours already, and whether we created each."""
-        ...
-
-    async def listing_proven(self, account: str) -> bool:
-        """Return whether an id that we created was ever seen in this account's listing."""
-        ...
-
-    async def prove_listing(self, account: str, lease: Lease | None = None) -> None:
-        """Keep that it was, unless the lease was lost."""
+        `sharing` are the other accounts of the same server, whose jobs have ids from it too.
+        """
         ...
 
 
@@ -175,10 +164,6 @@ class WatchStore(Recorder, Protocol):
 
     async def record_round(self, account: str, now: Instant, lease: Lease | None = None) -> None:
         """Keep when the account's last round ended, unless the lease was lost."""
-        ...
-
-    async def prove_listing(self, account: str, lease: Lease | None = None) -> None:
-        """Keep that an id that we created was seen in this account's listing."""
         ...
 
 
@@ -226,6 +211,10 @@ class JobPage:
 
 class ServiceStore(SubmitStore, Protocol):
     """What the use cases need."""
+
+    async def jobs_in_doubt(self) -> list[StoredJob]:
+        """Return the jobs of which nobody knows whether a provider has them, oldest first."""
+        ...
 
     async def create(self, new: NewJob) -> Created:
         """Store a job with its deliveries and key in one transaction; an adopted one settles the

@@ -61,6 +61,10 @@ class Provider(Protocol):
     """
 
     name: str
+    server: str
+    """Its base URL: what the ids of its jobs belong to."""
+    fingerprint: str
+    """A hash of the server and the credential: what a listing belongs to."""
     traits: Traits
     models: Sequence[Model]
     """The models whose limits are known. Others are passed on, for the provider to judge."""

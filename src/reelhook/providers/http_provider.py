@@ -8,6 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from hashlib import sha256
 from typing import Self
 
 from yarl import URL
@@ -47,6 +48,12 @@ Fields = Mapping[str, object]
 _CANNOT_CANCEL = frozenset({400, 404, 405, 409, 410, 422, 501})
 
 
+def _fingerprint(name: str, server: str, headers: Mapping[str, str]) -> str:
+    """Return what tells servers and credentials apart, and shows neither."""
+    shown = json.dumps([name, server, sorted(headers.items())])
+    return sha256(shown.encode()).hexdigest()[:32]
+
+
 class HttpProvider(ABC):
     """One account at a provider. Made within a running loop; used with `async with`, or closed.
 
@@ -75,6 +82,8 @@ class HttpProvider(ABC):
     ) -> None:
         self.base = base_url(base or self.default_base_url or "", default_path=self.default_path)
         self.headers = {**(headers or {}), **self.authorization(key)}
+        self.server = str(self.base)
+        self.fingerprint = _fingerprint(self.name, self.server, self.headers)
         self.webhook_secret = webhook_secret
         self.submit_timeout_seconds = submit_timeout_seconds
         self.now = now

@@ -25,7 +25,7 @@ from reelhook.ports import (
 from reelhook.storage.deliveries import offer
 from reelhook.storage.doubts import close_doubt
 from reelhook.storage.endpoints import add_deliveries, check_registered
-from reelhook.storage.operation import Operation, Statement, query, side_by_side, waves
+from reelhook.storage.operation import Operation, Row, Statement, query, side_by_side, waves
 from reelhook.storage.ownership import holds
 from reelhook.storage.rows import (
     REQUEST_COLUMNS,
@@ -160,13 +160,10 @@ def _record_one(change: Change, lease: Lease | None) -> Operation[bool]:
     return True
 
 
-def accept(change: Change, lease: Lease | None) -> Operation[Acceptance]:
-    """Record that the provider has the job; a create's own answer dislodges an adoption."""
+def accept(change: Change, lease: Lease | None, sharing: Sequence[str]) -> Operation[Acceptance]:
+    """Record that the provider has the job; a create's own response dislodges an adoption."""
     job = change.job
-    rows = yield Statement(
-        f"SELECT {STATE} FROM jobs WHERE account = ?1 AND provider_job_id = ?2 AND id <> ?3",
-        (job.account, job.provider_job_id, job.id),
-    )
+    rows = yield from _holders((job.account, *sharing), job)
     if rows:
         holder = job_of(rows[0])
         if not job.adopted and not holder.adopted:
@@ -181,22 +178,19 @@ def accept(change: Change, lease: Lease | None) -> Operation[Acceptance]:
     return Acceptance.RECORDED if recorded else Acceptance.STALE
 
 
-def claimed(account: str, provider_job_ids: Sequence[str]) -> Operation[dict[str, bool]]:
-    """Return which of these are jobs of ours already, and whether we created each."""
+def _holders(accounts: Sequence[str], job: Job) -> Operation[list[Row]]:
+    """Return the rows (`STATE`) of other jobs that hold the same entry of the server's."""
     found = yield from side_by_side(
         [
             query(
-                "SELECT submit_attempts > 0 FROM jobs WHERE account = ?1 AND provider_job_id = ?2",
-                (account, provider_job_id),
+                f"SELECT {STATE} FROM jobs"
+                " WHERE account = ?1 AND provider_job_id = ?2 AND id <> ?3",
+                (account, job.provider_job_id, job.id),
             )
-            for provider_job_id in provider_job_ids
+            for account in accounts
         ]
     )
-    return {
-        provider_job_id: bool(rows[0][0])
-        for provider_job_id, rows in zip(provider_job_ids, found, strict=True)
-        if rows
-    }
+    return [row for rows in found for row in rows]
 
 
 def to_submit(
@@ -214,16 +208,6 @@ def to_submit(
         (account, now),
     )
     return [stored_job_of(row) for row in rows], later[0][0]
-
-
-def submitting(account: str) -> Operation[list[StoredJob]]:
-    """Return the jobs whose create call has no recorded outcome."""
-    rows = yield Statement(
-        f"SELECT {STORED_JOB} FROM jobs WHERE account = ?1 AND status = 'submitting'"
-        " ORDER BY created_at, id",
-        (account,),
-    )
-    return [stored_job_of(row) for row in rows]
 
 
 def unsubmitted_before(created_before: Instant) -> Operation[list[Job]]:

@@ -112,23 +112,6 @@ def release(worker: str, leases: Sequence[Lease], *, leaving: bool) -> Operation
         yield Statement("DELETE FROM workers WHERE id = ?1", (worker,))
 
 
-def listing_proven(account: str) -> Operation[bool]:
-    """Return whether an id that we created was ever seen in this account's listing."""
-    rows = yield Statement("SELECT listing_proven FROM accounts WHERE id = ?1", (account,))
-    return bool(rows and rows[0][0])
-
-
-def prove_listing(account: str, lease: Lease | None) -> Operation[None]:
-    """Keep that it was."""
-    if not (yield from holds(lease)):
-        return
-    yield Statement(
-        "INSERT INTO accounts (id, listing_proven) VALUES (?1, TRUE)"
-        " ON CONFLICT (id) DO UPDATE SET listing_proven = TRUE",
-        (account,),
-    )
-
-
 def record_round(account: str, now: Instant, lease: Lease | None) -> Operation[None]:
     """Keep when the account's last round ended."""
     if not (yield from holds(lease)):

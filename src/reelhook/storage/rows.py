@@ -44,6 +44,8 @@ STATE_COLUMNS = (
     "adopted_from",
     "doubt_closed_at",
     "pinned",
+    "submit_fingerprint",
+    "submit_after",
 )
 REQUEST_COLUMNS = (
     "script",

@@ -11,6 +11,7 @@ BATCH_ROWS = 2000
 TABLES: dict[str, tuple[str, ...]] = {
     # In this order nothing refers to what is not there yet.
     "accounts": ("id",),
+    "listings": ("account",),
     "keys": ("name",),
     "switches": ("name",),
     "leases": ("id",),

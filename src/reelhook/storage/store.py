@@ -8,6 +8,7 @@ from reelhook.domain.endpoint import ALL_LANES, Endpoint
 from reelhook.domain.event import Instant
 from reelhook.domain.fares import AccountFares
 from reelhook.domain.job import Job, Status
+from reelhook.domain.listing import Known, ListingFacts
 from reelhook.ports import (
     Acceptance,
     AccountLoad,
@@ -37,6 +38,7 @@ from reelhook.storage import (
     doubts,
     endpoints,
     jobs,
+    lookups,
     ownership,
     repair,
     retention,
@@ -68,10 +70,12 @@ class Store:
         touched = touches.of_changes(changes)
         return await self._write(lambda: jobs.record(changes, lease), touched)
 
-    async def accept(self, change: Change, lease: Lease | None) -> Acceptance:
+    async def accept(
+        self, change: Change, lease: Lease | None, sharing: Sequence[str] = ()
+    ) -> Acceptance:
         """See `SubmitStore.accept`."""
         touched = touches.of_changes((change,))
-        return await self._write(lambda: jobs.accept(change, lease), touched)
+        return await self._write(lambda: jobs.accept(change, lease, sharing), touched)
 
     async def settle(self, settlement: Settlement) -> Delivery | None:
         """See `DeliveryStore.settle`."""
@@ -128,9 +132,11 @@ class Store:
         """See `LeaseStore.release`."""
         await self._write(lambda: ownership.release(worker, leases, leaving=leaving))
 
-    async def prove_listing(self, account: str, lease: Lease | None = None) -> None:
-        """See `SubmitStore.prove_listing`."""
-        await self._write(lambda: ownership.prove_listing(account, lease))
+    async def record_listing_facts(
+        self, account: str, facts: ListingFacts, lease: Lease | None
+    ) -> None:
+        """See `ListingStore.record_listing_facts`."""
+        await self._write(lambda: lookups.record_listing_facts(account, facts, lease))
 
     async def record_round(self, account: str, now: Instant, lease: Lease | None = None) -> None:
         """See `WatchStore.record_round`."""
@@ -252,9 +258,17 @@ class Store:
         """See `ServiceStore.job_of_provider`."""
         return await self._read(lambda: doubts.of_provider(accounts, provider_job_id))
 
-    async def jobs_submitting(self, account: str) -> list[StoredJob]:
+    async def jobs_submitting(self, account: str) -> list[Job]:
         """See `SubmitStore.jobs_submitting`."""
-        return await self._read(lambda: jobs.submitting(account))
+        return await self._read(lambda: lookups.submitting(account))
+
+    async def jobs_ended_unknown(self, accounts: Sequence[str], since: Instant) -> list[Job]:
+        """See `LookupStore.jobs_ended_unknown`."""
+        return await self._read(lambda: lookups.ended_unknown(accounts, since))
+
+    async def jobs_to_look_up(self, job_ids: Sequence[str]) -> list[StoredJob]:
+        """See `LookupStore.jobs_to_look_up`."""
+        return await self._read(lambda: lookups.to_look_up(job_ids))
 
     async def jobs_to_watch(self, account: str, accepted_since: Instant = 0) -> list[Job]:
         """See `WatchStore.jobs_to_watch`."""
@@ -274,13 +288,27 @@ class Store:
         """See `SweepStore.jobs_unsubmitted_before`."""
         return await self._read(lambda: jobs.unsubmitted_before(created_before))
 
-    async def claimed(self, account: str, provider_job_ids: Sequence[str]) -> dict[str, bool]:
-        """See `SubmitStore.claimed`."""
-        return await self._read(lambda: jobs.claimed(account, provider_job_ids))
+    async def known_entries(
+        self, accounts: Sequence[str], provider_job_ids: Sequence[str]
+    ) -> dict[str, Known]:
+        """See `LookupStore.known_entries`."""
+        return await self._read(lambda: lookups.known_entries(accounts, provider_job_ids))
 
-    async def listing_proven(self, account: str) -> bool:
-        """See `SubmitStore.listing_proven`."""
-        return await self._read(lambda: ownership.listing_proven(account))
+    async def expected_entries(
+        self, account: str, fingerprint: str, since: Instant, until: Instant, limit: int
+    ) -> dict[str, Instant]:
+        """See `LookupStore.expected_entries`."""
+        return await self._read(
+            lambda: lookups.expected_entries(account, fingerprint, since, until, limit)
+        )
+
+    async def newest_entries(self, account: str, fingerprint: str, limit: int) -> list[str]:
+        """See `ListingStore.newest_entries`."""
+        return await self._read(lambda: lookups.newest_entries(account, fingerprint, limit))
+
+    async def listing_facts(self, account: str) -> ListingFacts | None:
+        """See `ListingStore.listing_facts`."""
+        return await self._read(lambda: lookups.listing_facts(account))
 
     async def last_round(self, account: str) -> Instant | None:
         """See `ServiceStore.last_round`."""

@@ -36,4 +36,4 @@ def of_settlement(settlement: Settlement) -> Touches:
 def _of_job(job: Job) -> list[Hashable]:
     if job.provider_job_id is None:
         return [job.id]
-    return [job.id, ("provider", job.account, job.provider_job_id)]
+    return [job.id, ("provider", job.provider_job_id)]

@@ -1,0 +1,34 @@
+"""listings: where a create was sent, what was known before it, and what a listing taught us"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+
+
+def upgrade() -> None:
+    """Make room. A listing that was believed before has to show our entries again."""
+    op.create_table(
+        "listings",
+        sa.Column("account", sa.Text, primary_key=True),
+        sa.Column("fingerprint", sa.Text, nullable=False),
+        sa.Column("first_id", sa.Text),
+        sa.Column("first_read_at", sa.BigInteger, nullable=False),
+        sa.Column("delay_max", sa.BigInteger),
+        sa.Column("models", sa.Text, nullable=False),
+    )
+    op.add_column("jobs", sa.Column("submit_fingerprint", sa.Text))
+    op.add_column("jobs", sa.Column("submit_after", sa.Text))
+    op.drop_column("accounts", "listing_proven")
+
+
+def downgrade() -> None:
+    """Take it away: no listing is believed until it has shown our entries again."""
+    op.add_column(
+        "accounts",
+        sa.Column("listing_proven", sa.Boolean, nullable=False, server_default=sa.false()),
+    )
+    op.drop_column("jobs", "submit_after")
+    op.drop_column("jobs", "submit_fingerprint")
+    op.drop_table("listings")
