@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.upstreams import Upstream
-from reelhook.domain.listing import Doubt, ListingFacts
-from reelhook.domain.listing import Listing as ReadListing
 from reelhook.domain.errors import CursorRefusedError, ListingUnsupportedError, ProviderError
 from reelhook.domain.job import VideoRequest
+from reelhook.domain.listing import Doubt, ListingFacts
+from reelhook.domain.listing import Listing as ReadListing
 from reelhook.domain.lookup import resolve
 from reelhook.domain.report import Accepted, Finished, Progress
 from reelhook.providers.replicate import Replicate

@@ -167,7 +167,7 @@ async def test_known_entries_tell_which_are_ours_and_which_we_created(store: Sto
     await moved(store, (await queued(store, new("ended"), "video_3")).apply(FINISHED, NOW))
     await queued(store, new("elsewhere", account="other"), "video_4")
     ids = [f"video_{number}" for number in range(6)]
-    known = await store.known_entries([ACCOUNT], ids)
+    known = await store.known_entries([ACCOUNT], "here", ids)
     assert {one: entry.created for one, entry in known.items()} == {
         "video_1": True,
         "video_2": False,
@@ -175,8 +175,8 @@ async def test_known_entries_tell_which_are_ours_and_which_we_created(store: Sto
     }
     assert known["video_1"].request == CAT
     assert known["video_1"].sent_at is not None
-    assert set(await store.known_entries([ACCOUNT, "other"], ids)) == {*known, "video_4"}
-    assert await store.known_entries([ACCOUNT], []) == {}
+    assert set(await store.known_entries([ACCOUNT, "other"], "here", ids)) == {*known, "video_4"}
+    assert await store.known_entries([ACCOUNT], "here", []) == {}
 
 
 async def test_a_version_that_moved_on_is_what_makes_a_change_stale(store: Store) -> None:

@@ -187,7 +187,7 @@ async def test_to_register_a_providers_job_twice_is_to_register_it_once(
 async def test_a_registered_job_is_watched_and_was_not_created_by_us(store: Store) -> None:
     await store.create(registered("job_1", "video_1"))
     assert [job.id for job in await store.jobs_to_watch(ACCOUNT)] == ["job_1"]
-    known = await store.known_entries([ACCOUNT], ["video_1", "video_2"])
+    known = await store.known_entries([ACCOUNT], "here", ["video_1", "video_2"])
     assert {one: entry.created for one, entry in known.items()} == {"video_1": False}
 
 

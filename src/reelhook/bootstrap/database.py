@@ -29,6 +29,8 @@ log = structlog.get_logger()
 WEBHOOK_KEY = "webhook"
 OPERATOR_KEY = "operator"
 CALLBACK_KEY = "callback"
+SIMULATOR, PROVIDERS = "simulator", "providers"
+"""What a database is used with."""
 
 
 def bring_up_to_date(settings: Settings, *, migrate: bool) -> None:
@@ -78,6 +80,24 @@ async def at_hand(settings: Settings, *, migrate: bool) -> AsyncIterator[AtHand]
             connected(target, pooled=pooled) as wire,
         ):
             yield AtHand(Store(database), sharing, wire.tell, wire.start)
+
+
+async def check_upstream(store: Store, *, simulated: bool) -> None:
+    """Keep jobs of the simulator and of real providers apart. Raises `SettingsError`.
+
+    Each would be looked for at the other, and what a listing has shown would be believed of it.
+    """
+    kept = await store.upstream(SIMULATOR if simulated else PROVIDERS)
+    if simulated and kept == PROVIDERS:
+        raise SettingsError(
+            "This database has jobs of real providers, so it is not used with --simulate; name "
+            "another one by REELHOOK_DATA_DIR (--data-dir) or DATABASE_URL"
+        )
+    if not simulated and kept == SIMULATOR:
+        raise SettingsError(
+            "This database has jobs of the simulator, so it is not used with real providers; name "
+            "another one by REELHOOK_DATA_DIR (--data-dir) or DATABASE_URL"
+        )
 
 
 async def migrate(settings: Settings, steps: int | None = None) -> list[str]:

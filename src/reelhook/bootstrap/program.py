@@ -17,6 +17,7 @@ from reelhook.bootstrap.database import (
     OPERATOR_KEY,
     AtHand,
     at_hand,
+    check_upstream,
     private_keys,
     signing_secrets,
 )
@@ -88,6 +89,7 @@ async def _running(
     simulator_url: str | None,
 ) -> AsyncIterator[Hook]:
     store, clock, signals = at.store, SystemClock(), Signals(at.tell)
+    await check_upstream(store, simulated=simulator_url is not None)
     policy = AddressPolicy(settings.allow_networks)
     options = await _http_options(settings, store, policy, hosts)
     signing = Signing(

@@ -147,6 +147,16 @@ def simulate(
     moderation: Annotated[float, _rate("Jobs that fail where they would have completed.")] = 0.0,
     stuck: Annotated[float, _rate("Jobs that reach 99 % and never end.")] = 0.0,
     listing: Annotated[bool, typer.Option(help="Whether jobs can be listed.")] = True,
+    clock_offset_seconds: Annotated[
+        float, typer.Option(help="How far the provider's clock is ahead; below 0: behind.")
+    ] = 0.0,
+    prompts: Annotated[
+        str,
+        typer.Option(
+            help="How prompts are listed: shown, hidden, shortened, masked, escaped, normalised "
+            "or extended."
+        ),
+    ] = "shown",
 ) -> None:
     """Run a simulated provider that speaks /v1/videos and renders real MP4s.
 
@@ -170,6 +180,8 @@ def simulate(
             moderation=moderation,
             stuck=stuck,
             listing=listing,
+            clock_offset_seconds=clock_offset_seconds,
+            prompts=prompts,
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None

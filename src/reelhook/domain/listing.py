@@ -196,14 +196,12 @@ class Listing:
             return -CLOCK_SLACK_MILLISECONDS
         return min(offsets) - OFFSET_SLACK_MILLISECONDS
 
-    def may_be_below(self, request: VideoRequest, doubt: Doubt, entry: Entry) -> bool:
-        """Whether an entry below the window shows the doubt's prompt and is not plainly older."""
-        at = self.place[entry.provider_job_id]
-        anchor = self.anchor(doubt)
-        if anchor is None or at < anchor or entry.prompt != request.prompt:
-            return False
-        limit = self.entries[anchor].created_at
-        return entry.created_at is None or limit is None or entry.created_at > limit
+    def may_be_below(self, request: VideoRequest, entry: Entry) -> bool:
+        """Whether an entry below the window shows the prompt, and no time that says it is older.
+
+        Times that contradict the order of the listing leave no window, see `ordered`.
+        """
+        return entry.prompt == request.prompt and entry.created_at is None
 
     def may_be(self, request: VideoRequest, entry: Entry) -> bool:
         """Whether model, length and size of an entry could be the request's, whatever its prompt.
@@ -271,7 +269,7 @@ class Listing:
             return "the listing could not be read completely"
         if doubt.request.model not in self.facts.models:
             return "no video of this model that we created was ever seen in the listing"
-        if self._missing(doubt):
+        if self._misses_ours:
             return "videos that we created are missing in the listing"
         if self.window_end(doubt) == len(self.entries) and not self.ended:
             return "the listing has no entry that is known to be older"
@@ -283,14 +281,11 @@ class Listing:
             return "the listing may show only the newest entries"
         return None
 
-    def _missing(self, doubt: Doubt) -> bool:
-        anchor = self.anchor(doubt)
-        reached: float = -math.inf
-        if not self.ended and anchor is not None:
-            one = self.known.get(self.entries[anchor].provider_job_id)
-            accepted_at = one.accepted_at if one else None
-            reached = doubt.sent_at if accepted_at is None else accepted_at
-            reached += ORDER_MARGIN_MILLISECONDS
+    @property
+    def _misses_ours(self) -> bool:
+        """Whether an entry of ours is missing, as far down as the listing was read."""
+        oldest = min((one.accepted_at or 0 for _, one in self._created()), default=0)
+        reached = -math.inf if self.ended else oldest + ORDER_MARGIN_MILLISECONDS
         return any(
             accepted_at > reached and one not in self.place
             for one, accepted_at in self.expected.items()

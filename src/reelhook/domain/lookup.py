@@ -5,7 +5,7 @@ says what a listing proves.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from reelhook.domain.event import Instant
@@ -86,7 +86,7 @@ class _Look:
         self._others = others
         self._settle = settle_milliseconds
         self._left = list(listing.unclaimed())
-        self._taken = list(_adopted(listing))
+        self._taken = [e for e in listing.entries if _adopted(listing, e)]
         self._found: dict[str, Entry] = {}
         self._groups: dict[VideoRequest, list[Doubt]] = defaultdict(list)
         for doubt in doubts:
@@ -134,7 +134,7 @@ class _Look:
             if entry is not None:
                 candidates.remove(entry)
                 self._left.remove(entry)
-                self._taken.append((entry, request))
+                self._taken.append(entry)
                 self._found[doubt.job_id] = entry
 
     def _age(self, entry: Entry) -> float:
@@ -148,7 +148,7 @@ class _Look:
         entry = next((e for e in self._left if _is(request, e)), None)
         if entry is not None and not self._rivals.claim(request, entry):
             self._left.remove(entry)
-            self._taken.append((entry, request))
+            self._taken.append(entry)
 
     # -- judging --------------------------------------------------------------------------------
 
@@ -174,9 +174,9 @@ class _Look:
         end = listing.window_end(doubt)
         if any(
             listing.place[entry.provider_job_id] < end
-            and _shown(other) != _shown(request)
+            and not _is(request, entry)  # else either could have it, and one is as good
             and listing.may_be_altered(request, entry)
-            for entry, other in self._taken
+            for entry in self._taken
         ):
             return AMBIGUOUS
         if delay is None and not listing.shows_later_than(doubt):
@@ -187,7 +187,7 @@ class _Look:
         listing = self._listing
         if listing.place[entry.provider_job_id] < listing.window_end(doubt):
             return listing.may_be(request, entry)
-        return listing.may_be_below(request, doubt, entry)
+        return listing.may_be_below(request, entry)
 
 
 _WAIT = ""
@@ -232,16 +232,9 @@ def _vagueness(request: VideoRequest) -> int:
     return (request.seconds is None) + (request.size is None)
 
 
-def _shown(asked: VideoRequest) -> tuple[object, ...]:
-    return asked.prompt, asked.model, asked.seconds, asked.size
-
-
-def _adopted(listing: Listing) -> Iterator[tuple[Entry, VideoRequest]]:
-    """Yield what was adopted before, with the request of the job that has it."""
-    for entry in listing.entries:
-        one = listing.known.get(entry.provider_job_id)
-        if one is not None and not one.created:
-            yield entry, one.request
+def _adopted(listing: Listing, entry: Entry) -> bool:
+    one = listing.known.get(entry.provider_job_id)
+    return one is not None and not one.created
 
 
 def _is(request: VideoRequest, entry: Entry) -> bool:

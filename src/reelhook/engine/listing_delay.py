@@ -31,9 +31,7 @@ class ListingDelay:
 
     name = "listing"
 
-    def __init__(
-        self, held: Held, listing: AccountListing, signals: Signals, clock: Clock
-    ) -> None:
+    def __init__(self, held: Held, listing: AccountListing, signals: Signals, clock: Clock) -> None:
         self._held = held
         self._listing = listing
         self._signals = signals

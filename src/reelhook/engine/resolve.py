@@ -11,11 +11,13 @@ from functools import partial
 import structlog
 
 from reelhook.domain.event import Instant
+from reelhook.domain.fingerprint import server_of
 from reelhook.domain.job import Job
 from reelhook.domain.listing import (
     CLOCK_SLACK_MILLISECONDS,
     EXPECTED_MILLISECONDS,
     Doubt,
+    Known,
     Listing,
     ListingFacts,
 )
@@ -146,7 +148,7 @@ class Resolve:
             supported=pages.supported,
             read_at=read_at,
             facts=await self._listing.facts(),
-            known=await self._store.known_entries(self._held.accounts, ids),
+            known=await self._known(ids),
         )
 
     async def _settle(self, listing: Listing) -> None:
@@ -160,7 +162,7 @@ class Resolve:
         if not doubts:
             return
         others = await self._others(doubts, listing)
-        known = await self._store.known_entries(self._held.accounts, list(listing.place))
+        known = await self._known(list(listing.place))
         created = {one.request.model for one in known.values() if one.created}
         await self._listing.learn(lambda facts: facts.with_model(*created))
         listing = replace(
@@ -178,6 +180,10 @@ class Resolve:
         )
         await self._learn_delays(doubts, listing, resolution)
         await self._record(jobs, resolution)
+
+    async def _known(self, ids: Sequence[str]) -> dict[str, Known]:
+        server = server_of(self._listing.fingerprint)
+        return await self._store.known_entries(self._held.accounts, server, ids)
 
     async def _expected(self, doubts: Sequence[Doubt], listing: Listing) -> dict[str, Instant]:
         since = min(doubt.sent_at for doubt in doubts) - EXPECTED_MILLISECONDS

@@ -42,9 +42,12 @@ class LookupStore(SubmitStore, ListingStore, Protocol):
         ...
 
     async def known_entries(
-        self, accounts: Sequence[str], provider_job_ids: Sequence[str]
+        self, accounts: Sequence[str], server: str, provider_job_ids: Sequence[str]
     ) -> dict[str, Known]:
-        """Return which of these ids are jobs of these accounts, and what we know of each."""
+        """Return which of these ids are jobs of these accounts, and what we know of each.
+
+        `server` is the part of a fingerprint that stands for the server which gave the ids.
+        """
         ...
 
     async def expected_entries(

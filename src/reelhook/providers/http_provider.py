@@ -8,7 +8,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from hashlib import sha256
 from typing import Self
 
 from yarl import URL
@@ -20,6 +19,7 @@ from reelhook.domain.errors import (
     ProviderError,
     WebhookVerificationError,
 )
+from reelhook.domain.fingerprint import fingerprint
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Model
 from reelhook.domain.report import (
@@ -46,12 +46,6 @@ from reelhook.providers.waiting import retry_after_seconds
 
 Fields = Mapping[str, object]
 _CANNOT_CANCEL = frozenset({400, 404, 405, 409, 410, 422, 501})
-
-
-def _fingerprint(name: str, server: str, headers: Mapping[str, str]) -> str:
-    """Return what tells servers and credentials apart, and shows neither."""
-    shown = json.dumps([name, server, sorted(headers.items())])
-    return sha256(shown.encode()).hexdigest()[:32]
 
 
 class HttpProvider(ABC):
@@ -83,7 +77,7 @@ class HttpProvider(ABC):
         self.base = base_url(base or self.default_base_url or "", default_path=self.default_path)
         self.headers = {**(headers or {}), **self.authorization(key)}
         self.server = str(self.base)
-        self.fingerprint = _fingerprint(self.name, self.server, self.headers)
+        self.fingerprint = fingerprint(f"{self.name} {self.server}", self.headers)
         self.webhook_secret = webhook_secret
         self.submit_timeout_seconds = submit_timeout_seconds
         self.now = now

@@ -63,7 +63,7 @@ class Simulator:
 
     def now(self) -> float:
         """Return the simulator's time in Unix seconds."""
-        return self._clock()
+        return self._clock() + self.faults.clock_offset_seconds
 
     def create(self, film: Film, *, id_prefix: str) -> SimulatedJob:
         """Create a job; what becomes of it is settled here."""

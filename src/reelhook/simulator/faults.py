@@ -8,6 +8,7 @@ from random import Random
 from typing import TypeVar
 
 from reelhook.simulator.job import Ending
+from reelhook.simulator.prompts import Prompts
 
 Outcome = TypeVar("Outcome")
 
@@ -32,6 +33,7 @@ _SECONDS = (
     "poll_after_seconds",
 )
 _FLAGS = ("listing",)
+_SIGNED = ("clock_offset_seconds",)
 _EXCLUSIVE = (("rate_limited", "server_error", "reset", "malformed"), ("moderation", "stuck"))
 
 
@@ -70,6 +72,10 @@ class Faults:
     """What a 429 asks for."""
     poll_after_seconds: float = 0.0
     """The hint of when to ask again that a job's answers carry; 0: no hint."""
+    clock_offset_seconds: float = 0.0
+    """How far the provider's clock is ahead; below 0: behind."""
+    prompts: str = Prompts.SHOWN
+    """How the listing shows prompts, one of `Prompts`."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -85,6 +91,10 @@ class Faults:
     def loses_create(self, random: Random) -> bool:
         """Draw whether the answer to one create gets lost."""
         return _draw({LOST_CREATE: self.lost_create}, random) is not None
+
+    def shown(self, prompt: str) -> str | None:
+        """Return a prompt as the listing shows it."""
+        return Prompts(self.prompts).show(prompt)
 
     def ending(self, random: Random) -> Ending:
         """Draw what becomes of one job."""
@@ -106,9 +116,15 @@ def _check(name: str, value: object) -> None:
         if not isinstance(value, bool):
             raise ValueError(f"{name} must be true or false")
         return
+    if name == "prompts":
+        if value not in list(Prompts):
+            raise ValueError(f"prompts must be one of {', '.join(Prompts)}")
+        return
     # bool is a subclass of int, and `reset: true` is more likely a slip than a rate of 1.
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"{name} must be a number")
+    if name in _SIGNED:
+        return
     if value < 0:
         raise ValueError(f"{name} must not be negative")
     if name not in _SECONDS and value > 1:

@@ -130,7 +130,7 @@ class OpenAIWire:
             "created_at": int(job.created_at),
             "completed_at": _whole(state.completed_at),
             "expires_at": _whole(state.expires_at),
-            "prompt": job.film.prompt,
+            "prompt": self._simulator.faults.shown(job.film.prompt),
             "size": f"{job.film.width}x{job.film.height}",
             "seconds": str(job.film.seconds),
             "remixed_from_video_id": None,

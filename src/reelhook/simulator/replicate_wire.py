@@ -193,7 +193,7 @@ class ReplicateWire:
             "id": job.id,
             "model": asked.model,
             "version": asked.version,
-            "input": {} if removed else asked.input,
+            "input": {} if removed else self._input(asked),
             "logs": "" if removed or phase is Phase.QUEUED else _logs(state.progress),
             "output": file if phase is Phase.COMPLETED and not removed else None,
             "data_removed": removed,
@@ -206,6 +206,10 @@ class ReplicateWire:
             "metrics": {"predict_time": job.render_seconds} if phase is Phase.COMPLETED else {},
             "urls": {"get": address, "cancel": f"{address}/cancel", "web": address},
         }
+
+    def _input(self, asked: Asked) -> Mapping[str, object]:
+        shown = self._simulator.faults.shown(asked.film.prompt)
+        return {name: shown if name == "prompt" else value for name, value in asked.input.items()}
 
     # -- webhooks -----------------------------------------------------------------------------
 

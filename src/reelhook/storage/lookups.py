@@ -57,17 +57,21 @@ def _without_image(stored: StoredJob) -> StoredJob:
 
 
 def known_entries(
-    accounts: Sequence[str], provider_job_ids: Sequence[str]
+    accounts: Sequence[str], server: str, provider_job_ids: Sequence[str]
 ) -> Operation[dict[str, Known]]:
-    """Return which of these ids are jobs of these accounts, and what we know of each."""
+    """Return which of these ids are jobs of these accounts, and what we know of each.
+
+    An id that another server gave, before the account was moved, says nothing of this one's.
+    """
     wanted = [(account, one) for account in accounts for one in provider_job_ids]
     found = yield from side_by_side(
         [
             query(
                 "SELECT submit_attempts > 0 AND NOT adopted, submit_started_at, accepted_at, model,"
                 " script, direction, seconds, size"
-                " FROM jobs WHERE account = ?1 AND provider_job_id = ?2",
-                pair,
+                " FROM jobs WHERE account = ?1 AND provider_job_id = ?2"
+                " AND (submit_fingerprint IS NULL OR submit_fingerprint LIKE ?3)",
+                (*pair, f"{server}.%"),
             )
             for pair in wanted
         ]
@@ -128,6 +132,11 @@ def record_listing_facts(account: str, facts: ListingFacts, lease: Lease | None)
     """Keep what was learned; nothing stays of what was learned before."""
     if not (yield from holds(lease)):
         return
+    yield Statement(
+        "INSERT INTO accounts (id, listing_proven) VALUES (?1, ?2)"
+        " ON CONFLICT (id) DO UPDATE SET listing_proven = excluded.listing_proven",
+        (account, bool(facts.models)),
+    )
     yield Statement(
         "INSERT INTO listings (account, fingerprint, first_id, first_read_at, delay_max, models)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (account) DO UPDATE SET"

@@ -142,6 +142,15 @@ def forget_idempotency_keys(created_before: Instant) -> Operation[int]:
     return len(rows)
 
 
+def upstream(kind: str) -> Operation[str]:
+    """Return which kind of providers the database is used with: the first that it had jobs of."""
+    yield Statement(
+        "UPDATE keys SET value = ?1 WHERE name = 'upstream' AND NOT EXISTS (SELECT 1 FROM jobs)",
+        (kind,),
+    )
+    return (yield from key("upstream", kind))
+
+
 def key(name: str, made: str) -> Operation[str]:
     """Return a key of our own, kept from its first use on."""
     yield Statement(

@@ -162,6 +162,10 @@ class Store:
         """See `SweepStore.forget_idempotency_keys`."""
         return await self._write(lambda: ownership.forget_idempotency_keys(created_before))
 
+    async def upstream(self, kind: str) -> str:
+        """See `ownership.upstream`."""
+        return await self._write(lambda: ownership.upstream(kind))
+
     async def key(self, name: str, made: str) -> str:
         """See `ownership.key`."""
         return await self._write(lambda: ownership.key(name, made))
@@ -289,10 +293,10 @@ class Store:
         return await self._read(lambda: jobs.unsubmitted_before(created_before))
 
     async def known_entries(
-        self, accounts: Sequence[str], provider_job_ids: Sequence[str]
+        self, accounts: Sequence[str], server: str, provider_job_ids: Sequence[str]
     ) -> dict[str, Known]:
         """See `LookupStore.known_entries`."""
-        return await self._read(lambda: lookups.known_entries(accounts, provider_job_ids))
+        return await self._read(lambda: lookups.known_entries(accounts, server, provider_job_ids))
 
     async def expected_entries(
         self, account: str, fingerprint: str, since: Instant, until: Instant, limit: int

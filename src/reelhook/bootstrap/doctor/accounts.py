@@ -8,7 +8,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 from yarl import URL
 
 from reelhook.bootstrap.accounts import installed, provider_kind, provider_of
-from reelhook.bootstrap.doctor.finding import Finding, failed, ok, warning
+from reelhook.bootstrap.doctor.finding import Finding, Verdict, failed, ok, warning
 from reelhook.bootstrap.doctor.surroundings import clock
 from reelhook.config import Credential, Settings
 from reelhook.domain.catalog import Account, Catalog
@@ -22,6 +22,10 @@ from reelhook.domain.errors import (
 
 DATE_SECONDS_MAX = 10.0
 CHECK_SECONDS_MAX = 30.0
+_ALONE = (
+    "use its key for this installation only: a video that another program creates with it can't be "
+    "told from one whose create was lost"
+)
 _GONE = "api.openai.com"
 
 
@@ -54,9 +58,11 @@ async def _account(
         return [failed(subject, error.message)]
     async with provider:
         base = provider.base
+        listed = provider.traits.page_size_max > 0
         key, theirs = await asyncio.gather(_key(subject, provider.check), _date(http, base))
     host = base.host if base.explicit_port is None else f"{base.host}:{base.explicit_port}"
-    return [key] if theirs is None else [key, clock(str(host), theirs, now())]
+    found = [key, ok(subject, _ALONE)] if listed and key.verdict is Verdict.OK else [key]
+    return found if theirs is None else [*found, clock(str(host), theirs, now())]
 
 
 async def _key(subject: str, check: Callable[[], Awaitable[str]]) -> Finding:

@@ -20,15 +20,12 @@ def upgrade() -> None:
     )
     op.add_column("jobs", sa.Column("submit_fingerprint", sa.Text))
     op.add_column("jobs", sa.Column("submit_after", sa.Text))
-    op.drop_column("accounts", "listing_proven")
+    op.execute("UPDATE accounts SET listing_proven = FALSE")
 
 
 def downgrade() -> None:
     """Take it away: no listing is believed until it has shown our entries again."""
-    op.add_column(
-        "accounts",
-        sa.Column("listing_proven", sa.Boolean, nullable=False, server_default=sa.false()),
-    )
+    op.execute("UPDATE accounts SET listing_proven = FALSE")
     op.drop_column("jobs", "submit_after")
     op.drop_column("jobs", "submit_fingerprint")
     op.drop_table("listings")

@@ -1,0 +1,21 @@
+"""Telling servers and credentials apart without keeping either."""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+
+_CHARACTERS = 16
+
+
+def fingerprint(server: str, credential: Mapping[str, str]) -> str:
+    """Return a hash of the server, a dot, and a hash of the headers that show who asks."""
+    return f"{_hash(server)}.{_hash(json.dumps(sorted(credential.items())))}"
+
+
+def server_of(made: str) -> str:
+    """Return the part of a fingerprint that stands for the server."""
+    return made.partition(".")[0]
+
+
+def _hash(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:_CHARACTERS]
