@@ -72,7 +72,7 @@ bench-kill: $(VENV)/.dev ## kill -9 under load, 50 times
 	@$(BIN)/python -m bench.kill --kills 50
 
 bench-paying: $(VENV)/.dev ## every adapter's creates go wrong and workers are killed, 1,000 times (20 minutes)
-	@$(BIN)/python -m bench.paying
+	@$(BIN)/python -m bench.paying --every-listing
 
 bench-reads: $(VENV)/.dev ## how many requests a round over 1,000 jobs takes, by provider
 	@$(BIN)/python -m bench.reads

@@ -9,10 +9,15 @@ import argparse
 import gc
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain, count, repeat
 from pathlib import Path
 
+from bench.databases import PostgresServer
 from bench.figures import Figures
 from bench.paying.act import Plan, carry_out
+from bench.paying.listings import Listing
 from bench.paying.verdict import COLUMNS, Verdict
 from bench.stage import RESULTS
 
@@ -20,23 +25,56 @@ SECONDS_MAX = 3600.0
 
 
 def play(options: argparse.Namespace) -> Verdict:
-    """Play acts until there were as many kills and faults as are wanted."""
+    """Play acts until there were as many kills and faults as are wanted, one per kind of listing.
+
+    They alternate between the databases.
+    """
     gc.freeze()  # what is here already is shared with every worker that is forked from here
     verdict = Verdict()
     end = time.monotonic() + SECONDS_MAX
     seed = options.seed
-    while verdict.kills < options.kills or verdict.faults < options.faults:
-        if time.monotonic() > end:
-            verdict.violations.append(f"not done within {SECONDS_MAX:g} s")
-            break
-        kills = min(options.kills_per_act, max(0, options.kills - verdict.kills))
-        plan = Plan(seed, options.jobs, kills, options.rate, options.careless)
-        wrong = verdict.add(carry_out(plan, options.results / "paying" / str(seed)))
-        for one in wrong[:5]:
-            print(f"  seed {seed}: {one[:300]}", flush=True)
-        print(f"seed {seed}: {verdict.kills} kills, {verdict.faults} faults", flush=True)
-        seed += 1
+    kinds = list(Listing) if options.listing is None else [Listing(options.listing)]
+    with _databases(options.database) as databases:
+        while (
+            verdict.kills < options.kills
+            or verdict.faults < options.faults
+            or seed - options.seed < (len(kinds) if options.every_listing else 0)
+        ):
+            if time.monotonic() > end:
+                verdict.violations.append(f"not done within {SECONDS_MAX:g} s")
+                break
+            number = seed - options.seed
+            _act(options, verdict, seed, kinds[number % len(kinds)], next(databases))
+            seed += 1
     return verdict
+
+
+def _act(
+    options: argparse.Namespace, verdict: Verdict, seed: int, kind: Listing, url: str | None
+) -> None:
+    kills = min(options.kills_per_act, max(0, options.kills - verdict.kills))
+    plan = Plan(seed, options.jobs, kills, options.rate, options.careless, kind, url)
+    wrong = verdict.add(carry_out(plan, options.results / "paying" / str(seed)))
+    for one in wrong[:5]:
+        print(f"  seed {seed}: {one[:300]}", flush=True)
+    on = "SQLite" if url is None else "PostgreSQL"
+    told = f"{kind}, on {on}: {verdict.kills} kills, {verdict.faults} faults"
+    print(f"seed {seed}, {told}", flush=True)
+
+
+@contextmanager
+def _databases(kind: str) -> Iterator[Iterator[str | None]]:
+    """Tell each act its database: a new one of PostgreSQL's, or None for a file of its own."""
+    if kind == "sqlite":
+        yield repeat(None)
+        return
+    with PostgresServer() as server:
+        new = (_database(server, number) for number in count())
+        yield new if kind == "postgresql" else chain.from_iterable(zip(repeat(None), new))
+
+
+def _database(server: PostgresServer, number: int) -> str:
+    return server.create(f"act_{number}")
 
 
 def show(verdict: Verdict) -> None:
@@ -45,6 +83,9 @@ def show(verdict: Verdict) -> None:
         print(f"{provider:<12}" + "".join(f"{row[name]:>14}" for name in COLUMNS))
     every = {name: sum(row[name] for row in verdict.rows.values()) for name in COLUMNS}
     print(f"{'all':<12}" + "".join(f"{every[name]:>14}" for name in COLUMNS))
+    print(f"\n{'listing of OpenAI and Replicate':<34}{'jobs':>8}{'unknown':>10}{'share':>9}")
+    for kind, row in verdict.listings.items():
+        print(f"{kind:<34}{row['jobs']:>8}{row['unknown']:>10}{row['unknown'] / row['jobs']:>9.1%}")
 
 
 def figures(verdict: Verdict, options: argparse.Namespace) -> Figures:
@@ -54,7 +95,10 @@ def figures(verdict: Verdict, options: argparse.Namespace) -> Figures:
     told.tell("paid calls under way at kills", _sum(verdict, "cut off"))
     for name in ("created twice", "lost", "wrong end"):
         told.equal(name, _sum(verdict, name), 0)
+    honest = [row["unknown"] for kind, row in verdict.listings.items() if Listing(kind).honest]
+    told.equal("unknown on honest listings", sum(honest), 0)
     told.none("violations", verdict.violations)
+    told.details["listings"] = [f"{kind}: {dict(row)}" for kind, row in verdict.listings.items()]
     told.details["providers"] = [f"{name}: {dict(row)}" for name, row in verdict.rows.items()]
     return told
 
@@ -71,6 +115,11 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=40, help="of each provider, in an act")
     parser.add_argument("--rate", type=float, default=0.5, help="of creates that go wrong")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--listing", choices=list(Listing), help="this kind alone")
+    parser.add_argument(
+        "--every-listing", action="store_true", help="go on until each kind was played"
+    )
+    parser.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="both")
     parser.add_argument(
         "--careless", action="store_true", help="workers with a known fault: must fail"
     )

@@ -1,5 +1,6 @@
 """One act: an upstream, one database, and workers on it that are killed one after another."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -7,7 +8,7 @@ import signal
 import time
 from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPConnection
 from pathlib import Path
 from random import Random
@@ -15,8 +16,10 @@ from typing import Any
 
 import apsw
 
-from bench.paying.life import DATA, LOG, MODELS, Life, Wish, start
+from bench.paying.life import LOG, MODELS, Life, Wish, start
+from bench.paying.listings import Listing
 from bench.processes import Stub
+from reelhook.storage import postgres
 
 WARM_UP = 2
 """Jobs of each provider that nothing befalls: a listing is believed once it has shown ours."""
@@ -29,7 +32,7 @@ LIFE_SECONDS = (0.1, 1.2)
 class Plan:
     """How many jobs of each provider, at most how many kills, and how often creates go wrong.
 
-    `careless`: by workers with a known fault, see `Life`.
+    `careless`: by workers with a known fault, see `Life`. `database_url` None: on SQLite.
     """
 
     seed: int
@@ -37,6 +40,8 @@ class Plan:
     kills: int
     rate: float
     careless: bool = False
+    listing: Listing = Listing.PLAIN
+    database_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +66,13 @@ class Result:
     kills: int
     cut_off: Counter[str]
     troubles: list[str]
+    listing: Listing
 
 
 def wishes(plan: Plan) -> tuple[Wish, ...]:
     """All that is asked for, in a random order behind the first ones of each provider."""
     made = [
-        Wish(f"{name}-{n}", name, f"{_film(n)} of a lighthouse, {name} {plan.seed:06}")
+        Wish(f"{name}-{n}", name, f"{_film(n)} of a cafe\u0301 & lighthouse, {name} {plan.seed:06}")
         for n in range(plan.jobs)
         for name in MODELS
     ]
@@ -85,24 +91,29 @@ def carry_out(plan: Plan, folder: Path) -> Result:
     folder.mkdir(parents=True)
     with closing(Stub("bench.paying.upstream", "--seed", str(plan.seed))) as upstream:
         every = wishes(plan)
-        warm = Life(folder, upstream.url, every[: WARM_UP * len(MODELS)], plan.seed)
+        life = Life(
+            folder, upstream.url, every, plan.seed, plan.careless, database_url=plan.database_url
+        )
+        _asked(upstream, "PATCH", "/simulator/faults", plan.listing.faults)
+        warm = replace(life, wishes=every[: WARM_UP * len(MODELS)], careless=False)
         troubles = _trouble("the warm-up", _end_of(start(warm)), 0)
         _asked(upstream, "PUT", "/mischief/rate", {"rate": plan.rate})
-        life = Life(folder, upstream.url, every, plan.seed, plan.careless)
         kills, cut_off = _kill_often(life, plan, troubles)
         told = _asked(upstream, "GET", "/mischief/told")
-    jobs = _jobs(folder)
+    jobs = _jobs(life)
     log = folder / LOG
     troubles += log.read_text().splitlines() if log.exists() else []
     if not troubles:
         shutil.rmtree(folder)
-    return Result(every, jobs, told, kills, cut_off, troubles)
+    return Result(every, jobs, told, kills, cut_off, troubles, plan.listing)
 
 
 def _kill_often(life: Life, plan: Plan, troubles: list[str]) -> tuple[int, Counter[str]]:
     chance = Random(plan.seed)  # noqa: S311  # makes no keys
     cut_off: Counter[str] = Counter()
     for kill in range(plan.kills):
+        if kill == plan.kills // 2:
+            life = _moved(life, plan.listing)
         pid = start(life)
         time.sleep(chance.uniform(*LIFE_SECONDS))
         os.kill(pid, signal.SIGKILL)
@@ -110,9 +121,18 @@ def _kill_often(life: Life, plan: Plan, troubles: list[str]) -> tuple[int, Count
         if status != -signal.SIGKILL:  # it was done before
             troubles += _trouble(f"worker {kill}", status, 0)
             return kill, cut_off
-        cut_off.update(one.provider for one in _jobs(life.folder) if _under_way(one))
+        cut_off.update(one.provider for one in _jobs(life) if _under_way(one))
     troubles += _trouble("the last worker", _end_of(start(life)), 0)
     return plan.kills, cut_off
+
+
+def _moved(life: Life, listing: Listing) -> Life:
+    """Give the accounts another key, or call the same server by another name."""
+    if listing is Listing.NEW_KEY:
+        return replace(life, key="bench-2")
+    if listing is Listing.NEW_SERVER:
+        return replace(life, upstream_url=life.upstream_url.replace("127.0.0.1", "localhost"))
+    return life
 
 
 def _under_way(job: Found) -> bool:
@@ -135,12 +155,18 @@ def _asked(upstream: Stub, method: str, path: str, content: object = None) -> An
         return json.load(connection.getresponse())
 
 
-def _jobs(folder: Path) -> tuple[Found, ...]:
-    with closing(apsw.Connection(str(folder / DATA / "reelhook.db"))) as database:
+def _jobs(life: Life) -> tuple[Found, ...]:
+    asked = "SELECT provider, script, status, code, provider_job_id, doubt_since FROM jobs"
+    if isinstance(life.target, str):
+        return tuple(Found(*row) for row in asyncio.run(_rows(life.target, asked)))
+    with closing(apsw.Connection(str(life.target))) as database:
         database.set_busy_timeout(5000)
-        return tuple(
-            Found(*row)
-            for row in database.execute(
-                "SELECT provider, script, status, code, provider_job_id, doubt_since FROM jobs"
-            )
-        )
+        return tuple(Found(*row) for row in database.execute(asked))
+
+
+async def _rows(url: str, statement: str) -> list[Any]:
+    connection = await postgres.connect(url)
+    try:
+        return list(await connection.fetch(statement))
+    finally:
+        await connection.close()

@@ -63,6 +63,7 @@ class Life:
     """One worker's: where its files are, where every provider is played, and what is asked for.
 
     `careless`: it simply repeats a create whose answer was lost; the verdict must see that.
+    `database_url` None: a SQLite file in the folder. `key` is the accounts' credential.
     """
 
     folder: Path
@@ -70,6 +71,13 @@ class Life:
     wishes: Sequence[Wish]
     seed: int
     careless: bool = False
+    database_url: str | None = None
+    key: str = "bench"
+
+    @property
+    def target(self) -> Path | str:
+        """The database: a file, or PostgreSQL's URL."""
+        return self.database_url or self.folder / DATA / "reelhook.db"
 
 
 def start(life: Life) -> int:
@@ -102,8 +110,9 @@ def settings(life: Life) -> reelhook.Settings:
     urls = {URLS.get(one, f"{one}_base_url"): f"{life.upstream_url}/{PATHS[one]}" for one in MODELS}
     return reelhook.Settings.of(
         **urls,
-        **dict.fromkeys(KEYS.values(), "bench"),
+        **dict.fromkeys([*KEYS.values(), "openai_api_key"], life.key),
         data_dir=life.folder / DATA,
+        database_url=life.database_url,
         webhook_secret="bench",
         poll_seconds=0.1,
         submit_timeout_seconds=TIMEOUT_SECONDS,

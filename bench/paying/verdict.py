@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bench.paying.act import Found, Result
 from bench.paying.life import MODELS
+from bench.paying.listings import Listing
 
 LISTED = frozenset({"openai", "replicate"})
 """Whose listings show what was asked for: there, no doubt is left."""
@@ -29,6 +30,8 @@ class Verdict:
     rows: dict[str, Counter[str]] = field(
         default_factory=lambda: {one: Counter() for one in MODELS}
     )
+    listings: dict[str, Counter[str]] = field(default_factory=dict)
+    """By kind of listing: the jobs of providers that show prompts, and how many ended unknown."""
     kills: int = 0
     violations: list[str] = field(default_factory=list)
 
@@ -54,12 +57,16 @@ class Verdict:
         if len(result.jobs) != len(result.wishes):
             yield f"{len(result.jobs)} jobs for {len(result.wishes)} wishes"
         known = set(result.told["ids"])
+        listed = self.listings.setdefault(result.listing, Counter())
         for job in result.jobs:
             row = self.rows[job.provider]
             row["jobs"] += 1
             row["completed"] += job.status == "completed"
             row["unknown"] += job.code == "submission_unknown"
-            if not _ended_well(job):
+            if job.provider in LISTED:
+                listed["jobs"] += 1
+                listed["unknown"] += job.code == "submission_unknown"
+            if not _ended_well(job, result.listing):
                 row["wrong end"] += 1
                 yield f"{job} is no end for it"
             if job.status == "completed" and _at_provider(job) not in known:
@@ -81,10 +88,11 @@ class Verdict:
             yield f"{prompt}: nobody asked for it"
 
 
-def _ended_well(job: Found) -> bool:
+def _ended_well(job: Found, listing: Listing) -> bool:
     if job.status == "completed":
         return True
-    return job.code == "submission_unknown" and job.provider not in LISTED
+    told = job.provider in LISTED and listing.honest
+    return job.code == "submission_unknown" and not told
 
 
 def _at_provider(job: Found) -> str | None:

@@ -20,14 +20,26 @@ def paying(results: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
 
 
 def test_creates_that_go_wrong_and_killed_workers_never_pay_twice(tmp_path: Path) -> None:
-    code, content = paying(tmp_path, "--kills", "5", "--faults", "5", "--jobs", "4")
+    code, content = paying(
+        tmp_path, "--kills", "5", "--faults", "5", "--jobs", "4", "--database", "sqlite"
+    )
     assert content["details"].get("violations") is None
     assert code == 0
     assert len(content["details"]["providers"]) == len(MODELS)
 
 
 def test_workers_that_repeat_what_is_in_doubt_are_caught(tmp_path: Path) -> None:
-    arguments = ("--careless", "--kills", "0", "--faults", "5", "--jobs", "4")
+    arguments = (
+        "--careless",
+        "--kills",
+        "0",
+        "--faults",
+        "5",
+        "--jobs",
+        "4",
+        "--database",
+        "sqlite",
+    )
     code, content = paying(tmp_path, *arguments)
     assert code == 1
     assert any("created 2 times for 1 jobs" in one for one in content["details"]["violations"])

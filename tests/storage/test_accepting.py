@@ -1,9 +1,11 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from reelhook.domain.errors import StoreError
 from reelhook.domain.job import Job, Status
+from reelhook.domain.report import Finished
 from reelhook.ports import Acceptance, Change
 from reelhook.storage.store import Store
 
@@ -183,3 +185,78 @@ async def test_a_version_that_moved_on_is_what_makes_a_change_stale(store: Store
     job = await submitting(store, new())
     ahead = replace(job, version=job.version + 1)
     assert await store.accept(accepted(ahead), None) is Acceptance.STALE
+
+
+# -- what a listing must show ----------------------------------------------------------------------
+
+HERE = "here.key"
+
+
+async def sent(store: Store, job_id: str, provider_job_id: str, **fields: Any) -> Job:
+    """Store a job that this server accepted."""
+    made = new(job_id)
+    await store.create(made)
+    intent = made.job.submitting(NOW, **{"fingerprint": HERE, "after": (), **fields})
+    await moved(store, (intent, ()))
+    job = replace(intent, version=1).accept(provider_job_id, NOW + 5)
+    await moved(store, (job, ()))
+    return replace(job, version=2)
+
+
+async def test_what_we_created_must_be_listed_unless_it_failed_expired_or_is_too_new(
+    store: Store,
+) -> None:
+    await sent(store, "running", "video_1")
+    await moved(store, (await sent(store, "failed", "video_2")).fail("x", "y", NOW))
+    await moved(store, (await sent(store, "canceled", "video_3")).cancel(NOW))
+    expired = Finished("https://a/b", expires_at=NOW // 1000 - 1)
+    await moved(store, (await sent(store, "expired", "video_4")).apply(expired, NOW))
+    kept = Finished("https://a/b", expires_at=NOW // 1000 + 3600)
+    await moved(store, (await sent(store, "kept", "video_5")).apply(kept, NOW))
+    await sent(store, "elsewhere", "video_6", fingerprint="there.key")
+    expected = await store.expected_entries(ACCOUNT, HERE, NOW, NOW + 5, 9)
+    assert expected == {"video_1": NOW + 5, "video_5": NOW + 5}
+    assert await store.expected_entries(ACCOUNT, HERE, NOW, NOW + 4, 9) == {}
+    assert await store.expected_entries(ACCOUNT, HERE, NOW + 5, NOW + 9, 9) == {}
+    assert len(await store.expected_entries(ACCOUNT, HERE, NOW, NOW + 5, 1)) == 1
+
+
+async def test_the_newest_entries_are_this_servers_and_credentials(store: Store) -> None:
+    for number in range(3):
+        await sent(store, f"job_{number}", f"video_{number}")
+    await sent(store, "elsewhere", "video_6", fingerprint="there.key")
+    found = await store.newest_entries(ACCOUNT, HERE, 9)
+    assert set(found) == {"video_0", "video_1", "video_2"}
+    assert len(await store.newest_entries(ACCOUNT, HERE, 2)) == 2
+
+
+async def test_an_id_that_another_server_gave_is_not_known_here(store: Store) -> None:
+    await sent(store, "here", "video_1")
+    await sent(store, "moved", "video_2", fingerprint="there.key")
+    await sent(store, "rotated", "video_3", fingerprint="here.another key")
+    known = await store.known_entries([ACCOUNT], "here", ["video_1", "video_2", "video_3"])
+    assert set(known) == {"video_1", "video_3"}
+
+
+async def test_what_was_known_before_a_create_is_kept_until_it_is_answered(store: Store) -> None:
+    made = new("job_1")
+    await store.create(made)
+    await moved(store, (made.job.submitting(NOW, fingerprint=HERE, after=("a", "b")), ()))
+    [job] = await store.jobs_submitting(ACCOUNT)
+    assert (job.submit_fingerprint, job.older_entries) == (HERE, ("a", "b"))
+    answered = job.accept("video_1", NOW)
+    assert answered.older_entries is None
+    assert answered.submit_fingerprint == HERE
+    assert job.accept("video_1", NOW, adopted=True).older_entries == ("a", "b")
+    assert made.job.submitting(NOW, after=()).older_entries == ()
+    assert made.job.submitting(NOW).older_entries is None
+
+
+async def test_a_lookup_reads_the_hash_of_an_image_in_its_place(store: Store) -> None:
+    image = "data:image/png;base64," + "A" * 10_000
+    await store.create(new("job_1", request=replace(CAT, image=image, seed=3)))
+    await store.create(new("job_2"))
+    found = {one.job.id: one.request for one in await store.jobs_to_look_up(["job_1", "job_2"])}
+    assert found["job_2"] == CAT
+    assert found["job_1"] == replace(CAT, image=found["job_1"].image, seed=3)
+    assert len(found["job_1"].image or "") == 64
