@@ -15,7 +15,7 @@ PROMPT = "Un cafe\u0301 & <b>a lighthouse</b> in 1926,  at dawn"
 SHOWN = {
     "shown": PROMPT,
     "hidden": None,
-    "shortened": "Un cafe\u0301 & <b>a light...",
+    "shortened": "Un cafe\u0301 & <b>a ligh...",
     "masked": "Un cafe\u0301 & <b>a ***</b> in ***,  at dawn",
     "escaped": "Un cafe\u0301 &amp; &lt;b&gt;a lighthouse&lt;/b&gt; in 1926,  at dawn",
     "normalised": "Un caf\u00e9 & <b>a lighthouse</b> in 1926, at dawn",
