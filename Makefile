@@ -17,10 +17,11 @@ $(BIN)/python:
 	@echo "Making $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: $(BIN)/python requirements/run.txt pyproject.toml
+$(VENV)/.run: $(BIN)/python requirements/run.txt requirements/build.txt pyproject.toml
 	@echo "Installing reelhook into $(VENV) ..."
 	@$(PIP) install --require-hashes -r requirements/run.txt
-	@$(PIP) install --no-deps --editable .
+	@$(PIP) install --require-hashes -r requirements/build.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
@@ -51,6 +52,8 @@ $(PEERS)/.done: requirements/litellm.txt
 	@touch $@
 
 tests/peers/node_modules/.done: tests/peers/package-lock.json
+	@command -v npm >/dev/null || \
+	  { echo "npm is missing: install Node.js 20.15 or newer (.ci/run takes it from requirements/node.txt)"; exit 1; }
 	@npm ci --prefix tests/peers --silent --no-audit --no-fund && touch $@
 
 check-peers: $(VENV)/.dev $(PEERS)/.done tests/peers/node_modules/.done ## jobs through aimock and LiteLLM's proxy, which others wrote (Node 20.15 or newer)
@@ -99,11 +102,12 @@ bench-watch: $(VENV)/.dev ## 1,000 to 100,000 pending jobs of one account, on SQ
 bench-workers: $(VENV)/.dev ## two workers on PostgreSQL: killed, stopped, frozen (4 minutes)
 	@$(BIN)/python -m bench.workers
 
-lock: $(VENV)/.dev ## resolve the dependencies anew into requirements/*.txt
+lock: $(VENV)/.dev ## resolve the dependencies into requirements/*.txt: the newest, or LOCK=--keep
 	@$(PIP) install uv
-	@$(BIN)/uv pip compile pyproject.toml $(LOCK) -o requirements/run.txt
-	@$(BIN)/uv pip compile pyproject.toml --extra dev $(LOCK) -o requirements/dev.txt
-LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --quiet
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python requirements/lock.py $(LOCK)
+	@for folder in tests/javascript tests/peers; do \
+	  npm install --prefix $$folder --package-lock-only --omit-lockfile-registry-resolved --silent --no-audit --no-fund; \
+	done
 
 clean: ## remove what the targets above made
 	@rm -rf $(VENV) $(PEERS) tests/javascript/node_modules tests/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
