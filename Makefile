@@ -6,7 +6,7 @@ PEERS := .venv-peers
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check check-peers format bench bench-away bench-delivery bench-kill bench-paying bench-reads bench-retention bench-store bench-watch bench-workers crash lock clean
+.PHONY: help demo test test-all check check-peers format bench bench-away bench-delivery bench-kill bench-memory bench-paying bench-reads bench-retention bench-store bench-watch bench-workers crash lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ bench-delivery: $(VENV)/.dev ## webhooks at 100 to 1000 a second, beside a hung 
 
 bench-kill: $(VENV)/.dev ## kill -9 under load, 50 times
 	@$(BIN)/python -m bench.kill --kills 50
+
+bench-memory: $(VENV)/.dev ## what each process holds: at rest, with 1,000 jobs, with pictures (6 minutes)
+	@$(BIN)/python -m bench.memory
 
 bench-paying: $(VENV)/.dev ## every adapter's creates go wrong and workers are killed, 1,000 times (20 minutes)
 	@$(BIN)/python -m bench.paying

@@ -169,6 +169,11 @@ class Server:
         if self.running:
             self.kill()
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def rss_mib(self) -> float:
         """Return the resident memory of the process and its children."""
         total: int = sum(member.memory_info().rss for member in self._family())
