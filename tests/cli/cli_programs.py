@@ -17,7 +17,7 @@ from typing import Any, Self
 
 COMMAND = (sys.executable, "-m", "reelhook")
 KEPT = ("PATH", "HOME", "TMPDIR", "PYTHONPATH")
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 _URL = re.compile(r"http://[\w.:\[\]]+")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 

@@ -23,7 +23,7 @@ def test_the_demo_shows_a_job_from_request_to_webhook_and_film(tmp_path: Path) -
     ) as beside:
         code, shown = on_terminal("demo", directory=terminal, **odd)
         out, err = beside.communicate(timeout=WAIT_SECONDS)
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 60  # in a minute, says the README
     assert (code, beside.returncode, err) == (0, 0, b"")
     _check_shown(shown, terminal)
     _check_document(json.loads(out), document)

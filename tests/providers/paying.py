@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, Self
 
 import pytest
+from loop_clock import jump
 
-from providers.upstreams import Raw, jump, raw_upstream, reset, unused_port
+from providers.upstreams import Raw, raw_upstream, reset, unused_port
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import InDoubt, NotSent, RateLimited, Refused, SubmitOutcome
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from loop_clock import jump, others_go_on
 
-from providers.upstreams import Raw, Upstream, jump, raw_upstream, reset, unused_port
+from providers.upstreams import Raw, Upstream, raw_upstream, reset, unused_port
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (
     Accepted,
@@ -584,8 +585,7 @@ async def test_the_time_out_spans_both_encodings() -> None:
     async def slow(raw: Raw, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await raw.read_request(reader)
         jump(0.6 * SECONDS)
-        for _ in range(100):  # whoever gives up now does so before the answer
-            await asyncio.sleep(0)
+        await others_go_on()  # whoever gives up now does so before the answer
         if b"application/json" in raw.requests[-1]:
             writer.write(b"HTTP/1.1 415 No\r\nContent-Length: 0\r\n\r\n")
         else:

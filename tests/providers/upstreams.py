@@ -90,15 +90,6 @@ async def upstream() -> AsyncIterator[Upstream]:
         await runner.cleanup()
 
 
-def jump(seconds: float) -> None:
-    """Let `seconds` pass for the running loop's timers, now: so no test depends on how long
-    something really takes. Each loop of a test is its own, and so is its clock.
-    """
-    loop = asyncio.get_running_loop()
-    before = loop.time
-    loop.time = lambda: before() + seconds  # type: ignore[method-assign] # the clock is the point
-
-
 @dataclass
 class Raw:
     """A bare TCP server: counts connections and the requests that reached it."""

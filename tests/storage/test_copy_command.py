@@ -19,7 +19,7 @@ from .postgres_databases import fresh_database
 
 T = TypeVar("T")
 COMMAND = (sys.executable, "-m", "reelhook")
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 
 
 @pytest.fixture
