@@ -6,7 +6,7 @@ PEERS := .venv-peers
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check check-peers format bench bench-away bench-delivery bench-kill bench-memory bench-paying bench-reads bench-retention bench-store bench-watch bench-workers crash lock clean
+.PHONY: help demo test pytest test-all check check-peers format bench bench-away bench-delivery bench-kill bench-memory bench-paying bench-reads bench-retention bench-store bench-watch bench-workers crash lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,8 +38,11 @@ tests/javascript/node_modules/.done: tests/javascript/package-lock.json
 demo: $(VENV)/.run ## one job from request to webhook and MP4, no key needed
 	@$(BIN)/reelhook demo
 
-test: check tests/javascript/node_modules/.done ## linters, types, import contract and the tests
-	@$(BIN)/python -m pytest -n 3 --dist loadfile
+test: $(VENV)/.dev tests/javascript/node_modules/.done ## linters, types, import contract and the tests
+	@$(MAKE) --no-print-directory -j 2 check pytest
+
+pytest: $(VENV)/.dev tests/javascript/node_modules/.done
+	@$(BIN)/python -m pytest -n 4 --dist worksteal
 
 test-all: $(VENV)/.dev tests/javascript/node_modules/.done ## the tests that take minutes, and check-peers
 	@$(BIN)/python -m pytest -m long -n 2 --dist worksteal --timeout 900
