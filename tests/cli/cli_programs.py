@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import cli_forks
+import forked_commands
 
 COMMAND = (sys.executable, "-m", "reelhook")
 KEPT = ("PATH", "HOME", "TMPDIR", "PYTHONPATH")
@@ -48,7 +48,7 @@ def reelhook(
     *arguments: str, directory: Path, stdin: str | None = None, **variables: str
 ) -> Outcome:
     """Run a command to its end."""
-    code, out, err = cli_forks.run(
+    code, out, err = forked_commands.run(
         arguments,
         cwd=directory,
         env=environment(**variables),
