@@ -6,7 +6,7 @@ PEERS := .venv-peers
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-peers format bench bench-away bench-delivery bench-kill bench-paying bench-reads bench-retention bench-store bench-watch bench-workers crash lock clean
+.PHONY: help demo test pytest test-all check check-peers format bench bench-away bench-delivery bench-kill bench-memory bench-paying bench-reads bench-retention bench-store bench-watch bench-workers crash lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,10 +17,11 @@ $(BIN)/python:
 	@echo "Making $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: $(BIN)/python requirements/run.txt pyproject.toml
+$(VENV)/.run: $(BIN)/python requirements/run.txt requirements/build.txt pyproject.toml
 	@echo "Installing reelhook into $(VENV) ..."
 	@$(PIP) install --require-hashes -r requirements/run.txt
-	@$(PIP) install --no-deps --editable .
+	@$(PIP) install --require-hashes -r requirements/build.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
@@ -37,8 +38,15 @@ tests/javascript/node_modules/.done: tests/javascript/package-lock.json
 demo: $(VENV)/.run ## one job from request to webhook and MP4, no key needed
 	@$(BIN)/reelhook demo
 
-test: check tests/javascript/node_modules/.done ## linters, types, import contract and all tests
-	@$(BIN)/python -m pytest -n 3 --dist loadfile
+test: $(VENV)/.dev tests/javascript/node_modules/.done ## linters, types, import contract and the tests
+	@$(MAKE) --no-print-directory -j 2 check pytest
+
+pytest: $(VENV)/.dev tests/javascript/node_modules/.done
+	@$(BIN)/python -m pytest -n 4 --dist worksteal
+
+test-all: $(VENV)/.dev tests/javascript/node_modules/.done ## the tests that take minutes, and check-peers
+	@$(BIN)/python -m pytest -m long -n 2 --dist worksteal --timeout 900
+	@$(MAKE) --no-print-directory check-peers
 
 # LiteLLM's own dependencies would quarrel with ours.
 $(PEERS)/.done: requirements/litellm.txt
@@ -47,6 +55,8 @@ $(PEERS)/.done: requirements/litellm.txt
 	@touch $@
 
 tests/peers/node_modules/.done: tests/peers/package-lock.json
+	@command -v npm >/dev/null || \
+	  { echo "npm is missing: install Node.js 20.15 or newer (.ci/run takes it from requirements/node.txt)"; exit 1; }
 	@npm ci --prefix tests/peers --silent --no-audit --no-fund && touch $@
 
 check-peers: $(VENV)/.dev $(PEERS)/.done tests/peers/node_modules/.done ## jobs through aimock and LiteLLM's proxy, which others wrote (Node 20.15 or newer)
@@ -70,6 +80,9 @@ bench-delivery: $(VENV)/.dev ## webhooks at 100 to 1000 a second, beside a hung 
 
 bench-kill: $(VENV)/.dev ## kill -9 under load, 50 times
 	@$(BIN)/python -m bench.kill --kills 50
+
+bench-memory: $(VENV)/.dev ## what each process holds: at rest, with 1,000 jobs, with pictures (6 minutes)
+	@$(BIN)/python -m bench.memory
 
 bench-paying: $(VENV)/.dev ## every adapter's creates go wrong and workers are killed, 1,000 times (20 minutes)
 	@$(BIN)/python -m bench.paying --every-listing
@@ -95,11 +108,12 @@ bench-watch: $(VENV)/.dev ## 1,000 to 100,000 pending jobs of one account, on SQ
 bench-workers: $(VENV)/.dev ## two workers on PostgreSQL: killed, stopped, frozen (4 minutes)
 	@$(BIN)/python -m bench.workers
 
-lock: $(VENV)/.dev ## resolve the dependencies anew into requirements/*.txt
+lock: $(VENV)/.dev ## resolve the dependencies into requirements/*.txt: the newest, or LOCK=--keep
 	@$(PIP) install uv
-	@$(BIN)/uv pip compile pyproject.toml $(LOCK) -o requirements/run.txt
-	@$(BIN)/uv pip compile pyproject.toml --extra dev $(LOCK) -o requirements/dev.txt
-LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --quiet
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python requirements/lock.py $(LOCK)
+	@for folder in tests/javascript tests/peers; do \
+	  npm install --prefix $$folder --package-lock-only --omit-lockfile-registry-resolved --silent --no-audit --no-fund; \
+	done
 
 clean: ## remove what the targets above made
 	@rm -rf $(VENV) $(PEERS) tests/javascript/node_modules tests/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

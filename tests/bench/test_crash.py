@@ -40,6 +40,7 @@ def test_kills_at_every_failpoint_lose_nothing_and_repeat_only_what_was_in_fligh
     assert 0 < every["duplicates"] <= every["in flight"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("fault", "runs", "words"),
     [

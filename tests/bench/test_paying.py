@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from bench.paying.life import MODELS
 from bench.reads import REQUESTS_MAX, measure
 
@@ -19,6 +20,7 @@ def paying(results: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
     return code, content
 
 
+@pytest.mark.long
 def test_creates_that_go_wrong_and_killed_workers_never_pay_twice(tmp_path: Path) -> None:
     code, content = paying(
         tmp_path, "--kills", "5", "--faults", "5", "--jobs", "4", "--database", "sqlite"
@@ -28,6 +30,7 @@ def test_creates_that_go_wrong_and_killed_workers_never_pay_twice(tmp_path: Path
     assert len(content["details"]["providers"]) == len(MODELS)
 
 
+@pytest.mark.long
 def test_workers_that_repeat_what_is_in_doubt_are_caught(tmp_path: Path) -> None:
     arguments = (
         "--careless",

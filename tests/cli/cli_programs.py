@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import forked_commands
+
 COMMAND = (sys.executable, "-m", "reelhook")
 KEPT = ("PATH", "HOME", "TMPDIR", "PYTHONPATH")
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 _URL = re.compile(r"http://[\w.:\[\]]+")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -46,17 +48,14 @@ def reelhook(
     *arguments: str, directory: Path, stdin: str | None = None, **variables: str
 ) -> Outcome:
     """Run a command to its end."""
-    done = subprocess.run(
-        [*COMMAND, *arguments],
+    code, out, err = forked_commands.run(
+        arguments,
         cwd=directory,
         env=environment(**variables),
-        input=stdin,
-        capture_output=True,
-        text=True,
+        stdin=stdin,
         timeout=WAIT_SECONDS,
-        check=False,
     )
-    return Outcome(done.returncode, done.stdout, done.stderr)
+    return Outcome(code, out, err)
 
 
 def at_once(run: Callable[..., Outcome], *commands: tuple[str, ...]) -> list[Outcome]:

@@ -9,7 +9,7 @@ import pytest
 from cli_programs import Outcome, Program, at_once, on_terminal, reelhook, serve, simulator
 from cli_receivers import Answering, answering
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import kubernetes_validate
 import pytest
 import yaml
+from bench.memory import LIMIT_MIB
 
 from reelhook.config import Settings, environment_name
 
@@ -54,3 +55,16 @@ def test_every_setting_that_is_named_exists(file: Path) -> None:
     known = {environment_name(field) for field in Settings.model_fields}
     named = set(re.findall(r"\b(?:REELHOOK|OPENAI|WEBHOOK|DATABASE)_[A-Z_]+\b", file.read_text()))
     assert named <= known
+
+
+def test_every_process_has_the_memory_that_was_measured() -> None:
+    limit = f"{LIMIT_MIB // 1024}"
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    ours = [one for one in compose.values() if one["image"].startswith("reelhook:")]
+    assert [one["mem_limit"] for one in ours] == [f"{limit}g"] * 2
+    manifest = yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text())
+    pods = [one["spec"]["template"]["spec"] for one in manifest if one["kind"] == "Deployment"]
+    limits = [pod["containers"][0]["resources"]["limits"]["memory"] for pod in pods]
+    assert limits == [f"{limit}Gi"] * 2
+    for unit in UNITS:
+        assert f"MemoryMax={limit}G" in unit.read_text().splitlines()

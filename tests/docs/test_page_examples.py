@@ -35,7 +35,7 @@ def alike(told: Any, real: Any) -> bool:
 
 
 async def completed(url: str, job_id: str) -> None:
-    async with aiohttp.ClientSession(url) as session, asyncio.timeout(20):
+    async with aiohttp.ClientSession(url) as session, asyncio.timeout(60):
         events = await session.get("/api/jobs/events", params={"jobIds": job_id})
         async with events:
             async for line in events.content:
@@ -46,7 +46,7 @@ async def completed(url: str, job_id: str) -> None:
 async def delivered(url: str, job_id: str) -> None:
     """Wait for the job's end, and until all was told."""
     await completed(url, job_id)
-    async with aiohttp.ClientSession(url) as session, asyncio.timeout(20):
+    async with aiohttp.ClientSession(url) as session, asyncio.timeout(60):
         waiting = 1
         while waiting:
             async with session.get("/api/stats") as response:

@@ -61,7 +61,7 @@ async def fastapi(_: Path) -> AsyncIterator[str]:
     app = python_of("The store", "FastAPI")["app"]
     receiver = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
     task = asyncio.create_task(receiver.serve())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not receiver.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.005)
     yield f"http://127.0.0.1:{receiver.servers[0].sockets[0].getsockname()[1]}/webhooks/video"
@@ -98,7 +98,7 @@ async def node(directory: Path, *arguments: str) -> AsyncIterator[str]:
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             line = await process.stdout.readline()
         yield f"http://127.0.0.1:{int(line.split()[-1])}/webhooks/video"
     finally:
@@ -256,7 +256,7 @@ def kept() -> dict[str, Any]:
 
 
 async def ending(job_id: str) -> Any:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while kept().get(job_id, {}).get("status") != "completed":  # noqa: ASYNC110 - it is in a database
             await asyncio.sleep(0.01)
     return kept()[job_id]
@@ -317,7 +317,7 @@ async def test_a_receiver_that_was_away_catches_up(tmp_path: Path) -> None:
     ):
         job_id = await submitted(session)
         cursor = None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while kept().get(job_id, {}).get("status") != "completed":
                 cursor = await asyncio.to_thread(catch_up, url, key, cursor)
         before = kept()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, web
 from pages import blocks, namespace
-from providers.paying import PaysOnce, Submits
+from providers.paying import SUBMIT_SECONDS, PaysOnce, Submits
 from structlog.testing import capture_logs
 
 from reelhook.bootstrap import serving
@@ -191,7 +191,7 @@ class TestPayingOfThePage(PaysOnce):
 
     def provider(self, base: str) -> Submits:
         kind = namespace(PAGE)["Acme"]
-        provider: Submits = kind(base, KEY, submit_timeout_seconds=0.5)
+        provider: Submits = kind(base, KEY, submit_timeout_seconds=SUBMIT_SECONDS)
         return provider
 
     def request_(self) -> VideoRequest:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from bench.clusters import may_mount
 
+pytestmark = pytest.mark.long
 ROOT = Path(__file__).parents[2]
 
 
@@ -21,7 +22,7 @@ def run(scenario: str, folder: Path, seconds: str) -> None:
         env={**os.environ, "BENCH_RESULTS": str(folder)},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=600,
         check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr

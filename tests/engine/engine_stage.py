@@ -158,7 +158,7 @@ class Engine:
         assert isinstance(found, Job)
         return found
 
-    async def all_ended(self, seconds: float = 30) -> list[Job]:
+    async def all_ended(self, seconds: float = 60) -> list[Job]:
         """Wait until every job has ended."""
 
         async def ended() -> list[Job] | None:
@@ -186,7 +186,7 @@ class Engine:
         """Wait until nothing can happen any more unless time passes."""
         await until(lambda: self.idle(*besides))
 
-    async def pass_time(self, seconds: float, patience_seconds: float = 20) -> None:
+    async def pass_time(self, seconds: float, patience_seconds: float = 60) -> None:
         """Let time pass as it does: nobody sleeps over the moment he asked to be woken at.
 
         Time stands still while anything is under way, but no longer than `patience_seconds`: a
@@ -425,7 +425,7 @@ def _account_loops(
 
 
 async def until(
-    condition: Callable[[], Any | Awaitable[Any]], seconds: float = 20, *, insist: bool = True
+    condition: Callable[[], Any | Awaitable[Any]], seconds: float = 60, *, insist: bool = True
 ) -> Any:
     """Wait until the condition holds; return its value. Without `insist` it may never hold."""
     try:

@@ -9,14 +9,14 @@ from reelhook.ports import StoredJob
 POLL_SECONDS = 0.01
 
 
-async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - what is waited for is another program's
             await asyncio.sleep(POLL_SECONDS)
 
 
 async def until_job(
-    hook: Hook, job_id: str, condition: Callable[[StoredJob], bool], seconds: float = 20
+    hook: Hook, job_id: str, condition: Callable[[StoredJob], bool], seconds: float = 60
 ) -> StoredJob:
     async with asyncio.timeout(seconds):
         while True:

@@ -63,7 +63,7 @@ async def pooled(url: str, folder: Path) -> AsyncIterator[str]:
 
 
 async def _answering(url: str) -> str:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             try:
                 await (await asyncpg.connect(url, statement_cache_size=0)).close()

@@ -28,7 +28,7 @@ async def test_a_receiver_that_never_answers_delays_no_other(tmp_path: Path) -> 
         def all_ended() -> bool:
             return {one.body["jobId"] for one in here.receivers.endings} >= set(healthy)
 
-        await until(all_ended, seconds=3)  # long before an attempt at the deaf one is given up
+        await until(all_ended, seconds=10)  # long before an attempt at the deaf one is given up
         assert len(here.receivers.at("/deaf")) == 4
 
 
@@ -143,7 +143,7 @@ async def test_retries_that_hang_leave_half_of_the_slots_to_first_attempts(tmp_p
         held.open = True
         await engine.register(["new"], f"{here.receivers.url}{path}")
         await tell(engine, "new", "completed")
-        await until(lambda: held.jobs.count("new") == 1, seconds=3)
+        await until(lambda: held.jobs.count("new") == 1, seconds=10)
 
         held.let_all()
         await engine.settled()

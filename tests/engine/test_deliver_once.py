@@ -18,7 +18,9 @@ from reelhook.storage.store import Store
 
 
 @pytest.mark.parametrize("store", [Store, Sluggish])
-@pytest.mark.parametrize(("jobs", "endpoints"), [(1000, 50), (300, 2)])
+@pytest.mark.parametrize(
+    ("jobs", "endpoints"), [pytest.param(1000, 50, marks=pytest.mark.long), (300, 2)]
+)
 async def test_under_load_each_event_arrives_exactly_once(
     tmp_path: Path, store: type[Store], jobs: int, endpoints: int
 ) -> None:

@@ -207,7 +207,7 @@ async def test_what_hangs_of_it_holds_up_no_new_event_of_others(tmp_path: Path) 
         await until(lambda: engine.waits_for(60))
         await engine.register(["new"], here.hook)
         await tell(engine, "new", "completed")
-        await until(lambda: here.receivers.of("new"), seconds=3)
+        await until(lambda: here.receivers.of("new"), seconds=10)
 
 
 async def test_without_the_resending_loop_nothing_is_sent_anew(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ async def test_a_caller_that_is_cut_off_within_the_commit_loses_no_wake_up(tmp_p
             await caller
         assert not signals.deliver.is_set()
         gate.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await signals.deliver.wait()
         await writer
         assert len(await store.events(["job_1"], {})) == 1

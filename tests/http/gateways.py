@@ -142,7 +142,7 @@ class Gateway(Client):
     logs: Sequence[EventDict]
 
 
-async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 20) -> Any:
+async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 60) -> Any:
     """Wait until the condition holds; return what it returned."""
     async with asyncio.timeout(seconds):
         while not (value := await condition()):  # noqa: ASYNC110 - what is waited for is behind HTTP

@@ -42,7 +42,7 @@ class Receiver:
         def found() -> Webhook | None:
             return next(filter(wanted, self.webhooks), None)
 
-        async with self._arrived, asyncio.timeout(20):
+        async with self._arrived, asyncio.timeout(60):
             return await self._arrived.wait_for(found)  # type: ignore[arg-type] # any truth will do
 
     async def ending(self, job_id: str) -> Webhook:

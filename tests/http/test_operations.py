@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from gateways import AT_ONCE, Gateway, gateway
+from gateways import AT_ONCE, Gateway, gateway, until
 
 from reelhook.simulator.faults import Faults
 
@@ -97,6 +97,18 @@ def reads(server: Gateway) -> int:
     return server.simulator.requests["list"] + server.simulator.requests["get"]
 
 
+async def reads_when_quiet(server: Gateway) -> int:
+    """Wait until what was under way has come to its end: no reads for the time of six rounds."""
+
+    async def quiet() -> bool:
+        before = reads(server)
+        await asyncio.sleep(0.3)
+        return reads(server) == before
+
+    await until(quiet)
+    return reads(server)
+
+
 async def test_pausing_stops_the_reads_and_resuming_brings_them_back(tmp_path: Path) -> None:
     async with gateway(tmp_path, Faults(queue_seconds=0)) as server:
         job_id = await server.submit()
@@ -104,8 +116,7 @@ async def test_pausing_stops_the_reads_and_resuming_brings_them_back(tmp_path: P
         paused = await server.post("/api/watcher/pause")
         assert (paused.status, paused.json()) == (200, {"paused": True})
         assert (await server.get("/api/stats")).json()["watcher"]["paused"] is True
-        await asyncio.sleep(0.2)  # what was under way comes to its end
-        before = reads(server)
+        before = await reads_when_quiet(server)
         server.time.advance(100)
         await asyncio.sleep(0.3)  # the time of six rounds
         assert reads(server) == before

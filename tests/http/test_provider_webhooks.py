@@ -53,9 +53,12 @@ async def running(server: Gateway, model: str, **fields: Any) -> tuple[str, str]
     await server.job_when(job_id, "processing")
     [created] = set(server.simulator.jobs) - known
 
+    app: Any = server.hook.asgi
+    notices = app.state.use_cases.notices
+
     async def told() -> bool:
         """Whether the first check is through, and the call that the job has begun."""
-        return reads(server) >= asked + 2
+        return reads(server) >= asked + 2 and not notices._checking
 
     if model in {ARK, REPLICATE} and "public_url" in server.settings.model_fields_set:
         await until(told)

@@ -62,7 +62,7 @@ async def post(session: aiohttp.ClientSession, url: str, **options: Any) -> Any:
 
 async def ended(session: aiohttp.ClientSession, status_url: str) -> Any:
     """Wait until the job at this address has ended; return its status."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             _, status = await get(session, status_url)
             if status["status"] != "generating":
@@ -78,7 +78,7 @@ async def hosting(build: Callable[[str], ASGIApp], **options: Any) -> AsyncItera
         config = uvicorn.Config(build(url), lifespan="on", log_config=None, **options)
         server = uvicorn.Server(config)
         task = asyncio.create_task(server.serve([listener]))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event for it
                 await asyncio.sleep(0.005)
         try:

@@ -39,7 +39,7 @@ class Opened:
         self._clock.now += seconds
 
     async def status_becomes(self, job_id: str, status: Status) -> Any:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 changed = self.hook.service.changed
                 stored = await self.hook.service.job(job_id)

@@ -31,7 +31,7 @@ async def test_a_program_names_its_own_endpoint_and_reads_what_it_was_sent(tmp_p
             async with (
                 provider(Faults(queue_seconds=0, render_seconds=0)) as (simulated, _),
                 reelhook.open(settings(tmp_path, simulated.base_url)) as hook,
-                asyncio.timeout(20),
+                asyncio.timeout(60),
             ):
                 endpoint = await hook.endpoints.register(
                     url, {"description": "Our app"}, trusted=True

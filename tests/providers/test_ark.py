@@ -10,7 +10,7 @@ from volcenginesdkarkruntime.types.content_generation.content_generation_task im
     ContentGenerationTask,
 )
 
-from providers.paying import PaysOnce
+from providers.paying import SUBMIT_SECONDS, PaysOnce
 from providers.upstreams import Upstream
 from reelhook.domain.errors import (
     ContentMissingError,
@@ -77,7 +77,7 @@ async def sdk(server: Upstream) -> AsyncIterator[AsyncArk]:
 
 class TestArkPaysOnce(PaysOnce):
     def provider(self, base: str) -> Ark:
-        return Ark(base, "key", submit_timeout_seconds=0.5)
+        return Ark(base, "key", submit_timeout_seconds=SUBMIT_SECONDS)
 
     def request_(self) -> VideoRequest:
         return VideoRequest(script="A fox", model="seedance-1-5-pro-251215")

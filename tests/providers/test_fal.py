@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from fal_client.client import AppId, AsyncRequestHandle, Completed, InProgress, Queued
 
-from providers.paying import PaysOnce
+from providers.paying import SUBMIT_SECONDS, PaysOnce
 from providers.upstreams import Upstream
 from reelhook.domain.errors import (
     InvalidRequestError,
@@ -41,7 +41,7 @@ async def fal(server: Upstream) -> AsyncIterator[Fal]:
 
 class TestFalPaysOnce(PaysOnce):
     def provider(self, base: str) -> Fal:
-        return Fal(base, "key", submit_timeout_seconds=0.5)
+        return Fal(base, "key", submit_timeout_seconds=SUBMIT_SECONDS)
 
     def request_(self) -> VideoRequest:
         return REQUEST

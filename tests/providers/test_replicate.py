@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from providers.paying import PaysOnce
+from providers.paying import SUBMIT_SECONDS, PaysOnce
 from providers.upstreams import Upstream
 from reelhook.domain.errors import ContentMissingError, ProviderError, ProviderUnauthorizedError
 from reelhook.domain.job import VideoRequest
@@ -59,7 +59,7 @@ async def replicate(server: Upstream) -> AsyncIterator[Replicate]:
 
 class TestReplicatePaysOnce(PaysOnce):
     def provider(self, base: str) -> Replicate:
-        return Replicate(base, "r8_key", submit_timeout_seconds=0.5)
+        return Replicate(base, "r8_key", submit_timeout_seconds=SUBMIT_SECONDS)
 
     def request_(self) -> VideoRequest:
         return VideoRequest(script="A fox", model="google/veo-3-fast")

@@ -10,7 +10,7 @@ from runwayml import AsyncRunwayML
 from runwayml.types.image_to_video_create_params import ImageToVideoCreateParams
 from runwayml.types.text_to_video_create_params import TextToVideoCreateParams
 
-from providers.paying import PaysOnce
+from providers.paying import SUBMIT_SECONDS, PaysOnce
 from providers.upstreams import Upstream
 from reelhook.domain.errors import ContentMissingError, ListingUnsupportedError, ProviderError
 from reelhook.domain.job import VideoRequest
@@ -48,7 +48,7 @@ async def client(server: Upstream) -> AsyncIterator[AsyncRunwayML]:
 
 class TestRunwayPaysOnce(PaysOnce):
     def provider(self, base: str) -> Runway:
-        return Runway(base, "key_1", submit_timeout_seconds=0.5)
+        return Runway(base, "key_1", submit_timeout_seconds=SUBMIT_SECONDS)
 
     def request_(self) -> VideoRequest:
         return VideoRequest(script="A fox", model="gen4.5")

@@ -11,7 +11,7 @@ from xai_sdk.proto import deferred_pb2, video_pb2
 from xai_sdk.types.video import VideoAspectRatioMap, VideoResolutionMap
 from xai_sdk.video import VideoResponse, _make_generate_request
 
-from providers.paying import PaysOnce
+from providers.paying import SUBMIT_SECONDS, PaysOnce
 from providers.upstreams import Upstream
 from reelhook.domain.errors import (
     ContentMissingError,
@@ -56,7 +56,7 @@ async def xai(server: Upstream) -> AsyncIterator[XAI]:
 
 class TestXAIPaysOnce(PaysOnce):
     def provider(self, base: str) -> XAI:
-        return XAI(base, "xai-key", submit_timeout_seconds=0.5)
+        return XAI(base, "xai-key", submit_timeout_seconds=SUBMIT_SECONDS)
 
     def request_(self) -> VideoRequest:
         return VideoRequest(script="A fox", model="grok-imagine-video")

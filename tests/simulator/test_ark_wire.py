@@ -274,7 +274,7 @@ async def test_callbacks_tell_every_change(ark: Ark, clock: Hand) -> None:
         assert isinstance(outcome, Accepted)
         for status in (b"running", b"succeeded"):
             clock.seconds += 4
-            body = await asyncio.wait_for(received.get(), 5)
+            body = await asyncio.wait_for(received.get(), 60)
             assert status in body
             assert await ark.notice({}, body) == Notice(outcome.provider_job_id)
     finally:

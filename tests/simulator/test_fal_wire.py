@@ -161,7 +161,7 @@ async def test_a_webhook_is_verified_by_the_published_key(
     hook, calls = received
     one = await _job(fal, hook=hook)
     clock.seconds += 60
-    headers, body = await asyncio.wait_for(calls.get(), 10)
+    headers, body = await asyncio.wait_for(calls.get(), 60)
     notice = await fal.notice(headers, body)
     assert fal.id_of(notice.provider_job_id, APP) == one
     assert await fal.notice(headers, body) == Notice(one.rpartition("/")[2])  # twice is no harm

@@ -154,7 +154,7 @@ async def test_webhooks_are_signed_so_that_the_sdk_and_the_adapter_believe_them(
         statuses = []
         for passed in (4, 4):
             clock.seconds += passed
-            headers, body = await asyncio.wait_for(received.get(), 5)
+            headers, body = await asyncio.wait_for(received.get(), 60)
             secret = await client.webhooks.default.async_secret()
             assert isinstance(secret, WebhookSigningSecret)
             Webhooks.validate(headers=headers, body=body.decode(), secret=secret)

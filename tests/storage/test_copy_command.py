@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
+import forked_commands
 import pytest
 from aiohttp import ClientSession, web
 
@@ -19,7 +20,7 @@ from .postgres_databases import fresh_database
 
 T = TypeVar("T")
 COMMAND = (sys.executable, "-m", "reelhook")
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 
 
 @pytest.fixture
@@ -34,15 +35,14 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 async def reelhook(*arguments: str, **variables: str) -> tuple[int, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND,
-        *arguments,
+    return await asyncio.to_thread(
+        forked_commands.run,
+        arguments,
+        cwd=Path.cwd(),
         env=environment(**variables),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdin=None,
+        timeout=WAIT_SECONDS,
     )
-    out, err = await asyncio.wait_for(process.communicate(), WAIT_SECONDS)
-    return process.returncode or 0, out.decode(), err.decode()
 
 
 ONLOOKER = """

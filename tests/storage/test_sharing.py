@@ -179,7 +179,7 @@ async def test_workers_that_start_at_once_on_an_empty_database_do_not_wait_for_e
         stores = [
             Store(await stack.enter_async_context(opened(url))) for _ in range(4)
         ]  # each with connections of its own, as processes have
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await asyncio.gather(
                 *(store.tend(f"worker-{n}", LANES, LONG) for n, store in enumerate(stores))
             )

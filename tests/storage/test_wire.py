@@ -34,7 +34,7 @@ class Ear:
         self._more.set()
 
     async def hears(self, *names: str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not any(set(names) <= set(one) for one in self.heard):
                 self._more.clear()
                 await self._more.wait()
@@ -54,7 +54,7 @@ async def listening(url: str, number: int) -> None:
     """Wait until so many listen."""
     connection = await asyncpg.connect(url)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 count = await connection.fetchval(
                     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
@@ -97,7 +97,7 @@ async def test_a_lost_connection_is_made_anew_and_what_was_told_meanwhile_arrive
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         await connection.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while ["submit"] not in ear.heard:  # it may be told before the other listens again
                 one.tell("submit")
                 await asyncio.sleep(0.1)

@@ -32,7 +32,7 @@ async def test_a_hanging_tls_handshake_is_given_up_before_the_attempt_is() -> No
 
     async with receiver(silent) as one, AiohttpSender(LOOPBACK, connect_seconds=0.05) as sender:
         answer = await sender.send(request(f"https://127.0.0.1:{one.port}/"))
-        await asyncio.wait_for(one.closed.wait(), 5)
+        await asyncio.wait_for(one.closed.wait(), 60)
     assert (answer.status, answer.error) == (None, "timeout")
 
 
@@ -124,7 +124,7 @@ def saying(words: bytes) -> Behaviour:
 async def test_a_handshake_that_fails_is_told(behave: Behaviour, error: str, words: str) -> None:
     async with receiver(behave) as one, AiohttpSender(LOOPBACK, connect_seconds=2) as sender:
         answer = await sender.send(request(f"https://127.0.0.1:{one.port}/"))
-        await asyncio.wait_for(one.closed.wait(), 5)
+        await asyncio.wait_for(one.closed.wait(), 60)
     assert (answer.status, answer.error, one.connections) == (None, error, 1)
     assert words in (answer.detail or "")
 

@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import gzip
 import socket
+import time
 import tracemalloc
 from collections.abc import Iterator
 from ipaddress import ip_address
 
 import pytest
+from loop_clock import jump, others_go_on
 from webhook_receivers import (
     LOOPBACK,
     Behaviour,
@@ -30,12 +32,13 @@ from reelhook.webhooks.sender import AiohttpSender
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 MIB = 1024 * 1024
+LIMIT = 4.0  # seconds, longer than any answer takes to arrive
 
 
 async def attempt(behave: Behaviour, *, timeout_seconds: float = 5.0) -> tuple[Answer, Receiver]:
     async with receiver(behave) as one, AiohttpSender(LOOPBACK) as sender:
         answer = await sender.send(request(one.url, timeout_seconds=timeout_seconds))
-        await asyncio.wait_for(one.closed.wait(), 5)
+        await asyncio.wait_for(one.closed.wait(), 60)
     assert one.connections == 1
     assert (answer.error is None) == (answer.detail is None)
     return answer, one
@@ -47,15 +50,21 @@ async def attempt(behave: Behaviour, *, timeout_seconds: float = 5.0) -> tuple[A
 @pytest.mark.parametrize(
     ("behave", "status"),
     [
-        (then_hang(b""), None),
-        (then_hang(b"HTTP/1.1 20"), None),
-        (then_hang(HEAD + b"Content-Le"), None),
-        (dripping(HEAD, b"X: y\r\n"), None),
-        (dripping(b"", b"HTTP/1.1 102 Processing\r\n\r\n"), None),
-        (then_hang(HEAD + b"Content-Length: 9\r\n\r\nab"), 200),
-        (dripping(HEAD + b"Content-Length: 99999\r\n\r\n", b"x"), 200),
-        (dripping(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"), 200),
-        (dripping(HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;", b"x"), 200),
+        (then_hang(b"", seconds=LIMIT), None),
+        (then_hang(b"HTTP/1.1 20", seconds=LIMIT), None),
+        (then_hang(HEAD + b"Content-Le", seconds=LIMIT), None),
+        (dripping(HEAD, b"X: y\r\n", seconds=LIMIT), None),
+        (dripping(b"", b"HTTP/1.1 102 Processing\r\n\r\n", seconds=LIMIT), None),
+        (then_hang(HEAD + b"Content-Length: 9\r\n\r\nab", seconds=LIMIT), 200),
+        (dripping(HEAD + b"Content-Length: 99999\r\n\r\n", b"x", seconds=LIMIT), 200),
+        (
+            dripping(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", seconds=LIMIT),
+            200,
+        ),
+        (
+            dripping(HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;", b"x", seconds=LIMIT),
+            200,
+        ),
     ],
     ids=[
         *("silent", "half a status line", "half a header", "dripping headers", "endless 1xx"),
@@ -63,15 +72,16 @@ async def attempt(behave: Behaviour, *, timeout_seconds: float = 5.0) -> tuple[A
     ],
 )
 async def test_a_slow_receiver_is_given_up_in_time(behave: Behaviour, status: int | None) -> None:
-    answer, _ = await attempt(behave, timeout_seconds=0.1)
+    started = time.monotonic()
+    answer, _ = await attempt(behave, timeout_seconds=LIMIT)
+    took_ms = (time.monotonic() - started) * 1000
     assert (answer.status, answer.error) == (status, "timeout")
-    assert 95 <= answer.duration_ms < 600
+    assert LIMIT * 1000 <= answer.duration_ms <= LIMIT * 1000 + took_ms + 1
 
 
 async def test_what_came_in_time_of_a_slow_body_is_kept() -> None:
-    answer, _ = await attempt(
-        then_hang(HEAD + b"Content-Length: 9\r\n\r\nab"), timeout_seconds=0.05
-    )
+    behave = then_hang(HEAD + b"Content-Length: 9\r\n\r\nab", seconds=LIMIT)
+    answer, _ = await attempt(behave, timeout_seconds=LIMIT)
     assert answer.body == "ab"
     assert answer.succeeded
 
@@ -88,16 +98,27 @@ async def test_a_hanging_look_up_is_given_up_before_the_attempt_is() -> None:
 
 
 async def test_a_hanging_connect_is_given_up_before_the_attempt_is() -> None:
+    looked_up = asyncio.Event()
+
     async def look_up(_: str) -> list[IPAddress]:
-        await asyncio.sleep(0.03)  # counts in
+        jump(0.3 * LIMIT)  # counts in
+        looked_up.set()
         return [ip_address("127.0.0.1"), ip_address("127.0.0.2")]
 
+    started = time.monotonic()
     with deaf_port() as port:
-        async with AiohttpSender(LOOPBACK, look_up=look_up, connect_seconds=0.1) as sender:
-            answer = await sender.send(request(f"http://hooks.example.com:{port}/"))
+        async with AiohttpSender(LOOPBACK, look_up=look_up, connect_seconds=LIMIT) as sender:
+            url = f"http://hooks.example.com:{port}/"
+            sending = asyncio.create_task(sender.send(request(url, timeout_seconds=60)))
+            await looked_up.wait()
+            await others_go_on()
+            assert not sending.done()
+            jump(0.7 * LIMIT)
+            answer = await sending
+    took_ms = (time.monotonic() - started) * 1000
     assert (answer.status, answer.error) == (None, "timeout")
-    assert answer.detail == "No connection (DNS, TCP, TLS) within 0.1 s"
-    assert 95 <= answer.duration_ms < 600
+    assert answer.detail == f"No connection (DNS, TCP, TLS) within {LIMIT:g} s"
+    assert LIMIT * 1000 <= answer.duration_ms <= LIMIT * 1000 + took_ms + 1
 
 
 @contextlib.contextmanager

@@ -126,7 +126,7 @@ async def test_switching_protocols_is_a_failure_like_any() -> None:
     async with receiver(then_hang(switched)) as one, AiohttpSender(LOOPBACK) as sender:
         answer = await sender.send(request(one.url))
         assert (answer.status, answer.succeeded) == (101, False)
-        await asyncio.wait_for(one.closed.wait(), 5)
+        await asyncio.wait_for(one.closed.wait(), 60)
 
 
 async def test_early_hints_are_passed_over() -> None:
@@ -217,11 +217,11 @@ async def test_attempts_do_not_wait_for_one_another() -> None:
 async def test_cancelling_an_attempt_closes_its_connection() -> None:
     async with receiver(then_hang(b"")) as one, AiohttpSender(LOOPBACK) as sender:
         attempt = asyncio.create_task(sender.send(request(one.url)))
-        await asyncio.wait_for(one.arrived.wait(), 5)
+        await asyncio.wait_for(one.arrived.wait(), 60)
         attempt.cancel()
         with pytest.raises(asyncio.CancelledError):
             await attempt
-        await asyncio.wait_for(one.closed.wait(), 5)
+        await asyncio.wait_for(one.closed.wait(), 60)
 
 
 async def test_a_closed_sender_reports_rather_than_raises() -> None:

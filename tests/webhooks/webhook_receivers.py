@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import socket
 import ssl
 import struct
@@ -12,6 +13,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from aiohttp import AddrInfoType
+from loop_clock import jump, others_go_on
 
 from reelhook.ports import SignedRequest
 from reelhook.webhooks.addresses import AddressPolicy, LookUp
@@ -122,26 +124,35 @@ def then_close(answer: bytes) -> Behaviour:
     return behave
 
 
-def then_hang(answer: bytes) -> Behaviour:
+def then_hang(answer: bytes, *, seconds: float = 0.0) -> Behaviour:
+    """Answer so and no further; when that was read, let `seconds` pass."""
+
     async def behave(
         one: Receiver, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         await one.next_request(reader)
         writer.write(answer)
+        await others_go_on()
+        jump(seconds)
         await reader.read()
 
     return behave
 
 
-def dripping(head: bytes, drop: bytes) -> Behaviour:
+def dripping(head: bytes, drop: bytes, *, seconds: float = 0.0) -> Behaviour:
+    """Send drop by drop without end; let `seconds` pass after the tenth."""
+
     async def behave(
         one: Receiver, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         await one.next_request(reader)
         writer.write(head)
-        while True:
+        for number in itertools.count(1):
             writer.write(drop)
             await writer.drain()
+            if number == 10:
+                await others_go_on()
+                jump(seconds)
             await asyncio.sleep(0.005)
 
     return behave

@@ -3,6 +3,7 @@
 import contextlib
 import secrets
 from collections.abc import AsyncIterator
+from pathlib import Path
 from random import SystemRandom
 from urllib.parse import urlsplit
 
@@ -136,6 +137,7 @@ async def _http_options(
         hosts,
         download_key=await store.key("download", secrets.token_hex(32)),
         operator_key=await store.key(OPERATOR_KEY, secrets.token_hex(32)),
+        shared=not isinstance(settings.database, Path),
     )
     return HttpOptions(
         access=access,

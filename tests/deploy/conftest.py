@@ -1,0 +1,1 @@
+from postgres_fixtures import postgres_url  # noqa: F401 - a fixture
