@@ -27,6 +27,9 @@ from reelhook.domain.callback import Callbacks
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, EndpointKind
 from reelhook.domain.errors import WebhookUrlRefusedError
 from reelhook.domain.event import iso
+from reelhook.guard.addresses import AddressPolicy, check_registration
+from reelhook.guard.resolver import SystemLookUp
+from reelhook.guard.target import AddressRefusedError, parse_target
 from reelhook.hook import Hook
 from reelhook.http.access import Access
 from reelhook.http.app import create_app
@@ -46,10 +49,7 @@ from reelhook.service import (
 from reelhook.signals import Signals
 from reelhook.signing import Signing
 from reelhook.storage.store import Store
-from reelhook.webhooks.addresses import AddressPolicy, check_registration
-from reelhook.webhooks.resolver import SystemLookUp
 from reelhook.webhooks.sender import AiohttpSender
-from reelhook.webhooks.target import parse_target
 
 log = structlog.get_logger()
 
@@ -252,8 +252,7 @@ def _url_check(policy: AddressPolicy) -> UrlCheck:
                 parse_target(url)
             else:
                 await check_registration(url, policy, look_up)
-        except WebhookUrlRefusedError as error:
-            error.field = field
-            raise
+        except AddressRefusedError as error:
+            raise WebhookUrlRefusedError(field, error.message) from None
 
     return check

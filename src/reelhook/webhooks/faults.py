@@ -6,6 +6,7 @@ from enum import StrEnum
 import aiohttp
 from aiohttp.http_exceptions import LineTooLong
 
+from reelhook.guard.target import AddressRefusedError
 from reelhook.webhooks.protocol import (
     HEAD_BYTES_MAX,
     INTERIM_ANSWERS_MAX,
@@ -14,7 +15,6 @@ from reelhook.webhooks.protocol import (
     HeadTooLargeError,
     NoStatusError,
 )
-from reelhook.webhooks.target import AddressRefusedError
 
 _DETAIL_CHARACTERS_MAX = 300
 
