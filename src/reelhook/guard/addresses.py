@@ -173,14 +173,19 @@ def judge(
 
 
 async def check_registration(
-    url: str, policy: AddressPolicy, look_up: LookUp, *, timeout_seconds: float = 5.0
+    url: str,
+    policy: AddressPolicy,
+    look_up: LookUp,
+    *,
+    characters_max: int = URL_CHARACTERS_MAX,
+    timeout_seconds: float = 5.0,
 ) -> None:
     """Judge a URL as it comes in over the API. Raises `AddressRefusedError`.
 
     A name is looked up only where allowed networks may lift the refusal of its shape; what any
     other name resolves to is judged at every attempt.
     """
-    target = policy.parse(url)
+    target = policy.parse(url, characters_max=characters_max)
     if target.address is not None or private_name(target.name) is None:
         return
     try:
