@@ -6,6 +6,7 @@ configured origin and what the operator allows its account.
 """
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from aiohttp import ClientSession, DummyCookieJar
 from yarl import URL
@@ -26,6 +27,8 @@ SETTING = (
     "file_networks of the provider's account, or the file's origin into its file_origins "
     "(REELHOOK_FILE_NETWORKS and REELHOOK_FILE_ORIGINS for an account of the environment)"
 )
+
+_REFUSED = "The finished file may not be fetched"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +76,10 @@ class Files:
         self._trusted = {self._own, *access.trusted()}
         self._http = http
         self._policy = AddressPolicy(access.networks, SETTING)
+        self._look_up = access.look_up or SystemLookUp()
         # A pool of its own, so that no connection that trust opened serves another's address.
         self._guarded = ClientSession(
-            connector=GuardedConnector(self._policy, look_up=access.look_up or SystemLookUp()),
+            connector=GuardedConnector(self._policy, look_up=self._look_up),
             cookie_jar=DummyCookieJar(),
         )
 
@@ -102,20 +106,57 @@ class Files:
         text = _written(url)
         try:
             target = parse_target(text, characters_max=SIGNED_URL_CHARACTERS_MAX)
-            trusted = trusting and target.origin in self._trusted and target.userinfo is None
-            if not trusted:
-                self._policy.parse(text, characters_max=SIGNED_URL_CHARACTERS_MAX)
         except AddressRefusedError as error:
-            raise refused(error) from None
+            raise FileAddressRefusedError(f"{_REFUSED}: {error.message}") from None
+        trusted = trusting and target.origin in self._trusted and target.userinfo is None
+        if not trusted:
+            try:
+                self._policy.parse(text, characters_max=SIGNED_URL_CHARACTERS_MAX)
+            except AddressRefusedError as error:
+                raise refused(error) from None
         # A signed URL must not be quoted anew.
         exact = URL(target.wire_url, encoded=True)
         own = trusted and target.origin == self._own
         return Way(self._http if trusted else self._guarded, exact, own, trusted)
 
+    async def check(self, url: str, *, trusting: bool = True) -> None:
+        """Judge an address as a download would, its name looked up, and ask for nothing.
+
+        Raises `FileAddressRefusedError`, and OSError where the look-up fails.
+        """
+        way = self.way(url, trusting=trusting)
+        host = way.url.raw_host or ""
+        if way.trusted or _is_address(host):
+            return
+        refusal = self._policy.name_refusal(host.rstrip("."), await self._look_up(host))
+        if refusal is not None:
+            raise refused(AddressRefusedError(refusal))
+
+
+def place(url: str) -> str:
+    """Return where a file lies, without its path, which may be signed."""
+    try:
+        scheme, host, port = parse_target(
+            _written(url), characters_max=SIGNED_URL_CHARACTERS_MAX
+        ).origin
+    except AddressRefusedError:
+        return "an address that can't be read"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
 
 def refused(error: AddressRefusedError) -> FileAddressRefusedError:
-    """Return the error for an address that the guard refused."""
-    return FileAddressRefusedError(f"The finished file may not be fetched: {error.message}")
+    """Return the error for an address that the guard refused; it names what would allow it."""
+    remedy = "" if SETTING in error.message else f", or let the operator allow it: {SETTING}"
+    return FileAddressRefusedError(f"{_REFUSED}: {error.message}{remedy}")
+
+
+def _is_address(host: str) -> bool:
+    """Whether a host is an address and no name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _written(url: str) -> str:
