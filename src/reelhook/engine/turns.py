@@ -66,7 +66,7 @@ class Turns:
         self._windows: dict[str, tuple[Instant, tuple[Bucket, ...]]] = {}
         """The last answers of endpoints that nothing is under way to; the store keeps none."""
         self._pauses: dict[str, Pause] = {}
-        self._paused: frozenset[str] = frozenset()
+        self._paused: set[str] = set()
         """The endpoints whose pause was not over at the last look."""
         self._under_way = 0
         self._retries = 0
@@ -81,7 +81,7 @@ class Turns:
     @property
     def busy(self) -> frozenset[str]:
         """The endpoints for which nothing needs to be read now."""
-        return self._paused.union(
+        return frozenset(self._paused).union(
             endpoint_id
             for endpoint_id, line in self._lines.items()
             if self._is_full(line) or self._first_allowed(line) is not None
@@ -106,13 +106,13 @@ class Turns:
         # Chance keeps those apart that were paused at once.
         until = now + wait + round(random.random() * wait)
         self._pauses[endpoint_id] = Pause(until, wait)
-        self._paused |= {endpoint_id}
+        self._paused.add(endpoint_id)
         self.clear(endpoint_id)
 
     def sent(self, endpoint_id: str) -> None:
         """Note that an endpoint could be sent to."""
         self._pauses.pop(endpoint_id, None)
-        self._paused -= {endpoint_id}
+        self._paused.discard(endpoint_id)
 
     def tidy(self, now: Instant) -> None:
         """Forget what was read a while ago, since a newer event may have superseded it."""
@@ -146,7 +146,7 @@ class Turns:
             for endpoint_id, one in self._pauses.items()
             if now < one.until + PAUSE_MILLISECONDS_MAX  # a while longer its length is remembered
         }
-        self._paused = frozenset(one for one, pause in self._pauses.items() if now < pause.until)
+        self._paused = {one for one, pause in self._pauses.items() if now < pause.until}
 
     def clear(self, endpoint_id: str | None = None) -> None:
         """Forget what is ready at an endpoint, or at all: it must be read anew."""

@@ -15,7 +15,8 @@ from reelhook.guard.addresses import AddressPolicy, LookUp, LookUpsBusyError
 from reelhook.guard.networks import IPAddress
 from reelhook.guard.target import AddressRefusedError
 
-PENDING_MAX = 256
+PENDING_MAX = 1024
+"""As many threads that wait took 25 MiB."""
 PENDING_PER_DOMAIN_MAX = 8
 """A domain's name servers may hang with that many look-ups, and take no more of all."""
 RESERVED = 64
