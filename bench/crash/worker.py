@@ -32,12 +32,12 @@ from reelhook.engine.deliver import Deliver
 from reelhook.engine.leases import LANE_IDS, Leases
 from reelhook.engine.resending import Resending
 from reelhook.engine.runner import Runner
+from reelhook.guard.addresses import AddressPolicy
 from reelhook.recording import Recording
 from reelhook.signals import Signals
 from reelhook.signing import Secrets
 from reelhook.storage.sqlite import FileLock
 from reelhook.storage.store import Store
-from reelhook.webhooks.addresses import AddressPolicy
 from reelhook.webhooks.sender import AiohttpSender
 
 DATABASE, TOLD, LOG = "reelhook.db", "told", "worker.log"

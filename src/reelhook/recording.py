@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import structlog
 
+from reelhook.domain.endpoint import shown_url
 from reelhook.domain.errors import StoreError
 from reelhook.domain.event import Event
 from reelhook.domain.job import Job, Status
@@ -137,4 +138,4 @@ def log_registered(job: Job, webhook_url: str | None) -> None:
         adopted=job.adopted,
     )
     if webhook_url is not None:
-        log.info(f"   Webhook: {webhook_url}", job=job.id)
+        log.info(f"   Webhook: {shown_url(webhook_url)}", job=job.id)

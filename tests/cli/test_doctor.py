@@ -1,3 +1,4 @@
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -11,9 +12,10 @@ from aiohttp import web
 from cli_programs import on_terminal, reelhook, serve, simulator, start
 from cli_receivers import answering
 
-from reelhook.bootstrap import Finding, examine, migrate
+from reelhook.bootstrap import Finding, examine, migrate, serving
 from reelhook.config import Settings
 from reelhook.domain.signature import standard_secret
+from reelhook.simulator.faults import Faults
 from reelhook.simulator.server import running
 from reelhook.webhooks import verify
 
@@ -333,3 +335,45 @@ def test_a_public_url_that_leads_elsewhere_fails(tmp_path: Path) -> None:
             )
             assert outcome.code == 1
             assert words in outcome.out
+
+
+# -- finished files -------------------------------------------------------------------------------
+
+
+async def test_an_account_on_a_private_host_is_told_how_files_of_others_are_allowed() -> None:
+    async with running() as provider:
+        findings = await found(openai_base_url=provider.base_url)
+        verdict, words = told(findings, "files of account openai")
+        assert verdict == "ok"
+        assert provider.root_url in words
+        assert "file_networks" in words
+        assert "file_origins" in words
+        findings = await found(openai_base_url=provider.base_url, file_networks="10.0.0.0/8")
+        assert told(findings, "files of account openai") == ("ok", "may lie in 10.0.0.0/8 too")
+    findings = await found(fal_key="k", fal_base_url="https://93.184.215.14/")
+    assert "files of account fal" not in findings
+
+
+async def test_files_that_can_not_be_fetched_are_told_of(tmp_path: Path) -> None:
+    url = "http://127.0.0.2:9000/film.mp4?signed=hunter2"
+    faults = Faults(queue_seconds=0, render_seconds=0, foreign_file=1, foreign_url=url)
+    async with running(faults) as provider:
+        given: dict[str, Any] = {
+            "fal_key": "k",
+            "fal_base_url": f"{provider.root_url}/fal",
+            "data_dir": str(tmp_path / "data"),
+        }
+        settings = Settings.of(port=0, poll_seconds=0.05, **given)
+        async with serving(settings) as server:
+            job_id = await server.hook.submit("A fox", model="fal/somebody/app")
+            async with asyncio.timeout(20):
+                while (await server.hook.service.job(job_id)).job.content_url is None:  # noqa: ASYNC110 - the store tells nobody
+                    await asyncio.sleep(0.01)
+            findings = await found(**given)
+            verdict, words = told(findings, "files of account fal")
+            assert verdict == "warning"
+            for one in (job_id, "http://127.0.0.2:9000", "file_networks", "file_origins"):
+                assert one in words
+            assert "hunter2" not in words
+            findings = await found(**given, file_networks="127.0.0.2/32")
+            assert told(findings, "files of account fal")[0] == "ok"

@@ -1,6 +1,7 @@
 """The accounts at providers: of the environment, and of the file."""
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,12 @@ def test_keys_and_headers_are_secrets(tmp_path: Path) -> None:
         ('[accounts.one]\nprovider = "xai"\nkey = "hunter2"\nkey_variable = "K"\n', "not both"),
         ('[accounts.one]\nprovider = "xai"\nkey_variable = "UNSET"\n', "UNSET"),
         ("[aliasses]\n", "aliasses"),
+        ('[accounts.one]\nprovider = "xai"\nfile_networks = ["10.0.0.1/8"]\n', "file_networks"),
+        ('[accounts.one]\nprovider = "xai"\nfile_networks = [10]\n', "file_networks"),
+        ('[accounts.one]\nprovider = "xai"\nfile_networks = 10\n', "file_networks"),
+        ('[accounts.one]\nprovider = "xai"\nfile_origins = "files:9000"\n', "file_origins"),
+        ('[accounts.one]\nprovider = "xai"\nfile_origins = ["http://h/path"]\n', "file_origins"),
+        ('[accounts.one]\nprovider = "xai"\nfile_origins = ["http://u:hunter2@h"]\n', "origins"),
     ],
 )
 def test_a_wrong_file_is_told_in_a_sentence_that_names_the_place(
@@ -118,6 +125,54 @@ def test_a_wrong_file_is_told_in_a_sentence_that_names_the_place(
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="REELHOOK_ACCOUNTS_FILE"):
         Accounts.read(tmp_path / "missing.toml")
+
+
+# -- where files may lie --------------------------------------------------------------------------
+
+
+def test_files_may_lie_where_the_file_says(tmp_path: Path) -> None:
+    content = (
+        '[accounts.gpu]\nprovider = "openai"\nbase_url = "http://gpu:30000/v1"\n'
+        'file_networks = ["10.0.0.0/8", "fd00::/8"]\nfile_origins = ["HTTP://Files:9000/"]\n'
+        'key_variable = "LITELLM_KEY"\n'
+    )
+    [one] = Accounts.read(written(tmp_path, content), KEYS).credentials
+    assert one.file_networks == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
+    assert one.file_origins == ("http://files:9000",)
+
+
+def test_files_may_lie_where_the_environment_says_of_the_account() -> None:
+    given = {"file_networks": "openai=10.0.0.0/8,openai=fd00::/8, fal=192.168.0.0/16"}
+    settings = Settings.of(
+        openai_base_url="http://gpu", fal_key="k", file_origins="fal=http://files:9000", **given
+    )
+    openai, fal = settings.credentials
+    assert openai.file_networks == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
+    assert openai.file_origins == ()
+    assert fal.file_networks == (ip_network("192.168.0.0/16"),)
+    assert fal.file_origins == ("http://files:9000",)
+
+
+def test_where_there_is_one_account_it_need_not_be_named() -> None:
+    [one] = Settings.of(openai_base_url="http://gpu", file_networks="10.0.0.0/8").credentials
+    assert one.file_networks == (ip_network("10.0.0.0/8"),)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"file_networks": "10.0.0.0/8"}, "REELHOOK_FILE_NETWORKS: .* like openai=10.0.0.0/8"),
+        ({"file_origins": "http://f"}, "REELHOOK_FILE_ORIGINS: .* like openai=http://f"),
+        ({"file_networks": "gpu=10.0.0.0/8"}, "gpu is no account of the environment"),
+        ({"file_networks": "openai=10.0.0.1/8"}, "REELHOOK_FILE_NETWORKS"),
+        ({"file_origins": "openai=files:9000"}, "REELHOOK_FILE_ORIGINS"),
+    ],
+)
+def test_what_the_environment_says_wrongly_of_files_is_told(
+    given: dict[str, str], says: str
+) -> None:
+    with pytest.raises(SettingsError, match=says):
+        _ = Settings.of(openai_base_url="http://gpu", fal_key="k", **given).credentials
 
 
 # -- misspelt variables ---------------------------------------------------------------------------

@@ -58,6 +58,18 @@ def _nothing_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             "allow_networks",
             (ip_network("127.0.0.1/32"), ip_network("fd00::/8")),
         ),
+        (
+            "REELHOOK_FILE_NETWORKS",
+            "openai=10.0.0.0/8,fd00::/8",
+            "file_networks",
+            (("openai", ip_network("10.0.0.0/8")), (None, ip_network("fd00::/8"))),
+        ),
+        (
+            "REELHOOK_FILE_ORIGINS",
+            "fal = http://files:9000/",
+            "file_origins",
+            (("fal", "http://files:9000"),),
+        ),
         ("REELHOOK_SUBMIT_SETTLE_SECONDS", "0", "submit_settle_seconds", 0.0),
         ("REELHOOK_SUBMIT_TIMEOUT_SECONDS", "10", "submit_timeout_seconds", 10.0),
         ("REELHOOK_PUBLIC_URL", "https://v.example/", "public_url", "https://v.example"),

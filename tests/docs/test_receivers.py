@@ -23,9 +23,9 @@ from werkzeug.serving import make_server
 from reelhook.domain.ed25519 import PrivateKey, jwk_set, private_text
 from reelhook.domain.event import Event, EventKind, WireStatus
 from reelhook.domain.signature import sign, standard_secret
+from reelhook.guard.addresses import AddressPolicy
 from reelhook.ports import SignedRequest
 from reelhook.webhooks import WebhookVerificationError, verify
-from reelhook.webhooks.addresses import AddressPolicy
 from reelhook.webhooks.sender import AiohttpSender
 
 PAGE = "receivers.md"

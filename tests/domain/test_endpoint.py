@@ -14,6 +14,7 @@ from reelhook.domain.endpoint import (
     lane_of,
     name_of,
     origin_of,
+    shown_url,
     url_id,
 )
 from reelhook.domain.event import Event, EventKind, WireStatus
@@ -246,3 +247,27 @@ def test_the_lanes_of_stored_deliveries_stay_what_they_are() -> None:
     assert LANES == 16
     assert lane_of("http://a:80/") == 6
     assert lane_of("https://example.com:443/hook") == 5
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://App.example.com", "https://app.example.com"),
+        ("https://app.example.com:8443/", "https://app.example.com:8443/"),
+        ("http://[2606:4700::1]:80/", "http://[2606:4700::1]:80/"),
+        ("https://user:pw@app.example.com/", "https://app.example.com/"),
+    ],
+)
+def test_a_url_without_a_path_is_shown_as_it_is_but_for_a_password(url: str, shown: str) -> None:
+    assert shown_url(url) == shown
+
+
+@given(st.text("abcdefgh", min_size=9), st.text("abcdefgh", min_size=9))
+def test_of_a_path_and_a_query_nothing_is_shown_but_a_mark(path: str, query: str) -> None:
+    url = f"https://hooks.example.com/{path}?{query}"
+    shown = shown_url(url)
+    assert shown.startswith("https://hooks.example.com/...")
+    assert len(shown) == len("https://hooks.example.com/...") + 8
+    assert path not in shown
+    assert query not in shown
+    assert shown == shown_url(url) != shown_url(url + "x")

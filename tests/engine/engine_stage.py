@@ -39,6 +39,7 @@ from reelhook.engine.submit import Submit
 from reelhook.engine.sweep import Sweep
 from reelhook.engine.switch import Switch
 from reelhook.engine.watch import Watch
+from reelhook.guard.addresses import AddressPolicy
 from reelhook.ports import Sender
 from reelhook.providers.http_provider import HttpProvider
 from reelhook.providers.openai_wire import OpenAIWire
@@ -56,7 +57,6 @@ from reelhook.signing import Secrets, Signing
 from reelhook.storage.migrate import migrate
 from reelhook.storage.sqlite import SQLite
 from reelhook.storage.store import Store
-from reelhook.webhooks.addresses import AddressPolicy
 from reelhook.webhooks.sender import AiohttpSender
 
 ACCOUNT = "openai"

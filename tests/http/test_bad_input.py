@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -193,6 +194,8 @@ async def test_a_webhook_url_that_may_not_be_sent_to_is_refused(
         ({"soraJobId": "x" * 256}, "soraJobId", "at most 255 characters"),
         ({"soraJobId": "\0"}, "soraJobId", "must match"),
         ({"soraJobId": ".."}, "soraJobId", "can't be a job's id"),
+        ({"soraJobId": "../admin/keys"}, "soraJobId", "must be one segment of a path"),
+        ({"soraJobId": "a\\b"}, "soraJobId", "must be one segment of a path"),
         ({"soraJobId": "video_1", "jobId": ""}, "jobId", "must not be empty"),
         ({"soraJobId": "video_1", "jobId": "a/b"}, "jobId", "must match"),
         ({"soraJobId": "video_1", "jobId": "a" * 129}, "jobId", "at most 128 characters"),
@@ -316,3 +319,31 @@ async def test_a_provider_s_call_has_a_mebibyte_at_most(server: Gateway) -> None
 async def test_what_is_right_is_taken(server: Gateway, fields: dict[str, Any]) -> None:
     reply = await server.post("/api/generate", json={"script": "A fox", **fields})
     assert reply.status == 200
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://169.254.169.254/latest/meta-data",
+        "http://10.0.0.5:9000/fox.png",
+        "https://files.internal/fox.png",
+        "http://2130706433/fox.png",
+        "https://me:hunter2@i.example/fox.png",
+        "https://i.example:00443/fox.png",
+    ],
+)
+async def test_a_picture_is_fetched_for_nobody_from_where_no_webhook_may_go(
+    server: Gateway, url: str
+) -> None:
+    reply = await server.post("/api/generate", json={"script": "A fox", "image": url})
+    assert reply.refusal == (400, "image_url_refused", "image")
+    assert "hunter2" not in reply.body.decode()
+
+
+async def test_a_picture_may_lie_in_an_allowed_network_and_its_address_may_be_long(
+    tmp_path: Path,
+) -> None:
+    async with gateway(tmp_path, allow_networks="127.0.0.1/32") as server:
+        for url in ("http://127.0.0.1:9000/fox.png", f"https://i.example/fox.png?{'x' * 4000}"):
+            reply = await server.post("/api/generate", json={"script": "A fox", "image": url})
+            assert reply.status == 200, reply.body

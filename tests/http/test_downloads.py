@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from gateways import AT_ONCE, Gateway, gateway
+from providers.upstreams import Raw, raw_upstream
 from stub_providers import StubProvider, stub_provider
 
 from reelhook.simulator.faults import Faults
@@ -194,3 +195,55 @@ async def test_a_client_that_leaves_before_the_first_byte_does_so_too(tmp_path: 
         film.begin.set()
         async with asyncio.timeout(60):
             await film.left.wait()
+
+
+# -- heads that no honest server sends ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        'Content-Type: video/mp4\r\nETag: "\u20ac"\r\nContent-Length: 3',
+        "Content-Type: video/\u20ac\r\nContent-Length: 3",
+        "Content-Type: text/html\r\nLast-Modified: \u202e\r\nContent-Length: 3",
+        "Content-Type: image/svg+xml\r\nAccept-Ranges: \u20ac\r\nContent-Length: 3",
+        "Content-Range: bytes \u0660-2/3\r\nContent-Length: 3",
+        "X-\u20ac: 1\r\nContent-Length: 3",
+    ],
+    ids=ascii,
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_no_header_of_the_files_server_breaks_a_download(
+    tmp_path: Path, head: str, method: str
+) -> None:
+    async def answers(raw: Raw, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await raw.read_request(reader)
+        if b"/content " in raw.requests[-1]:
+            writer.write(f"HTTP/1.1 200 OK\r\n{head}\r\nConnection: close\r\n\r\nmp4".encode())
+        else:
+            body = b'{"id":"video_1","object":"video","status":"completed"}'
+            lines = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            writer.write(lines.encode() + body)
+        await writer.drain()
+
+    async with raw_upstream(answers) as raw, gateway(tmp_path, upstream=raw.url) as server:
+        reply = await server.post("/api/jobs/register", json={"soraJobId": "video_1"})
+        job_id = reply.json()["jobId"]
+        await server.job_when(job_id, "completed")
+        reply = await server.request(method, f"/api/sora/videos/{job_id}/download")
+        # The client may take a header's name that is none for no HTTP at all.
+        assert reply.status == (502 if head.startswith("X-") else 200)
+        if reply.status == 200:
+            assert reply.body == (b"mp4" if method == "GET" else b"")
+            assert reply.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_a_file_in_an_encoding_that_nobody_can_spell_is_a_clear_502(tmp_path: Path) -> None:
+    async def encoded(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"x", headers={"Content-Encoding": "\udcff\u20ac"})
+
+    async with stub_provider() as provider, gateway(tmp_path, upstream=provider.url) as server:
+        provider.content = encoded
+        job_id = await finished_at(provider, server)
+        reply = await server.get(f"/api/sora/videos/{job_id}/download")
+        assert reply.refusal == (502, "provider_unavailable", None)

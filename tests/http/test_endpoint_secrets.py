@@ -108,3 +108,33 @@ async def test_a_test_of_nobody_names_the_class_of_failure(tmp_path: Path) -> No
         assert (told["delivered"], told["status"]) == (False, None)
         assert told["error"]
         assert told["detail"]
+
+
+async def test_the_values_of_headers_are_shown_to_nobody_and_can_be_kept(tmp_path: Path) -> None:
+    async with receiver() as client, gateway(tmp_path) as server:
+        made = await server.endpoint(
+            client.url, headers={"Authorization": "Bearer hunter2", "X-Tenant": "7"}
+        )
+        path = f"/api/endpoints/{made['id']}"
+        read = (await server.get(path)).json()
+        listed = (await server.get("/api/endpoints")).json()["endpoints"][0]
+        masked = {"Authorization": "********", "X-Tenant": "********"}
+        assert made["headers"] == read["headers"] == listed["headers"] == masked
+
+        changed = {"authorization": "********", "X-Tenant": "8"}
+        assert (await server.patch(path, json={"headers": changed})).status == 200
+        await server.post(f"{path}/test")
+        [webhook] = client.webhooks
+        assert webhook.headers["Authorization"] == "Bearer hunter2"
+        assert webhook.headers["X-Tenant"] == "8"
+
+
+async def test_a_mask_is_no_value_of_a_header_that_has_none(tmp_path: Path) -> None:
+    async with receiver() as client, gateway(tmp_path) as server:
+        made = await server.endpoint(client.url, headers={"X-A": "1"})
+        headers = {"X-A": "********", "X-B": "********"}
+        for reply in (
+            await server.patch(f"/api/endpoints/{made['id']}", json={"headers": headers}),
+            await server.post("/api/endpoints", json={"url": client.url, "headers": headers}),
+        ):
+            assert reply.refusal == (400, "invalid_request", "headers")

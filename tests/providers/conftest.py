@@ -1,8 +1,10 @@
 from collections.abc import AsyncIterator
+from ipaddress import ip_network
 
 import pytest
 
 from providers.upstreams import Upstream, upstream
+from reelhook.providers.files import FileAccess
 from reelhook.providers.openai_wire import OpenAIWire
 
 
@@ -15,6 +17,10 @@ async def server() -> AsyncIterator[Upstream]:
 @pytest.fixture
 async def wire(server: Upstream) -> AsyncIterator[OpenAIWire]:
     async with OpenAIWire(
-        server.url, "sk-test", submit_timeout_seconds=5, now=lambda: 1_700_000_000.0
+        server.url,
+        "sk-test",
+        files=FileAccess((ip_network("127.0.0.0/8"),)),
+        submit_timeout_seconds=5,
+        now=lambda: 1_700_000_000.0,
     ) as one:
         yield one

@@ -150,3 +150,29 @@ async def test_a_deleted_job_is_gone(simulator: RunningSimulator, client: AsyncO
         session.get(f"{simulator.base_url}/videos/{video.id}") as response,
     ):
         assert response.status == 404
+
+
+# -- foreign addresses ----------------------------------------------------------------------------
+
+
+async def test_films_redirect_to_a_foreign_address_while_the_control_says_so(clock: Hand) -> None:
+    faults = Faults(render_seconds=0, queue_seconds=0)
+    async with (
+        running(faults, random=Random(1), clock=clock) as server,
+        aiohttp.ClientSession(server.root_url) as session,
+    ):
+        async with session.post("/v1/videos", json={"prompt": "A fox", "model": "m"}) as made:
+            path = f"/v1/videos/{(await made.json())['id']}/content"
+        wanted = {"foreign_redirect": 1, "foreign_url": "http://10.0.0.5/secret"}
+        async with session.patch("/simulator/faults", json=wanted) as changed:
+            assert changed.status == 200
+        async with session.get(path, allow_redirects=False) as film:
+            assert (film.status, film.headers["Location"]) == (302, "http://10.0.0.5/secret")
+        async with session.get("/simulator/stats") as stats:
+            assert (await stats.json())["faults"] == {"foreign_redirect": 1}
+
+
+@pytest.mark.parametrize("url", [7, "http://\u20ac/", "a\r\nb"])
+def test_a_foreign_address_must_fit_a_header(url: object) -> None:
+    with pytest.raises(ValueError, match="foreign_url must be printable ASCII"):
+        Faults(foreign_url=url)  # type: ignore[arg-type]  # what JSON may hold

@@ -11,8 +11,8 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from reelhook.domain.delivery import Answer
+from reelhook.guard.addresses import AddressPolicy
 from reelhook.ports import SignedRequest
-from reelhook.webhooks.addresses import AddressPolicy
 from reelhook.webhooks.sender import AiohttpSender
 
 LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"),))

@@ -22,7 +22,7 @@ from webhook_receivers import (
 )
 
 from reelhook.domain.delivery import Answer
-from reelhook.webhooks.addresses import AddressPolicy
+from reelhook.guard.addresses import AddressPolicy
 from reelhook.webhooks.sender import AiohttpSender
 
 

@@ -26,8 +26,8 @@ from webhook_receivers import (
 )
 
 from reelhook.domain.delivery import Answer
+from reelhook.guard.networks import IPAddress
 from reelhook.webhooks.connection import KEEPALIVE_SECONDS
-from reelhook.webhooks.networks import IPAddress
 from reelhook.webhooks.sender import AiohttpSender
 
 HEAD = b"HTTP/1.1 200 OK\r\n"

@@ -19,8 +19,8 @@ from webhook_receivers import (
     then_close,
 )
 
-from reelhook.webhooks.addresses import AddressPolicy, judge
-from reelhook.webhooks.networks import IPAddress, special_purpose
+from reelhook.guard.addresses import AddressPolicy, judge
+from reelhook.guard.networks import IPAddress, special_purpose
 from reelhook.webhooks.sender import AiohttpSender
 
 PUBLIC = AddressPolicy()

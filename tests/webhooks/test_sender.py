@@ -26,8 +26,8 @@ from webhook_receivers import (
 )
 
 from reelhook.domain.delivery import Answer
-from reelhook.webhooks.addresses import AddressPolicy
-from reelhook.webhooks.networks import IPAddress
+from reelhook.guard.addresses import AddressPolicy
+from reelhook.guard.networks import IPAddress
 from reelhook.webhooks.sender import AiohttpSender
 
 NOW = 1_700_000_000_000

@@ -20,10 +20,10 @@ from webhook_receivers import (
     server_tls,
 )
 
-from reelhook.webhooks.addresses import AddressPolicy, LookUp, check_registration, judge
-from reelhook.webhooks.networks import IPAddress
+from reelhook.guard.addresses import AddressPolicy, LookUp, check_registration, judge
+from reelhook.guard.networks import IPAddress
+from reelhook.guard.target import AddressRefusedError
 from reelhook.webhooks.sender import AiohttpSender
-from reelhook.webhooks.target import AddressRefusedError
 
 CASES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent / "url_cases.json").read_text(encoding="utf-8")

@@ -15,10 +15,10 @@ from pathlib import Path
 from aiohttp import AddrInfoType
 from loop_clock import jump, others_go_on
 
+from reelhook.guard.addresses import AddressPolicy, LookUp
+from reelhook.guard.networks import IPAddress
 from reelhook.ports import SignedRequest
-from reelhook.webhooks.addresses import AddressPolicy, LookUp
 from reelhook.webhooks.connection import open_socket
-from reelhook.webhooks.networks import IPAddress
 
 CERTIFICATES = Path(__file__).parent / "certificates"
 LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"),))

@@ -8,7 +8,9 @@ from importlib.metadata import EntryPoint, entry_points
 from reelhook.config import Credential, Settings
 from reelhook.domain.catalog import Account, Catalog
 from reelhook.domain.errors import SettingsError
+from reelhook.guard.addresses import LookUp
 from reelhook.ports import Provider
+from reelhook.providers.files import FileAccess
 from reelhook.providers.http_provider import HttpProvider
 
 GROUP = "reelhook.providers"
@@ -33,8 +35,12 @@ class Accounts:
 
 
 @contextlib.asynccontextmanager
-async def opened(settings: Settings, simulator_url: str | None = None) -> AsyncIterator[Accounts]:
+async def opened(
+    settings: Settings, simulator_url: str | None = None, look_up: LookUp | None = None
+) -> AsyncIterator[Accounts]:
     """Open every account until the block ends; with a simulator none of them leaves it.
+
+    `look_up` resolves the names of where files lie.
 
     Raises `SettingsError`.
     """
@@ -48,20 +54,21 @@ async def opened(settings: Settings, simulator_url: str | None = None) -> AsyncI
     models = {}
     async with contextlib.AsyncExitStack() as stack:
         for one in credentials:
-            provider = await stack.enter_async_context(provider_of(one, settings))
+            provider = await stack.enter_async_context(provider_of(one, settings, look_up))
             providers[one.id] = provider
             models[one.provider] = provider.models
         accounts = [Account(c.id, c.provider, c.weight, c.jobs_max) for c in credentials]
         yield Accounts(providers, Catalog(accounts, models, settings.aliases, installed()))
 
 
-def provider_of(one: Credential, settings: Settings) -> HttpProvider:
+def provider_of(one: Credential, settings: Settings, look_up: LookUp | None = None) -> HttpProvider:
     """Return an account's provider, to be opened. Raises `SettingsError`."""
     return provider_kind(one.provider)(
         one.base_url,
         one.key,
         headers=one.headers,
         webhook_secret=one.webhook_secret,
+        files=FileAccess(one.file_networks, one.file_origins, look_up),
         submit_timeout_seconds=settings.submit_timeout_seconds,
     )
 

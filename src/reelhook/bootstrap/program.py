@@ -27,8 +27,16 @@ from reelhook.clock import SystemClock
 from reelhook.config import Settings
 from reelhook.domain.callback import Callbacks
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, EndpointKind
-from reelhook.domain.errors import WebhookUrlRefusedError
+from reelhook.domain.errors import ImageUrlRefusedError, WebhookUrlRefusedError
 from reelhook.domain.event import iso
+from reelhook.guard.addresses import AddressPolicy, LookUp, check_registration
+from reelhook.guard.resolver import SystemLookUp
+from reelhook.guard.target import (
+    SIGNED_URL_CHARACTERS_MAX,
+    URL_CHARACTERS_MAX,
+    AddressRefusedError,
+    parse_target,
+)
 from reelhook.hook import Hook
 from reelhook.http.access import Access
 from reelhook.http.app import create_app
@@ -48,10 +56,7 @@ from reelhook.service import (
 from reelhook.signals import Signals
 from reelhook.signing import Signing
 from reelhook.storage.store import Store
-from reelhook.webhooks.addresses import AddressPolicy, check_registration
-from reelhook.webhooks.resolver import SystemLookUp
 from reelhook.webhooks.sender import AiohttpSender
-from reelhook.webhooks.target import parse_target
 
 log = structlog.get_logger()
 
@@ -91,8 +96,8 @@ async def _running(
 ) -> AsyncIterator[Hook]:
     store, clock, signals = at.store, SystemClock(), Signals(at.tell)
     await check_upstream(store, simulated=simulator_url is not None)
-    policy = AddressPolicy(settings.allow_networks)
-    options = await _http_options(settings, store, policy, hosts)
+    policy, look_up = AddressPolicy(settings.allow_networks), SystemLookUp()
+    options = await _http_options(settings, store, _url_check(policy, look_up), hosts)
     signing = Signing(
         await signing_secrets(settings, store),
         user_agent=f"reelhook/{reelhook.__version__}",
@@ -101,10 +106,12 @@ async def _running(
     await _keep_default_endpoint(settings, store, clock)
     recording = Recording(store, signals, options.video_url)
     async with contextlib.AsyncExitStack() as stack:
-        accounts = await stack.enter_async_context(opened_accounts(settings, simulator_url))
+        accounts = await stack.enter_async_context(
+            opened_accounts(settings, simulator_url, look_up)
+        )
         reachable = simulator_url is not None or "public_url" in settings.model_fields_set
         callbacks = await _callbacks(settings, store, accounts, reachable=reachable)
-        sender = await stack.enter_async_context(AiohttpSender(policy))
+        sender = await stack.enter_async_context(AiohttpSender(policy, look_up=look_up))
         parts = Parts(
             *(settings, store, accounts, callbacks, sender, signing, recording, signals),
             clock=clock,
@@ -130,7 +137,7 @@ async def _running(
 
 
 async def _http_options(
-    settings: Settings, store: Store, policy: AddressPolicy, hosts: frozenset[str] | None
+    settings: Settings, store: Store, check_url: UrlCheck, hosts: frozenset[str] | None
 ) -> HttpOptions:
     access = Access(
         settings.api_key,
@@ -143,7 +150,7 @@ async def _http_options(
         access=access,
         public_url=settings.public_url,
         default_model=settings.default_model,
-        check_url=_url_check(policy),
+        check_url=check_url,
         clock=SystemClock(),
         public_keys=tuple(key.public for key in private_keys(settings)),
     )
@@ -247,17 +254,17 @@ def _warn(settings: Settings) -> None:
         log.warning("api.openai.com has had no /v1/videos since 2026-09-24; set OPENAI_BASE_URL")
 
 
-def _url_check(policy: AddressPolicy) -> UrlCheck:
-    look_up = SystemLookUp()
-
+def _url_check(policy: AddressPolicy, look_up: LookUp) -> UrlCheck:
     async def check(url: str, *, field: str = "webhookUrl", trusted: bool = False) -> None:
+        image = field == "image"
+        refused = ImageUrlRefusedError if image else WebhookUrlRefusedError
+        longest = SIGNED_URL_CHARACTERS_MAX if image else URL_CHARACTERS_MAX
         try:
             if trusted:
                 parse_target(url)
             else:
-                await check_registration(url, policy, look_up)
-        except WebhookUrlRefusedError as error:
-            error.field = field
-            raise
+                await check_registration(url, policy, look_up, characters_max=longest)
+        except AddressRefusedError as error:
+            raise refused(field, error.message) from None
 
     return check

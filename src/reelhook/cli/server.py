@@ -146,6 +146,11 @@ def simulate(
     lost_create: Annotated[float, _rate("Creates carried out without an answer.")] = 0.0,
     moderation: Annotated[float, _rate("Jobs that fail where they would have completed.")] = 0.0,
     stuck: Annotated[float, _rate("Jobs that reach 99 % and never end.")] = 0.0,
+    foreign_file: Annotated[float, _rate("Jobs that name --foreign-url as their file.")] = 0.0,
+    foreign_redirect: Annotated[float, _rate("Films that redirect to --foreign-url.")] = 0.0,
+    foreign_url: Annotated[
+        str, typer.Option(help="An address that is not the simulator's.", metavar="URL")
+    ] = "http://169.254.169.254/latest/meta-data/",
     listing: Annotated[bool, typer.Option(help="Whether jobs can be listed.")] = True,
     clock_offset_seconds: Annotated[
         float, typer.Option(help="How far the provider's clock is ahead; below 0: behind.")
@@ -179,6 +184,9 @@ def simulate(
             lost_create=lost_create,
             moderation=moderation,
             stuck=stuck,
+            foreign_file=foreign_file,
+            foreign_redirect=foreign_redirect,
+            foreign_url=foreign_url,
             listing=listing,
             clock_offset_seconds=clock_offset_seconds,
             prompts=prompts,

@@ -13,7 +13,7 @@ from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
 
 if TYPE_CHECKING:
-    from reelhook.webhooks.addresses import Verdict
+    from reelhook.guard.addresses import Verdict
 
 
 def check(
@@ -77,7 +77,7 @@ def _judged(
     urls: Sequence[str], answers: str | None, allow_networks: str | None
 ) -> list["Verdict"]:
     """Return a verdict for each. Raises `typer.BadParameter`: code 1 would mean a refusal."""
-    from reelhook.webhooks.addresses import (  # noqa: PLC0415 - not needed for --help
+    from reelhook.guard.addresses import (  # noqa: PLC0415 - not needed for --help
         AddressPolicy,
         judge,
     )

@@ -7,6 +7,8 @@ The file is TOML, one table for each account:
     key_variable = "FAL_KEY_EU"   # or key = "..."
     weight = 2
     jobs_max = 10
+    file_networks = ["10.0.0.0/8"]
+    file_origins = ["http://files:9000"]
 
     [aliases]
     fast = "fal/fal-ai/wan/v2.2-5b/text-to-video"
@@ -14,9 +16,9 @@ The file is TOML, one table for each account:
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -28,7 +30,7 @@ from pydantic import (
     model_validator,
 )
 
-from reelhook.config.values import BaseUrl, Key, environment_name
+from reelhook.config.values import BaseUrl, Key, Networks, Origins, environment_name
 from reelhook.domain.errors import SettingsError
 
 WEIGHT_MAX = 1000
@@ -47,12 +49,43 @@ VARIABLES: Mapping[str, tuple[str, str]] = {
 """The settings of each provider's key and base URL, called as its own SDK calls them."""
 
 
+Value = TypeVar("Value")
+
+
+def values_of(
+    account: str,
+    given: Sequence[tuple[str | None, Value]],
+    accounts: Sequence[str],
+    variable: str,
+) -> tuple[Value, ...]:
+    """Return what a variable says of one of the environment's accounts, which it names.
+
+    Where there is one account it need not be named. Raises `SettingsError`.
+    """
+    for whose, value in given:
+        if whose is None and len(accounts) > 1:
+            raise SettingsError(
+                f"{variable}: the environment has the accounts {', '.join(accounts)}; write whose "
+                f"files are meant, like {accounts[0]}={value}"
+            )
+        if whose is not None and whose not in VARIABLES:
+            raise SettingsError(
+                f"{variable}: {whose} is no account of the environment; an account of "
+                "REELHOOK_ACCOUNTS_FILE has file_networks and file_origins of its own"
+            )
+    return tuple(value for whose, value in given if whose in {None, account})
+
+
 def _text_values(value: Any) -> Any:
     return {k: str(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 class Credential(BaseModel):
-    """One account: where it is, and how it is shown there. `id` names it, in jobs too."""
+    """One account: where it is, and how it is shown there. `id` names it, in jobs too.
+
+    `file_networks` and `file_origins` are where its finished files may be fetched from, beside
+    public addresses and its provider's own origin.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -63,6 +96,8 @@ class Credential(BaseModel):
     base_url: BaseUrl | None = None
     headers: Annotated[dict[str, str], BeforeValidator(_text_values)] = Field({}, repr=False)
     webhook_secret: str | None = Field(None, repr=False)
+    file_networks: Networks = ()
+    file_origins: Origins = ()
     weight: int = Field(1, ge=0, le=WEIGHT_MAX)
     jobs_max: int | None = Field(None, ge=1, le=JOBS_MAX)
 

@@ -16,10 +16,12 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from reelhook.config.accounts import VARIABLES, Accounts, Credential
+from reelhook.config.accounts import VARIABLES, Accounts, Credential, values_of
 from reelhook.config.values import (
     DAY_SECONDS,
     SQLITE,
+    AccountNetworks,
+    AccountOrigins,
     Aliases,
     BaseUrl,
     DatabaseUrl,
@@ -125,6 +127,12 @@ class Settings(BaseSettings):
     xai_api_key: Key | None = Field(None, repr=False, description="text")
     xai_base_url: BaseUrl | None = Field(None, description="a URL")
     accounts_file: Directory | None = Field(None, description="a TOML file's path")
+    file_networks: AccountNetworks = Field(
+        (), description="networks like openai=10.0.0.0/8, separated by commas"
+    )
+    file_origins: AccountOrigins = Field(
+        (), description="origins like openai=http://files:9000, separated by commas"
+    )
     model_aliases: Aliases = Field((), description="aliases like fast=fal/…, separated by commas")
     default_model: Text = Field(
         "sora-2", min_length=1, max_length=200, description="a model's name"
@@ -265,19 +273,26 @@ class Settings(BaseSettings):
     @property
     def credentials(self) -> tuple[Credential, ...]:
         """The accounts at providers: those of the environment first. Raises `SettingsError`."""
-        found = {}
-        for provider, (key_field, url_field) in VARIABLES.items():
-            key, base_url = getattr(self, key_field), getattr(self, url_field)
-            # The OpenAI wire has no server of its own; the others have, and want a key.
-            if base_url if provider == "openai" else key:
-                secret = self.openai_webhook_secret if provider == "openai" else None
-                found[provider] = Credential(
-                    id=provider,
-                    provider=provider,
-                    key=key,
-                    base_url=base_url,
-                    webhook_secret=secret,
-                )
+        # The OpenAI wire has no server of its own; the others have, and want a key.
+        given = [
+            provider
+            for provider, (key, url) in VARIABLES.items()
+            if getattr(self, url if provider == "openai" else key)
+        ]
+        found = {
+            provider: Credential(
+                id=provider,
+                provider=provider,
+                key=getattr(self, VARIABLES[provider][0]),
+                base_url=getattr(self, VARIABLES[provider][1]),
+                webhook_secret=self.openai_webhook_secret if provider == "openai" else None,
+                **{
+                    field: values_of(provider, getattr(self, field), given, environment_name(field))
+                    for field in ("file_networks", "file_origins")
+                },
+            )
+            for provider in given
+        }
         found |= {one.id: one for one in self._accounts.credentials}
         return tuple(found.values())
 

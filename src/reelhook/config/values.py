@@ -128,20 +128,60 @@ def _database_url(value: Any) -> Any:
 def _parts(value: Any) -> list[Any]:
     if isinstance(value, str):
         return [part for part in (piece.strip() for piece in value.split(",")) if part]
-    return list(value)
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _network(part: Any, name: str) -> IPv4Network | IPv6Network:
+    if isinstance(part, IPv4Network | IPv6Network):
+        return part
+    try:
+        return ip_network(str(part))  # a number would be read as an address
+    except ValueError as error:
+        raise SettingsError(
+            f"{name}: {part!r} is not a network ({error}); write them like 10.0.0.0/8,127.0.0.1/32"
+        ) from None
 
 
 def _networks(value: Any, info: ValidationInfo) -> tuple[IPv4Network | IPv6Network, ...]:
-    networks = []
-    for part in _parts(value):
-        try:
-            networks.append(ip_network(part))
-        except ValueError as error:
-            raise SettingsError(
-                f"{_name(info)}: {part!r} is not a network ({error}); "
-                "write them like 10.0.0.0/8,127.0.0.1/32"
-            ) from None
-    return tuple(networks)
+    return tuple(_network(part, _name(info)) for part in _parts(value))
+
+
+def _origin(part: Any, name: str) -> str:
+    try:
+        parts = urlsplit(str(part).strip().lower())
+        right = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        right = False
+    if not right or "@" in parts.netloc or parts.path not in {"", "/"} or parts.query:
+        # The text may carry a password, so that no sentence repeats it.
+        raise SettingsError(
+            f"{name} is not a list of origins; write them like "
+            "http://files.internal:9000,https://cdn.example.com, without a path"
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _origins(value: Any, info: ValidationInfo) -> tuple[str, ...]:
+    return tuple(_origin(part, _name(info)) for part in _parts(value))
+
+
+def _of_account(part: Any) -> tuple[str | None, Any]:
+    """Return whose value it is, and the value: `openai=10.0.0.0/8`."""
+    if not isinstance(part, str):
+        account, text = part
+        return account, text
+    account, sign, text = (piece.strip() for piece in part.partition("="))
+    return (account, text) if sign else (None, account)
+
+
+def _account_networks(value: Any, info: ValidationInfo) -> tuple[tuple[str | None, Any], ...]:
+    given = map(_of_account, _parts(value))
+    return tuple((account, _network(text, _name(info))) for account, text in given)
+
+
+def _account_origins(value: Any, info: ValidationInfo) -> tuple[tuple[str | None, str], ...]:
+    given = map(_of_account, _parts(value))
+    return tuple((account, _origin(text, _name(info))) for account, text in given)
 
 
 def _host(text: str) -> str | None:
@@ -230,6 +270,11 @@ Aliases = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_aliases)]
 Host = Annotated[str, BeforeValidator(_bind_host)]
 HostNames = Annotated[tuple[str, ...], BeforeValidator(_host_names)]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(_networks)]
+Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
+AccountNetworks = Annotated[
+    tuple[tuple[str | None, Network], ...], BeforeValidator(_account_networks)
+]
+AccountOrigins = Annotated[tuple[tuple[str | None, str], ...], BeforeValidator(_account_origins)]
 Schedule = Annotated[RetrySchedule, BeforeValidator(_schedule)]
 Days = Annotated[float, BeforeValidator(_days)]
 Directory = Annotated[Path, BeforeValidator(_path)]

@@ -18,7 +18,8 @@ class Answer:
     """What one HTTP try brought. `status` None: no complete status line came.
 
     `error` is a stable class of failure, `detail` the words for a person, `body` at most the
-    first 16 KiB of the answer.
+    first 16 KiB of the answer. `unsent`: a limit of our own kept the request here, which says
+    nothing about the receiver.
     """
 
     duration_ms: int
@@ -27,6 +28,7 @@ class Answer:
     detail: str | None = None
     body: str = ""
     retry_after_seconds: float | None = None
+    unsent: bool = False
 
     @property
     def succeeded(self) -> bool:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from zlib import crc32
 
 from reelhook.domain.delivery import Answer
+from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Event, EventKind, Instant
 from reelhook.domain.health import Health
 
@@ -18,6 +19,8 @@ ALL_LANES = frozenset(range(LANES))
 CONCURRENCY_MAX = 25
 """A tenth of all slots: what one endpoint may have under way, however much waits for it."""
 
+MASK = "********"
+"""What is shown of a header's value, which may be a password."""
 OVERLAP_HOURS_MAX = 720
 """How long, at most, a secret that was replaced signs along."""
 
@@ -86,6 +89,16 @@ class Endpoint:
         """Whether the endpoint asked to be told of this."""
         return name_of(event) in self.events
 
+    def with_masked_kept(self, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        """Return headers with our values in place of masks. Raises `InvalidRequestError`.
+
+        So what was read can be sent back with a change.
+        """
+        values = {name.lower(): value for name, value in self.headers}
+        return tuple(
+            (name, _unmasked(name, value, values.get(name.lower()))) for name, value in headers
+        )
+
     def honoured_previous(self, now: Instant) -> str | None:
         """Return the previous secret while it still signs along."""
         until = self.previous_until
@@ -132,6 +145,16 @@ class Endpoint:
         return self if self.disabled else replace(self, disabled=why, disabled_at=now)
 
 
+def _unmasked(name: str, value: str, known: str | None) -> str:
+    if value != MASK:
+        return value
+    if known is None:
+        raise InvalidRequestError(
+            "headers", f"headers must give {name} its value: {MASK} keeps one that is there"
+        )
+    return known
+
+
 def name_of(event: Event) -> EventName:
     """Return what an endpoint's filter calls an event."""
     if event.kind is EventKind.PROGRESS:
@@ -153,6 +176,20 @@ def origin_of(url: str) -> str:
     port = parts.port or (443 if parts.scheme == "https" else 80)
     host = (parts.hostname or "").lower()
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}{parts.path or '/'}"
+
+
+def shown_url(url: str) -> str:
+    """Return a URL as logs show it: where path or query may be the receiver's secret, a mark of
+    them that tells one URL from another.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    host = f"[{host}]" if ":" in host else host
+    origin = f"{parts.scheme}://{host}{'' if parts.port is None else f':{parts.port}'}"
+    rest = parts.path + (f"?{parts.query}" if parts.query else "")
+    if rest in {"", "/"}:
+        return origin + rest
+    return f"{origin}/...{sha256(rest.encode()).hexdigest()[:8]}"
 
 
 def lane_of(endpoint_id: str) -> int:

@@ -33,6 +33,12 @@ class WebhookUrlRefusedError(InvalidRequestError):
     code = "webhook_url_refused"
 
 
+class ImageUrlRefusedError(InvalidRequestError):
+    """A provider may not be told to fetch its first picture there."""
+
+    code = "image_url_refused"
+
+
 class BadKeyError(ReelhookError):
     """A secret or a key has not the form it must have. The message never shows it."""
 
@@ -167,6 +173,12 @@ class ProviderError(ReelhookError):
     def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class FileAddressRefusedError(ProviderError):
+    """The finished file's address, or one that it redirects to, is not public and not allowed."""
+
+    code = "file_address_refused"
 
 
 class ProviderUnauthorizedError(ProviderError):

@@ -62,10 +62,11 @@ def _check_film(request: VideoRequest) -> None:
     if request.seed is not None and not 0 <= request.seed <= SEED_MAX:
         raise InvalidRequestError("seed", f"seed must be a whole number from 0 to {SEED_MAX}")
     if request.image is not None:
-        _check_image(request.image)
+        check_image(request.image)
 
 
-def _check_image(image: str) -> None:
+def check_image(image: str) -> None:
+    """Raise `InvalidRequestError` for what is neither a URL nor a picture itself."""
     _check_text("image", image, IMAGE_CHARACTERS_MAX)
     if re.fullmatch(IMAGE, image) is None:
         raise InvalidRequestError(

@@ -21,7 +21,7 @@ from reelhook.domain.delivery import (
     Attempt,
     Delivery,
 )
-from reelhook.domain.endpoint import Endpoint, EndpointKind, lane_of
+from reelhook.domain.endpoint import Endpoint, EndpointKind, lane_of, shown_url
 from reelhook.domain.errors import StoreError
 from reelhook.domain.event import Instant
 from reelhook.domain.schedule import RetrySchedule
@@ -154,8 +154,7 @@ class Deliver:
             for flight in self._flights.values()
             if flight.may_be_outrun and flight.started_at + STALE_MILLISECONDS > now
         ]
-        if next_due_at is not None:
-            moments.append(next_due_at)
+        moments += [at for at in (next_due_at, self._turns.paused_until) if at is not None]
         return max(0.0, (min(moments) - now) / 1000) if moments else None
 
     async def _abort_outrun(self, now: Instant) -> None:
@@ -231,6 +230,10 @@ class Deliver:
         answer = await self._send(flight, self._request(flight.due, endpoint, started_at))
         outrun = answer is None
         now = self._clock.now()
+        if answer is not None and answer.unsent:
+            self._put_back(endpoint, delivery, answer, now)
+            return True
+        self._turns.sent(endpoint.id)
         if answer is None:
             answer = Answer(now - started_at, error="superseded", detail="The job has ended")
         attempt = Attempt(
@@ -262,6 +265,19 @@ class Deliver:
         else:
             _log(endpoint, delivery, attempt, moved)
         return not outrun
+
+    def _put_back(
+        self, endpoint: Endpoint, delivery: Delivery, answer: Answer, now: Instant
+    ) -> None:
+        """Leave a delivery due, since our own limit says nothing about its receiver."""
+        self._turns.pause(endpoint.id, now, self._random)
+        log.debug(
+            f"   Webhook waits: {shown_url(delivery.url or endpoint.url)}",
+            job=delivery.job_id,
+            delivery=delivery.id,
+            endpoint=endpoint.id,
+            detail=answer.detail,
+        )
 
     async def _settle(self, settlement: Settlement, lease: Lease) -> Delivery | None:
         """Record an attempt; while the store can't, as where its disk is full, nothing is sent
@@ -305,13 +321,14 @@ class Deliver:
         self._turns.line(after.id).endpoint = after
         if after.held_back:
             self._turns.clear(after.id)
-        ids = {"endpoint": after.id, "url": after.url, "failures": after.health.failures}
+        url = shown_url(after.url)
+        ids = {"endpoint": after.id, "url": url, "failures": after.health.failures}
         if after.disabled is not None and before.disabled is None:
-            log.error(f"Endpoint disabled: {after.url}", reason=after.disabled.value, **ids)
+            log.error(f"Endpoint disabled: {url}", reason=after.disabled.value, **ids)
         elif after.health.open and not before.health.open:
-            log.warning(f"Endpoint fails, only probes go out: {after.url}", **ids)
+            log.warning(f"Endpoint fails, only probes go out: {url}", **ids)
         elif before.health.open and not after.health.open:
-            log.info(f"Endpoint answers again: {after.url}", **ids)
+            log.info(f"Endpoint answers again: {url}", **ids)
 
     def _request(self, due: DueDelivery, endpoint: Endpoint, now: Instant) -> SignedRequest:
         progress = due.delivery.status_sequence is None
@@ -326,7 +343,7 @@ class Deliver:
 
 
 def _log(endpoint: Endpoint, delivery: Delivery, attempt: Attempt, moved: Delivery) -> None:
-    answer, url = attempt.answer, delivery.url or endpoint.url
+    answer, url = attempt.answer, shown_url(delivery.url or endpoint.url)
     ids = {
         "job": delivery.job_id,
         "delivery": delivery.id,

@@ -7,6 +7,7 @@ for first attempts. What is ready here was read from the store a moment ago.
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from random import Random
 
 from reelhook.domain.delivery import Delivery
 from reelhook.domain.endpoint import Endpoint
@@ -18,6 +19,9 @@ SLOTS = 256
 RETRY_SLOTS = SLOTS // 2
 READY_MILLISECONDS = 1000
 """How long what was read from the store may wait for a slot before it is read anew."""
+PAUSE_MILLISECONDS_MIN = 2_000
+PAUSE_MILLISECONDS_MAX = 60_000
+"""How long an endpoint waits that could not be sent to for want of resources here."""
 
 
 @dataclass(slots=True)
@@ -37,6 +41,14 @@ class Line:
     """The last look at the store during which something ended here."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A wait of an endpoint's; the next one in a row is twice as long."""
+
+    until: Instant
+    milliseconds: int
+
+
 def is_retry(delivery: Delivery) -> bool:
     """Whether this is no first attempt: it may take no more than half of the slots."""
     return delivery.attempts > 0 or delivery.resend_of is not None
@@ -53,6 +65,9 @@ class Turns:
         """Lines with nothing but retries, while those have all of their slots."""
         self._windows: dict[str, tuple[Instant, tuple[Bucket, ...]]] = {}
         """The last answers of endpoints that nothing is under way to; the store keeps none."""
+        self._pauses: dict[str, Pause] = {}
+        self._paused: set[str] = set()
+        """The endpoints whose pause was not over at the last look."""
         self._under_way = 0
         self._retries = 0
         self._looks = 0
@@ -66,11 +81,38 @@ class Turns:
     @property
     def busy(self) -> frozenset[str]:
         """The endpoints for which nothing needs to be read now."""
-        return frozenset(
+        return frozenset(self._paused).union(
             endpoint_id
             for endpoint_id, line in self._lines.items()
             if self._is_full(line) or self._first_allowed(line) is not None
         )
+
+    @property
+    def paused_until(self) -> Instant | None:
+        """When the first pause is over."""
+        ends = (self._pauses[endpoint_id].until for endpoint_id in self._paused)
+        return min(ends, default=None)
+
+    def pause(self, endpoint_id: str, now: Instant, random: Random) -> None:
+        """Send nothing to an endpoint for a while: nothing could be sent for want of resources.
+
+        It costs no attempt, and in the store all stays due.
+        """
+        last = self._pauses.get(endpoint_id)
+        if last is not None and now < last.until:
+            return  # another request that was under way to it
+        wait = PAUSE_MILLISECONDS_MIN if last is None else last.milliseconds * 2
+        wait = min(wait, PAUSE_MILLISECONDS_MAX)
+        # Chance keeps those apart that were paused at once.
+        until = now + wait + round(random.random() * wait)
+        self._pauses[endpoint_id] = Pause(until, wait)
+        self._paused.add(endpoint_id)
+        self.clear(endpoint_id)
+
+    def sent(self, endpoint_id: str) -> None:
+        """Note that an endpoint could be sent to."""
+        self._pauses.pop(endpoint_id, None)
+        self._paused.discard(endpoint_id)
 
     def tidy(self, now: Instant) -> None:
         """Forget what was read a while ago, since a newer event may have superseded it."""
@@ -80,6 +122,7 @@ class Turns:
             if now - line.read_at > READY_MILLISECONDS:
                 line.ready.clear()
         self._forget_idle(now)
+        self._end_pauses(now)
         self._order.clear()
         self._held_back = []
         for line in self._lines.values():
@@ -96,6 +139,14 @@ class Turns:
             if now - since < WINDOW_MILLISECONDS:
                 break
             del self._windows[oldest]
+
+    def _end_pauses(self, now: Instant) -> None:
+        self._pauses = {
+            endpoint_id: one
+            for endpoint_id, one in self._pauses.items()
+            if now < one.until + PAUSE_MILLISECONDS_MAX  # a while longer its length is remembered
+        }
+        self._paused = {one for one, pause in self._pauses.items() if now < pause.until}
 
     def clear(self, endpoint_id: str | None = None) -> None:
         """Forget what is ready at an endpoint, or at all: it must be read anew."""
@@ -179,5 +230,7 @@ class Turns:
         return not line.ready
 
     def _is_full(self, line: Line) -> bool:
+        if line.endpoint.id in self._paused:
+            return True
         limit = line.endpoint.concurrency or self._concurrency
         return line.under_way >= line.endpoint.health.allowed(limit)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Annotated, Protocol
+from urllib.parse import quote
 
 from fastapi import Depends, Request
 
@@ -12,11 +13,13 @@ from reelhook.service import Deliveries, Endpoints, Operations, Service, UseCase
 
 
 class UrlCheck(Protocol):
-    """Judges a webhook URL that came in over the API."""
+    """Judges a URL that came in over the API: a webhook's, or that of a first picture."""
 
     async def __call__(self, url: str, *, field: str = "webhookUrl", trusted: bool = False) -> None:
-        """Raise `WebhookUrlRefusedError`, naming the field, when it may not be sent to.
+        """Raise `WebhookUrlRefusedError`, naming the field, when no request may go there.
 
+        For the field `image` it is `ImageUrlRefusedError`: the provider fetches the picture, and
+        may stand in the operator's network.
         `trusted`: the operator names it, so that only its syntax is judged.
         """
         ...
@@ -36,7 +39,7 @@ class HttpOptions:
     def video_url(self, job_id: str) -> str:
         """Return the stable address of a job's video."""
         query = self.access.download_query(job_id)
-        return f"{self.public_url}/api/sora/videos/{job_id}/download{query}"
+        return f"{self.public_url}/api/sora/videos/{quote(job_id, safe='')}/download{query}"
 
 
 def use_cases_of(request: Request) -> UseCases:

@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from reelhook.http.context import ServiceOf
-from reelhook.ports import Content
+from reelhook.http.file_answer import FileAnswer, Range, answer
 from reelhook.service import Service
 
 router = APIRouter(tags=["videos"])
@@ -47,25 +48,28 @@ async def download_by_query(
 async def _stream(
     request: Request, service: Service, job_id: str, byte_range: str | None
 ) -> StreamingResponse:
+    asked = Range.read(byte_range)
     stack = AsyncExitStack()
     try:
-        content = await stack.enter_async_context(await service.content(job_id, byte_range))
+        opened = await service.content(job_id, None if asked is None else str(asked))
+        file = answer(await stack.enter_async_context(opened), asked)
     except BaseException:
         await stack.aclose()
         raise
-    headers = {"Content-Disposition": f'inline; filename="{job_id}.mp4"', **content.headers}
     if request.method == "HEAD":
         await stack.aclose()
     return StreamingResponse(
         # Nothing of a closed file: Content-Length tells the whole one all the same.
-        () if request.method == "HEAD" else _chunks(content, stack),
-        content.status,
-        headers,
-        media_type=content.headers.get("Content-Type", "video/mp4"),
+        () if request.method == "HEAD" else _chunks(file, stack),
+        file.status,
+        {
+            "Content-Disposition": f'inline; filename="{quote(job_id, safe="")}.mp4"',
+            **file.headers,
+        },
     )
 
 
-async def _chunks(content: Content, stack: AsyncExitStack) -> AsyncIterator[bytes]:
+async def _chunks(file: FileAnswer, stack: AsyncExitStack) -> AsyncIterator[bytes]:
     async with stack:
-        async for chunk in content.chunks:
+        async for chunk in file.chunks:
             yield chunk

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from reelhook.domain.delivery import Answer
 from reelhook.domain.endpoint import (
     CONCURRENCY_MAX,
+    MASK,
     OVERLAP_HOURS_MAX,
     Endpoint,
     EventName,
@@ -142,7 +143,7 @@ class EndpointAnswer(Schema):
     trusted: bool = Field(description="The operator named the URL: no address is refused")
     description: str | None
     events: list[str]
-    headers: dict[str, str]
+    headers: dict[str, str] = Field(description="Their names; the values are never shown")
     concurrency: int | None
     broadcast: bool
     enabled: bool
@@ -195,7 +196,7 @@ def _told(endpoint: Endpoint) -> dict[str, Any]:
         "trusted": endpoint.trusted,
         "description": endpoint.description,
         "events": [one.value for one in EventName if one in endpoint.events],
-        "headers": dict(endpoint.headers),
+        "headers": {name: MASK for name, _ in endpoint.headers},
         "concurrency": endpoint.concurrency,
         "broadcast": endpoint.broadcast,
         "enabled": endpoint.disabled is None,

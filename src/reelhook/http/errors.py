@@ -98,8 +98,12 @@ def error_response(
     field: str | None = None,
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
-    """Return an error in the one form that all of them have."""
-    content: dict[str, Any] = {"error": message, "code": code or _HTTP_CODES.get(status, "error")}
+    """Return an error in the one form that all of them have.
+
+    What others said may stand in it, also halves of surrogate pairs, which no answer can carry.
+    """
+    words = message.encode(errors="replace").decode()
+    content: dict[str, Any] = {"error": words, "code": code or _HTTP_CODES.get(status, "error")}
     if field is not None:
         content["field"] = field
     return JSONResponse(content, status, headers)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request
 
 from reelhook.domain.job import VideoRequest
-from reelhook.domain.request import RENDER_VERSION
+from reelhook.domain.request import RENDER_VERSION, check_image
 from reelhook.http.access import holder_of
 from reelhook.http.context import ServiceOf, options_of
 from reelhook.http.schemas import GenerateAnswer, GenerateBody, StatusAnswer, status_answer
@@ -33,6 +33,9 @@ async def generate(
     version = body.render_version or render_version or RENDER_VERSION
     if body.webhook_url is not None:
         await options.check_url(body.webhook_url)
+    if body.image is not None and not body.image.startswith("data:"):
+        check_image(body.image)
+        await options.check_url(body.image, field="image")
     video = VideoRequest(
         script=body.script,
         model=body.model or options.default_model,

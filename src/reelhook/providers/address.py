@@ -4,7 +4,8 @@ from urllib.parse import quote
 
 from yarl import URL
 
-from reelhook.domain.errors import SettingsError
+from reelhook.domain.errors import ProviderError, SettingsError
+from reelhook.providers.values import readable_id
 
 
 def base_url(text: str, *, default_path: str = "") -> URL:
@@ -28,7 +29,12 @@ def base_url(text: str, *, default_path: str = "") -> URL:
 
 
 def segment(text: str) -> str:
-    """Return a text as one segment of a path, so that it leads nowhere else."""
+    """Return an id as one segment of a path, so that it leads nowhere else.
+
+    Raises `ProviderError` for what can't be one however it is quoted, such as `..`.
+    """
+    if readable_id(text) is None:
+        raise ProviderError(f"{text!r} can't be an id: no path has such a segment")
     return quote(text, safe="", errors="replace")
 
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
-from reelhook.domain.errors import ProviderError, WebhookVerificationError
+from reelhook.domain.errors import WebhookVerificationError
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (
     Accepted,
@@ -117,6 +117,4 @@ def _accepted(created: Fields) -> Accepted | None:
 
 
 def _task(provider_job_id: str) -> str:
-    if readable_id(provider_job_id) is None:
-        raise ProviderError(f"{provider_job_id!r} can't be a task's id")
     return f"{PATH}/{segment(provider_job_id)}"

@@ -1,17 +1,29 @@
 """Streaming a finished file from where the provider put it."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from urllib.parse import urljoin
 
-from aiohttp import ClientResponse, ClientSession, ClientTimeout
+from aiohttp import ClientResponse, ClientTimeout
 from yarl import URL
 
-from reelhook.domain.errors import ContentMissingError, ProviderError, ProviderUnauthorizedError
+from reelhook.domain.errors import (
+    ContentMissingError,
+    FileAddressRefusedError,
+    ProviderError,
+    ProviderUnauthorizedError,
+)
+from reelhook.guard.connection import dialling
+from reelhook.guard.target import AddressRefusedError
 from reelhook.ports import Content
 from reelhook.providers.answer import CONNECTION_ERRORS, described
+from reelhook.providers.files import Files, Way, refused
 
 REDIRECTS_MAX = 5
+OPEN_SECONDS_MAX = 60.0
+"""From the first request to the head of the file, all redirects included."""
 CHUNK_BYTES_MAX = 64 * 1024
 SILENCE_SECONDS_MAX = 30.0
 CONNECT_SECONDS_MAX = 5.0
@@ -34,33 +46,30 @@ _PASSED = (
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One way to the file. `secret` headers go to the URL's own origin and nowhere else."""
+    """One way to the file: a URL below the provider's base, or a text that the provider told.
 
-    url: URL
-    secret: Mapping[str, str]
+    `secret` headers go to the provider's own origin and nowhere else.
+    """
 
-
-def exact_url(text: str) -> URL:
-    """Return the URL as it is written: a signed one must not be quoted anew. Raises ValueError."""
-    written = text.isascii() and text.isprintable() and " " not in text
-    return URL(text, encoded=written)
+    url: URL | str
+    secret: Mapping[str, str] = field(default_factory=dict)
 
 
 @asynccontextmanager
 async def download(
-    http: ClientSession, sources: Sequence[Source], byte_range: str | None
+    files: Files, sources: Sequence[Source], byte_range: str | None
 ) -> AsyncIterator[Content]:
     """Open the first source that has the file.
 
-    Raises `ContentMissingError` when none has it, or there is none, `ProviderError` when that is
-    not known.
+    Raises `ContentMissingError` when none has it, or there is none, `FileAddressRefusedError` when
+    it may be where none may be fetched from, else `ProviderError`.
     """
     if not sources:
         raise ContentMissingError("The provider gave no address of the finished video.")
     asked = {"Accept": "application/binary", "Accept-Encoding": "identity"}
     if byte_range is not None:
         asked["Range"] = byte_range
-    response = await _first(http, sources, asked)
+    response = await _first(files, sources, asked)
     try:
         async with aclosing(_chunks(response)) as chunks:
             yield Content(response.status, _described_bytes(response), chunks)
@@ -69,15 +78,18 @@ async def download(
 
 
 async def _first(
-    http: ClientSession, sources: Sequence[Source], asked: Mapping[str, str]
+    files: Files, sources: Sequence[Source], asked: Mapping[str, str]
 ) -> ClientResponse:
     statuses = []
+    refusal: FileAddressRefusedError | None = None
     for source in sources:
         try:
-            response = await _opened(http, source, asked)
-        except ProviderError:
+            response = await _opened(files, source, asked)
+        except ProviderError as error:
+            if isinstance(error, FileAddressRefusedError):
+                refusal = refusal or error
             if source is sources[-1]:
-                raise
+                raise refusal or error from None
             continue  # one address that can't be reached says nothing of the next
         if response.status in {200, 206, 416}:  # 416: the file is there, the range is not
             return _plain(response)
@@ -87,54 +99,60 @@ async def _first(
         statuses.append(response.status)
         if response.status not in _ELSEWHERE:
             break
+    if refusal is not None:
+        raise refusal
     if statuses[-1] in _ELSEWHERE and not _MISSING.isdisjoint(statuses):
         raise ContentMissingError("The provider no longer has the finished video.")
     raise ProviderError(f"The file was refused with HTTP {statuses[-1]}")
 
 
-async def _opened(http: ClientSession, source: Source, asked: Mapping[str, str]) -> ClientResponse:
-    url, secret = source.url, source.secret
+async def _opened(files: Files, source: Source, asked: Mapping[str, str]) -> ClientResponse:
+    try:
+        async with asyncio.timeout(OPEN_SECONDS_MAX):
+            return await _followed(files, source, asked)
+    except TimeoutError:
+        raise ProviderError(f"The file did not come within {OPEN_SECONDS_MAX:g} s") from None
+
+
+async def _followed(files: Files, source: Source, asked: Mapping[str, str]) -> ClientResponse:
+    address, secret, trusting = source.url, source.secret, True
     for _ in range(REDIRECTS_MAX + 1):
-        response = await _get(http, url, {**asked, **secret})
+        way = files.way(address, trusting=trusting)
+        if not way.own:
+            secret = {}  # for good: another origin does not send it back to us with the key
+        response = await _get(way, {**asked, **secret})
         location = response.headers.get("Location")
         if response.status not in _REDIRECTS or location is None:
             return response
         response.close()
-        target = _joined(url, location)
-        if not _same_origin(target, url):
-            secret = {}  # for good: another origin does not send it back to us with the key
-        url = target
+        address, trusting = _joined(way.url, location), way.trusted
     raise ProviderError("The file's address redirects too often")
 
 
-async def _get(http: ClientSession, url: URL, headers: Mapping[str, str]) -> ClientResponse:
+async def _get(way: Way, headers: Mapping[str, str]) -> ClientResponse:
     try:
-        return await http.get(
-            url,
-            headers=headers,
-            allow_redirects=False,
-            auto_decompress=False,
-            timeout=ClientTimeout(
-                total=None, connect=CONNECT_SECONDS_MAX, sock_read=SILENCE_SECONDS_MAX
-            ),
-        )
+        with dialling():
+            return await way.http.get(
+                way.url,
+                headers=headers,
+                allow_redirects=False,
+                auto_decompress=False,
+                timeout=ClientTimeout(
+                    total=None, connect=CONNECT_SECONDS_MAX, sock_read=SILENCE_SECONDS_MAX
+                ),
+            )
+    except AddressRefusedError as error:
+        raise refused(error) from None
     except CONNECTION_ERRORS as error:
         raise ProviderError(f"The file could not be opened: {described(error)}") from error
 
 
-def _same_origin(one: URL, other: URL) -> bool:
-    return (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port)
-
-
-def _joined(url: URL, location: str) -> URL:
+def _joined(url: URL, location: str) -> str:
+    """Return where a redirect leads; whatever it is, it is judged before it is asked."""
     try:
-        target = url.join(exact_url(location))
-        usable = target.scheme in {"http", "https"} and target.host and target.port
+        return urljoin(str(url), location)
     except ValueError:
-        usable = False
-    if not usable:
-        raise ProviderError("The file's address redirects to something that is no web address")
-    return target
+        raise ProviderError("The file's address redirects to what is no web address") from None
 
 
 def _plain(response: ClientResponse) -> ClientResponse:

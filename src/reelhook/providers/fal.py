@@ -27,18 +27,20 @@ from reelhook.domain.report import (
     SubmitOutcome,
 )
 from reelhook.ports import Traits
-from reelhook.providers.address import key_header
+from reelhook.providers.address import key_header, segment
 from reelhook.providers.answer import Answer
 from reelhook.providers.expiring import ExpiringProvider
 from reelhook.providers.fal_models import MODELS, arguments
 from reelhook.providers.fal_webhook import KEYS_URL, SignedNotices, keys_url
 from reelhook.providers.http_provider import Fields
 from reelhook.providers.refusal import failed, unread, words
-from reelhook.providers.values import readable_id, text, unknown, web_address
+from reelhook.providers.values import is_segment, readable_id, text, unknown, web_address
 
 _NAMESPACES = frozenset({"workflows", "comfy"})
 _NO_FILE = "The request is completed, but its result shows no video."
-_NO_ID = "{!r} can't be a request's id; it looks like fal-ai/veo3/requests/ID"
+_NO_ID = (
+    "{!r} can't be a request's id; it looks like fal-ai/veo3/requests/ID, each part one segment"
+)
 _GONE = "fal no longer has the result of this request."
 _PROBE = "fal-ai/veo3/requests/00000000-0000-0000-0000-000000000000"
 
@@ -143,7 +145,7 @@ class Fal(ExpiringProvider):
 
 def _accepted(app: str, created: Fields) -> Accepted | None:
     request_id = readable_id(created.get("request_id"))
-    if request_id is None:
+    if request_id is None or not is_segment(request_id):
         return None
     return Accepted(f"{_queue(app)}/requests/{request_id}")
 
@@ -155,12 +157,12 @@ def _queue(app: str) -> str:
 
 
 def _is_app(app: str) -> bool:
-    return "/" in app and all(part and part not in {".", ".."} for part in app.split("/"))
+    return "/" in app and all(map(is_segment, app.split("/")))
 
 
 def _is_id(provider_job_id: str) -> bool:
     app, _, request_id = provider_job_id.rpartition("/requests/")
-    return _is_app(app) and app.count("/") <= 2 and readable_id(request_id) is not None
+    return _is_app(app) and app.count("/") <= 2 and is_segment(request_id)
 
 
 def _path(provider_job_id: str) -> str:
@@ -170,7 +172,7 @@ def _path(provider_job_id: str) -> str:
 
 
 def _quoted(path: str) -> str:
-    return quote(path, safe="/", errors="replace")
+    return "/".join(map(segment, path.split("/")))
 
 
 def _failed(status: Fields) -> Failed:

@@ -37,11 +37,12 @@ from reelhook.ports import Content, Traits
 from reelhook.providers import reads
 from reelhook.providers.address import base_url, bearer
 from reelhook.providers.answer import Answer
-from reelhook.providers.download import Source, download, exact_url
+from reelhook.providers.download import Source, download
+from reelhook.providers.files import FileAccess, Files
 from reelhook.providers.pace import Pace
 from reelhook.providers.paid_post import PaidPost
 from reelhook.providers.refusal import refused, unread, words
-from reelhook.providers.values import readable_id
+from reelhook.providers.values import is_segment
 from reelhook.providers.waiting import retry_after_seconds
 
 Fields = Mapping[str, object]
@@ -53,7 +54,8 @@ class HttpProvider(ABC):
 
     `base_url` None: the provider's own. `headers` go along with every request but those of files
     that lie elsewhere. `webhook_secret` is the provider's, for its webhooks, where an account has
-    one. `submit_timeout_seconds` bounds a paid request as a whole. `now` tells Unix seconds.
+    one. `files` is what the operator allows its files. `submit_timeout_seconds` bounds a paid
+    request as a whole. `now` tells Unix seconds.
     Raises `SettingsError` for a URL or a key that can't be used.
     """
 
@@ -71,6 +73,7 @@ class HttpProvider(ABC):
         *,
         headers: Mapping[str, str] | None = None,
         webhook_secret: str | None = None,
+        files: FileAccess | None = None,
         submit_timeout_seconds: float = 45.0,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -82,6 +85,7 @@ class HttpProvider(ABC):
         self.submit_timeout_seconds = submit_timeout_seconds
         self.now = now
         self.http = reads.session()
+        self.files = Files(self.base, self.http, files or FileAccess())
         self.paid = PaidPost()
         self._pace = Pace(self.traits.reads_per_second_max)
 
@@ -94,6 +98,7 @@ class HttpProvider(ABC):
     async def close(self) -> None:
         """Close the connections. A submit under way ends in doubt."""
         await self.paid.close()
+        await self.files.close()
         await self.http.close()
 
     # -- for adapters: what differs -----------------------------------------------------------
@@ -199,11 +204,13 @@ class HttpProvider(ABC):
         self, provider_job_id: str, url: str, byte_range: str | None
     ) -> AbstractAsyncContextManager[Content]:
         """Open the finished file, which lies where its job was finished with. It sees no key."""
-        try:
-            sources = [Source(exact_url(url), {})]
-        except ValueError:
-            sources = []
-        return download(self.http, sources, byte_range)
+        return self.file([Source(url)] if url else [], byte_range)
+
+    def file(
+        self, sources: Sequence[Source], byte_range: str | None
+    ) -> AbstractAsyncContextManager[Content]:
+        """Open the first of these sources that has the file; see `download`."""
+        return download(self.files, sources, byte_range)
 
     async def notice(self, headers: Mapping[str, str], body: bytes) -> Notice:
         """Raise `WebhookVerificationError`: this provider sends no webhooks."""
@@ -211,8 +218,12 @@ class HttpProvider(ABC):
 
     def id_of(self, called: str, model: str) -> str:
         """Return our id of a job of this model that is called so. Raises `InvalidRequestError`."""
-        if readable_id(called) is None:
-            raise InvalidRequestError("soraJobId", f"{called!r} can't be a job's id")
+        if not is_segment(called):
+            raise InvalidRequestError(
+                "soraJobId",
+                f"{called!r} can't be a job's id at {self.name}: it must be one segment of a path, "
+                "without slashes",
+            )
         return called
 
     async def check(self) -> str:

@@ -19,7 +19,7 @@ from reelhook.domain.report import Finished, Missing, Notice, Page, Reading, Rep
 from reelhook.ports import Content, Traits
 from reelhook.providers.address import segment
 from reelhook.providers.answer import Answer
-from reelhook.providers.download import Source, download, exact_url
+from reelhook.providers.download import Source
 from reelhook.providers.http_provider import HttpProvider
 from reelhook.providers.openai_create import Create
 from reelhook.providers.openai_video import failure, page, report
@@ -122,20 +122,14 @@ class OpenAIWire(HttpProvider):
         self, provider_job_id: str, url: str, byte_range: str | None
     ) -> AbstractAsyncContextManager[Content]:
         """Open the finished file; `url` is the one that its job was finished with."""
-        return download(self.http, self._sources(provider_job_id, url), byte_range)
+        return self.file(self._sources(provider_job_id, url), byte_range)
 
     def _sources(self, provider_job_id: str, url: str) -> list[Source]:
         """Return the ways to the file; what lies elsewhere never sees the key."""
         own = Source(self.url(f"videos/{segment(provider_job_id)}/content"), self.headers)
-        try:
-            told = exact_url(url)
-            if told == own.url:
-                return [own]
-            if told.origin() == self.base.origin():
-                return [own, Source(told, self.headers)]
-            return [Source(told, {}), own]
-        except ValueError:
+        if url in {"", str(own.url)}:
             return [own]
+        return [own, Source(url, self.headers)] if self.files.is_own(url) else [Source(url), own]
 
     async def notice(self, headers: Mapping[str, str], body: bytes) -> Notice:
         """Read a webhook, which is registered at the provider for a whole account.
@@ -175,6 +169,4 @@ class OpenAIWire(HttpProvider):
 
 
 def _video(provider_job_id: str) -> str:
-    if readable_id(provider_job_id) is None:
-        raise ProviderError(f"{provider_job_id!r} can't be a video's id")
     return f"videos/{segment(provider_job_id)}"

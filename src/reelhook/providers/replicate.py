@@ -198,8 +198,6 @@ class Replicate(HttpProvider):
 
 
 def _prediction(provider_job_id: str) -> str:
-    if readable_id(provider_job_id) is None:
-        raise ProviderError(f"{provider_job_id!r} can't be a prediction's id")
     return f"predictions/{segment(provider_job_id)}"
 
 

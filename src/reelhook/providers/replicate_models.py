@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Image, Model, aspect_ratio_for
 from reelhook.providers.address import segment
-from reelhook.providers.values import encodable, number
+from reelhook.providers.values import encodable, is_segment, number
 
 _TAKES_NONE: tuple[str, ...] = ()
 _VERSION = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -77,6 +77,8 @@ def target(model: str) -> tuple[str, dict[str, object]] | None:
     if written is None:
         return None
     owner, name, version = written.groups()
+    if not (is_segment(owner) and is_segment(name)):
+        return None
     if version is not None:
         return "predictions", {"version": version}
     path = "/".join(segment(part) for part in (owner, name))

@@ -200,6 +200,4 @@ def _credits(cost: object) -> Cost | None:
 
 
 def _task(provider_job_id: str) -> str:
-    if readable_id(provider_job_id) is None:
-        raise ProviderError(f"{provider_job_id!r} can't be a task's id")
     return f"tasks/{segment(provider_job_id)}"

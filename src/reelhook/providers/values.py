@@ -9,9 +9,9 @@ from yarl import URL
 
 from reelhook.domain.event import Instant
 from reelhook.domain.report import Unknown
+from reelhook.guard.target import SIGNED_URL_CHARACTERS_MAX
 
 ID_CHARACTERS_MAX = 255
-URL_CHARACTERS_MAX = 8192
 STATUS_CHARACTERS_MAX = 100
 NUMBER_MAX = 1e15
 """Far more than any price or count, so that sums of them stay numbers too."""
@@ -35,6 +35,11 @@ def readable_id(value: object) -> str | None:
     if not value.isprintable() or not value.strip() or value in {".", ".."}:
         return None
     return value
+
+
+def is_segment(text: str) -> bool:
+    """Whether a text is one segment of a path for every server, however it takes `%2F`."""
+    return readable_id(text) is not None and "/" not in text and "\\" not in text
 
 
 def unknown(status: object) -> Unknown | None:
@@ -115,7 +120,7 @@ def web_address(value: object) -> str | None:
 
 
 def _is_web_address(given: str) -> bool:
-    if len(given) > URL_CHARACTERS_MAX or not given.isprintable():
+    if len(given) > SIGNED_URL_CHARACTERS_MAX or not given.isprintable():
         return False
     try:
         url = URL(given)

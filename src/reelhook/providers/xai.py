@@ -62,8 +62,6 @@ class XAI(ExpiringProvider):
 
     async def get(self, provider_job_id: str) -> Reading:
         """Read one request. While it is under way it is answered with 202."""
-        if readable_id(provider_job_id) is None:
-            raise ProviderError(f"{provider_job_id!r} can't be a request's id")
         answer = await self.ask("GET", f"videos/{segment(provider_job_id)}")
         if answer.status == 404:
             return Reading(Missing())

@@ -56,7 +56,8 @@ class Endpoints:
     ) -> Endpoint:
         """Store a new endpoint; without a `secret` it is given one. Twice is two endpoints.
 
-        `trusted`: the operator names the URL, so no address is refused.
+        `trusted`: the operator names the URL, so no address is refused. Raises
+        `InvalidRequestError` for a header without a value of its own.
         """
         now = self._clock.now()
         endpoint = Endpoint(
@@ -67,7 +68,7 @@ class Endpoints:
             created_at=now,
             secret=secret or self._made_secret(),
         )
-        endpoint = replace(endpoint, **fields)
+        endpoint = replace(endpoint, **_without_masks(endpoint, fields))
         await self._store.create_endpoint(endpoint)
         self._signals.endpoints_changed()
         return endpoint
@@ -94,13 +95,14 @@ class Endpoints:
     ) -> Endpoint:
         """Change what is given. `enabled` sends again, what waits first; or holds everything back.
 
-        Raises `EndpointNotFoundError`, `EndpointConflictError` where that is decided elsewhere.
+        A header's `MASK` keeps its value. Raises `EndpointNotFoundError`, `InvalidRequestError`,
+        and `EndpointConflictError` where that is decided elsewhere.
         """
         now = self._clock.now()
 
         def changed(endpoint: Endpoint) -> Endpoint:
             _check_changeable(endpoint, fields)
-            after = replace(endpoint, **fields) if fields else endpoint
+            after = replace(endpoint, **_without_masks(endpoint, fields)) if fields else endpoint
             if after.url != endpoint.url:
                 after = replace(after, trusted=trusted)
             if enabled is None:
@@ -176,6 +178,12 @@ def _check_changeable(endpoint: Endpoint, fields: EndpointFields) -> None:
         raise EndpointConflictError(
             "A job brought this URL along; only whether it is enabled can be changed"
         )
+
+
+def _without_masks(endpoint: Endpoint, fields: EndpointFields) -> EndpointFields:
+    if "headers" not in fields:
+        return fields
+    return {**fields, "headers": endpoint.with_masked_kept(fields["headers"])}
 
 
 def test_event(message_id: str, now: Instant) -> bytes:

@@ -17,7 +17,7 @@ from reelhook.simulator.core import JOBS_MAX, NotFoundError, Simulator
 from reelhook.simulator.download import film_download
 from reelhook.simulator.job import Phase, SimulatedJob
 from reelhook.simulator.studio import Studio
-from reelhook.simulator.upstream import CREATE, Refusal, Upstream, json_answer
+from reelhook.simulator.upstream import CONTENT, CREATE, Refusal, Upstream, json_answer
 
 ROOT = "/ark/api/v3/contents/generations/tasks"
 VIDEO_SECONDS = 24 * 3600
@@ -81,7 +81,7 @@ class ArkWire:
                 web.get(ROOT, handler("list", self._list), allow_head=False),
                 web.get(one, handler("get", self._get), allow_head=False),
                 web.delete(one, handler("delete", self._delete)),
-                web.get("/ark/files/{id}/video.mp4", self._files.handler("content", self._file)),
+                web.get("/ark/files/{id}/video.mp4", self._files.handler(CONTENT, self._file)),
             ]
         )
         app.cleanup_ctx.append(self._callbacks.running)
@@ -175,7 +175,7 @@ class ArkWire:
             case "succeeded":
                 url = request.url.origin().with_path(f"/ark/files/{job.id}/video.mp4")
                 return fields | {
-                    "content": {"video_url": str(url)},
+                    "content": {"video_url": job.file_url(url)},
                     "usage": {"completion_tokens": tokens, "total_tokens": tokens},
                     "seed": task.asked.seed,
                     "resolution": task.asked.resolution,

@@ -77,6 +77,9 @@ class Simulator:
             render_seconds=self.faults.render_seconds,
             ending=self.faults.ending(self.random),
             wire=id_prefix,
+            foreign_url=self.faults.foreign_url
+            if self.faults.names_foreign_file(self.random)
+            else None,
         )
         self._by_id[job.id] = job
         self._oldest_first[id_prefix].append(job)

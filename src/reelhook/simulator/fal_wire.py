@@ -17,7 +17,7 @@ from reelhook.simulator.openai_request import film_from
 from reelhook.simulator.replicate_request import json_object
 from reelhook.simulator.shapes import size_of
 from reelhook.simulator.studio import Studio
-from reelhook.simulator.upstream import CREATE, Refusal, Upstream, json_answer
+from reelhook.simulator.upstream import CONTENT, CREATE, Refusal, Upstream, json_answer
 
 ROOT = "/fal"
 URL_SECONDS = 24 * 3600
@@ -55,7 +55,7 @@ class FalWire:
         one = ROOT + r"/{app:.+}/requests/{id}"
         app.add_routes(
             [
-                web.get("/fal-files/{id}/video.mp4", self._files.handler("content", self._file)),
+                web.get("/fal-files/{id}/video.mp4", self._files.handler(CONTENT, self._file)),
                 web.get("/.well-known/jwks.json", self._files.exempt(self._keys)),
                 web.get(f"{one}/status", handler("get", self._status), allow_head=False),
                 web.put(f"{one}/cancel", handler("delete", self._cancel)),
@@ -158,7 +158,7 @@ class FalWire:
     def _output(self, job: SimulatedJob, origin: str) -> dict[str, object]:
         return {
             "video": {
-                "url": f"{origin}/fal-files/{job.id}/video.mp4",
+                "url": job.file_url(f"{origin}/fal-files/{job.id}/video.mp4"),
                 "content_type": "video/mp4",
                 "file_name": "video.mp4",
             }

@@ -24,6 +24,8 @@ class RequestFault(StrEnum):
 
 LOST_CREATE = "lost_create"
 """The fault that befalls the answer of a create which was carried out."""
+FOREIGN_REDIRECT = "foreign_redirect"
+"""The fault that befalls a request for a film."""
 
 _SECONDS = (
     "latency_seconds",
@@ -34,6 +36,7 @@ _SECONDS = (
 )
 _FLAGS = ("listing",)
 _SIGNED = ("clock_offset_seconds",)
+_TEXTS = ("foreign_url",)
 _EXCLUSIVE = (("rate_limited", "server_error", "reset", "malformed"), ("moderation", "stuck"))
 
 
@@ -60,6 +63,12 @@ class Faults:
     """The job fails where it would have completed."""
     stuck: float = 0.0
     """The job reaches 99 % and never ends."""
+    foreign_file: float = 0.0
+    """The job names `foreign_url` as its finished file."""
+    foreign_redirect: float = 0.0
+    """The film's address redirects to `foreign_url`."""
+    foreign_url: str = "http://169.254.169.254/latest/meta-data/"
+    """Where nobody who runs a gateway wants it to look: here, where clouds keep their secrets."""
     latency_seconds: float = 0.0
     """How long every request waits before it is looked at."""
     listing: bool = True
@@ -96,6 +105,14 @@ class Faults:
         """Return a prompt as the listing shows it."""
         return Prompts(self.prompts).show(prompt)
 
+    def names_foreign_file(self, random: Random) -> bool:
+        """Draw whether one job names another's address as its file."""
+        return self.foreign_file > 0 and random.random() < self.foreign_file
+
+    def redirects(self, random: Random) -> bool:
+        """Draw whether one request for a film is redirected."""
+        return self.foreign_redirect > 0 and random.random() < self.foreign_redirect
+
     def ending(self, random: Random) -> Ending:
         """Draw what becomes of one job."""
         rates = {Ending.MODERATION: self.moderation, Ending.NEVER: self.stuck}
@@ -119,6 +136,10 @@ def _check(name: str, value: object) -> None:
     if name == "prompts":
         if value not in list(Prompts):
             raise ValueError(f"prompts must be one of {', '.join(Prompts)}")
+        return
+    if name in _TEXTS:
+        if not isinstance(value, str) or not value.isascii() or not value.isprintable():
+            raise ValueError(f"{name} must be printable ASCII")
         return
     # bool is a subclass of int, and `reset: true` is more likely a slip than a rate of 1.
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):

@@ -97,6 +97,12 @@ class SimulatedJob:
     render_seconds: float
     ending: Ending
     wire: str = ""
+    foreign_url: str | None = None
+    """What it names as its finished file in place of the simulator's own address."""
+
+    def file_url(self, own: object) -> str:
+        """Return the address that it names as its finished file."""
+        return self.foreign_url or str(own)
 
     @property
     def ends_at(self) -> float:

@@ -13,7 +13,7 @@ from reelhook.simulator.download import film_download
 from reelhook.simulator.job import Phase, SimulatedJob, Variant
 from reelhook.simulator.openai_request import film_from, page_query
 from reelhook.simulator.studio import Studio
-from reelhook.simulator.upstream import CREATE, Refusal, Upstream, json_answer
+from reelhook.simulator.upstream import CONTENT, CREATE, Refusal, Upstream, json_answer
 
 _ID_PREFIX = "video_"
 _STATUS = {
@@ -38,7 +38,10 @@ def refusal_body(refusal: Refusal) -> Mapping[str, object]:
 
 
 class OpenAIWire:
-    """The five requests of the wire; every key is there even when it is null."""
+    """The five requests of the wire; every key is there even when it is null.
+
+    A film lies behind `/content`. A job that names another address has it in `url`, as SGLang's.
+    """
 
     def __init__(self, simulator: Simulator, studio: Studio, upstream: Upstream) -> None:
         self._simulator = simulator
@@ -53,7 +56,7 @@ class OpenAIWire:
             web.post("/v1/videos", handler(CREATE, self._create)),
             web.get("/v1/videos", handler("list", self._list), allow_head=False),
             web.get(one, handler("get", self._get), allow_head=False),
-            web.get(f"{one}/content", handler("content", self._content)),
+            web.get(f"{one}/content", handler(CONTENT, self._content)),
             web.delete(one, handler("delete", self._delete)),
         ]
 
@@ -121,7 +124,9 @@ class OpenAIWire:
     def _video(self, job: SimulatedJob) -> dict[str, object]:
         state = self._simulator.state(job)
         failure = state.failure
+        named = job.foreign_url is not None and state.phase is Phase.COMPLETED
         return {
+            **({"url": job.foreign_url} if named else {}),
             "id": job.id,
             "object": "video",
             "model": job.film.model,

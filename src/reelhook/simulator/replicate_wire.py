@@ -16,7 +16,7 @@ from reelhook.simulator.download import film_download
 from reelhook.simulator.job import CONTENT_TTL_SECONDS, Phase, SimulatedJob
 from reelhook.simulator.replicate_request import Asked, PageQuery, asked_by, cursor, page_query
 from reelhook.simulator.studio import Studio
-from reelhook.simulator.upstream import CREATE, Refusal, Upstream, json_answer
+from reelhook.simulator.upstream import CONTENT, CREATE, Refusal, Upstream, json_answer
 
 PAGE_SIZE = 100
 ROOT = "/replicate/v1"
@@ -66,7 +66,7 @@ class ReplicateWire:
                 web.get(f"{ROOT}/account", exempt(self._account)),
                 web.get(f"{ROOT}/webhooks/default/secret", exempt(self._tell_secret)),
                 web.get(
-                    "/replicate/files/{id}/output.mp4", self._files.handler("content", self._file)
+                    "/replicate/files/{id}/output.mp4", self._files.handler(CONTENT, self._file)
                 ),
             ]
         )
@@ -186,7 +186,7 @@ class ReplicateWire:
         removed = self._removed(prediction)
         root = request.url.origin()
         ended_at = prediction.canceled_at or job.ends_at
-        file = str(root.with_path(f"/replicate/files/{job.id}/output.mp4"))
+        file = job.file_url(root.with_path(f"/replicate/files/{job.id}/output.mp4"))
         address = str(root.with_path(f"{ROOT}/predictions/{job.id}"))
         failed = phase is Phase.FAILED and not canceled
         return {

@@ -12,7 +12,7 @@ from reelhook.simulator.job import Film, Phase, SimulatedJob
 from reelhook.simulator.openai_request import PIXELS_MAX, film_from
 from reelhook.simulator.replicate_request import json_object
 from reelhook.simulator.studio import Studio
-from reelhook.simulator.upstream import CREATE, Refusal, Upstream, json_answer
+from reelhook.simulator.upstream import CONTENT, CREATE, Refusal, Upstream, json_answer
 
 ROOT = "/runway/v1"
 VERSION = "2024-11-06"
@@ -56,9 +56,7 @@ class RunwayWire:
                 web.get(one, handler("get", self._get), allow_head=False),
                 web.delete(one, handler("delete", self._delete)),
                 web.get(f"{ROOT}/organization", self._upstream.exempt(self._organization)),
-                web.get(
-                    "/runway/files/{id}/output.mp4", self._files.handler("content", self._file)
-                ),
+                web.get("/runway/files/{id}/output.mp4", self._files.handler(CONTENT, self._file)),
             ]
         )
 
@@ -131,7 +129,7 @@ class RunwayWire:
 
     def _address(self, job: SimulatedJob, request: web.Request) -> str:
         file = request.url.origin().with_path(f"/runway/files/{job.id}/output.mp4")
-        return str(file.with_query(until=int(self._simulator.now()) + URL_SECONDS))
+        return job.file_url(file.with_query(until=int(self._simulator.now()) + URL_SECONDS))
 
 
 def _check_version(request: web.Request) -> None:

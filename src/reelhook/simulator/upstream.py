@@ -17,10 +17,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from reelhook.simulator.core import Simulator
-from reelhook.simulator.faults import LOST_CREATE, RequestFault
+from reelhook.simulator.faults import FOREIGN_REDIRECT, LOST_CREATE, RequestFault
 
 CREATE = "create"
 """The kind of request whose answers `lost_create` swallows."""
+CONTENT = "content"
+"""The kind of request that `foreign_redirect` sends elsewhere."""
 
 # Closing with a linger time of zero sends RST instead of FIN.
 _LINGER_ZERO = struct.pack("ii", 1, 0)
@@ -124,6 +126,10 @@ class Upstream:
     async def _carry_out(
         self, kind: str, carry_out: Handler, request: web.Request
     ) -> web.StreamResponse:
+        faults = self.simulator.faults
+        if kind == CONTENT and faults.redirects(self.simulator.random):
+            self.simulator.injected[FOREIGN_REDIRECT] += 1
+            return web.Response(status=302, headers={"Location": faults.foreign_url})
         answer = await carry_out(request)
         if kind == CREATE and self.simulator.faults.loses_create(self.simulator.random):
             self.simulator.injected[LOST_CREATE] += 1

@@ -11,7 +11,7 @@ from reelhook.simulator.openai_request import film_from
 from reelhook.simulator.replicate_request import json_object
 from reelhook.simulator.shapes import size_of
 from reelhook.simulator.studio import Studio
-from reelhook.simulator.upstream import CREATE, Refusal, Upstream, json_answer
+from reelhook.simulator.upstream import CONTENT, CREATE, Refusal, Upstream, json_answer
 
 ROOT = "/xai/v1"
 URL_SECONDS = 24 * 3600
@@ -60,7 +60,7 @@ class XAIWire:
                 web.post(f"{ROOT}/videos/generations", handler(CREATE, self._create)),
                 web.get(ROOT + "/videos/{id}", handler("get", self._get), allow_head=False),
                 web.get(f"{ROOT}/video-generation-models", self._upstream.exempt(self._models)),
-                web.get("/xai/files/{id}/video.mp4", self._files.handler("content", self._file)),
+                web.get("/xai/files/{id}/video.mp4", self._files.handler(CONTENT, self._file)),
             ]
         )
 
@@ -76,7 +76,7 @@ class XAIWire:
         match state.phase:
             case Phase.COMPLETED:
                 url = request.url.origin().with_path(f"/xai/files/{job.id}/video.mp4")
-                return _done(job, str(url), job.film.seconds, respects=True)
+                return _done(job, job.file_url(url), job.film.seconds, respects=True)
             case Phase.FAILED:
                 return _done(job, "", 0, respects=False)
             case _:

@@ -1,4 +1,4 @@
-"""Webhooks: where they may go (`addresses`, `target`, `networks`) and how they go (`sender`).
+"""Webhooks: how they go (`sender`); where they may go is the guard's.
 
 The receiver's side is `verify`, all that this package loads by itself.
 """

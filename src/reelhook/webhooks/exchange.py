@@ -56,6 +56,7 @@ class Exchange:
             detail=None if fault is None else fault.detail,
             body=_text(self._body),
             retry_after_seconds=parse_retry_after(retry_after, now),
+            unsent=fault is not None and fault.error is ErrorClass.LOCAL_LIMIT,
         )
 
 

@@ -1,11 +1,14 @@
 """Why an attempt brought no whole answer: a stable class, and words that a person understands."""
 
+import errno
 from dataclasses import dataclass
 from enum import StrEnum
 
 import aiohttp
 from aiohttp.http_exceptions import LineTooLong
 
+from reelhook.guard.addresses import LookUpsBusyError
+from reelhook.guard.target import AddressRefusedError
 from reelhook.webhooks.protocol import (
     HEAD_BYTES_MAX,
     INTERIM_ANSWERS_MAX,
@@ -14,9 +17,9 @@ from reelhook.webhooks.protocol import (
     HeadTooLargeError,
     NoStatusError,
 )
-from reelhook.webhooks.target import AddressRefusedError
 
 _DETAIL_CHARACTERS_MAX = 300
+_OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class ErrorClass(StrEnum):
@@ -34,6 +37,8 @@ class ErrorClass(StrEnum):
     BODY_TOO_LARGE = "body_too_large"
     REDIRECT = "redirect"
     INTERNAL = "internal"
+    LOCAL_LIMIT = "local_limit"
+    """Nothing was sent: a limit of this process, which is no fault of the receiver's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,9 @@ def diagnose(error: Exception, *, connect_seconds: float, timeout_seconds: float
 def _no_connection(error: aiohttp.ClientConnectorError) -> Fault:
     cause = error.os_error
     match error:
+        case _ if isinstance(cause, LookUpsBusyError) or cause.errno in _OUT_OF_RESOURCES:
+            words = legible(cause.strerror or str(cause))
+            return Fault(ErrorClass.LOCAL_LIMIT, f"Not sent for want of resources here: {words}")
         case aiohttp.ClientConnectorDNSError():
             words = legible(cause.strerror or str(cause))
             return Fault(ErrorClass.DNS, f"{error.host} could not be looked up: {words}")

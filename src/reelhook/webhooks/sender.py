@@ -11,13 +11,14 @@ import aiohttp
 from yarl import URL
 
 from reelhook.domain.delivery import Answer
+from reelhook.guard.addresses import AddressPolicy, LookUp
+from reelhook.guard.connection import OpenSocket, dialling
+from reelhook.guard.resolver import SystemLookUp
+from reelhook.guard.target import parse_target
 from reelhook.ports import SignedRequest
-from reelhook.webhooks.addresses import AddressPolicy, LookUp
-from reelhook.webhooks.connection import Dial, OpenSocket, connector, current_dial, open_socket
+from reelhook.webhooks.connection import connector, open_socket
 from reelhook.webhooks.exchange import Exchange
 from reelhook.webhooks.faults import diagnose
-from reelhook.webhooks.resolver import SystemLookUp
-from reelhook.webhooks.target import parse_target
 
 CONNECT_SECONDS = 5.0
 """DNS, TCP and TLS together."""
@@ -115,16 +116,17 @@ class AiohttpSender:
 
     async def _post(self, request: SignedRequest) -> aiohttp.ClientResponse:
         session, url = self._route(request)
-        dial = Dial()
-        try:
-            return await _try(session, url, request, dial)
-        except aiohttp.ClientConnectorError:
-            raise
-        except _BROKEN:
-            if dial.opened:
+        with dialling() as dial:
+            try:
+                return await _try(session, url, request)
+            except aiohttp.ClientConnectorError:
                 raise
+            except _BROKEN:
+                if dial.opened:
+                    raise
         # A pooled connection broke: the receiver had given it up already. Not another attempt.
-        return await _try(session, url, request, Dial())
+        with dialling():
+            return await _try(session, url, request)
 
     def _route(self, request: SignedRequest) -> tuple[aiohttp.ClientSession, URL]:
         if request.trusted:
@@ -141,16 +143,8 @@ def _judged_url(policy: AddressPolicy, url: str) -> URL:
 
 
 async def _try(
-    session: aiohttp.ClientSession, url: URL, request: SignedRequest, dial: Dial
+    session: aiohttp.ClientSession, url: URL, request: SignedRequest
 ) -> aiohttp.ClientResponse:
-    token = current_dial.set(dial)
-    try:
-        return await session.post(
-            url, data=request.body, headers=request.headers, allow_redirects=False
-        )
-    except Exception as error:
-        if dial.refusal is not None:
-            raise dial.refusal from error
-        raise
-    finally:
-        current_dial.reset(token)
+    return await session.post(
+        url, data=request.body, headers=request.headers, allow_redirects=False
+    )

@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import ClientSession, DummyCookieJar
 
 from reelhook.bootstrap.doctor.accounts import accounts
+from reelhook.bootstrap.doctor.files import files
 from reelhook.bootstrap.doctor.finding import Finding, Verdict, failed, ok
 from reelhook.bootstrap.doctor.reach import receiver, server
 from reelhook.bootstrap.doctor.surroundings import database, secret, variables
@@ -47,17 +48,19 @@ async def examine(
             of_database,
             of_secret,
             of_accounts,
+            of_files,
             of_receiver,
             (running, of_server),
         ) = await asyncio.gather(
             database(settings, now),
             secret(settings),
             accounts(settings, http, now),
+            files(settings),
             receiver(settings, http, send=send),
             server(settings, http),
         )
     found = [_startable(settings, running=running), *found, *of_database, of_secret, *of_accounts]
-    found += [of_receiver, *of_server]
+    found += [*of_files, of_receiver, *of_server]
     return [replace(one, message=hide(one.message)) for one in found]
 
 

@@ -14,10 +14,10 @@ from reelhook.domain.callback import Callbacks, Subject, SubjectKind
 from reelhook.domain.delivery import ATTEMPT_SECONDS
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, EndpointKind
 from reelhook.domain.errors import SettingsError, WebhookVerificationError
+from reelhook.guard.addresses import AddressPolicy
 from reelhook.service.endpoints import test_event
 from reelhook.signing import Secrets, Signing
 from reelhook.storage.opening import read_key
-from reelhook.webhooks.addresses import AddressPolicy
 from reelhook.webhooks.sender import AiohttpSender
 
 ANSWER_SECONDS_MAX = 10.0

@@ -1,7 +1,8 @@
-"""Where a webhook may go: pure rules over a URL and the addresses that its name resolves to.
+"""Where a request may go: pure rules over a URL and the addresses that its name resolves to.
 
-A URL that came in over the API may name only public addresses, or those that the operator lists
-in REELHOOK_ALLOW_NETWORKS. The sender applies the same rules to the address that it dials.
+A URL that somebody else named may lead only to public addresses, or to those that the operator
+allows: for webhooks in REELHOOK_ALLOW_NETWORKS, for finished files with the provider's account. The
+same rules are applied again to the address that is dialled.
 """
 
 import asyncio
@@ -9,13 +10,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from reelhook.webhooks.networks import IPAddress, IPNetwork, special_purpose
-from reelhook.webhooks.target import AddressRefusedError, Target, parse_target
+from reelhook.guard.networks import IPAddress, IPNetwork, special_purpose
+from reelhook.guard.target import URL_CHARACTERS_MAX, AddressRefusedError, Target, parse_target
 
 ALLOW_SETTING = "REELHOOK_ALLOW_NETWORKS"
 
 LookUp = Callable[[str], Awaitable[Sequence[IPAddress]]]
-"""Resolves an ASCII name. Raises OSError when that fails."""
+"""Resolves an ASCII name. Raises OSError when that fails, `LookUpsBusyError` among them."""
 
 _SPECIAL_NAMES = (
     # RFC 6761, 6762 (with its appendix G), 7686, 8375, 9476 and ICANN's `internal`; `example` is
@@ -37,23 +38,31 @@ _BLOCKED_PORTS = frozenset(
 )
 
 
+class LookUpsBusyError(OSError):
+    """Our own limit of look-ups is reached, which says nothing about the name."""
+
+
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
-    """What may be sent to, given the networks that the operator allows beside public ones."""
+    """What may be dialled, given the networks that the operator allows beside public ones.
+
+    `setting` is where they stand, as a refusal names it.
+    """
 
     allow_networks: tuple[IPNetwork, ...] = ()
+    setting: str = ALLOW_SETTING
 
-    def parse(self, url: str) -> Target:
+    def parse(self, url: str, *, characters_max: int = URL_CHARACTERS_MAX) -> Target:
         """Judge what a URL says by itself. Raises `AddressRefusedError`.
 
         A name that is not public by its shape passes when networks are allowed at all: then its
         addresses decide, see `name_refusal`.
         """
-        target = parse_target(url)
+        target = parse_target(url, characters_max=characters_max)
         if target.userinfo is not None:
             raise AddressRefusedError(
-                "The URL contains a user name or password: remove them, and let the receiver "
-                "check the webhook's signature"
+                "The URL contains a user name or password: remove them (the receiver of a webhook "
+                "checks its signature instead)"
             )
         if target.port in _BLOCKED_PORTS:
             raise AddressRefusedError(
@@ -69,8 +78,7 @@ class AddressPolicy:
             return self.refusal(target.address)
         problem = None if self.allow_networks else private_name(target.name)
         return problem and (
-            f"{problem}: use a public name, or let the operator put its network into "
-            f"{ALLOW_SETTING}"
+            f"{problem}: use a public name, or let the operator put its network into {self.setting}"
         )
 
     def permits(self, address: IPAddress) -> bool:
@@ -82,7 +90,9 @@ class AddressPolicy:
         purpose = special_purpose(address)
         if purpose is None or self._allows(address):
             return None
-        return f"{address} is not public ({purpose}): use a public address, or {_cover(address)}"
+        return (
+            f"{address} is not public ({purpose}): use a public address, or {self._cover(address)}"
+        )
 
     def name_refusal(self, name: str, addresses: Sequence[IPAddress]) -> str | None:
         """Return why a name that resolves to these addresses may not be sent to, or None.
@@ -96,17 +106,25 @@ class AddressPolicy:
             return None
         problem = private_name(name)
         if problem is not None:
-            return f"{problem}, and resolves to {outside[0]}: {_cover(outside[0])}"
+            return f"{problem}, and resolves to {outside[0]}: {self._cover(outside[0])}"
         if not any(special_purpose(address) for address in addresses):
             return None
         for address in outside:
             purpose = special_purpose(address)
             if purpose is not None:
-                return f"{name} resolves to {address}, not public ({purpose}): {_cover(address)}"
-        return f"{name} resolves to allowed addresses and {outside[0]}: {_cover(outside[0])}"
+                return (
+                    f"{name} resolves to {address}, not public ({purpose}): {self._cover(address)}"
+                )
+        return f"{name} resolves to allowed addresses and {outside[0]}: {self._cover(outside[0])}"
 
     def _allows(self, address: IPAddress) -> bool:
         return any(address in network for network in self.allow_networks)
+
+    def _cover(self, address: IPAddress) -> str:
+        return (
+            f"let the operator put {address}/{address.max_prefixlen} or its network into "
+            f"{self.setting}"
+        )
 
 
 def private_name(name: str) -> str | None:
@@ -118,13 +136,6 @@ def private_name(name: str) -> str | None:
         if name == special or name.endswith(f".{special}"):
             return f"{name} is a name for private use (.{special})"
     return None
-
-
-def _cover(address: IPAddress) -> str:
-    return (
-        f"let the operator put {address}/{address.max_prefixlen} or its network into "
-        f"{ALLOW_SETTING}"
-    )
 
 
 # -- judging without sending ----------------------------------------------------------------------
@@ -162,23 +173,30 @@ def judge(
 
 
 async def check_registration(
-    url: str, policy: AddressPolicy, look_up: LookUp, *, timeout_seconds: float = 5.0
+    url: str,
+    policy: AddressPolicy,
+    look_up: LookUp,
+    *,
+    characters_max: int = URL_CHARACTERS_MAX,
+    timeout_seconds: float = 5.0,
 ) -> None:
     """Judge a URL as it comes in over the API. Raises `AddressRefusedError`.
 
     A name is looked up only where allowed networks may lift the refusal of its shape; what any
     other name resolves to is judged at every attempt.
     """
-    target = policy.parse(url)
+    target = policy.parse(url, characters_max=characters_max)
     if target.address is not None or private_name(target.name) is None:
         return
     try:
         async with asyncio.timeout(timeout_seconds):
             addresses = await look_up(target.host)
+    except LookUpsBusyError:
+        return  # it is judged at every attempt all the same
     except OSError as error:  # TimeoutError is one
         raise AddressRefusedError(
             f"{target.name} could not be looked up ({str(error) or 'no answer in time'}): "
-            f"it must resolve into {ALLOW_SETTING}"
+            f"it must resolve into {policy.setting}"
         ) from None
     reason = policy.name_refusal(target.name, addresses)
     if reason is not None:

@@ -1,27 +1,31 @@
-"""The syntax of a webhook URL: one way to read it, so that no two parsers can disagree."""
+"""The syntax of a URL: one way to read it, so that no two parsers can disagree."""
 
 import ipaddress
 import re
+import unicodedata
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import quote
 
 import idna
 
-from reelhook.domain.errors import WebhookUrlRefusedError
-from reelhook.webhooks.networks import IPAddress
+from reelhook.domain.errors import ReelhookError
+from reelhook.guard.networks import IPAddress
 
 URL_CHARACTERS_MAX = 2048
+SIGNED_URL_CHARACTERS_MAX = 8192
+"""For files and pictures: clouds sign their addresses with tokens of a few thousand characters."""
 _NAME_OCTETS_MAX = 253
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
-_UNSAFE = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
+_UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
+"""Controls (C1 too), invisible and direction marks, halves of pairs, line ends and all blanks."""
 _URL = re.compile(
     r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?[^#]*)?(#.*)?",
     re.IGNORECASE | re.DOTALL,
 )
 _AUTHORITY = re.compile(
-    r"((?P<userinfo>[^\[\]]*)@)?(\[(?P<ipv6>[^\[\]@]*)\]|(?P<name>[^:@\[\]]*))(:(?P<port>[0-9]{1,5}))?",
+    r"((?P<userinfo>[^\[\]]*)@)?(\[(?P<ipv6>[^\[\]@]*)\]|(?P<name>[^:@\[\]]*))(:(?P<port>[0-9]{0,5}))?",
     re.DOTALL,
 )
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -30,11 +34,14 @@ _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PRINTABLE_ASCII = "".join(map(chr, range(0x21, 0x7F)))
 
 
-class AddressRefusedError(WebhookUrlRefusedError):
-    """A webhook may not go there. The message says what is wrong and the remedy."""
+class AddressRefusedError(ReelhookError):
+    """No request may go there. The message says what is wrong and the remedy."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__("webhookUrl", message)
+    code = "address_refused"
+
+
+Origin = tuple[str, str, int]
+"""Scheme, host and port, as `Target` has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,11 @@ class Target:
     request_target: str
 
     @property
+    def origin(self) -> Origin:
+        """Scheme, host and port."""
+        return self.scheme, self.host, self.port
+
+    @property
     def name(self) -> str:
         """The host without the dot of an absolute name."""
         return self.host.removesuffix(".")
@@ -66,9 +78,9 @@ class Target:
         return f"{self.scheme}://{userinfo}{host}{port}{self.request_target}"
 
 
-def parse_target(url: str) -> Target:
+def parse_target(url: str, *, characters_max: int = URL_CHARACTERS_MAX) -> Target:
     """Read a URL's syntax; where it may go is not judged. Raises `AddressRefusedError`."""
-    parts = _split(url)
+    parts = _split(url, characters_max)
     authority = _AUTHORITY.fullmatch(parts["authority"])
     if authority is None or "\\" in parts["authority"]:
         raise AddressRefusedError(
@@ -88,14 +100,14 @@ def parse_target(url: str) -> Target:
     )
 
 
-def _split(url: str) -> re.Match[str]:
-    if len(url) > URL_CHARACTERS_MAX:
+def _split(url: str, characters_max: int) -> re.Match[str]:
+    if len(url) > characters_max:
         raise AddressRefusedError(
-            f"The URL has {len(url)} characters: at most {URL_CHARACTERS_MAX} are accepted"
+            f"The URL has {len(url)} characters: at most {characters_max} are accepted"
         )
-    if _UNSAFE.search(url):
+    if any(unicodedata.category(one) in _UNSAFE_CATEGORIES for one in url):
         raise AddressRefusedError(
-            "The URL contains a space or a control character: percent-encode it"
+            "The URL contains a space, a control character or an invisible one: percent-encode it"
         )
     parts = _URL.fullmatch(url)
     if parts is None:
@@ -104,7 +116,11 @@ def _split(url: str) -> re.Match[str]:
 
 
 def _port(digits: str | None, scheme: str) -> int:
-    port = _DEFAULT_PORTS[scheme] if digits is None else int(digits)
+    if not digits:  # `https://host:/` names no port (RFC 3986, 3.2.3), and is the default one
+        return _DEFAULT_PORTS[scheme]
+    port = int(digits)
+    if str(port) != digits:
+        raise AddressRefusedError(f"Port {digits} has a leading zero: write {port}")
     if not 1 <= port <= 65535:
         raise AddressRefusedError(f"Port {port} does not exist: use 1 to 65535")
     return port

@@ -3,7 +3,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from yarl import URL
 
-from reelhook.webhooks.target import URL_CHARACTERS_MAX, AddressRefusedError, parse_target
+from reelhook.guard.target import URL_CHARACTERS_MAX, AddressRefusedError, parse_target
 
 
 @pytest.mark.parametrize(
@@ -12,6 +12,9 @@ from reelhook.webhooks.target import URL_CHARACTERS_MAX, AddressRefusedError, pa
         ("HTTPS://Hooks.Example.COM", "https://hooks.example.com/"),
         ("https://hooks.example.com:443/a", "https://hooks.example.com/a"),
         ("http://hooks.example.com:443/a", "http://hooks.example.com:443/a"),
+        ("https://hooks.example.com:/x", "https://hooks.example.com/x"),
+        ("http://hooks.example.com:?a=1", "http://hooks.example.com/?a=1"),
+        ("http://[2606:4700::1]:/", "http://[2606:4700::1]/"),
         ("https://hooks.example.com?a=1", "https://hooks.example.com/?a=1"),
         ("https://hooks.example.com/a#b?c", "https://hooks.example.com/a"),
         ("https://hooks.example.com./a", "https://hooks.example.com./a"),
@@ -50,7 +53,12 @@ def test_path_and_query_are_sent_byte_for_byte(request_target: str) -> None:
         " https://hooks.example.com/",
         "https://hooks.example.com/\x00",
         "https://hooks.example.com/\ud800",
-        "https://hooks.example.com:/",
+        "https://hooks.example.com:00443/",
+        "https://hooks.example.com:0443/",
+        "https://[2606:4700::1]:0443/",
+        "https://hooks.example.com:00/",
+        "https://hooks.example.com:+443/",
+        "https://hooks.example.com::443/",
         "https://hooks.example.com:0/",
         "https://hooks.example.com:65536/",
         "https://hooks.example.com:\u0664\u0664\u0663/",
@@ -74,6 +82,30 @@ def test_path_and_query_are_sent_byte_for_byte(request_target: str) -> None:
 def test_what_two_parsers_might_read_differently_is_refused(url: str) -> None:
     with pytest.raises(AddressRefusedError):
         parse_target(url)
+
+
+@pytest.mark.parametrize(
+    "character",
+    [
+        *("\t", "\n", "\x0b", "\x1f", " ", "\x7f", "\x80", "\x85", "\x9f", "\xa0", "\xad"),
+        *("\u1680", "\u2003", "\u200b", "\u200f", "\u2028", "\u2029", "\u202e", "\u2060"),
+        *("\u3000", "\ufeff", "\udc80", "\U000e0020"),
+    ],
+    ids=ascii,
+)
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("{}https://h.example/", "https://h.{}example/", "https://h.example:4{}43/"),
+        *("https://h.example/a{}b", "https://h.example/?a{}b", "https://h.example/#{}"),
+        *("https://h.example/{}", "https://u{}@h.example/"),
+    ],
+)
+def test_blanks_line_ends_and_what_nobody_sees_are_refused_in_every_place(
+    url: str, character: str
+) -> None:
+    with pytest.raises(AddressRefusedError):
+        parse_target(url.format(character))
 
 
 def test_a_url_may_be_2048_characters_long_and_no_longer() -> None:

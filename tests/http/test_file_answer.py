@@ -1,0 +1,205 @@
+"""What goes out of another server's head, and what of it is believed."""
+
+from collections.abc import AsyncIterator, Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reelhook.domain.errors import ProviderError
+from reelhook.http.file_answer import FileAnswer, Range, answer
+from reelhook.ports import Content
+
+FILM = bytes(range(100))
+
+
+def came(
+    status: int,
+    headers: Mapping[str, str] | None = None,
+    asked: str | None = None,
+    body: bytes = FILM,
+) -> FileAnswer:
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 7):
+            yield body[start : start + 7]
+
+    return answer(Content(status, headers or {}, chunks()), Range.read(asked))
+
+
+async def bytes_of(file: FileAnswer) -> bytes:
+    return b"".join([chunk async for chunk in file.chunks])
+
+
+# -- types ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("told", "type_"),
+    [
+        ("video/mp4", "video/mp4"),
+        ("Video/WebM; codecs=vp9", "video/webm"),
+        ("video/x-matroska", "video/x-matroska"),
+        ("image/webp", "image/webp"),
+        *(("image/svg+xml", "application/octet-stream"), ("IMAGE/SVG", "application/octet-stream")),
+        ("image/svg+xml;charset=utf-8", "application/octet-stream"),
+        ("image/x.thing+xml", "application/octet-stream"),
+        ("text/html", "application/octet-stream"),
+        ("text/html;video/mp4", "application/octet-stream"),
+        ("video/mp4, text/html", "application/octet-stream"),
+        ("video/mp4\r\nX: y", "application/octet-stream"),
+        ("video/", "application/octet-stream"),
+        ("video/\u20ac", "application/octet-stream"),
+        ("multipart/byteranges; boundary=x", "application/octet-stream"),
+        ("application/xhtml+xml", "application/octet-stream"),
+        ("", "application/octet-stream"),
+    ],
+)
+def test_a_type_is_one_that_no_browser_runs(told: str, type_: str) -> None:
+    assert came(200, {"Content-Type": told}).headers["Content-Type"] == type_
+
+
+def test_a_browser_guesses_and_runs_nothing() -> None:
+    for file in (came(200), came(416, asked="bytes=200-")):
+        assert file.headers["X-Content-Type-Options"] == "nosniff"
+        assert file.headers["Content-Security-Policy"] == "sandbox"
+
+
+NAMES = ["Content-Type", "Content-Length", "Content-Range", "ETag", "Last-Modified"]
+
+
+@given(
+    st.dictionaries(st.sampled_from([*NAMES, "Accept-Ranges", "Set-Cookie", "X\n"]), st.text()),
+    st.sampled_from([200, 206, 416, 204, 304]),
+    st.sampled_from([None, "bytes=0-", "bytes=-5", "bytes=0-1,4-5", "x=1-2"]),
+)
+def test_whatever_a_head_says_the_answer_can_be_sent(
+    headers: dict[str, str], status: int, asked: str | None
+) -> None:
+    try:
+        file = came(status, headers, asked)
+    except ProviderError:
+        return
+    for name, value in file.headers.items():
+        assert name.isascii()
+        assert value.isascii()
+        assert value.isprintable()
+    assert "Set-Cookie" not in file.headers
+
+
+def test_what_is_well_formed_goes_along() -> None:
+    given_ = {
+        "etag": 'W/"a-1"',
+        "last-modified": "Tue, 14 Nov 2023 22:13:25 GMT",
+        "accept-ranges": "bytes",
+        "content-length": "100",
+    }
+    told = {name.lower(): value for name, value in came(200, given_).headers.items()}
+    assert told | given_ == told
+
+
+# -- ranges and lengths ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "passed"),
+    [
+        ("bytes=0-9", "bytes=0-9"),
+        ("Bytes=5-", "bytes=5-"),
+        ("bytes=-9", "bytes=-9"),
+        ("bytes=9-5", None),
+        ("bytes=0-1,5-6", None),
+        ("bytes=-", None),
+        ("bytes=a-b", None),
+        ("bytes=\u0661-\u0662", None),
+        ("bytes=0-" + "9" * 19, None),
+        ("seconds=1-2", None),
+        ("", None),
+    ],
+)
+def test_one_range_is_passed_on_and_anything_else_is_the_whole_file(
+    asked: str, passed: str | None
+) -> None:
+    read = Range.read(asked)
+    assert (None if read is None else str(read)) == passed
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("bytes=10-19", "bytes 10-19/100"),
+        ("bytes=10-19", "bytes 10-19/*"),
+        ("bytes=10-19", "bytes 10-14/100"),
+        ("bytes=90-199", "bytes 90-99/100"),
+        ("bytes=95-", "bytes 95-99/100"),
+        ("bytes=-5", "bytes 95-99/100"),
+        ("bytes=-500", "bytes 0-99/100"),
+    ],
+)
+async def test_a_range_that_was_asked_for_goes_through(asked: str, told: str) -> None:
+    start, end = map(int, told.split()[1].partition("/")[0].split("-"))
+    file = came(206, {"Content-Range": told}, asked, FILM[start : end + 1])
+    assert (file.status, file.headers["Content-Range"]) == (206, told)
+    assert file.headers["Content-Length"] == str(end - start + 1)
+    assert await bytes_of(file) == FILM[start : end + 1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "headers"),
+    [
+        ("bytes=10-19", {}),
+        ("bytes=10-19", {"Content-Range": "bytes 0-9/100"}),
+        ("bytes=10-19", {"Content-Range": "bytes 10-20/100"}),
+        ("bytes=10-19", {"Content-Range": "bytes 19-10/100"}),
+        ("bytes=10-19", {"Content-Range": "bytes 10-19/15"}),
+        ("bytes=10-19", {"Content-Range": "bytes 10-19/100", "Content-Length": "11"}),
+        ("bytes=10-19", {"Content-Range": "bytes */100"}),
+        ("bytes=10-19", {"Content-Range": "nonsense"}),
+        ("bytes=-5", {"Content-Range": "bytes 0-4/100"}),
+        (None, {"Content-Range": "bytes 10-19/100"}),
+        (None, {"Content-Range": "bytes 0-99/*"}),
+        (None, {}),
+    ],
+)
+def test_a_part_that_was_not_asked_for_never_passes_for_one_that_was(
+    asked: str | None, headers: dict[str, str]
+) -> None:
+    with pytest.raises(ProviderError):
+        came(206, headers, asked)
+
+
+async def test_the_whole_file_as_one_part_is_the_whole_file() -> None:
+    file = came(206, {"Content-Range": "bytes 0-99/100"})
+    assert (file.status, file.headers["Content-Length"]) == (200, "100")
+    assert "Content-Range" not in file.headers
+    assert await bytes_of(file) == FILM
+
+
+async def test_a_server_without_ranges_sends_the_whole_file() -> None:
+    file = came(200, {"Content-Length": "100", "Content-Range": "bytes 0-9/10"}, "bytes=0-9")
+    assert file.status == 200
+    assert "Content-Range" not in file.headers
+    assert await bytes_of(file) == FILM
+
+
+@pytest.mark.parametrize("announced", ["99", "101", "0"])
+async def test_more_or_fewer_bytes_than_announced_are_an_error(announced: str) -> None:
+    file = came(200, {"Content-Length": announced})
+    with pytest.raises(ProviderError, match="bytes that were announced"):
+        await bytes_of(file)
+
+
+@pytest.mark.parametrize("length", ["-1", "1e3", "0x64", "\u0661", "100, 100", "9" * 19])
+async def test_a_length_that_is_no_number_is_none(length: str) -> None:
+    file = came(200, {"Content-Length": length})
+    assert "Content-Length" not in file.headers
+    assert await bytes_of(file) == FILM
+
+
+async def test_of_a_range_behind_the_end_nothing_of_the_servers_words_goes_out() -> None:
+    told = {"Content-Range": "bytes */100", "Content-Length": "9", "Content-Type": "text/html"}
+    file = came(416, told, "bytes=200-", b"<script/>")
+    assert (file.status, file.headers["Content-Range"]) == (416, "bytes */100")
+    assert file.headers["Content-Length"] == "0"
+    assert await bytes_of(file) == b""
+    with pytest.raises(ProviderError):
+        came(416, told)
