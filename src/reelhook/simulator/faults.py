@@ -132,15 +132,17 @@ def _check(name: str, value: object) -> None:
     if name in _FLAGS:
         if not isinstance(value, bool):
             raise ValueError(f"{name} must be true or false")
-        return
-    if name == "prompts":
+    elif name == "prompts":
         if value not in list(Prompts):
             raise ValueError(f"prompts must be one of {', '.join(Prompts)}")
-        return
-    if name in _TEXTS:
+    elif name in _TEXTS:
         if not isinstance(value, str) or not value.isascii() or not value.isprintable():
             raise ValueError(f"{name} must be printable ASCII")
-        return
+    else:
+        _check_number(name, value)
+
+
+def _check_number(name: str, value: object) -> None:
     # bool is a subclass of int, and `reset: true` is more likely a slip than a rate of 1.
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"{name} must be a number")
