@@ -1,5 +1,7 @@
 """One tree of errors. A message says what to do; `code` is stable and part of the API."""
 
+from collections.abc import Mapping
+
 
 class ReelhookError(Exception):
     """Base of all errors that a user of reelhook may see."""
@@ -145,9 +147,27 @@ class ContentMissingError(ReelhookError):
 
 
 class StoreError(ReelhookError):
-    """The database can't be used."""
+    """The database can't be used. Nothing was written, so the same can be tried again."""
 
     code = "store_unavailable"
+
+
+class CommitUnknownError(ReelhookError):
+    """Whether a write was kept is not known: the database's response to COMMIT was lost.
+
+    It may have been written, and it may still be. Trying again is safe only for a write that names
+    what it writes, so that a second time changes nothing. `ids` names what was being created, by
+    the keys of the API.
+    """
+
+    code = "acceptance_unknown"
+
+    def __init__(self, ids: Mapping[str, str] | None = None) -> None:
+        super().__init__(
+            "The database did not say whether it kept this, so it may have been done. "
+            "Don't just send it again: look it up first, or repeat it with the same Idempotency-Key"
+        )
+        self.ids = dict(ids or {})
 
 
 class CopyError(ReelhookError):
