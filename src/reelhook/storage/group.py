@@ -27,10 +27,7 @@ WRITE_SECONDS = 4.0
 _CONFLICTS = (asyncpg.LockNotAvailableError, asyncpg.TransactionRollbackError)
 _PATIENCE_MILLISECONDS = (None, 300, 1000)
 """How long each try waits for a lock; None: as long as the session does."""
-DOUBTS_MAX = 100
-"""How many transactions of unknown outcome are cleared up once the database is back, one beside
-each group."""
-EARLIER_SECONDS = 1.0
+LATER_SECONDS = 0.5
 # What a single operation can bring about: bad values, broken constraints, wrong statements, and
 # conflicts with other transactions. Anything else is the database's state, and everyone's.
 _FAULTS_OF_ONE = (
@@ -111,8 +108,14 @@ class Groups:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._receipts = Receipts()
-        self._doubts: list[str] = []
-        """The receipts of transactions of unknown outcome."""
+        self._doubts: set[asyncio.Task[None]] = set()
+        """What finds out about transactions that were told as unknown."""
+
+    async def close(self) -> None:
+        """Leave what is unknown at that."""
+        for task in self._doubts:
+            task.cancel()
+        await asyncio.gather(*self._doubts, return_exceptions=True)
 
     async def commit(self, group: Sequence[Work], *, again: bool = False) -> None:
         """Commit a group. Where one spoils it, halves are tried, down to that one alone."""
@@ -169,7 +172,6 @@ class Groups:
                 raise
         if group[0].outcome is Outcome.WRITTEN:
             self._receipts.spent = receipt
-            await self._clear_up_an_earlier_one()
 
     async def _run(
         self, connection: Any, group: Sequence[Work], receipt: str, patience: int | None
@@ -195,17 +197,18 @@ class Groups:
             log.warning("commit.cleared_up", **ids)
             return outcome
         log.error("commit.unknown", **ids)
-        self._doubts = [*self._doubts, receipt][-DOUBTS_MAX:]
+        task = asyncio.create_task(self._clear_up_later(receipt))
+        self._doubts.add(task)
+        task.add_done_callback(self._doubts.discard)
         return outcome
 
-    async def _clear_up_an_earlier_one(self) -> None:
-        """Settle for good what was told as unknown, now that the database is back."""
-        if self._doubts:
-            receipt = self._doubts.pop(0)
-            outcome = await find_out(self._pool, receipt, EARLIER_SECONDS)
-            log.warning("commit.cleared_up", receipt=receipt, outcome=outcome.value)
-            if outcome is Outcome.UNKNOWN:
-                self._doubts.append(receipt)
+    async def _clear_up_later(self, receipt: str) -> None:
+        """Settle for good what was told as unknown, as soon as the database is back."""
+        outcome = Outcome.UNKNOWN
+        while outcome is Outcome.UNKNOWN:
+            await asyncio.sleep(LATER_SECONDS)
+            outcome = await find_out(self._pool, receipt)
+        log.warning("commit.cleared_up_late", receipt=receipt, outcome=outcome.value)
 
 
 async def _run_waves(pipeline: Pipeline, group: Sequence[Work]) -> None:

@@ -29,11 +29,12 @@ WHERE pid = ANY (pg_blocking_pids($1)) AND wait_event IS DISTINCT FROM 'SyncRep'
 """
 
 
-async def find_out(pool: Pool, receipt: str, seconds: float | None = None) -> Outcome:
+async def find_out(pool: Pool, receipt: str) -> Outcome:
     """Return what became of the transaction; `UNKNOWN` if that can't be learned in time."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + (FIND_OUT_SECONDS if seconds is None else seconds)
-    while (left := end - loop.time()) > 0:
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    end = loop.time() + FIND_OUT_SECONDS
+    # A connection that is closed by a cancellation raises an error of its own in place of it.
+    while (left := end - loop.time()) > 0 and not (task and task.cancelling()):
         try:
             async with pool.borrowed(left) as connection:
                 return await _settled(pool, connection, receipt)
