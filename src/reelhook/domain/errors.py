@@ -169,6 +169,14 @@ class CommitUnknownError(ReelhookError):
         )
         self.ids = dict(ids or {})
 
+    def naming(self, **ids: str) -> "CommitUnknownError":
+        """Return the error with the ids of what may have been done."""
+        return CommitUnknownError({**self.ids, **ids})
+
+
+DATABASE_FAILURES = (StoreError, CommitUnknownError)
+"""What a write may raise beside what its operation does, for those who look again either way."""
+
 
 class CopyError(ReelhookError):
     """A database could not be copied; the source serves as before."""
