@@ -83,14 +83,12 @@ class Behind:
 
     def lose(self, *, delivered: bool) -> None:
         """Lose one response to COMMIT."""
-        before = self.proxy.cut
-        self.proxy.delivered = delivered
-        self.proxy.armed = lambda: self.proxy.cut == before
+        self.proxy.lose(delivered=delivered)
 
 
 @asynccontextmanager
 async def behind(url: str) -> AsyncIterator[Behind]:
-    async with lossy(url) as (proxy, through):
+    with lossy(url) as (proxy, through):
         database = await PostgreSQL.open(through)
         try:
             yield Behind(proxy, through, url, database)
@@ -125,7 +123,7 @@ async def test_a_commit_that_never_came_is_ended_at_the_server_and_told_as_not_w
     lost.lose(delivered=False)
     with pytest.raises(StoreError):
         await lost.store.create(new())
-    await lost.proxy.release()
+    lost.proxy.release()
     assert lost.proxy.cut == 1
     assert not await is_there(lost.store, "job_1")
     await lost.store.create(new())  # so it may be sent again, and is there once
@@ -141,7 +139,7 @@ async def test_what_is_unknown_may_be_written_after_that_was_said(
     with pytest.raises(CommitUnknownError):
         await lost.store.create(new())
     assert not await is_there(lost.store, "job_1")
-    await lost.proxy.release()
+    lost.proxy.release()
     async with asyncio.timeout(10):
         while not await is_there(lost.store, "job_1"):  # noqa: ASYNC110 - the server's state
             await asyncio.sleep(0.01)
@@ -160,7 +158,7 @@ async def test_what_was_told_as_unknown_is_settled_once_the_database_is_back(
         while await connection.fetchval(READ) is None:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.01)
     await connection.close()
-    await lost.proxy.release()  # too late: its connection was closed at the server
+    lost.proxy.release()  # too late: its connection was closed at the server
     await lost.store.create(new("job_2"))
     assert [await is_there(lost.store, f"job_{n}") for n in (1, 2)] == [False, True]
 
