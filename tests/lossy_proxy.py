@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 COMMIT = b"Q\x00\x00\x00\x0cCOMMIT;\x00"
 """The simple query, as it goes over the wire: type, length, text."""
+BEGIN = b"BEGIN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +22,10 @@ class _Side:
 class LossyProxy:
     """Hands bytes on, and loses the responses to those COMMITs that `strikes` chooses.
 
-    It is given what the client has sent since its last COMMIT. `delivered`: the server gets that
-    COMMIT, and only its response is lost. Otherwise the server gets neither the COMMIT nor the
-    news that the connection is gone, and goes on with the transaction open, until `release`, which
-    delivers the COMMIT after all. `cut` counts.
+    It is given what the client has sent since BEGIN. `delivered`: the server gets that COMMIT, and
+    only its response is lost. Otherwise the server gets neither the COMMIT nor the news that the
+    connection is gone, and goes on with the transaction open, until `release`, which delivers the
+    COMMIT after all. `cut` counts.
 
     It has a thread of its own: a program that starts holds up its event loop for its migrations.
     """
@@ -110,14 +111,13 @@ class LossyProxy:
         sent = b""
         with contextlib.suppress(OSError):
             while data := await client.reader.read(65536):
-                sent += data
+                sent = data if BEGIN in data else sent + data
                 if COMMIT in data and self.strikes(sent):
                     lost.set()
                     self.cut += 1
                     if not self.delivered:
                         self._held.append((server.writer, data))
                         return
-                sent = b"" if COMMIT in data else sent
                 server.writer.write(data)
                 await server.writer.drain()
 

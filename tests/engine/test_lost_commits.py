@@ -25,6 +25,9 @@ from reelhook.ports import Change, DeliveryFilter, Lease
 from reelhook.storage import verdict
 from reelhook.storage.store import Store
 
+# As a value goes over the wire, behind its length: SQL that has the word is not meant.
+INTENT = b"\x00\x00\x00\x0asubmitting"
+
 
 @dataclass(slots=True)
 class Here:
@@ -154,7 +157,7 @@ async def _created_once(here: Here, upstream: Upstream) -> None:
 async def test_an_intent_whose_response_is_lost_is_begun_by_its_owner(
     here: Here, upstream: Upstream
 ) -> None:
-    here.proxy.lose(b"submitting", delivered=True)
+    here.proxy.lose(INTENT, delivered=True)
     await _created_once(here, upstream)
 
 
@@ -163,7 +166,7 @@ async def test_an_intent_whose_response_is_lost_is_begun_by_its_owner(
 async def test_an_intent_of_which_nothing_is_known_is_begun_once_it_is(
     here: Here, upstream: Upstream, *, delivered: bool
 ) -> None:
-    here.proxy.lose(b"submitting", delivered=delivered)
+    here.proxy.lose(INTENT, delivered=delivered)
     releasing = asyncio.create_task(_after(lambda: here.proxy.cut == 1, here.proxy))
     await _created_once(here, upstream)
     await releasing
@@ -193,7 +196,7 @@ async def test_an_attempt_whose_response_is_lost_counts_once(
 ) -> None:
     monkeypatch.setattr(verdict, "FIND_OUT_SECONDS", seconds)
     receiver.statuses = [500]
-    here.proxy.lose(b"http_status", delivered=True)  # the class of that failure, as it is recorded
+    here.proxy.lose(b"INSERT INTO attempts", delivered=True)
     await here.submit("A fox")
     await until(lambda: bool(upstream.videos))
     upstream.videos["video_1"].update(status="completed", progress=100)
