@@ -25,6 +25,12 @@ WRITE_SECONDS = 4.0
 """How long a group may take to be written; a server that needs longer counts as away."""
 # Another process's transaction is in the way: of a lock, or of both of us.
 _CONFLICTS = (asyncpg.LockNotAvailableError, asyncpg.TransactionRollbackError)
+# What a server says to COMMIT when it has undone the transaction.
+_REFUSED_AT_COMMIT = (
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+)
 _PATIENCE_MILLISECONDS = (None, 300, 1000)
 """How long each try waits for a lock; None: as long as the session does."""
 LATER_SECONDS = 0.5
@@ -45,10 +51,11 @@ _FAULTS_OF_ONE = (
 class Work:
     """An operation on its way through the writer, what became of it, and who waits for that.
 
-    `outcome` is that of its transaction; None while that has not been committed.
+    `outcome` is that of its transaction; None while that has not been committed. `deferred`: it is
+    just being found out.
     """
 
-    __slots__ = ("error", "future", "make", "outcome", "result", "touches", "wrote")
+    __slots__ = ("deferred", "error", "future", "make", "outcome", "result", "touches", "wrote")
 
     def __init__(
         self, make: Callable[[], Operation[Any]], touches: Touches, future: asyncio.Future[Any]
@@ -57,6 +64,7 @@ class Work:
         self.touches = touches
         self.future = future
         self.outcome: Outcome | None = None
+        self.deferred = False
         self.begin()
 
     def begin(self) -> None:
@@ -88,8 +96,8 @@ class Work:
 
     def end(self) -> None:
         """Tell who waits."""
-        if self.future.done():  # its caller was canceled; the write stands all the same
-            return
+        if self.deferred or self.future.done():
+            return  # its caller will be told, or was canceled; the write stands all the same
         if self.outcome is Outcome.UNKNOWN:
             self.future.set_exception(CommitUnknownError())
         elif self.error is not None:
@@ -109,13 +117,16 @@ class Groups:
         self._pool = pool
         self._receipts = Receipts()
         self._doubts: set[asyncio.Task[None]] = set()
-        """What finds out about transactions that were told as unknown."""
+        """What finds out about transactions."""
 
-    async def close(self) -> None:
-        """Leave what is unknown at that."""
-        for task in self._doubts:
+    async def close(self, seconds: float) -> None:
+        """Leave what can't be found out that soon at being unknown."""
+        doubts = list(self._doubts)
+        if doubts:
+            await asyncio.wait(doubts, timeout=seconds)
+        for task in doubts:
             task.cancel()
-        await asyncio.gather(*self._doubts, return_exceptions=True)
+        await asyncio.gather(*doubts, return_exceptions=True)
 
     async def commit(self, group: Sequence[Work], *, again: bool = False) -> None:
         """Commit a group. Where one spoils it, halves are tried, down to that one alone."""
@@ -165,13 +176,13 @@ class Groups:
                 await connection.execute("COMMIT;")
                 _mark(group, Outcome.WRITTEN)
         except FAILURES as error:
-            if group[0].outcome is Outcome.UNKNOWN:
-                _mark(group, await self._cleared_up(receipt, error))
-            if group[0].outcome in {None, Outcome.NOT_WRITTEN}:
+            if group[0].outcome is Outcome.UNKNOWN and not isinstance(error, _REFUSED_AT_COMMIT):
+                self._clear_up(group, receipt, error)
+                return
+            if group[0].outcome is not Outcome.WRITTEN:  # else it was only not given back well
                 _mark(group, None)
                 raise
-        if group[0].outcome is Outcome.WRITTEN:
-            self._receipts.spent = receipt
+        self._receipts.spent = receipt
 
     async def _run(
         self, connection: Any, group: Sequence[Work], receipt: str, patience: int | None
@@ -190,25 +201,31 @@ class Groups:
 
     # -- lost responses to COMMIT -------------------------------------------------------------
 
-    async def _cleared_up(self, receipt: str, error: Exception) -> Outcome:
-        outcome = await find_out(self._pool, receipt)
-        ids = {"receipt": receipt, "outcome": outcome.value, "error": words_of(error)}
-        if outcome is not Outcome.UNKNOWN:
-            log.warning("commit.cleared_up", **ids)
-            return outcome
-        log.error("commit.unknown", **ids)
-        task = asyncio.create_task(self._clear_up_later(receipt))
+    def _clear_up(self, group: Sequence[Work], receipt: str, error: Exception) -> None:
+        """Find out what became of a group, while others are written, and tell its callers."""
+        for work in group:
+            work.deferred = True
+        task = asyncio.create_task(self._tell_apart(group, receipt, error))
         self._doubts.add(task)
         task.add_done_callback(self._doubts.discard)
-        return outcome
 
-    async def _clear_up_later(self, receipt: str) -> None:
-        """Settle for good what was told as unknown, as soon as the database is back."""
-        outcome = Outcome.UNKNOWN
+    async def _tell_apart(self, group: Sequence[Work], receipt: str, error: Exception) -> None:
+        ids = {"receipt": receipt, "error": words_of(error)}
+        try:
+            outcome = await find_out(self._pool, receipt)
+            _mark(group, None if outcome is Outcome.NOT_WRITTEN else outcome)
+            refuse(group, error)
+        finally:  # canceled at the end of the program: what is unknown stays so
+            for work in group:
+                work.deferred = False
+                work.end()
+        if outcome is Outcome.UNKNOWN:
+            log.error("commit.unknown", **ids)
         while outcome is Outcome.UNKNOWN:
+            # Settled for good as soon as the database is back, though nobody waits for it now.
             await asyncio.sleep(LATER_SECONDS)
             outcome = await find_out(self._pool, receipt)
-        log.warning("commit.cleared_up_late", receipt=receipt, outcome=outcome.value)
+        log.warning("commit.cleared_up", outcome=outcome.value, **ids)
 
 
 async def _run_waves(pipeline: Pipeline, group: Sequence[Work]) -> None:

@@ -186,7 +186,7 @@ class PostgreSQL:
         await asyncio.gather(self._writer, return_exceptions=True)
         for work in list(self._queue):
             self._give_up(work)
-        await self._groups.close()
+        await self._groups.close(CLOSE_SECONDS)
         await self._pool.close()
 
     def _check_open(self) -> None:

@@ -33,8 +33,10 @@ async def find_out(pool: Pool, receipt: str) -> Outcome:
     """Return what became of the transaction; `UNKNOWN` if that can't be learned in time."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     end = loop.time() + FIND_OUT_SECONDS
-    # A connection that is closed by a cancellation raises an error of its own in place of it.
-    while (left := end - loop.time()) > 0 and not (task and task.cancelling()):
+    while (left := end - loop.time()) > 0:
+        # A connection that is closed by a cancellation raises an error of its own in place of it.
+        if task and task.cancelling():
+            raise asyncio.CancelledError
         try:
             async with pool.borrowed(left) as connection:
                 return await _settled(pool, connection, receipt)
