@@ -173,8 +173,11 @@ class Groups:
                 outcome = Outcome.WRITTEN
             elif isinstance(error, _BEFORE_THE_END):
                 outcome = Outcome.NOT_WRITTEN
-        tell = log.error if outcome is Outcome.UNKNOWN else log.warning
-        tell("commit.cleared_up", receipt=receipt, outcome=outcome.value, error=str(error))
+        if outcome is Outcome.UNKNOWN:
+            log.error("commit.unknown", receipt=receipt, error=str(error))
+        else:
+            ids = {"receipt": receipt, "outcome": outcome.value}
+            log.warning("commit.cleared_up", error=str(error), **ids)
         return outcome
 
     def _claimed(self, receipt: str) -> Outcome:
