@@ -2,7 +2,8 @@
 
 Afterwards nothing may be lost, created twice, unknown or out of order. Exits 1 otherwise. With
 `--commits 0.01` one response to COMMIT in a hundred is lost as well, and half of the clients send
-no Idempotency-Key: they repeat a request when they are told 503, and for no other reason.
+no Idempotency-Key: they repeat a request that could not be sent, or that was answered 503, and no
+other.
 """
 
 import argparse
@@ -87,6 +88,8 @@ class Load:
         while time.monotonic() < end:
             try:
                 await self.here.submit(request)
+            except aiohttp.ClientConnectorError:  # nothing was sent
+                await asyncio.sleep(self.chance.uniform(0.05, 0.2))
             except (aiohttp.ClientError, TimeoutError, OSError):
                 if self._leaves(request):
                     return

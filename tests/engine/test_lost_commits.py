@@ -236,9 +236,10 @@ async def test_an_intent_is_begun_though_its_tick_was_cut_off(
     Slow.may_tell = asyncio.Event()
     async with stage(tmp_path, store=Slow, loops=frozenset({"submit"})) as here:
         async with here.engine() as engine:
-            assert isinstance(engine.store, Slow)
+            store = engine.store
+            assert isinstance(store, Slow)
             job_id = await engine.submit("a fox")
-            await until(lambda: engine.store.recorded == 1)
+            await until(lambda: store.recorded == 1)
             stopping = asyncio.create_task(engine.runner.remove(list(engine.loops.values()), 10))
             await until(lambda: len(engine.loops["submit"].tasks) == 1)
             Slow.may_tell.set()
