@@ -78,8 +78,10 @@ bench: $(VENV)/.dev ## the main job from outside: latency, reads, faults, memory
 bench-delivery: $(VENV)/.dev ## webhooks at 100 to 1000 a second, beside a hung receiver, against a bare client
 	@$(BIN)/python -m bench.delivery
 
-bench-kill: $(VENV)/.dev ## kill -9 under load, 50 times
+bench-kill: $(VENV)/.dev ## kill -9 under load, 50 times; again with lost responses to COMMIT (15 minutes)
 	@$(BIN)/python -m bench.kill --kills 50
+	@$(BIN)/python -m bench.kill --kills 30 --commits 0.01
+	@$(BIN)/python -m bench.kill --kills 30 --commits 0.01 --database postgresql --life 7 --settle 7
 
 bench-memory: $(VENV)/.dev ## what each process holds: at rest, with 1,000 jobs, with pictures (6 minutes)
 	@$(BIN)/python -m bench.memory

@@ -29,6 +29,8 @@ ANSWER_SECONDS_MAX = {"hang": 8.0}
 """How long an answer may take meanwhile: where connections stand and nothing answers it is time
 that tells."""
 REFUSAL_SECONDS_MAX = 2.0
+UNKNOWN_SECONDS_MAX = 13.0
+"""3 s to begin, 4 s to be written, 6 s to find out what became of that."""
 BACK_SECONDS_MAX = 5.0
 GRACE_SECONDS = 0.3
 """What was sent before its end may be answered that long after it."""
@@ -125,10 +127,15 @@ def _judge_answers(run: Run, seconds_max: float) -> None:
     refused = [one for one in load.answers if one.status == 503]
     figures.tell("posts that were answered 503", len(refused))
     figures.none("503 without Retry-After", [one for one in refused if not one.retry_after])
-    lost = [one for one in (*load.answers, *load.looks) if one.status not in {200, 503}]
+    # Caught while their COMMIT was under way; 500s of any other kind are among the refusals.
+    unknown = [one.seconds for one in load.answers if one.status == 500]
+    figures.tell("posts of which it was not known whether they were taken", len(unknown))
+    longest = UNKNOWN_SECONDS_MAX * run.patience
+    figures.at_most("slowest answer to one of these", max(unknown, default=0), longest, " s")
+    lost = [one for one in (*load.answers, *load.looks) if one.status not in {200, 500, 503}]
     figures.none("posts and looks that were answered otherwise, or not at all", lost)
     for label, answers in (("post", load.answers), ("/readyz", load.looks)):
-        took = [one.seconds for one in answers]
+        took = [one.seconds for one in answers if one.status != 500]
         shown = ", ".join(f"{quantile(took, q):.3f}" for q in (0.5, 0.99))
         figures.tell(f"answers to {label}, {len(took)} of them, p50, p99", f"{shown} s")
         figures.at_most(f"slowest answer to {label}", max(took), seconds_max, " s")

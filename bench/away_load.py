@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import aiohttp
 
@@ -23,6 +23,7 @@ class Answer:
     at: float
     status: int | None
     retry_after: bool
+    unknown: bool = False
 
     @property
     def seconds(self) -> float:
@@ -44,7 +45,7 @@ class Load(kill.Load):
             self.answers.append(answer)
             if answer.status == 200:
                 return
-            if answer.status != 503:
+            if answer.status != 503 and not answer.unknown:
                 self.refusals[str(answer.status)] += 1
             await asyncio.sleep(wait * self.chance.uniform(0.5, 1.5))
             wait = min(2 * wait, self.wait_seconds_max)
@@ -63,7 +64,8 @@ class Load(kill.Load):
                     request.answered_at = time.monotonic()
                     request.job_id = str(content["jobId"])
                     request.job_ids.add(request.job_id)
-                return _answer(request.sent_at, answer)
+                one = _answer(request.sent_at, answer)
+                return replace(one, unknown=content.get("code") == "acceptance_unknown")
         except (aiohttp.ClientError, TimeoutError, OSError):
             return Answer(request.sent_at, time.monotonic(), None, False)
 

@@ -81,9 +81,13 @@ class Server:
     """`reelhook serve` on one data directory; it may be started, stopped and killed repeatedly."""
 
     def __init__(
-        self, folder: Path, environment: dict[str, str], arguments: Sequence[str] = ("serve",)
+        self,
+        folder: Path,
+        environment: dict[str, str],
+        arguments: Sequence[str] = ("serve",),
+        program: Sequence[str] = (str(REELHOOK),),
     ) -> None:
-        self._arguments = arguments
+        self._command = [*program, *arguments]
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -110,7 +114,7 @@ class Server:
             log.flush()
             self.spawned_at = time.monotonic()
             self._process = subprocess.Popen(
-                [str(REELHOOK), *self._arguments],
+                self._command,
                 cwd=self._folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,

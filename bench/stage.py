@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import aiohttp
 
-from bench.processes import ROOT, Server, Stub, machine_cpu_seconds
+from bench.processes import REELHOOK, ROOT, Server, Stub, machine_cpu_seconds
 
 RESULTS = Path(os.environ.get("BENCH_RESULTS", ROOT / "bench" / "results"))
 SECRET = "bench secret, not a key in base64"
@@ -34,6 +34,8 @@ class Request:
     answered_at: float = 0.0
     job_id: str | None = None
     tries: int = 0
+    keyless: bool = False
+    """Whether it is sent without an Idempotency-Key."""
     job_ids: set[str] = field(default_factory=set)
 
 
@@ -78,7 +80,7 @@ class Stage:
             "script": request.prompt,
             "webhookUrl": request.webhook_url,
         }
-        headers = {"Idempotency-Key": request.key}
+        headers = {} if request.keyless else {"Idempotency-Key": request.key}
         request.tries += 1
         request.sent_at = time.monotonic()
         async with self.session.post(
@@ -86,7 +88,7 @@ class Stage:
         ) as answer:
             text = await answer.text()
             if answer.status != 200:
-                raise SubmitRefusedError(f"{answer.status}: {text[:300]}")
+                raise SubmitRefusedError(answer.status, text)
             request.answered_at = time.monotonic()
             request.job_id = json.loads(text)["jobId"]
             request.job_ids.add(str(request.job_id))
@@ -187,6 +189,11 @@ class Ear:
 class SubmitRefusedError(Exception):
     """`POST /api/generate` answered anything but 200."""
 
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(f"{status}: {text[:300]}")
+        self.status = status
+        self.unknown = status == 500 and "acceptance_unknown" in text
+
 
 @asynccontextmanager
 async def stage(
@@ -194,10 +201,12 @@ async def stage(
     environment: dict[str, str],
     receivers_from: Sequence[str] = ("bench.receivers",),
     arguments: Sequence[str] = ("serve",),
+    program: Sequence[str] = (str(REELHOOK),),
 ) -> AsyncIterator[Stage]:
     """Start the stubs, prepare the server (not started), and end all of them afterwards.
 
-    `receivers_from` is the module of the receivers, and its arguments.
+    `receivers_from` is the module of the receivers, and its arguments; `program` is what is served
+    by in place of `reelhook`.
     """
     folder = RESULTS / name
     shutil.rmtree(folder, ignore_errors=True)
@@ -205,7 +214,7 @@ async def stage(
     try:
         receivers = Stub(*receivers_from, "--secret", SECRET)
         try:
-            server = Server(folder, settings(upstream, environment), arguments)
+            server = Server(folder, settings(upstream, environment), arguments, program)
             # A fresh connection for each request: a restarted server leaves no stale ones.
             connector = aiohttp.TCPConnector(force_close=True, limit=0)
             timeout = aiohttp.ClientTimeout(total=30)

@@ -14,7 +14,8 @@ from bench.crash.plan import Failpoint, Kill
 from reelhook.domain.delivery import Answer
 from reelhook.domain.event import Instant
 from reelhook.ports import Change, Lease, Resend, Sender, SignedRequest
-from reelhook.storage.sqlite import SQLite, _Work
+from reelhook.storage.sqlite import SQLite
+from reelhook.storage.sqlite_group import Work
 from reelhook.storage.store import Store
 from reelhook.webhooks.connection import open_socket
 
@@ -58,12 +59,12 @@ class CrashingSQLite(SQLite):
         self._left = 0
         super().__init__(path)
 
-    def _commit(self, group: list[_Work]) -> None:
+    def _commit(self, group: list[Work]) -> None:
         self._left = len(group)
         super()._commit(group)
         self._points.reach(Failpoint.COMMIT_UNTOLD)
 
-    def _attempt(self, work: _Work) -> None:
+    def _attempt(self, work: Work) -> None:
         super()._attempt(work)
         self._left -= 1
         if self._left:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import structlog
 
 from reelhook.domain.endpoint import shown_url
-from reelhook.domain.errors import StoreError
+from reelhook.domain.errors import DATABASE_FAILURES, CommitUnknownError, StoreError
 from reelhook.domain.event import Event
 from reelhook.domain.job import Job, Status
 from reelhook.ports import Acceptance, Change, Lease, Recorder, SubmitStore
@@ -36,7 +36,7 @@ class Recording:
 
         A job that changed since it was read is passed over: whoever wrote it knew more. One that
         the store refuses keeps none of the others from being written. Raises `StoreError` when
-        none could be.
+        none could be, and `CommitUnknownError` when it is not known whether any was.
         """
         if not transitions:
             return []
@@ -51,15 +51,15 @@ class Recording:
         self, transitions: Sequence[Transition], lease: Lease | None
     ) -> list[Job]:
         written: list[Job] = []
-        errors: list[StoreError] = []
+        errors: list[StoreError | CommitUnknownError] = []
         for one in transitions:
             try:
                 written += await self._record([one], lease)
-            except StoreError as error:
+            except DATABASE_FAILURES as error:
                 log.warning("job.unrecorded", job=one[0].id, error=error.message)
                 errors.append(error)
         if len(errors) == len(transitions):
-            raise errors[0]
+            raise next((one for one in errors if isinstance(one, CommitUnknownError)), errors[0])
         return written
 
     async def _record(self, transitions: Sequence[Transition], lease: Lease | None) -> list[Job]:
@@ -69,7 +69,12 @@ class Recording:
     async def _write_and_tell(
         self, transitions: Sequence[Transition], lease: Lease | None
     ) -> list[Job]:
-        written = set(await self._store.record([self._change(*one) for one in transitions], lease))
+        try:
+            changes = [self._change(*one) for one in transitions]
+            written = set(await self._store.record(changes, lease))
+        except CommitUnknownError:
+            self._wake()
+            raise
         done = [one for one in transitions if one[0].id in written]
         self._tell(done)
         return [replace(job, version=job.version + 1) for job, _ in done]
@@ -94,7 +99,11 @@ class Recording:
         lease: Lease | None,
         sharing: Sequence[str],
     ) -> Acceptance:
-        acceptance = await store.accept(self._change(*transition), lease, sharing)
+        try:
+            acceptance = await store.accept(self._change(*transition), lease, sharing)
+        except CommitUnknownError:
+            self._wake()
+            raise
         if acceptance is Acceptance.RECORDED:
             self._tell([transition])
             self._signals.watch.set()
@@ -103,6 +112,12 @@ class Recording:
     def _change(self, job: Job, events: tuple[Event, ...]) -> Change:
         url = self._video_url(job.id)
         return Change(job, events, tuple(event.body(url) for event in events))
+
+    def _wake(self) -> None:
+        """Have everybody look: it may be there."""
+        self._signals.deliver.tell()
+        self._signals.watch.set()
+        self._signals.job_changed()
 
     def _tell(self, transitions: Sequence[Transition]) -> None:
         if any(events for _, events in transitions):

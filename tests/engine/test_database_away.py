@@ -133,8 +133,9 @@ async def test_a_database_that_takes_no_writes_is_told_to_clients(
             while (await one.ask("too much"))[0] != 503:  # noqa: ASYNC110 - another program's state
                 await asyncio.sleep(0.05)
         creations = upstream.counts["create"]
-        status, retry_after, _ = await one.ask("much more")
+        status, retry_after, body = await one.ask("much more")
         assert (status, retry_after is None) == (503, False)
+        assert "read-only" not in body["error"]  # the database's words are for the log
         await _administrate(
             database,
             "SET default_transaction_read_only=off",

@@ -12,6 +12,7 @@ from engine_upstream import Respond, answers, never, one_after_the_other, reset,
 
 from reelhook.domain.errors import StoreError
 from reelhook.domain.job import Status
+from reelhook.engine import submit
 from reelhook.engine.submit import SUBMITS_AT_ONCE
 from reelhook.ports import Acceptance, Change, Lease
 from reelhook.storage.store import Store
@@ -256,3 +257,25 @@ async def test_an_id_that_was_paid_for_is_recorded_once_the_store_works_again(
 
         assert job.provider_job_id in here.upstream.videos
         assert here.upstream.creations == 1
+        told = [one for one in here.logs if one["event"] == "submit.unrecorded"]
+        assert [one["provider_job"] for one in told] == [job.provider_job_id] * 3
+        assert {one["log_level"] for one in told} == {"warning"}
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+async def test_the_id_of_a_paid_job_that_is_never_recorded_is_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, stopped: bool
+) -> None:
+    monkeypatch.setattr(submit, "RECORD_TRIES", 10**6 if stopped else 2)
+    async with stage(tmp_path, store=Forgetful) as here:
+        async with here.engine() as engine:
+            assert isinstance(engine.store, Forgetful)
+            engine.store.failures = 10**6
+            job_id = await engine.submit("a fox")
+            await until(lambda: here.time.next_due_at == here.time.now() + 1000)
+            if not stopped:
+                here.time.advance(1)
+                await until(lambda: any(one["event"] == "submit.lost" for one in here.logs))
+        (lost,) = [one for one in here.logs if one["event"] == "submit.lost"]
+        assert (lost["log_level"], lost["job"], lost["account"]) == ("error", job_id, "openai")
+        assert [lost["provider_job"]] == list(here.upstream.videos)

@@ -1,9 +1,13 @@
 """`Idempotency-Key`: a request that is sent again brings the first answer again."""
 
 import asyncio
+from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import apsw
+import pytest
 from gateways import AT_ONCE, Gateway, Reply, gateway
 
 BODY = {"script": "A fox", "seconds": "1", "size": "64x64"}
@@ -78,6 +82,38 @@ async def test_the_holder_is_the_key_however_its_header_is_spelled(tmp_path: Pat
             for spelled in ("Bearer secret-key", "bearer  secret-key")
         ]
         assert (one.status, one.body) == (200, other.body)
+
+
+async def test_another_api_key_makes_no_other_client(tmp_path: Path) -> None:
+    async with gateway(tmp_path, api_key="one", headers={"Authorization": "Bearer one"}) as server:
+        first = await send(server)
+    async with gateway(tmp_path, api_key="two", headers={"Authorization": "Bearer two"}) as server:
+        again = await send(server)
+        assert (again.status, again.body) == (200, first.body)
+        assert (await send(server, json=BODY | {"script": "A dog"})).status == 422
+        assert await server.total() == 1
+
+
+@pytest.mark.parametrize("before", ["one", ""])
+async def test_a_key_of_an_earlier_version_still_replays(tmp_path: Path, before: str) -> None:
+    """It was kept under a fingerprint of the API key, or of none."""
+    async with gateway(tmp_path, api_key="one", headers={"Authorization": "Bearer one"}) as server:
+        first = await send(server)
+    holder = sha256(before.encode()).hexdigest()[:32]
+    with closing(apsw.Connection(str(tmp_path / "reelhook.db"))) as database:
+        database.execute("UPDATE idempotency_keys SET holder = ?", (holder,))
+    for key in ("one", "two"):
+        bearer = {"Authorization": f"Bearer {key}"}
+        async with gateway(tmp_path, api_key=key, headers=bearer) as server:
+            assert (await send(server)).body == first.body
+            assert await server.total() == 1
+
+
+async def test_a_key_outlives_the_api_key_that_it_was_sent_with(tmp_path: Path) -> None:
+    async with gateway(tmp_path, api_key="one", headers={"Authorization": "Bearer one"}) as server:
+        first = await send(server)
+    async with gateway(tmp_path) as server:
+        assert (await send(server)).body == first.body
 
 
 async def test_a_restart_forgets_no_key(tmp_path: Path) -> None:

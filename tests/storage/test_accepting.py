@@ -3,10 +3,9 @@ from typing import Any
 
 import pytest
 
-from reelhook.domain.errors import StoreError
 from reelhook.domain.job import Job, Status
 from reelhook.domain.report import Finished
-from reelhook.ports import Acceptance, Change
+from reelhook.ports import Acceptance, Change, Lease
 from reelhook.storage.store import Store
 
 from .samples import (
@@ -137,8 +136,15 @@ async def test_a_claim_that_comes_to_nothing_dislodges_nobody(store: Store) -> N
     holder = await adopting(store, "holder")
     job = await submitting(store, new("creator"))
     await moved(store, job.cancel(NOW))
-    with pytest.raises(StoreError):
-        await store.accept(accepted(job), None)
+    assert await store.accept(accepted(job), None) is Acceptance.STALE
+    assert (await store.job("holder")).job == holder
+
+
+async def test_a_claim_under_a_lease_that_was_lost_dislodges_nobody(store: Store) -> None:
+    holder = await adopting(store, "holder")
+    job = await submitting(store, new("creator"))
+    lost = Lease("account:acme", 1)
+    assert await store.accept(accepted(job), lost) is Acceptance.STALE
     assert (await store.job("holder")).job == holder
 
 

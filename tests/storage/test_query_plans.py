@@ -17,7 +17,8 @@ from reelhook.domain.health import Health
 from reelhook.ports import DeliveryFilter, Resend, Settlement
 from reelhook.storage import deliveries, endpoints, jobs, repair
 from reelhook.storage.operation import Operation, Statement, Together, statements_of
-from reelhook.storage.sqlite import connect, run
+from reelhook.storage.sqlite import connect
+from reelhook.storage.sqlite_group import run
 
 from .crowds import crowd
 from .samples import ENDPOINT, NOW, REFUSED, SCHEDULE, flat, new

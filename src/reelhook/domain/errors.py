@@ -1,5 +1,7 @@
 """One tree of errors. A message says what to do; `code` is stable and part of the API."""
 
+from collections.abc import Mapping
+
 
 class ReelhookError(Exception):
     """Base of all errors that a user of reelhook may see."""
@@ -151,9 +153,35 @@ class ContentMissingError(ReelhookError):
 
 
 class StoreError(ReelhookError):
-    """The database can't be used."""
+    """The database can't be used. Nothing was written, so the same can be tried again."""
 
     code = "store_unavailable"
+
+
+class CommitUnknownError(ReelhookError):
+    """Whether a write was kept is not known: the database's response to COMMIT was lost.
+
+    It may have been written, and it may still be. Trying again is safe only for a write that names
+    what it writes, so that a second time changes nothing. `ids` names what was being created, by
+    the keys of the API.
+    """
+
+    code = "acceptance_unknown"
+
+    def __init__(self, ids: Mapping[str, str] | None = None) -> None:
+        super().__init__(
+            "The database did not say whether it kept this, so it may have been done. "
+            "Don't just send it again: look it up first, or repeat it with the same Idempotency-Key"
+        )
+        self.ids = dict(ids or {})
+
+    def naming(self, **ids: str) -> "CommitUnknownError":
+        """Return the error with the ids of what may have been done."""
+        return CommitUnknownError({**self.ids, **ids})
+
+
+DATABASE_FAILURES = (StoreError, CommitUnknownError)
+"""What a write may raise beside what its operation does, for those who look again either way."""
 
 
 class CopyError(ReelhookError):

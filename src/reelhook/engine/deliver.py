@@ -7,7 +7,7 @@ whoever comes after a crash sends it again, with the same `webhook-id`.
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 
@@ -22,7 +22,7 @@ from reelhook.domain.delivery import (
     Delivery,
 )
 from reelhook.domain.endpoint import Endpoint, EndpointKind, lane_of, shown_url
-from reelhook.domain.errors import StoreError
+from reelhook.domain.errors import DATABASE_FAILURES
 from reelhook.domain.event import Instant
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.engine.leases import Leases
@@ -286,9 +286,10 @@ class Deliver:
         while self._leases.of(lease.id) == lease:
             try:
                 return await self._store.settle(settlement)
-            except StoreError as error:
+            except DATABASE_FAILURES as error:
                 delivery = settlement.attempt.delivery_id
                 log.warning("delivery.unrecorded", delivery=delivery, error=error.message)
+                settlement = replace(settlement, again=True)
             await self._clock.wait(asyncio.Event(), RECORD_WAIT_SECONDS)
         return None
 

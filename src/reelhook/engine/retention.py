@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from reelhook.domain.errors import StoreError
+from reelhook.domain.errors import DATABASE_FAILURES
 from reelhook.domain.event import Instant
 from reelhook.engine.runner import Tasks
 from reelhook.ports import Clock, Position, Removal, RetentionStore
@@ -62,7 +62,7 @@ class Retention:
             self._begin(began_at)
         try:
             await self._advance()
-        except StoreError as error:
+        except DATABASE_FAILURES as error:
             log.warning("retention.deferred", error=error.message)
             return RETRY_SECONDS
         took = (self._clock.now() - began_at) / 1000

@@ -6,7 +6,7 @@ from typing import Any, Protocol, cast
 
 import structlog
 
-from reelhook.domain.errors import StoreError
+from reelhook.domain.errors import DATABASE_FAILURES
 from reelhook.ports import Clock
 
 log = structlog.get_logger()
@@ -60,7 +60,7 @@ class Tasks:
     ) -> None:
         try:
             await work
-        except StoreError as error:
+        except DATABASE_FAILURES as error:
             log.warning("task.failed", error=error.message, **ids)
             await asyncio.sleep(PAUSE_AFTER_ERROR_SECONDS)
         except Exception:
@@ -73,9 +73,11 @@ class Tasks:
             self._done.set()
 
     async def drain(self, seconds: float) -> None:
-        """Wait for the tasks, at most that long, then cancel the rest."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=max(0.0, seconds))
+        """Wait for the tasks and for those that they start, at most that long; cancel the rest."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while self._tasks and (left := end - loop.time()) > 0:
+            await asyncio.wait(self._tasks, timeout=left)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -146,7 +148,7 @@ class Runner:
             loop.signal.clear()
             try:
                 seconds = await loop.tick() if may_tick() else PAUSE_AFTER_ERROR_SECONDS
-            except StoreError as error:
+            except DATABASE_FAILURES as error:
                 log.warning("loop.failed", loop=loop.name, error=error.message)
                 seconds = PAUSE_AFTER_ERROR_SECONDS
             except Exception:

@@ -5,6 +5,7 @@ the rule: only what was surely refused is ever sent again.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,9 +14,9 @@ from typing import assert_never
 
 import structlog
 
-from reelhook.domain.errors import StoreError
+from reelhook.domain.errors import DATABASE_FAILURES
 from reelhook.domain.event import Instant
-from reelhook.domain.job import Job
+from reelhook.domain.job import Job, Status
 from reelhook.domain.report import (
     Accepted,
     InDoubt,
@@ -45,6 +46,7 @@ SIBLING_WAIT_MILLISECONDS = 2000
 RECORD_TRIES = 3600
 """For an hour: without its record a job that was paid for has to be looked for."""
 RECORD_WAIT_SECONDS = 1.0
+LOST_REMEDY = "The id may not have been recorded; if the job ends submission_unknown, adopt it"
 DUPLICATE_MESSAGE = "The provider answered with the id of another job, which is watched already"
 
 
@@ -87,16 +89,18 @@ class Submit:
         self._refusal = ""
         self.signal = signals.submit.fork()
         self.tasks = Tasks(self.signal)
-        self._beginning: set[str] = set()
+        self._intended: dict[str, StoredJob] = {}
+        """Jobs whose intent is being stored, or was as far as anyone can tell, by their ids."""
         self.live: dict[str, asyncio.Task[None]] = {}
         """The paid calls under way, by job id."""
 
     def owns(self, job_id: str) -> bool:
-        """Whether the job's paid call is under way, or its intent is just being stored."""
-        return job_id in self.live or job_id in self._beginning
+        """Whether the job's paid call is under way, or its intent may have been stored."""
+        return job_id in self.live or job_id in self._intended
 
     async def tick(self) -> float | None:
         """Submit what is due; see `Loop`."""
+        await self._take_up()
         now = self._clock.now()
         if now < self._blocked_until:
             await self._send_impatient_on(now)
@@ -135,27 +139,64 @@ class Submit:
                 await self._send_on(stored, "rate_limited", self._refusal)
 
     async def _begin(self, due: list[StoredJob]) -> int:
-        now, account = self._clock.now(), self._held.id
-        read = {stored.job.id: stored for stored in due}
+        """Store the intents of these jobs and begin their calls; return how many began."""
         # What is in the listing by now is older than what these creates will make.
         sent = partial(
             Job.submitting,
-            now=now,
+            now=self._clock.now(),
             fingerprint=self._listing.fingerprint,
             after=await self._listing.newest(),
         )
-        intents = [(sent(stored.job.taken_over(account)), ()) for stored in due]
+        intents = {stored.job.id: self._intent(stored, sent) for stored in due}
         # Whoever finds an intent in the store must find its owner here.
-        self._beginning = set(read)
+        self._intended |= intents
+        storing = asyncio.create_task(self._store_intents(intents))
         try:
-            begun = await self._recording.record(intents, self._held.lease)
-            for job in begun:
-                work = self._submit(replace(read[job.id], job=job))
-                forget = partial(self.live.pop, job.id, None)
-                self.live[job.id] = self.tasks.spawn(work, forget, job=job.id)
-        finally:
-            self._beginning = set()
+            return await asyncio.shield(storing)
+        except asyncio.CancelledError:
+            # The tick was cut off: what it stores is begun all the same.
+            self.tasks.spawn(self._begin_late(storing))
+            raise
+
+    def _intent(self, stored: StoredJob, sent: Callable[[Job], Job]) -> StoredJob:
+        earlier = self._intended.get(stored.job.id)
+        if earlier is not None and earlier.job.version == stored.job.version:
+            # It may still be written. So it is written again as it was, whichever comes first.
+            return earlier
+        return replace(stored, job=sent(stored.job.taken_over(self._held.id)))
+
+    async def _store_intents(self, intents: dict[str, StoredJob]) -> int:
+        transitions = [(intent.job, ()) for intent in intents.values()]
+        begun = await self._recording.record(transitions, self._held.lease)
+        for job in begun:
+            self._call(replace(intents[job.id], job=job))
         return len(begun)
+
+    async def _begin_late(self, storing: asyncio.Task[int]) -> None:
+        with contextlib.suppress(*DATABASE_FAILURES):
+            await storing
+
+    async def _take_up(self) -> None:
+        """Begin what was stored though nobody said so, as where the response to COMMIT was lost.
+
+        What was not stored is due again, or another's. What is not known stays ours until then.
+        """
+        if not self._intended:
+            return
+        stored = {job.id: job for job in await self._store.jobs_now(list(self._intended))}
+        for job_id, intent in list(self._intended.items()):
+            job = stored.get(job_id)
+            if job == replace(intent.job, version=intent.job.version + 1):
+                log.warning("submit.taken_up", job=job_id)
+                self._call(replace(intent, job=job))
+            elif job is None or job.version > intent.job.version:
+                del self._intended[job_id]
+
+    def _call(self, stored: StoredJob) -> None:
+        job_id = stored.job.id
+        self._intended.pop(job_id, None)
+        forget = partial(self.live.pop, job_id, None)
+        self.live[job_id] = self.tasks.spawn(self._submit(stored), forget, job=job_id)
 
     async def _submit(self, stored: StoredJob) -> None:
         job = stored.job
@@ -170,14 +211,31 @@ class Submit:
             provider_job=getattr(outcome, "provider_job_id", None),
             reason=getattr(outcome, "reason", getattr(outcome, "message", None)),
         )
+        try:
+            await self._settle_at_last(stored, outcome)
+        except BaseException:  # a stop too: this line may be all that leads to what was paid for
+            if isinstance(outcome, Accepted):
+                log.error(  # noqa: TRY400 - where it was cut off says nothing
+                    "submit.lost", remedy=LOST_REMEDY, **self._ids(stored, outcome)
+                )
+            raise
+
+    async def _settle_at_last(self, stored: StoredJob, outcome: SubmitOutcome) -> None:
+        """Settle an outcome, however long the store can't: what was paid for is not thrown away."""
         for _ in range(RECORD_TRIES - 1):
             try:
                 await self._settle(stored, outcome)
+            except DATABASE_FAILURES as error:
+                ids = self._ids(stored, outcome)
+                log.warning("submit.unrecorded", error=error.message, **ids)
+            else:
                 return
-            except StoreError as error:  # what was paid for is not thrown away
-                log.warning("submit.unrecorded", job=job.id, error=error.message)
             await self._clock.wait(asyncio.Event(), RECORD_WAIT_SECONDS)
         await self._settle(stored, outcome)
+
+    def _ids(self, stored: StoredJob, outcome: SubmitOutcome) -> dict[str, str | None]:
+        provider_job = outcome.provider_job_id if isinstance(outcome, Accepted) else None
+        return {"job": stored.job.id, "account": self._held.id, "provider_job": provider_job}
 
     async def _settle(self, stored: StoredJob, outcome: SubmitOutcome) -> None:
         job = stored.job
@@ -235,10 +293,16 @@ class Submit:
             )  # it ended while it was being created: what it left there is paid for
 
     async def _accepted_late(self, stored: StoredJob, outcome: Accepted) -> bool:
-        """Record an answer to a call that another worker looks up by now: it still tells."""
+        """Record an answer to a call that another worker looks up by now: it still tells.
+
+        It may be recorded already, by a try whose response was lost or by whoever looked it up.
+        """
         now, started_at = self._clock.now(), stored.job.submit_started_at
-        for job in await self._store.jobs_submitting(self._held.id):
-            if job.id == stored.job.id and job.submit_started_at == started_at:
+        for job in await self._store.jobs_now([stored.job.id]):
+            if job.provider_job_id == outcome.provider_job_id:
+                log_registered(job, stored.webhook_url)
+                return True
+            if job.status is Status.SUBMITTING and job.submit_started_at == started_at:
                 accepted = job.accept(outcome.provider_job_id, now, quote=outcome.quote)
                 transition = accepted.apply(outcome.report, now)
                 acceptance = await self._recording.accept(

@@ -11,7 +11,7 @@ from functools import partial
 
 import structlog
 
-from reelhook.domain.errors import StoreError
+from reelhook.domain.errors import DATABASE_FAILURES
 from reelhook.engine.leases import GOOD_SHARE, LANE_IDS, Leases
 from reelhook.engine.runner import DRAIN_SECONDS, Loop, Runner
 from reelhook.ports import Clock, Lease, LeaseStore
@@ -78,7 +78,7 @@ class Worker:
         """Take what is free and begin. Raises `StoreError` where there are no others to tend."""
         try:
             await self._tend()
-        except StoreError as error:
+        except DATABASE_FAILURES as error:
             if self._sharing.lease_seconds is None:
                 raise
             log.warning("worker.untended", error=error.message)
@@ -122,7 +122,7 @@ class Worker:
             self._changed.clear()  # what is told from now on may be too late for this tending
             try:
                 await tend()
-            except StoreError as error:
+            except DATABASE_FAILURES as error:
                 log.warning("worker.untended", error=error.message)
             except Exception:
                 log.exception("worker.failed")
@@ -169,7 +169,7 @@ class Worker:
         try:
             async with asyncio.timeout(LEAVE_SECONDS):
                 await self._store.release(self._sharing.worker, [], leaving=True)
-        except (StoreError, TimeoutError) as error:
+        except (*DATABASE_FAILURES, TimeoutError) as error:
             log.warning("worker.unreleased", error=str(error))
 
     # -- giving away --------------------------------------------------------------------------
@@ -202,7 +202,10 @@ class Worker:
         try:
             async with asyncio.timeout(LEAVE_SECONDS):
                 await self._store.release(self._sharing.worker, leases, leaving=False)
-        except (StoreError, TimeoutError) as error:  # they are kept, or run out by themselves
+        except (
+            *DATABASE_FAILURES,
+            TimeoutError,
+        ) as error:  # they are kept, or run out by themselves
             log.warning("lease.unreleased", lease=leases[0].id, error=str(error))
             for lease in leases:
                 self._leases.stay(lease)

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reelhook.domain.event import Instant
 from reelhook.http.errors import error_response
+from reelhook.ports import SOLE_HOLDER
 
 BODY_BYTES_MAX = 1024 * 1024
 CALLBACK_PATH = "/providers/"
@@ -97,8 +98,14 @@ def operator_proof(key: str, moment: Instant, method: str, path: str, body: byte
     return f"{moment}.{hmac.digest(key.encode(), message, sha256).hex()}"
 
 
-def holder_of(request: Request) -> str:
-    """Return who asks, for idempotency: a fingerprint of the key they bring."""
+def holder_of(request: Request, access: Access) -> str:
+    """Return whose idempotency keys the request's are.
+
+    With an API key there is one client, whichever key it has at the moment: a rotation makes no
+    new one. Without, whoever guards our door tells its clients apart by what they bring.
+    """
+    if access.api_key is not None:
+        return SOLE_HOLDER
     return sha256((_bearer(request.headers) or "").encode()).hexdigest()[:32]
 
 

@@ -36,6 +36,24 @@ def create_app(use_cases: UseCases, options: HttpOptions) -> FastAPI:
         description=DESCRIPTION,
         responses={
             "4XX": {"model": ErrorAnswer, "description": "What is wrong, and what to do"},
+            "500": {
+                "model": ErrorAnswer,
+                "description": "`acceptance_unknown`: it may have been done, so look before you"
+                " send it again; `internal_error`: reelhook failed",
+                "headers": {
+                    "x-should-retry": {
+                        "description": "`false` with `acceptance_unknown`",
+                        "schema": {"type": "string"},
+                    }
+                },
+            },
+            "503": {
+                "model": ErrorAnswer,
+                "description": "`store_unavailable`: nothing was written, so it can be sent again",
+                "headers": {
+                    "Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}
+                },
+            },
             "5XX": {"model": ErrorAnswer, "description": "reelhook or the provider failed"},
         },
     )

@@ -13,6 +13,7 @@ from reelhook.domain.event import Instant, iso, maybe_iso
 from reelhook.http.context import DeliveriesOf, EndpointsOf
 from reelhook.http.schemas import Schema
 from reelhook.ports import DeliveryFilter, Resend, StoredDelivery
+from reelhook.service.reading_back import read_back
 
 router = APIRouter(tags=["deliveries"])
 State = Literal["waiting", "delivered", "failed", "ended"]
@@ -194,7 +195,7 @@ async def resend(
     """Send one event anew, with the same `webhook-id`, as a delivery of its own."""
     sequence = body.sequence if body else None
     resent = await deliveries.resend(_known(delivery_id), sequence)
-    stored, _ = await deliveries.one(resent.id)
+    stored, _ = await read_back(deliveries.one(resent.id), deliveryId=str(resent.id))
     return OneDeliveryAnswer(**_told(stored), undelivered=[])
 
 

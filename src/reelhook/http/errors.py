@@ -1,6 +1,6 @@
 """Errors as JSON `{error, code}`, each with the HTTP status that fits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from reelhook.domain.errors import (
+    CommitUnknownError,
     ContentMissingError,
     ContentNotReadyError,
     DeliveryNotFoundError,
@@ -29,6 +30,9 @@ from reelhook.domain.errors import (
 
 log = structlog.get_logger()
 RETRY_AFTER_SECONDS = "5"
+STORE_MESSAGE = "The database can't be used now; nothing was written, so send it again later"
+NO_RETRY = {"x-should-retry": "false"}
+"""Keeps the official client libraries from repeating a 500 by themselves, which they do else."""
 
 _STATUS: Sequence[tuple[type[ReelhookError], int]] = (
     (InvalidRequestError, 400),
@@ -44,7 +48,6 @@ _STATUS: Sequence[tuple[type[ReelhookError], int]] = (
     (ContentMissingError, 410),
     (IdempotencyKeyReusedError, 422),
     (ProviderError, 502),
-    (StoreError, 503),
 )
 _HTTP_CODES = {
     400: "invalid_request",
@@ -96,6 +99,7 @@ def error_response(
     code: str | None = None,
     *,
     field: str | None = None,
+    ids: Mapping[str, str] | None = None,
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
     """Return an error in the one form that all of them have.
@@ -104,6 +108,7 @@ def error_response(
     """
     words = message.encode(errors="replace").decode()
     content: dict[str, Any] = {"error": words, "code": code or _HTTP_CODES.get(status, "error")}
+    content |= ids or {}
     if field is not None:
         content["field"] = field
     return JSONResponse(content, status, headers)
@@ -115,9 +120,20 @@ def install_errors(app: FastAPI) -> None:
     @app.exception_handler(ReelhookError)
     async def _ours(_: Request, error: ReelhookError) -> JSONResponse:
         status = next((s for kind, s in _STATUS if isinstance(error, kind)), 500)
-        headers = {"Retry-After": RETRY_AFTER_SECONDS} if status == 503 else None
         field = error.field if isinstance(error, InvalidRequestError) else None
-        return error_response(status, error.message, error.code, field=field, headers=headers)
+        return error_response(status, error.message, error.code, field=field)
+
+    @app.exception_handler(StoreError)
+    async def _store(request: Request, error: StoreError) -> JSONResponse:
+        # The database's own words may hold what others sent.
+        route = getattr(request.scope.get("route"), "path", None)  # a whole path may be a secret
+        log.warning("http.store_failed", route=route, error=error.message)
+        headers = {"Retry-After": RETRY_AFTER_SECONDS}
+        return error_response(503, STORE_MESSAGE, error.code, headers=headers)
+
+    @app.exception_handler(CommitUnknownError)
+    async def _unknown(_: Request, error: CommitUnknownError) -> JSONResponse:
+        return error_response(500, error.message, error.code, ids=error.ids, headers=NO_RETRY)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -17,6 +17,7 @@ from reelhook.http.schemas import (
     job_answer,
 )
 from reelhook.ports import StoredJob
+from reelhook.service.reading_back import read_back
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
@@ -53,7 +54,8 @@ async def register(request: Request, service: ServiceOf, body: RegisterBody) -> 
     created = await service.register(
         body.sora_job_id, body.job_id, body.webhook_url, body.endpoints, body.account
     )
-    return _answer(request, await service.job(created.job_id))
+    stored = await read_back(service.job(created.job_id), jobId=created.job_id)
+    return _answer(request, stored)
 
 
 @router.get("/{job_id}", summary="Read a job")
@@ -95,7 +97,8 @@ async def adopt(job_id: str, request: Request, service: ServiceOf, body: AdoptBo
     `adoptedFrom` names the one in doubt, which is settled by it.
     """
     created = await use_cases_of(request).doubts.adopt(job_id, body.sora_job_id)
-    return _answer(request, await service.job(created.job_id))
+    stored = await read_back(service.job(created.job_id), jobId=created.job_id)
+    return _answer(request, stored)
 
 
 @router.post("/{job_id}/abandon", summary="Settle that a job in doubt is not to be found")

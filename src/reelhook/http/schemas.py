@@ -221,6 +221,18 @@ class ErrorAnswer(Schema):
     error: str = Field(description="What is wrong and what to do")
     code: str = Field(description="Stable, for programs")
     field: str | None = Field(None, description="The field that is wrong, if it is one")
+    job_id: str | None = Field(
+        None, description="With acceptance_unknown: the job that may have been accepted"
+    )
+    endpoint_id: str | None = Field(
+        None, description="With acceptance_unknown: the endpoint that may have been changed"
+    )
+    delivery_id: str | None = Field(
+        None, description="With acceptance_unknown: the delivery that repeats an event"
+    )
+    resend_id: str | None = Field(
+        None, description="With acceptance_unknown: the resend that may have been started"
+    )
 
 
 def status_answer(stored: StoredJob, video_url: str) -> StatusAnswer:

@@ -52,7 +52,8 @@ async def generate(
     )
     key = None
     if idempotency_key is not None:
-        key = IdempotencyKey(holder_of(request), idempotency_key, _fingerprint(body, version))
+        holder = holder_of(request, options.access)
+        key = IdempotencyKey(holder, idempotency_key, _fingerprint(body, version))
     created = await service.submit(video, body.webhook_url, key, body.endpoints)
     return GenerateAnswer(
         job_id=created.job_id,

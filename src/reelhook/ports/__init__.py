@@ -1,6 +1,7 @@
 """What the heart of the program asks of its edge: narrow protocols, as narrow as their user."""
 
 from reelhook.ports.jobs import (
+    SOLE_HOLDER,
     Acceptance,
     AccountLoad,
     Change,
@@ -47,6 +48,7 @@ from reelhook.ports.webhooks import (
 
 __all__ = [
     "DELIVERY_STATES",
+    "SOLE_HOLDER",
     "Acceptance",
     "AccountLoad",
     "AccountStore",

@@ -38,9 +38,16 @@ class Destination:
         return cls(url_id(url), url)
 
 
+SOLE_HOLDER = "default"
+
+
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """A client's key and the fingerprint of the body it came with."""
+    """A client's key and the fingerprint of the body it came with.
+
+    `holder` tells clients apart. `SOLE_HOLDER` is that of an installation with one client: all keys
+    that were ever kept are its own, and its keys are known to whoever is told apart later.
+    """
 
     holder: str
     key: str
@@ -134,6 +141,10 @@ class SubmitStore(Recorder, Protocol):
         """Return the jobs whose create call has no recorded outcome."""
         ...
 
+    async def jobs_now(self, job_ids: Sequence[str]) -> list[Job]:
+        """Return those of these jobs that there are, as they stand."""
+        ...
+
     async def accept(
         self, change: Change, lease: Lease | None, sharing: Sequence[str] = ()
     ) -> Acceptance:
@@ -221,8 +232,8 @@ class ServiceStore(SubmitStore, Protocol):
         doubt that it comes from.
 
         Raises `IdempotencyKeyReusedError`, `JobIdTakenError`, `JobConflictError` where that doubt
-        is settled already, `InvalidRequestError` for an endpoint that there is not, or
-        `StoreError`.
+        is settled already, `InvalidRequestError` for an endpoint that there is not, `StoreError`
+        or `CommitUnknownError`.
         """
         ...
 

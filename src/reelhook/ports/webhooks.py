@@ -70,6 +70,7 @@ class Settlement:
     `decide` is given the delivery as it stands by then. `lease` is the lane's: whoever lost it
     records nothing (None: no lease is asked for). `endpoint` is None where nothing about it
     changed; `reopened` when its breaker closed, so that what waits for a retry may go at once.
+    `again`: it may have been recorded already, and then it is not counted a second time.
     """
 
     attempt: Attempt
@@ -77,6 +78,7 @@ class Settlement:
     endpoint: Endpoint | None = None
     reopened: bool = False
     lease: Lease | None = None
+    again: bool = False
 
 
 class DeliveryStore(Protocol):

@@ -3,7 +3,7 @@
 from random import Random
 
 from reelhook.domain.delivery import Attempt, Delivery
-from reelhook.domain.errors import InvalidRequestError
+from reelhook.domain.errors import CommitUnknownError, InvalidRequestError
 from reelhook.domain.event import Instant
 from reelhook.domain.ids import new_id
 from reelhook.ports import (
@@ -63,9 +63,10 @@ class Deliveries:
         `EndpointNotFoundError` when its endpoint was deleted, `InvalidRequestError` when there is
         no such event.
         """
-        resent = await self._store.resend_one(delivery_id, sequence, self._clock.now())
-        self._signals.deliver.tell()
-        return resent
+        try:
+            return await self._store.resend_one(delivery_id, sequence, self._clock.now())
+        finally:
+            self._signals.deliver.tell()
 
     async def resend_failed(self, since: Instant, endpoint_id: str | None = None) -> Resend:
         """Send anew, each once, all events whose last attempt failed since that moment.
@@ -76,8 +77,12 @@ class Deliveries:
         if since > now:
             raise InvalidRequestError("since", "since must be a moment in the past")
         resend = Resend(new_id("resend", now, self._random), since, now, endpoint_id)
-        await self._store.start_resend(resend)
-        self._signals.resend.tell()
+        try:
+            await self._store.start_resend(resend)
+        except CommitUnknownError as error:
+            raise error.naming(resendId=resend.id) from error
+        finally:
+            self._signals.resend.tell()
         return resend
 
     async def resend_run(self, resend_id: str) -> Resend:

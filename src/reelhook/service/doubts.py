@@ -6,6 +6,7 @@ from random import Random
 import structlog
 
 from reelhook.domain.errors import (
+    CommitUnknownError,
     InvalidRequestError,
     JobConflictError,
     JobIdTakenError,
@@ -18,6 +19,7 @@ from reelhook.domain.request import check_ids
 from reelhook.ports import Clock, Created, NewJob, Provider, ServiceStore, StoredJob
 from reelhook.recording import log_registered
 from reelhook.service.providers import provider_of
+from reelhook.service.reading_back import read_back
 from reelhook.signals import Signals
 
 log = structlog.get_logger()
@@ -86,9 +88,12 @@ class Doubts:
             adopted_from=job.id,
         ).accept(provider_job_id, now)
         destinations = await self._store.destinations(job.id)
-        created = await self._store.create(
-            NewJob(adopted, stored.request, stored.webhook_url, tuple(destinations))
-        )
+        new = NewJob(adopted, stored.request, stored.webhook_url, tuple(destinations))
+        try:
+            created = await self._store.create(new)
+        except CommitUnknownError as error:
+            self._signals.watch.tell()
+            raise error.naming(jobId=adopted.id) from error
         if created.replayed:
             raise JobIdTakenError(f"{provider_job_id} is already watched as {created.job_id}")
         log_registered(adopted, stored.webhook_url)
@@ -101,7 +106,7 @@ class Doubts:
         if not await self._store.close_doubt(stored.job.id, self._clock.now()):
             raise JobConflictError(SETTLED_MESSAGE)
         log.info("doubt.abandoned", job=job_id)
-        return await self._store.job(job_id)
+        return await read_back(self._store.job(job_id), jobId=job_id)
 
     async def _our_id(self, job_id: str, called: str) -> str:
         job = (await self._store.job(job_id)).job

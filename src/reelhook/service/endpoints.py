@@ -2,13 +2,15 @@
 
 import base64
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from random import Random
 from typing import TypedDict
 
 from reelhook.domain.delivery import ATTEMPT_SECONDS, Answer
 from reelhook.domain.endpoint import Endpoint, EndpointKind, EventName
-from reelhook.domain.errors import EndpointConflictError
+from reelhook.domain.errors import CommitUnknownError, EndpointConflictError
 from reelhook.domain.event import Instant, iso
 from reelhook.domain.ids import new_id
 from reelhook.ports import Clock, EndpointStore, Sender
@@ -69,8 +71,8 @@ class Endpoints:
             secret=secret or self._made_secret(),
         )
         endpoint = replace(endpoint, **_without_masks(endpoint, fields))
-        await self._store.create_endpoint(endpoint)
-        self._signals.endpoints_changed()
+        with self._changing(endpoint.id):
+            await self._store.create_endpoint(endpoint)
         return endpoint
 
     async def all(self) -> list[Endpoint]:
@@ -109,9 +111,8 @@ class Endpoints:
                 return after
             return after.enable() if enabled else after.disable(now)
 
-        endpoint = await self._store.change_endpoint(endpoint_id, changed)
-        self._signals.endpoints_changed()
-        return endpoint
+        with self._changing(endpoint_id):
+            return await self._store.change_endpoint(endpoint_id, changed)
 
     async def remove(self, endpoint_id: str) -> None:
         """End an endpoint with all that waits for it. Raises as `change`."""
@@ -120,8 +121,8 @@ class Endpoints:
             raise EndpointConflictError("The default endpoint is WEBHOOK_URL's; unset that instead")
         if endpoint.kind is EndpointKind.URL:
             raise EndpointConflictError("A job brought this URL along; disable it instead")
-        await self._store.delete_endpoint(endpoint_id, self._clock.now())
-        self._signals.endpoints_changed()
+        with self._changing(endpoint_id):
+            await self._store.delete_endpoint(endpoint_id, self._clock.now())
 
     async def rotate(
         self, endpoint_id: str, secret: str | None = None, overlap_hours: float | None = None
@@ -145,9 +146,8 @@ class Endpoints:
                 )
             return endpoint.rotated(made, now, overlap)
 
-        endpoint = await self._store.change_endpoint(endpoint_id, rotated)
-        self._signals.endpoints_changed()
-        return endpoint
+        with self._changing(endpoint_id):
+            return await self._store.change_endpoint(endpoint_id, rotated)
 
     async def test(self, endpoint_id: str) -> Answer:
         """Send a test event now, once; return how the receiver answered. It changes nothing.
@@ -165,6 +165,16 @@ class Endpoints:
             timeout_seconds=ATTEMPT_SECONDS,
         )
         return await self._sender.send(request)
+
+    @contextmanager
+    def _changing(self, endpoint_id: str) -> Iterator[None]:
+        """Have everybody read endpoints anew, also where it is not known what was written."""
+        try:
+            yield
+        except CommitUnknownError as error:
+            raise error.naming(endpointId=endpoint_id) from error
+        finally:
+            self._signals.endpoints_changed()
 
     def _made_secret(self) -> str:
         key = self._random.getrandbits(SECRET_BITS).to_bytes(SECRET_BITS // 8, "big")

@@ -11,6 +11,7 @@ import structlog
 from reelhook.domain.catalog import Catalog
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT
 from reelhook.domain.errors import (
+    CommitUnknownError,
     ContentNotReadyError,
     InvalidRequestError,
     JobEndedError,
@@ -38,6 +39,7 @@ from reelhook.ports import (
 )
 from reelhook.recording import Recording, Transition, log_registered
 from reelhook.service.providers import provider_of
+from reelhook.service.reading_back import read_back
 from reelhook.signals import Signals
 
 log = structlog.get_logger()
@@ -111,9 +113,10 @@ class Service:
             model=choice.model,
             pinned=choice.pinned,
         )
-        created = await self._create(job, request, webhook_url, endpoints, idempotency)
-        self._signals.submit.tell()
-        return created
+        try:
+            return await self._create(job, request, webhook_url, endpoints, idempotency)
+        finally:
+            self._signals.submit.tell()  # it may be there, even where nobody can say so
 
     async def register(
         self,
@@ -142,8 +145,10 @@ class Service:
             updated_at=now,
         ).accept(provider_job_id, now)
         request = VideoRequest(script="", model="")
-        created = await self._create(job, request, webhook_url, endpoints, None)
-        self._signals.watch.tell()
+        try:
+            created = await self._create(job, request, webhook_url, endpoints, None)
+        finally:
+            self._signals.watch.tell()
         if created.replayed and job_id not in {None, created.job_id}:
             raise JobIdTakenError(
                 f"{provider_job_id} is already watched as {created.job_id}; "
@@ -166,9 +171,11 @@ class Service:
             destinations.append(Destination.to(webhook_url))
         if not destinations and self._options.has_default_endpoint:
             destinations = [Destination(DEFAULT_ENDPOINT)]
-        return await self._store.create(
-            NewJob(job, request, webhook_url, tuple(destinations), idempotency)
-        )
+        new = NewJob(job, request, webhook_url, tuple(destinations), idempotency)
+        try:
+            return await self._store.create(new)
+        except CommitUnknownError as error:
+            raise error.naming(jobId=job.id) from error
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -223,7 +230,7 @@ class Service:
             await self._store.record_check(job_id, now)
             if await self._written(job, job.apply(reading.report, now)):
                 break
-        return await self._store.job(job_id)
+        return await read_back(self._store.job(job_id), jobId=job_id)
 
     async def cancel(self, job_id: str, *, force: bool = False) -> StoredJob:
         """End the job. One that the provider has is canceled there first.
@@ -255,7 +262,7 @@ class Service:
                     )
             if await self._written(job, job.cancel(self._clock.now())):
                 break
-        return await self._store.job(job_id)
+        return await read_back(self._store.job(job_id), jobId=job_id)
 
     async def update_status(self, job_id: str, status: str, progress: int | None) -> StoredJob:
         """Write a status that the caller vouches for. Not offered over HTTP: it could be faked."""
@@ -275,7 +282,7 @@ class Service:
             job = (await self._store.job(job_id)).job
             if await self._written(job, job.apply(reports[status], self._clock.now())):
                 break
-        return await self._store.job(job_id)
+        return await read_back(self._store.job(job_id), jobId=job_id)
 
     async def _cancel_at_provider(self, job: Job, *, force: bool) -> bool:
         assert job.provider_job_id is not None  # noqa: S101 - a watched job has one

@@ -88,6 +88,10 @@ UPDATE deliveries SET status_sequence = ?2, progress_sequence = ?3, attempts = ?
   not_before = ?6, terminal_at = ?7, ended = ?8, outcome = ?9, delivered_sequence = ?10
 WHERE id = ?1
 """
+_RECORDED = (
+    "SELECT 1 FROM attempts"
+    " WHERE delivery_id = ?1 AND sequence = ?2 AND number = ?3 AND started_at = ?4"
+)
 _NOT_DELIVERED = """
 INSERT INTO undelivered (delivery_id, sequence, fate, at) VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (delivery_id, sequence) DO UPDATE SET fate = excluded.fate, at = excluded.at
@@ -205,6 +209,9 @@ def settle(settlement: Settlement) -> Operation[Delivery | None]:
     if not rows:
         return None
     before = delivery_of(rows[0])
+    # The delivery is locked: whoever may be recording the same attempt has ended by now.
+    if settlement.again and (yield Statement(_RECORDED, _identity(attempt))):
+        return before
     after = settlement.decide(before)
     yield from _move(before, after)
     yield from _record(attempt)
@@ -218,6 +225,11 @@ def settle(settlement: Settlement) -> Operation[Delivery | None]:
         if settlement.reopened:
             yield from endpoints.release(settlement.endpoint.id, ended_at)
     return after
+
+
+def _identity(attempt: Attempt) -> tuple[Any, ...]:
+    """Return what no two attempts of a delivery have in common."""
+    return (attempt.delivery_id, attempt.sequence, attempt.number, attempt.started_at)
 
 
 def _record(attempt: Attempt) -> Operation[None]:

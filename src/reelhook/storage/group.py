@@ -4,23 +4,36 @@ Within it those that touch nothing in common run side by side, a statement of ea
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import asyncpg
+import structlog
 
-from reelhook.domain.errors import StoreError
+from reelhook.domain.errors import CommitUnknownError, StoreError
 from reelhook.storage.operation import Operation, Touches, side_by_side, statements_of, waves
 from reelhook.storage.pipeline import Pipeline, only_reads
 from reelhook.storage.pool import Pool
+from reelhook.storage.receipts import FORGET, LEAVE, Outcome, Receipts, inline
 from reelhook.storage.servers import FAILURES, words_of
+from reelhook.storage.verdict import find_out
+
+log = structlog.get_logger()
 
 WRITE_SECONDS = 4.0
 """How long a group may take to be written; a server that needs longer counts as away."""
 # Another process's transaction is in the way: of a lock, or of both of us.
 _CONFLICTS = (asyncpg.LockNotAvailableError, asyncpg.TransactionRollbackError)
+# What a server says to COMMIT when it has undone the transaction.
+_REFUSED_AT_COMMIT = (
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+)
 _PATIENCE_MILLISECONDS = (None, 300, 1000)
 """How long each try waits for a lock; None: as long as the session does."""
+LATER_SECONDS = 0.5
 # What a single operation can bring about: bad values, broken constraints, wrong statements, and
 # conflicts with other transactions. Anything else is the database's state, and everyone's.
 _FAULTS_OF_ONE = (
@@ -36,9 +49,13 @@ _FAULTS_OF_ONE = (
 
 
 class Work:
-    """An operation on its way through the writer, what became of it, and who waits for that."""
+    """An operation on its way through the writer, what became of it, and who waits for that.
 
-    __slots__ = ("error", "future", "make", "result", "touches", "wrote")
+    `outcome` is that of its transaction; None while that has not been committed. `deferred`: it is
+    just being found out.
+    """
+
+    __slots__ = ("deferred", "error", "future", "make", "outcome", "result", "touches", "wrote")
 
     def __init__(
         self, make: Callable[[], Operation[Any]], touches: Touches, future: asyncio.Future[Any]
@@ -46,6 +63,8 @@ class Work:
         self.make = make
         self.touches = touches
         self.future = future
+        self.outcome: Outcome | None = None
+        self.deferred = False
         self.begin()
 
     def begin(self) -> None:
@@ -77,64 +96,157 @@ class Work:
 
     def end(self) -> None:
         """Tell who waits."""
-        if self.future.done():  # its caller was canceled; the write stands all the same
-            return
-        if self.error is None:
-            self.future.set_result(self.result)
-        else:
+        if self.deferred or self.future.done():
+            return  # its caller will be told, or was canceled; the write stands all the same
+        if self.outcome is Outcome.UNKNOWN:
+            self.future.set_exception(CommitUnknownError())
+        elif self.error is not None:
             self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
 
 
 class _SpoiltError(Exception):
     """One operation's failure undoes the transaction that others share with it."""
 
 
-async def commit(pool: Pool, group: Sequence[Work]) -> None:
-    """Commit a group. Where one spoils it, halves are tried, down to that one alone."""
-    try:
-        await _commit_patiently(pool, group)
-    except (_SpoiltError, *_FAULTS_OF_ONE) as error:
-        if len(group) > 1:
-            middle = len(group) // 2
-            await commit(pool, group[:middle])
-            await commit(pool, group[middle:])
-        elif not isinstance(error, _SpoiltError):
-            refuse(group, error)
-    except FAILURES as error:
-        if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
-            await pool.renew()  # another server may be the one that takes writes now
-        refuse(group, error)
+class Groups:
+    """Commits groups, one at a time."""
 
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._receipts = Receipts()
+        self._doubts: set[asyncio.Task[None]] = set()
+        """What finds out about transactions."""
 
-async def _commit_patiently(pool: Pool, group: Sequence[Work]) -> None:
-    # One alone holds little that others wait for, so it may wait until the server decides.
-    *first, last = (*_PATIENCE_MILLISECONDS, 0) if len(group) == 1 else _PATIENCE_MILLISECONDS
-    for patience in first:
+    async def close(self, seconds: float) -> None:
+        """Leave what can't be found out that soon at being unknown."""
+        doubts = list(self._doubts)
+        if doubts:
+            await asyncio.wait(doubts, timeout=seconds)
+        for task in doubts:
+            task.cancel()
+        await asyncio.gather(*doubts, return_exceptions=True)
+
+    async def commit(self, group: Sequence[Work], *, again: bool = False) -> None:
+        """Commit a group. Where one spoils it, halves are tried, down to that one alone."""
         try:
-            await _commit_as_one(pool, group, patience)
-        except _CONFLICTS:  # having let go of all locks, so that the other can go on
-            continue
-        return
-    await _commit_as_one(pool, group, last)
+            await self._commit_patiently(group)
+        except (_SpoiltError, *_FAULTS_OF_ONE) as error:
+            if len(group) > 1:
+                middle = len(group) // 2
+                await self.commit(group[:middle])
+                await self.commit(group[middle:])
+            elif isinstance(error, asyncpg.UniqueViolationError) and not again:
+                # Another process wrote what was not there when it was looked for: now it is.
+                await self.commit(group, again=True)
+            elif not isinstance(error, _SpoiltError):
+                refuse(group, error)
+        except FAILURES as error:
+            if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+                await self._pool.renew()  # another server may be the one that takes writes now
+            refuse(group, error)
 
+    async def _commit_patiently(self, group: Sequence[Work]) -> None:
+        # One alone holds little that others wait for, so it may wait until the server decides.
+        lone = len(group) == 1
+        *first, last = (*_PATIENCE_MILLISECONDS, 0) if lone else _PATIENCE_MILLISECONDS
+        for patience in first:
+            try:
+                await self._commit_as_one(group, patience)
+            except _CONFLICTS:  # having let go of all locks, so that the other can go on
+                continue
+            return
+        await self._commit_as_one(group, last)
 
-async def _commit_as_one(pool: Pool, group: Sequence[Work], patience: int | None) -> None:
-    async with pool.borrowed(WRITE_SECONDS) as connection, connection.transaction():
+    async def _commit_as_one(self, group: Sequence[Work], patience: int | None) -> None:
+        """Commit a group, or raise; then nothing was written, and nothing will be.
+
+        What is unknown is neither: the works say so.
+        """
+        receipt = self._receipts.new()
+        try:
+            async with self._pool.borrowed(WRITE_SECONDS) as connection:
+                await self._run(connection, group, receipt, patience)
+                if not any(work.wrote for work in group):
+                    await connection.execute("ROLLBACK;")
+                    _mark(group, Outcome.WRITTEN)  # all of nothing
+                    return
+                _mark(group, Outcome.UNKNOWN)  # from the moment when COMMIT is sent
+                await connection.execute("COMMIT;")
+                _mark(group, Outcome.WRITTEN)
+        except FAILURES as error:
+            if group[0].outcome is Outcome.UNKNOWN and not isinstance(error, _REFUSED_AT_COMMIT):
+                self._clear_up(group, receipt, error)
+                return
+            if group[0].outcome is not Outcome.WRITTEN:  # else it was only not given back well
+                _mark(group, None)
+                raise
+        self._receipts.spent = receipt
+
+    async def _run(
+        self, connection: Any, group: Sequence[Work], receipt: str, patience: int | None
+    ) -> None:
+        # In one round trip with BEGIN it costs next to nothing.
+        begin = ["BEGIN", inline(FORGET, self._receipts.spent), inline(LEAVE, receipt)]
         if patience is not None:
-            await connection.execute(f"SET LOCAL lock_timeout = {patience:d}")
-        pipeline = Pipeline(connection)
-        for wave in waves(group, lambda work: work.touches):
-            for work in wave:
-                work.begin()
-            if wave[0].touches is None:
-                await pipeline.finish()  # it may ask for what others wrote
-            await pipeline.run(side_by_side([work.attempt() for work in wave]))
-            if any(work.spoils for work in wave):
-                raise _SpoiltError
-        await pipeline.finish()
+            begin.insert(1, f"SET LOCAL lock_timeout = {patience:d}")
+        try:
+            await connection.execute("; ".join(begin))
+            await _run_waves(Pipeline(connection), group)
+        except BaseException:
+            with contextlib.suppress(*FAILURES):
+                await connection.execute("ROLLBACK;")
+            raise
+
+    # -- lost responses to COMMIT -------------------------------------------------------------
+
+    def _clear_up(self, group: Sequence[Work], receipt: str, error: Exception) -> None:
+        """Find out what became of a group, while others are written, and tell its callers."""
+        for work in group:
+            work.deferred = True
+        task = asyncio.create_task(self._tell_apart(group, receipt, error))
+        self._doubts.add(task)
+        task.add_done_callback(self._doubts.discard)
+
+    async def _tell_apart(self, group: Sequence[Work], receipt: str, error: Exception) -> None:
+        ids = {"receipt": receipt, "error": words_of(error)}
+        try:
+            outcome = await find_out(self._pool, receipt)
+            _mark(group, None if outcome is Outcome.NOT_WRITTEN else outcome)
+            refuse(group, error)
+        finally:  # canceled at the end of the program: what is unknown stays so
+            for work in group:
+                work.deferred = False
+                work.end()
+        if outcome is Outcome.UNKNOWN:
+            log.error("commit.unknown", **ids)
+        while outcome is Outcome.UNKNOWN:
+            # Settled for good as soon as the database is back, though nobody waits for it now.
+            await asyncio.sleep(LATER_SECONDS)
+            outcome = await find_out(self._pool, receipt)
+        log.warning("commit.cleared_up", outcome=outcome.value, **ids)
+
+
+async def _run_waves(pipeline: Pipeline, group: Sequence[Work]) -> None:
+    for wave in waves(group, lambda work: work.touches):
+        for work in wave:
+            work.begin()
+        if wave[0].touches is None:
+            await pipeline.finish()  # it may ask for what others wrote
+        await pipeline.run(side_by_side([work.attempt() for work in wave]))
+        if any(work.spoils for work in wave):
+            raise _SpoiltError
+    await pipeline.finish()
 
 
 def refuse(group: Sequence[Work], error: BaseException) -> None:
-    """Tell all of a group that nothing was written."""
+    """Tell all of a group that nothing was written, but for those of which more is known."""
     for work in group:
-        work.error = StoreError(f"The database refused a write: {words_of(error)}")
+        if work.outcome is None:
+            work.error = StoreError(f"The database refused a write: {words_of(error)}")
+
+
+def _mark(group: Sequence[Work], outcome: Outcome | None) -> None:
+    for work in group:
+        work.outcome = outcome

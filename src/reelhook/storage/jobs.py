@@ -8,14 +8,15 @@ from reelhook.domain.errors import (
     JobConflictError,
     JobIdTakenError,
     JobNotFoundError,
-    StoreError,
 )
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
 from reelhook.ports import (
+    SOLE_HOLDER,
     Acceptance,
     Change,
     Created,
+    IdempotencyKey,
     JobPage,
     Lease,
     NewJob,
@@ -104,17 +105,9 @@ def create(new: NewJob) -> Operation[Created]:
 
 def _known(new: NewJob) -> Operation[Created | None]:
     if new.idempotency:
-        key = new.idempotency
-        rows = yield Statement(
-            "SELECT fingerprint, job_id FROM idempotency_keys WHERE holder = ?1 AND key = ?2",
-            (key.holder, key.key),
-        )
-        if rows and rows[0][0] != key.fingerprint:
-            raise IdempotencyKeyReusedError(
-                "This Idempotency-Key came with another body before; use a new key"
-            )
-        if rows:
-            return Created(rows[0][1], replayed=True)
+        before = yield from _came_before(new.idempotency)
+        if before:
+            return before
     if new.job.provider_job_id is not None:
         rows = yield Statement(
             "SELECT id FROM jobs WHERE account = ?1 AND provider_job_id = ?2",
@@ -123,6 +116,25 @@ def _known(new: NewJob) -> Operation[Created | None]:
         if rows:
             return Created(rows[0][0], replayed=True)
     return None
+
+
+def _came_before(key: IdempotencyKey) -> Operation[Created | None]:
+    rows = yield Statement(
+        "SELECT holder, fingerprint, job_id FROM idempotency_keys WHERE key = ?1", (key.key,)
+    )
+    known = {key.holder, SOLE_HOLDER}
+    ours = [row for row in rows if key.holder == SOLE_HOLDER or row[0] in known]
+    if not ours:
+        return None
+    # Its own first; of those of other holders the one that means the same.
+    _, fingerprint, job_id = min(
+        ours, key=lambda row: (row[0] != key.holder, row[1] != key.fingerprint)
+    )
+    if fingerprint != key.fingerprint:
+        raise IdempotencyKeyReusedError(
+            "This Idempotency-Key came with another body before; use a new key"
+        )
+    return Created(job_id, replayed=True)
 
 
 def record(changes: Sequence[Change], lease: Lease | None) -> Operation[list[str]]:
@@ -170,12 +182,30 @@ def accept(change: Change, lease: Lease | None, sharing: Sequence[str]) -> Opera
             return Acceptance.DUPLICATE
         if job.adopted or holder.status.terminal:
             return Acceptance.TAKEN
+        # Nobody may be dislodged for a claim that then comes to nothing.
+        if not (yield from _may_change(job, lease)):
+            return Acceptance.STALE
         yield from _record_one(Change(holder.dislodged(job.updated_at)), None)
     recorded = yield from _record_one(change, lease)
-    if not recorded and rows:
-        # Nothing may stay dislodged for a claim that failed: the whole operation is undone.
-        raise StoreError("The job changed while its acceptance was recorded")
     return Acceptance.RECORDED if recorded else Acceptance.STALE
+
+
+def _may_change(job: Job, lease: Lease | None) -> Operation[bool]:
+    """Return whether a change of the job will be written, and keep it so."""
+    rows = yield Statement(
+        "SELECT 1 FROM jobs WHERE id = ?1 AND version = ?2"
+        " AND status NOT IN ('completed', 'failed', 'canceled') /*pg FOR UPDATE */",
+        (job.id, job.version),
+    )
+    return bool(rows) and (yield from holds(lease))
+
+
+def now(job_ids: Sequence[str]) -> Operation[list[Job]]:
+    """Return these jobs as they stand."""
+    found = yield from side_by_side(
+        [query(f"SELECT {STATE} FROM jobs WHERE id = ?1", (job_id,)) for job_id in job_ids]
+    )
+    return [job_of(row) for rows in found for row in rows]
 
 
 def _holders(accounts: Sequence[str], job: Job) -> Operation[list[Row]]:

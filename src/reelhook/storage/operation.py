@@ -45,8 +45,9 @@ class Database(Protocol):
     async def write(self, make: Callable[[], Operation[T]], touches: Touches = None) -> T:
         """Run an operation in a transaction; return once it is durable.
 
-        Those that touch nothing in common may run side by side. Raises what the operation
-        raises, or `StoreError`.
+        Those that touch nothing in common may run side by side. Raises what the operation raises,
+        `StoreError` when nothing was written and nothing will be, or `CommitUnknownError` when
+        that can't be found out.
         """
         ...
 

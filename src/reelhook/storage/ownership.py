@@ -135,7 +135,10 @@ def record_check(job_id: str, now: Instant) -> Operation[None]:
 
 
 def forget_idempotency_keys(created_before: Instant) -> Operation[int]:
-    """Delete keys made before that moment; return how many."""
+    """Delete keys made before that moment; return how many. With them go the receipts of processes
+    that are gone.
+    """
+    yield Statement("DELETE FROM commits WHERE at < ?1", (created_before,))
     rows = yield Statement(
         "DELETE FROM idempotency_keys WHERE created_at < ?1 RETURNING 1", (created_before,)
     )

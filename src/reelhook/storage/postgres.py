@@ -11,8 +11,8 @@ from typing import Any, Self, TypeVar
 import asyncpg
 import structlog
 
-from reelhook.domain.errors import SettingsError, StoreError
-from reelhook.storage.group import Work, commit, refuse
+from reelhook.domain.errors import CommitUnknownError, SettingsError, StoreError
+from reelhook.storage.group import Groups, Work, refuse
 from reelhook.storage.operation import Operation, Touches
 from reelhook.storage.pipeline import Pipeline, SeveralStatementsError, code_of, single
 from reelhook.storage.pool import Pool
@@ -94,6 +94,7 @@ class PostgreSQL:
 
     def __init__(self, pool: Pool, group_size: int) -> None:
         self._pool = pool
+        self._groups = Groups(pool)
         self._group_size = group_size
         self._queue: list[Work] = []
         self._queued = asyncio.Event()
@@ -114,7 +115,7 @@ class PostgreSQL:
 
     async def write(self, make: Callable[[], Operation[T]], touches: Touches = None) -> T:
         """Run an operation in a transaction, which it may share with others; return once it is
-        durable. Raises what the operation raises, or `StoreError`.
+        durable. Raises as `Database.write`.
         """
         self._check_open()
         loop = asyncio.get_running_loop()
@@ -138,6 +139,7 @@ class PostgreSQL:
     async def aside(self, make: Callable[[], Operation[T]], *, lock: str | None = None) -> T:
         """Run an operation for which nobody waits, in a transaction of its own."""
         self._check_open()
+        committing = False
         try:
             async with (
                 self._pool.borrowed(ASIDE_SECONDS) as connection,
@@ -146,9 +148,13 @@ class PostgreSQL:
                 await connection.execute(_ASIDE)
                 if lock is not None:
                     await connection.execute(f"LOCK TABLE {lock} IN SHARE ROW EXCLUSIVE MODE")
-                return await Pipeline(connection).run(make())
+                result = await Pipeline(connection).run(make())
+                committing = True
         except FAILURES as error:
+            if committing:
+                raise CommitUnknownError from error
             raise StoreError(f"The database refused a write: {words_of(error)}") from error
+        return result
 
     async def read(self, make: Callable[[], Operation[T]]) -> T:
         """Run an operation that only reads, in one snapshot."""
@@ -180,6 +186,7 @@ class PostgreSQL:
         await asyncio.gather(self._writer, return_exceptions=True)
         for work in list(self._queue):
             self._give_up(work)
+        await self._groups.close(CLOSE_SECONDS)
         await self._pool.close()
 
     def _check_open(self) -> None:
@@ -197,7 +204,7 @@ class PostgreSQL:
             group = self._queue[: self._group_size]
             del self._queue[: self._group_size]
             try:
-                await commit(self._pool, group)
+                await self._groups.commit(group)
             except asyncio.CancelledError as error:
                 refuse(group, error)
                 raise

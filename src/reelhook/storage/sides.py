@@ -24,6 +24,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "attempts": ("id",),
     "undelivered": ("delivery_id", "sequence"),
     "resends": ("id",),
+    "commits": ("id",),
 }
 """All tables but the schema's version, and their primary keys."""
 

@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Self, TypeVar, cast
+from typing import Self, TypeVar
 
 import apsw
 
 from reelhook.domain.errors import SettingsError, StoreError
-from reelhook.storage.operation import Operation, Row, Statement, Together, Touches
+from reelhook.storage.operation import Operation, Touches
+from reelhook.storage.sqlite_group import Groups, Work, run
 
 T = TypeVar("T")
 GROUP_SIZE_MAX = 1000
@@ -122,47 +123,13 @@ def read_key(path: Path, name: str) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def run(connection: apsw.Connection, operation: Operation[T]) -> T:
-    """Run one operation to its end on this connection."""
-    rows: Any = None
-    while True:
-        try:
-            asked = operation.send(rows)
-        except StopIteration as stop:
-            return cast("T", stop.value)
-        if isinstance(asked, Together):
-            rows = [_rows(connection, statement) for statement in asked.statements]
-        else:
-            rows = _rows(connection, asked)
-
-
-def _rows(connection: apsw.Connection, statement: Statement) -> list[Row]:
-    return connection.execute(statement.sql, statement.parameters).fetchall()
-
-
-class _Work:
-    """An operation on its way through the writer, and the future of its result."""
-
-    __slots__ = ("error", "future", "make", "result")
-
-    def __init__(self, make: Callable[[], Operation[Any]], future: "asyncio.Future[Any]") -> None:
-        self.make = make
-        self.future = future
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-
-class _SpoiltError(Exception):
-    """One operation's failure undoes the transaction that others share with it."""
-
-
-class SQLite:
+class SQLite(Groups):
     """One open database: `write` and `read` run operations."""
 
     def __init__(self, path: Path, *, group_size: int = GROUP_SIZE_MAX) -> None:
+        super().__init__(lambda: connect(path, read_only=False))
         self._loop = asyncio.get_running_loop()
-        self._connection = connect(path, read_only=False)
-        self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_groups, name="reelhook-writer")
         self._thread.start()
         self._local = threading.local()
@@ -173,11 +140,11 @@ class SQLite:
 
     async def write(self, make: Callable[[], Operation[T]], touches: Touches = None) -> T:
         """Run an operation in a transaction, which it may share with others; return once it is
-        durable. Raises what the operation raises, or `StoreError`.
+        durable. Raises as `Database.write`.
         """
         self._check_open()
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(_Work(make, future))
+        self._queue.put(Work(make, future))
         return await future
 
     async def aside(self, make: Callable[[], Operation[T]], *, lock: str | None = None) -> T:
@@ -239,60 +206,8 @@ class SQLite:
             if stop:
                 return
 
-    def _commit(self, group: list[_Work]) -> None:
-        try:
-            try:
-                self._commit_as_one(group)
-            except _SpoiltError:
-                self._connection.execute("ROLLBACK")
-                self._commit_apart(group)
-        except apsw.Error as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            for work in group:
-                work.error = StoreError(f"The database can't be written: {error}")
 
-    def _commit_as_one(self, group: list[_Work]) -> None:
-        """Commit a group in which no operation fails half-way, as hardly any does.
-
-        Raises `_SpoiltError` where one did: without savepoints it can't be undone alone. Those
-        would cost each operation two fifths of its time.
-        """
-        self._connection.execute("BEGIN IMMEDIATE")
-        for work in group:
-            changes = self._connection.total_changes()
-            self._attempt(work)
-            if work.error is None:
-                continue
-            # Some errors end the transaction by themselves: then nothing may go on as if in it.
-            if self._connection.total_changes() != changes or not self._connection.in_transaction:
-                raise _SpoiltError
-        self._connection.execute("COMMIT")
-
-    def _commit_apart(self, group: list[_Work]) -> None:
-        """Commit a group in which a failing operation undoes itself alone."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        for work in group:
-            self._connection.execute("SAVEPOINT work")
-            self._attempt(work)
-            if work.error is not None:
-                self._connection.execute("ROLLBACK TO work")
-            self._connection.execute("RELEASE work")
-        self._connection.execute("COMMIT")
-
-    def _attempt(self, work: _Work) -> None:
-        work.result, work.error = None, None
-        try:
-            work.result = run(self._connection, work.make())
-        except (apsw.FullError, apsw.IOError, apsw.ReadOnlyError):
-            raise  # the disk, not the operation: the whole group fails
-        except apsw.Error as error:
-            work.error = StoreError(f"The database refused a write: {error}")
-        except Exception as error:
-            work.error = error
-
-
-def _deliver(group: list[_Work]) -> None:
+def _deliver(group: list[Work]) -> None:
     for work in group:
         if work.future.done():  # its caller was canceled; the write stands all the same
             continue

@@ -13,6 +13,7 @@ from reelhook.storage import sqlite
 from reelhook.storage.opening import owning
 from reelhook.storage.operation import Operation, Row
 from reelhook.storage.sides import BATCH_ROWS, TABLES, Side, failure, key_range
+from reelhook.storage.sqlite_group import run
 
 T = TypeVar("T")
 
@@ -101,11 +102,11 @@ class SQLiteSide(Side):
     async def do(self, operation: Operation[None]) -> None:
         """See `Side.do`."""
 
-        def run() -> None:
+        def do() -> None:
             with self._connection:
-                sqlite.run(self._connection, operation)
+                run(self._connection, operation)
 
-        await self._in_thread(run)
+        await self._in_thread(do)
 
     async def finish(self) -> None:
         """See `Side.finish`."""

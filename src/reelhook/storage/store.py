@@ -52,7 +52,11 @@ from reelhook.storage.rows import job_of
 
 
 class Store:
-    """Implements the store's ports. Every method may raise `StoreError`."""
+    """Implements the store's ports.
+
+    Every method may raise `StoreError`; then nothing was written, and nothing will be. One that
+    writes may raise `CommitUnknownError` too.
+    """
 
     def __init__(self, database: Database) -> None:
         self._write = database.write
@@ -261,6 +265,10 @@ class Store:
     ) -> StoredJob | None:
         """See `ServiceStore.job_of_provider`."""
         return await self._read(lambda: doubts.of_provider(accounts, provider_job_id))
+
+    async def jobs_now(self, job_ids: Sequence[str]) -> list[Job]:
+        """See `SubmitStore.jobs_now`."""
+        return await self._read(lambda: jobs.now(job_ids))
 
     async def jobs_submitting(self, account: str) -> list[Job]:
         """See `SubmitStore.jobs_submitting`."""
