@@ -25,6 +25,7 @@ from reelhook.domain.catalog import Account, Catalog
 from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.schedule import RetrySchedule
+from reelhook.engine.calls import PaidCalls
 from reelhook.engine.deliver import Deliver
 from reelhook.engine.fallback import Fallback
 from reelhook.engine.held import Held
@@ -388,6 +389,8 @@ def _account_loops(
         *shared,
         fallback,
         relieved=catalog.relieved(account),
+        calls=PaidCalls(),
+        max_age_hours=options.max_age_hours,
         may_send=lambda: True,
         clock=clock,
         random=Random(options.seed),

@@ -17,7 +17,9 @@ from .samples import ACCOUNT, CAT, FINISHED, NOW, RUNNING, moved, new, queued, s
 ALL = [
     *("0001_core", "0002_tracking", "0003_endpoints", "0004_workers", "0005_shared"),
     "0006_models",
+    "0011_waits",
 ]
+SINCE_MODELS = ALL[ALL.index("0006_models") :]
 CORE_VIEW = [
     *("job_id", "wallet_address", "script_body", "title", "status", "error_message"),
     *("created_at", "updated_at"),
@@ -131,10 +133,11 @@ async def test_rolling_models_back_keeps_the_jobs_running(path: Path) -> None:
     migrations.migrate(path)
     await fill(path)
     before = rows(path, "SELECT * FROM video_jobs ORDER BY job_id")
-    assert migrations.rollback(path, destroy=False) == "0006_models"
+    for revision in reversed(SINCE_MODELS):
+        assert migrations.rollback(path, destroy=False) == revision
     assert rows(path, "SELECT * FROM video_jobs ORDER BY job_id") == before
     assert "provider" not in columns(path, "jobs")
-    assert migrations.migrate(path) == ["0006_models"]
+    assert migrations.migrate(path) == SINCE_MODELS
     database = SQLite(path)
     try:
         store = Store(database)
@@ -157,9 +160,10 @@ async def test_rolling_models_back_keeps_the_jobs_on_postgresql(postgres_url: st
         await queued(store, new("queued"), "video_1")
         await submitting(store, new("submitting"))
         await database.close()
-        assert migrations.rollback(url, destroy=False) == "0006_models"
-        assert migrations.pending(url) == ["0006_models"]
-        assert migrations.migrate(url) == ["0006_models"]
+        for revision in reversed(SINCE_MODELS):
+            assert migrations.rollback(url, destroy=False) == revision
+        assert migrations.pending(url) == SINCE_MODELS
+        assert migrations.migrate(url) == SINCE_MODELS
         database = await PostgreSQL.open(url)
         store = Store(database)
         assert [job.provider_job_id for job in await store.jobs_to_watch(ACCOUNT)] == ["video_1"]

@@ -15,6 +15,7 @@ from reelhook.domain.job import VideoRequest
 from reelhook.domain.lookup import Doubt, Resolution, resolve
 from reelhook.domain.report import Entry, Page
 from reelhook.engine.held import Held
+from reelhook.engine.patience import Patience
 from reelhook.engine.runner import Tasks
 from reelhook.engine.submit import Submit
 from reelhook.ports import Acceptance, Clock, StoredJob, SubmitStore
@@ -71,14 +72,15 @@ class Resolve:
         self._siblings = siblings
         self._settle_milliseconds = round(settle_seconds * 1000)
         self._clock = clock
+        self._patience = Patience(held.id, signals.account(held.id), clock)
         self.signal = signals.resolve.fork()
         self.tasks = Tasks(self.signal)
 
     async def tick(self) -> float | None:
         """Look up every submit in doubt at once; see `Loop`."""
         submitting = await self._store.jobs_submitting(self._held.id)
-        owned = self._submit.owns
-        jobs = await self._mark([one for one in submitting if not owned(one.job.id)])
+        owned = self._submit.calls.owned()
+        jobs = await self._mark([one for one in submitting if one.job.id not in owned])
         if not jobs:
             return LOOK_SECONDS
         now = self._clock.now()
@@ -160,15 +162,15 @@ class Resolve:
         return await self._held.provider.page(after, limit)
 
     async def _hold(self, error: ProviderError) -> None:
-        """Wait as long as the provider asked us to."""
-        if error.retry_after_seconds:
-            await self._clock.wait(asyncio.Event(), error.retry_after_seconds)
+        """Wait as long as the provider asked us to, within reason."""
+        self._patience.obey(error)
+        await self._patience.pause()
 
     async def _settle(
         self, jobs: dict[str, StoredJob], doubts: list[Doubt], listing: Listing
     ) -> None:
         # A paid call that was under way while the listing was read may own one of its entries.
-        calls = list(self._submit.live.values())
+        calls = self._submit.calls.live
         if calls:
             await asyncio.wait(calls)
         # Before it is asked which entries are claimed: an answer that comes in between claims its.

@@ -13,6 +13,7 @@ from typing import assert_never
 
 import structlog
 
+from reelhook.domain.age import Age
 from reelhook.domain.errors import StoreError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
@@ -24,8 +25,10 @@ from reelhook.domain.report import (
     Refused,
     SubmitOutcome,
 )
+from reelhook.engine.calls import PaidCalls
 from reelhook.engine.fallback import Fallback
 from reelhook.engine.held import Held
+from reelhook.engine.patience import tell_creates_wait
 from reelhook.engine.runner import Tasks
 from reelhook.ports import Acceptance, Clock, StoredJob, SubmitStore
 from reelhook.recording import Recording, log_registered
@@ -51,7 +54,8 @@ class Submit:
     """Submits the accepted jobs of one account, and those that wait too long for others.
 
     `relieved` are the other accounts whose jobs it may take. `callback_url` tells, for a job, where
-    its provider may tell of changes.
+    its provider may tell of changes. `calls` outlives the lease: an earlier `Submit` of the same
+    account may still have calls in flight.
     """
 
     name = "submit"
@@ -65,6 +69,8 @@ class Submit:
         fallback: Fallback,
         *,
         relieved: Sequence[str] = (),
+        calls: PaidCalls,
+        max_age_hours: float,
         may_send: Callable[[], bool],
         callback_url: Callable[[str], str | None] = lambda _: None,
         clock: Clock,
@@ -76,6 +82,8 @@ class Submit:
         self._signals = signals
         self._fallback = fallback
         self._relieved = relieved
+        self._age = Age(max_age_hours)
+        self.calls = calls
         self._may_send = may_send
         self._callback_url = callback_url
         self._clock = clock
@@ -84,13 +92,6 @@ class Submit:
         self._refusal = ""
         self.signal = signals.submit.fork()
         self.tasks = Tasks(self.signal)
-        self._beginning: set[str] = set()
-        self.live: dict[str, asyncio.Task[None]] = {}
-        """The paid calls under way, by job id."""
-
-    def owns(self, job_id: str) -> bool:
-        """Whether the job's paid call is under way, or its intent is just being stored."""
-        return job_id in self.live or job_id in self._beginning
 
     async def tick(self) -> float | None:
         """Submit what is due; see `Loop`."""
@@ -132,25 +133,26 @@ class Submit:
                 await self._send_on(stored, "rate_limited", self._refusal)
 
     async def _begin(self, due: list[StoredJob]) -> int:
+        """Begin what may still begin, and end what is past its age; return how many those were."""
         now, account = self._clock.now(), self._held.id
-        read = {stored.job.id: stored for stored in due}
-        intents = [(stored.job.taken_over(account).submitting(now), ()) for stored in due]
+        late = [stored.job for stored in due if not self._age.may_begin(stored.job, now)]
+        ended = await self._recording.record(
+            [self._age.unaccepted(job, now) for job in late], self._held.lease
+        )
+        read = {one.job.id: one for one in due if self._age.may_begin(one.job, now)}
+        intents = [(one.job.taken_over(account).submitting(now), ()) for one in read.values()]
         # Whoever finds an intent in the store must find its owner here.
-        self._beginning = set(read)
-        try:
+        with self.calls.beginning(read):
             begun = await self._recording.record(intents, self._held.lease)
             for job in begun:
                 work = self._submit(replace(read[job.id], job=job))
-                forget = partial(self.live.pop, job.id, None)
-                self.live[job.id] = self.tasks.spawn(work, forget, job=job.id)
-        finally:
-            self._beginning = set()
-        return len(begun)
+                self.calls.add(job.id, self.tasks.spawn(work, job=job.id))
+        return len(ended) + len(begun)
 
     async def _submit(self, stored: StoredJob) -> None:
         job = stored.job
         outcome = await self._held.provider.submit(
-            stored.request, self._may_send, self._callback_url(job.id)
+            stored.request, partial(self._may_pay, job), self._callback_url(job.id)
         )
         log.debug(
             "submit.outcome",
@@ -168,6 +170,10 @@ class Submit:
                 log.warning("submit.unrecorded", job=job.id, error=error.message)
             await self._clock.wait(asyncio.Event(), RECORD_WAIT_SECONDS)
         await self._settle(stored, outcome)
+
+    def _may_pay(self, job: Job) -> bool:
+        """Whether the call may go out, now that its connection stands: that may have taken long."""
+        return self._may_send() and self._age.may_begin(job, self._clock.now())
 
     async def _settle(self, stored: StoredJob, outcome: SubmitOutcome) -> None:
         job = stored.job
@@ -198,6 +204,13 @@ class Submit:
         until = self._clock.now() + round(wait_seconds * 1000)
         self._blocked_until = max(self._blocked_until, until)
         self._refusal = reason
+        tell_creates_wait(
+            self._held.id,
+            self._signals.account(self._held.id),
+            self._blocked_until,
+            self._clock.now(),
+            reason,
+        )
         impatient = self._fallback.is_impatient(stored, until)
         if not (impatient and await self._send_on(stored, "rate_limited", reason)):
             await self._again(stored.job, wait_seconds)

@@ -35,7 +35,8 @@ async def ask(http: ClientSession, method: str, url: URL, headers: Mapping[str, 
         ) as response:
             body = await body_of(response, BODY_BYTES_MAX)
     except CONNECTION_ERRORS as error:
-        raise ProviderError(f"The provider could not be read: {described(error)}") from error
+        words = f"The provider could not be read: {described(error)}"
+        raise ProviderError(words, unreachable=True) from error
     if body is None:
         raise ProviderError(f"The provider's answer is longer than {BODY_BYTES_MAX} bytes")
     return Answer(response.status, response.headers, body)
