@@ -159,9 +159,9 @@ class CopyError(ReelhookError):
 class ProviderError(ReelhookError):
     """A provider could not be asked, or answered nothing usable. Nothing is known, nothing changes.
 
-    `retry_after_seconds` is the provider's own wish, when it had one. `unreachable`: it could not be
-    asked at all (no connection, 502, 503, 504, 429, a refused key), so that this says nothing about
-    any job of its.
+    `retry_after_seconds` is the provider's own wish, when it had one. `unreachable`: it could not
+    be asked at all (no connection, 502, 503, 504, 429, a refused key), so that nothing is said of
+    any of its jobs.
     """
 
     code = "provider_unavailable"
@@ -176,6 +176,13 @@ class ProviderError(ReelhookError):
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
         self.unreachable = unreachable
+
+
+class ResponseTooLargeError(ProviderError):
+    """A provider answered more than is read, in bytes."""
+
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(f"The provider's response is longer than {bytes_max} bytes")
 
 
 class ProviderUnauthorizedError(ProviderError):

@@ -7,7 +7,7 @@ round serve as cursors, so that the next round's pages can be fetched at once.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 

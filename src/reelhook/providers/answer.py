@@ -1,23 +1,67 @@
-"""What a provider answered, read to its end."""
+"""What a provider answered, read to its end, and how its JSON is read."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from aiohttp import ClientError, ClientResponse
+from aiohttp import ClientError
 from pydantic_core import from_json
 
 CONNECTION_ERRORS = (ClientError, OSError, TimeoutError, ValueError)
 """What aiohttp raises when a request can't be made, or its answer can't be read."""
+VALUES_MAX = 100_000
+"""How many values a JSON document may have. It bounds what it takes: the smallest ones, as in
+`[[],[],…]`, take fifty times as much memory as text, and longer to read."""
+_TEXT_BYTES = 4096
+"""How much of a body is looked at where it is shown as text."""
+
+
+def read_json(body: bytes) -> object:
+    """Return a body's JSON; None where it has none, or more than `VALUES_MAX` values.
+
+    pydantic's reader takes less than half of the time of Python's, and does not take all that
+    Python's does: halves of surrogate pairs, a byte order mark.
+    """
+    if len(body) > VALUES_MAX and _values(body) > VALUES_MAX:
+        return None
+    try:
+        return from_json(body)
+    except ValueError:
+        pass
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):  # RecursionError: brackets nested by the thousand
+        return None
+
+
+def _values(body: bytes) -> int:
+    """Return how many values a document has at most: each follows one of these characters."""
+    most = _marks(body)
+    if most <= VALUES_MAX:
+        return most
+    # Many of them may stand in texts. Without what is escaped, every other quote ends one.
+    plain = body.replace(rb"\\", b"").replace(rb"\"", b"")
+    quotes = plain.count(b'"')
+    if quotes > 2 * VALUES_MAX:
+        return quotes // 2
+    return _marks(b"".join(plain.split(b'"')[::2]))
+
+
+def _marks(body: bytes) -> int:
+    return 1 + sum(body.count(mark) for mark in (b",", b":", b"[", b"{"))
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status and headers, and the body: None where it did not arrive whole or was too long."""
+    """Status and headers, and the body: None where it did not arrive whole or was too long.
+
+    `read` holds the body's JSON where it was read already.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes | None
+    read: tuple[object] | None = field(default=None, repr=False, compare=False)
 
     @property
     def ok(self) -> bool:
@@ -25,19 +69,12 @@ class Answer:
         return 200 <= self.status < 300
 
     def json(self) -> object:
-        """Return the body's JSON; None where it has none.
+        """Return the body's JSON; None where it has none."""
+        return self.read[0] if self.read else read_json(self.body or b"")
 
-        pydantic's reader takes less than half of the time of Python's, and does not take all that
-        Python's does: halves of surrogate pairs, a byte order mark.
-        """
-        try:
-            return from_json(self.body or b"")
-        except ValueError:
-            pass
-        try:
-            return json.loads(self.body or b"")
-        except (ValueError, RecursionError):  # RecursionError: brackets nested by the thousand
-            return None
+    def is_object(self) -> bool:
+        """Whether the body is a JSON object: what a provider says, not what is in its way."""
+        return isinstance(self.json(), dict)
 
     def fields(self) -> dict[str, object]:
         """Return the body's JSON object; an empty one where it has none."""
@@ -45,19 +82,8 @@ class Answer:
         return content if isinstance(content, dict) else {}
 
     def text(self) -> str:
-        """Return the body as text."""
-        return (self.body or b"").decode(errors="replace")
-
-
-async def body_of(response: ClientResponse, bytes_max: int) -> bytes | None:
-    """Read a body; None if it is longer than `bytes_max`. Raises `CONNECTION_ERRORS`."""
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > bytes_max:
-            response.close()
-            return None
-    return bytes(body)
+        """Return the body's beginning as text."""
+        return (self.body or b"")[:_TEXT_BYTES].decode(errors="replace")
 
 
 def described(error: BaseException) -> str:

@@ -116,7 +116,7 @@ class Fal(ExpiringProvider):
         # Where the queue is somewhere else, a proxy or a simulator, so are its keys.
         origin = None if str(self.base) == self.default_base_url else str(self.base.origin())
         address = KEYS_URL if origin is None else keys_url(origin)
-        return SignedNotices(self.http, address, self.now)
+        return SignedNotices(self.http, self.room, address, self.now)
 
     async def notice(self, headers: Mapping[str, str], body: bytes) -> Notice:
         """Read a webhook of fal's, signed with one of its keys (Ed25519)."""

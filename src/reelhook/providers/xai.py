@@ -23,6 +23,7 @@ from reelhook.providers.address import segment
 from reelhook.providers.answer import Answer
 from reelhook.providers.expiring import ExpiringProvider
 from reelhook.providers.http_provider import Fields
+from reelhook.providers.receiving import RESPONSE_BYTES_MAX
 from reelhook.providers.refusal import unread, words
 from reelhook.providers.values import readable_id, text
 from reelhook.providers.xai_video import MODELS, body, report
@@ -53,9 +54,9 @@ class XAI(ExpiringProvider):
         outcome = await self.pay("videos/generations", body(request), may_send, _accepted)
         return _understood(outcome) if isinstance(outcome, Refused) else outcome
 
-    async def ask(self, method: str, path: str) -> Answer:
+    async def ask(self, method: str, path: str, *, bytes_max: int = RESPONSE_BYTES_MAX) -> Answer:
         """Send a request that costs nothing. Raises `ProviderError`, for a wrong key too."""
-        answer = await super().ask(method, path)
+        answer = await super().ask(method, path, bytes_max=bytes_max)
         if answer.status == 400 and words(answer).lower().startswith(_WRONG_KEY):
             raise ProviderUnauthorizedError(words(answer))
         return answer
