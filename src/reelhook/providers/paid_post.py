@@ -22,12 +22,11 @@ from yarl import URL
 
 from reelhook.domain.report import InDoubt, NotSent
 from reelhook.providers.answer import CONNECTION_ERRORS, Answer, described
+from reelhook.providers.own_trouble import is_own_trouble
 from reelhook.providers.receiving import Room
 
 CONNECT_SECONDS_MAX = 10.0
 """How long looking up the name, connecting and the TLS handshake may take together."""
-LARGE_BYTES = 64 * 1024
-"""From so many bytes on answers wait for each other: hundreds may come at once."""
 
 
 @dataclass(slots=True)
@@ -101,11 +100,11 @@ class PaidPost:
             ) as response:
                 try:
                     async with asyncio.timeout(timeout_seconds):
-                        return await self._room.receive(response, large=LARGE_BYTES)
+                        return await self._room.receive(response)
                 except CONNECTION_ERRORS:
                     return Answer(response.status, response.headers, None)
         except Exception as error:  # whatever it was: what counts is whether we were connected
             if trip.connected:
                 return InDoubt(f"no whole answer came: {described(error)}")
-            ours = isinstance(error, RightLostError)
+            ours = isinstance(error, RightLostError) or is_own_trouble(error)
             return NotSent(f"no connection was made: {described(error)}", ours=ours)

@@ -9,24 +9,26 @@ from contextlib import AsyncExitStack
 
 from aiohttp import ClientResponse
 
-from reelhook.providers.answer import Answer, read_json
+from reelhook.providers.answer import TEXT_BYTES, Answer, read_json
 
 RESPONSE_BYTES_MAX = 4 * 1024 * 1024
 """A job as its provider shows it, decompressed, but for pictures."""
 PAGE_BYTES_MAX = 8 * 1024 * 1024
 """A page of a listing that shows prompts: 100 of 32,000 characters each take up to 38 MB, escaped
 as `\\uXXXX\\uXXXX`, and a sixth of that in most languages."""
-LARGE_BYTES = 256 * 1024
-"""From so many bytes on responses wait for each other."""
-HUGE_BYTES = RESPONSE_BYTES_MAX
-_LARGE_AT_ONCE = 2
-_PIECE_BYTES_MAX = 256 * 1024
+SENT_BYTES_MAX = 64 * 1024 * 1024
+"""What a response may have in all, pictures included."""
+_AT_ONCE = ((64 * 1024, 16), (512 * 1024, 2), (RESPONSE_BYTES_MAX, 1))
+"""From so many bytes on only so many responses are received at once; the others wait."""
+_PIECE_BYTES_MAX = 64 * 1024
+_LOOK_BYTES = 256 * 1024
 _READ_APART_FROM_BYTES = 16 * 1024
-_READ_ASIDE_FROM_BYTES = 128 * 1024
+_READ_ASIDE_FROM_BYTES = 64 * 1024
 _ENCODINGS = frozenset({"gzip", "x-gzip", "deflate"})
 _PLAIN = frozenset({"", "identity"})
-_PICTURE = re.compile(rb'(?<!\\)("data:[\w.+/-]{1,100};base64,)[A-Za-z0-9+/=]{1024,}')
+_PICTURE = re.compile(rb'("data:[\w.+/-]{1,100};base64,)[A-Za-z0-9+/=]{1024,}')
 """A picture that came along with a request. Some providers show it again with each answer."""
+_PICTURE_BEGINS = b'"data:'
 _PICTURE_OVERLAP = 1024 + 128
 _reader = ThreadPoolExecutor(1, thread_name_prefix="json")
 """One thread: while it reads JSON nothing else runs, and the loop has its turn in between."""
@@ -36,16 +38,11 @@ class Room:
     """What the responses of one account may take of memory at once."""
 
     def __init__(self) -> None:
-        self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
-        self._huge = asyncio.Semaphore(1)
+        self._steps = [(size, asyncio.Semaphore(count)) for size, count in _AT_ONCE]
         self._reading = asyncio.Semaphore(1)
 
     async def receive(
-        self,
-        response: ClientResponse,
-        bytes_max: int = RESPONSE_BYTES_MAX,
-        *,
-        large: int = LARGE_BYTES,
+        self, response: ClientResponse, bytes_max: int = RESPONSE_BYTES_MAX
     ) -> Answer:
         """Read a response to its end. Raises `CONNECTION_ERRORS`.
 
@@ -53,26 +50,31 @@ class Room:
         `bytes_max`, decompressed and without pictures, has no body.
         """
         async with AsyncExitStack() as stack:
-            body = bytearray()
-            looked_through = 0
-            unpacked = _Unpacked(response.headers.get("Content-Encoding", ""))
-            steps = [(large, self._large), (HUGE_BYTES, self._huge)]
-            async for chunk in response.content.iter_any():
-                for piece in unpacked.pieces(chunk):
-                    body += piece
-                    if len(body) - looked_through > _PIECE_BYTES_MAX:
-                        looked_through = _drop_pictures(body, looked_through)
-                        if len(body) > bytes_max:
-                            response.close()
-                            return Answer(response.status, response.headers, None)
-                while steps and len(body) > steps[0][0]:
-                    await stack.enter_async_context(steps.pop(0)[1])
-            unpacked.end()
-            if len(body) > LARGE_BYTES:
-                _drop_pictures(body, looked_through)
-            whole = None if len(body) > bytes_max else bytes(body)
-            del body
-            return await self._read(Answer(response.status, response.headers, whole))
+            body = await self._body(response, bytes_max, stack)
+            return await self._read(Answer(response.status, response.headers, body))
+
+    async def _body(
+        self, response: ClientResponse, bytes_max: int, stack: AsyncExitStack
+    ) -> bytes | None:
+        unpacked = _Unpacked(response.headers.get("Content-Encoding", ""))
+        steps = list(self._steps)
+        await _wait_for_room(steps, response.content_length or 0, stack)
+        body, received, seen = bytearray(), 0, 0
+        while chunk := await response.content.read(_PIECE_BYTES_MAX):
+            for piece in unpacked.pieces(chunk):
+                received += len(piece)
+                body += piece
+                await _wait_for_room(steps, len(body), stack)
+                if len(body) - seen > _LOOK_BYTES:
+                    seen = _drop_pictures(body, seen)
+                    if len(body) > bytes_max or received > SENT_BYTES_MAX:
+                        response.close()
+                        return None
+                    await asyncio.sleep(0)
+        unpacked.end()
+        if len(body) > _LOOK_BYTES:
+            _drop_pictures(body, seen)
+        return None if len(body) > bytes_max else bytes(body)
 
     async def _read(self, answer: Answer) -> Answer:
         """Read the JSON of what is not small: one after the other, in a thread what is large."""
@@ -86,22 +88,30 @@ class Room:
             else:
                 loop = asyncio.get_running_loop()
                 content = await loop.run_in_executor(_reader, read_json, body)
-        return Answer(answer.status, answer.headers, body, (content,))
+        # Of the body nothing more is asked but how it begins.
+        return Answer(answer.status, answer.headers, body[:TEXT_BYTES], (content,))
+
+
+async def _wait_for_room(
+    steps: list[tuple[int, asyncio.Semaphore]], size: int, stack: AsyncExitStack
+) -> None:
+    """Take the steps that a response of this size needs, smallest first, so that none blocks."""
+    while steps and size > steps[0][0]:
+        await stack.enter_async_context(steps.pop(0)[1])
 
 
 class _Unpacked:
     """Unpacks a body as it comes. Raises ValueError for what can't be unpacked."""
 
     def __init__(self, encoding: str) -> None:
-        self._packed = encoding.strip().lower() not in _PLAIN
         self._encoding = encoding.strip().lower()
         self._stream: zlib._Decompress | None = None
-        if self._packed and self._encoding not in _ENCODINGS:
+        if self._encoding not in _PLAIN | _ENCODINGS:
             raise ValueError(f"it came with Content-Encoding {encoding[:50]!r}, unasked")
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
         """Yield what a chunk unpacks to, in pieces of bounded length."""
-        if not self._packed:
+        if self._encoding in _PLAIN:
             yield chunk
             return
         if self._stream is None:
@@ -125,5 +135,13 @@ class _Unpacked:
 
 def _drop_pictures(body: bytearray, start: int) -> int:
     """Empty the pictures behind `start`; return where to look on when more has come."""
-    body[start:] = _PICTURE.sub(rb"\1", body[start:])
+    if body.find(_PICTURE_BEGINS, start) >= 0:
+        body[start:] = _PICTURE.sub(_emptied, body[start:])
     return max(start, len(body) - _PICTURE_OVERLAP)
+
+
+def _emptied(picture: re.Match[bytes]) -> bytes:
+    """Return a picture without its bytes; a quote that is escaped begins none."""
+    begin = picture.start()
+    escaped = begin > 0 and picture.string[begin - 1] == ord("\\")
+    return picture[0] if escaped else picture[1]

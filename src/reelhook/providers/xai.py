@@ -71,7 +71,7 @@ class XAI(ExpiringProvider):
         if not answer.ok:
             raise unread(answer, self.now())
         told = report(answer.fields())
-        if told is None and answer.status == 202:
+        if told is None and answer.status == 202 and _says_nothing_more(answer):
             told = Progress(running=False)
         if told is None:
             raise ProviderError("The provider's answer is not a video request with a status")
@@ -85,6 +85,11 @@ class XAI(ExpiringProvider):
             raise ProviderError("The provider's answer is not a list of models")
         names = [text(one.get("id")) for one in models if isinstance(one, dict)]
         return f"video models: {', '.join(filter(None, names)) or 'none'}"
+
+
+def _says_nothing_more(pending: Answer) -> bool:
+    """Whether a 202 is xAI's own: an object, or nothing at all. A page is a proxy's."""
+    return pending.is_object() or pending.body in {b"", b"null"}
 
 
 def _accepted(created: Fields) -> Accepted | None:
