@@ -185,6 +185,8 @@ async def _one(figures: Figures, kind: str, stub: Stub, folder: Path) -> None:
             probe = Probe(server, jobs[0])
             watching = asyncio.create_task(probe.watch(SECONDS))
             await asyncio.sleep(SECONDS / 2)
+            async with http.get(f"{server.url}/api/stats") as answer:
+                counts = (await answer.json())["jobs"]
             await asyncio.gather(
                 *(
                     call(f"{server.url}/api/generate", script=f"more {number}")
@@ -196,8 +198,6 @@ async def _one(figures: Figures, kind: str, stub: Stub, folder: Path) -> None:
             slowest = 1000 * probe.slowest
             figures.at_most(f"{kind}: slowest request", slowest, WAIT_MILLISECONDS_MAX, " ms")
             figures.values[f"{kind}: slowest before (ms)"] = 1000 * calm
-            async with http.get(f"{server.url}/api/stats") as answer:
-                counts = (await answer.json())["jobs"]
             figures.equal(f"{kind}: jobs ended", counts["failed"] + counts["completed"], 0)
         finally:
             server.close()

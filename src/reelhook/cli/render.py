@@ -234,11 +234,20 @@ def show_stats(stats: dict[str, Any]) -> None:
                 one["inFlight"],
                 one["jobsMax"] or "",
                 one["waiting"],
-                Text("good", "green") if one["healthy"] else Text(one["error"] or "bad", "red"),
+                _health(one),
             )
             for one in stats["accounts"]
         ),
     )
+
+
+def _health(account: Mapping[str, Any]) -> Text:
+    if not account["healthy"]:
+        return Text(account["error"] or "bad", "red")
+    for what in ("reads", "creates"):
+        if until := account[f"{what}WaitUntil"]:
+            return Text(f"{what} wait until {moment(until)}", "yellow")
+    return Text("good", "green")
 
 
 def _alarming(count: int, style: str) -> Text:
