@@ -1,7 +1,7 @@
 """What the command line prints: tables and colour on a terminal, plain lines elsewhere."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
