@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from weakref import WeakSet
 
+from reelhook.domain.event import Instant
 from reelhook.domain.fares import WELL, AccountFares
 
 Tell = Callable[[str], None]
@@ -69,6 +70,8 @@ class AccountHealth:
     def __init__(self) -> None:
         self.fares = WELL
         self.changed = asyncio.Event()
+        self.read_again_at: Instant = 0
+        """When the provider may be read again, as it asked; 0: at any time."""
 
     @property
     def unauthorized(self) -> str | None:
@@ -91,6 +94,26 @@ class AccountHealth:
         milliseconds = None if seconds is None else round(seconds * 1000)
         if milliseconds != self.fares.stretched_milliseconds:
             self._change(replace(self.fares, stretched_milliseconds=milliseconds))
+
+    @property
+    def reads_wait_until(self) -> Instant | None:
+        """Until when reads wait for long, as the provider asked."""
+        return self.fares.reads_wait_until
+
+    @reads_wait_until.setter
+    def reads_wait_until(self, until: Instant | None) -> None:
+        if until != self.fares.reads_wait_until:
+            self._change(replace(self.fares, reads_wait_until=until))
+
+    @property
+    def creates_wait_until(self) -> Instant | None:
+        """Until when creates wait for long, as the provider asked."""
+        return self.fares.creates_wait_until
+
+    @creates_wait_until.setter
+    def creates_wait_until(self, until: Instant | None) -> None:
+        if until != self.fares.creates_wait_until:
+            self._change(replace(self.fares, creates_wait_until=until))
 
     def _change(self, fares: AccountFares) -> None:
         self.fares = fares
@@ -131,6 +154,8 @@ class Signals:
         """Forget what was known of an account that another worker may have had meanwhile."""
         health = self.account(account)
         health.unauthorized = None
+        health.reads_wait_until = health.creates_wait_until = None
+        health.read_again_at = 0
         return health
 
     def job_changed(self) -> None:

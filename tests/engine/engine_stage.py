@@ -26,6 +26,7 @@ from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.engine.account_listing import AccountListing
+from reelhook.engine.calls import PaidCalls
 from reelhook.engine.deliver import Deliver
 from reelhook.engine.fallback import Fallback
 from reelhook.engine.held import Held
@@ -400,6 +401,8 @@ def _account_loops(
         fallback,
         listing,
         relieved=catalog.relieved(account),
+        calls=PaidCalls(),
+        max_age_hours=options.max_age_hours,
         may_send=lambda: True,
         clock=clock,
         random=Random(options.seed),

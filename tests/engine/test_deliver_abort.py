@@ -54,6 +54,21 @@ async def test_an_attempt_that_hangs_is_cut_short_by_the_end_of_its_job(tmp_path
         assert await engine.endpoints.held_back() == []
 
 
+async def test_a_clock_that_is_set_while_an_attempt_hangs_makes_it_no_longer(
+    tmp_path: Path,
+) -> None:
+    async with hanging(tmp_path) as (here, engine):
+        here.time.advance(30 * 24 * 3600)
+        await tell(engine, "job", "completed")
+        await engine.settled()
+
+        ((first, _),) = here.query(
+            "SELECT duration_ms, error FROM attempts WHERE error = 'superseded'"
+        )
+        assert 0 <= first < 24 * 3600 * 1000
+        assert told(here, "job") == [10, "completed"]
+
+
 async def test_one_that_is_younger_is_cut_short_once_it_is_five_seconds_old(
     tmp_path: Path,
 ) -> None:

@@ -1,7 +1,9 @@
 """Fallback: the next model is tried where the one before surely did not take the job."""
 
 import asyncio
+import errno
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import TCPConnector
 from engine_stage import Engine, Played, Stage, stage
 from engine_upstream import Respond, Upstream, answers, never, reset, upstream
 
@@ -79,6 +82,46 @@ async def test_a_refused_connection_leads_on_at_once(tmp_path: Path, unused_tcp_
             assert (job.status, job.provider, job.account) == (Status.QUEUED, "second", "second")
             assert (job.model, job.fallback) == ("m2", 1)
             assert here.creations == (0, 1, 0)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        OSError(errno.EMFILE, "Too many open files"),
+        OSError(errno.ENETUNREACH, "Network is unreachable"),
+        RuntimeError("can't start new thread"),
+    ],
+)
+async def test_trouble_of_our_own_leads_nowhere_and_passes(
+    tmp_path: Path, trouble: Exception
+) -> None:
+    troubles: list[Exception] = [trouble]
+
+    class Exhausted(OpenAIWire):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            connector = self.paid._session.connector
+            assert isinstance(connector, TCPConnector)
+            connector._socket_factory = self.socket
+
+        def socket(self, address: Any) -> socket.socket:
+            for one in troubles:
+                raise one
+            return socket.socket(family=address[0], type=address[1], proto=address[2])
+
+    async with providers(tmp_path) as here:
+        played = tuple(Played(Account(one, one), Exhausted, here.urls[one]) for one in NAMES)
+        async with here.here.engine(accounts=played) as engine:
+            job_id = await engine.submit("a fox", fallbacks=FALLBACKS)
+            await engine.pass_time(60)
+            job = await engine.job(job_id)
+            assert (job.status, job.fallback) == (Status.ACCEPTED, 0)
+            troubles.clear()
+            await engine.pass_time(20)
+
+            job = await engine.job(job_id)
+            assert (job.status, job.provider) == (Status.QUEUED, "openai")
+            assert here.creations == (1, 0, 0)
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 422])

@@ -14,8 +14,10 @@ from reelhook.domain.catalog import Account
 from reelhook.domain.listing import ListingFacts
 from reelhook.engine.held import Held
 from reelhook.engine.listing_pages import ListingPages
+from reelhook.engine.patience import Patience
 from reelhook.ports import Lease
 from reelhook.providers.openai_wire import OpenAIWire
+from reelhook.signals import AccountHealth
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ async def here(tmp_path: Path) -> AsyncIterator[Stage]:
 async def read(here: Stage, *, patient: bool = False) -> ListingPages:
     async with OpenAIWire(here.upstream.url) as provider:
         held = Held(Account(ACCOUNT, "openai"), provider, Lease("account:openai", 1))
-        pages = ListingPages(held, here.time, patient=patient)
+        pages = ListingPages(held, Patience(ACCOUNT, AccountHealth(), here.time), patient=patient)
         assert await pages.read(lambda _: False) is not patient
         return pages
 

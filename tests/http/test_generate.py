@@ -188,6 +188,8 @@ async def test_a_key_that_the_provider_refuses_fails_the_job_in_the_providers_wo
             "healthy": False,
             "error": "Missing or incorrect API key.",
             "stretchedSeconds": None,
+            "readsWaitUntil": None,
+            "createsWaitUntil": None,
         }
 
 

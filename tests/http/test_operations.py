@@ -82,6 +82,8 @@ async def test_statistics_count_jobs_by_status(tmp_path: Path) -> None:
                     "healthy": True,
                     "error": None,
                     "stretchedSeconds": None,
+                    "readsWaitUntil": None,
+                    "createsWaitUntil": None,
                 }
             ],
         }

@@ -13,6 +13,7 @@ from reelhook.clock import SystemClock
 from reelhook.config import Settings
 from reelhook.domain.callback import Callbacks
 from reelhook.engine.account_listing import AccountListing
+from reelhook.engine.calls import PaidCalls
 from reelhook.engine.deliver import Deliver
 from reelhook.engine.fallback import Fallback
 from reelhook.engine.held import Held
@@ -70,7 +71,8 @@ async def working(parts: Parts, sharing: Sharing) -> AsyncIterator[None]:
         runner,
         {
             **{
-                account_id(account): partial(_account_loops, parts, leases, account)
+                # One lease of an account may follow another while calls are in flight.
+                account_id(account): partial(_account_loops, parts, leases, account, PaidCalls())
                 for account in parts.accounts.providers
             },
             CHORES_ID: lambda lease: _chores(parts, lease),
@@ -106,7 +108,9 @@ def _deliver(parts: Parts, leases: Leases) -> Deliver:
     )
 
 
-def _account_loops(parts: Parts, leases: Leases, account: str, lease: Lease) -> list[Loop]:
+def _account_loops(
+    parts: Parts, leases: Leases, account: str, calls: PaidCalls, lease: Lease
+) -> list[Loop]:
     settings, store, catalog = parts.settings, parts.store, parts.accounts.catalog
     recording, signals, clock = parts.recording, parts.signals, parts.clock
 
@@ -132,6 +136,8 @@ def _account_loops(parts: Parts, leases: Leases, account: str, lease: Lease) -> 
         ),
         listing,
         relieved=catalog.relieved(account),
+        calls=calls,
+        max_age_hours=settings.max_age_hours,
         may_send=may_go_on,
         callback_url=partial(parts.callbacks.url, account),
         clock=clock,

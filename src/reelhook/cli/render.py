@@ -1,7 +1,7 @@
 """What the command line prints: tables and colour on a terminal, plain lines elsewhere."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -234,11 +234,20 @@ def show_stats(stats: dict[str, Any]) -> None:
                 one["inFlight"],
                 one["jobsMax"] or "",
                 one["waiting"],
-                Text("good", "green") if one["healthy"] else Text(one["error"] or "bad", "red"),
+                _health(one),
             )
             for one in stats["accounts"]
         ),
     )
+
+
+def _health(account: Mapping[str, Any]) -> Text:
+    if not account["healthy"]:
+        return Text(account["error"] or "bad", "red")
+    for what in ("reads", "creates"):
+        if until := account[f"{what}WaitUntil"]:
+            return Text(f"{what} wait until {moment(until)}", "yellow")
+    return Text("good", "green")
 
 
 def _alarming(count: int, style: str) -> Text:

@@ -43,7 +43,7 @@ def serve(
         float | None, _flag("Seconds between two rounds of watching. Default: 5.")
     ] = None,
     max_age_hours: Annotated[
-        float | None, _flag("After how many hours a job fails. Default: 24.")
+        float | None, _flag("How long a job may wait, and then render. Default: 24.")
     ] = None,
     retry_schedule: Annotated[
         str | None, _flag("The waits before a webhook is tried again, e.g. 5s,30s,2m,1h.")
@@ -143,6 +143,8 @@ def simulate(
     server_error: Annotated[float, _rate("Requests answered 500.")] = 0.0,
     reset: Annotated[float, _rate("Connections reset without an answer.")] = 0.0,
     malformed: Annotated[float, _rate("Requests answered with half of the JSON.")] = 0.0,
+    garbled: Annotated[float, _rate("Requests answered with a web page.")] = 0.0,
+    huge: Annotated[float, _rate("Requests answered with 60 MiB of JSON.")] = 0.0,
     lost_create: Annotated[float, _rate("Creates carried out without an answer.")] = 0.0,
     moderation: Annotated[float, _rate("Jobs that fail where they would have completed.")] = 0.0,
     stuck: Annotated[float, _rate("Jobs that reach 99 % and never end.")] = 0.0,
@@ -181,6 +183,8 @@ def simulate(
             server_error=server_error,
             reset=reset,
             malformed=malformed,
+            garbled=garbled,
+            huge=huge,
             lost_create=lost_create,
             moderation=moderation,
             stuck=stuck,

@@ -193,14 +193,30 @@ class CopyError(ReelhookError):
 class ProviderError(ReelhookError):
     """A provider could not be asked, or answered nothing usable. Nothing is known, nothing changes.
 
-    `retry_after_seconds` is the provider's own wish, when it had one.
+    `retry_after_seconds` is the provider's own wish, when it had one. `unreachable`: it could not
+    be asked at all (no connection, 502, 503, 504, 429, a refused key), so that nothing is said of
+    any of its jobs.
     """
 
     code = "provider_unavailable"
 
-    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_seconds: float | None = None,
+        unreachable: bool = False,
+    ) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+        self.unreachable = unreachable
+
+
+class ResponseTooLargeError(ProviderError):
+    """A provider answered more than is read, in bytes."""
+
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(f"The provider's response is longer than {bytes_max} bytes")
 
 
 class FileAddressRefusedError(ProviderError):
@@ -210,9 +226,12 @@ class FileAddressRefusedError(ProviderError):
 
 
 class ProviderUnauthorizedError(ProviderError):
-    """The provider refused the account's key (401 or 403)."""
+    """The provider refused the account's key (401 or 403): it can't be asked."""
 
     code = "provider_unauthorized"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, unreachable=True)
 
 
 class ListingUnsupportedError(ProviderError):

@@ -7,7 +7,8 @@ from typing import TypeVar
 import structlog
 
 from reelhook.domain.errors import ProviderError, ProviderUnauthorizedError
-from reelhook.domain.event import Instant
+from reelhook.engine.patience import Patience
+from reelhook.engine.stretch import Stretch
 from reelhook.ports import Clock
 from reelhook.signals import AccountHealth
 
@@ -18,18 +19,30 @@ READS_AT_ONCE = 64
 
 
 class Asking:
-    """The reads of one account. `asked_all` is called whenever none that reads many jobs waits."""
+    """The reads of one account. `asked_all` is called whenever none that reads many jobs waits.
+
+    `tried` and `answered` tell since when the provider has been asked, and has answered, without
+    a break of `break_milliseconds`.
+    """
 
     def __init__(
-        self, provider: str, health: AccountHealth, clock: Clock, asked_all: Callable[[], object]
+        self,
+        account: str,
+        health: AccountHealth,
+        clock: Clock,
+        asked_all: Callable[[], object],
+        *,
+        break_milliseconds: int,
     ) -> None:
-        self._provider = provider
+        self._account = account
         self._health = health
         self._clock = clock
         self._asked_all = asked_all
+        self._patience = Patience(account, health, clock)
         self._slots = asyncio.Semaphore(READS_AT_ONCE)
-        self._wait_until: Instant = 0
         self._queued = 0
+        self.tried = Stretch(break_milliseconds)
+        self.answered = Stretch(break_milliseconds)
 
     @property
     def busy(self) -> bool:
@@ -51,20 +64,26 @@ class Asking:
             return await self._asked(read)
 
     async def _asked(self, read: Callable[[], Awaitable[T]]) -> T:
-        wait = self._wait_until - self._clock.now()
-        if wait > 0:  # as long as the provider asked us to
-            await self._clock.wait(asyncio.Event(), wait / 1000)
+        await self._patience.pause()
         try:
             answer = await read()
-        except ProviderUnauthorizedError as error:
-            if self._health.unauthorized is None:
-                log.warning("account.unauthorized", provider=self._provider, error=error.message)
-            self._health.unauthorized = error.message
-            raise
         except ProviderError as error:
-            if error.retry_after_seconds:
-                until = self._clock.now() + round(error.retry_after_seconds * 1000)
-                self._wait_until = max(self._wait_until, until)
+            self._failed(error)
             raise
+        self._seen(answered=True)
         self._health.unauthorized = None
         return answer
+
+    def _failed(self, error: ProviderError) -> None:
+        self._seen(answered=not error.unreachable)
+        self._patience.obey(error)
+        if isinstance(error, ProviderUnauthorizedError):
+            if self._health.unauthorized is None:
+                log.warning("account.unauthorized", account=self._account, error=error.message)
+            self._health.unauthorized = error.message
+
+    def _seen(self, *, answered: bool) -> None:
+        now = self._clock.now()
+        self.tried.seen(now)
+        if answered:
+            self.answered.seen(now)

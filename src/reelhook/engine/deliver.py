@@ -45,6 +45,8 @@ READY_PER_ENDPOINT = 100
 """Some of it is under way already. Several times what may be: few looks at a long queue."""
 READY_MAX = 8 * SLOTS
 RECORD_WAIT_SECONDS = 1.0
+DURATION_MILLISECONDS_MAX = 2**31 - 1
+"""What the column of an attempt holds: 24 days."""
 STALE_MILLISECONDS = round(STALE_ATTEMPT_SECONDS * 1000)
 
 
@@ -227,6 +229,7 @@ class Deliver:
         endpoint = self._turns.line(delivery.endpoint_id).endpoint
         flight.started_at = started_at = self._clock.now()
         probe = endpoint.health.open and not delivery.is_retry_due(started_at)
+        begun = asyncio.get_running_loop().time()
         answer = await self._send(flight, self._request(flight.due, endpoint, started_at))
         outrun = answer is None
         now = self._clock.now()
@@ -235,7 +238,7 @@ class Deliver:
             return True
         self._turns.sent(endpoint.id)
         if answer is None:
-            answer = Answer(now - started_at, error="superseded", detail="The job has ended")
+            answer = Answer(_since(begun), error="superseded", detail="The job has ended")
         attempt = Attempt(
             delivery_id=delivery.id,
             event_id=event.event_id,
@@ -341,6 +344,12 @@ class Deliver:
             timeout_seconds=PROGRESS_ATTEMPT_SECONDS if progress else ATTEMPT_SECONDS,
             url=due.delivery.url,
         )
+
+
+def _since(begun: float) -> int:
+    """Return the milliseconds since a moment of the loop's clock, which nobody sets."""
+    taken = round((asyncio.get_running_loop().time() - begun) * 1000)
+    return min(max(taken, 0), DURATION_MILLISECONDS_MAX)
 
 
 def _log(endpoint: Endpoint, delivery: Delivery, attempt: Attempt, moved: Delivery) -> None:

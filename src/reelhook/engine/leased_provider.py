@@ -27,7 +27,9 @@ class LeasedProvider:
 
     def _check(self) -> None:
         if not self._held():
-            raise ProviderError("The lease on the account was lost: another worker asks now")
+            raise ProviderError(
+                "The lease on the account was lost: another worker asks now", unreachable=True
+            )
 
     async def submit(
         self,

@@ -11,6 +11,7 @@ from reelhook.domain.event import Instant
 from reelhook.domain.report import Page
 from reelhook.engine.account_listing import AccountListing
 from reelhook.engine.held import Held
+from reelhook.engine.patience import Patience
 from reelhook.engine.runner import Tasks
 from reelhook.ports import Clock
 from reelhook.signals import Signals
@@ -35,6 +36,7 @@ class ListingDelay:
         self._held = held
         self._listing = listing
         self._signals = signals
+        self._patience = Patience(held.id, signals.account(held.id), clock)
         self._clock = clock
         self._target: tuple[str, str, Instant] | None = None
         self._next_at: Instant = 0
@@ -49,8 +51,9 @@ class ListingDelay:
         now = self._clock.now()
         if not page_size or self._signals.watching_paused:
             return None
-        if now < self._not_before:
-            return (self._not_before - now) / 1000
+        wait = max((self._not_before - now) / 1000, self._patience.seconds_left)
+        if wait > 0:
+            return wait
         facts = await self._listing.facts()
         if self._target is None:
             self._target = await self._next_target(now)
@@ -63,7 +66,8 @@ class ListingDelay:
             self._target = None  # the gap would count as a delay
             unsupported = isinstance(error, ListingUnsupportedError)
             usual = UNSUPPORTED_SECONDS if unsupported else FAILED_SECONDS
-            wait = max(usual, error.retry_after_seconds or 0)
+            self._patience.obey(error)
+            wait = max(usual, self._patience.seconds_left)
             self._not_before = now + round(wait * 1000)
             return wait
         if facts.first_id is None:

@@ -1,6 +1,5 @@
 """Reading a provider's listing page by page, to look up what is unresolved."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -8,7 +7,7 @@ import structlog
 from reelhook.domain.errors import ListingUnsupportedError, ProviderError
 from reelhook.domain.report import Entry, Page
 from reelhook.engine.held import Held
-from reelhook.ports import Clock
+from reelhook.engine.patience import Patience
 
 log = structlog.get_logger()
 PAGE_TRIES = 4
@@ -23,9 +22,9 @@ class ListingPages:
     restarts.
     """
 
-    def __init__(self, held: Held, clock: Clock, *, patient: bool) -> None:
+    def __init__(self, held: Held, patience: Patience, *, patient: bool) -> None:
         self._held = held
-        self._clock = clock
+        self._patience = patience
         self._patient = patient
         self._after: str | None = None
         self._lost = False
@@ -91,6 +90,6 @@ class ListingPages:
         return await self._held.provider.page(after, limit)
 
     async def _hold(self, error: ProviderError) -> None:
-        """Wait as long as the provider asked us to."""
-        if error.retry_after_seconds:
-            await self._clock.wait(asyncio.Event(), error.retry_after_seconds)
+        """Wait as long as the provider asked us to, within reason."""
+        self._patience.obey(error)
+        await self._patience.pause()

@@ -7,7 +7,7 @@ round serve as cursors, so that the next round's pages can be fetched at once.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -26,7 +26,6 @@ from reelhook.engine.asking import Asking
 from reelhook.engine.listing_order import ListingOrder
 from reelhook.engine.search import Search, Shown, Wave
 from reelhook.ports import Clock, Provider
-from reelhook.signals import AccountHealth
 
 log = structlog.get_logger()
 HANDED_ON_AT_ONCE = 500
@@ -57,20 +56,18 @@ class Deliver(Protocol):
 class Reader:
     """Reads the jobs of one account.
 
-    Rounds may overlap, as long as they don't read the same jobs. `asked_all` is called whenever
-    no page, and no batch, waits any more to be asked for.
+    Rounds may overlap, as long as they don't read the same jobs.
     """
 
     def __init__(
         self,
         provider: Provider,
-        health: AccountHealth,
+        asking: Asking,
         clock: Clock,
-        asked_all: Callable[[], object],
     ) -> None:
         self._provider = provider
         self._clock = clock
-        self._asking = Asking(provider.name, health, clock, asked_all)
+        self._asking = asking
         self._listing = ListingOrder(provider.traits.page_size_max)
         self._failed_rounds = 0
         self._listing_off_until: Instant = 0

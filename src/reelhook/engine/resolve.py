@@ -26,6 +26,7 @@ from reelhook.domain.report import Entry
 from reelhook.engine.account_listing import AccountListing
 from reelhook.engine.held import Held
 from reelhook.engine.listing_pages import ListingPages
+from reelhook.engine.patience import Patience
 from reelhook.engine.runner import Tasks
 from reelhook.engine.submit import Submit
 from reelhook.ports import Acceptance, Clock, LookupStore, StoredJob
@@ -70,6 +71,7 @@ class Resolve:
         self._listing = listing
         self._settle_milliseconds = round(settle_seconds * 1000)
         self._clock = clock
+        self._patience = Patience(held.id, signals.account(held.id), clock)
         self._requests: dict[str, StoredJob] = {}
         self._used: set[str] = set()
         self._missed_at: dict[str, Instant] = {}
@@ -96,7 +98,8 @@ class Resolve:
 
     async def _unresolved(self) -> dict[str, StoredJob]:
         submitting = await self._store.jobs_submitting(self._held.id)
-        orphans = [one for one in submitting if not self._submit.owns(one.id)]
+        owned = self._submit.owned()
+        orphans = [one for one in submitting if one.id not in owned]
         return await self._stored(await self._mark(orphans))
 
     async def _mark(self, orphans: Sequence[Job]) -> list[Job]:
@@ -129,7 +132,7 @@ class Resolve:
         patient = facts.models and any(
             now - one.since < 2 * self._settle_milliseconds for one in doubts
         )
-        pages = ListingPages(self._held, self._clock, patient=bool(patient))
+        pages = ListingPages(self._held, self._patience, patient=bool(patient))
         if not await pages.read(lambda entries: _reached(doubts, entries)):
             return None
         listing = await self._evidence(pages, now)
@@ -153,7 +156,7 @@ class Resolve:
 
     async def _settle(self, listing: Listing) -> None:
         # A paid call that was in flight while the listing was read may own one of its entries.
-        calls = list(self._submit.live.values())
+        calls = self._submit.calls.live
         if calls:
             await asyncio.wait(calls)
         # What these calls left unresolved may own an entry as well, and an answer claims its own.

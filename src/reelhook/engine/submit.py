@@ -14,6 +14,7 @@ from typing import assert_never
 
 import structlog
 
+from reelhook.domain.age import Age
 from reelhook.domain.errors import DATABASE_FAILURES
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
@@ -26,8 +27,10 @@ from reelhook.domain.report import (
     SubmitOutcome,
 )
 from reelhook.engine.account_listing import AccountListing
+from reelhook.engine.calls import PaidCalls
 from reelhook.engine.fallback import Fallback
 from reelhook.engine.held import Held
+from reelhook.engine.patience import tell_creates_wait
 from reelhook.engine.runner import Tasks
 from reelhook.ports import Acceptance, Clock, StoredJob, SubmitStore
 from reelhook.recording import Recording, log_registered
@@ -54,7 +57,8 @@ class Submit:
     """Submits the accepted jobs of one account, and those that wait too long for others.
 
     `relieved` are the other accounts whose jobs it may take. `callback_url` tells, for a job, where
-    its provider may tell of changes.
+    its provider may tell of changes. `calls` outlives the lease: an earlier `Submit` of the same
+    account may still have calls in flight.
     """
 
     name = "submit"
@@ -69,6 +73,8 @@ class Submit:
         listing: AccountListing,
         *,
         relieved: Sequence[str] = (),
+        calls: PaidCalls,
+        max_age_hours: float,
         may_send: Callable[[], bool],
         callback_url: Callable[[str], str | None] = lambda _: None,
         clock: Clock,
@@ -81,6 +87,8 @@ class Submit:
         self._fallback = fallback
         self._listing = listing
         self._relieved = relieved
+        self._age = Age(max_age_hours)
+        self.calls = calls
         self._may_send = may_send
         self._callback_url = callback_url
         self._clock = clock
@@ -91,12 +99,10 @@ class Submit:
         self.tasks = Tasks(self.signal)
         self._intended: dict[str, StoredJob] = {}
         """Jobs whose intent is being stored, or was as far as anyone can tell, by their ids."""
-        self.live: dict[str, asyncio.Task[None]] = {}
-        """The paid calls under way, by job id."""
 
-    def owns(self, job_id: str) -> bool:
-        """Whether the job's paid call is under way, or its intent may have been stored."""
-        return job_id in self.live or job_id in self._intended
+    def owned(self) -> set[str]:
+        """Return the jobs whose paid call is in flight, or whose intent may have been stored."""
+        return self.calls.owned().union(self._intended)
 
     async def tick(self) -> float | None:
         """Submit what is due; see `Loop`."""
@@ -139,20 +145,29 @@ class Submit:
                 await self._send_on(stored, "rate_limited", self._refusal)
 
     async def _begin(self, due: list[StoredJob]) -> int:
-        """Store the intents of these jobs and begin their calls; return how many began."""
+        """Begin what may still begin, and end what is past its age; return how many those were."""
+        now = self._clock.now()
+        late = [stored.job for stored in due if not self._age.may_begin(stored.job, now)]
+        ended = await self._recording.record(
+            [self._age.unaccepted(job, now) for job in late], self._held.lease
+        )
         # What is in the listing by now is older than what these creates will make.
         sent = partial(
             Job.submitting,
-            now=self._clock.now(),
+            now=now,
             fingerprint=self._listing.fingerprint,
             after=await self._listing.newest(),
         )
-        intents = {stored.job.id: self._intent(stored, sent) for stored in due}
+        intents = {
+            stored.job.id: self._intent(stored, sent)
+            for stored in due
+            if self._age.may_begin(stored.job, now)
+        }
         # Whoever finds an intent in the store must find its owner here.
         self._intended |= intents
         storing = asyncio.create_task(self._store_intents(intents))
         try:
-            return await asyncio.shield(storing)
+            return len(ended) + await asyncio.shield(storing)
         except asyncio.CancelledError:
             # The tick was cut off: what it stores is begun all the same.
             self.tasks.spawn(self._begin_late(storing))
@@ -167,9 +182,10 @@ class Submit:
 
     async def _store_intents(self, intents: dict[str, StoredJob]) -> int:
         transitions = [(intent.job, ()) for intent in intents.values()]
-        begun = await self._recording.record(transitions, self._held.lease)
-        for job in begun:
-            self._call(replace(intents[job.id], job=job))
+        with self.calls.beginning(intents):
+            begun = await self._recording.record(transitions, self._held.lease)
+            for job in begun:
+                self._call(replace(intents[job.id], job=job))
         return len(begun)
 
     async def _begin_late(self, storing: asyncio.Task[int]) -> None:
@@ -195,13 +211,12 @@ class Submit:
     def _call(self, stored: StoredJob) -> None:
         job_id = stored.job.id
         self._intended.pop(job_id, None)
-        forget = partial(self.live.pop, job_id, None)
-        self.live[job_id] = self.tasks.spawn(self._submit(stored), forget, job=job_id)
+        self.calls.add(job_id, self.tasks.spawn(self._submit(stored), job=job_id))
 
     async def _submit(self, stored: StoredJob) -> None:
         job = stored.job
         outcome = await self._held.provider.submit(
-            stored.request, self._may_send, self._callback_url(job.id)
+            stored.request, partial(self._may_pay, job), self._callback_url(job.id)
         )
         log.debug(
             "submit.outcome",
@@ -232,6 +247,10 @@ class Submit:
                 return
             await self._clock.wait(asyncio.Event(), RECORD_WAIT_SECONDS)
         await self._settle(stored, outcome)
+
+    def _may_pay(self, job: Job) -> bool:
+        """Whether the call may go out, now that its connection stands: that may have taken long."""
+        return self._may_send() and self._age.may_begin(job, self._clock.now())
 
     def _ids(self, stored: StoredJob, outcome: SubmitOutcome) -> dict[str, str | None]:
         provider_job = outcome.provider_job_id if isinstance(outcome, Accepted) else None
@@ -266,6 +285,13 @@ class Submit:
         until = self._clock.now() + round(wait_seconds * 1000)
         self._blocked_until = max(self._blocked_until, until)
         self._refusal = reason
+        tell_creates_wait(
+            self._held.id,
+            self._signals.account(self._held.id),
+            self._blocked_until,
+            self._clock.now(),
+            reason,
+        )
         impatient = self._fallback.is_impatient(stored, until)
         if not (impatient and await self._send_on(stored, "rate_limited", reason)):
             await self._again(stored.job, wait_seconds)

@@ -1,5 +1,6 @@
 """Sweep: what time alone brings about, once a minute."""
 
+from reelhook.domain.age import Age
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
 from reelhook.engine.runner import Tasks
@@ -31,7 +32,7 @@ class Sweep:
         self._store = store
         self._lease = lease
         self._recording = recording
-        self._max_age_hours = max_age_hours
+        self._age = Age(max_age_hours)
         self._clock = clock
         self._started_at: Instant | None = None
         self.signal = signals.sweep
@@ -42,8 +43,7 @@ class Sweep:
         now = self._clock.now()
         self._started_at = self._started_at or now
         await self._store.forget_idempotency_keys(now - IDEMPOTENCY_KEY_MILLISECONDS)
-        old = now - round(self._max_age_hours * 3600 * 1000)
-        unsubmitted = await self._store.jobs_unsubmitted_before(old)
+        unsubmitted = await self._store.jobs_unsubmitted_before(now - self._age.milliseconds)
         overdue = [job for job in unsubmitted if self._is_over(job, now, self._started_at)]
         await self._recording.record([self._ended(job, now) for job in overdue], self._lease)
         return SWEEP_SECONDS
@@ -56,8 +56,8 @@ class Sweep:
         return now - since >= DOUBT_MILLISECONDS
 
     def _ended(self, job: Job, now: Instant) -> Transition:
-        hours = f"{self._max_age_hours:g} hours"
         if job.status is Status.SUBMITTING:
+            hours = f"{self._age.hours:g} hours"
             message = f"Whether the provider accepted the job could not be found out in {hours}"
             return job.fail("submission_unknown", message, now)
-        return job.fail("expired", f"No provider accepted the job within {hours}", now)
+        return self._age.unaccepted(job, now)

@@ -5,13 +5,16 @@ neither a slow provider nor a single job holds the next round up.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 
 import structlog
 
+from reelhook.domain.age import Age
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
-from reelhook.domain.report import Report, Unknown
+from reelhook.domain.report import Missing, Report, Unknown
+from reelhook.engine.asking import Asking
 from reelhook.engine.held import Held
 from reelhook.engine.pace import Pace
 from reelhook.engine.reading import Reader
@@ -26,7 +29,8 @@ UNKNOWN_MAX = 100
 """How many words for a status are remembered as told: each is told once, not for every round."""
 OVERDUE_UNREAD_MILLISECONDS = 10 * 60 * 1000
 """How long an overdue job that can't be read is still asked for, before it fails unread."""
-
+BREAK_MILLISECONDS_MIN = 60_000
+"""When the provider was not asked, or did not answer, for so long, those ten minutes begin anew."""
 
 COMMIT_MILLISECONDS = 2000
 """How much later than its `accepted_at` a job may become readable."""
@@ -54,13 +58,19 @@ class Watch:
         self._signals = signals
         self._interval = round(max(poll_seconds, held.provider.traits.poll_seconds_min) * 1000)
         self._wait_after_look = round(held.provider.traits.poll_seconds_min * 1000)
-        self._max_age_hours = max_age_hours
-        self._age = round(max_age_hours * 3600 * 1000)
+        self._age = Age(max_age_hours)
         self._clock = clock
         self.signal = signals.watch.fork()
         self.tasks = Tasks(self.signal)
         health = signals.account(held.id)
-        self._reader = Reader(held.provider, health, clock, self.signal.set)
+        self._asking = Asking(
+            held.id,
+            health,
+            clock,
+            self.signal.set,
+            break_milliseconds=max(BREAK_MILLISECONDS_MIN, 2 * self._interval),
+        )
+        self._reader = Reader(held.provider, self._asking, clock)
         self._pace = Pace(self._interval, held.id, health)
         self._watched = WatchedJobs(store, held.id)
         self._first_due_since: Instant = 0
@@ -153,11 +163,10 @@ class Watch:
 
     async def _record(self, jobs: Mapping[str, Job], reports: Mapping[str, Report | None]) -> None:
         now = self._clock.now()
-        youngest_to_expire = now - self._age
         transitions: list[Transition] = []
         for one, report in reports.items():
             job = jobs[one]
-            if report is None or (job.created_at > youngest_to_expire and job.is_as(report)):
+            if report is None or (now < self._age.deadline(job) and job.is_as(report)):
                 continue
             transition = self._applied(job, report, now)
             if transition[0] is not job:
@@ -170,21 +179,41 @@ class Watch:
             if len(self._unknown) < UNKNOWN_MAX:
                 self._unknown.add(report.status)
             log.warning("watch.unknown_status", job=job.id, status=report.status)
+        if isinstance(report, Missing):
+            return self._missing(job, now)
         after, events = job.apply(report, now)
-        if now >= job.created_at + self._age and not after.status.terminal:
-            after, last = self._expired(after, now)
+        if now >= self._age.deadline(job) and not after.status.terminal:
+            after, last = self._age.unfinished(after, now)
             events = (*events, *last)
         return after, events
 
-    def _expired(self, job: Job, now: Instant) -> Transition:
-        message = f"The job was not finished within {self._max_age_hours:g} hours of its request"
-        return job.fail("expired", message, now)
+    def _missing(self, job: Job, now: Instant) -> Transition:
+        """Believe a 404 after ten minutes in which the provider has been answering."""
+        answering_since = self._asking.answered.since(now) or now
+        if job.missing_since is not None and job.missing_since < answering_since:
+            job = replace(job, missing_since=answering_since)
+        return job.apply(Missing(), now)
 
     async def _expire_unread(self, jobs: Sequence[Job]) -> None:
         now = self._clock.now()
-        created_before = now - self._age - OVERDUE_UNREAD_MILLISECONDS
-        overdue = [job for job in jobs if job.created_at <= created_before]
-        await self._recording.record([self._expired(job, now) for job in overdue], self._held.lease)
+        ended = [self._age.unfinished(job, now) for job in jobs if self._is_given_up(job, now)]
+        await self._recording.record(ended, self._held.lease)
+
+    def _is_given_up(self, job: Job, now: Instant) -> bool:
+        """Whether a job that can't be read is overdue, and was asked for long enough since.
+
+        Ten minutes count while the provider answers, if not about this job. Where it answers
+        nothing its jobs may be finished all the same, so these wait for as long again as they may
+        last.
+        """
+        deadline = self._age.deadline(job)
+        if (answering_since := self._asking.answered.since(now)) is not None:
+            since = max(deadline, answering_since)
+        elif (trying_since := self._asking.tried.since(now)) is not None:
+            since = max(deadline + self._age.milliseconds, trying_since)
+        else:
+            return False
+        return now - since >= OVERDUE_UNREAD_MILLISECONDS
 
     def _log_change(self, before: Job, after: Job) -> None:
         log.debug(

@@ -33,6 +33,8 @@ async def stats(operations: OperationsOf) -> dict[str, Any]:
                 "healthy": account["healthy"],
                 "error": account["error"],
                 "stretchedSeconds": account["stretched_seconds"],
+                "readsWaitUntil": maybe_iso(account["reads_wait_until"]),
+                "createsWaitUntil": maybe_iso(account["creates_wait_until"]),
             }
             for account in numbers["accounts"]
         ],

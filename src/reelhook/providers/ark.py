@@ -4,7 +4,6 @@ Paths and fields as in volcengine-ark-runtime 5.0.54 (`resources/content_generat
 `types/content_generation`).
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
@@ -20,6 +19,7 @@ from reelhook.domain.report import (
 )
 from reelhook.ports import Traits
 from reelhook.providers.address import segment
+from reelhook.providers.answer import read_json
 from reelhook.providers.ark_batch import URL_BYTES_MAX, Batch
 from reelhook.providers.ark_models import MODELS, body
 from reelhook.providers.ark_pages import Pages
@@ -94,10 +94,7 @@ class Ark(ExpiringProvider):
 
     async def notice(self, headers: Mapping[str, str], body: bytes) -> Notice:
         """Read a callback: the task, as `get` reads it. It is not signed; only its id is used."""
-        try:
-            task = json.loads(body)
-        except (ValueError, RecursionError):
-            task = None
+        task = read_json(body)
         provider_job_id = readable_id(task.get("id")) if isinstance(task, dict) else None
         if provider_job_id is None:
             raise WebhookVerificationError("The callback does not name a task")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from reelhook.domain.report import Cost, Entry, Failed, Finished, Progress, Report, Unknown
 from reelhook.providers.refusal import NO_REASON, failed
 from reelhook.providers.values import (
+    absent,
     milliseconds,
     moment,
     number,
@@ -29,7 +30,9 @@ _EXPIRED = "The task did not finish before it expired."
 
 
 def report(task: Fields) -> Report | None:
-    """Return what a task says; None if it says no status. Ark tells no progress."""
+    """Return what a task says; None if it says no status, or names its file in a way that can't be
+    read. Ark tells no progress.
+    """
     match task.get("status"):
         case "queued":
             return Progress(running=False)
@@ -63,11 +66,12 @@ def entry(task: Fields) -> Entry | None:
     )
 
 
-def _finished(task: Fields) -> Finished | Failed:
+def _finished(task: Fields) -> Finished | Failed | None:
     content = task.get("content")
-    url = web_address(content.get("video_url")) if isinstance(content, Mapping) else None
+    given = content.get("video_url") if isinstance(content, Mapping) else content
+    url = web_address(given) if isinstance(content, Mapping) else None
     if url is None:
-        return Failed("content_missing", _NO_FILE, _cost(task))
+        return Failed("content_missing", _NO_FILE, _cost(task)) if absent(given) else None
     ended_at = moment(task.get("updated_at"))
     expires_at = None if ended_at is None else int(ended_at) + VIDEO_SECONDS
     return Finished(url, expires_at, _cost(task))

@@ -8,8 +8,10 @@ and `filter.service_tier`, which is `default` where it is left out.
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
+from reelhook.aside import aside
 from reelhook.domain.errors import ListingUnsupportedError, ProviderError
 from reelhook.providers.answer import Answer
 from reelhook.providers.refusal import unread, words
@@ -66,7 +68,9 @@ class Tasks:
             raise ListingUnsupportedError(words(answer))
         if not answer.ok:
             raise unread(answer, self._now())
-        return _page(answer.fields())
+        listing = answer.fields()
+        items = listing.get("items")
+        return await aside(len(items) if isinstance(items, list) else 0, partial(_page, listing))
 
 
 async def together(reads: Iterable[Coroutine[None, None, T]]) -> list[T]:

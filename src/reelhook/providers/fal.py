@@ -37,6 +37,8 @@ from reelhook.providers.refusal import failed, unread, words
 from reelhook.providers.values import is_segment, readable_id, text, unknown, web_address
 
 _NAMESPACES = frozenset({"workflows", "comfy"})
+_PLACES = ("video", "videos", "output", "data", "result")
+_DEPTH_MAX = 8
 _NO_FILE = "The request is completed, but its result shows no video."
 _NO_ID = (
     "{!r} can't be a request's id; it looks like fal-ai/veo3/requests/ID, each part one segment"
@@ -86,7 +88,7 @@ class Fal(ExpiringProvider):
                 return Reading(Progress(running=False))
             case "IN_PROGRESS":
                 return Reading(Progress(running=True))
-            case "COMPLETED" if status.get("error"):
+            case "COMPLETED" if text(status.get("error")):
                 return Reading(_failed(status))
             case "COMPLETED":
                 return Reading(self._result(await self.ask("GET", path)))
@@ -98,13 +100,14 @@ class Fal(ExpiringProvider):
 
     def _result(self, answer: Answer) -> Report:
         if answer.ok:
-            url = video_url(answer.fields())
-            return Failed("content_missing", _NO_FILE) if url is None else Finished(url)
-        if answer.status in {404, 410}:
+            return _file(answer)
+        if answer.status in {404, 410} and answer.is_object():
             return Failed("content_missing", _GONE)
         if answer.status < 400 or answer.status in {401, 403, 408, 429} or answer.status >= 500:
             if kind := answer.headers.get("x-fal-error-type"):
                 return failed({"type": kind, "message": words(answer)})
+            raise unread(answer, self.now())
+        if not answer.is_object():  # a proxy's page, or a firewall's
             raise unread(answer, self.now())
         # The app's own answer: what it could not make, and why.
         return failed({"type": _kind(answer), "code": answer.status, "message": words(answer)})
@@ -118,7 +121,7 @@ class Fal(ExpiringProvider):
         # Where the queue is somewhere else, a proxy or a simulator, so are its keys.
         origin = None if str(self.base) == self.default_base_url else str(self.base.origin())
         address = KEYS_URL if origin is None else keys_url(origin)
-        return SignedNotices(self.http, address, self.now)
+        return SignedNotices(self.http, self.room, address, self.now)
 
     async def notice(self, headers: Mapping[str, str], body: bytes) -> Notice:
         """Read a webhook of fal's, signed with one of its keys (Ed25519)."""
@@ -175,6 +178,21 @@ def _quoted(path: str) -> str:
     return "/".join(map(segment, path.split("/")))
 
 
+def _file(result: Answer) -> Report:
+    """Return where the video lies. Raises `ProviderError` for what is no app's result.
+
+    Only an object without any address says that there is no file.
+    """
+    fields = result.fields()
+    if url := video_url(fields):
+        return Finished(url)
+    places = [fields.get(key) for key in _PLACES]
+    places += [place.get("url") for place in places if isinstance(place, dict)]
+    if not result.is_object() or any(isinstance(place, int | float) for place in places):
+        raise ProviderError("The provider's answer is not the result of a request")
+    return Failed("content_missing", _NO_FILE)
+
+
 def _failed(status: Fields) -> Failed:
     return failed({"type": status.get("error_type"), "message": status.get("error")})
 
@@ -189,21 +207,24 @@ def _kind(answer: Answer) -> object:
 
 def video_url(result: Fields) -> str | None:
     """Return where the video lies, in the places that apps put it."""
-    for key in ("video", "videos", "output", "data", "result"):
+    for key in _PLACES:
         if url := _url_in(result.get(key)):
             return url
     return web_address(text(result.get("video_url")) or text(result.get("url")))
 
 
-def _url_in(place: object) -> str | None:
+def _url_in(place: object, depth: int = 0) -> str | None:
+    if depth > _DEPTH_MAX:
+        return None
     match place:
         case str():
             return web_address(place)
         case [first, *_]:
-            return _url_in(first)
+            return _url_in(first, depth + 1)
         case dict():
             return web_address(place.get("url")) or next(
-                filter(None, (_url_in(place.get(key)) for key in ("video", "videos"))), None
+                filter(None, (_url_in(place.get(key), depth + 1) for key in ("video", "videos"))),
+                None,
             )
         case _:
             return None

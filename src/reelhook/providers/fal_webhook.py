@@ -6,7 +6,6 @@ is in hex (fal's documentation, "Webhooks").
 
 import asyncio
 import hashlib
-import json
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping, Sequence
 
@@ -18,6 +17,8 @@ from yarl import URL
 from reelhook.domain.errors import ProviderError, WebhookVerificationError
 from reelhook.domain.report import Notice
 from reelhook.providers import reads
+from reelhook.providers.answer import read_json
+from reelhook.providers.receiving import Room
 from reelhook.providers.values import readable_id
 
 KEYS_URL = "https://rest.fal.ai/.well-known/jwks.json"
@@ -35,8 +36,11 @@ def keys_url(origin: str) -> str:
 class SignedNotices:
     """Reads webhooks. `now` tells Unix seconds."""
 
-    def __init__(self, http: ClientSession, keys_url: str, now: Callable[[], float]) -> None:
+    def __init__(
+        self, http: ClientSession, room: Room, keys_url: str, now: Callable[[], float]
+    ) -> None:
         self._http = http
+        self._room = room
         self._keys_url = URL(keys_url)
         self._now = now
         self._keys: Sequence[Ed25519PublicKey] = ()
@@ -80,7 +84,7 @@ class SignedNotices:
                 return
             self._fetched_at = now
             try:
-                answer = await reads.ask(self._http, "GET", self._keys_url, {})
+                answer = await reads.ask(self._http, "GET", self._keys_url, {}, room=self._room)
             except ProviderError as error:
                 raise WebhookVerificationError(f"fal's keys can't be read: {error}") from error
             self._keys = _keys(answer.fields()) or self._keys
@@ -111,10 +115,7 @@ def _keys(published: Mapping[str, object]) -> list[Ed25519PublicKey]:
 
 def _ids(body: bytes) -> set[object]:
     """Return the ids that a body names: a request that fal ran again has two."""
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
-        return set()
+    content = read_json(body)
     if not isinstance(content, dict):
         return set()
     return {

@@ -41,6 +41,7 @@ from reelhook.providers.download import Source, download
 from reelhook.providers.files import FileAccess, Files
 from reelhook.providers.pace import Pace
 from reelhook.providers.paid_post import PaidPost
+from reelhook.providers.receiving import RESPONSE_BYTES_MAX, Room
 from reelhook.providers.refusal import refused, unread, words
 from reelhook.providers.values import is_segment
 from reelhook.providers.waiting import retry_after_seconds
@@ -86,7 +87,8 @@ class HttpProvider(ABC):
         self.now = now
         self.http = reads.session()
         self.files = Files(self.base, self.http, files or FileAccess())
-        self.paid = PaidPost()
+        self.room = Room()
+        self.paid = PaidPost(self.room)
         self._pace = Pace(self.traits.reads_per_second_max)
 
     async def __aenter__(self) -> Self:
@@ -130,10 +132,15 @@ class HttpProvider(ABC):
         """Return an address below the base URL; `path` is quoted already."""
         return URL(f"{self.base}/{path}", encoded=True)
 
-    async def ask(self, method: str, path: str) -> Answer:
-        """Send a request that costs nothing, whatever its answer. Raises `ProviderError`."""
+    async def ask(self, method: str, path: str, *, bytes_max: int = RESPONSE_BYTES_MAX) -> Answer:
+        """Send a request that costs nothing, whatever its answer. Raises `ProviderError`.
+
+        `bytes_max` bounds the response; pages of a listing may declare `PAGE_BYTES_MAX`.
+        """
         await self._pace.turn()
-        return await reads.ask(self.http, method, self.url(path), self.headers)
+        return await reads.ask(
+            self.http, method, self.url(path), self.headers, room=self.room, bytes_max=bytes_max
+        )
 
     async def read(self, path: str) -> Fields | None:
         """GET a JSON object; None for a 404. Raises `ProviderError` for any other refusal."""

@@ -6,12 +6,14 @@ Paths and fields as in openai-python 3.54 (`resources/videos.py`), its webhooks 
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from functools import cached_property
+from functools import cached_property, partial
 
+from reelhook.aside import aside
 from reelhook.domain.errors import (
     CursorRefusedError,
     ListingUnsupportedError,
     ProviderError,
+    ResponseTooLargeError,
     WebhookVerificationError,
 )
 from reelhook.domain.job import VideoRequest
@@ -23,11 +25,14 @@ from reelhook.providers.download import Source
 from reelhook.providers.http_provider import HttpProvider
 from reelhook.providers.openai_create import Create
 from reelhook.providers.openai_video import failure, page, report
+from reelhook.providers.receiving import PAGE_BYTES_MAX
 from reelhook.providers.refusal import unread, words
 from reelhook.providers.standard_webhook import signed_body
 from reelhook.providers.values import readable_id
 from reelhook.providers.waiting import poll_after_seconds
 
+FEW = 10
+"""How many entries are asked for where a page is too long: 4 MB at most, with any prompts."""
 _NO_LISTING = frozenset({403, 405, 501})
 _NO_LISTING_FROM_THE_START = frozenset({400, 404, 422})
 _NOT_THE_JOBS_OWN = frozenset({401, 403, 429})
@@ -91,11 +96,23 @@ class OpenAIWire(HttpProvider):
         An unknown cursor is refused by some servers; SGLang and vLLM-Omni answer an empty page.
         """
         limit = min(max(limit, 1), self.traits.page_size_max)
+        try:
+            return await self._page(after, limit)
+        except ResponseTooLargeError:
+            if limit <= FEW:
+                raise
+            return await self._page(after, FEW)
+
+    async def _page(self, after: str | None, limit: int) -> Page:
         cursor = "" if after is None else f"&after={segment(after)}"
-        answer = await self.ask("GET", f"videos?limit={limit}&order=desc{cursor}")
+        path = f"videos?limit={limit}&order=desc{cursor}"
+        answer = await self.ask("GET", path, bytes_max=PAGE_BYTES_MAX)
         if not answer.ok:
             raise self._unlisted(answer, after)
-        listing = page(answer.fields(), limit, self._content_url)
+        fields = answer.fields()
+        lines = fields.get("data")
+        count = len(lines) if isinstance(lines, list) else 0
+        listing = await aside(count, partial(page, fields, limit, self._content_url))
         if listing is None:
             raise ProviderError("The provider's answer is not a list of videos")
         return listing

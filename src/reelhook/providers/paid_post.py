@@ -5,6 +5,7 @@ connection that had died (`client.IDEMPOTENT_METHODS`); redirects it would follo
 body again (307, 308), so they are not followed. Here no connection is ever kept.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -20,11 +21,12 @@ from aiohttp import (
 from yarl import URL
 
 from reelhook.domain.report import InDoubt, NotSent
-from reelhook.providers.answer import CONNECTION_ERRORS, Answer, body_of, described
+from reelhook.providers.answer import CONNECTION_ERRORS, Answer, described
+from reelhook.providers.own_trouble import is_own_trouble
+from reelhook.providers.receiving import Room
 
 CONNECT_SECONDS_MAX = 10.0
 """How long looking up the name, connecting and the TLS handshake may take together."""
-BODY_BYTES_MAX = 4 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -48,9 +50,13 @@ async def _connected(_session: ClientSession, context: SimpleNamespace, _params:
 
 
 class PaidPost:
-    """Sends paid requests. Made within a running loop; `close` ends it."""
+    """Sends paid requests. Made within a running loop; `close` ends it.
 
-    def __init__(self) -> None:
+    `room` is what their answers may take.
+    """
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
         trace = TraceConfig()
         # Called once TCP and TLS stand, before the first byte of the request.
         trace.on_connection_create_end.append(_connected)
@@ -76,7 +82,8 @@ class PaidPost:
     ) -> Answer | NotSent | InDoubt:
         """POST once, within `timeout_seconds` in all. Never raises, but for cancellation.
 
-        Once the status is there, it counts: a body cut off leaves `Answer.body` None.
+        Once the status is there, it counts: a body that is cut off, or longer than what is read,
+        leaves `Answer.body` None.
         """
         trip = _Trip(may_send)
         try:
@@ -85,18 +92,19 @@ class PaidPost:
                 data=content,
                 headers={"Accept-Encoding": "identity", "Connection": "close", **headers},
                 allow_redirects=False,
+                auto_decompress=False,
                 timeout=ClientTimeout(
                     total=timeout_seconds, connect=min(CONNECT_SECONDS_MAX, timeout_seconds)
                 ),
                 trace_request_ctx=trip,
             ) as response:
                 try:
-                    body = await body_of(response, BODY_BYTES_MAX)
+                    async with asyncio.timeout(timeout_seconds):
+                        return await self._room.receive(response)
                 except CONNECTION_ERRORS:
-                    body = None
-                return Answer(response.status, response.headers, body)
+                    return Answer(response.status, response.headers, None)
         except Exception as error:  # whatever it was: what counts is whether we were connected
             if trip.connected:
                 return InDoubt(f"no whole answer came: {described(error)}")
-            ours = isinstance(error, RightLostError)
+            ours = isinstance(error, RightLostError) or is_own_trouble(error)
             return NotSent(f"no connection was made: {described(error)}", ours=ours)

@@ -31,6 +31,8 @@ _BY_NAME = (  # searched in a provider's own code and type, letters only
     ("invalid_request", ("invalid",)),
 )
 _BY_STATUS = {400: "invalid_request", 402: "quota", 413: "invalid_request", 422: "invalid_request"}
+_UNREACHABLE = frozenset({408, 425, 429})
+"""Statuses below 502 that say nothing about the job that was asked for."""
 _MODERATED = re.compile(
     r"moderation (?:system|filter|check)|content[ _-]polic"
     r"|safety (?:system|filter|polic)|usage (?:polic|guideline)",
@@ -63,7 +65,10 @@ def unread(answer: Answer, now: float) -> ProviderError:
     if answer.status in {401, 403}:
         return ProviderUnauthorizedError(message)
     wait = retry_after_seconds(answer.headers, now)
-    return ProviderError(f"HTTP {answer.status}: {message}", retry_after_seconds=wait)
+    unreachable = answer.status in _UNREACHABLE or answer.status >= 502
+    return ProviderError(
+        f"HTTP {answer.status}: {message}", retry_after_seconds=wait, unreachable=unreachable
+    )
 
 
 def words(answer: Answer) -> str:

@@ -8,11 +8,12 @@ filtered); rate limits from replicate.com/docs/topics/predictions/rate-limits.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from urllib.parse import quote
 
 from yarl import URL
 
+from reelhook.aside import aside
 from reelhook.domain.errors import CursorRefusedError, ListingUnsupportedError, ProviderError
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (
@@ -30,6 +31,7 @@ from reelhook.ports import Traits
 from reelhook.providers.address import segment
 from reelhook.providers.answer import Answer
 from reelhook.providers.http_provider import Fields, HttpProvider
+from reelhook.providers.receiving import PAGE_BYTES_MAX, RESPONSE_BYTES_MAX
 from reelhook.providers.refusal import unread, words
 from reelhook.providers.replicate_models import MODELS, input_of, target
 from reelhook.providers.replicate_places import Places
@@ -106,12 +108,12 @@ class Replicate(HttpProvider):
 
     # -- reading ------------------------------------------------------------------------------
 
-    async def ask(self, method: str, path: str) -> Answer:
+    async def ask(self, method: str, path: str, *, bytes_max: int = RESPONSE_BYTES_MAX) -> Answer:
         """Send a request that costs nothing; a 429 that tells its wait in words has it as header.
 
         Raises `ProviderError`.
         """
-        answer = await super().ask(method, path)
+        answer = await super().ask(method, path, bytes_max=bytes_max)
         if answer.status != 429 or retry_after_seconds(answer.headers, self.now()) is not None:
             return answer
         wait = _wait(words(answer))
@@ -148,13 +150,16 @@ class Replicate(HttpProvider):
         return await self._page(f"predictions?created_before={quote(before, safe='')}", after)
 
     async def _page(self, path: str, after: str | None) -> Page:
-        answer = await self.ask("GET", path)
+        answer = await self.ask("GET", path, bytes_max=PAGE_BYTES_MAX)
         if not answer.ok:
             raise self._unlisted(answer, after)
         listing = answer.fields()
         lines = listing.get("results")
         if not isinstance(lines, list):
             raise ProviderError("The provider's answer is not a list of predictions")
+        return await aside(len(lines), partial(self._shown, listing, lines, after))
+
+    def _shown(self, listing: Fields, lines: list[object], after: str | None) -> Page:
         following = listing.get("next")
         self._places.seen_page(_ids_and_moments(lines), _query(following))
         read = [entry(line) if isinstance(line, dict) else None for line in lines]

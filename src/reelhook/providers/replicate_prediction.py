@@ -8,6 +8,7 @@ is among it, logs are not) from replicate-python 2.0.0b4 (`types/prediction.py`,
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from yarl import URL
 
@@ -41,6 +42,8 @@ HIDDEN = "hidden"
 
 _LOGS_CHARACTERS_MAX = 64 * 1024
 _DEPTH_MAX = 4
+_FILES_MAX = 100
+"""How many addresses of an output are looked at."""
 _PROGRESS = re.compile(r"\s*(?P<percentage>\d{1,9})%\s*\|.+?\|\s*\d+/\d+")
 """A line of tqdm's, as the SDK recognises it."""
 _FILM = re.compile(r"\.(?:mp4|webm|mov|m4v|mkv|avi|gif)$", re.IGNORECASE)
@@ -102,7 +105,8 @@ def _also_called(model: str | None, version: str | None) -> tuple[str, ...]:
 
 
 def _finished(prediction: Fields) -> Finished | Failed:
-    addresses = list(_addresses(prediction.get("output")))
+    # An output may be of any type, as its model wants: one without an address has no file.
+    addresses = list(islice(_addresses(prediction.get("output")), _FILES_MAX))
     if not addresses:
         removed = prediction.get("data_removed") is True
         return Failed("content_missing", _REMOVED if removed else _NO_FILE)

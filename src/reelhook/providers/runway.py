@@ -30,12 +30,22 @@ from reelhook.providers.address import segment
 from reelhook.providers.http_provider import Fields, HttpProvider
 from reelhook.providers.refusal import NO_REASON, failed
 from reelhook.providers.runway_models import MODELS, body_of, path_of
-from reelhook.providers.values import number, percent, readable_id, text, unknown, web_address
+from reelhook.providers.values import (
+    absent,
+    number,
+    percent,
+    readable_id,
+    text,
+    unknown,
+    web_address,
+)
 
 VERSION = "2024-11-06"
 """The version of the API that this is written for (`X-Runway-Version`)."""
 
 _NO_CREDITS = re.compile(r"\b(?:enough|(?:in)?sufficient|out of|no) credits\b", re.IGNORECASE)
+_FILES_MAX = 100
+"""How many files of a task are looked at."""
 _NO_FILE = "The task succeeded, but its output has no file."
 
 
@@ -127,7 +137,9 @@ class Runway(HttpProvider):
 
 
 def report(task: Fields) -> Report | None:
-    """Return what a task says; None if it says no status."""
+    """Return what a task says; None if it says no status, or names its file in a way that can't be
+    read.
+    """
     match task.get("status"):
         case "PENDING" | "THROTTLED":
             return Progress(running=False)
@@ -146,10 +158,12 @@ def report(task: Fields) -> Report | None:
             return unknown(status)
 
 
-def _finished(output: object, cost: Cost | None) -> Report:
-    given = output if isinstance(output, list) else [output]
+def _finished(output: object, cost: Cost | None) -> Report | None:
+    given = output[:_FILES_MAX] if isinstance(output, list) else [output]
     url = next(filter(None, map(web_address, given)), None)
-    return Failed("content_missing", _NO_FILE, cost) if url is None else Finished(url, cost=cost)
+    if url is not None:
+        return Finished(url, cost=cost)
+    return Failed("content_missing", _NO_FILE, cost) if all(map(absent, given)) else None
 
 
 def _failed(task: Fields) -> Failed:

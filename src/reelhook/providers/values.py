@@ -114,6 +114,11 @@ def milliseconds(unix_seconds: float | None) -> Instant | None:
     return None if unix_seconds is None else round(unix_seconds * 1000)
 
 
+def absent(value: object) -> bool:
+    """Whether a place is empty. What stands in the wrong type there is not: it can't be read."""
+    return value is None or value in ("", [], {})
+
+
 def web_address(value: object) -> str | None:
     """Return an absolute http or https URL."""
     return value if isinstance(value, str) and _is_web_address(value) else None

@@ -23,6 +23,7 @@ from reelhook.providers.address import segment
 from reelhook.providers.answer import Answer
 from reelhook.providers.expiring import ExpiringProvider
 from reelhook.providers.http_provider import Fields
+from reelhook.providers.receiving import RESPONSE_BYTES_MAX
 from reelhook.providers.refusal import unread, words
 from reelhook.providers.values import readable_id, text
 from reelhook.providers.xai_video import MODELS, body, report
@@ -53,9 +54,9 @@ class XAI(ExpiringProvider):
         outcome = await self.pay("videos/generations", body(request), may_send, _accepted)
         return _understood(outcome) if isinstance(outcome, Refused) else outcome
 
-    async def ask(self, method: str, path: str) -> Answer:
+    async def ask(self, method: str, path: str, *, bytes_max: int = RESPONSE_BYTES_MAX) -> Answer:
         """Send a request that costs nothing. Raises `ProviderError`, for a wrong key too."""
-        answer = await super().ask(method, path)
+        answer = await super().ask(method, path, bytes_max=bytes_max)
         if answer.status == 400 and words(answer).lower().startswith(_WRONG_KEY):
             raise ProviderUnauthorizedError(words(answer))
         return answer
@@ -68,7 +69,7 @@ class XAI(ExpiringProvider):
         if not answer.ok:
             raise unread(answer, self.now())
         told = report(answer.fields())
-        if told is None and answer.status == 202:
+        if told is None and answer.status == 202 and _says_nothing_more(answer):
             told = Progress(running=False)
         if told is None:
             raise ProviderError("The provider's answer is not a video request with a status")
@@ -82,6 +83,11 @@ class XAI(ExpiringProvider):
             raise ProviderError("The provider's answer is not a list of models")
         names = [text(one.get("id")) for one in models if isinstance(one, dict)]
         return f"video models: {', '.join(filter(None, names)) or 'none'}"
+
+
+def _says_nothing_more(pending: Answer) -> bool:
+    """Whether a 202 is xAI's own: an object, or nothing at all. A page is a proxy's."""
+    return pending.is_object() or pending.body in {b"", b"null"}
 
 
 def _accepted(created: Fields) -> Accepted | None:

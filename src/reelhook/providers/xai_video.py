@@ -12,7 +12,7 @@ from reelhook.domain.model import Model, aspect_ratio_for
 from reelhook.domain.report import Cost, Failed, Finished, Progress, Report
 from reelhook.providers.refusal import failed
 from reelhook.providers.resolution import nearest
-from reelhook.providers.values import encodable, number, percent, unknown, web_address
+from reelhook.providers.values import absent, encodable, number, percent, unknown, web_address
 
 Fields = Mapping[str, object]
 
@@ -48,7 +48,9 @@ def body(request: VideoRequest) -> dict[str, object]:
 
 
 def report(answer: Fields) -> Report | None:
-    """Return what an answer says; None if it says no status."""
+    """Return what an answer says; None if it says no status, or names its file in a way that can't
+    be read.
+    """
     match answer.get("status"):
         case "pending":
             progress = percent(answer.get("progress"))
@@ -72,12 +74,13 @@ def _error(answer: Fields) -> object:
     return {"code": answer.get("code"), "message": error} if isinstance(error, str) else error
 
 
-def _done(answer: Fields) -> Finished | Failed:
+def _done(answer: Fields) -> Finished | Failed | None:
     if _video(answer).get("respect_moderation") is False:
         return Failed("moderation", _FILTERED, _cost(answer))
     url = _url(answer)
     if url is None:
-        return Failed("content_missing", _NO_FILE, _cost(answer))
+        empty = all(map(absent, _addresses(answer)))
+        return Failed("content_missing", _NO_FILE, _cost(answer)) if empty else None
     return Finished(url, cost=_cost(answer))
 
 
@@ -88,10 +91,16 @@ def _video(answer: Fields) -> Fields:
 
 def _url(answer: Fields) -> str | None:
     """Return where the video lies: at xAI for a while, or where it was asked to store it."""
-    video = _video(answer)
+    return next(filter(None, map(web_address, _addresses(answer))), None)
+
+
+def _addresses(answer: Fields) -> list[object]:
+    """Return what stands where addresses stand."""
+    video = answer.get("video")
+    if not isinstance(video, Mapping):
+        return [] if absent(video) else [{"in place of a video": video}]
     stored = video.get("file_output")
-    public = stored.get("public_url") if isinstance(stored, Mapping) else None
-    return web_address(video.get("url")) or web_address(public)
+    return [video.get("url"), stored.get("public_url") if isinstance(stored, Mapping) else stored]
 
 
 def _cost(answer: Fields) -> Cost | None:

@@ -58,7 +58,7 @@ class Operations:
         }
 
     async def _standing(self, account: Account, load: AccountLoad) -> dict[str, Any]:
-        fares = await self._store.fares(account.id)
+        fares, now = await self._store.fares(account.id), self._clock.now()
         stretched = fares.stretched_milliseconds
         return {
             "id": account.id,
@@ -69,6 +69,8 @@ class Operations:
             "healthy": fares.unauthorized is None,
             "error": fares.unauthorized,
             "stretched_seconds": None if stretched is None else stretched / 1000,
+            "reads_wait_until": _if_ahead(fares.reads_wait_until, now),
+            "creates_wait_until": _if_ahead(fares.creates_wait_until, now),
         }
 
     async def costs(self, since: Instant, until: Instant) -> list[CostLine]:
@@ -105,3 +107,7 @@ class Operations:
         if self._switching is not None:
             await asyncio.wait([self._switching])
         return await self._store.watching_paused_since()
+
+
+def _if_ahead(moment: Instant | None, now: Instant) -> Instant | None:
+    return moment if moment is not None and moment > now else None

@@ -20,6 +20,8 @@ class RequestFault(StrEnum):
     SERVER_ERROR = "server_error"
     RESET = "reset"
     MALFORMED = "malformed"
+    GARBLED = "garbled"
+    HUGE = "huge"
 
 
 LOST_CREATE = "lost_create"
@@ -37,7 +39,7 @@ _SECONDS = (
 _FLAGS = ("listing",)
 _SIGNED = ("clock_offset_seconds",)
 _TEXTS = ("foreign_url",)
-_EXCLUSIVE = (("rate_limited", "server_error", "reset", "malformed"), ("moderation", "stuck"))
+_EXCLUSIVE = (tuple(RequestFault), ("moderation", "stuck"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,10 @@ class Faults:
     """The connection is reset (RST) without an answer; not carried out."""
     malformed: float = 0.0
     """Carried out, answered with half of the JSON. Refusals and films stay whole."""
+    garbled: float = 0.0
+    """Carried out, answered 200 with a page as proxies show it. Films stay whole."""
+    huge: float = 0.0
+    """Carried out, answered with 60 MiB of JSON. Refusals and films stay as they are."""
     lost_create: float = 0.0
     """The create is carried out, and the connection closed without an answer."""
     moderation: float = 0.0

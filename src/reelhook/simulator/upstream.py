@@ -38,6 +38,10 @@ class Refusal(Exception):  # noqa: N818 - it is an answer of the server, not an 
     param: str | None = None
 
 
+_HUGE_BYTES = 60 * 1024 * 1024
+_PADDING = b",[]" * 20_000
+_PAGE = b"<html><body>Please wait while we check your browser.</body></html>"
+
 RefusalBody = Callable[[Refusal], Mapping[str, object]]
 
 
@@ -118,6 +122,10 @@ class Upstream:
                 return _without_answer(request, linger=_LINGER_ZERO)
             case RequestFault.MALFORMED:
                 return _cut_in_half(await carry_out(request))
+            case RequestFault.GARBLED:
+                return _garbled(await carry_out(request))
+            case RequestFault.HUGE:
+                return await _huge(await carry_out(request), request)
             case None:
                 return await self._carry_out(kind, carry_out, request)
             case _:
@@ -152,6 +160,31 @@ def _cut_in_half(answer: web.StreamResponse) -> web.StreamResponse:
     ):
         answer.body = answer.body[: len(answer.body) // 2]
     return answer
+
+
+def _garbled(answer: web.StreamResponse) -> web.StreamResponse:
+    return web.Response(body=_PAGE, content_type="text/html") if _is_json(answer) else answer
+
+
+async def _huge(answer: web.StreamResponse, request: web.Request) -> web.StreamResponse:
+    """Put a member of 60 MiB behind the others, which never lies in memory as a whole."""
+    if not (_is_json(answer) and isinstance(answer, web.Response) and answer.status < 400):
+        return answer
+    assert isinstance(answer.body, bytes)  # noqa: S101 - as `json_answer` makes it
+    large = web.StreamResponse(status=answer.status, headers={"Content-Type": "application/json"})
+    await large.prepare(request)
+    try:
+        await large.write(answer.body[:-1] + b', "padding": [0')
+        for _ in range(_HUGE_BYTES // len(_PADDING)):
+            await large.write(_PADDING)
+        await large.write(b"]}")
+    except ConnectionError:
+        pass  # nobody reads so much
+    return large
+
+
+def _is_json(answer: web.StreamResponse) -> bool:
+    return isinstance(answer, web.Response) and answer.content_type == "application/json"
 
 
 def _without_answer(request: web.Request, linger: bytes | None = None) -> web.Response:

@@ -7,6 +7,8 @@ from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.ownership import holds
 
 _PAUSED = "watching_paused"
+_FARES = ("unauthorized", "stretched_ms", "reads_wait_until", "creates_wait_until")
+"""The columns of `AccountFares`, in its order."""
 
 
 def pause_watching(now: Instant) -> Operation[None]:
@@ -33,16 +35,20 @@ def record_fares(account: str, fares: AccountFares, lease: Lease | None) -> Oper
     if not (yield from holds(lease)):
         return
     yield Statement(
-        "INSERT INTO accounts (id, unauthorized, stretched_ms) VALUES (?1, ?2, ?3)"
-        " ON CONFLICT (id) DO UPDATE SET unauthorized = excluded.unauthorized,"
-        " stretched_ms = excluded.stretched_ms",
-        (account, fares.unauthorized, fares.stretched_milliseconds),
+        f"INSERT INTO accounts (id, {', '.join(_FARES)}) VALUES (?1, ?2, ?3, ?4, ?5)"
+        " ON CONFLICT (id) DO UPDATE SET "
+        + ", ".join(f"{name} = excluded.{name}" for name in _FARES),
+        (
+            account,
+            fares.unauthorized,
+            fares.stretched_milliseconds,
+            fares.reads_wait_until,
+            fares.creates_wait_until,
+        ),
     )
 
 
 def fares(account: str) -> Operation[AccountFares]:
     """Return how an account fares."""
-    rows = yield Statement(
-        "SELECT unauthorized, stretched_ms FROM accounts WHERE id = ?1", (account,)
-    )
+    rows = yield Statement(f"SELECT {', '.join(_FARES)} FROM accounts WHERE id = ?1", (account,))
     return AccountFares(*rows[0]) if rows else WELL

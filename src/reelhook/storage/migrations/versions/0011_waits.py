@@ -1,0 +1,19 @@
+"""waits: until when an account's provider asked to be left alone"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0011"
+down_revision = "0009"
+
+
+def upgrade() -> None:
+    """Make room for it."""
+    op.add_column("accounts", sa.Column("reads_wait_until", sa.BigInteger))
+    op.add_column("accounts", sa.Column("creates_wait_until", sa.BigInteger))
+
+
+def downgrade() -> None:
+    """Take it away: whoever must wait is told so again by the provider."""
+    op.drop_column("accounts", "creates_wait_until")
+    op.drop_column("accounts", "reads_wait_until")

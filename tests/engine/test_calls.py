@@ -1,0 +1,86 @@
+"""Paid calls own what they may be creating, also when their lease was lost and taken again."""
+
+import asyncio
+from pathlib import Path
+from random import Random
+
+from aiohttp import web
+from engine_stage import Engine, stage, until
+
+from reelhook.domain.job import Status
+from reelhook.engine.account_listing import AccountListing
+from reelhook.engine.calls import PaidCalls
+from reelhook.engine.fallback import Fallback
+from reelhook.engine.held import Held
+from reelhook.engine.resolve import Resolve
+from reelhook.engine.runner import Runner
+from reelhook.engine.submit import Submit
+from reelhook.ports import Change, Lease
+from reelhook.recording import Recording
+
+
+def loops(engine: Engine, lease: Lease, calls: PaidCalls) -> tuple[Submit, Resolve]:
+    """The loops of one lease on the account."""
+    held = Held(engine.catalog.accounts["openai"], engine.provider, lease)
+    recording = Recording(engine.store, engine.signals, lambda job_id: job_id)
+    clock, random = engine.clock, Random(1)
+    fallback = Fallback(
+        engine.catalog, recording, engine.signals, wait_seconds=30, clock=clock, random=random
+    )
+    shared = (engine.store, held, recording, engine.signals)
+    listing = AccountListing(engine.store, held, clock)
+    submit = Submit(
+        *shared,
+        fallback,
+        listing,
+        calls=calls,
+        max_age_hours=24,
+        may_send=lambda: True,
+        clock=clock,
+        random=random,
+    )
+    return submit, Resolve(*shared, submit, listing, settle_seconds=60, clock=clock)
+
+
+async def taken(engine: Engine) -> Lease:
+    """Take the account's lease anew, as after it was lost."""
+    await engine.store.free_leases()
+    (lease,), _ = await engine.store.tend("test", ["account:openai"], 10**9)
+    return lease
+
+
+async def test_a_call_of_a_lost_lease_keeps_its_entry_from_an_identical_lost_create(
+    tmp_path: Path,
+) -> None:
+    answered = asyncio.Event()
+    async with stage(tmp_path) as here, here.engine(loops=frozenset()) as engine:
+
+        async def answer_late(request: web.Request) -> web.Response:
+            video = here.upstream.create(await request.json())
+            await answered.wait()
+            return web.json_response(video.shown())
+
+        here.upstream.on_create = answer_late
+        calls, runner = PaidCalls(), Runner([], engine.clock)
+        before = loops(engine, await taken(engine), calls)
+        runner.add(before)
+        in_flight = await engine.submit("a fox")
+        await until(lambda: here.upstream.videos)
+        runner.forget(before, 60)
+        lease = await taken(engine)
+        lost = await engine.job(await engine.submit("a fox"))
+        now = here.time.now()
+        await engine.store.record([Change(lost.submitting(now).in_doubt(now))], lease)
+        after = loops(engine, lease, calls)
+        runner.add(after)
+        await until(lambda: here.upstream.count("list"))
+        for _ in range(3):  # as often as it looks meanwhile
+            here.time.advance(1)
+            await until(lambda: here.time.awaits(after[0].signal))
+        assert (await engine.job(in_flight)).doubt_since is None
+        answered.set()
+        job = await engine.job_when(in_flight, Status.QUEUED)
+        await runner.stop(0.0)
+
+        assert (job.provider_job_id, job.adopted) == (*here.upstream.videos, False)
+        assert (await engine.job(lost.id)).provider_job_id is None
