@@ -159,9 +159,15 @@ class _SpoiltError(Exception):
 class SQLite:
     """One open database: `write` and `read` run operations."""
 
-    def __init__(self, path: Path, *, group_size: int = GROUP_SIZE_MAX) -> None:
+    def __init__(
+        self,
+        path: Path,
+        connection: apsw.Connection | None = None,
+        *,
+        group_size: int = GROUP_SIZE_MAX,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._connection = connect(path, read_only=False)
+        self._connection = connection or connect(path, read_only=False)
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_groups, name="reelhook-writer")
         self._thread.start()

@@ -1,0 +1,382 @@
+"""One connection of a client: uvicorn's own protocol, with bounds on all that comes before a key.
+
+uvicorn and httptools bound neither a head's size nor its time, answer malformed requests in plain
+text, and parse any number of pipelined requests at once.
+"""
+
+import asyncio
+from enum import Enum
+from typing import Any
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from reelhook.bootstrap.doorman import (
+    HEAD_BYTES_FREE,
+    HEADS_BYTES_MAX,
+    LINGERING_MAX,
+    NEVER,
+    Doorman,
+)
+from reelhook.http.errors import error_response
+from reelhook.http.limits import LimitError
+
+PIECE_BYTES = 16 * 1024
+"""How much the parser is given at once: what it makes of it is bounded by that."""
+HEADERS_MAX = 100
+PIPELINED_MAX = 16
+LINGER_SECONDS = 2.0
+"""How long a refused client may take to read why, while what it still sends is thrown away."""
+LINGER_BYTES_MAX = 32 * 1024 * 1024
+DRAIN_SECONDS = 5.0
+"""How long the rest of a body may take that was answered before it was there."""
+RETRY_AFTER_SECONDS = 5
+_NOT_READ = LimitError(413, "request_too_large", "Nothing more of the request is read")
+
+
+class Reading(Enum):
+    """What of a request the parser is in."""
+
+    NOTHING = "nothing"
+    HEAD = "head"
+    BODY = "body"
+
+
+class Connection(HttpToolsProtocol):
+    """A connection whose requests end within limits; see `Doorman` for its deadlines."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        doorman: Doorman,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._doorman = doorman
+        self._limits = doorman.limits
+        self.deadline = NEVER
+        self.stalled_at = NEVER
+        self._reading = Reading.NOTHING
+        self._requests = 0
+        self._head_bytes = 0
+        self._head_bytes_fed = 0
+        self._blank_bytes = 0
+        self._url_complete = False
+        self._body_bytes = 0
+        self._framing_bytes = 0
+        self._refusal: LimitError | None = None
+        self._lingering = False
+        self._thrown_away = 0
+
+    # -- the connection -----------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn's
+        """Give a new client its time for a head, or refuse it where too many are connected."""
+        super().connection_made(transport)
+        self._wait(self._limits.head_seconds)
+        if not self._doorman.admit(self):
+            message = (
+                f"{self._doorman.connections_max} clients are connected, which is the limit; "
+                "close idle connections and try again, or raise REELHOOK_CONNECTIONS_MAX"
+            )
+            self._refuse(_busy("too_many_connections", message))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._doorman.leave(self)
+        self._count_fed(0)
+        self._doorman.lingering -= self._lingering
+        self._lingering = False
+        self.deadline = self.stalled_at = NEVER
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """End with the server: what is idle at once, what is answered after that."""
+        self.deadline = min(self.deadline, self.loop.time() + LINGER_SECONDS)
+        super().shutdown()
+
+    def pause_writing(self) -> None:
+        """Give the client its time to take more of the response."""
+        super().pause_writing()
+        self.stalled_at = self.loop.time() + self._limits.transfer_seconds
+
+    def resume_writing(self) -> None:
+        """Note that the client took enough."""
+        super().resume_writing()
+        self.stalled_at = NEVER
+
+    def give_up(self) -> None:
+        """End a response that its client does not take."""
+        self._doorman.refusals.count(
+            "slow_reader",
+            "A client took nothing of its response for REELHOOK_TRANSFER_SECONDS",
+            seconds=self._limits.transfer_seconds,
+        )
+        self.stalled_at = NEVER
+        self.transport.abort()
+
+    def expire(self) -> None:
+        """End what took too long: an unfinished head is refused, anything else just closed."""
+        self.deadline = NEVER
+        message = (
+            f"The request's head took longer than {self._limits.head_seconds:g} s; "
+            "send it at once, or raise REELHOOK_REQUEST_HEAD_SECONDS"
+        )
+        if self.transport.is_closing() or self._lingering:
+            self.transport.abort()
+        elif self._reading is Reading.BODY:
+            self._linger()
+        elif self._reading is Reading.HEAD:
+            self._refuse(LimitError(408, "request_head_timeout", message))
+        else:
+            if self.cycle is None:  # an answer to a client that asked nothing would confuse it
+                self._doorman.refusals.count("request_head_timeout", message)
+            self._close()
+
+    def _wait(self, seconds: float) -> None:
+        self.deadline = self.loop.time() + seconds
+
+    def _close(self) -> None:
+        """Close once all that was written is sent, or after a while in any case."""
+        self._wait(LINGER_SECONDS)
+        self.transport.close()
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, piece by piece."""
+        for start in range(0, len(data), PIECE_BYTES):
+            if self._refusal is not None:
+                self._throw_away(len(data) - start)
+                return
+            if self.parser is None or self.transport.is_closing():
+                return
+            self._feed(data[start : start + PIECE_BYTES] if start or len(data) > PIECE_BYTES else data)
+
+    def _feed(self, piece: bytes) -> None:
+        if self._reading is Reading.NOTHING:
+            if not piece.strip(b"\r\n"):  # RFC 9112, section 2.2: it may precede a request
+                self._pass_over(len(piece))
+                return
+            self._begin_head()
+        reading, request, body_bytes = self._reading, self._requests, self._body_bytes
+        try:
+            self._parse(piece)
+        except httptools.HttpParserError:
+            message = "The request is not valid HTTP/1.1; send it as RFC 9112 has it"
+            self._refuse(self._refusal or LimitError(400, "malformed_request", message))
+            return
+        if self._reading is Reading.HEAD:
+            begun_in_piece = reading is not Reading.HEAD or request != self._requests
+            self._count_fed(len(piece) + (0 if begun_in_piece else self._head_bytes_fed))
+            self._check_fed()
+        elif self._reading is Reading.BODY and reading is Reading.BODY and request == self._requests:
+            self._framing_bytes += len(piece) - (self._body_bytes - body_bytes)
+            self._check_framing()
+
+    def _parse(self, piece: bytes) -> None:
+        while piece:
+            try:
+                self.parser.feed_data(piece)
+            except httptools.HttpParserUpgrade as upgrade:
+                # No protocol is offered but this one, so that the client goes on in it.
+                piece = piece[upgrade.args[0] :]
+            else:
+                return
+
+    def _pass_over(self, blank_bytes: int) -> None:
+        self._blank_bytes += blank_bytes
+        if self._blank_bytes > self._limits.head_bytes:
+            self._linger()
+
+    def _begin_head(self) -> None:
+        self._reading = Reading.HEAD
+        self._head_bytes = 0
+        if self.cycle is not None and self.cycle.response_complete:
+            self._wait(self._limits.head_seconds)
+
+    def _count_fed(self, count: int) -> None:
+        """Keep how much of an unfinished head is here, for this connection and for all."""
+        self._doorman.heads_bytes += count - self._head_bytes_fed
+        self._head_bytes_fed = count
+
+    def _check_fed(self) -> None:
+        if self._head_bytes_fed > self._limits.head_bytes:
+            self._refuse(self._head_too_large())
+        elif (
+            self._head_bytes_fed > HEAD_BYTES_FREE and self._doorman.heads_bytes > HEADS_BYTES_MAX
+        ):
+            message = (
+                "Too many clients send large request heads at once; "
+                "send a smaller head, or try again"
+            )
+            self._refuse(_busy("too_many_heads", message))
+
+    def _check_framing(self) -> None:
+        if self._framing_bytes > self._limits.head_bytes + 8 * self._body_bytes:
+            message = (
+                "The body's chunks carry more framing than content; "
+                "send it in larger chunks, or with Content-Length"
+            )
+            self._refuse(LimitError(400, "malformed_request", message))
+
+    def _head_too_large(self) -> LimitError:
+        kib = self._limits.head_bytes // 1024
+        what = "headers" if self._url_complete else "URL"
+        status, code = (431, "head_too_large") if self._url_complete else (414, "url_too_long")
+        message = (
+            f"The request's {what} make its head larger than {kib} KiB; "
+            "send less, or raise REELHOOK_REQUEST_HEAD_KIB"
+        )
+        return LimitError(status, code, message)
+
+    # -- what the parser finds ----------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._reading = Reading.HEAD
+        self._requests += 1
+        self._head_bytes = 0
+        self._url_complete = False
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the URL."""
+        self._add(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header. Those behind a body are thrown away: no one reads them."""
+        if self._reading is Reading.BODY:
+            return
+        self._url_complete = True
+        self._add(len(name) + len(value) + len(": \r\n"))
+        if len(self.headers) >= HEADERS_MAX:
+            message = f"The request has more than {HEADERS_MAX} headers; send fewer"
+            self._stop(LimitError(431, "too_many_headers", message))
+        super().on_header(name, value)
+
+    def _add(self, count: int) -> None:
+        self._head_bytes += count
+        if self._head_bytes > self._limits.head_bytes:
+            self._stop(self._head_too_large())
+
+    def _stop(self, refusal: LimitError) -> None:
+        """Have the parser give up; `_feed` then answers."""
+        self._refusal = refusal
+        raise refusal
+
+    def on_headers_complete(self) -> None:
+        """Have the request answered, unless too many wait already."""
+        if len(self.pipeline) >= PIPELINED_MAX:
+            message = (
+                f"More than {PIPELINED_MAX} requests wait on this connection; "
+                "wait for responses before sending more"
+            )
+            self._stop(LimitError(429, "too_many_pipelined_requests", message))
+        super().on_headers_complete()
+        self._reading = Reading.BODY
+        self._body_bytes = self._framing_bytes = self._blank_bytes = 0
+        self._count_fed(0)
+        self.deadline = NEVER
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._body_bytes += len(body)
+        if self._answered and self._body_bytes > 2 * self._limits.body_bytes:
+            self._stop(_NOT_READ)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End the request; where it was answered before that, the next one may come."""
+        self._reading = Reading.NOTHING
+        super().on_message_complete()
+        if self._answered:
+            self._wait(self._limits.keep_alive_seconds)
+
+    # -- answering ----------------------------------------------------------------------------
+
+    @property
+    def _answered(self) -> bool:
+        """Whether every request that came whole, or with its head, has its response."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request that waits, or give the client its time for one."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            self._wait(self._limits.transfer_seconds)
+        elif self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        elif self._refusal is not None:
+            self._answer_refusal(self._refusal)
+        else:
+            self.flow.resume_reading()
+            seconds = {
+                Reading.NOTHING: self._limits.keep_alive_seconds,
+                Reading.HEAD: self._limits.head_seconds,
+                Reading.BODY: DRAIN_SECONDS,
+            }
+            self._wait(seconds[self._reading])
+
+    def _refuse(self, refusal: LimitError) -> None:
+        """Read nothing more, and say why, after the responses that are still due."""
+        self._refusal = refusal
+        self._count_fed(0)
+        in_body = self._reading is Reading.BODY
+        if self._answered and in_body:
+            self._linger()  # the request has its response: another would be taken for the next one's
+            return
+        self._doorman.refusals.count(refusal.code, refusal.detail)
+        if self._answered:
+            self._answer_refusal(refusal)
+        elif in_body and self.pipeline:
+            self.pipeline.popleft()  # it waits, and its body will never be whole
+        elif in_body:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            if self.cycle.response_started:
+                self.transport.abort()
+            else:
+                self._answer_refusal(refusal)
+
+    def _answer_refusal(self, refusal: LimitError) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(_written(refusal, self.server_state.default_headers))
+            self._linger()
+
+    def _linger(self) -> None:
+        """Close, but not at once: with something unread, the system would drop the response."""
+        self._refusal = self._refusal or _NOT_READ
+        if self._doorman.lingering < LINGERING_MAX:
+            self._lingering = True
+            self._doorman.lingering += 1
+            self.flow.resume_reading()
+            self.transport.write_eof()
+            self._wait(LINGER_SECONDS)
+        else:
+            self._close()
+
+    def _throw_away(self, count: int) -> None:
+        self._thrown_away += count
+        if self._thrown_away > LINGER_BYTES_MAX:
+            self.transport.abort()
+
+
+def _busy(code: str, message: str) -> LimitError:
+    return LimitError(503, code, message, retry_after_seconds=RETRY_AFTER_SECONDS)
+
+
+def _written(refusal: LimitError, default_headers: list[tuple[bytes, bytes]]) -> bytes:
+    response = error_response(
+        refusal.status_code, refusal.detail, refusal.code, headers=dict(refusal.headers or {})
+    )
+    headers = [*default_headers, *response.raw_headers, (b"connection", b"close")]
+    head = b"".join(b"%b: %b\r\n" % one for one in headers)
+    return b"%b%b\r\n%b" % (STATUS_LINE[refusal.status_code], head, bytes(response.body))

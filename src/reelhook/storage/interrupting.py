@@ -1,0 +1,76 @@
+"""Blocking work in a thread, which ends when whoever waits for it is told to stop."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+END_SECONDS = 3.0
+"""How long interrupted work may take to end. After that its thread is left alone: it keeps no
+process alive, and what it had not committed goes with its connection."""
+
+
+class Interrupt:
+    """How work can be told to stop, from another thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._told = False
+        self._ways: list[Callable[[], None]] = []
+
+    def by(self, way: Callable[[], None]) -> None:
+        """Have this called when the work is to stop, at once if that was told already."""
+        with self._lock:
+            self._ways.append(way)
+            told = self._told
+        if told:
+            way()
+
+    def tell(self) -> None:
+        """Stop the work."""
+        with self._lock:
+            self._told = True
+            ways = list(self._ways)
+        for way in ways:
+            way()
+
+
+async def interruptible(work: Callable[[Interrupt], T]) -> T:
+    """Run blocking work in a thread; where the caller is canceled, interrupt it and wait a little.
+
+    Raises what the work raises.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+    interrupt = Interrupt()
+
+    def run() -> None:
+        result: T | None = None
+        error: BaseException | None = None
+        try:
+            result = work(interrupt)
+        except BaseException as raised:
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop is closed: it was left alone
+            loop.call_soon_threadsafe(_end, future, result, error)
+
+    threading.Thread(target=run, name="reelhook-interruptible", daemon=True).start()
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        interrupt.tell()
+        await asyncio.wait([future], timeout=END_SECONDS)
+        if future.done() and not future.cancelled():
+            future.exception()  # whatever it was, it is of no interest any more
+        raise
+
+
+def _end(future: "asyncio.Future[T]", result: T, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
