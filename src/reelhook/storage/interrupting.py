@@ -10,6 +10,7 @@ T = TypeVar("T")
 END_SECONDS = 3.0
 """How long interrupted work may take to end. After that its thread is left alone: it keeps no
 process alive, and what it had not committed goes with its connection."""
+AGAIN_SECONDS = 0.05
 
 
 class Interrupt:
@@ -21,7 +22,11 @@ class Interrupt:
         self._ways: list[Callable[[], None]] = []
 
     def by(self, way: Callable[[], None]) -> None:
-        """Have this called when the work is to stop, at once if that was told already."""
+        """Have this called when the work is to stop, at once if that was told already.
+
+        It may be called several times, since it may come between two steps of the work, and from
+        any thread.
+        """
         with self._lock:
             self._ways.append(way)
             told = self._told
@@ -34,7 +39,8 @@ class Interrupt:
             self._told = True
             ways = list(self._ways)
         for way in ways:
-            way()
+            with contextlib.suppress(Exception):  # that step has ended meanwhile
+                way()
 
 
 async def interruptible(work: Callable[[Interrupt], T]) -> T:
@@ -60,8 +66,10 @@ async def interruptible(work: Callable[[Interrupt], T]) -> T:
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
-        interrupt.tell()
-        await asyncio.wait([future], timeout=END_SECONDS)
+        end = loop.time() + END_SECONDS
+        while not future.done() and loop.time() < end:
+            interrupt.tell()
+            await asyncio.wait([future], timeout=AGAIN_SECONDS)
         if future.done() and not future.cancelled():
             future.exception()  # whatever it was, it is of no interest any more
         raise

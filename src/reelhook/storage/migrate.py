@@ -212,10 +212,14 @@ def _in_a_loop(work: Coroutine[Any, Any, Any], interrupt: Interrupt | None = Non
     ended: list[Any] = []
 
     async def interruptible() -> Any:
-        task = asyncio.ensure_future(work)
+        task, loop = asyncio.ensure_future(work), asyncio.get_running_loop()
+
+        def cancel() -> None:
+            if not task.cancelling():  # a second time would cut off its cleaning up
+                task.cancel()
+
         if interrupt is not None:
-            loop = asyncio.get_running_loop()
-            interrupt.by(lambda: loop.call_soon_threadsafe(task.cancel) and None)
+            interrupt.by(lambda: loop.call_soon_threadsafe(cancel) and None)
         return await task
 
     def run() -> None:

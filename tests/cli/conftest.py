@@ -1,0 +1,1 @@
+from postgres_fixtures import own_postgres, postgres_url  # noqa: F401 - fixtures
