@@ -96,7 +96,7 @@ class Recording:
         if any(events for _, events in transitions):
             self._signals.deliver.tell()
         if transitions:
-            self._signals.job_changed()
+            self._signals.jobs_changed([job.id for job, _ in transitions])
         for job, _ in transitions:
             if job.status is Status.COMPLETED:
                 log.info(

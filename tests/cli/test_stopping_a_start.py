@@ -8,7 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -27,7 +27,7 @@ SERVE = ("serve", "--port", "0", "--openai-base-url", "http://127.0.0.1:9/v1")
 @contextlib.asynccontextmanager
 async def starting(directory: Path, *arguments: str, **variables: str) -> AsyncIterator[int]:
     """Start a program that can't come up; afterwards it must end within 8 s of a signal."""
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
         [*COMMAND, *arguments],
         cwd=directory,
         env=environment(**variables),
@@ -76,15 +76,19 @@ async def waits_for_a_lock(url: str) -> None:
         await until(waits)
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    with PostgresServer() as one:
+        yield one
+
+
 @pytest.fixture
-async def database(postgres_url: str) -> AsyncIterator[str]:
+async def database(server: PostgresServer) -> AsyncIterator[str]:
     """An empty database."""
-    name = f"starting_{os.getpid()}"
-    async with session(postgres_url) as connection:
-        await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        await connection.execute(f"CREATE DATABASE {name}")
-        yield urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    async with session(server.url) as connection:
+        await connection.execute("CREATE DATABASE starting")
+        yield urlunsplit(urlsplit(server.url)._replace(path="/starting"))
+        await connection.execute("DROP DATABASE starting WITH (FORCE)")
 
 
 @pytest.mark.parametrize("command", [SERVE, ("worker",)], ids=["serve", "worker"])
@@ -118,9 +122,9 @@ async def test_while_the_database_does_not_answer(tmp_path: Path) -> None:
 
 
 async def test_while_the_database_is_frozen_in_a_migration(
-    tmp_path: Path, own_postgres: PostgresServer
+    tmp_path: Path, server: PostgresServer
 ) -> None:
-    url = own_postgres.url
+    url = server.url
     await asyncio.to_thread(migrations.migrate, url, 2)
     async with session(url) as other, other.transaction():
         await other.execute("LOCK TABLE jobs")

@@ -6,11 +6,15 @@ text, and parse any number of pipelined requests at once.
 
 import asyncio
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 from uvicorn.server import ServerState
 
 from reelhook.bootstrap.doorman import (
@@ -134,7 +138,7 @@ class Connection(HttpToolsProtocol):
         elif self._reading is Reading.HEAD:
             self._refuse(LimitError(408, "request_head_timeout", message))
         else:
-            if self.cycle is None:  # an answer to a client that asked nothing would confuse it
+            if self._newest is None:  # an answer to a client that asked nothing would confuse it
                 self._doorman.refusals.count("request_head_timeout", message)
             self._close()
 
@@ -154,9 +158,9 @@ class Connection(HttpToolsProtocol):
             if self._refusal is not None:
                 self._throw_away(len(data) - start)
                 return
-            if self.parser is None or self.transport.is_closing():
+            if self.transport.is_closing():
                 return
-            self._feed(data[start : start + PIECE_BYTES] if start or len(data) > PIECE_BYTES else data)
+            self._feed(data[start : start + PIECE_BYTES])
 
     def _feed(self, piece: bytes) -> None:
         if self._reading is Reading.NOTHING:
@@ -175,7 +179,7 @@ class Connection(HttpToolsProtocol):
             begun_in_piece = reading is not Reading.HEAD or request != self._requests
             self._count_fed(len(piece) + (0 if begun_in_piece else self._head_bytes_fed))
             self._check_fed()
-        elif self._reading is Reading.BODY and reading is Reading.BODY and request == self._requests:
+        elif self._reading is reading is Reading.BODY and request == self._requests:
             self._framing_bytes += len(piece) - (self._body_bytes - body_bytes)
             self._check_framing()
 
@@ -192,13 +196,13 @@ class Connection(HttpToolsProtocol):
     def _pass_over(self, blank_bytes: int) -> None:
         self._blank_bytes += blank_bytes
         if self._blank_bytes > self._limits.head_bytes:
-            self._linger()
+            self.transport.abort()
 
     def _begin_head(self) -> None:
         self._reading = Reading.HEAD
         self._head_bytes = 0
-        if self.cycle is not None and self.cycle.response_complete:
-            self._wait(self._limits.head_seconds)
+        if self._newest is not None and self._answered:
+            self._wait(self._limits.head_seconds)  # for the first one that is counted already
 
     def _count_fed(self, count: int) -> None:
         """Keep how much of an unfinished head is here, for this connection and for all."""
@@ -208,9 +212,7 @@ class Connection(HttpToolsProtocol):
     def _check_fed(self) -> None:
         if self._head_bytes_fed > self._limits.head_bytes:
             self._refuse(self._head_too_large())
-        elif (
-            self._head_bytes_fed > HEAD_BYTES_FREE and self._doorman.heads_bytes > HEADS_BYTES_MAX
-        ):
+        elif self._head_bytes_fed > HEAD_BYTES_FREE and self._doorman.heads_bytes > HEADS_BYTES_MAX:
             message = (
                 "Too many clients send large request heads at once; "
                 "send a smaller head, or try again"
@@ -302,9 +304,13 @@ class Connection(HttpToolsProtocol):
     # -- answering ----------------------------------------------------------------------------
 
     @property
+    def _newest(self) -> RequestResponseCycle | None:
+        return cast("RequestResponseCycle | None", self.cycle)  # uvicorn says that there is one
+
+    @property
     def _answered(self) -> bool:
         """Whether every request that came whole, or with its head, has its response."""
-        return self.cycle is None or self.cycle.response_complete
+        return self._newest is None or self._newest.response_complete
 
     def on_response_complete(self) -> None:
         """Go on with the next request that waits, or give the client its time for one."""
@@ -331,7 +337,7 @@ class Connection(HttpToolsProtocol):
         self._count_fed(0)
         in_body = self._reading is Reading.BODY
         if self._answered and in_body:
-            self._linger()  # the request has its response: another would be taken for the next one's
+            self._linger()  # it has its response: another would be taken for the next one's
             return
         self._doorman.refusals.count(refusal.code, refusal.detail)
         if self._answered:

@@ -143,6 +143,7 @@ async def _http_options(
         check_url=_url_check(policy),
         clock=SystemClock(),
         public_keys=tuple(key.public for key in private_keys(settings)),
+        limits=limits_of(settings),
     )
 
 

@@ -41,6 +41,7 @@ def create_app(use_cases: UseCases, options: HttpOptions) -> FastAPI:
     )
     app.state.use_cases = use_cases
     app.state.options = options
+    app.state.places = streams.Places(options.limits.streams_max)
     app.include_router(streams.router)  # before the jobs: /api/jobs/events is no job's id
     for room in (seed, jobs, endpoints, deliveries, downloads, operations, keys, providers):
         app.include_router(room.router)

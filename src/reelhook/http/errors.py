@@ -26,6 +26,7 @@ from reelhook.domain.errors import (
     UnknownCallbackError,
     WebhookVerificationError,
 )
+from reelhook.http.limits import LimitError, Refusals
 
 log = structlog.get_logger()
 RETRY_AFTER_SECONDS = "5"
@@ -119,6 +120,14 @@ def install_errors(app: FastAPI) -> None:
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         message, field = _sentence(error.errors()[0])
         return error_response(400, message, field=field)
+
+    refusals = Refusals()
+
+    @app.exception_handler(LimitError)
+    async def _limit(_: Request, error: LimitError) -> JSONResponse:
+        refusals.count(error.code, error.detail)
+        headers = dict(error.headers or {})
+        return error_response(error.status_code, error.detail, error.code, headers=headers)
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> JSONResponse:

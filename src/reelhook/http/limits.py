@@ -64,4 +64,6 @@ class Refusals:
         if now - self._logged_at.get(code, -LOG_SECONDS) < LOG_SECONDS:
             return
         self._logged_at[code] = now
-        log.warning("http.refused", code=code, refused=self._unlogged.pop(code), **self._latest[code])
+        log.warning(
+            "http.refused", code=code, refused=self._unlogged.pop(code), **self._latest[code]
+        )

@@ -224,7 +224,23 @@ class JobPage:
     next_cursor: str | None
 
 
-class ServiceStore(SubmitStore, Protocol):
+class FollowStore(Protocol):
+    """What following jobs needs."""
+
+    async def last_position(self) -> int:
+        """Return the position of the feed's last event; 0 where there is none."""
+        ...
+
+    async def jobs_of_events_after(self, position: int, limit: int) -> list[tuple[int, str]]:
+        """Return position and job of the events behind this position, in order."""
+        ...
+
+    async def sequences(self, job_ids: Sequence[str]) -> dict[str, int]:
+        """Return the sequence of the last event of each of these jobs that there is."""
+        ...
+
+
+class ServiceStore(SubmitStore, FollowStore, Protocol):
     """What the use cases need."""
 
     async def create(self, new: NewJob) -> Created:

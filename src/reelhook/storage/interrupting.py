@@ -51,34 +51,31 @@ async def interruptible(work: Callable[[Interrupt], T]) -> T:
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
     interrupt = Interrupt()
+    results: list[T] = []
+
+    def end(error: BaseException | None) -> None:
+        if error is None:
+            future.set_result(results[0])
+        else:
+            future.set_exception(error)
 
     def run() -> None:
-        result: T | None = None
         error: BaseException | None = None
         try:
-            result = work(interrupt)
+            results.append(work(interrupt))
         except BaseException as raised:
             error = raised
         with contextlib.suppress(RuntimeError):  # the loop is closed: it was left alone
-            loop.call_soon_threadsafe(_end, future, result, error)
+            loop.call_soon_threadsafe(end, error)
 
     threading.Thread(target=run, name="reelhook-interruptible", daemon=True).start()
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
-        end = loop.time() + END_SECONDS
-        while not future.done() and loop.time() < end:
+        end_at = loop.time() + END_SECONDS
+        while not future.done() and loop.time() < end_at:
             interrupt.tell()
             await asyncio.wait([future], timeout=AGAIN_SECONDS)
         if future.done() and not future.cancelled():
             future.exception()  # whatever it was, it is of no interest any more
         raise
-
-
-def _end(future: "asyncio.Future[T]", result: T, error: BaseException | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(result)
-    else:
-        future.set_exception(error)

@@ -218,8 +218,11 @@ def _in_a_loop(work: Coroutine[Any, Any, Any], interrupt: Interrupt | None = Non
             if not task.cancelling():  # a second time would cut off its cleaning up
                 task.cancel()
 
+        def tell() -> None:
+            loop.call_soon_threadsafe(cancel)
+
         if interrupt is not None:
-            interrupt.by(lambda: loop.call_soon_threadsafe(cancel) and None)
+            interrupt.by(tell)
         return await task
 
     def run() -> None:

@@ -36,6 +36,7 @@ from reelhook.storage import (
     deliveries,
     doubts,
     endpoints,
+    following,
     jobs,
     ownership,
     repair,
@@ -195,6 +196,18 @@ class Store:
     async def events(self, job_ids: Sequence[str], after: Mapping[str, int]) -> list[StoredEvent]:
         """See `ServiceStore.events`."""
         return await self._read(lambda: jobs.events(job_ids, after))
+
+    async def last_position(self) -> int:
+        """See `FollowStore.last_position`."""
+        return await self._read(following.last_position)
+
+    async def jobs_of_events_after(self, position: int, limit: int) -> list[tuple[int, str]]:
+        """See `FollowStore.jobs_of_events_after`."""
+        return await self._read(lambda: following.jobs_of_events_after(position, limit))
+
+    async def sequences(self, job_ids: Sequence[str]) -> dict[str, int]:
+        """See `FollowStore.sequences`."""
+        return await self._read(lambda: following.sequences(job_ids))
 
     async def counts(self) -> dict[str, int]:
         """See `ServiceStore.counts`."""

@@ -1,1 +1,0 @@
-from postgres_fixtures import own_postgres, postgres_url  # noqa: F401 - fixtures
