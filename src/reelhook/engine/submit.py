@@ -24,7 +24,7 @@ from reelhook.domain.report import (
     Refused,
     SubmitOutcome,
 )
-from reelhook.engine.fallback import Fallback
+from reelhook.engine.fallback import Fallback, Waiting
 from reelhook.engine.held import Held
 from reelhook.engine.runner import Tasks
 from reelhook.ports import Acceptance, Clock, StoredJob, SubmitStore
@@ -33,6 +33,8 @@ from reelhook.signals import Signals
 
 log = structlog.get_logger()
 SUBMITS_AT_ONCE = 256
+BYTES_AT_ONCE = 64 * 1024 * 1024
+"""How much pictures and options may take of the jobs that one account is submitting."""
 IMPATIENT_AT_ONCE = 1000
 WAIT_SECONDS_FIRST = 1.0
 WAIT_SECONDS_MAX = 15.0
@@ -85,6 +87,7 @@ class Submit:
         self.signal = signals.submit.fork()
         self.tasks = Tasks(self.signal)
         self._beginning: set[str] = set()
+        self._bytes = 0
         self.live: dict[str, asyncio.Task[None]] = {}
         """The paid calls under way, by job id."""
 
@@ -99,12 +102,13 @@ class Submit:
             await self._send_impatient_on(now)
             return min((self._blocked_until - now) / 1000, SIBLING_LOOK_SECONDS)
         free, look = await self._free()
-        if free <= 0:
-            return look
-        due, next_due_at = await self._store.jobs_to_submit(self._held.id, now, free)
-        if self._relieved and len(due) < free:
+        room = BYTES_AT_ONCE - self._bytes
+        if free <= 0 or room <= 0:
+            return look  # what ends sets the signal
+        due, next_due_at = await self._store.jobs_to_submit(self._held.id, now, free, room)
+        if self._relieved and len(due) < free and sum(map(_size, due)) < room:
             due += await self._store.jobs_waiting_elsewhere(
-                self._relieved, now - SIBLING_WAIT_MILLISECONDS, free - len(due)
+                self._relieved, now - SIBLING_WAIT_MILLISECONDS, free - len(due), room
             )
             look = SIBLING_LOOK_SECONDS
         if due and not await self._begin(due):
@@ -140,12 +144,17 @@ class Submit:
         try:
             begun = await self._recording.record(intents, self._held.lease)
             for job in begun:
-                work = self._submit(replace(read[job.id], job=job))
-                forget = partial(self.live.pop, job.id, None)
-                self.live[job.id] = self.tasks.spawn(work, forget, job=job.id)
+                stored = replace(read[job.id], job=job)
+                self._bytes += _size(stored)
+                forget = partial(self._forget, job.id, _size(stored))
+                self.live[job.id] = self.tasks.spawn(self._submit(stored), forget, job=job.id)
         finally:
             self._beginning = set()
         return len(begun)
+
+    def _forget(self, job_id: str, size: int) -> None:
+        self.live.pop(job_id, None)
+        self._bytes -= size
 
     async def _submit(self, stored: StoredJob) -> None:
         job = stored.job
@@ -190,7 +199,7 @@ class Submit:
             case _:
                 assert_never(outcome)
 
-    async def _send_on(self, stored: StoredJob, code: str, message: str) -> bool:
+    async def _send_on(self, stored: Waiting, code: str, message: str) -> bool:
         return await self._fallback.next_model(stored, code, message, self._held.lease)
 
     async def _wait(self, stored: StoredJob, wait_seconds: float, reason: str) -> None:
@@ -249,3 +258,8 @@ class Submit:
         doublings = min(job.submit_attempts - 1, 10)
         wait: float = min(WAIT_SECONDS_FIRST * 2**doublings, WAIT_SECONDS_MAX)
         return wait * (1 + 0.2 * self._random.random())
+
+
+def _size(stored: StoredJob) -> int:
+    request = stored.request
+    return len(request.image or "") + len(request.provider_options or "")

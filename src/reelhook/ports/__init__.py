@@ -1,6 +1,7 @@
 """What the heart of the program asks of its edge: narrow protocols, as narrow as their user."""
 
 from reelhook.ports.jobs import (
+    ANY_BYTES,
     Acceptance,
     AccountLoad,
     Change,
@@ -10,6 +11,7 @@ from reelhook.ports.jobs import (
     FollowStore,
     IdempotencyKey,
     JobPage,
+    ListedJob,
     NewJob,
     Recorder,
     ServiceStore,
@@ -46,6 +48,7 @@ from reelhook.ports.webhooks import (
 )
 
 __all__ = [
+    "ANY_BYTES",
     "DELIVERY_STATES",
     "Acceptance",
     "AccountLoad",
@@ -69,6 +72,7 @@ __all__ = [
     "JobPage",
     "Lease",
     "LeaseStore",
+    "ListedJob",
     "NewJob",
     "Position",
     "Provider",
