@@ -16,8 +16,10 @@ from reelhook.http import (
     streams,
 )
 from reelhook.http.access import AccessMiddleware
+from reelhook.http.bodies import Bodies
 from reelhook.http.context import HttpOptions
 from reelhook.http.errors import install_errors
+from reelhook.http.limits import Refusals
 from reelhook.http.schemas import ErrorAnswer
 from reelhook.service import UseCases
 
@@ -45,6 +47,12 @@ def create_app(use_cases: UseCases, options: HttpOptions) -> FastAPI:
     app.include_router(streams.router)  # before the jobs: /api/jobs/events is no job's id
     for room in (seed, jobs, endpoints, deliveries, downloads, operations, keys, providers):
         app.include_router(room.router)
-    install_errors(app)
-    app.add_middleware(AccessMiddleware, access=options.access)
+    refusals = Refusals()
+    install_errors(app, refusals)
+    app.add_middleware(
+        AccessMiddleware,
+        access=options.access,
+        bodies=Bodies(options.limits),
+        refusals=refusals,
+    )
     return app

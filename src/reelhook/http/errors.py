@@ -53,7 +53,7 @@ _HTTP_CODES = {
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
-    413: "body_too_large",
+    413: "request_too_large",
     415: "unsupported_media_type",
     503: "unavailable",
 }
@@ -106,7 +106,7 @@ def error_response(
     return JSONResponse(content, status, headers)
 
 
-def install_errors(app: FastAPI) -> None:
+def install_errors(app: FastAPI, refusals: Refusals) -> None:
     """Answer every error of the routes in that form."""
 
     @app.exception_handler(ReelhookError)
@@ -120,8 +120,6 @@ def install_errors(app: FastAPI) -> None:
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         message, field = _sentence(error.errors()[0])
         return error_response(400, message, field=field)
-
-    refusals = Refusals()
 
     @app.exception_handler(LimitError)
     async def _limit(_: Request, error: LimitError) -> JSONResponse:
