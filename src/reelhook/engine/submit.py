@@ -33,7 +33,7 @@ from reelhook.signals import Signals
 
 log = structlog.get_logger()
 SUBMITS_AT_ONCE = 256
-BYTES_AT_ONCE = 64 * 1024 * 1024
+BYTES_AT_ONCE = 8 * 1024 * 1024
 """How much pictures and options may take of the jobs that one account is submitting."""
 IMPATIENT_AT_ONCE = 1000
 WAIT_SECONDS_FIRST = 1.0
@@ -106,7 +106,8 @@ class Submit:
         if free <= 0 or room <= 0:
             return look  # what ends sets the signal
         due, next_due_at = await self._store.jobs_to_submit(self._held.id, now, free, room)
-        if self._relieved and len(due) < free and sum(map(_size, due)) < room:
+        room -= sum(map(_size, due))
+        if self._relieved and len(due) < free and room > 0:
             due += await self._store.jobs_waiting_elsewhere(
                 self._relieved, now - SIBLING_WAIT_MILLISECONDS, free - len(due), room
             )

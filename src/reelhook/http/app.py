@@ -19,14 +19,18 @@ from reelhook.http.access import AccessMiddleware
 from reelhook.http.bodies import Bodies
 from reelhook.http.context import HttpOptions
 from reelhook.http.errors import install_errors
-from reelhook.http.limits import Refusals
+from reelhook.http.limits import REFUSALS, Refusals
 from reelhook.http.schemas import ErrorAnswer
 from reelhook.service import UseCases
 
 DESCRIPTION = """
 A self-hosted gateway for AI video jobs: create once, watched from the server, told by signed
 webhooks. Every error is JSON: `error` says what is wrong and what to do, `code` is stable.
+
+What limits refuse, some of it before any key is looked at, has these codes:
+
 """
+DESCRIPTION += "".join(f"- `{code}`, {words}\n" for code, words in REFUSALS.items())
 
 
 def create_app(use_cases: UseCases, options: HttpOptions) -> FastAPI:

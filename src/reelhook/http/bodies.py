@@ -10,7 +10,7 @@ from reelhook.http.limits import KIB, MIB, LimitError, Limits
 
 SMALL_BYTES = 64 * KIB
 """Up to this a body is read without asking for room: the connection holds as much anyway."""
-ROOM_BYTES = 8 * MIB
+ROOM_BYTES = 4 * MIB
 RETRY_AFTER_SECONDS = 5
 
 

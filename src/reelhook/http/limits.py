@@ -1,7 +1,7 @@
 """What one client may take: the limits of requests and streams, and how a refusal is told."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,25 @@ class Limits:
     """How long a body may take to arrive, and how long a client may take nothing of a response."""
     keep_alive_seconds: float = 75.0
     streams_max: int = 10_000
+
+
+REFUSALS: Mapping[str, str] = {
+    "malformed_request": "400: not HTTP/1.1, or a body that is hardly more than framing",
+    "json_too_deep": "400: more than 64 levels of JSON",
+    "json_too_many_values": "400: more than 10,000 values in a body",
+    "request_head_timeout": "408: a request's head took longer than REELHOOK_REQUEST_HEAD_SECONDS",
+    "request_body_timeout": "408: a body took longer than REELHOOK_TRANSFER_SECONDS",
+    "request_too_large": "413: a body larger than REELHOOK_REQUEST_BODY_MIB",
+    "url_too_long": "414: a head larger than REELHOOK_REQUEST_HEAD_KIB, by its URL",
+    "too_many_pipelined_requests": "429: more than 16 requests wait on one connection",
+    "head_too_large": "431: a head larger than REELHOOK_REQUEST_HEAD_KIB, by its headers",
+    "too_many_headers": "431: more than 100 headers",
+    "too_many_connections": "503: as many clients are connected as REELHOOK_CONNECTIONS_MAX allows",
+    "too_many_streams": "503: as many live streams are open as REELHOOK_STREAMS_MAX allows",
+    "too_many_bodies": "503: other large bodies have all the room there is",
+    "too_many_heads": "503: unfinished heads have all the room there is",
+}
+"""What limits refuse, by code. 503 and 429 pass; the other requests must change."""
 
 
 class LimitError(HTTPException):
