@@ -12,7 +12,9 @@ HEADS_BYTES_MAX = 16 * MIB
 """What all unfinished heads may take together, before those above `HEAD_BYTES_FREE` are refused."""
 HEAD_BYTES_FREE = 8 * 1024
 LINGERING_MAX = 64
-"""How many refused connections may be open at once, so that their clients can read why."""
+"""How many refused connections may be open at once, so that their clients can read why; and no more
+than an eighth of all (8 in any case), since they come out of what is kept for the engine.
+"""
 
 
 class Timed(Protocol):
@@ -41,6 +43,7 @@ class Doorman:
         self.refusals = Refusals()
         self.heads_bytes = 0
         self.lingering = 0
+        self._lingering_max = min(LINGERING_MAX, max(8, connections_max // 8))
         self._admitted: set[Timed] = set()
         self._all: set[Timed] = set()
 
@@ -51,6 +54,10 @@ class Doorman:
             return False
         self._admitted.add(connection)
         return True
+
+    def may_linger(self) -> bool:
+        """Whether one more refused connection may stay open for a moment."""
+        return self.lingering < self._lingering_max
 
     def leave(self, connection: Timed) -> None:
         """Forget a connection that is closed."""

@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
-from reelhook.bootstrap.doorman import LINGERING_MAX, NEVER, Doorman
+from reelhook.bootstrap.doorman import NEVER, Doorman
 from reelhook.http.errors import error_response
 from reelhook.http.limits import LimitError
 
@@ -196,7 +196,7 @@ class RefusingConnection(HttpToolsProtocol):
     def _linger(self) -> None:
         """Close, but not at once: with something unread, the system would drop the response."""
         self._refusal = self._refusal or NOT_READ
-        if self._doorman.lingering < LINGERING_MAX:
+        if self._doorman.may_linger():
             self._lingering = True
             self._doorman.lingering += 1
             self.flow.resume_reading()

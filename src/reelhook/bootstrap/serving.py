@@ -158,7 +158,8 @@ async def _run(program: AbstractAsyncContextManager[object]) -> None:
         if stop.is_set() and not started.is_set():
             log.info("Told to stop during the start")
             running.cancel()
-            await asyncio.wait([running])
+            # What it failed with on the way is of no interest any more.
+            await asyncio.gather(running, return_exceptions=True)
         else:
             await running
     finally:

@@ -55,8 +55,9 @@ class Following:
             changed.elsewhere.clear()  # what is told from now on may be too late for this look
             try:
                 position = await self._looked(position)
-            except StoreError as error:
-                log.debug("following.failed", error=error.message)
+            except Exception as error:  # whatever it was: those who follow wait for the next look
+                if not isinstance(error, StoreError):
+                    log.exception("following.failed")
                 changed.elsewhere.set()
                 await self._clock.wait(asyncio.Event(), AGAIN_SECONDS)
             else:
