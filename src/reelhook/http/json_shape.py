@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from reelhook.http.limits import LimitError
 
-DEPTH_MAX = 64
+DEPTH_MAX = 200
 VALUES_MAX = 10_000
 VALUE_BYTES = 256
 """What a value takes at most when it is parsed, beside the text of a string."""

@@ -30,7 +30,7 @@ class Limits:
 
 REFUSALS: Mapping[str, str] = {
     "malformed_request": "400: not HTTP/1.1, or a body that is hardly more than framing",
-    "json_too_deep": "400: more than 64 levels of JSON",
+    "json_too_deep": "400: more than 200 levels of JSON",
     "json_too_many_values": "400: more than 10,000 values in a body",
     "request_head_timeout": "408: a request's head took longer than REELHOOK_REQUEST_HEAD_SECONDS",
     "request_body_timeout": "408: a body took longer than REELHOOK_TRANSFER_SECONDS",
