@@ -6,7 +6,7 @@ PEERS := .venv-peers
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pytest test-all check check-peers format bench bench-away bench-delivery bench-kill bench-memory bench-paying bench-reads bench-retention bench-store bench-watch bench-workers crash lock clean
+.PHONY: help demo test pytest test-all check check-peers format bench bench-away bench-bombs bench-delivery bench-kill bench-memory bench-paying bench-reads bench-retention bench-store bench-watch bench-workers crash lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ format: $(VENV)/.dev ## put the code into its form
 
 bench: $(VENV)/.dev ## the main job from outside: latency, reads, faults, memory (minutes)
 	@$(BIN)/python -m bench.main_job all
+
+bench-bombs: $(VENV)/.dev ## memory and others' waits under hostile clients, and what idle live streams cost (2 minutes)
+	@$(BIN)/python -m bench.bombs
 
 bench-delivery: $(VENV)/.dev ## webhooks at 100 to 1000 a second, beside a hung receiver, against a bare client
 	@$(BIN)/python -m bench.delivery

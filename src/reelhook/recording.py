@@ -73,7 +73,7 @@ class Recording:
             changes = [self._change(*one) for one in transitions]
             written = set(await self._store.record(changes, lease))
         except CommitUnknownError:
-            self._wake()
+            self._wake(transitions)
             raise
         done = [one for one in transitions if one[0].id in written]
         self._tell(done)
@@ -102,7 +102,7 @@ class Recording:
         try:
             acceptance = await store.accept(self._change(*transition), lease, sharing)
         except CommitUnknownError:
-            self._wake()
+            self._wake([transition])
             raise
         if acceptance is Acceptance.RECORDED:
             self._tell([transition])
@@ -113,17 +113,17 @@ class Recording:
         url = self._video_url(job.id)
         return Change(job, events, tuple(event.body(url) for event in events))
 
-    def _wake(self) -> None:
+    def _wake(self, transitions: Sequence[Transition]) -> None:
         """Have everybody look: it may be there."""
         self._signals.deliver.tell()
         self._signals.watch.set()
-        self._signals.job_changed()
+        self._signals.jobs_changed([job.id for job, _ in transitions])
 
     def _tell(self, transitions: Sequence[Transition]) -> None:
         if any(events for _, events in transitions):
             self._signals.deliver.tell()
         if transitions:
-            self._signals.job_changed()
+            self._signals.jobs_changed([job.id for job, _ in transitions])
         for job, _ in transitions:
             if job.status is Status.COMPLETED:
                 log.info(

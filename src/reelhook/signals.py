@@ -4,7 +4,8 @@ Nothing here is the truth: the store is. A lost signal costs a poll's delay, nev
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from weakref import WeakSet
 
@@ -47,16 +48,65 @@ class Signal(asyncio.Event):
         self._tell(self._name)
 
 
+class Follower:
+    """Who follows some jobs. `changed` is set when one of them changed, or may have."""
+
+    def __init__(self, job_ids: Collection[str]) -> None:
+        self._job_ids = frozenset(job_ids)
+        self._due = set(self._job_ids)
+        self.changed = asyncio.Event()
+
+    def wake(self, job_ids: Iterable[str] | None = None) -> None:
+        """Tell that these of its jobs changed; None: any may have."""
+        self._due.update(self._job_ids if job_ids is None else job_ids)
+        self.changed.set()
+
+    def take(self) -> list[str]:
+        """Return the jobs to look at: all of them at first, then those that changed since."""
+        self.changed.clear()
+        due, self._due = self._due, set()
+        return sorted(due)
+
+
 class Broadcast:
-    """Wakes everyone who waits at this moment."""
+    """Wakes everyone who waits at this moment, and whoever follows the jobs that changed."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self._followers: dict[str, set[Follower]] = {}
+        self.elsewhere = asyncio.Event()
+        """Set when jobs may have changed in another process, which does not tell which."""
 
-    def notify(self) -> None:
-        """Wake all who wait now, in this process."""
+    @contextlib.contextmanager
+    def follow(self, job_ids: Collection[str]) -> Iterator[Follower]:
+        """Follow these jobs until the block ends."""
+        follower = Follower(job_ids)
+        for job_id in job_ids:
+            self._followers.setdefault(job_id, set()).add(follower)
+        try:
+            yield follower
+        finally:
+            for job_id in job_ids:
+                self._followers[job_id].discard(follower)
+                if not self._followers[job_id]:
+                    del self._followers[job_id]
+
+    def notify(self, job_ids: Iterable[str] = ()) -> None:
+        """Wake all who wait now, in this process, and those who follow these jobs."""
         event, self._event = self._event, asyncio.Event()
         event.set()
+        self.wake(job_ids)
+
+    def wake(self, job_ids: Iterable[str]) -> None:
+        """Wake those who follow these jobs."""
+        for job_id in job_ids:
+            for follower in self._followers.get(job_id, ()):
+                follower.wake((job_id,))
+
+    def wake_all(self) -> None:
+        """Wake whoever follows any job: each looks at all of its own."""
+        for follower in {one for each in self._followers.values() for one in each}:
+            follower.wake()
 
     @property
     def next(self) -> asyncio.Event:
@@ -158,9 +208,9 @@ class Signals:
         health.read_again_at = 0
         return health
 
-    def job_changed(self) -> None:
-        """Tell whoever follows jobs."""
-        self.changed.notify()
+    def jobs_changed(self, job_ids: Collection[str]) -> None:
+        """Tell whoever follows these jobs."""
+        self.changed.notify(job_ids)
         self._tell("changed")
 
     def endpoints_changed(self) -> None:
@@ -177,6 +227,7 @@ class Signals:
         for name in names:
             if name == "changed":
                 self.changed.notify()
+                self.changed.elsewhere.set()
             elif name == "endpoints":
                 self._endpoints_changed()
             elif isinstance(signal := getattr(self, name, None), Signal):

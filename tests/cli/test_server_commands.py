@@ -1,5 +1,6 @@
 import json
 import os
+import resource
 import signal
 import subprocess
 from functools import partial
@@ -208,3 +209,22 @@ def test_a_closed_pipe_ends_a_command_quietly(tmp_path: Path) -> None:
     )
     os.close(writing)
     assert b"Traceback" not in done.stderr
+
+
+def test_serve_raises_the_soft_limit_of_open_files(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, hard), hard))  # its child has it too
+    try:
+        with simulator(tmp_path) as provider, serve(tmp_path, provider) as server:
+            limits = Path(f"/proc/{server.process.pid}/limits").read_text()
+            [line] = [one for one in limits.splitlines() if one.startswith("Max open files")]
+            assert line.split()[3:5] == [str(hard), str(hard)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_more_connections_than_files_stop_the_start(tmp_path: Path) -> None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    wanted = str(min(hard, 1_000_000))
+    line = one_line(tmp_path, "serve", "--simulate", "--port", "0", REELHOOK_CONNECTIONS_MAX=wanted)
+    assert "REELHOOK_CONNECTIONS_MAX" in line

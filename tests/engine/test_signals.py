@@ -34,7 +34,7 @@ def test_names_that_a_newer_process_tells_are_passed_over() -> None:
 def test_a_job_or_an_endpoint_that_changed_is_told_to_all() -> None:
     told: list[str] = []
     signals = Signals(told.append)
-    signals.job_changed()
+    signals.jobs_changed(["job_1"])
     signals.endpoints_changed()
     assert told == ["changed", "endpoints"]
     assert signals.deliver.is_set()

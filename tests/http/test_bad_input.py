@@ -247,8 +247,9 @@ async def test_a_body_may_have_a_mebibyte(server: Gateway) -> None:
 @pytest.mark.parametrize("send", [BytesIO, chunked], ids=["declared", "chunked"])
 async def test_a_larger_body_is_413(server: Gateway, excess: int, send: Any) -> None:
     refusal = await refused(server, send(padded(MEBIBYTE + excess)))
-    assert refusal[:3] == (413, "body_too_large", None)
+    assert refusal[:3] == (413, "request_too_large", None)
     assert "1 MiB" in refusal[3]
+    assert "REELHOOK_REQUEST_BODY_MIB" in refusal[3]
 
 
 @pytest.mark.parametrize(
@@ -299,7 +300,7 @@ async def test_adopting_wants_the_provider_s_id(server: Gateway, body: dict[str,
 
 async def test_a_provider_s_call_has_a_mebibyte_at_most(server: Gateway) -> None:
     reply = await server.post("/providers/openai/webhook/x", data=BytesIO(b"x" * (MEBIBYTE + 1)))
-    assert reply.refusal == (413, "body_too_large", None)
+    assert reply.refusal == (413, "request_too_large", None)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from gateways import AT_ONCE, Gateway, gateway
+from gateways import AT_ONCE, Gateway, gateway, until
 from receivers import receiver
 
 from reelhook.simulator.faults import Faults
@@ -191,3 +191,24 @@ async def test_a_stream_ends_when_the_server_stops(tmp_path: Path) -> None:
             stream = await stack.enter_async_context(following(server, job_id))
             await stream.event()
         assert await stream.event() is None
+
+
+async def test_streams_are_limited_and_one_that_ends_makes_room(tmp_path: Path) -> None:
+    async with gateway(tmp_path, streams_max=2) as server, AsyncExitStack() as stack:
+        job_id = await server.submit()
+        path = f"/api/jobs/events?jobIds={job_id}"
+        await stack.enter_async_context(following(server, job_id))
+        async with following(server, job_id):
+            for _ in range(3):
+                reply = await server.get(path)
+                assert reply.refusal == (503, "too_many_streams", None)
+                assert "REELHOOK_STREAMS_MAX" in reply.json()["error"]
+                assert int(reply.headers["Retry-After"]) > 0
+        refused = [line["code"] for line in server.logs if line["event"] == "http.refused"]
+        assert refused == ["too_many_streams"]
+
+        async def has_room() -> bool:
+            async with server.session.get(server.url + path) as response:
+                return response.status == 200
+
+        assert await until(has_room)

@@ -3,8 +3,10 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, EndpointKind, url_id
-from reelhook.domain.errors import JobConflictError
+from reelhook.domain.errors import InvalidRequestError, JobConflictError
 from reelhook.domain.job import Job
 from reelhook.ports import Created, Destination
 from reelhook.storage.store import Store
@@ -29,6 +31,31 @@ async def test_jobs_in_doubt_are_those_that_ended_so_then_those_looked_up(store:
     found = await store.jobs_in_doubt()
     assert [one.job.id for one in found] == ["first", "second", "looked up"]
     assert all(one.job.in_doubt_now for one in found)
+
+
+async def test_pages_of_jobs_in_doubt_have_each_of_them_once_in_the_same_order(
+    store: Store,
+) -> None:
+    for number in (3, 1, 2):
+        await unknown(store, f"open_{number}", at=NOW + number // 2)
+        looked_up = await submitting(store, new(f"sent_{number}", at=NOW - number))
+        await moved(store, (looked_up.in_doubt(NOW), ()))
+    expected = [one.job.id for one in await store.jobs_in_doubt()]
+    assert len(expected) == 6
+    for limit in range(1, 8):
+        found: list[str] = []
+        cursor = None
+        while True:
+            page = await store.doubtful_jobs(limit, cursor)
+            assert len(page.jobs) <= limit
+            found += [one.job.id for one in page.jobs]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        assert found == expected
+    with pytest.raises(InvalidRequestError) as caught:
+        await store.doubtful_jobs(5, "nowhere")
+    assert caught.value.field == "cursor"
 
 
 async def test_a_doubt_is_closed_once_and_leaves_the_list(store: Store) -> None:

@@ -145,7 +145,7 @@ async def test_rolling_models_back_keeps_the_jobs_running(path: Path) -> None:
             name: name for name in jobs
         }
         assert {one.job.provider for one in jobs.values()} == {"openai"}
-        assert {one.request for one in jobs.values()} == {CAT}
+        assert {(await store.job(name)).request for name in jobs} == {CAT}
         watched = {one.provider_job_id for one in await store.jobs_to_watch(ACCOUNT)}
         assert watched == {"video_1", "video_2"}
     finally:

@@ -1,11 +1,23 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import apsw
 import pytest
 
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.job import Status
+from reelhook.storage import doubts, following, jobs, watching, workload
+from reelhook.storage.operation import Operation
+from reelhook.storage.sqlite import connect
+from reelhook.storage.sqlite_group import run
 from reelhook.storage.store import Store
 
 from .samples import (
     ACCOUNT,
+    CAT,
     FINISHED,
     NOW,
     RUNNING,
@@ -100,6 +112,48 @@ async def test_accepted_jobs_are_submitted_oldest_first(store: Store) -> None:
     due, later = await store.jobs_to_submit(ACCOUNT, NOW + 9, 2)
     assert ([one.job.id for one in due], later) == (["job_0", "job_1"], None)
     assert due[0].request == new().request
+
+
+async def test_jobs_with_large_pictures_are_read_a_few_at_a_time(store: Store) -> None:
+    picture = "data:image/png;base64," + "A" * 978
+    large = replace(CAT, image=picture, provider_options=json.dumps({"a": "b"}))
+    for number in range(4):
+        await store.create(new(f"job_{number}", at=NOW + number, request=large))
+    await store.create(new("job_4", at=NOW + 4))
+    for bytes_max, count in ((1, 1), (1000, 1), (1011, 2), (3100, 4), (10_000, 5)):
+        due, _ = await store.jobs_to_submit(ACCOUNT, NOW + 9, 9, bytes_max)
+        assert [one.job.id for one in due] == [f"job_{number}" for number in range(count)]
+        assert due[0].request == large
+        taken = await store.jobs_waiting_elsewhere([ACCOUNT], NOW + 9, 9, bytes_max)
+        assert [one.job.id for one in taken] == [f"job_{number}" for number in range(count)]
+
+
+LARGE = frozenset({"script", "direction", "image", "provider_options"})
+LISTS: dict[str, Callable[[], Operation[Any]]] = {
+    "jobs": lambda: jobs.page(Status.ACCEPTED, 9, None),
+    "jobs in doubt": lambda: doubts.page(9, None),
+    "jobs with fallbacks": lambda: workload.with_fallbacks(ACCOUNT, NOW, 9),
+    "jobs to watch": lambda: watching.to_watch(ACCOUNT, 0),
+    "jobs that no provider took": lambda: jobs.unsubmitted_before(NOW),
+    "jobs that are followed": lambda: following.sequences(["job_1"]),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_lists_read_neither_texts_nor_pictures_nor_options(migrated: Path, name: str) -> None:
+    def guard(action: int, table: str | None, column: str | None, *_: str | None) -> int:
+        reads = action == apsw.SQLITE_READ and table == "jobs"
+        return apsw.SQLITE_DENY if reads and column in LARGE else apsw.SQLITE_OK
+
+    connection = connect(migrated, read_only=True)
+    try:
+        connection.execute("SELECT image FROM jobs")
+        connection.authorizer = guard
+        with pytest.raises(apsw.AuthError):
+            connection.execute("SELECT image FROM jobs")
+        run(connection, LISTS[name]())
+    finally:
+        connection.close()
 
 
 async def test_a_job_that_waits_for_its_next_submit_is_told_by_its_time(store: Store) -> None:

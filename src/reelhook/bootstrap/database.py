@@ -22,6 +22,7 @@ from reelhook.providers.http_provider import HttpProvider
 from reelhook.signals import Tell
 from reelhook.signing import Secrets
 from reelhook.storage import migrate as migrations
+from reelhook.storage.interrupting import interruptible
 from reelhook.storage.opening import connected, opened, owning, read_key
 from reelhook.storage.store import Store
 
@@ -33,11 +34,14 @@ SIMULATOR, PROVIDERS = "simulator", "providers"
 """What a database is used with."""
 
 
-def bring_up_to_date(settings: Settings, *, migrate: bool) -> None:
+async def bring_up_to_date(settings: Settings, *, migrate: bool) -> None:
     """Apply what is missing, or raise `SettingsError` where `migrate` says not to."""
+    target = settings.database
     if migrate:
-        migrations.migrate(settings.database)
-    elif missing := migrations.pending(settings.database):
+        await interruptible(lambda interrupt: migrations.migrate(target, interrupt=interrupt))
+    elif missing := await interruptible(
+        lambda interrupt: migrations.pending(target, interrupt=interrupt)
+    ):
         raise SettingsError(
             f"The database lacks the revisions {', '.join(missing)}; "
             "run `reelhook migrate`, or start without --no-migrate"
@@ -65,14 +69,14 @@ async def at_hand(settings: Settings, *, migrate: bool) -> AsyncIterator[AtHand]
     worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     if isinstance(target, Path):
         async with owning(target):
-            bring_up_to_date(settings, migrate=migrate)
+            await bring_up_to_date(settings, migrate=migrate)
             async with opened(target) as database:
                 store = Store(database)
                 await store.free_leases()  # the file's lock proves that no one else is alive
                 yield AtHand(store, Sharing(worker), _to_nobody, _to_nobody)
     else:
         async with owning(target):
-            bring_up_to_date(settings, migrate=migrate)
+            await bring_up_to_date(settings, migrate=migrate)
         sharing = Sharing(worker, LEASE_SECONDS)
         pooled = not settings.wake_ups
         async with (

@@ -41,6 +41,7 @@ from reelhook.hook import Hook
 from reelhook.http.access import Access
 from reelhook.http.app import create_app
 from reelhook.http.context import HttpOptions, UrlCheck
+from reelhook.http.limits import KIB, MIB, Limits
 from reelhook.ports import Clock
 from reelhook.recording import Recording
 from reelhook.service import (
@@ -153,6 +154,7 @@ async def _http_options(
         check_url=check_url,
         clock=SystemClock(),
         public_keys=tuple(key.public for key in private_keys(settings)),
+        limits=limits_of(settings),
     )
 
 
@@ -238,6 +240,18 @@ def _use_cases(parts: Parts) -> UseCases:
         ),
         Operations(store, catalog, signals, poll_seconds=settings.poll_seconds, clock=clock),
         catalog,
+    )
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return what one client may take."""
+    return Limits(
+        head_bytes=settings.request_head_kib * KIB,
+        head_seconds=settings.request_head_seconds,
+        body_bytes=settings.request_body_mib * MIB,
+        transfer_seconds=settings.transfer_seconds,
+        keep_alive_seconds=settings.keep_alive_seconds,
+        streams_max=settings.streams_max,
     )
 
 

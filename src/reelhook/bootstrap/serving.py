@@ -7,14 +7,21 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
 from reelhook.bootstrap.accounts import simulated
+from reelhook.bootstrap.connection import Connection
+from reelhook.bootstrap.descriptors import connections_max, files_max, raise_soft_limit
+from reelhook.bootstrap.doorman import Doorman
+from reelhook.bootstrap.program import limits_of
 from reelhook.bootstrap.program import open as open_program
 from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
@@ -26,16 +33,34 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 GC_ALLOCATIONS = 20_000
 """How many more objects than at its last look there may be before the collector looks again."""
+LOOK_TICKS = 5
+"""How often connections are looked at, in ticks of uvicorn's, which are 0.1 s."""
 SERVER_STOP_SECONDS = 1
 """How long open responses may take at the end; the loops then have `runner.DRAIN_SECONDS`."""
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, but signals are ours and being ready can be awaited."""
+    """uvicorn, but signals and connections are ours, and being ready can be awaited."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, app: ASGIApp, doorman: Doorman) -> None:
+        config = uvicorn.Config(
+            app,
+            http=partial(Connection, doorman=doorman),  # type: ignore[arg-type] # called like a class
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=SERVER_STOP_SECONDS,
+        )
         super().__init__(config)
+        self._doorman = doorman
         self.ready = asyncio.Event()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % LOOK_TICKS == 0:
+            self._doorman.look(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -70,6 +95,7 @@ async def serving(
     or beside a simulator that runs already, no provider but the simulated ones is asked.
     """
     settings.check_for_serving(simulate=simulate or simulator_url is not None, work=work)
+    doorman = Doorman(limits_of(settings), connections_max(settings, files_max()))
     async with contextlib.AsyncExitStack() as stack:
         listener = stack.enter_context(_listener(settings.host, settings.port))
         settings = settings.listening_on(listener.getsockname()[1])
@@ -84,16 +110,7 @@ async def serving(
                 simulator_url=simulator_url,
             )
         )
-        server = _Server(
-            uvicorn.Config(
-                hook.asgi,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=SERVER_STOP_SECONDS,
-            )
-        )
+        server = _Server(hook.asgi, doorman)
         task = asyncio.create_task(server.serve([listener]))
         await server.ready.wait()
         url = _own_url(settings)
@@ -113,19 +130,40 @@ async def serve(
     settings: Settings, *, simulate: bool = False, migrate: bool = True, work: bool = True
 ) -> None:
     """Serve until SIGTERM or SIGINT, then end cleanly within 8 s."""
-    stop = _told_to_stop()
-    async with serving(settings, simulate=simulate, migrate=migrate, work=work):
-        _collect_less()
-        await stop.wait()
+    raise_soft_limit()
+    await _run(serving(settings, simulate=simulate, migrate=migrate, work=work))
 
 
 async def work(settings: Settings, *, migrate: bool = True) -> None:
     """Work beside other processes on the same database, without HTTP, until SIGTERM or SIGINT."""
     settings.check_for_working()
-    stop = _told_to_stop()
-    async with open_program(settings, migrate=migrate):
-        _collect_less()
-        await stop.wait()
+    raise_soft_limit()
+    await _run(open_program(settings, migrate=migrate))
+
+
+async def _run(program: AbstractAsyncContextManager[object]) -> None:
+    """Run until SIGTERM or SIGINT. One that comes during the start ends that."""
+    stop, started = _told_to_stop(), asyncio.Event()
+
+    async def until_told() -> None:
+        async with program:
+            _collect_less()
+            started.set()
+            await stop.wait()
+
+    running = asyncio.create_task(until_told())
+    told = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([running, told], return_when=asyncio.FIRST_COMPLETED)
+        if stop.is_set() and not started.is_set():
+            log.info("Told to stop during the start")
+            running.cancel()
+            # What it failed with on the way is of no interest any more.
+            await asyncio.gather(running, return_exceptions=True)
+        else:
+            await running
+    finally:
+        told.cancel()
 
 
 def _collect_less() -> None:

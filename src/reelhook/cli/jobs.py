@@ -195,7 +195,7 @@ def jobs(
     async def work() -> None:
         async with talking(url) as api:
             if in_doubt:
-                page = await api.get("/api/jobs", inDoubt="true")
+                page = await api.get("/api/jobs", inDoubt="true", limit=limit, cursor=cursor)
                 render.show(page, render.show_doubts, as_json=as_json)
                 return
             page = await api.get("/api/jobs", status=status, limit=limit, cursor=cursor)

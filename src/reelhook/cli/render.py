@@ -182,6 +182,8 @@ def show_doubts(page: dict[str, Any]) -> None:
         "reelhook adopt JOB PROVIDERS_ID   if it is there",
         "reelhook abandon JOB              if it is not",
     )
+    if page["nextCursor"]:
+        hint(f"More: reelhook jobs --in-doubt --cursor {page['nextCursor']}")
 
 
 def show_jobs(page: dict[str, Any]) -> None:

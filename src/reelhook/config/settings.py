@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from reelhook.config.accounts import VARIABLES, Accounts, Credential, values_of
+from reelhook.config.front import FrontSettings
 from reelhook.config.values import (
     DAY_SECONDS,
     SQLITE,
@@ -90,7 +91,7 @@ class _Variables(PydanticBaseSettingsSource):
         return {name: text for name, text in texts.items() if text is not None}
 
 
-class Settings(BaseSettings):
+class Settings(FrontSettings):
     """Everything an operator can choose. `docs/settings.md` says what each field does.
 
     Make them with `load`. A field's `description` says what a right value is.

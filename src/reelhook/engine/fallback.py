@@ -7,11 +7,12 @@ import structlog
 from reelhook.domain.catalog import Catalog
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Instant
-from reelhook.ports import Clock, Lease, StoredJob
+from reelhook.ports import Clock, Lease, ListedJob, StoredJob
 from reelhook.recording import Recording
 from reelhook.signals import Signals
 
 log = structlog.get_logger()
+Waiting = StoredJob | ListedJob
 
 
 class Fallback:
@@ -41,19 +42,19 @@ class Fallback:
         """Return since when a job must have waited to be sent on now."""
         return now - self._wait_milliseconds
 
-    def is_impatient(self, stored: StoredJob, until: Instant) -> bool:
+    def is_impatient(self, stored: Waiting, until: Instant) -> bool:
         """Whether a job with another model to try would wait too long by that moment."""
         job = stored.job
         since = job.created_at if job.model_since is None else job.model_since
-        more = job.fallback < len(stored.request.fallbacks)
+        more = job.fallback < len(stored.fallbacks)
         return more and until - since > self._wait_milliseconds
 
-    async def next_model(self, stored: StoredJob, code: str, message: str, lease: Lease) -> bool:
+    async def next_model(self, stored: Waiting, code: str, message: str, lease: Lease) -> bool:
         """Send a job on; False where no other model is left. What was lost to others is sent on."""
-        job, request = stored.job, stored.request
-        for number in range(job.fallback, len(request.fallbacks)):
+        job, fallbacks = stored.job, stored.fallbacks
+        for number in range(job.fallback, len(fallbacks)):
             try:
-                choice = self._catalog.choose(request.fallbacks[number], "fallbacks")
+                choice = self._catalog.choose(fallbacks[number], "fallbacks")
             except InvalidRequestError as error:  # its account was removed meanwhile
                 log.warning("fallback.unknown", job=job.id, error=error.message)
                 continue

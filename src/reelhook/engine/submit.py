@@ -28,7 +28,7 @@ from reelhook.domain.report import (
 )
 from reelhook.engine.account_listing import AccountListing
 from reelhook.engine.calls import PaidCalls
-from reelhook.engine.fallback import Fallback
+from reelhook.engine.fallback import Fallback, Waiting
 from reelhook.engine.held import Held
 from reelhook.engine.patience import tell_creates_wait
 from reelhook.engine.runner import Tasks
@@ -38,6 +38,8 @@ from reelhook.signals import Signals
 
 log = structlog.get_logger()
 SUBMITS_AT_ONCE = 256
+BYTES_AT_ONCE = 8 * 1024 * 1024
+"""How much pictures and options may take of the jobs that one account is submitting."""
 IMPATIENT_AT_ONCE = 1000
 WAIT_SECONDS_FIRST = 1.0
 WAIT_SECONDS_MAX = 15.0
@@ -99,6 +101,7 @@ class Submit:
         self.tasks = Tasks(self.signal)
         self._intended: dict[str, StoredJob] = {}
         """Jobs whose intent is being stored, or was as far as anyone can tell, by their ids."""
+        self._bytes = 0
 
     def owned(self) -> set[str]:
         """Return the jobs whose paid call is in flight, or whose intent may have been stored."""
@@ -112,12 +115,14 @@ class Submit:
             await self._send_impatient_on(now)
             return min((self._blocked_until - now) / 1000, SIBLING_LOOK_SECONDS)
         free, look = await self._free()
-        if free <= 0:
-            return look
-        due, next_due_at = await self._store.jobs_to_submit(self._held.id, now, free)
-        if self._relieved and len(due) < free:
+        room = BYTES_AT_ONCE - self._bytes
+        if free <= 0 or room <= 0:
+            return look  # what ends sets the signal
+        due, next_due_at = await self._store.jobs_to_submit(self._held.id, now, free, room)
+        room -= sum(map(_size, due))
+        if self._relieved and len(due) < free and room > 0:
             due += await self._store.jobs_waiting_elsewhere(
-                self._relieved, now - SIBLING_WAIT_MILLISECONDS, free - len(due)
+                self._relieved, now - SIBLING_WAIT_MILLISECONDS, free - len(due), room
             )
             look = SIBLING_LOOK_SECONDS
         if due and not await self._begin(due):
@@ -211,7 +216,14 @@ class Submit:
     def _call(self, stored: StoredJob) -> None:
         job_id = stored.job.id
         self._intended.pop(job_id, None)
-        self.calls.add(job_id, self.tasks.spawn(self._submit(stored), job=job_id))
+        size = _size(stored)
+        self._bytes += size
+        self.calls.add(
+            job_id, self.tasks.spawn(self._submit(stored), partial(self._forget, size), job=job_id)
+        )
+
+    def _forget(self, size: int) -> None:
+        self._bytes -= size
 
     async def _submit(self, stored: StoredJob) -> None:
         job = stored.job
@@ -277,7 +289,7 @@ class Submit:
             case _:
                 assert_never(outcome)
 
-    async def _send_on(self, stored: StoredJob, code: str, message: str) -> bool:
+    async def _send_on(self, stored: Waiting, code: str, message: str) -> bool:
         return await self._fallback.next_model(stored, code, message, self._held.lease)
 
     async def _wait(self, stored: StoredJob, wait_seconds: float, reason: str) -> None:
@@ -352,3 +364,8 @@ class Submit:
         doublings = min(job.submit_attempts - 1, 10)
         wait: float = min(WAIT_SECONDS_FIRST * 2**doublings, WAIT_SECONDS_MAX)
         return wait * (1 + 0.2 * self._random.random())
+
+
+def _size(stored: StoredJob) -> int:
+    request = stored.request
+    return len(request.image or "") + len(request.provider_options or "")

@@ -5,19 +5,20 @@ A plain ASGI middleware, so that it sees every route, streams included, before a
 
 import hmac
 import ipaddress
+import sys
 from dataclasses import dataclass
 from hashlib import sha256
 
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reelhook.domain.event import Instant
+from reelhook.http.bodies import Bodies
 from reelhook.http.errors import error_response
+from reelhook.http.limits import Refusals
 from reelhook.ports import SOLE_HOLDER
 
-BODY_BYTES_MAX = 1024 * 1024
 CALLBACK_PATH = "/providers/"
 JWKS_PATH = "/.well-known/webhooks/jwks.json"
 _OPEN_PATHS = frozenset({"/healthz", "/readyz", JWKS_PATH})
@@ -27,6 +28,7 @@ _WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bou
 DOWNLOAD_SIGNATURE = "signature"
 OPERATOR_HEADER = "X-Reelhook-Operator"
 _PROOF_MS = 60_000
+_DIGITS_MAX = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,28 +114,41 @@ def holder_of(request: Request, access: Access) -> str:
 class AccessMiddleware:
     """Refuses what `Access` does not allow, and bodies that are too large."""
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(self, app: ASGIApp, access: Access, bodies: Bodies, refusals: Refusals) -> None:
         self._app = app
         self._access = access
+        self._bodies = bodies
+        self._refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refusal = self._refusal(Request(scope))
+        request = Request(scope)
+        declared = _declared_length(request.headers)
+        if declared is not None and declared > self._bodies.limits.body_bytes:
+            too_large = self._bodies.too_large()
+            self._refusals.count(too_large.code, too_large.detail)
+            await error_response(too_large.status_code, too_large.detail, too_large.code)(
+                scope, receive, send
+            )
+            return
+        refusal = self._refusal(request)
         if refusal is not None:
             status, message = refusal
             # RFC 9110, section 11.6.1: a 401 names the scheme that it asks for.
             headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
             await error_response(status, message, headers=headers)(scope, receive, send)
             return
-        await self._app(scope, _bounded(receive), send)
+        body = self._bodies.body(receive, declared)
+        try:
+            await self._app(scope, body.receive, send)
+        finally:
+            body.close()
 
     def _refusal(self, request: Request) -> tuple[int, str] | None:
         headers, path = request.headers, _path(request.scope)
-        if _declared_length(headers) > BODY_BYTES_MAX:
-            return 413, "The body is too large; at most 1 MiB"
         if path in _OPEN_PATHS or path.startswith(CALLBACK_PATH):
             return None  # an address for providers is its own key
         if not self._access.has_key(headers) and not self._signed_download(request, path):
@@ -190,30 +205,20 @@ def _host_name(host: str) -> str:
     return host.rpartition(":")[0].lower() if host.count(":") == 1 else host.lower()
 
 
-def _declared_length(headers: Headers) -> int:
+def _declared_length(headers: Headers) -> int | None:
+    """Return how long the body is; None where only its end tells that."""
+    if "transfer-encoding" in headers:
+        return None
     length = headers.get("content-length", "0")
-    return int(length) if length.isdecimal() else 0
+    if not (length.isascii() and length.isdecimal()):
+        return 0
+    return int(length) if len(length) < _DIGITS_MAX else sys.maxsize
 
 
 def _has_body(headers: Headers) -> bool:
-    return _declared_length(headers) > 0 or "transfer-encoding" in headers
+    return _declared_length(headers) != 0
 
 
 def _is_json(headers: Headers) -> bool:
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     return kind == "application/json"
-
-
-def _bounded(receive: Receive) -> Receive:
-    """Bound bodies that don't declare their length: beyond the limit the body reads as cut off."""
-    read = 0
-
-    async def bounded() -> Message:
-        nonlocal read
-        message = await receive()
-        read += len(message.get("body", b""))
-        if read > BODY_BYTES_MAX:
-            raise HTTPException(413, "The body is too large; at most 1 MiB")
-        return message
-
-    return bounded

@@ -16,15 +16,21 @@ from reelhook.http import (
     streams,
 )
 from reelhook.http.access import AccessMiddleware
+from reelhook.http.bodies import Bodies
 from reelhook.http.context import HttpOptions
 from reelhook.http.errors import install_errors
+from reelhook.http.limits import REFUSALS, Refusals
 from reelhook.http.schemas import ErrorAnswer
 from reelhook.service import UseCases
 
 DESCRIPTION = """
 A self-hosted gateway for AI video jobs: create once, watched from the server, told by signed
 webhooks. Every error is JSON: `error` says what is wrong and what to do, `code` is stable.
+
+What limits refuse, some of it before any key is looked at, has these codes:
+
 """
+DESCRIPTION += "".join(f"- `{code}`, {words}\n" for code, words in REFUSALS.items())
 
 
 def create_app(use_cases: UseCases, options: HttpOptions) -> FastAPI:
@@ -59,9 +65,16 @@ def create_app(use_cases: UseCases, options: HttpOptions) -> FastAPI:
     )
     app.state.use_cases = use_cases
     app.state.options = options
+    app.state.places = streams.Places(options.limits.streams_max)
     app.include_router(streams.router)  # before the jobs: /api/jobs/events is no job's id
     for room in (seed, jobs, endpoints, deliveries, downloads, operations, keys, providers):
         app.include_router(room.router)
-    install_errors(app)
-    app.add_middleware(AccessMiddleware, access=options.access)
+    refusals = Refusals()
+    install_errors(app, refusals)
+    app.add_middleware(
+        AccessMiddleware,
+        access=options.access,
+        bodies=Bodies(options.limits),
+        refusals=refusals,
+    )
     return app

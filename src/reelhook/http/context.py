@@ -1,6 +1,6 @@
 """What every route is given: the service, and the options of its application."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 from urllib.parse import quote
 
@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from reelhook.domain.ed25519 import PublicKey
 from reelhook.http.access import Access
+from reelhook.http.limits import Limits
 from reelhook.ports import Clock
 from reelhook.service import Deliveries, Endpoints, Operations, Service, UseCases
 
@@ -35,6 +36,7 @@ class HttpOptions:
     check_url: UrlCheck
     clock: Clock
     public_keys: tuple[PublicKey, ...] = ()
+    limits: Limits = field(default_factory=Limits)
 
     def video_url(self, job_id: str) -> str:
         """Return the stable address of a job's video."""

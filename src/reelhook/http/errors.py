@@ -27,6 +27,7 @@ from reelhook.domain.errors import (
     UnknownCallbackError,
     WebhookVerificationError,
 )
+from reelhook.http.limits import LimitError, Refusals
 
 log = structlog.get_logger()
 RETRY_AFTER_SECONDS = "5"
@@ -55,7 +56,7 @@ _HTTP_CODES = {
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
-    413: "body_too_large",
+    413: "request_too_large",
     415: "unsupported_media_type",
     503: "unavailable",
 }
@@ -114,7 +115,7 @@ def error_response(
     return JSONResponse(content, status, headers)
 
 
-def install_errors(app: FastAPI) -> None:
+def install_errors(app: FastAPI, refusals: Refusals) -> None:
     """Answer every error of the routes in that form."""
 
     @app.exception_handler(ReelhookError)
@@ -139,6 +140,12 @@ def install_errors(app: FastAPI) -> None:
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         message, field = _sentence(error.errors()[0])
         return error_response(400, message, field=field)
+
+    @app.exception_handler(LimitError)
+    async def _limit(_: Request, error: LimitError) -> JSONResponse:
+        refusals.count(error.code, error.detail)
+        headers = dict(error.headers or {})
+        return error_response(error.status_code, error.detail, error.code, headers=headers)
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> JSONResponse:

@@ -23,7 +23,7 @@ router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
 
 def _answer(request: Request, stored: StoredJob) -> JobAnswer:
-    return job_answer(stored, options_of(request).video_url(stored.job.id))
+    return job_answer(stored.listed, options_of(request).video_url(stored.job.id))
 
 
 @router.get("", summary="List jobs, newest first")
@@ -37,12 +37,15 @@ async def list_jobs(
         bool, Query(alias="inDoubt", description="Only those that a provider may have or not")
     ] = False,
 ) -> JobsAnswer:
-    """Return a page of jobs; `nextCursor` leads to the next one. Jobs in doubt come at once."""
+    """Return a page of jobs; `nextCursor` leads to the next one. Jobs in doubt come oldest first,
+    whatever their status.
+    """
     if in_doubt:
-        doubtful = await use_cases_of(request).doubts.jobs()
-        return JobsAnswer(jobs=[_answer(request, one) for one in doubtful], next_cursor=None)
-    page = await service.jobs(status, limit, cursor)
-    jobs = [_answer(request, stored) for stored in page.jobs]
+        page = await use_cases_of(request).doubts.jobs(limit, cursor)
+    else:
+        page = await service.jobs(status, limit, cursor)
+    video_url = options_of(request).video_url
+    jobs = [job_answer(listed, video_url(listed.job.id)) for listed in page.jobs]
     return JobsAnswer(jobs=jobs, next_cursor=page.next_cursor)
 
 
@@ -63,7 +66,7 @@ async def read(job_id: str, request: Request, service: ServiceOf) -> JobAnswer:
     """Return a job as it stands."""
     stored = await service.job(job_id)
     position = await service.queue_position(stored.job)
-    return job_answer(stored, options_of(request).video_url(job_id), position)
+    return job_answer(stored.listed, options_of(request).video_url(job_id), position)
 
 
 @router.get("/{job_id}/events", summary="Read a job's whole history")

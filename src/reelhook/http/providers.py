@@ -82,6 +82,8 @@ async def notice(provider: str, token: str, request: Request) -> NoticeAnswer:
     """Take a provider's webhook: the job is read back at once. The address itself is the key;
     where the provider signs, the signature must be right too.
     """
+    notices = use_cases_of(request).notices
+    notices.check_address(provider, token)  # before anything is read for it
     body = await request.body()
-    checked = await use_cases_of(request).notices.take(provider, token, request.headers, body)
+    checked = await notices.take(provider, token, request.headers, body)
     return NoticeAnswer(checked=checked)

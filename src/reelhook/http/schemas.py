@@ -26,7 +26,7 @@ from reelhook.domain.request import (
     SHORT_CHARACTERS_MAX,
     SIZE,
 )
-from reelhook.ports import StoredJob
+from reelhook.ports import ListedJob, StoredJob
 
 ENDPOINTS_MAX = 10
 """How many endpoints a job may name."""
@@ -255,22 +255,22 @@ def status_answer(stored: StoredJob, video_url: str) -> StatusAnswer:
     )
 
 
-def job_answer(stored: StoredJob, video_url: str, queue_position: int | None = None) -> JobAnswer:
+def job_answer(listed: ListedJob, video_url: str, queue_position: int | None = None) -> JobAnswer:
     """Tell a job whole."""
-    job, request = stored.job, stored.request
+    job = listed.job
     return JobAnswer(
         job_id=job.id,
         status=job.status,
         progress=job.progress,
-        title=request.title,
-        model=request.model or None,
-        seconds=request.seconds,
-        size=request.size,
-        aspect_ratio=request.aspect_ratio,
-        seed=request.seed,
+        title=listed.title,
+        model=job.model or None,
+        seconds=listed.seconds,
+        size=listed.size,
+        aspect_ratio=listed.aspect_ratio,
+        seed=listed.seed,
         provider=job.provider,
         account=job.account,
-        fallbacks=list(request.fallbacks),
+        fallbacks=list(listed.fallbacks),
         queue_position=queue_position,
         cost=_cost(job),
         adopted_from=job.adopted_from,
@@ -278,11 +278,11 @@ def job_answer(stored: StoredJob, video_url: str, queue_position: int | None = N
         sora_job_id=job.provider_job_id,
         error=job.error,
         code=job.code,
-        webhook_url=stored.webhook_url,
+        webhook_url=listed.webhook_url,
         video_url=video_url if job.status is Status.COMPLETED else None,
         created_at=iso(job.created_at),
         updated_at=iso(job.updated_at),
-        last_checked_at=maybe_iso(stored.checked_at),
+        last_checked_at=maybe_iso(listed.checked_at),
         sequence=job.sequence,
     )
 

@@ -1,6 +1,7 @@
 """What the heart of the program asks of its edge: narrow protocols, as narrow as their user."""
 
 from reelhook.ports.jobs import (
+    ANY_BYTES,
     SOLE_HOLDER,
     Acceptance,
     AccountLoad,
@@ -8,8 +9,10 @@ from reelhook.ports.jobs import (
     CostLine,
     Created,
     Destination,
+    FollowStore,
     IdempotencyKey,
     JobPage,
+    ListedJob,
     NewJob,
     Recorder,
     ServiceStore,
@@ -47,6 +50,7 @@ from reelhook.ports.webhooks import (
 )
 
 __all__ = [
+    "ANY_BYTES",
     "DELIVERY_STATES",
     "SOLE_HOLDER",
     "Acceptance",
@@ -66,10 +70,12 @@ __all__ = [
     "DueEndpoint",
     "EndpointStore",
     "EventPage",
+    "FollowStore",
     "IdempotencyKey",
     "JobPage",
     "Lease",
     "LeaseStore",
+    "ListedJob",
     "ListingStore",
     "LookupStore",
     "NewJob",

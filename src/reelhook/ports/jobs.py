@@ -12,6 +12,8 @@ from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.ports.leases import Lease
 from reelhook.ports.webhooks import StoredEvent
 
+ANY_BYTES = 2**62
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -77,13 +79,49 @@ class Created:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedJob:
+    """A job as lists read it: without what may be large, which is its text, picture and options."""
+
+    job: Job
+    title: str
+    seconds: str | None
+    size: str | None
+    aspect_ratio: str | None
+    seed: int | None
+    fallbacks: tuple[str, ...]
+    webhook_url: str | None
+    checked_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
 class StoredJob:
-    """A job as it is read: state, request, and what stands beside them."""
+    """A job as it is read by itself: state, request, and what stands beside them."""
 
     job: Job
     request: VideoRequest
     webhook_url: str | None
     checked_at: Instant | None
+
+    @property
+    def fallbacks(self) -> tuple[str, ...]:
+        """The models to try where the ones before did not accept."""
+        return self.request.fallbacks
+
+    @property
+    def listed(self) -> ListedJob:
+        """The job as lists read it."""
+        request = self.request
+        return ListedJob(
+            self.job,
+            request.title,
+            request.seconds,
+            request.size,
+            request.aspect_ratio,
+            request.seed,
+            request.fallbacks,
+            self.webhook_url,
+            self.checked_at,
+        )
 
 
 class Acceptance(Enum):
@@ -114,20 +152,30 @@ class SubmitStore(Recorder, Protocol):
     """What submitting needs."""
 
     async def jobs_to_submit(
-        self, account: str, now: Instant, limit: int
+        self, account: str, now: Instant, limit: int, bytes_max: int = ANY_BYTES
     ) -> tuple[list[StoredJob], Instant | None]:
-        """Return accepted jobs that are due, oldest first, and when the next one will be."""
+        """Return accepted jobs that are due, oldest first, and when the next one will be.
+
+        Their pictures and options come to `bytes_max` at most, without those of the last one.
+        """
         ...
 
     async def jobs_waiting_elsewhere(
-        self, accounts: Sequence[str], idle_since: Instant, limit: int
+        self,
+        accounts: Sequence[str],
+        idle_since: Instant,
+        limit: int,
+        bytes_max: int = ANY_BYTES,
     ) -> list[StoredJob]:
-        """Return accepted jobs of these accounts that nothing was done for since, oldest first."""
+        """Return accepted jobs of these accounts that nothing was done for since, oldest first.
+
+        `bytes_max` as for `jobs_to_submit`, for each account.
+        """
         ...
 
     async def jobs_with_fallbacks(
         self, account: str, waiting_since: Instant, limit: int
-    ) -> list[StoredJob]:
+    ) -> list[ListedJob]:
         """Return accepted jobs that have waited for their model since before then, oldest first,
         of those that came with other models to try.
         """
@@ -216,11 +264,27 @@ class CostLine:
 class JobPage:
     """A page of jobs, newest first, and the cursor of the next one."""
 
-    jobs: tuple[StoredJob, ...]
+    jobs: tuple[ListedJob, ...]
     next_cursor: str | None
 
 
-class ServiceStore(SubmitStore, Protocol):
+class FollowStore(Protocol):
+    """What following jobs needs."""
+
+    async def last_position(self) -> int:
+        """Return the position of the feed's last event; 0 where there is none."""
+        ...
+
+    async def jobs_of_events_after(self, position: int, limit: int) -> list[tuple[int, str]]:
+        """Return position and job of the events behind this position, in order."""
+        ...
+
+    async def sequences(self, job_ids: Sequence[str]) -> dict[str, int]:
+        """Return the sequence of the last event of each of these jobs that there is."""
+        ...
+
+
+class ServiceStore(SubmitStore, FollowStore, Protocol):
     """What the use cases need."""
 
     async def jobs_in_doubt(self) -> list[StoredJob]:
@@ -234,6 +298,13 @@ class ServiceStore(SubmitStore, Protocol):
         Raises `IdempotencyKeyReusedError`, `JobIdTakenError`, `JobConflictError` where that doubt
         is settled already, `InvalidRequestError` for an endpoint that there is not, `StoreError`
         or `CommitUnknownError`.
+        """
+        ...
+
+    async def doubtful_jobs(self, limit: int, cursor: str | None) -> JobPage:
+        """Return a page of the jobs in doubt, oldest first: those that ended so, then the others.
+
+        Raises `InvalidRequestError` for a bad cursor.
         """
         ...
 

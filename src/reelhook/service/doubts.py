@@ -16,7 +16,7 @@ from reelhook.domain.ids import new_id
 from reelhook.domain.job import SUBMISSION_UNKNOWN, Job, Status
 from reelhook.domain.report import Missing
 from reelhook.domain.request import check_ids
-from reelhook.ports import Clock, Created, NewJob, Provider, ServiceStore, StoredJob
+from reelhook.ports import Clock, Created, JobPage, NewJob, Provider, ServiceStore, StoredJob
 from reelhook.recording import log_registered
 from reelhook.service.providers import provider_of
 from reelhook.service.reading_back import read_back
@@ -44,9 +44,13 @@ class Doubts:
         self._clock = clock
         self._random = random
 
-    async def jobs(self) -> list[StoredJob]:
-        """Return the jobs in doubt, oldest first: those that ended so, then those looked up."""
-        return await self._store.jobs_in_doubt()
+    async def jobs(self, limit: int = 50, cursor: str | None = None) -> JobPage:
+        """Return a page of the jobs in doubt, oldest first: those that ended so, then those that
+        are looked up.
+
+        Raises `InvalidRequestError` for a bad cursor.
+        """
+        return await self._store.doubtful_jobs(limit, cursor)
 
     async def adopt(self, job_id: str, provider_job_id: str) -> Created:
         """Watch the provider's job as a new one of ours, with the same request and endpoints.

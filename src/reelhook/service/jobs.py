@@ -1,8 +1,8 @@
 """The use cases about jobs: ask for one, follow it, act on it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -16,6 +16,7 @@ from reelhook.domain.errors import (
     InvalidRequestError,
     JobEndedError,
     JobIdTakenError,
+    JobNotFoundError,
     NotCancelableError,
     ProviderError,
     SubmissionPendingError,
@@ -38,9 +39,10 @@ from reelhook.ports import (
     StoredJob,
 )
 from reelhook.recording import Recording, Transition, log_registered
+from reelhook.service.following import Following
 from reelhook.service.providers import provider_of
 from reelhook.service.reading_back import read_back
-from reelhook.signals import Signals
+from reelhook.signals import Follower, Signals
 
 log = structlog.get_logger()
 WRITE_TRIES = 5
@@ -79,6 +81,7 @@ class Service:
         self._clock = clock
         self._random = random
         self._catalog = catalog
+        self._following = Following(store, signals, clock=clock)
 
     # -- new jobs -----------------------------------------------------------------------------
 
@@ -297,15 +300,16 @@ class Service:
     async def _until_submitted(self, job_id: str) -> StoredJob:
         """Wait for the outcome of a submit that is under way, as long as that may take."""
         deadline = self._clock.now() + round(self._options.submit_wait_seconds * 1000)
-        while True:
-            changed = self._signals.changed.next
-            stored = await self._store.job(job_id)
-            left = deadline - self._clock.now()
-            doubtful = stored.job.doubt_since is not None
-            over = doubtful or left <= 0 or self._signals.stopping.is_set()
-            if stored.job.status is not Status.SUBMITTING or over:
-                return stored
-            await self._clock.wait(changed, min(left / 1000, 1.0))
+        with self.follow([job_id]) as follower:
+            while True:
+                follower.take()
+                stored = await self._store.job(job_id)
+                left = deadline - self._clock.now()
+                doubtful = stored.job.doubt_since is not None
+                over = doubtful or left <= 0 or self._signals.stopping.is_set()
+                if stored.job.status is not Status.SUBMITTING or over:
+                    return stored
+                await self._clock.wait(follower.changed, min(left / 1000, 1.0))
 
     async def _written(self, before: Job, transition: Transition) -> bool:
         if transition[0] is before:
@@ -313,6 +317,17 @@ class Service:
         return bool(await self._recording.record([transition]))
 
     # -- following and stopping ----------------------------------------------------------------
+
+    def follow(self, job_ids: Collection[str]) -> AbstractContextManager[Follower]:
+        """Follow these jobs until the block ends: who does is woken by their changes alone."""
+        return self._following.jobs(job_ids)
+
+    async def sequences(self, job_ids: Sequence[str]) -> dict[str, int]:
+        """Return the sequence of each job's last event. Raises `JobNotFoundError`."""
+        found = await self._store.sequences(job_ids)
+        if len(found) < len(set(job_ids)):
+            raise JobNotFoundError
+        return found
 
     @property
     def changed(self) -> asyncio.Event:
@@ -328,3 +343,4 @@ class Service:
         """Tell whoever follows or waits that the program stops."""
         self._signals.stopping.set()
         self._signals.changed.notify()
+        self._signals.changed.wake_all()

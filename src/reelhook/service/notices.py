@@ -52,6 +52,11 @@ class Notices:
         self._clock = clock
         self._checking: set[str] = set()
 
+    def check_address(self, provider: str, token: str) -> None:
+        """Raise `UnknownCallbackError` for an address that is not ours."""
+        if self._callbacks.subject(provider, token) is None:
+            raise UnknownCallbackError
+
     async def take(
         self, provider: str, token: str, headers: Mapping[str, str], body: bytes
     ) -> bool:

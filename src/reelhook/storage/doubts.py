@@ -3,23 +3,50 @@
 from collections.abc import Sequence
 
 from reelhook.domain.endpoint import EndpointKind
+from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Instant
-from reelhook.ports import Destination, StoredJob
-from reelhook.storage.operation import Operation, Statement, query, side_by_side
-from reelhook.storage.rows import STORED_JOB, stored_job_of
+from reelhook.domain.job import Status
+from reelhook.ports import Destination, JobPage, StoredJob
+from reelhook.storage.operation import Operation, Row, Statement, query, side_by_side
+from reelhook.storage.rows import LISTED_JOB, STORED_JOB, page_of, stored_job_of
+
+_OPEN = "code = 'submission_unknown' AND doubt_closed_at IS NULL"
+_LOOKED_UP = "status = 'submitting' AND doubt_since IS NOT NULL"
 
 
 def in_doubt() -> Operation[list[StoredJob]]:
     """Return the jobs of which nobody knows whether a provider has them, oldest first."""
     open_ones = yield Statement(
-        f"SELECT {STORED_JOB} FROM jobs WHERE code = 'submission_unknown'"
-        " AND doubt_closed_at IS NULL ORDER BY created_at, id"
+        f"SELECT {STORED_JOB} FROM jobs WHERE {_OPEN} ORDER BY created_at, id"
     )
     looked_up = yield Statement(
-        f"SELECT {STORED_JOB} FROM jobs"
-        " WHERE status = 'submitting' AND doubt_since IS NOT NULL ORDER BY created_at, id"
+        f"SELECT {STORED_JOB} FROM jobs WHERE {_LOOKED_UP} ORDER BY created_at, id"
     )
     return [stored_job_of(row) for row in (*open_ones, *looked_up)]
+
+
+def page(limit: int, cursor: str | None) -> Operation[JobPage]:
+    """Return a page of them, in the same order; the cursor is the last job's id."""
+    behind, looked_up = (0, ""), False
+    if cursor is not None:
+        rows = yield Statement("SELECT created_at, id, status FROM jobs WHERE id = ?1", (cursor,))
+        if not rows:
+            raise InvalidRequestError("cursor", "cursor must be a nextCursor of an earlier answer")
+        behind, looked_up = (rows[0][0], rows[0][1]), rows[0][2] == Status.SUBMITTING
+    found: list[Row] = []
+    for where, number in ((_OPEN, 0), (_LOOKED_UP, 1)):
+        if number == looked_up:
+            after = behind
+        elif number < looked_up:
+            continue
+        else:
+            after = (0, "")
+        found += yield Statement(
+            f"SELECT {LISTED_JOB} FROM jobs WHERE {where} AND (created_at, id) > (?1, ?2)"
+            " ORDER BY created_at, id LIMIT ?3",
+            (*after, limit + 1 - len(found)),
+        )
+    return page_of(found, limit)
 
 
 def close_doubt(job_id: str, now: Instant) -> Operation[bool]:

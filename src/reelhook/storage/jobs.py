@@ -29,14 +29,17 @@ from reelhook.storage.endpoints import add_deliveries, check_registered
 from reelhook.storage.operation import Operation, Row, Statement, query, side_by_side, waves
 from reelhook.storage.ownership import holds
 from reelhook.storage.rows import (
+    LISTED_JOB,
     REQUEST_COLUMNS,
     STATE,
     STATE_COLUMNS,
     STORED_JOB,
     job_of,
+    page_of,
     request_of,
     state_of,
     stored_job_of,
+    within,
 )
 
 _NEW_COLUMNS = (*STATE_COLUMNS, *REQUEST_COLUMNS, "title", "webhook_url")
@@ -224,13 +227,14 @@ def _holders(accounts: Sequence[str], job: Job) -> Operation[list[Row]]:
 
 
 def to_submit(
-    account: str, now: Instant, limit: int
+    account: str, now: Instant, limit: int, bytes_max: int
 ) -> Operation[tuple[list[StoredJob], Instant | None]]:
     """Return accepted jobs that are due, oldest first, and when the next one will be."""
     rows = yield Statement(
-        f"SELECT {STORED_JOB} FROM jobs WHERE account = ?1 AND status = 'accepted'"
-        " AND coalesce(submit_due_at, 0) <= ?2 ORDER BY created_at, id LIMIT ?3",
-        (account, now, limit),
+        within(
+            "account = ?1 AND status = 'accepted' AND coalesce(submit_due_at, 0) <= ?2", "?3", "?4"
+        ),
+        (account, now, limit, bytes_max),
     )
     later = yield Statement(
         "SELECT min(submit_due_at) FROM jobs"
@@ -274,11 +278,10 @@ def page(status: Status | None, limit: int, cursor: str | None) -> Operation[Job
         clauses.append(f"(created_at, id) < (?{len(parameters) - 1}, ?{len(parameters)})")
     where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
     rows = yield Statement(
-        f"SELECT {STORED_JOB} FROM jobs{where} ORDER BY created_at DESC, id DESC LIMIT ?1",
+        f"SELECT {LISTED_JOB} FROM jobs{where} ORDER BY created_at DESC, id DESC LIMIT ?1",
         parameters,
     )
-    jobs = tuple(stored_job_of(row) for row in rows[:limit])
-    return JobPage(jobs, jobs[-1].job.id if len(rows) > limit else None)
+    return page_of(rows, limit)
 
 
 def events(job_ids: Sequence[str], after: Mapping[str, int]) -> Operation[list[StoredEvent]]:

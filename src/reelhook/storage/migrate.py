@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from reelhook.domain.errors import SettingsError
+from reelhook.storage.interrupting import Interrupt
 from reelhook.storage.sqlite import connect
 
 if TYPE_CHECKING:
@@ -29,14 +30,17 @@ def revisions() -> list[str]:
     return sorted(path.stem for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
-def pending(database: Target, *, beside: bool = False) -> list[str]:
+def pending(
+    database: Target, *, beside: bool = False, interrupt: Interrupt | None = None
+) -> list[str]:
     """Return the revisions this database still lacks.
 
-    `beside`: only read it, beside whoever owns it; no file is made.
+    `beside`: only read it, beside whoever owns it; no file is made. `interrupt` may end it early,
+    with any error.
     Raises `SettingsError` when the database is newer than this program.
     """
     known = revisions()
-    current = _current(database, beside=beside)
+    current = _current(database, beside=beside, interrupt=interrupt)
     numbers = [name.partition("_")[0] for name in known]
     if current is None:
         return known
@@ -58,11 +62,16 @@ def pending(database: Target, *, beside: bool = False) -> list[str]:
     return known[numbers.index(current) + 1 :]
 
 
-def migrate(database: Target, steps: int | None = None) -> list[str]:
-    """Apply the next `steps` revisions (None: all that are missing); return their names."""
-    names = pending(database)[:steps]
+def migrate(
+    database: Target, steps: int | None = None, *, interrupt: Interrupt | None = None
+) -> list[str]:
+    """Apply the next `steps` revisions (None: all that are missing); return their names.
+
+    Where `interrupt` ends it early, with any error, none of them is applied.
+    """
+    names = pending(database, interrupt=interrupt)[:steps]
     if names:
-        _alembic(database, "upgrade", f"+{len(names)}")
+        _alembic(database, "upgrade", f"+{len(names)}", interrupt)
     return names
 
 
@@ -88,9 +97,9 @@ def rollback(database: Target, *, destroy: bool) -> str | None:
     return applied[-1]
 
 
-def _current(database: Target, *, beside: bool) -> str | None:
+def _current(database: Target, *, beside: bool, interrupt: Interrupt | None) -> str | None:
     if isinstance(database, str):
-        version: str | None = _in_a_loop(_current_of_postgres(database))
+        version: str | None = _in_a_loop(_current_of_postgres(database), interrupt)
         return version
     if beside and not database.exists():
         return None
@@ -137,14 +146,18 @@ async def _alive(url: str) -> list[str]:
         await connection.close()
 
 
-def _alembic(database: Target, direction: str, target: str) -> None:
+def _alembic(
+    database: Target, direction: str, target: str, interrupt: Interrupt | None = None
+) -> None:
     if isinstance(database, str):
-        _in_a_loop(_alembic_on_postgres(database, direction, target))
+        _in_a_loop(_alembic_on_postgres(database, direction, target), interrupt)
     else:
-        _alembic_on_sqlite(database, direction, target)
+        _alembic_on_sqlite(database, direction, target, interrupt)
 
 
-def _alembic_on_sqlite(database: Path, direction: str, target: str) -> None:
+def _alembic_on_sqlite(
+    database: Path, direction: str, target: str, interrupt: Interrupt | None
+) -> None:
     from sqlalchemy import URL, create_engine, event  # noqa: PLC0415 - see `_apply`
 
     # One connection on a file that we own alone: the standard library's SQLite is safe for that.
@@ -153,6 +166,8 @@ def _alembic_on_sqlite(database: Path, direction: str, target: str) -> None:
     @event.listens_for(engine, "connect")
     def _leave_transactions_to_us(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
+        if interrupt is not None:
+            interrupt.by(connection.interrupt)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
@@ -192,17 +207,31 @@ def _apply(connection: "Connection", direction: str, target: str) -> None:
     getattr(command, direction)(config, target)
 
 
-def _in_a_loop(work: Coroutine[Any, Any, Any]) -> Any:
+def _in_a_loop(work: Coroutine[Any, Any, Any], interrupt: Interrupt | None = None) -> Any:
     """Run a coroutine to its end, whether or not a loop runs in this thread."""
     ended: list[Any] = []
 
+    async def interruptible() -> Any:
+        task, loop = asyncio.ensure_future(work), asyncio.get_running_loop()
+
+        def cancel() -> None:
+            if not task.cancelling():  # a second time would cut off its cleaning up
+                task.cancel()
+
+        def tell() -> None:
+            loop.call_soon_threadsafe(cancel)
+
+        if interrupt is not None:
+            interrupt.by(tell)
+        return await task
+
     def run() -> None:
         try:
-            ended.append(asyncio.run(work))
+            ended.append(asyncio.run(interruptible()))
         except BaseException as error:
             ended.append(error)
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join()
     if isinstance(ended[0], BaseException):

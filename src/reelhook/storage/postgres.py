@@ -81,12 +81,17 @@ class SchemaLock:
                 "Another reelhook has been changing the database's schema for a minute; "
                 "wait for it, or stop it"
             ) from None
+        except BaseException:  # told to stop while it waits
+            connection.terminate()
+            raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         if self._connection is not None:
             with contextlib.suppress(*FAILURES):
-                await self._connection.close()
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._connection.close()
+            self._connection.terminate()  # where the server does not answer
 
 
 class PostgreSQL:

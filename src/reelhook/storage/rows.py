@@ -10,7 +10,7 @@ from reelhook.domain.endpoint import ALL_EVENTS, Disabled, Endpoint, EndpointKin
 from reelhook.domain.event import Instant
 from reelhook.domain.health import PROBE_MILLISECONDS_MIN, Health
 from reelhook.domain.job import Job, Status, VideoRequest
-from reelhook.ports import StoredJob
+from reelhook.ports import JobPage, ListedJob, StoredJob
 
 STATE_COLUMNS = (
     "id",
@@ -98,7 +98,11 @@ STATE = ", ".join(STATE_COLUMNS)
 _ROUND_AT = (
     "(SELECT round_at FROM accounts WHERE accounts.id = jobs.account AND round_at >= accepted_at)"
 )
-STORED_JOB = ", ".join((*STATE_COLUMNS, *REQUEST_COLUMNS, "webhook_url", "checked_at", _ROUND_AT))
+_BESIDE = ("webhook_url", "checked_at", _ROUND_AT)
+STORED_JOB = ", ".join((*STATE_COLUMNS, *REQUEST_COLUMNS, *_BESIDE))
+# Nothing of what may be large.
+_LISTED_COLUMNS = ("title", "seconds", "size", "aspect_ratio", "seed", "fallbacks")
+LISTED_JOB = ", ".join((*STATE_COLUMNS, *_LISTED_COLUMNS, *_BESIDE))
 DELIVERY = ", ".join(f"d.{name}" for name in DELIVERY_COLUMNS)
 ENDPOINT = ", ".join(f"e.{name}" for name in (*ENDPOINT_COLUMNS, *HEALTH_COLUMNS))
 
@@ -143,12 +147,54 @@ def stored_job_of(row: Sequence[Any]) -> StoredJob:
     )
 
 
+def listed_job_of(row: Sequence[Any]) -> ListedJob:
+    """Read `LISTED_JOB`."""
+    job = job_of(row)
+    title, seconds, size, aspect_ratio, seed, fallbacks, webhook_url, *checked = row[
+        len(STATE_COLUMNS) :
+    ]
+    return ListedJob(
+        job=job,
+        title=title,
+        seconds=seconds,
+        size=size,
+        aspect_ratio=aspect_ratio,
+        seed=seed,
+        fallbacks=_fallbacks_of(fallbacks),
+        webhook_url=webhook_url,
+        checked_at=_checked_at(job, *checked),
+    )
+
+
+def page_of(rows: Sequence[Sequence[Any]], limit: int) -> JobPage:
+    """Read a page of `LISTED_JOB`, of which one row more than the limit was asked for."""
+    jobs = tuple(listed_job_of(row) for row in rows[:limit])
+    return JobPage(jobs, jobs[-1].job.id if len(rows) > limit else None)
+
+
+def within(where: str, limit: str, bytes_max: str) -> str:
+    """Return a statement for the `STORED_JOB` of so many jobs at most, oldest first.
+
+    It ends with the one whose picture and options exceed `bytes_max` together with those of the
+    ones before. Neither database reads a large value to tell its length.
+    """
+    return (
+        f"SELECT {STORED_JOB} FROM jobs WHERE id IN (SELECT id FROM (SELECT id, size,"
+        " sum(size) OVER (ORDER BY created_at, id) AS total FROM (SELECT id, created_at,"
+        " coalesce(octet_length(image), 0) + coalesce(octet_length(provider_options), 0) AS size"
+        f" FROM jobs WHERE {where} ORDER BY created_at, id LIMIT {limit}) AS due) AS summed"
+        f" WHERE total - size < {bytes_max}) ORDER BY created_at, id"
+    )
+
+
+def _fallbacks_of(text: str | None) -> tuple[str, ...]:
+    return tuple(json.loads(text)) if text else ()
+
+
 def _request_of(model: str, row: Sequence[Any]) -> VideoRequest:
     *values, fallbacks = row
     named = dict(zip(REQUEST_COLUMNS, values, strict=False))
-    return VideoRequest(
-        **named, model=model, fallbacks=tuple(json.loads(fallbacks)) if fallbacks else ()
-    )
+    return VideoRequest(**named, model=model, fallbacks=_fallbacks_of(fallbacks))
 
 
 def _checked_at(job: Job, checked_at: Instant | None, round_at: Instant | None) -> Instant | None:

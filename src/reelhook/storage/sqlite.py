@@ -126,8 +126,14 @@ def read_key(path: Path, name: str) -> str | None:
 class SQLite(Groups):
     """One open database: `write` and `read` run operations."""
 
-    def __init__(self, path: Path, *, group_size: int = GROUP_SIZE_MAX) -> None:
-        super().__init__(lambda: connect(path, read_only=False))
+    def __init__(
+        self,
+        path: Path,
+        connection: apsw.Connection | None = None,
+        *,
+        group_size: int = GROUP_SIZE_MAX,
+    ) -> None:
+        super().__init__(lambda: connect(path, read_only=False), connection)
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_groups, name="reelhook-writer")

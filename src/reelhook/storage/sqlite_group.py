@@ -65,11 +65,16 @@ class _CommitFailedError(Exception):
 
 
 class Groups:
-    """Commits groups, in the writer's thread, on the one connection that `open_file` opens."""
+    """Commits groups, in the writer's thread, on the one connection that `open_file` opens.
 
-    def __init__(self, open_file: Callable[[], apsw.Connection]) -> None:
+    The first one may be open already.
+    """
+
+    def __init__(
+        self, open_file: Callable[[], apsw.Connection], connection: apsw.Connection | None = None
+    ) -> None:
         self._open = open_file
-        self._connection = open_file()
+        self._connection = connection or open_file()
         self._receipts = Receipts()
 
     def _commit(self, group: list[Work]) -> None:

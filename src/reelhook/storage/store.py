@@ -10,6 +10,7 @@ from reelhook.domain.fares import AccountFares
 from reelhook.domain.job import Job, Status
 from reelhook.domain.listing import Known, ListingFacts
 from reelhook.ports import (
+    ANY_BYTES,
     Acceptance,
     AccountLoad,
     Change,
@@ -23,6 +24,7 @@ from reelhook.ports import (
     EventPage,
     JobPage,
     Lease,
+    ListedJob,
     NewJob,
     Position,
     Removal,
@@ -37,6 +39,7 @@ from reelhook.storage import (
     deliveries,
     doubts,
     endpoints,
+    following,
     jobs,
     lookups,
     ownership,
@@ -210,27 +213,45 @@ class Store:
         """See `ServiceStore.events`."""
         return await self._read(lambda: jobs.events(job_ids, after))
 
+    async def last_position(self) -> int:
+        """See `FollowStore.last_position`."""
+        return await self._read(following.last_position)
+
+    async def jobs_of_events_after(self, position: int, limit: int) -> list[tuple[int, str]]:
+        """See `FollowStore.jobs_of_events_after`."""
+        return await self._read(lambda: following.jobs_of_events_after(position, limit))
+
+    async def sequences(self, job_ids: Sequence[str]) -> dict[str, int]:
+        """See `FollowStore.sequences`."""
+        return await self._read(lambda: following.sequences(job_ids))
+
     async def counts(self) -> dict[str, int]:
         """See `ServiceStore.counts`."""
         return await self._read(jobs.counts)
 
     async def jobs_to_submit(
-        self, account: str, now: Instant, limit: int
+        self, account: str, now: Instant, limit: int, bytes_max: int = ANY_BYTES
     ) -> tuple[list[StoredJob], Instant | None]:
         """See `SubmitStore.jobs_to_submit`."""
-        return await self._read(lambda: jobs.to_submit(account, now, limit))
+        return await self._read(lambda: jobs.to_submit(account, now, limit, bytes_max))
 
     async def jobs_with_fallbacks(
         self, account: str, waiting_since: Instant, limit: int
-    ) -> list[StoredJob]:
+    ) -> list[ListedJob]:
         """See `SubmitStore.jobs_with_fallbacks`."""
         return await self._read(lambda: workload.with_fallbacks(account, waiting_since, limit))
 
     async def jobs_waiting_elsewhere(
-        self, accounts: Sequence[str], idle_since: Instant, limit: int
+        self,
+        accounts: Sequence[str],
+        idle_since: Instant,
+        limit: int,
+        bytes_max: int = ANY_BYTES,
     ) -> list[StoredJob]:
         """See `SubmitStore.jobs_waiting_elsewhere`."""
-        return await self._read(lambda: workload.waiting_elsewhere(accounts, idle_since, limit))
+        return await self._read(
+            lambda: workload.waiting_elsewhere(accounts, idle_since, limit, bytes_max)
+        )
 
     async def in_flight(self, account: str) -> int:
         """See `SubmitStore.in_flight`."""
@@ -251,6 +272,10 @@ class Store:
     async def jobs_in_doubt(self) -> list[StoredJob]:
         """See `ServiceStore.jobs_in_doubt`."""
         return await self._read(doubts.in_doubt)
+
+    async def doubtful_jobs(self, limit: int, cursor: str | None) -> JobPage:
+        """See `ServiceStore.doubtful_jobs`."""
+        return await self._read(lambda: doubts.page(limit, cursor))
 
     async def close_doubt(self, job_id: str, now: Instant) -> bool:
         """See `ServiceStore.close_doubt`."""

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
-from reelhook.ports import AccountLoad, CostLine, StoredJob
+from reelhook.ports import AccountLoad, CostLine, ListedJob, StoredJob
 from reelhook.storage.operation import Operation, Statement, query, side_by_side
-from reelhook.storage.rows import STORED_JOB, stored_job_of
+from reelhook.storage.rows import LISTED_JOB, listed_job_of, stored_job_of, within
 
 DAY_MILLISECONDS = 24 * 3600 * 1000
 
 
 def waiting_elsewhere(
-    accounts: Sequence[str], idle_since: Instant, limit: int
+    accounts: Sequence[str], idle_since: Instant, limit: int, bytes_max: int
 ) -> Operation[list[StoredJob]]:
     """Return accepted jobs of these accounts that nothing was done for since then, oldest first.
 
@@ -22,9 +22,12 @@ def waiting_elsewhere(
     found = yield from side_by_side(
         [
             query(
-                f"SELECT {STORED_JOB} FROM jobs WHERE account = ?1 AND status = 'accepted'"
-                " AND NOT pinned AND updated_at <= ?2 ORDER BY created_at, id LIMIT ?3",
-                (account, idle_since, limit),
+                within(
+                    "account = ?1 AND status = 'accepted' AND NOT pinned AND updated_at <= ?2",
+                    "?3",
+                    "?4",
+                ),
+                (account, idle_since, limit, bytes_max),
             )
             for account in accounts
         ]
@@ -33,15 +36,15 @@ def waiting_elsewhere(
     return sorted(jobs, key=lambda one: (one.job.created_at, one.job.id))[:limit]
 
 
-def with_fallbacks(account: str, waiting_since: Instant, limit: int) -> Operation[list[StoredJob]]:
+def with_fallbacks(account: str, waiting_since: Instant, limit: int) -> Operation[list[ListedJob]]:
     """Return accepted jobs with other models to try that have waited for theirs since then."""
     rows = yield Statement(
-        f"SELECT {STORED_JOB} FROM jobs WHERE account = ?1 AND status = 'accepted'"
+        f"SELECT {LISTED_JOB} FROM jobs WHERE account = ?1 AND status = 'accepted'"
         " AND fallbacks IS NOT NULL AND coalesce(model_since, created_at) < ?2"
         " ORDER BY created_at, id LIMIT ?3",
         (account, waiting_since, limit),
     )
-    return [stored_job_of(row) for row in rows]
+    return [listed_job_of(row) for row in rows]
 
 
 def loads() -> Operation[dict[str, AccountLoad]]:

@@ -1,0 +1,88 @@
+"""What one client may take: the limits of requests and streams, and how a refusal is told."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from starlette.exceptions import HTTPException
+
+log = structlog.get_logger()
+KIB = 1024
+MIB = 1024 * 1024
+LOG_SECONDS = 60.0
+"""How often at most the log tells of refusals of one kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the operator allows. docs/settings.md says which setting each one is."""
+
+    head_bytes: int = 64 * KIB
+    head_seconds: float = 10.0
+    body_bytes: int = MIB
+    transfer_seconds: float = 60.0
+    """How long a body may take to arrive, and how long a client may take nothing of a response."""
+    keep_alive_seconds: float = 75.0
+    streams_max: int = 10_000
+
+
+REFUSALS: Mapping[str, str] = {
+    "malformed_request": "400: not HTTP/1.1, or a body that is hardly more than framing",
+    "json_too_deep": "400: more than 200 levels of JSON",
+    "json_too_many_values": "400: more than 10,000 values in a body",
+    "request_head_timeout": "408: a request's head took longer than REELHOOK_REQUEST_HEAD_SECONDS",
+    "request_body_timeout": "408: a body took longer than REELHOOK_TRANSFER_SECONDS",
+    "request_too_large": "413: a body larger than REELHOOK_REQUEST_BODY_MIB",
+    "url_too_long": "414: a head larger than REELHOOK_REQUEST_HEAD_KIB, by its URL",
+    "too_many_pipelined_requests": "429: more than 16 requests wait on one connection",
+    "head_too_large": "431: a head larger than REELHOOK_REQUEST_HEAD_KIB, by its headers",
+    "too_many_headers": "431: more than 100 headers",
+    "too_many_connections": "503: as many clients are connected as REELHOOK_CONNECTIONS_MAX allows",
+    "too_many_streams": "503: as many live streams are open as REELHOOK_STREAMS_MAX allows",
+    "too_many_bodies": "503: other large bodies have all the room there is",
+    "too_many_heads": "503: unfinished heads have all the room there is",
+}
+"""What limits refuse, by code. 503 and 429 pass; the other requests must change."""
+
+
+class LimitError(HTTPException):
+    """A request that goes beyond a limit. `code` is stable; the message names the setting."""
+
+    def __init__(
+        self, status: int, code: str, message: str, *, retry_after_seconds: int | None = None
+    ) -> None:
+        headers = None if retry_after_seconds is None else {"Retry-After": str(retry_after_seconds)}
+        super().__init__(status, message, headers)
+        self.code = code
+
+
+class Refusals:
+    """Logs refusals: the first of each kind at once, then one line a minute with their number."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._unlogged: dict[str, int] = {}
+        self._logged_at: dict[str, float] = {}
+        self._latest: dict[str, dict[str, Any]] = {}
+
+    def count(self, code: str, message: str, **more: Any) -> None:
+        """Note one refusal; `more` is told of the latest one."""
+        self._unlogged[code] = self._unlogged.get(code, 0) + 1
+        self._latest[code] = {"message": message, **more}
+        self._log(code)
+
+    def tell(self) -> None:
+        """Log what was refused since the last line of its kind, where a minute is over."""
+        for code in list(self._unlogged):
+            self._log(code)
+
+    def _log(self, code: str) -> None:
+        now = self._now()
+        if now - self._logged_at.get(code, -LOG_SECONDS) < LOG_SECONDS:
+            return
+        self._logged_at[code] = now
+        log.warning(
+            "http.refused", code=code, refused=self._unlogged.pop(code), **self._latest[code]
+        )
