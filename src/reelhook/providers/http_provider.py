@@ -63,6 +63,8 @@ class HttpProvider(ABC):
     """What is added to a base URL without a path."""
     traits: Traits = Traits()
     models: Sequence[Model] = ()
+    shows_pictures: bool = False
+    """Whether responses show again the `data:` URIs that came along with requests."""
 
     def __init__(
         self,
@@ -80,7 +82,7 @@ class HttpProvider(ABC):
         self.submit_timeout_seconds = submit_timeout_seconds
         self.now = now
         self.http = reads.session()
-        self.room = Room()
+        self.room = Room(pictures=self.shows_pictures)
         self.paid = PaidPost(self.room)
         self._pace = Pace(self.traits.reads_per_second_max)
 
