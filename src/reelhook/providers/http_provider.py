@@ -66,6 +66,8 @@ class HttpProvider(ABC):
     """What is added to a base URL without a path."""
     traits: Traits = Traits()
     models: Sequence[Model] = ()
+    shows_pictures: bool = False
+    """Whether responses show again the `data:` URIs that came along with requests."""
 
     def __init__(
         self,
@@ -87,7 +89,7 @@ class HttpProvider(ABC):
         self.now = now
         self.http = reads.session()
         self.files = Files(self.base, self.http, files or FileAccess())
-        self.room = Room()
+        self.room = Room(pictures=self.shows_pictures)
         self.paid = PaidPost(self.room)
         self._pace = Pace(self.traits.reads_per_second_max)
 

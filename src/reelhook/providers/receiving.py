@@ -18,7 +18,7 @@ PAGE_BYTES_MAX = 8 * 1024 * 1024
 as `\\uXXXX\\uXXXX`, and a sixth of that in most languages."""
 SENT_BYTES_MAX = 64 * 1024 * 1024
 """What a response may have in all, pictures included."""
-_AT_ONCE = ((64 * 1024, 16), (512 * 1024, 2), (RESPONSE_BYTES_MAX, 1))
+_AT_ONCE = ((64 * 1024, 16), (512 * 1024, 1))
 """From so many bytes on only so many responses are received at once; the others wait."""
 _PIECE_BYTES_MAX = 64 * 1024
 _LOOK_BYTES = 256 * 1024
@@ -35,9 +35,13 @@ _reader = ThreadPoolExecutor(1, thread_name_prefix="json")
 
 
 class Room:
-    """What the responses of one account may take of memory at once."""
+    """What the responses of one account may take of memory at once.
 
-    def __init__(self) -> None:
+    `pictures`: whether they may show again the pictures that came along with requests.
+    """
+
+    def __init__(self, *, pictures: bool = False) -> None:
+        self._sent_max = SENT_BYTES_MAX if pictures else None
         self._steps = [(size, asyncio.Semaphore(count)) for size, count in _AT_ONCE]
         self._reading = asyncio.Semaphore(1)
 
@@ -51,11 +55,15 @@ class Room:
         """
         async with AsyncExitStack() as stack:
             body = await self._body(response, bytes_max, stack)
-            return await self._read(Answer(response.status, response.headers, body))
+            return await self._answer(response, body)
 
     async def _body(
         self, response: ClientResponse, bytes_max: int, stack: AsyncExitStack
-    ) -> bytes | None:
+    ) -> bytearray | None:
+        sent_max = self._sent_max or bytes_max
+        if (response.content_length or 0) > sent_max:
+            response.close()
+            return None
         unpacked = _Unpacked(response.headers.get("Content-Encoding", ""))
         steps = list(self._steps)
         await _wait_for_room(steps, response.content_length or 0, stack)
@@ -66,21 +74,21 @@ class Room:
                 body += piece
                 await _wait_for_room(steps, len(body), stack)
                 if len(body) - seen > _LOOK_BYTES:
-                    seen = _drop_pictures(body, seen)
-                    if len(body) > bytes_max or received > SENT_BYTES_MAX:
+                    seen = _drop_pictures(body, seen) if self._sent_max else len(body)
+                    if len(body) > bytes_max or received > sent_max:
                         response.close()
                         return None
                     await asyncio.sleep(0)
         unpacked.end()
-        if len(body) > _LOOK_BYTES:
+        if self._sent_max and len(body) > _LOOK_BYTES:
             _drop_pictures(body, seen)
-        return None if len(body) > bytes_max else bytes(body)
+        return None if len(body) > bytes_max else body
 
-    async def _read(self, answer: Answer) -> Answer:
+    async def _answer(self, response: ClientResponse, body: bytearray | None) -> Answer:
         """Read the JSON of what is not small: one after the other, in a thread what is large."""
-        body = answer.body
+        status, headers = response.status, response.headers
         if body is None or len(body) < _READ_APART_FROM_BYTES:
-            return answer
+            return Answer(status, headers, None if body is None else bytes(body))
         async with self._reading:
             if len(body) < _READ_ASIDE_FROM_BYTES:
                 content = read_json(body)
@@ -89,7 +97,7 @@ class Room:
                 loop = asyncio.get_running_loop()
                 content = await loop.run_in_executor(_reader, read_json, body)
         # Of the body nothing more is asked but how it begins.
-        return Answer(answer.status, answer.headers, body[:TEXT_BYTES], (content,))
+        return Answer(status, headers, bytes(body[:TEXT_BYTES]), (content,))
 
 
 async def _wait_for_room(

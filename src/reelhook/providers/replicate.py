@@ -61,6 +61,7 @@ class Replicate(HttpProvider):
         notifies=True,
     )
     models = MODELS
+    shows_pictures = True
 
     @cached_property
     def _places(self) -> Places:

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 RETRY_AFTER_SECONDS_MAX = 24 * 3600.0
 POLL_AFTER_SECONDS_MAX = 3600.0
 
-_NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,9})?", re.ASCII)
+_NUMBER = re.compile(r"\d{1,400}(?:\.\d{1,9})?", re.ASCII)
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
