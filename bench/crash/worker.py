@@ -35,7 +35,7 @@ from reelhook.engine.runner import Runner
 from reelhook.recording import Recording
 from reelhook.signals import Signals
 from reelhook.signing import Secrets
-from reelhook.storage.sqlite import FileLock
+from reelhook.storage.file_lock import FileLock
 from reelhook.storage.store import Store
 from reelhook.webhooks.addresses import AddressPolicy
 from reelhook.webhooks.sender import AiohttpSender

@@ -11,7 +11,7 @@ from reelhook.ports import Clock
 
 log = structlog.get_logger()
 PAUSE_AFTER_ERROR_SECONDS = 1.0
-DRAIN_SECONDS = 5.0
+DRAIN_SECONDS = 4.5
 TICK_SECONDS = 1.0
 """How much of that a tick may take to end: one that has stored an intent carries it out."""
 
@@ -74,10 +74,12 @@ class Tasks:
 
     async def drain(self, seconds: float) -> None:
         """Wait for the tasks, at most that long, then cancel the rest."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=max(0.0, seconds))
-        for task in self._tasks:
-            task.cancel()
+        try:
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=max(0.0, seconds))
+        finally:  # also where whoever waits for them is told to wait no longer
+            for task in self._tasks:
+                task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
@@ -119,10 +121,12 @@ class Runner:
             loop.signal.set()
         running = [self._running.pop(id(loop)) for loop in loops if id(loop) in self._running]
         self._loops = [loop for loop in self._loops if loop not in loops]
-        if running:
-            await asyncio.wait(running, timeout=min(seconds, TICK_SECONDS))
-        for task in running:
-            task.cancel()
+        try:
+            if running:
+                await asyncio.wait(running, timeout=max(0.0, min(seconds, TICK_SECONDS)))
+        finally:
+            for task in running:
+                task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         left = end - asyncio.get_running_loop().time()
         await asyncio.gather(*(loop.tasks.drain(left) for loop in loops))

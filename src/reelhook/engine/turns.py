@@ -54,7 +54,8 @@ class Turns:
         self._windows: dict[str, tuple[Instant, tuple[Bucket, ...]]] = {}
         """The last answers of endpoints that nothing is under way to; the store keeps none."""
         self._under_way = 0
-        self._retries = 0
+        self._retries: set[int] = set()
+        """The deliveries under way that took a slot of the retries' half."""
         self._looks = 0
         self.outdated = False
         """Whether something that was ready is to be read anew before it can be sent."""
@@ -107,14 +108,18 @@ class Turns:
         """Go by an endpoint as it was just read; of its health more may be known here."""
         line = self._lines[endpoint.id]
         health = line.endpoint.health
-        if not self._knows_more(line):
+        if endpoint.health_version != line.endpoint.health_version:
+            health = endpoint.health  # it was reset: what was found before counts no longer
+        elif not self._knows_more(line):
             health = replace(endpoint.health, window=health.window)
         line.endpoint = replace(endpoint, health=health)
 
     def put(self, endpoint: Endpoint, deliveries: Iterable[DueDelivery], now: Instant) -> None:
         """Make what was read ready to be sent."""
         line = self._lines.get(endpoint.id) or self._new_line(endpoint)
-        if self._knows_more(line) and line.endpoint.held_back and not endpoint.held_back:
+        reset = endpoint.health_version != line.endpoint.health_version
+        closed = line.endpoint.held_back and not endpoint.held_back
+        if self._knows_more(line) and closed and not reset:
             return  # that happened while the store was read: `done` has it read again
         self.renew(endpoint)
         line.ready = deque(deliveries)
@@ -148,7 +153,8 @@ class Turns:
             line.ready.remove(due)
             line.under_way += 1
             self._under_way += 1
-            self._retries += is_retry(due.delivery)
+            if self._is_retry(line, due):
+                self._retries.add(due.delivery.id)
             self._enqueue(line)
             return due
         return None
@@ -160,9 +166,14 @@ class Turns:
 
     def _first_allowed(self, line: Line) -> DueDelivery | None:
         """Return what may go next: nothing but first attempts while retries have their slots."""
-        if self._retries < RETRY_SLOTS:
+        if len(self._retries) < RETRY_SLOTS:
             return line.ready[0] if line.ready else None
-        return next((due for due in line.ready if not is_retry(due.delivery)), None)
+        return next((due for due in line.ready if not self._is_retry(line, due)), None)
+
+    @staticmethod
+    def _is_retry(line: Line, due: DueDelivery) -> bool:
+        """Probes share the slots of retries: first attempts at healthy receivers keep theirs."""
+        return is_retry(due.delivery) or line.endpoint.health.open
 
     def done(self, due: DueDelivery) -> bool:
         """Give the slot back; return whether more must be read for this endpoint."""
@@ -170,8 +181,8 @@ class Turns:
         line.under_way -= 1
         line.done_in = self._looks
         self._under_way -= 1
-        if is_retry(due.delivery):
-            self._retries -= 1
+        if due.delivery.id in self._retries:
+            self._retries.remove(due.delivery.id)
             held_back, self._held_back = self._held_back, []
             for one in held_back:
                 self._enqueue(one)

@@ -34,6 +34,7 @@ from reelhook.ports.repair import (
 from reelhook.ports.retention import Position, Removal, RetentionStore
 from reelhook.ports.shared import AccountStore, SwitchStore
 from reelhook.ports.webhooks import (
+    PROBES_READ,
     DeliveryStore,
     DueDeliveries,
     DueDelivery,
@@ -46,6 +47,7 @@ from reelhook.ports.webhooks import (
 
 __all__ = [
     "DELIVERY_STATES",
+    "PROBES_READ",
     "Acceptance",
     "AccountLoad",
     "AccountStore",

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reelhook.storage.file_lock import FileLock
 from reelhook.storage.operation import Database
-from reelhook.storage.sqlite import FileLock, SQLite
+from reelhook.storage.sqlite import SQLite
 from reelhook.storage.sqlite import read_key as read_key_of_file
 
 if TYPE_CHECKING:
