@@ -134,7 +134,7 @@ class Deliver:
             probes=probes,
         )
         self._endpoints_version = version
-        self._probing.spend(sum(one.endpoint.health.open for one in due.endpoints), probes)
+        self._probing.sent(sum(one.endpoint.health.open for one in due.endpoints), now)
         for found in due.endpoints:
             # What ended while the store was being read may stand in the answer as still due.
             ready = [one for one in found.deliveries if not self._is_known(one.delivery)]
@@ -178,8 +178,8 @@ class Deliver:
         waits = [(moment - now) / 1000 for moment in moments]
         if due.left:
             waits.append(LOOK_AGAIN_SECONDS)
-        if (more_probes := self._probing.seconds_left()) is not None:
-            waits.append(more_probes)
+        if (batch := self._probing.seconds_left(now)) is not None:
+            waits.append(batch)
         return max(0.0, min(waits)) if waits else None
 
     async def _abort_outrun(self, now: Instant) -> None:

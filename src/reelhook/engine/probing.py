@@ -1,45 +1,34 @@
 """How often receivers whose breakers are open are asked, however many of them there are."""
 
 from reelhook.domain.event import Instant
-from reelhook.ports import PROBES_READ
 
-PROBES_PER_SECOND = 100
-"""With probes 5 minutes apart that is enough for 30,000 open breakers. Each costs some 2 ms of the
-loop that sends everything else."""
-PROBES_AT_ONCE = PROBES_READ // 2
-"""How many may go after a quiet while. When those are spent, more are looked for only in batches:
-a look for one costs as much as a look for many."""
-BATCH = PROBES_PER_SECOND // 4
+APART_MILLISECONDS = 200
+"""Retries that are probes go at most 250 ms after they are due. What goes together is recorded
+together: one sync of the disk for all of it."""
+PROBES_AT_ONCE = 10
+"""50 a second: with probes 5 minutes apart enough for 15,000 open breakers, and a tenth of a core.
+Where more are due they take their turn, those first that have waited longest."""
 
 
 class Probing:
-    """Counts what may be probed now: when very many breakers are open, probes wait their turn."""
+    """Lets probes go in batches, so that what is sent to healthy receivers seldom meets them."""
 
     def __init__(self) -> None:
-        self._left = float(PROBES_AT_ONCE)
-        self._counted_at: Instant | None = None
-        self._waiting = False
-        """Whether more were due than could go."""
+        self._next_at: Instant | None = None
+        """When the next batch may go; None: at once."""
 
     def allowed(self, now: Instant) -> int:
-        """Return how many probes may go now, 0..PROBES_AT_ONCE."""
-        before = now if self._counted_at is None else self._counted_at
-        grown = max(0, now - before) * PROBES_PER_SECOND / 1000
-        self._left = min(PROBES_AT_ONCE, self._left + grown)
-        self._counted_at = now
-        return int(self._left) if self._left >= self._wanted else 0
+        """Return how many probes may go now."""
+        if self._next_at is not None and now < self._next_at <= now + APART_MILLISECONDS:
+            return 0
+        self._next_at = None
+        return PROBES_AT_ONCE
 
-    def spend(self, probes: int, allowed: int) -> None:
-        """Count those that were found, where so many had been allowed."""
-        self._left -= probes
-        if allowed:
-            self._waiting = probes >= allowed
+    def sent(self, count: int, now: Instant) -> None:
+        """Take note of a batch that goes."""
+        if count:
+            self._next_at = now + APART_MILLISECONDS
 
-    def seconds_left(self) -> float | None:
-        """Return how long it is until more may go, or None where they may go already."""
-        short = self._wanted - self._left
-        return short / PROBES_PER_SECOND if short > 0 else None
-
-    @property
-    def _wanted(self) -> int:
-        return BATCH if self._waiting else 1
+    def seconds_left(self, now: Instant) -> float | None:
+        """Return when to look for the next batch; None: when a probe is due."""
+        return None if self._next_at is None else max(0.0, (self._next_at - now) / 1000)

@@ -9,8 +9,8 @@ from reelhook.domain.endpoint import ALL_LANES, Endpoint
 from reelhook.domain.event import Instant
 from reelhook.ports.leases import Lease
 
-PROBES_READ = 128
-"""How many endpoints with an open breaker one look at the store reads, besides busy ones."""
+PROBES_READ = 32
+"""How many probes one look at the store finds, unless it is told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

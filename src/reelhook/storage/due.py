@@ -144,9 +144,9 @@ class _Look:
         elif free:
             self.asked.append((due_at, endpoint))
 
-    def is_early(self, endpoint_id: str, next_at: Instant) -> None:
-        """Note that nothing is due yet."""
-        if self.now - next_at >= REST_MILLISECONDS and len(self.early) < RESTING_MAX:
+    def is_early(self, endpoint_id: str, since: Instant = 0) -> None:
+        """Note that nothing is due yet where one has looked since then."""
+        if self.now - since >= REST_MILLISECONDS and len(self.early) < RESTING_MAX:
             self.early.append(endpoint_id)
 
 
@@ -165,14 +165,16 @@ def due(
     """
     if not lanes:
         return DueDeliveries((), None)
-    read = (limit + len(busy), limit + len(busy), PROBES_READ + len(busy) if probes else 0)
+    # Some of them may be looked at too early: they must not hide the others.
+    most = 2 * probes
+    read = (limit + len(busy), limit + len(busy), most + len(busy) if probes else 0)
     rows = yield Statement(_looked_at(lanes), (now, *read))
     look = _Look(now, busy)
     look.later += [moment for moment in rows[0][-len(_KINDS) :] if moment is not None]
     for row in rows:
         if row[0] is not None:
             look.take(row)
-    yield from side_by_side([_probe(one, next_at, look) for next_at, one in look.open])
+    yield from side_by_side([_probe(one, next_at, look) for next_at, one in look.open[:most]])
     asked = sorted(look.asked, key=lambda one: one[0])
     share = max(1, min(per_endpoint, limit // max(1, len(asked))))
     found = yield from side_by_side(
@@ -183,7 +185,7 @@ def due(
         (*found, *probed[:probes]),
         min(look.later, default=None),
         left=len(probed) > probes
-        or any(0 < most == look.read[kind] for kind, most in zip(_KINDS, read, strict=True)),
+        or any(0 < full == look.read[kind] for kind, full in zip(_KINDS, read, strict=True)),
         early=tuple(look.early),
     )
 
@@ -215,14 +217,14 @@ def _probe(row: Sequence[Any], next_at: Instant, look: _Look) -> Operation[None]
     if not rows:
         rows = yield Statement(_PROBE_WITH_ANY, (endpoint.id, lane_of(endpoint.id)))
     if not rows:
-        look.is_early(endpoint.id, next_at)
+        look.is_early(endpoint.id)
     for one in map(_due_delivery, rows):
         at = one.delivery.probe_at(endpoint.health.probe_due_at or look.now)
         if at <= look.now:
             look.probes.append((next_at, endpoint.id, DueEndpoint(endpoint, (one,))))
         else:
             look.later.append(at)
-            look.is_early(endpoint.id, next_at)
+            look.is_early(endpoint.id)
 
 
 def rest(endpoint_ids: Collection[str]) -> Operation[None]:
