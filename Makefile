@@ -6,7 +6,7 @@ PEERS := .venv-peers
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pytest test-all check check-peers format bench bench-away bench-bombs bench-delivery bench-kill bench-memory bench-paying bench-reads bench-retention bench-store bench-watch bench-workers crash lock clean
+.PHONY: help demo test pytest test-all check check-peers format bench bench-away bench-bombs bench-delivery bench-failing bench-kill bench-memory bench-paying bench-reads bench-retention bench-store bench-watch bench-workers crash lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ bench-bombs: $(VENV)/.dev ## memory and others' waits under hostile clients, and
 
 bench-delivery: $(VENV)/.dev ## webhooks at 100 to 1000 a second, beside a hung receiver, against a bare client
 	@$(BIN)/python -m bench.delivery
+
+bench-failing: $(VENV)/.dev ## healthy webhooks beside 10,000 endpoints that fail, on SQLite and PostgreSQL (15 minutes)
+	@$(BIN)/python -m bench.failing
 
 bench-kill: $(VENV)/.dev ## kill -9 under load, 50 times; again with lost responses to COMMIT (15 minutes)
 	@$(BIN)/python -m bench.kill --kills 50

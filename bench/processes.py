@@ -158,6 +158,16 @@ class Server:
             code = self._process.wait()
         return time.monotonic() - started, code
 
+    def pause(self) -> None:
+        """Stop the process where it is, without its end."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def kill(self) -> list[int]:
         """Send SIGKILL to the process alone; return the children that outlived it."""
         assert self._process is not None

@@ -36,7 +36,7 @@ from reelhook.guard.addresses import AddressPolicy
 from reelhook.recording import Recording
 from reelhook.signals import Signals
 from reelhook.signing import Secrets
-from reelhook.storage.sqlite import FileLock
+from reelhook.storage.file_lock import FileLock
 from reelhook.storage.store import Store
 from reelhook.webhooks.sender import AiohttpSender
 

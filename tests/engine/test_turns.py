@@ -81,7 +81,8 @@ def test_half_of_the_slots_are_kept_for_first_attempts() -> None:
     turns = Turns(25)
     for number in range(20):
         name = f"e{number}"
-        again = [due(name, attempts=1), due(name, resend_of=1)] * 12
+        again = [due(name, attempts=1) for _ in range(12)]
+        again += [due(name, resend_of=1) for _ in range(12)]
         turns.put(endpoint(name), again, 0)
     assert len(taken(turns)) == RETRY_SLOTS
     for number in range(20, 40):
@@ -91,6 +92,20 @@ def test_half_of_the_slots_are_kept_for_first_attempts() -> None:
     assert not any(is_retry(one.delivery) for one in firsts)
     assert turns.done(firsts[0]) is False
     assert not is_retry(taken(turns)[0].delivery)
+
+
+def test_probes_share_the_slots_of_retries() -> None:
+    turns = Turns(25)
+    opened = Health(failures=5, failing_since=0, probe_due_at=0)
+    for number in range(SLOTS):
+        turns.put(replace(endpoint(f"e{number}"), health=opened), [due(f"e{number}")], 0)
+    probes = taken(turns)
+    assert len(probes) == RETRY_SLOTS
+    turns.put(endpoint("well"), [due("well")], 0)
+    assert [one.delivery.endpoint_id for one in taken(turns)] == ["well"]
+    turns.line(probes[0].delivery.endpoint_id).endpoint = endpoint("e0")  # the probe closed it
+    turns.done(probes[0])
+    assert len(taken(turns)) == 1
 
 
 def test_a_first_attempt_goes_past_the_retries_of_its_endpoint_while_those_have_no_slot() -> None:
@@ -183,6 +198,17 @@ class TurnsMachine(RuleBasedStateMachine):
 
 TestTurns = TurnsMachine.TestCase
 TestTurns.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_a_health_that_was_reset_holds_over_what_was_found_before() -> None:
+    turns = Turns(CONCURRENCY)
+    turns.tidy(0)
+    opened = replace(endpoint("e"), health=Health(failures=5, failing_since=0, probe_due_at=0))
+    turns.put(opened, [due("e")], 0)
+    assert turns.take(0) is not None
+    turns.put(replace(endpoint("e"), health_version=1), [due("e")], 0)
+    assert turns.line("e").endpoint.health == Health()
+    assert turns.take(0) is not None
 
 
 def test_a_look_that_began_before_the_breaker_opened_lets_nothing_more_out() -> None:

@@ -108,3 +108,18 @@ def sql(database: Database) -> Sql:
 async def sqlite(request: pytest.FixtureRequest) -> AsyncIterator[SQLite]:
     async with opened_sqlite(request) as one:
         yield one
+
+
+@pytest.fixture
+async def url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """The URL of a PostgreSQL database of the test's own, for several processes to share."""
+    async with fresh_database(request.getfixturevalue("postgres_url")) as one:
+        yield one
+
+
+@pytest.fixture
+async def shared(url: str) -> AsyncIterator[Store]:
+    """A store on the database that several processes share."""
+    one = await PostgreSQL.open(url)
+    yield Store(one)
+    await one.close()

@@ -1,6 +1,7 @@
 """Many waiting deliveries at once, by SQL alone."""
 
 from reelhook.domain.endpoint import lane_of
+from reelhook.storage import endpoints
 from reelhook.storage.operation import Operation, Statement
 
 _JOBS = """
@@ -31,3 +32,4 @@ def crowd(endpoint_id: str, count: int, *, at: int, prefix: str = "crowd_") -> O
     yield Statement(_JOBS, (count, prefix, at))
     yield Statement(_EVENTS, (count, prefix, at, b"{}"))
     yield Statement(_DELIVERIES, (count, prefix, at, endpoint_id, lane_of(endpoint_id)))
+    yield from endpoints.wake(endpoint_id, at)

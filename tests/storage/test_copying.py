@@ -11,9 +11,9 @@ from reelhook.domain.errors import CopyError, SettingsError
 from reelhook.storage import migrate as migrations
 from reelhook.storage import ownership, sides
 from reelhook.storage.copying import Copied, copy, reopen
+from reelhook.storage.file_lock import FileLock
 from reelhook.storage.postgres import PostgreSQL
 from reelhook.storage.sides import TABLES
-from reelhook.storage.sqlite import FileLock
 from reelhook.storage.store import Store
 
 from .installations import dump, execute, fill, grow, run_on

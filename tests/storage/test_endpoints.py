@@ -54,6 +54,7 @@ FULL = Endpoint(
     previous_until=NOW + 2,
     disabled=Disabled.GONE,
     disabled_at=NOW + 3,
+    health_version=6,
     health=Health(4, NOW + 4, NOW + 5, 20_000, 2),
 )
 BROADCAST = replace(ENDPOINT, id="ep_all", broadcast=True)
@@ -356,7 +357,7 @@ async def test_another_default_url_is_trusted_anew_and_gets_what_waits(store: St
         lambda one: replace(one, health=Health(failures=3), description="Ours").disable(NOW),
     )
     await store.keep_default_endpoint(replace(DEFAULT, url="https://moved.example/"))
-    moved_to = replace(DEFAULT, url="https://moved.example/", description="Ours")
+    moved_to = replace(DEFAULT, url="https://moved.example/", description="Ours", health_version=1)
     assert await store.endpoint(DEFAULT_ENDPOINT) == moved_to
     (due,) = await due_now(store)
     assert due.delivery.url is None  # the endpoint's

@@ -1,13 +1,19 @@
 import os
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import Popen
 
 import pytest
 
 from reelhook.domain.errors import SettingsError
-from reelhook.storage.sqlite import FileLock
+from reelhook.storage import migrate
+from reelhook.storage.file_lock import FileLock
+from reelhook.storage.sqlite import SQLite
+from reelhook.storage.store import Store
 
 from .processes import running
+from .samples import new
 
 
 @pytest.fixture
@@ -83,3 +89,92 @@ def test_a_folder_that_can_not_be_written_is_named_with_the_setting(tmp_path: Pa
 def test_the_lock_file_is_its_owners_alone(path: Path) -> None:
     with FileLock(path) as lock:
         assert lock.path.stat().st_mode & 0o777 == 0o600
+
+
+# -- other names of the same file ------------------------------------------------------------------
+
+
+def by_a_link_to_the_file(path: Path, folder: Path) -> Path:
+    (folder / "other.db").symlink_to(path)
+    return folder / "other.db"
+
+
+def by_a_link_to_its_folder(path: Path, folder: Path) -> Path:
+    (folder / "data").symlink_to(path.parent)
+    return folder / "data" / path.name
+
+
+def by_a_way_round(path: Path, folder: Path) -> Path:
+    return folder / ".." / path.parent.name / path.name
+
+
+def by_a_hard_link(path: Path, folder: Path) -> Path:
+    (folder / "other.db").hardlink_to(path)
+    return folder / "other.db"
+
+
+NAMES = [by_a_link_to_the_file, by_a_link_to_its_folder, by_a_way_round, by_a_hard_link]
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Path:
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "volume" / "reelhook.db").touch()
+    return tmp_path / "volume" / "reelhook.db"
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    (tmp_path / "elsewhere").mkdir()
+    return tmp_path / "elsewhere"
+
+
+@pytest.mark.parametrize("name", NAMES, ids=lambda one: one.__name__)
+def test_another_process_is_refused_by_whatever_name_it_opens_the_file(
+    volume: Path, elsewhere: Path, name: Callable[[Path, Path], Path]
+) -> None:
+    with running("lock_holder", str(volume)) as owner:
+        hold(owner)
+        with pytest.raises(SettingsError, match="already runs"):
+            FileLock(name(volume, elsewhere)).acquire()
+    with FileLock(elsewhere / ".." / "volume" / "reelhook.db"):
+        pass
+
+
+@pytest.mark.parametrize("name", NAMES, ids=lambda one: one.__name__)
+def test_so_is_a_second_use_in_the_same_process(
+    volume: Path, elsewhere: Path, name: Callable[[Path, Path], Path]
+) -> None:
+    other = name(volume, elsewhere)
+    with FileLock(volume):
+        for _ in range(2):
+            with pytest.raises(SettingsError, match="already runs"):
+                FileLock(other).acquire()
+    with FileLock(other):
+        pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+def test_a_mount_of_the_file_is_the_same_file(volume: Path, elsewhere: Path) -> None:
+    mounted = elsewhere / "mounted.db"
+    mounted.touch()
+    if subprocess.run(["mount", "--bind", volume, mounted], check=False).returncode:
+        pytest.skip("this machine mounts nothing for us")
+    try:
+        with running("lock_holder", str(volume)) as owner:
+            hold(owner)
+            with pytest.raises(SettingsError, match="already runs"):
+                FileLock(mounted).acquire()
+    finally:
+        subprocess.run(["umount", mounted], check=True)
+
+
+async def test_the_lock_is_not_in_the_way_of_the_database(volume: Path) -> None:
+    with FileLock(volume):
+        migrate.migrate(volume)
+        database = SQLite(volume)
+        await Store(database).create(new("job_1"))
+        assert (await Store(database).job("job_1")).job.id == "job_1"
+        await database.close()
+        with pytest.raises(SettingsError, match="already runs"):
+            FileLock(volume).acquire()

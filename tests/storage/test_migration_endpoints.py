@@ -105,6 +105,7 @@ def path(new: Path, tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def opened(path: Path) -> AsyncIterator[Store]:
+    migrations.migrate(path)  # with all that followed
     database = SQLite(path)
     try:
         yield Store(database)

@@ -66,13 +66,14 @@ async def test_a_round_is_recorded_with_as_many_round_trips_as_one_change(
 ) -> None:
     async with worker(url) as database:
         store = Store(database)
-        jobs = [await queued(store, new(f"job_{n}"), f"video_{n}") for n in range(21)]
-        changes = [change(job.apply(RUNNING, NOW)) for job in jobs]
+        jobs = [await queued(store, new(f"job_{n}"), f"video_{n}") for n in range(22)]
+        first, second, *others = [change(job.apply(RUNNING, NOW)) for job in jobs]
+        await store.record([first], None)  # this one wakes their endpoint as well
         round_trips.clear()
-        await store.record(changes[:1], None)
+        await store.record([second], None)
         alone = round_trips.total()
         round_trips.clear()
-        assert len(await store.record(changes[1:], None)) == 20
+        assert len(await store.record(others, None)) == 20
         assert round_trips.total() == alone
 
 

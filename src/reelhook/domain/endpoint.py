@@ -60,7 +60,8 @@ class Endpoint:
     """Where events go. `secret` None: the installation's own signs.
 
     `trusted`: the operator named the URL, so no address is refused. `previous_secret` signs along
-    until `previous_until`. `concurrency` None: the setting's.
+    until `previous_until`. `concurrency` None: the setting's. `health_version` counts how often the
+    health was reset: an attempt that began before has nothing to say about it.
     """
 
     id: str
@@ -78,6 +79,7 @@ class Endpoint:
     previous_until: Instant | None = None
     disabled: Disabled | None = None
     disabled_at: Instant | None = None
+    health_version: int = 0
     health: Health = field(default_factory=Health)
 
     @property
@@ -137,9 +139,25 @@ class Endpoint:
 
     def enable(self) -> "Endpoint":
         """Send again, what waits first. The endpoint is trusted anew."""
-        if self.disabled is None:
+        return self if self.disabled is None else self._reset(Health())
+
+    def moved(self, url: str) -> "Endpoint":
+        """Send to another address, of which nothing is known yet."""
+        return replace(self._reset(Health()), url=url)
+
+    def asked_again(self, now: Instant) -> "Endpoint":
+        """Probe a job's own URL again that was given up as failing, since something new is for it.
+
+        Nobody registered it, so nobody may be there to enable it. It is given up again when it has
+        failed for as long once more.
+        """
+        if self.kind is not EndpointKind.URL or self.disabled is not Disabled.FAILING:
             return self
-        return replace(self, disabled=None, disabled_at=None, health=Health())
+        return self._reset(self.health.opened_again(now))
+
+    def _reset(self, health: Health) -> "Endpoint":
+        version = self.health_version + 1
+        return replace(self, disabled=None, disabled_at=None, health=health, health_version=version)
 
     def _stopped(self, why: Disabled, now: Instant) -> "Endpoint":
         return self if self.disabled else replace(self, disabled=why, disabled_at=now)

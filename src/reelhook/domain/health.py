@@ -94,6 +94,10 @@ class Health:
             return failing._probed(now) if probe else failing
         return failing._opened(now) if failing._too_many() else failing
 
+    def opened_again(self, now: Instant) -> "Health":
+        """Probe at once, as rarely as before, and count the time of failing from now on."""
+        return replace(self, failing_since=now, probe_due_at=now, ramp=None, window=())
+
     def _probed(self, now: Instant) -> "Health":
         wait = min(self.probe_milliseconds * 2, PROBE_MILLISECONDS_MAX)
         return replace(self, probe_due_at=now + wait, probe_milliseconds=wait)

@@ -6,7 +6,7 @@ whoever comes after a crash sends it again, with the same `webhook-id`.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
@@ -26,11 +26,13 @@ from reelhook.domain.errors import DATABASE_FAILURES
 from reelhook.domain.event import Instant
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.engine.leases import Leases
+from reelhook.engine.probing import Probing
 from reelhook.engine.runner import Tasks
 from reelhook.engine.turns import SLOTS, Turns
 from reelhook.ports import (
     Clock,
     DeliveryStore,
+    DueDeliveries,
     DueDelivery,
     Lease,
     Sender,
@@ -47,6 +49,8 @@ READY_MAX = 8 * SLOTS
 RECORD_WAIT_SECONDS = 1.0
 DURATION_MILLISECONDS_MAX = 2**31 - 1
 """What the column of an attempt holds: 24 days."""
+LOOK_AGAIN_SECONDS = 0.05
+"""Where there was more than one look reads. What is sent and ends has the rest read sooner."""
 STALE_MILLISECONDS = round(STALE_ATTEMPT_SECONDS * 1000)
 
 
@@ -100,6 +104,8 @@ class Deliver:
         self._clock = clock
         self._random = random
         self._turns = Turns(concurrency)
+        self._probing = Probing()
+        self._resting = False
         self._flights: dict[int, Flight] = {}
         self._finished: set[int] = set()
         self._endpoints_version = 0
@@ -120,20 +126,33 @@ class Deliver:
             # What is ready, and how much may be under way, goes by what endpoints were.
             self._turns.clear()
             busy = frozenset()
+        probes = self._probing.allowed(now)
         due = await self._store.due_deliveries(
             now,
             lanes=frozenset(self._lanes),
             per_endpoint=READY_PER_ENDPOINT,
             limit=READY_MAX,
             busy=busy,
+            probes=probes,
         )
         self._endpoints_version = version
+        self._probing.sent(sum(one.endpoint.health.open for one in due.endpoints), now)
         for found in due.endpoints:
             # What ended while the store was being read may stand in the answer as still due.
             ready = [one for one in found.deliveries if not self._is_known(one.delivery)]
             self._turns.put(found.endpoint, ready, self._clock.now())
         self._start_ready()
-        return self._seconds_until(due.next_due_at)
+        self._rest(due.early)
+        return self._seconds_until(due)
+
+    def _rest(self, endpoint_ids: Sequence[str]) -> None:
+        """Let endpoints rest that nothing is due for. Nobody waits for that."""
+        if endpoint_ids and not self._resting and not self.tasks.draining:
+            self._resting = True
+            self.tasks.spawn(self._store.rest_endpoints(endpoint_ids), self._rested)
+
+    def _rested(self) -> None:
+        self._resting = False
 
     def _go_by(self, lanes: Mapping[int, Lease]) -> None:
         """Forget what was read under other leases: others may have sent it meanwhile."""
@@ -149,15 +168,20 @@ class Deliver:
     def _is_known(self, delivery: Delivery) -> bool:
         return delivery.id in self._flights or delivery.id in self._finished
 
-    def _seconds_until(self, next_due_at: Instant | None) -> float | None:
+    def _seconds_until(self, due: DueDeliveries) -> float | None:
         now = self._clock.now()
         moments = [
             flight.started_at + STALE_MILLISECONDS
             for flight in self._flights.values()
             if flight.may_be_outrun and flight.started_at + STALE_MILLISECONDS > now
         ]
-        moments += [at for at in (next_due_at, self._turns.paused_until) if at is not None]
-        return max(0.0, (min(moments) - now) / 1000) if moments else None
+        moments += [at for at in (due.next_due_at, self._turns.paused_until) if at is not None]
+        waits = [(moment - now) / 1000 for moment in moments]
+        if due.left:
+            waits.append(LOOK_AGAIN_SECONDS)
+        if (batch := self._probing.seconds_left(now)) is not None:
+            waits.append(batch)
+        return max(0.0, min(waits)) if waits else None
 
     async def _abort_outrun(self, now: Instant) -> None:
         """Cut short attempts that have hung for a while when the end of their job waits."""

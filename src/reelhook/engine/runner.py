@@ -11,7 +11,7 @@ from reelhook.ports import Clock
 
 log = structlog.get_logger()
 PAUSE_AFTER_ERROR_SECONDS = 1.0
-DRAIN_SECONDS = 5.0
+DRAIN_SECONDS = 4.5
 TICK_SECONDS = 1.0
 """How much of that a tick may take to end: one that has stored an intent carries it out."""
 
@@ -76,10 +76,12 @@ class Tasks:
         """Wait for the tasks and for those that they start, at most that long; cancel the rest."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
-        while self._tasks and (left := end - loop.time()) > 0:
-            await asyncio.wait(self._tasks, timeout=left)
-        for task in self._tasks:
-            task.cancel()
+        try:
+            while self._tasks and (left := end - loop.time()) > 0:
+                await asyncio.wait(self._tasks, timeout=left)
+        finally:  # also where whoever waits for them is told to wait no longer
+            for task in self._tasks:
+                task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
@@ -121,10 +123,12 @@ class Runner:
             loop.signal.set()
         running = [self._running.pop(id(loop)) for loop in loops if id(loop) in self._running]
         self._loops = [loop for loop in self._loops if loop not in loops]
-        if running:
-            await asyncio.wait(running, timeout=min(seconds, TICK_SECONDS))
-        for task in running:
-            task.cancel()
+        try:
+            if running:
+                await asyncio.wait(running, timeout=max(0.0, min(seconds, TICK_SECONDS)))
+        finally:
+            for task in running:
+                task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         left = end - asyncio.get_running_loop().time()
         await asyncio.gather(*(loop.tasks.drain(left) for loop in loops))

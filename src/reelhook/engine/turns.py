@@ -69,7 +69,8 @@ class Turns:
         self._paused: set[str] = set()
         """The endpoints whose pause was not over at the last look."""
         self._under_way = 0
-        self._retries = 0
+        self._retries: set[int] = set()
+        """The deliveries under way that took a slot of the retries' half."""
         self._looks = 0
         self.outdated = False
         """Whether something that was ready is to be read anew before it can be sent."""
@@ -158,14 +159,18 @@ class Turns:
         """Go by an endpoint as it was just read; of its health more may be known here."""
         line = self._lines[endpoint.id]
         health = line.endpoint.health
-        if not self._knows_more(line):
+        if endpoint.health_version != line.endpoint.health_version:
+            health = endpoint.health  # it was reset: what was found before counts no longer
+        elif not self._knows_more(line):
             health = replace(endpoint.health, window=health.window)
         line.endpoint = replace(endpoint, health=health)
 
     def put(self, endpoint: Endpoint, deliveries: Iterable[DueDelivery], now: Instant) -> None:
         """Make what was read ready to be sent."""
         line = self._lines.get(endpoint.id) or self._new_line(endpoint)
-        if self._knows_more(line) and line.endpoint.held_back and not endpoint.held_back:
+        reset = endpoint.health_version != line.endpoint.health_version
+        closed = line.endpoint.held_back and not endpoint.held_back
+        if self._knows_more(line) and closed and not reset:
             return  # that happened while the store was read: `done` has it read again
         self.renew(endpoint)
         line.ready = deque(deliveries)
@@ -199,7 +204,8 @@ class Turns:
             line.ready.remove(due)
             line.under_way += 1
             self._under_way += 1
-            self._retries += is_retry(due.delivery)
+            if self._is_retry(line, due):
+                self._retries.add(due.delivery.id)
             self._enqueue(line)
             return due
         return None
@@ -211,9 +217,14 @@ class Turns:
 
     def _first_allowed(self, line: Line) -> DueDelivery | None:
         """Return what may go next: nothing but first attempts while retries have their slots."""
-        if self._retries < RETRY_SLOTS:
+        if len(self._retries) < RETRY_SLOTS:
             return line.ready[0] if line.ready else None
-        return next((due for due in line.ready if not is_retry(due.delivery)), None)
+        return next((due for due in line.ready if not self._is_retry(line, due)), None)
+
+    @staticmethod
+    def _is_retry(line: Line, due: DueDelivery) -> bool:
+        """Probes share the slots of retries: first attempts at healthy receivers keep theirs."""
+        return is_retry(due.delivery) or line.endpoint.health.open
 
     def done(self, due: DueDelivery) -> bool:
         """Give the slot back; return whether more must be read for this endpoint."""
@@ -221,8 +232,8 @@ class Turns:
         line.under_way -= 1
         line.done_in = self._looks
         self._under_way -= 1
-        if is_retry(due.delivery):
-            self._retries -= 1
+        if due.delivery.id in self._retries:
+            self._retries.remove(due.delivery.id)
             held_back, self._held_back = self._held_back, []
             for one in held_back:
                 self._enqueue(one)

@@ -25,6 +25,8 @@ HAND_OVER_SECONDS = 60.0
 IDLE_POLL_SECONDS = 0.02
 LEAVE_SECONDS = 0.8
 """How long the store may take at the end, before leases are left to run out by themselves."""
+AWAY_SHARE = 0.4
+"""How much of the time to stop is saved where the store is away, and closing it takes longer."""
 FOREVER_SECONDS = 10 * 365 * 24 * 3600.0
 
 MakeLoops = Callable[[Lease], Sequence[Loop]]
@@ -87,7 +89,8 @@ class Worker:
     async def stop(self, seconds: float = DRAIN_SECONDS) -> None:
         """Begin nothing new, and let others take each lease as soon as nothing is under way for it.
 
-        What takes longer than that is cut off: its intent is in the store.
+        What takes longer than that is cut off: its intent is in the store. Where the store is away,
+        so that nothing more can be recorded, it is cut off sooner.
         """
         end = asyncio.get_running_loop().time() + seconds
         log.debug("worker.leaving", worker=self._sharing.worker)
@@ -96,14 +99,19 @@ class Worker:
         self._keep(self._renew)  # so that what is under way may be written down when it ends
         for lease in self._leases.held():
             self._begin_giving_away(lease, seconds)
+        left = await leaving
+        if not left:
+            end -= seconds * AWAY_SHARE
         if self._giving_away:
-            await asyncio.wait(self._giving_away.values(), timeout=seconds)
+            timeout = max(0.0, end - asyncio.get_running_loop().time())
+            await asyncio.wait(self._giving_away.values(), timeout=timeout)
         await self._end_tending()
         for task in self._giving_away.values():
             task.cancel()
-        await asyncio.gather(leaving, *self._giving_away.values(), return_exceptions=True)
+        await asyncio.gather(*self._giving_away.values(), return_exceptions=True)
         await self._runner.stop(end - asyncio.get_running_loop().time())
-        await self._release(self._leases.held())
+        if left:
+            await self._release(self._leases.held())
 
     # -- tending ------------------------------------------------------------------------------
 
@@ -164,13 +172,15 @@ class Worker:
                 loops = self._turning[lease.id] = self._work[lease.id](lease)
                 self._runner.add(loops, partial(self._leases.good, lease))
 
-    async def _leave(self) -> None:
-        """Have no share any more: the others take it all."""
+    async def _leave(self) -> bool:
+        """Have no share any more: the others take it all. Return whether the store was told."""
         try:
             async with asyncio.timeout(LEAVE_SECONDS):
                 await self._store.release(self._sharing.worker, [], leaving=True)
         except (*DATABASE_FAILURES, TimeoutError) as error:
             log.warning("worker.unreleased", error=str(error))
+            return False
+        return True
 
     # -- giving away --------------------------------------------------------------------------
 

@@ -39,6 +39,7 @@ from reelhook.ports.repair import (
 from reelhook.ports.retention import Position, Removal, RetentionStore
 from reelhook.ports.shared import AccountStore, SwitchStore
 from reelhook.ports.webhooks import (
+    PROBES_READ,
     DeliveryStore,
     DueDeliveries,
     DueDelivery,
@@ -52,6 +53,7 @@ from reelhook.ports.webhooks import (
 __all__ = [
     "ANY_BYTES",
     "DELIVERY_STATES",
+    "PROBES_READ",
     "SOLE_HOLDER",
     "Acceptance",
     "AccountLoad",

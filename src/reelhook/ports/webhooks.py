@@ -1,13 +1,16 @@
 """What delivering asks of the store and of the wire."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from reelhook.domain.delivery import Answer, Attempt, Delivery
 from reelhook.domain.endpoint import ALL_LANES, Endpoint
 from reelhook.domain.event import Instant
 from reelhook.ports.leases import Lease
+
+PROBES_READ = 32
+"""How many probes one look at the store finds, unless it is told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +60,16 @@ class DueEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class DueDeliveries:
-    """What may be sent now, by endpoint, and when the next one after these is due."""
+    """What may be sent now, by endpoint, and when the next one after these is due.
+
+    `left`: more endpoints may have something due than one look reads. `early`: endpoints that have
+    been looked at for a while without anything due; they may rest.
+    """
 
     endpoints: tuple[DueEndpoint, ...]
     next_due_at: Instant | None
+    left: bool = False
+    early: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +101,19 @@ class DeliveryStore(Protocol):
         per_endpoint: int,
         limit: int,
         busy: frozenset[str],
+        probes: int = PROBES_READ,
     ) -> DueDeliveries:
         """Return the oldest due deliveries of the lanes' endpoints, at most `per_endpoint` of each.
 
-        Endpoints in `busy` are passed over, and those that are disabled.
+        Endpoints in `busy` are passed over, and those that are disabled. Behind open breakers at
+        most `probes` deliveries are returned; with 0 nobody looks there.
+        """
+        ...
+
+    async def rest_endpoints(self, endpoint_ids: Sequence[str]) -> None:
+        """Look at these endpoints no earlier than something can be due there.
+
+        Not durable: after a crash they may be looked at once more.
         """
         ...
 

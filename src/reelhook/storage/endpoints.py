@@ -1,7 +1,6 @@
 """Operations on endpoints: registering them, changing them, and keeping how they fare."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
 
 from reelhook.domain.delivery import Fate
 from reelhook.domain.endpoint import (
@@ -13,9 +12,8 @@ from reelhook.domain.endpoint import (
 )
 from reelhook.domain.errors import EndpointNotFoundError, InvalidRequestError
 from reelhook.domain.event import Instant
-from reelhook.domain.health import Health
 from reelhook.ports import Destination
-from reelhook.storage.operation import Operation, Statement
+from reelhook.storage.operation import Operation, Row, Statement
 from reelhook.storage.rows import (
     ENDPOINT,
     ENDPOINT_COLUMNS,
@@ -26,29 +24,34 @@ from reelhook.storage.rows import (
 )
 
 _COLUMNS = (*ENDPOINT_COLUMNS, *HEALTH_COLUMNS)
-_VALUES = ", ".join(f"?{number}" for number in range(1, len(_COLUMNS) + 1))
-_INSERT = f"INSERT INTO endpoints ({', '.join(_COLUMNS)}) VALUES ({_VALUES})"
+_VALUES = ", ".join(f"?{number}" for number in range(1, len(_COLUMNS) + 2))
+_INSERT = f"INSERT INTO endpoints ({', '.join(_COLUMNS)}, lane) VALUES ({_VALUES})"
 _SET = ", ".join(f"{name} = ?{number}" for number, name in enumerate(_COLUMNS[1:], start=2))
 _REPLACE = f"UPDATE endpoints SET {_SET} WHERE id = ?1"
-_HEALTH_SET = ", ".join(f"{name} = ?{number}" for number, name in enumerate(HEALTH_COLUMNS, 4))
-# What the operator decided meanwhile stands.
+_HEALTH_SET = ", ".join(f"{name} = ?{number}" for number, name in enumerate(HEALTH_COLUMNS, 5))
+# What the operator decided meanwhile stands: a disabled endpoint stays so, and one whose health was
+# reset does not get back what an attempt from before has found.
 _FARES = (
     f"UPDATE endpoints SET {_HEALTH_SET}, disabled = coalesce(disabled, ?2),"
-    " disabled_at = coalesce(disabled_at, ?3) WHERE id = ?1"
+    " disabled_at = coalesce(disabled_at, ?3) WHERE id = ?1 AND health_version = ?4"
 )
 _RELEASE = """
 UPDATE deliveries SET due_at = CASE WHEN not_before > ?2 THEN not_before ELSE ?2 END
 WHERE lane = ?3 AND endpoint_id = ?1 AND due_at > ?2 AND attempts > 0
 """
 _ADD_URL = (
-    "INSERT INTO endpoints (id, kind, url, trusted, created_at) VALUES (?1, 'url', ?2, FALSE, ?3)"
-    " ON CONFLICT (id) DO NOTHING"
+    "INSERT INTO endpoints (id, kind, url, trusted, created_at, lane)"
+    " VALUES (?1, 'url', ?2, FALSE, ?3, ?4) ON CONFLICT (id) DO NOTHING"
 )
 _ADD_DELIVERY = (
     "INSERT INTO deliveries (job_id, endpoint_id, lane, url) VALUES (?1, ?2, ?3, ?4)"
     " ON CONFLICT (job_id, endpoint_id) WHERE resend_of IS NULL DO NOTHING"
 )
-_REGISTERED = "SELECT 1 FROM endpoints WHERE id = ?1 AND kind <> ?2 AND deleted_at IS NULL"
+# Nobody deletes it before the job is there, with what is to be ended.
+_REGISTERED = (
+    "SELECT 1 FROM endpoints WHERE id = ?1 AND kind <> ?2 AND deleted_at IS NULL"
+    " /*pg FOR KEY SHARE */"
+)
 _FOLLOW_RUNNING = (
     "INSERT INTO deliveries (job_id, endpoint_id, lane, url)"
     " SELECT id, ?1, CAST(?2 AS INTEGER), '' FROM jobs"
@@ -57,6 +60,16 @@ _FOLLOW_RUNNING = (
 )
 
 
+_ONE = f"SELECT {ENDPOINT} FROM endpoints e WHERE e.id = ?1 AND e.deleted_at IS NULL"
+# Another process may change the same endpoint: what is read to be written back is locked before.
+# New events, which hold the key's lock, need not wait for a change, but for a deletion.
+_ONE_LOCKED = f"{_ONE} /*pg FOR NO KEY UPDATE */"
+_ONE_LOCKED_WHOLLY = f"{_ONE} /*pg FOR UPDATE */"
+_NEXT_AT = (
+    "SELECT next_at FROM endpoints WHERE id = ?1 AND deleted_at IS NULL /*pg FOR KEY SHARE */"
+)
+_LOWER = "UPDATE endpoints SET next_at = ?2 WHERE id = ?1 AND (next_at IS NULL OR next_at > ?2)"
+_WAKE_NOW = "UPDATE endpoints SET next_at = 0 WHERE id = ?1"
 # What waits for an endpoint that is deleted will not arrive.
 _DROP_WAITING = """
 INSERT INTO undelivered (delivery_id, sequence, fate, at)
@@ -68,9 +81,17 @@ WHERE lane = ?2 AND endpoint_id = ?1 AND due_at IS NOT NULL AND progress_sequenc
 """
 
 
+# Every transaction that takes a job in holds this lock, shared; one that registers or deletes an
+# endpoint holds it alone. So each new job either has its delivery there, or was there before.
+NEW_JOBS_LOCK = 7_311_482_095
+ALONE_WITH_NEW_JOBS = Statement(f"SELECT 1 /*pg FROM pg_advisory_xact_lock({NEW_JOBS_LOCK}) */")
+
+
 def create(endpoint: Endpoint) -> Operation[None]:
     """Store a new endpoint."""
-    yield Statement(_INSERT, endpoint_values(endpoint))
+    if endpoint.broadcast:
+        yield ALONE_WITH_NEW_JOBS
+    yield Statement(_INSERT, (*endpoint_values(endpoint), lane_of(endpoint.id)))
     if endpoint.broadcast:
         yield Statement(_FOLLOW_RUNNING, (endpoint.id, lane_of(endpoint.id)))
 
@@ -104,10 +125,10 @@ def counts() -> Operation[dict[str, int]]:
 
 def one(endpoint_id: str) -> Operation[Endpoint]:
     """Return one endpoint, of any kind. Raises `EndpointNotFoundError`."""
-    rows = yield Statement(
-        f"SELECT {ENDPOINT} FROM endpoints e WHERE e.id = ?1 AND e.deleted_at IS NULL",
-        (endpoint_id,),
-    )
+    return _found((yield Statement(_ONE, (endpoint_id,))))
+
+
+def _found(rows: Sequence[Row]) -> Endpoint:
     if not rows:
         raise EndpointNotFoundError
     return endpoint_of(rows[0])
@@ -115,20 +136,33 @@ def one(endpoint_id: str) -> Operation[Endpoint]:
 
 def change(endpoint_id: str, changed: Callable[[Endpoint], Endpoint]) -> Operation[Endpoint]:
     """Change an endpoint. One that begins to get every job's events starts with running jobs."""
-    before = yield from one(endpoint_id)
+    before = _found((yield Statement(_ONE_LOCKED, (endpoint_id,))))
     after = changed(before)
+    if after.broadcast and not before.broadcast:
+        yield ALONE_WITH_NEW_JOBS
+        yield Statement(_FOLLOW_RUNNING, (after.id, lane_of(after.id)))
     if after is not before:
-        yield Statement(_REPLACE, endpoint_values(after))
+        yield from _replace(before, after)
+    return after
+
+
+def ask_again(endpoint_id: str, now: Instant) -> Operation[None]:
+    """Probe a job's own URL again that was given up as failing."""
+    yield from change(endpoint_id, lambda one: one.asked_again(now))
+
+
+def _replace(before: Endpoint, after: Endpoint) -> Operation[None]:
+    yield Statement(_REPLACE, endpoint_values(after))
     if before.disabled_at is not None and after.disabled is None:
         yield from release(after.id, before.disabled_at)
-    if after.broadcast and not before.broadcast:
-        yield Statement(_FOLLOW_RUNNING, (after.id, lane_of(after.id)))
-    return after
+    if (before.disabled, before.health) != (after.disabled, after.health):
+        yield Statement(_WAKE_NOW, (after.id,))
 
 
 def delete(endpoint_id: str, now: Instant) -> Operation[None]:
     """End an endpoint with all that waits for it."""
-    yield from one(endpoint_id)
+    yield ALONE_WITH_NEW_JOBS
+    _found((yield Statement(_ONE_LOCKED_WHOLLY, (endpoint_id,))))
     yield Statement(
         "UPDATE endpoints SET deleted_at = ?2, broadcast = FALSE, secret = NULL,"
         " previous_secret = NULL, headers = NULL WHERE id = ?1",
@@ -144,15 +178,37 @@ def delete(endpoint_id: str, now: Instant) -> Operation[None]:
 
 def keep_default(endpoint: Endpoint) -> Operation[None]:
     """Store the endpoint of WEBHOOK_URL; another URL than before is trusted anew."""
-    rows = yield Statement(
-        f"SELECT {ENDPOINT} FROM endpoints e WHERE e.id = ?1", (DEFAULT_ENDPOINT,)
+    # Two processes may start at once.
+    yield Statement(
+        f"{_INSERT} ON CONFLICT (id) DO NOTHING", (*endpoint_values(endpoint), lane_of(endpoint.id))
     )
-    if not rows:
-        yield Statement(_INSERT, endpoint_values(endpoint))
-    elif (known := endpoint_of(rows[0])).url != endpoint.url:
-        moved = replace(known, url=endpoint.url, disabled=None, disabled_at=None, health=Health())
-        yield Statement(_REPLACE, endpoint_values(moved))
-        yield from release(moved.id, endpoint.created_at)
+    rows = yield Statement(
+        f"SELECT {ENDPOINT} FROM endpoints e WHERE e.id = ?1 /*pg FOR NO KEY UPDATE */",
+        (DEFAULT_ENDPOINT,),
+    )
+    known = endpoint_of(rows[0])
+    if known.url != endpoint.url:
+        yield from _replace(known, known.moved(endpoint.url))
+        yield from release(known.id, endpoint.created_at)
+
+
+def wake(endpoint_id: str, at: Instant) -> Operation[bool]:
+    """See to it that the endpoint is looked at by then: something may be due at it.
+
+    The key's lock, which any number of transactions share, is held until the commit. So `due.rest`,
+    which wants it alone, never computes from rows that lack what this transaction wrote. Returns
+    whether there is such an endpoint.
+    """
+    rows = yield Statement(_NEXT_AT, (endpoint_id,))
+    for (next_at,) in rows:
+        yield from lower(endpoint_id, next_at, at)
+    return bool(rows)
+
+
+def lower(endpoint_id: str, next_at: Instant | None, at: Instant | None) -> Operation[None]:
+    """Do as `wake`, for who holds the lock and has read `next_at`. `at` None: nothing is due."""
+    if at is not None and (next_at is None or next_at > at):
+        yield Statement(_LOWER, (endpoint_id, at))
 
 
 def release(endpoint_id: str, since: Instant) -> Operation[None]:
@@ -163,9 +219,8 @@ def release(endpoint_id: str, since: Instant) -> Operation[None]:
 def fares(endpoint: Endpoint) -> Operation[None]:
     """Keep how an endpoint fares, and nothing else of it."""
     disabled = None if endpoint.disabled is None else endpoint.disabled.value
-    yield Statement(
-        _FARES, (endpoint.id, disabled, endpoint.disabled_at, *health_values(endpoint.health))
-    )
+    fence = (disabled, endpoint.disabled_at, endpoint.health_version)
+    yield Statement(_FARES, (endpoint.id, *fence, *health_values(endpoint.health)))
 
 
 def add_deliveries(
@@ -175,7 +230,8 @@ def add_deliveries(
     for destination in destinations:
         endpoint_id, url = destination.endpoint_id, destination.url
         if url is not None:
-            yield Statement(_ADD_URL, (endpoint_id, origin_of(url), now))
+            lane = lane_of(endpoint_id)
+            yield Statement(_ADD_URL, (endpoint_id, origin_of(url), now, lane))
         yield Statement(_ADD_DELIVERY, (job_id, endpoint_id, lane_of(endpoint_id), url or ""))
     for (endpoint_id,) in (
         yield Statement("SELECT id FROM endpoints WHERE broadcast AND deleted_at IS NULL")

@@ -25,7 +25,7 @@ from reelhook.ports import (
 )
 from reelhook.storage.deliveries import offer
 from reelhook.storage.doubts import close_doubt
-from reelhook.storage.endpoints import add_deliveries, check_registered
+from reelhook.storage.endpoints import NEW_JOBS_LOCK, add_deliveries, check_registered
 from reelhook.storage.operation import Operation, Row, Statement, query, side_by_side, waves
 from reelhook.storage.ownership import holds
 from reelhook.storage.rows import (
@@ -66,6 +66,12 @@ _UPDATE = (
     + f" (SELECT 1 FROM leases WHERE id = ?{_LEASE} AND epoch = ?{_EPOCH}))"
     + " RETURNING id"
 )
+# Whoever registers an endpoint for every job's events waits for the lock, see `endpoints`. It is
+# taken along with a question that has to be asked anyway.
+_TAKEN = (
+    "SELECT EXISTS (SELECT 1 FROM jobs WHERE id = ?1)"
+    f" /*pg , CAST(pg_advisory_xact_lock_shared({NEW_JOBS_LOCK}) AS TEXT) */"
+)
 _INSERT_EVENT = (
     "INSERT INTO events (id, job_id, sequence, kind, status, progress, occurred_at, body, position)"
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
@@ -81,8 +87,8 @@ def create(new: NewJob) -> Operation[Created]:
     known = yield from _known(new)
     if known:
         return known
-    taken = yield Statement("SELECT 1 FROM jobs WHERE id = ?1", (new.job.id,))
-    if taken:
+    taken = yield Statement(_TAKEN, (new.job.id,))
+    if taken[0][0]:
         raise JobIdTakenError(f"Another job has the id {new.job.id}; choose another jobId")
     # Before anything is written: a refusal spoils no transaction that others share.
     yield from check_registered(new.destinations)

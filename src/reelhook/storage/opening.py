@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reelhook.storage.file_lock import FileLock
 from reelhook.storage.interrupting import interruptible
 from reelhook.storage.operation import Database
-from reelhook.storage.sqlite import FileLock, SQLite, connect
+from reelhook.storage.sqlite import SQLite, connect
 from reelhook.storage.sqlite import read_key as read_key_of_file
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ CONNECTIONS = 4
 ACQUIRE_SECONDS = 3.0
 """How long one waits for a connection, be it that all are lent or that none can be made."""
 STATEMENTS_KEPT = 200
-CLOSE_SECONDS = 0.5
-LOOK_SECONDS = 0.5
+CLOSE_SECONDS = 0.3
+LOOK_SECONDS = 0.2
 """How often one looks whether a borrower was told to stop: it gets no answer to its rollback from
 a server that is away, and would stop when its time is over, not sooner."""
 # Whoever is frozen in a transaction, or cut off from the server, holds its locks no longer than
@@ -98,6 +98,11 @@ class Pool:
             end = _End(connection, end_at)
             try:
                 yield connection
+            except asyncio.CancelledError:
+                # To give it back would be to wait until the server has stopped what was asked, for
+                # as long as getting it may take; and who waits there is canceled no more.
+                connection.terminate()
+                raise
             finally:
                 end.cancel()
 

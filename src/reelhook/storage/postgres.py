@@ -25,7 +25,7 @@ QUEUE_SECONDS = 3.0
 """How long a write waits for its turn before it is given up: the writer waits for the server."""
 READ_SECONDS = 7.0
 ASIDE_SECONDS = 30.0
-CLOSE_SECONDS = 0.5
+CLOSE_SECONDS = 0.3
 # Chosen once: the advisory lock of whoever changes the schema.
 _SCHEMA_LOCK = 7_311_482_093
 # It holds up nobody for long: neither by waiting for a lock, nor by syncing.

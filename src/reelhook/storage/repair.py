@@ -7,6 +7,7 @@ from reelhook.domain.delivery import Answer, Attempt, Delivery, Fate
 from reelhook.domain.endpoint import lane_of
 from reelhook.domain.errors import (
     DeliveryNotFoundError,
+    EndpointNotFoundError,
     InvalidRequestError,
     ResendNotFoundError,
 )
@@ -42,13 +43,14 @@ _STATES = {
     "ended": "d.ended",
 }
 _RESEND = "id, since, until, endpoint_id, resent, finished_at"
-# What failed, was not sent anew yet, and whose endpoint is still there.
+# What failed, was not sent anew yet, and whose endpoint is still there. Somebody may be resending
+# one of them by itself at this moment.
 _FAILED = f"""
 SELECT u.sequence, {DELIVERY} FROM undelivered u JOIN deliveries d ON d.id = u.delivery_id
 JOIN endpoints e ON e.id = d.endpoint_id AND e.deleted_at IS NULL
 WHERE u.fate = 'exhausted' AND u.resent_by IS NULL AND u.at BETWEEN ?1 AND ?2
   AND (CAST(?3 AS TEXT) IS NULL OR d.endpoint_id = ?3)
-ORDER BY u.at, u.delivery_id, u.sequence LIMIT ?4
+ORDER BY u.at, u.delivery_id, u.sequence LIMIT ?4 /*pg FOR UPDATE OF u */
 """
 _ADD = """
 INSERT INTO deliveries
@@ -143,7 +145,8 @@ def undelivered(delivery_id: int) -> Operation[list[Undelivered]]:
 def resend_one(delivery_id: int, sequence: int | None, now: Instant) -> Operation[Delivery]:
     """Add a delivery that repeats one event of an earlier one, outside its order."""
     known = (yield from delivery(delivery_id)).delivery
-    yield from endpoints.one(known.endpoint_id)  # nothing goes to one that was deleted
+    if not (yield from endpoints.wake(known.endpoint_id, now)):
+        raise EndpointNotFoundError  # nothing goes to one that was deleted
     if sequence is None:
         rows = yield Statement(
             "SELECT max(sequence) FROM events WHERE job_id = ?1", (known.job_id,)
@@ -214,11 +217,17 @@ def advance(
     for sequence, *columns in rows:
         known = delivery_of(columns)
         failed[known.resend_of or known.id, sequence] = known
-    for (_, sequence), known in failed.items():
+    # One that was deleted meanwhile gets nothing; in one order, since others may lock them too.
+    there = set()
+    for endpoint_id in sorted({known.endpoint_id for known in failed.values()}):
+        if (yield from endpoints.wake(endpoint_id, now)):
+            there.add(endpoint_id)
+    resent = {key: known for key, known in failed.items() if known.endpoint_id in there}
+    for (_, sequence), known in resent.items():
         yield from _repeat(known, sequence, now)
     yield Statement(
         "UPDATE resends SET resent = resent + ?2, finished_at = ?3 WHERE id = ?1",
-        (resend_id, len(failed), now if len(rows) < limit else None),
+        (resend_id, len(resent), now if len(rows) < limit else None),
     )
     return (yield from resend(resend_id))
 

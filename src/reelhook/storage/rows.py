@@ -92,6 +92,7 @@ ENDPOINT_COLUMNS = (
     "previous_until",
     "disabled",
     "disabled_at",
+    "health_version",
 )
 HEALTH_COLUMNS = ("failures", "failing_since", "probe_due_at", "probe_milliseconds", "ramp")
 STATE = ", ".join(STATE_COLUMNS)

@@ -6,73 +6,27 @@ the biggest factor of all. Nothing here blocks the event loop.
 
 import asyncio
 import contextlib
-import fcntl
-import os
 import queue
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import apsw
 
 from reelhook.domain.errors import SettingsError, StoreError
+from reelhook.storage.file_lock import FileLock
 from reelhook.storage.operation import Operation, Touches
 from reelhook.storage.sqlite_group import Groups, Work, run
+
+__all__ = ["FileLock", "SQLite", "connect", "read_key", "run"]
 
 T = TypeVar("T")
 GROUP_SIZE_MAX = 1000
 READERS = 2
 BUSY_MILLISECONDS = 5000
-
-
-class FileLock:
-    """The kernel's lock that makes one process the owner of a database file.
-
-    It goes with the process, however that ends, so no stale lock is ever left.
-    """
-
-    def __init__(self, database: Path) -> None:
-        self.path = database.with_name(database.name + ".lock")
-        self._descriptor: int | None = None
-
-    def acquire(self) -> None:
-        """Raise `SettingsError` when another process owns the file, or none can be made."""
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise SettingsError(
-                f"The data directory {self.path.parent} can't be written ({error.strerror}); "
-                "choose another with REELHOOK_DATA_DIR"
-            ) from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            owner = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
-            os.close(descriptor)
-            raise SettingsError(
-                f"Another reelhook (process {owner}) already runs on {self.path.parent}; "
-                "stop it, or choose another REELHOOK_DATA_DIR"
-            ) from None
-        os.truncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-        self._descriptor = descriptor
-
-    def release(self) -> None:
-        """Let others have the file."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-
-    def __enter__(self) -> Self:
-        self.acquire()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.release()
 
 
 def connect(path: Path, *, read_only: bool) -> apsw.Connection:

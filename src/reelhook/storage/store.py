@@ -11,6 +11,7 @@ from reelhook.domain.job import Job, Status
 from reelhook.domain.listing import Known, ListingFacts
 from reelhook.ports import (
     ANY_BYTES,
+    PROBES_READ,
     Acceptance,
     AccountLoad,
     Change,
@@ -38,6 +39,7 @@ from reelhook.ports import (
 from reelhook.storage import (
     deliveries,
     doubts,
+    due,
     endpoints,
     following,
     jobs,
@@ -367,21 +369,26 @@ class Store:
         per_endpoint: int,
         limit: int,
         busy: frozenset[str],
+        probes: int = PROBES_READ,
     ) -> DueDeliveries:
         """See `DeliveryStore.due_deliveries`."""
-        return await self._read(lambda: deliveries.due(now, per_endpoint, limit, busy, lanes))
+        return await self._read(lambda: due.due(now, per_endpoint, limit, busy, lanes, probes))
+
+    async def rest_endpoints(self, endpoint_ids: Sequence[str]) -> None:
+        """See `DeliveryStore.rest_endpoints`."""
+        await self._aside(lambda: due.rest(endpoint_ids))
 
     async def deliveries_waiting(self) -> int:
         """See `ServiceStore.deliveries_waiting`."""
-        return await self._read(deliveries.waiting)
+        return await self._read(due.waiting)
 
     async def due_delivery(self, delivery_id: int, now: Instant) -> DueEndpoint | None:
         """See `DeliveryStore.due_delivery`."""
-        return await self._read(lambda: deliveries.due_by_id(delivery_id, now))
+        return await self._read(lambda: due.due_by_id(delivery_id, now))
 
     async def ended_meanwhile(self, delivery_ids: Sequence[int]) -> list[int]:
         """See `DeliveryStore.ended_meanwhile`."""
-        return await self._read(lambda: deliveries.ended_meanwhile(delivery_ids))
+        return await self._read(lambda: due.ended_meanwhile(delivery_ids))
 
     async def endpoints(self) -> list[Endpoint]:
         """See `EndpointStore.endpoints`."""

@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from reelhook.domain.endpoint import lane_of, origin_of
 from reelhook.storage.migrations.dialects import Counter, iso, later, where
 
 revision = "0002"
@@ -82,6 +83,23 @@ UPDATE jobs SET status = 'failed', code = 'submission_unknown', version = versio
 WHERE status IN ('submitting', 'queued', 'processing')
 """
 
+# Jobs that waited when tracking was rolled back are created now; their webhooks were taken away.
+_WAITING = "SELECT id, webhook_url FROM jobs WHERE status = 'accepted' AND webhook_url IS NOT NULL"
+_ADD_DELIVERY = """
+INSERT INTO deliveries (job_id, endpoint_id, lane, url, trusted)
+VALUES (:job, :endpoint, :lane, :url, FALSE)
+"""
+
+
+def _restore_deliveries() -> None:
+    connection = op.get_bind()
+    for job_id, url in connection.execute(sa.text(_WAITING)).fetchall():
+        endpoint = origin_of(url)
+        connection.execute(
+            sa.text(_ADD_DELIVERY),
+            {"job": job_id, "endpoint": endpoint, "lane": lane_of(endpoint), "url": url},
+        )
+
 
 def upgrade() -> None:
     """Add what tracking needs."""
@@ -123,6 +141,7 @@ def upgrade() -> None:
     )
     _create_events()
     _create_deliveries()
+    _restore_deliveries()
     op.execute(_video_jobs())
 
 

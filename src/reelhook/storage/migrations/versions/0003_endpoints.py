@@ -45,6 +45,12 @@ UPDATE events SET position = numbered.position FROM (
   SELECT id, row_number() OVER (ORDER BY occurred_at, job_id, sequence) AS position FROM events
 ) AS numbered WHERE events.id = numbered.id
 """
+# Before there were endpoints nothing kept the operator's word that nothing is to be sent to one.
+_END_AT_DISABLED = """
+UPDATE deliveries SET ended = TRUE, due_at = NULL, status_sequence = NULL, progress_sequence = NULL
+WHERE NOT ended AND endpoint_id IN (
+  SELECT id FROM endpoints WHERE disabled = 'operator' OR deleted_at IS NOT NULL)
+"""
 # Foreign keys are not held while the schema changes.
 _DROP_RESENT_ATTEMPTS = """
 DELETE FROM attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE resend_of IS NOT NULL)
@@ -229,7 +235,11 @@ def _create_repair() -> None:
 
 
 def downgrade() -> None:
-    """Take endpoints away. Deliveries keep the URL that they were last sent to."""
+    """Take endpoints away. Deliveries keep the URL that they were last sent to.
+
+    Those at endpoints that the operator had disabled end, or they would be sent.
+    """
+    op.execute(_END_AT_DISABLED)
     op.execute(_DROP_RESENT_ATTEMPTS)
     op.execute("DELETE FROM deliveries WHERE resend_of IS NOT NULL")
     for table in ("resends", "undelivered"):

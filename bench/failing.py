@@ -1,0 +1,173 @@
+"""Healthy webhooks beside 10,000 receivers that fail: `python -m bench.failing`.
+
+Two servers have the same healthy receivers; one of them has besides 10,000 jobs whose own webhook
+URLs refuse connections, each an endpoint with an open breaker. They take turns, the other one
+stopped, so that a noisy minute hits both. What counts is the ratio of their 95th percentiles.
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from bench.delivery import feed
+from bench.delivery.feed import Plan
+from bench.delivery.latency import Spread, latencies, ratio
+from bench.delivery.phase import carry_out
+from bench.figures import Figures
+from bench.main_job import run
+from bench.processes import free_port
+from bench.stage import RESULTS, Stage, stage
+from bench.store_databases import KINDS, execute, fresh, opened
+from bench.store_loads import spread
+from reelhook.domain.job import Job, Status, VideoRequest
+from reelhook.ports import Change, Destination, NewJob
+from reelhook.storage.opening import Target
+from reelhook.storage.store import Store
+
+HEALTHY = 20
+JOBS_PER_ENDPOINT = 2
+PLAN = Plan(every=1.0, count=15)
+TURNS = 3
+TIMES_MAX = 1.2
+SETTLE_SECONDS = 3.0
+PROBE_MILLISECONDS = 300_000
+SECONDS_MAX = 600.0
+DUE = {
+    "quiet": "not for an hour",
+    "steady": "spread over five minutes, as probes are after a while",
+    "together": "all at the same moment",
+}
+"""When the probes are due, by the name of the scenario."""
+_NEXT = {
+    "quiet": "CAST(?1 AS BIGINT) + 3600000",
+    "steady": "CAST(?1 AS BIGINT)"
+    " + (SELECT count(*) FROM endpoints o WHERE o.id < endpoints.id) * ?2 / ?3",
+    "together": "CAST(?1 AS BIGINT)",
+}
+
+
+@dataclass(slots=True)
+class Side:
+    """One of the two servers."""
+
+    here: Stage
+    videos: Sequence[str]
+    milliseconds: list[float] = field(default_factory=list)
+    cpu: float = 0.0
+    seconds: float = 0.0
+
+    async def turn(self) -> None:
+        """Deliver for a while, with the other server stopped."""
+        self.here.server.resume()
+        await asyncio.sleep(SETTLE_SECONDS)
+        phase = await carry_out(self.here, self.videos, PLAN)
+        self.here.server.pause()
+        self.milliseconds += latencies(phase.arrivals)
+        self.cpu += phase.work.server
+        self.seconds += phase.seconds
+
+
+async def measure(kind: str, due: str, count: int) -> Figures:
+    figures = Figures(f"failing-{due}-{kind}")
+    figures.tell("their probes are due", DUE[due])
+    with fresh(kind, None) as alone, fresh(kind, None) as beside:
+        await fill(beside, count, due)
+        async with _side("alone", alone) as one, _side("beside", beside) as other:
+            for _ in range(TURNS):
+                await one.turn()
+                await other.turn()
+            other.here.server.resume()
+            _judge(figures, one, other)
+            await _tell_probes(figures, other.here)
+    return figures
+
+
+@asynccontextmanager
+async def _side(name: str, target: Target) -> AsyncIterator[Side]:
+    environment = {
+        "DATABASE_URL": target if isinstance(target, str) else f"sqlite:///{target}",
+        "REELHOOK_POLL_SECONDS": "0.1",
+    }
+    sink = ("bench.delivery.sink", "--ports", str(HEALTHY))
+    async with stage(f"failing-{name}", environment, sink) as here:
+        await here.set_upstream(latency_ms=0)
+        await here.server.start()
+        videos = await feed.make(here, HEALTHY * JOBS_PER_ENDPOINT)
+        await feed.register(here, videos, feed.urls(here, HEALTHY))
+        here.server.pause()
+        yield Side(here, videos)
+
+
+def _judge(figures: Figures, alone: Side, beside: Side) -> None:
+    planned = PLAN.events(HEALTHY * JOBS_PER_ENDPOINT) * TURNS
+    spreads = []
+    for side, name in ((alone, "without them"), (beside, "beside them")):
+        figures.at_least(f"{name}: webhooks of {planned}", len(side.milliseconds), 0.95 * planned)
+        spreads.append(Spread.of(side.milliseconds))
+        figures.tell(f"{name}: p50 / p95 / p99 / worst", f"{spreads[-1]} ms")
+        figures.tell(f"{name}: CPU of the server", f"{side.cpu / side.seconds:.2f} cores")
+    times = ratio(spreads[1].p95, spreads[0].p95)
+    figures.at_most("p95 beside them over p95 without", times, TIMES_MAX, "x")
+    figures.values["p95_over_without"] = round(times, 3)
+
+
+async def _tell_probes(figures: Figures, here: Stage) -> None:
+    stats = await here.get(f"{here.server.url}/api/stats")
+    figures.tell("endpoints that fail, at the end", stats["endpoints"]["failing"])
+
+
+async def fill(target: Target, count: int, due: str) -> None:
+    """Let the ends of that many jobs wait, each at a URL of its own whose breaker is open."""
+    port, now = free_port(), time.time_ns() // 1_000_000
+    async with opened(target) as database:
+        store = Store(database)
+        await spread((partial(_add, store, n, port, now) for n in range(count)), 256)
+        await execute(
+            database,
+            "UPDATE endpoints SET failures = 9, failing_since = ?1, probe_milliseconds = ?2,"  # noqa: S608 - of constants
+            f" probe_due_at = {_NEXT[due]}" + ("" if due == "steady" else " WHERE ?3 > 0"),
+            *(now, PROBE_MILLISECONDS, count),
+        )
+        later = now + 3_600_000
+        await execute(database, "UPDATE deliveries SET attempts = 9, due_at = ?1", later)
+        ids = [row[0] for row in await execute(database, "SELECT id FROM endpoints")]
+        for begin in range(0, count, 500):
+            await store.rest_endpoints(ids[begin : begin + 500])
+        await execute(database, "ANALYZE")
+
+
+async def _add(store: Store, number: int, port: int, now: int) -> None:
+    job = Job(f"job_{number:08}", "openai", Status.ACCEPTED, now, now)
+    url = f"http://127.0.0.1:{port}/hooks/{number}"
+    request: Any = VideoRequest("x", "sora-2")
+    await store.create(NewJob(job, request, url, (Destination.to(url),)))
+    after, events = job.fail("provider_error", "It failed", now)
+    bodies = tuple(one.body("") for one in events)
+    await store.record([Change(after, events, bodies)], None)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.failing", description=__doc__)
+    parser.add_argument("--kind", choices=KINDS, action="append", help="default: both")
+    parser.add_argument("--due", choices=[*DUE], action="append", help="default: each")
+    parser.add_argument("--count", type=int, default=10_000, help="endpoints that fail")
+    options = parser.parse_args()
+    done = [
+        asyncio.run(
+            run(f"failing-{due}-{kind}", partial(measure, kind, due, options.count), SECONDS_MAX)
+        )
+        for kind in options.kind or KINDS
+        for due in options.due or DUE
+    ]
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    sys.exit(0 if all(figures.reached for figures in done) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Ending jobs on the way down: those that would be created without what they asked for."""
+
+import time
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+from reelhook.domain.event import Event, EventKind, WireStatus
+
+_END = """
+UPDATE jobs SET status = 'failed', code = :code, error = :error, version = version + 1,
+  sequence = :sequence, updated_at = :now, submit_due_at = NULL, doubt_since = NULL WHERE id = :job
+"""
+_TELL = """
+INSERT INTO events (id, job_id, sequence, kind, status, progress, occurred_at, body, position)
+VALUES (:id, :job, :sequence, 'terminal', 'failed', :progress, :now, :body,
+  (SELECT coalesce(max(position), 0) + 1 FROM events))
+"""
+_TAKERS = """
+job_id = :job AND resend_of IS NULL AND NOT ended AND endpoint_id IN (
+  SELECT id FROM endpoints WHERE events IS NULL OR events LIKE '%failed%')
+"""
+_SUPERSEDE = f"""
+INSERT INTO undelivered (delivery_id, sequence, fate, at)
+SELECT id, status_sequence, 'superseded', CAST(:now AS BIGINT) FROM deliveries
+WHERE status_sequence IS NOT NULL AND {_TAKERS}
+UNION ALL SELECT id, progress_sequence, 'superseded', CAST(:now AS BIGINT) FROM deliveries
+WHERE progress_sequence IS NOT NULL AND {_TAKERS}
+"""
+_OFFER = f"""
+UPDATE deliveries SET status_sequence = :sequence, progress_sequence = NULL, attempts = 0,
+  due_at = :now, terminal_at = :now WHERE {_TAKERS}
+"""
+
+
+def end_jobs(which: str, *, code: str, error: str) -> None:
+    """End jobs as failed, with the event that tells their clients so.
+
+    For schemas 0003 to 0006: they have events with positions, and endpoints, but no `next_at`.
+    """
+    connection = op.get_bind()
+    now = time.time_ns() // 1_000_000
+    found = connection.execute(
+        sa.text(f"SELECT id, sequence, progress, provider_job_id FROM jobs WHERE {which}")
+    )
+    for job_id, sequence, progress, provider_job_id in found.fetchall():
+        event = Event(
+            job_id=job_id,
+            sequence=sequence + 1,
+            kind=EventKind.TERMINAL,
+            status=WireStatus.FAILED,
+            progress=progress,
+            occurred_at=now,
+            provider_job_id=provider_job_id,
+            error=error,
+            code=code,
+        )
+        told: dict[str, Any] = {
+            "id": event.id,
+            "job": job_id,
+            "sequence": event.sequence,
+            "progress": progress,
+            "now": now,
+            "code": code,
+            "error": error,
+            "body": event.body(video_url=""),
+        }
+        for statement in (_END, _TELL, _SUPERSEDE, _OFFER):
+            text = sa.text(statement)
+            connection.execute(text, {name: told[name] for name in text.compile().params})

@@ -1,0 +1,26 @@
+"""Probing as a unit: probes go in batches, at a steady pace."""
+
+from reelhook.engine.probing import APART_MILLISECONDS, PROBES_AT_ONCE, Probing
+
+
+def test_a_probe_goes_when_it_is_due() -> None:
+    probing = Probing()
+    assert probing.allowed(5000) == PROBES_AT_ONCE
+    probing.sent(0, 5000)
+    assert probing.seconds_left(5000) is None
+    assert probing.allowed(5000) == PROBES_AT_ONCE
+
+
+def test_the_next_ones_go_a_moment_later_together() -> None:
+    probing = Probing()
+    probing.sent(1, 5000)
+    assert probing.allowed(5000 + APART_MILLISECONDS - 1) == 0
+    assert probing.seconds_left(5050) == (APART_MILLISECONDS - 50) / 1000
+    assert probing.allowed(5000 + APART_MILLISECONDS) == PROBES_AT_ONCE
+    assert probing.seconds_left(5000 + APART_MILLISECONDS) is None
+
+
+def test_a_clock_that_is_set_back_stops_no_probes() -> None:
+    probing = Probing()
+    probing.sent(1, 5_000_000)
+    assert probing.allowed(5000) == PROBES_AT_ONCE

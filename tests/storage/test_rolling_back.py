@@ -1,0 +1,213 @@
+"""Rolled back and migrated again, no waiting job is created as something else than it asked for."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reelhook.domain.endpoint import EndpointKind, url_id
+from reelhook.domain.health import Health
+from reelhook.domain.job import Status
+from reelhook.ports import NewJob
+from reelhook.storage import migrate as migrations
+from reelhook.storage.opening import opened
+from reelhook.storage.store import Store
+
+from .samples import (
+    ACCOUNT,
+    CAT,
+    ENDPOINT,
+    NOW,
+    URL,
+    due_now,
+    flat,
+    look,
+    moved,
+    new,
+    queued,
+    settled,
+    stored,
+    submitting,
+    telling,
+)
+from .samples import REFUSED as FAILS
+
+ASKED: dict[str, dict[str, Any]] = {
+    "picture": {"image": "https://example.com/anna.png"},
+    "seed": {"seed": 7},
+    "options": {"provider_options": '{"quality": "high"}'},
+    "ratio": {"aspect_ratio": "9:16"},
+    "fallbacks": {"fallbacks": ("ark/seedance",)},
+}
+OF_JOB: dict[str, dict[str, Any]] = {"provider": {"provider": "ark"}, "account": {"pinned": True}}
+FAR = 10**15
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def target(request: pytest.FixtureRequest) -> Path | str:
+    """A database of the test's own with the newest schema."""
+    if request.param == "sqlite":
+        return request.getfixturevalue("database_path")  # type: ignore[no-any-return] # a path
+    return request.getfixturevalue("url")  # type: ignore[no-any-return] # a URL
+
+
+@asynccontextmanager
+async def store_on(target: Path | str) -> AsyncIterator[Store]:
+    async with opened(target) as database:
+        yield Store(database)
+
+
+def go_back(target: Path | str, revision: str) -> None:
+    """Roll back that revision, and all that followed."""
+    while revision not in migrations.pending(target):
+        migrations.rollback(target, destroy=False)
+
+
+def demanding(name: str) -> NewJob:
+    """A job that asks for something that older versions can't keep."""
+    made = new(name, request=replace(CAT, **ASKED.get(name, {})))
+    return replace(made, job=replace(made.job, **OF_JOB.get(name, {})))
+
+
+async def test_a_waiting_job_ends_with_an_event_when_what_it_asked_for_is_lost(
+    target: Path | str,
+) -> None:
+    names = [*ASKED, *OF_JOB]
+    async with store_on(target) as store:
+        await store.create(new("plain"))
+        for name in names:
+            await store.create(demanding(name))
+    go_back(target, "0006_models")
+    migrations.migrate(target)
+    async with store_on(target) as store:
+        waiting, _ = await store.jobs_to_submit(ACCOUNT, FAR, 100)
+        assert [one.job.id for one in waiting] == ["plain"]
+        for name in names:
+            job = (await store.job(name)).job
+            assert (job.status, job.code, job.sequence) == (Status.FAILED, "rolled_back", 1)
+            assert "ask for it again" in (job.error or "")
+        told = {
+            one.delivery.job_id: json.loads(one.event.body) for one in await due_now(store, FAR)
+        }
+        assert set(told) == set(names)
+        for name, body in told.items():
+            assert (body["jobId"], body["status"], body["code"]) == (name, "failed", "rolled_back")
+            assert body["sequence"] == 1
+        ended = await store.events_after(None, 100)
+        assert len(ended.events) == len(names)
+
+
+async def test_a_create_that_is_under_way_ends_in_doubt_and_is_not_sent_again(
+    target: Path | str,
+) -> None:
+    async with store_on(target) as store:
+        await submitting(store, new("plain"))
+        await submitting(store, demanding("picture"))
+    go_back(target, "0006_models")
+    migrations.migrate(target)
+    async with store_on(target) as store:
+        assert [one.id for one in await store.jobs_submitting(ACCOUNT)] == ["plain"]
+        [doubt] = [one for one in await store.jobs_in_doubt() if one.job.id == "picture"]
+        assert (doubt.job.status, doubt.job.code) == (Status.FAILED, "submission_unknown")
+        (told,) = await due_now(store, FAR)
+        assert json.loads(told.event.body)["code"] == "submission_unknown"
+
+
+async def test_a_job_that_its_provider_has_goes_on_there(target: Path | str) -> None:
+    async with store_on(target) as store:
+        await queued(store, demanding("provider"), "task_1")
+    go_back(target, "0006_models")
+    migrations.migrate(target)
+    async with store_on(target) as store:
+        [job] = await store.jobs_to_watch(ACCOUNT)
+        assert (job.provider, job.provider_job_id, job.code) == ("ark", "task_1", None)
+
+
+async def test_a_doubt_that_a_person_has_settled_stays_so(target: Path | str) -> None:
+    async with store_on(target) as store:
+        for name in ("settled", "open"):
+            job = await submitting(store, new(name))
+            await moved(store, job.fail("submission_unknown", "Nobody knows", NOW))
+        assert await store.close_doubt("settled", NOW)
+    go_back(target, "0006_models")
+    migrations.migrate(target)
+    async with store_on(target) as store:
+        assert [one.job.id for one in await store.jobs_in_doubt()] == ["open"]
+        assert (await store.job("settled")).job.code == "submission_unknown"
+
+
+async def test_a_webhook_that_a_waiting_job_asked_for_is_still_sent(target: Path | str) -> None:
+    async with store_on(target) as store:
+        await stored(store, new("waiting"))
+        await queued(store, new("running", urls=()), "video_1")
+    go_back(target, "0002_tracking")
+    migrations.migrate(target)
+    async with store_on(target) as store:
+        (there,) = await store.destinations("waiting")
+        assert (there.endpoint_id, there.url) == (url_id(URL), URL)
+        endpoint = await store.endpoint(url_id(URL))
+        assert (endpoint.kind, endpoint.trusted) == (EndpointKind.URL, False)
+        job = (await store.job("waiting")).job
+        await moved(store, job.cancel(NOW))
+        (told,) = await due_now(store, FAR)
+        assert (told.delivery.job_id, told.delivery.url) == ("waiting", URL)
+
+
+async def test_what_waits_for_an_endpoint_that_was_disabled_is_not_sent(
+    target: Path | str,
+) -> None:
+    async with store_on(target) as store:
+        await store.create_endpoint(ENDPOINT)
+        await telling(store, "job_1", URL, endpoints=["ep_1"])
+        await store.change_endpoint("ep_1", lambda one: one.disable(NOW))
+    go_back(target, "0003_endpoints")
+    migrations.migrate(target)
+    async with store_on(target) as store:
+        (due,) = await due_now(store, FAR)
+        assert due.delivery.endpoint_id == url_id(URL)
+
+
+# -- next_at ---------------------------------------------------------------------------------------
+
+
+async def nothing(_store: Store) -> None:
+    """Leave it as it is."""
+
+
+async def open_breaker(store: Store) -> None:
+    health = Health(5, NOW, NOW + 300_000)
+    await store.change_endpoint("ep_1", lambda one: replace(one, health=health))
+
+
+async def disabled(store: Store) -> None:
+    await store.change_endpoint("ep_1", lambda one: one.disable(NOW))
+
+
+@pytest.mark.parametrize("state", [nothing, open_breaker, disabled], ids=lambda one: one.__name__)
+@pytest.mark.parametrize("retried", [False, True], ids=["first", "retry"])
+async def test_what_waited_before_there_was_next_at_is_found_in_time(
+    target: Path | str, state: Callable[[Store], Any], retried: bool
+) -> None:
+    async with store_on(target) as store:
+        await store.create_endpoint(ENDPOINT)
+        await telling(store, "job_1", endpoints=["ep_1"])
+        if retried:
+            (due,) = await due_now(store)
+            await settled(store, due, FAILS)
+        await state(store)
+        await store.rest_endpoints(["ep_1"])
+        moments = [NOW + after for after in (0, 1000, 7000, 299_999, 300_000, 390_000)]
+        before = [len(flat(await look(store, moment))) for moment in moments]
+        later = (await look(store)).next_due_at
+    migrations.rollback(target, destroy=False)
+    migrations.migrate(target)
+    async with store_on(target) as store:
+        assert [len(flat(await look(store, moment))) for moment in moments] == before
+        assert (await look(store)).next_due_at == later
+        await telling(store, "job_2", endpoints=["ep_1"], at=NOW + 350_000)
+        found = len(flat(await look(store, NOW + 399_000)))
+        assert found == {"nothing": 2, "open_breaker": 1, "disabled": 0}[state.__name__]
