@@ -14,7 +14,7 @@ from typing import assert_never
 
 import structlog
 
-from reelhook.domain.errors import DATABASE_FAILURES
+from reelhook.domain.errors import DATABASE_FAILURES, StoreError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
 from reelhook.domain.report import (
@@ -139,9 +139,10 @@ class Submit:
         """Store the intents of these jobs and begin their calls; return how many began."""
         now = self._clock.now()
         intents = {stored.job.id: self._intent(stored, now) for stored in due}
+        fresh = intents.keys() - self._intended.keys()
         # Whoever finds an intent in the store must find its owner here.
         self._intended |= intents
-        storing = asyncio.create_task(self._store_intents(intents))
+        storing = asyncio.create_task(self._store_intents(intents, fresh))
         try:
             return await asyncio.shield(storing)
         except asyncio.CancelledError:
@@ -156,9 +157,14 @@ class Submit:
             return earlier
         return replace(stored, job=stored.job.taken_over(self._held.id).submitting(now))
 
-    async def _store_intents(self, intents: dict[str, StoredJob]) -> int:
+    async def _store_intents(self, intents: dict[str, StoredJob], fresh: set[str]) -> int:
         transitions = [(intent.job, ()) for intent in intents.values()]
-        begun = await self._recording.record(transitions, self._held.lease)
+        try:
+            begun = await self._recording.record(transitions, self._held.lease)
+        except StoreError:  # none was stored now, and none will be; an earlier try may have been
+            for job_id in fresh:
+                self._intended.pop(job_id, None)
+            raise
         for job in begun:
             self._call(replace(intents[job.id], job=job))
         return len(begun)
