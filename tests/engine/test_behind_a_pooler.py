@@ -17,9 +17,11 @@ import pytest
 from bench.databases import PostgresServer
 from engine_stubs import Receiver, Upstream
 from engine_waiting import ended, until, until_job
+from lossy_proxy import lossy
 from storage.postgres_databases import fresh_database
 
 import reelhook
+from reelhook.domain.errors import StoreError
 from reelhook.domain.job import VideoRequest
 from reelhook.hook import Hook
 
@@ -101,6 +103,29 @@ async def test_jobs_of_several_processes_end_and_are_told_of(
         await until_job(hooks[0], one.job_id, ended)
     await until(lambda: {one["jobId"] for one in receiver.bodies} == {c.job_id for c in created})
     assert upstream.counts["create"] == 40
+
+
+@pytest.mark.parametrize("delivered", [True, False])
+async def test_a_lost_response_to_commit_is_cleared_up_through_the_pooler(
+    settings: reelhook.Settings, own_postgres: PostgresServer, *, delivered: bool
+) -> None:
+    async with AsyncExitStack() as stack:
+        direct = await stack.enter_async_context(fresh_database(own_postgres.url))
+        pooler = await stack.enter_async_context(pooled(direct, own_postgres.folder))
+        proxy, url = stack.enter_context(lossy(pooler))
+        behind = settings.model_copy(update={"database_url": url, "wake_ups": False})
+        hook = await stack.enter_async_context(reelhook.open(behind, work=False))
+        proxy.lose(b"A fox", delivered=delivered)
+        request = VideoRequest(script="A fox", model="m")
+        if delivered:
+            created = await hook.service.submit(request)
+            assert (await hook.service.job(created.job_id)).job.created_at
+        else:
+            with pytest.raises(StoreError):
+                await hook.service.submit(request)
+            proxy.release()
+            assert (await hook.operations.stats())["jobs"]["total"] == 0
+        assert proxy.cut == 1
 
 
 async def test_an_empty_database_is_migrated_through_the_pooler(

@@ -15,7 +15,7 @@ from typing import assert_never
 import structlog
 
 from reelhook.domain.age import Age
-from reelhook.domain.errors import DATABASE_FAILURES
+from reelhook.domain.errors import DATABASE_FAILURES, StoreError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
 from reelhook.domain.report import (
@@ -168,9 +168,10 @@ class Submit:
             for stored in due
             if self._age.may_begin(stored.job, now)
         }
+        fresh = intents.keys() - self._intended.keys()
         # Whoever finds an intent in the store must find its owner here.
         self._intended |= intents
-        storing = asyncio.create_task(self._store_intents(intents))
+        storing = asyncio.create_task(self._store_intents(intents, fresh))
         try:
             return len(ended) + await asyncio.shield(storing)
         except asyncio.CancelledError:
@@ -185,10 +186,15 @@ class Submit:
             return earlier
         return replace(stored, job=sent(stored.job.taken_over(self._held.id)))
 
-    async def _store_intents(self, intents: dict[str, StoredJob]) -> int:
+    async def _store_intents(self, intents: dict[str, StoredJob], fresh: set[str]) -> int:
         transitions = [(intent.job, ()) for intent in intents.values()]
         with self.calls.beginning(intents):
-            begun = await self._recording.record(transitions, self._held.lease)
+            try:
+                begun = await self._recording.record(transitions, self._held.lease)
+            except StoreError:  # none was stored now or will be; an earlier try may have been
+                for job_id in fresh:
+                    self._intended.pop(job_id, None)
+                raise
             for job in begun:
                 self._call(replace(intents[job.id], job=job))
         return len(begun)
