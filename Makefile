@@ -45,7 +45,7 @@ pytest: $(VENV)/.dev tests/javascript/node_modules/.done
 	@$(BIN)/python -m pytest -n 4 --dist worksteal
 
 test-all: $(VENV)/.dev tests/javascript/node_modules/.done ## the tests that take minutes, and check-peers
-	@$(BIN)/python -m pytest -m long -n 2 --dist worksteal --timeout 900
+	@$(BIN)/python -m pytest -m long -n 2 --dist worksteal --timeout 1800
 	@$(MAKE) --no-print-directory check-peers
 
 # LiteLLM's own dependencies would quarrel with ours.

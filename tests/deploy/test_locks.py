@@ -138,7 +138,7 @@ def later_releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pip(environment: Path, *arguments: str) -> None:
     command = [str(environment / "bin/python"), "-m", "pip", "--disable-pip-version-check"]
     ran = subprocess.run(
-        [*command, *arguments], capture_output=True, text=True, timeout=600, check=False
+        [*command, *arguments], capture_output=True, text=True, timeout=1500, check=False
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
