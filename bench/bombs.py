@@ -33,7 +33,7 @@ AFTERWARDS_SECONDS = 1.0
 """How long what a bomb set off is watched: many are over in a moment."""
 Act = Callable[[Thrower], Awaitable[object]]
 
-# The bombs that providers throw, such as huge responses, would stand here as further acts.
+# What providers throw, such as huge responses, is in `bench.bombs_provider`.
 ACTS: dict[str, Act] = {
     "nothing, for comparison": Thrower.nothing,
     "headers without an end": Thrower.endless_headers,
