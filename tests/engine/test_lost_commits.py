@@ -22,7 +22,7 @@ from reelhook.bootstrap.serving import Running
 from reelhook.domain.job import Status
 from reelhook.engine import runner
 from reelhook.ports import Change, DeliveryFilter, Lease
-from reelhook.storage import verdict
+from reelhook.storage import pool, verdict
 from reelhook.storage.store import Store
 
 # As a value goes over the wire, behind its length: SQL that has the word is not meant.
@@ -49,10 +49,15 @@ class Here:
 
 @pytest.fixture
 async def here(
-    settings: reelhook.Settings, postgres_url: str, upstream: Upstream
+    settings: reelhook.Settings,
+    postgres_url: str,
+    upstream: Upstream,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Here]:
     """A provider without a listing: what it is not known to have is never found again."""
     upstream.listing = False
+    # However long a test takes to deliver a COMMIT after all, the server waits for it.
+    monkeypatch.setitem(pool._SESSION, "idle_in_transaction_session_timeout", "0")
     async with AsyncExitStack() as stack:
         direct = await stack.enter_async_context(fresh_database(postgres_url))
         proxy, url = stack.enter_context(lossy(direct))
@@ -103,6 +108,7 @@ async def test_what_is_not_known_says_so_and_that_it_must_not_be_sent_again(
     assert headers["x-should-retry"] == "false"
     assert "Retry-After" not in headers
     here.proxy.release()
+    await until(lambda: upstream.counts["create"] == 1)
     await until_job(here.running.hook, body["jobId"], watched)
     assert upstream.counts["create"] == 1
 

@@ -13,7 +13,7 @@ import pytest
 from lossy_proxy import LossyProxy, lossy
 
 from reelhook.domain.errors import CommitUnknownError, JobNotFoundError, StoreError
-from reelhook.storage import sqlite_group, verdict
+from reelhook.storage import pool, sqlite_group, verdict
 from reelhook.storage.operation import Database, Operation, Statement
 from reelhook.storage.postgres import PostgreSQL
 from reelhook.storage.sqlite import SQLite
@@ -97,7 +97,9 @@ async def behind(url: str) -> AsyncIterator[Behind]:
 
 
 @pytest.fixture
-async def lost(postgres_url: str) -> AsyncIterator[Behind]:
+async def lost(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Behind]:
+    # However long a test takes to deliver a COMMIT after all, the server waits for it.
+    monkeypatch.setitem(pool._SESSION, "idle_in_transaction_session_timeout", "0")
     async with fresh_database(postgres_url) as url, behind(url) as one:
         yield one
 
