@@ -99,7 +99,7 @@ async def test_what_has_not_changed_is_not_written(hook: Hook, upstream: Upstrea
 async def test_a_job_that_is_too_old_is_checked_once_more_and_fails_with_an_event(
     settings: reelhook.Settings, upstream: Upstream, receiver: Receiver
 ) -> None:
-    old = settings.model_copy(update={"max_age_hours": 0.5 / 3600})
+    old = settings.model_copy(update={"max_age_hours": 2 / 3600})
     async with reelhook.open(old) as hook:
         stored = await until_job(hook, await hook.submit("A fox"), ended)
         await until(lambda: bool(receiver.bodies))

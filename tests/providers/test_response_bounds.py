@@ -101,7 +101,11 @@ async def test_an_error_that_is_too_long_still_counts_by_its_status(server: Upst
     assert caught.value.retry_after_seconds == 7
 
 
-@pytest.mark.parametrize("packed", [b"", b"no gzip", gzip.compress(HEAD + b"0]}", mtime=0)[:-9]])
+@pytest.mark.parametrize(
+    "packed",
+    [b"", b"no gzip", gzip.compress(HEAD + b"0]}", mtime=0)[:-9]],
+    ids=["nothing", "no gzip", "cut off"],
+)
 async def test_what_can_not_be_unpacked_is_asked_for_again(
     server: Upstream, provider: HttpProvider, packed: bytes
 ) -> None:

@@ -23,7 +23,7 @@ from yarl import URL
 from reelhook.domain.report import InDoubt, NotSent
 from reelhook.providers.answer import CONNECTION_ERRORS, Answer, described
 from reelhook.providers.own_trouble import is_own_trouble
-from reelhook.providers.receiving import Room
+from reelhook.providers.receiving import UNREAD_BYTES, Room
 
 CONNECT_SECONDS_MAX = 10.0
 """How long looking up the name, connecting and the TLS handshake may take together."""
@@ -93,6 +93,7 @@ class PaidPost:
                 headers={"Accept-Encoding": "identity", "Connection": "close", **headers},
                 allow_redirects=False,
                 auto_decompress=False,
+                read_bufsize=UNREAD_BYTES,
                 timeout=ClientTimeout(
                     total=timeout_seconds, connect=min(CONNECT_SECONDS_MAX, timeout_seconds)
                 ),

@@ -8,7 +8,7 @@ from yarl import URL
 
 from reelhook.domain.errors import ProviderError, ResponseTooLargeError
 from reelhook.providers.answer import CONNECTION_ERRORS, Answer, described
-from reelhook.providers.receiving import RESPONSE_BYTES_MAX, Room
+from reelhook.providers.receiving import RESPONSE_BYTES_MAX, UNREAD_BYTES, Room
 
 CONNECT_SECONDS_MAX = 5.0
 READ_SECONDS_MAX = 15.0
@@ -43,6 +43,7 @@ async def ask(
                 headers={"Accept": "application/json", "Accept-Encoding": "identity", **headers},
                 allow_redirects=False,
                 auto_decompress=False,
+                read_bufsize=UNREAD_BYTES,
                 timeout=ClientTimeout(total=READ_SECONDS_MAX, connect=CONNECT_SECONDS_MAX),
             ) as response,
         ):

@@ -20,7 +20,9 @@ SENT_BYTES_MAX = 64 * 1024 * 1024
 """What a response may have in all, pictures included."""
 _AT_ONCE = ((64 * 1024, 16), (512 * 1024, 1))
 """From so many bytes on only so many responses are received at once; the others wait."""
-_PIECE_BYTES_MAX = 64 * 1024
+UNREAD_BYTES = 32 * 1024
+"""What a connection may hold before it is read; aiohttp takes twice that, and a piece more."""
+_PIECE_BYTES_MAX = 16 * 1024
 _LOOK_BYTES = 256 * 1024
 _READ_APART_FROM_BYTES = 16 * 1024
 _READ_ASIDE_FROM_BYTES = 64 * 1024
@@ -68,7 +70,7 @@ class Room:
         steps = list(self._steps)
         await _wait_for_room(steps, response.content_length or 0, stack)
         body, received, seen = bytearray(), 0, 0
-        while chunk := await response.content.read(_PIECE_BYTES_MAX):
+        while chunk := await response.content.readany():
             for piece in unpacked.pieces(chunk):
                 received += len(piece)
                 body += piece

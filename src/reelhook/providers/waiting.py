@@ -8,7 +8,9 @@ from email.utils import parsedate_to_datetime
 RETRY_AFTER_SECONDS_MAX = 24 * 3600.0
 POLL_AFTER_SECONDS_MAX = 3600.0
 
-_NUMBER = re.compile(r"\d{1,400}(?:\.\d{1,9})?", re.ASCII)
+_NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,9})?", re.ASCII)
+_LONG_NUMBER = re.compile(r"\d{13,400}", re.ASCII)
+"""More seconds than anyone means; but to wait is what it says."""
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
@@ -23,7 +25,7 @@ def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
     value = headers.get("Retry-After")
     if value is None:
         return None
-    seconds = _number(value)
+    seconds = RETRY_AFTER_SECONDS_MAX if _LONG_NUMBER.fullmatch(value.strip()) else _number(value)
     if seconds is None:
         moment = _moment(value)
         seconds = None if moment is None else max(0.0, moment - now)
