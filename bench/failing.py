@@ -44,11 +44,13 @@ DUE = {
     "together": "all at the same moment",
 }
 """When the probes are due, by the name of the scenario."""
-_NEXT = {
-    "quiet": "CAST(?1 AS BIGINT) + 3600000",
-    "steady": "CAST(?1 AS BIGINT)"
-    " + (SELECT count(*) FROM endpoints o WHERE o.id < endpoints.id) * ?2 / ?3",
-    "together": "CAST(?1 AS BIGINT)",
+_OPEN = """
+UPDATE endpoints SET failures = 9, failing_since = ?1, probe_due_at = ?1, probe_milliseconds = ?2
+"""
+_DUE_LATER = {
+    "quiet": "UPDATE endpoints SET probe_due_at = probe_due_at + 3600000 WHERE ?1 > 0",
+    "steady": "UPDATE endpoints SET probe_due_at = probe_due_at + probe_milliseconds"
+    " * (SELECT count(*) FROM endpoints o WHERE o.id < endpoints.id) / ?1",
 }
 
 
@@ -128,12 +130,9 @@ async def fill(target: Target, count: int, due: str) -> None:
     async with opened(target) as database:
         store = Store(database)
         await spread((partial(_add, store, n, port, now) for n in range(count)), 256)
-        await execute(
-            database,
-            "UPDATE endpoints SET failures = 9, failing_since = ?1, probe_milliseconds = ?2,"  # noqa: S608 - of constants
-            f" probe_due_at = {_NEXT[due]}" + ("" if due == "steady" else " WHERE ?3 > 0"),
-            *(now, PROBE_MILLISECONDS, count),
-        )
+        await execute(database, _OPEN, now, PROBE_MILLISECONDS)
+        if due != "together":
+            await execute(database, _DUE_LATER[due], count)
         later = now + 3_600_000
         await execute(database, "UPDATE deliveries SET attempts = 9, due_at = ?1", later)
         ids = [row[0] for row in await execute(database, "SELECT id FROM endpoints")]

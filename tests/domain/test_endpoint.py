@@ -167,7 +167,7 @@ def test_the_operator_disables_and_enables() -> None:
     off = ENDPOINT.disable(NOW)
     assert (off.disabled, off.disabled_at) == (Disabled.OPERATOR, NOW)
     assert off.disable(NOW + 1) is off
-    assert off.enable() == ENDPOINT
+    assert off.enable() == replace(ENDPOINT, health_version=1)
     assert ENDPOINT.enable() is ENDPOINT
 
 

@@ -23,7 +23,7 @@ from reelhook.domain.errors import (
 DATE_SECONDS_MAX = 10.0
 CHECK_SECONDS_MAX = 30.0
 _ALONE = (
-    "use its key for this installation only: a video that another program creates with it can't be "
+    "use it for this installation only: a video that another program creates with it can't be "
     "told from one whose create was lost"
 )
 _GONE = "api.openai.com"
@@ -61,7 +61,9 @@ async def _account(
         listed = provider.traits.page_size_max > 0
         key, theirs = await asyncio.gather(_key(subject, provider.check), _date(http, base))
     host = base.host if base.explicit_port is None else f"{base.host}:{base.explicit_port}"
-    found = [key, ok(subject, _ALONE)] if listed and key.verdict is Verdict.OK else [key]
+    found = (
+        [key, ok(f"key of {subject}", _ALONE)] if listed and key.verdict is Verdict.OK else [key]
+    )
     return found if theirs is None else [*found, clock(str(host), theirs, now())]
 
 
