@@ -117,8 +117,9 @@ class Cluster:
 @contextmanager
 def cluster(*, disk_mib: int | None = None) -> Iterator[Cluster]:
     """Run a server until the block ends; with `disk_mib` on a disk of its own, of that size."""
+    binaries = _binaries()  # first, since it makes the user that the folder is given to
     with _folder(disk_mib) as folder:
-        one = Cluster(folder, _binaries(), free_port())
+        one = Cluster(folder, binaries, free_port())
         one.run("initdb", "-D", str(one.data), "-U", "postgres", "-A", "trust", "--wal-segsize=1")
         with (one.data / "postgresql.conf").open("a") as config:
             config.write(CONFIG)

@@ -6,7 +6,6 @@ import warnings
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit, urlunsplit
 
 
 class PostgresServer:
@@ -27,12 +26,6 @@ class PostgresServer:
         """For tests that end no server in the midst."""
         self._server.psql("ALTER SYSTEM SET fsync = off")
         self._server.psql("SELECT pg_reload_conf()")
-
-    def create(self, name: str) -> str:
-        """Make a database; return its URL."""
-        self._server.psql(f"CREATE DATABASE {name}")
-        parts = urlsplit(self.url)
-        return urlunsplit(parts._replace(path=f"/{name}"))
 
     def stop(self) -> None:
         """Stop it as an administrator does: connections are cut."""

@@ -11,8 +11,8 @@ from typing import Any
 
 import apsw
 
-import reelhook.storage.sqlite as driver
 from reelhook.cli import main
+from reelhook.storage import sqlite as driver
 
 ONCE, LONGER = 1, 5
 """How many syncs fail in a row; three more than one are as many as the outcome is looked for."""

@@ -6,20 +6,23 @@ it could be found. Exits 1 otherwise.
 """
 
 import argparse
+import asyncio
 import gc
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import chain, count, repeat
 from pathlib import Path
 
-from bench.databases import PostgresServer
+from bench.clusters import Cluster, cluster
 from bench.figures import Figures
 from bench.paying.act import Plan, carry_out
 from bench.paying.listings import Listing
 from bench.paying.verdict import COLUMNS, Verdict
+from bench.processes import Stub
 from bench.stage import RESULTS
+from reelhook.storage import postgres
 
 SECONDS_MAX = 3600.0
 
@@ -34,7 +37,7 @@ def play(options: argparse.Namespace) -> Verdict:
     end = time.monotonic() + SECONDS_MAX
     seed = options.seed
     kinds = list(Listing) if options.listing is None else [Listing(options.listing)]
-    with _databases(options.database) as databases:
+    with _databases(options) as databases:
         while (
             verdict.kills < options.kills
             or verdict.faults < options.faults
@@ -53,7 +56,9 @@ def _act(
     options: argparse.Namespace, verdict: Verdict, seed: int, kind: Listing, url: str | None
 ) -> None:
     kills = min(options.kills_per_act, max(0, options.kills - verdict.kills))
-    plan = Plan(seed, options.jobs, kills, options.rate, options.careless, kind, url)
+    plan = Plan(
+        seed, options.jobs, kills, options.rate, options.careless, kind, url, options.commits
+    )
     wrong = verdict.add(carry_out(plan, options.results / "paying" / str(seed)))
     for one in wrong[:5]:
         print(f"  seed {seed}: {one[:300]}", flush=True)
@@ -63,18 +68,38 @@ def _act(
 
 
 @contextmanager
-def _databases(kind: str) -> Iterator[Iterator[str | None]]:
-    """Tell each act its database: a new one of PostgreSQL's, or None for a file of its own."""
-    if kind == "sqlite":
+def _databases(options: argparse.Namespace) -> Iterator[Iterator[str | None]]:
+    """Tell each act its database: a new one of PostgreSQL's, or None for a file of its own.
+
+    PostgreSQL's are reached by a proxy, which loses responses to COMMIT.
+    """
+    if options.database == "sqlite":
         yield repeat(None)
         return
-    with PostgresServer() as server:
-        new = (_database(server, number) for number in count())
-        yield new if kind == "postgresql" else chain.from_iterable(zip(repeat(None), new))
+    with cluster() as server, closing(_proxy(server, options)) as proxy:
+        new = (_database(server, proxy, number) for number in count())
+        yield (
+            new if options.database == "postgresql" else chain.from_iterable(zip(repeat(None), new))
+        )
 
 
-def _database(server: PostgresServer, number: int) -> str:
-    return server.create(f"act_{number}")
+def _proxy(server: Cluster, options: argparse.Namespace) -> Stub:
+    share, seed = str(options.commits), str(options.seed)
+    return Stub("bench.lossy_postgres", "--to", str(server.port), "--share", share, "--seed", seed)
+
+
+def _database(server: Cluster, proxy: Stub, number: int) -> str:
+    name = f"act_{number}"
+    asyncio.run(_create(server.url, name))
+    return f"postgresql://postgres@127.0.0.1:{proxy.ports[0]}/{name}?sslmode=disable"
+
+
+async def _create(server_url: str, name: str) -> None:
+    connection = await postgres.connect(server_url)
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+    finally:
+        await connection.close()
 
 
 def show(verdict: Verdict) -> None:
@@ -120,6 +145,9 @@ def main() -> None:
         "--every-listing", action="store_true", help="go on until each kind was played"
     )
     parser.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="both")
+    parser.add_argument(
+        "--commits", type=float, default=0.01, help="of responses to COMMIT that are lost, 0 to 1"
+    )
     parser.add_argument(
         "--careless", action="store_true", help="workers with a known fault: must fail"
     )

@@ -33,6 +33,7 @@ class Plan:
     """How many jobs of each provider, at most how many kills, and how often creates go wrong.
 
     `careless`: by workers with a known fault, see `Life`. `database_url` None: on SQLite.
+    `commits`: how often the response to a COMMIT is lost, from 0 to 1.
     """
 
     seed: int
@@ -42,6 +43,7 @@ class Plan:
     careless: bool = False
     listing: Listing = Listing.PLAIN
     database_url: str | None = None
+    commits: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,13 @@ def carry_out(plan: Plan, folder: Path) -> Result:
     with closing(Stub("bench.paying.upstream", "--seed", str(plan.seed))) as upstream:
         every = wishes(plan)
         life = Life(
-            folder, upstream.url, every, plan.seed, plan.careless, database_url=plan.database_url
+            folder,
+            upstream.url,
+            every,
+            plan.seed,
+            plan.careless,
+            database_url=plan.database_url,
+            commits=plan.commits,
         )
         _asked(upstream, "PATCH", "/simulator/faults", plan.listing.faults)
         warm = replace(life, wishes=every[: WARM_UP * len(MODELS)], careless=False)

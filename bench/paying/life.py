@@ -1,6 +1,7 @@
 """A worker: the real engine with an account at each provider, in a process that may be killed."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -13,7 +14,9 @@ from random import Random
 import structlog
 
 import reelhook
+from bench import lossy_sqlite
 from bench.paying.mischief import SETTLE_SECONDS, TIMEOUT_SECONDS
+from reelhook.domain.errors import DATABASE_FAILURES, ReelhookError
 from reelhook.domain.job import Job, VideoRequest
 from reelhook.engine.submit import Submit
 from reelhook.hook import Hook
@@ -47,6 +50,8 @@ DATA, LOG = "data", "worker.log"
 LIFE_SECONDS_MAX = 60
 PAUSE_SECONDS_MAX = 0.02
 LOOK_SECONDS = 0.02
+STARTS_MAX = 10
+TRIES_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,8 @@ class Life:
 
     `careless`: it simply repeats a create whose answer was lost; the verdict must see that.
     `database_url` None: a SQLite file in the folder. `key` is the accounts' credential.
+    `commits`: how often, from 0 to 1, SQLite loses the response to a COMMIT; PostgreSQL's are lost
+    on the way, by a proxy.
     """
 
     folder: Path
@@ -73,6 +80,7 @@ class Life:
     careless: bool = False
     database_url: str | None = None
     key: str = "bench"
+    commits: float = 0.0
 
     @property
     def target(self) -> Path | str:
@@ -124,7 +132,10 @@ async def _live(life: Life) -> None:
     chance = Random(life.seed)  # noqa: S311  # makes no keys
     if life.careless:
         Submit._in_doubt = _repeat  # type: ignore[method-assign, assignment]  # the known fault
-    async with reelhook.open(settings(life)) as hook:
+    if life.commits and life.database_url is None:
+        lossy_sqlite.lose(lossy_sqlite.Chance(life.commits, os.getpid()))
+    async with contextlib.AsyncExitStack() as stack:
+        hook = await _opened(stack, life)
         for wish in life.wishes:
             await _ask(hook, wish)
             await asyncio.sleep(chance.uniform(0, PAUSE_SECONDS_MAX))
@@ -134,6 +145,14 @@ async def _live(life: Life) -> None:
             left = len(life.wishes) - await _ended(hook)
 
 
+async def _opened(stack: contextlib.AsyncExitStack, life: Life) -> Hook:
+    """Start; again where a response was lost meanwhile, which ends a start."""
+    for _ in range(STARTS_MAX - 1):
+        with contextlib.suppress(ReelhookError):
+            return await stack.enter_async_context(reelhook.open(settings(life)))
+    return await stack.enter_async_context(reelhook.open(settings(life)))
+
+
 async def _repeat(submit: Submit, job: Job) -> None:
     await submit._again(job, 0.1)
 
@@ -141,9 +160,19 @@ async def _repeat(submit: Submit, job: Job) -> None:
 async def _ask(hook: Hook, wish: Wish) -> None:
     request = VideoRequest(script=wish.prompt, model=MODELS[wish.provider])
     key = IdempotencyKey("bench", wish.key, wish.key)
+    for _ in range(TRIES_MAX - 1):
+        try:
+            await hook.service.submit(request, idempotency=key)
+        except DATABASE_FAILURES:  # the key makes a repetition safe
+            await asyncio.sleep(LOOK_SECONDS)
+        else:
+            return
     await hook.service.submit(request, idempotency=key)
 
 
 async def _ended(hook: Hook) -> int:
-    counts: dict[str, int] = (await hook.operations.stats())["jobs"]
+    try:
+        counts: dict[str, int] = (await hook.operations.stats())["jobs"]
+    except DATABASE_FAILURES:
+        return 0
     return counts.get("completed", 0) + counts.get("failed", 0)

@@ -130,6 +130,7 @@ async def test_a_retry_after_of_a_read_holds_every_read(tmp_path: Path) -> None:
         here.upstream.on_get = here.upstream.on_list
         here.time.advance(5)
         await until(lambda: here.upstream.count("list", "get") >= 2)
+        await until(lambda: engine.signals.account("openai").read_again_at > here.time.now())
         here.upstream.on_list = here.upstream.on_get = None
         here.upstream.forget_requests()
         for _ in range(4):

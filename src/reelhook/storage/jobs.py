@@ -194,7 +194,8 @@ def accept(change: Change, lease: Lease | None, sharing: Sequence[str]) -> Opera
         # Nobody may be dislodged for a claim that then comes to nothing.
         if not (yield from _may_change(job, lease)):
             return Acceptance.STALE
-        yield from _record_one(Change(holder.dislodged(job.updated_at)), None)
+        if not (yield from _record_one(Change(holder.dislodged(job.updated_at)), None)):
+            return Acceptance.STALE  # the holder has just changed: the caller looks again
     recorded = yield from _record_one(change, lease)
     return Acceptance.RECORDED if recorded else Acceptance.STALE
 

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reelhook.storage import sqlite
 from reelhook.storage.file_lock import FileLock
 from reelhook.storage.interrupting import interruptible
 from reelhook.storage.operation import Database
-from reelhook.storage.sqlite import SQLite, connect
+from reelhook.storage.sqlite import SQLite
 from reelhook.storage.sqlite import read_key as read_key_of_file
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ async def opened(target: Target, *, pooled: bool = False) -> AsyncIterator[Datab
     database: Database
     if isinstance(target, Path):
         # Another program's lock on the file is waited for, which must not hold up the event loop.
-        connection = await interruptible(lambda _: connect(target, read_only=False))
+        connection = await interruptible(lambda _: sqlite.connect(target, read_only=False))
         database = SQLite(target, connection)
     else:
         database = await _postgres().PostgreSQL.open(target, pooled=pooled)
