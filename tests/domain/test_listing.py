@@ -200,11 +200,19 @@ def test_an_entry_of_ours_that_is_missing_shows_that_others_may_be() -> None:
     assert judge([LOST], shown(entry("c", HEN, NOW), known=later, expected=newer)) == ABSENT
 
 
-def test_what_was_not_read_need_not_be_there() -> None:
+def test_what_is_older_than_the_oldest_of_ours_in_it_need_not_be_there() -> None:
+    # A server that was restarted has forgotten what it had before.
     long_ago = {"z": EARLIEST - MINUTE}
     assert judge([LOST], shown(expected=long_ago, ended=False)) == ABSENT
-    assert judge([LOST], shown(expected=long_ago)) == UNKNOWN
+    assert judge([LOST], shown(expected=long_ago)) == ABSENT
     assert EXPECTED_MILLISECONDS == 24 * 60 * MINUTE
+
+
+def test_without_an_entry_that_is_older_all_of_ours_must_be_there() -> None:
+    forgotten = replace(LOST, after=("y", "z"))
+    newer = {"a": KNOWN["a"], "b": KNOWN["b"]}
+    assert judge([forgotten], shown(known=newer, expected={"z": EARLIEST - MINUTE})) == UNKNOWN
+    assert judge([forgotten], shown(known=newer)) == ABSENT
 
 
 def test_the_newest_entries_alone_prove_nothing() -> None:

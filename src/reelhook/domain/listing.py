@@ -269,7 +269,7 @@ class Listing:
             return "the listing could not be read completely"
         if doubt.request.model not in self.facts.models:
             return "no video of this model that we created was ever seen in the listing"
-        if self._misses_ours:
+        if self._misses_ours(doubt):
             return "videos that we created are missing in the listing"
         if self.window_end(doubt) == len(self.entries) and not self.ended:
             return "the listing has no entry that is known to be older"
@@ -281,11 +281,15 @@ class Listing:
             return "the listing may show only the newest entries"
         return None
 
-    @property
-    def _misses_ours(self) -> bool:
-        """Whether an entry of ours is missing, as far down as the listing was read."""
+    def _misses_ours(self, doubt: Doubt) -> bool:
+        """Whether an entry of ours is missing that should be there if the doubt's own should.
+
+        Below an entry that is older than the doubt's, none has to be: servers forget old entries,
+        and all of them when they are restarted.
+        """
         oldest = min((one.accepted_at or 0 for _, one in self._created()), default=0)
-        reached = -math.inf if self.ended else oldest + ORDER_MARGIN_MILLISECONDS
+        anchored = self.anchor(doubt) is not None
+        reached = oldest + ORDER_MARGIN_MILLISECONDS if anchored else -math.inf
         return any(
             accepted_at > reached and one not in self.place
             for one, accepted_at in self.expected.items()
