@@ -1,6 +1,7 @@
 """Watch: rounds at a constant pace, and what comes of what the provider says."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ from aiohttp import web
 from engine_stage import stage, until
 from engine_upstream import answers, never, one_after_the_other
 
+from reelhook.domain.errors import StoreError
 from reelhook.domain.job import Status
+from reelhook.ports import Change, Lease
 from reelhook.storage.sqlite import SQLite
 from reelhook.storage.store import Store
 
@@ -452,3 +455,31 @@ async def test_a_listing_that_comes_and_goes_ends_every_job_once(tmp_path: Path)
         await engine.pass_time(10)
 
         assert sorted(one.body["jobId"] for one in here.receivers.endings) == sorted(names)
+
+
+class Refusing(Store):
+    """Refuses to record what was read, as where a database is away for a moment."""
+
+    failures = 0
+
+    async def record(self, changes: Sequence[Change], lease: Lease | None) -> list[str]:
+        if Refusing.failures:
+            Refusing.failures -= 1
+            raise StoreError("The database is away")
+        return await super().record(changes, lease)
+
+
+async def test_what_could_not_be_recorded_is_read_again_and_is_no_error_of_ours(
+    tmp_path: Path,
+) -> None:
+    async with stage(tmp_path, loops=WATCH_ALONE, store=Refusing) as here, here.engine() as engine:
+        here.upstream.add("a")
+        await engine.register(["a"])
+        await engine.settled()
+        here.upstream.change("a", status="completed", progress=100)
+        Refusing.failures = 1
+        await engine.pass_time(10)
+
+        assert Refusing.failures == 0
+        assert (await engine.job("a")).status is Status.COMPLETED
+        assert [one["log_level"] for one in here.logs if one["log_level"] == "error"] == []

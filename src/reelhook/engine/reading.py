@@ -16,6 +16,7 @@ import structlog
 from reelhook.aside import aside
 from reelhook.domain.coverage import PageRead, Read, SingleRead
 from reelhook.domain.errors import (
+    DATABASE_FAILURES,
     CursorRefusedError,
     ListingUnsupportedError,
     ProviderError,
@@ -255,6 +256,8 @@ class Reader:
         """Tell what went wrong with one read: it is never another's."""
         if isinstance(error, ProviderError):
             log.debug(event, error=error.message, **ids)
+        elif isinstance(error, DATABASE_FAILURES):
+            log.warning(event, error=error.message, **ids)  # what it said is read again
         else:
             log.error(event, exc_info=error, **ids)
 
