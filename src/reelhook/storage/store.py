@@ -1,5 +1,6 @@
 """The store: every operation by name, on the database that was opened."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from reelhook.aside import aside
@@ -52,8 +53,11 @@ from reelhook.storage import (
     watching,
     workload,
 )
-from reelhook.storage.operation import Database
+from reelhook.storage.operation import Database, Operation
 from reelhook.storage.rows import job_of
+
+SHORT_PAGE = 50
+"""Up to so many jobs are read without waiting for other pages."""
 
 
 class Store:
@@ -67,6 +71,7 @@ class Store:
         self._write = database.write
         self._read = database.read
         self._aside = database.aside
+        self._long_page = asyncio.Lock()
 
     # -- writes -------------------------------------------------------------------------------
 
@@ -209,7 +214,7 @@ class Store:
 
     async def jobs(self, status: Status | None, limit: int, cursor: str | None) -> JobPage:
         """See `ServiceStore.jobs`."""
-        return await self._read(lambda: jobs.page(status, limit, cursor))
+        return await self._read_page(lambda: jobs.page(status, limit, cursor), limit)
 
     async def events(self, job_ids: Sequence[str], after: Mapping[str, int]) -> list[StoredEvent]:
         """See `ServiceStore.events`."""
@@ -277,7 +282,18 @@ class Store:
 
     async def doubtful_jobs(self, limit: int, cursor: str | None) -> JobPage:
         """See `ServiceStore.doubtful_jobs`."""
-        return await self._read(lambda: doubts.page(limit, cursor))
+        return await self._read_page(lambda: doubts.page(limit, cursor), limit)
+
+    async def _read_page(self, make: Callable[[], Operation[JobPage]], limit: int) -> JobPage:
+        """Read a page of jobs; of long ones only one at a time.
+
+        SQLite has few readers, and walks over each row's image to what is stored after it: 400 jobs
+        with images take 50 ms.
+        """
+        if limit <= SHORT_PAGE:
+            return await self._read(make)
+        async with self._long_page:
+            return await self._read(make)
 
     async def close_doubt(self, job_id: str, now: Instant) -> bool:
         """See `ServiceStore.close_doubt`."""
