@@ -111,7 +111,9 @@ async def test_a_create_that_is_under_way_ends_in_doubt_and_is_not_sent_again(
     migrations.migrate(target)
     async with store_on(target) as store:
         assert [one.id for one in await store.jobs_submitting(ACCOUNT)] == ["plain"]
-        [doubt] = [one for one in await store.jobs_in_doubt() if one.job.id == "picture"]
+        [doubt] = [
+            one for one in (await store.doubtful_jobs(99, None)).jobs if one.job.id == "picture"
+        ]
         assert (doubt.job.status, doubt.job.code) == (Status.FAILED, "submission_unknown")
         (told,) = await due_now(store, FAR)
         assert json.loads(told.event.body)["code"] == "submission_unknown"
@@ -136,7 +138,7 @@ async def test_a_doubt_that_a_person_has_settled_stays_so(target: Path | str) ->
     go_back(target, "0006_models")
     migrations.migrate(target)
     async with store_on(target) as store:
-        assert [one.job.id for one in await store.jobs_in_doubt()] == ["open"]
+        assert [one.job.id for one in (await store.doubtful_jobs(99, None)).jobs] == ["open"]
         assert (await store.job("settled")).job.code == "submission_unknown"
 
 

@@ -14,7 +14,7 @@ NEWEST_KEPT = 5
 
 
 class AccountListing:
-    """The facts about a listing, kept in the store, and the newest entries of our own.
+    """The facts about a listing, kept in the store, and our newest entries.
 
     Facts that belong to another server or another credential are discarded.
     """

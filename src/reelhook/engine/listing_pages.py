@@ -1,10 +1,11 @@
 """Reading a provider's listing page by page, to look up what is unresolved."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import structlog
 
 from reelhook.domain.errors import ListingUnsupportedError, ProviderError
+from reelhook.domain.event import Instant
 from reelhook.domain.report import Entry, Page
 from reelhook.engine.held import Held
 from reelhook.engine.patience import Patience
@@ -30,16 +31,20 @@ class ListingPages:
         self._lost = False
         self._pages = 0
         self.entries: dict[str, Entry] = {}
+        self.place: dict[str, int] = {}
+        """The index of each entry; 0 is the first one."""
+        self.oldest_at: Instant | None = None
+        """When the last entry was made, if it shows that."""
         self.ended = False
         self.readable = True
         self.supported = True
 
-    async def read(self, enough: Callable[[Sequence[Entry]], bool]) -> bool:
+    async def read(self, enough: Callable[["ListingPages"], bool]) -> bool:
         """Read on until it is enough, or ends; False where that failed and may work later."""
         try:
             while not self.ended and not self._lost and self._pages < PAGES_MAX:
                 await self._take(await self._page(self._after))
-                if enough(list(self.entries.values())):
+                if enough(self):
                     break
         except ListingUnsupportedError as error:
             if self._patient:
@@ -54,7 +59,9 @@ class ListingPages:
 
     async def _take(self, page: Page) -> None:
         fresh = [e for e in page.entries if e.provider_job_id not in self.entries]
-        self.entries.update((entry.provider_job_id, entry) for entry in fresh)
+        for entry in fresh:
+            self.place[entry.provider_job_id] = len(self.place)
+            self.entries[entry.provider_job_id] = entry
         # Nothing new after a cursor: it was ignored, or not known. What may follow can't be seen
         # then. Neither can an entry without an id, or what a page without any entry claims to
         # follow.
@@ -64,6 +71,7 @@ class ListingPages:
         self.ended = not page.more and not self._lost
         if fresh:
             self._after = fresh[-1].provider_job_id
+            self.oldest_at = fresh[-1].created_at
         self._pages += 1
 
     async def _cursors_work(self) -> bool:

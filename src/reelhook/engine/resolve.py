@@ -133,7 +133,7 @@ class Resolve:
             now - one.since < 2 * self._settle_milliseconds for one in doubts
         )
         pages = ListingPages(self._held, self._patience, patient=bool(patient))
-        if not await pages.read(lambda entries: _reached(doubts, entries)):
+        if not await pages.read(partial(_reached, doubts)):
             return None
         listing = await self._evidence(pages, now)
         if pages.supported and not pages.ended and not listing.ordered:
@@ -286,21 +286,20 @@ def _same_request(stored: StoredJob | None, job: Job) -> bool:
     return stored is not None and stored.job.model == job.model
 
 
-def _reached(doubts: Sequence[Doubt], entries: Sequence[Entry]) -> bool:
+def _reached(doubts: Sequence[Doubt], pages: ListingPages) -> bool:
     """Whether the listing was read past an entry that is older than all the doubts' own.
 
     By a page: an order that is not what it seems shows itself around there. A create without such
     an entry can only be found: where it is looked for by time.
     """
-    place = {entry.provider_job_id: at for at, entry in enumerate(entries)}
-    oldest = entries[-1].created_at if entries else None
+    place, oldest = pages.place, pages.oldest_at
     for doubt in doubts:
         if doubt.after is None and oldest is not None:
             if oldest >= doubt.sent_at - 5 * CLOCK_SLACK_MILLISECONDS:
                 return False
             continue
         anchors = [place[one] for one in doubt.after or () if one in place]
-        if not anchors or len(entries) - min(anchors) < PAST_ENTRIES:
+        if not anchors or len(place) - min(anchors) < PAST_ENTRIES:
             return False
     return True
 

@@ -287,10 +287,6 @@ class FollowStore(Protocol):
 class ServiceStore(SubmitStore, FollowStore, Protocol):
     """What the use cases need."""
 
-    async def jobs_in_doubt(self) -> list[StoredJob]:
-        """Return the jobs of which nobody knows whether a provider has them, oldest first."""
-        ...
-
     async def create(self, new: NewJob) -> Created:
         """Store a job with its deliveries and key in one transaction; an adopted one settles the
         doubt that it comes from.

@@ -14,19 +14,12 @@ _OPEN = "code = 'submission_unknown' AND doubt_closed_at IS NULL"
 _LOOKED_UP = "status = 'submitting' AND doubt_since IS NOT NULL"
 
 
-def in_doubt() -> Operation[list[StoredJob]]:
-    """Return the jobs of which nobody knows whether a provider has them, oldest first."""
-    open_ones = yield Statement(
-        f"SELECT {STORED_JOB} FROM jobs WHERE {_OPEN} ORDER BY created_at, id"
-    )
-    looked_up = yield Statement(
-        f"SELECT {STORED_JOB} FROM jobs WHERE {_LOOKED_UP} ORDER BY created_at, id"
-    )
-    return [stored_job_of(row) for row in (*open_ones, *looked_up)]
-
-
 def page(limit: int, cursor: str | None) -> Operation[JobPage]:
-    """Return a page of them, in the same order; the cursor is the last job's id."""
+    """Return a page of the jobs of which nobody knows whether a provider has them.
+
+    Those that ended so come first, then those that are looked up, each oldest first. The cursor is
+    the last job's id.
+    """
     behind, looked_up = (0, ""), False
     if cursor is not None:
         rows = yield Statement("SELECT created_at, id, status FROM jobs WHERE id = ?1", (cursor,))

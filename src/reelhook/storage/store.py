@@ -276,10 +276,6 @@ class Store:
         """See `ServiceStore.costs`."""
         return await self._read(lambda: workload.costs(since, until))
 
-    async def jobs_in_doubt(self) -> list[StoredJob]:
-        """See `ServiceStore.jobs_in_doubt`."""
-        return await self._read(doubts.in_doubt)
-
     async def doubtful_jobs(self, limit: int, cursor: str | None) -> JobPage:
         """See `ServiceStore.doubtful_jobs`."""
         return await self._read_page(lambda: doubts.page(limit, cursor), limit)
