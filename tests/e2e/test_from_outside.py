@@ -40,4 +40,4 @@ def test_kill_9_under_load_loses_nothing_and_pays_nothing_twice() -> None:
 @pytest.mark.long
 def test_of_two_workers_one_is_killed_and_one_stopped_and_nothing_is_lost_or_told_twice() -> None:
     kinds = ("--kills", "1", "--hand-overs", "1", "--freezes", "0")
-    run("bench.workers", *kinds, "--every", "2.5", "--patience", "16")
+    run("bench.workers", *kinds, "--every", "2.5", "--patience", "4")

@@ -12,7 +12,7 @@ log = structlog.get_logger()
 KIB = 1024
 MIB = 1024 * 1024
 LOG_SECONDS = 60.0
-"""How often at most the log tells of refusals of one kind."""
+"""How often at most the log reports refusals of one kind."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ class Files:
                 self._policy.parse(text, characters_max=SIGNED_URL_CHARACTERS_MAX)
             except AddressRefusedError as error:
                 raise refused(error) from None
-        # A signed URL must not be quoted anew.
+        # A signed URL must not be quoted a second time.
         exact = URL(target.wire_url, encoded=True)
         own = trusted and target.origin == self._own
         return Way(self._http if trusted else self._guarded, exact, own, trusted)

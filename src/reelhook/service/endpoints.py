@@ -168,7 +168,7 @@ class Endpoints:
 
     @contextmanager
     def _changing(self, endpoint_id: str) -> Iterator[None]:
-        """Have everybody read endpoints anew, also where it is not known what was written."""
+        """Have everybody read endpoints again, also where it is not known what was written."""
         try:
             yield
         except CommitUnknownError as error:
