@@ -30,7 +30,7 @@ UNKNOWN_MAX = 100
 OVERDUE_UNREAD_MILLISECONDS = 10 * 60 * 1000
 """How long an overdue job that can't be read is still asked for, before it fails unread."""
 BREAK_MILLISECONDS_MIN = 60_000
-"""When the provider was not asked, or did not answer, for so long, those ten minutes start again."""
+"""When the provider was not asked, or did not answer, for so long, those ten minutes restart."""
 
 COMMIT_MILLISECONDS = 2000
 """How much later than its `accepted_at` a job may become readable."""
