@@ -1,6 +1,13 @@
 """Probing as a unit: probes go in batches, at a steady pace."""
 
-from reelhook.engine.probing import APART_MILLISECONDS, PROBES_AT_ONCE, Probing
+import asyncio
+
+from reelhook.engine.probing import (
+    APART_MILLISECONDS,
+    GATHER_SECONDS,
+    PROBES_AT_ONCE,
+    Probing,
+)
 
 
 def test_a_probe_goes_when_it_is_due() -> None:
@@ -24,3 +31,26 @@ def test_a_clock_that_is_set_back_stops_no_probes() -> None:
     probing = Probing()
     probing.sent(1, 5_000_000)
     assert probing.allowed(5000) == PROBES_AT_ONCE
+
+
+async def test_failures_of_a_batch_are_recorded_together() -> None:
+    probing = Probing()
+    probing.sent(3, 5000)
+    recorded: list[int] = []
+
+    async def fail(number: int) -> None:
+        await asyncio.sleep(number * 0.001)
+        await probing.gather()
+        recorded.append(number)
+
+    failures = [asyncio.create_task(fail(number)) for number in range(3)]
+    await asyncio.wait(failures, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.sleep(0)
+    assert sorted(recorded) == [0, 1, 2]
+
+
+async def test_a_lone_failure_is_recorded_at_once() -> None:
+    probing = Probing()
+    probing.sent(1, 5000)
+    async with asyncio.timeout(GATHER_SECONDS / 2):
+        await probing.gather()

@@ -6,7 +6,7 @@ whoever comes after a crash sends it again, with the same `webhook-id`.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
@@ -106,6 +106,8 @@ class Deliver:
         self._turns = Turns(concurrency)
         self._probing = Probing()
         self._resting = False
+        self._probed: set[str] = set()
+        """Endpoints that a probe has just failed at: nothing is due there for a while."""
         self._flights: dict[int, Flight] = {}
         self._finished: set[int] = set()
         self._endpoints_version = 0
@@ -145,10 +147,12 @@ class Deliver:
         self._rest(due.early)
         return self._seconds_until(due)
 
-    def _rest(self, endpoint_ids: Sequence[str]) -> None:
+    def _rest(self, early: Iterable[str]) -> None:
         """Let endpoints rest that nothing is due for. Nobody waits for that."""
+        endpoint_ids = tuple(self._probed.union(early))
         if endpoint_ids and not self._resting and not self.tasks.draining:
             self._resting = True
+            self._probed.clear()
             self.tasks.spawn(self._store.rest_endpoints(endpoint_ids), self._rested)
 
     def _rested(self) -> None:
@@ -277,6 +281,9 @@ class Deliver:
         if not outrun:
             after = before.answered(answer, now, probe=endpoint.health.open)
             self._keep(before, after)
+        still_open = before.health.open and after.health.open
+        if still_open:
+            await self._probing.gather()
         moved = await self._settle(
             Settlement(
                 attempt,
@@ -287,6 +294,8 @@ class Deliver:
             ),
             flight.lease,
         )
+        if still_open:
+            self._probed.add(endpoint.id)
         if moved is None:
             log.warning("delivery.lost", delivery=delivery.id, lease=flight.lease.id)
         else:

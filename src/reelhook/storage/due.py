@@ -170,7 +170,9 @@ def due(
     read = (limit + len(busy), limit + len(busy), most + len(busy) if probes else 0)
     rows = yield Statement(_looked_at(lanes), (now, *read))
     look = _Look(now, busy)
-    look.later += [moment for moment in rows[0][-len(_KINDS) :] if moment is not None]
+    # Where no probe may go, the next one is not what is waited for.
+    kinds = rows[0][-len(_KINDS) :] if probes else rows[0][-len(_KINDS) : -1]
+    look.later += [moment for moment in kinds if moment is not None]
     for row in rows:
         if row[0] is not None:
             look.take(row)
