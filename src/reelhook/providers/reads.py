@@ -34,6 +34,8 @@ async def ask(
     enough. Redirects are not followed: a base URL that answers with them is wrong, and would put
     every paid request in doubt.
     """
+    if http.closed:  # a stop that ran out of time does not wait for who still wants to read
+        raise ProviderError("The provider was not asked: this process is stopping")
     try:
         async with (
             asyncio.timeout(READ_SECONDS_MAX),
