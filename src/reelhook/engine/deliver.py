@@ -251,7 +251,7 @@ class Deliver:
 
     async def _attempt(self, flight: Flight) -> bool:
         """Make one attempt and record it; return False when it was cut short."""
-        delivery, event = flight.due.delivery, flight.due.event
+        delivery = flight.due.delivery
         if not self._leases.good(flight.lease):
             return True  # another worker's by now
         endpoint = self._turns.line(delivery.endpoint_id).endpoint
@@ -267,15 +267,7 @@ class Deliver:
         self._turns.sent(endpoint.id)
         if answer is None:
             answer = Answer(_since(begun), error="superseded", detail="The job has ended")
-        attempt = Attempt(
-            delivery_id=delivery.id,
-            event_id=event.event_id,
-            sequence=event.sequence,
-            number=delivery.attempts + 1,
-            started_at=started_at,
-            answer=answer,
-            probe=probe,
-        )
+        attempt = _attempt(flight, answer, probe=probe)
         before = self._turns.line(endpoint.id).endpoint
         after = before
         if not outrun:
@@ -377,6 +369,19 @@ class Deliver:
             timeout_seconds=PROGRESS_ATTEMPT_SECONDS if progress else ATTEMPT_SECONDS,
             url=due.delivery.url,
         )
+
+
+def _attempt(flight: Flight, answer: Answer, *, probe: bool) -> Attempt:
+    delivery, event = flight.due.delivery, flight.due.event
+    return Attempt(
+        delivery_id=delivery.id,
+        event_id=event.event_id,
+        sequence=event.sequence,
+        number=delivery.attempts + 1,
+        started_at=flight.started_at,
+        answer=answer,
+        probe=probe,
+    )
 
 
 def _since(begun: float) -> int:
