@@ -8,6 +8,7 @@ below.
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from reelhook.domain.mark import unmarked
 from reelhook.domain.report import (
     Entry,
     Failed,
@@ -125,15 +126,18 @@ def _entry(video: Fields, content_url: Callable[[str], str]) -> Entry | None:
     provider_job_id = readable_id(video.get("id"))
     if provider_job_id is None:
         return None
+    model = text(video.get("model"))
+    model, mark = (None, None) if model is None else unmarked(model)
     return Entry(
         provider_job_id,
         # Without a status it still is a job, and may be the one that a lost submit made.
         report(video, partial(content_url, provider_job_id)) or _NO_STATUS,
         milliseconds(moment(video.get("created_at"))),
         text(video.get("prompt")),
-        text(video.get("model")),
+        model,
         seconds(video.get("seconds")) or seconds(video.get("duration")),
         text(video.get("size")),
+        mark=mark,
     )
 
 
