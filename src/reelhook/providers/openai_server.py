@@ -2,23 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from math import inf
 from typing import Any
 
-from reelhook.domain.errors import ProviderError
-from reelhook.providers.answer import Answer, read_json
-from reelhook.providers.openai_kind import (
-    FACTS,
-    UNKNOWN_JOB,
-    Encoding,
-    ModelName,
-    ServerFacts,
-    ServerKind,
-    kind_of,
-    served,
-)
+from reelhook.providers.answer import read_json
+from reelhook.providers.openai_kind import FACTS, Encoding, ModelName, ServerFacts, ServerKind
+from reelhook.providers.openai_probe import Ask, Probed, probe
 
 ASKING_SECONDS_MAX = 3.0
 """How long finding out may take in all: creates wait for it."""
@@ -37,7 +27,7 @@ class Server:
     known now. `echoes`: its response to a create has shown the model's name as it was sent.
     """
 
-    def __init__(self, ask: Callable[[str], Awaitable[Answer]]) -> None:
+    def __init__(self, ask: Ask) -> None:
         self.kind = ServerKind.UNKNOWN
         self.models: tuple[str, ...] = ()
         self.encoding: Encoding | None = None
@@ -73,26 +63,20 @@ class Server:
             if loop.time() < self._next_at:
                 return
             told = False
-            with suppress(ProviderError, TimeoutError):
+            with suppress(TimeoutError):
                 async with asyncio.timeout(ASKING_SECONDS_MAX):
                     told = await self._find_out()
             self._next_at = loop.time() + (FRESH_SECONDS if told else AGAIN_SECONDS)
 
     async def _find_out(self) -> bool:
         """Return whether the server told what there is to be known."""
-        models = await self._ask("models")
-        answers = [models]
-        kind = kind_of(models)
-        if kind is ServerKind.UNKNOWN and served(models):
-            for path in (f"videos/{UNKNOWN_JOB}", "health"):
-                answers.append(await self._ask(path))
-                if (kind := kind_of(*answers)) is not ServerKind.UNKNOWN:
-                    break
-        if kind is ServerKind.UNKNOWN and not all(map(_says_something, answers)):
+        found = await probe(self._ask)
+        kind = found.kind
+        if kind is ServerKind.UNKNOWN and not _is_conclusive(found):
             return False
         if kind is not self.kind is not ServerKind.UNKNOWN:
             self.encoding, self.echoes = None, False  # they were another server's
-        self.kind, self.models = kind, served(models)
+        self.kind, self.models = kind, found.served
         return True
 
     # -- remembering ------------------------------------------------------------------------------
@@ -119,5 +103,9 @@ class Server:
         self.echoes = known.get("echoes") is True
 
 
-def _says_something(answer: Answer) -> bool:
-    return answer.status < 500 and answer.status not in _SAYS_NOTHING
+def _is_conclusive(found: Probed) -> bool:
+    """Whether nothing that was asked is still open."""
+    asked = [found.models, *((found.unknown_job, found.health) if found.served else ())]
+    return all(
+        one is not None and one.status < 500 and one.status not in _SAYS_NOTHING for one in asked
+    )
