@@ -25,7 +25,7 @@ class Hook:
     deliveries: Deliveries
     operations: Operations
     asgi: ASGIApp
-    default_model: str
+    default_model: str | None
 
     async def submit(
         self,
@@ -40,7 +40,7 @@ class Hook:
         Its events go to `webhook_url` and to the registered `endpoints`; where neither is given,
         to WEBHOOK_URL.
         """
-        request = VideoRequest(script=script, **{"model": self.default_model, **parameters})
+        request = VideoRequest(script=script, **{"model": self.default_model or "", **parameters})
         created = await self.service.submit(request, webhook_url, endpoints=endpoints)
         return created.job_id
 

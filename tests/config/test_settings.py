@@ -76,6 +76,7 @@ def _nothing_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("REELHOOK_API_KEY", "k", "api_key", "k"),
         ("REELHOOK_ALLOWED_HOSTS", "App, v.example", "allowed_hosts", ("app", "v.example")),
         ("REELHOOK_DEFAULT_MODEL", "wan2.2", "default_model", "wan2.2"),
+        ("OPENAI_JOBS_MAX", "3", "openai_jobs_max", 3),
         ("REELHOOK_URL", "https://v.example:444/x", "url", "https://v.example:444/x"),
     ],
 )
@@ -121,6 +122,8 @@ def test_variables_of_other_programs_are_not_read(
         ("PORT", "http"),
         ("PORT", "65536"),
         ("PORT", "-1"),
+        ("OPENAI_JOBS_MAX", "0"),
+        ("OPENAI_JOBS_MAX", "many"),
         ("REELHOOK_POLL_SECONDS", "0.049"),
         ("REELHOOK_POLL_SECONDS", "nan"),
         ("REELHOOK_MAX_AGE_HOURS", "0"),

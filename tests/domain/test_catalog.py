@@ -58,7 +58,20 @@ def test_a_name_is_one_provider_s(
     assert place(CATALOG.choose(name)) == (provider, model, accounts)
 
 
-@pytest.mark.parametrize("name", ["/", "//", ""])
+def test_without_a_name_the_openai_server_chooses() -> None:
+    chosen = CATALOG.choose("")
+    assert (chosen.called, chosen.provider, chosen.model) == ("openai", "openai", "")
+    assert not chosen.pinned
+
+
+def test_without_a_name_and_an_openai_server_one_is_asked_for() -> None:
+    catalog = Catalog([Account("fal", "fal")], MODELS, {})
+    with pytest.raises(InvalidRequestError, match="name a model") as told:
+        catalog.choose("")
+    assert told.value.field == "model"
+
+
+@pytest.mark.parametrize("name", ["/", "//"])
 def test_a_name_of_nothing_but_slashes_is_refused(name: str) -> None:
     with pytest.raises(InvalidRequestError):
         CATALOG.choose(name)

@@ -39,7 +39,7 @@ def test_what_is_within_the_limits_passes(fields: dict[str, Any]) -> None:
         ({"direction": "x" * (SCRIPT_CHARACTERS_MAX - 6)}, "prompt", "at most 32000 characters"),
         ({"direction": "x" * (SCRIPT_CHARACTERS_MAX + 1)}, "prompt", "at most 32000 characters"),
         ({"direction": 7}, "prompt", "must be a string"),
-        ({"model": ""}, "model", "must not be empty"),
+        ({"model": None}, "model", "must be a string"),
         ({"model": "x" * 256}, "model", "at most 255 characters"),
         ({"wallet_address": ""}, "walletAddress", "must not be empty"),
         ({"wallet_address": "x" * 256}, "walletAddress", "at most 255 characters"),

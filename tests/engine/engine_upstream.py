@@ -66,6 +66,8 @@ class Upstream:
     on_create: Respond | None = None
     on_get: Respond | None = None
     on_list: Respond | None = None
+    card: Mapping[str, str] | None = None
+    """Its only model, as `GET /v1/models` shows it; None: it has no such route."""
     get_headers: Mapping[str, str] = field(default_factory=dict)
 
     # -- what a test does to it ---------------------------------------------------------------
@@ -102,10 +104,10 @@ class Upstream:
 
     async def take(self, request: web.Request) -> web.Response:
         """Create what a request asks for, and say so."""
-        return web.json_response(self.create(await request.json()).shown())
+        return web.json_response(self.create(await fields_of(request)).shown())
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
-        self.asked.append(Asked("create", (await request.json()).get("prompt")))
+        self.asked.append(Asked("create", (await fields_of(request)).get("prompt")))
         return await (self.on_create or self.take)(request)
 
     async def _get(self, request: web.Request) -> web.StreamResponse:
@@ -148,8 +150,14 @@ class Upstream:
         self.videos.pop(one, None)
         return web.json_response({"id": one, "deleted": True, "object": "video.deleted"})
 
+    async def _models(self, _: web.Request) -> web.StreamResponse:
+        if self.card is None:
+            return web.Response(status=404)
+        return web.json_response({"object": "list", "data": [{"object": "model", **self.card}]})
+
     def app(self) -> web.Application:
         app = web.Application()
+        app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/videos", self._create)
         app.router.add_get("/v1/videos", self._list)
         app.router.add_get("/v1/videos/{id}", self._get)
@@ -168,6 +176,13 @@ async def upstream(now: Callable[[], float]) -> AsyncIterator[Upstream]:
         yield one
     finally:
         await runner.cleanup()
+
+
+async def fields_of(request: web.Request) -> Mapping[str, Any]:
+    """Read what a create asks for, as JSON or as a form."""
+    if request.content_type == "application/json":
+        return dict(await request.json())
+    return dict(await request.post())
 
 
 # -- answers of upstreams and receivers -----------------------------------------------------------

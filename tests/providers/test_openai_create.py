@@ -71,7 +71,7 @@ PICTURE = "data:image/svg+xml;base64,PHN2Zy8+"
 
 async def test_everything_that_was_asked_for_is_sent(server: Upstream, wire: OpenAIWire) -> None:
     server.answers(200, QUEUED)
-    await wire.submit(EVERYTHING)
+    await wire.submit(replace(EVERYTHING, image=None))
     [seen] = server.seen
     assert seen.json() == {
         "model": "sora-2",
@@ -79,11 +79,37 @@ async def test_everything_that_was_asked_for_is_sent(server: Upstream, wire: Ope
         "seconds": "8",
         "size": "64x64",
         "seed": 7,
-        "input_reference": {"image_url": "https://i.example/fox.png"},
         "fps": 24,
         "negative_prompt": "blur",
         "lora": {"a": [1]},
     }
+
+
+@pytest.mark.parametrize("image", ["https://i.example/fox.png", PICTURE])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (415, None),
+        (400, {"error": "Invalid JSON body"}),
+        (400, {"error": {"message": "invalid character '-' in numeric literal"}}),
+        (422, FASTAPI_MISSING),
+    ],
+)
+async def test_a_server_that_takes_only_json_gets_its_image_there(
+    server: Upstream, wire: OpenAIWire, image: str, status: int, body: object
+) -> None:
+    async def respond(request: web.Request) -> web.Response:
+        if request.content_type == "application/json":
+            return web.json_response(QUEUED)
+        return web.json_response(body, status=status)
+
+    server.respond = respond
+    request = VideoRequest(script="A fox", model="m", image=image)
+    for _ in range(2):
+        assert isinstance(await wire.submit(request), Accepted)
+        sent = {"model": "m", "prompt": "A fox", "input_reference": {"image_url": image}}
+        assert server.seen[-1].json() == sent
+    assert server.posts == 3
 
 
 async def test_everything_that_was_asked_for_goes_into_a_form(
@@ -91,6 +117,7 @@ async def test_everything_that_was_asked_for_goes_into_a_form(
 ) -> None:
     forms = _take_forms_only(server)
     await wire.submit(EVERYTHING)
+    assert server.posts == 1
     assert forms == [
         {
             "model": "sora-2",
@@ -98,6 +125,7 @@ async def test_everything_that_was_asked_for_goes_into_a_form(
             "seconds": "8",
             "size": "64x64",
             "seed": "7",
+            "reference_url": "https://i.example/fox.png",
             "image_reference": '{"image_url": "https://i.example/fox.png"}',
             "fps": "24",
             "negative_prompt": "blur",
@@ -110,7 +138,8 @@ async def test_a_picture_goes_into_a_form_as_a_file(server: Upstream, wire: Open
     _take_forms_only(server)
     pictured = VideoRequest(script="A fox", model="m", image=PICTURE)
     assert isinstance(await wire.submit(pictured), Accepted)
-    body = server.seen[-1].body
+    [seen] = server.seen
+    body = seen.body
     assert b'name="input_reference"; filename="image.svg"' in body
     assert b"Content-Type: image/svg+xml" in body
     assert b"<svg/>" in body

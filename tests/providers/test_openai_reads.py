@@ -134,12 +134,9 @@ async def test_what_is_no_id_is_not_asked_for(server: Upstream, wire: OpenAIWire
         ({"progress": "half"}, Progress(running=True)),
         ({"progress": True}, Progress(running=True)),
         ({"progress": [1]}, Progress(running=True)),
-        ({"status": "succeeded"}, Unknown("succeeded")),
-        ({"status": "expired"}, Unknown("expired")),
         ({"status": "NOT_START"}, Unknown("NOT_START")),
-        ({"status": "deleted"}, Unknown("deleted")),
         ({"status": "cancelling"}, Unknown("cancelling")),
-        ({"status": "COMPLETED"}, Unknown("COMPLETED")),
+        ({"status": "completed soon"}, Unknown("completed soon")),
         ({"status": "x" * 500}, Unknown("x" * 100)),
         ({"id": "another"}, Progress(running=True, percent=40)),
     ],
@@ -151,10 +148,70 @@ async def test_a_status_is_read(
     assert await wire.get("video_1") == Reading(report)
 
 
+GONE = "The video was canceled or deleted at the provider."
+EXPIRED = "The provider says that the video has expired."
+
+
+@pytest.mark.parametrize(
+    ("words", "report"),
+    [
+        (
+            "in_progress processing running generating postprocessing in-progress IN_PROGRESS",
+            Progress(running=True, percent=40),
+        ),
+        ("queued pending submitted QUEUED Pending", Progress(running=False, percent=40)),
+        ("failed error FAILED", Failed("provider_error", "The provider gave no reason.")),
+        ("cancelled canceled deleted", Failed("canceled", GONE)),
+        ("expired", Failed("expired", EXPIRED)),
+    ],
+)
+async def test_servers_have_words_of_their_own_for_a_status(
+    server: Upstream, wire: OpenAIWire, words: str, report: Report
+) -> None:
+    for word in words.split():
+        server.answers(200, VIDEO | {"status": word})
+        assert (await wire.get("video_1")).report == report, word
+
+
+@pytest.mark.parametrize("word", ["completed", "succeeded", "success", "done", "COMPLETED"])
+async def test_all_words_for_completed_lead_to_the_file(
+    server: Upstream, wire: OpenAIWire, word: str
+) -> None:
+    server.answers(200, VIDEO | {"status": word})
+    url = f"{server.url}/v1/videos/video_1/content"
+    assert await wire.get("video_1") == Reading(Finished(url))
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "failed"),
+    [
+        ("failed", "CUDA out of memory", Failed("provider_error", "CUDA out of memory")),
+        (
+            "failed",
+            "An invalid value in cast",
+            Failed("provider_error", "An invalid value in cast"),
+        ),
+        ("error", "insufficient_quota", Failed("quota", "insufficient_quota")),
+        ("cancelled", "by the operator's hand", Failed("canceled", "by the operator's hand")),
+        ("canceled", {"code": "moderation_blocked", "message": "No"}, Failed("moderation", "No")),
+        ("expired", {"message": "Too old"}, Failed("expired", "Too old")),
+    ],
+)
+async def test_an_ended_job_keeps_the_servers_words(
+    server: Upstream, wire: OpenAIWire, status: str, error: object, failed: Failed
+) -> None:
+    for http_status in (200, 500):
+        server.answers(http_status, VIDEO | {"status": status, "error": error})
+        assert (await wire.get("video_1")).report == failed
+
+
 @pytest.mark.parametrize(
     ("fields", "url", "expires_at"),
     [
         ({}, None, None),
+        ({"video_url": "http://t.example/v"}, "http://t.example/v", None),
+        ({"video_url": "/v", "outputs": {"video_url": "http://t/v"}}, "http://t/v", None),
+        ({"url": "http://t/u", "video_url": "http://t/v"}, "http://t/u", None),
         ({"id": "another", "url": None, "outputs": None}, None, None),
         ({"expires_at": 1_800_000_000}, None, 1_800_000_000),
         ({"expires_at": "1800000000.7"}, None, 1_800_000_000),
@@ -383,6 +440,7 @@ async def test_a_page_is_asked_newest_first(server: Upstream, wire: OpenAIWire) 
         ({"seconds": "4s"}, {"seconds": "4s"}),
         ({"seconds": 0}, {"seconds": None}),
         ({"seconds": [4]}, {"seconds": None}),
+        ({"seconds": None, "duration": 4}, {"seconds": "4"}),
         ({"created_at": 1700000000.25}, {"created_at": 1_700_000_000_250}),
         ({"created_at": "1700000000"}, {"created_at": 1_700_000_000_000}),
         ({"created_at": None}, {"created_at": None}),
@@ -400,6 +458,13 @@ async def test_an_entry_shows_what_the_provider_shows(
     server.answers(200, {"data": [VIDEO | fields], "has_more": False})
     [entry] = (await wire.page(None, 10)).entries
     assert {name: getattr(entry, name) for name in shown} == shown
+
+
+async def test_a_length_may_be_called_a_duration(server: Upstream, wire: OpenAIWire) -> None:
+    line = {name: value for name, value in VIDEO.items() if name != "seconds"} | {"duration": 5.0}
+    server.answers(200, {"data": [line], "has_more": False})
+    [entry] = (await wire.page(None, 10)).entries
+    assert entry.seconds == "5"
 
 
 async def test_a_finished_entry_points_to_its_own_content(

@@ -63,6 +63,7 @@ FULL_JOB = Job(
     adopted_from="job_before",
     submit_fingerprint="a server and a key",
     submit_after="video_1 video_2",
+    submit_marked=True,
     doubt_closed_at=NOW + 14,
     pinned=True,
 )

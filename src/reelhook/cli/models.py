@@ -56,9 +56,8 @@ def _show_models(told: dict[str, Any], part: str) -> None:
         render.say(f"No model has {part!r} in its name." if part else "No limits are known.")
     for alias, model in told["aliases"].items():
         render.hint(f"{alias} stands for {model}")
-    render.hint(
-        f"Providers here: {', '.join(told['providers'])}. Default model: {told['defaultModel']}"
-    )
+    default = told["defaultModel"] or "the openai server's own"
+    render.hint(f"Providers here: {', '.join(told['providers'])}. Default model: {default}")
 
 
 def _listed(values: list[str] | None) -> str:

@@ -31,7 +31,7 @@ def serve(
         str | None, _flag("A server that speaks /v1/videos, e.g. http://gpu:30000/v1.", "URL")
     ] = None,
     default_model: Annotated[
-        str | None, _flag("The model where a request names none. Default: sora-2.")
+        str | None, _flag("The model where a request names none. Default: the server's own.")
     ] = None,
     webhook_url: Annotated[
         str | None, _flag("Where webhooks go where a request names nothing.", "URL")

@@ -16,7 +16,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from reelhook.config.accounts import VARIABLES, Accounts, Credential, values_of
+from reelhook.config.accounts import JOBS_MAX, VARIABLES, Accounts, Credential, values_of
 from reelhook.config.front import FrontSettings
 from reelhook.config.values import (
     DAY_SECONDS,
@@ -116,6 +116,9 @@ class Settings(FrontSettings):
 
     openai_base_url: BaseUrl | None = Field(None, description="a URL")
     openai_api_key: Key | None = Field(None, repr=False, description="text")
+    openai_jobs_max: int | None = Field(
+        None, ge=1, le=JOBS_MAX, description=f"a whole number from 1 to {JOBS_MAX}"
+    )
     openai_webhook_secret: Secret | None = Field(None, repr=False, description="text")
     ark_api_key: Key | None = Field(None, repr=False, description="text")
     ark_base_url: BaseUrl | None = Field(None, description="a URL")
@@ -135,8 +138,8 @@ class Settings(FrontSettings):
         (), description="origins like openai=http://files:9000, separated by commas"
     )
     model_aliases: Aliases = Field((), description="aliases like fast=fal/…, separated by commas")
-    default_model: Text = Field(
-        "sora-2", min_length=1, max_length=200, description="a model's name"
+    default_model: Text | None = Field(
+        None, min_length=1, max_length=200, description="a model's name"
     )
 
     host: Host = Field("127.0.0.1", description="a host")
@@ -287,6 +290,7 @@ class Settings(FrontSettings):
                 key=getattr(self, VARIABLES[provider][0]),
                 base_url=getattr(self, VARIABLES[provider][1]),
                 webhook_secret=self.openai_webhook_secret if provider == "openai" else None,
+                jobs_max=self.openai_jobs_max if provider == "openai" else None,
                 **{
                     field: values_of(provider, getattr(self, field), given, environment_name(field))
                     for field in ("file_networks", "file_origins")

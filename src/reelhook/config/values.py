@@ -25,6 +25,7 @@ _UNPREFIXED = frozenset(
         "webhook_url",
         "openai_api_key",
         "openai_base_url",
+        "openai_jobs_max",
         "openai_webhook_secret",
         "ark_api_key",
         "ark_base_url",

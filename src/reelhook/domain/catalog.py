@@ -2,7 +2,7 @@
 
 `provider/model` names a provider and what it calls the model; in the provider's place may stand
 one account of it. A bare name is an alias, or the model of a configured provider that knows it,
-or else one of the default provider.
+or else one of the default provider. Without a name it is that provider's own to choose.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -34,8 +34,8 @@ class Account:
 class Choice:
     """A model that was chosen: what its provider calls it, and the accounts that can make it.
 
-    `called` is `provider/model`, as users read it. `pinned`: the account was named, so that no
-    other may take the job.
+    `called` is `provider/model`, as users read it; the provider alone where it is to choose.
+    `pinned`: the account was named, so that no other may take the job.
     """
 
     called: str
@@ -102,6 +102,8 @@ class Catalog:
 
     def choose(self, name: str, field: str = "model") -> Choice:
         """Return whose model this is. Raises `InvalidRequestError`, naming `field`."""
+        if not name:
+            return self._unnamed(field)
         name = self.aliases.get(name, name)
         prefix, slash, rest = name.partition("/")
         if slash and rest and prefix in self._by_prefix:
@@ -114,6 +116,15 @@ class Catalog:
         if len(knowing) == 1:
             return self._choice(self._by_prefix[knowing[0]], name)
         raise InvalidRequestError(field, self._unknown(name, knowing))
+
+    def _unnamed(self, field: str) -> Choice:
+        if DEFAULT_PROVIDER not in self._models:
+            raise InvalidRequestError(
+                field,
+                "name a model as provider/model, or set REELHOOK_DEFAULT_MODEL; see "
+                "GET /api/models or `reelhook models`",
+            )
+        return self._choice(self._by_prefix[DEFAULT_PROVIDER], "")
 
     def _unset(self, provider: str, name: str) -> str:
         """Another provider would make something else of the name, and be paid for it."""
@@ -139,7 +150,7 @@ class Catalog:
         provider = accounts[0].provider
         sharing = [one for one in accounts if one.weight]
         return Choice(
-            called=f"{provider}/{model}",
+            called=f"{provider}/{model}" if model else provider,
             provider=provider,
             model=model,
             accounts=tuple(sharing or accounts),

@@ -54,10 +54,10 @@ _WIRE = {
 class VideoRequest:
     """What was asked for. `direction` is prepended to `script`.
 
-    `model` is the name that its provider knows. `image` is an http(s) URL or a `data:` URI, for
-    models that begin with a picture. `provider_options` is a JSON object, as text: what goes to
-    the provider as it is. `fallbacks` are the models that are tried, in order, where the ones
-    before surely did not accept; see `domain.catalog` for their form.
+    `model` is the name that its provider knows; empty: the provider's own. `image` is an http(s)
+    URL or a `data:` URI, for models that begin with a picture. `provider_options` is a JSON object,
+    as text: what goes to the provider as it is. `fallbacks` are the models that are tried, in
+    order, where the ones before surely did not accept; see `domain.catalog` for their form.
     """
 
     script: str
@@ -97,7 +97,8 @@ class Job:
     `model` is what it is, or is to be, made with since `model_since`; `fallback` counts the models
     that were given up before it. `doubt_closed_at`: when a person settled what became of it.
     `pinned`: its account was named, so that no other takes it. `submit_fingerprint` says to which
-    server, and with which credential, its create was sent.
+    server, and with which credential, its create was sent, `submit_marked` whether it bore a mark
+    (`domain.mark`).
     """
 
     id: str
@@ -133,6 +134,7 @@ class Job:
     pinned: bool = False
     submit_fingerprint: str | None = None
     submit_after: str | None = None
+    submit_marked: bool = False
 
     @property
     def older_entries(self) -> tuple[str, ...] | None:
@@ -157,6 +159,7 @@ class Job:
         *,
         fingerprint: str | None = None,
         after: tuple[str, ...] | None = None,
+        marked: bool = False,
     ) -> "Job":
         """Return the intent, stored before the provider is called; see `older_entries`."""
         return replace(
@@ -167,6 +170,7 @@ class Job:
             submit_due_at=None,
             submit_fingerprint=fingerprint,
             submit_after=None if after is None else " ".join(after),
+            submit_marked=marked,
             doubt_since=None,
             updated_at=now,
         )

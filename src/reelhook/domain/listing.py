@@ -40,7 +40,7 @@ class ListingFacts:
     `first_id` is the newest entry when the listing was first read, at `first_read_at`; empty if
     there was none; None: it was not read yet. `delay_max` is the longest time, in milliseconds,
     that an entry of ours took to appear; None: never measured. `models` are those whose entries we
-    created and saw in it.
+    created and saw in it. `server` is what its adapter found out (`Provider.learnt`).
     """
 
     fingerprint: str
@@ -48,6 +48,7 @@ class ListingFacts:
     first_read_at: Instant = 0
     delay_max: int | None = None
     models: frozenset[str] = frozenset()
+    server: str = ""
 
     def with_delay(self, milliseconds: int) -> "ListingFacts":
         """Return the facts with one more measured delay."""
@@ -65,13 +66,16 @@ class ListingFacts:
 @dataclass(frozen=True, slots=True)
 class Known:
     """An entry of a job of ours. `created`: our create was answered with this id, so its times and
-    its request say what an entry of this server looks like.
+    its request say what an entry of this server looks like. `job_id` is the job's; `marked`: that
+    create bore it as a mark.
     """
 
     created: bool
     sent_at: Instant | None
     accepted_at: Instant | None
     request: VideoRequest
+    job_id: str = ""
+    marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ class Doubt:
 
     `after` are the newest entries known before it was sent (empty: the listing had none; None: not
     known). `same_server`: it was sent, with the same credential, to the server whose listing is
-    read.
+    read. `marked`: it bore its job's id as a mark.
     """
 
     job_id: str
@@ -89,6 +93,7 @@ class Doubt:
     since: Instant
     after: tuple[str, ...] | None = None
     same_server: bool = True
+    marked: bool = False
 
 
 @dataclass(frozen=True)
@@ -258,6 +263,24 @@ class Listing:
             one = self.known.get(entry.provider_job_id)
             if one is not None and one.created:
                 yield entry, one
+
+    def bears_another_mark(self, doubt: Doubt, entry: Entry) -> bool:
+        """Whether an entry can't be the doubt's own, since its mark, or that it has none, says so.
+
+        That it has none says so where this listing shows the mark of every create that bore one,
+        and of one behind a name of such a length.
+        """
+        if entry.mark is not None:
+            return entry.mark != doubt.job_id
+        return doubt.marked and 0 < len(doubt.request.model) <= self._marked_length
+
+    @cached_property
+    def _marked_length(self) -> int:
+        """The length of the longest name behind which a mark is shown; 0 where one is missing."""
+        bearing = [(entry, one) for entry, one in self._created() if one.marked]
+        if any(entry.mark != one.job_id for entry, one in bearing):
+            return 0
+        return max((len(one.request.model) for _, one in bearing), default=0)
 
     # -- what it proves -------------------------------------------------------------------------
 

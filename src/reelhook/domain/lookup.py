@@ -88,6 +88,7 @@ class _Look:
         self._left = list(listing.unclaimed())
         self._taken = [e for e in listing.entries if _adopted(listing, e)]
         self._found: dict[str, Entry] = {}
+        doubts = self._without_marked(doubts)
         self._groups: dict[VideoRequest, list[Doubt]] = defaultdict(list)
         for doubt in doubts:
             self._groups[_asked(doubt.request)].append(doubt)
@@ -116,6 +117,16 @@ class _Look:
             else:
                 unknown.update((doubt.job_id, reason) for doubt in rest)
         return Resolution(self._found, tuple(absent), unknown)
+
+    def _without_marked(self, doubts: Sequence[Doubt]) -> list[Doubt]:
+        """Give each doubt the entry that bears its mark; return those that are left.
+
+        No entry with a mark can be another create's.
+        """
+        marked = {entry.mark: entry for entry in self._left if entry.mark is not None}
+        self._left = [entry for entry in self._left if entry.mark is None]
+        self._found |= {one.job_id: marked[one.job_id] for one in doubts if one.job_id in marked}
+        return [one for one in doubts if one.job_id not in self._found]
 
     # -- matching -------------------------------------------------------------------------------
 
@@ -173,7 +184,8 @@ class _Look:
             return _WAIT if self._others.open and changing else AMBIGUOUS
         end = listing.window_end(doubt)
         if any(
-            listing.place[entry.provider_job_id] < end
+            not listing.bears_another_mark(doubt, entry)
+            and listing.place[entry.provider_job_id] < end
             and not _is(request, entry)  # else either could have it, and one is as good
             and listing.may_be_altered(request, entry)
             for entry in self._taken
@@ -185,6 +197,8 @@ class _Look:
 
     def _may_be(self, request: VideoRequest, doubt: Doubt, entry: Entry) -> bool:
         listing = self._listing
+        if listing.bears_another_mark(doubt, entry):
+            return False
         if listing.place[entry.provider_job_id] < listing.window_end(doubt):
             return listing.may_be(request, entry)
         return listing.may_be_below(request, entry)

@@ -76,7 +76,8 @@ class Reading:
 class Entry(NamedTuple):
     """One line of a provider's listing. What the provider does not show is None.
 
-    `also_called`: other names by which a request may have asked for this model.
+    `also_called`: other names by which a request may have asked for this model. `mark`: the id of
+    the job whose create made it, where that was sent along (`domain.mark`).
 
     A tuple, since a round over 100,000 jobs makes as many: a frozen dataclass takes three times
     as long to make.
@@ -90,6 +91,7 @@ class Entry(NamedTuple):
     seconds: str | None = None
     size: str | None = None
     also_called: tuple[str, ...] = ()
+    mark: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ def check_request(request: VideoRequest) -> None:
         raise InvalidRequestError(
             "prompt", f"prompt and script together have at most {SCRIPT_CHARACTERS_MAX} characters"
         )
-    _check_text("model", request.model, SHORT_CHARACTERS_MAX)
+    _check_text("model", request.model, SHORT_CHARACTERS_MAX, empty=True)
     if request.wallet_address is not None:
         _check_text("walletAddress", request.wallet_address, SHORT_CHARACTERS_MAX)
     _check_film(request)

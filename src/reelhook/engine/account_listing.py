@@ -1,7 +1,9 @@
-"""What the loops of one account know of its provider's listing, shared between them."""
+"""What the loops of one account know of its provider's listing and server, shared between them."""
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 from reelhook.domain.event import Instant
 from reelhook.domain.listing import ListingFacts
@@ -25,6 +27,7 @@ class AccountListing:
         self._clock = clock
         self._facts: ListingFacts | None = None
         self._newest: deque[str] | None = None
+        self._reminded = False
         self.fresh: dict[str, tuple[str, Instant]] = {}
         """The newest entry of each model and when it was accepted, until its delay is measured."""
         self.signal = Signal("listing", lambda _: None)
@@ -56,6 +59,16 @@ class AccountListing:
         except BaseException:
             self._facts = None  # the store tells what it has
             raise
+
+    async def remind(self) -> None:
+        """Tell the adapter, once, what an earlier process found out. Raises `StoreError`."""
+        if not self._reminded:
+            self._held.provider.learnt = (await self.facts()).server
+            self._reminded = True
+
+    async def learn_server(self) -> None:
+        """Keep what the adapter found out about its server. Raises `StoreError`."""
+        await self.learn(partial(replace, server=self._held.provider.learnt))
 
     def created(self, provider_job_id: str, model: str) -> None:
         """Remember an entry that the provider has just given to a create of ours."""

@@ -31,6 +31,28 @@ class LeasedProvider:
                 "The lease on the account was lost: another worker asks now", unreachable=True
             )
 
+    @property
+    def jobs_at_once(self) -> int | None:
+        """See `Provider.jobs_at_once`."""
+        return self._provider.jobs_at_once
+
+    @property
+    def learnt(self) -> str:
+        """See `Provider.learnt`."""
+        return self._provider.learnt
+
+    @learnt.setter
+    def learnt(self, text: str) -> None:
+        self._provider.learnt = text
+
+    async def get_ready(self) -> None:
+        """See `Provider.get_ready`, which costs nothing."""
+        await self._provider.get_ready()
+
+    def prepared(self, request: VideoRequest, job_id: str) -> VideoRequest:
+        """See `Provider.prepared`."""
+        return self._provider.prepared(request, job_id)
+
     async def submit(
         self,
         request: VideoRequest,

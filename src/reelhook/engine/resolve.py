@@ -279,6 +279,7 @@ def _doubt(stored: StoredJob, listing: AccountListing) -> Doubt:
         since=job.doubt_since or sent_at,
         after=job.older_entries,
         same_server=job.submit_fingerprint == listing.fingerprint,
+        marked=job.submit_marked,
     )
 
 

@@ -18,6 +18,7 @@ from reelhook.domain.age import Age
 from reelhook.domain.errors import DATABASE_FAILURES, StoreError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
+from reelhook.domain.mark import unmarked
 from reelhook.domain.report import (
     Accepted,
     InDoubt,
@@ -125,6 +126,7 @@ class Submit:
                 self._relieved, now - SIBLING_WAIT_MILLISECONDS, free - len(due), room
             )
             look = SIBLING_LOOK_SECONDS
+        due = await self._ready(due)
         if due and not await self._begin(due):
             return WAIT_SECONDS_FIRST  # all of them have changed, or the lease was lost
         if due:
@@ -132,13 +134,29 @@ class Submit:
         waits = [look, None if next_due_at is None else max(0.0, (next_due_at - now) / 1000)]
         return min((wait for wait in waits if wait is not None), default=None)
 
+    @property
+    def _jobs_max(self) -> int | None:
+        """What the operator allows counts before what the server can take."""
+        account = self._held.account
+        return self._held.provider.jobs_at_once if account.jobs_max is None else account.jobs_max
+
     async def _free(self) -> tuple[int, float | None]:
         """Return how many more may begin, and in how many seconds to look anew."""
         free = SUBMITS_AT_ONCE - len(self.tasks)
-        jobs_max = self._held.account.jobs_max
+        jobs_max = self._jobs_max
         if jobs_max is None or free <= 0:
             return free, None
         return min(free, jobs_max - await self._store.in_flight(self._held.id)), FULL_LOOK_SECONDS
+
+    async def _ready(self, due: list[StoredJob]) -> list[StoredJob]:
+        """Return what may begin, once the adapter knows what creates need to know of the server."""
+        if not due:
+            return due
+        before = self._jobs_max
+        await self._listing.remind()
+        await self._held.provider.get_ready()
+        await self._listing.learn_server()
+        return due if self._jobs_max == before else due[: max(0, (await self._free())[0])]
 
     async def _send_impatient_on(self, now: Instant) -> None:
         """While the provider refuses everything: those that waited for it long enough go on."""
@@ -179,12 +197,19 @@ class Submit:
             self.tasks.spawn(self._begin_late(storing))
             raise
 
-    def _intent(self, stored: StoredJob, sent: Callable[[Job], Job]) -> StoredJob:
+    def _intent(self, stored: StoredJob, sent: Callable[..., Job]) -> StoredJob:
         earlier = self._intended.get(stored.job.id)
         if earlier is not None and earlier.job.version == stored.job.version:
             # It may still be written. So it is written again as it was, whichever comes first.
             return earlier
-        return replace(stored, job=sent(stored.job.taken_over(self._held.id)))
+        job = stored.job.taken_over(self._held.id)
+        request = self._held.provider.prepared(stored.request, job.id)
+        model, mark = unmarked(request.model)
+        return replace(
+            stored,
+            job=sent(replace(job, model=model), marked=mark is not None),
+            request=request,
+        )
 
     async def _store_intents(self, intents: dict[str, StoredJob], fresh: set[str]) -> int:
         transitions = [(intent.job, ()) for intent in intents.values()]
@@ -330,6 +355,7 @@ class Submit:
             await self._recording.record([failed], self._held.lease)
         elif acceptance is Acceptance.RECORDED:
             self._listing.created(outcome.provider_job_id, accepted.model)
+            await self._listing.learn_server()
             log_registered(accepted, stored.webhook_url)
         elif not await self._accepted_late(stored, outcome):
             log.warning(

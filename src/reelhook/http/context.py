@@ -32,7 +32,7 @@ class HttpOptions:
 
     access: Access
     public_url: str
-    default_model: str
+    default_model: str | None
     check_url: UrlCheck
     clock: Clock
     public_keys: tuple[PublicKey, ...] = ()

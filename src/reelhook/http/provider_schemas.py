@@ -26,11 +26,14 @@ class ModelAnswer(Schema):
 
 
 class ModelsAnswer(Schema):
-    """The models that are known, and the names that stand for others."""
+    """The models that are known, and the names that stand for others.
+
+    `defaultModel` null: where a request names none, it is the openai server's own.
+    """
 
     models: list[ModelAnswer]
     providers: list[str]
-    default_model: str
+    default_model: str | None
     aliases: dict[str, str]
 
 

@@ -38,7 +38,7 @@ async def generate(
         await options.check_url(body.image, field="image")
     video = VideoRequest(
         script=body.script,
-        model=body.model or options.default_model,
+        model=body.model or options.default_model or "",
         direction=body.prompt,
         seconds=body.seconds,
         size=body.size,

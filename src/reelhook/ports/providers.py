@@ -69,6 +69,29 @@ class Provider(Protocol):
     models: Sequence[Model]
     """The models whose limits are known. Others are passed on, for the provider to judge."""
 
+    @property
+    def jobs_at_once(self) -> int | None:
+        """How many jobs it can take before one has ended, as far as is known; None: any number."""
+        ...
+
+    learnt: str
+    """What was found out about the server, as text that only this adapter reads, to be kept with
+    the fingerprint and set again in another process; empty where that is nothing."""
+
+    async def get_ready(self) -> None:
+        """Find out what creates need to know of the server, by requests that cost nothing.
+
+        Never raises. It takes a few seconds at most, and none where it is known already.
+        """
+        ...
+
+    def prepared(self, request: VideoRequest, job_id: str) -> VideoRequest:
+        """Return the request as `submit` is to send it for this job.
+
+        Its model is the server's own where it names none, and may carry a mark (`domain.mark`).
+        """
+        ...
+
     async def submit(
         self,
         request: VideoRequest,

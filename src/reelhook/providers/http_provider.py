@@ -128,6 +128,23 @@ class HttpProvider(ABC):
         """Return the limits of a model, where they are known."""
         return next((one for one in self.models if one.name == name), None)
 
+    # -- before a create ----------------------------------------------------------------------
+
+    async def get_ready(self) -> None:  # noqa: B027 - most providers have nothing to find out
+        """Find out nothing."""
+
+    @property
+    def jobs_at_once(self) -> int | None:
+        """Any number, as far as is known."""
+        return None
+
+    learnt: str = ""
+    """See `Provider.learnt`."""
+
+    def prepared(self, request: VideoRequest, job_id: str) -> VideoRequest:
+        """Return the request: it is sent as it is."""
+        return request
+
     # -- for adapters: asking -----------------------------------------------------------------
 
     def url(self, path: str) -> URL:

@@ -6,23 +6,27 @@ One rule: only what was surely refused may be sent again.
 import asyncio
 import re
 from collections.abc import Callable, Mapping
-from enum import Enum
 from typing import assert_never
 
 from aiohttp import FormData
 from yarl import URL
 
 from reelhook.domain.job import VideoRequest
+from reelhook.domain.mark import unmarked
 from reelhook.domain.report import (
     Accepted,
     InDoubt,
     NotSent,
     Progress,
+    Refused,
     SubmitOutcome,
 )
 from reelhook.providers.answer import Answer
 from reelhook.providers.http_provider import outcome
-from reelhook.providers.openai_request import form_of, json_of, unsayable
+from reelhook.providers.openai_kind import Encoding, ServerKind, kind_of
+from reelhook.providers.openai_refusals import definite
+from reelhook.providers.openai_request import encoding_of, form_of, json_of, unsayable
+from reelhook.providers.openai_server import Server
 from reelhook.providers.openai_video import Fields, report
 from reelhook.providers.paid_post import PaidPost
 from reelhook.providers.refusal import words
@@ -30,31 +34,24 @@ from reelhook.providers.values import readable_id
 
 _UNREAD = re.compile(
     r"prompt\b.{0,30}(?:missing|required)|(?:missing|required)\b.{0,30}prompt"
-    r"|multipart|form-data|content-type",
+    r"|multipart|form-data|content-type|\bbody\b.{0,20}\bjson\b|\bjson\b.{0,20}\bbody\b"
+    r"|invalid character '-'",  # so Go reads the boundary of a form as JSON
     re.IGNORECASE | re.DOTALL,
 )
 
 
-class _Encoding(Enum):
-    """How a create's fields are sent: some servers take JSON, vLLM-Omni takes forms alone."""
-
-    JSON = "application/json"
-    FORM = "multipart/form-data"
-
-    @property
-    def other(self) -> "_Encoding":
-        """The one to try when this one was refused."""
-        return _Encoding.FORM if self is _Encoding.JSON else _Encoding.JSON
-
-
 class Create:
-    """Creates videos for one account. `content_url` is our way to a finished file."""
+    """Creates videos for one account. `content_url` is our way to a finished file.
+
+    `server` is what is known of the server; what its responses show is added to that.
+    """
 
     def __init__(
         self,
         url: URL,
         headers: Mapping[str, str],
         paid: PaidPost,
+        server: Server,
         *,
         timeout_seconds: float,
         content_url: Callable[[str], str],
@@ -62,10 +59,10 @@ class Create:
     ) -> None:
         self._url = url
         self._headers = headers
+        self._server = server
         self._timeout_seconds = timeout_seconds
         self._content_url = content_url
         self._now = now
-        self._encoding = _Encoding.JSON
         self._paid = paid
 
     async def submit(self, request: VideoRequest, may_send: Callable[[], bool]) -> SubmitOutcome:
@@ -74,25 +71,25 @@ class Create:
         A second one follows only if the first was surely refused because the server could not
         read its encoding; what the server takes is remembered. The time-out spans both.
         """
-        if refusal := unsayable(request):
+        if refusal := unsayable(request, self._server.facts):
             return refusal
         deadline = asyncio.get_running_loop().time() + self._timeout_seconds
-        encoding = self._encoding
+        encoding = encoding_of(request, self._server)
         answer = await self._create(request, encoding, deadline, may_send)
         if isinstance(answer, Answer) and _could_not_be_read(answer):
             second = await self._create(request, encoding.other, deadline, may_send)
             if not isinstance(second, Answer):
                 return second
             if not _could_not_be_read(second):
-                self._encoding, answer = encoding.other, second
+                self._server.encoding, answer = encoding.other, second
         if not isinstance(answer, Answer):
             return answer
-        return outcome(answer, self._accepted, self._now())
+        return self._outcome(request, answer)
 
     async def _create(
         self,
         request: VideoRequest,
-        encoding: _Encoding,
+        encoding: Encoding,
         deadline: float,
         may_send: Callable[[], bool],
     ) -> Answer | NotSent | InDoubt:
@@ -102,16 +99,36 @@ class Create:
         headers = {"Accept": "application/json", **self._headers}
         content: bytes | FormData
         match encoding:
-            case _Encoding.JSON:
-                content = json_of(request)
+            case Encoding.JSON:
+                content = json_of(request, self._server)
                 headers["Content-Type"] = encoding.value
-            case _Encoding.FORM:
-                content = form_of(request)
+            case Encoding.FORM:
+                content = form_of(request, self._server)
             case _:
                 assert_never(encoding)
         return await self._paid.send(
             self._url, content, headers=headers, timeout_seconds=left, may_send=may_send
         )
+
+    def _outcome(self, request: VideoRequest, answer: Answer) -> SubmitOutcome:
+        kind = kind_of(None, answer)  # a gateway says itself that it is one
+        kind = self._server.kind if kind is ServerKind.UNKNOWN else kind
+        surely = definite(kind, answer, request.size, self._now())
+        told = surely or outcome(answer, self._accepted, self._now())
+        mark = unmarked(request.model)[1]
+        if isinstance(told, Accepted):
+            self._learn_echo(request.model, answer.fields().get("model"))
+        elif isinstance(told, Refused) and mark is not None and mark in told.message:
+            # So it looks at the name of the model: the create goes again with the name alone.
+            self._server.echoes = False
+            return NotSent(told.message, ours=True)
+        return told
+
+    def _learn_echo(self, sent: str, shown: object) -> None:
+        if sent and shown == sent:
+            self._server.echoes = True
+        elif unmarked(sent)[1] is not None:
+            self._server.echoes = False
 
     def _accepted(self, video: Fields) -> Accepted | None:
         provider_job_id = readable_id(video.get("id"))

@@ -1,8 +1,9 @@
 """What a request says on the OpenAI wire, as JSON and as a form.
 
-`input_reference` as in openai-python 3.54 (`types/video_create_params.py`), `seed` and
-`image_reference` as vLLM-Omni's forms have them (its "Videos API"). The wire has no aspect ratio:
-one becomes the size of that shape among those that its document lists.
+`input_reference` as in openai-python 3.54 (`types/video_create_params.py`). Where an image lies
+elsewhere, a form names it twice: `reference_url` is SGLang's and FastVideo's, `image_reference`
+vLLM-Omni's (`helpers.py:864`), and each ignores the other name. The wire has no aspect ratio: one
+becomes the size of that shape among those that its document lists.
 """
 
 import binascii
@@ -15,18 +16,23 @@ from aiohttp import FormData
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Model, ratio_of
 from reelhook.domain.report import Refused
+from reelhook.providers.openai_kind import Encoding, ServerFacts, ServerKind
+from reelhook.providers.openai_server import Server
 from reelhook.providers.values import encodable
 
 _DOCUMENTED = Model("any", sizes=("1280x720", "720x1280"))
+_LENGTHS = frozenset({"seconds", "num_frames"})
+"""Options that say how long the video is to be."""
 _NO_RATIO = (
     "Servers of /v1/videos take sizes: give size, or one of the aspectRatios 16:9 and 9:16, "
     "or what this server calls it by providerOptions"
 )
 _NO_PICTURE = "image is no base64: give it as data:image/png;base64,... or by its URL"
+_NO_URL = "{title} takes an image as a file alone, not by its URL: give it as data:image/png;base64"
 _NO_NAME = "providerOptions has a name that no form can carry: leave out control characters"
 
 
-def unsayable(request: VideoRequest) -> Refused | None:
+def unsayable(request: VideoRequest, facts: ServerFacts) -> Refused | None:
     """Return why a request can't be said; what is left out silently would be paid for as well."""
     size, ratio = _DOCUMENTED.size_for(request), request.aspect_ratio
     if ratio is not None and (size is None or ratio_of(size) != ratio):
@@ -38,21 +44,44 @@ def unsayable(request: VideoRequest) -> Refused | None:
             _picture(request.image)
         except ValueError:
             return Refused("invalid_request", _NO_PICTURE)
+    elif request.image is not None and facts.image_urls is False:
+        return Refused("invalid_request", _NO_URL.format(title=facts.title))
     return None
 
 
-def json_of(request: VideoRequest) -> bytes:
+def encoding_of(request: VideoRequest, server: Server) -> Encoding:
+    """Return how a create is sent: as the server reads it, else with an image as a form."""
+    if len(server.facts.encodings) == 1:
+        return server.facts.encodings[0]
+    if server.encoding is not None:
+        return server.encoding
+    if request.image is None or _named_in_json_alone(request.image, server):
+        return Encoding.JSON
+    return Encoding.FORM
+
+
+def _named_in_json_alone(image: str, server: Server) -> bool:
+    """Whether only JSON can name this image: TensorRT-LLM's forms take files."""
+    return server.kind is ServerKind.TENSORRT_LLM and not image.startswith("data:")
+
+
+def json_of(request: VideoRequest, server: Server) -> bytes:
     """Return a create's JSON: the common parameters over the server's own."""
-    picture = None if request.image is None else {"image_url": request.image}
-    given = {**_common(request), "input_reference": picture}
+    given = _common(request, server)
+    if request.image is not None:
+        if server.kind is ServerKind.TENSORRT_LLM:  # openai_protocol.py: a text, or a list of them
+            given["image_reference"] = request.image
+        else:
+            given["input_reference"] = {"image_url": request.image}
     return json.dumps({**request.options, **_without_none(given)}).encode()
 
 
-def form_of(request: VideoRequest) -> FormData:
+def form_of(request: VideoRequest, server: Server) -> FormData:
     """Return a create's form. A picture that came along is a file, one elsewhere its address."""
-    given = {**request.options, **_without_none(_common(request))}
+    given = {**request.options, **_without_none(_common(request, server))}
     image = request.image
     if image is not None and not image.startswith("data:"):
+        given["reference_url"] = image
         given["image_reference"] = {"image_url": image}
     fields = {encodable(name): _text(value) for name, value in given.items()}
     form = FormData(fields, default_to_multipart=True)
@@ -63,11 +92,14 @@ def form_of(request: VideoRequest) -> FormData:
     return form
 
 
-def _common(request: VideoRequest) -> dict[str, object]:
+def _common(request: VideoRequest, server: Server) -> dict[str, object]:
+    seconds = request.seconds
+    if seconds is None and _LENGTHS.isdisjoint(request.options):
+        seconds = server.facts.seconds_needed
     return {
-        "model": encodable(request.model),
+        "model": encodable(request.model) or None,
         "prompt": encodable(request.prompt),
-        "seconds": request.seconds,
+        "seconds": seconds,
         "size": _DOCUMENTED.size_for(request),
         "seed": request.seed,
     }

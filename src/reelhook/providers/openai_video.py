@@ -1,12 +1,14 @@
 """The Video object of the OpenAI wire, read into our words.
 
 Fields as in openai-python 3.54 (`types/video.py`). Servers that speak this wire leave out, retype
-and invent: SGLang, vLLM-Omni, LiteLLM, Together and new-api differ in what is noted below.
+and invent: SGLang, vLLM-Omni, TensorRT-LLM, LiteLLM, Together and new-api differ in what is noted
+below.
 """
 
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from reelhook.domain.mark import unmarked
 from reelhook.domain.report import (
     Entry,
     Failed,
@@ -16,7 +18,7 @@ from reelhook.domain.report import (
     Report,
     Unknown,
 )
-from reelhook.providers.refusal import failed
+from reelhook.providers.refusal import NO_REASON, failed
 from reelhook.providers.values import (
     milliseconds,
     moment,
@@ -38,9 +40,28 @@ _QUEUED = {one: Progress(running=False, percent=one) for one in _PERCENTS}
 _RUNNING = {one: Progress(running=True, percent=one) for one in _PERCENTS}
 
 
+# OpenAI's words are queued, in_progress, completed and failed. Aquiles-Image says processing,
+# TensorRT-LLM generating and postprocessing, SGLang deleted, and gateways pass on what the servers
+# behind them say.
+_WORDS = {
+    **dict.fromkeys(("queued", "pending", "submitted"), "queued"),
+    **dict.fromkeys(
+        ("in_progress", "processing", "running", "generating", "postprocessing"), "in_progress"
+    ),
+    **dict.fromkeys(("completed", "succeeded", "success", "done"), "completed"),
+    **dict.fromkeys(("failed", "error"), "failed"),
+    **dict.fromkeys(("canceled", "cancelled", "deleted"), "canceled"),
+    "expired": "expired",
+}
+_ENDED = {
+    "canceled": "The video was canceled or deleted at the provider.",
+    "expired": "The provider says that the video has expired.",
+}
+
+
 def report(video: Fields, content_url: Callable[[], str]) -> Report | None:
     """Return what a Video says; None if it says no status. `content_url` is our way to the file."""
-    match video.get("status"):
+    match _word(video.get("status")):
         case "queued":
             return _QUEUED[percent(video.get("progress"))]
         case "in_progress":
@@ -51,9 +72,26 @@ def report(video: Fields, content_url: Callable[[], str]) -> Report | None:
                 _url(video) or content_url(), None if expires_at is None else int(expires_at)
             )
         case "failed":
-            return failed(video.get("error"))
-        case status:
-            return unknown(status)
+            return _failed(video)
+        case "canceled" | "expired" as code:
+            told = _failed(video)
+            if told.code != "provider_error":
+                return told
+            return Failed(code, _ENDED[code] if told.message == NO_REASON else told.message)
+        case _:
+            return unknown(video.get("status"))
+
+
+def _word(status: object) -> str | None:
+    if not isinstance(status, str):
+        return None
+    return _WORDS.get(status) or _WORDS.get(status.strip().lower().replace("-", "_"))
+
+
+def _failed(video: Fields) -> Failed:
+    error = video.get("error")
+    # TensorRT-LLM's is a text: words, among which nothing is a code.
+    return failed({"message": error} if isinstance(error, str) and " " in error else error)
 
 
 def failure(video: Fields) -> Failed | None:
@@ -64,7 +102,8 @@ def failure(video: Fields) -> Failed | None:
     """
     if video.get("object") != "video" or readable_id(video.get("id")) is None:
         return None
-    return failed(video.get("error")) if video.get("status") == "failed" else None
+    told = report(video, str)
+    return told if isinstance(told, Failed) else None
 
 
 def page(listing: Fields, limit: int, content_url: Callable[[str], str]) -> Page | None:
@@ -87,20 +126,27 @@ def _entry(video: Fields, content_url: Callable[[str], str]) -> Entry | None:
     provider_job_id = readable_id(video.get("id"))
     if provider_job_id is None:
         return None
+    model = text(video.get("model"))
+    model, mark = (None, None) if model is None else unmarked(model)
     return Entry(
         provider_job_id,
         # Without a status it still is a job, and may be the one that a lost submit made.
         report(video, partial(content_url, provider_job_id)) or _NO_STATUS,
         milliseconds(moment(video.get("created_at"))),
         text(video.get("prompt")),
-        text(video.get("model")),
-        seconds(video.get("seconds")),
+        model,
+        seconds(video.get("seconds")) or seconds(video.get("duration")),
         text(video.get("size")),
+        mark=mark,
     )
 
 
 def _url(video: Fields) -> str | None:
-    """Return where the file lies: SGLang's `url` (in the cloud), Together's `outputs.video_url`."""
+    """Return where the file lies, if elsewhere.
+
+    SGLang's `url` (in the cloud), `video_url` of gateways, Together's `outputs.video_url`.
+    """
     outputs = video.get("outputs")
-    given = [video.get("url"), outputs.get("video_url") if isinstance(outputs, dict) else None]
+    inner = outputs.get("video_url") if isinstance(outputs, dict) else None
+    given = [video.get("url"), video.get("video_url"), inner]
     return next(filter(None, map(web_address, given)), None)

@@ -6,6 +6,7 @@ Paths and fields as in openai-python 3.54 (`resources/videos.py`), its webhooks 
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from functools import cached_property, partial
 
 from reelhook.aside import aside
@@ -17,6 +18,7 @@ from reelhook.domain.errors import (
     WebhookVerificationError,
 )
 from reelhook.domain.job import VideoRequest
+from reelhook.domain.mark import marked, unmarked
 from reelhook.domain.report import Finished, Missing, Notice, Page, Reading, Report, SubmitOutcome
 from reelhook.ports import Content, Traits
 from reelhook.providers.address import segment
@@ -24,6 +26,7 @@ from reelhook.providers.answer import Answer
 from reelhook.providers.download import Source
 from reelhook.providers.http_provider import HttpProvider
 from reelhook.providers.openai_create import Create
+from reelhook.providers.openai_server import Server
 from reelhook.providers.openai_video import failure, page, report
 from reelhook.providers.receiving import PAGE_BYTES_MAX
 from reelhook.providers.refusal import unread, words
@@ -52,12 +55,43 @@ class OpenAIWire(HttpProvider):
             self.url("videos"),
             self.headers,
             self.paid,
+            self._server,
             timeout_seconds=self.submit_timeout_seconds,
             content_url=self._content_url,
             now=self.now,
         )
 
+    @cached_property
+    def _server(self) -> Server:
+        return Server(partial(self.ask, "GET"))
+
     # -- submitting ---------------------------------------------------------------------------
+
+    async def get_ready(self) -> None:
+        """Find out what kind of server it is; see `Server.find_out`."""
+        await self._server.find_out()
+
+    @property
+    def jobs_at_once(self) -> int | None:
+        """1 for a server that is known to have no queue."""
+        return self._server.facts.jobs_at_once
+
+    @property
+    def learnt(self) -> str:
+        """See `Server.learnt`."""
+        return self._server.learnt
+
+    @learnt.setter
+    def learnt(self, text: str) -> None:
+        self._server.learnt = text
+
+    def prepared(self, request: VideoRequest, job_id: str) -> VideoRequest:
+        """Name the only model there is where none was named, and mark the name where it helps."""
+        models = self._server.models
+        model = request.model or (models[0] if len(models) == 1 else "")
+        if model and self._server.shows_marks and unmarked(model)[1] is None:
+            model = marked(model, job_id)
+        return request if model == request.model else replace(request, model=model)
 
     async def submit(
         self,

@@ -8,6 +8,8 @@ from typing import NoReturn
 from reelhook.simulator.job import Film
 from reelhook.simulator.upstream import Refusal
 
+MODEL = "sora-2"
+"""The only model that is listed; others are made all the same."""
 PROMPT_CHARACTERS_MAX = 32_000
 SECONDS_MAX = 60
 PIXELS_MIN, PIXELS_MAX = 64, 2048
@@ -30,7 +32,7 @@ def film_from(fields: Mapping[str, object]) -> Film:
     width, height = _size(_given(fields, "size", "720x1280"))
     return Film(
         prompt=_prompt(fields.get("prompt")),
-        model=_model(_given(fields, "model", "sora-2")),
+        model=_model(_given(fields, "model", MODEL)),
         width=width,
         height=height,
         seconds=_seconds(_given(fields, "seconds", "4")),

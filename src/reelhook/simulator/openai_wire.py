@@ -11,7 +11,7 @@ from aiohttp import web
 from reelhook.simulator.core import NotFoundError, Simulator
 from reelhook.simulator.download import film_download
 from reelhook.simulator.job import Phase, SimulatedJob, Variant
-from reelhook.simulator.openai_request import film_from, page_query
+from reelhook.simulator.openai_request import MODEL, film_from, page_query
 from reelhook.simulator.studio import Studio
 from reelhook.simulator.upstream import CONTENT, CREATE, Refusal, Upstream, json_answer
 
@@ -55,6 +55,7 @@ class OpenAIWire:
         return [
             web.post("/v1/videos", handler(CREATE, self._create)),
             web.get("/v1/videos", handler("list", self._list), allow_head=False),
+            web.get("/v1/models", self._upstream.exempt(self._models), allow_head=False),
             web.get(one, handler("get", self._get), allow_head=False),
             web.get(f"{one}/content", handler(CONTENT, self._content)),
             web.delete(one, handler("delete", self._delete)),
@@ -65,6 +66,10 @@ class OpenAIWire:
         job = self._simulator.create(film, id_prefix=_ID_PREFIX)
         self._studio.film_created(film)
         return self._job_answer(job)
+
+    async def _models(self, _request: web.Request) -> web.Response:
+        card = {"id": MODEL, "object": "model", "created": 0, "owned_by": "reelhook"}
+        return json_answer({"object": "list", "data": [card]})
 
     async def _list(self, request: web.Request) -> web.Response:
         if not self._simulator.faults.listing:

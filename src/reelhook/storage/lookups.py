@@ -68,7 +68,7 @@ def known_entries(
         [
             query(
                 "SELECT submit_attempts > 0 AND NOT adopted, submit_started_at, accepted_at, model,"
-                " script, direction, seconds, size"
+                " script, direction, seconds, size, id, submit_marked"
                 " FROM jobs WHERE account = ?1 AND provider_job_id = ?2"
                 " AND (submit_fingerprint IS NULL OR submit_fingerprint LIKE ?3)",
                 (*pair, f"{server}.%"),
@@ -80,9 +80,9 @@ def known_entries(
 
 
 def _known(row: Row) -> Known:
-    created, sent_at, accepted_at, model, script, direction, seconds, size = row
+    created, sent_at, accepted_at, model, script, direction, seconds, size, job_id, marked = row
     request = VideoRequest(script, model, direction, seconds, size)
-    return Known(bool(created), sent_at, accepted_at, request)
+    return Known(bool(created), sent_at, accepted_at, request, job_id, bool(marked))
 
 
 def expected_entries(
@@ -117,14 +117,13 @@ def newest_entries(account: str, fingerprint: str, limit: int) -> Operation[list
 def listing_facts(account: str) -> Operation[ListingFacts | None]:
     """Return what was learned about an account's listing."""
     rows = yield Statement(
-        "SELECT fingerprint, first_id, first_read_at, delay_max, models"
+        "SELECT fingerprint, first_id, first_read_at, delay_max, models, server"
         " FROM listings WHERE account = ?1",
         (account,),
     )
-    for fingerprint, first_id, first_read_at, delay_max, models in rows:
-        return ListingFacts(
-            fingerprint, first_id, first_read_at, delay_max, frozenset(json.loads(models))
-        )
+    for fingerprint, first_id, first_read_at, delay_max, models, server in rows:
+        shown = frozenset(json.loads(models))
+        return ListingFacts(fingerprint, first_id, first_read_at, delay_max, shown, server)
     return None
 
 
@@ -138,11 +137,12 @@ def record_listing_facts(account: str, facts: ListingFacts, lease: Lease | None)
         (account, bool(facts.models)),
     )
     yield Statement(
-        "INSERT INTO listings (account, fingerprint, first_id, first_read_at, delay_max, models)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (account) DO UPDATE SET"
+        "INSERT INTO listings"
+        " (account, fingerprint, first_id, first_read_at, delay_max, models, server)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (account) DO UPDATE SET"
         " fingerprint = excluded.fingerprint, first_id = excluded.first_id,"
         " first_read_at = excluded.first_read_at, delay_max = excluded.delay_max,"
-        " models = excluded.models",
+        " models = excluded.models, server = excluded.server",
         (
             account,
             facts.fingerprint,
@@ -150,5 +150,6 @@ def record_listing_facts(account: str, facts: ListingFacts, lease: Lease | None)
             facts.first_read_at,
             facts.delay_max,
             json.dumps(sorted(facts.models)),
+            facts.server,
         ),
     )

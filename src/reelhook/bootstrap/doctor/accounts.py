@@ -105,11 +105,12 @@ def _default_model(settings: Settings) -> list[Finding]:
     catalog = Catalog(given, models, settings.aliases, installed())
     found = []
     for subject, name in [
-        ("default model", settings.default_model),
+        ("default model", settings.default_model or ""),
         *((f"alias {alias}", model) for alias, model in settings.aliases.items()),
     ]:
         try:
-            found.append(ok(subject, f"is {catalog.choose(name).called}"))
+            called = catalog.choose(name).called
+            found.append(ok(subject, f"is {called}" if name else f"is the {called} server's own"))
         except InvalidRequestError as error:
             found.append(warning(subject, error.message))
     return found

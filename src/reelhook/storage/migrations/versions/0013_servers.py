@@ -1,0 +1,22 @@
+"""servers: what an account's adapter found out about its server, and creates that bear a mark"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0013"
+down_revision = "0011"
+
+
+def upgrade() -> None:
+    """Make room for both. No create that was sent before bears a mark."""
+    op.add_column("listings", sa.Column("server", sa.Text, nullable=False, server_default=""))
+    op.add_column(
+        "jobs",
+        sa.Column("submit_marked", sa.Boolean, nullable=False, server_default=sa.false()),
+    )
+
+
+def downgrade() -> None:
+    """Take it away: servers are asked again, and listings have to prove more."""
+    op.drop_column("jobs", "submit_marked")
+    op.drop_column("listings", "server")
