@@ -80,7 +80,8 @@ class Doubt:
 
     `after` are the newest entries known before it was sent (empty: the listing had none; None: not
     known). `same_server`: it was sent, with the same credential, to the server whose listing is
-    read.
+    read. `ended`: that server refused it in a response of its own, so it is not being carried out
+    any more.
     """
 
     job_id: str
@@ -89,6 +90,7 @@ class Doubt:
     since: Instant
     after: tuple[str, ...] | None = None
     same_server: bool = True
+    ended: bool = False
 
 
 @dataclass(frozen=True)
