@@ -44,8 +44,7 @@ def loops(engine: Engine, lease: Lease, calls: PaidCalls) -> tuple[Submit, Resol
         *shared,
         submit,
         listing,
-        retrying=Retrying(fallback, 3),
-        settle_seconds=60,
+        retrying=Retrying(fallback, 3, 60),
         clock=clock,
     )
     return submit, resolve

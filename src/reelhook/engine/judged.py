@@ -18,19 +18,29 @@ from reelhook.recording import Recording, log_registered
 from reelhook.signals import Signals
 
 log = structlog.get_logger()
-AGAIN_MILLISECONDS_FIRST = 10_000
+AGAIN_SHARE = 6
+AGAIN_MILLISECONDS_MIN = 1000
 AGAIN_DOUBLINGS_MAX = 5
-"""So from one create to the next it takes 10 s at least, then 20, and 320 at most."""
+"""From one create to the next it takes a sixth of the settle time at least, then twice as long:
+10 s by default, 20, 40, and 320 at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retrying:
-    """What is done about creates that provably left nothing: sent again `retries` times, then
-    the next model's turn.
+    """What is done about creates that provably left nothing.
+
+    They are sent again `retries` times, with waits that grow from a share of `settle_seconds`; then
+    it is the next model's turn.
     """
 
     fallback: Fallback
     retries: int
+    settle_seconds: float
+
+    def wait_milliseconds(self, times: int) -> int:
+        """Return how long after one create the next one may follow, after so many before it."""
+        first = max(AGAIN_MILLISECONDS_MIN, round(self.settle_seconds * 1000 / AGAIN_SHARE))
+        return first << min(times, AGAIN_DOUBLINGS_MAX)
 
 
 class Judged:
@@ -79,7 +89,7 @@ class Judged:
         now = self._clock.now()
         again = []
         for job in (stored.job for stored in absent):
-            wait = AGAIN_MILLISECONDS_FIRST * 2 ** min(job.creates_absent, AGAIN_DOUBLINGS_MAX)
+            wait = self._retrying.wait_milliseconds(job.creates_absent)
             again.append((job.absent(max(now, (job.doubt_since or now) + wait), now), ()))
         for job in await self._recording.record(again, self._held.lease):
             log.info(

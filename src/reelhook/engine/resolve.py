@@ -70,7 +70,6 @@ class Resolve:
         listing: AccountListing,
         *,
         retrying: Retrying,
-        settle_seconds: float,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -79,7 +78,7 @@ class Resolve:
         self._judged = Judged(store, held, recording, signals, retrying, clock)
         self._submit = submit
         self._listing = listing
-        self._settle_milliseconds = round(settle_seconds * 1000)
+        self._settle_milliseconds = round(retrying.settle_seconds * 1000)
         self._clock = clock
         self._patience = Patience(held.id, signals.account(held.id), clock)
         self._requests: dict[str, StoredJob] = {}
