@@ -153,8 +153,8 @@ async def _opened(stack: contextlib.AsyncExitStack, life: Life) -> Hook:
     return await stack.enter_async_context(reelhook.open(settings(life)))
 
 
-async def _repeat(submit: Submit, job: Job) -> None:
-    await submit._again(job, 0.1)
+async def _repeat(submit: Submit, job: Job, *_: object) -> None:
+    await submit._again(job, 0.1, "careless")
 
 
 async def _ask(hook: Hook, wish: Wish) -> None:

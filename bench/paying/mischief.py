@@ -13,25 +13,29 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from bench.serving import reset
+from reelhook.simulator.refusals import CreateRefusal
 
 TIMEOUT_SECONDS = 0.6
 """How long the client waits for an answer."""
 LATE_SECONDS_MAX = 0.7
 """How long after its arrival a create may still be carried out."""
 SETTLE_SECONDS = 2.0
+GATEWAYS = (CreateRefusal.BAD_GATEWAY, CreateRefusal.PAGE)
+"""The refusals behind which a create may still be under way."""
 LATENCY_SECONDS_MAX = 0.06
 
 
 class Mischief(StrEnum):
-    """What goes wrong with a create. All but the first three carry it out."""
+    """What goes wrong with a create. All but those that say so carry it out."""
 
     REFUSED = "429"
     UNREAD = "reset, not created"
-    BROKEN = "500, not created"
+    BROKEN = "refused, not created"
     DROPPED = "created, connection closed"
     RESET = "created, connection reset"
     CUT = "created, half an answer"
-    BROKEN_AFTER = "created, then 5xx"
+    BROKEN_AFTER = "created, and refused"
+    BROKEN_BEFORE = "refused by a gateway, created later"
     NO_ID = "created, 200 without an id"
     REDIRECT = "created, then 307"
     SILENT = "created, answer after the time-out"
@@ -52,6 +56,7 @@ class Mischievous:
     rate: float = 0.0
     creates: Counter[str] = field(default_factory=Counter)
     struck: Counter[tuple[str, Mischief]] = field(default_factory=Counter)
+    running: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def middleware(self) -> web.middleware:  # type: ignore[valid-type] # aiohttp names no type
@@ -80,7 +85,10 @@ class Mischievous:
             case Mischief.UNREAD:
                 return reset(request)
             case Mischief.BROKEN:
-                return web.json_response({}, status=500)
+                return self.chance.choice(list(CreateRefusal)).response()
+            case Mischief.BROKEN_BEFORE:
+                self._later(request, handler)
+                return self.chance.choice(GATEWAYS).response()
             case Mischief.LATE:
                 await asyncio.sleep(LATE_SECONDS_MAX)
                 return await handler(request)
@@ -99,7 +107,7 @@ class Mischievous:
             case Mischief.CUT:
                 return await _cut(request, answer)
             case Mischief.BROKEN_AFTER:
-                return web.json_response({}, status=self.chance.choice((500, 502, 503, 504)))
+                return self.chance.choice(list(CreateRefusal)).response()
             case Mischief.NO_ID:
                 return web.json_response({})
             case Mischief.REDIRECT:
@@ -107,10 +115,27 @@ class Mischievous:
             case Mischief.SILENT:
                 await asyncio.sleep(2 * TIMEOUT_SECONDS)
                 return answer
-            case Mischief.REFUSED | Mischief.UNREAD | Mischief.BROKEN | Mischief.LATE:
+            case (
+                Mischief.REFUSED
+                | Mischief.UNREAD
+                | Mischief.BROKEN
+                | Mischief.BROKEN_BEFORE
+                | Mischief.LATE
+            ):
                 raise AssertionError(mischief)
             case _:
                 assert_never(mischief)
+
+    def _later(self, request: web.Request, handler: Handler) -> None:
+        """Carry a create out behind the back of whoever was told that it failed."""
+
+        async def carry_out() -> None:
+            await asyncio.sleep(LATE_SECONDS_MAX)
+            await handler(request)
+
+        task = asyncio.create_task(carry_out())
+        self.running.add(task)
+        task.add_done_callback(self.running.discard)
 
 
 async def _cut(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:

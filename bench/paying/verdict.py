@@ -17,6 +17,7 @@ COLUMNS = (
     "cut off",
     "completed",
     "unknown",
+    "given up",
     "created twice",
     "lost",
     "wrong end",
@@ -63,6 +64,7 @@ class Verdict:
             row["jobs"] += 1
             row["completed"] += job.status == "completed"
             row["unknown"] += job.code == "submission_unknown"
+            row["given up"] += job.code == "provider_error"
             if job.provider in LISTED:
                 listed["jobs"] += 1
                 listed["unknown"] += job.code == "submission_unknown"
@@ -76,8 +78,14 @@ class Verdict:
     def _creations(self, result: Result) -> Iterable[str]:
         wanted = Counter((wish.provider, wish.prompt) for wish in result.wishes)
         created = Counter(result.told["created"])
+        given_up = Counter(job.prompt for job in result.jobs if job.code == "provider_error")
         held = Counter(job.provider_job_id for job in result.jobs if job.provider_job_id)
         for (provider, prompt), most in wanted.items():
+            # What was given up as absent must have left nothing, or it is paid for and lost.
+            most_left = most - given_up[prompt]
+            if most_left < created[prompt] <= most:
+                self.rows[provider]["lost"] += created[prompt] - most_left
+                yield f"{prompt}: created {created[prompt]} times for {most_left} jobs not given up"
             if created[prompt] > most:
                 self.rows[provider]["created twice"] += created[prompt] - most
                 yield f"{prompt}: created {created[prompt]} times for {most} jobs"
@@ -91,6 +99,8 @@ class Verdict:
 def _ended_well(job: Found, listing: Listing) -> bool:
     if job.status == "completed":
         return True
+    if job.code == "provider_error":  # refused as often as it may be, and provably absent
+        return job.provider in LISTED
     told = job.provider in LISTED and listing.honest
     return job.code == "submission_unknown" and not told
 

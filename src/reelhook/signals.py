@@ -10,7 +10,8 @@ from dataclasses import replace
 from weakref import WeakSet
 
 from reelhook.domain.event import Instant
-from reelhook.domain.fares import WELL, AccountFares
+from reelhook.domain.fares import WELL, WORDS_MILLISECONDS, AccountFares
+from reelhook.domain.waiting import Waiting
 
 Tell = Callable[[str], None]
 """Passes a signal's name on to the other processes of this database."""
@@ -122,6 +123,38 @@ class AccountHealth:
         self.changed = asyncio.Event()
         self.read_again_at: Instant = 0
         """When the provider may be read again, as it asked; 0: at any time."""
+        self._worded_at: Instant = 0
+
+    def creates_refused(self, words: str, now: Instant) -> None:
+        """The provider refuses every create for now, with these words."""
+        if (waiting := self._reworded(self.fares.creates, words, now)) != self.fares.creates:
+            self._change(replace(self.fares, creates=waiting))
+
+    def creates_work(self) -> None:
+        """The provider takes creates."""
+        if self.fares.creates is not None:
+            self._change(replace(self.fares, creates=None))
+
+    def reads_failed(self, words: str, now: Instant) -> bool:
+        """The provider can't be read; return whether these words are kept, for the log."""
+        waiting = self._reworded(self.fares.reads, words, now)
+        if waiting == self.fares.reads:
+            return False
+        self._change(replace(self.fares, reads=waiting))
+        return True
+
+    def reads_work(self) -> None:
+        """The provider can be read."""
+        if self.fares.reads is not None:
+            self._change(replace(self.fares, reads=None))
+
+    def _reworded(self, before: Waiting | None, words: str, now: Instant) -> Waiting:
+        """Return the new words, or those before where they are young or the same."""
+        young = now - self._worded_at < WORDS_MILLISECONDS
+        if before is not None and (young or before.last_response == words):
+            return before
+        self._worded_at = now
+        return Waiting(now if before is None else before.since, words)
 
     @property
     def unauthorized(self) -> str | None:
@@ -205,6 +238,8 @@ class Signals:
         health = self.account(account)
         health.unauthorized = None
         health.reads_wait_until = health.creates_wait_until = None
+        health.creates_work()
+        health.reads_work()
         health.read_again_at = 0
         return health
 

@@ -30,6 +30,7 @@ from reelhook.engine.calls import PaidCalls
 from reelhook.engine.deliver import Deliver
 from reelhook.engine.fallback import Fallback
 from reelhook.engine.held import Held
+from reelhook.engine.judged import Retrying
 from reelhook.engine.leases import LANE_IDS, Leases
 from reelhook.engine.listing_delay import ListingDelay
 from reelhook.engine.resending import Resending
@@ -83,6 +84,7 @@ class Options:
 
     poll_seconds: float = 5.0
     settle_seconds: float = 60.0
+    retries: int = 3
     max_age_hours: float = 24.0
     submit_timeout_seconds: float = 5.0
     schedule: RetrySchedule = RetrySchedule()
@@ -345,6 +347,7 @@ async def _engine(
             recording,
             signals,
             max_age_hours=options.max_age_hours,
+            call_seconds=2 * options.submit_timeout_seconds,
             clock=clock,
         ),
     ]
@@ -413,7 +416,7 @@ def _account_loops(
             *shared,
             submit,
             listing,
-            settle_seconds=options.settle_seconds,
+            retrying=Retrying(fallback, options.retries, options.settle_seconds),
             clock=clock,
         ),
         ListingDelay(held, listing, signals, clock),

@@ -1,6 +1,7 @@
 """Age: no job is begun past it, and none is ended by it before it could be asked for."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from engine_upstream import Respond, answers, one_after_the_other, reset
 from reelhook.domain.catalog import Account
 from reelhook.domain.job import Status, VideoRequest
 from reelhook.domain.report import SubmitOutcome
+from reelhook.ports import Change
 from reelhook.providers.openai_wire import OpenAIWire
 
 AGE_HOURS = 0.1
@@ -212,3 +214,67 @@ async def test_a_404_from_before_a_standstill_is_not_believed_because_of_it(
             await engine.pass_time(20)
 
             assert (await engine.job("shy")).code == "provider_error"
+
+
+# -- whatever it is doing --------------------------------------------------------------------------
+
+
+async def is_refused_again_and_again(here: Stage, engine: Engine) -> None:
+    await engine.submit("known")
+    await engine.pass_time(5)
+    here.upstream.on_create = OUT_OF_ORDER
+
+
+async def is_told_to_wait(here: Stage, engine: Engine) -> None:
+    here.upstream.on_create = answers(429, None, {"Retry-After": "20"})
+
+
+async def is_in_doubt_and_the_listing_fails(here: Stage, engine: Engine) -> None:
+    here.upstream.on_create = here.upstream.on_list = OUT_OF_ORDER
+
+
+async def is_in_doubt_and_nobody_looks(here: Stage, engine: Engine) -> None:
+    here.upstream.on_create = reset
+    await engine.runner.remove([engine.loops.pop("resolve")], 1)
+
+
+async def is_being_submitted_by_nobody(here: Stage, engine: Engine) -> None:
+    job = await engine.job(await engine.submit("lost"))
+    await engine.runner.remove([engine.loops.pop(name) for name in ("submit", "resolve")], 1)
+    intent = job.submitting(here.time.now())
+    await engine.store.record([Change(intent)], None)
+
+
+async def waits_for_a_slot(here: Stage, engine: Engine) -> None:
+    held = replace(engine.loops["submit"]._held.account, jobs_max=0)
+    engine.loops["submit"]._held = replace(engine.loops["submit"]._held, account=held)
+
+
+async def is_rendered_and_nobody_watches(here: Stage, engine: Engine) -> None:
+    await engine.submit("accepted")
+    await engine.settled()
+    await engine.runner.remove([engine.loops.pop("watch")], 1)
+
+
+STATES = [
+    is_refused_again_and_again,
+    is_told_to_wait,
+    is_in_doubt_and_the_listing_fails,
+    is_in_doubt_and_nobody_looks,
+    is_being_submitted_by_nobody,
+    waits_for_a_slot,
+    is_rendered_and_nobody_watches,
+]
+
+
+@pytest.mark.parametrize("state", STATES)
+async def test_no_job_outlives_twice_its_age_and_its_grace(tmp_path: Path, state: Any) -> None:
+    async with stage(tmp_path, max_age_hours=AGE_HOURS) as here, here.engine() as engine:
+        await state(here, engine)
+        if "submit" in engine.loops:
+            await engine.submit("a fox")
+        await engine.settled()
+        await engine.pass_time(2 * AGE_SECONDS + 20 * 60 + 120)
+
+        ended = {job.status for job in await engine.jobs()}
+        assert ended == {Status.FAILED}

@@ -12,6 +12,7 @@ from reelhook.engine.account_listing import AccountListing
 from reelhook.engine.calls import PaidCalls
 from reelhook.engine.fallback import Fallback
 from reelhook.engine.held import Held
+from reelhook.engine.judged import Retrying
 from reelhook.engine.resolve import Resolve
 from reelhook.engine.runner import Runner
 from reelhook.engine.submit import Submit
@@ -39,7 +40,14 @@ def loops(engine: Engine, lease: Lease, calls: PaidCalls) -> tuple[Submit, Resol
         clock=clock,
         random=random,
     )
-    return submit, Resolve(*shared, submit, listing, settle_seconds=60, clock=clock)
+    resolve = Resolve(
+        *shared,
+        submit,
+        listing,
+        retrying=Retrying(fallback, 3, 60),
+        clock=clock,
+    )
+    return submit, resolve
 
 
 async def taken(engine: Engine) -> Lease:

@@ -218,10 +218,13 @@ async def test_a_doubtful_answer_is_never_simply_repeated(tmp_path: Path, outcom
         job_id = await engine.submit("a fox")
         await engine.settled()
         assert (await engine.job(job_id)).doubt_since == here.time.now()
-        await engine.pass_time(240)
-
+        await engine.pass_time(140)
         job = await engine.job(job_id)
         assert (job.status, job.sequence) == (Status.SUBMITTING, 0)
+        await engine.pass_time(40)
+
+        job = await engine.job(job_id)
+        assert (job.status, job.code) == (Status.FAILED, "submission_unknown")
         assert here.upstream.creations == 1
 
 

@@ -61,17 +61,19 @@ async def test_a_short_wait_is_not_worth_a_warning(tmp_path: Path) -> None:
         assert not told(here, "account.reads_wait")
 
 
-async def test_looking_a_lost_create_up_waits_for_ten_minutes_at_most_too(tmp_path: Path) -> None:
+async def test_a_lost_create_is_not_looked_up_sooner_than_the_provider_wants(
+    tmp_path: Path,
+) -> None:
     async with stage(tmp_path) as here, here.engine() as engine:
         here.upstream.on_create = one_after_the_other(reset, here.upstream.take)
         here.upstream.on_list = one_after_the_other(
-            answers(503, None, A_DAY), here.upstream.list_page
+            answers(503, None, {"Retry-After": "120"}), here.upstream.list_page
         )
         job_id = await engine.submit("a fox")
         await until(lambda: told(here, "account.reads_wait"))
         here.upstream.add("found", prompt="a fox")
         for _ in range(12):
-            here.time.advance(60)
+            here.time.advance(10)
             await until(lambda: here.time.awaits(engine.loops["submit"].signal))
 
         assert (await engine.job_when(job_id, Status.QUEUED)).provider_job_id == "found"

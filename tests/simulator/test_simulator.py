@@ -115,6 +115,28 @@ async def test_a_lost_create_is_carried_out_all_the_same(clock: Hand) -> None:
 
 
 @pytest.mark.parametrize(
+    ("refusal", "status"),
+    [("500", 500), ("502", 502), ("503", 503), ("409", 409), ("page", 502)],
+)
+@pytest.mark.parametrize("fault", ["refused_create", "refused_after"])
+async def test_a_create_is_refused_whether_it_was_carried_out_or_not(
+    fault: str, refusal: str, status: int, clock: Hand
+) -> None:
+    faults = Faults(refusal=refusal, **{fault: 1})  # type: ignore[arg-type]  # the names and values are the parameters'
+    async with (
+        running(faults, random=Random(1), clock=clock) as server,
+        aiohttp.ClientSession(server.base_url + "/") as session,
+    ):
+        async with session.post("videos", json={"prompt": "A fox"}) as response:
+            assert response.status == status
+            assert (response.content_type == "text/html") == (refusal == "page")
+        async with session.get("videos") as response:
+            listed = [one["prompt"] for one in (await response.json())["data"]]
+        assert listed == (["A fox"] if fault == "refused_after" else [])
+        assert server.simulator.injected[fault] == 1
+
+
+@pytest.mark.parametrize(
     ("fault", "status"), [("rate_limited", 429), ("server_error", 500), ("listing", 405)]
 )
 async def test_faults_come_on_demand(fault: str, status: int, clock: Hand) -> None:

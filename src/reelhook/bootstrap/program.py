@@ -53,6 +53,7 @@ from reelhook.service import (
     Service,
     ServiceOptions,
     UseCases,
+    Waits,
 )
 from reelhook.signals import Signals
 from reelhook.signing import Signing
@@ -240,6 +241,7 @@ def _use_cases(parts: Parts) -> UseCases:
         ),
         Operations(store, catalog, signals, poll_seconds=settings.poll_seconds, clock=clock),
         catalog,
+        Waits(store, clock),
     )
 
 

@@ -17,6 +17,7 @@ from reelhook.engine.calls import PaidCalls
 from reelhook.engine.deliver import Deliver
 from reelhook.engine.fallback import Fallback
 from reelhook.engine.held import Held
+from reelhook.engine.judged import Retrying
 from reelhook.engine.leased_provider import LeasedProvider
 from reelhook.engine.leases import CHORES_ID, Leases, account_id
 from reelhook.engine.listing_delay import ListingDelay
@@ -122,18 +123,19 @@ def _account_loops(
     held = Held(catalog.accounts[account], provider, lease, sharing)
     listing = AccountListing(store, held, clock)
     shared = (recording, signals)
+    fallback = Fallback(
+        catalog,
+        recording,
+        signals,
+        wait_seconds=settings.fallback_wait_seconds,
+        clock=clock,
+        random=parts.random,
+    )
     submit = Submit(
         store,
         held,
         *shared,
-        Fallback(
-            catalog,
-            recording,
-            signals,
-            wait_seconds=settings.fallback_wait_seconds,
-            clock=clock,
-            random=parts.random,
-        ),
+        fallback,
         listing,
         relieved=catalog.relieved(account),
         calls=calls,
@@ -152,7 +154,7 @@ def _account_loops(
             *shared,
             submit,
             listing,
-            settle_seconds=settings.submit_settle_seconds,
+            retrying=Retrying(fallback, settings.submit_retries, settings.submit_settle_seconds),
             clock=clock,
         ),
         ListingDelay(held, listing, signals, clock),
@@ -181,6 +183,7 @@ def _chores(parts: Parts, lease: Lease) -> list[Loop]:
             parts.recording,
             parts.signals,
             max_age_hours=parts.settings.max_age_hours,
+            call_seconds=2 * parts.settings.submit_timeout_seconds,
             clock=parts.clock,
         ),
         Retention(

@@ -34,6 +34,9 @@ _JOB_FIELDS = (
     ("Cost", "cost"),
     ("Adopted from", "adoptedFrom"),
     ("Provider's job", "soraJobId"),
+    ("Waiting since", "waitingSince"),
+    ("Creates tried", "tries"),
+    ("Last response", "lastResponse"),
     ("Error", "error"),
     ("Code", "code"),
     ("Webhooks to", "webhookUrl"),
@@ -141,13 +144,20 @@ def show_job(job: dict[str, Any]) -> None:
     status = str(job["status"])
     text = status_text(status).append(f" {job['progress']} %", style="default")
     (name, key), *rest = _JOB_FIELDS
-    told = job | {"cost": cost_text(job.get("cost"))}
+    told = job | {"cost": cost_text(job.get("cost")), **waiting_texts(job.get("waiting"))}
     show_fields([(name, told.get(key)), ("Status", text), *((n, told.get(k)) for n, k in rest)])
     if job.get("inDoubt") and job["status"] == "failed":
         hint(
             "Look for it at the provider, then: reelhook adopt "
             f"{job['jobId']} PROVIDERS_ID, or reelhook abandon {job['jobId']}"
         )
+
+
+def waiting_texts(waiting: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what a job waits for, by the names of its fields."""
+    if waiting is None:
+        return {}
+    return {**waiting, "waitingSince": second(waiting["since"])}
 
 
 def cost_text(cost: dict[str, Any] | None) -> str | None:
@@ -200,7 +210,7 @@ def show_jobs(page: dict[str, Any]) -> None:
                 status_text(str(job["status"])),
                 f"{job['progress']} %",
                 moment(job["createdAt"]),
-                job["error"] or job["title"],
+                job["error"] or job.get("waiting", {}).get("lastResponse") or job["title"],
             )
             for job in jobs
         ),
@@ -249,6 +259,11 @@ def _health(account: Mapping[str, Any]) -> Text:
     for what in ("reads", "creates"):
         if until := account[f"{what}WaitUntil"]:
             return Text(f"{what} wait until {moment(until)}", "yellow")
+    if refused := account.get("refused"):
+        tries = f"create {refused['tries']} of {refused['jobId']}"
+        return Text(f"{tries}: {refused['lastResponse']}", "yellow")
+    if unread := account.get("unread"):
+        return Text(f"not read: {unread['lastResponse']}", "yellow")
     return Text("good", "green")
 
 

@@ -146,6 +146,11 @@ def simulate(
     garbled: Annotated[float, _rate("Requests answered with a web page.")] = 0.0,
     huge: Annotated[float, _rate("Requests answered with 60 MiB of JSON.")] = 0.0,
     lost_create: Annotated[float, _rate("Creates carried out without an answer.")] = 0.0,
+    refused_create: Annotated[float, _rate("Creates refused, and not carried out.")] = 0.0,
+    refused_after: Annotated[float, _rate("Creates carried out, and refused.")] = 0.0,
+    refusal: Annotated[
+        str, typer.Option(help="How these are refused: 500, 502, 503, 409 or page.")
+    ] = "503",
     moderation: Annotated[float, _rate("Jobs that fail where they would have completed.")] = 0.0,
     stuck: Annotated[float, _rate("Jobs that reach 99 % and never end.")] = 0.0,
     foreign_file: Annotated[float, _rate("Jobs that name --foreign-url as their file.")] = 0.0,
@@ -186,6 +191,9 @@ def simulate(
             garbled=garbled,
             huge=huge,
             lost_create=lost_create,
+            refused_create=refused_create,
+            refused_after=refused_after,
+            refusal=refusal,
             moderation=moderation,
             stuck=stuck,
             foreign_file=foreign_file,

@@ -84,17 +84,23 @@ async def _follow_lines(jobs: AsyncIterator[Answer]) -> dict[str, Any]:
     job: dict[str, Any] = {}
     async for answer in jobs:
         job = answer.value
-        say(f"{job['status']} {job['progress']} %")
+        said = job.get("waiting", {}).get("lastResponse")
+        say(f"{job['status']} {job['progress']} %" + (f": {printable(said)}" if said else ""))
     return job
 
 
 async def _follow_bar(jobs: AsyncIterator[Answer]) -> dict[str, Any]:
     job: dict[str, Any] = {}
+    told: str | None = None
     with progress_bar() as progress:
         task = progress.add_task("", total=100)
         async for answer in jobs:
             job = answer.value
             show_progress(progress, task, str(job["status"]), int(job["progress"]))
+            said = job.get("waiting", {}).get("lastResponse")
+            if said != told and said is not None:
+                progress.console.print(printable(said), style="dim", markup=False)
+            told = said
     return job
 
 

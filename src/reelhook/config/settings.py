@@ -190,6 +190,8 @@ class Settings(FrontSettings):
         description="a number of seconds from 0 to 86400",
     )
 
+    submit_retries: int = Field(3, ge=0, le=20, description="a whole number from 0 to 20")
+
     fallback_wait_seconds: float = Field(
         30.0,
         ge=0,

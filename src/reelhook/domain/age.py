@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from reelhook.domain.event import Event, Instant
 from reelhook.domain.job import Job
+from reelhook.domain.waiting import with_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,9 @@ class Age:
     def unaccepted(self, job: Job, now: Instant) -> tuple[Job, tuple[Event, ...]]:
         """End a job that no provider accepted in time."""
         message = f"No provider accepted the job within {self.hours:g} hours"
-        return job.fail("expired", message, now)
+        return job.fail("expired", with_words(message, job.last_response), now)
 
     def unfinished(self, job: Job, now: Instant) -> tuple[Job, tuple[Event, ...]]:
         """End a job that its provider did not finish in time."""
         message = f"The job was not finished within {self.hours:g} hours of its acceptance"
-        return job.fail("expired", message, now)
+        return job.fail("expired", with_words(message, job.last_response), now)

@@ -6,7 +6,17 @@ from enum import StrEnum
 from typing import Any, assert_never
 
 from reelhook.domain.event import Event, EventKind, Instant, WireStatus
-from reelhook.domain.report import Cost, Failed, Finished, Missing, Progress, Report, Unknown
+from reelhook.domain.report import (
+    Cost,
+    Failed,
+    Finished,
+    InDoubt,
+    Missing,
+    Progress,
+    Report,
+    Unknown,
+)
+from reelhook.domain.waiting import Waiting
 
 SCRIPT_CHARACTERS_MAX = 32_000
 """The longest prompt of the OpenAI wire (its public API description)."""
@@ -99,6 +109,9 @@ class Job:
     `pinned`: its account was named, so that no other takes it. `submit_fingerprint` says to which
     server, and with which credential, its create was sent, `submit_marked` whether it bore a mark
     (`domain.mark`).
+    `last_response` is what the provider last said instead of moving it on, and `waiting_since` when
+    the first such response came. `creates_absent` counts the creates of its model that provably
+    left nothing at the provider. `exchange_ended`: see `InDoubt.ended`.
     """
 
     id: str
@@ -135,6 +148,18 @@ class Job:
     submit_fingerprint: str | None = None
     submit_after: str | None = None
     submit_marked: bool = False
+    last_response: str | None = None
+    waiting_since: Instant | None = None
+    creates_absent: int = 0
+    exchange_ended: bool = False
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """What it waits for, in the provider's words; None where it has said nothing against it."""
+        if self.status.terminal or self.last_response is None or self.waiting_since is None:
+            return None
+        tries = None if self.status.watched else self.submit_attempts
+        return Waiting(self.waiting_since, self.last_response, tries)
 
     @property
     def older_entries(self) -> tuple[str, ...] | None:
@@ -172,8 +197,16 @@ class Job:
             submit_after=None if after is None else " ".join(after),
             submit_marked=marked,
             doubt_since=None,
+            exchange_ended=False,
             updated_at=now,
         )
+
+    def responded(self, words: str, now: Instant) -> "Job":
+        """Keep what the provider said instead of moving it on; the same job where it is known."""
+        if self.last_response == words:
+            return self
+        since = now if self.waiting_since is None else self.waiting_since
+        return replace(self, last_response=words, waiting_since=since)
 
     def submit_again(self, due_at: Instant, now: Instant) -> "Job":
         """The provider surely has no such job: it waits to be submitted at `due_at`."""
@@ -184,6 +217,10 @@ class Job:
             doubt_since=None,
             updated_at=now,
         )
+
+    def absent(self, due_at: Instant, now: Instant) -> "Job":
+        """Its create provably left nothing at the provider: it is submitted again at `due_at`."""
+        return replace(self.submit_again(due_at, now), creates_absent=self.creates_absent + 1)
 
     def fall_back(
         self,
@@ -211,6 +248,9 @@ class Job:
             submit_attempts=0,
             submit_due_at=now,
             doubt_since=None,
+            last_response=None,
+            waiting_since=None,
+            creates_absent=0,
             updated_at=now,
         )
         event = Event(
@@ -231,9 +271,18 @@ class Job:
         """Another account of its provider creates it."""
         return self if account == self.account else replace(self, account=account)
 
-    def in_doubt(self, now: Instant) -> "Job":
-        """The provider may have the job: it is looked up from now on."""
-        return replace(self, doubt_since=now, updated_at=now)
+    def in_doubt(self, now: Instant, outcome: InDoubt | None = None) -> "Job":
+        """The provider may have the job: it is looked up from now on.
+
+        `outcome` None: nobody knows how its create ended.
+        """
+        job = replace(
+            self,
+            doubt_since=now,
+            exchange_ended=outcome is not None and outcome.ended,
+            updated_at=now,
+        )
+        return job if outcome is None else job.responded(outcome.reason, now)
 
     def dislodged(self, now: Instant) -> "Job":
         """Another job's own create answer claims the entry that this one had adopted."""
@@ -245,6 +294,7 @@ class Job:
             accepted_at=None,
             missing_since=None,
             doubt_since=now,
+            exchange_ended=False,
             updated_at=now,
         )
 
@@ -269,6 +319,8 @@ class Job:
             submit_due_at=None,
             submit_after=self.submit_after if adopted else None,  # it may be dislodged
             missing_since=None,
+            last_response=None,
+            waiting_since=None,
             updated_at=now,
         )
 
@@ -290,8 +342,10 @@ class Job:
                 return job._charged(cost)._changed(Status.COMPLETED, 100, now)
             case Failed(code=code, message=message, cost=cost):
                 return self._charged(cost).fail(code, message, now)
-            case Unknown():
-                return self._present(), ()
+            case Unknown(status=status):
+                words = f"The status {status!r} is not known here" if status else "No status"
+                job = self if self.missing_since is None else replace(self, missing_since=None)
+                return job.responded(words, now), ()
             case Missing():
                 return self._absent(now)
             case _:
@@ -302,6 +356,7 @@ class Job:
         return (
             type(report) is Progress
             and self.missing_since is None
+            and self.last_response is None
             and report.running is (self.status is Status.PROCESSING)
             and (report.percent is None or report.percent == self.progress)
         )
@@ -332,7 +387,9 @@ class Job:
         return job._changed(status, self.progress, now)
 
     def _present(self) -> "Job":
-        return self if self.missing_since is None else replace(self, missing_since=None)
+        if self.missing_since is None and self.last_response is None:
+            return self
+        return replace(self, missing_since=None, last_response=None, waiting_since=None)
 
     def _absent(self, now: Instant) -> tuple["Job", tuple[Event, ...]]:
         if self.missing_since is None:

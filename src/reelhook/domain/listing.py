@@ -84,7 +84,8 @@ class Doubt:
 
     `after` are the newest entries known before it was sent (empty: the listing had none; None: not
     known). `same_server`: it was sent, with the same credential, to the server whose listing is
-    read. `marked`: it bore its job's id as a mark.
+    read. `marked`: it bore its job's id as a mark. `ended`: that server refused it in a response of
+    its own, so it is not being carried out any more.
     """
 
     job_id: str
@@ -94,6 +95,7 @@ class Doubt:
     after: tuple[str, ...] | None = None
     same_server: bool = True
     marked: bool = False
+    ended: bool = False
 
 
 @dataclass(frozen=True)

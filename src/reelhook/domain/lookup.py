@@ -17,6 +17,10 @@ DELAY_MARGIN_MILLISECONDS = 5000
 DELAYS_WITH_A_LATER_ENTRY = 2
 DELAYS_WITHOUT = 5
 """How many times the longest delay, with which entries of ours have appeared, is waited for."""
+SETTLES_ONCE_ENDED = 0.25
+"""How much of the settle time is left where the server itself has ended the exchange."""
+SETTLES_MAX = 2.5
+"""After so many settle times a doubt that nothing speaks for resolving is given up."""
 
 UNSUPPORTED = "it has none"
 AMBIGUOUS = "the listing shows a video that may be this one"
@@ -59,9 +63,25 @@ def resolve(
     """Match unresolved creates to unclaimed entries, one to one, and judge what is left.
 
     Identical requests are interchangeable, so they share one verdict and wait for the youngest.
-    Nothing is decided about them before `settle_milliseconds` have passed, except what is found.
+    Nothing is decided about them before the settle time has passed (see `settled_at`), except what
+    is found.
     """
     return _Look(doubts, listing, others, settle_milliseconds).resolve(now)
+
+
+def settled_at(doubt: Doubt, settle_milliseconds: int) -> Instant:
+    """Return from when on nothing can be under way any more that would still create the job.
+
+    A lost create may wait somewhere on its way. So may one behind a gateway that answered for the
+    server; but not one that the server itself has refused.
+    """
+    share = SETTLES_ONCE_ENDED if doubt.ended else 1.0
+    return doubt.since + round(share * settle_milliseconds)
+
+
+def given_up_at(doubt: Doubt, settle_milliseconds: int) -> Instant:
+    """Return from when on a doubt isn't kept open for a listing that can't tell."""
+    return doubt.since + round(SETTLES_MAX * settle_milliseconds)
 
 
 def deadline(doubt: Doubt, listing_delay: int | None, settle_milliseconds: int) -> Instant:
@@ -69,7 +89,7 @@ def deadline(doubt: Doubt, listing_delay: int | None, settle_milliseconds: int) 
     if listing_delay is None:
         return doubt.since + 2 * settle_milliseconds
     wait = DELAYS_WITHOUT * listing_delay + DELAY_MARGIN_MILLISECONDS
-    return doubt.since + max(settle_milliseconds, wait)
+    return max(settled_at(doubt, settle_milliseconds), doubt.since + wait)
 
 
 class _Look:
@@ -110,12 +130,12 @@ class _Look:
                 continue
             verdicts = [self._why_not(request, doubt, now) for doubt in rest]
             if _WAIT in verdicts:
-                continue
-            reason = next((one for one in verdicts if one is not None), None)
-            if reason is None:
-                absent += [doubt.job_id for doubt in rest]
+                judged = self._overdue(zip(rest, verdicts, strict=True), now)
             else:
-                unknown.update((doubt.job_id, reason) for doubt in rest)
+                shared = next((one for one in verdicts if one is not None), None)
+                judged = {doubt.job_id: shared for doubt in rest}
+            absent += [job_id for job_id, reason in judged.items() if reason is None]
+            unknown |= {job_id: reason for job_id, reason in judged.items() if reason is not None}
         return Resolution(self._found, tuple(absent), unknown)
 
     def _without_marked(self, doubts: Sequence[Doubt]) -> list[Doubt]:
@@ -127,6 +147,16 @@ class _Look:
         self._left = [entry for entry in self._left if entry.mark is None]
         self._found |= {one.job_id: marked[one.job_id] for one in doubts if one.job_id in marked}
         return [one for one in doubts if one.job_id not in self._found]
+
+    def _overdue(
+        self, verdicts: Iterable[tuple[Doubt, str | None]], now: Instant
+    ) -> dict[str, str | None]:
+        """Return the verdicts on those that can't wait for younger ones: more may come for ever."""
+        return {
+            doubt.job_id: reason
+            for doubt, reason in verdicts
+            if reason != _WAIT and now >= given_up_at(doubt, self._settle)
+        }
 
     # -- matching -------------------------------------------------------------------------------
 
@@ -166,16 +196,22 @@ class _Look:
     def _why_not(self, request: VideoRequest, doubt: Doubt, now: Instant) -> str | None:
         """Return why absence is not proven, `_WAIT` while it may still be, None where it is."""
         listing, delay = self._listing, self._listing.facts.delay_max
-        waited = now - doubt.since
-        if waited < self._settle:
+        if now < settled_at(doubt, self._settle):
             return _WAIT
         if not listing.supported:
             return UNSUPPORTED
-        due = now >= deadline(doubt, delay, self._settle)
-        soon = delay is not None and waited >= DELAYS_WITH_A_LATER_ENTRY * delay
-        if not due and not (soon and listing.shows_later_than(doubt)):
+        latest, given_up = deadline(doubt, delay, self._settle), given_up_at(doubt, self._settle)
+        soon = delay is not None and now - doubt.since >= DELAYS_WITH_A_LATER_ENTRY * delay
+        ready = now >= latest or (soon and listing.shows_later_than(doubt))
+        if not ready and now < given_up:
             return _WAIT
-        changing = waited < self._settle + deadline(doubt, delay, self._settle) - doubt.since
+        changing = now < min(latest + self._settle, max(given_up, latest))
+        reason = self._why_never(request, doubt, changing=changing)
+        return reason if reason is not None or ready else _WAIT
+
+    def _why_never(self, request: VideoRequest, doubt: Doubt, *, changing: bool) -> str | None:
+        """Return why waiting longer proves nothing; `_WAIT` where that is `changing`."""
+        listing = self._listing
         if request in self._elsewhere:
             return _WAIT if changing else CONTENDED
         if (reason := listing.why_not(doubt)) is not None:
@@ -191,7 +227,7 @@ class _Look:
             for entry in self._taken
         ):
             return AMBIGUOUS
-        if delay is None and not listing.shows_later_than(doubt):
+        if listing.facts.delay_max is None and not listing.shows_later_than(doubt):
             return UNMEASURED
         return None
 

@@ -66,6 +66,17 @@ Report = Progress | Finished | Failed | Unknown | Missing
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """A read of a job that told nothing about it.
+
+    `words`: what the provider answered instead; empty where that says nothing about this job, as
+    where the provider could not be reached.
+    """
+
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """One job's report, and how long the provider asks us to wait before the next look."""
 
@@ -143,9 +154,14 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class InDoubt:
-    """It may have been accepted, and charged. Looked up, never simply repeated."""
+    """It may have been accepted, and charged. Looked up, never simply repeated.
+
+    `reason`: what the provider said, or what happened to the connection. `ended`: the server itself
+    has refused it, with a response of its own, so nothing of the exchange is under way any more.
+    """
 
     reason: str
+    ended: bool = False
 
 
 SubmitOutcome = Accepted | NotSent | RateLimited | Refused | InDoubt

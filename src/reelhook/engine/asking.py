@@ -6,7 +6,12 @@ from typing import TypeVar
 
 import structlog
 
-from reelhook.domain.errors import ProviderError, ProviderUnauthorizedError
+from reelhook.domain.errors import (
+    CursorRefusedError,
+    ListingUnsupportedError,
+    ProviderError,
+    ProviderUnauthorizedError,
+)
 from reelhook.engine.patience import Patience
 from reelhook.engine.stretch import Stretch
 from reelhook.ports import Clock
@@ -52,7 +57,7 @@ class Asking:
     async def one(self, read: Callable[[], Awaitable[T]]) -> T:
         """Read a single job, in its turn. Raises `ProviderError`."""
         async with self._slots:
-            return await self._asked(read)
+            return await self._asked(read, one=True)
 
     async def many(self, read: Callable[[], Awaitable[T]]) -> T:
         """Read many jobs with one call, in its turn. Raises `ProviderError`."""
@@ -61,26 +66,36 @@ class Asking:
             self._queued -= 1
             if not self._queued:
                 self._asked_all()
-            return await self._asked(read)
+            return await self._asked(read, one=False)
 
-    async def _asked(self, read: Callable[[], Awaitable[T]]) -> T:
+    async def _asked(self, read: Callable[[], Awaitable[T]], *, one: bool) -> T:
         await self._patience.pause()
         try:
             answer = await read()
         except ProviderError as error:
-            self._failed(error)
+            self._failed(error, one=one)
             raise
         self._seen(answered=True)
         self._health.unauthorized = None
+        self._health.reads_work()
         return answer
 
-    def _failed(self, error: ProviderError) -> None:
+    def _failed(self, error: ProviderError, *, one: bool) -> None:
         self._seen(answered=not error.unreachable)
+        # What is said of one job, by a provider that can be reached, is kept with that job.
+        if not one or error.unreachable or isinstance(error, ProviderUnauthorizedError):
+            self._not_read(error)
         self._patience.obey(error)
         if isinstance(error, ProviderUnauthorizedError):
             if self._health.unauthorized is None:
                 log.warning("account.unauthorized", account=self._account, error=error.message)
             self._health.unauthorized = error.message
+
+    def _not_read(self, error: ProviderError) -> None:
+        if isinstance(error, ListingUnsupportedError | CursorRefusedError):
+            return  # the jobs are read in another way
+        if self._health.reads_failed(error.message, self._clock.now()):
+            log.warning("account.unread", account=self._account, response=error.message)
 
     def _seen(self, *, answered: bool) -> None:
         now = self._clock.now()

@@ -38,6 +38,8 @@ class ListingPages:
         self.ended = False
         self.readable = True
         self.supported = True
+        self.failure = ""
+        """Why it could not be read, in the provider's words."""
 
     async def read(self, enough: Callable[["ListingPages"], bool]) -> bool:
         """Read on until it is enough, or ends; False where that failed and may work later."""
@@ -49,10 +51,12 @@ class ListingPages:
         except ListingUnsupportedError as error:
             if self._patient:
                 log.warning("resolve.listing_gone", account=self._held.id, error=error.message)
+                self.failure = error.message
                 return False
             self.supported = self.readable = False
         except ProviderError as error:
             log.warning("resolve.listing_failed", account=self._held.id, error=error.message)
+            self.failure = error.message
             await self._hold(error)
             return False
         return True

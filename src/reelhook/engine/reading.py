@@ -20,9 +20,10 @@ from reelhook.domain.errors import (
     CursorRefusedError,
     ListingUnsupportedError,
     ProviderError,
+    ProviderUnauthorizedError,
 )
 from reelhook.domain.event import Instant
-from reelhook.domain.report import Reading, Report, Unknown
+from reelhook.domain.report import Reading, Report, Unknown, Unread
 from reelhook.engine.asking import Asking
 from reelhook.engine.listing_order import ListingOrder
 from reelhook.engine.search import Search, Shown, Wave
@@ -45,12 +46,12 @@ class Deliver(Protocol):
 
     async def __call__(
         self,
-        reports: Mapping[str, Report | None],
+        reports: Mapping[str, Report | Unread],
         *,
         listed: bool,
         poll_after_seconds: float = 0.0,
     ) -> None:
-        """Take the reports of some jobs, by the provider's id; None: it could not be read."""
+        """Take the reports of some jobs, by the provider's id."""
         ...
 
 
@@ -248,7 +249,7 @@ class Reader:
             await _hand_on({one: reading}, deliver)
         except Exception as error:
             self._log_failure("watch.read_failed", error, provider_job=one)
-            await deliver({one: None}, listed=False)
+            await deliver({one: _unread(error)}, listed=False)
             return False
         return True
 
@@ -262,9 +263,20 @@ class Reader:
             log.error(event, exc_info=error, **ids)
 
 
+def _unread(error: Exception) -> Unread:
+    """Return what a failed read says of the job that was asked for.
+
+    A provider that can't be reached, or refuses the key, says nothing of one job.
+    """
+    about_all = isinstance(error, ProviderUnauthorizedError)
+    if not isinstance(error, ProviderError) or error.unreachable or about_all:
+        return Unread()
+    return Unread(error.message)
+
+
 async def _hand_on(readings: Mapping[str, Reading], deliver: Deliver) -> None:
     """Hand readings on, together as far as the provider wishes the same wait for them."""
-    by_wait: dict[float, dict[str, Report | None]] = {}
+    by_wait: dict[float, dict[str, Report | Unread]] = {}
     for one, reading in readings.items():
         by_wait.setdefault(reading.poll_after_seconds, {})[one] = reading.report
     for wait, reports in by_wait.items():

@@ -21,16 +21,23 @@ from reelhook.domain.listing import (
     Listing,
     ListingFacts,
 )
-from reelhook.domain.lookup import Others, Resolution, deadline, resolve
-from reelhook.domain.report import Entry
+from reelhook.domain.lookup import (
+    Others,
+    Resolution,
+    deadline,
+    given_up_at,
+    resolve,
+    settled_at,
+)
 from reelhook.engine.account_listing import AccountListing
 from reelhook.engine.held import Held
+from reelhook.engine.judged import Judged, Retrying
 from reelhook.engine.listing_pages import ListingPages
 from reelhook.engine.patience import Patience
 from reelhook.engine.runner import Tasks
 from reelhook.engine.submit import Submit
-from reelhook.ports import Acceptance, Clock, LookupStore, StoredJob
-from reelhook.recording import Recording, log_registered
+from reelhook.ports import Clock, LookupStore, StoredJob
+from reelhook.recording import Recording
 from reelhook.signals import Signals
 
 log = structlog.get_logger()
@@ -42,6 +49,8 @@ EXPECTED_MAX = 5000
 """So many of our newest entries are looked for in a listing that is to prove something."""
 PAST_ENTRIES = 100
 """So many entries are read past the newest one that is known to be older."""
+UNREAD_MILLISECONDS_MIN = 30_000
+"""How long a listing must have been unreadable, in this process, before a doubt is given up."""
 SHOWN_AFTER_MILLISECONDS = 2000
 """How much older than a read an entry must be to be expected in it, if no delay was measured."""
 
@@ -60,22 +69,24 @@ class Resolve:
         submit: Submit,
         listing: AccountListing,
         *,
-        settle_seconds: float,
+        retrying: Retrying,
         clock: Clock,
     ) -> None:
         self._store = store
         self._held = held
         self._recording = recording
-        self._signals = signals
+        self._judged = Judged(store, held, recording, signals, retrying, clock)
         self._submit = submit
         self._listing = listing
-        self._settle_milliseconds = round(settle_seconds * 1000)
+        self._settle_milliseconds = round(retrying.settle_seconds * 1000)
         self._clock = clock
         self._patience = Patience(held.id, signals.account(held.id), clock)
         self._requests: dict[str, StoredJob] = {}
         self._used: set[str] = set()
         self._missed_at: dict[str, Instant] = {}
         """When the listing was last read without the entry of a job, since its doubt began."""
+        self._unread_since: Instant | None = None
+        self._unread_reason = ""
         self.signal = signals.resolve.fork()
         self.tasks = Tasks(self.signal)
 
@@ -86,11 +97,14 @@ class Resolve:
         if not jobs:
             self._requests.clear()
             self._missed_at.clear()
+            self._unread_since = None
             return LOOK_SECONDS
-        now = self._clock.now()
-        listing = await self._read([_doubt(one, self._listing) for one in jobs.values()], now)
+        listing = await self._read_in_time([_doubt(one, self._listing) for one in jobs.values()])
         if listing is not None:
+            self._unread_since = None
             await self._settle(listing)
+        else:
+            await self._give_up_unread()
         self._requests = {k: v for k, v in self._requests.items() if k in self._used}
         return await self._next_look(list(jobs.values()))
 
@@ -123,6 +137,42 @@ class Resolve:
 
     # -- the listing ----------------------------------------------------------------------------
 
+    async def _read_in_time(self, doubts: Sequence[Doubt]) -> Listing | None:
+        """Read the listing; None where that failed, or takes longer than a doubt may last."""
+        now = self._clock.now()
+        if self._unread_since is None:
+            self._unread_since = now
+        given_up = min(given_up_at(one, self._settle_milliseconds) for one in doubts)
+        end = max(given_up, self._unread_since + UNREAD_MILLISECONDS_MIN, now + 1)
+        late = asyncio.Event()
+        read = asyncio.create_task(self._read(doubts, now))
+        alarm = asyncio.create_task(self._clock.wait(late, (end - now) / 1000))
+        try:
+            await asyncio.wait([read, alarm], return_when=asyncio.FIRST_COMPLETED)
+            if not read.done():
+                self._unread_reason = "reading it takes too long, or has to wait"
+                return None
+            return read.result()
+        finally:
+            for one in (read, alarm):
+                one.cancel()
+            await asyncio.gather(read, alarm, return_exceptions=True)
+
+    async def _give_up_unread(self) -> None:
+        """End the doubts that have lasted long enough while the listing can't be read."""
+        now = self._clock.now()
+        since = now if self._unread_since is None else self._unread_since
+        if now - since < UNREAD_MILLISECONDS_MIN:
+            return
+        settle = self._settle_milliseconds
+        overdue = {
+            job_id: stored
+            for job_id, stored in (await self._unresolved()).items()
+            if now >= given_up_at(_doubt(stored, self._listing), settle)
+        }
+        reason = f"it can't be read: {self._unread_reason}"
+        await self._judged.give_up(overdue, Resolution(unknown=dict.fromkeys(overdue, reason)))
+
     async def _read(self, doubts: Sequence[Doubt], now: Instant) -> Listing | None:
         """Read the listing as far as it may prove something.
 
@@ -134,10 +184,12 @@ class Resolve:
         )
         pages = ListingPages(self._held, self._patience, patient=bool(patient))
         if not await pages.read(partial(_reached, doubts)):
+            self._unread_reason = pages.failure
             return None
         listing = await self._evidence(pages, now)
         if pages.supported and not pages.ended and not listing.ordered:
             if not await pages.read(lambda _: False):
+                self._unread_reason = pages.failure
                 return None
             listing = await self._evidence(pages, now)
         return listing
@@ -182,7 +234,7 @@ class Resolve:
             others=others,
         )
         await self._learn_delays(doubts, listing, resolution)
-        await self._record(jobs, resolution)
+        await self._judged.record(jobs, resolution)
 
     async def _known(self, ids: Sequence[str]) -> dict[str, Known]:
         server = server_of(self._listing.fingerprint)
@@ -230,30 +282,6 @@ class Resolve:
                 late = max(0, listing.read_at - doubt.since)
                 await self._listing.learn(partial(ListingFacts.with_delay, milliseconds=late))
 
-    async def _record(self, jobs: dict[str, StoredJob], resolution: Resolution) -> None:
-        for job_id, entry in resolution.found.items():
-            await self._adopt(jobs[job_id], entry)
-        now = self._clock.now()
-        again = [(jobs[job_id].job.submit_again(now, now), ()) for job_id in resolution.absent]
-        for job in await self._recording.record(again, self._held.lease):
-            log.info("resolve.absent", job=job.id, account=self._held.id)
-        self._signals.submit.set()
-        lost = [
-            jobs[job_id].job.fail("submission_unknown", _unknown(reason), now)
-            for job_id, reason in resolution.unknown.items()
-        ]
-        await self._recording.record(lost, self._held.lease)
-
-    async def _adopt(self, stored: StoredJob, entry: Entry) -> None:
-        now = self._clock.now()
-        adopted = stored.job.accept(entry.provider_job_id, now, adopted=True)
-        transition = adopted.apply(entry.report, now)
-        acceptance = await self._recording.accept(
-            self._store, transition, self._held.lease, self._held.sharing
-        )
-        if acceptance is Acceptance.RECORDED:
-            log_registered(adopted, stored.webhook_url)
-
     async def _next_look(self, jobs: Sequence[StoredJob]) -> float:
         now, delay = self._clock.now(), (await self._listing.facts()).delay_max
         doubts = [_doubt(one, self._listing) for one in jobs]
@@ -261,7 +289,11 @@ class Resolve:
         moments = [
             moment
             for one in doubts
-            for moment in (one.since + settle, deadline(one, delay, settle))
+            for moment in (
+                settled_at(one, settle),
+                deadline(one, delay, settle),
+                given_up_at(one, settle),
+            )
             if moment > now
         ]
         young = any(now - one.since < YOUNG_MILLISECONDS for one in doubts)
@@ -280,6 +312,7 @@ def _doubt(stored: StoredJob, listing: AccountListing) -> Doubt:
         after=job.older_entries,
         same_server=job.submit_fingerprint == listing.fingerprint,
         marked=job.submit_marked,
+        ended=job.exchange_ended,
     )
 
 
@@ -303,10 +336,3 @@ def _reached(doubts: Sequence[Doubt], pages: ListingPages) -> bool:
         if not anchors or len(place) - min(anchors) < PAST_ENTRIES:
             return False
     return True
-
-
-def _unknown(reason: str) -> str:
-    return (
-        "The provider may or may not have accepted this job, and its listing can't tell "
-        f"({reason}); look it up there, then adopt or abandon it"
-    )

@@ -306,17 +306,19 @@ class Submit:
                 await self._accepted(stored, outcome)
             case NotSent(reason=reason, ours=ours):
                 if ours or not await self._send_on(stored, "provider_error", reason):
-                    await self._again(job, self._wait_seconds(job))
+                    await self._again(job, self._wait_seconds(job), reason)
             case RateLimited(retry_after_seconds=seconds, reason=reason):
                 await self._wait(stored, seconds or self._wait_seconds(job), reason)
             case Refused(code=code, message=message, unauthorized=unauthorized):
                 if unauthorized:
                     self._signals.account(self._held.id).unauthorized = message
+                else:
+                    self._signals.account(self._held.id).creates_work()
                 if not await self._send_on(stored, code, message):
                     failed = job.fail(code, message, self._clock.now())
                     await self._recording.record([failed], self._held.lease)
             case InDoubt():
-                await self._in_doubt(job)
+                await self._in_doubt(job, outcome)
             case _:
                 assert_never(outcome)
 
@@ -335,12 +337,15 @@ class Submit:
             self._clock.now(),
             reason,
         )
+        self._signals.account(self._held.id).creates_refused(reason, self._clock.now())
         impatient = self._fallback.is_impatient(stored, until)
         if not (impatient and await self._send_on(stored, "rate_limited", reason)):
-            await self._again(stored.job, wait_seconds)
+            await self._again(stored.job, wait_seconds, reason)
 
     async def _accepted(self, stored: StoredJob, outcome: Accepted) -> None:
-        self._signals.account(self._held.id).unauthorized = None
+        health = self._signals.account(self._held.id)
+        health.unauthorized = None
+        health.creates_work()
         now = self._clock.now()
         accepted = stored.job.accept(outcome.provider_job_id, now, quote=outcome.quote)
         transition = accepted.apply(outcome.report, now)
@@ -383,14 +388,16 @@ class Submit:
                 return acceptance is Acceptance.RECORDED
         return False
 
-    async def _in_doubt(self, job: Job) -> None:
-        await self._recording.record([(job.in_doubt(self._clock.now()), ())], self._held.lease)
+    async def _in_doubt(self, job: Job, outcome: InDoubt | None = None) -> None:
+        doubtful = job.in_doubt(self._clock.now(), outcome)
+        await self._recording.record([(doubtful, ())], self._held.lease)
         self._signals.resolve.set()
 
-    async def _again(self, job: Job, wait_seconds: float) -> None:
+    async def _again(self, job: Job, wait_seconds: float, reason: str) -> None:
         now = self._clock.now()
         due_at = now + round(wait_seconds * 1000)
-        await self._recording.record([(job.submit_again(due_at, now), ())], self._held.lease)
+        waits = job.responded(reason, now).submit_again(due_at, now)
+        await self._recording.record([(waits, ())], self._held.lease)
 
     def _wait_seconds(self, job: Job) -> float:
         doublings = min(job.submit_attempts - 1, 10)

@@ -3,6 +3,7 @@
 from reelhook.domain.age import Age
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
+from reelhook.domain.waiting import with_words
 from reelhook.engine.runner import Tasks
 from reelhook.ports import Clock, Lease, SweepStore
 from reelhook.recording import Recording, Transition
@@ -11,11 +12,16 @@ from reelhook.signals import Signals
 SWEEP_SECONDS = 60.0
 DOUBT_MILLISECONDS = 10 * 60 * 1000
 """How long a job in doubt is looked up at least, and so after a restart, however old it is."""
+UNWATCHED_MILLISECONDS = 20 * 60 * 1000
+"""How long whoever watches a job that lasts too long has to end it: longer than it takes there."""
 IDEMPOTENCY_KEY_MILLISECONDS = 24 * 3600 * 1000
 
 
 class Sweep:
-    """Ends jobs that no provider ever took, and forgets old idempotency keys."""
+    """Ends jobs that no provider took, or that nobody watches, and forgets old idempotency keys.
+
+    `call_seconds` is the longest that a paid call may take.
+    """
 
     name = "sweep"
 
@@ -27,14 +33,18 @@ class Sweep:
         signals: Signals,
         *,
         max_age_hours: float,
+        call_seconds: float,
         clock: Clock,
     ) -> None:
         self._store = store
         self._lease = lease
         self._recording = recording
+        self._signals = signals
         self._age = Age(max_age_hours)
+        self._call_milliseconds = round(call_seconds * 1000)
         self._clock = clock
         self._started_at: Instant | None = None
+        self._watching_since: Instant | None = None
         self.signal = signals.sweep
         self.tasks = Tasks(self.signal)
 
@@ -46,18 +56,36 @@ class Sweep:
         unsubmitted = await self._store.jobs_unsubmitted_before(now - self._age.milliseconds)
         overdue = [job for job in unsubmitted if self._is_over(job, now, self._started_at)]
         await self._recording.record([self._ended(job, now) for job in overdue], self._lease)
+        await self._end_unwatched(now)
         return SWEEP_SECONDS
+
+    async def _end_unwatched(self, now: Instant) -> None:
+        """End jobs that should have ended long ago, as those of an account that is not set up.
+
+        Twice their age is what the jobs of a provider have that can't be reached.
+        """
+        if self._signals.watching_paused:
+            self._watching_since = None
+            return
+        if self._watching_since is None:
+            self._watching_since = now
+        if now - self._watching_since < UNWATCHED_MILLISECONDS:
+            return
+        before = now - 2 * self._age.milliseconds - UNWATCHED_MILLISECONDS
+        for job in await self._store.jobs_unfinished_before(before):
+            await self._recording.record([self._age.unfinished(job, now)], self._lease)
 
     def _is_over(self, job: Job, now: Instant, started_at: Instant) -> bool:
         """Whether nothing is on its way any more: no create, and no look at the listing."""
         if job.status is not Status.SUBMITTING:
             return True
-        since = max(job.doubt_since or now, started_at)
+        called_until = (job.submit_started_at or job.created_at) + self._call_milliseconds
+        since = max(job.doubt_since or called_until, started_at)
         return now - since >= DOUBT_MILLISECONDS
 
     def _ended(self, job: Job, now: Instant) -> Transition:
         if job.status is Status.SUBMITTING:
             hours = f"{self._age.hours:g} hours"
             message = f"Whether the provider accepted the job could not be found out in {hours}"
-            return job.fail("submission_unknown", message, now)
+            return job.fail("submission_unknown", with_words(message, job.last_response), now)
         return self._age.unaccepted(job, now)

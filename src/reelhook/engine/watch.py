@@ -13,20 +13,19 @@ import structlog
 from reelhook.domain.age import Age
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
-from reelhook.domain.report import Missing, Report, Unknown
+from reelhook.domain.report import Missing, Report, Unread
 from reelhook.engine.asking import Asking
 from reelhook.engine.held import Held
 from reelhook.engine.pace import Pace
 from reelhook.engine.reading import Reader
 from reelhook.engine.runner import Tasks
 from reelhook.engine.watched import WatchedJobs
+from reelhook.engine.wording import Wording
 from reelhook.ports import Clock, WatchStore
 from reelhook.recording import Recording, Transition
 from reelhook.signals import Signals
 
 log = structlog.get_logger()
-UNKNOWN_MAX = 100
-"""How many words for a status are remembered as told: each is told once, not for every round."""
 OVERDUE_UNREAD_MILLISECONDS = 10 * 60 * 1000
 """How long an overdue job that can't be read is still asked for, before it fails unread."""
 BREAK_MILLISECONDS_MIN = 60_000
@@ -79,7 +78,7 @@ class Watch:
         self._reading: list[set[str]] = []
         """For each round under way the jobs that it still has to read."""
         self._not_before: dict[str, Instant] = {}
-        self._unknown: set[str] = set()
+        self._wording = Wording()
 
     async def tick(self) -> float | None:
         """Start a round, or the first checks of new jobs; see `Loop`."""
@@ -101,6 +100,7 @@ class Watch:
         self._first_checked = set()
         self._first_due_since = now - COMMIT_MILLISECONDS
         self._reader.trim(jobs)
+        self._wording.trim(jobs.values())
         self._not_before = {k: v for k, v in self._not_before.items() if v > now}
         ready = jobs
         if self._reading or self._not_before:
@@ -143,9 +143,9 @@ class Watch:
         unread: set[str] = set()
 
         async def deliver(
-            reports: Mapping[str, Report | None], *, listed: bool, poll_after_seconds: float = 0.0
+            reports: Mapping[str, Report | Unread], *, listed: bool, poll_after_seconds: float = 0.0
         ) -> None:
-            unread.update([one for one, report in reports.items() if report is None])
+            unread.update([one for one, report in reports.items() if type(report) is Unread])
             wait = max(round(poll_after_seconds * 1000), wait_after)
             if wait_after or wait > self._interval:
                 until = self._clock.now() + wait
@@ -161,27 +161,35 @@ class Watch:
         finally:
             self._reading.remove(held)
 
-    async def _record(self, jobs: Mapping[str, Job], reports: Mapping[str, Report | None]) -> None:
+    async def _record(
+        self, jobs: Mapping[str, Job], reports: Mapping[str, Report | Unread]
+    ) -> None:
         now = self._clock.now()
         transitions: list[Transition] = []
         for one, report in reports.items():
             job = jobs[one]
-            if report is None or (now < self._age.deadline(job) and job.is_as(report)):
+            if isinstance(report, Unread):
+                transition: Transition = (self._unread(job, report, now), ())
+            elif now < self._age.deadline(job) and job.is_as(report):
                 continue
-            transition = self._applied(job, report, now)
+            else:
+                transition = self._applied(job, report, now)
             if transition[0] is not job:
                 self._log_change(job, transition[0])
                 transitions.append(transition)
         await self._recording.record(transitions, self._held.lease)
 
+    def _unread(self, job: Job, unread: Unread, now: Instant) -> Job:
+        """Return the job with what its provider said that tells nothing about it."""
+        if not unread.words:
+            return job
+        return self._wording.limited(job, job.responded(unread.words, now), now)
+
     def _applied(self, job: Job, report: Report, now: Instant) -> Transition:
-        if isinstance(report, Unknown) and report.status not in self._unknown:
-            if len(self._unknown) < UNKNOWN_MAX:
-                self._unknown.add(report.status)
-            log.warning("watch.unknown_status", job=job.id, status=report.status)
         if isinstance(report, Missing):
             return self._missing(job, now)
         after, events = job.apply(report, now)
+        after = self._wording.limited(job, after, now)
         if now >= self._age.deadline(job) and not after.status.terminal:
             after, last = self._age.unfinished(after, now)
             events = (*events, *last)

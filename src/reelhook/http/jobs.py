@@ -23,7 +23,9 @@ router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
 
 def _answer(request: Request, stored: StoredJob) -> JobAnswer:
-    return job_answer(stored.listed, options_of(request).video_url(stored.job.id))
+    return job_answer(
+        stored.listed, options_of(request).video_url(stored.job.id), waiting=stored.job.waiting
+    )
 
 
 @router.get("", summary="List jobs, newest first")
@@ -45,7 +47,10 @@ async def list_jobs(
     else:
         page = await service.jobs(status, limit, cursor)
     video_url = options_of(request).video_url
-    jobs = [job_answer(listed, video_url(listed.job.id)) for listed in page.jobs]
+    waits = await use_cases_of(request).waits.all_of([listed.job for listed in page.jobs])
+    jobs = [
+        job_answer(one, video_url(one.job.id), waiting=waits.get(one.job.id)) for one in page.jobs
+    ]
     return JobsAnswer(jobs=jobs, next_cursor=page.next_cursor)
 
 
@@ -66,7 +71,8 @@ async def read(job_id: str, request: Request, service: ServiceOf) -> JobAnswer:
     """Return a job as it stands."""
     stored = await service.job(job_id)
     position = await service.queue_position(stored.job)
-    return job_answer(stored.listed, options_of(request).video_url(job_id), position)
+    waiting = await use_cases_of(request).waits.of(stored.job)
+    return job_answer(stored.listed, options_of(request).video_url(job_id), position, waiting)
 
 
 @router.get("/{job_id}/events", summary="Read a job's whole history")

@@ -5,8 +5,11 @@ from typing import Any
 from fastapi import APIRouter
 
 from reelhook.domain.event import maybe_iso
+from reelhook.domain.waiting import Waiting
 from reelhook.http.context import OperationsOf
 from reelhook.http.schemas import WatcherAnswer
+from reelhook.http.waiting import waiting_answer
+from reelhook.ports import RefusedJob
 
 router = APIRouter(tags=["operations"])
 
@@ -35,10 +38,25 @@ async def stats(operations: OperationsOf) -> dict[str, Any]:
                 "stretchedSeconds": account["stretched_seconds"],
                 "readsWaitUntil": maybe_iso(account["reads_wait_until"]),
                 "createsWaitUntil": maybe_iso(account["creates_wait_until"]),
+                **_last_responses(account["refused"], account["unread"]),
             }
             for account in numbers["accounts"]
         ],
     }
+
+
+def _last_responses(refused: RefusedJob | None, unread: Waiting | None) -> dict[str, Any]:
+    """Tell what a provider said last: to a create that waits, and where it can't be read."""
+    told: dict[str, Any] = {}
+    if refused is not None:
+        told["refused"] = {"jobId": refused.job_id, **_shown(refused.waiting)}
+    if unread is not None:
+        told["unread"] = _shown(unread)
+    return told
+
+
+def _shown(waiting: Waiting) -> dict[str, Any]:
+    return waiting_answer(waiting).model_dump(by_alias=True)
 
 
 @router.post("/api/watcher/pause", summary="Stop asking providers")

@@ -26,6 +26,8 @@ from reelhook.domain.request import (
     SHORT_CHARACTERS_MAX,
     SIZE,
 )
+from reelhook.domain.waiting import Waiting
+from reelhook.http.waiting import MaybeWaiting, maybe_waiting
 from reelhook.ports import ListedJob, StoredJob
 
 ENDPOINTS_MAX = 10
@@ -154,6 +156,7 @@ class StatusAnswer(Schema):
     sora_job_id: str | None = Field(alias="sora_job_id")
     sora_status: str | None = Field(alias="sora_status")
     sora_progress: int = Field(alias="sora_progress")
+    waiting: MaybeWaiting = None
 
 
 class CostAnswer(Schema):
@@ -194,6 +197,7 @@ class JobAnswer(Schema):
     updated_at: str
     last_checked_at: str | None
     sequence: int
+    waiting: MaybeWaiting = None
 
 
 class JobsAnswer(Schema):
@@ -235,7 +239,9 @@ class ErrorAnswer(Schema):
     )
 
 
-def status_answer(stored: StoredJob, video_url: str) -> StatusAnswer:
+def status_answer(
+    stored: StoredJob, video_url: str, waiting: Waiting | None = None
+) -> StatusAnswer:
     """Tell a job in the seed's words."""
     job = stored.job
     ready = job.status is Status.COMPLETED
@@ -252,10 +258,16 @@ def status_answer(stored: StoredJob, video_url: str) -> StatusAnswer:
         sora_job_id=job.provider_job_id,
         sora_status=_sora_status(job),
         sora_progress=job.progress,
+        waiting=maybe_waiting(waiting),
     )
 
 
-def job_answer(listed: ListedJob, video_url: str, queue_position: int | None = None) -> JobAnswer:
+def job_answer(
+    listed: ListedJob,
+    video_url: str,
+    queue_position: int | None = None,
+    waiting: Waiting | None = None,
+) -> JobAnswer:
     """Tell a job whole."""
     job = listed.job
     return JobAnswer(
@@ -284,6 +296,7 @@ def job_answer(listed: ListedJob, video_url: str, queue_position: int | None = N
         updated_at=iso(job.updated_at),
         last_checked_at=maybe_iso(listed.checked_at),
         sequence=job.sequence,
+        waiting=maybe_waiting(waiting),
     )
 
 

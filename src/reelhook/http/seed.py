@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Query, Request
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.request import RENDER_VERSION, check_image
 from reelhook.http.access import holder_of
-from reelhook.http.context import ServiceOf, options_of
+from reelhook.http.context import ServiceOf, options_of, use_cases_of
 from reelhook.http.schemas import GenerateAnswer, GenerateBody, StatusAnswer, status_answer
 from reelhook.ports import IdempotencyKey
 
@@ -66,7 +66,9 @@ async def generate(
 @router.get("/api/videos/status/{job_id}", summary="How a video fares: the fallback")
 async def status(job_id: str, request: Request, service: ServiceOf) -> StatusAnswer:
     """Tell a job's status, for clients that missed a webhook."""
-    return status_answer(await service.job(job_id), options_of(request).video_url(job_id))
+    stored = await service.job(job_id)
+    waiting = await use_cases_of(request).waits.of(stored.job)
+    return status_answer(stored, options_of(request).video_url(job_id), waiting)
 
 
 def _as_json(options: dict[str, Any] | None) -> str | None:

@@ -9,6 +9,7 @@ from reelhook.domain.endpoint import url_id
 from reelhook.domain.event import Event, Instant
 from reelhook.domain.fares import AccountFares
 from reelhook.domain.job import Job, Status, VideoRequest
+from reelhook.domain.waiting import Waiting
 from reelhook.ports.leases import Lease
 from reelhook.ports.webhooks import StoredEvent
 
@@ -233,17 +234,35 @@ class SweepStore(Recorder, Protocol):
         """Return jobs made before that moment which no provider has accepted."""
         ...
 
+    async def jobs_unfinished_before(self, accepted_before: Instant) -> list[Job]:
+        """Return jobs, a thousand at most, that providers have had since before that moment and
+        have not ended.
+        """
+        ...
+
     async def forget_idempotency_keys(self, created_before: Instant) -> int:
         """Delete keys made before that moment; return how many."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedJob:
+    """A job that no provider has taken yet, and what it waits for."""
+
+    job_id: str
+    waiting: Waiting
+
+
+@dataclass(frozen=True, slots=True)
 class AccountLoad:
-    """How many jobs of an account wait to be created, and how many its provider may have."""
+    """How many jobs of an account wait to be created, and how many its provider may have.
+
+    `refused` is the job whose create was refused last, of those that no provider has yet.
+    """
 
     waiting: int = 0
     in_flight: int = 0
+    refused: RefusedJob | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ from reelhook.providers.values import is_segment
 from reelhook.providers.waiting import retry_after_seconds
 
 Fields = Mapping[str, object]
+_GATEWAYS = frozenset({408, 502, 504})
 _CANNOT_CANCEL = frozenset({400, 404, 405, 409, 410, 422, 501})
 
 
@@ -264,10 +265,19 @@ def outcome(
     match answer.status:
         case _ if answer.ok:
             told = accepted(answer.fields())
-            return told or InDoubt(f"HTTP {answer.status} without a readable id")
+            return told or InDoubt(f"HTTP {answer.status} without a readable id: {words(answer)}")
         case 429:  # an empty quota too, where OpenAI says so with 429
             return RateLimited(retry_after_seconds(answer.headers, now), words(answer))
         case status if 400 <= status < 500 and status not in {408, 409}:
             return refused(answer)
         case status:
-            return InDoubt(f"HTTP {status}: {words(answer)}")
+            return InDoubt(f"HTTP {status}: {words(answer)}", ended=_ended_by_server(answer))
+
+
+def _ended_by_server(answer: Answer) -> bool:
+    """Whether a refusal comes from the server that was asked, so that it is through with it.
+
+    What stands before a server, and has lost it or waited too long for it, says so with its own
+    statuses (RFC 9110, 15.6; Cloudflare's from 520 on), and mostly with a page instead of JSON.
+    """
+    return 400 <= answer.status < 520 and answer.status not in _GATEWAYS and answer.is_object()

@@ -106,6 +106,6 @@ class PaidPost:
                     return Answer(response.status, response.headers, None)
         except Exception as error:  # whatever it was: what counts is whether we were connected
             if trip.connected:
-                return InDoubt(f"no whole answer came: {described(error)}")
+                return InDoubt(f"no whole response came: {described(error)}")
             ours = isinstance(error, RightLostError) or is_own_trouble(error)
             return NotSent(f"no connection was made: {described(error)}", ours=ours)

@@ -9,6 +9,7 @@ from reelhook.service.endpoints import EndpointFields, Endpoints
 from reelhook.service.jobs import Service, ServiceOptions
 from reelhook.service.notices import Notices
 from reelhook.service.operations import Operations
+from reelhook.service.waits import Waits
 
 __all__ = [
     "Deliveries",
@@ -20,6 +21,7 @@ __all__ = [
     "Service",
     "ServiceOptions",
     "UseCases",
+    "Waits",
 ]
 
 
@@ -34,3 +36,4 @@ class UseCases:
     notices: Notices
     operations: Operations
     catalog: Catalog
+    waits: Waits

@@ -71,6 +71,8 @@ class Operations:
             "stretched_seconds": None if stretched is None else stretched / 1000,
             "reads_wait_until": _if_ahead(fares.reads_wait_until, now),
             "creates_wait_until": _if_ahead(fares.creates_wait_until, now),
+            "refused": load.refused,
+            "unread": fares.reads,
         }
 
     async def costs(self, since: Instant, until: Instant) -> list[CostLine]:

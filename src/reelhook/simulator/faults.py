@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from reelhook.simulator.job import Ending
 from reelhook.simulator.prompts import Prompts
+from reelhook.simulator.refusals import CreateRefusal
 
 Outcome = TypeVar("Outcome")
 
@@ -26,6 +27,10 @@ class RequestFault(StrEnum):
 
 LOST_CREATE = "lost_create"
 """The fault that befalls the answer of a create which was carried out."""
+REFUSED_CREATE = "refused_create"
+"""The fault that befalls a create which is not carried out."""
+REFUSED_AFTER = "refused_after"
+"""The fault that befalls the answer of a create which was carried out, and is refused."""
 FOREIGN_REDIRECT = "foreign_redirect"
 """The fault that befalls a request for a film."""
 
@@ -39,7 +44,11 @@ _SECONDS = (
 _FLAGS = ("listing",)
 _SIGNED = ("clock_offset_seconds",)
 _TEXTS = ("foreign_url",)
-_EXCLUSIVE = (tuple(RequestFault), ("moderation", "stuck"))
+_EXCLUSIVE = (
+    tuple(RequestFault),
+    ("moderation", "stuck"),
+    (REFUSED_CREATE, REFUSED_AFTER),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,12 @@ class Faults:
     """Carried out, answered with 60 MiB of JSON. Refusals and films stay as they are."""
     lost_create: float = 0.0
     """The create is carried out, and the connection closed without an answer."""
+    refused_create: float = 0.0
+    """The create is refused, as `refusal` says; not carried out."""
+    refused_after: float = 0.0
+    """The create is carried out, and refused all the same, as `refusal` says."""
+    refusal: str = CreateRefusal.UNAVAILABLE
+    """How creates are refused, one of `CreateRefusal`: a status, or a gateway's page."""
     moderation: float = 0.0
     """The job fails where it would have completed."""
     stuck: float = 0.0
@@ -107,6 +122,13 @@ class Faults:
         """Draw whether the answer to one create gets lost."""
         return _draw({LOST_CREATE: self.lost_create}, random) is not None
 
+    def refuses_create(self, random: Random) -> str | None:
+        """Draw whether one create is refused, and before or after it is carried out."""
+        if not self.refused_create and not self.refused_after:
+            return None
+        rates = {REFUSED_CREATE: self.refused_create, REFUSED_AFTER: self.refused_after}
+        return _draw(rates, random)
+
     def shown(self, prompt: str) -> str | None:
         """Return a prompt as the listing shows it."""
         return Prompts(self.prompts).show(prompt)
@@ -141,6 +163,9 @@ def _check(name: str, value: object) -> None:
     elif name == "prompts":
         if value not in list(Prompts):
             raise ValueError(f"prompts must be one of {', '.join(Prompts)}")
+    elif name == "refusal":
+        if value not in list(CreateRefusal):
+            raise ValueError(f"refusal must be one of {', '.join(CreateRefusal)}")
     elif name in _TEXTS:
         if not isinstance(value, str) or not value.isascii() or not value.isprintable():
             raise ValueError(f"{name} must be printable ASCII")

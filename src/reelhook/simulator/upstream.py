@@ -17,7 +17,13 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from reelhook.simulator.core import Simulator
-from reelhook.simulator.faults import FOREIGN_REDIRECT, LOST_CREATE, RequestFault
+from reelhook.simulator.faults import (
+    FOREIGN_REDIRECT,
+    LOST_CREATE,
+    REFUSED_CREATE,
+    RequestFault,
+)
+from reelhook.simulator.refusals import CreateRefusal
 
 CREATE = "create"
 """The kind of request whose answers `lost_create` swallows."""
@@ -138,7 +144,14 @@ class Upstream:
         if kind == CONTENT and faults.redirects(self.simulator.random):
             self.simulator.injected[FOREIGN_REDIRECT] += 1
             return web.Response(status=302, headers={"Location": faults.foreign_url})
+        refused = faults.refuses_create(self.simulator.random) if kind == CREATE else None
+        if refused is not None:
+            self.simulator.injected[refused] += 1
+        if refused == REFUSED_CREATE:
+            return CreateRefusal(faults.refusal).response()
         answer = await carry_out(request)
+        if refused is not None:
+            return CreateRefusal(faults.refusal).response()
         if kind == CREATE and self.simulator.faults.loses_create(self.simulator.random):
             self.simulator.injected[LOST_CREATE] += 1
             return _without_answer(request)

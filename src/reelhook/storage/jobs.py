@@ -260,6 +260,16 @@ def unsubmitted_before(created_before: Instant) -> Operation[list[Job]]:
     return [job_of(row) for row in rows]
 
 
+def unfinished_before(accepted_before: Instant) -> Operation[list[Job]]:
+    """Return jobs, a thousand at most, that a provider has had since before then."""
+    rows = yield Statement(
+        f"SELECT {STATE} FROM jobs WHERE status IN ('queued', 'processing') AND accepted_at < ?1"
+        " ORDER BY accepted_at LIMIT 1000",
+        (accepted_before,),
+    )
+    return [job_of(row) for row in rows]
+
+
 def job(job_id: str) -> Operation[StoredJob]:
     """Return one job. Raises `JobNotFoundError`."""
     rows = yield Statement(f"SELECT {STORED_JOB} FROM jobs WHERE id = ?1", (job_id,))

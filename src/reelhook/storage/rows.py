@@ -47,6 +47,10 @@ STATE_COLUMNS = (
     "submit_fingerprint",
     "submit_after",
     "submit_marked",
+    "last_response",
+    "waiting_since",
+    "creates_absent",
+    "exchange_ended",
 )
 REQUEST_COLUMNS = (
     "script",
@@ -111,7 +115,10 @@ ENDPOINT = ", ".join(f"e.{name}" for name in (*ENDPOINT_COLUMNS, *HEALTH_COLUMNS
 # Many rows are read a second, and calling an enum takes longer than a look into a mapping.
 _STATUS = {one.value: one for one in Status}
 _OUTCOME = {None: None} | {one.value: one for one in Outcome}
-_FLAGS = [STATE_COLUMNS[3:].index(name) for name in ("adopted", "pinned", "submit_marked")]
+_FLAGS = [
+    STATE_COLUMNS[3:].index(name)
+    for name in ("adopted", "pinned", "submit_marked", "exchange_ended")
+]
 _REQUEST = slice(len(STATE_COLUMNS), len(STATE_COLUMNS) + len(REQUEST_COLUMNS))
 
 

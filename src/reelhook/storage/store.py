@@ -339,6 +339,10 @@ class Store:
         """See `SweepStore.jobs_unsubmitted_before`."""
         return await self._read(lambda: jobs.unsubmitted_before(created_before))
 
+    async def jobs_unfinished_before(self, accepted_before: Instant) -> list[Job]:
+        """See `SweepStore.jobs_unfinished_before`."""
+        return await self._read(lambda: jobs.unfinished_before(accepted_before))
+
     async def known_entries(
         self, accounts: Sequence[str], server: str, provider_job_ids: Sequence[str]
     ) -> dict[str, Known]:

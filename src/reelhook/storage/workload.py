@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
-from reelhook.ports import AccountLoad, CostLine, ListedJob, StoredJob
+from reelhook.domain.waiting import Waiting
+from reelhook.ports import AccountLoad, CostLine, ListedJob, RefusedJob, StoredJob
 from reelhook.storage.operation import Operation, Statement, query, side_by_side
 from reelhook.storage.rows import LISTED_JOB, listed_job_of, stored_job_of, within
 
@@ -59,10 +60,25 @@ def loads() -> Operation[dict[str, AccountLoad]]:
     for account, status, count in rows:
         side = waiting if status == Status.ACCEPTED else in_flight
         side[account] = side.get(account, 0) + count
+    refused = yield from _refused()
     return {
-        account: AccountLoad(waiting.get(account, 0), in_flight.get(account, 0))
+        account: AccountLoad(
+            waiting.get(account, 0), in_flight.get(account, 0), refused.get(account)
+        )
         for account in waiting | in_flight
     }
+
+
+def _refused() -> Operation[dict[str, RefusedJob]]:
+    """Return of each account the job that was refused last, of those that no provider has."""
+    rows = yield Statement(
+        "SELECT account, id, waiting_since, last_response, submit_attempts FROM (SELECT account,"
+        " id, waiting_since, last_response, submit_attempts,"
+        " row_number() OVER (PARTITION BY account ORDER BY updated_at DESC, id) AS place FROM jobs"
+        " WHERE status IN ('accepted', 'submitting') AND last_response IS NOT NULL) AS refused"
+        " WHERE place = 1"
+    )
+    return {account: RefusedJob(one, Waiting(*waiting)) for account, one, *waiting in rows}
 
 
 def in_flight(account: str) -> Operation[int]:

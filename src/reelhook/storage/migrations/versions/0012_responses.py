@@ -1,0 +1,40 @@
+"""responses: what providers said last to jobs that wait, and how often a create was in vain"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0012"
+down_revision = "0011"
+
+
+def _columns() -> dict[str, list[sa.Column[Any]]]:
+    return {
+        "jobs": [
+            sa.Column("last_response", sa.Text),
+            sa.Column("waiting_since", sa.BigInteger),
+            sa.Column("creates_absent", sa.Integer, nullable=False, server_default="0"),
+            sa.Column("exchange_ended", sa.Boolean, nullable=False, server_default=sa.false()),
+        ],
+        "accounts": [
+            sa.Column("creates_refused_since", sa.BigInteger),
+            sa.Column("creates_response", sa.Text),
+            sa.Column("reads_failed_since", sa.BigInteger),
+            sa.Column("reads_response", sa.Text),
+        ],
+    }
+
+
+def upgrade() -> None:
+    """Make room for them."""
+    for table, columns in _columns().items():
+        for column in columns:
+            op.add_column(table, column)
+
+
+def downgrade() -> None:
+    """Take them away: nothing that is bought depends on them."""
+    for table, columns in _columns().items():
+        for column in columns:
+            op.drop_column(table, column.name)
