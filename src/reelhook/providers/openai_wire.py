@@ -23,7 +23,9 @@ from reelhook.providers.address import segment
 from reelhook.providers.answer import Answer
 from reelhook.providers.download import Source
 from reelhook.providers.http_provider import HttpProvider
+from reelhook.providers.openai_content import content_or_missing
 from reelhook.providers.openai_create import Create
+from reelhook.providers.openai_enclosed import enclosed
 from reelhook.providers.openai_video import failure, page, report
 from reelhook.providers.receiving import PAGE_BYTES_MAX
 from reelhook.providers.refusal import unread, words
@@ -84,7 +86,7 @@ class OpenAIWire(HttpProvider):
             raise ProviderError("The provider's answer is not a video with a status")
         if answer.status in _NOT_THE_JOBS_OWN:
             raise unread(answer, self.now())
-        if answer.status >= 400 and (told := failure(video)):
+        if answer.status >= 400 and (told := failure(enclosed(video))):
             return told
         if answer.status == 404:
             return Missing()
@@ -139,7 +141,8 @@ class OpenAIWire(HttpProvider):
         self, provider_job_id: str, url: str, byte_range: str | None
     ) -> AbstractAsyncContextManager[Content]:
         """Open the finished file; `url` is the one that its job was finished with."""
-        return self.file(self._sources(provider_job_id, url), byte_range)
+        opening = self.file(self._sources(provider_job_id, url), byte_range)
+        return content_or_missing(opening, partial(self.get, provider_job_id))
 
     def _sources(self, provider_job_id: str, url: str) -> list[Source]:
         """Return the ways to the file; what lies elsewhere never sees the key."""
