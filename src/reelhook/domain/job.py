@@ -97,7 +97,9 @@ class Job:
     `model` is what it is, or is to be, made with since `model_since`; `fallback` counts the models
     that were given up before it. `doubt_closed_at`: when a person settled what became of it.
     `pinned`: its account was named, so that no other takes it. `submit_fingerprint` says to which
-    server, and with which credential, its create was sent.
+    server, and with which credential, its create was sent. `stopped`: whether a cancel ended its
+    render; None: not known, or not canceled. `forgotten` counts how often a restarted server had
+    lost it and it was sent again.
     """
 
     id: str
@@ -133,6 +135,8 @@ class Job:
     pinned: bool = False
     submit_fingerprint: str | None = None
     submit_after: str | None = None
+    stopped: bool | None = None
+    forgotten: int = 0
 
     @property
     def older_entries(self) -> tuple[str, ...] | None:
@@ -306,9 +310,12 @@ class Job:
         """End the job as failed."""
         return self._ended(Status.FAILED, code, message, now)
 
-    def cancel(self, now: Instant) -> tuple["Job", tuple[Event, ...]]:
-        """End the job as canceled."""
-        return self._ended(Status.CANCELED, "canceled", "canceled", now)
+    def cancel(
+        self, now: Instant, *, stopped: bool | None = None
+    ) -> tuple["Job", tuple[Event, ...]]:
+        """End the job as canceled; see `stopped`."""
+        job = self if self.status.terminal else replace(self, stopped=stopped)
+        return job._ended(Status.CANCELED, "canceled", "canceled", now)
 
     def close_doubt(self, now: Instant) -> "Job":
         """A person has settled what became of a submit without an answer."""

@@ -60,6 +60,11 @@ class LeasedProvider:
         self._check()
         return await self._provider.cancel(provider_job_id)
 
+    async def cancel_stops(self) -> bool | None:
+        """See `Provider.cancel_stops`."""
+        self._check()
+        return await self._provider.cancel_stops()
+
     def content(
         self, provider_job_id: str, url: str, byte_range: str | None
     ) -> AbstractAsyncContextManager[Content]:

@@ -52,6 +52,11 @@ def _without_nul(value: str) -> str:
     return value
 
 
+def _untold(value: object) -> bool:
+    """Whether a field has nothing to say, and is left out."""
+    return value is None
+
+
 _NoNul = AfterValidator(_without_nul)
 JobId = Annotated[
     str,
@@ -154,6 +159,11 @@ class StatusAnswer(Schema):
     sora_job_id: str | None = Field(alias="sora_job_id")
     sora_status: str | None = Field(alias="sora_status")
     sora_progress: int = Field(alias="sora_progress")
+    missing_since: str | None = Field(
+        None,
+        exclude_if=_untold,
+        description="Since when the provider answers that it does not know the job; absent: it does",
+    )
 
 
 class CostAnswer(Schema):
@@ -194,6 +204,17 @@ class JobAnswer(Schema):
     updated_at: str
     last_checked_at: str | None
     sequence: int
+    missing_since: str | None = Field(
+        None,
+        exclude_if=_untold,
+        description="Since when the provider answers that it does not know the job; absent: it does",
+    )
+    stopped: bool | None = Field(
+        None,
+        exclude_if=_untold,
+        description="Of a canceled job: whether nothing renders on. false: the provider goes on "
+        "all the same, since it can't stop a render; absent: not known",
+    )
 
 
 class JobsAnswer(Schema):
@@ -252,6 +273,7 @@ def status_answer(stored: StoredJob, video_url: str) -> StatusAnswer:
         sora_job_id=job.provider_job_id,
         sora_status=_sora_status(job),
         sora_progress=job.progress,
+        missing_since=maybe_iso(job.missing_since),
     )
 
 
@@ -284,6 +306,8 @@ def job_answer(listed: ListedJob, video_url: str, queue_position: int | None = N
         updated_at=iso(job.updated_at),
         last_checked_at=maybe_iso(listed.checked_at),
         sequence=job.sequence,
+        missing_since=maybe_iso(job.missing_since),
+        stopped=job.stopped,
     )
 
 

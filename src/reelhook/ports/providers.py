@@ -95,7 +95,14 @@ class Provider(Protocol):
         ...
 
     async def cancel(self, provider_job_id: str) -> bool:
-        """Stop the render; False where the provider can't."""
+        """Cancel a job; False where the provider can't. What that means: see `cancel_stops`."""
+        ...
+
+    async def cancel_stops(self) -> bool | None:
+        """Whether a cancel that was taken ends the render.
+
+        False where the job is only forgotten and is rendered all the same; None: not known.
+        """
         ...
 
     def content(

@@ -200,6 +200,10 @@ class HttpProvider(ABC):
         """Return False: a render can't be stopped here."""
         return False
 
+    async def cancel_stops(self) -> bool | None:
+        """Return True: a cancel ends the render here."""
+        return True
+
     async def canceled(self, method: str, path: str) -> bool:
         """Ask for a job's end; False where that is refused. Raises `ProviderError`."""
         answer = await self.ask(method, path)

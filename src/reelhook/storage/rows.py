@@ -46,6 +46,8 @@ STATE_COLUMNS = (
     "pinned",
     "submit_fingerprint",
     "submit_after",
+    "stopped",
+    "forgotten",
 )
 REQUEST_COLUMNS = (
     "script",
@@ -111,6 +113,7 @@ ENDPOINT = ", ".join(f"e.{name}" for name in (*ENDPOINT_COLUMNS, *HEALTH_COLUMNS
 _STATUS = {one.value: one for one in Status}
 _OUTCOME = {None: None} | {one.value: one for one in Outcome}
 _FLAGS = [STATE_COLUMNS[3:].index(name) for name in ("adopted", "pinned")]
+_MAYBE_FLAG = STATE_COLUMNS[3:].index("stopped")
 _REQUEST = slice(len(STATE_COLUMNS), len(STATE_COLUMNS) + len(REQUEST_COLUMNS))
 
 
@@ -119,6 +122,8 @@ def job_of(row: Sequence[Any]) -> Job:
     job_id, account, status, *rest = row[: len(STATE_COLUMNS)]
     for place in _FLAGS:
         rest[place] = bool(rest[place])
+    if rest[_MAYBE_FLAG] is not None:
+        rest[_MAYBE_FLAG] = bool(rest[_MAYBE_FLAG])
     # Thousands of jobs share an account's name.
     return Job(job_id, intern(account), _STATUS[status], *rest)
 
