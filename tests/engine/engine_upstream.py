@@ -67,6 +67,8 @@ class Upstream:
     on_get: Respond | None = None
     on_list: Respond | None = None
     get_headers: Mapping[str, str] = field(default_factory=dict)
+    owned_by: str | None = None
+    """Whose its models are; `sglang` has it say as SGLang that it has no such video."""
 
     # -- what a test does to it ---------------------------------------------------------------
 
@@ -117,6 +119,8 @@ class Upstream:
 
     def tell(self, one: str) -> web.Response:
         video = self.videos.get(one)
+        if video is None and self.owned_by == "sglang":
+            return web.json_response({"detail": "Video not found"}, status=404)
         if video is None:
             return web.json_response({"error": {"message": f"No such video: {one}"}}, status=404)
         return web.json_response(video.shown(), headers=self.get_headers)
@@ -148,11 +152,18 @@ class Upstream:
         self.videos.pop(one, None)
         return web.json_response({"id": one, "deleted": True, "object": "video.deleted"})
 
+    async def _models(self, _: web.Request) -> web.Response:
+        if self.owned_by is None:
+            return web.Response(status=404)
+        models = [{"id": "wan", "object": "model", "owned_by": self.owned_by}]
+        return web.json_response({"object": "list", "data": models})
+
     def app(self) -> web.Application:
         app = web.Application()
         app.router.add_post("/v1/videos", self._create)
         app.router.add_get("/v1/videos", self._list)
         app.router.add_get("/v1/videos/{id}", self._get)
+        app.router.add_get("/v1/models", self._models)
         app.router.add_delete("/v1/videos/{id}", self._delete)
         return app
 

@@ -117,6 +117,7 @@ class Settings(FrontSettings):
     openai_base_url: BaseUrl | None = Field(None, description="a URL")
     openai_api_key: Key | None = Field(None, repr=False, description="text")
     openai_webhook_secret: Secret | None = Field(None, repr=False, description="text")
+    openai_resubmit_forgotten: Switch = Field(default=False, description="true or false")
     ark_api_key: Key | None = Field(None, repr=False, description="text")
     ark_base_url: BaseUrl | None = Field(None, description="a URL")
     fal_key: Key | None = Field(None, repr=False, description="text")
@@ -287,6 +288,7 @@ class Settings(FrontSettings):
                 key=getattr(self, VARIABLES[provider][0]),
                 base_url=getattr(self, VARIABLES[provider][1]),
                 webhook_secret=self.openai_webhook_secret if provider == "openai" else None,
+                resubmit_forgotten=provider == "openai" and self.openai_resubmit_forgotten,
                 **{
                     field: values_of(provider, getattr(self, field), given, environment_name(field))
                     for field in ("file_networks", "file_origins")

@@ -231,6 +231,40 @@ class Job:
         """Another account of its provider creates it."""
         return self if account == self.account else replace(self, account=account)
 
+    def send_anew(self, now: Instant) -> tuple["Job", tuple[Event, ...]]:
+        """Its provider has lost it, and renders nothing: it is created once more.
+
+        Clients are told if they were told more than that it waits.
+        """
+        job = replace(
+            self,
+            status=Status.ACCEPTED,
+            progress=0,
+            provider_job_id=None,
+            adopted=False,
+            accepted_at=None,
+            missing_since=None,
+            submit_attempts=0,
+            submit_due_at=now,
+            submit_after=None,
+            doubt_since=None,
+            forgotten=self.forgotten + 1,
+            updated_at=now,
+        )
+        if self.status is Status.QUEUED and self.progress == 0:
+            return job, ()
+        job = replace(job, sequence=self.sequence + 1)
+        event = Event(
+            job_id=job.id,
+            sequence=job.sequence,
+            kind=EventKind.STATUS,
+            status=WireStatus.QUEUED,
+            progress=0,
+            occurred_at=now,
+            provider_job_id=self.provider_job_id,
+        )
+        return job, (event,)
+
     def in_doubt(self, now: Instant) -> "Job":
         """The provider may have the job: it is looked up from now on."""
         return replace(self, doubt_since=now, updated_at=now)

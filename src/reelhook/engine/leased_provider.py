@@ -60,6 +60,11 @@ class LeasedProvider:
         self._check()
         return await self._provider.cancel(provider_job_id)
 
+    async def forgets_when_restarted(self) -> bool:
+        """See `Provider.forgets_when_restarted`."""
+        self._check()
+        return await self._provider.forgets_when_restarted()
+
     async def cancel_stops(self) -> bool | None:
         """See `Provider.cancel_stops`."""
         self._check()

@@ -15,12 +15,13 @@ from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.domain.report import Missing, Report, Unknown
 from reelhook.engine.asking import Asking
+from reelhook.engine.forgotten import Forgotten
 from reelhook.engine.held import Held
 from reelhook.engine.pace import Pace
 from reelhook.engine.reading import Reader
 from reelhook.engine.runner import Tasks
 from reelhook.engine.watched import WatchedJobs
-from reelhook.ports import Clock, WatchStore
+from reelhook.ports import Clock, ForgottenStore
 from reelhook.recording import Recording, Transition
 from reelhook.signals import Signals
 
@@ -31,6 +32,9 @@ OVERDUE_UNREAD_MILLISECONDS = 10 * 60 * 1000
 """How long an overdue job that can't be read is still asked for, before it fails unread."""
 BREAK_MILLISECONDS_MIN = 60_000
 """When the provider was not asked, or did not answer, for so long, those ten minutes restart."""
+
+SLACK_MILLISECONDS = 5000
+"""How late a round may notice that a job is gone, beside the interval."""
 
 COMMIT_MILLISECONDS = 2000
 """How much later than its `accepted_at` a job may become readable."""
@@ -43,7 +47,7 @@ class Watch:
 
     def __init__(
         self,
-        store: WatchStore,
+        store: ForgottenStore,
         held: Held,
         recording: Recording,
         signals: Signals,
@@ -73,6 +77,14 @@ class Watch:
         self._reader = Reader(held.provider, self._asking, clock)
         self._pace = Pace(self._interval, held.id, health)
         self._watched = WatchedJobs(store, held.id)
+        self._forgotten = Forgotten(
+            store,
+            held,
+            recording,
+            signals,
+            margin=2 * self._interval + SLACK_MILLISECONDS,
+            clock=clock,
+        )
         self._first_due_since: Instant = 0
         self._first_checked: set[str] = set()
         self._first_check_runs = False
@@ -132,6 +144,7 @@ class Watch:
 
     async def _round(self, jobs: Mapping[str, Job]) -> None:
         await self._read(jobs)
+        await self._forgotten.look(self._watched.by_provider_id)
         await self._store.record_round(self._held.id, self._clock.now(), self._held.lease)
 
     async def _read(self, jobs: Mapping[str, Job], *, wait_after: int = 0) -> None:
@@ -145,6 +158,7 @@ class Watch:
         async def deliver(
             reports: Mapping[str, Report | None], *, listed: bool, poll_after_seconds: float = 0.0
         ) -> None:
+            self._forgotten.take(reports, listed=listed)
             unread.update([one for one, report in reports.items() if report is None])
             wait = max(round(poll_after_seconds * 1000), wait_after)
             if wait_after or wait > self._interval:
@@ -180,19 +194,21 @@ class Watch:
                 self._unknown.add(report.status)
             log.warning("watch.unknown_status", job=job.id, status=report.status)
         if isinstance(report, Missing):
-            return self._missing(job, now)
+            return self._missing(job, report, now)
         after, events = job.apply(report, now)
         if now >= self._age.deadline(job) and not after.status.terminal:
             after, last = self._age.unfinished(after, now)
             events = (*events, *last)
         return after, events
 
-    def _missing(self, job: Job, now: Instant) -> Transition:
+    def _missing(self, job: Job, report: Missing, now: Instant) -> Transition:
         """Believe a 404 after ten minutes in which the provider has been answering."""
+        if job.missing_since is None:
+            self._forgotten.missed(job, now)
         answering_since = self._asking.answered.since(now) or now
         if job.missing_since is not None and job.missing_since < answering_since:
             job = replace(job, missing_since=answering_since)
-        return job.apply(Missing(), now)
+        return job.apply(report, now)
 
     async def _expire_unread(self, jobs: Sequence[Job]) -> None:
         now = self._clock.now()

@@ -162,7 +162,7 @@ class StatusAnswer(Schema):
     missing_since: str | None = Field(
         None,
         exclude_if=_untold,
-        description="Since when the provider answers that it does not know the job; absent: it does",
+        description="Since when the provider says that it does not know the job; absent: it does",
     )
 
 
@@ -207,7 +207,7 @@ class JobAnswer(Schema):
     missing_since: str | None = Field(
         None,
         exclude_if=_untold,
-        description="Since when the provider answers that it does not know the job; absent: it does",
+        description="Since when the provider says that it does not know the job; absent: it does",
     )
     stopped: bool | None = Field(
         None,

@@ -22,7 +22,7 @@ from reelhook.ports.jobs import (
     WatchStore,
 )
 from reelhook.ports.leases import Lease, LeaseStore
-from reelhook.ports.lookups import ListingStore, LookupStore
+from reelhook.ports.lookups import ForgottenStore, ListingStore, LookupStore
 from reelhook.ports.providers import Clock, Content, Provider, Traits
 from reelhook.ports.repair import (
     DELIVERY_STATES,
@@ -73,6 +73,7 @@ __all__ = [
     "EndpointStore",
     "EventPage",
     "FollowStore",
+    "ForgottenStore",
     "IdempotencyKey",
     "JobPage",
     "Lease",

@@ -98,6 +98,13 @@ class Provider(Protocol):
         """Cancel a job; False where the provider can't. What that means: see `cancel_stops`."""
         ...
 
+    async def forgets_when_restarted(self) -> bool:
+        """Whether the server keeps its jobs in memory alone, so that a restart ends them.
+
+        False where that is not known for sure, and wherever a job is charged.
+        """
+        ...
+
     async def cancel_stops(self) -> bool | None:
         """Whether a cancel that was taken ends the render.
 

@@ -200,6 +200,10 @@ class HttpProvider(ABC):
         """Return False: a render can't be stopped here."""
         return False
 
+    async def forgets_when_restarted(self) -> bool:
+        """Return False: jobs are kept here."""
+        return False
+
     async def cancel_stops(self) -> bool | None:
         """Return True: a cancel ends the render here."""
         return True

@@ -1,8 +1,8 @@
 """A Video that a gateway quotes within the text of an error.
 
-LiteLLM answers the GET of a job that vLLM-Omni reports as failed with HTTP 500 and
-`{"error": {"message": "litellm.InternalServerError: ... - {\\"id\\": ..., \\"status\\": \\"failed\\"}"}}`:
-what its own backend said, behind words of its own (seen with LiteLLM 1.106).
+LiteLLM answers the GET of a job that vLLM-Omni reports as failed with HTTP 500 and an
+`error.message` of `litellm.InternalServerError: ... OpenAIException - `, followed by the Video's
+JSON as its backend sent it, and by more words of its own (seen with LiteLLM 1.106.2).
 """
 
 import json

@@ -26,6 +26,7 @@ from reelhook.providers.http_provider import HttpProvider
 from reelhook.providers.openai_content import content_or_missing
 from reelhook.providers.openai_create import Create
 from reelhook.providers.openai_enclosed import enclosed
+from reelhook.providers.openai_probe import Probed, probe
 from reelhook.providers.openai_video import failure, page, report
 from reelhook.providers.receiving import PAGE_BYTES_MAX
 from reelhook.providers.refusal import unread, words
@@ -89,7 +90,7 @@ class OpenAIWire(HttpProvider):
         if answer.status >= 400 and (told := failure(enclosed(video))):
             return told
         if answer.status == 404:
-            return Missing()
+            return Missing(own=answer.is_object())
         raise unread(answer, self.now())
 
     async def page(self, after: str | None, limit: int) -> Page:
@@ -136,6 +137,18 @@ class OpenAIWire(HttpProvider):
         if isinstance((await self.get(provider_job_id)).report, Finished):
             return False
         return await self.canceled("DELETE", _video(provider_job_id))
+
+    async def forgets_when_restarted(self) -> bool:
+        """Whether it is of a kind that is known to keep its jobs in memory."""
+        return (await self.probed()).facts.memory_only is True
+
+    async def cancel_stops(self) -> bool | None:
+        """Whether a DELETE ends the render at this kind of server."""
+        return (await self.probed()).facts.delete_stops
+
+    async def probed(self) -> Probed:
+        """Ask the server what it is."""
+        return await probe(partial(self.ask, "GET"))
 
     def content(
         self, provider_job_id: str, url: str, byte_range: str | None
