@@ -157,8 +157,14 @@ def _denials_alone(upstream: Upstream) -> None:
 
 
 def _page_of_a_proxy(upstream: Upstream) -> None:
+    page = answers(404, b"<html>not found</html>")
+
+    async def get(request: web.Request) -> web.StreamResponse:
+        one = request.match_info["id"]
+        return await page(request) if one in upstream.videos else upstream.tell(one)
+
     _listing()(upstream)
-    upstream.on_get = answers(404, b"<html>not found</html>")
+    upstream.on_get = get
 
 
 def _endless_listing(upstream: Upstream) -> None:
