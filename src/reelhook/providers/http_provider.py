@@ -36,6 +36,7 @@ from reelhook.domain.report import (
 from reelhook.ports import Content, Traits
 from reelhook.providers import reads
 from reelhook.providers.address import base_url, bearer
+from reelhook.providers.advice import Advice, ServedModels
 from reelhook.providers.answer import Answer
 from reelhook.providers.download import Source, download
 from reelhook.providers.files import FileAccess, Files
@@ -242,6 +243,17 @@ class HttpProvider(ABC):
                 "without slashes",
             )
         return called
+
+    async def advice(self) -> Sequence[Advice]:
+        """Return what an operator should know of this provider; nothing, by default."""
+        return ()
+
+    async def served(self) -> ServedModels | None:
+        """Return the models that the server has; None where it is not asked for them.
+
+        Raises `ProviderError`.
+        """
+        return None
 
     async def check(self) -> str:
         """Raise `CheckUnsupportedError`: nothing here is known to be free."""

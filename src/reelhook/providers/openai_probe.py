@@ -1,6 +1,5 @@
 """Finding out what kind of server is behind `/v1/videos`, by requests that cost nothing."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -21,10 +20,13 @@ Ask = Callable[[str], Awaitable[Answer]]
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """What a server said of its models and of a video that it can't know; None: nothing came."""
+    """What a server said of its models, of a video that it can't know, and of its health.
 
-    models: Answer | None
-    unknown_job: Answer | None
+    None where it was not asked, or nothing came.
+    """
+
+    models: Answer | None = None
+    unknown_job: Answer | None = None
     health: Answer | None = None
 
     @property
@@ -44,20 +46,22 @@ class Probed:
 
 
 async def probe(ask: Ask) -> Probed:
-    """Ask a server. Never raises `ProviderError`: what did not come is None.
+    """Ask a server what it is. Never raises `ProviderError`.
 
-    Only servers that look like none that is known are asked for `/v1/health`, which tells
-    Aquiles-Image. It is not `/health`, by which LiteLLM calls all its models, and pays for that.
+    One that names no models is none of those that are known, and is asked no further. What is asked
+    is `/v1/health`, never `/health`: by that LiteLLM calls all its models, and pays for it.
     """
+    found = Probed(await asked(ask, "models"))
+    if found.kind is ServerKind.UNKNOWN and found.served:
+        found = Probed(found.models, await asked(ask, f"videos/{UNKNOWN_JOB}"))
+    if found.kind is ServerKind.UNKNOWN and found.served:
+        found = Probed(found.models, found.unknown_job, await asked(ask, "health"))
+    return found
 
-    async def asked(path: str) -> Answer | None:
-        try:
-            return await ask(path)
-        except ProviderError:
-            return None
 
-    models, unknown_job = await asyncio.gather(asked("models"), asked(f"videos/{UNKNOWN_JOB}"))
-    found = Probed(models, unknown_job)
-    if found.kind is not ServerKind.UNKNOWN or not found.served:
-        return found
-    return Probed(models, unknown_job, await asked("health"))
+async def asked(ask: Ask, path: str) -> Answer | None:
+    """Return the response to a GET; None where none came."""
+    try:
+        return await ask(path)
+    except ProviderError:
+        return None

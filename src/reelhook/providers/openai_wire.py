@@ -4,7 +4,7 @@ Paths and fields as in openai-python 3.54 (`resources/videos.py`), its webhooks 
 `types/webhooks/`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import cached_property, partial
 
@@ -19,13 +19,17 @@ from reelhook.domain.errors import (
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Finished, Missing, Notice, Page, Reading, Report, SubmitOutcome
 from reelhook.ports import Content, Traits
+from reelhook.providers import reads
 from reelhook.providers.address import segment
+from reelhook.providers.advice import Advice, ServedModels
 from reelhook.providers.answer import Answer
 from reelhook.providers.download import Source
 from reelhook.providers.http_provider import HttpProvider
+from reelhook.providers.openai_check import Check, advice_on
 from reelhook.providers.openai_content import content_or_missing
 from reelhook.providers.openai_create import Create
 from reelhook.providers.openai_enclosed import enclosed
+from reelhook.providers.openai_kind import ModelName, ServerKind
 from reelhook.providers.openai_probe import Probed, probe
 from reelhook.providers.openai_video import failure, page, report
 from reelhook.providers.receiving import PAGE_BYTES_MAX
@@ -189,13 +193,32 @@ class OpenAIWire(HttpProvider):
         return Notice(video_id)
 
     async def check(self) -> str:
-        """Ask for one job, or where jobs are not listed, for the models."""
-        try:
-            await self.page(None, 1)
-        except ListingUnsupportedError:
-            await self.read("models")
-            return "it answers, and lists no jobs"
-        return "its jobs can be listed"
+        """Ask for one job, one that there can't be, and the models; see `Check.run`."""
+        ask = partial(self.ask, "GET")
+        return await Check(
+            self.base, ask, self._ask_root, partial(self.page, None, 1), self.now
+        ).run()
+
+    async def _ask_root(self, path: str) -> Answer:
+        """GET a path of the server's beside those of its version."""
+        base = self.base.parent if self.base.name == "v1" else self.base
+        address = base.joinpath(path)
+        return await reads.ask(self.http, "GET", address, self.headers, room=self.room)
+
+    async def advice(self) -> Sequence[Advice]:
+        """Return what is known of this kind of server that a user would not expect."""
+        return advice_on(await self.probed())
+
+    async def served(self) -> ServedModels | None:
+        """Return what `GET /v1/models` lists. Raises `ProviderError`."""
+        probed = await self.probed()
+        if probed.models is None:
+            raise ProviderError("The server could not be asked for its models", unreachable=True)
+        if probed.models.status in {401, 403}:
+            raise unread(probed.models, self.now())
+        known = probed.kind is not ServerKind.UNKNOWN
+        ignored = probed.facts.model_name is ModelName.ECHOED
+        return ServedModels(probed.served, ignored, probed.facts.title if known else "")
 
     def _content_url(self, provider_job_id: str) -> str:
         return f"{self.base}/videos/{segment(provider_job_id)}/content"
