@@ -271,8 +271,12 @@ def played(owner: str, names: list[str], unknown: object, listing: object = None
     return handler
 
 
-SGLANG = ("sglang", ["Wan-AI/Wan2.2"], {"detail": "Video not found"}, {"data": []})
-VLLM_OMNI = ("vllm", ["Wan-AI/Wan2.2"], {"error": {"message": "Video not found", "code": 404}})
+SGLANG: tuple[Any, ...] = ("sglang", ["Wan-AI/Wan2.2"], {"detail": "Video not found"}, {"data": []})
+VLLM_OMNI: tuple[Any, ...] = (
+    "vllm",
+    ["Wan-AI/Wan2.2"],
+    {"error": {"message": "Video not found", "code": 404}},
+)
 
 
 async def test_a_server_without_videos_fails_with_the_reason() -> None:

@@ -9,8 +9,8 @@ from aiohttp import web
 
 from providers.upstreams import Upstream
 from reelhook.domain.errors import ProviderError, ProviderUnauthorizedError, ServerUnfitError
+from reelhook.ports import ServedModels
 from reelhook.providers import reads
-from reelhook.providers.advice import ServedModels
 from reelhook.providers.openai_wire import OpenAIWire
 
 Said = tuple[int, object, Mapping[str, str]]

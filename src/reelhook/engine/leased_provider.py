@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from reelhook.domain.errors import ProviderError
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Notice, Page, Reading, SubmitOutcome
-from reelhook.ports import Content, Provider
+from reelhook.ports import Content, Provider, ServedModels
 
 
 class LeasedProvider:
@@ -83,6 +83,10 @@ class LeasedProvider:
     def id_of(self, called: str, model: str) -> str:
         """See `Provider.id_of`."""
         return self._provider.id_of(called, model)
+
+    async def served(self) -> ServedModels | None:
+        """See `Provider.served`."""
+        return await self._provider.served()
 
     async def check(self) -> str:
         """See `Provider.check`."""

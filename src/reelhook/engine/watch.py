@@ -20,6 +20,7 @@ from reelhook.engine.held import Held
 from reelhook.engine.pace import Pace
 from reelhook.engine.reading import Reader
 from reelhook.engine.runner import Tasks
+from reelhook.engine.slowing import Slowing
 from reelhook.engine.watched import WatchedJobs
 from reelhook.ports import Clock, ForgottenStore
 from reelhook.recording import Recording, Transition
@@ -75,6 +76,7 @@ class Watch:
             break_milliseconds=max(BREAK_MILLISECONDS_MIN, 2 * self._interval),
         )
         self._reader = Reader(held.provider, self._asking, clock)
+        self._slowing = Slowing(self._interval)
         self._pace = Pace(self._interval, held.id, health)
         self._watched = WatchedJobs(store, held.id)
         self._forgotten = Forgotten(
@@ -113,6 +115,7 @@ class Watch:
         self._first_checked = set()
         self._first_due_since = now - COMMIT_MILLISECONDS
         self._reader.trim(jobs)
+        self._slowing.trim(jobs)
         self._not_before = {k: v for k, v in self._not_before.items() if v > now}
         ready = jobs
         if self._reading or self._not_before:
@@ -164,6 +167,8 @@ class Watch:
             if wait_after or wait > self._interval:
                 until = self._clock.now() + wait
                 self._not_before.update(dict.fromkeys(reports, until))
+            elif not listed and self._reader.lost_listing:
+                self._not_before.update(self._slowing.until(reports, jobs, self._clock.now()))
             await self._record(jobs, reports)
             # From here on a job may be in the next round, whatever else this one waits for.
             held.difference_update(reports)

@@ -52,7 +52,7 @@ def _without_nul(value: str) -> str:
     return value
 
 
-def _untold(value: object) -> bool:
+def untold(value: object) -> bool:
     """Whether a field has nothing to say, and is left out."""
     return value is None
 
@@ -161,7 +161,7 @@ class StatusAnswer(Schema):
     sora_progress: int = Field(alias="sora_progress")
     missing_since: str | None = Field(
         None,
-        exclude_if=_untold,
+        exclude_if=untold,
         description="Since when the provider says that it does not know the job; absent: it does",
     )
 
@@ -206,12 +206,12 @@ class JobAnswer(Schema):
     sequence: int
     missing_since: str | None = Field(
         None,
-        exclude_if=_untold,
+        exclude_if=untold,
         description="Since when the provider says that it does not know the job; absent: it does",
     )
     stopped: bool | None = Field(
         None,
-        exclude_if=_untold,
+        exclude_if=untold,
         description="Of a canceled job: whether nothing renders on. false: the provider goes on "
         "all the same, since it can't stop a render; absent: not known",
     )

@@ -23,7 +23,7 @@ from reelhook.ports.jobs import (
 )
 from reelhook.ports.leases import Lease, LeaseStore
 from reelhook.ports.lookups import ForgottenStore, ListingStore, LookupStore
-from reelhook.ports.providers import Clock, Content, Provider, Traits
+from reelhook.ports.providers import Clock, Content, Provider, ServedModels, Traits
 from reelhook.ports.repair import (
     DELIVERY_STATES,
     DeliveryFilter,
@@ -91,6 +91,7 @@ __all__ = [
     "ResendStore",
     "RetentionStore",
     "Sender",
+    "ServedModels",
     "ServiceStore",
     "Settlement",
     "SignedRequest",

@@ -54,6 +54,18 @@ class Traits:
     cancels: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class ServedModels:
+    """The models that a server says it has; `ignored`: it renders with its own, whatever is named.
+
+    `title` is what its vendor calls the server, empty where that is not known.
+    """
+
+    names: tuple[str, ...]
+    ignored: bool = False
+    title: str = ""
+
+
 class Provider(Protocol):
     """One credential at one provider, and how to talk to it.
 
@@ -129,6 +141,13 @@ class Provider(Protocol):
         """Return our id of a job of this model that the provider, or we, call so.
 
         The model is empty where it is not known. Raises `InvalidRequestError` for what is no id.
+        """
+        ...
+
+    async def served(self) -> ServedModels | None:
+        """Return the models that the server has; None where it is not asked for them.
+
+        Raises `ProviderError`.
         """
         ...
 

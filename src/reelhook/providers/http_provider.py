@@ -33,10 +33,10 @@ from reelhook.domain.report import (
     Report,
     SubmitOutcome,
 )
-from reelhook.ports import Content, Traits
+from reelhook.ports import Content, ServedModels, Traits
 from reelhook.providers import reads
 from reelhook.providers.address import base_url, bearer
-from reelhook.providers.advice import Advice, ServedModels
+from reelhook.providers.advice import Advice
 from reelhook.providers.answer import Answer
 from reelhook.providers.download import Source, download
 from reelhook.providers.files import FileAccess, Files

@@ -18,10 +18,10 @@ from reelhook.domain.errors import (
 )
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Finished, Missing, Notice, Page, Reading, Report, SubmitOutcome
-from reelhook.ports import Content, Traits
+from reelhook.ports import Content, ServedModels, Traits
 from reelhook.providers import reads
 from reelhook.providers.address import segment
-from reelhook.providers.advice import Advice, ServedModels
+from reelhook.providers.advice import Advice
 from reelhook.providers.answer import Answer
 from reelhook.providers.download import Source
 from reelhook.providers.http_provider import HttpProvider

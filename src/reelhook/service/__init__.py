@@ -9,6 +9,7 @@ from reelhook.service.endpoints import EndpointFields, Endpoints
 from reelhook.service.jobs import Service, ServiceOptions
 from reelhook.service.notices import Notices
 from reelhook.service.operations import Operations
+from reelhook.service.served import Server, Servers
 
 __all__ = [
     "Deliveries",
@@ -17,6 +18,8 @@ __all__ = [
     "Endpoints",
     "Notices",
     "Operations",
+    "Server",
+    "Servers",
     "Service",
     "ServiceOptions",
     "UseCases",
@@ -34,3 +37,4 @@ class UseCases:
     notices: Notices
     operations: Operations
     catalog: Catalog
+    servers: Servers

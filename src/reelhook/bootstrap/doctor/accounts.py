@@ -19,7 +19,7 @@ from reelhook.domain.errors import (
     ServerUnfitError,
     SettingsError,
 )
-from reelhook.providers.advice import ServedModels
+from reelhook.ports import ServedModels
 from reelhook.providers.http_provider import HttpProvider
 
 DATE_SECONDS_MAX = 10.0

@@ -8,7 +8,7 @@ from reelhook.bootstrap.doctor.finding import Finding, ok, warning
 from reelhook.config import Settings
 from reelhook.domain.catalog import Account, Catalog, Choice
 from reelhook.domain.errors import InvalidRequestError, SettingsError
-from reelhook.providers.advice import ServedModels
+from reelhook.ports import ServedModels
 
 NAMES_MAX = 5
 """How many models of a server a sentence names."""
