@@ -244,13 +244,88 @@ async def test_a_server_without_a_listing_is_asked_for_its_models() -> None:
         right = request.headers.get("Authorization") == "Bearer right"
         if request.path.endswith("/models"):
             return web.json_response({}, status=200 if right else 401)
-        return web.json_response({}, status=405)
+        if request.path.endswith("/videos"):
+            return web.json_response({}, status=405)
+        return web.json_response({"error": {"message": "No such video"}}, status=404)
 
     async with answering_with(handler) as url:
         right = await found(openai_base_url=url, openai_api_key="right")
         wrong = await found(openai_base_url=url, openai_api_key="wrong")
     assert told(right, "account openai")[0] == "ok"
     assert told(wrong, "account openai")[0] == "failed"
+
+
+def played(owner: str, names: list[str], unknown: object, listing: object = None) -> Any:
+    """Return a handler that has these models, and says so of a video that there is not."""
+
+    async def handler(request: web.Request) -> web.Response:
+        if request.path == "/v1/models":
+            cards = [{"id": one, "owned_by": owner} for one in names]
+            return web.json_response({"object": "list", "data": cards})
+        if request.path == "/v1/videos" and listing is not None:
+            return web.json_response(listing)
+        if request.path.startswith("/v1/videos") and unknown is not None:
+            return web.json_response(unknown, status=404)
+        return web.Response(status=404, text="<html>not found</html>")
+
+    return handler
+
+
+SGLANG: tuple[Any, ...] = ("sglang", ["Wan-AI/Wan2.2"], {"detail": "Video not found"}, {"data": []})
+VLLM_OMNI: tuple[Any, ...] = (
+    "vllm",
+    ["Wan-AI/Wan2.2"],
+    {"error": {"message": "Video not found", "code": 404}},
+)
+
+
+async def test_a_server_without_videos_fails_with_the_reason() -> None:
+    async with answering_with(played("xinference", ["wan"], None)) as url:
+        verdict, message = told(await found(openai_base_url=url), "account openai")
+    assert (verdict, message.startswith("has no /v1/videos: http://127.0.0.1")) == ("failed", True)
+
+
+async def test_what_is_known_of_a_server_is_said_as_warnings() -> None:
+    async with answering_with(played(*SGLANG)) as url:
+        findings = await found(openai_base_url=url)
+    first, *others = findings["account openai"]
+    assert first.verdict.value == "ok"
+    assert first.message == "its key works: it is SGLang Diffusion, and its jobs can be listed"
+    assert [one.verdict.value for one in others] == ["warning", "warning"]
+    assert "a cancel does not stop a render" in others[0].message
+    assert "keeps its jobs in memory" in others[1].message
+    verdict, message = told(findings, "default model")
+    assert (verdict, "SGLang Diffusion renders with it" in message) == ("ok", True)
+
+
+@pytest.mark.parametrize(
+    ("names", "default", "verdict", "words"),
+    [
+        (["wan"], None, "ok", "is openai/wan, the only one of its server"),
+        (["wan", "ltx"], None, "warning", "is not set, and the server has wan, ltx"),
+        (["wan", "ltx"], "ltx", "ok", "is openai/ltx"),
+        (["wan", "ltx"], "sora-2", "warning", "openai/sora-2 is none of the server's: it has wan"),
+        (["openai/*"], "openai/openai/sora-2", "ok", "is openai/openai/sora-2"),
+    ],
+)
+async def test_the_default_model_is_held_against_the_servers(
+    names: list[str], default: str | None, verdict: str, words: str
+) -> None:
+    async with answering_with(played("vllm", names, *VLLM_OMNI[2:])) as url:
+        findings = await found(openai_base_url=url, default_model=default)
+    assert told(findings, "default model")[0] == verdict
+    assert words in told(findings, "default model")[1]
+
+
+async def test_resubmitting_where_nothing_is_known_to_be_forgotten_is_told() -> None:
+    async with running() as simulated:
+        given: dict[str, Any] = {"openai_base_url": simulated.base_url}
+        findings = await found(**given, openai_resubmit_forgotten=True)
+        _, one = findings["account openai"]
+        assert (one.verdict.value, "resubmit_forgotten does nothing" in one.message) == (
+            "warning",
+            True,
+        )
 
 
 async def test_an_account_of_no_provider_fails(tmp_path: Path) -> None:

@@ -69,6 +69,8 @@ class Upstream:
     card: Mapping[str, str] | None = None
     """Its only model, as `GET /v1/models` shows it; None: it has no such route."""
     get_headers: Mapping[str, str] = field(default_factory=dict)
+    owned_by: str | None = None
+    """Whose its models are; `sglang` has it say as SGLang that it has no such video."""
 
     # -- what a test does to it ---------------------------------------------------------------
 
@@ -119,6 +121,8 @@ class Upstream:
 
     def tell(self, one: str) -> web.Response:
         video = self.videos.get(one)
+        if video is None and self.owned_by == "sglang":
+            return web.json_response({"detail": "Video not found"}, status=404)
         if video is None:
             return web.json_response({"error": {"message": f"No such video: {one}"}}, status=404)
         return web.json_response(video.shown(), headers=self.get_headers)
@@ -151,16 +155,19 @@ class Upstream:
         return web.json_response({"id": one, "deleted": True, "object": "video.deleted"})
 
     async def _models(self, _: web.Request) -> web.StreamResponse:
-        if self.card is None:
+        card = self.card
+        if card is None and self.owned_by is not None:
+            card = {"id": "wan", "owned_by": self.owned_by}
+        if card is None:
             return web.Response(status=404)
-        return web.json_response({"object": "list", "data": [{"object": "model", **self.card}]})
+        return web.json_response({"object": "list", "data": [{"object": "model", **card}]})
 
     def app(self) -> web.Application:
         app = web.Application()
-        app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/videos", self._create)
         app.router.add_get("/v1/videos", self._list)
         app.router.add_get("/v1/videos/{id}", self._get)
+        app.router.add_get("/v1/models", self._models)
         app.router.add_delete("/v1/videos/{id}", self._delete)
         return app
 

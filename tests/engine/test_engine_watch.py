@@ -121,6 +121,46 @@ async def test_the_first_check_comes_at_once(tmp_path: Path) -> None:
         assert (webhook.body["status"], webhook.body["progress"]) == ("processing", 7)
 
 
+# -- without a listing ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("count", "reads_max"), [(1, 30), (20, 150), (60, 400)])
+async def test_without_a_listing_jobs_are_read_ever_less_often(
+    tmp_path: Path, count: int, reads_max: int
+) -> None:
+    async with stage(tmp_path, poll_seconds=1, loops=WATCH_ALONE) as here, here.engine() as engine:
+        here.upstream.on_list = answers(400, {"error": {"message": "LLM Provider NOT provided"}})
+        ids = [f"video_{number}" for number in range(count)]
+        here.upstream.add(*ids, status="queued")
+        await engine.register(ids)
+        await engine.pass_time(1.5)
+        here.upstream.change(*ids, status="in_progress")
+        here.upstream.forget_requests()
+        await engine.pass_time(30)
+        assert count <= here.upstream.count("get") <= reads_max  # each round: 30 for each
+        assert {job.status for job in await engine.jobs()} == {Status.PROCESSING}
+        here.upstream.change(*ids, status="completed")
+        await engine.pass_time(max(2, count))
+        assert {job.status for job in await engine.jobs()} == {Status.COMPLETED}
+
+
+async def test_a_job_that_is_missed_without_a_listing_is_looked_for_in_every_round(
+    tmp_path: Path,
+) -> None:
+    async with stage(tmp_path, loops=WATCH_ALONE) as here, here.engine() as engine:
+        here.upstream.on_list = answers(405)
+        ids = [f"video_{number}" for number in range(20)]
+        here.upstream.add(*ids, status="in_progress")
+        await engine.register(ids)
+        await engine.pass_time(60)
+        del here.upstream.videos["video_7"]
+        await engine.pass_time(25)
+        here.upstream.forget_requests()
+        await engine.pass_time(50)
+        assert sum(one.about == "video_7" for one in here.upstream.asked) == 10
+        assert sum(one.about == "video_8" for one in here.upstream.asked) <= 3
+
+
 # -- what the provider wishes ---------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
@@ -247,3 +248,55 @@ async def test_a_file_in_an_encoding_that_nobody_can_spell_is_a_clear_502(tmp_pa
         job_id = await finished_at(provider, server)
         reply = await server.get(f"/api/sora/videos/{job_id}/download")
         assert reply.refusal == (502, "provider_unavailable", None)
+
+
+# -- servers that send the whole file, whatever is asked for --------------------------------------
+
+WHOLE = bytes(range(256)) * 40
+
+
+def _sends(tag: str | None, *, cuts: bool) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def send(request: web.Request) -> web.Response:
+        headers = {} if tag is None else {"ETag": tag}
+        asked = request.headers.get("Range") if cuts else None
+        if asked is None:
+            return web.Response(body=WHOLE, headers=headers)
+        first, last = map(int, asked.removeprefix("bytes=").split("-"))
+        headers["Content-Range"] = f"bytes {first}-{last}/{len(WHOLE)}"
+        return web.Response(status=206, body=WHOLE[first : last + 1], headers=headers)
+
+    return send
+
+
+async def test_a_browser_can_seek_in_a_film_whose_server_knows_no_ranges(tmp_path: Path) -> None:
+    async with stub_provider() as provider, gateway(tmp_path, upstream=provider.url) as server:
+        provider.content = _sends(None, cuts=False)
+        url = f"/api/sora/videos/{await finished_at(provider, server)}/download"
+        whole = await server.get(url)
+        assert (whole.status, whole.body) == (200, WHOLE)
+        assert whole.headers["Accept-Ranges"] == "bytes"
+        for asked, first, last in (("300-999", 300, 999), ("0-", 0, 10239), ("-9", 10231, 10239)):
+            for method in ("GET", "HEAD"):
+                part = await server.request(method, url, headers={"Range": f"bytes={asked}"})
+                assert part.status == 206
+                assert part.body == (WHOLE[first : last + 1] if method == "GET" else b"")
+                assert part.headers["Content-Range"] == f"bytes {first}-{last}/10240"
+                assert part.headers["Content-Length"] == str(last - first + 1)
+        behind = await server.get(url, headers={"Range": "bytes=10240-"})
+        assert (behind.status, behind.headers["Content-Range"]) == (416, "bytes */10240")
+
+
+@pytest.mark.parametrize("cuts", [True, False])
+@pytest.mark.parametrize(
+    ("tag", "if_range", "status"),
+    [('"a"', '"a"', 206), ('"b"', '"a"', 200), (None, '"a"', 200), ('W/"a"', 'W/"a"', 200)],
+)
+async def test_a_range_of_another_version_of_the_film_is_answered_with_the_whole(
+    tmp_path: Path, cuts: bool, tag: str | None, if_range: str, status: int
+) -> None:
+    async with stub_provider() as provider, gateway(tmp_path, upstream=provider.url) as server:
+        provider.content = _sends(tag, cuts=cuts)
+        url = f"/api/sora/videos/{await finished_at(provider, server)}/download"
+        reply = await server.get(url, headers={"Range": "bytes=9-19", "If-Range": if_range})
+        assert (reply.status, reply.body) == (status, WHOLE[9:20] if status == 206 else WHOLE)
+        assert ("Content-Range" in reply.headers) is (status == 206)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelhook.domain.errors import ProviderError
-from reelhook.http.file_answer import FileAnswer, Range, answer
+from reelhook.http.file_answer import FileAnswer, Range, answer, is_version
 from reelhook.ports import Content
 
 FILM = bytes(range(100))
@@ -174,11 +174,80 @@ async def test_the_whole_file_as_one_part_is_the_whole_file() -> None:
     assert await bytes_of(file) == FILM
 
 
-async def test_a_server_without_ranges_sends_the_whole_file() -> None:
-    file = came(200, {"Content-Length": "100", "Content-Range": "bytes 0-9/10"}, "bytes=0-9")
+@pytest.mark.parametrize(
+    ("asked", "first", "last"),
+    [
+        ("bytes=0-", 0, 99),
+        ("bytes=0-0", 0, 0),
+        ("bytes=10-19", 10, 19),
+        ("bytes=7-13", 7, 13),
+        ("bytes=90-199", 90, 99),
+        ("bytes=99-", 99, 99),
+        ("bytes=-5", 95, 99),
+        ("bytes=-500", 0, 99),
+    ],
+)
+async def test_of_a_file_that_comes_whole_the_range_is_cut_out_here(
+    asked: str, first: int, last: int
+) -> None:
+    file = came(200, {"Content-Length": "100", "Content-Range": "bytes 0-9/10"}, asked)
+    assert file.status == 206
+    assert file.headers["Content-Range"] == f"bytes {first}-{last}/100"
+    assert file.headers["Content-Length"] == str(last - first + 1)
+    assert file.headers["Accept-Ranges"] == "bytes"
+    assert await bytes_of(file) == FILM[first : last + 1]
+
+
+@pytest.mark.parametrize("asked", ["bytes=100-", "bytes=100-200", "bytes=-0"])
+async def test_a_file_that_comes_whole_has_nothing_behind_its_end(asked: str) -> None:
+    file = came(200, {"Content-Length": "100"}, asked)
+    assert (file.status, file.headers["Content-Range"]) == (416, "bytes */100")
+    assert file.headers["Content-Length"] == "0"
+    assert await bytes_of(file) == b""
+
+
+async def test_a_file_of_unknown_length_is_sent_whole() -> None:
+    file = came(200, {}, "bytes=0-9")
     assert file.status == 200
-    assert "Content-Range" not in file.headers
+    assert not file.headers.keys() & {"Content-Range", "Accept-Ranges"}
     assert await bytes_of(file) == FILM
+
+
+async def test_a_file_that_ends_before_the_range_it_announced_is_an_error() -> None:
+    file = came(200, {"Content-Length": "150"}, "bytes=90-120")
+    with pytest.raises(ProviderError, match="ended after 100 bytes"):
+        await bytes_of(file)
+
+
+async def test_what_is_behind_the_range_is_not_waited_for() -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield FILM
+
+    whole = Content(200, {"Content-Length": str(10**12)}, endless())
+    assert await bytes_of(answer(whole, Range.read("bytes=5-204"))) == (FILM * 3)[5:205]
+
+
+@pytest.mark.parametrize(
+    ("validator", "is_it"),
+    [
+        ('"a"', True),
+        (' "a" ', True),
+        ("Tue, 14 Nov 2023 22:13:25 GMT", True),
+        ('"b"', False),
+        ('W/"a"', False),
+        ("Tue, 14 Nov 2023 22:13:26 GMT", False),
+        ("", False),
+    ],
+)
+def test_if_range_names_the_file_by_its_tag_or_its_date(validator: str, is_it: bool) -> None:
+    headers = {"etag": '"a"', "Last-Modified": "Tue, 14 Nov 2023 22:13:25 GMT"}
+    assert is_version(validator, headers) is is_it
+    assert not is_version(validator, {})
+
+
+def test_a_weak_tag_names_no_bytes() -> None:
+    assert not is_version('W/"a"', {"ETag": 'W/"a"'})
 
 
 @pytest.mark.parametrize("announced", ["99", "101", "0"])

@@ -18,6 +18,7 @@ ALL = [
     *("0001_core", "0002_tracking", "0003_endpoints", "0004_workers", "0005_shared"),
     *("0006_models", "0007_listings", "0008_next_at", "0009_commits", "0011_waits"),
     *("0012_responses", "0013_servers"),
+    "0014_forgotten",
 ]
 CORE_VIEW = [
     *("job_id", "wallet_address", "script_body", "title", "status", "error_message"),

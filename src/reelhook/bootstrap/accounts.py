@@ -57,7 +57,10 @@ async def opened(
             provider = await stack.enter_async_context(provider_of(one, settings, look_up))
             providers[one.id] = provider
             models[one.provider] = provider.models
-        accounts = [Account(c.id, c.provider, c.weight, c.jobs_max) for c in credentials]
+        accounts = [
+            Account(c.id, c.provider, c.weight, c.jobs_max, c.resubmit_forgotten)
+            for c in credentials
+        ]
         yield Accounts(providers, Catalog(accounts, models, settings.aliases, installed()))
 
 

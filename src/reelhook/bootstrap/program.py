@@ -13,6 +13,7 @@ import reelhook
 from reelhook import logs
 from reelhook.bootstrap.accounts import Accounts
 from reelhook.bootstrap.accounts import opened as opened_accounts
+from reelhook.bootstrap.advising import advising
 from reelhook.bootstrap.database import (
     CALLBACK_KEY,
     OPERATOR_KEY,
@@ -50,6 +51,7 @@ from reelhook.service import (
     Endpoints,
     Notices,
     Operations,
+    Servers,
     Service,
     ServiceOptions,
     UseCases,
@@ -124,6 +126,7 @@ async def _running(
         await _tell_of_pause(store, signals)
         at.listen(signals.hear)
         if work:
+            await stack.enter_async_context(advising(accounts.providers))
             await stack.enter_async_context(working(parts, at.sharing))
         try:
             yield Hook(
@@ -242,6 +245,7 @@ def _use_cases(parts: Parts) -> UseCases:
         Operations(store, catalog, signals, poll_seconds=settings.poll_seconds, clock=clock),
         catalog,
         Waits(store, clock),
+        Servers(providers, catalog),
     )
 
 

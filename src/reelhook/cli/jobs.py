@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -294,12 +295,20 @@ def cancel(
     Where the provider can't cancel, the render is paid for: the command then says so and changes
     nothing.
     """
-    _post(job_path(job_id, "/cancel"), {"force": force}, url=url, as_json=as_json)
+    path = job_path(job_id, "/cancel")
+    _post(path, {"force": force}, url=url, as_json=as_json, words=render.show_canceled)
 
 
-def _post(path: str, body: dict[str, Any] | None, *, url: str | None, as_json: bool) -> None:
+def _post(
+    path: str,
+    body: dict[str, Any] | None,
+    *,
+    url: str | None,
+    as_json: bool,
+    words: Callable[[dict[str, Any]], None] = render.show_job,
+) -> None:
     async def work() -> None:
         async with talking(url) as api:
-            render.show(await api.post(path, body), render.show_job, as_json=as_json)
+            render.show(await api.post(path, body), words, as_json=as_json)
 
     asyncio.run(work())

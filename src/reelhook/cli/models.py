@@ -20,20 +20,21 @@ def models(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the models whose limits are known, and what they can do.
+    """List the models: those that your servers have, and those whose limits are known.
 
     Providers have others, which are passed on as they are: `provider/model`.
     """
 
     async def work() -> None:
         async with talking(url) as api:
-            answer = await api.get("/api/models")
+            answer = await api.get("/api/models", served="true")
             render.show(answer, lambda told: _show_models(told, filter_ or ""), as_json=as_json)
 
     asyncio.run(work())
 
 
 def _show_models(told: dict[str, Any], part: str) -> None:
+    _show_served(told.get("servers") or [], part)
     found = [one for one in told["models"] if part.lower() in one["model"].lower()]
     if found:
         render.show_table(
@@ -52,12 +53,29 @@ def _show_models(told: dict[str, Any], part: str) -> None:
             ),
             wrap=True,
         )
-    elif render.on_terminal():
+    elif render.on_terminal() and not any(one["models"] for one in told.get("servers") or []):
         render.say(f"No model has {part!r} in its name." if part else "No limits are known.")
     for alias, model in told["aliases"].items():
         render.hint(f"{alias} stands for {model}")
     default = told["defaultModel"] or "the openai server's own"
     render.hint(f"Providers here: {', '.join(told['providers'])}. Default model: {default}")
+
+
+def _show_served(servers: list[dict[str, Any]], part: str) -> None:
+    """Print what servers of one's own have; nothing, where there is none."""
+    rows = [
+        (name, one["account"], one["server"] or "", "ignored" if one["ignored"] else "")
+        for one in servers
+        for name in one["models"]
+        if part.lower() in name.lower()
+    ]
+    if rows:
+        render.show_table(("MODEL", "ACCOUNT", "SERVER", "NAME"), rows, wrap=True)
+    if any(one["ignored"] for one in servers):
+        render.hint("ignored: the server renders with its own model, whatever a request names")
+    for one in servers:
+        if one["error"]:
+            render.complain(f"the models of {one['account']} are not known: {one['error']}")
 
 
 def _listed(values: list[str] | None) -> str:

@@ -44,6 +44,7 @@ _JOB_FIELDS = (
     ("Created", "createdAt"),
     ("Updated", "updatedAt"),
     ("Last checked", "lastCheckedAt"),
+    ("Unknown there since", "missingSince"),
     ("Events", "sequence"),
 )
 
@@ -158,6 +159,19 @@ def waiting_texts(waiting: dict[str, Any] | None) -> dict[str, Any]:
     if waiting is None:
         return {}
     return {**waiting, "waitingSince": second(waiting["since"])}
+
+
+def show_canceled(job: dict[str, Any]) -> None:
+    """Print a job that was canceled, and whether its render goes on."""
+    show_job(job)
+    match job.get("stopped"):
+        case True:
+            words = "yes"
+        case False:
+            words = "no: the provider renders on, since it can't stop a render; nobody waits for it"
+        case _:
+            words = "not known: the provider does not say whether it stops a render"
+    show_fields([("Stopped", words)])
 
 
 def cost_text(cost: dict[str, Any] | None) -> str | None:

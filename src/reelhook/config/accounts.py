@@ -7,6 +7,7 @@ The file is TOML, one table for each account:
     key_variable = "FAL_KEY_EU"   # or key = "..."
     weight = 2
     jobs_max = 10
+    resubmit_forgotten = false
     file_networks = ["10.0.0.0/8"]
     file_origins = ["http://files:9000"]
 
@@ -100,11 +101,21 @@ class Credential(BaseModel):
     file_origins: Origins = ()
     weight: int = Field(1, ge=0, le=WEIGHT_MAX)
     jobs_max: int | None = Field(None, ge=1, le=JOBS_MAX)
+    resubmit_forgotten: bool = False
 
     @model_validator(mode="after")
     def _key_once(self) -> Self:
         if self.key is not None and self.key_variable is not None:
             raise ValueError("give key or key_variable, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _resubmits_for_nothing(self) -> Self:
+        if self.resubmit_forgotten and self.provider != "openai":
+            raise ValueError(
+                "resubmit_forgotten is for servers of your own (provider openai) alone: others "
+                "charge for a job that is sent again"
+            )
         return self
 
 

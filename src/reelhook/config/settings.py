@@ -120,6 +120,7 @@ class Settings(FrontSettings):
         None, ge=1, le=JOBS_MAX, description=f"a whole number from 1 to {JOBS_MAX}"
     )
     openai_webhook_secret: Secret | None = Field(None, repr=False, description="text")
+    openai_resubmit_forgotten: Switch = Field(default=False, description="true or false")
     ark_api_key: Key | None = Field(None, repr=False, description="text")
     ark_base_url: BaseUrl | None = Field(None, description="a URL")
     fal_key: Key | None = Field(None, repr=False, description="text")
@@ -293,6 +294,7 @@ class Settings(FrontSettings):
                 base_url=getattr(self, VARIABLES[provider][1]),
                 webhook_secret=self.openai_webhook_secret if provider == "openai" else None,
                 jobs_max=self.openai_jobs_max if provider == "openai" else None,
+                resubmit_forgotten=provider == "openai" and self.openai_resubmit_forgotten,
                 **{
                     field: values_of(provider, getattr(self, field), given, environment_name(field))
                     for field in ("file_networks", "file_origins")

@@ -37,6 +37,7 @@ _UNPREFIXED = frozenset(
         "runwayml_base_url",
         "xai_api_key",
         "xai_base_url",
+        "openai_resubmit_forgotten",
         "verbose_logging",
         "database_url",
         "port",

@@ -22,12 +22,14 @@ class Account:
     name the account are its.
 
     `jobs_max`: how many jobs it may have at the provider at once; None: any number.
+    `resubmit_forgotten`: whether jobs are sent again that a restarted server has forgotten.
     """
 
     id: str
     provider: str
     weight: int = 1
     jobs_max: int | None = None
+    resubmit_forgotten: bool = False
 
 
 @dataclass(frozen=True, slots=True)

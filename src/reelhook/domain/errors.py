@@ -234,6 +234,12 @@ class ProviderUnauthorizedError(ProviderError):
         super().__init__(message, unreachable=True)
 
 
+class ServerUnfitError(ProviderError):
+    """The server was reached, and can't do what it is asked for. The message says what to do."""
+
+    code = "server_unfit"
+
+
 class ListingUnsupportedError(ProviderError):
     """The provider has no listing of jobs, or none for this account."""
 

@@ -112,6 +112,9 @@ class Job:
     `last_response` is what the provider last said instead of moving it on, and `waiting_since` when
     the first such response came. `creates_absent` counts the creates of its model that provably
     left nothing at the provider. `exchange_ended`: see `InDoubt.ended`.
+    `stopped`: whether a cancel ended its
+    render; None: not known, or not canceled. `forgotten` counts how often a restarted server had
+    lost it and it was sent again.
     """
 
     id: str
@@ -152,6 +155,8 @@ class Job:
     waiting_since: Instant | None = None
     creates_absent: int = 0
     exchange_ended: bool = False
+    stopped: bool | None = None
+    forgotten: int = 0
 
     @property
     def waiting(self) -> Waiting | None:
@@ -284,6 +289,44 @@ class Job:
         )
         return job if outcome is None else job.responded(outcome.reason, now)
 
+    def send_anew(self, now: Instant) -> tuple["Job", tuple[Event, ...]]:
+        """Its provider has lost it, and renders nothing: it is created once more.
+
+        Clients are told if they were told more than that it waits.
+        """
+        job = replace(
+            self,
+            status=Status.ACCEPTED,
+            progress=0,
+            provider_job_id=None,
+            adopted=False,
+            accepted_at=None,
+            missing_since=None,
+            submit_attempts=0,
+            submit_due_at=now,
+            submit_after=None,
+            doubt_since=None,
+            last_response=None,
+            waiting_since=None,
+            creates_absent=0,
+            exchange_ended=False,
+            forgotten=self.forgotten + 1,
+            updated_at=now,
+        )
+        if self.status is Status.QUEUED and self.progress == 0:
+            return job, ()
+        job = replace(job, sequence=self.sequence + 1)
+        event = Event(
+            job_id=job.id,
+            sequence=job.sequence,
+            kind=EventKind.STATUS,
+            status=WireStatus.QUEUED,
+            progress=0,
+            occurred_at=now,
+            provider_job_id=self.provider_job_id,
+        )
+        return job, (event,)
+
     def dislodged(self, now: Instant) -> "Job":
         """Another job's own create answer claims the entry that this one had adopted."""
         return replace(
@@ -365,9 +408,12 @@ class Job:
         """End the job as failed."""
         return self._ended(Status.FAILED, code, message, now)
 
-    def cancel(self, now: Instant) -> tuple["Job", tuple[Event, ...]]:
-        """End the job as canceled."""
-        return self._ended(Status.CANCELED, "canceled", "canceled", now)
+    def cancel(
+        self, now: Instant, *, stopped: bool | None = None
+    ) -> tuple["Job", tuple[Event, ...]]:
+        """End the job as canceled; see `stopped`."""
+        job = self if self.status.terminal else replace(self, stopped=stopped)
+        return job._ended(Status.CANCELED, "canceled", "canceled", now)
 
     def close_doubt(self, now: Instant) -> "Job":
         """A person has settled what became of a submit without an answer."""

@@ -59,7 +59,12 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """The provider answers 404 for this job. For a young job that means "not yet"."""
+    """The provider answers 404 for this job. For a young job that means "not yet".
+
+    `own`: the response has the form of the provider's own, so that no proxy in between gave it.
+    """
+
+    own: bool = True
 
 
 Report = Progress | Finished | Failed | Unknown | Missing

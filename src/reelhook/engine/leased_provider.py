@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from reelhook.domain.errors import ProviderError
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Notice, Page, Reading, SubmitOutcome
-from reelhook.ports import Content, Provider
+from reelhook.ports import Content, Provider, ServedModels
 
 
 class LeasedProvider:
@@ -82,6 +82,16 @@ class LeasedProvider:
         self._check()
         return await self._provider.cancel(provider_job_id)
 
+    async def forgets_when_restarted(self) -> bool:
+        """See `Provider.forgets_when_restarted`."""
+        self._check()
+        return await self._provider.forgets_when_restarted()
+
+    async def cancel_stops(self) -> bool | None:
+        """See `Provider.cancel_stops`."""
+        self._check()
+        return await self._provider.cancel_stops()
+
     def content(
         self, provider_job_id: str, url: str, byte_range: str | None
     ) -> AbstractAsyncContextManager[Content]:
@@ -95,6 +105,10 @@ class LeasedProvider:
     def id_of(self, called: str, model: str) -> str:
         """See `Provider.id_of`."""
         return self._provider.id_of(called, model)
+
+    async def served(self) -> ServedModels | None:
+        """See `Provider.served`."""
+        return await self._provider.served()
 
     async def check(self) -> str:
         """See `Provider.check`."""

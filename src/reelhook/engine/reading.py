@@ -81,6 +81,12 @@ class Reader:
         """Whether pages wait for others to be read: more could not be read by asking for more."""
         return self._asking.busy
 
+    @property
+    def lost_listing(self) -> bool:
+        """Whether jobs are read one by one since their listing can't be used now."""
+        traits = self._provider.traits
+        return bool(traits.page_size_max) and not traits.batch_max and not self._listing_usable()
+
     async def read(self, wanted: Sequence[str], deliver: Deliver) -> None:
         """Read the jobs, given newest first, and hand readings on as they arrive.
 

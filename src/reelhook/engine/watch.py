@@ -15,13 +15,15 @@ from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.domain.report import Missing, Report, Unread
 from reelhook.engine.asking import Asking
+from reelhook.engine.forgotten import Forgotten
 from reelhook.engine.held import Held
 from reelhook.engine.pace import Pace
 from reelhook.engine.reading import Reader
 from reelhook.engine.runner import Tasks
+from reelhook.engine.slowing import Slowing
 from reelhook.engine.watched import WatchedJobs
 from reelhook.engine.wording import Wording
-from reelhook.ports import Clock, WatchStore
+from reelhook.ports import Clock, ForgottenStore
 from reelhook.recording import Recording, Transition
 from reelhook.signals import Signals
 
@@ -30,6 +32,9 @@ OVERDUE_UNREAD_MILLISECONDS = 10 * 60 * 1000
 """How long an overdue job that can't be read is still asked for, before it fails unread."""
 BREAK_MILLISECONDS_MIN = 60_000
 """When the provider was not asked, or did not answer, for so long, those ten minutes restart."""
+
+SLACK_MILLISECONDS = 5000
+"""How late a round may notice that a job is gone, beside the interval."""
 
 COMMIT_MILLISECONDS = 2000
 """How much later than its `accepted_at` a job may become readable."""
@@ -42,7 +47,7 @@ class Watch:
 
     def __init__(
         self,
-        store: WatchStore,
+        store: ForgottenStore,
         held: Held,
         recording: Recording,
         signals: Signals,
@@ -70,8 +75,17 @@ class Watch:
             break_milliseconds=max(BREAK_MILLISECONDS_MIN, 2 * self._interval),
         )
         self._reader = Reader(held.provider, self._asking, clock)
+        self._slowing = Slowing(self._interval)
         self._pace = Pace(self._interval, held.id, health)
         self._watched = WatchedJobs(store, held.id)
+        self._forgotten = Forgotten(
+            store,
+            held,
+            recording,
+            signals,
+            margin=2 * self._interval + SLACK_MILLISECONDS,
+            clock=clock,
+        )
         self._first_due_since: Instant = 0
         self._first_checked: set[str] = set()
         self._first_check_runs = False
@@ -101,6 +115,7 @@ class Watch:
         self._first_due_since = now - COMMIT_MILLISECONDS
         self._reader.trim(jobs)
         self._wording.trim(jobs.values())
+        self._slowing.trim(jobs)
         self._not_before = {k: v for k, v in self._not_before.items() if v > now}
         ready = jobs
         if self._reading or self._not_before:
@@ -132,6 +147,7 @@ class Watch:
 
     async def _round(self, jobs: Mapping[str, Job]) -> None:
         await self._read(jobs)
+        await self._forgotten.look(self._watched.by_provider_id)
         await self._store.record_round(self._held.id, self._clock.now(), self._held.lease)
 
     async def _read(self, jobs: Mapping[str, Job], *, wait_after: int = 0) -> None:
@@ -146,10 +162,13 @@ class Watch:
             reports: Mapping[str, Report | Unread], *, listed: bool, poll_after_seconds: float = 0.0
         ) -> None:
             unread.update([one for one, report in reports.items() if type(report) is Unread])
+            self._forgotten.take(reports, listed=listed)
             wait = max(round(poll_after_seconds * 1000), wait_after)
             if wait_after or wait > self._interval:
                 until = self._clock.now() + wait
                 self._not_before.update(dict.fromkeys(reports, until))
+            elif not listed and self._reader.lost_listing:
+                self._not_before.update(self._slowing.until(reports, jobs, self._clock.now()))
             await self._record(jobs, reports)
             # From here on a job may be in the next round, whatever else this one waits for.
             held.difference_update(reports)
@@ -187,7 +206,7 @@ class Watch:
 
     def _applied(self, job: Job, report: Report, now: Instant) -> Transition:
         if isinstance(report, Missing):
-            return self._missing(job, now)
+            return self._missing(job, report, now)
         after, events = job.apply(report, now)
         after = self._wording.limited(job, after, now)
         if now >= self._age.deadline(job) and not after.status.terminal:
@@ -195,12 +214,14 @@ class Watch:
             events = (*events, *last)
         return after, events
 
-    def _missing(self, job: Job, now: Instant) -> Transition:
+    def _missing(self, job: Job, report: Missing, now: Instant) -> Transition:
         """Believe a 404 after ten minutes in which the provider has been answering."""
+        if job.missing_since is None:
+            self._forgotten.missed(job, now)
         answering_since = self._asking.answered.since(now) or now
         if job.missing_since is not None and job.missing_since < answering_since:
             job = replace(job, missing_since=answering_since)
-        return job.apply(Missing(), now)
+        return job.apply(report, now)
 
     async def _expire_unread(self, jobs: Sequence[Job]) -> None:
         now = self._clock.now()

@@ -9,11 +9,15 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from reelhook.http.context import ServiceOf
-from reelhook.http.file_answer import FileAnswer, Range, answer
+from reelhook.http.file_answer import FileAnswer, Range, answer, is_version
 from reelhook.service import Service
 
 router = APIRouter(tags=["videos"])
 ByteRange = Annotated[str | None, Header(alias="Range")]
+IfRange = Annotated[
+    str | None,
+    Header(alias="If-Range", description="The range counts only if the file still has this tag"),
+]
 
 
 @router.head("/api/sora/videos/{job_id}/download", include_in_schema=False)
@@ -23,10 +27,14 @@ ByteRange = Annotated[str | None, Header(alias="Range")]
     summary="Download a finished video",
 )
 async def download(
-    request: Request, job_id: str, service: ServiceOf, byte_range: ByteRange = None
+    request: Request,
+    job_id: str,
+    service: ServiceOf,
+    byte_range: ByteRange = None,
+    if_range: IfRange = None,
 ) -> StreamingResponse:
     """Return the finished video; 404 before it is finished."""
-    return await _stream(request, service, job_id, byte_range)
+    return await _stream(request, service, job_id, byte_range, if_range)
 
 
 @router.head("/api/download", include_in_schema=False)
@@ -40,19 +48,22 @@ async def download_by_query(
     service: ServiceOf,
     job_id: Annotated[str, Query(alias="jobId")],
     byte_range: ByteRange = None,
+    if_range: IfRange = None,
 ) -> StreamingResponse:
     """Return the finished video; the same by a query parameter."""
-    return await _stream(request, service, job_id, byte_range)
+    return await _stream(request, service, job_id, byte_range, if_range)
 
 
 async def _stream(
-    request: Request, service: Service, job_id: str, byte_range: str | None
+    request: Request,
+    service: Service,
+    job_id: str,
+    byte_range: str | None,
+    if_range: str | None,
 ) -> StreamingResponse:
-    asked = Range.read(byte_range)
     stack = AsyncExitStack()
     try:
-        opened = await service.content(job_id, None if asked is None else str(asked))
-        file = answer(await stack.enter_async_context(opened), asked)
+        file = await _file(stack, service, job_id, Range.read(byte_range), if_range)
     except BaseException:
         await stack.aclose()
         raise
@@ -67,6 +78,29 @@ async def _stream(
             **file.headers,
         },
     )
+
+
+async def _file(
+    stack: AsyncExitStack,
+    service: Service,
+    job_id: str,
+    asked: Range | None,
+    if_range: str | None,
+) -> FileAnswer:
+    """Open the file, until the stack is closed.
+
+    Not every server of files knows `If-Range`, so it is judged here; only where the file is
+    another one by now is it asked for a second time, as a whole.
+    """
+    content = await stack.enter_async_context(
+        await service.content(job_id, None if asked is None else str(asked))
+    )
+    if asked is None or if_range is None or is_version(if_range, content.headers):
+        return answer(content, asked)
+    if content.status != 200:
+        await stack.aclose()
+        content = await stack.enter_async_context(await service.content(job_id))
+    return answer(content, asked if is_version(if_range, content.headers) else None)
 
 
 async def _chunks(file: FileAnswer, stack: AsyncExitStack) -> AsyncIterator[bytes]:

@@ -55,6 +55,14 @@ class Range:
             return f"bytes=-{self.suffix}"
         return f"bytes={self.start}-{'' if self.end is None else self.end}"
 
+    def within(self, total: int) -> tuple[int, int] | None:
+        """Return the first and the last byte of it in a file of this length; None: it has none."""
+        if self.suffix is not None:
+            return (max(total - self.suffix, 0), total - 1) if self.suffix and total else None
+        if self.start >= total:
+            return None
+        return self.start, total - 1 if self.end is None else min(self.end, total - 1)
+
     def holds(self, start: int, end: int, total: int | None) -> bool:
         """Whether these bytes are what was asked, or its beginning."""
         if self.suffix is not None:
@@ -75,8 +83,9 @@ def answer(content: Content, asked: Range | None) -> FileAnswer:
     """Return what to answer with. Raises `ProviderError` where a head contradicts the request."""
     told = {name.lower(): value for name, value in content.headers.items()}
     headers = {"Content-Type": _content_type(told.get("content-type", "")), **SAFE}
-    if told.get("accept-ranges", "").lower() == "bytes":
-        headers["Accept-Ranges"] = "bytes"
+    length = int(value) if _LENGTH.fullmatch(value := told.get("content-length", "")) else None
+    if told.get("accept-ranges", "").lower() == "bytes" or (content.status == 200 and length):
+        headers["Accept-Ranges"] = "bytes"  # what its server does not cut is cut here
     for name, form in (("ETag", _TAG), ("Last-Modified", _DATE)):
         if form.fullmatch(value := told.get(name.lower(), "")):
             headers[name] = value
@@ -85,10 +94,53 @@ def answer(content: Content, asked: Range | None) -> FileAnswer:
             headers["Content-Range"] = value
         # What another server says to a person is no part of the file.
         return FileAnswer(416, {**headers, "Content-Length": "0"}, _nothing())
-    status, length, placed = _part(content.status, told, asked)
+    if content.status == 200 and asked is not None and length is not None:
+        return _cut(content, asked, length, headers)
+    status, length, placed = _part(content.status, told, asked, length)
     if length is not None:
         headers["Content-Length"] = str(length)
     return FileAnswer(status, headers | placed, _whole(content.chunks, length))
+
+
+def is_version(validator: str, headers: Mapping[str, str]) -> bool:
+    """Whether an `If-Range` names just the file that these headers are of (RFC 9110, 13.1.5).
+
+    A weak tag names none, since its bytes may differ.
+    """
+    told = {name.lower(): value for name, value in headers.items()}
+    validator = validator.strip()
+    if validator.startswith('"'):
+        return validator == told.get("etag")
+    return not validator.startswith("W/") and validator == told.get("last-modified")
+
+
+def _cut(content: Content, asked: Range, length: int, headers: Mapping[str, str]) -> FileAnswer:
+    """Return the range that was asked for of a file whose server sends it whole."""
+    place = asked.within(length)
+    if place is None:
+        told = {"Content-Range": f"bytes */{length}", "Content-Length": "0"}
+        return FileAnswer(416, {**headers, **told}, _nothing())
+    first, last = place
+    told = {
+        "Content-Range": f"bytes {first}-{last}/{length}",
+        "Content-Length": str(last - first + 1),
+    }
+    return FileAnswer(206, {**headers, **told}, _between(content.chunks, first, last))
+
+
+async def _between(chunks: AsyncIterator[bytes], first: int, last: int) -> AsyncIterator[bytes]:
+    """Pass on the bytes from the first to the last. Raises `ProviderError` where they end before.
+
+    What is behind them is not waited for.
+    """
+    at = 0
+    async for chunk in chunks:
+        if part := chunk[max(first - at, 0) : last + 1 - at]:
+            yield part
+        at += len(chunk)
+        if at > last:
+            return
+    raise ProviderError(f"The file ended after {at} bytes, before the range that was announced")
 
 
 def _content_type(told: str) -> str:
@@ -98,10 +150,9 @@ def _content_type(told: str) -> str:
 
 
 def _part(
-    status: int, told: Mapping[str, str], asked: Range | None
+    status: int, told: Mapping[str, str], asked: Range | None, length: int | None
 ) -> tuple[int, int | None, dict[str, str]]:
     """Return the status, how many bytes must come, where that is known, and where they lie."""
-    length = int(value) if _LENGTH.fullmatch(value := told.get("content-length", "")) else None
     if status == 200:
         return 200, length, {}
     place = _CONTENT_RANGE.fullmatch(told.get("content-range", ""))

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from pydantic import Field
 
 from reelhook.domain.model import Image
-from reelhook.http.schemas import Schema
+from reelhook.http.schemas import Schema, untold
 from reelhook.ports import CostLine
+from reelhook.service import Server
 
 _DAY_SECONDS = 24 * 3600
 
@@ -25,6 +26,17 @@ class ModelAnswer(Schema):
     prompt_characters_max: int | None
 
 
+class ServerAnswer(Schema):
+    """What one account's server says it has."""
+
+    account: str
+    provider: str
+    server: str | None = Field(description="What its vendor calls it; null: not known")
+    models: list[str] = Field(description="As a request names them")
+    ignored: bool = Field(description="It renders with its own model, whatever is named")
+    error: str | None = Field(description="Why its models are not known")
+
+
 class ModelsAnswer(Schema):
     """The models that are known, and the names that stand for others.
 
@@ -35,6 +47,11 @@ class ModelsAnswer(Schema):
     providers: list[str]
     default_model: str | None
     aliases: dict[str, str]
+    servers: list[ServerAnswer] | None = Field(
+        None,
+        exclude_if=untold,
+        description="With served=true: what the accounts' servers themselves say they have",
+    )
 
 
 class CostLineAnswer(Schema):
@@ -59,6 +76,18 @@ class NoticeAnswer(Schema):
     """Whether a provider's call led to a check."""
 
     checked: bool
+
+
+def server_answer(server: Server) -> ServerAnswer:
+    """Tell one server."""
+    return ServerAnswer(
+        account=server.account.id,
+        provider=server.account.provider,
+        server=server.title or None,
+        models=list(server.called),
+        ignored=server.ignored,
+        error=server.error,
+    )
 
 
 def cost_line(line: CostLine) -> CostLineAnswer:

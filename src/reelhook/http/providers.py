@@ -14,6 +14,7 @@ from reelhook.http.provider_schemas import (
     ModelsAnswer,
     NoticeAnswer,
     cost_line,
+    server_answer,
 )
 
 router = APIRouter(tags=["providers"])
@@ -24,14 +25,23 @@ _EPOCH = date(1970, 1, 1).toordinal()
 
 
 @router.get("/api/models", summary="List the models, with what they can do")
-async def models(request: Request) -> ModelsAnswer:
-    """Return the models whose limits are known. A provider may have others, which are passed on."""
-    catalog = use_cases_of(request).catalog
+async def models(
+    request: Request,
+    served: Annotated[
+        bool, Query(description="Also ask the accounts' servers, which may take seconds")
+    ] = False,
+) -> ModelsAnswer:
+    """Return the models whose limits are known. A provider may have others, which are passed on:
+    with `served` those that accounts' servers list come along, in `servers`.
+    """
+    use_cases = use_cases_of(request)
+    catalog = use_cases.catalog
     return ModelsAnswer(
         models=[_model(choice) for choice in catalog.models()],
         providers=list(catalog.providers),
         default_model=options_of(request).default_model,
         aliases=catalog.aliases,
+        servers=[server_answer(one) for one in await use_cases.servers.all()] if served else None,
     )
 
 

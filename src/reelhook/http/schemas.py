@@ -54,6 +54,11 @@ def _without_nul(value: str) -> str:
     return value
 
 
+def untold(value: object) -> bool:
+    """Whether a field has nothing to say, and is left out."""
+    return value is None
+
+
 _NoNul = AfterValidator(_without_nul)
 JobId = Annotated[
     str,
@@ -157,6 +162,11 @@ class StatusAnswer(Schema):
     sora_status: str | None = Field(alias="sora_status")
     sora_progress: int = Field(alias="sora_progress")
     waiting: MaybeWaiting = None
+    missing_since: str | None = Field(
+        None,
+        exclude_if=untold,
+        description="Since when the provider says that it does not know the job; absent: it does",
+    )
 
 
 class CostAnswer(Schema):
@@ -198,6 +208,17 @@ class JobAnswer(Schema):
     last_checked_at: str | None
     sequence: int
     waiting: MaybeWaiting = None
+    missing_since: str | None = Field(
+        None,
+        exclude_if=untold,
+        description="Since when the provider says that it does not know the job; absent: it does",
+    )
+    stopped: bool | None = Field(
+        None,
+        exclude_if=untold,
+        description="Of a canceled job: whether nothing renders on. false: the provider goes on "
+        "all the same, since it can't stop a render; absent: not known",
+    )
 
 
 class JobsAnswer(Schema):
@@ -259,6 +280,7 @@ def status_answer(
         sora_status=_sora_status(job),
         sora_progress=job.progress,
         waiting=maybe_waiting(waiting),
+        missing_since=maybe_iso(job.missing_since),
     )
 
 
@@ -297,6 +319,8 @@ def job_answer(
         last_checked_at=maybe_iso(listed.checked_at),
         sequence=job.sequence,
         waiting=maybe_waiting(waiting),
+        missing_since=maybe_iso(job.missing_since),
+        stopped=job.stopped,
     )
 
 

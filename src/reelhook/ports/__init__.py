@@ -23,8 +23,8 @@ from reelhook.ports.jobs import (
     WatchStore,
 )
 from reelhook.ports.leases import Lease, LeaseStore
-from reelhook.ports.lookups import ListingStore, LookupStore
-from reelhook.ports.providers import Clock, Content, Provider, Traits
+from reelhook.ports.lookups import ForgottenStore, ListingStore, LookupStore
+from reelhook.ports.providers import Clock, Content, Provider, ServedModels, Traits
 from reelhook.ports.repair import (
     DELIVERY_STATES,
     DeliveryFilter,
@@ -74,6 +74,7 @@ __all__ = [
     "EndpointStore",
     "EventPage",
     "FollowStore",
+    "ForgottenStore",
     "IdempotencyKey",
     "JobPage",
     "Lease",
@@ -92,6 +93,7 @@ __all__ = [
     "ResendStore",
     "RetentionStore",
     "Sender",
+    "ServedModels",
     "ServiceStore",
     "Settlement",
     "SignedRequest",

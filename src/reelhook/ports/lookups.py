@@ -6,7 +6,7 @@ from typing import Protocol
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.domain.listing import Known, ListingFacts
-from reelhook.ports.jobs import StoredJob, SubmitStore
+from reelhook.ports.jobs import StoredJob, SubmitStore, WatchStore
 from reelhook.ports.leases import Lease
 
 
@@ -25,6 +25,16 @@ class ListingStore(Protocol):
 
     async def newest_entries(self, account: str, fingerprint: str, limit: int) -> list[str]:
         """Return the ids that this server gave our creates, newest first."""
+        ...
+
+
+class ForgottenStore(WatchStore, ListingStore, Protocol):
+    """What watching needs to tell what a restarted server has forgotten."""
+
+    async def known_entries(
+        self, accounts: Sequence[str], server: str, provider_job_ids: Sequence[str]
+    ) -> dict[str, Known]:
+        """See `LookupStore.known_entries`."""
         ...
 
 

@@ -54,6 +54,18 @@ class Traits:
     cancels: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class ServedModels:
+    """The models that a server says it has; `ignored`: it renders with its own, whatever is named.
+
+    `title` is what its vendor calls the server, empty where that is not known.
+    """
+
+    names: tuple[str, ...]
+    ignored: bool = False
+    title: str = ""
+
+
 class Provider(Protocol):
     """One credential at one provider, and how to talk to it.
 
@@ -118,7 +130,21 @@ class Provider(Protocol):
         ...
 
     async def cancel(self, provider_job_id: str) -> bool:
-        """Stop the render; False where the provider can't."""
+        """Cancel a job; False where the provider can't. What that means: see `cancel_stops`."""
+        ...
+
+    async def forgets_when_restarted(self) -> bool:
+        """Whether the server keeps its jobs in memory alone, so that a restart ends them.
+
+        False where that is not known for sure, and wherever a job is charged.
+        """
+        ...
+
+    async def cancel_stops(self) -> bool | None:
+        """Whether a cancel that was taken ends the render.
+
+        False where the job is only forgotten and is rendered all the same; None: not known.
+        """
         ...
 
     def content(
@@ -138,6 +164,13 @@ class Provider(Protocol):
         """Return our id of a job of this model that the provider, or we, call so.
 
         The model is empty where it is not known. Raises `InvalidRequestError` for what is no id.
+        """
+        ...
+
+    async def served(self) -> ServedModels | None:
+        """Return the models that the server has; None where it is not asked for them.
+
+        Raises `ProviderError`.
         """
         ...
 

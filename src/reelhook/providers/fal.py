@@ -116,6 +116,10 @@ class Fal(ExpiringProvider):
         """Cancel a request; False where fal does not, or no longer, do that."""
         return await self.canceled("PUT", f"{_path(provider_job_id)}/cancel")
 
+    async def cancel_stops(self) -> bool | None:
+        """Return None: of a request that runs already the app decides (fal's queue API)."""
+        return None
+
     @cached_property
     def _notices(self) -> SignedNotices:
         # Where the queue is somewhere else, a proxy or a simulator, so are its keys.

@@ -33,9 +33,10 @@ from reelhook.domain.report import (
     Report,
     SubmitOutcome,
 )
-from reelhook.ports import Content, Traits
+from reelhook.ports import Content, ServedModels, Traits
 from reelhook.providers import reads
 from reelhook.providers.address import base_url, bearer
+from reelhook.providers.advice import Advice
 from reelhook.providers.answer import Answer
 from reelhook.providers.download import Source, download
 from reelhook.providers.files import FileAccess, Files
@@ -218,6 +219,14 @@ class HttpProvider(ABC):
         """Return False: a render can't be stopped here."""
         return False
 
+    async def forgets_when_restarted(self) -> bool:
+        """Return False: jobs are kept here."""
+        return False
+
+    async def cancel_stops(self) -> bool | None:
+        """Return True: a cancel ends the render here."""
+        return True
+
     async def canceled(self, method: str, path: str) -> bool:
         """Ask for a job's end; False where that is refused. Raises `ProviderError`."""
         answer = await self.ask(method, path)
@@ -252,6 +261,17 @@ class HttpProvider(ABC):
                 "without slashes",
             )
         return called
+
+    async def advice(self) -> Sequence[Advice]:
+        """Return what an operator should know of this provider; nothing, by default."""
+        return ()
+
+    async def served(self) -> ServedModels | None:
+        """Return the models that the server has; None where it is not asked for them.
+
+        Raises `ProviderError`.
+        """
+        return None
 
     async def check(self) -> str:
         """Raise `CheckUnsupportedError`: nothing here is known to be free."""

@@ -4,7 +4,7 @@ Paths and fields as in openai-python 3.54 (`resources/videos.py`), its webhooks 
 `types/webhooks/`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import cached_property, partial
@@ -20,12 +20,19 @@ from reelhook.domain.errors import (
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.mark import marked, unmarked
 from reelhook.domain.report import Finished, Missing, Notice, Page, Reading, Report, SubmitOutcome
-from reelhook.ports import Content, Traits
+from reelhook.ports import Content, ServedModels, Traits
+from reelhook.providers import reads
 from reelhook.providers.address import segment
+from reelhook.providers.advice import Advice
 from reelhook.providers.answer import Answer
 from reelhook.providers.download import Source
 from reelhook.providers.http_provider import HttpProvider
+from reelhook.providers.openai_check import Check, advice_on
+from reelhook.providers.openai_content import content_or_missing
 from reelhook.providers.openai_create import Create
+from reelhook.providers.openai_enclosed import enclosed
+from reelhook.providers.openai_kind import ModelName, ServerKind
+from reelhook.providers.openai_probe import Probed, probe
 from reelhook.providers.openai_server import Server
 from reelhook.providers.openai_video import failure, page, report
 from reelhook.providers.receiving import PAGE_BYTES_MAX
@@ -118,10 +125,10 @@ class OpenAIWire(HttpProvider):
             raise ProviderError("The provider's answer is not a video with a status")
         if answer.status in _NOT_THE_JOBS_OWN:
             raise unread(answer, self.now())
-        if answer.status >= 400 and (told := failure(video)):
+        if answer.status >= 400 and (told := failure(enclosed(video))):
             return told
         if answer.status == 404:
-            return Missing()
+            return Missing(own=answer.is_object())
         raise unread(answer, self.now())
 
     async def page(self, after: str | None, limit: int) -> Page:
@@ -169,11 +176,24 @@ class OpenAIWire(HttpProvider):
             return False
         return await self.canceled("DELETE", _video(provider_job_id))
 
+    async def forgets_when_restarted(self) -> bool:
+        """Whether it is of a kind that is known to keep its jobs in memory."""
+        return (await self.probed()).facts.memory_only is True
+
+    async def cancel_stops(self) -> bool | None:
+        """Whether a DELETE ends the render at this kind of server."""
+        return (await self.probed()).facts.delete_stops
+
+    async def probed(self) -> Probed:
+        """Ask the server what it is."""
+        return await probe(partial(self.ask, "GET"))
+
     def content(
         self, provider_job_id: str, url: str, byte_range: str | None
     ) -> AbstractAsyncContextManager[Content]:
         """Open the finished file; `url` is the one that its job was finished with."""
-        return self.file(self._sources(provider_job_id, url), byte_range)
+        opening = self.file(self._sources(provider_job_id, url), byte_range)
+        return content_or_missing(opening, partial(self.get, provider_job_id))
 
     def _sources(self, provider_job_id: str, url: str) -> list[Source]:
         """Return the ways to the file; what lies elsewhere never sees the key."""
@@ -207,13 +227,32 @@ class OpenAIWire(HttpProvider):
         return Notice(video_id)
 
     async def check(self) -> str:
-        """Ask for one job, or where jobs are not listed, for the models."""
-        try:
-            await self.page(None, 1)
-        except ListingUnsupportedError:
-            await self.read("models")
-            return "it answers, and lists no jobs"
-        return "its jobs can be listed"
+        """Ask for one job, one that there can't be, and the models; see `Check.run`."""
+        ask = partial(self.ask, "GET")
+        return await Check(
+            self.base, ask, self._ask_root, partial(self.page, None, 1), self.now
+        ).run()
+
+    async def _ask_root(self, path: str) -> Answer:
+        """GET a path of the server's beside those of its version."""
+        base = self.base.parent if self.base.name == "v1" else self.base
+        address = base.joinpath(path)
+        return await reads.ask(self.http, "GET", address, self.headers, room=self.room)
+
+    async def advice(self) -> Sequence[Advice]:
+        """Return what is known of this kind of server that a user would not expect."""
+        return advice_on(await self.probed())
+
+    async def served(self) -> ServedModels | None:
+        """Return what `GET /v1/models` lists. Raises `ProviderError`."""
+        probed = await self.probed()
+        if probed.models is None:
+            raise ProviderError("The server could not be asked for its models", unreachable=True)
+        if probed.models.status in {401, 403}:
+            raise unread(probed.models, self.now())
+        known = probed.kind is not ServerKind.UNKNOWN
+        ignored = probed.facts.model_name is ModelName.ECHOED
+        return ServedModels(probed.served, ignored, probed.facts.title if known else "")
 
     def _content_url(self, provider_job_id: str) -> str:
         return f"{self.base}/videos/{segment(provider_job_id)}/content"

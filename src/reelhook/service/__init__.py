@@ -9,6 +9,7 @@ from reelhook.service.endpoints import EndpointFields, Endpoints
 from reelhook.service.jobs import Service, ServiceOptions
 from reelhook.service.notices import Notices
 from reelhook.service.operations import Operations
+from reelhook.service.served import Server, Servers
 from reelhook.service.waits import Waits
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "Endpoints",
     "Notices",
     "Operations",
+    "Server",
+    "Servers",
     "Service",
     "ServiceOptions",
     "UseCases",
@@ -37,3 +40,4 @@ class UseCases:
     operations: Operations
     catalog: Catalog
     waits: Waits
+    servers: Servers

@@ -242,7 +242,7 @@ class Service:
         can't cancel, or `ProviderError` where it could not be asked; with `force` reelhook then
         stops watching all the same.
         """
-        canceled_there = False
+        canceled_there, stopped = False, None
         for _ in range(WRITE_TRIES):
             stored = await self._until_submitted(job_id)
             job = stored.job
@@ -255,15 +255,18 @@ class Service:
                     "Whether the provider accepted the job is still being looked up; "
                     "try again in a minute, or cancel with force to stop watching"
                 )
+            if job.status is Status.ACCEPTED:
+                stopped = True  # nothing was begun
             if job.status.watched and not canceled_there:
                 # Asked once: a second DELETE, after a lost race, would find nothing to cancel.
                 canceled_there = await self._cancel_at_provider(job, force=force)
+                stopped = await self._stopped(job) if canceled_there else False
                 if not canceled_there and not force:
                     raise NotCancelableError(
                         "The provider can't cancel this job, so the render is paid for; "
                         "cancel with force to stop watching it"
                     )
-            if await self._written(job, job.cancel(self._clock.now())):
+            if await self._written(job, job.cancel(self._clock.now(), stopped=stopped)):
                 break
         return await read_back(self._store.job(job_id), jobId=job_id)
 
@@ -296,6 +299,12 @@ class Service:
             if not force:
                 raise
             return False
+
+    async def _stopped(self, job: Job) -> bool | None:
+        try:
+            return await provider_of(self._providers, job).cancel_stops()
+        except ProviderError:
+            return None
 
     async def _until_submitted(self, job_id: str) -> StoredJob:
         """Wait for the outcome of a submit that is under way, as long as that may take."""

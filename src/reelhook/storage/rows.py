@@ -51,6 +51,8 @@ STATE_COLUMNS = (
     "waiting_since",
     "creates_absent",
     "exchange_ended",
+    "stopped",
+    "forgotten",
 )
 REQUEST_COLUMNS = (
     "script",
@@ -119,6 +121,7 @@ _FLAGS = [
     STATE_COLUMNS[3:].index(name)
     for name in ("adopted", "pinned", "submit_marked", "exchange_ended")
 ]
+_MAYBE_FLAG = STATE_COLUMNS[3:].index("stopped")
 _REQUEST = slice(len(STATE_COLUMNS), len(STATE_COLUMNS) + len(REQUEST_COLUMNS))
 
 
@@ -127,6 +130,8 @@ def job_of(row: Sequence[Any]) -> Job:
     job_id, account, status, *rest = row[: len(STATE_COLUMNS)]
     for place in _FLAGS:
         rest[place] = bool(rest[place])
+    if rest[_MAYBE_FLAG] is not None:
+        rest[_MAYBE_FLAG] = bool(rest[_MAYBE_FLAG])
     # Thousands of jobs share an account's name.
     return Job(job_id, intern(account), _STATUS[status], *rest)
 

@@ -7,18 +7,20 @@ from email.utils import parsedate_to_datetime
 from aiohttp import ClientError, ClientSession, ClientTimeout
 from yarl import URL
 
-from reelhook.bootstrap.accounts import installed, provider_kind, provider_of
+from reelhook.bootstrap.accounts import provider_of
 from reelhook.bootstrap.doctor.finding import Finding, Verdict, failed, ok, warning
+from reelhook.bootstrap.doctor.models import Served, models
 from reelhook.bootstrap.doctor.surroundings import clock
 from reelhook.config import Credential, Settings
-from reelhook.domain.catalog import Account, Catalog
 from reelhook.domain.errors import (
     CheckUnsupportedError,
-    InvalidRequestError,
     ProviderError,
     ProviderUnauthorizedError,
+    ServerUnfitError,
     SettingsError,
 )
+from reelhook.ports import ServedModels
+from reelhook.providers.http_provider import HttpProvider
 
 DATE_SECONDS_MAX = 10.0
 CHECK_SECONDS_MAX = 30.0
@@ -33,15 +35,20 @@ async def accounts(
     settings: Settings, http: ClientSession, now: Callable[[], float]
 ) -> list[Finding]:
     """Judge every account, all at once, and the model that is used where none is named."""
+    served: Served = {}
     found = await asyncio.gather(
-        *(_account(one, settings, http, now) for one in settings.credentials)
+        *(_account(one, settings, http, now, served) for one in settings.credentials)
     )
     judged = [finding for findings in found for finding in findings]
-    return [*judged, *_default_model(settings)]
+    return [*judged, *models(settings, served)]
 
 
 async def _account(
-    one: Credential, settings: Settings, http: ClientSession, now: Callable[[], float]
+    one: Credential,
+    settings: Settings,
+    http: ClientSession,
+    now: Callable[[], float],
+    served: Served,
 ) -> list[Finding]:
     subject = f"account {one.id}"
     if URL(one.base_url or "").host == _GONE and one.provider == "openai":
@@ -60,11 +67,28 @@ async def _account(
         base = provider.base
         listed = provider.traits.page_size_max > 0
         key, theirs = await asyncio.gather(_key(subject, provider.check), _date(http, base))
+        advice = await _advice(subject, one, provider) if key.verdict is Verdict.OK else []
+        if key.verdict is Verdict.OK:
+            served[one.id] = await _served(provider)
     host = base.host if base.explicit_port is None else f"{base.host}:{base.explicit_port}"
-    found = (
-        [key, ok(f"key of {subject}", _ALONE)] if listed and key.verdict is Verdict.OK else [key]
-    )
+    alone = [ok(f"key of {subject}", _ALONE)] if listed and key.verdict is Verdict.OK else []
+    found = [key, *advice, *alone]
     return found if theirs is None else [*found, clock(str(host), theirs, now())]
+
+
+async def _advice(subject: str, one: Credential, provider: HttpProvider) -> list[Finding]:
+    found = [warning(subject, advice.message) for advice in await provider.advice()]
+    if one.resubmit_forgotten and not await provider.forgets_when_restarted():
+        words = "resubmit_forgotten does nothing here: the server is none that is known to forget"
+        found.append(warning(subject, words))
+    return found
+
+
+async def _served(provider: HttpProvider) -> ServedModels | None:
+    try:
+        return await provider.served()
+    except ProviderError:
+        return None
 
 
 async def _key(subject: str, check: Callable[[], Awaitable[str]]) -> Finding:
@@ -75,6 +99,8 @@ async def _key(subject: str, check: Callable[[], Awaitable[str]]) -> Finding:
         return warning(subject, f"was not asked: {error.message}")
     except ProviderUnauthorizedError as error:
         return failed(subject, f"its key is refused: {error.message}; set another")
+    except ServerUnfitError as error:
+        return failed(subject, error.message)
     except (ProviderError, TimeoutError) as error:
         words = error.message if isinstance(error, ProviderError) else "no answer came in time"
         return failed(subject, f"{words}; is its base URL right, and can this machine reach it?")
@@ -91,26 +117,3 @@ async def _date(http: ClientSession, base: URL) -> float | None:
             return moment + float(response.headers.get("Age", 0))  # a cache's answer is older
     except (ClientError, TimeoutError, OSError, KeyError, ValueError):
         return None
-
-
-def _default_model(settings: Settings) -> list[Finding]:
-    """Tell whether requests without a model find one, and aliases theirs."""
-    try:
-        models = {one.provider: provider_kind(one.provider).models for one in settings.credentials}
-    except SettingsError:
-        return []  # said of the account
-    given = [Account(one.id, one.provider) for one in settings.credentials]
-    if not given:
-        return []
-    catalog = Catalog(given, models, settings.aliases, installed())
-    found = []
-    for subject, name in [
-        ("default model", settings.default_model or ""),
-        *((f"alias {alias}", model) for alias, model in settings.aliases.items()),
-    ]:
-        try:
-            called = catalog.choose(name).called
-            found.append(ok(subject, f"is {called}" if name else f"is the {called} server's own"))
-        except InvalidRequestError as error:
-            found.append(warning(subject, error.message))
-    return found

@@ -1,0 +1,19 @@
+"""forgotten: how often a restarted server lost a job, and whether a cancel ended its render"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0014"
+down_revision = "0013"
+
+
+def upgrade() -> None:
+    """Make room for both."""
+    op.add_column("jobs", sa.Column("stopped", sa.Boolean))
+    op.add_column("jobs", sa.Column("forgotten", sa.Integer, nullable=False, server_default="0"))
+
+
+def downgrade() -> None:
+    """Take them away: what was sent again because its server forgot it stays as it is."""
+    op.drop_column("jobs", "forgotten")
+    op.drop_column("jobs", "stopped")
