@@ -234,6 +234,12 @@ class ProviderUnauthorizedError(ProviderError):
         super().__init__(message, unreachable=True)
 
 
+class AccountEmptyError(ProviderUnauthorizedError):
+    """The provider refused to be asked since the account has no money left."""
+
+    code = "quota"
+
+
 class ListingUnsupportedError(ProviderError):
     """The provider has no listing of jobs, or none for this account."""
 

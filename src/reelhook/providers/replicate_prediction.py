@@ -47,8 +47,8 @@ _FILES_MAX = 100
 _PROGRESS = re.compile(r"\s*(?P<percentage>\d{1,9})%\s*\|.+?\|\s*\d+/\d+")
 """A line of tqdm's, as the SDK recognises it."""
 _FILM = re.compile(r"\.(?:mp4|webm|mov|m4v|mkv|avi|gif)$", re.IGNORECASE)
-_MODERATED = re.compile(r"flagged as sensitive|\(E005\)|\bNSFW\b", re.IGNORECASE)
-"""What models of Replicate's say of a prompt or a film that they filtered."""
+_FILTERED = "(E005)"
+"""Replicate's code for an input or output that was flagged as sensitive."""
 _REMOVED = "The prediction succeeded, but Replicate has removed its output: it is kept for an hour."
 _NO_FILE = "The prediction succeeded, but its output has no file."
 
@@ -64,9 +64,7 @@ def report(prediction: Fields) -> Report | None:
             return _finished(prediction)
         case "failed":
             told = failed(prediction.get("error"))
-            if told.code == "provider_error" and _MODERATED.search(told.message):
-                return Failed("moderation", told.message)
-            return told
+            return Failed("moderation", told.message) if _FILTERED in told.message else told
         case "canceled":
             return Failed("canceled", _said(prediction, "The prediction was canceled."))
         case "aborted":
