@@ -38,9 +38,9 @@ def sentence(said: object, depth: int = 0) -> str | None:
         case list():
             parts = [sentence(one, depth + 1) for one in said[:_ITEMS_MAX]]
             return "; ".join(filter(None, parts)) or None
-        case {"loc": list(place), "msg": str(problem)}:
+        case {"loc": list(place), "msg": str(problem)} if problem.strip():
             return _placed(place, problem)
-        case {"path": list(place), "message": str(problem)}:
+        case {"path": list(place), "message": str(problem)} if problem.strip():
             return _placed(place, problem)
         case dict():
             return _object(said, depth)
