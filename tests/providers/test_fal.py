@@ -264,6 +264,21 @@ async def test_billable_units_are_the_cost(
     assert (await fal.get(ONE)).report == Finished(URL, cost=cost)
 
 
+@pytest.mark.parametrize(
+    ("told", "ahead"), [(12654, 12654), (0, 0), ("3", 3), (-1, None), (None, None), ([], None)]
+)
+async def test_the_place_in_the_queue_is_kept(
+    server: Upstream, fal: Fal, told: object, ahead: int | None
+) -> None:
+    assert fal.ahead(ONE) is None
+    server.answers(200, {"status": "IN_QUEUE", "queue_position": told})
+    await fal.get(ONE)
+    assert fal.ahead(ONE) == ahead
+    server.answers(200, {"status": "IN_PROGRESS"})
+    await fal.get(ONE)
+    assert fal.ahead(ONE) is None
+
+
 @pytest.mark.parametrize("words", ["Not found", "Unexpected status code: 404"])
 async def test_a_young_request_without_a_result_was_sent_to_no_app(
     server: Upstream, words: str

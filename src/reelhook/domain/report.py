@@ -10,7 +10,7 @@ from reelhook.domain.event import Instant
 class Cost:
     """What a job costs, as its provider says it: 0 or more of a unit.
 
-    The unit is `USD` where the provider tells money, else its own: `tokens`, `credits`, `seconds`.
+    The unit is `USD` where the provider tells money, else its own: `tokens`, `credits`, `units`.
     """
 
     amount: float
@@ -76,7 +76,8 @@ class Reading:
 class Entry(NamedTuple):
     """One line of a provider's listing. What the provider does not show is None.
 
-    `also_called`: other names by which a request may have asked for this model.
+    `also_called`: other names by which a request may have asked for this model. `page`: where a
+    person can look at the job.
 
     A tuple, since a round over 100,000 jobs makes as many: a frozen dataclass takes three times
     as long to make.
@@ -90,6 +91,7 @@ class Entry(NamedTuple):
     seconds: str | None = None
     size: str | None = None
     also_called: tuple[str, ...] = ()
+    page: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,8 +33,8 @@ from reelhook.providers.address import key_header, segment
 from reelhook.providers.answer import Answer
 from reelhook.providers.expiring import ExpiringProvider
 from reelhook.providers.fal_models import MODELS, arguments
+from reelhook.providers.fal_queue import Queue
 from reelhook.providers.fal_webhook import KEYS_URL, SignedNotices, keys_url
-from reelhook.providers.fal_young import Young
 from reelhook.providers.http_provider import Fields
 from reelhook.providers.refusal import failed, not_understood, unread, words
 from reelhook.providers.values import is_segment, number, readable_id, text, unknown, web_address
@@ -81,7 +81,7 @@ class Fal(ExpiringProvider):
             f"{_quoted(app)}{hook}", arguments(request), may_send, partial(_accepted, app)
         )
         if isinstance(outcome, Accepted):
-            self._young.see(outcome.provider_job_id, self.now())
+            self._queue.see(outcome.provider_job_id, self.now())
         return outcome
 
     async def get(self, provider_job_id: str) -> Reading:
@@ -95,10 +95,10 @@ class Fal(ExpiringProvider):
         status = answer.fields()
         match status.get("status"):
             case "IN_QUEUE":
-                self._young.see(provider_job_id, self.now())
+                self._queue.see(provider_job_id, self.now(), status.get("queue_position"))
                 return Reading(Progress(running=False))
             case "IN_PROGRESS":
-                self._young.see(provider_job_id, self.now())
+                self._queue.see(provider_job_id, self.now())
                 return Reading(Progress(running=True))
             case "COMPLETED" if text(status.get("error")):
                 return Reading(_failed(status))
@@ -122,7 +122,7 @@ class Fal(ExpiringProvider):
             raise unread(answer, self.now())
         if answer.status not in {404, 410}:
             return failed({"code": answer.status, "message": words(answer)})
-        if self._young.is_young(provider_job_id, self.now()):
+        if self._queue.is_young(provider_job_id, self.now()):
             return Failed("invalid_request", f"{words(answer)}. {_NO_PATH}")
         return Failed("content_missing", f"{_GONE} It says: {words(answer)}")
 
@@ -131,8 +131,12 @@ class Fal(ExpiringProvider):
         return await self.canceled("PUT", f"{_path(provider_job_id)}/cancel")
 
     @cached_property
-    def _young(self) -> Young:
-        return Young()
+    def _queue(self) -> Queue:
+        return Queue()
+
+    def ahead(self, provider_job_id: str) -> int | None:
+        """Return the request's place in fal's queue, as it was last told."""
+        return self._queue.ahead(provider_job_id)
 
     @cached_property
     def _notices(self) -> SignedNotices:

@@ -232,6 +232,10 @@ class HttpProvider(ABC):
         """Raise `WebhookVerificationError`: this provider sends no webhooks."""
         raise WebhookVerificationError(f"{self.name} sends no webhooks")
 
+    def ahead(self, provider_job_id: str) -> int | None:
+        """Return None: this provider does not tell how many jobs it renders before one."""
+        return None
+
     def id_of(self, called: str, model: str) -> str:
         """Return our id of a job of this model that is called so. Raises `InvalidRequestError`."""
         if not is_segment(called):

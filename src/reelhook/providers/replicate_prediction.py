@@ -92,7 +92,13 @@ def entry(prediction: Fields) -> Entry | None:
         model=model,
         also_called=_also_called(model, text(prediction.get("version"))),
         seconds=seconds(asked.get(names.seconds)),
+        page=_page(prediction.get("urls")),
     )
+
+
+def _page(urls: object) -> str | None:
+    """Return where a person sees the prediction, of which `web` is the address."""
+    return web_address(urls.get("web")) if isinstance(urls, dict) else None
 
 
 def _also_called(model: str | None, version: str | None) -> tuple[str, ...]:
