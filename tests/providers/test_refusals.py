@@ -49,6 +49,15 @@ MEANT = [
     ("x", "Your prompt was flagged as sensitive", "moderation"),
     ("x", "Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO", "moderation"),
     ("x", "Failure to pass the risk control system", "moderation"),
+    ("x", "input new_sensitive", "moderation"),
+    ("x", "The image violates Google's Responsible AI practices.", "moderation"),
+    ("PUBLIC_ERROR_UNSAFE_GENERATION", "No", "moderation"),
+    ("x", "内容违规", "moderation"),
+    ("budget_exceeded", "No", "quota"),
+    ("x", "Budget has been exceeded! Current cost: 0.5, Max budget: 0.1", "quota"),
+    ("x", "You've hit your monthly spend limit", "quota"),
+    ("x", "Your newly created team doesn't have any credits or licenses yet.", "quota"),
+    ("x", "用户额度不足, 剩余额度: 0", "quota"),
     ("x", "User is locked. Reason: Exhausted balance. Top up your balance", "quota"),
     ("AccountOverdueError", "No", "quota"),
     ("insufficient_user_quota", "No", "quota"),
@@ -279,6 +288,9 @@ def test_the_wait_that_a_429_asks_for(
         ({"code": "InternalServiceError", "message": "Oops"}, "provider_error"),
         ({"type": "generation_timeout", "message": "Too long"}, "provider_error"),
         ("Prediction interrupted; please retry (code: PA)", "provider_error"),
+        ("content_policy_violation", "moderation"),
+        ("Out of memory with the safety checker on; internal timeout", "provider_error"),
+        ("The file was case sensitive", "provider_error"),
     ],
 )
 def test_why_a_job_failed_is_read_from_its_error(error: object, code: str) -> None:
@@ -292,3 +304,40 @@ def test_openai_s_type_of_a_refused_key_is_no_bad_request() -> None:
     assert refused(answer(401, said), 0) == Refused(
         "provider_unauthorized", "No key", unauthorized=True
     )
+
+
+PLAIN = [
+    (422, {"detail": [{"loc": ["body", "enable_safety_checker"], "msg": "Not a boolean"}]}),
+    (400, {"error": {"code": "InvalidParameter", "message": "safety_tolerance must be 1 to 5"}}),
+    (404, {"detail": "Application 'moderation-app' not found"}),
+    (400, {"error": "Invalid parameter 'promptText'"}),
+    (422, {"title": "Invalid version", "detail": "The version does not exist", "status": 422}),
+    (404, {"error": {"code": "ModelNotOpen", "message": "Your account has not activated it"}}),
+]
+
+
+@pytest.mark.parametrize(("status", "body"), PLAIN)
+def test_a_bad_request_is_no_more_than_that(status: int, body: object) -> None:
+    told = refused(answer(status, body), 0)
+    assert isinstance(told, Refused)
+    assert (told.code, told.unauthorized) == ("invalid_request", False)
+
+
+KEYS = [
+    (401, {"error": {"message": "无效的令牌", "type": "new_api_error"}}),
+    (401, {"detail": "authentication is required to access this application"}),
+    (401, {"error": {"code": "AuthenticationError", "message": "The API key format is wrong"}}),
+    (403, {"error": {"code": "AccessDenied", "message": "No"}}),
+    (403, {"error": "API key is currently blocked: xai-..."}),
+    (400, {"code": "x", "error": "Incorrect API key provided: xa***ey."}),
+    (401, {"error": {"message": "Expired", "code": "token_expired"}}),
+    (403, {"detail": "User is locked. Reason: Admin lock. Please contact support@fal.ai"}),
+]
+
+
+@pytest.mark.parametrize(("status", "body"), KEYS)
+def test_a_refused_key_marks_the_account(status: int, body: object) -> None:
+    told = refused(answer(status, body), 0)
+    assert isinstance(told, Refused)
+    assert (told.code, told.unauthorized) == ("provider_unauthorized", True)
+    assert isinstance(unread(answer(status, body), 0), ProviderUnauthorizedError)

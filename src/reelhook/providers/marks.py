@@ -34,7 +34,8 @@ _EMPTY = _any(
     r"(?:all|any) available credits|any credits",
     r"credit balance is too low",
     r"overdue balance",
-    r"spending limit",
+    r"spend(?:ing)? limit",
+    r"budget (?:has been )?exceeded",  # LiteLLM
     r"\btop[ _-]?up\b",
     r"set inference limit",  # Ark's SetLimitExceeded
     "余额不足|额度不足|欠费",  # new-api: too little money, too little quota, in arrears
@@ -54,6 +55,7 @@ MARKS = (  # in this order: a code says more than words do
             "riskdetect",  # Ark's InputTextRiskDetection
             "policyviolation",
             "datainspection",  # DashScope's DataInspectionFailed
+            "unsafe",
             "nsfw",
         ),
     ),
@@ -62,6 +64,7 @@ MARKS = (  # in this order: a code says more than words do
         names=(
             "quota",
             "billing",
+            "budgetexceeded",  # LiteLLM
             "insufficientbalance",
             "insufficientcredit",
             "insufficientfund",
@@ -79,9 +82,12 @@ MARKS = (  # in this order: a code says more than words do
             r"content[ _-](?:polic|moderat|checker|filter)",
             r"safety (?:system|filter|polic|violation)",
             r"(?:usage|community|content) (?:polic|guideline)",
-            r"sensitive (?:content|information|words?)",
+            r"sensitive (?:content|information|words?)|new_sensitive",  # the latter: MiniMax's
+            r"responsible ai\b",
+            r"(?:prohibited|harmful|unsafe) content",
             r"risk control system",  # Kling's
             r"\bnsfw\b",
+            "内容违规|敏感",  # new-api: against the rules, sensitive
         ),
     ),
     Mark("quota", words=_EMPTY),

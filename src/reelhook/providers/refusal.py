@@ -48,7 +48,7 @@ def refused(answer: Answer, now: float) -> Refused | RateLimited:
 
 def failed(error: object) -> Failed:
     """Return why a job failed, from its `error`: an object, only words, a code, or nothing."""
-    fields = error if isinstance(error, dict) else {"code": error}
+    fields = error if isinstance(error, dict) else {_place(error): error}
     message = _clean(
         sentence(error) or sentence(fields.get("code")) or NO_REASON, SENTENCE_CHARACTERS_MAX
     )
@@ -56,6 +56,11 @@ def failed(error: object) -> Failed:
     if code in {UNAUTHORIZED, BUSY}:  # that is between the provider and whom it asks itself
         code = "provider_error"
     return Failed(code, message or NO_REASON)
+
+
+def _place(error: object) -> str:
+    """Return where an error belongs that is no object: a word is a code, more are a sentence."""
+    return "message" if isinstance(error, str) and " " in error.strip() else "code"
 
 
 def unread(answer: Answer, now: float) -> ProviderError:
