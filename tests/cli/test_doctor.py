@@ -239,6 +239,20 @@ async def test_a_wrong_key_and_a_wrong_address_fail(tmp_path: Path) -> None:
     assert told(findings, "account xai")[0] == "failed"
 
 
+async def test_an_account_that_can_not_pay_is_not_told_to_set_another_key() -> None:
+    said = "User is locked. Reason: Exhausted balance. Top up your balance."
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response({"detail": said}, status=403)
+
+    async with answering_with(handler) as url:
+        findings = await found(fal_key="right", fal_base_url=url)
+    verdict, message = told(findings, "account fal")
+    assert verdict == "failed"
+    assert said in message
+    assert "key" not in message
+
+
 async def test_a_server_without_a_listing_is_asked_for_its_models() -> None:
     async def handler(request: web.Request) -> web.Response:
         right = request.headers.get("Authorization") == "Bearer right"

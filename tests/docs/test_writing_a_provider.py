@@ -11,15 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from aiohttp import ClientSession, web
 from pages import blocks, namespace
 from providers.paying import SUBMIT_SECONDS, PaysOnce, Submits
+from recorded.recordings import HOW, Recording
 from structlog.testing import capture_logs
 
 from reelhook.bootstrap import serving
 from reelhook.config import Settings
 from reelhook.domain.job import VideoRequest
-from reelhook.domain.report import Accepted, Cost, Unknown
+from reelhook.domain.report import Accepted, Cost, Refused, Unknown
+from reelhook.providers.answer import Answer
+from reelhook.providers.refusal import refused
 
 PAGE = "providers/writing-one.md"
 FILM = b"\0\0\0\x18ftypmp42 a film"
@@ -207,3 +211,14 @@ async def test_what_is_told_of_a_film_is_understood() -> None:
     assert report({"state": "failed", "error": {"code": "safety"}}).code == "moderation"
     assert report({"state": "thinking"}) == Unknown("thinking")
     assert report({}) is None
+
+
+def test_the_recording_of_the_page_is_one_that_is_understood_as_it_expects() -> None:
+    [fields] = yaml.safe_load(block_of("yaml", "how: recorded"))
+    one = Recording("acme", "creates", 1, **fields)
+    assert one.how in HOW
+    answer = Answer(one.status, one.headers, json.dumps(one.body).encode())
+    told = refused(answer, 0)
+    assert isinstance(told, Refused)
+    assert told.code == one.expect["code"]
+    assert one.expect["words"] in told.message

@@ -6,9 +6,24 @@ from hypothesis import strategies as st
 
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.listing import Doubt
+from reelhook.domain.lookup import resolve
 from reelhook.domain.report import Entry
 
-from .doubts import CAT, DOG, NOTHING, RUNNING, Verdict, doubt, entry, judge, listing, look, ours
+from .doubts import (
+    CAT,
+    DOG,
+    LOOKED_AT,
+    NOTHING,
+    RUNNING,
+    SETTLE,
+    Verdict,
+    doubt,
+    entry,
+    judge,
+    listing,
+    look,
+    ours,
+)
 from .samples import MINUTE, NOW
 
 # -- absent ----------------------------------------------------------------------------------------
@@ -60,6 +75,16 @@ def test_an_entry_that_may_be_ours_in_other_words_proves_nothing(
 ) -> None:
     resolution = look([doubt(request=request_)], [STRANGER, left_over])
     assert resolution == Verdict({}, NOTHING, ("job_1",))
+
+
+@pytest.mark.parametrize(
+    ("page", "named"),
+    [("https://replicate.com/p/2", "https://replicate.com/p/2"), (None, "video_2")],
+)
+def test_a_person_is_told_which_entry_may_be_ours(page: str | None, named: str) -> None:
+    maybe = entry("video_2")._replace(prompt=None, page=page)
+    told = resolve([doubt()], listing([STRANGER, maybe]), now=LOOKED_AT, settle_milliseconds=SETTLE)
+    assert named in told.unknown["job_1"]
 
 
 def test_an_entry_that_another_doubt_claimed_stands_against_no_absence() -> None:

@@ -150,3 +150,15 @@ def test_a_size_is_the_one_that_was_asked_for_or_the_first_of_the_ratio() -> Non
     assert sized.size_for(replace(ASKED, size="2x2")) == "2x2"
     assert sized.size_for(replace(ASKED, aspect_ratio="16:9")) == "1280x720"
     assert sized.size_for(replace(ASKED, aspect_ratio="1:1")) is None
+
+
+def test_where_the_image_sets_the_ratio_none_can_be_asked_for() -> None:
+    model = replace(SHAPED, image_sets_ratio=True)
+    model.check(replace(ASKED, aspect_ratio="16:9"), "ark/m")
+    model.check(replace(ASKED, image=PICTURE), "ark/m")
+    words = "ark/m gives the video the ratio of its image; leave {} out"
+    assert refusal(model, image=PICTURE, aspect_ratio="16:9") == (
+        "aspectRatio",
+        words.format("aspectRatio"),
+    )
+    assert refusal(model, image=PICTURE, size="720x720") == ("size", words.format("size"))

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from gateways import AT_ONCE, Gateway, gateway
+from gateways import AT_ONCE, Gateway, gateway, until
 from receivers import receiver
 
 from reelhook.simulator.faults import Faults
@@ -67,6 +67,19 @@ async def test_a_job_s_history_is_its_webhooks_with_their_ids(tmp_path: Path) ->
         assert [event["sequence"] for event in events] == [1, 2]
         assert [event["status"] for event in events] == ["processing", "completed"]
         assert events[-1] == {"id": ending.headers["webhook-id"], **ending.body}
+
+
+async def test_a_place_in_the_provider_s_queue_is_told(tmp_path: Path) -> None:
+    async with gateway(tmp_path, Faults(), providers=["fal"]) as server:
+        job_id = await server.submit(model="fal/fal-ai/veo3/fast", seconds=8, size=None)
+        await server.job_when(job_id, "queued")
+
+        async def is_told() -> bool:
+            return bool((await server.job(job_id))["queuePosition"] == 0)
+
+        await until(is_told)
+        server.time.advance(1000)
+        assert (await server.job_when(job_id, "completed"))["queuePosition"] is None
 
 
 async def test_an_unknown_job_is_404(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from providers.paying import SUBMIT_SECONDS, PaysOnce
 from providers.upstreams import Upstream
 from reelhook.domain.errors import (
     ContentMissingError,
+    InvalidRequestError,
     ProviderError,
     ProviderUnauthorizedError,
     WebhookVerificationError,
@@ -33,6 +34,7 @@ from reelhook.domain.report import (
     Unknown,
 )
 from reelhook.providers.ark import Ark
+from reelhook.providers.ark_models import MODELS
 from reelhook.providers.refusal import NO_REASON
 
 ONE = "cgt-20261123131127-68d9t"
@@ -219,7 +221,7 @@ async def test_a_refusal_keeps_arks_words(
 async def test_an_overdue_account_is_unhealthy(server: Upstream, ark: Ark) -> None:
     server.answers(403, {"error": {"code": "AccountOverdueError", "message": "Overdue."}})
     outcome = await ark.submit(VideoRequest(script="A fox", model="m"))
-    assert outcome == Refused("provider_unauthorized", "Overdue.", unauthorized=True)
+    assert outcome == Refused("quota", "Overdue.", unauthorized=True)
 
 
 # -- reading --------------------------------------------------------------------------------------
@@ -428,3 +430,19 @@ async def test_models_know_their_limits() -> None:
         assert pictures.image is Image.REQUIRED
         names = [model.name for model in ark.models]
         assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("name", [one.name for one in MODELS if "seedance-2-5-" in one.name])
+def test_seedance_2_5_takes_4_to_30_seconds_and_no_ratio_beside_an_image(name: str) -> None:
+    [model] = [one for one in MODELS if one.name == name]
+    for seconds in (4, 5, 6, 8, 10, 12, 15, 16, 20, 24, 30):
+        model.check(VideoRequest(script="A fox", model=name, seconds=str(seconds)), name)
+    for seconds in (3, 31):
+        with pytest.raises(InvalidRequestError):
+            model.check(VideoRequest(script="A fox", model=name, seconds=str(seconds)), name)
+    image = "https://h/fox.png"
+    with pytest.raises(InvalidRequestError) as raised:
+        model.check(
+            VideoRequest(script="A fox", model=name, image=image, aspect_ratio="16:9"), name
+        )
+    assert raised.value.field == "aspectRatio"

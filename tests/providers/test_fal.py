@@ -17,6 +17,7 @@ from reelhook.domain.errors import (
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (
     Accepted,
+    Cost,
     Failed,
     Finished,
     Missing,
@@ -220,6 +221,87 @@ async def test_a_result_that_is_none_ends_the_job(
     report = await completed_with(server, fal, status, result)
     assert isinstance(report, Failed)
     assert report.code == code
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "code"),
+    [
+        (400, "downstream_service_error", "provider_error"),
+        (500, "downstream_service_unavailable", "provider_error"),
+        (500, "internal_server_error", "provider_error"),
+        (504, "generation_timeout", "provider_error"),
+        (403, "content_policy_violation", "moderation"),
+        (422, "image_too_small", "invalid_request"),
+    ],
+)
+async def test_an_app_s_own_error_ends_the_job_whatever_its_status(
+    server: Upstream, fal: Fal, status: int, kind: str, code: str
+) -> None:
+    detail = [{"loc": ["body"], "msg": "It went wrong", "type": kind, "input": {"prompt": "a cat"}}]
+    report = await completed_with(server, fal, status, {"detail": detail})
+    assert report == Failed(code, "body: It went wrong")
+
+
+async def test_an_error_of_the_runner_ends_the_job(server: Upstream, fal: Fal) -> None:
+    said = {"detail": "Request timed out", "error_type": "request_timeout"}
+    report = await completed_with(server, fal, 504, said)
+    assert report == Failed("provider_error", "Request timed out")
+
+
+@pytest.mark.parametrize(
+    ("told", "cost"),
+    [("38.8", Cost(38.8, "units")), ("0", Cost(0, "units")), ("soon", None), ("-1", None)],
+)
+async def test_billable_units_are_the_cost(
+    server: Upstream, fal: Fal, told: str, cost: Cost | None
+) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path.endswith("/status"):
+            return web.json_response({"status": "COMPLETED"})
+        return web.json_response({"video": {"url": URL}}, headers={"x-fal-billable-units": told})
+
+    server.respond = answer
+    assert (await fal.get(ONE)).report == Finished(URL, cost=cost)
+
+
+@pytest.mark.parametrize(
+    ("told", "ahead"), [(12654, 12654), (0, 0), ("3", 3), (-1, None), (None, None), ([], None)]
+)
+async def test_the_place_in_the_queue_is_kept(
+    server: Upstream, fal: Fal, told: object, ahead: int | None
+) -> None:
+    assert fal.ahead(ONE) is None
+    server.answers(200, {"status": "IN_QUEUE", "queue_position": told})
+    await fal.get(ONE)
+    assert fal.ahead(ONE) == ahead
+    server.answers(200, {"status": "IN_PROGRESS"})
+    await fal.get(ONE)
+    assert fal.ahead(ONE) is None
+
+
+@pytest.mark.parametrize("words", ["Not found", "Unexpected status code: 404"])
+async def test_a_young_request_without_a_result_was_sent_to_no_app(
+    server: Upstream, words: str
+) -> None:
+    now = 1_700_000_000.0
+    async with Fal(server.url, "key", now=lambda: now) as fal:
+        server.answers(200, {"request_id": "r-1", "status": "IN_QUEUE"})
+        accepted = await fal.submit(REQUEST)
+        assert isinstance(accepted, Accepted)
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            if request.path.endswith("/status"):
+                return web.json_response({"status": "COMPLETED"})
+            return web.json_response({"detail": words}, status=404)
+
+        server.respond = answer
+        young = (await fal.get(accepted.provider_job_id)).report
+        assert isinstance(young, Failed)
+        assert (young.code, words in young.message) == ("invalid_request", True)
+        now += 3600
+        old = (await fal.get(accepted.provider_job_id)).report
+        assert isinstance(old, Failed)
+        assert (old.code, words in old.message) == ("content_missing", True)
 
 
 async def test_a_result_that_can_not_be_read_now_ends_nothing(server: Upstream, fal: Fal) -> None:

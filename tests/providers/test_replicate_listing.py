@@ -18,6 +18,7 @@ from reelhook.domain.lookup import resolve
 from reelhook.domain.report import Accepted, Finished, Progress
 from reelhook.providers.replicate import Replicate
 from reelhook.providers.replicate_places import Places
+from reelhook.providers.replicate_prediction import entry
 
 VERSION = "5c7d5dc6dd8bf75c1acaa8565735e7986bc5b66206b55cca93cb72c9bf15ccaa"
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -323,3 +324,19 @@ def test_what_was_learnt_of_a_follower_stays() -> None:
     assert places.next_of("a") == "cursor=1"
     places.forget_next("a")
     assert places.next_of("a") is None
+
+
+@pytest.mark.parametrize(
+    ("urls", "page"),
+    [
+        ({"web": "https://replicate.com/p/p1"}, "https://replicate.com/p/p1"),
+        ({"web": "p1"}, None),
+        ({"get": "https://api.replicate.com/v1/predictions/p1"}, None),
+        (None, None),
+        ("https://replicate.com/p/p1", None),
+    ],
+)
+def test_an_entry_has_the_page_where_a_person_sees_it(urls: object, page: str | None) -> None:
+    read = entry({"id": "p1", "status": "starting", "urls": urls})
+    assert read is not None
+    assert read.page == page

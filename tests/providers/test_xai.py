@@ -192,6 +192,38 @@ async def test_a_request_is_read(
     assert server.seen[0].path == f"/v1/videos/{ONE}"
 
 
+REJECTED = "Generated video rejected by content moderation."
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"code": "imagine:content-moderated", "error": REJECTED},
+        {"code": "Client specified an invalid argument", "error": REJECTED},
+        {"code": "imagine:content-moderated", "error": REJECTED, "usage": {"cost_in_usd_ticks": 0}},
+    ],
+)
+async def test_a_poll_refused_by_moderation_ends_the_job(
+    server: Upstream, xai: XAI, body: dict[str, Any]
+) -> None:
+    server.answers(400, body)
+    cost = Cost(0, "USD") if "usage" in body else None
+    assert (await xai.get(ONE)).report == Failed("moderation", REJECTED, cost)
+
+
+async def test_a_refused_video_is_charged_for(server: Upstream, xai: XAI) -> None:
+    said = {"code": "x", "error": REJECTED, "usage": {"cost_in_usd_ticks": 8500000000}}
+    server.answers(400, said)
+    assert (await xai.get(ONE)).report == Failed("moderation", REJECTED, Cost(0.85, "USD"))
+
+
+@pytest.mark.parametrize("status", [400, 422, 500])
+async def test_any_other_refused_poll_ends_nothing(server: Upstream, xai: XAI, status: int) -> None:
+    server.answers(status, {"code": "Client specified an invalid argument", "error": "Not yet"})
+    with pytest.raises(ProviderError, match="Not yet"):
+        await xai.get(ONE)
+
+
 @pytest.mark.parametrize("odd", [{}, {"request_id": ONE}, {"status": None}, []])
 async def test_what_shows_no_status_is_no_reading(server: Upstream, xai: XAI, odd: object) -> None:
     server.answers(200, odd)

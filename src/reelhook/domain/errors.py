@@ -240,6 +240,12 @@ class ServerUnfitError(ProviderError):
     code = "server_unfit"
 
 
+class AccountEmptyError(ProviderUnauthorizedError):
+    """The provider refused to be asked since the account has no money left."""
+
+    code = "quota"
+
+
 class ListingUnsupportedError(ProviderError):
     """The provider has no listing of jobs, or none for this account."""
 

@@ -7,6 +7,7 @@ says what a listing proves.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from reelhook.domain.event import Instant
 from reelhook.domain.job import VideoRequest
@@ -24,6 +25,8 @@ SETTLES_MAX = 2.5
 
 UNSUPPORTED = "it has none"
 AMBIGUOUS = "the listing shows a video that may be this one"
+NAMED_MAX = 3
+"""So many of the videos that may be a job's are named to the person who decides."""
 UNMEASURED = "it is not known how soon the listing shows a new video"
 CONTENDED = "another account of this server has an unresolved create of the same request"
 
@@ -216,8 +219,8 @@ class _Look:
             return _WAIT if changing else CONTENDED
         if (reason := listing.why_not(doubt)) is not None:
             return reason
-        if any(self._may_be(request, doubt, entry) for entry in self._left):
-            return _WAIT if self._others.open and changing else AMBIGUOUS
+        if maybe := self._some_that_may_be(request, doubt):
+            return _WAIT if self._others.open and changing else _ambiguous(maybe)
         end = listing.window_end(doubt)
         if any(
             not listing.bears_another_mark(doubt, entry)
@@ -231,6 +234,10 @@ class _Look:
             return UNMEASURED
         return None
 
+    def _some_that_may_be(self, request: VideoRequest, doubt: Doubt) -> list[Entry]:
+        every = (one for one in self._left if self._may_be(request, doubt, one))
+        return list(islice(every, NAMED_MAX))
+
     def _may_be(self, request: VideoRequest, doubt: Doubt, entry: Entry) -> bool:
         listing = self._listing
         if listing.bears_another_mark(doubt, entry):
@@ -242,6 +249,11 @@ class _Look:
 
 _WAIT = ""
 """No reason yet."""
+
+
+def _ambiguous(entries: Iterable[Entry]) -> str:
+    """Name the videos, by their pages where the provider has some, for the person who decides."""
+    return f"{AMBIGUOUS}: {', '.join(one.page or one.provider_job_id for one in entries)}"
 
 
 class _Rivals:

@@ -21,7 +21,8 @@ class Model:
     """A model and its limits. None: no limit is known, and the provider decides; (): takes none.
 
     `name` is the provider's own. `sizes` are "1280x720", `aspect_ratios` "16:9". Where a model
-    takes ratios and no sizes, a size is understood as its ratio.
+    takes ratios and no sizes, a size is understood as its ratio. `image_sets_ratio`: a video that
+    begins with a picture has its ratio, and the provider refuses to be asked for any.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Model:
     image: Image = Image.OPTIONAL
     seed: bool = True
     prompt_characters_max: int | None = None
+    image_sets_ratio: bool = False
 
     def check(self, request: VideoRequest, called: str) -> None:
         """Raise `InvalidRequestError` for what the model, `called` so by users, can't do."""
@@ -55,6 +57,11 @@ class Model:
 
     def _check_shape(self, request: VideoRequest, called: str) -> None:
         size, ratio = request.size, request.aspect_ratio
+        if self.image_sets_ratio and request.image is not None and (size or ratio):
+            field = "size" if size else "aspectRatio"
+            raise InvalidRequestError(
+                field, f"{called} gives the video the ratio of its image; leave {field} out"
+            )
         if size is not None and self.sizes == () and self.aspect_ratios:
             _check_one_of("size", ratio_of(size), self.aspect_ratios, called, what="ratio")
         else:

@@ -10,7 +10,7 @@ from reelhook.domain.event import Instant
 class Cost:
     """What a job costs, as its provider says it: 0 or more of a unit.
 
-    The unit is `USD` where the provider tells money, else its own: `tokens`, `credits`, `seconds`.
+    The unit is `USD` where the provider tells money, else its own: `tokens`, `credits`, `units`.
     """
 
     amount: float
@@ -93,7 +93,8 @@ class Entry(NamedTuple):
     """One line of a provider's listing. What the provider does not show is None.
 
     `also_called`: other names by which a request may have asked for this model. `mark`: the id of
-    the job whose create made it, where that was sent along (`domain.mark`).
+    the job whose create made it, where that was sent along (`domain.mark`). `page`: where a person
+    can look at the job.
 
     A tuple, since a round over 100,000 jobs makes as many: a frozen dataclass takes three times
     as long to make.
@@ -108,6 +109,7 @@ class Entry(NamedTuple):
     size: str | None = None
     also_called: tuple[str, ...] = ()
     mark: str | None = None
+    page: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,10 @@ class LeasedProvider:
         """See `Provider.notice`."""
         return await self._provider.notice(headers, body)
 
+    def ahead(self, provider_job_id: str) -> int | None:
+        """See `Provider.ahead`."""
+        return self._provider.ahead(provider_job_id)
+
     def id_of(self, called: str, model: str) -> str:
         """See `Provider.id_of`."""
         return self._provider.id_of(called, model)

@@ -193,7 +193,9 @@ class JobAnswer(Schema):
     account: str
     fallbacks: list[str]
     queue_position: int | None = Field(
-        None, description="Jobs of the same account that are created before this one, if it waits"
+        None,
+        description="Jobs of the same account that are created before this one, if it waits; "
+        "what its provider renders before it, where that is told",
     )
     cost: CostAnswer | None = Field(description="What the provider charged, else what it quoted")
     adopted_from: str | None = Field(description="The job in doubt that this one turned out to be")

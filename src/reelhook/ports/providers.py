@@ -160,6 +160,13 @@ class Provider(Protocol):
         """
         ...
 
+    def ahead(self, provider_job_id: str) -> int | None:
+        """Return how many jobs the provider renders before this one, as it last told this process.
+
+        None where that is not known.
+        """
+        ...
+
     def id_of(self, called: str, model: str) -> str:
         """Return our id of a job of this model that the provider, or we, call so.
 

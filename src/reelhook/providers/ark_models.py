@@ -2,8 +2,9 @@
 
 Field names as in volcengine-ark-runtime 5.0.54 (`resources/content_generation/tasks.py` and
 `types/content_generation/create_task_content_param.py`); durations, ratios and resolutions from
-ModelArk's and Volcengine's API reference, "Create a video generation task". Of Seedance 2.5 the
-durations are left open.
+ModelArk's and Volcengine's API reference, "Create a video generation task". Seedance 2.5 accepted
+4, 5, 6, 8, 10, 12, 15, 16, 20, 24 and 30 seconds and refused 3; beside a first frame it refuses any
+`ratio` but `adaptive` (400 `InvalidParameter.TaskTypeConstraint`).
 """
 
 from collections.abc import Mapping
@@ -22,13 +23,20 @@ def _seconds(least: int, most: int) -> tuple[str, ...]:
     return tuple(map(str, range(least, most + 1)))
 
 
-def _model(name: str, seconds: tuple[str, ...] | None, image: Image = Image.OPTIONAL) -> Model:
-    return Model(name, seconds=seconds, sizes=(), aspect_ratios=RATIOS, image=image)
+def _model(name: str, seconds: tuple[str, ...], image: Image = Image.OPTIONAL) -> Model:
+    return Model(
+        name,
+        seconds=seconds,
+        sizes=(),
+        aspect_ratios=RATIOS,
+        image=image,
+        image_sets_ratio="seedance-2-5-" in name,
+    )
 
 
 MODELS = (
     # BytePlus ModelArk
-    _model("dreamina-seedance-2-5-260628", None),
+    _model("dreamina-seedance-2-5-260628", _seconds(4, 30)),
     _model("dreamina-seedance-2-0-260128", _seconds(4, 15)),
     _model("dreamina-seedance-2-0-fast-260128", _seconds(4, 15)),
     _model("dreamina-seedance-2-0-mini-260615", _seconds(4, 15)),
@@ -38,7 +46,7 @@ MODELS = (
     _model("seedance-1-0-lite-t2v-250428", _seconds(2, 12), Image.NONE),
     _model("seedance-1-0-lite-i2v-250428", _seconds(2, 12), Image.REQUIRED),
     # Volcengine
-    _model("doubao-seedance-2-5-260628", None),
+    _model("doubao-seedance-2-5-260628", _seconds(4, 30)),
     _model("doubao-seedance-2-0-260128", _seconds(4, 15)),
     _model("doubao-seedance-2-0-fast-260128", _seconds(4, 15)),
     _model("doubao-seedance-2-0-mini-260615", _seconds(4, 15)),

@@ -12,9 +12,9 @@ from functools import partial
 from typing import TypeVar
 
 from reelhook.aside import aside
-from reelhook.domain.errors import ListingUnsupportedError, ProviderError
+from reelhook.domain.errors import ListingUnsupportedError
 from reelhook.providers.answer import Answer
-from reelhook.providers.refusal import unread, words
+from reelhook.providers.refusal import not_understood, unread, words
 from reelhook.providers.values import number
 
 PATH = "contents/generations/tasks"
@@ -68,9 +68,8 @@ class Tasks:
             raise ListingUnsupportedError(words(answer))
         if not answer.ok:
             raise unread(answer, self._now())
-        listing = answer.fields()
-        items = listing.get("items")
-        return await aside(len(items) if isinstance(items, list) else 0, partial(_page, listing))
+        items = answer.fields().get("items")
+        return await aside(len(items) if isinstance(items, list) else 0, partial(_page, answer))
 
 
 async def together(reads: Iterable[Coroutine[None, None, T]]) -> list[T]:
@@ -83,11 +82,12 @@ async def together(reads: Iterable[Coroutine[None, None, T]]) -> list[T]:
     return read
 
 
-def _page(listing: Fields) -> TaskPage:
+def _page(answer: Answer) -> TaskPage:
+    listing = answer.fields()
     items, total = listing.get("items"), number(listing.get("total"))
     if items is None and total == 0:
         items = []  # as Go writes an empty list
     if not isinstance(items, list):
-        raise ProviderError("The provider's answer is not a list of tasks")
+        raise not_understood(answer, "a list of tasks")
     tasks = tuple(item for item in items if isinstance(item, dict))
     return TaskPage(tasks, None if total is None else int(total), len(items) - len(tasks))

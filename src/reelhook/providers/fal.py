@@ -9,6 +9,7 @@ reading it needs.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property, partial
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from reelhook.domain.errors import InvalidRequestError, ProviderError
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (
     Accepted,
+    Cost,
     Failed,
     Finished,
     Missing,
@@ -31,10 +33,11 @@ from reelhook.providers.address import key_header, segment
 from reelhook.providers.answer import Answer
 from reelhook.providers.expiring import ExpiringProvider
 from reelhook.providers.fal_models import MODELS, arguments
+from reelhook.providers.fal_queue import Queue
 from reelhook.providers.fal_webhook import KEYS_URL, SignedNotices, keys_url
 from reelhook.providers.http_provider import Fields
-from reelhook.providers.refusal import failed, unread, words
-from reelhook.providers.values import is_segment, readable_id, text, unknown, web_address
+from reelhook.providers.refusal import failed, not_understood, unread, words
+from reelhook.providers.values import is_segment, number, readable_id, text, unknown, web_address
 
 _NAMESPACES = frozenset({"workflows", "comfy"})
 _PLACES = ("video", "videos", "output", "data", "result")
@@ -44,6 +47,10 @@ _NO_ID = (
     "{!r} can't be a request's id; it looks like fal-ai/veo3/requests/ID, each part one segment"
 )
 _GONE = "fal no longer has the result of this request."
+_NO_PATH = "The app ran and found nothing at its path: check the model's name."
+_ENDS = frozenset(range(400, 500)) - {401, 403, 408, 425, 429}
+"""Statuses of a result with which an app has ended a request."""
+_INVALID = frozenset({400, 413, 422})
 _PROBE = "fal-ai/veo3/requests/00000000-0000-0000-0000-000000000000"
 
 
@@ -70,9 +77,12 @@ class Fal(ExpiringProvider):
         if not _is_app(app):  # what it may create could never be asked for
             return Refused("invalid_request", "An app at fal is written owner/name")
         hook = "" if callback_url is None else f"?fal_webhook={quote(callback_url, safe='')}"
-        return await self.pay(
+        outcome = await self.pay(
             f"{_quoted(app)}{hook}", arguments(request), may_send, partial(_accepted, app)
         )
+        if isinstance(outcome, Accepted):
+            self._queue.see(outcome.provider_job_id, self.now())
+        return outcome
 
     async def get(self, provider_job_id: str) -> Reading:
         """Read one request; a completed one takes a second read, of its result."""
@@ -85,32 +95,36 @@ class Fal(ExpiringProvider):
         status = answer.fields()
         match status.get("status"):
             case "IN_QUEUE":
+                self._queue.see(provider_job_id, self.now(), status.get("queue_position"))
                 return Reading(Progress(running=False))
             case "IN_PROGRESS":
+                self._queue.see(provider_job_id, self.now())
                 return Reading(Progress(running=True))
             case "COMPLETED" if text(status.get("error")):
                 return Reading(_failed(status))
             case "COMPLETED":
-                return Reading(self._result(await self.ask("GET", path)))
+                result = await self.ask("GET", path)
+                return Reading(self._result(provider_job_id, result))
             case other:
                 told = unknown(other)
                 if told is None:
-                    raise ProviderError("The provider's answer is not a request with a status")
+                    raise not_understood(answer, "a request with a status")
                 return Reading(told)
 
-    def _result(self, answer: Answer) -> Report:
+    def _result(self, provider_job_id: str, answer: Answer) -> Report:
         if answer.ok:
             return _file(answer)
-        if answer.status in {404, 410} and answer.is_object():
-            return Failed("content_missing", _GONE)
-        if answer.status < 400 or answer.status in {401, 403, 408, 429} or answer.status >= 500:
-            if kind := answer.headers.get("x-fal-error-type"):
-                return failed({"type": kind, "message": words(answer)})
+        if kind := _kind(answer):  # the app's own response, or fal's about its runner
+            code = answer.status if answer.status in _INVALID else None
+            told = failed({"type": kind, "code": code, "message": words(answer)})
+            return replace(told, cost=_units(answer))
+        if not answer.is_object() or answer.status not in _ENDS:  # a proxy's page, a passing fault
             raise unread(answer, self.now())
-        if not answer.is_object():  # a proxy's page, or a firewall's
-            raise unread(answer, self.now())
-        # The app's own answer: what it could not make, and why.
-        return failed({"type": _kind(answer), "code": answer.status, "message": words(answer)})
+        if answer.status not in {404, 410}:
+            return failed({"code": answer.status, "message": words(answer)})
+        if self._queue.is_young(provider_job_id, self.now()):
+            return Failed("invalid_request", f"{words(answer)}. {_NO_PATH}")
+        return Failed("content_missing", f"{_GONE} It says: {words(answer)}")
 
     async def cancel(self, provider_job_id: str) -> bool:
         """Cancel a request; False where fal does not, or no longer, do that."""
@@ -119,6 +133,14 @@ class Fal(ExpiringProvider):
     async def cancel_stops(self) -> bool | None:
         """Return None: of a request that runs already the app decides (fal's queue API)."""
         return None
+
+    @cached_property
+    def _queue(self) -> Queue:
+        return Queue()
+
+    def ahead(self, provider_job_id: str) -> int | None:
+        """Return the request's place in fal's queue, as it was last told."""
+        return self._queue.ahead(provider_job_id)
 
     @cached_property
     def _notices(self) -> SignedNotices:
@@ -189,24 +211,34 @@ def _file(result: Answer) -> Report:
     """
     fields = result.fields()
     if url := video_url(fields):
-        return Finished(url)
+        return Finished(url, cost=_units(result))
     places = [fields.get(key) for key in _PLACES]
     places += [place.get("url") for place in places if isinstance(place, dict)]
     if not result.is_object() or any(isinstance(place, int | float) for place in places):
-        raise ProviderError("The provider's answer is not the result of a request")
-    return Failed("content_missing", _NO_FILE)
+        raise not_understood(result, "the result of a request")
+    return Failed("content_missing", _NO_FILE, _units(result))
 
 
 def _failed(status: Fields) -> Failed:
     return failed({"type": status.get("error_type"), "message": status.get("error")})
 
 
-def _kind(answer: Answer) -> object:
-    """Return the machine-readable kind of an error: FastAPI's in the body, or fal's own."""
+def _kind(answer: Answer) -> str | None:
+    """Return the machine-readable kind of an error: an app's in the body, or fal's own.
+
+    As fal's documentation has it, "Model errors" and "Request errors".
+    """
     detail = answer.fields().get("detail")
     first = detail[0] if isinstance(detail, list) and detail else None
     kind = first.get("type") if isinstance(first, dict) else None
-    return kind or answer.fields().get("error_type") or answer.headers.get("x-fal-error-type")
+    own = answer.fields().get("error_type")
+    return text(kind) or text(own) or answer.headers.get("x-fal-error-type")
+
+
+def _units(result: Answer) -> Cost | None:
+    """Return what is charged, in the unit of the app: seconds, megapixels, videos."""
+    amount = number(result.headers.get("x-fal-billable-units"))
+    return None if amount is None or amount < 0 else Cost(amount, "units")
 
 
 def video_url(result: Fields) -> str | None:

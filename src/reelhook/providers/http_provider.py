@@ -16,7 +16,7 @@ from reelhook.domain.errors import (
     CheckUnsupportedError,
     InvalidRequestError,
     ListingUnsupportedError,
-    ProviderError,
+    ProviderUnauthorizedError,
     WebhookVerificationError,
 )
 from reelhook.domain.fingerprint import fingerprint
@@ -28,7 +28,6 @@ from reelhook.domain.report import (
     Missing,
     Notice,
     Page,
-    RateLimited,
     Reading,
     Report,
     SubmitOutcome,
@@ -43,9 +42,9 @@ from reelhook.providers.files import FileAccess, Files
 from reelhook.providers.pace import Pace
 from reelhook.providers.paid_post import PaidPost
 from reelhook.providers.receiving import RESPONSE_BYTES_MAX, Room
-from reelhook.providers.refusal import refused, unread, words
+from reelhook.providers.refusal import not_understood, refused, unread, words
 from reelhook.providers.values import is_segment
-from reelhook.providers.waiting import retry_after_seconds
+from reelhook.providers.waiting import reset_seconds
 
 Fields = Mapping[str, object]
 _GATEWAYS = frozenset({408, 502, 504})
@@ -159,27 +158,34 @@ class HttpProvider(ABC):
         `bytes_max` bounds the response; pages of a listing may declare `PAGE_BYTES_MAX`.
         """
         await self._pace.turn()
-        return await reads.ask(
+        answer = await reads.ask(
             self.http, method, self.url(path), self.headers, room=self.room, bytes_max=bytes_max
         )
+        self._pace.rest(reset_seconds(answer.headers) or 0.0)
+        return answer
 
-    async def read(self, path: str) -> Fields | None:
-        """GET a JSON object; None for a 404. Raises `ProviderError` for any other refusal."""
+    async def found(self, path: str) -> Answer | None:
+        """GET what there may be; None for a 404. Raises `ProviderError` for any other refusal."""
         answer = await self.ask("GET", path)
         if answer.status == 404:
             return None
         if not answer.ok:
             raise unread(answer, self.now())
-        return answer.fields()
+        return answer
+
+    async def read(self, path: str) -> Fields | None:
+        """GET a JSON object; None for a 404. Raises `ProviderError` for any other refusal."""
+        answer = await self.found(path)
+        return None if answer is None else answer.fields()
 
     async def reading(self, path: str, report: Callable[[Fields], Report | None]) -> Reading:
-        """GET one job. Raises `ProviderError` for what shows no status."""
-        fields = await self.read(path)
-        if fields is None:
+        """GET one job. Raises `ProviderError`, with its words, for what shows no status."""
+        answer = await self.found(path)
+        if answer is None:
             return Reading(Missing())
-        told = report(fields)
+        told = report(answer.fields())
         if told is None:
-            raise ProviderError("The provider's answer is not a job with a status")
+            raise not_understood(answer, "a job with a status")
         return Reading(told)
 
     async def pay(
@@ -230,11 +236,12 @@ class HttpProvider(ABC):
     async def canceled(self, method: str, path: str) -> bool:
         """Ask for a job's end; False where that is refused. Raises `ProviderError`."""
         answer = await self.ask(method, path)
-        if answer.status in _CANNOT_CANCEL:
+        if answer.ok:
+            return True
+        error = unread(answer, self.now())
+        if answer.status in _CANNOT_CANCEL and not isinstance(error, ProviderUnauthorizedError):
             return False
-        if not answer.ok:
-            raise unread(answer, self.now())
-        return True
+        raise error
 
     def content(
         self, provider_job_id: str, url: str, byte_range: str | None
@@ -251,6 +258,10 @@ class HttpProvider(ABC):
     async def notice(self, headers: Mapping[str, str], body: bytes) -> Notice:
         """Raise `WebhookVerificationError`: this provider sends no webhooks."""
         raise WebhookVerificationError(f"{self.name} sends no webhooks")
+
+    def ahead(self, provider_job_id: str) -> int | None:
+        """Return None: this provider does not tell how many jobs it renders before one."""
+        return None
 
     def id_of(self, called: str, model: str) -> str:
         """Return our id of a job of this model that is called so. Raises `InvalidRequestError`."""
@@ -286,10 +297,8 @@ def outcome(
         case _ if answer.ok:
             told = accepted(answer.fields())
             return told or InDoubt(f"HTTP {answer.status} without a readable id: {words(answer)}")
-        case 429:  # an empty quota too, where OpenAI says so with 429
-            return RateLimited(retry_after_seconds(answer.headers, now), words(answer))
         case status if 400 <= status < 500 and status not in {408, 409}:
-            return refused(answer)
+            return refused(answer, now)
         case status:
             return InDoubt(f"HTTP {status}: {words(answer)}", ended=_ended_by_server(answer))
 

@@ -2,6 +2,8 @@
 
 import asyncio
 
+REST_SECONDS_MAX = 60.0
+
 
 class Pace:
     """Gives out turns, at most `per_second` of them on average; None: as many as are asked for."""
@@ -12,10 +14,16 @@ class Pace:
 
     async def turn(self) -> None:
         """Wait for a turn. Turns are given in the order in which they were asked for."""
-        if not self._seconds:
-            return
         now = asyncio.get_running_loop().time()
+        if not self._seconds and self._next <= now:
+            return
         mine = max(self._next, now)
         self._next = mine + self._seconds
         if mine > now:
             await asyncio.sleep(mine - now)
+
+    def rest(self, seconds: float) -> None:
+        """Give out no turn for so long, a minute at most: the provider says that none is left."""
+        if seconds > 0:
+            until = asyncio.get_running_loop().time() + min(seconds, REST_SECONDS_MAX)
+            self._next = max(self._next, until)

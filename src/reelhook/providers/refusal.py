@@ -1,131 +1,109 @@
-"""What a provider says against a request or a job: its words, and our stable code for them."""
+"""What a provider says against a request or a job: its words, and our stable code for them.
 
-import re
-from collections.abc import Mapping
+Its words and its own code are read before the HTTP status, since statuses are given out freely: an
+empty account is refused with 400, 402, 403 or 429, a prompt with 400, 403 or 451.
+"""
 
-from reelhook.domain.errors import ProviderError, ProviderUnauthorizedError
-from reelhook.domain.report import Failed, Refused
+from reelhook.domain.errors import AccountEmptyError, ProviderError, ProviderUnauthorizedError
+from reelhook.domain.report import Failed, RateLimited, Refused
 from reelhook.providers.answer import Answer
-from reelhook.providers.waiting import retry_after_seconds
+from reelhook.providers.marks import (
+    BUSY,
+    MARKS,
+    NEVER_PASSES,
+    STATUS_CODES,
+    UNAUTHORIZED,
+    WEAK_MARKS,
+)
+from reelhook.providers.said import SENTENCE_CHARACTERS_MAX, names, sentence, status
+from reelhook.providers.waiting import wait_seconds
 
 NO_REASON = "The provider gave no reason."
-WORDS_CHARACTERS_MAX = 2000
 TEXT_CHARACTERS_MAX = 500
-_DEPTH_MAX = 4
-_ITEMS_MAX = 10
 
-_BY_NAME = (  # searched in a provider's own code and type, letters only
-    (
-        "moderation",
-        (
-            "moderation",
-            "contentpolicy",
-            "contentfilter",
-            "safety",
-            "responsibleai",
-            "sensitivecontent",  # Ark
-        ),
-    ),
-    ("quota", ("quota", "billing", "insufficientbalance", "insufficientcredit", "paymentrequired")),
-    ("expired", ("expired",)),
-    ("invalid_request", ("invalid",)),
-)
-_BY_STATUS = {400: "invalid_request", 402: "quota", 413: "invalid_request", 422: "invalid_request"}
+_ACCOUNT = frozenset({401, 403})
+"""Statuses that speak of the account, unless the words speak of something else."""
 _UNREACHABLE = frozenset({408, 425, 429})
 """Statuses below 502 that say nothing about the job that was asked for."""
-_MODERATED = re.compile(
-    r"moderation (?:system|filter|check)|content[ _-]polic"
-    r"|safety (?:system|filter|polic)|usage (?:polic|guideline)",
-    re.IGNORECASE,
-)
 
 
-def refused(answer: Answer) -> Refused:
-    """Return why a create was refused for good (a 4xx)."""
-    error = _error(answer.fields())
-    message = words(answer)
-    if answer.status in {401, 403}:
-        return Refused("provider_unauthorized", message, unauthorized=True)
-    code = "quota" if answer.status == 402 else _code(error, message, "invalid_request")
-    return Refused("invalid_request" if code == "expired" else code, message)
+def refused(answer: Answer, now: float) -> Refused | RateLimited:
+    """Return what a create was refused for (a 4xx), or how long to wait. `now`: Unix seconds.
+
+    A 429 whose code and words don't say otherwise is a matter of time, an exhausted quota too:
+    quotas are renewed.
+    """
+    message, code = words(answer), _code_of(answer)
+    if answer.status == 429 and not NEVER_PASSES.fits(names(answer.json()), message):
+        code = BUSY
+    if code == BUSY:
+        return RateLimited(wait_seconds(answer.headers, answer.json(), message, now), message)
+    speaks_of_account = answer.status in _ACCOUNT and code in {"quota", UNAUTHORIZED}
+    return Refused(
+        "invalid_request" if code == "expired" else code,
+        message,
+        unauthorized=speaks_of_account or code == UNAUTHORIZED,
+    )
 
 
 def failed(error: object) -> Failed:
     """Return why a job failed, from its `error`: an object, only words, a code, or nothing."""
-    fields = error if isinstance(error, dict) else {"code": error}
+    fields = error if isinstance(error, dict) else {_place(error): error}
     message = _clean(
-        _sentence(error) or _sentence(fields.get("code")) or NO_REASON, WORDS_CHARACTERS_MAX
+        sentence(error) or sentence(fields.get("code")) or NO_REASON, SENTENCE_CHARACTERS_MAX
     )
-    return Failed(_code(fields, message, "provider_error"), message or NO_REASON)
+    code = _code(names(fields), message) or STATUS_CODES.get(status(fields), "provider_error")
+    if code in {UNAUTHORIZED, BUSY}:  # that is between the provider and whom it asks itself
+        code = "provider_error"
+    return Failed(code, message or NO_REASON)
+
+
+def _place(error: object) -> str:
+    """Return where an error belongs that is no object: a word is a code, more are a sentence."""
+    return "message" if isinstance(error, str) and " " in error.strip() else "code"
 
 
 def unread(answer: Answer, now: float) -> ProviderError:
     """Return the error of a read that was refused. `now` is in Unix seconds."""
-    message = words(answer)
-    if answer.status in {401, 403}:
+    message, code = words(answer), _code_of(answer)
+    if code == UNAUTHORIZED:
         return ProviderUnauthorizedError(message)
-    wait = retry_after_seconds(answer.headers, now)
-    unreachable = answer.status in _UNREACHABLE or answer.status >= 502
+    if code == "quota" and answer.status in {*_ACCOUNT, 402}:
+        return AccountEmptyError(message)
     return ProviderError(
-        f"HTTP {answer.status}: {message}", retry_after_seconds=wait, unreachable=unreachable
+        f"HTTP {answer.status}: {message}",
+        retry_after_seconds=wait_seconds(answer.headers, answer.json(), message, now),
+        unreachable=code == BUSY or answer.status in _UNREACHABLE or answer.status >= 502,
+    )
+
+
+def not_understood(answer: Answer, expected: str) -> ProviderError:
+    """Return the error of a read whose 2xx is not what was `expected`, such as "a task"."""
+    return ProviderError(
+        f"HTTP {answer.status}, but the response is not {expected}: {words(answer)}"
     )
 
 
 def words(answer: Answer) -> str:
-    """Return the provider's own words, else the start of the body's text, else the status.
-
-    Words are looked for as OpenAI (`error.message`) and FastAPI (`detail`, a text or a list) say
-    them, and in a bare `message`.
-    """
-    said = _clean(_sentence(answer.json()) or "", WORDS_CHARACTERS_MAX)
+    """Return the provider's own words, else the start of the body's text, else the status."""
+    said = _clean(sentence(answer.json()) or "", SENTENCE_CHARACTERS_MAX)
     return said or _clean(answer.text(), TEXT_CHARACTERS_MAX) or f"HTTP {answer.status}"
 
 
-def _error(fields: Mapping[str, object]) -> Mapping[str, object]:
-    error = fields.get("error")
-    return error if isinstance(error, Mapping) else fields
-
-
-def _code(error: Mapping[str, object], message: str, default: str) -> str:
-    given = [error.get("code"), error.get("type")]
-    names = ["".join(filter(str.isalpha, name.lower())) for name in given if isinstance(name, str)]
-    for code, marks in _BY_NAME[:-1]:
-        if any(mark in name for name in names for mark in marks):
-            return code
-    if _MODERATED.search(message):
-        return "moderation"
-    code, marks = _BY_NAME[-1]
-    if any(mark in name for name in names for mark in marks):
+def _code_of(answer: Answer) -> str:
+    """Return our code for a refusal: by the provider's names and words, then by the status."""
+    body = answer.json()
+    code = _code(names(body), words(answer), weak=answer.status not in _ACCOUNT)
+    if code is not None:
         return code
-    return _BY_STATUS.get(_status(given[0]), default)
+    if answer.status in _ACCOUNT:
+        return UNAUTHORIZED
+    return STATUS_CODES.get(answer.status, "invalid_request")
 
 
-def _status(code: object) -> int:
-    """Read a code that is an HTTP status, as vLLM-Omni's are."""
-    if isinstance(code, str) and code.isascii() and code.isdecimal() and len(code) == 3:
-        return int(code)
-    return code if isinstance(code, int) else 0
-
-
-def _sentence(said: object, depth: int = 0) -> str | None:
-    if depth > _DEPTH_MAX:
-        return None
-    match said:
-        case str():
-            return said.strip() or None
-        case list():
-            parts = [_sentence(one, depth + 1) for one in said[:_ITEMS_MAX]]
-            return "; ".join(filter(None, parts)) or None
-        case {"loc": list(place), "msg": str(problem)}:  # one line of FastAPI's `detail`
-            return ".".join(one for one in place if isinstance(one, str)) + f": {problem}"
-        case {"error": dict() | list() as error} if inner := _sentence(error, depth + 1):
-            return inner
-        case dict():
-            keys = ("message", "detail", "msg", "error", "reason", "title")
-            parts = [_sentence(said.get(key), depth + 1) for key in keys]
-            return next(filter(None, parts), None)
-        case _:
-            return None
+def _code(names: tuple[str, ...], message: str, *, weak: bool = True) -> str | None:
+    marks = (*MARKS, *WEAK_MARKS) if weak else MARKS
+    return next((mark.code for mark in marks if mark.fits(names, message)), None)
 
 
 def _clean(text: str, characters_max: int) -> str:

@@ -5,9 +5,7 @@ Paths and fields as in replicate-python 1.0.7 (`prediction.py`, `model.py`, `pag
 filtered); rate limits from replicate.com/docs/topics/predictions/rate-limits.
 """
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cached_property, partial
 from urllib.parse import quote
 
@@ -21,7 +19,6 @@ from reelhook.domain.report import (
     Notice,
     Page,
     Progress,
-    RateLimited,
     Reading,
     Refused,
     Report,
@@ -31,20 +28,17 @@ from reelhook.ports import Traits
 from reelhook.providers.address import segment
 from reelhook.providers.answer import Answer
 from reelhook.providers.http_provider import Fields, HttpProvider
-from reelhook.providers.receiving import PAGE_BYTES_MAX, RESPONSE_BYTES_MAX
-from reelhook.providers.refusal import unread, words
+from reelhook.providers.receiving import PAGE_BYTES_MAX
+from reelhook.providers.refusal import not_understood, unread, words
 from reelhook.providers.replicate_models import MODELS, input_of, target
 from reelhook.providers.replicate_places import Places
 from reelhook.providers.replicate_prediction import entry, report
 from reelhook.providers.replicate_webhook import SignedNotices
 from reelhook.providers.values import encodable, readable_id, text, web_address
-from reelhook.providers.waiting import RETRY_AFTER_SECONDS_MAX, retry_after_seconds
 
 PAGE_SIZE = 100
 
 _EVENTS = ("start", "completed")
-_WAIT = re.compile(r"(?:resets in ~?|available in )(\d{1,9}(?:\.\d{1,9})?) ?s", re.ASCII)
-"""How a 429 says in words how long to wait, in both forms that are documented."""
 _NO_LISTING = frozenset({404, 405, 501})
 _CURSOR_REFUSED = frozenset({400, 404, 422})
 
@@ -91,10 +85,7 @@ class Replicate(HttpProvider):
         if callback_url is not None and self._calls(callback_url):
             fields["webhook"] = callback_url
             fields["webhook_events_filter"] = _EVENTS
-        outcome = await self.pay(path, fields, may_send, self._accepted)
-        if isinstance(outcome, RateLimited) and outcome.retry_after_seconds is None:
-            return replace(outcome, retry_after_seconds=_wait(outcome.reason))
-        return outcome
+        return await self.pay(path, fields, may_send, self._accepted)
 
     def _calls(self, callback_url: str) -> bool:
         """Whether the URL will do: Replicate refuses the request for one that is not HTTPS."""
@@ -108,17 +99,6 @@ class Replicate(HttpProvider):
         return Accepted(provider_job_id, report(prediction) or Progress(running=False))
 
     # -- reading ------------------------------------------------------------------------------
-
-    async def ask(self, method: str, path: str, *, bytes_max: int = RESPONSE_BYTES_MAX) -> Answer:
-        """Send a request that costs nothing; a 429 that tells its wait in words has it as header.
-
-        Raises `ProviderError`.
-        """
-        answer = await super().ask(method, path, bytes_max=bytes_max)
-        if answer.status != 429 or retry_after_seconds(answer.headers, self.now()) is not None:
-            return answer
-        wait = _wait(words(answer))
-        return answer if wait is None else replace(answer, headers={"Retry-After": f"{wait:g}"})
 
     async def get(self, provider_job_id: str) -> Reading:
         """Read one prediction."""
@@ -157,7 +137,7 @@ class Replicate(HttpProvider):
         listing = answer.fields()
         lines = listing.get("results")
         if not isinstance(lines, list):
-            raise ProviderError("The provider's answer is not a list of predictions")
+            raise not_understood(answer, "a list of predictions")
         return await aside(len(lines), partial(self._shown, listing, lines, after))
 
     def _shown(self, listing: Fields, lines: list[object], after: str | None) -> Page:
@@ -190,16 +170,22 @@ class Replicate(HttpProvider):
         return await self._notices.read(headers, body)
 
     async def _signing_secret(self) -> str:
-        secret = text((await self.read("webhooks/default/secret") or {}).get("key"))
-        if secret is None:
+        answer = await self.ask("GET", "webhooks/default/secret")
+        if not answer.ok:
+            raise unread(answer, self.now())
+        secret = text(answer.fields().get("key"))
+        if secret is None:  # the words of what should have been a secret are not shown
             raise ProviderError("The provider's answer is not a secret")
         return secret
 
     async def check(self) -> str:
         """Ask whose key it is."""
-        username = text((await self.read("account") or {}).get("username"))
+        answer = await self.ask("GET", "account")
+        if not answer.ok:
+            raise unread(answer, self.now())
+        username = text(answer.fields().get("username"))
         if username is None:
-            raise ProviderError("The provider's answer is not an account")
+            raise not_understood(answer, "an account")
         return f"account {encodable(username)}"
 
 
@@ -217,8 +203,3 @@ def _query(following: object) -> str | None:
     """Return the query of the address of the next page; its host gets no key of ours."""
     address = web_address(following)
     return None if address is None else URL(address).raw_query_string or None
-
-
-def _wait(said: str) -> float | None:
-    found = _WAIT.search(said)
-    return min(float(found[1]), RETRY_AFTER_SECONDS_MAX) if found else None

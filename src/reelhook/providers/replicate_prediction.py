@@ -47,8 +47,8 @@ _FILES_MAX = 100
 _PROGRESS = re.compile(r"\s*(?P<percentage>\d{1,9})%\s*\|.+?\|\s*\d+/\d+")
 """A line of tqdm's, as the SDK recognises it."""
 _FILM = re.compile(r"\.(?:mp4|webm|mov|m4v|mkv|avi|gif)$", re.IGNORECASE)
-_MODERATED = re.compile(r"flagged as sensitive|\(E005\)|\bNSFW\b", re.IGNORECASE)
-"""What models of Replicate's say of a prompt or a film that they filtered."""
+_FILTERED = "(E005)"
+"""Replicate's code for an input or output that was flagged as sensitive."""
 _REMOVED = "The prediction succeeded, but Replicate has removed its output: it is kept for an hour."
 _NO_FILE = "The prediction succeeded, but its output has no file."
 
@@ -64,9 +64,7 @@ def report(prediction: Fields) -> Report | None:
             return _finished(prediction)
         case "failed":
             told = failed(prediction.get("error"))
-            if told.code == "provider_error" and _MODERATED.search(told.message):
-                return Failed("moderation", told.message)
-            return told
+            return Failed("moderation", told.message) if _FILTERED in told.message else told
         case "canceled":
             return Failed("canceled", _said(prediction, "The prediction was canceled."))
         case "aborted":
@@ -94,7 +92,13 @@ def entry(prediction: Fields) -> Entry | None:
         model=model,
         also_called=_also_called(model, text(prediction.get("version"))),
         seconds=seconds(asked.get(names.seconds)),
+        page=_page(prediction.get("urls")),
     )
+
+
+def _page(urls: object) -> str | None:
+    """Return where a person sees the prediction, of which `web` is the address."""
+    return web_address(urls.get("web")) if isinstance(urls, dict) else None
 
 
 def _also_called(model: str | None, version: str | None) -> tuple[str, ...]:

@@ -6,10 +6,8 @@ Paths and fields as in runwayml-python 5.24 (`resources/tasks.py`, and in `types
 docs.dev.runwayml.com/errors/task-failures. There is no listing and no webhook.
 """
 
-import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 
 from reelhook.domain.errors import ContentMissingError, ProviderError
 from reelhook.domain.job import VideoRequest
@@ -20,7 +18,6 @@ from reelhook.domain.report import (
     Finished,
     Progress,
     Reading,
-    Refused,
     Report,
     SubmitOutcome,
     Unknown,
@@ -28,7 +25,7 @@ from reelhook.domain.report import (
 from reelhook.ports import Content, Traits
 from reelhook.providers.address import segment
 from reelhook.providers.http_provider import Fields, HttpProvider
-from reelhook.providers.refusal import NO_REASON, failed
+from reelhook.providers.refusal import NO_REASON, failed, not_understood, unread
 from reelhook.providers.runway_models import MODELS, body_of, path_of
 from reelhook.providers.values import (
     absent,
@@ -43,9 +40,9 @@ from reelhook.providers.values import (
 VERSION = "2024-11-06"
 """The version of the API that this is written for (`X-Runway-Version`)."""
 
-_NO_CREDITS = re.compile(r"\b(?:enough|(?:in)?sufficient|out of|no) credits\b", re.IGNORECASE)
 _FILES_MAX = 100
 """How many files of a task are looked at."""
+_CANCELED = "The task was canceled or deleted."
 _NO_FILE = "The task succeeded, but its output has no file."
 
 
@@ -72,11 +69,7 @@ class Runway(HttpProvider):
     ) -> SubmitOutcome:
         """Create a task, exactly once. No address goes along: Runway calls none."""
         body = body_of(request, self.model(request.model))
-        outcome = await self.pay(path_of(request), body, may_send, _accepted)
-        if isinstance(outcome, Refused) and outcome.code == "invalid_request":
-            # An empty account is refused with 400, as a wrong parameter is.
-            return replace(outcome, code=_code_of_words(outcome.message) or outcome.code)
-        return outcome
+        return await self.pay(path_of(request), body, may_send, _accepted)
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -129,10 +122,12 @@ class Runway(HttpProvider):
 
     async def check(self) -> str:
         """Ask how many credits are left."""
-        organization = await self.read("organization") or {}
-        credits_left = number(organization.get("creditBalance"))
+        answer = await self.ask("GET", "organization")
+        if not answer.ok:
+            raise unread(answer, self.now())
+        credits_left = number(answer.fields().get("creditBalance"))
         if credits_left is None:
-            raise ProviderError("The provider's answer is not an organization")
+            raise not_understood(answer, "an organization")
         return f"{credits_left:g} credits left"
 
 
@@ -152,7 +147,8 @@ def report(task: Fields) -> Report | None:
         case "FAILED":
             return _failed(task)
         case "CANCELLED":
-            message = "The task was canceled or deleted."
+            said = failed(task.get("failure")).message
+            message = _CANCELED if said == NO_REASON else said
             return Failed("canceled", message, _credits(task.get("cost")))
         case status:
             return unknown(status)
@@ -169,7 +165,7 @@ def _finished(output: object, cost: Cost | None) -> Report | None:
 def _failed(task: Fields) -> Failed:
     said = failed(task.get("failure"))
     named = text(task.get("failureCode"))
-    code = (_code_of_name(named) if named else None) or _code_of_words(said.message) or said.code
+    code = (_code_of_name(named) if named else None) or said.code
     if named is None:
         message = said.message
     elif said.message == NO_REASON:
@@ -191,10 +187,6 @@ def _code_of_name(failure_code: str) -> str | None:
     if parts[0] in {"INPUT_PREPROCESSING", "ASSET"}:
         return "invalid_request"
     return None
-
-
-def _code_of_words(message: str) -> str | None:
-    return "quota" if _NO_CREDITS.search(message) else None
 
 
 def _accepted(created: Fields) -> Accepted | None:

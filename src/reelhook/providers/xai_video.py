@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Model, aspect_ratio_for
 from reelhook.domain.report import Cost, Failed, Finished, Progress, Report
-from reelhook.providers.refusal import failed
+from reelhook.providers.refusal import NO_REASON, failed
 from reelhook.providers.resolution import nearest
 from reelhook.providers.values import absent, encodable, number, percent, unknown, web_address
 
@@ -61,9 +61,9 @@ def report(answer: Fields) -> Report | None:
             return _done(answer)
         case "failed":
             told = failed(_error(answer))
-            return Failed(told.code, told.message, _cost(answer))
+            return Failed(told.code, told.message, cost(answer))
         case "expired":
-            return Failed("expired", _EXPIRED, _cost(answer))
+            return Failed("expired", _said(answer, _EXPIRED), cost(answer))
         case status:
             return unknown(status)
 
@@ -74,14 +74,19 @@ def _error(answer: Fields) -> object:
     return {"code": answer.get("code"), "message": error} if isinstance(error, str) else error
 
 
+def _said(answer: Fields, otherwise: str) -> str:
+    said = failed(_error(answer)).message
+    return otherwise if said == NO_REASON else said
+
+
 def _done(answer: Fields) -> Finished | Failed | None:
     if _video(answer).get("respect_moderation") is False:
-        return Failed("moderation", _FILTERED, _cost(answer))
+        return Failed("moderation", _said(answer, _FILTERED), cost(answer))
     url = _url(answer)
     if url is None:
         empty = all(map(absent, _addresses(answer)))
-        return Failed("content_missing", _NO_FILE, _cost(answer)) if empty else None
-    return Finished(url, cost=_cost(answer))
+        return Failed("content_missing", _NO_FILE, cost(answer)) if empty else None
+    return Finished(url, cost=cost(answer))
 
 
 def _video(answer: Fields) -> Fields:
@@ -103,7 +108,8 @@ def _addresses(answer: Fields) -> list[object]:
     return [video.get("url"), stored.get("public_url") if isinstance(stored, Mapping) else stored]
 
 
-def _cost(answer: Fields) -> Cost | None:
+def cost(answer: Fields) -> Cost | None:
+    """Return what was charged, as `usage.cost_in_usd_ticks` tells it, of a refused video too."""
     usage = answer.get("usage")
     ticks = number(usage.get("cost_in_usd_ticks")) if isinstance(usage, Mapping) else None
     return None if ticks is None or ticks < 0 else Cost(ticks / TICKS_PER_USD, "USD")

@@ -187,10 +187,15 @@ class Service:
         return await self._store.job(job_id)
 
     async def queue_position(self, job: Job) -> int | None:
-        """Return how many jobs of its account are created before a job that waits; else None."""
-        if job.status is not Status.ACCEPTED:
+        """Return how many jobs of its account are created before a job that waits; of one that the
+        provider has queued, how many it renders before, where it tells. Else None.
+        """
+        if job.status is Status.ACCEPTED:
+            return await self._store.jobs_ahead(job)
+        provider = self._providers.get(job.account)
+        if provider is None or job.status is not Status.QUEUED or job.provider_job_id is None:
             return None
-        return await self._store.jobs_ahead(job)
+        return provider.ahead(job.provider_job_id)
 
     async def jobs(
         self, status: Status | None = None, limit: int = 50, cursor: str | None = None

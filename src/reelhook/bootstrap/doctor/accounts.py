@@ -13,6 +13,7 @@ from reelhook.bootstrap.doctor.models import Served, models
 from reelhook.bootstrap.doctor.surroundings import clock
 from reelhook.config import Credential, Settings
 from reelhook.domain.errors import (
+    AccountEmptyError,
     CheckUnsupportedError,
     ProviderError,
     ProviderUnauthorizedError,
@@ -97,6 +98,8 @@ async def _key(subject: str, check: Callable[[], Awaitable[str]]) -> Finding:
             told = await check()
     except CheckUnsupportedError as error:
         return warning(subject, f"was not asked: {error.message}")
+    except AccountEmptyError as error:
+        return failed(subject, f"its account can't pay: {error.message}")
     except ProviderUnauthorizedError as error:
         return failed(subject, f"its key is refused: {error.message}; set another")
     except ServerUnfitError as error:
