@@ -10,12 +10,12 @@ from typing import Any
 
 import aiohttp
 import pytest
-from simulator.flavour_probes import MODEL, PICTURE, PROBES, Probe
 
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.flavour import OUT_OF_MEMORY, Flavour
 from reelhook.simulator.flavours import FLAVOURS, SGLANG
 from reelhook.simulator.server import RunningSimulator, running
+from simulator.flavour_probes import MODEL, PICTURE, PROBES, Probe
 
 EVERY = [pytest.param(one, id=name) for name, one in FLAVOURS.items()]
 LISTING = [one for one in FLAVOURS.values() if one.listing is not None]
