@@ -1,0 +1,285 @@
+"""What a user does with a server. Each returns what was seen, or raises `Missed` with it."""
+
+import asyncio
+import time
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from servers import engine
+from servers.between import picture
+from servers.stage import Missed, Stage
+
+REFUSED_SECONDS_MAX = 200.0
+"""How long a refusal may be hidden with default settings, and a little more."""
+FORGOTTEN_SECONDS_MAX = 60.0
+CREATES_MAX = 4
+
+
+async def doctor(stage: Stage) -> str:
+    code, told = await stage.gateway.doctor()
+    if code != 0:
+        raise Missed(f"exit {code}: {told}")
+    return told
+
+
+async def text(stage: Stage) -> str:
+    job_id = await stage.submit("Text alone")
+    await stage.gateway.completed(job_id)
+    await _downloaded(stage, job_id)
+    await _told(stage, job_id)
+    stage.finished = job_id
+    return "completed, told and downloaded"
+
+
+async def image_as_data(stage: Stage) -> str:
+    uri = f"data:image/png;base64,{b64encode(picture()).decode()}"
+    return await _image(stage, "Image as data", uri)
+
+
+async def image_by_url(stage: Stage) -> str:
+    return await _image(stage, "Image by URL", f"{stage.around.url}/fox.png")
+
+
+async def options(stage: Stage) -> str:
+    given = {"num_inference_steps": 7, "guidance_scale": 3.5}
+    job_id = await stage.submit("With options", seed=5, providerOptions=given)
+    asked = await stage.asked("With options")
+    await stage.gateway.completed(job_id)
+    wanted = {"seed": 5, **given}
+    told = stage.server.told_options
+    missing = [name for name in told if asked.get(name) != wanted[name]]
+    if missing:
+        raise Missed(f"did not reach the engine: {', '.join(missing)}")
+    return f"{', '.join(told) or 'none'} reached the engine"
+
+
+async def default_model(stage: Stage) -> str:
+    job_id = await stage.submit("Without a model", model=None)
+    job = await stage.gateway.completed(job_id)
+    return f"completed as {job['model']}"
+
+
+async def no_seconds(stage: Stage) -> str:
+    job_id = await stage.submit("Without seconds", seconds=None)
+    asked = await stage.asked("Without seconds")
+    await stage.gateway.completed(job_id)
+    frames = asked.get("num_frames")
+    if frames == 1:
+        raise Missed("the engine was asked for 1 frame")
+    return f"{frames or 'its own number of'} frames"
+
+
+async def progress(stage: Stage) -> str:
+    job_id = await stage.submit("SLOW progress")
+    seen: list[tuple[str, int]] = []
+
+    def ended(job: Any) -> bool:
+        one = (job["status"], job["progress"])
+        if one not in seen:
+            seen.append(one)
+        return bool(job["status"] == "completed")
+
+    await stage.gateway.until(job_id, ended)
+    between = [percent for status, percent in seen if status == "processing"]
+    if not between and "progress" not in stage.server.limits:
+        raise Missed(f"never processing: {seen}")
+    if stage.server.tells_percents and not any(0 < one < 100 for one in between):
+        raise Missed(f"no percent between: {seen}")
+    return ", ".join(f"{status} {percent}" for status, percent in seen)
+
+
+async def failure(stage: Stage) -> str:
+    job_id = await stage.submit("BREAK it")
+    began = time.monotonic()
+    job = await stage.gateway.until(job_id, lambda job: job["status"] == "failed", 30)
+    if engine.WORDS not in job["error"]:
+        raise Missed(f"in other words: {job['error']}")
+    return f"{job['code']} after {time.monotonic() - began:.0f} s, in the engine's words"
+
+
+async def busy(stage: Stage) -> str:
+    before = sum(stage.proxy.creates.values())
+    began = time.monotonic()
+    first = await stage.submit("SLOW busy")
+    await stage.asked("SLOW busy")
+    second = await stage.submit("Busy meanwhile")
+    await stage.gateway.completed(first)
+    await stage.gateway.completed(second, 40)
+    creates = sum(stage.proxy.creates.values()) - before
+    return f"both after {time.monotonic() - began:.0f} s, {creates} creates"
+
+
+async def twenty_at_once(stage: Stage) -> str:
+    began = time.monotonic()
+    jobs = [await stage.submit(f"Twenty {number:02}") for number in range(20)]
+    await asyncio.gather(*(stage.gateway.completed(job_id, 180) for job_id in jobs))
+    renders = len(stage.running.asked("Twenty"))
+    if renders != 20:
+        raise Missed(f"{renders} renders for 20 jobs")
+    return f"20 renders, after {time.monotonic() - began:.0f} s"
+
+
+async def cancel(stage: Stage) -> str:
+    job_id = await stage.submit("SLOW cancel")
+    await stage.asked("SLOW cancel")
+    status, told = await stage.gateway.call("POST", f"/api/jobs/{job_id}/cancel")
+    if status != 200:
+        if "cancel" in stage.server.limits and told.get("code") == "not_cancelable":
+            return f"{status} {told['code']}"
+        raise Missed(f"{status}: {told}")
+    await asyncio.sleep(1.5 * engine.seconds("SLOW"))
+    stopped = not stage.running.ended("SLOW cancel")
+    if told.get("stopped", True) is not stopped:
+        raise Missed(f"canceled, stopped {told.get('stopped')}, and the engine stopped: {stopped}")
+    return f"canceled, stopped: {told.get('stopped', stopped)}"
+
+
+async def lost_alone(stage: Stage) -> str:
+    return await _lost(stage, "Lost alone")
+
+
+async def lost_among_others(stage: Stage) -> str:
+    others = [await stage.submit(f"Beside {number}") for number in range(3)]
+    told = await _lost(stage, "Lost among others")
+    await asyncio.gather(*(stage.gateway.completed(one, 120) for one in others))
+    return told
+
+
+async def restart(stage: Stage) -> str:
+    job_id = await stage.submit("SLOW restart")
+    await stage.asked("SLOW restart")
+    await stage.gateway.until(job_id, lambda job: job["soraJobId"])
+    await stage.running.kill()
+    await stage.running.start()
+    began = time.monotonic()
+    try:
+        job = await stage.gateway.until(
+            job_id, lambda job: job["status"] == "failed", FORGOTTEN_SECONDS_MAX
+        )
+    except Missed as missed:
+        if "restart in the middle" not in stage.server.limits:
+            raise
+        return str(missed)
+    return f"failed after {time.monotonic() - began:.0f} s: {job['error']}"
+
+
+async def file_after_a_restart(stage: Stage) -> str:
+    if stage.finished is None:
+        raise Missed("no job was completed before")
+    path = f"/api/sora/videos/{stage.finished}/download"
+    status, told = await stage.gateway.call("GET", path)
+    words = f"{status} {told.get('code')}" if isinstance(told, dict) else str(status)
+    if status != 410 and "file after a restart" not in stage.server.limits:
+        raise Missed(words)
+    if status != 410 and not stage.server.behind:
+        raise Missed(words)
+    return words
+
+
+async def ranges(stage: Stage) -> str:
+    job_id = await stage.submit("For ranges")
+    await stage.gateway.completed(job_id)
+    path = f"/api/sora/videos/{job_id}/download"
+    status, part = await stage.gateway.call("GET", path, headers={"Range": "bytes=4-7"})
+    if (status, part) != (206, b"ftyp"):
+        raise Missed(f"{status}, {len(part)} bytes for 4")
+    return "206"
+
+
+async def engine_dead(stage: Stage) -> str:
+    """With default settings; the last of a server's scenarios, since it does not recover."""
+    if not stage.server.can_lose_its_engine:
+        return "its engine lives and ends with its process"
+    stage.running.lose_engine()
+    before = sum(stage.proxy.creates.values())
+    began = time.monotonic()
+    job_id = await stage.submit("Engine dead")
+    job = await stage.gateway.until(
+        job_id, lambda job: job["status"] == "failed", REFUSED_SECONDS_MAX
+    )
+    creates = sum(stage.proxy.creates.values()) - before
+    if creates > CREATES_MAX:
+        raise Missed(f"{creates} creates")
+    seconds = time.monotonic() - began
+    return f"{job['code']} after {seconds:.0f} s, {creates} creates: {job['error']}"
+
+
+Scenario = Callable[[Stage], Awaitable[str]]
+SCENARIOS: Mapping[str, Scenario] = {
+    "doctor": doctor,
+    "text": text,
+    "image by URL": image_by_url,
+    "image as data": image_as_data,
+    "options": options,
+    "default model": default_model,
+    "no seconds": no_seconds,
+    "progress": progress,
+    "failure": failure,
+    "ranges": ranges,
+    "busy": busy,
+    "20 at once": twenty_at_once,
+    "cancel": cancel,
+    "lost create alone": lost_alone,
+    "lost create among others": lost_among_others,
+    "restart in the middle": restart,
+    "file after a restart": file_after_a_restart,
+    "engine dead": engine_dead,
+}
+"""In this order; the last three leave a server behind that others could not use."""
+OF_IMAGES = ("image by URL", "image as data")
+WITH_DEFAULTS = ("busy", "engine dead")
+"""These want reelhook as it is without settings."""
+
+
+async def _downloaded(stage: Stage, job_id: str) -> None:
+    status, film = await stage.gateway.call("GET", f"/api/sora/videos/{job_id}/download")
+    if status != 200 or film[4:8] != b"ftyp":
+        raise Missed(f"the download is {status}: {film[:80]!r}")
+
+
+async def _told(stage: Stage, job_id: str) -> None:
+    for _ in range(50):
+        told = [one["status"] for one in stage.around.webhooks if one["jobId"] == job_id]
+        if told and told[-1] == "completed":
+            return
+        await asyncio.sleep(0.1)
+    raise Missed(f"the webhooks were {told}")
+
+
+async def _image(stage: Stage, script: str, image: str) -> str:
+    job_id = await stage.submit(script, image=image)
+    try:
+        await stage.gateway.until(job_id, lambda _: stage.running.asked(script))
+    except Missed as missed:
+        # Where a server takes no URL, a refusal that says so is all that a user can have.
+        by_url = script == "Image by URL" and "image by URL" in stage.server.limits
+        if by_url and "image" in str(missed):
+            return str(missed)
+        raise
+    if not stage.running.asked(script)[0].get("image"):
+        raise Missed("rendered without the image")
+    await stage.gateway.completed(job_id)
+    return "reached the engine"
+
+
+async def _lost(stage: Stage, script: str) -> str:
+    stage.proxy.lose = script
+    began = time.monotonic()
+    job_id = await stage.submit(script)
+    try:
+        await stage.gateway.completed(job_id, 90)
+        words = f"found, completed after {time.monotonic() - began:.0f} s"
+    except Missed as missed:
+        words = str(missed)
+        await _paid_once(stage, script)
+        if "submission_unknown" not in words or "lost create alone" not in stage.server.limits:
+            raise
+    await _paid_once(stage, script)
+    return words
+
+
+async def _paid_once(stage: Stage, script: str) -> None:
+    renders = len(stage.running.asked(script))
+    if renders > 1:
+        raise Missed(f"PAID {renders} TIMES")
