@@ -17,11 +17,12 @@ from pathlib import Path
 from bench.processes import free_port
 
 from servers.between import Around
-from servers.scenarios import OF_IMAGES, SCENARIOS, WITH_DEFAULTS
+from servers.scenarios import OF_IMAGES, SCENARIOS
 from servers.servers import ROOT, SERVERS, Running, Server
-from servers.stage import QUICK, Gateway, Missed, Stage
+from servers.stage import Gateway, Missed, Stage
 
 SCENARIO_SECONDS_MAX = 300.0
+IDLE_SECONDS_MAX = 60.0
 _OUT = ROOT / "bench" / "results" / "check-servers.md"
 
 
@@ -61,38 +62,16 @@ class Check:
                 self._add(dict.fromkeys(names, Cell("FAILS", str(error)[:200])))
                 return
             around.proxy.target = running.url
-            quick = await self._gateway(stack, around, running, "quick", QUICK)
-            by_default: Stage | None = None
+            gateway = Gateway(self._folder / folder / "reelhook", around, self._server)
+            stack.push_async_callback(gateway.close)
+            await gateway.start()
+            stage = Stage(around, running, gateway)
             for name in names:
-                stage = quick
-                if name in WITH_DEFAULTS:
-                    if by_default is None:
-                        by_default = await self._gateway(stack, around, running, "default", {})
-                        await self._prove_listing(by_default)
-                    stage = by_default
-                self._add({name: await self._cell(name, stage)})
-
-    async def _gateway(
-        self,
-        stack: AsyncExitStack,
-        around: Around,
-        running: Running,
-        name: str,
-        settings: dict[str, str],
-    ) -> Stage:
-        folder = self._folder / running.folder.name / name
-        gateway = Gateway(folder, around, self._server, **settings)
-        stack.push_async_callback(gateway.close)
-        await gateway.start()
-        return Stage(around, running, gateway)
-
-    @staticmethod
-    async def _prove_listing(stage: Stage) -> None:
-        """Have one job completed, as an installation in use has."""
-        try:
-            await stage.gateway.completed(await stage.submit("Before"), 60)
-        except Missed as missed:
-            print(f"  the job before: {missed}", flush=True)
+                cell = await self._cell(name, stage)
+                self._add({name: cell})
+                if cell.verdict == "FAILS":
+                    await gateway.give_up()
+                await running.idle(IDLE_SECONDS_MAX)
 
     async def _cell(self, name: str, stage: Stage) -> Cell:
         if name == "engine dead" and not self._server.can_lose_its_engine:

@@ -7,7 +7,8 @@ prompt with SLOW takes five times as long; one with BREAK fails.
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,18 @@ def log(event: str, prompt: str, **asked: Any) -> None:
     line = {"at": time.time(), "event": event, "prompt": prompt, **asked}
     with Path(os.environ["ENGINE_LOG"]).open("a") as file:
         file.write(json.dumps(line, default=str) + "\n")
+
+
+@contextmanager
+def rendering(prompt: str, **asked: Any) -> Iterator[None]:
+    """Log the start of a render with what was asked, and how it ended."""
+    log("start", prompt, **asked)
+    try:
+        yield
+    except BaseException:
+        log("failed", prompt)
+        raise
+    log("end", prompt)
 
 
 def seconds(prompt: str) -> float:

@@ -13,7 +13,10 @@ from servers.stage import Missed, Stage
 REFUSED_SECONDS_MAX = 200.0
 """How long a refusal may be hidden with default settings, and a little more."""
 FORGOTTEN_SECONDS_MAX = 60.0
+LOST_SECONDS_MAX = 150.0
+"""The default settle time, twice and a little more."""
 CREATES_MAX = 4
+BUSY_SECONDS_MAX = 40.0
 
 
 async def doctor(stage: Stage) -> str:
@@ -51,7 +54,7 @@ async def options(stage: Stage) -> str:
     missing = [name for name in told if asked.get(name) != wanted[name]]
     if missing:
         raise Missed(f"did not reach the engine: {', '.join(missing)}")
-    return f"{', '.join(told) or 'none'} reached the engine"
+    return f"{', '.join(told)} reached the engine" if told else "completed without them"
 
 
 async def default_model(stage: Stage) -> str:
@@ -105,7 +108,7 @@ async def busy(stage: Stage) -> str:
     await stage.asked("SLOW busy")
     second = await stage.submit("Busy meanwhile")
     await stage.gateway.completed(first)
-    await stage.gateway.completed(second, 40)
+    await stage.gateway.completed(second, BUSY_SECONDS_MAX)
     creates = sum(stage.proxy.creates.values()) - before
     return f"both after {time.monotonic() - began:.0f} s, {creates} creates"
 
@@ -142,7 +145,7 @@ async def lost_alone(stage: Stage) -> str:
 async def lost_among_others(stage: Stage) -> str:
     others = [await stage.submit(f"Beside {number}") for number in range(3)]
     told = await _lost(stage, "Lost among others")
-    await asyncio.gather(*(stage.gateway.completed(one, 120) for one in others))
+    await asyncio.gather(*(stage.gateway.completed(one, LOST_SECONDS_MAX) for one in others))
     return told
 
 
@@ -188,7 +191,7 @@ async def ranges(stage: Stage) -> str:
 
 
 async def engine_dead(stage: Stage) -> str:
-    """With default settings; the last of a server's scenarios, since it does not recover."""
+    """The last of a server's scenarios, since it does not recover."""
     if not stage.server.can_lose_its_engine:
         return "its engine lives and ends with its process"
     stage.running.lose_engine()
@@ -228,8 +231,6 @@ SCENARIOS: Mapping[str, Scenario] = {
 }
 """In this order; the last three leave a server behind that others could not use."""
 OF_IMAGES = ("image by URL", "image as data")
-WITH_DEFAULTS = ("busy", "engine dead")
-"""These want reelhook as it is without settings."""
 
 
 async def _downloaded(stage: Stage, job_id: str) -> None:
@@ -268,7 +269,7 @@ async def _lost(stage: Stage, script: str) -> str:
     began = time.monotonic()
     job_id = await stage.submit(script)
     try:
-        await stage.gateway.completed(job_id, 90)
+        await stage.gateway.completed(job_id, LOST_SECONDS_MAX)
         words = f"found, completed after {time.monotonic() - began:.0f} s"
     except Missed as missed:
         words = str(missed)

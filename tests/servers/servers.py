@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PYTHON = os.environ.get("CHECK_SERVERS_PYTHON", str(ROOT / ".venv-servers" / "bin" / "python"))
 LITELLM = os.environ.get("LITELLM", str(ROOT / ".venv-peers" / "bin" / "litellm"))
-START_SECONDS_MAX = 180.0
+START_SECONDS_MAX = 400.0
 KEY = "sk-of-a-check-alone"
 _STOP_SECONDS = 10.0
 _ALSO = os.environ.get("CHECK_SERVERS_PATH", "").split(os.pathsep)
@@ -164,6 +164,15 @@ class Running:
     def ended(self, prompt: str) -> list[dict[str, Any]]:
         """Return the renders that came to their end for prompts that contain this text."""
         return self._events("end", prompt)
+
+    async def idle(self, seconds: float) -> None:
+        """Wait until nothing renders, or for so long."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            ended = len(self._events("end", "")) + len(self._events("failed", ""))
+            if len(self._events("start", "")) <= ended:
+                return
+            await asyncio.sleep(0.2)
 
     def _events(self, event: str, prompt: str) -> list[dict[str, Any]]:
         running = self if self._backend is None else self._backend

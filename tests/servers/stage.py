@@ -13,7 +13,6 @@ from bench.processes import Server as Reelhook
 from servers.between import Around
 from servers.servers import Running, Server
 
-QUICK = {"REELHOOK_POLL_SECONDS": "1", "REELHOOK_SUBMIT_SETTLE_SECONDS": "5"}
 _DOCTOR_SECONDS_MAX = 120.0
 _ENDED = ("completed", "failed", "canceled")
 
@@ -23,9 +22,9 @@ class Missed(Exception):  # noqa: N818 - it is a finding, not an error in the ch
 
 
 class Gateway:
-    """`reelhook serve` in front of one server, and a client of it."""
+    """`reelhook serve` in front of one server, and a client of it. All but the pace is default."""
 
-    def __init__(self, folder: Path, around: Around, server: Server, **settings: str) -> None:
+    def __init__(self, folder: Path, around: Around, server: Server) -> None:
         self.process = Reelhook(
             folder,
             {
@@ -33,7 +32,7 @@ class Gateway:
                 "OPENAI_API_KEY": server.key,
                 "WEBHOOK_URL": f"{around.url}/hook",
                 "WEBHOOK_SECRET": "a secret of the checks",
-                **settings,
+                "REELHOOK_POLL_SECONDS": "1",
             },
         )
         self._folder = folder
@@ -85,6 +84,14 @@ class Gateway:
     async def completed(self, job_id: str, seconds: float = 60.0) -> Any:
         return await self.until(job_id, lambda job: job["status"] == "completed", seconds)
 
+    async def give_up(self) -> None:
+        """End what a scenario left behind, so that the next one begins with nothing."""
+        _, told = await self.call("GET", "/api/jobs?limit=100")
+        for job in told["jobs"]:
+            if job["status"] not in _ENDED:
+                path = f"/api/jobs/{job['jobId']}/cancel"
+                await self.call("POST", path, json={"force": True})
+
     async def doctor(self) -> tuple[int, str]:
         """Return the exit code and what is said of the account."""
         command = [*self.process._command[:-1], "doctor"]
@@ -99,7 +106,8 @@ class Gateway:
             check=False,
         )
         lines = (ran.stdout + ran.stderr).splitlines()
-        return ran.returncode, " ".join(one.strip() for one in lines if "account" in one)
+        told = [one.strip() for one in lines if "account openai: " in one]
+        return ran.returncode, "; ".join(told[:1] if ran.returncode == 0 else told)
 
 
 class Stage:

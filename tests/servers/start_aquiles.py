@@ -17,9 +17,8 @@ PORT, FOLDER, MODEL = int(sys.argv[1]), Path(sys.argv[2]).resolve(), sys.argv[3]
 
 class Pipeline:
     def generate(self, prompt: str, save_result_path: str, **asked: Any) -> None:
-        engine.log("start", prompt, **asked)
-        engine.render(prompt, save_result_path)
-        engine.log("end", prompt)
+        with engine.rendering(prompt, **asked):
+            engine.render(prompt, save_result_path)
 
 
 class PipelineInit:

@@ -17,9 +17,8 @@ PORT, FOLDER, MODEL = int(sys.argv[1]), Path(sys.argv[2]).resolve(), sys.argv[3]
 
 class Generator:
     def generate_video(self, prompt: str, output_path: str, **asked: Any) -> dict[str, float]:
-        engine.log("start", prompt, **{**asked, "image": asked.get("image_path")})
-        engine.render(prompt, output_path)
-        engine.log("end", prompt)
+        with engine.rendering(prompt, **{**asked, "image": asked.get("image_path")}):
+            engine.render(prompt, output_path)
         return {"generation_time": 1.0, "peak_memory_mb": 12.0}
 
     def shutdown(self) -> None:

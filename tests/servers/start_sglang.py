@@ -13,6 +13,7 @@ import queue
 import signal
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,18 +66,16 @@ class Scheduler:
             return OutputBatch(output=[])
         prompt = sampling.prompt or ""
         asked = {name: getattr(sampling, name, None) for name in _ASKED}
-        engine.log("start", prompt, image=sampling.image_path, **asked)
         path = str(batch.output_file_path(1, 0))
         try:
-            engine.render(
-                prompt,
-                path,
-                lambda step: self._progress.send_json([batch.request_id, step, engine.STEPS]),
-            )
+            with engine.rendering(prompt, image=sampling.image_path, **asked):
+                engine.render(prompt, path, partial(self._tell, batch.request_id))
         except engine.EngineError as error:
             return OutputBatch(error=str(error))
-        engine.log("end", prompt)
         return OutputBatch(output_file_paths=[path], peak_memory_mb=123.0)
+
+    def _tell(self, request_id: str, step: int) -> None:
+        self._progress.send_json([request_id, step, engine.STEPS])
 
 
 def write_model(folder: Path) -> None:

@@ -85,22 +85,26 @@ class Engine:
             sampling = sampling_params_list[0]
             image = (prompt.get("multi_modal_data") or {}).get("image")
             asked = {name: getattr(sampling, name, None) for name in _ASKED}
-            engine.log("start", words, id=request_id, image=image and str(image), **asked)
-            yield SimpleNamespace(
-                custom_output={DIFFUSION_REQUEST_LIFECYCLE_KEY: DIFFUSION_REQUEST_STARTED}
-            )
-            for _step in range(engine.STEPS):
-                await asyncio.sleep(engine.seconds(words) / engine.STEPS)
-                await self.check_health()
-                if request_id in self._aborted:
-                    return
-            engine.check(words)
-            path = FOLDER / f"{request_id}.mp4"
-            engine.write_film(str(path))
-            film = path.read_bytes()
-            path.unlink()
-            engine.log("end", words)
+            with engine.rendering(words, id=request_id, image=image and str(image), **asked):
+                yield SimpleNamespace(
+                    custom_output={DIFFUSION_REQUEST_LIFECYCLE_KEY: DIFFUSION_REQUEST_STARTED}
+                )
+                for _step in range(engine.STEPS):
+                    await asyncio.sleep(engine.seconds(words) / engine.STEPS)
+                    await self.check_health()
+                    if request_id in self._aborted:
+                        raise asyncio.CancelledError
+                engine.check(words)
+            film = self._film(request_id)
             yield SimpleNamespace(images=[film], multimodal_output={}, metrics={}, custom_output={})
+
+    @staticmethod
+    def _film(request_id: str) -> bytes:
+        path = FOLDER / f"{request_id}.mp4"
+        engine.write_film(str(path))
+        film = path.read_bytes()
+        path.unlink()
+        return film
 
     def shutdown(self) -> None:
         """Leave at once."""

@@ -19,10 +19,11 @@ from reelhook.simulator.upstream import Refusal
 _WAN = (832, 480)
 _FPS = 24
 _NO_SIZE = "size must be formatted as positive WIDTHxHEIGHT"
-_OPTIONS = (
-    *("fps", "num_frames", "seed", "negative_prompt", "guidance_scale", "guidance_scale_2"),
-    *("num_inference_steps", "true_cfg_scale", "flow_shift"),
-)
+_OF_ALL = ("fps", "num_frames", "seed", "negative_prompt", "guidance_scale", "num_inference_steps")
+_SGLANG_OPTIONS = (*_OF_ALL, "guidance_scale_2", "true_cfg_scale", "flow_shift", "n")
+_VLLM_OPTIONS = (*_SGLANG_OPTIONS[:-1], "boundary_ratio", "lora", "generate_sound", "extra_params")
+_FASTVIDEO_JSON_OPTIONS = (*_OF_ALL, "guidance_scale_2", "true_cfg_scale")
+_TENSORRT_OPTIONS = (*_OF_ALL, "max_sequence_length", "extra_params")
 _AQUILES_SIZES = {"1024x1792", "1280x720", "1792x1024", "720x1280", None}
 _AQUILES_IMAGES = {"ltx-2", "ltx-2.3", "ltx-2.5", "minimax-h3"}
 _TENSORRT_FIELDS = {
@@ -46,7 +47,7 @@ def sglang(given: Given, served: str) -> Asked:
     seconds = 4 if seconds is None else seconds
     if image and "T2V" in served:
         raise Refusal(400, "input_reference is not supported for T2V models.")
-    asked = options(given, _OPTIONS)
+    asked = options(given, _SGLANG_OPTIONS)
     fps, frames = asked.get("fps", _FPS), asked.get("num_frames")
     width, height = size(given, lambda *_: Refusal(400, _NO_SIZE)) or _WAN
     engine = {**asked, "num_frames": frames or int(str(fps)) * seconds, "image": image}
@@ -76,7 +77,7 @@ def vllm_omni(given: Given, served: str) -> Asked:
         raise Refusal(
             400, f"Model mismatch: request specifies '{model}' but server is running '{served}'."
         )
-    asked = options(given, _OPTIONS)
+    asked = options(given, _VLLM_OPTIONS)
     frames = asked.get("num_frames") or (1 if seconds is None else _FPS * seconds)
     engine = {**asked, "num_frames": frames, "image": image or reference}
     shown = {
@@ -102,7 +103,7 @@ def fastvideo(given: Given, served: str) -> Asked:
         sides = size(given, refuse)
     except Refusal:
         sides = None  # a size that it can't read is left out
-    asked = options(given, _OPTIONS[:-2])
+    asked = options(given, _OF_ALL if given.form else _FASTVIDEO_JSON_OPTIONS)
     frames = asked.get("num_frames") or (None if seconds is None else _FPS * seconds)
     engine = {**asked, "num_frames": frames, "image": image}
     shown = {
@@ -153,7 +154,7 @@ def tensorrt_llm(given: Given, served: str) -> Asked:
     seconds = _number(given, "seconds", _tensorrt)
     sides = None if given.fields.get("size") == "auto" else size(given, _tensorrt)
     width, height = sides or _WAN
-    engine = {**options(given, (*_OPTIONS, "extra_params")), "seconds": seconds, "image": image}
+    engine = {**options(given, _TENSORRT_OPTIONS), "seconds": seconds, "image": image}
     return Asked(
         film(words, str(given.first("model") or served), (width, height), seconds or 5),
         without_none(engine),
