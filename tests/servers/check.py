@@ -6,6 +6,7 @@ where something does not hold that should.
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 import time
@@ -112,6 +113,10 @@ def table(found: dict[str, dict[str, Cell]], names: Sequence[str]) -> str:
 
 async def check(servers: Sequence[Server], names: Sequence[str], out: Path) -> bool:
     """Check one server after another; return whether everything holds that should."""
+    this = asyncio.current_task()
+    assert this is not None
+    for number in (signal.SIGINT, signal.SIGTERM):  # so that no server outlives the check
+        asyncio.get_running_loop().add_signal_handler(number, this.cancel)
     found: dict[str, dict[str, Cell]] = {}
     with tempfile.TemporaryDirectory(prefix="check-servers-") as folder:
         for server in servers:
@@ -138,7 +143,10 @@ def main() -> None:
     given = parser.parse_args()
     servers = [one for one in SERVERS if given.server is None or one.name in given.server]
     names = [one for one in SCENARIOS if given.scenario is None or one in given.scenario]
-    holds = asyncio.run(check(servers, names, given.out.resolve()))
+    try:
+        holds = asyncio.run(check(servers, names, given.out.resolve()))
+    except asyncio.CancelledError:
+        sys.exit(130)
     sys.exit(0 if holds else 1)
 
 
