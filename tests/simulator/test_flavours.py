@@ -2,79 +2,17 @@
 
 import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from random import Random
-from typing import Any
 
 import aiohttp
 import pytest
 
-from reelhook.simulator.faults import Faults
 from reelhook.simulator.flavour import OUT_OF_MEMORY, Flavour
-from reelhook.simulator.flavours import FLAVOURS, SGLANG
-from reelhook.simulator.server import RunningSimulator, running
-from simulator.flavour_probes import MODEL, PICTURE, PROBES, Probe
+from reelhook.simulator.flavours import FLAVOURS
+from simulator.flavour_probes import PROBES, Probe
+from simulator.flavour_stage import KEY, playing
 
 EVERY = [pytest.param(one, id=name) for name, one in FLAVOURS.items()]
 LISTING = [one for one in FLAVOURS.values() if one.listing is not None]
-KEY = {"Authorization": "Bearer key"}
-
-
-class Hand:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.seconds = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
-@dataclass
-class Stage:
-    flavour: Flavour
-    server: RunningSimulator
-    session: aiohttp.ClientSession
-    clock: Hand
-
-    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
-        async with self.session.request(
-            method, f"{self.server.base_url}/{path}", headers=KEY, **options
-        ) as response:
-            body = await response.read()
-            is_json = response.content_type == "application/json"
-            return response.status, json.loads(body) if is_json else body
-
-    async def create(self, **fields: str | bytes) -> Any:
-        """Create a job by a form, which each of them takes; return it."""
-        form = aiohttp.FormData(default_to_multipart=True)
-        common = {"prompt": "A fox", **MODEL.get(self.flavour.name, {})}
-        for name, value in {**common, **fields}.items():
-            file = {"filename": "a.png", "content_type": "image/png"}
-            form.add_field(name, value, **(file if isinstance(value, bytes) else {}))
-        status, video = await self.ask("POST", "videos", data=form)
-        assert status == self.flavour.created_status, video
-        return video
-
-    def engine(self, video: Any) -> Any:
-        """Return what reached the engine for a job."""
-        return self.server.simulator.jobs[video["id"]].engine
-
-    async def ended(self) -> None:
-        self.clock.seconds += 60
-
-
-@asynccontextmanager
-async def playing(flavour: Flavour, **faults: Any) -> AsyncIterator[Stage]:
-    clock = Hand()
-    chosen = Faults(**{"queue_seconds": 1, "render_seconds": 11, **faults})
-    async with (
-        running(chosen, random=Random(1), clock=clock, flavour=flavour) as server,
-        aiohttp.ClientSession() as session,
-    ):
-        yield Stage(flavour, server, session, clock)
 
 
 @pytest.mark.parametrize("name", FLAVOURS)
@@ -179,62 +117,6 @@ async def test_prompts_are_listed_or_not(flavour: Flavour) -> None:
         (video,) = (await stage.ask("GET", "videos"))[1]["data"]
         shown = None if flavour.name in {"sglang", "fastvideo"} else "A fox in the snow"
         assert video.get("prompt") == shown
-
-
-IMAGES = {  # by file, by reference_url, by image_reference: what each one takes in a form
-    "sglang": (True, True, False),
-    "fastvideo": (True, True, False),
-    "vllm-omni": (True, False, True),
-    "aquiles": (True, False, False),
-    "tensorrt-llm": (True, None, True),
-    "litellm": (True, False, True),
-}
-
-
-@pytest.mark.parametrize("flavour", EVERY)
-async def test_an_image_reaches_the_engine_by_the_names_that_it_takes(flavour: Flavour) -> None:
-    url = "https://example.com/fox.png"
-    ways: list[dict[str, str | bytes]] = [
-        {"input_reference": PICTURE},
-        {"reference_url": url},
-        {"image_reference": json.dumps({"image_url": url})},
-    ]
-    model = {"model": flavour.models[0]}
-    async with playing(flavour, render_seconds=0, queue_seconds=0) as stage:
-        for way, taken in zip(ways, IMAGES[flavour.name], strict=True):
-            if taken is not None:
-                video = await stage.create(**model, **way)
-                assert bool(stage.engine(video).get("image")) is taken, way
-
-
-async def test_a_text_only_model_refuses_an_image() -> None:
-    async with playing(replace(SGLANG, models=("Wan-AI/Wan2.1-T2V-1.3B-Diffusers",))) as stage:
-        form = aiohttp.FormData({"prompt": "x", "reference_url": "https://example.com/a.png"})
-        form.add_field("input_reference", PICTURE, filename="a.png", content_type="image/png")
-        status, told = await stage.ask("POST", "videos", data=form)
-        assert (status, told["detail"]) == (
-            400,
-            "input_reference is not supported for T2V models.",
-        )
-
-
-FRAMES = {"sglang": 96, "vllm-omni": 1, "fastvideo": 96, "litellm": 96}
-
-
-@pytest.mark.parametrize("name", FRAMES)
-async def test_a_create_without_seconds_gets_the_servers_own_length(name: str) -> None:
-    async with playing(FLAVOURS[name]) as stage:
-        assert stage.engine(await stage.create())["num_frames"] == FRAMES[name]
-
-
-@pytest.mark.parametrize("name", ["sglang", "vllm-omni", "fastvideo", "litellm"])
-async def test_options_reach_the_engine_and_others_are_dropped(name: str) -> None:
-    async with playing(FLAVOURS[name]) as stage:
-        video = await stage.create(num_inference_steps="7", seed="5", nothing="1", seconds="2")
-        engine = stage.engine(video)
-        assert (engine["num_inference_steps"], engine["seed"]) == (7, 5)
-        assert engine["num_frames"] == 48
-        assert "nothing" not in engine
 
 
 @pytest.mark.parametrize("flavour", EVERY)

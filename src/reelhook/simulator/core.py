@@ -50,7 +50,7 @@ class Simulator:
         self.injected: Counter[str] = Counter()
         self.creations = 0
         self.newest: SimulatedJob | None = None
-        """The last one created, be it deleted meanwhile: an engine may render on."""
+        """The last one that was created and not stopped, be it forgotten meanwhile."""
         self._clock = clock
         self._jobs_max = jobs_max
         self._forget_beyond = jobs_max
@@ -144,9 +144,14 @@ class Simulator:
         self._oldest_first.clear()
         self.newest = None
 
-    def delete(self, job_id: str) -> None:
-        """Cancel the job if it runs, and forget it; raises NotFoundError."""
+    def delete(self, job_id: str, *, stops: bool = True) -> None:
+        """Cancel the job if it runs, and forget it; raises NotFoundError.
+
+        Without `stops` it is forgotten alone: the engine renders on.
+        """
         job = self.get(job_id)
+        if stops and self.newest is job:
+            self.newest = None
         del self._oldest_first[job.wire][self._position(job)]
         del self._by_id[job_id]
 

@@ -135,7 +135,7 @@ class FlavouredWire:
         assert flavour.deleting is not None  # noqa: S101 - there is no route without it
         job = self._job(request, flavour.missing(request.match_info["id"]))
         video = self._video(job)
-        self._simulator.delete(job.id)
+        self._simulator.delete(job.id, stops=flavour.deleting.stops)
         return json_answer(flavour.deleting.response(job.id, video))
 
     async def _models(self, _request: web.Request) -> web.Response:
