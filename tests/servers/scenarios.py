@@ -1,4 +1,8 @@
-"""What a user does with a server. Each returns what was seen, or raises `Missed` with it."""
+"""What a user does with a server.
+
+Each returns what was seen where that is what a user would want, raises `Limited` where it is all that
+this server can do, and `Missed` where it is neither.
+"""
 
 import asyncio
 import time
@@ -8,7 +12,7 @@ from typing import Any
 
 from servers import engine
 from servers.between import picture
-from servers.stage import Missed, Stage
+from servers.stage import Limited, Missed, Stage
 
 REFUSED_SECONDS_MAX = 200.0
 """How long a refusal may be hidden with default settings, and a little more."""
@@ -17,6 +21,7 @@ LOST_SECONDS_MAX = 150.0
 """The default settle time, twice and a little more."""
 CREATES_MAX = 4
 BUSY_SECONDS_MAX = 40.0
+TWENTY_SECONDS_MAX = 300.0
 
 
 async def doctor(stage: Stage) -> str:
@@ -54,7 +59,9 @@ async def options(stage: Stage) -> str:
     missing = [name for name in told if asked.get(name) != wanted[name]]
     if missing:
         raise Missed(f"did not reach the engine: {', '.join(missing)}")
-    return f"{', '.join(told)} reached the engine" if told else "completed without them"
+    if not told:
+        raise Limited("completed without them")
+    return f"{', '.join(told)} reached the engine"
 
 
 async def default_model(stage: Stage) -> str:
@@ -85,11 +92,12 @@ async def progress(stage: Stage) -> str:
 
     await stage.gateway.until(job_id, ended)
     between = [percent for status, percent in seen if status == "processing"]
-    if not between and "progress" not in stage.server.limits:
-        raise Missed(f"never processing: {seen}")
+    words = ", ".join(f"{status} {percent}" for status, percent in seen)
+    if not between:
+        raise (Limited if "progress" in stage.server.limits else Missed)(words)
     if stage.server.tells_percents and not any(0 < one < 100 for one in between):
-        raise Missed(f"no percent between: {seen}")
-    return ", ".join(f"{status} {percent}" for status, percent in seen)
+        raise Missed(words)
+    return words
 
 
 async def failure(stage: Stage) -> str:
@@ -116,7 +124,7 @@ async def busy(stage: Stage) -> str:
 async def twenty_at_once(stage: Stage) -> str:
     began = time.monotonic()
     jobs = [await stage.submit(f"Twenty {number:02}") for number in range(20)]
-    await asyncio.gather(*(stage.gateway.completed(job_id, 180) for job_id in jobs))
+    await asyncio.gather(*(stage.gateway.completed(job_id, TWENTY_SECONDS_MAX) for job_id in jobs))
     renders = len(stage.running.asked("Twenty"))
     if renders != 20:
         raise Missed(f"{renders} renders for 20 jobs")
@@ -129,13 +137,15 @@ async def cancel(stage: Stage) -> str:
     status, told = await stage.gateway.call("POST", f"/api/jobs/{job_id}/cancel")
     if status != 200:
         if "cancel" in stage.server.limits and told.get("code") == "not_cancelable":
-            return f"{status} {told['code']}"
+            raise Limited(f"{status} {told['code']}")
         raise Missed(f"{status}: {told}")
     await asyncio.sleep(1.5 * engine.seconds("SLOW"))
     stopped = not stage.running.ended("SLOW cancel")
     if told.get("stopped", True) is not stopped:
         raise Missed(f"canceled, stopped {told.get('stopped')}, and the engine stopped: {stopped}")
-    return f"canceled, stopped: {told.get('stopped', stopped)}"
+    if not stopped:
+        raise Limited("canceled, and the response says that it was not stopped")
+    return "canceled, and the engine stopped"
 
 
 async def lost_alone(stage: Stage) -> str:
@@ -144,9 +154,11 @@ async def lost_alone(stage: Stage) -> str:
 
 async def lost_among_others(stage: Stage) -> str:
     others = [await stage.submit(f"Beside {number}") for number in range(3)]
-    told = await _lost(stage, "Lost among others")
-    await asyncio.gather(*(stage.gateway.completed(one, LOST_SECONDS_MAX) for one in others))
-    return told
+    try:
+        return await _lost(stage, "Lost among others")
+    finally:
+        for other in others:
+            await stage.gateway.completed(other, LOST_SECONDS_MAX)
 
 
 async def restart(stage: Stage) -> str:
@@ -163,21 +175,18 @@ async def restart(stage: Stage) -> str:
     except Missed as missed:
         if "restart in the middle" not in stage.server.limits:
             raise
-        return str(missed)
+        raise Limited(str(missed)) from None
     return f"failed after {time.monotonic() - began:.0f} s: {job['error']}"
 
 
 async def file_after_a_restart(stage: Stage) -> str:
+    """No server of these knows its files again; what counts is that the user reads why."""
     if stage.finished is None:
         raise Missed("no job was completed before")
     path = f"/api/sora/videos/{stage.finished}/download"
     status, told = await stage.gateway.call("GET", path)
     words = f"{status} {told.get('code')}" if isinstance(told, dict) else str(status)
-    if status != 410 and "file after a restart" not in stage.server.limits:
-        raise Missed(words)
-    if status != 410 and not stage.server.behind:
-        raise Missed(words)
-    return words
+    raise (Limited if status == 410 or stage.server.behind else Missed)(words)
 
 
 async def ranges(stage: Stage) -> str:
@@ -256,7 +265,7 @@ async def _image(stage: Stage, script: str, image: str) -> str:
         # Where a server takes no URL, a refusal that says so is all that a user can have.
         by_url = script == "Image by URL" and "image by URL" in stage.server.limits
         if by_url and "image" in str(missed):
-            return str(missed)
+            raise Limited(str(missed)) from None
         raise
     if not stage.running.asked(script)[0].get("image"):
         raise Missed("rendered without the image")
@@ -270,17 +279,16 @@ async def _lost(stage: Stage, script: str) -> str:
     job_id = await stage.submit(script)
     try:
         await stage.gateway.completed(job_id, LOST_SECONDS_MAX)
-        words = f"found, completed after {time.monotonic() - began:.0f} s"
     except Missed as missed:
-        words = str(missed)
-        await _paid_once(stage, script)
-        if "submission_unknown" not in words or "lost create alone" not in stage.server.limits:
-            raise
-    await _paid_once(stage, script)
-    return words
+        _paid_once(stage, script)
+        if "submission_unknown" in str(missed) and "lost create alone" in stage.server.limits:
+            raise Limited(str(missed)) from None
+        raise
+    _paid_once(stage, script)
+    return f"found, completed after {time.monotonic() - began:.0f} s"
 
 
-async def _paid_once(stage: Stage, script: str) -> None:
+def _paid_once(stage: Stage, script: str) -> None:
     renders = len(stage.running.asked(script))
     if renders > 1:
         raise Missed(f"PAID {renders} TIMES")

@@ -21,6 +21,10 @@ class Missed(Exception):  # noqa: N818 - it is a finding, not an error in the ch
     """What a user would want did not happen; says what happened instead."""
 
 
+class Limited(Exception):  # noqa: N818 - see above
+    """All that the server can do happened; says what that was."""
+
+
 class Gateway:
     """`reelhook serve` in front of one server, and a client of it. All but the pace is default."""
 
