@@ -1,7 +1,7 @@
 """What a user does with a server.
 
-Each returns what was seen where that is what a user would want, raises `Limited` where it is all that
-this server can do, and `Missed` where it is neither.
+Each returns what was seen where that is what a user would want, raises `Limited` where it is all
+that this server can do, and `Missed` where it is neither.
 """
 
 import asyncio
@@ -180,12 +180,14 @@ async def restart(stage: Stage) -> str:
 
 
 async def file_after_a_restart(stage: Stage) -> str:
-    """No server of these knows its files again; what counts is that the user reads why."""
+    """None of these servers knows its files again; what counts is that the user reads why."""
     if stage.finished is None:
         raise Missed("no job was completed before")
     path = f"/api/sora/videos/{stage.finished}/download"
     status, told = await stage.gateway.call("GET", path)
-    words = f"{status} {told.get('code')}" if isinstance(told, dict) else str(status)
+    if not isinstance(told, dict):
+        return str(status)
+    words = f"{status} {told.get('code')}: {told.get('error')}"
     raise (Limited if status == 410 or stage.server.behind else Missed)(words)
 
 
