@@ -3,6 +3,7 @@
 `NOT_YET` lists what does not hold today. What holds is taken out of it: its marks are strict.
 """
 
+import asyncio
 import base64
 import json
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from gateways import Gateway, gateway, until
 
+from reelhook.domain.listing import ORDER_MARGIN_MILLISECONDS
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.flavour import OUT_OF_MEMORY, Flavour
 from reelhook.simulator.flavours import FLAVOURS
@@ -183,9 +185,13 @@ async def lost_create(stage: Stage) -> None:
 
 
 async def lost_among_others(stage: Stage) -> None:
+    """The others are of the same second, which these servers' listings do not order."""
+    await stage.completed(await stage.submit("Shows what the server is like"))
     if stage.flavour.busy is None:
+        # Only entries that lie so far apart show in which order a listing is.
+        await asyncio.sleep(ORDER_MARGIN_MILLISECONDS / 1000)
         for number in range(3):
-            await stage.completed(await stage.submit(f"Other {number}"))
+            await stage.accepted(await stage.submit(f"Other {number}"))
     await _lost(stage)
 
 

@@ -171,9 +171,8 @@ class _Look:
             return reason
         if any(self._may_be(request, doubt, entry) for entry in self._left):
             return _WAIT if self._others.open and changing else AMBIGUOUS
-        end = listing.window_end(doubt)
         if any(
-            listing.place[entry.provider_job_id] < end
+            listing.may_be_newer(doubt, entry)
             and not _is(request, entry)  # else either could have it, and one is as good
             and listing.may_be_altered(request, entry)
             for entry in self._taken
@@ -185,7 +184,7 @@ class _Look:
 
     def _may_be(self, request: VideoRequest, doubt: Doubt, entry: Entry) -> bool:
         listing = self._listing
-        if listing.place[entry.provider_job_id] < listing.window_end(doubt):
+        if listing.may_be_newer(doubt, entry):
             return listing.may_be(request, entry)
         return listing.may_be_below(request, entry)
 
