@@ -75,7 +75,7 @@ class Check:
                 await running.idle(IDLE_SECONDS_MAX)
 
     async def _cell(self, name: str, stage: Stage) -> Cell:
-        if name == "engine dead" and not self._server.can_lose_its_engine:
+        if name == "engine dead" and not self._server.dead_words:
             return Cell("-", "its engine lives and ends with its process")
         began = time.monotonic()
         try:

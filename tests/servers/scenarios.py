@@ -206,8 +206,6 @@ async def ranges(stage: Stage) -> str:
 
 async def engine_dead(stage: Stage) -> str:
     """The last of a server's scenarios, since it does not recover."""
-    if not stage.server.can_lose_its_engine:
-        return "its engine lives and ends with its process"
     stage.running.lose_engine()
     before = sum(stage.proxy.creates.values())
     began = time.monotonic()
@@ -218,8 +216,10 @@ async def engine_dead(stage: Stage) -> str:
     creates = sum(stage.proxy.creates.values()) - before
     if creates > CREATES_MAX:
         raise Missed(f"{creates} creates")
-    seconds = time.monotonic() - began
-    return f"{job['code']} after {seconds:.0f} s, {creates} creates: {job['error']}"
+    words = f"{job['code']} after {time.monotonic() - began:.0f} s, {creates} creates"
+    if stage.server.dead_words not in job["error"]:
+        raise Missed(f"{words}, in other words: {job['error']}")
+    return f"{words}: {job['error']}"
 
 
 Scenario = Callable[[Stage], Awaitable[str]]

@@ -40,7 +40,8 @@ class Server:
     told_options: Sequence[str] = ("seed", "num_inference_steps", "guidance_scale")
     stops: bool = False
     tells_percents: bool = False
-    can_lose_its_engine: bool = False
+    dead_words: str = ""
+    """What it says without its engine; empty where that lives in the server's own process."""
     limits: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -55,7 +56,7 @@ SERVERS = (
         image_model="Wan-AI/Wan2.1-I2V-14B-480P-Diffusers",
         starter="servers.start_sglang",
         tells_percents=True,
-        can_lose_its_engine=True,
+        dead_words="Offline request broker exited",
         limits={"cancel": _FORGETS, "file after a restart": _MEMORY},
     ),
     Server(
@@ -65,7 +66,7 @@ SERVERS = (
         image_model="Wan-AI/Wan2.2-TI2V-5B-Diffusers",
         starter="servers.start_vllm_omni",
         stops=True,
-        can_lose_its_engine=True,
+        dead_words="EngineCore encountered an issue",
         limits={"file after a restart": _MEMORY},
     ),
     Server(
