@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,13 @@ class Running:
     def ended(self, prompt: str) -> list[dict[str, Any]]:
         """Return the renders that came to their end for prompts that contain this text."""
         return self._events("end", prompt)
+
+    def at_once(self, prompt: str) -> int:
+        """Return how many renders of such prompts ran at once at most."""
+        changes = [(one["at"], 1) for one in self._events("start", prompt)]
+        changes += [(one["at"], -1) for one in self._events("end", prompt)]
+        running = accumulate(change for _, change in sorted(changes))
+        return max(running, default=0)
 
     async def idle(self, seconds: float) -> None:
         """Wait until nothing renders, or for so long."""
