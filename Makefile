@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
+SERVERS := .venv-servers
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pytest test-all check check-peers format bench bench-away bench-bombs bench-delivery bench-failing bench-kill bench-memory bench-paying bench-reads bench-retention bench-store bench-watch bench-workers crash lock clean
+.PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-away bench-bombs bench-delivery bench-failing bench-kill bench-memory bench-paying bench-reads bench-retention bench-store bench-watch bench-workers crash lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +62,18 @@ tests/peers/node_modules/.done: tests/peers/package-lock.json
 
 check-peers: $(VENV)/.dev $(PEERS)/.done tests/peers/node_modules/.done ## jobs through aimock and LiteLLM's proxy, which others wrote (Node 20.15 or newer)
 	@LITELLM=$(CURDIR)/$(PEERS)/bin/litellm $(BIN)/python -m pytest -m peers tests/peers
+
+# The vendors' servers with what they import, 4 GB; torch by itself, so that pip may take a build for
+# CPUs where it knows one.
+$(SERVERS)/.done: requirements/servers.txt
+	@echo "Installing the servers into $(SERVERS) ..."
+	@$(PYTHON) -m venv $(SERVERS)
+	@$(SERVERS)/bin/python -m pip --quiet --disable-pip-version-check install torch==2.13.0
+	@$(SERVERS)/bin/python -m pip --quiet --disable-pip-version-check install --no-deps --require-hashes -r $<
+	@touch $@
+
+check-servers: $(VENV)/.dev $(PEERS)/.done $(SERVERS)/.done ## reelhook against SGLang, vLLM-Omni, FastVideo, Aquiles and LiteLLM without a GPU (30 minutes; ARGS="--server sglang")
+	@PYTHONPATH=tests:. $(BIN)/python -m servers.check $(ARGS)
 
 check: $(VENV)/.dev ## linters, types and the import contract alone
 	@$(BIN)/ruff check
@@ -124,4 +137,4 @@ lock: $(VENV)/.dev ## resolve the dependencies into requirements/*.txt: the newe
 	done
 
 clean: ## remove what the targets above made
-	@rm -rf $(VENV) $(PEERS) tests/javascript/node_modules tests/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(PEERS) $(SERVERS) tests/javascript/node_modules tests/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

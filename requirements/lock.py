@@ -23,6 +23,8 @@ SOURCES = {
     "build": ("--group", "build", "--constraints", "requirements/dev.txt"),
     "litellm": ("--group", "litellm"),
     "node": ("--group", "node"),
+    # Each package of these is named there, since what they say they depend on wants a GPU.
+    "servers": ("requirements/servers.in", "--no-deps", "--no-annotate"),
 }
 
 

@@ -5,7 +5,7 @@ import signal
 import subprocess
 from functools import partial
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from cli_programs import (
@@ -20,6 +20,7 @@ from cli_programs import (
 )
 
 from reelhook.domain.ed25519 import PrivateKey
+from reelhook.simulator.flavours import FLAVOURS
 
 
 def one_line(directory: Path, *arguments: str, **variables: str) -> str:
@@ -51,6 +52,22 @@ def test_a_taken_port_stops_the_start(tmp_path: Path) -> None:
         port = program.url.rpartition(":")[2]
         assert port in one_line(tmp_path, "serve", "--simulate", "--port", port)
         assert port in one_line(tmp_path, "simulate", "--port", port)
+
+
+def test_simulate_plays_the_server_that_it_is_told_and_forgets_its_jobs(tmp_path: Path) -> None:
+    with simulator(tmp_path, "--flavour", "sglang") as program:
+        with urlopen(f"{program.url}/v1/models") as response:  # noqa: S310 - our own, on loopback
+            assert json.load(response)["data"][0]["owned_by"] == "sglang"
+        restart = Request(f"{program.url}/simulator/restart", method="POST")  # noqa: S310 - see above
+        with urlopen(restart) as response:  # noqa: S310 - see above
+            assert json.load(response) == {"jobs": 0}
+
+
+def test_simulate_names_the_servers_that_it_can_play(tmp_path: Path) -> None:
+    outcome = reelhook("simulate", "--flavour", "nothing", directory=tmp_path)
+    assert outcome.code != 0
+    for name in FLAVOURS:
+        assert name in " ".join(outcome.err.split())
 
 
 def test_an_unwritable_data_directory_stops_the_start(tmp_path: Path) -> None:

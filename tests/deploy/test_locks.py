@@ -97,10 +97,12 @@ def test_a_lock_of_javascript_pins_every_package_with_a_hash(path: Path) -> None
 def test_what_the_project_requires_is_locked() -> None:
     content = tomllib.loads((ROOT / "pyproject.toml").read_text())
     project, groups = content["project"], content["dependency-groups"]
+    servers = (ROOT / "requirements" / "servers.in").read_text()
     required = {
         "run": project["dependencies"],
         "dev": project["dependencies"] + project["optional-dependencies"]["dev"],
         **groups,
+        "servers": [line for line in servers.splitlines() if line and line[0] != "#"],
     }
     assert sorted(required) == [lock.stem for lock in LOCKS]
     for lock in LOCKS:

@@ -56,6 +56,23 @@ def test_what_is_below_it_is_older_whoever_made_it() -> None:
     assert judge([LOST], listing([*BEFORE, *below], known=KNOWN, ended=False)) == ABSENT
 
 
+@pytest.mark.parametrize("prompt", [CAT.script, None])
+def test_what_shows_the_time_of_that_entry_may_be_newer_though_it_is_below(
+    prompt: str | None,
+) -> None:
+    """SGLang, vLLM-Omni and others sort by whole seconds, those of one second oldest first."""
+    lost = entry("lost", CAT, EARLIER)._replace(prompt=prompt)
+    entries = [BEFORE[0], lost, BEFORE[1]]
+    found = Verdict({"job_1": lost}, NOTHING, NOTHING)
+    assert judge([LOST], listing(entries, known=KNOWN)) == (UNKNOWN if prompt is None else found)
+
+
+def test_entries_of_one_time_to_the_end_of_what_was_read_prove_no_absence() -> None:
+    entries = [BEFORE[0], entry("c", HEN, EARLIER)]
+    known = {"b": KNOWN["b"], "c": ours(HEN, EARLIER)}
+    assert judge([doubt(after=("b",))], listing(entries, known=known, ended=False)) == UNKNOWN
+
+
 @pytest.mark.parametrize("minutes", [-60, -5, 5, 60])
 def test_the_clock_of_the_provider_makes_no_difference(minutes: int) -> None:
     def skewed(*entries: Entry) -> list[Entry]:

@@ -21,6 +21,7 @@ from reelhook.config.accounts import VARIABLES
 from reelhook.hook import Hook
 from reelhook.simulator.core import Simulator
 from reelhook.simulator.faults import Faults
+from reelhook.simulator.flavour import Flavour
 from reelhook.simulator.server import running
 
 AT_ONCE = Faults(queue_seconds=0, render_seconds=0)
@@ -171,19 +172,21 @@ async def gateway(
     *,
     upstream: str | None = None,
     provider_key: str | None = None,
+    flavour: Flavour | None = None,
     headers: dict[str, str] | None = None,
     providers: Sequence[str] = (),
     **overrides: Any,
 ) -> AsyncIterator[Gateway]:
     """Serve until the block ends. `upstream` takes the place of the simulator's address.
 
-    `providers` are those that the simulator plays beside the first.
+    `providers` are those that the simulator plays beside the first. With a `flavour` it plays that
+    server of `/v1/videos`.
     """
     clock = Time()
     async with AsyncExitStack() as stack:
         logs = stack.enter_context(capture_logs())
         simulated = await stack.enter_async_context(
-            running(faults, api_key=provider_key, clock=clock)
+            running(faults, api_key=provider_key, clock=clock, flavour=flavour)
         )
         for name in providers:
             key, base_url = VARIABLES[name]

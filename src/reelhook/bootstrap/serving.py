@@ -29,6 +29,7 @@ from reelhook.hook import Hook
 
 if TYPE_CHECKING:
     from reelhook.simulator.faults import Faults
+    from reelhook.simulator.flavour import Flavour
 
 log = structlog.get_logger()
 GC_ALLOCATIONS = 20_000
@@ -218,7 +219,11 @@ def _hosts(settings: Settings) -> frozenset[str]:
 
 @contextlib.asynccontextmanager
 async def simulating(
-    faults: "Faults | None" = None, *, host: str = "127.0.0.1", port: int = 0
+    faults: "Faults | None" = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    flavour: "Flavour | None" = None,
 ) -> AsyncIterator[str]:
     """Run a simulated provider until the block ends; yield its base URL.
 
@@ -229,7 +234,7 @@ async def simulating(
     async with contextlib.AsyncExitStack() as stack:
         try:
             simulator = await stack.enter_async_context(
-                running(faults, host=host, port=port, render_ahead=True)
+                running(faults, host=host, port=port, render_ahead=True, flavour=flavour)
             )
         except OSError as error:
             raise SettingsError(

@@ -89,6 +89,7 @@ def _add_server(app: typer.Typer) -> None:
         epilog=_examples(
             "reelhook simulate --port 9000",
             "reelhook simulate --render-seconds 30 --server-error 0.1 --lost-create 0.1",
+            "reelhook simulate --flavour sglang",
         ),
     )(server.simulate)
     app.command(

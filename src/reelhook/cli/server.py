@@ -126,6 +126,14 @@ def simulate(
         int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")
     ] = 9000,
     host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    flavour: Annotated[
+        str | None,
+        typer.Option(
+            help="The server to play: sglang, vllm-omni, fastvideo, aquiles, tensorrt-llm or "
+            "litellm. Default: /v1/videos as OpenAI documented it.",
+            show_default=False,
+        ),
+    ] = None,
     render_seconds: Annotated[
         float, typer.Option(min=0, help="How long a film takes, from creation to completion.")
     ] = 8.0,
@@ -153,6 +161,10 @@ def simulate(
     ] = "503",
     moderation: Annotated[float, _rate("Jobs that fail where they would have completed.")] = 0.0,
     stuck: Annotated[float, _rate("Jobs that reach 99 % and never end.")] = 0.0,
+    broken: Annotated[float, _rate("Jobs that fail because the engine does.")] = 0.0,
+    engine_dead: Annotated[
+        bool, typer.Option("--engine-dead", help="The engine behind the server is gone.")
+    ] = False,
     foreign_file: Annotated[float, _rate("Jobs that name --foreign-url as their file.")] = 0.0,
     foreign_redirect: Annotated[float, _rate("Films that redirect to --foreign-url.")] = 0.0,
     foreign_url: Annotated[
@@ -173,9 +185,15 @@ def simulate(
     """Run a simulated provider that speaks /v1/videos and renders real MP4s.
 
     It speaks as Ark, fal, Replicate, Runway and xAI do too, each below a path of its own.
+    With --flavour it behaves as that server does: how it lists, encodes, refuses and cancels.
     Rates are from 0 to 1: --server-error 0.1 lets every tenth request fail.
+    POST /simulator/restart forgets the jobs, as a server does that keeps them in memory.
     """
     from reelhook.simulator.faults import Faults  # noqa: PLC0415 - not needed for --help
+    from reelhook.simulator.flavours import FLAVOURS  # noqa: PLC0415 - not needed for --help
+
+    if flavour is not None and flavour not in FLAVOURS:
+        raise typer.BadParameter(f"--flavour must be one of {', '.join(FLAVOURS)}")
 
     try:
         faults = Faults(
@@ -196,6 +214,8 @@ def simulate(
             refusal=refusal,
             moderation=moderation,
             stuck=stuck,
+            broken=broken,
+            engine_dead=engine_dead,
             foreign_file=foreign_file,
             foreign_redirect=foreign_redirect,
             foreign_url=foreign_url,
@@ -206,17 +226,18 @@ def simulate(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     logs.configure(False, sys.stderr)
-    asyncio.run(_simulate(faults, host, port))
+    asyncio.run(_simulate(faults, host, port, flavour and FLAVOURS[flavour]))
 
 
-async def _simulate(faults: Any, host: str, port: int) -> None:
+async def _simulate(faults: Any, host: str, port: int, flavour: Any) -> None:
     from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with bootstrap.simulating(faults, host=host, port=port) as base_url:
-        render.say(f"A simulated provider answers at {base_url}; Ctrl-C stops it.")
+    async with bootstrap.simulating(faults, host=host, port=port, flavour=flavour) as base_url:
+        played = f" as {flavour.name} does" if flavour else ""
+        render.say(f"A simulated provider answers at {base_url}{played}; Ctrl-C stops it.")
         render.say(f"Use it: OPENAI_BASE_URL={base_url} reelhook serve")
         render.say("Or another provider's wire, with any key:")
         for one in bootstrap.simulated(base_url.removesuffix("/v1")):

@@ -221,10 +221,9 @@ class _Look:
             return reason
         if maybe := self._some_that_may_be(request, doubt):
             return _WAIT if self._others.open and changing else _ambiguous(maybe)
-        end = listing.window_end(doubt)
         if any(
             not listing.bears_another_mark(doubt, entry)
-            and listing.place[entry.provider_job_id] < end
+            and listing.may_be_newer(doubt, entry)
             and not _is(request, entry)  # else either could have it, and one is as good
             and listing.may_be_altered(request, entry)
             for entry in self._taken
@@ -242,7 +241,7 @@ class _Look:
         listing = self._listing
         if listing.bears_another_mark(doubt, entry):
             return False
-        if listing.place[entry.provider_job_id] < listing.window_end(doubt):
+        if listing.may_be_newer(doubt, entry):
             return listing.may_be(request, entry)
         return listing.may_be_below(request, entry)
 

@@ -12,7 +12,7 @@ from reelhook.simulator.upstream import Refusal, Upstream, json_answer
 
 
 class Control:
-    """`GET /simulator/stats`, `GET` and `PATCH /simulator/faults`; no fault befalls them."""
+    """`/simulator/stats`, `/simulator/faults` and `/simulator/restart`; no fault befalls them."""
 
     def __init__(self, simulator: Simulator, upstream: Upstream) -> None:
         self._simulator = simulator
@@ -25,6 +25,7 @@ class Control:
             web.get("/simulator/stats", exempt(self._stats)),
             web.get("/simulator/faults", exempt(self._faults)),
             web.patch("/simulator/faults", exempt(self._change_faults)),
+            web.post("/simulator/restart", exempt(self._restart)),
         ]
 
     async def _stats(self, _request: web.Request) -> web.Response:
@@ -40,6 +41,10 @@ class Control:
 
     async def _faults(self, _request: web.Request) -> web.Response:
         return json_answer(asdict(self._simulator.faults))
+
+    async def _restart(self, _request: web.Request) -> web.Response:
+        self._simulator.restart()
+        return json_answer({"jobs": len(self._simulator.jobs)})
 
     async def _change_faults(self, request: web.Request) -> web.Response:
         self._simulator.faults = _changed(self._simulator.faults, await request.read())

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from random import Random
@@ -49,6 +49,8 @@ class Simulator:
         self.requests: Counter[str] = Counter()
         self.injected: Counter[str] = Counter()
         self.creations = 0
+        self.newest: SimulatedJob | None = None
+        """The last one that was created and not stopped, be it forgotten meanwhile."""
         self._clock = clock
         self._jobs_max = jobs_max
         self._forget_beyond = jobs_max
@@ -65,11 +67,22 @@ class Simulator:
         """Return the simulator's time in Unix seconds."""
         return self._clock() + self.faults.clock_offset_seconds
 
-    def create(self, film: Film, *, id_prefix: str) -> SimulatedJob:
-        """Create a job; what becomes of it is settled here."""
+    def create(
+        self,
+        film: Film,
+        *,
+        id_prefix: str,
+        job_id: str | None = None,
+        engine: Mapping[str, object] = MappingProxyType({}),
+        shown: Mapping[str, object] = MappingProxyType({}),
+    ) -> SimulatedJob:
+        """Create a job; what becomes of it is settled here.
+
+        A wire whose ids have no prefix gives a `job_id`, and its own name as `id_prefix`.
+        """
         self.creations += 1
         job = SimulatedJob(
-            id=f"{id_prefix}{self.random.getrandbits(128):032x}",
+            id=job_id or f"{id_prefix}{self.random.getrandbits(128):032x}",
             number=self.creations,
             film=film,
             created_at=self.now(),
@@ -80,7 +93,10 @@ class Simulator:
             foreign_url=self.faults.foreign_url
             if self.faults.names_foreign_file(self.random)
             else None,
+            engine=engine,
+            shown=shown,
         )
+        self.newest = job
         self._by_id[job.id] = job
         self._oldest_first[id_prefix].append(job)
         if len(self._by_id) > self._forget_beyond:
@@ -118,9 +134,24 @@ class Simulator:
             return Page(listed[max(first, end - limit) : end][::-1], has_more)
         return Page(listed[first : min(end, first + limit)], has_more)
 
-    def delete(self, job_id: str) -> None:
-        """Cancel the job if it runs, and forget it; raises NotFoundError."""
+    def listed(self, id_prefix: str) -> Sequence[SimulatedJob]:
+        """Return the jobs that were created with this `id_prefix`, oldest first."""
+        return tuple(self._oldest_first[id_prefix])
+
+    def restart(self) -> None:
+        """Forget every job, as a server does that keeps its jobs in memory; counters go on."""
+        self._by_id.clear()
+        self._oldest_first.clear()
+        self.newest = None
+
+    def delete(self, job_id: str, *, stops: bool = True) -> None:
+        """Cancel the job if it runs, and forget it; raises NotFoundError.
+
+        Without `stops` it is forgotten alone: the engine renders on.
+        """
         job = self.get(job_id)
+        if stops and self.newest is job:
+            self.newest = None
         del self._oldest_first[job.wire][self._position(job)]
         del self._by_id[job_id]
 

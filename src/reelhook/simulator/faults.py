@@ -41,12 +41,12 @@ _SECONDS = (
     "retry_after_seconds",
     "poll_after_seconds",
 )
-_FLAGS = ("listing",)
+_FLAGS = ("listing", "engine_dead")
 _SIGNED = ("clock_offset_seconds",)
 _TEXTS = ("foreign_url",)
 _EXCLUSIVE = (
     tuple(RequestFault),
-    ("moderation", "stuck"),
+    ("moderation", "stuck", "broken"),
     (REFUSED_CREATE, REFUSED_AFTER),
 )
 
@@ -84,6 +84,10 @@ class Faults:
     """The job fails where it would have completed."""
     stuck: float = 0.0
     """The job reaches 99 % and never ends."""
+    broken: float = 0.0
+    """The job fails because the engine does."""
+    engine_dead: bool = False
+    """True: the engine is gone; creates are refused, or their jobs fail, as the server does it."""
     foreign_file: float = 0.0
     """The job names `foreign_url` as its finished file."""
     foreign_redirect: float = 0.0
@@ -143,8 +147,13 @@ class Faults:
 
     def ending(self, random: Random) -> Ending:
         """Draw what becomes of one job."""
-        rates = {Ending.MODERATION: self.moderation, Ending.NEVER: self.stuck}
-        return _draw(rates, random) or Ending.FILM
+        rates = {
+            Ending.MODERATION: self.moderation,
+            Ending.NEVER: self.stuck,
+            Ending.BROKEN: self.broken,
+        }
+        ending = _draw(rates, random) or Ending.FILM
+        return Ending.BROKEN if self.engine_dead else ending
 
 
 def _draw(rates: Mapping[Outcome, float], random: Random) -> Outcome | None:

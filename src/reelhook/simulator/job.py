@@ -1,6 +1,7 @@
 """What the simulator remembers of a job, and the job's state as a function of time."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import assert_never
 
@@ -22,6 +23,7 @@ class Ending(StrEnum):
 
     FILM = "film"
     MODERATION = "moderation"
+    BROKEN = "broken"
     NEVER = "never"
 
 
@@ -82,6 +84,12 @@ MODERATED = Failure(
 )
 
 
+BROKEN = Failure(
+    code="engine_error",
+    message="The simulator's engine broke down, as its settings told it to.",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class SimulatedJob:
     """A job; `number` counts creations from 1, `created_at` is in Unix seconds.
@@ -99,6 +107,10 @@ class SimulatedJob:
     wire: str = ""
     foreign_url: str | None = None
     """What it names as its finished file in place of the simulator's own address."""
+    engine: Mapping[str, object] = field(default_factory=dict)
+    """What reached the engine beside the film, by the server's own names."""
+    shown: Mapping[str, object] = field(default_factory=dict)
+    """What its create asked for in the form in which the server shows it."""
 
     def file_url(self, own: object) -> str:
         """Return the address that it names as its finished file."""
@@ -126,6 +138,8 @@ class SimulatedJob:
                 return State(Phase.COMPLETED, 100, self.ends_at, expires_at)
             case Ending.MODERATION:
                 return State(Phase.FAILED, 99, failure=MODERATED)
+            case Ending.BROKEN:
+                return State(Phase.FAILED, 99, failure=BROKEN)
             case Ending.NEVER:
                 return State(Phase.RUNNING, 99)
             case _:

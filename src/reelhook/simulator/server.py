@@ -14,6 +14,8 @@ from reelhook.simulator.control import Control
 from reelhook.simulator.core import JOBS_MAX, Simulator
 from reelhook.simulator.fal_wire import FalWire
 from reelhook.simulator.faults import Faults
+from reelhook.simulator.flavour import Flavour
+from reelhook.simulator.flavoured_wire import FlavouredUpstream, FlavouredWire
 from reelhook.simulator.openai_wire import OpenAIWire, refusal_body
 from reelhook.simulator.replicate_wire import ReplicateWire
 from reelhook.simulator.runway_wire import RunwayWire
@@ -58,11 +60,13 @@ async def running(
     clock: Callable[[], float] = time.time,
     jobs_max: int = JOBS_MAX,
     render_ahead: bool = False,
+    flavour: Flavour | None = None,
 ) -> AsyncIterator[RunningSimulator]:
     """Run the simulator on the running loop until the block ends; port 0 takes a free one.
 
     With an `api_key` every request must bear it. `render_ahead` begins a film when its job is
     created, which suits a person; tests and load tests are better off paying for what they fetch.
+    With a `flavour` it speaks `/v1/videos` as that server does.
     Raises OSError when the port is taken.
     """
     # Chance in a simulator keeps no secret.
@@ -70,7 +74,7 @@ async def running(
     simulator = Simulator(faults or Faults(), random=random, clock=clock, jobs_max=jobs_max)
     studio = Studio(render_ahead=render_ahead)
     runner = web.AppRunner(
-        create_app(simulator, studio, api_key=api_key),
+        create_app(simulator, studio, api_key=api_key, flavour=flavour),
         access_log=None,
         shutdown_timeout=_SHUTDOWN_SECONDS,
     )
@@ -85,12 +89,22 @@ async def running(
 
 
 def create_app(
-    simulator: Simulator, studio: Studio, *, api_key: str | None = None
+    simulator: Simulator,
+    studio: Studio,
+    *,
+    api_key: str | None = None,
+    flavour: Flavour | None = None,
 ) -> web.Application:
     """Return the application with every wire's routes and the control routes."""
-    upstream = Upstream(simulator, refusal_body=refusal_body, api_key=api_key)
+    upstream: Upstream
+    if flavour is None:
+        upstream = Upstream(simulator, refusal_body=refusal_body, api_key=api_key)
+        routes = OpenAIWire(simulator, studio, upstream).routes()
+    else:
+        upstream = FlavouredUpstream(simulator, flavour, api_key)
+        routes = FlavouredWire(simulator, studio, upstream, flavour).routes()
     app = web.Application(middlewares=[router_refusals(upstream)], client_max_size=_BODY_BYTES_MAX)
-    app.add_routes(OpenAIWire(simulator, studio, upstream).routes())
+    app.add_routes(routes)
     ReplicateWire(simulator, studio, api_key).mount(app)
     RunwayWire(simulator, studio, api_key).mount(app)
     ArkWire(simulator, studio, api_key).mount(app)

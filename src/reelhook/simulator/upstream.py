@@ -105,6 +105,10 @@ class Upstream:
         """Return the refusal as this wire words it."""
         return json_answer(self._refusal_body(refusal), refusal.status)
 
+    def unrouted(self, error: web.HTTPException, request: web.Request) -> Refusal:
+        """Return the refusal of an unknown path, a wrong method or a body that is too long."""
+        return Refusal(error.status, f"{error.reason}: {request.path}")
+
     def _check_key(self, request: web.Request) -> None:
         if self._api_key is None:
             return
@@ -219,7 +223,7 @@ def router_refusals(upstream: Upstream) -> Middleware:
         try:
             return await handler(request)
         except web.HTTPException as error:
-            answer = upstream.refuse(Refusal(error.status, f"{error.reason}: {request.path}"))
+            answer = upstream.refuse(upstream.unrouted(error, request))
             if allowed := error.headers.get("Allow"):
                 answer.headers["Allow"] = allowed
             return answer

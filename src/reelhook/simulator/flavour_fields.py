@@ -1,0 +1,80 @@
+"""Reads the fields of creates as FastAPI and pydantic do, which these servers are made with."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+from reelhook.simulator.flavour import Given
+from reelhook.simulator.job import Film
+from reelhook.simulator.upstream import Refusal
+
+_SIDE_MIN, _SIDE_MAX, _SECONDS_MAX = 64, 2048, 60
+_SIZE = re.compile(r"([0-9]{1,5})x([0-9]{1,5})", re.ASCII)
+
+Refuse = Callable[[str, str], Refusal]
+"""Makes the refusal of a field: its name, and what is wrong with it."""
+
+
+def text(given: Given, name: str, refuse: Refuse) -> str | None:
+    """Return a text; None where it is left out."""
+    value = given.fields.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise refuse(name, f"Input should be a valid string [input_value={value!r}]")
+
+
+def prompt(given: Given, refuse: Refuse) -> str:
+    """Return the prompt, which every one of these servers wants."""
+    value = text(given, "prompt", refuse)
+    if not value:
+        raise refuse("prompt", "Field required")
+    return value
+
+
+def whole(given: Given, name: str, refuse: Refuse) -> int | None:
+    """Return a whole number, which may come as a text; None where it is left out."""
+    value = given.fields.get(name)
+    if value is None or value == "":
+        return None
+    if type(value) is int or (isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,9}", value)):
+        return int(value)
+    raise refuse(name, "Input should be a valid integer, unable to parse string as an integer")
+
+
+def size(given: Given, refuse: Refuse) -> tuple[int, int] | None:
+    """Return width and height of any size in pixels; None where it is left out."""
+    value = given.fields.get("size")
+    if value is None or value == "":
+        return None
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise refuse("size", "Input should be WIDTHxHEIGHT")
+    return int(match[1]), int(match[2])
+
+
+def options(given: Given, names: Iterable[str]) -> dict[str, object]:
+    """Return the server's own options that were given; what it does not know is dropped."""
+    found = {name: given.fields[name] for name in names if given.fields.get(name) is not None}
+    return {name: _value(one) if given.form else one for name, one in found.items()}
+
+
+def film(prompt: str, model: str, sides: tuple[int, int], seconds: float) -> Film:
+    """Return the film nearest to what was asked for: encoders want even sides, tests small ones."""
+    width, height = (2 * (min(max(side, _SIDE_MIN), _SIDE_MAX) // 2) for side in sides)
+    return Film(prompt, model, width, height, seconds=min(max(round(seconds), 1), _SECONDS_MAX))
+
+
+def without_none(fields: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields that say something."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _value(text: object) -> object:
+    """Return the number in a form's text, or the text."""
+    if not isinstance(text, str):
+        return text
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, int | float) else text

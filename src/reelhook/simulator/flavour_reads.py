@@ -1,0 +1,210 @@
+"""How each server reads a create: which fields it takes, and how it refuses the others."""
+
+from collections.abc import Callable
+
+from reelhook.simulator.flavour import Asked, Given
+from reelhook.simulator.flavour_fields import (
+    Refuse,
+    film,
+    options,
+    prompt,
+    size,
+    text,
+    whole,
+    without_none,
+)
+from reelhook.simulator.flavour_words import CRASH
+from reelhook.simulator.upstream import Refusal
+
+_WAN = (832, 480)
+_FPS = 24
+_NO_SIZE = "size must be formatted as positive WIDTHxHEIGHT"
+_OF_ALL = ("fps", "num_frames", "seed", "negative_prompt", "guidance_scale", "num_inference_steps")
+_SGLANG_OPTIONS = (*_OF_ALL, "guidance_scale_2", "true_cfg_scale", "flow_shift", "n")
+_VLLM_OPTIONS = (*_SGLANG_OPTIONS[:-1], "boundary_ratio", "lora", "generate_sound", "extra_params")
+_FASTVIDEO_JSON_OPTIONS = (*_OF_ALL, "guidance_scale_2", "true_cfg_scale")
+_TENSORRT_OPTIONS = (*_OF_ALL, "max_sequence_length", "extra_params")
+_AQUILES_SIZES = {"1024x1792", "1280x720", "1792x1024", "720x1280", None}
+_AQUILES_IMAGES = {"ltx-2", "ltx-2.3", "ltx-2.5", "minimax-h3"}
+_TENSORRT_FIELDS = {
+    *("prompt", "model", "size", "width", "height", "num_frames", "seconds", "frame_rate", "fps"),
+    *("num_inference_steps", "guidance_scale", "max_sequence_length", "negative_prompt", "seed"),
+    *("extra_params", "n", "response_format", "format", "image_reference", "video_reference"),
+    *("audio_reference", "input_reference"),
+}
+
+
+def sglang(given: Given, served: str) -> Asked:
+    """Read a create of SGLang: JSON's `input_reference` is a text, forms have it as a file."""
+    refuse = _fastapi(given)
+    if given.form and not given.fields.get("prompt"):
+        raise Refusal(400, "prompt is required")
+    words = prompt(given, refuse)
+    image = given.files.get("input_reference") or given.first("reference_url")
+    if not given.form:
+        image = image or text(given, "input_reference", refuse)
+    seconds = whole(given, "seconds", refuse)
+    seconds = 4 if seconds is None else seconds
+    if image and "T2V" in served:
+        raise Refusal(400, "input_reference is not supported for T2V models.")
+    asked = options(given, _SGLANG_OPTIONS)
+    fps, frames = asked.get("fps", _FPS), asked.get("num_frames")
+    width, height = size(given, lambda *_: Refusal(400, _NO_SIZE)) or _WAN
+    engine = {**asked, "num_frames": frames or int(str(fps)) * seconds, "image": image}
+    return Asked(
+        film(words, str(given.first("model") or served), (width, height), seconds),
+        without_none(engine),
+        {"size": f"{width}x{height}", "seconds": str(seconds)},
+    )
+
+
+def vllm_omni(given: Given, served: str) -> Asked:
+    """Read a create of vLLM-Omni: forms alone, its own model alone, one frame by default."""
+    words = prompt(given, _vllm)
+    image = given.files.get("input_reference")
+    reference = given.first("image_reference")
+    if image and reference:
+        raise Refusal(
+            400,
+            "Provide only one of input_reference, image_reference, or video_reference when using "
+            "input_reference; image_reference and video_reference may be combined.",
+        )
+    seconds, sides = whole(given, "seconds", _vllm), size(given, _vllm)
+    if seconds is not None and seconds < 1:
+        raise _vllm("seconds", "String should match pattern '^[1-9]\\d*$'")
+    model = given.first("model")
+    if model is not None and model != served:
+        raise Refusal(
+            400, f"Model mismatch: request specifies '{model}' but server is running '{served}'."
+        )
+    asked = options(given, _VLLM_OPTIONS)
+    frames = asked.get("num_frames") or (1 if seconds is None else _FPS * seconds)
+    engine = {**asked, "num_frames": frames, "image": image or reference}
+    shown = {
+        "size": None if sides is None else f"{sides[0]}x{sides[1]}",
+        "seconds": "4" if seconds is None else str(seconds),
+    }
+    return Asked(film(words, served, sides or _WAN, seconds or 1), without_none(engine), shown)
+
+
+def fastvideo(given: Given, served: str) -> Asked:
+    """Read a create of FastVideo: as SGLang's, but the model's own length by default."""
+    refuse = _fastapi(given)
+    if given.form and not given.fields.get("prompt"):
+        raise Refusal(400, "prompt is required")
+    words = prompt(given, refuse)
+    image = given.files.get("input_reference") or given.first("reference_url")
+    if not given.form:
+        image = image or text(given, "input_reference", refuse)
+    seconds = whole(given, "seconds", refuse)
+    if seconds is None and given.form:
+        seconds = 4
+    try:
+        sides = size(given, refuse)
+    except Refusal:
+        sides = None  # a size that it can't read is left out
+    asked = options(given, _OF_ALL if given.form else _FASTVIDEO_JSON_OPTIONS)
+    frames = asked.get("num_frames") or (None if seconds is None else _FPS * seconds)
+    engine = {**asked, "num_frames": frames, "image": image}
+    shown = {
+        "size": "" if sides is None else f"{sides[0]}x{sides[1]}",
+        "seconds": str(seconds or 0),
+    }
+    model = str(given.first("model") or served)
+    return Asked(film(words, model, sides or _WAN, seconds or 5), without_none(engine), shown)
+
+
+def aquiles(given: Given, served: str) -> Asked:
+    """Read a create of Aquiles-Image, which crashes at what it does not expect.
+
+    Its images are files of forms, for models that the request, not the server, names.
+    """
+    words = prompt(given, lambda *_: CRASH)
+    model = text(given, "model", lambda *_: CRASH) or "sora-2"
+    image = given.files.get("input_reference")
+    if given.form and (image or given.fields.get("input_reference")):
+        if model not in _AQUILES_IMAGES:
+            raise Refusal(400, f"'{model}' does not support input_reference.")
+        if image is None:
+            raise CRASH
+        if image not in {"upload:image/jpeg", "upload:image/png", "upload:image/webp"}:
+            raise Refusal(400, "Unsupported image format.")
+    wanted, seconds = (text(given, name, lambda *_: CRASH) for name in ("size", "seconds"))
+    if wanted not in _AQUILES_SIZES:
+        raise CRASH
+    sides = size(given, lambda *_: CRASH) or _WAN
+    engine = {"image": image, "seconds": seconds if model in _AQUILES_IMAGES else None}
+    length = float(seconds) if seconds and seconds.isdecimal() else 4
+    shown = {"size": wanted, "seconds": seconds}
+    return Asked(film(words, model, sides, length), without_none(engine), shown)
+
+
+def tensorrt_llm(given: Given, served: str) -> Asked:
+    """Read a create of TensorRT-LLM, which refuses every field that it does not know."""
+    for name in (*given.fields, *given.files):
+        if name not in _TENSORRT_FIELDS:
+            raise _tensorrt(
+                None,
+                f"Unknown request field {name!r}. "
+                "Pass model-specific parameters via 'extra_params' instead.",
+            )
+    words = prompt(given, _tensorrt)
+    image: object = given.files.get("image_reference") or given.files.get("input_reference")
+    image = image or given.first("image_reference") or text(given, "input_reference", _tensorrt)
+    seconds = _number(given, "seconds", _tensorrt)
+    sides = None if given.fields.get("size") == "auto" else size(given, _tensorrt)
+    width, height = sides or _WAN
+    engine = {**options(given, _TENSORRT_OPTIONS), "seconds": seconds, "image": image}
+    return Asked(
+        film(words, str(given.first("model") or served), (width, height), seconds or 5),
+        without_none(engine),
+        {"duration": seconds, "fps": None, "size": f"{width}x{height}"},
+    )
+
+
+def litellm(given: Given, served: str) -> Asked:
+    """Read a create of LiteLLM, which routes by the model and wants images as files."""
+    if not given.fields.get("prompt"):
+        raise Refusal(400, "/videos: Missing required parameter: 'prompt'.", param="prompt")
+    model = given.fields.get("model")
+    if model != served:
+        raise Refusal(
+            400,
+            f"/videos: Invalid model name passed in model={model}. "
+            "Call `/v1/models` to view available models for your key.",
+        )
+    if given.fields.get("input_reference") is not None:
+        raise Refusal(400, "Invalid request format: 'dict' object has no attribute 'read'")
+    fields = {"seconds": "4", **given.fields}
+    return vllm_omni(Given(fields, given.files, form=True), served)
+
+
+def _fastapi(given: Given) -> Refuse:
+    """Return how SGLang and FastVideo refuse: forms by FastAPI's 422, JSON by their own 400."""
+
+    def refuse(name: str, problem: str) -> Refusal:
+        if given.form:
+            return Refusal(422, problem, param=name)
+        what = f"1 validation error for VideoGenerationsRequest\n{name}\n  {problem}"
+        return Refusal(400, f"Invalid request body: {what}")
+
+    return refuse
+
+
+def _vllm(name: str, problem: str) -> Refusal:
+    what = f"1 validation error:\n  {{'loc': 'body.{name}', 'msg': {problem!r}}}"
+    return Refusal(400, what, param=f"body.{name}")
+
+
+def _tensorrt(name: str | None, problem: str) -> Refusal:
+    return Refusal(422, problem if name is None else f"{name}: {problem}")
+
+
+def _number(given: Given, name: str, refuse: Callable[[str, str], Refusal]) -> float | None:
+    value = given.fields.get(name)
+    if value is None or value == "":
+        return None
+    try:
+        return float(str(value))
+    except ValueError:
+        raise refuse(name, "Input should be a valid number") from None
