@@ -96,6 +96,7 @@ class Submit:
         self._clock = clock
         self._random = random
         self._blocked_until = 0
+        self._looked_at = 0
         self._refusal = ""
         self.signal = signals.submit.fork()
         self.tasks = Tasks(self.signal)
@@ -110,7 +111,10 @@ class Submit:
     async def tick(self) -> float | None:
         """Submit what is due; see `Loop`."""
         await self._take_up()
-        now = self._clock.now()
+        now, before = self._clock.now(), self._looked_at
+        self._looked_at = now
+        if now < before:  # the clock was set back: when the provider's wait ends is not known
+            self._blocked_until = 0
         if now < self._blocked_until:
             await self._send_impatient_on(now)
             return min((self._blocked_until - now) / 1000, SIBLING_LOOK_SECONDS)

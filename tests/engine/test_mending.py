@@ -1,0 +1,66 @@
+"""A clock that is set back delays nothing for longer than it would have waited anyway."""
+
+from pathlib import Path
+
+import pytest
+from engine_delivering import tell
+from engine_stage import stage
+from engine_upstream import answers, one_after_the_other
+
+HOUR = 3600
+LOOPS = frozenset({"deliver", "mending"})
+
+
+async def test_a_retry_goes_at_once_when_the_clock_went_back_an_hour(tmp_path: Path) -> None:
+    async with stage(tmp_path, loops=LOOPS) as here, here.engine() as engine:
+        here.receivers.manners["/hook"] = one_after_the_other(answers(500), answers(200))
+        await engine.register(["job"], here.hook)
+        await tell(engine, "job", "completed")
+        await engine.settled()
+        assert len(here.receivers.webhooks) == 1
+        here.time.advance(-HOUR)
+        engine.signals.mending.set()
+        await engine.settled()
+        assert len(here.receivers.webhooks) == 2
+
+
+async def test_a_clock_that_was_set_back_before_the_start_is_noticed_too(tmp_path: Path) -> None:
+    async with stage(tmp_path, loops=LOOPS) as here:
+        here.receivers.manners["/hook"] = one_after_the_other(answers(500), answers(200))
+        async with here.engine() as engine:
+            await engine.register(["job"], here.hook)
+            await tell(engine, "job", "completed")
+            await engine.settled()
+        here.time.advance(-HOUR)
+        async with here.engine() as engine:
+            await engine.settled()
+            assert len(here.receivers.webhooks) == 2
+
+
+async def test_probes_go_on_when_the_clock_went_back(tmp_path: Path) -> None:
+    async with stage(tmp_path, loops=LOOPS) as here, here.engine() as engine:
+        here.receivers.manners["/hook"] = one_after_the_other(*[answers(500)] * 6, answers(200))
+        jobs = [f"job_{number}" for number in range(6)]
+        await engine.register(jobs, here.hook)
+        for job in jobs:
+            await tell(engine, job, "completed")
+        await engine.settled()
+        refused = len(here.receivers.webhooks)
+        here.time.advance(-24 * HOUR)
+        engine.signals.mending.set()
+        await engine.settled()
+        assert len(here.receivers.webhooks) > refused
+
+
+@pytest.mark.parametrize("seconds", [0, 1.5, 4])
+async def test_a_right_clock_mends_nothing(tmp_path: Path, seconds: float) -> None:
+    async with stage(tmp_path, loops=LOOPS) as here:
+        here.receivers.manners["/hook"] = one_after_the_other(answers(500), answers(200))
+        async with here.engine() as engine:
+            await engine.register(["job"], here.hook)
+            await tell(engine, "job", "completed")
+            await engine.settled()
+        here.time.advance(seconds)
+        async with here.engine() as engine:
+            await engine.settled()
+            assert len(here.receivers.webhooks) == 1
