@@ -86,6 +86,16 @@ def go_on(past: Past, value: str) -> Operation[None]:
     )
 
 
+def forget() -> Operation[None]:
+    """Have the database's next start find one that was never asked before."""
+    yield Statement("DELETE FROM keys WHERE name = ?1", (KEY,))
+
+
+def distrust() -> Operation[None]:
+    """Have the database's next start find a copy."""
+    yield Statement("UPDATE keys SET value = '' WHERE name = ?1", (KEY,))
+
+
 def restored() -> Operation[None]:
     """Prepare for what may have been done already: somebody says that this is a copy."""
     yield from raise_sequences()
