@@ -139,7 +139,8 @@ class Dumps:
     def environment(self) -> dict[str, str]:
         self._rounds += 1
         self._server.run("createdb", *self._at, self._database)
-        return {"DATABASE_URL": self._server.url.replace("/postgres", f"/{self._database}")}
+        server, _, _ = self._server.url.rpartition("/")
+        return {"DATABASE_URL": f"{server}/{self._database}"}
 
     @property
     def _database(self) -> str:

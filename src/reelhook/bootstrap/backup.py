@@ -5,6 +5,7 @@ from pathlib import Path
 
 from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
+from reelhook.logs import defer_to_host
 from reelhook.storage import backup, history
 from reelhook.storage import migrate as migrations
 from reelhook.storage.backup import BackedUp
@@ -27,6 +28,7 @@ async def back_up(settings: Settings, target: Path) -> BackedUp:
 
 async def restored(settings: Settings) -> None:
     """Have the installation take its database for an earlier state. Raises `SettingsError`."""
+    defer_to_host()  # stdout is the command's
     target = settings.database
     if isinstance(target, Path) and not await asyncio.to_thread(target.exists):
         raise SettingsError(f"There is no database {target}; name its directory with --data-dir")
