@@ -3,9 +3,14 @@
 from pathlib import Path
 
 import pytest
+from engine_clock import ManualClock
 from engine_delivering import tell
 from engine_stage import stage
 from engine_upstream import answers, one_after_the_other
+
+from reelhook.domain.errors import ProviderError
+from reelhook.engine.patience import Patience
+from reelhook.signals import Signals
 
 HOUR = 3600
 LOOPS = frozenset({"deliver", "mending"})
@@ -64,3 +69,32 @@ async def test_a_right_clock_mends_nothing(tmp_path: Path, seconds: float) -> No
         async with here.engine() as engine:
             await engine.settled()
             assert len(here.receivers.webhooks) == 1
+
+
+async def test_reads_go_on_when_the_clock_went_back_while_a_provider_was_left_alone() -> None:
+    clock, health = ManualClock(), Signals().account("openai")
+    patience = Patience("openai", health, clock)
+    patience.obey(ProviderError("busy", retry_after_seconds=30))
+    assert patience.seconds_left == 30
+    clock.advance(-HOUR)
+    assert patience.seconds_left == 0
+    patience.obey(ProviderError("busy", retry_after_seconds=30))
+    assert patience.seconds_left == 30
+    clock.advance(30)
+    await patience.pause()
+
+
+async def test_creates_go_on_when_the_clock_went_back_while_a_provider_was_left_alone(
+    tmp_path: Path,
+) -> None:
+    loops = frozenset({"submit", "mending"})
+    async with stage(tmp_path, loops=loops) as here, here.engine() as engine:
+        busy = answers(429, None, {"Retry-After": "60"})
+        here.upstream.on_create = one_after_the_other(busy, here.upstream.take)
+        job_id = await engine.submit("A fox")
+        await engine.settled()
+        assert (await engine.store.job(job_id)).job.submit_due_at == here.time.now() + 60_000
+        here.time.advance(-HOUR)
+        engine.signals.mending.set()
+        await engine.settled()
+        assert (await engine.store.job(job_id)).job.provider_job_id is not None

@@ -41,11 +41,12 @@ class Mending:
         set_back = before is not None and now < before - SET_BACK_MILLISECONDS
         if set_back or before is None:
             await self._store.mend(now, longest_waits(self._schedule, sure=set_back))
-        self._seen_at = now
-        if set_back:
-            log.warning("clock.set_back", seconds=round(((before or now) - now) / 1000))
+            # Whoever looked before this may wait for moments that it has changed.
             self._signals.deliver.set()
             self._signals.submit.set()
+        if set_back:
+            log.warning("clock.set_back", seconds=round(((before or now) - now) / 1000))
+        self._seen_at = now
         return LOOK_SECONDS
 
 
