@@ -26,6 +26,7 @@ from bench.stage import RESULTS, TERMINAL, Request, Stage, stage, until
 ENDPOINTS = 8
 POST_PAUSE_SECONDS = 0.04
 DRAIN_SECONDS_MAX = 120.0
+STARTS_MAX = 3
 ENVIRONMENT = {
     "REELHOOK_POLL_SECONDS": "0.25",
     "REELHOOK_SUBMIT_SETTLE_SECONDS": "2",
@@ -185,7 +186,7 @@ async def play(database: Files | Dumps, number: int, jobs: int, totals: Totals) 
     name = f"restore-{database.name}-{number}"
     async with stage(name, ENVIRONMENT | database.environment()) as here:
         await here.set_upstream(**UPSTREAM)
-        await here.server.start()
+        await _started(here)
         requests = [here.request(one % ENDPOINTS, f"restore {one}") for one in range(jobs)]
         await _post(here, requests[: jobs // 2])
         await asyncio.sleep(chance.uniform(0, 1.5))
@@ -196,13 +197,27 @@ async def play(database: Files | Dumps, number: int, jobs: int, totals: Totals) 
         here.server.kill()
         before = await here.arrivals()
         await database.put_back(here, number)
-        await here.server.start()
+        await _started(here)
         await _ended(here, totals)
         _judge(before, (await here.arrivals())[len(before) :], totals)
         await _judge_jobs(here, requests, totals)
         if "database.restored" not in here.server.log.read_text(errors="replace"):
             totals.unrecognized.append(name)
     shutil.rmtree(RESULTS / name, ignore_errors=True)
+
+
+async def _started(here: Stage) -> None:
+    """Start the server; a busy machine gets longer than one that measures it."""
+    here.server.spawn()
+    for left in reversed(range(STARTS_MAX)):
+        try:
+            await here.server.ready()
+        except RuntimeError:
+            if not left or not here.server.running:
+                raise
+            here.server.spawned_at = time.monotonic()
+        else:
+            return
 
 
 async def _post(here: Stage, requests: Sequence[Request]) -> None:
