@@ -344,13 +344,14 @@ class Submit:
         """Record an answer to a call that another worker looks up by now: it still tells.
 
         It may be recorded already, by a try whose response was lost or by whoever looked it up.
+        Where the database lost the intent, it is looked up with an earlier start than the call had.
         """
-        now, started_at = self._clock.now(), stored.job.submit_started_at
+        now, started_at = self._clock.now(), stored.job.submit_started_at or 0
         for job in await self._store.jobs_now([stored.job.id]):
             if job.provider_job_id == outcome.provider_job_id:
                 log_registered(job, stored.webhook_url)
                 return True
-            if job.status is Status.SUBMITTING and job.submit_started_at == started_at:
+            if job.status is Status.SUBMITTING and (job.submit_started_at or 0) <= started_at:
                 accepted = job.accept(outcome.provider_job_id, now, quote=outcome.quote)
                 transition = accepted.apply(outcome.report, now)
                 acceptance = await self._recording.accept(
