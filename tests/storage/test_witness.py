@@ -11,6 +11,7 @@ import pytest
 
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.report import Progress
+from reelhook.storage.copying import copy, reopen
 from reelhook.storage.opening import opened
 from reelhook.storage.store import Store
 
@@ -85,30 +86,30 @@ async def test_a_witness_that_lost_its_last_words_in_a_power_cut_is_believed(
 # -- copies ----------------------------------------------------------------------------------------
 
 
-def elsewhere(path: Path, copy: Path) -> Path:
+def elsewhere(path: Path, taken: Path) -> Path:
     """Start on the copy where it is."""
-    return copy
+    return taken
 
 
-def renamed(path: Path, copy: Path) -> Path:
+def renamed(path: Path, taken: Path) -> Path:
     """Move it to the old place."""
     forget_log(path)
-    return copy.replace(path)
+    return taken.replace(path)
 
 
-def written_over(path: Path, copy: Path) -> Path:
+def written_over(path: Path, taken: Path) -> Path:
     """Write its bytes into the old file, which stays the same to the file system."""
     forget_log(path)
     inode = path.stat().st_ino
-    path.write_bytes(copy.read_bytes())
+    path.write_bytes(taken.read_bytes())
     assert path.stat().st_ino == inode
     return path
 
 
-def alone(path: Path, copy: Path) -> Path:
+def alone(path: Path, taken: Path) -> Path:
     """Move it to the old place, in which nothing else was left."""
     witness_of(path).unlink()
-    return renamed(path, copy)
+    return renamed(path, taken)
 
 
 @pytest.mark.parametrize("put", [elsewhere, renamed, written_over, alone])
@@ -118,12 +119,12 @@ async def test_a_copy_knows_that_it_is_one(
     async with running(database_path) as store:
         await furnish(store)
         before = await states(store)
-        copy = back_up(database_path, tmp_path / "copy.db")
+        taken = back_up(database_path, tmp_path / "copy.db")
         await moved(store, before["rendering"].apply(FINISHED, NOW + 1))
-    async with running(put(database_path, copy)) as store:
+    async with running(put(database_path, taken)) as store:
         await check_restored(store, before)
         after = await states(store)
-    async with running(database_path if put is not elsewhere else copy) as store:
+    async with running(database_path if put is not elsewhere else taken) as store:
         await check_untouched(store, after)  # it is one only once
 
 
@@ -145,10 +146,10 @@ async def test_a_copy_from_before_there_were_witnesses_is_one(
     async with running(database_path) as store:
         await furnish(store)
         before = await states(store)
-        copy = back_up(database_path, tmp_path / "copy.db")
-    with closing(sqlite3.connect(copy)) as database, database:
+        taken = back_up(database_path, tmp_path / "copy.db")
+    with closing(sqlite3.connect(taken)) as database, database:
         database.execute("DELETE FROM keys WHERE name = 'history'")
-    async with running(renamed(database_path, copy)) as store:
+    async with running(renamed(database_path, taken)) as store:
         await check_restored(store, before)
 
 
@@ -157,10 +158,10 @@ async def test_the_same_copy_restored_twice_goes_beyond_what_it_sent_the_first_t
 ) -> None:
     async with running(database_path) as store:
         await furnish(store)
-        copy = back_up(database_path, tmp_path / "copy.db")
+        taken = back_up(database_path, tmp_path / "copy.db")
     sent = []
     for _ in range(2):
-        shutil.copy(copy, database_path)
+        shutil.copy(taken, database_path)
         forget_log(database_path)
         async with running(database_path) as store:
             job = (await states(store))["rendering"]
@@ -197,13 +198,13 @@ async def test_what_a_restored_job_tells_is_news_to_whoever_saw_more(
 ) -> None:
     async with running(database_path) as store:
         await furnish(store)
-        copy = back_up(database_path, tmp_path / "copy.db")
+        taken = back_up(database_path, tmp_path / "copy.db")
         seen, job = [], (await states(store))["rendering"]
         for number in range(3):
             moved_on = job.apply(Progress(running=True, percent=50 + number), NOW + number)
             job = await moved(store, moved_on)
             seen.append(moved_on[1][0])
-    async with running(copy) as store:
+    async with running(taken) as store:
         ended = (await states(store))["rendering"].apply(FINISHED, NOW + 1)
         await moved(store, ended)
     [ending] = ended[1]
@@ -218,3 +219,35 @@ async def test_a_witness_that_can_not_be_written_stops_the_start_in_one_sentence
     with pytest.raises(SettingsError, match=r"reelhook.db.witness beside the database can't be"):
         async with running(database_path):
             pass
+
+
+# -- a database that is moved ----------------------------------------------------------------------
+
+
+def quiet(_what: str, _table: str, _done: int, _total: int) -> None:
+    """Nobody is told."""
+
+
+async def test_an_installation_that_was_moved_lacks_nothing(
+    database_path: Path, tmp_path: Path
+) -> None:
+    async with running(database_path) as store:
+        await furnish(store)
+        before = await states(store)
+    target = tmp_path / "moved.db"
+    await copy(database_path, target, quiet)
+    for _ in range(2):
+        async with running(target) as store:
+            await check_untouched(store, before)
+
+
+async def test_one_that_is_opened_again_takes_its_copy_for_further(
+    database_path: Path, tmp_path: Path
+) -> None:
+    async with running(database_path) as store:
+        await furnish(store)
+        before = await states(store)
+    await copy(database_path, tmp_path / "moved.db", quiet)
+    await reopen(database_path)
+    async with running(database_path) as store:
+        await check_restored(store, before)
