@@ -77,7 +77,7 @@ async def test_a_job_that_was_created_after_the_copy_is_found_and_not_created_ag
     assert here.upstream.creations == 0
 
 
-async def test_a_job_that_is_surely_not_there_is_created_once(tmp_path: Path) -> None:
+async def test_a_job_that_is_proven_absent_is_created_once(tmp_path: Path) -> None:
     async with stage(tmp_path) as here:
         async with here.engine() as engine:
             await seen_ours(engine)

@@ -193,7 +193,7 @@ async def test_another_start_of_the_machine_raises_sequences_and_doubts_nothing(
 # -- what comes of it ------------------------------------------------------------------------------
 
 
-async def test_what_a_restored_job_tells_is_news_to_whoever_saw_more(
+async def test_what_a_restored_job_tells_is_news_to_a_receiver_that_saw_more(
     database_path: Path, tmp_path: Path
 ) -> None:
     async with running(database_path) as store:

@@ -82,9 +82,7 @@ def _show(found: "Orphans") -> None:
 
 def _words(account: "Looked", found: "Orphans") -> str:
     if not account.listed:
-        return (
-            "its provider has no listing, so nothing can be told; look at the provider's own pages"
-        )
+        return "its provider has no listing, so look at the provider's own pages"
     if account.error is not None:
         return f"its listing could not be read: {account.error}"
     orphans = sum(one.account == account.account for one in found.orphans)

@@ -41,7 +41,7 @@ class Mending:
         set_back = before is not None and now < before - SET_BACK_MILLISECONDS
         if set_back or before is None:
             await self._store.mend(now, longest_waits(self._schedule, sure=set_back))
-            # Whoever looked before this may wait for moments that it has changed.
+            # Loops that looked before this may wait for moments that it has changed.
             self._signals.deliver.set()
             self._signals.submit.set()
         if set_back:

@@ -26,7 +26,7 @@ class BackedUp:
 
 
 def back_up(source: Path, target: Path) -> BackedUp:
-    """Copy a database as it is at one moment, beside whoever writes to it; check the copy.
+    """Copy a database as it is at one moment, beside the server that writes to it; check the copy.
 
     Raises `SettingsError` where there is no database or the file exists, and where the copy can't
     be made: then nothing is left of it.

@@ -44,10 +44,15 @@ _DOUBT = (
     f" submit_fingerprint = CASE WHEN {_SOLE} THEN CAST(?3 AS TEXT) END"
     " WHERE account = ?1 AND status = 'accepted'"
 )
+# What is being created may since have gone on to another account or model.
+_UNPROVABLE = (
+    "UPDATE jobs SET version = version + 1, submit_fingerprint = NULL"
+    f" WHERE status = 'submitting' AND submit_fingerprint IS NOT NULL AND NOT ({_SOLE})"
+)
 
 
 class Past(Enum):
-    """What a database's past is, as far as can be told."""
+    """What is known of a database's past."""
 
     NEW = "new"
     """It was never asked before."""
@@ -105,7 +110,7 @@ def restored() -> Operation[None]:
 def raise_sequences() -> Operation[None]:
     """Have unfinished jobs number their next events beyond all that may have been sent.
 
-    By the time: whoever restores the same copy twice goes beyond the first time too.
+    By the time, so that a copy that is restored twice goes beyond the first time too.
     """
     yield Statement(_RAISE)
 
@@ -125,3 +130,4 @@ def doubt_what_waits() -> Operation[None]:
             known = [*newest, *([facts.first_id] if facts.first_id else [])]
             after = " ".join(known) if known or facts.first_id is not None else None
         yield Statement(_DOUBT, (account, after, facts.fingerprint if facts else None))
+    yield Statement(_UNPROVABLE)

@@ -1,4 +1,4 @@
-"""What jobs own at their providers, read beside whoever uses the database."""
+"""What jobs own at their providers, read beside a server that uses the database."""
 
 import contextlib
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ def doubtful() -> Operation[list[DoubtfulJob]]:
 
 
 async def read(target: Target, operation: Operation[Any]) -> Any:
-    """Run one operation that only reads, beside whoever uses the database.
+    """Run one operation that only reads, beside a server that uses the database.
 
     Raises `SettingsError` where there is no database, or it can't be read.
     """

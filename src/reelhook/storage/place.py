@@ -12,7 +12,7 @@ import asyncpg
 from reelhook.storage.history import Past, go_on, kept, tell
 from reelhook.storage.pipeline import Pipeline
 
-# Chosen once: the advisory lock of whoever finds that the database is another one.
+# Chosen once: the advisory lock of the process that finds another database than before.
 _LOCK = 7_311_482_095
 _HERE = (
     "concat_ws('/', extract(epoch FROM pg_postmaster_start_time()),"

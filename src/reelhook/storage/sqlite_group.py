@@ -67,7 +67,7 @@ class _CommitFailedError(Exception):
 class Groups:
     """Commits groups, in the writer's thread, on the one connection that `open_file` opens.
 
-    The first one may be open already. `committed` is told the receipt of each transaction.
+    The first one may be open already. `committed` gets the receipt of each transaction.
     """
 
     def __init__(

@@ -66,7 +66,7 @@ async def find_orphans(
 ) -> Orphans:
     """Read the listing of each account, at most `pages_max` pages; return what no job owns.
 
-    `tell` is told how far it is. Nothing is changed. Raises `SettingsError`.
+    `tell` gets a line of progress before each page. Nothing is changed. Raises `SettingsError`.
     """
     settings = Settings.load(env_file=env_file, **overrides)
     if not settings.credentials:
