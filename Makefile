@@ -7,7 +7,7 @@ SERVERS := .venv-servers
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-away bench-bombs bench-delivery bench-failing bench-kill bench-memory bench-paying bench-reads bench-retention bench-store bench-watch bench-workers crash lock clean
+.PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-away bench-bombs bench-delivery bench-failing bench-kill bench-memory bench-paying bench-reads bench-restore bench-retention bench-store bench-watch bench-workers crash lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,6 +119,9 @@ bench-store: $(VENV)/.dev ## the store by itself, on SQLite and PostgreSQL
 
 bench-away: $(VENV)/.dev ## PostgreSQL stopped, restarted, frozen, failed over, on a full disk (7 minutes)
 	@$(BIN)/python -m bench.away
+
+bench-restore: $(VENV)/.dev ## a copy in the middle, kill -9 and a start on the copy, 20 times on both databases (25 minutes)
+	@$(BIN)/python -m bench.restore
 
 bench-retention: $(VENV)/.dev ## what removing 100,000 old jobs costs creates meanwhile
 	@$(BIN)/python -m bench.retention

@@ -220,6 +220,7 @@ class Signals:
         self.resend = Signal("resend", tell)
         self.retention = Signal("retention", tell)
         self.switch = Signal("switch", tell)
+        self.mending = Signal("mending", lambda _: None)
         self.leases = Signal("leases", tell)
         self.changed = Broadcast()
         self.stopping = asyncio.Event()

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -6,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelhook.domain.event import Event, EventKind, WireStatus, iso
+from reelhook.domain.event import (
+    Event,
+    EventKind,
+    WireStatus,
+    is_event_id,
+    iso,
+    job_id_of,
+    sequence_of,
+)
 
 PROCESSING = Event(
     job_id="job-123",
@@ -132,10 +141,24 @@ def test_a_timestamp_is_utc_to_the_millisecond(instant: int) -> None:
 
 
 @given(events, events)
-def test_events_share_an_id_only_if_they_share_job_and_sequence(one: Event, other: Event) -> None:
-    same = (one.job_id, one.sequence) == (other.job_id, other.sequence)
-    assert (one.id == other.id) == same
+def test_events_share_an_id_only_if_they_say_the_same(one: Event, other: Event) -> None:
+    assert (one.id == other.id) == (one == other)
 
 
-def test_the_id_of_an_event_follows_from_its_job_and_sequence() -> None:
-    assert PROCESSING.id == "evt_job-123_3"
+@given(events)
+def test_events_of_one_sequence_that_differ_have_different_ids(event: Event) -> None:
+    later = replace(event, occurred_at=event.occurred_at + 1)
+    further = replace(event, progress=event.progress + 1)
+    assert len({event.id, later.id, further.id}) == 3
+
+
+def test_the_id_of_an_event_names_its_job_and_sequence_and_digests_the_rest() -> None:
+    assert re.fullmatch(r"evt_job-123_3-[0-9a-f]{12}", PROCESSING.id)
+    assert job_id_of(PROCESSING.id) == "job-123"
+    assert sequence_of(PROCESSING.id, "job-123") == 3
+    assert sequence_of(PROCESSING.id, "job") is None
+
+
+def test_an_id_from_before_ids_told_the_content_is_still_read() -> None:
+    assert is_event_id("evt_job_a_12")
+    assert (job_id_of("evt_job_a_12"), sequence_of("evt_job_a_12", "job_a")) == ("job_a", 12)

@@ -31,11 +31,12 @@ class Outage:
 
     @property
     def accepted(self) -> list[str]:
-        """The ids of the webhooks that it took, in order."""
+        """The ids of the webhooks that it took, in order, without their digests."""
         return [one.webhook_id for one in self.arrivals if one.accepted]
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
-        arrival = Arrival(self.clock.now() / 1000, request.headers["webhook-id"], self.over)
+        name, _, _ = request.headers["webhook-id"].rpartition("-")
+        arrival = Arrival(self.clock.now() / 1000, name, self.over)
         self.arrivals.append(arrival)
         self.under_way += 1
         self.under_way_max = max(self.under_way_max, self.under_way)

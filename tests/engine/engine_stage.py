@@ -33,6 +33,7 @@ from reelhook.engine.held import Held
 from reelhook.engine.judged import Retrying
 from reelhook.engine.leases import LANE_IDS, Leases
 from reelhook.engine.listing_delay import ListingDelay
+from reelhook.engine.mending import Mending
 from reelhook.engine.resending import Resending
 from reelhook.engine.resolve import Resolve
 from reelhook.engine.runner import Loop, Runner
@@ -341,6 +342,7 @@ async def _engine(
         ),
         Resending(store, signals, clock=clock),
         Switch(store, signals),
+        Mending(store, options.schedule, signals, clock=clock),
         Sweep(
             store,
             held_leases[0],

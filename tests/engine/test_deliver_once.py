@@ -12,6 +12,7 @@ from engine_upstream import answers, never, one_after_the_other
 
 from reelhook.domain.delivery import Delivery
 from reelhook.domain.errors import StoreError
+from reelhook.domain.event import job_id_of
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.ports import Settlement
 from reelhook.storage.store import Store
@@ -116,7 +117,7 @@ async def test_an_attempt_that_can_not_be_recorded_yet_is_not_sent_again_for_tha
         await until(nothing_waits)
         took = asyncio.get_running_loop().time() - started
 
-        assert [one.id for one in here.receivers.webhooks] == ["evt_job_1"]
+        assert [job_id_of(one.id) for one in here.receivers.webhooks] == ["job"]
         assert took >= 2  # a second each
 
 
@@ -130,5 +131,6 @@ async def test_what_was_cut_off_is_sent_again_with_the_same_id(tmp_path: Path) -
         async with here.engine() as engine:
             await engine.settled()
 
-    assert [one.id for one in here.receivers.webhooks] == ["evt_job_1"] * 2
+    assert [job_id_of(one.id) for one in here.receivers.webhooks] == ["job"] * 2
+    assert len({one.id for one in here.receivers.webhooks}) == 1
     assert len({one.raw for one in here.receivers.webhooks}) == 1

@@ -86,6 +86,11 @@ async def all_failed(here: Stage, engine: Engine) -> None:
     here.time.advance(1)  # attempts take a moment, though the clock stands still
 
 
+def named(webhook_id: str) -> str:
+    """Return an id without its digest."""
+    return webhook_id.rpartition("-")[0]
+
+
 def each_once() -> Counter[str]:
     return Counter(f"evt_{job_id}_1" for job_id in JOBS)
 
@@ -104,7 +109,7 @@ async def test_all_that_failed_are_sent_anew_once(
         again = await engine.deliveries.resend_failed(since)
         await engine.settled()
 
-        assert Counter(one.id for one in here.receivers.webhooks) == each_once()
+        assert Counter(named(one.id) for one in here.receivers.webhooks) == each_once()
         done = await engine.deliveries.resend_run(run.id)
         assert (done.resent, done.finished_at) == (60, here.time.now())
         assert (await engine.deliveries.resend_run(again.id)).resent == 0
@@ -121,7 +126,7 @@ async def test_what_fails_again_can_be_sent_anew_again(tmp_path: Path) -> None:
             await engine.settled()
             here.time.advance(1)
 
-        times = Counter(one.id for one in here.receivers.webhooks)
+        times = Counter(named(one.id) for one in here.receivers.webhooks)
         assert set(times) == set(each_once())
         assert sorted(times.values()) == [1] * 59 + [2]
 
@@ -191,7 +196,7 @@ async def test_a_restart_midway_neither_loses_nor_repeats_any(
         async with here.engine(loops=LOOPS) as engine:
             await engine.settled()
 
-            assert Counter(one.id for one in here.receivers.webhooks) == each_once()
+            assert Counter(named(one.id) for one in here.receivers.webhooks) == each_once()
             done = await engine.deliveries.resend_run(run.id)
             assert done.resent == 60
             assert done.finished_at is not None
@@ -220,4 +225,4 @@ async def test_without_the_resending_loop_nothing_is_sent_anew(tmp_path: Path) -
             assert here.receivers.webhooks == []
         async with here.engine(loops=LOOPS) as engine:
             await engine.settled()
-            assert Counter(one.id for one in here.receivers.webhooks) == each_once()
+            assert Counter(named(one.id) for one in here.receivers.webhooks) == each_once()

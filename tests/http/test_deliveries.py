@@ -7,6 +7,7 @@ import pytest
 from gateways import AT_ONCE, Gateway, gateway, until
 from receivers import receiver
 
+from reelhook.domain.event import sequence_of
 from reelhook.simulator.faults import Faults
 
 NOBODY = "http://127.0.0.1:2/hook"
@@ -242,7 +243,9 @@ async def test_the_feed_has_every_event_once_in_order_page_by_page(tmp_path: Pat
             history = (await server.get(f"/api/jobs/{job_id}/events")).json()["events"]
             assert history == [event for event in paged if event["jobId"] == job_id]
             assert [event["sequence"] for event in history] == [*range(1, len(history) + 1)]
-            assert all(event["id"] == f"evt_{job_id}_{event['sequence']}" for event in history)
+            assert [sequence_of(event["id"], job_id) for event in history] == [
+                event["sequence"] for event in history
+            ]
 
 
 async def test_at_its_end_the_feed_gives_the_cursor_to_come_back_with(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.errors import DeliveryNotFoundError, InvalidRequestError
+from reelhook.domain.event import job_id_of
 from reelhook.domain.report import Progress
 from reelhook.ports import DELIVERY_STATES, DeliveryFilter
 from reelhook.storage.store import Store
@@ -46,10 +47,11 @@ async def test_events_of_all_jobs_are_read_in_the_order_of_their_writing(store: 
     second = await telling(store, "job_a", at=NOW)  # its clock was behind
     await moved(store, first.apply(FINISHED, NOW + 5))
     await moved(store, second.apply(FINISHED, NOW + 20))
-    assert await fed(store) == (
-        ["evt_job_b_1", "evt_job_a_1", "evt_job_b_2", "evt_job_a_2"],
-        False,
-    )
+    page = await store.events_after(None, 10)
+    assert [(one.job_id, one.sequence) for one in page.events] == [
+        *(("job_b", 1), ("job_a", 1), ("job_b", 2), ("job_a", 2)),
+    ]
+    assert not page.more
 
 
 async def test_the_feed_is_read_on_from_any_event(store: Store) -> None:
@@ -60,16 +62,18 @@ async def test_the_feed_is_read_on_from_any_event(store: Store) -> None:
     while more:
         page, more = await fed(store, read[-1] if read else None, limit=2)
         read += page
-    assert read == [f"evt_job_{number}_1" for number in range(5)]
+    assert [job_id_of(one) for one in read] == [f"job_{number}" for number in range(5)]
     assert await fed(store, read[-1]) == ([], False)
-    assert await fed(store, "evt_job_2_1", limit=2) == (["evt_job_3_1", "evt_job_4_1"], False)
+    assert await fed(store, read[2], limit=2) == (read[3:], False)
 
 
 async def test_whoever_read_to_the_end_gets_what_comes_then(store: Store) -> None:
     job = await telling(store, "job_1")
-    assert await fed(store, "evt_job_1_1") == ([], False)
-    await moved(store, job.apply(FINISHED, NOW))
-    assert await fed(store, "evt_job_1_1") == (["evt_job_1_2"], False)
+    [first], _ = await fed(store)
+    assert await fed(store, first) == ([], False)
+    finished = job.apply(FINISHED, NOW)
+    await moved(store, finished)
+    assert await fed(store, first) == ([finished[1][0].id], False)
 
 
 async def test_an_event_that_there_is_not_is_no_cursor(store: Store) -> None:
@@ -88,10 +92,11 @@ async def test_behind_an_event_that_is_no_longer_kept_come_all_that_are(
         await telling(store, name)
     await sql("DELETE FROM events WHERE job_id IN ('job_1', 'job_2')")
     page = await store.events_after("evt_job_1_1", 10)
-    assert ([one.event_id for one in page.events], page.restarted) == (["evt_job_3_1"], True)
-    assert await fed(store, "evt_job_3_1") == ([], False)
+    assert ([one.job_id for one in page.events], page.restarted) == (["job_3"], True)
+    last = page.events[0].event_id
+    assert await fed(store, last) == ([], False)
     await sql("DELETE FROM events")
-    empty = await store.events_after("evt_job_3_1", 10)
+    empty = await store.events_after(last, 10)
     assert (empty.events, empty.more, empty.restarted) == ([], False, True)
 
 

@@ -51,8 +51,8 @@ async def test_events_are_kept_in_order_with_the_bytes_of_their_bodies(store: St
     told = change((finished, (*first, *second)))
     assert await store.record([told], None) == ["job_1"]
     assert await store.events(["job_1"], {}) == [
-        StoredEvent("evt_job_1_1", "job_1", 1, told.bodies[0]),
-        StoredEvent("evt_job_1_2", "job_1", 2, told.bodies[1]),
+        StoredEvent(first[0].id, "job_1", 1, told.bodies[0]),
+        StoredEvent(second[0].id, "job_1", 2, told.bodies[1]),
     ]
     assert [one.sequence for one in await store.events(["job_1"], {"job_1": 1})] == [2]
 

@@ -52,7 +52,7 @@ async def test_an_attempt_is_recorded_with_the_moved_cursor(store: Store, sql: S
     assert await store.settle(Settlement(made, lambda _: after)) == after
     assert await sql(
         "SELECT delivery_id, event_id, sequence, number, started_at, probe FROM attempts"
-    ) == [(due.delivery.id, "evt_job_1_1", 1, 3, NOW + 5, 0)]
+    ) == [(due.delivery.id, made.event_id, 1, 3, NOW + 5, 0)]
     assert await sql("SELECT duration_ms, http_status, error, detail, answer FROM attempts") == [
         (12, 503, "http_status", "Service Unavailable", "down")
     ]

@@ -18,6 +18,7 @@ from reelhook.domain.callback import Callbacks, Subject, SubjectKind
 from reelhook.domain.ed25519 import PrivateKey
 from reelhook.domain.errors import SettingsError
 from reelhook.engine.worker import LEASE_SECONDS, Sharing
+from reelhook.logs import defer_to_host
 from reelhook.providers.http_provider import HttpProvider
 from reelhook.signals import Tell
 from reelhook.signing import Secrets
@@ -148,6 +149,7 @@ async def webhook_secret(settings: Settings) -> str:
     known = await read_key(settings.database, WEBHOOK_KEY)
     if known is not None:
         return known
+    defer_to_host()  # stdout is the command's
     async with owning(settings.database):
         migrations.migrate(settings.database)
         async with opened(settings.database) as database:

@@ -21,6 +21,7 @@ from reelhook.engine.judged import Retrying
 from reelhook.engine.leased_provider import LeasedProvider
 from reelhook.engine.leases import CHORES_ID, Leases, account_id
 from reelhook.engine.listing_delay import ListingDelay
+from reelhook.engine.mending import Mending
 from reelhook.engine.resending import Resending
 from reelhook.engine.resolve import Resolve
 from reelhook.engine.retention import Keep, Retention
@@ -64,7 +65,12 @@ async def working(parts: Parts, sharing: Sharing) -> AsyncIterator[None]:
     leases = Leases()
     deliver = _deliver(parts, leases)
     alone = sharing.lease_seconds is None
-    loops: list[Loop] = [deliver, Switch(parts.store, parts.signals)]
+    schedule = parts.settings.retry_schedule
+    loops: list[Loop] = [
+        deliver,
+        Switch(parts.store, parts.signals),
+        Mending(parts.store, schedule, parts.signals, clock=parts.clock),
+    ]
     runner = Runner(loops, parts.clock, look_seconds=None if alone else LOOK_SECONDS)
     worker = Worker(
         parts.store,

@@ -7,6 +7,7 @@ import typer
 
 import reelhook
 from reelhook.cli import (
+    backup,
     copying,
     database,
     deliveries,
@@ -94,7 +95,9 @@ def _add_server(app: typer.Typer) -> None:
     )(server.simulate)
     app.command(
         rich_help_panel=_SERVER,
-        epilog=_examples("reelhook doctor", "reelhook doctor --send --json"),
+        epilog=_examples(
+            "reelhook doctor", "reelhook doctor --send --json", "reelhook doctor --orphans"
+        ),
     )(doctor.doctor)
     app.command(
         rich_help_panel=_SERVER, epilog=_examples("reelhook stats", "reelhook stats --json")
@@ -219,6 +222,11 @@ def _add_database(app: typer.Typer) -> None:
             "reelhook copy --to postgresql://user@host/reelhook", "reelhook copy --reopen"
         ),
     )(copying.copy)
+    app.command(
+        rich_help_panel=_DATABASE,
+        epilog=_examples("reelhook backup /backups/reelhook-monday.db"),
+    )(backup.backup)
+    app.command(rich_help_panel=_DATABASE, epilog=_examples("reelhook restored"))(backup.restored)
 
 
 def run() -> None:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from reelhook.cli import render
 from reelhook.cli.options import AsJson, DataDir, Url
+from reelhook.cli.orphans import show_orphans
 from reelhook.logs import printable
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ def doctor(
     send: Annotated[
         bool, typer.Option("--send", help="Send a signed test event to WEBHOOK_URL.")
     ] = False,
+    orphans: Annotated[
+        bool,
+        typer.Option("--orphans", help="Only list what providers have and no job here owns."),
+    ] = False,
     data_dir: DataDir = None,
     url: Url = None,
     as_json: AsJson = False,
@@ -36,6 +41,11 @@ def doctor(
     """
     from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
 
+    if orphans:
+        if send:
+            raise typer.BadParameter("Say either --send or --orphans")
+        show_orphans(data_dir=data_dir, as_json=as_json)
+        return
     with render.waiting("Asking around...", quiet=as_json):
         found = asyncio.run(bootstrap.examine(send=send, data_dir=data_dir, url=url))
     healthy = all(one.verdict != "failed" for one in found)

@@ -1,5 +1,6 @@
 """Event: an immutable fact about a job, and the body of the webhook that tells it."""
 
+import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from typing import Any
 
 Instant = int
 """A moment: milliseconds since the Unix epoch, UTC."""
+ID_DIGEST_BYTES = 6
+"""How much of an event's id is a digest of what the event says."""
 
 
 class EventKind(StrEnum):
@@ -43,13 +46,20 @@ def maybe_iso(instant: Instant | None) -> str | None:
 
 
 def is_event_id(text: str) -> bool:
-    """Return whether an event may have this id."""
-    return re.fullmatch(r"evt_.+_[1-9][0-9]{0,9}", text) is not None
+    """Return whether an event may have this id, or could have it before ids named the content."""
+    return re.fullmatch(r"evt_.+_[1-9][0-9]{0,9}(-[0-9a-f]{12})?", text) is not None
 
 
 def job_id_of(event_id: str) -> str:
     """Return the job that an event's id names."""
     return event_id.removeprefix("evt_").rpartition("_")[0]
+
+
+def sequence_of(event_id: str, job_id: str) -> int | None:
+    """Return the sequence that an event's id names, or None where it is not of this job."""
+    if not is_event_id(event_id) or job_id_of(event_id) != job_id:
+        return None
+    return int(event_id.rpartition("_")[2].partition("-")[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +83,12 @@ class Event:
     def id(self) -> str:
         """The `webhook-id`: the same on every attempt and resend.
 
-        It follows from job and sequence, so that no crash or race can give one fact two ids.
+        It follows from what the event says, so that no crash or race gives one fact two ids, and
+        a restored database, which may use a sequence a second time, gives no id to two facts.
         """
-        return f"evt_{self.job_id}_{self.sequence}"
+        content = repr([getattr(self, name) for name in self.__slots__]).encode()
+        digest = hashlib.blake2b(content, digest_size=ID_DIGEST_BYTES).hexdigest()
+        return f"evt_{self.job_id}_{self.sequence}-{digest}"
 
     def body(self, video_url: str) -> bytes:
         """Return the webhook's body. The keys are the inherited contract; more may be added."""

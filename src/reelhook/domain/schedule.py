@@ -68,6 +68,13 @@ class RetrySchedule:
             waits.append(float(match[1]) * _UNIT_SECONDS[match[2]])
         return cls(tuple(waits))
 
+    @property
+    def longest_seconds(self) -> tuple[float, ...]:
+        """The longest that each wait may become by jitter."""
+        return tuple(
+            wait + min(wait * JITTER_SHARE, JITTER_SECONDS_MAX) for wait in self.waits_seconds
+        )
+
     def delay_after(
         self,
         attempt: int,

@@ -79,7 +79,8 @@ class ListingDelay:
         for model, (_, accepted_at) in list(fresh.items()):
             if now - accepted_at > LATE_MILLISECONDS:
                 del fresh[model]
-        due = now >= self._next_at
+        # Where the clock was set back the moment lies too far ahead.
+        due = not now < self._next_at <= now + SAMPLE_MILLISECONDS
         wanted = [one for one in fresh if one not in facts.models] or (list(fresh) if due else [])
         if not wanted:
             fresh.clear()

@@ -29,8 +29,9 @@ class Patience:
         if not error.retry_after_seconds:
             return
         now = self._clock.now()
-        until = now + round(min(error.retry_after_seconds, READS_WAIT_SECONDS_MAX) * 1000)
-        self._health.read_again_at = max(self._health.read_again_at, until)
+        wait = max(self.seconds_left, min(error.retry_after_seconds, READS_WAIT_SECONDS_MAX))
+        until = now + round(wait * 1000)
+        self._health.read_again_at = until
         told = self._health.reads_wait_until
         if _worth_telling(told, until, now):
             self._health.reads_wait_until = until
@@ -45,15 +46,16 @@ class Patience:
     @property
     def seconds_left(self) -> float:
         """How long the account must be left alone from now on."""
-        return max(0.0, (self._health.read_again_at - self._clock.now()) / 1000)
+        left = (self._health.read_again_at - self._clock.now()) / 1000
+        if left > READS_WAIT_SECONDS_MAX:  # the clock was set back
+            self._health.read_again_at = 0
+            return 0.0
+        return max(0.0, left)
 
     async def pause(self) -> None:
         """Return as soon as the account may be read."""
-        while (wait := self._health.read_again_at - self._clock.now()) > 0:
-            # Where the clock was set back the moment lies too far ahead.
-            await self._clock.wait(asyncio.Event(), min(wait / 1000, READS_WAIT_SECONDS_MAX))
-            if wait > READS_WAIT_SECONDS_MAX * 1000:
-                self._health.read_again_at = 0
+        while (seconds := self.seconds_left) > 0:
+            await self._clock.wait(asyncio.Event(), seconds)
 
 
 def tell_creates_wait(

@@ -97,6 +97,7 @@ class Submit:
         self._clock = clock
         self._random = random
         self._blocked_until = 0
+        self._looked_at = 0
         self._refusal = ""
         self.signal = signals.submit.fork()
         self.tasks = Tasks(self.signal)
@@ -111,7 +112,10 @@ class Submit:
     async def tick(self) -> float | None:
         """Submit what is due; see `Loop`."""
         await self._take_up()
-        now = self._clock.now()
+        now, before = self._clock.now(), self._looked_at
+        self._looked_at = now
+        if now < before:  # the clock was set back: when the provider's wait ends is not known
+            self._blocked_until = 0
         if now < self._blocked_until:
             await self._send_impatient_on(now)
             return min((self._blocked_until - now) / 1000, SIBLING_LOOK_SECONDS)
@@ -371,13 +375,14 @@ class Submit:
         """Record an answer to a call that another worker looks up by now: it still tells.
 
         It may be recorded already, by a try whose response was lost or by whoever looked it up.
+        Where the database lost the intent, it is looked up with an earlier start than the call had.
         """
-        now, started_at = self._clock.now(), stored.job.submit_started_at
+        now, started_at = self._clock.now(), stored.job.submit_started_at or 0
         for job in await self._store.jobs_now([stored.job.id]):
             if job.provider_job_id == outcome.provider_job_id:
                 log_registered(job, stored.webhook_url)
                 return True
-            if job.status is Status.SUBMITTING and job.submit_started_at == started_at:
+            if job.status is Status.SUBMITTING and (job.submit_started_at or 0) <= started_at:
                 accepted = job.accept(outcome.provider_job_id, now, quote=outcome.quote)
                 transition = accepted.apply(outcome.report, now)
                 acceptance = await self._recording.accept(

@@ -147,7 +147,12 @@ class Turns:
             for endpoint_id, one in self._pauses.items()
             if now < one.until + PAUSE_MILLISECONDS_MAX  # a while longer its length is remembered
         }
-        self._paused = {one for one, pause in self._pauses.items() if now < pause.until}
+        # Where the clock was set back the moment lies too far ahead.
+        self._paused = {
+            one
+            for one, pause in self._pauses.items()
+            if now < pause.until <= now + 2 * PAUSE_MILLISECONDS_MAX
+        }
 
     def clear(self, endpoint_id: str | None = None) -> None:
         """Forget what is ready at an endpoint, or at all: it must be read anew."""

@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from reelhook.domain.errors import InvalidRequestError
+from reelhook.domain.event import sequence_of
 from reelhook.http.context import ServiceOf
 from reelhook.http.limits import LimitError
 from reelhook.service import Service
@@ -90,16 +91,9 @@ async def stream(
     places.check()
     after = {}
     for job_id, told in (await service.sequences(ids)).items():
-        seen = _sequence(last_event_id or "", job_id)
+        seen = sequence_of(last_event_id or "", job_id)
         after[job_id] = max(0, told - 1) if seen is None or seen > told else seen
     return EventStream(_events(service, ids, after), places)
-
-
-def _sequence(event_id: str, job_id: str) -> int | None:
-    """Return where in the job's history an event is, or None when it isn't this job's."""
-    digits = event_id.removeprefix(f"evt_{job_id}_")
-    known = digits != event_id and digits.isascii() and digits.isdigit() and len(digits) < 10
-    return int(digits) if known else None
 
 
 async def _events(

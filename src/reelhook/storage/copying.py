@@ -12,7 +12,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from reelhook.domain.errors import CopyError, SettingsError
-from reelhook.storage import migrate, ownership
+from reelhook.storage import history, migrate, ownership
 from reelhook.storage.operation import Operation, Row, Statement
 from reelhook.storage.sides import TABLES, Side
 from reelhook.storage.sqlite_side import sqlite_side
@@ -67,6 +67,8 @@ async def copy(source: Path | str, target: Path | str, tell: Tell) -> Copied:
             await _fill(old, new, table, tell)
         tables = {table: await _checked(old, new, table, tell) for table in TABLES}
         await new.finish()
+        # It says where the source is. The target begins as a database that lacks nothing.
+        await new.do(history.forget())
         # In this order: at no moment would both start.
         await old.mark(migrate.MOVED + revision)
         await new.mark(revision)
@@ -79,6 +81,8 @@ async def reopen(source: Path | str) -> None:
         version = await old.version() or ""
         if not version.startswith(migrate.MOVED):
             raise SettingsError(f"{old.name} was not closed by a copy; nothing was changed")
+        # The copy may have been at work meanwhile.
+        await old.do(history.distrust())
         await old.mark(version.removeprefix(migrate.MOVED))
 
 

@@ -14,6 +14,7 @@ import structlog
 from reelhook.domain.errors import CommitUnknownError, StoreError
 from reelhook.storage.operation import Operation, Touches, side_by_side, statements_of, waves
 from reelhook.storage.pipeline import Pipeline, only_reads
+from reelhook.storage.place import Place
 from reelhook.storage.pool import Pool
 from reelhook.storage.receipts import FORGET, LEAVE, Outcome, Receipts, inline
 from reelhook.storage.servers import FAILURES, words_of
@@ -116,6 +117,7 @@ class Groups:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._receipts = Receipts()
+        self._place = Place()
         self._doubts: set[asyncio.Task[None]] = set()
         """What finds out about transactions."""
 
@@ -192,7 +194,7 @@ class Groups:
         if patience is not None:
             begin.insert(1, f"SET LOCAL lock_timeout = {patience:d}")
         try:
-            await connection.execute("; ".join(begin))
+            await self._place.begin(connection, "; ".join(begin))
             await _run_waves(Pipeline(connection), group)
         except BaseException:
             with contextlib.suppress(*FAILURES):

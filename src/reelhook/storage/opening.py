@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from reelhook.storage import sqlite
 from reelhook.storage.file_lock import FileLock
+from reelhook.storage.history import tell
 from reelhook.storage.interrupting import interruptible
 from reelhook.storage.operation import Database
 from reelhook.storage.sqlite import SQLite
 from reelhook.storage.sqlite import read_key as read_key_of_file
+from reelhook.storage.witness import Witness
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -47,17 +49,28 @@ async def opened(target: Target, *, pooled: bool = False) -> AsyncIterator[Datab
 
     `pooled`: statements of one session may reach the server on different connections.
     """
-    database: Database
     if isinstance(target, Path):
-        # Another program's lock on the file is waited for, which must not hold up the event loop.
-        connection = await interruptible(lambda _: sqlite.connect(target, read_only=False))
-        database = SQLite(target, connection)
-    else:
-        database = await _postgres().PostgreSQL.open(target, pooled=pooled)
+        async with _opened_file(target) as database:
+            yield database
+        return
+    database = await _postgres().PostgreSQL.open(target, pooled=pooled)
     try:
         yield database
     finally:
         await database.close()
+
+
+@contextlib.asynccontextmanager
+async def _opened_file(path: Path) -> AsyncIterator[Database]:
+    # Another program's lock on the file is waited for, which must not hold up the event loop.
+    connection = await interruptible(lambda _: sqlite.connect(path, read_only=False))
+    with Witness(path) as witness:
+        database = SQLite(path, connection, committed=witness.note)
+        try:
+            tell(await witness.testify(database))
+            yield database
+        finally:
+            await database.close()
 
 
 @contextlib.asynccontextmanager

@@ -86,8 +86,9 @@ class SQLite(Groups):
         connection: apsw.Connection | None = None,
         *,
         group_size: int = GROUP_SIZE_MAX,
+        committed: Callable[[str], None] = lambda _: None,
     ) -> None:
-        super().__init__(lambda: connect(path, read_only=False), connection)
+        super().__init__(lambda: connect(path, read_only=False), connection, committed)
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_groups, name="reelhook-writer")

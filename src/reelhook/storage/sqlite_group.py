@@ -67,15 +67,19 @@ class _CommitFailedError(Exception):
 class Groups:
     """Commits groups, in the writer's thread, on the one connection that `open_file` opens.
 
-    The first one may be open already.
+    The first one may be open already. `committed` gets the receipt of each transaction.
     """
 
     def __init__(
-        self, open_file: Callable[[], apsw.Connection], connection: apsw.Connection | None = None
+        self,
+        open_file: Callable[[], apsw.Connection],
+        connection: apsw.Connection | None = None,
+        committed: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._open = open_file
         self._connection = connection or open_file()
         self._receipts = Receipts()
+        self._committed = committed
 
     def _commit(self, group: list[Work]) -> None:
         try:
@@ -157,6 +161,7 @@ class Groups:
         except Exception as error:
             raise _CommitFailedError(receipt, error) from error
         self._receipts.spent = receipt
+        self._committed(receipt)
 
     def _cleared_up(self, receipt: str, error: Exception) -> Outcome:
         """Find out what became of a transaction whose COMMIT failed.

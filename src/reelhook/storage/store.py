@@ -37,6 +37,7 @@ from reelhook.ports import (
     StoredJob,
     Undelivered,
 )
+from reelhook.ports.mending import LongestWaits
 from reelhook.storage import (
     deliveries,
     doubts,
@@ -45,6 +46,7 @@ from reelhook.storage import (
     following,
     jobs,
     lookups,
+    mending,
     ownership,
     repair,
     retention,
@@ -167,6 +169,10 @@ class Store:
     async def resume_watching(self) -> None:
         """See `ServiceStore.resume_watching`."""
         await self._write(shared.resume_watching)
+
+    async def mend(self, now: Instant, longest: LongestWaits) -> None:
+        """See `MendingStore.mend`."""
+        await self._write(lambda: mending.mend(now, longest))
 
     async def record_fares(self, account: str, fares: AccountFares, lease: Lease | None) -> None:
         """See `AccountStore.record_fares`."""

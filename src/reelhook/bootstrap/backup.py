@@ -1,0 +1,42 @@
+"""Backing an installation up, and saying that a database is a restored one."""
+
+import asyncio
+from pathlib import Path
+
+from reelhook.config import Settings
+from reelhook.domain.errors import SettingsError
+from reelhook.logs import defer_to_host
+from reelhook.storage import backup, history
+from reelhook.storage import migrate as migrations
+from reelhook.storage.backup import BackedUp
+from reelhook.storage.opening import opened, owning
+
+
+async def back_up(settings: Settings, target: Path) -> BackedUp:
+    """Copy the settings' SQLite database, which may be in use, into a new file.
+
+    Raises `SettingsError`; on PostgreSQL it names the command that does it there.
+    """
+    source = settings.database
+    if not isinstance(source, Path):
+        raise SettingsError(
+            "The database is PostgreSQL, which has its own way: "
+            f'pg_dump --format=custom --file={target} "$DATABASE_URL"'
+        )
+    return await asyncio.to_thread(backup.back_up, source, target)
+
+
+async def restored(settings: Settings) -> None:
+    """Have the installation take its database for an earlier state. Raises `SettingsError`."""
+    defer_to_host()  # stdout is the command's
+    target = settings.database
+    if isinstance(target, Path) and not await asyncio.to_thread(target.exists):
+        raise SettingsError(f"There is no database {target}; name its directory with --data-dir")
+    async with owning(target):
+        if missing := migrations.pending(target):
+            raise SettingsError(
+                f"The database lacks the revisions {', '.join(missing)}; run "
+                "`reelhook migrate --all` first"
+            )
+    async with opened(target, pooled=not settings.wake_ups) as database:
+        await database.write(history.restored)

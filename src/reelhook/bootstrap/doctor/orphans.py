@@ -1,0 +1,145 @@
+"""Orphans: what providers list and no job owns, as after a restore."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from reelhook.bootstrap.accounts import provider_of
+from reelhook.config import Credential, Settings
+from reelhook.domain.errors import ListingUnsupportedError, ProviderError, SettingsError
+from reelhook.domain.event import Instant
+from reelhook.domain.report import Entry
+from reelhook.logs import hider
+from reelhook.ports import Provider
+from reelhook.storage import owned
+
+PAGES_MAX = 50
+PROMPT_CHARACTERS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """An entry that no job owns. `job_id`: a job in doubt that asked for just this prompt.
+
+    `command` adopts it: for that job, or as a job of its own.
+    """
+
+    account: str
+    id: str
+    model: str | None
+    prompt: str | None
+    created_at: Instant | None
+    job_id: str | None
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """How far one account's listing was read. `complete`: to its end; `error`: what stopped it.
+
+    `listed` is False where the provider has no listing.
+    """
+
+    account: str
+    entries: int
+    complete: bool
+    listed: bool = True
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Orphans:
+    """What was found, newest first within each account."""
+
+    orphans: tuple[Orphan, ...]
+    accounts: tuple[Looked, ...]
+
+
+async def find_orphans(
+    tell: Callable[[str], None],
+    *,
+    pages_max: int = PAGES_MAX,
+    env_file: Path | None = Path(".env"),
+    **overrides: Any,
+) -> Orphans:
+    """Read the listing of each account, at most `pages_max` pages; return what no job owns.
+
+    `tell` gets a line of progress before each page. Nothing is changed. Raises `SettingsError`.
+    """
+    settings = Settings.load(env_file=env_file, **overrides)
+    if not settings.credentials:
+        raise SettingsError("No provider is set, so there is no listing to read")
+    hide = hider(settings.secrets)
+    doubtful = await owned.read(settings.database, owned.doubtful())
+    by_prompt = {one.prompt: one.id for one in reversed(doubtful)}
+    orphans: list[Orphan] = []
+    accounts: list[Looked] = []
+    for one in settings.credentials:
+        entries, looked = await _listing(one, settings, tell, pages_max, hide)
+        accounts.append(looked)
+        ids = [entry.provider_job_id for entry in entries]
+        known = [other.id for other in settings.credentials if other.provider == one.provider]
+        left = set(await owned.read(settings.database, owned.unowned(known, ids)))
+        seen = {orphan.id for orphan in orphans if orphan.account in known}
+        left -= seen
+        orphans += [
+            _orphan(one.id, entry, by_prompt) for entry in entries if entry.provider_job_id in left
+        ]
+    return Orphans(tuple(orphans), tuple(accounts))
+
+
+async def _listing(
+    one: Credential,
+    settings: Settings,
+    tell: Callable[[str], None],
+    pages_max: int,
+    hide: Callable[[str], str],
+) -> tuple[list[Entry], Looked]:
+    entries: dict[str, Entry] = {}
+    try:
+        async with provider_of(one, settings) as provider:
+            if not provider.traits.page_size_max:
+                return [], Looked(one.id, 0, complete=False, listed=False)
+            complete = await _pages(one.id, provider, entries, tell, pages_max)
+    except ListingUnsupportedError:
+        return [], Looked(one.id, 0, complete=False, listed=False)
+    except (ProviderError, SettingsError) as error:
+        looked = Looked(one.id, len(entries), complete=False, error=hide(error.message))
+        return list(entries.values()), looked
+    return list(entries.values()), Looked(one.id, len(entries), complete)
+
+
+async def _pages(
+    account: str,
+    provider: Provider,
+    entries: dict[str, Entry],
+    tell: Callable[[str], None],
+    pages_max: int,
+) -> bool:
+    """Read page by page; return whether that was all."""
+    after: str | None = None
+    for number in range(1, pages_max + 1):
+        tell(f"{account}: page {number}, {len(entries)} entries so far")
+        page = await provider.page(after, provider.traits.page_size_max)
+        fresh = [entry for entry in page.entries if entry.provider_job_id not in entries]
+        entries |= {entry.provider_job_id: entry for entry in fresh}
+        if not page.more:
+            return True
+        if not fresh:  # the cursor was ignored, so what follows can't be seen
+            return False
+        after = fresh[-1].provider_job_id
+    return False
+
+
+def _orphan(account: str, entry: Entry, by_prompt: dict[str, str]) -> Orphan:
+    one = entry.provider_job_id
+    job_id = by_prompt.pop(entry.prompt, None) if entry.prompt else None
+    command = (
+        f"reelhook register {quote(one)} --account {quote(account)}"
+        if job_id is None
+        else f"reelhook adopt {quote(job_id)} {quote(one)}"
+    )
+    prompt = entry.prompt[:PROMPT_CHARACTERS] if entry.prompt else None
+    return Orphan(account, one, entry.model, prompt, entry.created_at, job_id, command)

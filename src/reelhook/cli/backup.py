@@ -1,0 +1,56 @@
+"""The commands about copies of the database: `backup` and `restored`."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reelhook.cli import render
+from reelhook.cli.options import AsJson, DataDir
+from reelhook.config import Settings
+
+_MIB = 1024 * 1024
+
+
+def backup(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A new file for the copy.", show_default=False)
+    ],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Copy the SQLite database into a new file, while the server runs.
+
+    The copy is of one moment, and checked. It holds the keys too, so only its owner may read it.
+    On PostgreSQL this names the command to use instead, and exits with 1.
+    """
+    from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
+
+    settings = Settings.load(data_dir=data_dir)
+    made = asyncio.run(bootstrap.back_up(settings, file))
+    if as_json:
+        shown = {"file": str(made.path), "bytes": made.size, "jobs": made.jobs}
+        render.say(json.dumps(shown))
+        return
+    render.say(f"{made.path}: {made.jobs:,} jobs, {made.size / _MIB:.1f} MiB, checked.")
+
+
+def restored(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Say that the database is an earlier state, where that can't be seen.
+
+    Needed only after a disk or a machine was set back to a snapshot; a restored backup is
+    recognized by itself. Run it before the server starts. Jobs that have not ended number
+    their next events beyond any that may have been sent, and jobs that wait to be created
+    are looked for at their provider first.
+    """
+    from reelhook import bootstrap  # noqa: PLC0415 - as above
+
+    settings = Settings.load(data_dir=data_dir)
+    asyncio.run(bootstrap.restored(settings))
+    if as_json:
+        render.say(json.dumps({"restored": True}))
+        return
+    render.say("The database is taken for an earlier state from now on; start the server.")
+    render.say("`reelhook doctor --orphans` lists videos that no job here owns.")
