@@ -187,8 +187,11 @@ def _told_to_stop() -> asyncio.Event:
 
 def _listener(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    both = host == "::" and socket.has_dualstack_ipv6()  # every address, IPv4's too
     try:
-        listener = socket.create_server((host, port), family=family, backlog=2048)
+        listener = socket.create_server(
+            (host, port), family=family, backlog=2048, dualstack_ipv6=both
+        )
     except OSError as error:
         raise SettingsError(
             f"Can't listen on {host} port {port} ({_reason(error)}); "
@@ -207,7 +210,8 @@ def _reason(error: OSError) -> str:
 
 def _own_url(settings: Settings) -> str:
     """Where this server listens, as seen from this machine."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
+    every = {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+    host = "127.0.0.1" if settings.host in every else settings.host
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 

@@ -148,7 +148,8 @@ class Settings(FrontSettings):
     allowed_hosts: HostNames = Field((), description="host names, separated by commas")
     api_key: Key | None = Field(None, repr=False, description="text")
     url: BaseUrl = Field(
-        default_factory=lambda given: f"http://127.0.0.1:{given['port']}", description="a URL"
+        default_factory=lambda given: f"http://{_in_url(given['host'])}:{given['port']}",
+        description="a URL",
     )
 
     data_dir: Directory = Field(Path("reelhook-data"), description="a directory's path")
@@ -157,6 +158,13 @@ class Settings(FrontSettings):
     )
 
     wake_ups: Switch = Field(default=True, description="true or false")
+    database_wait_seconds: float = Field(
+        30.0,
+        ge=0,
+        le=DAY_SECONDS,
+        allow_inf_nan=False,
+        description="a number of seconds from 0 to 86400",
+    )
 
     poll_seconds: float = Field(
         5.0,

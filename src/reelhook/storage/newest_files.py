@@ -35,6 +35,7 @@ async def newest_files(target: Target) -> list[FinishedFile]:
     if isinstance(target, Path):
         return await asyncio.to_thread(_of_file, target)
     from reelhook.storage import postgres  # noqa: PLC0415 - loaded where it is the database
+    from reelhook.storage.postgres_refusals import refusal  # noqa: PLC0415 - as above
     from reelhook.storage.servers import FAILURES  # noqa: PLC0415 - as above
 
     connection = await postgres.connect(target)
@@ -43,7 +44,7 @@ async def newest_files(target: Target) -> list[FinishedFile]:
             return []
         rows = await connection.fetch(_NEWEST)
     except FAILURES as error:
-        raise SettingsError(f"The database of DATABASE_URL can't be read: {error}") from None
+        raise refusal(error, "read") from None
     finally:
         await connection.close()
     return [FinishedFile(*row.values()) for row in rows]

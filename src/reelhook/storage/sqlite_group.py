@@ -12,6 +12,7 @@ import structlog
 from reelhook.domain.errors import CommitUnknownError, StoreError
 from reelhook.storage.operation import Operation, Row, Statement, Together
 from reelhook.storage.receipts import ASK, CLAIM, FORGET, LEAVE, Outcome, Receipts
+from reelhook.storage.sqlite_refusals import reason
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -95,7 +96,7 @@ class Groups:
                 work.error = (
                     CommitUnknownError()
                     if outcome is Outcome.UNKNOWN
-                    else StoreError(f"The database can't be written: {error}")
+                    else StoreError(f"The database can't be written: {reason(error)}")
                 )
             with contextlib.suppress(Exception):  # else before the next group
                 self._undo()
