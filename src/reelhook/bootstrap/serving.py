@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -226,9 +227,17 @@ async def simulating(
 ) -> AsyncIterator[str]:
     """Run a simulated provider until the block ends; yield its base URL.
 
-    Raises `SettingsError` when the port is taken.
+    Raises `SettingsError` when the port is taken, and where there is no room for films.
     """
     from reelhook.simulator.server import running  # noqa: PLC0415 - loaded only when used
+
+    try:
+        tempfile.gettempdir()
+    except OSError:
+        raise SettingsError(
+            "The simulator renders films into a temporary directory, and none can be written; "
+            "name one with TMPDIR"
+        ) from None
 
     async with contextlib.AsyncExitStack() as stack:
         try:

@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from reelhook.config.accounts import VARIABLES, Accounts, Credential, values_of
+from reelhook.config.env_file import sought
 from reelhook.config.front import FrontSettings
 from reelhook.config.values import (
     DAY_SECONDS,
@@ -46,6 +47,7 @@ from reelhook.domain.schedule import RetrySchedule
 
 _TEN_YEARS_HOURS = 10 * 365 * 24
 _WILDCARD_HOSTS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
+_LOOPBACK = ("127.0.0.1", "[::1]")
 _SECRETS = (
     "webhook_secret",
     "webhook_secret_previous",
@@ -148,7 +150,7 @@ class Settings(FrontSettings):
     allowed_hosts: HostNames = Field((), description="host names, separated by commas")
     api_key: Key | None = Field(None, repr=False, description="text")
     url: BaseUrl = Field(
-        default_factory=lambda given: f"http://{_in_url(given['host'])}:{given['port']}",
+        default_factory=lambda given: f"http://{_LOOPBACK[given['host'] == '::1']}:{given['port']}",
         description="a URL",
     )
 
@@ -245,7 +247,7 @@ class Settings(FrontSettings):
         """
         given = {name: value for name, value in overrides.items() if value is not None}
         try:
-            return cls(_env_file=env_file, **given)
+            return cls(_env_file=sought(env_file), **given)
         except ValidationError as error:
             raise SettingsError(_sentence(error)) from None
         except (OSError, UnicodeDecodeError):

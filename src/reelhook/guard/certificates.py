@@ -17,7 +17,8 @@ def distrust(error: BaseException | None) -> str | None:
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         if isinstance(error, ssl.SSLCertVerificationError):
-            return f"is not trusted ({error.verify_message or error.reason})"
+            words = str(error.verify_message or error.reason).rstrip(".")
+            return f"is not trusted ({words})"
         for name in ("os_error", "certificate_error"):  # aiohttp's
             inner = getattr(error, name, None)
             if isinstance(inner, BaseException):

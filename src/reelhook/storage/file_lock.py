@@ -68,7 +68,7 @@ class FileLock:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            if path.is_dir() or error.errno == errno.ENOSPC:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT} or _is_there(path):
                 raise refusal(path, error) from None
             raise SettingsError(
                 f"The data directory {path.parent} can't be written ({error.strerror}); "
@@ -103,6 +103,13 @@ class FileLock:
 
     def __exit__(self, *exc: object) -> None:
         self.release()
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # its directory may not be looked into
+        return False
 
 
 def _locked(descriptor: int) -> bool:

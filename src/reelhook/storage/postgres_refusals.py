@@ -124,10 +124,12 @@ def _of_certificate(error: ssl.SSLError) -> str:
         return (
             f"TLS failed ({words_of(error)}); correct sslmode, sslcert and sslkey in DATABASE_URL"
         )
-    return (
-        f"the server's certificate {told}; name its authority by sslrootcert=/path/to/ca.pem "
-        "in DATABASE_URL, and the host as the certificate has it"
-    )
+    remedy = "name its authority by sslrootcert=/path/to/ca.pem in DATABASE_URL"
+    if "expired" in told:
+        remedy = "renew it at the server, or set this machine's clock"
+    elif "not valid for" in told:
+        remedy = "write the host in DATABASE_URL as the certificate has it"
+    return f"the server's certificate {told}; {remedy}"
 
 
 def _grant(words: str) -> str:

@@ -1,6 +1,7 @@
 """Why a SQLite file can't be used, in one sentence with its remedy."""
 
 import errno
+import os
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ import apsw
 from reelhook.domain.errors import SettingsError
 from reelhook.storage.words import words_of
 
+FULL_BYTES = 1024 * 1024
 _FULL = "the disk is full; free some space"
 _READ_ONLY = "it can't be written; correct its mode or owner, or the disk's that it lies on"
 _REMEDIES: Mapping[int, str] = {
@@ -37,7 +39,22 @@ _SYSTEM: Mapping[int, str] = {
 
 def refusal(path: Path, error: BaseException, done: str = "opened") -> SettingsError:
     """Return the error that a user sees. `done`: what can't be done to the database."""
-    return SettingsError(f"The database {path} can't be {done}: {reason(error)}")
+    words = _FULL if _is_full(path, error) else reason(error)
+    return SettingsError(f"The database {path} can't be {done}: {words}")
+
+
+def _is_full(path: Path, error: BaseException) -> bool:
+    """Whether an error that says nothing comes from a full disk: SQLite has no place for a file
+    that its connections share.
+    """
+    code = _code(error)
+    if code is None or code & 0xFF != apsw.SQLITE_IOERR:
+        return False
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < FULL_BYTES
 
 
 def reason(error: BaseException) -> str:
