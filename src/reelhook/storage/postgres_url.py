@@ -106,7 +106,7 @@ def single_urls(url: str) -> list[str]:
 
 
 def _wrong(words: str) -> SettingsError:
-    return SettingsError(f"DATABASE_URL {words}")
+    return SettingsError(f"DATABASE_URL {' '.join(words.split())}")
 
 
 def _check_head(head: str, query: str, url: str) -> None:
