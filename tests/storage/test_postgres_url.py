@@ -12,7 +12,7 @@ from made_certificates import authority
 from tls_front import tls_front
 
 from reelhook.domain.errors import SettingsError
-from reelhook.storage.postgres_url import read_url
+from reelhook.storage.postgres_url import name_of_host, read_url
 from reelhook.storage.servers import Servers
 
 USUAL = (
@@ -106,6 +106,22 @@ async def test_a_private_authority_is_named_by_sslrootcert(server: Cluster, tmp_
                 f"?sslmode={mode}&sslrootcert={one.file}"
             )
             await (await Servers(url).connect()).close()
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("postgresql://u:p@db.example.com:5/x?host=other", "db.example.com"),
+        ("postgresql:///x?host=db", "db"),
+        ("postgresql://u@127.0.0.1/x", None),
+        ("postgresql://u@[::1]:5/x", None),
+        ("postgresql:///x?host=/run/postgresql", None),
+        ("postgresql:///x?host=one,two", None),
+        ("postgresql:///x", None),
+    ],
+)
+def test_only_names_are_looked_up(url: str, name: str | None) -> None:
+    assert name_of_host(url) == name
 
 
 @pytest.mark.parametrize(

@@ -29,19 +29,42 @@ async def usable(url: str, *, pooled: bool, seconds: float) -> None:
     once where waiting does not help.
     """
     loop = asyncio.get_running_loop()
-    end, say_at = loop.time() + seconds, 0.0
+    end, said = loop.time() + seconds, _Said(loop)
     while True:
         try:
-            return await _look(url, pooled=pooled)
+            return await _look_aloud(url, said, pooled=pooled)
         except DatabaseAwayError as error:
             left = end - loop.time()
             if left <= 0:
                 raise
-            if loop.time() >= say_at:
-                say_at = loop.time() + SAY_SECONDS
-                words = "The database is not up yet and is waited for"
-                log.warning(words, error=error.message, seconds_left=round(left))
+            said.say(error.message, left)
         await asyncio.sleep(min(AGAIN_SECONDS, left))
+
+
+class _Said:
+    """Says every few seconds that the database is waited for."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._next_at = 0.0
+
+    def say(self, error: str, seconds_left: float | None = None) -> None:
+        if self._loop.time() >= self._next_at:
+            self._next_at = self._loop.time() + SAY_SECONDS
+            left = {} if seconds_left is None else {"seconds_left": round(seconds_left)}
+            log.warning("The database is not up yet and is waited for", error=error, **left)
+
+
+async def _look_aloud(url: str, said: _Said, *, pooled: bool) -> None:
+    """Look, and say so where that alone takes long."""
+    look = asyncio.create_task(_look(url, pooled=pooled))
+    try:
+        while not (await asyncio.wait([look], timeout=SAY_SECONDS))[0]:
+            said.say("It has not answered yet")
+        look.result()
+    finally:
+        look.cancel()
+        await asyncio.gather(look, return_exceptions=True)
 
 
 async def _look(url: str, *, pooled: bool) -> None:

@@ -8,6 +8,7 @@ import re
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode
 
@@ -103,6 +104,24 @@ def single_urls(url: str) -> list[str]:
     end = min((rest.find(mark) for mark in "/?" if mark in rest), default=len(rest))
     user, at, hosts = rest[:end].rpartition("@")
     return [f"{scheme}://{user}{at}{host}{rest[end:]}" for host in hosts.split(",")]
+
+
+def name_of_host(url: str) -> str | None:
+    """Return the name that must be looked up to connect; None for an address, a socket or several.
+
+    `url` names one host, as `PostgresUrl.urls` do.
+    """
+    head, _, query = url.partition("?")
+    host = head.partition("://")[2].partition("/")[0].rpartition("@")[2]
+    host = unquote(host if host.startswith("[") else host.partition(":")[0])
+    host = host or dict(parse_qsl(query)).get("host", "")
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", host):
+        return None
+    try:
+        ip_address(host)
+    except ValueError:
+        return host
+    return None
 
 
 def _wrong(words: str) -> SettingsError:

@@ -10,7 +10,8 @@ from typing import Any
 import asyncpg
 
 from reelhook.domain.errors import StoreError
-from reelhook.storage.postgres_url import read_url
+from reelhook.guard.resolver import SystemLookUp
+from reelhook.storage.postgres_url import name_of_host, read_url
 
 FAILURES = (
     asyncpg.PostgresError,
@@ -44,6 +45,7 @@ class Servers:
             **({"target_session_attrs": "read-write"} if chosen else {}),
         }
         self._keepalives = read.keepalives
+        self._look_up = SystemLookUp()
 
     async def connect(self, **options: Any) -> asyncpg.Connection:
         """Open a connection. Raises one of `FAILURES`, or `ValueError` for a wrong URL."""
@@ -60,6 +62,10 @@ class Servers:
 
     async def _connected(self, url: str, options: dict[str, Any]) -> asyncpg.Connection:
         async with asyncio.timeout(self._seconds):
+            if (name := name_of_host(url)) is not None:
+                # asyncpg would look it up in a thread that holds up the end of the program for as
+                # long as the name server does not answer. That one then answers it quickly.
+                await self._look_up(name)
             connection = await asyncpg.connect(url, **self._options, **options)
         if self._keepalives is not None:
             _keep_alive(connection, self._keepalives)
