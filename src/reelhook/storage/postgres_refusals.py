@@ -119,17 +119,11 @@ def _reason(error: BaseException, words: str) -> str:
 
 
 def _of_certificate(error: ssl.SSLError) -> str:
-    told = distrust(error)
-    if told is None:
-        return (
-            f"TLS failed ({words_of(error)}); correct sslmode, sslcert and sslkey in DATABASE_URL"
-        )
-    remedy = "name its authority by sslrootcert=/path/to/ca.pem in DATABASE_URL"
-    if "expired" in told:
-        remedy = "renew it at the server, or set this machine's clock"
-    elif "not valid for" in told:
-        remedy = "write the host in DATABASE_URL as the certificate has it"
-    return f"the server's certificate {told}; {remedy}"
+    told = distrust(error, "name its authority by sslrootcert=/path/to/ca.pem in DATABASE_URL")
+    if told is not None:
+        return f"the server's certificate {told}"
+    words = words_of(error)
+    return f"TLS failed ({words}); correct sslmode, sslcert and sslkey in DATABASE_URL"
 
 
 def _grant(words: str) -> str:
