@@ -131,6 +131,16 @@ def test_what_can_be_checked_without_a_server_is_checked(query: str) -> None:
     assert "DATABASE_URL" in refusal(f"postgresql://u@h/db?{query}")
 
 
+def test_what_the_url_leaves_open_is_in_the_environment() -> None:
+    variables = {"PGSSLROOTCERT": "system", "PGCONNECT_TIMEOUT": "7"}
+    read = read_url("postgresql://u@h/db", variables)
+    assert read.seconds == 7
+    assert read.options["ssl"].check_hostname
+    assert read_url("postgresql://u@h/db?connect_timeout=3", variables).seconds == 3
+    with pytest.raises(SettingsError, match="sslcert"):
+        read_url("postgresql://u@h/db", {"PGSSLCERT": "/absent.pem"})
+
+
 @given(st.text(st.characters(codec="ascii", exclude_characters=":@/?#%"), max_size=12))
 def test_a_password_is_in_no_sentence(password: str) -> None:
     secret = f"hunter2{password}"

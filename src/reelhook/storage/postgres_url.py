@@ -4,6 +4,7 @@ asyncpg takes every parameter that it does not know for a setting of the server,
 of libpq. They are listed at https://www.postgresql.org/docs/current/libpq-connect.html.
 """
 
+import os
 import re
 import ssl
 from collections.abc import Callable, Mapping
@@ -53,6 +54,16 @@ _UNABLE = frozenset(
         *("oauth_issuer", "oauth_client_id", "oauth_client_secret", "oauth_scope"),
     }
 )
+_VARIABLES: Mapping[str, str] = {
+    "channel_binding": "PGCHANNELBINDING",
+    "connect_timeout": "PGCONNECT_TIMEOUT",
+    "gssencmode": "PGGSSENCMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "sslcrl": "PGSSLCRL",
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
+}
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 _KEEPALIVES = ("keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")
 
@@ -71,11 +82,18 @@ class PostgresUrl:
     keepalives: Mapping[str, int] | None = field(default_factory=dict)
 
 
-def read_url(url: str) -> PostgresUrl:
-    """Read DATABASE_URL. Raises `SettingsError`; no sentence shows the password."""
+def read_url(url: str, environment: Mapping[str, str] = os.environ) -> PostgresUrl:
+    """Read DATABASE_URL. Raises `SettingsError`; no sentence shows the password.
+
+    What it leaves open is taken from libpq's variables in the environment. The driver reads the
+    others of them.
+    """
     head, mark, query = url.partition("?")
     _check_head(head, query, url)
     parameters = _parameters(query) if mark else {}
+    for name, variable in _VARIABLES.items():
+        if (text := environment.get(variable)) and name not in parameters:
+            parameters[name] = text
     seconds = _number(parameters, "connect_timeout")
     keepalives = {
         name: value

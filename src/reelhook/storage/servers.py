@@ -39,7 +39,7 @@ class Servers:
         self._urls = list(read.urls)
         several = len(self._urls) > 1
         self._seconds = read.seconds or (ONE_OF_SEVERAL_SECONDS if several else CONNECT_SECONDS)
-        chosen = several and "target_session_attrs=" not in url
+        chosen = several and "target_session_attrs=" not in self._urls[0]
         self._options = {
             **read.options,
             **({"target_session_attrs": "read-write"} if chosen else {}),
