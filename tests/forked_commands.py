@@ -49,8 +49,12 @@ def run(
     env: Mapping[str, str],
     stdin: str | None,
     timeout: float,
+    user: int | None = None,
 ) -> tuple[int, str, str]:
-    """Run `reelhook` with these arguments; return exit code, output and errors."""
+    """Run `reelhook` with these arguments; return exit code, output and errors.
+
+    `user`: whose rights it has, where root runs it. Others may be unable to read Python itself.
+    """
     with (
         tempfile.TemporaryFile() as given,
         tempfile.TemporaryFile() as out,
@@ -61,7 +65,9 @@ def run(
         given.seek(0)
         connection.settimeout(timeout)
         connection.connect(_loaded()[0])
-        request = json.dumps({"arguments": list(arguments), "cwd": str(cwd), "env": dict(env)})
+        request = json.dumps(
+            {"arguments": list(arguments), "cwd": str(cwd), "env": dict(env), "user": user}
+        )
         streams = [given.fileno(), out.fileno(), err.fileno()]
         socket.send_fds(connection, [request.encode() + b"\n"], streams)
         answer = connection.makefile().readline()
@@ -112,6 +118,10 @@ def _command(request: Mapping[str, object], streams: Sequence[int]) -> None:
         os.dup2(stream, number)
         os.close(stream)
     os.chdir(str(request["cwd"]))
+    if isinstance(user := request["user"], int):
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
     os.environ.clear()
     os.environ.update(request["env"])  # type: ignore[call-overload] # of JSON
     random.seed()

@@ -19,6 +19,8 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
+from reelhook.log_limit import DatabaseLines
+
 HIDDEN = "[hidden]"
 SECRET_LENGTH_MIN = 8
 """A shorter secret is a common word sooner or later; lines would become unreadable."""
@@ -61,7 +63,7 @@ def configure(
     render = terminal_renderer(stream) if on_terminal else render_json
     level = logging.DEBUG if verbose else logging.INFO
     structlog.configure(
-        processors=[_hide_keys, _finish(render)],
+        processors=[DatabaseLines(), _hide_keys, _finish(render)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *_: sink,
         cache_logger_on_first_use=True,

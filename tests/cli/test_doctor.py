@@ -11,8 +11,9 @@ import pytest
 from aiohttp import web
 from cli_programs import on_terminal, reelhook, serve, simulator, start
 from cli_receivers import answering
+from findings import found, told
 
-from reelhook.bootstrap import Finding, examine, migrate, serving
+from reelhook.bootstrap import migrate, serving
 from reelhook.config import Settings
 from reelhook.domain.signature import standard_secret
 from reelhook.simulator.faults import Faults
@@ -25,23 +26,6 @@ SECRET = "4b1f0f0c9a7e4d1c8f5a2b3e6d7c8f90"
 @pytest.fixture(autouse=True)
 def _nobodys_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-async def found(
-    *, environment: Mapping[str, str] | None = None, **given: Any
-) -> dict[str, list[Finding]]:
-    """Examine settings; return the findings by their subject."""
-    settings = {"url": "http://127.0.0.1:9", "data_dir": "data"} | given
-    findings: dict[str, list[Finding]] = {}
-    for one in await examine(environment=environment or {}, **settings):
-        findings.setdefault(one.subject, []).append(one)
-    return findings
-
-
-def told(findings: Mapping[str, list[Finding]], subject: str) -> tuple[str, str]:
-    """Return the verdict on a subject, and the words."""
-    [one] = findings[subject]
-    return one.verdict.value, one.message
 
 
 @asynccontextmanager

@@ -11,7 +11,8 @@ from bench.clusters import Cluster, cluster
 from reelhook.domain.errors import StoreError
 from reelhook.storage import group, migrate, pool, postgres
 from reelhook.storage.postgres import PostgreSQL
-from reelhook.storage.servers import FAILURES, Servers, single_urls
+from reelhook.storage.postgres_url import single_urls
+from reelhook.storage.servers import FAILURES, Servers
 from reelhook.storage.store import Store
 
 from .samples import new

@@ -24,7 +24,7 @@ from reelhook.signals import Tell
 from reelhook.signing import Secrets
 from reelhook.storage import migrate as migrations
 from reelhook.storage.interrupting import interruptible
-from reelhook.storage.opening import connected, opened, owning, read_key
+from reelhook.storage.opening import awaited, connected, opened, owning, read_key
 from reelhook.storage.store import Store
 
 log = structlog.get_logger()
@@ -76,10 +76,11 @@ async def at_hand(settings: Settings, *, migrate: bool) -> AsyncIterator[AtHand]
                 await store.free_leases()  # the file's lock proves that no one else is alive
                 yield AtHand(store, Sharing(worker), _to_nobody, _to_nobody)
     else:
+        pooled = not settings.wake_ups
+        await awaited(target, pooled=pooled, seconds=settings.database_wait_seconds)
         async with owning(target):
             await bring_up_to_date(settings, migrate=migrate)
         sharing = Sharing(worker, LEASE_SECONDS)
-        pooled = not settings.wake_ups
         async with (
             opened(target, pooled=pooled) as database,
             connected(target, pooled=pooled) as wire,
@@ -132,8 +133,8 @@ async def signing_secrets(settings: Settings, store: Store) -> Secrets:
         return Secrets(settings.webhook_secret, settings.webhook_secret_previous)
     made = _made_secret()
     secret = await store.key(WEBHOOK_KEY, made)
-    if secret == made:
-        # Shown once, to whoever starts the server; never in the log.
+    if secret == made and sys.stderr.isatty():
+        # Shown once, to the person who starts the server; never where a file or a journal keeps it.
         sys.stderr.write(f"No WEBHOOK_SECRET is set, so one was made for receivers: {secret}\n")
     log.info("Webhooks are signed with the secret in the database; `reelhook secret` shows it")
     return Secrets(secret, settings.webhook_secret_previous)

@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -188,8 +189,11 @@ def _told_to_stop() -> asyncio.Event:
 
 def _listener(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    both = host == "::" and socket.has_dualstack_ipv6()  # every address, IPv4's too
     try:
-        listener = socket.create_server((host, port), family=family, backlog=2048)
+        listener = socket.create_server(
+            (host, port), family=family, backlog=2048, dualstack_ipv6=both
+        )
     except OSError as error:
         raise SettingsError(
             f"Can't listen on {host} port {port} ({_reason(error)}); "
@@ -208,7 +212,8 @@ def _reason(error: OSError) -> str:
 
 def _own_url(settings: Settings) -> str:
     """Where this server listens, as seen from this machine."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
+    every = {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+    host = "127.0.0.1" if settings.host in every else settings.host
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
@@ -227,9 +232,17 @@ async def simulating(
 ) -> AsyncIterator[str]:
     """Run a simulated provider until the block ends; yield its base URL.
 
-    Raises `SettingsError` when the port is taken.
+    Raises `SettingsError` when the port is taken, and where there is no room for films.
     """
     from reelhook.simulator.server import running  # noqa: PLC0415 - loaded only when used
+
+    try:
+        tempfile.gettempdir()
+    except OSError:
+        raise SettingsError(
+            "The simulator renders films into a temporary directory, and none can be written; "
+            "name one with TMPDIR"
+        ) from None
 
     async with contextlib.AsyncExitStack() as stack:
         try:

@@ -131,7 +131,12 @@ class Api:
                 method, URL(self.url + path, encoded=True), allow_redirects=False, **request
             ) as response:
                 return self._understood(response.status, await response.text(errors="replace"))
-        except ClientConnectorError:
+        except ClientConnectorError as error:
+            from reelhook.guard.certificates import distrust  # noqa: PLC0415 - rare
+
+            if (distrusted := distrust(error)) is not None:
+                words = f"The certificate of {self.url} {distrusted}"
+                raise ServerUnreachableError(words) from None
             raise ServerUnreachableError(
                 f"No reelhook server answers at {self.url}; "
                 "start one with `reelhook serve` or set REELHOOK_URL"

@@ -100,8 +100,9 @@ async def _everything(stage: Stage) -> AsyncIterator[tuple[Api, "Receiver"]]:
     secret = secrets.token_urlsafe(24)
     faults = Faults(render_seconds=RENDER_SECONDS, queue_seconds=QUEUE_SECONDS)
     async with AsyncExitStack() as stack:
-        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="reelhook-demo-"))
+        # First, since it says what is wrong where there is no temporary directory.
         provider = await stack.enter_async_context(bootstrap.simulating(faults))
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="reelhook-demo-"))
         receiver = await stack.enter_async_context(receiving(secret, stage.webhook))
         settings = Settings.of(
             port=0,

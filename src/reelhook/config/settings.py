@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from reelhook.config.accounts import JOBS_MAX, VARIABLES, Accounts, Credential, values_of
+from reelhook.config.env_file import sought
 from reelhook.config.front import FrontSettings
 from reelhook.config.values import (
     DAY_SECONDS,
@@ -46,6 +47,7 @@ from reelhook.domain.schedule import RetrySchedule
 
 _TEN_YEARS_HOURS = 10 * 365 * 24
 _WILDCARD_HOSTS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
+_LOOPBACK = ("127.0.0.1", "[::1]")
 _SECRETS = (
     "webhook_secret",
     "webhook_secret_previous",
@@ -152,7 +154,8 @@ class Settings(FrontSettings):
     allowed_hosts: HostNames = Field((), description="host names, separated by commas")
     api_key: Key | None = Field(None, repr=False, description="text")
     url: BaseUrl = Field(
-        default_factory=lambda given: f"http://127.0.0.1:{given['port']}", description="a URL"
+        default_factory=lambda given: f"http://{_LOOPBACK[given['host'] == '::1']}:{given['port']}",
+        description="a URL",
     )
 
     data_dir: Directory = Field(Path("reelhook-data"), description="a directory's path")
@@ -161,6 +164,13 @@ class Settings(FrontSettings):
     )
 
     wake_ups: Switch = Field(default=True, description="true or false")
+    database_wait_seconds: float = Field(
+        30.0,
+        ge=0,
+        le=DAY_SECONDS,
+        allow_inf_nan=False,
+        description="a number of seconds from 0 to 86400",
+    )
 
     poll_seconds: float = Field(
         5.0,
@@ -243,7 +253,7 @@ class Settings(FrontSettings):
         """
         given = {name: value for name, value in overrides.items() if value is not None}
         try:
-            return cls(_env_file=env_file, **given)
+            return cls(_env_file=sought(env_file), **given)
         except ValidationError as error:
             raise SettingsError(_sentence(error)) from None
         except (OSError, UnicodeDecodeError):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic_settings import DotEnvSettingsSource
 
+from reelhook.config.env_file import sought
 from reelhook.config.settings import Settings
 from reelhook.config.values import environment_name
 
@@ -30,6 +31,7 @@ def unknown_variables(
 
 
 def _in_file(env_file: Path | None) -> set[str]:
+    env_file = sought(env_file)
     if env_file is None or not env_file.is_file():
         return set()
     try:

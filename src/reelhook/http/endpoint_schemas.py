@@ -25,6 +25,7 @@ HEADERS_MAX = 20
 SECRET_CHARACTERS_MIN = 16
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,1024}")
+_SECRET = re.compile(r"[!-~]+")
 _OURS = re.compile(
     r"(webhook-.*|x-signature|x-timestamp|host|content-.*|user-agent|connection|keep-alive"
     r"|transfer-encoding|te|trailer|upgrade|expect|proxy-.*)",
@@ -55,21 +56,28 @@ def _headers(given: dict[str, str]) -> dict[str, str]:
 
 
 def _secret(given: str) -> str:
-    try:
-        standard_key(given)
-    except BadKeyError:
-        refusal = "must be a random text, or base64 behind whsec_; leave it out and one is made"
-        raise PydanticCustomError("ours", "{refusal}", {"refusal": refusal}) from None
+    refusal = None
+    if not _SECRET.fullmatch(given):
+        refusal = (
+            "must be of visible ASCII characters, without spaces or line breaks; "
+            "leave it out and one is made"
+        )
+    else:
+        try:
+            standard_key(given)
+        except BadKeyError:
+            refusal = "must be a random text, or base64 behind whsec_; leave it out and one is made"
+    if refusal:
+        raise PydanticCustomError("ours", "{refusal}", {"refusal": refusal})
     return given
 
 
 Headers = Annotated[dict[str, str], AfterValidator(_headers)]
 Secret = Annotated[
     str,
-    StringConstraints(
-        strict=True, min_length=SECRET_CHARACTERS_MIN, max_length=256, pattern=r"^[!-~]+$"
-    ),
+    StringConstraints(strict=True, min_length=SECRET_CHARACTERS_MIN, max_length=256),
     AfterValidator(_secret),
+    Field(json_schema_extra={"pattern": f"^{_SECRET.pattern}$"}),
 ]
 Events = Annotated[list[EventName], Field(min_length=1)]
 Concurrency = Annotated[int, Field(strict=True, ge=1, le=CONCURRENCY_MAX)]

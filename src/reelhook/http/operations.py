@@ -81,6 +81,7 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz", summary="The server can take requests")
 async def readyz(operations: OperationsOf) -> dict[str, str]:
-    """Answer once the database can be read, and tell if nobody is to watch."""
+    """Answer while the database can be read and written, and tell if nobody is to watch."""
+    await operations.check_writable()
     paused = await operations.watching_paused_since() is not None
     return {"status": "ready", "watcher": "paused" if paused else "watching"}

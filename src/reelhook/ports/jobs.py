@@ -306,6 +306,10 @@ class FollowStore(Protocol):
 class ServiceStore(SubmitStore, FollowStore, Protocol):
     """What the use cases need."""
 
+    async def probe(self) -> None:
+        """Write something that nobody reads. Raises `StoreError` or `CommitUnknownError`."""
+        ...
+
     async def create(self, new: NewJob) -> Created:
         """Store a job with its deliveries and key in one transaction; an adopted one settles the
         doubt that it comes from.

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from aiohttp import ClientError
 from pydantic_core import from_json
 
+from reelhook.guard.certificates import distrust
+
 CONNECTION_ERRORS = (ClientError, OSError, TimeoutError, ValueError)
 """What aiohttp raises when a request can't be made, or its answer can't be read."""
 VALUES_MAX = 50_000
@@ -111,4 +113,6 @@ class Answer:
 
 def described(error: BaseException) -> str:
     """Return what went wrong, for a log: time-outs and some resets have no words of their own."""
+    if (distrusted := distrust(error)) is not None:
+        return f"its certificate {distrusted}"
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

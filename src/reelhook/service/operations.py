@@ -6,9 +6,14 @@ from functools import partial
 from typing import Any
 
 from reelhook.domain.catalog import Account, Catalog
+from reelhook.domain.errors import CommitUnknownError, StoreError
 from reelhook.domain.event import Instant
 from reelhook.ports import AccountLoad, Clock, CostLine, ServiceStore
 from reelhook.signals import Signals
+
+PROBED_MILLISECONDS = 5000
+"""For how long a probe of the database counts: health checks may come many times a second."""
+PROBE_SECONDS = 3.0
 
 
 class Operations:
@@ -29,6 +34,7 @@ class Operations:
         self._poll_seconds = poll_seconds
         self._clock = clock
         self._switching: asyncio.Task[None] | None = None
+        self._written_at = -PROBED_MILLISECONDS
 
     async def stats(self) -> dict[str, Any]:
         """Return counts of jobs and deliveries, and how the watcher fares."""
@@ -103,6 +109,17 @@ class Operations:
 
         self._switching = asyncio.create_task(switch())
         return self._switching
+
+    async def check_writable(self) -> None:
+        """Raise `StoreError` unless the database was written within the last seconds, or is now."""
+        if 0 <= self._clock.now() - self._written_at < PROBED_MILLISECONDS:
+            return
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                await self._store.probe()
+        except (CommitUnknownError, TimeoutError):
+            raise StoreError("The database did not say in time whether it can be written") from None
+        self._written_at = self._clock.now()
 
     async def watching_paused_since(self) -> Instant | None:
         """Return since when watching is paused. Raises `StoreError` without a database."""

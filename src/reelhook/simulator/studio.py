@@ -4,9 +4,12 @@ import asyncio
 from dataclasses import dataclass
 from functools import lru_cache
 
+import structlog
+
 from reelhook.simulator.job import Film, Variant
 from reelhook.simulator.renderer import Renderer, RenderError
 
+log = structlog.get_logger()
 FILMS_MAX = 16
 IDLE_SECONDS = 20.0
 """How long the renderer's process is kept for the next film."""
@@ -93,4 +96,5 @@ class Studio:
             try:
                 order.content.set_result(await renderer.render(order.film, order.variant))
             except RenderError as error:
+                log.warning("The simulator could not render a film", error=str(error))
                 order.content.set_exception(error)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from reelhook.domain.errors import SettingsError
+from reelhook.storage.sqlite_refusals import refusal
 
 # SQLite locks bytes of the file's first GiB; this one is far behind them.
 _OWNED_BYTE = 1 << 62
@@ -56,14 +57,19 @@ class FileLock:
         found = os.fstat(database)
         self._inode = (found.st_dev, found.st_ino)
         self._owned.add(self._inode)
-        os.truncate(beside, 0)
-        os.pwrite(beside, str(os.getpid()).encode(), 0)
+        try:
+            os.truncate(beside, 0)
+            os.pwrite(beside, str(os.getpid()).encode(), 0)
+        except OSError as error:
+            raise refusal(self._database, error) from None
 
     def _open(self, path: Path) -> int:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT} or _is_there(path):
+                raise refusal(path, error) from None
             raise SettingsError(
                 f"The data directory {path.parent} can't be written ({error.strerror}); "
                 "choose another with REELHOOK_DATA_DIR"
@@ -97,6 +103,13 @@ class FileLock:
 
     def __exit__(self, *exc: object) -> None:
         self.release()
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # its directory may not be looked into
+        return False
 
 
 def _locked(descriptor: int) -> bool:

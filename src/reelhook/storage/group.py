@@ -17,8 +17,9 @@ from reelhook.storage.pipeline import Pipeline, only_reads
 from reelhook.storage.place import Place
 from reelhook.storage.pool import Pool
 from reelhook.storage.receipts import FORGET, LEAVE, Outcome, Receipts, inline
-from reelhook.storage.servers import FAILURES, words_of
+from reelhook.storage.servers import FAILURES
 from reelhook.storage.verdict import find_out
+from reelhook.storage.words import words_of
 
 log = structlog.get_logger()
 

@@ -4,6 +4,7 @@ The caller owns the database. Alembic is loaded only when there is something to 
 """
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import Coroutine
 from pathlib import Path
@@ -14,6 +15,7 @@ import apsw
 from reelhook.domain.errors import SettingsError
 from reelhook.storage.interrupting import Interrupt
 from reelhook.storage.sqlite import connect
+from reelhook.storage.sqlite_refusals import refusal as refusal_of_file
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -109,7 +111,7 @@ def _current(database: Target, *, beside: bool, interrupt: Interrupt | None) -> 
     except apsw.SQLError:
         return None  # no such table: an empty database
     except apsw.Error as error:
-        raise SettingsError(f"The database {database} can't be read: {error}") from None
+        raise refusal_of_file(database, error, "read") from None
     finally:
         connection.close()
     return str(rows[0][0]) if rows else None
@@ -117,6 +119,7 @@ def _current(database: Target, *, beside: bool, interrupt: Interrupt | None) -> 
 
 async def _current_of_postgres(url: str) -> str | None:
     from reelhook.storage import postgres  # noqa: PLC0415 - only where that is the database
+    from reelhook.storage.postgres_refusals import refusal  # noqa: PLC0415 - as above
     from reelhook.storage.servers import FAILURES  # noqa: PLC0415 - as above
 
     connection = await postgres.connect(url)
@@ -126,7 +129,7 @@ async def _current_of_postgres(url: str) -> str | None:
         version: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
         return version
     except FAILURES as error:
-        raise SettingsError(f"The database of DATABASE_URL can't be read: {error}") from None
+        raise refusal(error, "read") from None
     finally:
         await connection.close()
 
@@ -159,6 +162,7 @@ def _alembic_on_sqlite(
     database: Path, direction: str, target: str, interrupt: Interrupt | None
 ) -> None:
     from sqlalchemy import URL, create_engine, event  # noqa: PLC0415 - see `_apply`
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - as above
 
     # One connection on a file that we own alone: the standard library's SQLite is safe for that.
     engine = create_engine(URL.create("sqlite", database=str(database)))  # any path, "?" in it too
@@ -177,14 +181,22 @@ def _alembic_on_sqlite(
         with engine.connect() as connection:
             _apply(connection, direction, target)
             connection.commit()
+    except SQLAlchemyError as error:
+        cause = getattr(error, "orig", None)
+        if not isinstance(cause, sqlite3.Error):
+            raise
+        raise refusal_of_file(database, cause, "brought up to date") from None
     finally:
         engine.dispose()
 
 
 async def _alembic_on_postgres(url: str, direction: str, target: str) -> None:
-    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - see `_apply`
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - see `_apply`
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - as above
 
     from reelhook.storage import postgres  # noqa: PLC0415 - only where that is the database
+    from reelhook.storage.postgres_refusals import refusal  # noqa: PLC0415 - as above
+    from reelhook.storage.servers import FAILURES  # noqa: PLC0415 - as above
 
     # Our own connection, since other readers of URLs refuse those with a socket's directory.
     engine = create_async_engine(
@@ -193,8 +205,21 @@ async def _alembic_on_postgres(url: str, direction: str, target: str) -> None:
     try:
         async with engine.begin() as connection:
             await connection.run_sync(_apply, direction, target)
+    except (SQLAlchemyError, *FAILURES) as error:
+        cause = _cause(error, FAILURES)
+        if cause is None:
+            raise
+        raise refusal(cause, "brought up to date") from None
     finally:
         await engine.dispose()
+
+
+def _cause(error: BaseException, kinds: tuple[type[BaseException], ...]) -> BaseException | None:
+    """Return the driver's error behind SQLAlchemy's, which wraps it twice."""
+    one: BaseException | None = error
+    while one is not None and not isinstance(one, kinds):
+        one = getattr(one, "orig", None) or one.__cause__
+    return one
 
 
 def _apply(connection: "Connection", direction: str, target: str) -> None:

@@ -1,20 +1,32 @@
-"""Where the newest finished files lie; asked beside whoever uses the database."""
+"""Where the newest finished files lie, and when the newest record was made; asked beside whoever
+uses the database.
+"""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import apsw
 
-from reelhook.domain.errors import SettingsError
+from reelhook.domain.event import Instant
 from reelhook.storage.opening import Target
 from reelhook.storage.sqlite import connect
+from reelhook.storage.sqlite_refusals import refusal as refusal_of_file
 
 _NEWEST = """
 SELECT account, id, content_url
 FROM (SELECT account, id, content_url FROM jobs ORDER BY created_at DESC, id DESC LIMIT 1000)
      AS newest
 WHERE content_url LIKE 'http%'
+"""
+
+
+_NEWEST_MOMENT = """
+SELECT max(created_at) FROM jobs
+UNION ALL
+SELECT occurred_at FROM (SELECT occurred_at FROM events ORDER BY position DESC LIMIT 1) AS last
 """
 
 
@@ -32,33 +44,44 @@ async def newest_files(target: Target) -> list[FinishedFile]:
 
     Raises `SettingsError` where the database can't be read.
     """
+    return [FinishedFile(*map(str, row)) for row in await _rows(target, _NEWEST)]
+
+
+async def newest_record_at(target: Target) -> Instant | None:
+    """Return when the newest job or event was recorded, by the clock of whoever did; None if there
+    is none. Raises as `newest_files` does.
+    """
+    rows = await _rows(target, _NEWEST_MOMENT)
+    return max((row[0] for row in rows if row[0] is not None), default=None)
+
+
+async def _rows(target: Target, sql: str) -> Sequence[Sequence[Any]]:
     if isinstance(target, Path):
-        return await asyncio.to_thread(_of_file, target)
+        return await asyncio.to_thread(_of_file, target, sql)
     from reelhook.storage import postgres  # noqa: PLC0415 - loaded where it is the database
+    from reelhook.storage.postgres_refusals import refusal  # noqa: PLC0415 - as above
     from reelhook.storage.servers import FAILURES  # noqa: PLC0415 - as above
 
     connection = await postgres.connect(target)
     try:
         if await connection.fetchval("SELECT to_regclass('jobs')") is None:
             return []
-        rows = await connection.fetch(_NEWEST)
+        return [tuple(row) for row in await connection.fetch(sql)]
     except FAILURES as error:
-        raise SettingsError(f"The database of DATABASE_URL can't be read: {error}") from None
+        raise refusal(error, "read") from None
     finally:
         await connection.close()
-    return [FinishedFile(*row.values()) for row in rows]
 
 
-def _of_file(path: Path) -> list[FinishedFile]:
+def _of_file(path: Path, sql: str) -> list[tuple[Any, ...]]:
     if not path.exists():
         return []
     connection = connect(path, read_only=True)
     try:
-        rows = connection.execute(_NEWEST).fetchall()
+        return connection.execute(sql).fetchall()
     except apsw.SQLError:
         return []  # no such table or column: an empty database, or an old one
     except apsw.Error as error:
-        raise SettingsError(f"The database {path} can't be read: {error}") from None
+        raise refusal_of_file(path, error, "read") from None
     finally:
         connection.close()
-    return [FinishedFile(str(account), str(job_id), str(url)) for account, job_id, url in rows]

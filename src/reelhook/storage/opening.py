@@ -28,6 +28,13 @@ def _postgres() -> "ModuleType":
     return postgres
 
 
+async def awaited(url: str, *, pooled: bool, seconds: float) -> None:
+    """See `awaiting.usable`."""
+    from reelhook.storage.awaiting import usable  # noqa: PLC0415 - loaded where it is the database
+
+    await usable(url, pooled=pooled, seconds=seconds)
+
+
 @contextlib.asynccontextmanager
 async def owning(target: Target) -> AsyncIterator[None]:
     """Be the one process that may change the schema.

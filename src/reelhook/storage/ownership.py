@@ -23,6 +23,14 @@ def free_leases() -> Operation[None]:
     yield Statement("DELETE FROM workers")
 
 
+def probe() -> Operation[None]:
+    """Write something that nobody reads, to find out whether the database can be written."""
+    yield Statement(
+        "INSERT INTO commits (id, written, at) VALUES ('probe', TRUE, now_ms())"
+        " ON CONFLICT (id) DO UPDATE SET at = excluded.at"
+    )
+
+
 def tend(
     worker: str, ids: Sequence[str], lease_milliseconds: int
 ) -> Operation[tuple[list[Lease], int]]:

@@ -22,6 +22,8 @@ a server that is away, and would stop when its time is over, not sooner."""
 #
 # Two processes that lock the same rows in another order wait for each other; the server notices
 # after a second, which is long. So a group gives its locks up sooner, and tries again (`group`).
+#
+# They are set once connected, since poolers refuse them as parameters of the connection.
 _SESSION = {"idle_in_transaction_session_timeout": "2000", "lock_timeout": "100"}
 
 
@@ -31,6 +33,10 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc] # asyncpg ships no 
     def get_reset_query(self) -> str:
         """Save the round trip."""
         return ""
+
+
+async def _begin_session(connection: asyncpg.Connection) -> None:
+    await connection.execute("; ".join(f"SET {name} = {value}" for name, value in _SESSION.items()))
 
 
 class _End:
@@ -83,7 +89,7 @@ class Pool:
                 min_size=1,
                 max_size=CONNECTIONS,
                 statement_cache_size=0 if pooled else STATEMENTS_KEPT,
-                server_settings={} if pooled else _SESSION,
+                init=None if pooled else _begin_session,
                 connection_class=_Connection,
             )
         )

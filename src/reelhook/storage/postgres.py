@@ -16,7 +16,9 @@ from reelhook.storage.group import Groups, Work, refuse
 from reelhook.storage.operation import Operation, Touches
 from reelhook.storage.pipeline import Pipeline, SeveralStatementsError, code_of, single
 from reelhook.storage.pool import Pool
-from reelhook.storage.servers import FAILURES, Servers, words_of
+from reelhook.storage.postgres_refusals import refusal
+from reelhook.storage.servers import FAILURES, Servers
+from reelhook.storage.words import words_of
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -28,21 +30,24 @@ ASIDE_SECONDS = 30.0
 CLOSE_SECONDS = 0.3
 # Chosen once: the advisory lock of whoever changes the schema.
 _SCHEMA_LOCK = 7_311_482_093
+_BEGIN_SCHEMA = (
+    "BEGIN; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+)
 # It holds up nobody for long: neither by waiting for a lock, nor by syncing.
 _ASIDE = "SET LOCAL lock_timeout = '50ms'; SET LOCAL synchronous_commit = off"
 
 
 async def connect(url: str) -> asyncpg.Connection:
-    """Open one connection. Raises `SettingsError` when there is no such database."""
+    """Open one connection.
+
+    Raises `SettingsError` when there is no such database, and `DatabaseAwayError`, which is one,
+    where it may come yet.
+    """
     try:
         # What runs on a connection of its own runs once: no statement is worth keeping.
         return await Servers(url).connect(statement_cache_size=0)
     except (*FAILURES, ValueError) as error:
-        raise _unopened(error) from None
-
-
-def _unopened(error: Exception) -> SettingsError:
-    return SettingsError(f"The database of DATABASE_URL can't be opened: {words_of(error)}")
+        raise refusal(error) from None
 
 
 async def read_key(url: str, name: str) -> str | None:
@@ -53,7 +58,7 @@ async def read_key(url: str, name: str) -> str | None:
     except asyncpg.UndefinedTableError:
         return None  # an empty database
     except FAILURES as error:
-        raise SettingsError(f"The database of DATABASE_URL can't be read: {error}") from None
+        raise refusal(error, "read") from None
     finally:
         await connection.close()
     return key
@@ -73,14 +78,18 @@ class SchemaLock:
     async def __aenter__(self) -> Self:
         self._connection = connection = await connect(self._url)
         try:
-            await connection.execute("BEGIN")
+            # The role may have limits for a pooler's sake that are too short for this.
+            await connection.execute(_BEGIN_SCHEMA)
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _SCHEMA_LOCK, timeout=60)
-        except FAILURES:
+        except TimeoutError:
             connection.terminate()
             raise SettingsError(
                 "Another reelhook has been changing the database's schema for a minute; "
                 "wait for it, or stop it"
             ) from None
+        except FAILURES as error:
+            connection.terminate()
+            raise refusal(error) from None
         except BaseException:  # told to stop while it waits
             connection.terminate()
             raise
@@ -111,11 +120,11 @@ class PostgreSQL:
     async def open(
         cls, url: str, *, pooled: bool = False, group_size: int = GROUP_SIZE_MAX
     ) -> Self:
-        """Connect, see `Pool`. Raises `SettingsError` when there is no such database."""
+        """Connect, see `Pool`. Raises as `connect` does."""
         try:
             pool = await Pool.open(url, pooled=pooled)
         except (*FAILURES, ValueError) as error:
-            raise _unopened(error) from None
+            raise refusal(error) from None
         return cls(pool, group_size)
 
     async def write(self, make: Callable[[], Operation[T]], touches: Touches = None) -> T:

@@ -16,10 +16,11 @@ from typing import TypeVar
 
 import apsw
 
-from reelhook.domain.errors import SettingsError, StoreError
+from reelhook.domain.errors import StoreError
 from reelhook.storage.file_lock import FileLock
 from reelhook.storage.operation import Operation, Touches
 from reelhook.storage.sqlite_group import Groups, Work, run
+from reelhook.storage.sqlite_refusals import reason, refusal
 
 __all__ = ["FileLock", "SQLite", "connect", "read_key", "run"]
 
@@ -52,7 +53,7 @@ def connect(path: Path, *, read_only: bool) -> apsw.Connection:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
     except (apsw.Error, OSError) as error:
-        raise SettingsError(f"The database {path} can't be opened: {error}") from None
+        raise refusal(path, error) from None
     return connection
 
 
@@ -71,7 +72,7 @@ def read_key(path: Path, name: str) -> str | None:
     except apsw.SQLError:
         return None  # no such table: an empty database
     except apsw.Error as error:
-        raise SettingsError(f"The database {path} can't be read: {error}") from None
+        raise refusal(path, error, "read") from None
     finally:
         connection.close()
     return str(rows[0][0]) if rows else None
@@ -141,7 +142,7 @@ class SQLite(Groups):
                 if connection.in_transaction:  # some errors end it by themselves
                     connection.execute("COMMIT")
         except apsw.Error as error:
-            raise StoreError(f"The database can't be read: {error}") from error
+            raise StoreError(f"The database can't be read: {reason(error)}") from error
 
     # -- the writer's thread ------------------------------------------------------------------
 

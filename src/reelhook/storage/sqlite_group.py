@@ -12,6 +12,7 @@ import structlog
 from reelhook.domain.errors import CommitUnknownError, StoreError
 from reelhook.storage.operation import Operation, Row, Statement, Together
 from reelhook.storage.receipts import ASK, CLAIM, FORGET, LEAVE, Outcome, Receipts
+from reelhook.storage.sqlite_refusals import reason
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -64,6 +65,10 @@ class _CommitFailedError(Exception):
         self.error = error
 
 
+def _unwritten(error: BaseException) -> str:
+    return f"The database can't be written: {reason(error)}"
+
+
 class Groups:
     """Commits groups, in the writer's thread, on the one connection that `open_file` opens.
 
@@ -99,7 +104,7 @@ class Groups:
                 work.error = (
                     CommitUnknownError()
                     if outcome is Outcome.UNKNOWN
-                    else StoreError(f"The database can't be written: {error}")
+                    else StoreError(_unwritten(error))
                 )
             with contextlib.suppress(Exception):  # else before the next group
                 self._undo()
@@ -114,7 +119,7 @@ class Groups:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
         except Exception as error:
-            log.warning("writer.reopens", error=str(error))
+            log.warning("writer.reopens", error=_unwritten(error))
             with contextlib.suppress(Exception):
                 self._connection.close(True)
             self._connection = self._open()
@@ -177,17 +182,17 @@ class Groups:
                 outcome = self._claimed(receipt)
                 break
             except Exception as failure:
-                log.warning("commit.not_cleared_up", receipt=receipt, error=str(failure))
+                log.warning("commit.not_cleared_up", receipt=receipt, error=_unwritten(failure))
         else:
             if self._is_there(receipt):
                 outcome = Outcome.WRITTEN
             elif isinstance(error, _BEFORE_THE_END):
                 outcome = Outcome.NOT_WRITTEN
         if outcome is Outcome.UNKNOWN:
-            log.error("commit.unknown", receipt=receipt, error=str(error))
+            log.error("commit.unknown", receipt=receipt, error=_unwritten(error))
         else:
             ids = {"receipt": receipt, "outcome": outcome.value}
-            log.warning("commit.cleared_up", error=str(error), **ids)
+            log.warning("commit.cleared_up", error=_unwritten(error), **ids)
         return outcome
 
     def _claimed(self, receipt: str) -> Outcome:

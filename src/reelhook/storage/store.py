@@ -190,6 +190,10 @@ class Store:
         """See `ownership.key`."""
         return await self._write(lambda: ownership.key(name, made))
 
+    async def probe(self) -> None:
+        """See `ServiceStore.probe`."""
+        await self._write(ownership.probe)
+
     async def remove_attempts(self, position: Position, before: Instant) -> Removal:
         """See `RetentionStore.remove_attempts`."""
         return await self._aside(lambda: retention.attempts(position, before))

@@ -10,7 +10,8 @@ import structlog
 
 from reelhook.storage.pool import Pool
 from reelhook.storage.receipts import ASK, CLAIM, Outcome, inline
-from reelhook.storage.servers import FAILURES, words_of
+from reelhook.storage.servers import FAILURES
+from reelhook.storage.words import words_of
 
 log = structlog.get_logger()
 FIND_OUT_SECONDS = 6.0

@@ -97,7 +97,8 @@ class Wire:
     async def _talk(self, hear: Callable[[Sequence[str]], None]) -> None:
         connection = await self._servers.connect(command_timeout=STATEMENT_SECONDS)
         self._connection = connection
-        ours = connection.get_server_pid()
+        # Asked for, since a pooler makes up what the connection itself was told.
+        ours = await connection.fetchval("SELECT pg_backend_pid()")
 
         def heard(_: object, pid: int, _channel: str, names: str) -> None:
             if pid != ours:

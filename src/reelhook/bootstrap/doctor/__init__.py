@@ -17,7 +17,7 @@ from reelhook.bootstrap.doctor.accounts import accounts
 from reelhook.bootstrap.doctor.files import files
 from reelhook.bootstrap.doctor.finding import Finding, Verdict, failed, ok
 from reelhook.bootstrap.doctor.reach import receiver, server
-from reelhook.bootstrap.doctor.surroundings import database, secret, variables
+from reelhook.bootstrap.doctor.surroundings import authorities, database, secret, variables
 from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
 from reelhook.logs import hider
@@ -42,7 +42,7 @@ async def examine(
         hide = hider(settings.secrets)
     except SettingsError as error:
         return [failed("settings", error.message), *variables(env_file, environment, None)]
-    found = variables(env_file, environment, settings)
+    found = variables(env_file, environment, settings) + authorities(env_file, environment)
     async with ClientSession(cookie_jar=DummyCookieJar()) as http:
         (
             of_database,

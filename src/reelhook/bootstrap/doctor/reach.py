@@ -15,6 +15,7 @@ from reelhook.domain.delivery import ATTEMPT_SECONDS
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, EndpointKind
 from reelhook.domain.errors import SettingsError, WebhookVerificationError
 from reelhook.guard.addresses import AddressPolicy
+from reelhook.guard.certificates import distrust
 from reelhook.service.endpoints import test_event
 from reelhook.signing import Secrets, Signing
 from reelhook.storage.opening import read_key
@@ -38,6 +39,8 @@ async def receiver(settings: Settings, http: ClientSession, *, send: bool) -> Fi
         ) as response:
             status = response.status
     except _FAILURES as error:
+        if (distrusted := distrust(error)) is not None:
+            return failed(subject, f"its certificate {distrusted}")
         words = str(error) or "no answer came in time"
         return failed(subject, f"nothing answers: {words}; start the receiver, or correct it")
     if 300 <= status < 400:
@@ -83,6 +86,8 @@ async def _sent(subject: str, settings: Settings, url: str) -> Finding:
 async def server(settings: Settings, http: ClientSession) -> tuple[bool, list[Finding]]:
     """Tell whether this server runs, and if so whether REELHOOK_PUBLIC_URL leads to it."""
     ready = await _ready(http, settings.url)
+    if isinstance(ready, str):
+        return False, [failed("server", f"{settings.url}: its certificate {ready}")]
     if ready is None:
         return False, [
             ok("server", f"none answers at {settings.url}, so REELHOOK_PUBLIC_URL was not tried")
@@ -95,12 +100,13 @@ async def server(settings: Settings, http: ClientSession) -> tuple[bool, list[Fi
     return True, [*found, await _public(settings, http)]
 
 
-async def _ready(http: ClientSession, url: str) -> dict[str, object] | None:
+async def _ready(http: ClientSession, url: str) -> dict[str, object] | str | None:
+    """Return what a server says of itself, or why its certificate is not trusted."""
     try:
         async with http.get(f"{url}/readyz", allow_redirects=False, timeout=_TIMEOUT) as response:
             told = await response.json()
-    except _FAILURES:
-        return None
+    except _FAILURES as error:
+        return distrust(error)
     return told if isinstance(told, dict) and told.get("status") == "ready" else None
 
 
@@ -112,7 +118,10 @@ async def _public(settings: Settings, http: ClientSession) -> Finding:
             "is not set: the links in webhooks lead to this machine's own address, and no "
             "provider can call",
         )
-    if await _ready(http, public) is None:
+    ready = await _ready(http, public)
+    if isinstance(ready, str):
+        return failed(subject, f"{public}: its certificate {ready}")
+    if ready is None:
         return failed(
             subject,
             f"{public} does not lead to a reelhook; correct it, or the proxy that answers there",

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -11,10 +12,13 @@ from reelhook.bootstrap.doctor.finding import Finding, failed, ok, warning
 from reelhook.config import Settings, unknown_variables
 from reelhook.domain.errors import ReelhookError, SettingsError
 from reelhook.storage import migrate as migrations
+from reelhook.storage.newest_files import newest_record_at
 from reelhook.storage.opening import read_key
-from reelhook.storage.vitals import vitals
+from reelhook.storage.vitals import MIB, vitals
 
 CLOCK_SECONDS_MAX = 30.0
+DISK_BYTES_MIN = 1024 * MIB
+AUTHORITIES = "SSL_CERT_FILE"
 SECRET_BYTES_MIN = 24
 """As Standard Webhooks asks for."""
 _CHARACTERS_MIN = 10
@@ -44,17 +48,39 @@ def _text(path: Path) -> str:
         return ""  # loading the settings says what is wrong
 
 
+def authorities(env_file: Path | None, environment: Mapping[str, str]) -> list[Finding]:
+    """Judge what SSL_CERT_FILE says, which OpenSSL reads, and passes over in silence."""
+    path = environment.get(AUTHORITIES)
+    if path:
+        try:
+            ssl.create_default_context(cafile=path)
+        except (OSError, ssl.SSLError) as error:
+            words = error.strerror or "it has no certificate in PEM form"
+            return [failed(AUTHORITIES, f"names {path}, which can't be used ({words}); correct it")]
+        return [ok(AUTHORITIES, f"names {path}, whose authorities are trusted")]
+    if env_file is not None and f"{AUTHORITIES}=" in _text(env_file):
+        return [
+            warning(
+                AUTHORITIES,
+                f"stands in {env_file}, from which only settings are read; set it in the "
+                "environment",
+            )
+        ]
+    return []
+
+
 async def database(settings: Settings, now: Callable[[], float]) -> list[Finding]:
     """Judge the database, beside a server that may use it: nothing is locked or made."""
     target = settings.database
+    called = str(target) if isinstance(target, Path) else "PostgreSQL"
     try:
         told = await vitals(target)
+        if told.refusal is not None:
+            return [failed("database", f"{called}: {told.refusal}")]
         missing = await asyncio.to_thread(migrations.pending, target, beside=True)
+        newest = None if missing else await newest_record_at(target)
     except ReelhookError as error:
         return [failed("database", error.message)]
-    called = str(target) if isinstance(target, Path) else "PostgreSQL"
-    if told.refusal is not None:
-        return [failed("database", f"{called}: {told.refusal}")]
     if len(missing) == len(migrations.revisions()):
         found = ok("database", f"{called} has no schema yet; the first start makes it")
     elif missing:
@@ -65,7 +91,32 @@ async def database(settings: Settings, now: Callable[[], float]) -> list[Finding
         )
     else:
         found = ok("database", f"{called} can be written, and has the newest schema")
-    return [found] if told.now is None else [found, clock("database", told.now / 1000, now())]
+    more = [] if told.free_bytes is None else [_disk(told.free_bytes)]
+    if told.now is not None:
+        more.append(clock("database", told.now / 1000, now()))
+    if newest is not None:
+        more += _jumped(newest / 1000 - now())
+    return [found, *more]
+
+
+def _disk(free_bytes: int) -> Finding:
+    free = f"{free_bytes // MIB} MiB are free"
+    if free_bytes < DISK_BYTES_MIN:
+        return warning("disk", f"{free}; free some space, since no job is taken in once it is full")
+    return ok("disk", f"{free}")
+
+
+def _jumped(ahead: float) -> list[Finding]:
+    """Judge how far the newest record is ahead of the clock that wrote it."""
+    if ahead <= CLOCK_SECONDS_MAX:
+        return []
+    return [
+        warning(
+            "clock",
+            f"was set back: the newest record is {ahead:.0f} s ahead of it; set it by NTP, which "
+            "does not jump",
+        )
+    ]
 
 
 def clock(whose: str, theirs: float, ours: float) -> Finding:

@@ -1,0 +1,41 @@
+"""Lines that repeat the same trouble of the database: one a minute, with how many were left out.
+
+While its disk is full every write fails, and each would be told by several lines.
+"""
+
+import time
+from collections.abc import Callable
+
+import structlog
+from structlog.typing import EventDict
+
+SECONDS = 60.0
+KINDS_MAX = 100
+"""How many different lines are remembered."""
+_OF_THE_DATABASE = "The database "
+"""How errors of the database begin, see `domain.errors.StoreError`."""
+
+
+class DatabaseLines:
+    """A processor of structlog. `now` tells seconds that only go forward."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._last: dict[tuple[object, ...], tuple[float, int]] = {}
+
+    def __call__(self, _logger: object, method: str, event: EventDict) -> EventDict:
+        """Pass a line on, or drop it. Raises `structlog.DropEvent`."""
+        error = event.get("error")
+        if method != "warning" or not str(error).startswith(_OF_THE_DATABASE):
+            return event
+        key = (event.get("event"), error, event.get("outcome"))
+        said_at, left_out = self._last.get(key, (-SECONDS, 0))
+        if self._now() - said_at < SECONDS:
+            self._last[key] = (said_at, left_out + 1)
+            raise structlog.DropEvent
+        if len(self._last) >= KINDS_MAX:
+            self._last.clear()
+        self._last[key] = (self._now(), 0)
+        if left_out:
+            event["left_out"] = left_out
+        return event
