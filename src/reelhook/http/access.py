@@ -11,6 +11,7 @@ from hashlib import sha256
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reelhook.domain.event import Instant
@@ -111,6 +112,21 @@ def holder_of(request: Request, access: Access) -> str:
     return sha256((_bearer(request.headers) or "").encode()).hexdigest()[:32]
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is not let in."""
+
+    status: int
+    message: str
+    code: str | None = None
+
+    def response(self) -> JSONResponse:
+        """Return what the client gets."""
+        # RFC 9110, section 11.6.1: a 401 names the scheme that it asks for.
+        headers = {"WWW-Authenticate": "Bearer"} if self.status == 401 else None
+        return error_response(self.status, self.message, self.code, headers=headers)
+
+
 class AccessMiddleware:
     """Refuses what `Access` does not allow, and bodies that are too large."""
 
@@ -127,39 +143,40 @@ class AccessMiddleware:
             return
         request = Request(scope)
         declared = _declared_length(request.headers)
-        if declared is not None and declared > self._bodies.limits.body_bytes:
-            too_large = self._bodies.too_large()
-            self._refusals.count(too_large.code, too_large.detail)
-            await error_response(too_large.status_code, too_large.detail, too_large.code)(
-                scope, receive, send
-            )
+        refusal = self._refusal(request, declared)
+        answer = self._app if refusal is None else refusal.response()
+        if not _brings_body(request.headers):
+            await answer(scope, receive, send)
             return
-        refusal = self._refusal(request)
-        if refusal is not None:
-            status, message = refusal
-            # RFC 9110, section 11.6.1: a 401 names the scheme that it asks for.
-            headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-            await error_response(status, message, headers=headers)(scope, receive, send)
-            return
-        body = self._bodies.body(receive, declared)
+        body = self._bodies.body(
+            receive, declared, awaits_continue=_awaits_continue(request.headers)
+        )
         try:
-            await self._app(scope, body.receive, send)
+            await answer(scope, body.receive, body.answered_by(send))
         finally:
             body.close()
 
-    def _refusal(self, request: Request) -> tuple[int, str] | None:
+    def _refusal(self, request: Request, declared: int | None) -> Refusal | None:
         headers, path = request.headers, _path(request.scope)
+        if declared is not None and declared > self._bodies.limits.body_bytes:
+            too_large = self._bodies.too_large()
+            self._refusals.count(too_large.code, too_large.detail)
+            return Refusal(too_large.status_code, too_large.detail, too_large.code)
         if path in _OPEN_PATHS or path.startswith(CALLBACK_PATH):
             return None  # an address for providers is its own key
         if not self._access.has_key(headers) and not self._signed_download(request, path):
             if self._access.api_key is not None:
-                return 401, "Send the API key: Authorization: Bearer <REELHOOK_API_KEY>"
+                return Refusal(401, "Send the API key: Authorization: Bearer <REELHOOK_API_KEY>")
             if not self._access.knows_host(headers):
-                return 400, "This Host is not known here; add its name to REELHOOK_ALLOWED_HOSTS"
+                return Refusal(
+                    400, "This Host is not known here; add its name to REELHOOK_ALLOWED_HOSTS"
+                )
             if request.method not in _SAFE_METHODS and self._foreign_origin(headers):
-                return 403, "Web pages of other origins may not do this; call from a server"
-        if request.method not in _SAFE_METHODS and _has_body(headers) and not _is_json(headers):
-            return 415, "Send the body as JSON, with Content-Type: application/json"
+                return Refusal(
+                    403, "Web pages of other origins may not do this; call from a server"
+                )
+        if request.method not in _SAFE_METHODS and declared != 0 and not _is_json(headers):
+            return Refusal(415, "Send the body as JSON, with Content-Type: application/json")
         return None
 
     def _signed_download(self, request: Request, path: str) -> bool:
@@ -215,8 +232,12 @@ def _declared_length(headers: Headers) -> int | None:
     return int(length) if len(length) < _DIGITS_MAX else sys.maxsize
 
 
-def _has_body(headers: Headers) -> bool:
-    return _declared_length(headers) != 0
+def _brings_body(headers: Headers) -> bool:
+    return "content-length" in headers or "transfer-encoding" in headers
+
+
+def _awaits_continue(headers: Headers) -> bool:
+    return headers.get("expect", "").lower() == "100-continue"
 
 
 def _is_json(headers: Headers) -> bool:
