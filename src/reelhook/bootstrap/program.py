@@ -40,6 +40,7 @@ from reelhook.guard.target import (
 from reelhook.hook import Hook
 from reelhook.http.access import Access
 from reelhook.http.app import create_app
+from reelhook.http.clients import RefusedClients
 from reelhook.http.context import HttpOptions, UrlCheck
 from reelhook.http.limits import KIB, MIB, Limits
 from reelhook.ports import Clock
@@ -70,18 +71,24 @@ async def open(  # noqa: A001 - read as reelhook.open
     migrate: bool = True,
     work: bool = True,
     simulator_url: str | None = None,
+    clients: RefusedClients | None = None,
 ) -> AsyncIterator[Hook]:
     """Run reelhook until the block ends: database, loops, and an ASGI app to mount.
 
     `hosts` are the names that the app answers to; None leaves that to the application around it.
     Without `work` other processes on the same database do what it takes in. With the address of
     a simulator every provider is played by it, and the settings' accounts are left alone.
+    `clients` is told of refused ones, where others are told of them too.
     Raises `SettingsError`.
     """
     logs.defer_to_host()
     async with (
         at_hand(settings, migrate=migrate) as at,
-        _running(settings, at, hosts, work=work, simulator_url=simulator_url) as hook,
+        _running(
+            *(settings, at, hosts, clients or RefusedClients()),
+            work=work,
+            simulator_url=simulator_url,
+        ) as hook,
     ):
         yield hook
 
@@ -91,6 +98,7 @@ async def _running(
     settings: Settings,
     at: AtHand,
     hosts: frozenset[str] | None,
+    clients: RefusedClients,
     *,
     work: bool,
     simulator_url: str | None,
@@ -98,7 +106,7 @@ async def _running(
     store, clock, signals = at.store, SystemClock(), Signals(at.tell)
     await check_upstream(store, simulated=simulator_url is not None)
     policy, look_up = AddressPolicy(settings.allow_networks), SystemLookUp()
-    options = await _http_options(settings, store, _url_check(policy, look_up), hosts)
+    options = await _http_options(settings, store, _url_check(policy, look_up), hosts, clients)
     signing = Signing(
         await signing_secrets(settings, store),
         user_agent=f"reelhook/{reelhook.__version__}",
@@ -138,7 +146,11 @@ async def _running(
 
 
 async def _http_options(
-    settings: Settings, store: Store, check_url: UrlCheck, hosts: frozenset[str] | None
+    settings: Settings,
+    store: Store,
+    check_url: UrlCheck,
+    hosts: frozenset[str] | None,
+    clients: RefusedClients,
 ) -> HttpOptions:
     access = Access(
         settings.api_key,
@@ -155,6 +167,7 @@ async def _http_options(
         clock=SystemClock(),
         public_keys=tuple(key.public for key in private_keys(settings)),
         limits=limits_of(settings),
+        clients=clients,
     )
 
 

@@ -121,7 +121,7 @@ class RefusingConnection(HttpToolsProtocol):
             self._refuse(LimitError(408, "request_head_timeout", message))
         else:
             if self._newest is None:  # an answer to a client that asked nothing would confuse it
-                self._doorman.refusals.count("request_head_timeout", message)
+                self._tell(LimitError(408, "request_head_timeout", message))
             self._close()
 
     def _wait(self, seconds: float) -> None:
@@ -184,7 +184,7 @@ class RefusingConnection(HttpToolsProtocol):
         if self._answered and in_body:
             self._linger()  # it has its response: another would be taken for the next one's
             return
-        self._doorman.refusals.count(refusal.code, refusal.detail)
+        self._tell(refusal)
         if self._answered:
             self._answer_refusal(refusal)
         elif in_body and self.pipeline:
@@ -196,6 +196,11 @@ class RefusingConnection(HttpToolsProtocol):
                 self.transport.abort()
             else:
                 self._answer_refusal(refusal)
+
+    def _tell(self, refusal: LimitError) -> None:
+        self._doorman.refusals.count(refusal.code, refusal.detail)
+        client = "unknown" if self.client is None else self.client[0]
+        self._doorman.clients.tell(client, refusal.status_code, refusal.code)
 
     def _answer_refusal(self, refusal: LimitError) -> None:
         if not self.transport.is_closing():

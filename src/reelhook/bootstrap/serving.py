@@ -26,6 +26,7 @@ from reelhook.bootstrap.program import open as open_program
 from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
 from reelhook.hook import Hook
+from reelhook.http.proxies import BehindProxies
 
 if TYPE_CHECKING:
     from reelhook.simulator.faults import Faults
@@ -51,6 +52,7 @@ class _Server(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # it would believe everybody on this machine; see BehindProxies
             timeout_graceful_shutdown=SERVER_STOP_SECONDS,
         )
         super().__init__(config)
@@ -108,9 +110,10 @@ async def serving(
                 migrate=migrate,
                 work=work,
                 simulator_url=simulator_url,
+                clients=doorman.clients,
             )
         )
-        server = _Server(hook.asgi, doorman)
+        server = _Server(_behind_proxies(settings, hook.asgi), doorman)
         task = asyncio.create_task(server.serve([listener]))
         await server.ready.wait()
         url = _own_url(settings)
@@ -129,20 +132,20 @@ async def serving(
 async def serve(
     settings: Settings, *, simulate: bool = False, migrate: bool = True, work: bool = True
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then end cleanly within 8 s."""
+    """Serve until SIGTERM, SIGINT or SIGHUP, then end cleanly within 8 s."""
     raise_soft_limit()
     await _run(serving(settings, simulate=simulate, migrate=migrate, work=work))
 
 
 async def work(settings: Settings, *, migrate: bool = True) -> None:
-    """Work beside other processes on the same database, without HTTP, until SIGTERM or SIGINT."""
+    """Work beside other processes on the same database, without HTTP, until told as `serve` is."""
     settings.check_for_working()
     raise_soft_limit()
     await _run(open_program(settings, migrate=migrate))
 
 
 async def _run(program: AbstractAsyncContextManager[object]) -> None:
-    """Run until SIGTERM or SIGINT. One that comes during the start ends that."""
+    """Run until SIGTERM, SIGINT or SIGHUP. One that comes during the start ends that."""
     stop, started = _told_to_stop(), asyncio.Event()
 
     async def until_told() -> None:
@@ -180,7 +183,8 @@ def _collect_less() -> None:
 def _told_to_stop() -> asyncio.Event:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    # A hang-up too: a terminal that closes, and init systems that mean "stop" by it.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     return stop
 
@@ -214,6 +218,13 @@ def _own_url(settings: Settings) -> str:
 def _hosts(settings: Settings) -> frozenset[str]:
     public = urlsplit(settings.public_url).hostname
     return frozenset({settings.host, *settings.allowed_hosts, *([public] if public else [])})
+
+
+def _behind_proxies(settings: Settings, app: ASGIApp) -> ASGIApp:
+    prefix = urlsplit(settings.public_url).path
+    if not prefix and not settings.trusted_proxies:
+        return app
+    return BehindProxies(app, settings.trusted_proxies, prefix)
 
 
 @contextlib.asynccontextmanager

@@ -16,13 +16,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reelhook.domain.event import Instant
 from reelhook.http.bodies import Bodies
+from reelhook.http.clients import RefusedClients, client_address
 from reelhook.http.errors import error_response
 from reelhook.http.limits import Refusals
+from reelhook.http.proxies import came_through_proxy
 from reelhook.ports import SOLE_HOLDER
 
 CALLBACK_PATH = "/providers/"
 JWKS_PATH = "/.well-known/webhooks/jwks.json"
 _OPEN_PATHS = frozenset({"/healthz", "/readyz", JWKS_PATH})
+_DOCUMENTS = frozenset({"/docs", "/redoc", "/openapi.json"})
+_DOCUMENT_ASSETS = "/docs/"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
@@ -117,8 +121,8 @@ class Refusal:
     """Why a request is not let in."""
 
     status: int
+    code: str
     message: str
-    code: str | None = None
 
     def response(self) -> JSONResponse:
         """Return what the client gets."""
@@ -127,14 +131,40 @@ class Refusal:
         return error_response(self.status, self.message, self.code, headers=headers)
 
 
+NO_KEY = Refusal(401, "unauthorized", "Send the API key: Authorization: Bearer <REELHOOK_API_KEY>")
+PROXIED = Refusal(
+    403,
+    "proxied_without_key",
+    "This request came through a proxy, so that others may reach this server and spend money: "
+    "set REELHOOK_API_KEY to a long random text, and send it as Authorization: Bearer",
+)
+UNKNOWN_HOST = Refusal(
+    400, "invalid_request", "This Host is not known here; add its name to REELHOOK_ALLOWED_HOSTS"
+)
+FOREIGN_ORIGIN = Refusal(
+    403, "forbidden", "Web pages of other origins may not do this; call from a server"
+)
+NO_JSON = Refusal(
+    415, "unsupported_media_type", "Send the body as JSON, with Content-Type: application/json"
+)
+
+
 class AccessMiddleware:
     """Refuses what `Access` does not allow, and bodies that are too large."""
 
-    def __init__(self, app: ASGIApp, access: Access, bodies: Bodies, refusals: Refusals) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        access: Access,
+        bodies: Bodies,
+        refusals: Refusals,
+        clients: RefusedClients,
+    ) -> None:
         self._app = app
         self._access = access
         self._bodies = bodies
         self._refusals = refusals
+        self._clients = clients
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request."""
@@ -144,7 +174,7 @@ class AccessMiddleware:
         request = Request(scope)
         declared = _declared_length(request.headers)
         refusal = self._refusal(request, declared)
-        answer = self._app if refusal is None else refusal.response()
+        answer = self._app if refusal is None else self._told(refusal, request)
         if not _brings_body(request.headers):
             await answer(scope, receive, send)
             return
@@ -156,27 +186,30 @@ class AccessMiddleware:
         finally:
             body.close()
 
+    def _told(self, refusal: Refusal, request: Request) -> ASGIApp:
+        client = client_address(request.scope)
+        self._clients.tell(client, refusal.status, refusal.code, request.method)
+        return refusal.response()
+
     def _refusal(self, request: Request, declared: int | None) -> Refusal | None:
         headers, path = request.headers, _path(request.scope)
         if declared is not None and declared > self._bodies.limits.body_bytes:
             too_large = self._bodies.too_large()
             self._refusals.count(too_large.code, too_large.detail)
-            return Refusal(too_large.status_code, too_large.detail, too_large.code)
+            return Refusal(too_large.status_code, too_large.code, too_large.detail)
         if path in _OPEN_PATHS or path.startswith(CALLBACK_PATH):
             return None  # an address for providers is its own key
         if not self._access.has_key(headers) and not self._signed_download(request, path):
             if self._access.api_key is not None:
-                return Refusal(401, "Send the API key: Authorization: Bearer <REELHOOK_API_KEY>")
+                return None if _reads_document(request.method, path) else NO_KEY
+            if self._access.hosts is not None and came_through_proxy(headers):
+                return PROXIED
             if not self._access.knows_host(headers):
-                return Refusal(
-                    400, "This Host is not known here; add its name to REELHOOK_ALLOWED_HOSTS"
-                )
+                return UNKNOWN_HOST
             if request.method not in _SAFE_METHODS and self._foreign_origin(headers):
-                return Refusal(
-                    403, "Web pages of other origins may not do this; call from a server"
-                )
+                return FOREIGN_ORIGIN
         if request.method not in _SAFE_METHODS and declared != 0 and not _is_json(headers):
-            return Refusal(415, "Send the body as JSON, with Content-Type: application/json")
+            return NO_JSON
         return None
 
     def _signed_download(self, request: Request, path: str) -> bool:
@@ -200,6 +233,12 @@ class AccessMiddleware:
 def _bearer(headers: Headers) -> str | None:
     scheme, _, given = headers.get("authorization", "").partition(" ")
     return given.strip() if scheme.lower() == "bearer" else None
+
+
+def _reads_document(method: str, path: str) -> bool:
+    """Whether it reads the API's description, which holds nothing of this installation."""
+    known = path in _DOCUMENTS or path.startswith(_DOCUMENT_ASSETS)
+    return known and method in {"GET", "HEAD"}
 
 
 def _is_address(name: str) -> bool:

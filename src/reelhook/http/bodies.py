@@ -172,7 +172,8 @@ class Body:
         """
 
         async def begin_late(message: Message) -> None:
-            if message["type"] == "http.response.start" and not await self._finish():
+            begins = message["type"] == "http.response.start"
+            if begins and not (self._ended or await self._finish()):
                 # RFC 9112, section 9.3: what is not read to its end carries no further request.
                 headers = [*message.get("headers", ()), (b"connection", b"close")]
                 message = {**message, "headers": headers}
@@ -183,8 +184,6 @@ class Body:
     async def _finish(self) -> bool:
         """Read the rest and throw it away; return whether all of it came, within bounds."""
         left = self._limits.body_bytes + REST_BYTES_MAX
-        if self._ended:
-            return True
         if (self._declared or 0) > left or (self._awaits_continue and not self._is_read):
             return False
         try:
