@@ -22,6 +22,7 @@ from reelhook.bootstrap.database import (
     private_keys,
     signing_secrets,
 )
+from reelhook.bootstrap.front import Front
 from reelhook.bootstrap.working import Parts, working
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
@@ -40,7 +41,6 @@ from reelhook.guard.target import (
 from reelhook.hook import Hook
 from reelhook.http.access import Access
 from reelhook.http.app import create_app
-from reelhook.http.clients import RefusedClients
 from reelhook.http.context import HttpOptions, UrlCheck
 from reelhook.http.limits import KIB, MIB, Limits
 from reelhook.ports import Clock
@@ -71,23 +71,20 @@ async def open(  # noqa: A001 - read as reelhook.open
     migrate: bool = True,
     work: bool = True,
     simulator_url: str | None = None,
-    clients: RefusedClients | None = None,
+    front: Front | None = None,
 ) -> AsyncIterator[Hook]:
     """Run reelhook until the block ends: database, loops, and an ASGI app to mount.
 
     `hosts` are the names that the app answers to; None leaves that to the application around it.
     Without `work` other processes on the same database do what it takes in. With the address of
     a simulator every provider is played by it, and the settings' accounts are left alone.
-    `clients` is told of refused ones, where others are told of them too.
     Raises `SettingsError`.
     """
     logs.defer_to_host()
     async with (
         at_hand(settings, migrate=migrate) as at,
         _running(
-            *(settings, at, hosts, clients or RefusedClients()),
-            work=work,
-            simulator_url=simulator_url,
+            *(settings, at, hosts, front or Front()), work=work, simulator_url=simulator_url
         ) as hook,
     ):
         yield hook
@@ -98,7 +95,7 @@ async def _running(
     settings: Settings,
     at: AtHand,
     hosts: frozenset[str] | None,
-    clients: RefusedClients,
+    front: Front,
     *,
     work: bool,
     simulator_url: str | None,
@@ -106,7 +103,7 @@ async def _running(
     store, clock, signals = at.store, SystemClock(), Signals(at.tell)
     await check_upstream(store, simulated=simulator_url is not None)
     policy, look_up = AddressPolicy(settings.allow_networks), SystemLookUp()
-    options = await _http_options(settings, store, _url_check(policy, look_up), hosts, clients)
+    options = await _http_options(settings, store, _url_check(policy, look_up), hosts, front)
     signing = Signing(
         await signing_secrets(settings, store),
         user_agent=f"reelhook/{reelhook.__version__}",
@@ -130,6 +127,7 @@ async def _running(
         _warn(settings)
         await _tell_of_pause(store, signals)
         at.listen(signals.hear)
+        stack.push_async_callback(front.ended)
         if work:
             await stack.enter_async_context(working(parts, at.sharing))
         try:
@@ -150,7 +148,7 @@ async def _http_options(
     store: Store,
     check_url: UrlCheck,
     hosts: frozenset[str] | None,
-    clients: RefusedClients,
+    front: Front,
 ) -> HttpOptions:
     access = Access(
         settings.api_key,
@@ -167,7 +165,7 @@ async def _http_options(
         clock=SystemClock(),
         public_keys=tuple(key.public for key in private_keys(settings)),
         limits=limits_of(settings),
-        clients=clients,
+        clients=front.clients,
     )
 
 
