@@ -205,7 +205,7 @@ async def _simulate(faults: Any, host: str, port: int) -> None:
     from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
 
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with bootstrap.simulating(faults, host=host, port=port) as base_url:
         render.say(f"A simulated provider answers at {base_url}; Ctrl-C stops it.")

@@ -330,13 +330,13 @@ class Settings(FrontSettings):
                 "REPLICATE_API_TOKEN, RUNWAYML_API_SECRET, XAI_API_KEY), "
                 "or try reelhook with `reelhook serve --simulate`"
             )
-        if self.api_key is None and not _is_loopback(self.host):
+        if self.api_key is None and not is_loopback(self.host):
             raise SettingsError(
                 f"REELHOOK_HOST is {self.host}, so others can reach this server and spend money: "
                 "set REELHOOK_API_KEY to a long random text, or listen on 127.0.0.1"
             )
         public = urlsplit(self.public_url).hostname or ""
-        if self.api_key is None and not _is_loopback(public):
+        if self.api_key is None and not is_loopback(public):
             raise SettingsError(
                 f"REELHOOK_PUBLIC_URL leads to {public}, so others can reach this server and spend "
                 "money: set REELHOOK_API_KEY to a long random text, or remove REELHOOK_PUBLIC_URL"
@@ -351,7 +351,8 @@ class Settings(FrontSettings):
             )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host, by its name or address, is this machine for itself."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
