@@ -78,33 +78,28 @@ async def _streams(settings: Settings, http: ClientSession) -> Finding | None:
     url = f"{settings.public_url}/api/jobs/events?jobIds={jobs[0]['jobId']}"
     started = time.monotonic()
     try:
-        async with http.get(url, headers=bearer, timeout=ClientTimeout(total=None)) as stream:
-            return await _followed(stream, started)
+        async with asyncio.timeout(FIRST_SECONDS_MAX) as limit:
+            async with http.get(url, headers=bearer, timeout=ClientTimeout(total=None)) as stream:
+                return await _followed(stream, started, limit)
+    except TimeoutError:
+        return warning(
+            _STREAMS,
+            f"are held back: nothing came within {time.monotonic() - started:.0f} s; have the "
+            "proxy pass text/event-stream on unbuffered (docs/production.md)",
+        )
     except _FAILURES:
         return _cut(time.monotonic() - started)
 
 
-async def _followed(stream: ClientResponse, started: float) -> Finding:
+async def _followed(stream: ClientResponse, started: float, limit: asyncio.Timeout) -> Finding:
+    """Read on to the first sign of life; `limit` is put off by as long as that may take."""
     if stream.status != 200:
         return warning(_STREAMS, f"can't be followed there (HTTP {stream.status})")
-    try:
-        async with asyncio.timeout(FIRST_SECONDS_MAX):
-            await stream.content.readuntil(b"\n\n")
-    except TimeoutError:
-        return warning(
-            _STREAMS,
-            f"are held back: nothing came within {FIRST_SECONDS_MAX:g} s; have the proxy pass "
-            "text/event-stream on unbuffered (docs/production.md)",
-        )
-    try:
-        async with asyncio.timeout(HEARTBEAT_SECONDS + SLACK_SECONDS):
-            while b": still here" not in (line := await stream.content.readline()):
-                if not line:
-                    return _cut(time.monotonic() - started)
-    except TimeoutError:
-        return warning(
-            _STREAMS, "are held back after their beginning; have the proxy pass them on unbuffered"
-        )
+    await stream.content.readuntil(b"\n\n")
+    limit.reschedule(asyncio.get_running_loop().time() + HEARTBEAT_SECONDS + SLACK_SECONDS)
+    while b": still here" not in (line := await stream.content.readline()):
+        if not line:
+            return _cut(time.monotonic() - started)
     return ok(_STREAMS, f"pass at once, and last over {HEARTBEAT_SECONDS:g} s of silence")
 
 
