@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from bench.figures import Figures
-from bench.processes import Server
+from bench.processes import REELHOOK, Server
 from bench.proxy_loads import (
     KEY,
     UPLOADS,
@@ -39,14 +39,17 @@ Act = Callable[[list[Way], Figures, Path], Awaitable[None]]
 
 
 @asynccontextmanager
-async def serving(folder: Path, program: str | None = None) -> AsyncIterator[Server]:
+async def serving(
+    folder: Path, program: str | None = None, **variables: str
+) -> AsyncIterator[Server]:
     environment = {
         "REELHOOK_API_KEY": KEY,
         "REELHOOK_PUBLIC_URL": "https://video.example.com",
         "REELHOOK_TRUSTED_PROXIES": "127.0.0.1",
+        **variables,
     }
-    more = {} if program is None else {"program": (program,)}
-    server = Server(folder, environment, ("serve", "--simulate"), **more)
+    command = (str(REELHOOK) if program is None else program,)
+    server = Server(folder, environment, ("serve", "--simulate"), command)
     await server.start()
     try:
         yield server

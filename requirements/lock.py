@@ -23,6 +23,7 @@ SOURCES = {
     "build": ("--group", "build", "--constraints", "requirements/dev.txt"),
     "litellm": ("--group", "litellm"),
     "node": ("--group", "node"),
+    "traefik": ("--group", "traefik"),
 }
 
 
