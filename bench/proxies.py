@@ -50,8 +50,8 @@ async def serving(
     }
     command = (str(REELHOOK) if program is None else program,)
     server = Server(folder, environment, ("serve", "--simulate"), command)
-    await server.start()
     try:
+        await server.start()
         yield server
     finally:
         server.close()
