@@ -7,7 +7,7 @@ SERVERS := .venv-servers
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-away bench-bombs bench-delivery bench-failing bench-kill bench-memory bench-paying bench-reads bench-restore bench-retention bench-store bench-watch bench-workers crash lock clean
+.PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-away bench-bombs bench-delivery bench-failing bench-kill bench-memory bench-paying bench-proxies bench-reads bench-restore bench-retention bench-store bench-watch bench-workers crash lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +45,11 @@ test: $(VENV)/.dev tests/javascript/node_modules/.done ## linters, types, import
 pytest: $(VENV)/.dev tests/javascript/node_modules/.done
 	@$(BIN)/python -m pytest -n 4 --dist worksteal
 
-test-all: $(VENV)/.dev tests/javascript/node_modules/.done ## the tests that take minutes, and check-peers
+# No distribution has it; where it does not run, its tests are skipped and say so.
+$(VENV)/.traefik: $(VENV)/.dev requirements/traefik.txt
+	@$(PIP) install --require-hashes -r requirements/traefik.txt && touch $@ || echo "Traefik is not tested here"
+
+test-all: $(VENV)/.dev $(VENV)/.traefik tests/javascript/node_modules/.done ## the tests that take minutes, and check-peers
 	@$(BIN)/python -m pytest -m long -n 2 --dist worksteal --timeout 1800
 	@$(MAKE) --no-print-directory check-peers
 
@@ -107,6 +111,9 @@ bench-memory: $(VENV)/.dev ## what each process holds: at rest, with 1,000 jobs,
 
 bench-paying: $(VENV)/.dev ## every adapter's creates go wrong and workers are killed, 1,000 times (20 minutes)
 	@$(BIN)/python -m bench.paying --every-listing
+
+bench-proxies: $(VENV)/.traefik ## refused uploads and idle connections, directly and through nginx, HAProxy, Caddy and Traefik (30 minutes)
+	@$(BIN)/python -m bench.proxies
 
 bench-reads: $(VENV)/.dev ## how many requests a round over 1,000 jobs takes, by provider
 	@$(BIN)/python -m bench.reads

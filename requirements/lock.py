@@ -25,6 +25,7 @@ SOURCES = {
     "node": ("--group", "node"),
     # Each package of these is named there, since what they say they depend on wants a GPU.
     "servers": ("requirements/servers.in", "--no-deps", "--no-annotate"),
+    "traefik": ("--group", "traefik"),
 }
 
 

@@ -94,7 +94,7 @@ def test_a_second_serve_and_the_database_commands_leave_a_served_database_alone(
         assert server.stop() == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_serve_and_simulate_end_cleanly(tmp_path: Path, number: int) -> None:
     with simulator(tmp_path) as provider, serve(tmp_path, provider) as server:
         assert server.stop(number) == 0

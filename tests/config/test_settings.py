@@ -139,6 +139,8 @@ def test_variables_of_other_programs_are_not_read(
         ("REELHOOK_SECRET_OVERLAP_HOURS", "721"),
         ("REELHOOK_ALLOW_NETWORKS", "10.0.0.1/8"),
         ("REELHOOK_ALLOW_NETWORKS", "localhost"),
+        ("REELHOOK_TRUSTED_PROXIES", "proxy.internal"),
+        ("REELHOOK_TRUSTED_PROXIES", "10.0.0.1/8"),
         ("REELHOOK_ALLOWED_HOSTS", "https://v.example"),
         ("REELHOOK_ALLOWED_HOSTS", "*"),
         ("REELHOOK_HOST", "127.0.0.1:80"),
@@ -302,6 +304,22 @@ def test_serving_others_needs_a_key(host: str) -> None:
     with pytest.raises(SettingsError, match="REELHOOK_API_KEY"):
         Settings.of(host=host, **SIMULATED).check_for_serving(simulate=False)
     Settings.of(host=host, api_key="k", **SIMULATED).check_for_serving(simulate=False)
+
+
+@pytest.mark.parametrize("work", [True, False])
+@pytest.mark.parametrize("host", ["video.example", "10.1.2.3", "[2001:db8::1]", "localhost.evil"])
+def test_so_does_a_public_url_that_others_can_reach(host: str, work: bool) -> None:
+    where: Any = {**SIMULATED, "public_url": f"https://{host}/reel"}
+    if not work:
+        where["database_url"] = "postgresql://h/name"
+    with pytest.raises(SettingsError, match=r"REELHOOK_PUBLIC_URL.*REELHOOK_API_KEY"):
+        Settings.of(**where).check_for_serving(simulate=False, work=work)
+    Settings.of(**where, api_key="k").check_for_serving(simulate=False, work=work)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:99", "[::1]:99", "LocalHost", "film.localhost"])
+def test_a_public_url_of_this_machine_needs_none(host: str) -> None:
+    Settings.of(public_url=f"http://{host}").check_for_serving(simulate=True)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])

@@ -26,14 +26,17 @@ GUARDED = [
     ("GET", "/api/stats"),
     ("POST", "/api/watcher/pause"),
     ("POST", "/api/watcher/resume"),
-    ("GET", "/docs"),
-    ("GET", "/redoc"),
-    ("GET", "/openapi.json"),
+    ("POST", "/docs"),
+    ("OPTIONS", "/openapi.json"),
+    ("GET", "/docsx"),
+    ("GET", "/openapi.json/"),
     ("GET", "/nowhere"),
     ("GET", "/healthz/"),
     ("GET", "//healthz"),
     ("OPTIONS", "/api/generate"),
 ]
+DOCUMENTS = ("/docs", "/redoc", "/openapi.json", "/docs/assets/swagger-ui.css")
+"""What a browser asks for without a key; nothing of an installation is in it."""
 
 
 # -- with a key -----------------------------------------------------------------------------------
@@ -47,7 +50,7 @@ async def test_every_route_but_health_asks_for_the_key(tmp_path: Path) -> None:
             assert reply.headers["WWW-Authenticate"] == "Bearer"
             assert "Authorization: Bearer" in reply.json()["error"]
             assert KEY not in reply.body.decode()
-        for path in ("/healthz", "/readyz", "/.well-known/webhooks/jwks.json"):
+        for path in ("/healthz", "/readyz", "/.well-known/webhooks/jwks.json", *DOCUMENTS):
             assert (await server.get(path)).status == 200
 
 
@@ -82,6 +85,20 @@ async def test_with_a_key_too_only_json_is_taken(tmp_path: Path) -> None:
     async with gateway(tmp_path, api_key=KEY, headers=BEARER) as server:
         reply = await server.post("/api/generate", data='{"script": "A fox"}')
         assert reply.refusal == (415, "unsupported_media_type", None)
+
+
+async def test_the_page_of_the_api_can_send_the_key_where_there_is_one(tmp_path: Path) -> None:
+    async with gateway(tmp_path / "with", api_key=KEY) as server:
+        document = (await server.get("/openapi.json")).json()
+    assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+    assert document["security"] == [{"key": []}]
+    for path in ("/healthz", "/readyz", "/providers/{provider}/webhook/{token}"):
+        assert all(operation["security"] == [] for operation in document["paths"][path].values())
+    assert KEY not in str(document)
+    async with gateway(tmp_path / "without") as server:
+        document = (await server.get("/openapi.json")).json()
+    assert "securitySchemes" not in document["components"]
+    assert "security" not in document
 
 
 # -- signed downloads -----------------------------------------------------------------------------
@@ -176,12 +193,44 @@ async def test_known_hosts_are_loopback_the_public_url_and_those_the_operator_na
     tmp_path: Path,
 ) -> None:
     loopback = ("localhost", "LocalHost:3001", "127.0.0.1", "127.0.0.1:9", "[::1]", "[::1]:3001")
-    named = ("video.example", "Video.Example:443", "gateway:3001", "10.1.2.3:80")
+    named = ("film.localhost", "video.example", "Video.Example:443", "gateway:3001", "10.1.2.3:80")
     async with gateway(
-        tmp_path, public_url="https://video.example/reel", allowed_hosts="gateway,10.1.2.3"
+        tmp_path,
+        public_url="http://film.localhost:3001",
+        allowed_hosts="gateway,10.1.2.3,video.example",
     ) as server:
         for host in (*loopback, *named):
             assert (await server.get("/api/jobs", headers={"Host": host})).status == 200, host
+
+
+FORWARDED = {
+    "Forwarded": "for=203.0.113.9",
+    "X-Forwarded-For": "203.0.113.9",
+    "x-forwarded-proto": "https",
+    "X-Forwarded-Host": "127.0.0.1",
+    "X-Real-IP": "203.0.113.9",
+    "Via": "1.1 proxy",
+    "CF-Connecting-IP": "203.0.113.9",
+}
+
+
+@pytest.mark.parametrize("name", FORWARDED)
+async def test_what_came_through_a_proxy_is_refused_without_a_key(
+    tmp_path: Path, name: str
+) -> None:
+    header = {name: FORWARDED[name]}
+    async with gateway(tmp_path) as server:
+        for method, path in (("GET", "/api/jobs"), ("POST", "/api/generate"), ("GET", "/docs")):
+            reply = await server.request(method, path, headers=header, json={"script": "A fox"})
+            assert reply.refusal == (403, "proxied_without_key", None)
+            assert "REELHOOK_API_KEY" in reply.json()["error"]
+        assert (await server.get("/healthz", headers=header)).status == 200
+        assert await server.total() == 0
+
+
+async def test_with_a_key_it_is_let_in(tmp_path: Path) -> None:
+    async with gateway(tmp_path, api_key=KEY, headers=BEARER) as server:
+        assert (await server.get("/api/jobs", headers=FORWARDED)).status == 200
 
 
 async def test_a_web_page_of_another_origin_can_not_submit(tmp_path: Path) -> None:

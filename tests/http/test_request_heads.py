@@ -126,7 +126,7 @@ async def test_an_idle_connection_ends_without_a_word(tmp_path: Path) -> None:
             assert await wire.closed()
 
 
-async def test_a_body_that_was_not_waited_for_leaves_the_connection_idle(tmp_path: Path) -> None:
+async def test_behind_a_refused_body_the_connection_is_idle(tmp_path: Path) -> None:
     post = b"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
     async with (
         gateway(tmp_path, api_key=KEY, keep_alive_seconds=1) as server,
@@ -134,10 +134,10 @@ async def test_a_body_that_was_not_waited_for_leaves_the_connection_idle(tmp_pat
     ):
         for _ in range(2):
             await wire.send(post)
+            await wire.send(b"12345")
             answer = await wire.answer()
             assert answer is not None
             assert answer.status == 401
-            await wire.send(b"12345")
         assert await wire.closed()
 
 

@@ -59,6 +59,11 @@ class Wire:
                 return None
         return Answer(int(status_line.split()[1]), headers, body)
 
+    async def peek(self) -> None:
+        """Wait until something came, and leave it there."""
+        while not self._reader._buffer:  # type: ignore[attr-defined] # it has no other way to look
+            await self._reader._wait_for_data("peek")  # type: ignore[attr-defined] # as above
+
     async def refusal(self) -> tuple[int, str]:
         """Return status and code of the response, behind which the connection must be closed."""
         answer = await self.answer()

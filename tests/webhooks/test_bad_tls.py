@@ -115,11 +115,20 @@ def saying(words: bytes) -> Behaviour:
         (hanging_up, "tls", "closed the connection within the TLS handshake"),
         (breaking_off, "connect", "reset"),
         (saying(b"\x15\x03\x03\x00\x02\x02\x28"), "tls", "alert handshake failure"),
+        (saying(b"\x15\x03\x03\x00\x02\x02\x78"), "tls", "speaks HTTP/2 alone"),
         (saying(b"\x16\x03\x03\x00\x01\x02"), "tls", "No trusted TLS"),
         (saying(b"\0" * 65536), "tls", "does not speak TLS"),
         (saying(b"\x16\x03\x03\x40\x00\x02" + b"\0" * 8192), "tls", "No trusted TLS"),
     ],
-    ids=["FIN", "RST", "an alert", "a dripped hello", "endless zeros", "a record too large"],
+    ids=[
+        "FIN",
+        "RST",
+        "an alert",
+        "only HTTP/2",
+        "a dripped hello",
+        "endless zeros",
+        "a record too large",
+    ],
 )
 async def test_a_handshake_that_fails_is_told(behave: Behaviour, error: str, words: str) -> None:
     async with receiver(behave) as one, AiohttpSender(LOOPBACK, connect_seconds=2) as sender:

@@ -8,7 +8,13 @@ from typing import Any
 import httptools
 
 from reelhook.bootstrap.doorman import HEAD_BYTES_FREE, HEADS_BYTES_MAX, NEVER
-from reelhook.bootstrap.refusing import NOT_READ, Reading, RefusingConnection, busy
+from reelhook.bootstrap.refusing import (
+    NOT_READ,
+    LastingTransport,
+    Reading,
+    RefusingConnection,
+    busy,
+)
 from reelhook.http.limits import LimitError
 
 PIECE_BYTES = 16 * 1024
@@ -156,6 +162,8 @@ class Connection(RefusingConnection):
             )
             self._stop(LimitError(429, "too_many_pipelined_requests", message))
         super().on_headers_complete()
+        # Its task begins later, so that the response has this one from its first byte on.
+        self.cycle.transport = LastingTransport(self)  # type: ignore[assignment] # all it uses of one
         self._reading = Reading.BODY
         self._body_bytes = self._framing_bytes = self._blank_bytes = 0
         self._count_fed(0)

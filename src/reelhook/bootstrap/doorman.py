@@ -6,6 +6,7 @@ One look twice a second over all connections takes the place of a timer for each
 import math
 from typing import Protocol
 
+from reelhook.http.clients import RefusedClients
 from reelhook.http.limits import MIB, Limits, Refusals
 
 HEADS_BYTES_MAX = 16 * MIB
@@ -41,6 +42,7 @@ class Doorman:
         self.limits = limits
         self.connections_max = connections_max
         self.refusals = Refusals()
+        self.clients = RefusedClients()
         self.heads_bytes = 0
         self.lingering = 0
         self._lingering_max = min(LINGERING_MAX, max(8, connections_max // 8))
@@ -72,6 +74,7 @@ class Doorman:
             else:
                 connection.expire()
         self.refusals.tell()
+        self.clients.tell_rest()
 
 
 NEVER = math.inf

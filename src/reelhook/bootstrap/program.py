@@ -23,6 +23,7 @@ from reelhook.bootstrap.database import (
     private_keys,
     signing_secrets,
 )
+from reelhook.bootstrap.front import Front
 from reelhook.bootstrap.working import Parts, working
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
@@ -73,6 +74,7 @@ async def open(  # noqa: A001 - read as reelhook.open
     migrate: bool = True,
     work: bool = True,
     simulator_url: str | None = None,
+    front: Front | None = None,
 ) -> AsyncIterator[Hook]:
     """Run reelhook until the block ends: database, loops, and an ASGI app to mount.
 
@@ -84,7 +86,9 @@ async def open(  # noqa: A001 - read as reelhook.open
     logs.defer_to_host()
     async with (
         at_hand(settings, migrate=migrate) as at,
-        _running(settings, at, hosts, work=work, simulator_url=simulator_url) as hook,
+        _running(
+            *(settings, at, hosts, front or Front()), work=work, simulator_url=simulator_url
+        ) as hook,
     ):
         yield hook
 
@@ -94,6 +98,7 @@ async def _running(
     settings: Settings,
     at: AtHand,
     hosts: frozenset[str] | None,
+    front: Front,
     *,
     work: bool,
     simulator_url: str | None,
@@ -101,7 +106,7 @@ async def _running(
     store, clock, signals = at.store, SystemClock(), Signals(at.tell)
     await check_upstream(store, simulated=simulator_url is not None)
     policy, look_up = AddressPolicy(settings.allow_networks), SystemLookUp()
-    options = await _http_options(settings, store, _url_check(policy, look_up), hosts)
+    options = await _http_options(settings, store, _url_check(policy, look_up), hosts, front)
     signing = Signing(
         await signing_secrets(settings, store),
         user_agent=f"reelhook/{reelhook.__version__}",
@@ -125,6 +130,7 @@ async def _running(
         _warn(settings)
         await _tell_of_pause(store, signals)
         at.listen(signals.hear)
+        stack.push_async_callback(front.ended)
         if work:
             await stack.enter_async_context(advising(accounts.providers))
             await stack.enter_async_context(working(parts, at.sharing))
@@ -142,7 +148,11 @@ async def _running(
 
 
 async def _http_options(
-    settings: Settings, store: Store, check_url: UrlCheck, hosts: frozenset[str] | None
+    settings: Settings,
+    store: Store,
+    check_url: UrlCheck,
+    hosts: frozenset[str] | None,
+    front: Front,
 ) -> HttpOptions:
     access = Access(
         settings.api_key,
@@ -159,6 +169,7 @@ async def _http_options(
         clock=SystemClock(),
         public_keys=tuple(key.public for key in private_keys(settings)),
         limits=limits_of(settings),
+        clients=front.clients,
     )
 
 

@@ -121,7 +121,7 @@ class RefusingConnection(HttpToolsProtocol):
             self._refuse(LimitError(408, "request_head_timeout", message))
         else:
             if self._newest is None:  # an answer to a client that asked nothing would confuse it
-                self._doorman.refusals.count("request_head_timeout", message)
+                self._tell(LimitError(408, "request_head_timeout", message))
             self._close()
 
     def _wait(self, seconds: float) -> None:
@@ -137,6 +137,13 @@ class RefusingConnection(HttpToolsProtocol):
         self._doorman.heads_bytes += count - self._head_bytes_fed
         self._head_bytes_fed = count
 
+    def end(self) -> None:
+        """Close behind a response, in a way that lets its client read it."""
+        if self._reading is Reading.NOTHING:
+            self.transport.close()
+        elif not self._lingering:
+            self._linger()
+
     # -- answering ----------------------------------------------------------------------------
 
     @property
@@ -151,6 +158,8 @@ class RefusingConnection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with the next request that waits, or give the client its time for one."""
         self.server_state.total_requests += 1
+        if self._lingering:
+            return
         if self.transport.is_closing():
             self._wait(self._limits.transfer_seconds)
         elif self.pipeline:
@@ -175,7 +184,7 @@ class RefusingConnection(HttpToolsProtocol):
         if self._answered and in_body:
             self._linger()  # it has its response: another would be taken for the next one's
             return
-        self._doorman.refusals.count(refusal.code, refusal.detail)
+        self._tell(refusal)
         if self._answered:
             self._answer_refusal(refusal)
         elif in_body and self.pipeline:
@@ -187,6 +196,11 @@ class RefusingConnection(HttpToolsProtocol):
                 self.transport.abort()
             else:
                 self._answer_refusal(refusal)
+
+    def _tell(self, refusal: LimitError) -> None:
+        self._doorman.refusals.count(refusal.code, refusal.detail)
+        client = "unknown" if self.client is None else self.client[0]
+        self._doorman.clients.tell(client, refusal.status_code, refusal.code)
 
     def _answer_refusal(self, refusal: LimitError) -> None:
         if not self.transport.is_closing():
@@ -209,6 +223,23 @@ class RefusingConnection(HttpToolsProtocol):
         self._thrown_away += count
         if self._thrown_away > LINGER_BYTES_MAX:
             self.transport.abort()
+
+
+class LastingTransport:
+    """The transport as a response sees it: closing it drops nothing that was just written.
+
+    uvicorn closes behind a response to HTTP/1.0 or with `Connection: close`. Where something of the
+    request is unread then, the system resets the connection, and the client may lose the response.
+    """
+
+    def __init__(self, connection: RefusingConnection) -> None:
+        self._connection = connection
+        self.write = connection.transport.write
+        self.is_closing = connection.transport.is_closing
+
+    def close(self) -> None:
+        """Close as soon as that does no harm."""
+        self._connection.end()
 
 
 def busy(code: str, message: str) -> LimitError:

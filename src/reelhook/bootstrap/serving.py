@@ -7,26 +7,26 @@ import os
 import signal
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import structlog
-import uvicorn
 from starlette.types import ASGIApp
 
 from reelhook.bootstrap.accounts import simulated
-from reelhook.bootstrap.connection import Connection
 from reelhook.bootstrap.descriptors import connections_max, files_max, raise_soft_limit
 from reelhook.bootstrap.doorman import Doorman
+from reelhook.bootstrap.front import Front
+from reelhook.bootstrap.http_server import HttpServer
 from reelhook.bootstrap.program import limits_of
 from reelhook.bootstrap.program import open as open_program
 from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
 from reelhook.hook import Hook
+from reelhook.http.proxies import BehindProxies
 
 if TYPE_CHECKING:
     from reelhook.simulator.faults import Faults
@@ -35,43 +35,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 GC_ALLOCATIONS = 20_000
 """How many more objects than at its last look there may be before the collector looks again."""
-LOOK_TICKS = 5
-"""How often connections are looked at, in ticks of uvicorn's, which are 0.1 s."""
-SERVER_STOP_SECONDS = 1
-"""How long open responses may take at the end; the loops then have `runner.DRAIN_SECONDS`."""
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, but signals and connections are ours, and being ready can be awaited."""
-
-    def __init__(self, app: ASGIApp, doorman: Doorman) -> None:
-        config = uvicorn.Config(
-            app,
-            http=partial(Connection, doorman=doorman),  # type: ignore[arg-type] # called like a class
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=SERVER_STOP_SECONDS,
-        )
-        super().__init__(config)
-        self._doorman = doorman
-        self.ready = asyncio.Event()
-
-    async def on_tick(self, counter: int) -> bool:
-        if counter % LOOK_TICKS == 0:
-            self._doorman.look(asyncio.get_running_loop().time())
-        return await super().on_tick(counter)
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        # uvicorn would raise the signal again at the end, and so end the process with it.
-        yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +61,12 @@ async def serving(
     """
     settings.check_for_serving(simulate=simulate or simulator_url is not None, work=work)
     doorman = Doorman(limits_of(settings), connections_max(settings, files_max()))
+    responses: asyncio.Task[None] | None = None
+
+    async def answered() -> None:
+        if responses is not None:
+            await responses
+
     async with contextlib.AsyncExitStack() as stack:
         listener = stack.enter_context(_listener(settings.host, settings.port))
         settings = settings.listening_on(listener.getsockname()[1])
@@ -110,41 +79,42 @@ async def serving(
                 migrate=migrate,
                 work=work,
                 simulator_url=simulator_url,
+                front=Front(doorman.clients, answered),
             )
         )
-        server = _Server(hook.asgi, doorman)
-        task = asyncio.create_task(server.serve([listener]))
-        await server.ready.wait()
-        url = _own_url(settings)
-        if simulate and simulator_url is not None:
-            played = ", ".join(one.provider for one in simulated(simulator_url))
-            log.info(f"Simulated providers: {played}; `reelhook models` lists what they make")
-        log.info(f"reelhook listens on {url}", docs=f"{url}/docs")
+        server = HttpServer(_behind_proxies(settings, hook.asgi), doorman)
+        responses = asyncio.create_task(server.serve([listener]))
         try:
+            await server.ready.wait()
+            url = _own_url(settings)
+            if simulate and simulator_url is not None:
+                played = ", ".join(one.provider for one in simulated(simulator_url))
+                log.info(f"Simulated providers: {played}; `reelhook models` lists what they make")
+            log.info(f"reelhook listens on {url}", docs=f"{url}/docs")
             yield Running(url, hook)
         finally:
+            # What is under way ends beside the loops, so that each has most of the 8 s.
             hook.service.stop_waiting()
             server.should_exit = True
-            await task
 
 
 async def serve(
     settings: Settings, *, simulate: bool = False, migrate: bool = True, work: bool = True
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then end cleanly within 8 s."""
+    """Serve until SIGTERM, SIGINT or SIGHUP, then end cleanly within 8 s."""
     raise_soft_limit()
     await _run(serving(settings, simulate=simulate, migrate=migrate, work=work))
 
 
 async def work(settings: Settings, *, migrate: bool = True) -> None:
-    """Work beside other processes on the same database, without HTTP, until SIGTERM or SIGINT."""
+    """Work beside other processes on the same database, without HTTP, until told as `serve` is."""
     settings.check_for_working()
     raise_soft_limit()
     await _run(open_program(settings, migrate=migrate))
 
 
 async def _run(program: AbstractAsyncContextManager[object]) -> None:
-    """Run until SIGTERM or SIGINT. One that comes during the start ends that."""
+    """Run until SIGTERM, SIGINT or SIGHUP. One that comes during the start ends that."""
     stop, started = _told_to_stop(), asyncio.Event()
 
     async def until_told() -> None:
@@ -182,7 +152,8 @@ def _collect_less() -> None:
 def _told_to_stop() -> asyncio.Event:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    # A hang-up too: a terminal that closes, and init systems that mean "stop" by it.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     return stop
 
@@ -220,6 +191,13 @@ def _own_url(settings: Settings) -> str:
 def _hosts(settings: Settings) -> frozenset[str]:
     public = urlsplit(settings.public_url).hostname
     return frozenset({settings.host, *settings.allowed_hosts, *([public] if public else [])})
+
+
+def _behind_proxies(settings: Settings, app: ASGIApp) -> ASGIApp:
+    prefix = urlsplit(settings.public_url).path
+    if not prefix and not settings.trusted_proxies:
+        return app
+    return BehindProxies(app, settings.trusted_proxies, prefix)
 
 
 @contextlib.asynccontextmanager

@@ -233,7 +233,7 @@ async def _simulate(faults: Any, host: str, port: int, flavour: Any) -> None:
     from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
 
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with bootstrap.simulating(faults, host=host, port=port, flavour=flavour) as base_url:
         played = f" as {flavour.name} does" if flavour else ""

@@ -3,7 +3,7 @@
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
-from reelhook.config.values import DAY_SECONDS
+from reelhook.config.values import DAY_SECONDS, Networks
 
 
 class FrontSettings(BaseSettings):
@@ -36,6 +36,9 @@ class FrontSettings(BaseSettings):
     )
     connections_max: int | None = Field(
         None, ge=1, le=1_000_000, description="a whole number from 1 to 1000000"
+    )
+    trusted_proxies: Networks = Field(
+        (), description="addresses and networks like 127.0.0.1,10.0.0.0/8, separated by commas"
     )
     streams_max: int = Field(
         10_000, ge=1, le=1_000_000, description="a whole number from 1 to 1000000"

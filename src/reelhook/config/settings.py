@@ -348,10 +348,16 @@ class Settings(FrontSettings):
                 "REPLICATE_API_TOKEN, RUNWAYML_API_SECRET, XAI_API_KEY), "
                 "or try reelhook with `reelhook serve --simulate`"
             )
-        if self.api_key is None and not self._is_loopback():
+        if self.api_key is None and not is_loopback(self.host):
             raise SettingsError(
                 f"REELHOOK_HOST is {self.host}, so others can reach this server and spend money: "
                 "set REELHOOK_API_KEY to a long random text, or listen on 127.0.0.1"
+            )
+        public = urlsplit(self.public_url).hostname or ""
+        if self.api_key is None and not is_loopback(public):
+            raise SettingsError(
+                f"REELHOOK_PUBLIC_URL leads to {public}, so others can reach this server and spend "
+                "money: set REELHOOK_API_KEY to a long random text, or remove REELHOOK_PUBLIC_URL"
             )
 
     def check_for_working(self) -> None:
@@ -362,11 +368,13 @@ class Settings(FrontSettings):
                 "postgresql://…, or run `reelhook serve` alone, which works too"
             )
 
-    def _is_loopback(self) -> bool:
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, by its name or address, is this machine for itself."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 class _Given(Settings):

@@ -11,17 +11,22 @@ from hashlib import sha256
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reelhook.domain.event import Instant
 from reelhook.http.bodies import Bodies
+from reelhook.http.clients import RefusedClients, client_address
 from reelhook.http.errors import error_response
 from reelhook.http.limits import Refusals
+from reelhook.http.proxies import came_through_proxy
 from reelhook.ports import SOLE_HOLDER
 
 CALLBACK_PATH = "/providers/"
 JWKS_PATH = "/.well-known/webhooks/jwks.json"
 _OPEN_PATHS = frozenset({"/healthz", "/readyz", JWKS_PATH})
+_DOCUMENTS = frozenset({"/docs", "/redoc", "/openapi.json"})
+_DOCUMENT_ASSETS = "/docs/"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
@@ -111,14 +116,55 @@ def holder_of(request: Request, access: Access) -> str:
     return sha256((_bearer(request.headers) or "").encode()).hexdigest()[:32]
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is not let in."""
+
+    status: int
+    code: str
+    message: str
+
+    def response(self) -> JSONResponse:
+        """Return what the client gets."""
+        # RFC 9110, section 11.6.1: a 401 names the scheme that it asks for.
+        headers = {"WWW-Authenticate": "Bearer"} if self.status == 401 else None
+        return error_response(self.status, self.message, self.code, headers=headers)
+
+
+NO_KEY = Refusal(401, "unauthorized", "Send the API key: Authorization: Bearer <REELHOOK_API_KEY>")
+PROXIED = Refusal(
+    403,
+    "proxied_without_key",
+    "This request came through a proxy, so that others may reach this server and spend money: "
+    "set REELHOOK_API_KEY to a long random text, and send it as Authorization: Bearer",
+)
+UNKNOWN_HOST = Refusal(
+    400, "invalid_request", "This Host is not known here; add its name to REELHOOK_ALLOWED_HOSTS"
+)
+FOREIGN_ORIGIN = Refusal(
+    403, "forbidden", "Web pages of other origins may not do this; call from a server"
+)
+NO_JSON = Refusal(
+    415, "unsupported_media_type", "Send the body as JSON, with Content-Type: application/json"
+)
+
+
 class AccessMiddleware:
     """Refuses what `Access` does not allow, and bodies that are too large."""
 
-    def __init__(self, app: ASGIApp, access: Access, bodies: Bodies, refusals: Refusals) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        access: Access,
+        bodies: Bodies,
+        refusals: Refusals,
+        clients: RefusedClients,
+    ) -> None:
         self._app = app
         self._access = access
         self._bodies = bodies
         self._refusals = refusals
+        self._clients = clients
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request."""
@@ -127,39 +173,43 @@ class AccessMiddleware:
             return
         request = Request(scope)
         declared = _declared_length(request.headers)
-        if declared is not None and declared > self._bodies.limits.body_bytes:
-            too_large = self._bodies.too_large()
-            self._refusals.count(too_large.code, too_large.detail)
-            await error_response(too_large.status_code, too_large.detail, too_large.code)(
-                scope, receive, send
-            )
+        refusal = self._refusal(request, declared)
+        answer = self._app if refusal is None else self._told(refusal, request)
+        if not _brings_body(request.headers):
+            await answer(scope, receive, send)
             return
-        refusal = self._refusal(request)
-        if refusal is not None:
-            status, message = refusal
-            # RFC 9110, section 11.6.1: a 401 names the scheme that it asks for.
-            headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-            await error_response(status, message, headers=headers)(scope, receive, send)
-            return
-        body = self._bodies.body(receive, declared)
+        body = self._bodies.body(
+            receive, declared, awaits_continue=_awaits_continue(request.headers)
+        )
         try:
-            await self._app(scope, body.receive, send)
+            await answer(scope, body.receive, body.answered_by(send))
         finally:
             body.close()
 
-    def _refusal(self, request: Request) -> tuple[int, str] | None:
+    def _told(self, refusal: Refusal, request: Request) -> ASGIApp:
+        client = client_address(request.scope)
+        self._clients.tell(client, refusal.status, refusal.code, request.method)
+        return refusal.response()
+
+    def _refusal(self, request: Request, declared: int | None) -> Refusal | None:
         headers, path = request.headers, _path(request.scope)
+        if declared is not None and declared > self._bodies.limits.body_bytes:
+            too_large = self._bodies.too_large()
+            self._refusals.count(too_large.code, too_large.detail)
+            return Refusal(too_large.status_code, too_large.code, too_large.detail)
         if path in _OPEN_PATHS or path.startswith(CALLBACK_PATH):
             return None  # an address for providers is its own key
         if not self._access.has_key(headers) and not self._signed_download(request, path):
             if self._access.api_key is not None:
-                return 401, "Send the API key: Authorization: Bearer <REELHOOK_API_KEY>"
+                return None if _reads_document(request.method, path) else NO_KEY
+            if self._access.hosts is not None and came_through_proxy(headers):
+                return PROXIED
             if not self._access.knows_host(headers):
-                return 400, "This Host is not known here; add its name to REELHOOK_ALLOWED_HOSTS"
+                return UNKNOWN_HOST
             if request.method not in _SAFE_METHODS and self._foreign_origin(headers):
-                return 403, "Web pages of other origins may not do this; call from a server"
-        if request.method not in _SAFE_METHODS and _has_body(headers) and not _is_json(headers):
-            return 415, "Send the body as JSON, with Content-Type: application/json"
+                return FOREIGN_ORIGIN
+        if request.method not in _SAFE_METHODS and declared != 0 and not _is_json(headers):
+            return NO_JSON
         return None
 
     def _signed_download(self, request: Request, path: str) -> bool:
@@ -183,6 +233,12 @@ class AccessMiddleware:
 def _bearer(headers: Headers) -> str | None:
     scheme, _, given = headers.get("authorization", "").partition(" ")
     return given.strip() if scheme.lower() == "bearer" else None
+
+
+def _reads_document(method: str, path: str) -> bool:
+    """Whether it reads the API's description, which holds nothing of this installation."""
+    known = path in _DOCUMENTS or path.startswith(_DOCUMENT_ASSETS)
+    return known and method in {"GET", "HEAD"}
 
 
 def _is_address(name: str) -> bool:
@@ -215,8 +271,12 @@ def _declared_length(headers: Headers) -> int | None:
     return int(length) if len(length) < _DIGITS_MAX else sys.maxsize
 
 
-def _has_body(headers: Headers) -> bool:
-    return _declared_length(headers) != 0
+def _brings_body(headers: Headers) -> bool:
+    return "content-length" in headers or "transfer-encoding" in headers
+
+
+def _awaits_continue(headers: Headers) -> bool:
+    return headers.get("expect", "").lower() == "100-continue"
 
 
 def _is_json(headers: Headers) -> bool:

@@ -1,5 +1,7 @@
 """The HTTP application: one FastAPI app, mounted by a team's own or served by ours."""
 
+from typing import Any
+
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
@@ -15,7 +17,7 @@ from reelhook.http import (
     seed,
     streams,
 )
-from reelhook.http.access import AccessMiddleware
+from reelhook.http.access import CALLBACK_PATH, JWKS_PATH, AccessMiddleware
 from reelhook.http.bodies import Bodies
 from reelhook.http.context import HttpOptions
 from reelhook.http.errors import install_errors
@@ -31,6 +33,12 @@ What limits refuse, some of it before any key is looked at, has these codes:
 
 """
 DESCRIPTION += "".join(f"- `{code}`, {words}\n" for code, words in REFUSALS.items())
+
+
+OPEN_PATHS = frozenset(
+    {"/healthz", "/readyz", JWKS_PATH, f"{CALLBACK_PATH}{{provider}}/webhook/{{token}}"}
+)
+"""What asks for no key."""
 
 
 def create_app(use_cases: UseCases, options: HttpOptions) -> FastAPI:
@@ -69,12 +77,36 @@ def create_app(use_cases: UseCases, options: HttpOptions) -> FastAPI:
     app.include_router(streams.router)  # before the jobs: /api/jobs/events is no job's id
     for room in (seed, jobs, endpoints, deliveries, downloads, operations, keys, providers):
         app.include_router(room.router)
+    if options.access.api_key is not None:
+        _describe_key(app)
     refusals = Refusals()
-    install_errors(app, refusals)
+    install_errors(app, refusals, options.clients)
     app.add_middleware(
         AccessMiddleware,
         access=options.access,
         bodies=Bodies(options.limits),
         refusals=refusals,
+        clients=options.clients,
     )
     return app
+
+
+def _describe_key(app: FastAPI) -> None:
+    """Have the document name the key, so that its page can send it."""
+    described = app.openapi
+
+    def with_key() -> dict[str, Any]:
+        document = described()
+        schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
+        schemes["key"] = {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The server's REELHOOK_API_KEY",
+        }
+        document["security"] = [{"key": []}]
+        for path in OPEN_PATHS & document["paths"].keys():
+            for operation in document["paths"][path].values():
+                operation["security"] = []
+        return document
+
+    app.openapi = with_key  # type: ignore[method-assign] # FastAPI's documented way

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-from starlette.types import Message, Receive
+from starlette.types import Message, Receive, Send
 
 from reelhook.http.json_shape import parsed_bytes
 from reelhook.http.limits import KIB, MIB, LimitError, Limits
@@ -12,6 +12,10 @@ SMALL_BYTES = 64 * KIB
 """Up to this a body is read without asking for room: the connection holds as much anyway."""
 ROOM_BYTES = 4 * MIB
 RETRY_AFTER_SECONDS = 5
+REST_SECONDS = 2.0
+"""How long a response waits for the rest of its request's body."""
+REST_BYTES_MAX = 4 * MIB
+"""How much of the rest is read, beyond what a body may have."""
 
 
 class Room:
@@ -62,9 +66,15 @@ class Bodies:
         # Apart, so that nobody who waits for it has what others wait for to get it.
         self._room_for_values = Room(ROOM_BYTES)
 
-    def body(self, receive: Receive, declared: int | None) -> "Body":
-        """Return the body that a request brings; `declared` is its length where that is known."""
-        return Body(receive, declared, self.limits, self._room, self._room_for_values)
+    def body(
+        self, receive: Receive, declared: int | None, *, awaits_continue: bool = False
+    ) -> "Body":
+        """Return the body that a request brings; `declared` is its length where that is known.
+
+        With `awaits_continue` the client sends it only once it is asked for, by reading.
+        """
+        rooms = self._room, self._room_for_values
+        return Body(receive, declared, self.limits, rooms, awaits_continue=awaits_continue)
 
     def too_large(self) -> LimitError:
         """Return the refusal of a body that is too large."""
@@ -85,14 +95,23 @@ class Body:
     """One body. It is read when it is first asked for, whole, and then kept by who asked."""
 
     def __init__(
-        self, receive: Receive, declared: int | None, limits: Limits, room: Room, values: Room
+        self,
+        receive: Receive,
+        declared: int | None,
+        limits: Limits,
+        rooms: tuple[Room, Room],
+        *,
+        awaits_continue: bool,
     ) -> None:
         self._receive = receive
         self._declared = declared
         self._limits = limits
-        self._rooms = room, values
+        self._rooms = rooms
+        self._awaits_continue = awaits_continue
         self._taken = [0, 0]
         self._is_read = False
+        self._ended = False
+        self._reading = asyncio.Lock()
 
     async def receive(self) -> Message:
         """Return the body as one message, and after that what comes behind it.
@@ -100,8 +119,12 @@ class Body:
         Raises `LimitError`.
         """
         if self._is_read:
-            return await self._receive()
+            return await self._next()
         self._is_read = True
+        async with self._reading:
+            return await self._whole()
+
+    async def _whole(self) -> Message:
         chunks: list[bytes] = []
         try:
             async with asyncio.timeout(self._limits.transfer_seconds):
@@ -114,6 +137,8 @@ class Body:
                     await self._take(1, size)
         except TimeoutError:
             raise self._timeout() from None
+        finally:
+            chunks.clear()  # the error's traceback lasts until it is answered
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def _read(self, chunks: list[bytes]) -> Message:
@@ -121,17 +146,54 @@ class Body:
             await self._take(0, self._declared or 0)
         count = 0
         while True:
-            message = await self._receive()
+            message = await self._next()
             chunk = message.get("body", b"")
             count += len(chunk)
             if count > self._limits.body_bytes:
                 raise too_large(self._limits.body_bytes)
             if chunk:
                 chunks.append(chunk)
-            if message["type"] != "http.request" or not message.get("more_body", False):
+            if self._ended:
                 return message
             if self._declared is None and count > SMALL_BYTES and not self._taken[0]:
                 await self._take(0, self._limits.body_bytes)
+
+    async def _next(self) -> Message:
+        message = await self._receive()
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            self._ended = True
+        return message
+
+    def answered_by(self, send: Send) -> Send:
+        """Return a `send` that begins its response when the body has come, or gives it up.
+
+        A response before that makes many clients and proxies fail: what they still write meets a
+        closed connection, or is taken for the next request.
+        """
+
+        async def begin_late(message: Message) -> None:
+            begins = message["type"] == "http.response.start"
+            if begins and not (self._ended or await self._finish()):
+                # RFC 9112, section 9.3: what is not read to its end carries no further request.
+                headers = [*message.get("headers", ()), (b"connection", b"close")]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        return begin_late
+
+    async def _finish(self) -> bool:
+        """Read the rest and throw it away; return whether all of it came, within bounds."""
+        left = self._limits.body_bytes + REST_BYTES_MAX
+        if (self._declared or 0) > left or (self._awaits_continue and not self._is_read):
+            return False
+        try:
+            async with asyncio.timeout(REST_SECONDS), self._reading:
+                self.close()
+                while not self._ended and left >= 0:
+                    left -= len((await self._next()).get("body", b""))
+        except TimeoutError:
+            pass
+        return self._ended
 
     async def _take(self, number: int, count: int) -> None:
         self._taken[number] = -1  # it waits

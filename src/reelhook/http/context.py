@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from reelhook.domain.ed25519 import PublicKey
 from reelhook.http.access import Access
+from reelhook.http.clients import RefusedClients
 from reelhook.http.limits import Limits
 from reelhook.ports import Clock
 from reelhook.service import Deliveries, Endpoints, Operations, Service, UseCases
@@ -37,6 +38,7 @@ class HttpOptions:
     clock: Clock
     public_keys: tuple[PublicKey, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    clients: RefusedClients = field(default_factory=RefusedClients)
 
     def video_url(self, job_id: str) -> str:
         """Return the stable address of a job's video."""

@@ -27,6 +27,7 @@ from reelhook.domain.errors import (
     UnknownCallbackError,
     WebhookVerificationError,
 )
+from reelhook.http.clients import RefusedClients, client_address
 from reelhook.http.limits import LimitError, Refusals
 
 log = structlog.get_logger()
@@ -115,12 +116,14 @@ def error_response(
     return JSONResponse(content, status, headers)
 
 
-def install_errors(app: FastAPI, refusals: Refusals) -> None:
+def install_errors(app: FastAPI, refusals: Refusals, clients: RefusedClients) -> None:
     """Answer every error of the routes in that form."""
 
     @app.exception_handler(ReelhookError)
-    async def _ours(_: Request, error: ReelhookError) -> JSONResponse:
+    async def _ours(request: Request, error: ReelhookError) -> JSONResponse:
         status = next((s for kind, s in _STATUS if isinstance(error, kind)), 500)
+        if status == 401:
+            clients.tell(client_address(request.scope), status, error.code, request.method)
         field = error.field if isinstance(error, InvalidRequestError) else None
         return error_response(status, error.message, error.code, field=field)
 
@@ -142,8 +145,10 @@ def install_errors(app: FastAPI, refusals: Refusals) -> None:
         return error_response(400, message, field=field)
 
     @app.exception_handler(LimitError)
-    async def _limit(_: Request, error: LimitError) -> JSONResponse:
+    async def _limit(request: Request, error: LimitError) -> JSONResponse:
         refusals.count(error.code, error.detail)
+        client = client_address(request.scope)
+        clients.tell(client, error.status_code, error.code, request.method)
         headers = dict(error.headers or {})
         return error_response(error.status_code, error.detail, error.code, headers=headers)
 

@@ -16,9 +16,14 @@ from reelhook.webhooks.protocol import (
     GarbledBodyError,
     HeadTooLargeError,
     NoStatusError,
+    OnlyHttp2Error,
 )
 
 _DETAIL_CHARACTERS_MAX = 300
+_ONLY_HTTP2 = (
+    "The receiver speaks HTTP/2 alone; webhooks are sent by HTTP/1.1, so let it, "
+    "or the proxy before it, take that too"
+)
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -99,6 +104,8 @@ def _tls_words(error: OSError) -> str:
     reason = str(getattr(error, "reason", None) or error)
     if reason == "WRONG_VERSION_NUMBER":
         return "what answers there does not speak TLS"
+    if "NO_APPLICATION_PROTOCOL" in reason.upper().replace(" ", "_"):
+        return _ONLY_HTTP2
     return getattr(error, "verify_message", None) or reason.replace("_", " ").lower()
 
 
@@ -110,6 +117,8 @@ def _broken_answer(error: aiohttp.ClientError) -> Fault:
             return Fault(ErrorClass.CLOSED_EARLY, "The connection was closed before an answer")
         case NoStatusError():
             return Fault(ErrorClass.PROTOCOL, "The answer is not HTTP: its status is below 100")
+        case OnlyHttp2Error():
+            return Fault(ErrorClass.PROTOCOL, _ONLY_HTTP2)
         case GarbledBodyError():
             return Fault(ErrorClass.PROTOCOL, "The answer's body is not HTTP")
         case aiohttp.ClientPayloadError():

@@ -29,6 +29,10 @@ class GarbledBodyError(ClientPayloadError):
     """The body's chunks can't be told apart."""
 
 
+class OnlyHttp2Error(ClientPayloadError):
+    """The receiver began with HTTP/2 before it was asked anything."""
+
+
 class BodyTooLargeError(Exception):
     """The answer's body went on behind what is read of one."""
 
@@ -52,6 +56,15 @@ class AnswerProtocol(ResponseHandler):
     _head_bytes = 0
     _interim_answers = 0
     _body_bytes = 0
+    _begins_with_http2 = False
+    _begun = False
+
+    def set_exception(self, exc: Any, *cause: BaseException) -> None:
+        """Tell why nothing comes. (Overrides aiohttp's.)
+
+        A receiver that speaks HTTP/2 alone says so, and then closes the connection in many ways.
+        """
+        super().set_exception(OnlyHttp2Error() if self._begins_with_http2 else exc, *cause)
 
     def set_response_params(self, **params: Any) -> None:
         """Start on an answer. (Overrides aiohttp's.)"""
@@ -82,6 +95,14 @@ class AnswerProtocol(ResponseHandler):
             self._take(data[start : start + _SLICE_BYTES])
 
     def _take(self, data: bytes) -> None:
+        if data and not self._begun:
+            self._begun = True
+            # RFC 9113, sections 3.4 and 4.1: a frame of SETTINGS on stream 0 comes first.
+            self._begins_with_http2 = data[:1] == b"\0" and data[3:9] == b"\4\0\0\0\0\0"
+        if self._begins_with_http2:
+            if self._stage is _Stage.ASKED:
+                self._refuse_head()  # else it closes by itself when it is asked by HTTP/1.1
+            return
         if data and self._stage is _Stage.ANSWERED and self._idle:
             self.abort()
             return

@@ -17,6 +17,7 @@ from reelhook.bootstrap.doctor.accounts import accounts
 from reelhook.bootstrap.doctor.files import files
 from reelhook.bootstrap.doctor.finding import Finding, Verdict, failed, ok
 from reelhook.bootstrap.doctor.reach import receiver, server
+from reelhook.bootstrap.doctor.stranger import proxies
 from reelhook.bootstrap.doctor.surroundings import authorities, database, secret, variables
 from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
@@ -50,17 +51,17 @@ async def examine(
             of_accounts,
             of_files,
             of_receiver,
-            (running, of_server),
+            ((running, of_server), of_proxies),
         ) = await asyncio.gather(
             database(settings, now),
             secret(settings),
             accounts(settings, http, now),
             files(settings),
             receiver(settings, http, send=send),
-            server(settings, http),
+            asyncio.gather(server(settings, http), proxies(settings, http)),
         )
     found = [_startable(settings, running=running), *found, *of_database, of_secret, *of_accounts]
-    found += [*of_files, of_receiver, *of_server]
+    found += [*of_files, of_receiver, *of_server, *of_proxies]
     return [replace(one, message=hide(one.message)) for one in found]
 
 

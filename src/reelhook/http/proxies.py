@@ -1,0 +1,119 @@
+"""What proxies before the server change of a request: its path, and whose it is."""
+
+import re
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from urllib.parse import unquote
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+FIRST_SEGMENTS = frozenset(
+    {".well-known", "api", "docs", "healthz", "openapi.json", "providers", "readyz", "redoc"}
+)
+"""What the paths of all routes begin with."""
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]{1,64}){1,8}", re.ASCII)
+_OF_PROXIES = frozenset(
+    {
+        "cf-connecting-ip",
+        "fastly-client-ip",
+        "forwarded",
+        "true-client-ip",
+        "via",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-envoy-external-address",
+        "x-original-forwarded-for",
+        "x-real-ip",
+    }
+)
+
+
+def came_through_proxy(headers: Headers) -> bool:
+    """Whether a header says that a proxy passed the request on. Many add none."""
+    return any(name in _OF_PROXIES or name.startswith("x-forwarded-") for name in headers)
+
+
+class BehindProxies:
+    """An application below a path, whose requests tell the address of the client they came from.
+
+    `prefix` is the path of the address by which others reach the server, without a slash at its
+    end. Below it and without it everything is served alike, since some proxies remove it and some
+    don't; pages and documents name it in their links. Where it is empty, a trusted proxy may tell
+    one (`X-Forwarded-Prefix`). Of proxies that are not `trusted` nothing is believed.
+    """
+
+    def __init__(self, app: ASGIApp, trusted: Sequence[Network], prefix: str) -> None:
+        self._app = app
+        self._trusted = trusted
+        self._prefix = prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on, as its client sent it."""
+        if scope["type"] == "http":
+            scope = self._as_sent(scope)
+        await self._app(scope, receive, send)
+
+    def _as_sent(self, scope: Scope) -> Scope:
+        prefix = self._prefix
+        if self._trusted and self._trusts(client := _address_of(scope)):
+            headers = Headers(scope=scope)
+            told = ",".join(headers.getlist("x-forwarded-for")).split(",")
+            scope = {**scope, "client": (self._origin(client, told), 0)}
+            if (scheme := headers.get("x-forwarded-proto")) in {"http", "https"}:
+                scope["scheme"] = scheme  # of the addresses that redirects name
+            prefix = prefix or _told_prefix(headers)
+        return _below(prefix, scope) if prefix else scope
+
+    def _trusts(self, address: Address | None) -> bool:
+        return address is not None and any(address in network for network in self._trusted)
+
+    def _origin(self, proxy: Address | None, told: Sequence[str]) -> str:
+        """Return the last address that no trusted proxy has: who wrote those before is unknown."""
+        known = proxy
+        for text in reversed(told):
+            address = _address(text.strip())
+            if address is None:
+                break
+            known = address
+            if not self._trusts(address):
+                break
+        return str(known)
+
+
+def _address_of(scope: Scope) -> Address | None:
+    client = scope.get("client")
+    return None if client is None else _address(client[0])
+
+
+def _address(text: str) -> Address | None:
+    """Read an address, which may have brackets and a port."""
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _told_prefix(headers: Headers) -> str:
+    told = headers.get("x-forwarded-prefix", "").rstrip("/")
+    return told if _PREFIX.fullmatch(told) else ""
+
+
+def _below(prefix: str, scope: Scope) -> Scope:
+    """Give a request the path that it has below `prefix`."""
+    path, below = str(scope["path"]), unquote(prefix)
+    kept = path.startswith(f"{below}/") and _is_ours(path.removeprefix(below))
+    full = {} if kept else {"path": below + path, "raw_path": prefix.encode() + scope["raw_path"]}
+    return {**scope, **full, "root_path": below}
+
+
+def _is_ours(path: str) -> bool:
+    return path.split("/", 2)[1] in FIRST_SEGMENTS
