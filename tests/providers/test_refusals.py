@@ -306,6 +306,25 @@ def test_openai_s_type_of_a_refused_key_is_no_bad_request() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"detail": [{"loc": [%s, -1, true, null, {}], "msg": "No"}]}' % ("9" * 4000),
+        '{"error": {"code": %s, "message": "No"}}' % ("9" * 4000),
+        '{"error": {"code": {"code": []}, "type": [1], "message": "No"}}',
+        '{"message": "%s"}' % ("{" * 1000 + "No" + "}" * 1000),
+        '{"errors": [[[[[[[[[["No"]]]]]]]]]]}',
+        "No",
+        '["No"]',
+    ],
+)
+def test_whatever_stands_in_a_refusal_is_no_trouble(body: str) -> None:
+    told = refused(answer(400, body), 0)
+    assert isinstance(told, Refused)
+    assert "No" in told.message
+    assert "No" in unread(answer(500, body), 0).message
+
+
 PLAIN = [
     (422, {"detail": [{"loc": ["body", "enable_safety_checker"], "msg": "Not a boolean"}]}),
     (400, {"error": {"code": "InvalidParameter", "message": "safety_tolerance must be 1 to 5"}}),

@@ -1,5 +1,6 @@
 """Replicate: what is sent, and what its answers mean."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -307,3 +308,19 @@ async def test_check_names_the_account(server: Upstream, replicate: Replicate) -
     server.answers(200, [])
     with pytest.raises(ProviderError):
         await replicate.check()
+
+
+@pytest.mark.parametrize(("left", "waits"), [("0", True), ("1", False)])
+async def test_where_nothing_is_left_of_the_rate_the_next_read_waits_for_its_reset(
+    server: Upstream, left: str, waits: bool
+) -> None:
+    headers = {"ratelimit-remaining": left, "ratelimit-reset": "0.3"}
+    server.answers(200, {"id": "p1", "status": "starting"}, headers=headers)
+    async with Replicate(server.url, "r8-key") as replicate:
+        await replicate.get("p1")
+        told_at = asyncio.get_running_loop().time()
+        read = asyncio.create_task(replicate.get("p1"))
+        await asyncio.sleep(0.1)
+        assert (len(server.seen) == 1) == waits
+        await read
+        assert (asyncio.get_running_loop().time() - told_at >= 0.25) or not waits

@@ -44,7 +44,6 @@ from reelhook.providers.paid_post import PaidPost
 from reelhook.providers.receiving import RESPONSE_BYTES_MAX, Room
 from reelhook.providers.refusal import not_understood, refused, unread, words
 from reelhook.providers.values import is_segment
-from reelhook.providers.waiting import reset_seconds
 
 Fields = Mapping[str, object]
 _GATEWAYS = frozenset({408, 502, 504})
@@ -158,11 +157,9 @@ class HttpProvider(ABC):
         `bytes_max` bounds the response; pages of a listing may declare `PAGE_BYTES_MAX`.
         """
         await self._pace.turn()
-        answer = await reads.ask(
+        return await reads.ask(
             self.http, method, self.url(path), self.headers, room=self.room, bytes_max=bytes_max
         )
-        self._pace.rest(reset_seconds(answer.headers) or 0.0)
-        return answer
 
     async def found(self, path: str) -> Answer | None:
         """GET what there may be; None for a 404. Raises `ProviderError` for any other refusal."""

@@ -28,13 +28,14 @@ from reelhook.ports import Traits
 from reelhook.providers.address import segment
 from reelhook.providers.answer import Answer
 from reelhook.providers.http_provider import Fields, HttpProvider
-from reelhook.providers.receiving import PAGE_BYTES_MAX
+from reelhook.providers.receiving import PAGE_BYTES_MAX, RESPONSE_BYTES_MAX
 from reelhook.providers.refusal import not_understood, unread, words
 from reelhook.providers.replicate_models import MODELS, input_of, target
 from reelhook.providers.replicate_places import Places
 from reelhook.providers.replicate_prediction import entry, report
 from reelhook.providers.replicate_webhook import SignedNotices
 from reelhook.providers.values import encodable, readable_id, text, web_address
+from reelhook.providers.waiting import reset_seconds
 
 PAGE_SIZE = 100
 
@@ -99,6 +100,15 @@ class Replicate(HttpProvider):
         return Accepted(provider_job_id, report(prediction) or Progress(running=False))
 
     # -- reading ------------------------------------------------------------------------------
+
+    async def ask(self, method: str, path: str, *, bytes_max: int = RESPONSE_BYTES_MAX) -> Answer:
+        """Send a request that costs nothing; none follows before the rate allows it.
+
+        Raises `ProviderError`.
+        """
+        answer = await super().ask(method, path, bytes_max=bytes_max)
+        self._pace.rest(reset_seconds(answer.headers) or 0.0)
+        return answer
 
     async def get(self, provider_job_id: str) -> Reading:
         """Read one prediction."""

@@ -14,6 +14,7 @@ _NESTED_CHARACTERS_MAX = 64 * 1024
 _DEPTH_MAX = 6
 _ITEMS_MAX = 10
 _NAMES_MAX = 50
+_PLACES_MAX = 1_000_000
 
 _WORDS = ("message", "detail", "msg", "error", "reason", "title", "fail_reason", "error_message")
 """Where a sentence stands, first the place that is preferred."""
@@ -50,7 +51,8 @@ def sentence(said: object, depth: int = 0) -> str | None:
 
 def names(said: object) -> tuple[str, ...]:
     """Return the codes and types of a body in lower-case letters, outermost first, 50 at most."""
-    letters = ("".join(filter(str.isalpha, str(one).lower())) for one in _codes(said))
+    texts = (one for one in _codes(said) if isinstance(one, str))
+    letters = ("".join(filter(str.isalpha, one.lower())) for one in texts)
     return tuple(islice(filter(None, letters), _NAMES_MAX))
 
 
@@ -94,8 +96,13 @@ def _split(said: str) -> tuple[str, dict[str, object] | None]:
 
 
 def _placed(place: list[object], problem: str) -> str:
-    where = ".".join(str(one) for one in place if isinstance(one, str | int))
+    where = ".".join(str(one) for one in place[:_ITEMS_MAX] if _is_step(one))
     return f"{where}: {problem}" if where else problem
+
+
+def _is_step(one: object) -> bool:
+    """Whether this leads further into a body: a field's name, or a place in a list."""
+    return isinstance(one, str) or (type(one) is int and 0 <= one < _PLACES_MAX)
 
 
 def _codes(said: object, depth: int = 0) -> Iterator[str | int]:
