@@ -220,7 +220,7 @@ def test_a_terminal_tells_providers_aliases_and_the_default_too(house: House) ->
     assert code == 0
     assert "fal/fal-ai/veo3/fast" in shown
     assert "quick stands for fal/fal-ai/veo3/fast" in shown
-    assert "Default model: sora-2" in shown
+    assert "Default model: the openai server's own" in shown
     assert "No model has 'zzz' in its name" in house.shown("models", "zzz")[1]
 
 

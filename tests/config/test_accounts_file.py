@@ -44,6 +44,11 @@ def test_a_server_of_the_openai_wire_needs_an_address_and_no_key() -> None:
     assert Settings.of(openai_api_key="a-key").credentials == ()
 
 
+def test_the_environment_says_how_many_jobs_its_openai_server_may_have() -> None:
+    settings = Settings.of(openai_base_url="http://gpu:30000", fal_key="k", openai_jobs_max=3)
+    assert {one.id: one.jobs_max for one in settings.credentials} == {"openai": 3, "fal": None}
+
+
 # -- the file -------------------------------------------------------------------------------------
 
 

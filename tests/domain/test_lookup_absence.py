@@ -12,6 +12,7 @@ from reelhook.domain.report import Entry
 from .doubts import (
     CAT,
     DOG,
+    FACTS,
     LOOKED_AT,
     NOTHING,
     RUNNING,
@@ -94,6 +95,18 @@ def test_an_entry_that_another_doubt_claimed_stands_against_no_absence() -> None
     assert judge(doubts, shown) == Verdict({"job_1": entry()}, ("job_2",), NOTHING)
     # Where no entry of ours shows its length unchanged, four seconds may have been eight.
     assert look(doubts, [entry()]) == Verdict({"job_1": entry()}, NOTHING, ("job_2",))
+
+
+def test_a_request_without_a_model_may_be_of_any() -> None:
+    unnamed = replace(CAT, model="")
+    models = FACTS.with_model("")
+    found = judge([doubt(request=unnamed)], listing([entry()], facts=models))
+    assert found == Verdict({"job_1": entry()})
+    stranger = entry()._replace(prompt=None)
+    assert judge([doubt(request=unnamed)], listing([stranger], facts=models)).unknown == ("job_1",)
+    known = {"video_0": ours(replace(DOG, model=""), NOW - MINUTE)}
+    shown = listing([stranger, entry("video_0", DOG)], facts=models, known=known)
+    assert judge([doubt(request=unnamed)], shown).unknown == ("job_1",)
 
 
 # -- properties of every look ----------------------------------------------------------------------

@@ -362,7 +362,7 @@ def _values(request: VideoRequest, entry: Entry) -> Iterator[tuple[str, str, str
     shown = {"model": entry.model, "seconds": entry.seconds, "size": entry.size}
     for name, there in shown.items():
         wanted: str | None = getattr(request, name)
-        if wanted is not None and there is not None:
+        if wanted and there is not None:
             yield name, wanted, there
 
 

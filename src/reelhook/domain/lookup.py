@@ -302,7 +302,8 @@ def _is(request: VideoRequest, entry: Entry) -> bool:
     """Whether an entry shows the request's prompt word for word, and contradicts nothing in it."""
     if entry.prompt != request.prompt:
         return False
-    if entry.model is not None and request.model not in {entry.model, *entry.also_called}:
+    named = request.model and entry.model is not None
+    if named and request.model not in {entry.model, *entry.also_called}:
         return False
     pairs = ((request.seconds, entry.seconds), (request.size, entry.size))
     return all(asked is None or shown is None or asked == shown for asked, shown in pairs)
