@@ -6,7 +6,7 @@ PEERS := .venv-peers
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pytest test-all check check-peers format bench bench-away bench-bombs bench-delivery bench-failing bench-kill bench-memory bench-paying bench-reads bench-retention bench-store bench-watch bench-workers crash lock clean
+.PHONY: help demo test pytest test-all check check-peers format bench bench-away bench-bombs bench-delivery bench-failing bench-kill bench-memory bench-paying bench-reads bench-refused bench-retention bench-store bench-watch bench-workers crash lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +94,9 @@ bench-memory: $(VENV)/.dev ## what each process holds: at rest, with 1,000 jobs,
 
 bench-paying: $(VENV)/.dev ## every adapter's creates go wrong and workers are killed, 1,000 times (20 minutes)
 	@$(BIN)/python -m bench.paying --every-listing
+
+bench-refused: $(VENV)/.dev ## creates that a server refuses: how soon its words are read (5 minutes)
+	@$(BIN)/python -m bench.refused
 
 bench-reads: $(VENV)/.dev ## how many requests a round over 1,000 jobs takes, by provider
 	@$(BIN)/python -m bench.reads
