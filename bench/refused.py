@@ -144,11 +144,18 @@ async def _ended(hook: Hook, job_id: str) -> None:
 def figures(seen: Sequence[Seen]) -> Figures:
     told = Figures("refused")
     told.at_most(
-        "seconds to the words", max(s.shown_seconds for s in seen), SHOWN_SECONDS_MAX, " s"
+        "seconds to the words",
+        max(s.shown_seconds for s in seen if s.case != "accepted"),
+        SHOWN_SECONDS_MAX,
+        " s",
     )
     told.at_most("creates at the server", max(one.creates for one in seen), CREATES_MAX)
     told.equal("paid twice", sum(one.renders > 1 for one in seen), 0)
-    told.none("other words", [s.line for s in seen if WORDS[s.refusal] not in s.words])
+    # What was accepted is mostly found before anyone could read anything.
+    told.none(
+        "other words",
+        [s.line for s in seen if s.case != "accepted" and WORDS[s.refusal] not in s.words],
+    )
     ends = {"refused": Status.COMPLETED, "accepted": Status.COMPLETED, "unknown": Status.FAILED}
     told.none("other ends", [s.line for s in seen if not s.end.startswith(ends[s.case])])
     fallen = [s for s in seen if s.case == "refused"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from reelhook.domain.errors import ProviderError, ProviderUnauthorizedError
 from reelhook.domain.report import Failed, Refused
 from reelhook.providers.answer import Answer
+from reelhook.providers.page import plain
 from reelhook.providers.waiting import retry_after_seconds
 
 NO_REASON = "The provider gave no reason."
@@ -78,7 +79,7 @@ def words(answer: Answer) -> str:
     them, and in a bare `message`.
     """
     said = _clean(_sentence(answer.json()) or "", WORDS_CHARACTERS_MAX)
-    return said or _clean(answer.text(), TEXT_CHARACTERS_MAX) or f"HTTP {answer.status}"
+    return said or _clean(plain(answer.text()), TEXT_CHARACTERS_MAX) or f"HTTP {answer.status}"
 
 
 def _error(fields: Mapping[str, object]) -> Mapping[str, object]:
