@@ -13,7 +13,7 @@ from .doubts import FACTS, SETTLE, doubt, listing
 from .samples import NOW
 from .test_listing_model import SECOND, Create, History, entries, histories, paid_twice
 
-STEP = 5 * SECOND
+STEP = 7 * SECOND
 
 
 def asked_again(one: Create, refused: bool) -> Doubt:
@@ -48,7 +48,7 @@ def test_at_no_moment_is_a_create_called_absent_whose_entry_still_appears(
     }
     known = {one.id: Known(True, one.at, one.at + SECOND, one.request) for one in answered}
     left, absent = dict(doubts), set[str]()
-    for now in range(history[-1].at, history[-1].at + 4 * SETTLE, STEP):
+    for now in range(history[-1].at, history[-1].at + 4 * SETTLE + 15 * delay, STEP):
         shown = Listing(
             tuple(shown_at(now, history, doubts, delay)),
             ended=True,
