@@ -7,7 +7,7 @@ SERVERS := .venv-servers
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-away bench-bombs bench-delivery bench-failing bench-kill bench-memory bench-paying bench-proxies bench-reads bench-restore bench-retention bench-store bench-watch bench-workers crash lock clean
+.PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-away bench-bombs bench-delivery bench-failing bench-kill bench-memory bench-paying bench-proxies bench-reads bench-refused bench-restore bench-retention bench-store bench-watch bench-workers crash lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -114,6 +114,9 @@ bench-paying: $(VENV)/.dev ## every adapter's creates go wrong and workers are k
 
 bench-proxies: $(VENV)/.traefik ## refused uploads and idle connections, directly and through nginx, HAProxy, Caddy and Traefik (30 minutes)
 	@$(BIN)/python -m bench.proxies
+
+bench-refused: $(VENV)/.dev ## creates that a server refuses: how soon its words are read (5 minutes)
+	@$(BIN)/python -m bench.refused
 
 bench-reads: $(VENV)/.dev ## how many requests a round over 1,000 jobs takes, by provider
 	@$(BIN)/python -m bench.reads

@@ -18,9 +18,12 @@ import apsw
 
 from bench.paying.life import LOG, MODELS, Life, Wish, start
 from bench.paying.listings import Listing
+from bench.paying.mischief import REFUSED_FILM
 from bench.processes import Stub
 from reelhook.storage import postgres
 
+REFUSED_EVERY = 3
+"""Every so many acts one job of each provider is refused as often as it is sent."""
 WARM_UP = 2
 """Jobs of each provider that nothing befalls: a listing is believed once it has shown ours."""
 TWINS = 5
@@ -74,7 +77,11 @@ class Result:
 def wishes(plan: Plan) -> tuple[Wish, ...]:
     """All that is asked for, in a random order behind the first ones of each provider."""
     made = [
-        Wish(f"{name}-{n}", name, f"{_film(n)} of a cafe\u0301 & lighthouse, {name} {plan.seed:06}")
+        Wish(
+            f"{name}-{n}",
+            name,
+            f"{_film(n, plan.seed)} of a cafe\u0301 & lighthouse, {name} {plan.seed:06}",
+        )
         for n in range(plan.jobs)
         for name in MODELS
     ]
@@ -83,7 +90,9 @@ def wishes(plan: Plan) -> tuple[Wish, ...]:
     return (*made[: WARM_UP * len(MODELS)], *rest)
 
 
-def _film(number: int) -> str:
+def _film(number: int, seed: int) -> str:
+    if number == WARM_UP and seed % REFUSED_EVERY == 1:
+        return REFUSED_FILM
     return f"Film {number:05}" if number % TWINS or number < WARM_UP else "One of several films"
 
 

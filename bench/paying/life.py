@@ -47,7 +47,7 @@ PATHS = {
 }
 URLS = {"runway": "runwayml_base_url"}
 DATA, LOG = "data", "worker.log"
-LIFE_SECONDS_MAX = 60
+LIFE_SECONDS_MAX = 120
 PAUSE_SECONDS_MAX = 0.02
 LOOK_SECONDS = 0.02
 STARTS_MAX = 10

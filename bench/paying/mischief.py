@@ -20,6 +20,8 @@ TIMEOUT_SECONDS = 0.6
 LATE_SECONDS_MAX = 0.7
 """How long after its arrival a create may still be carried out."""
 SETTLE_SECONDS = 2.0
+REFUSED_FILM = "Refused film"
+"""How the prompt begins of what is refused as often as it is sent, and never created."""
 GATEWAYS = (CreateRefusal.BAD_GATEWAY, CreateRefusal.PAGE)
 """The refusals behind which a create may still be under way."""
 LATENCY_SECONDS_MAX = 0.06
@@ -66,11 +68,16 @@ class Mischievous:
                 return await handler(request)
             provider = provider_of(request.path)
             self.creates[provider] += 1
-            await request.read()  # what follows happens whether the client waits for it or not
+            content = (
+                await request.read()
+            )  # what follows happens whether the client waits for it or not
             await asyncio.sleep(self.chance.uniform(0, LATENCY_SECONDS_MAX))
-            if self.chance.random() >= self.rate:
+            if REFUSED_FILM.encode() in content:
+                mischief = Mischief.BROKEN
+            elif self.chance.random() >= self.rate:
                 return await handler(request)
-            mischief = self.chance.choice(list(Mischief))
+            else:
+                mischief = self.chance.choice(list(Mischief))
             self.struck[provider, mischief] += 1
             return await self._do(mischief, request, handler)
 

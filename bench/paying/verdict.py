@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from bench.paying.act import Found, Result
 from bench.paying.life import MODELS
 from bench.paying.listings import Listing
+from bench.paying.mischief import REFUSED_FILM
 
 LISTED = frozenset({"openai", "replicate"})
 """Whose listings show what was asked for: there, no doubt is left."""
+LISTING = LISTED | {"ark"}
+"""Whose listings can prove that nothing was created."""
 COLUMNS = (
     "jobs",
     "creates",
@@ -100,7 +103,9 @@ def _ended_well(job: Found, listing: Listing) -> bool:
     if job.status == "completed":
         return True
     if job.code == "provider_error":  # refused as often as it may be, and provably absent
-        return job.provider in LISTED
+        return job.provider in LISTING
+    if job.prompt.startswith(REFUSED_FILM) and job.status == "completed":
+        return False
     told = job.provider in LISTED and listing.honest
     return job.code == "submission_unknown" and not told
 

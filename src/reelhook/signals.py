@@ -115,6 +115,10 @@ class Broadcast:
         return self._event
 
 
+READ_MILLISECONDS = 10_000
+"""How long after a read that worked one that fails says nothing of the provider as a whole."""
+
+
 class AccountHealth:
     """How an account fares with the worker that holds it. `changed` is set when that changes."""
 
@@ -123,11 +127,15 @@ class AccountHealth:
         self.changed = asyncio.Event()
         self.read_again_at: Instant = 0
         """When the provider may be read again, as it asked; 0: at any time."""
-        self._worded_at: Instant = 0
+        self._creates_worded_at: Instant = 0
+        self._reads_worded_at: Instant = 0
+        self._read_at: Instant = 0
 
     def creates_refused(self, words: str, now: Instant) -> None:
         """The provider refuses every create for now, with these words."""
-        if (waiting := self._reworded(self.fares.creates, words, now)) != self.fares.creates:
+        young = now - self._creates_worded_at < WORDS_MILLISECONDS
+        if (waiting := _reworded(self.fares.creates, words, now, young)) != self.fares.creates:
+            self._creates_worded_at = now
             self._change(replace(self.fares, creates=waiting))
 
     def creates_work(self) -> None:
@@ -136,25 +144,24 @@ class AccountHealth:
             self._change(replace(self.fares, creates=None))
 
     def reads_failed(self, words: str, now: Instant) -> bool:
-        """The provider can't be read; return whether these words are kept, for the log."""
-        waiting = self._reworded(self.fares.reads, words, now)
-        if waiting == self.fares.reads:
-            return False
-        self._change(replace(self.fares, reads=waiting))
-        return True
+        """The provider can't be read; return whether to log that, once a minute at most.
 
-    def reads_work(self) -> None:
+        Where others of its reads have just worked this is no more than a read that failed.
+        """
+        if now - self._read_at < READ_MILLISECONDS:
+            return False
+        young = now - self._reads_worded_at < WORDS_MILLISECONDS
+        if (waiting := _reworded(self.fares.reads, words, now, young)) == self.fares.reads:
+            return False
+        self._reads_worded_at = now
+        self._change(replace(self.fares, reads=waiting))
+        return not young
+
+    def reads_work(self, now: Instant) -> None:
         """The provider can be read."""
+        self._read_at = now
         if self.fares.reads is not None:
             self._change(replace(self.fares, reads=None))
-
-    def _reworded(self, before: Waiting | None, words: str, now: Instant) -> Waiting:
-        """Return the new words, or those before where they are young or the same."""
-        young = now - self._worded_at < WORDS_MILLISECONDS
-        if before is not None and (young or before.last_response == words):
-            return before
-        self._worded_at = now
-        return Waiting(now if before is None else before.since, words)
 
     @property
     def unauthorized(self) -> str | None:
@@ -203,6 +210,13 @@ class AccountHealth:
         self.changed.set()
 
 
+def _reworded(before: Waiting | None, words: str, now: Instant, young: bool) -> Waiting:
+    """Return the new words; those before where they are the same, or `young`."""
+    if before is None:
+        return Waiting(now, words)
+    return before if young else Waiting(before.since, words)
+
+
 def _to_nobody(_name: str) -> None:
     """There are no other processes."""
 
@@ -240,7 +254,7 @@ class Signals:
         health.unauthorized = None
         health.reads_wait_until = health.creates_wait_until = None
         health.creates_work()
-        health.reads_work()
+        health.reads_work(0)
         health.read_again_at = 0
         return health
 

@@ -94,6 +94,20 @@ def test_watching_a_job_that_fails_exits_with_1_and_says_why(house: House) -> No
     assert re.fullmatch(r"reelhook: The job \S+ is failed: .+ \(\w+\)\n", outcome.err)
 
 
+def test_a_refused_create_is_shown_by_every_command(house: House) -> None:
+    house.faults(refused_create=1)
+    try:
+        job_id = house.submitted("Refused")
+        words = "HTTP 503: The limit of 1 concurrent tasks has been reached."
+        while words not in (shown := house.run("status", job_id).out):
+            assert "Status: " in shown
+        assert {"Creates tried: 1"} <= {*shown.splitlines()}
+        assert words in house.run("jobs", "--limit", "1").out
+        assert f"create 1 of {job_id}: {words}" in house.run("stats").out
+    finally:
+        house.faults(refused_create=0)
+
+
 def test_a_terminal_shows_a_progress_bar(house: House) -> None:
     code, shown = on_terminal(
         "submit", "A fox", "--watch", directory=house.directory, REELHOOK_URL=house.server.url

@@ -141,16 +141,38 @@ async def test_a_provider_that_can_not_be_read_at_all_is_shown_with_each_of_its_
         refuse = answers(status, {"error": {"message": WORDS}})
         here.upstream.on_list = refuse
         here.upstream.on_get = answers(503, {"error": {"message": WORDS}})
-        await engine.pass_time(5)
+        await engine.pass_time(15)
 
         for name in names:
             assert WORDS in str(await words_of(engine, name))
         assert {job.id: job.version for job in await engine.jobs()} == versions
         (account,) = (await engine.operations.stats())["accounts"]
         assert WORDS in account["unread"].last_response
-        await engine.pass_time(50)
+        await engine.pass_time(40)
         assert len(told(here, "account.unread")) == 1
         here.upstream.on_list = here.upstream.on_get = None
         await engine.pass_time(5)
         for name in names:
             assert await words_of(engine, name) is None
+
+
+async def test_reads_that_fail_among_others_that_work_say_nothing_of_the_account(
+    tmp_path: Path,
+) -> None:
+    async with stage(tmp_path) as here, here.engine() as engine:
+        names = [f"job_{number}" for number in range(4)]
+        here.upstream.add(*names, status="in_progress", progress=10)
+        here.upstream.on_list = NO_LISTING
+        await engine.register(names)
+        number = itertools.count()
+
+        async def every_other_one(request: web.Request) -> web.StreamResponse:
+            if next(number) % 2:
+                return await answers(503, {"detail": WORDS})(request)
+            return here.upstream.tell(request.match_info["id"])
+
+        here.upstream.on_get = every_other_one
+        await engine.pass_time(60)
+
+        assert not told(here, "account.unread")
+        assert await words_of(engine, names[0]) is None

@@ -6,12 +6,13 @@ says what a listing proves.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 
 from reelhook.domain.event import Instant
 from reelhook.domain.job import VideoRequest
-from reelhook.domain.listing import Doubt, Listing
+from reelhook.domain.likeness import Rivals, asked, fits, vagueness
+from reelhook.domain.listing import Doubt, Known, Listing
 from reelhook.domain.report import Entry
 
 DELAY_MARGIN_MILLISECONDS = 5000
@@ -110,16 +111,18 @@ class _Look:
         self._settle = settle_milliseconds
         self._left = list(listing.unclaimed())
         self._taken = [e for e in listing.entries if _adopted(listing, e)]
+        self._takers = [(e, _adopter(listing.known[e.provider_job_id])) for e in self._taken]
+        """Who has an entry that may be another's, while its own may still appear."""
         self._found: dict[str, Entry] = {}
         doubts = self._without_marked(doubts)
         self._groups: dict[VideoRequest, list[Doubt]] = defaultdict(list)
         for doubt in doubts:
-            self._groups[_asked(doubt.request)].append(doubt)
-        self._elsewhere = {_asked(one) for one in others.elsewhere}
-        ended = [_asked(one) for one in others.ended]
-        self._rivals = _Rivals({*self._groups, *ended, *self._elsewhere})
+            self._groups[asked(doubt.request)].append(doubt)
+        self._elsewhere = {asked(one) for one in others.elsewhere}
+        ended = [asked(one) for one in others.ended]
+        self._rivals = Rivals({*self._groups, *ended, *self._elsewhere})
         # The most specific requests choose first: an entry that fits them fits vaguer ones as well.
-        for request in sorted(self._groups, key=_vagueness):
+        for request in sorted(self._groups, key=vagueness):
             self._assign(request)
         for request in ended:
             self._explain(request)
@@ -171,7 +174,7 @@ class _Look:
         if request in self._elsewhere:
             return
         listing = self._listing
-        ours = (e for e in self._left if _is(request, e) and not self._rivals.claim(request, e))
+        ours = (e for e in self._left if fits(request, e) and not self._rivals.claim(request, e))
         candidates = sorted(ours, key=self._age)
         for doubt in sorted(self._groups[request], key=lambda one: (one.since, one.sent_at)):
             entry = next((e for e in candidates if listing.in_window(doubt, e)), None)
@@ -179,6 +182,7 @@ class _Look:
                 candidates.remove(entry)
                 self._left.remove(entry)
                 self._taken.append(entry)
+                self._takers.append((entry, doubt))
                 self._found[doubt.job_id] = entry
 
     def _age(self, entry: Entry) -> float:
@@ -189,7 +193,7 @@ class _Look:
 
     def _explain(self, request: VideoRequest) -> None:
         """Take one entry that a job which ended without an answer must have left."""
-        entry = next((e for e in self._left if _is(request, e)), None)
+        entry = next((e for e in self._left if fits(request, e)), None)
         if entry is not None and not self._rivals.claim(request, entry):
             self._left.remove(entry)
             self._taken.append(entry)
@@ -198,19 +202,43 @@ class _Look:
 
     def _why_not(self, request: VideoRequest, doubt: Doubt, now: Instant) -> str | None:
         """Return why absence is not proven, `_WAIT` while it may still be, None where it is."""
-        listing, delay = self._listing, self._listing.facts.delay_max
         if now < settled_at(doubt, self._settle):
             return _WAIT
-        if not listing.supported:
+        if not self._listing.supported:
             return UNSUPPORTED
-        latest, given_up = deadline(doubt, delay, self._settle), given_up_at(doubt, self._settle)
-        soon = delay is not None and now - doubt.since >= DELAYS_WITH_A_LATER_ENTRY * delay
-        ready = now >= latest or (soon and listing.shows_later_than(doubt))
+        ready, given_up = self._is_ready(doubt, now), given_up_at(doubt, self._settle)
         if not ready and now < given_up:
             return _WAIT
+        latest = deadline(doubt, self._listing.facts.delay_max, self._settle)
         changing = now < min(latest + self._settle, max(given_up, latest))
         reason = self._why_never(request, doubt, changing=changing)
-        return reason if reason is not None or ready else _WAIT
+        if reason is not None:
+            return reason
+        if not ready:
+            return _WAIT
+        if all(self._is_ready(one, now) for one in self._takers_from(request, doubt)):
+            return None
+        wait = round(SETTLES_MAX * (latest - doubt.since))
+        return _WAIT if now < max(given_up, doubt.since + wait) else AMBIGUOUS
+
+    def _is_ready(self, doubt: Doubt, now: Instant) -> bool:
+        """Whether the listing would show a doubt's own entry by now."""
+        delay = self._listing.facts.delay_max
+        if now >= deadline(doubt, delay, self._settle):
+            return True
+        if delay is None or now < settled_at(doubt, self._settle):
+            return False
+        soon = now - doubt.since >= DELAYS_WITH_A_LATER_ENTRY * delay
+        return soon and self._listing.shows_later_than(doubt)
+
+    def _takers_from(self, request: VideoRequest, doubt: Doubt) -> Iterable[Doubt]:
+        """Yield those that have an entry which fits this doubt as well, and may be its own.
+
+        Theirs may then be the one that does not show yet, which would be as good for this one.
+        """
+        for entry, taker in self._takers:
+            if fits(request, entry) and self._listing.in_window(doubt, entry):
+                yield taker
 
     def _why_never(self, request: VideoRequest, doubt: Doubt, *, changing: bool) -> str | None:
         """Return why waiting longer proves nothing; `_WAIT` where that is `changing`."""
@@ -224,7 +252,7 @@ class _Look:
         if any(
             not listing.bears_another_mark(doubt, entry)
             and listing.may_be_newer(doubt, entry)
-            and not _is(request, entry)  # else either could have it, and one is as good
+            and not fits(request, entry)  # else either could have it, and one is as good
             and listing.may_be_altered(request, entry)
             for entry in self._taken
         ):
@@ -255,55 +283,12 @@ def _ambiguous(entries: Iterable[Entry]) -> str:
     return f"{AMBIGUOUS}: {', '.join(one.page or one.provider_job_id for one in entries)}"
 
 
-class _Rivals:
-    """Requests that differ in what a listing may not show: an entry may be the one's or another's.
-
-    A picture, a seed, options and a ratio are never shown, and a model not by every server.
-    """
-
-    def __init__(self, asked: Iterable[VideoRequest]) -> None:
-        self._by_prompt: dict[str, list[VideoRequest]] = defaultdict(list)
-        for one in asked:
-            self._by_prompt[one.prompt].append(one)
-
-    def claim(self, request: VideoRequest, entry: Entry) -> bool:
-        """Whether an entry that fits a request fits one that it must not be taken for as well."""
-        return _is(request, entry) and any(
-            _unshown(other) != _unshown(request) and _is(other, entry)
-            for other in self._by_prompt[request.prompt]
-        )
-
-
-def _asked(request: VideoRequest) -> VideoRequest:
-    """Reduce a request to what was sent to the provider, so that equal ones are interchangeable."""
-    return replace(
-        request,
-        script=request.prompt,
-        direction=None,
-        wallet_address=None,
-        fallbacks=(),
-    )
-
-
-def _unshown(asked: VideoRequest) -> tuple[object, ...]:
-    return asked.model, asked.aspect_ratio, asked.image, asked.seed, asked.provider_options
-
-
-def _vagueness(request: VideoRequest) -> int:
-    return (request.seconds is None) + (request.size is None)
-
-
 def _adopted(listing: Listing, entry: Entry) -> bool:
     one = listing.known.get(entry.provider_job_id)
     return one is not None and not one.created
 
 
-def _is(request: VideoRequest, entry: Entry) -> bool:
-    """Whether an entry shows the request's prompt word for word, and contradicts nothing in it."""
-    if entry.prompt != request.prompt:
-        return False
-    named = request.model and entry.model is not None
-    if named and request.model not in {entry.model, *entry.also_called}:
-        return False
-    pairs = ((request.seconds, entry.seconds), (request.size, entry.size))
-    return all(asked is None or shown is None or asked == shown for asked, shown in pairs)
+def _adopter(one: Known) -> Doubt:
+    """Return the doubt of a job that has adopted an entry, which it did after it began."""
+    sent_at = one.sent_at or 0
+    return Doubt("", one.request, sent_at, one.accepted_at or sent_at)

@@ -77,7 +77,7 @@ class Asking:
             raise
         self._seen(answered=True)
         self._health.unauthorized = None
-        self._health.reads_work()
+        self._health.reads_work(self._clock.now())
         return answer
 
     def _failed(self, error: ProviderError, *, one: bool) -> None:

@@ -143,7 +143,7 @@ class Resolve:
         if self._unread_since is None:
             self._unread_since = now
         given_up = min(given_up_at(one, self._settle_milliseconds) for one in doubts)
-        end = max(given_up, self._unread_since + UNREAD_MILLISECONDS_MIN, now + 1)
+        end = max(given_up, self._unread_since + UNREAD_MILLISECONDS_MIN, now + 1000)
         late = asyncio.Event()
         read = asyncio.create_task(self._read(doubts, now))
         alarm = asyncio.create_task(self._clock.wait(late, (end - now) / 1000))

@@ -15,6 +15,7 @@ from reelhook.providers.marks import (
     UNAUTHORIZED,
     WEAK_MARKS,
 )
+from reelhook.providers.page import plain
 from reelhook.providers.said import SENTENCE_CHARACTERS_MAX, names, sentence, status
 from reelhook.providers.waiting import wait_seconds
 
@@ -87,7 +88,7 @@ def not_understood(answer: Answer, expected: str) -> ProviderError:
 def words(answer: Answer) -> str:
     """Return the provider's own words, else the start of the body's text, else the status."""
     said = _clean(sentence(answer.json()) or "", SENTENCE_CHARACTERS_MAX)
-    return said or _clean(answer.text(), TEXT_CHARACTERS_MAX) or f"HTTP {answer.status}"
+    return said or _clean(plain(answer.text()), TEXT_CHARACTERS_MAX) or f"HTTP {answer.status}"
 
 
 def _code_of(answer: Answer) -> str:
