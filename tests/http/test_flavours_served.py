@@ -29,6 +29,7 @@ SIZE = {"seconds": 4, "size": "1280x720"}
 """What every one of them takes."""
 
 MODEL = "the default model is one that this server refuses"
+ONE_FRAME = "without seconds this server renders one frame"
 IMAGE = "images are not sent in a form that this server takes"
 WORDS = "this server's status words are not known"
 FORGOTTEN = "a job that is missing is shown after ten minutes"
@@ -36,7 +37,7 @@ LOST = "a listing without prompts does not tell which create was lost"
 STOPPED = "a cancel does not say that the server renders on"
 NOT_YET: dict[tuple[str, str], str] = {
     **{("default_model", name): MODEL for name in ("vllm-omni", "litellm")},
-    ("no_seconds", "vllm-omni"): "without seconds this server renders one frame",
+    **{("no_seconds", name): ONE_FRAME for name in ("vllm-omni", "litellm")},
     **{("image_as_data", name): IMAGE for name in FLAVOURS if name != "vllm-omni"},
     **{("image_by_url", name): IMAGE for name in FLAVOURS},
     **{("progress", name): WORDS for name in ("aquiles", "tensorrt-llm")},

@@ -104,7 +104,6 @@ SERVERS = (
         image_model="wan",
         behind="vllm-omni",
         limits={
-            "image by URL": "it takes images as files alone",
             "cancel": "it has no DELETE",
             "lost create alone": "it has no listing",
             "lost create among others": "it has no listing",

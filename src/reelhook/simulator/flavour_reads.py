@@ -163,7 +163,10 @@ def tensorrt_llm(given: Given, served: str) -> Asked:
 
 
 def litellm(given: Given, served: str) -> Asked:
-    """Read a create of LiteLLM, which routes by the model and wants images as files."""
+    """Read a create of LiteLLM before vLLM-Omni, which routes by the model.
+
+    It passes on what it does not know, and no `seconds` of its own, though its jobs show four.
+    """
     if not given.fields.get("prompt"):
         raise Refusal(400, "/videos: Missing required parameter: 'prompt'.", param="prompt")
     model = given.fields.get("model")
@@ -175,7 +178,9 @@ def litellm(given: Given, served: str) -> Asked:
         )
     if given.fields.get("input_reference") is not None:
         raise Refusal(400, "Invalid request format: 'dict' object has no attribute 'read'")
-    fields = {"seconds": "4", **given.fields}
+    fields = dict(given.fields)
+    if not given.form:
+        fields.pop("image_reference", None)  # an object of JSON is lost in the form that it sends
     return vllm_omni(Given(fields, given.files, form=True), served)
 
 
