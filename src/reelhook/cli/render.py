@@ -45,6 +45,12 @@ _JOB_FIELDS = (
     ("Events", "sequence"),
 )
 
+_STOPPED = {
+    True: "yes",
+    False: "no: the provider renders on, since it can't stop a render",
+    None: None,
+}
+
 
 def say(line: str) -> None:
     """Print one line to stdout."""
@@ -143,25 +149,13 @@ def show_job(job: dict[str, Any]) -> None:
     text = status_text(status).append(f" {job['progress']} %", style="default")
     (name, key), *rest = _JOB_FIELDS
     told = job | {"cost": cost_text(job.get("cost"))}
-    show_fields([(name, told.get(key)), ("Status", text), *((n, told.get(k)) for n, k in rest)])
+    rows = [(name, told.get(key)), ("Status", text), *((n, told.get(k)) for n, k in rest)]
+    show_fields([*rows, ("Stopped", _STOPPED.get(job.get("stopped")))])
     if job.get("inDoubt") and job["status"] == "failed":
         hint(
             "Look for it at the provider, then: reelhook adopt "
             f"{job['jobId']} PROVIDERS_ID, or reelhook abandon {job['jobId']}"
         )
-
-
-def show_canceled(job: dict[str, Any]) -> None:
-    """Print a job that was canceled, and whether its render goes on."""
-    show_job(job)
-    match job.get("stopped"):
-        case True:
-            words = "yes"
-        case False:
-            words = "no: the provider renders on, since it can't stop a render; nobody waits for it"
-        case _:
-            words = "not known: the provider does not say whether it stops a render"
-    show_fields([("Stopped", words)])
 
 
 def cost_text(cost: dict[str, Any] | None) -> str | None:
