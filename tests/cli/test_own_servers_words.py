@@ -43,6 +43,15 @@ def test_a_job_that_is_missed_says_since_when(capsys: pytest.CaptureFixture[str]
     assert "Unknown there since: 2026-11-29T15:00:00.000Z" in capsys.readouterr().out
 
 
+def test_a_list_says_which_jobs_are_missed(capsys: pytest.CaptureFixture[str]) -> None:
+    job = JOB | {"createdAt": "x", "error": None, "title": "A fox"}
+    missed = job | {"missingSince": "2026-11-29T15:00:00.000Z"}
+    render.show_jobs({"jobs": [job, missed], "nextCursor": None})
+    _, first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith("A fox")
+    assert second.endswith("The provider has not known it since 2026-11-29T15:00:00.000Z")
+
+
 def test_the_models_of_a_server_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     models._show_models(MODELS | {"servers": [KNOWN]}, "wan2.2")
     assert capsys.readouterr().out.splitlines() == [

@@ -208,13 +208,18 @@ def show_jobs(page: dict[str, Any]) -> None:
                 status_text(str(job["status"])),
                 f"{job['progress']} %",
                 moment(job["createdAt"]),
-                job["error"] or job["title"],
+                job["error"] or _missed(job) or job["title"],
             )
             for job in jobs
         ),
     )
     if page["nextCursor"]:
         hint(f"More: reelhook jobs --cursor {page['nextCursor']}")
+
+
+def _missed(job: Mapping[str, Any]) -> str | None:
+    since = job.get("missingSince")
+    return None if since is None else f"The provider has not known it since {moment(since)}"
 
 
 def show_stats(stats: dict[str, Any]) -> None:
