@@ -49,6 +49,13 @@ def test_the_environment_says_how_many_jobs_its_openai_server_may_have() -> None
     assert {one.id: one.jobs_max for one in settings.credentials} == {"openai": 3, "fal": None}
 
 
+def test_what_a_server_of_ones_own_has_forgotten_may_be_sent_again() -> None:
+    given = {"openai_base_url": "http://gpu:30000", "fal_key": "a-key"}
+    assert not any(one.resubmit_forgotten for one in Settings.of(**given).credentials)
+    found = Settings.of(**given, openai_resubmit_forgotten=True).credentials
+    assert {one.id: one.resubmit_forgotten for one in found} == {"openai": True, "fal": False}
+
+
 # -- the file -------------------------------------------------------------------------------------
 
 
@@ -105,6 +112,7 @@ def test_keys_and_headers_are_secrets(tmp_path: Path) -> None:
         ('[accounts."Not a name"]\nprovider = "xai"\n', "Not a name"),
         ('[accounts.one]\nprovider = "xai"\nweight = -1\n', "weight"),
         ('[accounts.one]\nprovider = "xai"\njobs_max = 0\n', "jobs_max"),
+        ('[accounts.one]\nprovider = "fal"\nresubmit_forgotten = true\n', "others charge"),
         ('[accounts.one]\nprovider = "xai"\nbase_url = "nonsense"\n', "base_url"),
         ('[accounts.one]\nprovider = "xai"\nkey = "hunter2"\nkey_variable = "K"\n', "not both"),
         ('[accounts.one]\nprovider = "xai"\nkey_variable = "UNSET"\n', "UNSET"),

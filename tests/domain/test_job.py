@@ -259,6 +259,35 @@ def test_an_ending_forgets_that_the_job_was_missing() -> None:
     assert job.cancel(NOW + 1)[0].missing_since is None
 
 
+# -- sent once more --------------------------------------------------------------------------------
+
+
+def test_a_job_that_its_provider_lost_waits_to_be_created_as_if_it_never_was() -> None:
+    running, _ = replace(QUEUED, adopted=True, submit_attempts=3, submit_after="a b").apply(
+        Progress(running=True, percent=40), NOW
+    )
+    missing, _ = running.apply(Missing(), NOW)
+    job, (event,) = missing.send_anew(NOW + 5)
+    assert (job.status, job.progress, job.provider_job_id) == (Status.ACCEPTED, 0, None)
+    assert (job.adopted, job.accepted_at, job.missing_since) == (False, None, None)
+    assert (job.submit_attempts, job.submit_due_at, job.submit_after) == (0, NOW + 5, None)
+    assert job.forgotten == 1
+    assert (event.status, event.progress) == (WireStatus.QUEUED, 0)
+    assert event.sequence == job.sequence == running.sequence + 1
+
+
+def test_clients_who_heard_nothing_of_a_lost_job_are_told_nothing() -> None:
+    job, events = QUEUED.send_anew(NOW)
+    assert (job.status, job.sequence, events) == (Status.ACCEPTED, QUEUED.sequence, ())
+
+
+@given(st.sampled_from(UNENDED), st.sampled_from([True, False, None]))
+def test_a_canceled_job_keeps_what_became_of_its_render(job: Job, stopped: bool | None) -> None:
+    canceled, _ = job.cancel(NOW, stopped=stopped)
+    assert canceled.stopped is stopped
+    assert canceled.cancel(NOW + 1, stopped=not stopped) == (canceled, ())
+
+
 # -- requests --------------------------------------------------------------------------------------
 
 

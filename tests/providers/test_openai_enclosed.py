@@ -30,7 +30,8 @@ def _error(message: object) -> dict[str, Any]:
     "message",
     [
         BEFORE + json.dumps(VIDEO),
-        BEFORE + json.dumps(VIDEO) + ". Received Model Group=wan",
+        BEFORE + json.dumps(VIDEO) + "\n\nLiteLLM: model group 'wan' failed with the error above. "
+        "No fallback was attempted.",
         json.dumps(VIDEO, indent=2),
         "{'tried': 1} {not json} " + json.dumps(VIDEO) + ' {"object": "list"}',
     ],

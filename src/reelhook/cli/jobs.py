@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -295,20 +294,12 @@ def cancel(
     Where the provider can't cancel, the render is paid for: the command then says so and changes
     nothing.
     """
-    path = job_path(job_id, "/cancel")
-    _post(path, {"force": force}, url=url, as_json=as_json, words=render.show_canceled)
+    _post(job_path(job_id, "/cancel"), {"force": force}, url=url, as_json=as_json)
 
 
-def _post(
-    path: str,
-    body: dict[str, Any] | None,
-    *,
-    url: str | None,
-    as_json: bool,
-    words: Callable[[dict[str, Any]], None] = render.show_job,
-) -> None:
+def _post(path: str, body: dict[str, Any] | None, *, url: str | None, as_json: bool) -> None:
     async def work() -> None:
         async with talking(url) as api:
-            render.show(await api.post(path, body), words, as_json=as_json)
+            render.show(await api.post(path, body), render.show_job, as_json=as_json)
 
     asyncio.run(work())

@@ -48,6 +48,12 @@ _JOB_FIELDS = (
     ("Events", "sequence"),
 )
 
+_STOPPED = {
+    True: "yes",
+    False: "no: the provider renders on, since it can't stop a render",
+    None: None,
+}
+
 
 def say(line: str) -> None:
     """Print one line to stdout."""
@@ -146,7 +152,8 @@ def show_job(job: dict[str, Any]) -> None:
     text = status_text(status).append(f" {job['progress']} %", style="default")
     (name, key), *rest = _JOB_FIELDS
     told = job | {"cost": cost_text(job.get("cost")), **waiting_texts(job.get("waiting"))}
-    show_fields([(name, told.get(key)), ("Status", text), *((n, told.get(k)) for n, k in rest)])
+    rows = [(name, told.get(key)), ("Status", text), *((n, told.get(k)) for n, k in rest)]
+    show_fields([*rows, ("Stopped", _STOPPED.get(job.get("stopped")))])
     if job.get("inDoubt") and job["status"] == "failed":
         hint(
             "Look for it at the provider, then: reelhook adopt "
@@ -159,19 +166,6 @@ def waiting_texts(waiting: dict[str, Any] | None) -> dict[str, Any]:
     if waiting is None:
         return {}
     return {**waiting, "waitingSince": second(waiting["since"])}
-
-
-def show_canceled(job: dict[str, Any]) -> None:
-    """Print a job that was canceled, and whether its render goes on."""
-    show_job(job)
-    match job.get("stopped"):
-        case True:
-            words = "yes"
-        case False:
-            words = "no: the provider renders on, since it can't stop a render; nobody waits for it"
-        case _:
-            words = "not known: the provider does not say whether it stops a render"
-    show_fields([("Stopped", words)])
 
 
 def cost_text(cost: dict[str, Any] | None) -> str | None:
@@ -224,13 +218,21 @@ def show_jobs(page: dict[str, Any]) -> None:
                 status_text(str(job["status"])),
                 f"{job['progress']} %",
                 moment(job["createdAt"]),
-                job["error"] or job.get("waiting", {}).get("lastResponse") or job["title"],
+                job["error"]
+                or _missed(job)
+                or job.get("waiting", {}).get("lastResponse")
+                or job["title"],
             )
             for job in jobs
         ),
     )
     if page["nextCursor"]:
         hint(f"More: reelhook jobs --cursor {page['nextCursor']}")
+
+
+def _missed(job: Mapping[str, Any]) -> str | None:
+    since = job.get("missingSince")
+    return None if since is None else f"The provider has not known it since {moment(since)}"
 
 
 def show_stats(stats: dict[str, Any]) -> None:

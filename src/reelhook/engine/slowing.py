@@ -23,13 +23,19 @@ class Slowing:
         self._pauses: dict[str, int] = {}
 
     def until(
-        self, reports: Mapping[str, Report | Unread], jobs: Mapping[str, Job], now: Instant
+        self,
+        reports: Mapping[str, Report | Unread],
+        jobs: Mapping[str, Job],
+        now: Instant,
+        *,
+        watched: int,
     ) -> dict[str, Instant]:
         """Return before when each job that was read shall not be read again.
 
-        `jobs` are all that are read singly, by the provider's ids.
+        `jobs` are these jobs as they were before, by the provider's ids; `watched` is how many are
+        read singly in all.
         """
-        longest = min(MILLISECONDS_FOR_EACH * len(jobs), PAUSE_MILLISECONDS_MAX)
+        longest = min(MILLISECONDS_FOR_EACH * watched, PAUSE_MILLISECONDS_MAX)
         for one, report in reports.items():
             same = not isinstance(report, Unread) and jobs[one].is_as(report)
             longer = 2 * self._pauses.get(one, 0) if same else 0

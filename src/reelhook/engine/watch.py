@@ -168,7 +168,9 @@ class Watch:
                 until = self._clock.now() + wait
                 self._not_before.update(dict.fromkeys(reports, until))
             elif not listed and self._reader.lost_listing:
-                self._not_before.update(self._slowing.until(reports, jobs, self._clock.now()))
+                watched = len(self._watched.by_provider_id)
+                until_each = self._slowing.until(reports, jobs, self._clock.now(), watched=watched)
+                self._not_before.update(until_each)
             await self._record(jobs, reports)
             # From here on a job may be in the next round, whatever else this one waits for.
             held.difference_update(reports)
