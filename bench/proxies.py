@@ -22,14 +22,17 @@ from bench.proxy_loads import (
     UPLOADS,
     Way,
     after_pauses,
+    innocent,
     late_body,
     refused_uploads,
     timed_calls,
 )
 from bench.proxy_programs import COMMANDS, program_of, proxy
 from bench.stage import RESULTS
+from reelhook.bootstrap.descriptors import raise_soft_limit
 
 UPLOADS_EACH = 120
+ALONE_SECONDS = 5.0
 LATE_SECONDS = (0.5, 1.5, 3.0)
 INNOCENT_SECONDS_MAX = 1.0
 PAUSES = {"4 to 6 s": ((4.0, 6.0), 250, 4), "59 to 61 s": ((59.0, 61.0), 500, 2)}
@@ -75,6 +78,9 @@ async def ways(folder: Path, names: list[str]) -> AsyncIterator[list[Way]]:
 
 async def uploads(found: list[Way], figures: Figures, folder: Path) -> None:
     for way in found:
+        async with innocent(way) as alone:
+            await asyncio.sleep(ALONE_SECONDS)
+        figures.tell(f"{way.name}: longest wait without uploads", f"{max(alone.seconds):.3g} s")
         for name, upload in UPLOADS.items():
             statuses, seen = await refused_uploads(way, upload, UPLOADS_EACH, folder)
             figures.equal(
@@ -100,8 +106,10 @@ async def late(found: list[Way], figures: Figures, folder: Path) -> None:
 
 async def idle(found: list[Way], figures: Figures, folder: Path) -> None:
     for name, (seconds, connections, requests) in PAUSES.items():
-        for way in found:
-            broken = await after_pauses(way, seconds, connections, requests)
+        each = await asyncio.gather(
+            *(after_pauses(way, seconds, connections, requests) for way in found)
+        )
+        for way, broken in zip(found, each, strict=True):
             figures.none(f"{way.name}: after {name}: broken of {connections * requests}", broken)
 
 
@@ -133,6 +141,7 @@ async def calls(figures: Figures, folder: Path, base: str | None) -> None:
 
 
 async def main() -> int:
+    raise_soft_limit()
     parser = argparse.ArgumentParser()
     parser.add_argument("acts", nargs="*", choices=[[], *ACTS, "calls"], default=[])
     parser.add_argument("--base", help="another reelhook, to compare `calls` with")

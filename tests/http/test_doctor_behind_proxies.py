@@ -76,7 +76,8 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def judged(server: Gateway, url: str, **given: Any) -> Mapping[str, tuple[str, str]]:
-    settings = Settings.of(**{"public_url": url, "api_key": KEY, "url": server.url, **given})
+    usual = {"api_key": KEY, "url": server.url, "trusted_proxies": "127.0.0.1"}
+    settings = Settings.of(**{"public_url": url, **usual, **given})
     async with aiohttp.ClientSession() as http:
         found = await doctor.proxies(settings, http)
     return {one.subject: (one.verdict.value, one.message) for one in found}
@@ -91,7 +92,8 @@ async def test_a_way_that_is_in_order(tmp_path: Path) -> None:
         await server.submit()
         found = await judged(server, proxy.url)
         assert {verdict for verdict, _ in found.values()} == {"ok"}
-        assert set(found) == {"REELHOOK_API_KEY", "live streams", "idle connections"}
+        told = {"REELHOOK_API_KEY", "REELHOOK_TRUSTED_PROXIES"}
+        assert set(found) == {"live streams", "idle connections", *told}
 
 
 async def test_a_proxy_that_holds_streams_back_is_told(tmp_path: Path) -> None:
@@ -134,6 +136,15 @@ async def test_connections_that_end_before_those_of_proxies_are_told(tmp_path: P
     ):
         found = await judged(server, proxy.url, keep_alive_seconds=30)
         assert "REELHOOK_KEEP_ALIVE_SECONDS" in found["idle connections"][1]
+
+
+async def test_a_proxy_whose_word_is_not_taken_is_told(tmp_path: Path) -> None:
+    async with (
+        gateway(tmp_path, api_key=KEY, headers=BEARER) as server,
+        between(server.url) as proxy,
+    ):
+        found = await judged(server, proxy.url, trusted_proxies=())
+        assert found["REELHOOK_TRUSTED_PROXIES"][0] == "warning"
 
 
 async def test_what_no_stranger_can_reach_is_not_tried(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ async def proxies(settings: Settings, http: ClientSession) -> list[Finding]:
     found = await asyncio.gather(
         _key(settings, http), _streams(settings, http), _idle_connections(settings)
     )
-    return [one for one in found if one is not None]
+    return [*(one for one in found if one is not None), _clients(settings)]
 
 
 async def _leads_to_one(settings: Settings, http: ClientSession) -> bool:
@@ -57,6 +57,17 @@ async def _key(settings: Settings, http: ClientSession) -> Finding | None:
         return ok(subject, f"strangers are refused at {settings.public_url} (HTTP {status})")
     words = "whoever reaches it can read the jobs there and spend money; set REELHOOK_API_KEY"
     return failed(subject, f"{settings.public_url} asks for no key: {words}, and start serve anew")
+
+
+def _clients(settings: Settings) -> Finding:
+    subject = "REELHOOK_TRUSTED_PROXIES"
+    if settings.trusted_proxies:
+        return ok(subject, f"of {', '.join(map(str, settings.trusted_proxies))} is believed")
+    return warning(
+        subject,
+        "is not set, so the log names the proxy in place of clients that were refused; set it to "
+        "the proxy's address, such as 127.0.0.1",
+    )
 
 
 def _bearer(settings: Settings) -> dict[str, str]:
