@@ -67,7 +67,7 @@ def serve_on(directory: Path) -> tuple[str, ...]:
 
 async def test_a_database_that_is_a_directory(tmp_path: Path, data: Path) -> None:
     (data / "reelhook.db").mkdir()
-    await refused(tmp_path, "reelhook.db", "is a directory", arguments=serve_on(data))
+    await refused(tmp_path, "reelhook.db", "Is a directory", arguments=serve_on(data))
 
 
 async def test_a_data_directory_that_is_a_file(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ async def test_a_data_directory_that_is_a_file(tmp_path: Path) -> None:
 
 async def test_a_file_that_is_no_database(tmp_path: Path, data: Path) -> None:
     (data / "reelhook.db").write_text("a letter to a friend\n" * 1000)
-    await refused(tmp_path, "is no SQLite database", arguments=serve_on(data))
+    await refused(tmp_path, "not a database", "name another file", arguments=serve_on(data))
 
 
 async def test_a_database_that_is_damaged(tmp_path: Path, data: Path) -> None:
@@ -86,7 +86,7 @@ async def test_a_database_that_is_damaged(tmp_path: Path, data: Path) -> None:
     content = bytearray(path.read_bytes())
     content[100:] = b"\xff" * len(content[100:])
     path.write_bytes(content)
-    await refused(tmp_path, "is damaged", "backup", arguments=serve_on(data))
+    await refused(tmp_path, "malformed", "backup", arguments=serve_on(data))
 
 
 async def test_a_database_that_another_program_has_locked(tmp_path: Path, data: Path) -> None:

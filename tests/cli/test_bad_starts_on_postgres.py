@@ -77,6 +77,7 @@ async def _prepare(one: Stage) -> None:
         one.url("old"),
         "GRANT ALL ON ALL TABLES IN SCHEMA public TO bare",
         "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO bare",
+        "GRANT ALL ON SCHEMA public TO bare",
     )
     await _execute(one.url("whole"), "GRANT SELECT ON ALL TABLES IN SCHEMA public TO bare")
     migrations.migrate(one.url("future"), 1)
@@ -188,7 +189,7 @@ CERTIFICATES = {
     "for another name": (
         "db.example.com",
         "sslmode=verify-full&sslrootcert={authority}",
-        "write the host",
+        "use a name that it was made for",
     ),
 }
 

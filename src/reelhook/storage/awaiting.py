@@ -89,7 +89,7 @@ async def _connection(url: str) -> AsyncIterator[asyncpg.Connection]:
     try:
         yield connection
     finally:
-        connection.terminate()  # whoever waits is not held up by a server that does not answer
+        await postgres.hang_up(connection)
 
 
 async def _shares_connections(url: str, one: asyncpg.Connection) -> bool:

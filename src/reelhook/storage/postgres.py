@@ -50,6 +50,14 @@ async def connect(url: str) -> asyncpg.Connection:
         raise refusal(error) from None
 
 
+async def hang_up(connection: asyncpg.Connection) -> None:
+    """Close a connection; not for long, if the server does not answer."""
+    with contextlib.suppress(*FAILURES):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await connection.close()
+    connection.terminate()
+
+
 async def read_key(url: str, name: str) -> str | None:
     """Return a key of our own from a database that may be in use; None if there is none."""
     connection = await connect(url)
@@ -97,10 +105,7 @@ class SchemaLock:
 
     async def __aexit__(self, *exc: object) -> None:
         if self._connection is not None:
-            with contextlib.suppress(*FAILURES):
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await self._connection.close()
-            self._connection.terminate()  # where the server does not answer
+            await hang_up(self._connection)
 
 
 class PostgreSQL:

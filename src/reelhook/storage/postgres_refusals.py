@@ -99,11 +99,6 @@ def _sentence(error: BaseException) -> str:
         return f"{words}; correct {match[1]} in DATABASE_URL, or remove it"
     if isinstance(error, asyncpg.PostgresError) and "no encryption" in words:
         return f"{words}; the server may want TLS: write sslmode=require"
-    if "root certificate file" in words:
-        return (
-            "no file names the authorities that may have signed the server's certificate; write "
-            "sslrootcert=/path/to/ca.pem, or sslrootcert=system for this machine's"
-        )
     remedy = next((told for kind, told in _REMEDIES if isinstance(error, kind)), None)
     return words if remedy is None else f"{_reason(error, words)}; {remedy}"
 

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode
 
@@ -58,12 +59,14 @@ _VARIABLES: Mapping[str, str] = {
     "channel_binding": "PGCHANNELBINDING",
     "connect_timeout": "PGCONNECT_TIMEOUT",
     "gssencmode": "PGGSSENCMODE",
+    "sslmode": "PGSSLMODE",
     "sslrootcert": "PGSSLROOTCERT",
     "sslcert": "PGSSLCERT",
     "sslkey": "PGSSLKEY",
     "sslcrl": "PGSSLCRL",
     "target_session_attrs": "PGTARGETSESSIONATTRS",
 }
+_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 _KEEPALIVES = ("keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")
 
@@ -206,6 +209,7 @@ def _tls(parameters: dict[str, str]) -> ssl.SSLContext | None:
     _check_files(parameters)
     if parameters.get("channel_binding") == "require":
         _verify_instead(parameters)
+    _check_mode(parameters)
     if parameters.get("sslrootcert") != "system":
         return None
     mode = parameters.pop("sslmode", "verify-full")
@@ -213,6 +217,22 @@ def _tls(parameters: dict[str, str]) -> ssl.SSLContext | None:
         raise _wrong(f"has sslrootcert=system with sslmode={mode}; write sslmode=verify-full")
     del parameters["sslrootcert"]
     return _system_context(parameters)
+
+
+def _check_mode(parameters: Mapping[str, str]) -> None:
+    mode = parameters.get("sslmode", "prefer")
+    if mode not in _MODES:
+        raise _wrong(f"has sslmode={mode}, which must be one of {', '.join(_MODES)}")
+    if mode.startswith("verify-") and "sslrootcert" not in parameters:
+        try:
+            usual = (Path.home() / ".postgresql" / "root.crt").exists()
+        except (OSError, RuntimeError):  # there is no home, or it may not be looked into
+            usual = False
+        if not usual:
+            raise _wrong(
+                f"has sslmode={mode}, but names no authorities to trust; write "
+                "sslrootcert=/path/to/ca.pem, or sslrootcert=system for this machine's"
+            )
 
 
 def _verify_instead(parameters: dict[str, str]) -> None:

@@ -12,34 +12,33 @@ from reelhook.domain.errors import SettingsError
 from reelhook.storage.words import words_of
 
 FULL_BYTES = 1024 * 1024
-_FULL = "the disk is full; free some space"
-_READ_ONLY = "it can't be written; correct its mode or owner, or the disk's that it lies on"
+_SPACE = "free some space on its disk"
+_MODE = "correct the mode or owner of it and its directory"
+_LOCKED = "another program has locked it: close that program"
 _REMEDIES: Mapping[int, str] = {
-    apsw.SQLITE_FULL: _FULL,
-    apsw.SQLITE_READONLY: _READ_ONLY,
-    apsw.SQLITE_PERM: _READ_ONLY,
-    apsw.SQLITE_NOTADB: (
-        "it is no SQLite database; name another file by DATABASE_URL or REELHOOK_DATA_DIR"
-    ),
-    apsw.SQLITE_CORRUPT: "it is damaged; put a backup in its place",
-    apsw.SQLITE_BUSY: "another program has locked it; close that program",
-    apsw.SQLITE_LOCKED: "another program has locked it; close that program",
-    apsw.SQLITE_CANTOPEN: "it can't be opened; correct the mode or owner of it and its directory",
-    apsw.SQLITE_IOERR: "its disk fails, or is full; look into the system's log",
+    apsw.SQLITE_FULL: _SPACE,
+    apsw.SQLITE_READONLY: _MODE,
+    apsw.SQLITE_PERM: _MODE,
+    apsw.SQLITE_NOTADB: "name another file by DATABASE_URL or REELHOOK_DATA_DIR",
+    apsw.SQLITE_CORRUPT: "put a backup in its place",
+    apsw.SQLITE_BUSY: _LOCKED,
+    apsw.SQLITE_LOCKED: _LOCKED,
+    apsw.SQLITE_CANTOPEN: _MODE,
+    apsw.SQLITE_IOERR: "its disk fails, or is full: look into the system's log",
 }
 _SYSTEM: Mapping[int, str] = {
-    errno.ENOSPC: _FULL,
-    errno.EDQUOT: _FULL,
-    errno.EISDIR: "it is a directory; name a file by DATABASE_URL, or remove the directory",
-    errno.EROFS: "its disk is read-only; choose another directory with REELHOOK_DATA_DIR",
-    errno.EACCES: "this user may not write it; correct the mode or owner of it and its directory",
-    errno.EPERM: "this user may not write it; correct the mode or owner of it and its directory",
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.EISDIR: "name a file by DATABASE_URL, or remove the directory",
+    errno.EROFS: "choose another directory with REELHOOK_DATA_DIR",
+    errno.EACCES: _MODE,
+    errno.EPERM: _MODE,
 }
 
 
 def refusal(path: Path, error: BaseException, done: str = "opened") -> SettingsError:
     """Return the error that a user sees. `done`: what can't be done to the database."""
-    words = _FULL if _is_full(path, error) else reason(error)
+    words = f"the disk is full; {_SPACE}" if _is_full(path, error) else reason(error)
     return SettingsError(f"The database {path} can't be {done}: {words}")
 
 
@@ -58,12 +57,13 @@ def _is_full(path: Path, error: BaseException) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """Return what an error of SQLite or of the system means, with the remedy where there is one."""
+    """Return what SQLite or the system says, with the remedy where there is one."""
     if isinstance(error, OSError):
-        return _SYSTEM.get(error.errno or 0) or error.strerror or words_of(error)
-    code = _code(error)
-    told = None if code is None else _REMEDIES.get(code & 0xFF)
-    return words_of(error) if told is None else told
+        words, remedy = error.strerror or words_of(error), _SYSTEM.get(error.errno or 0)
+    else:
+        code = _code(error)
+        words, remedy = words_of(error), None if code is None else _REMEDIES.get(code & 0xFF)
+    return words if remedy is None else f"{words}; {remedy}"
 
 
 def _code(error: BaseException) -> int | None:
