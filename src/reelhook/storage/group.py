@@ -122,6 +122,11 @@ class Groups:
         self._doubts: set[asyncio.Task[None]] = set()
         """What finds out about transactions."""
 
+    async def arrive(self) -> None:
+        """See `Place.arrive`: before anything is written, so that this delays no write."""
+        async with self._pool.borrowed(WRITE_SECONDS) as connection:
+            await self._place.arrive(connection)
+
     async def close(self, seconds: float) -> None:
         """Leave what can't be found out that soon at being unknown."""
         doubts = list(self._doubts)

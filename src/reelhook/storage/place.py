@@ -13,7 +13,8 @@ from reelhook.storage.history import Past, go_on, kept, tell
 from reelhook.storage.pipeline import Pipeline
 
 # Chosen once: the advisory lock of the process that finds another database than before.
-_LOCK = 7_311_482_095
+_LOCK = 7_311_482_096
+_WAIT_FOR_OTHERS = "SET LOCAL lock_timeout = '3s'"
 _HERE = (
     "concat_ws('/', extract(epoch FROM pg_postmaster_start_time()),"
     " (SELECT oid FROM pg_database WHERE datname = current_database()),"
@@ -41,25 +42,30 @@ class Place:
         Raises one of `FAILURES`, with the transaction open or not.
         """
         if self._here is None:
-            await self._arrive(connection)
+            await self.arrive(connection)
         try:
             await connection.execute(f"{sql}; {self._check()}")
         except asyncpg.DivisionByZeroError:
             await connection.execute("ROLLBACK;")
-            await self._arrive(connection)
+            await self.arrive(connection)
             await connection.execute(f"{sql}; {self._check()}")
 
     def _check(self) -> str:
         # A statement that fails where we are elsewhere needs no answer, so no round trip.
         return f"SELECT 1 / CAST({_HERE} = '{self._here}' AS INTEGER)"
 
-    async def _arrive(self, connection: Any) -> None:
+    async def arrive(self, connection: Any) -> None:
+        """Find out where the connection leads, and prepare the database where it is another one.
+
+        Raises one of `FAILURES`.
+        """
         here: str = await connection.fetchval(f"SELECT {_HERE}")
         if here.endswith("/0"):  # a database without our tables
             self._here = here
             return
         place = "/".join([await _maybe(connection, sql) for sql in _LASTING])
         async with connection.transaction():
+            await connection.execute(_WAIT_FOR_OTHERS)
             await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
             pipeline = Pipeline(connection)
             value = await pipeline.run(kept())

@@ -130,7 +130,13 @@ class PostgreSQL:
             pool = await Pool.open(url, pooled=pooled)
         except (*FAILURES, ValueError) as error:
             raise refusal(error) from None
-        return cls(pool, group_size)
+        database = cls(pool, group_size)
+        try:
+            await database._groups.arrive()
+        except FAILURES as error:
+            await database.close()
+            raise refusal(error) from None
+        return database
 
     async def write(self, make: Callable[[], Operation[T]], touches: Touches = None) -> T:
         """Run an operation in a transaction, which it may share with others; return once it is
