@@ -338,11 +338,8 @@ def event_about(server: Gateway, video_id: str, secret: str) -> tuple[bytes, dic
 
 
 async def was_checked(server: Gateway) -> bool:
-    """Whether the first check, right after acceptance, was answered: as soon as it is counted.
-
-    Before the create a video is asked for that there can't be, to tell what server it is.
-    """
-    return reads(server) > 1
+    """Whether the first check, right after acceptance, was answered: as soon as it is counted."""
+    return reads(server) > 0
 
 
 async def test_a_webhook_of_the_openai_wire_brings_the_end_and_forgeries_nothing(
