@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from reelhook.providers.openai_kind import UNKNOWN_JOB
 from reelhook.simulator.core import NotFoundError, Simulator
 from reelhook.simulator.download import film_download
 from reelhook.simulator.job import Phase, SimulatedJob, Variant
@@ -17,6 +16,8 @@ from reelhook.simulator.studio import Studio
 from reelhook.simulator.upstream import CONTENT, CREATE, Refusal, Upstream, json_answer
 
 _ID_PREFIX = "video_"
+_NOBODYS = _ID_PREFIX + 32 * "0"
+"""An id that is never given: reelhook asks for it to tell what server this is."""
 _STATUS = {
     Phase.QUEUED: "queued",
     Phase.RUNNING: "in_progress",
@@ -57,8 +58,7 @@ class OpenAIWire:
             web.post("/v1/videos", handler(CREATE, self._create)),
             web.get("/v1/videos", handler("list", self._list), allow_head=False),
             web.get("/v1/models", self._upstream.exempt(self._models), allow_head=False),
-            # By which clients tell what server this is: nobody's job is read.
-            web.get(f"/v1/videos/{UNKNOWN_JOB}", self._upstream.exempt(self._get)),
+            web.get(f"/v1/videos/{_NOBODYS}", self._upstream.exempt(self._get)),
             web.get(one, handler("get", self._get), allow_head=False),
             web.get(f"{one}/content", handler(CONTENT, self._content)),
             web.delete(one, handler("delete", self._delete)),
