@@ -16,6 +16,8 @@ from reelhook.simulator.studio import Studio
 from reelhook.simulator.upstream import CONTENT, CREATE, Refusal, Upstream, json_answer
 
 _ID_PREFIX = "video_"
+_NOBODYS = _ID_PREFIX + 32 * "0"
+"""An id that is never given: reelhook asks for it to tell what server this is."""
 _STATUS = {
     Phase.QUEUED: "queued",
     Phase.RUNNING: "in_progress",
@@ -56,6 +58,7 @@ class OpenAIWire:
             web.post("/v1/videos", handler(CREATE, self._create)),
             web.get("/v1/videos", handler("list", self._list), allow_head=False),
             web.get("/v1/models", self._upstream.exempt(self._models), allow_head=False),
+            web.get(f"/v1/videos/{_NOBODYS}", self._upstream.exempt(self._get)),
             web.get(one, handler("get", self._get), allow_head=False),
             web.get(f"{one}/content", handler(CONTENT, self._content)),
             web.delete(one, handler("delete", self._delete)),
