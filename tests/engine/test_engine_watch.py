@@ -325,8 +325,11 @@ async def test_a_read_that_hangs_holds_up_no_other_jobs_rounds(tmp_path: Path) -
         here.upstream.on_get = hang_or_fail
         await engine.register(names)
         await until(lambda: here.upstream.count("get") >= 20)
+        watch = engine.loops["watch"]
         for number in range(1, 4):
-            await until(lambda: here.time.awaits(engine.loops["watch"].signal))
+            # What was said of the one that fails is recorded as well.
+            await until(lambda: all(held <= {"job_7"} for held in watch._reading))
+            await until(lambda: here.time.awaits(watch.signal))
             here.upstream.forget_requests()
             here.upstream.change(*names, status="in_progress", progress=number)
             here.time.advance(5)
