@@ -109,6 +109,22 @@ def test_a_request_without_a_model_may_be_of_any() -> None:
     assert judge([doubt(request=unnamed)], shown).unknown == ("job_1",)
 
 
+def test_an_entry_goes_to_the_request_that_has_no_other() -> None:
+    """Neither request is the more specific: one names a size, the other a length."""
+    size, length = replace(CAT, seconds=None), replace(CAT, seconds="8", size=None)
+    doubts = [doubt("job_1", size), doubt("job_2", length), doubt("job_3", size)]
+    entries = [
+        entry("video_3", CAT, NOW + 2 * MINUTE),
+        entry("video_2", replace(CAT, seconds="8"), NOW + MINUTE),
+        entry("video_1", CAT, NOW),
+        entry("video_0", replace(DOG, seconds="8"), NOW - MINUTE),
+    ]
+    shown = listing(entries, known={"video_0": ours(replace(DOG, seconds="8"), NOW - MINUTE)})
+    verdict = judge(doubts, shown)
+    assert verdict.found.keys() == {"job_1", "job_2", "job_3"}
+    assert verdict.found["job_2"].provider_job_id == "video_2"
+
+
 # -- properties of every look ----------------------------------------------------------------------
 
 requests = st.builds(

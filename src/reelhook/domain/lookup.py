@@ -4,7 +4,7 @@ Nothing here pays. A create may be sent again only where its absence is proven; 
 says what a listing proves.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -124,6 +124,7 @@ class _Look:
         # The most specific requests choose first: an entry that fits them fits vaguer ones as well.
         for request in sorted(self._groups, key=vagueness):
             self._assign(request)
+        self._exchange()
         for request in ended:
             self._explain(request)
 
@@ -184,6 +185,73 @@ class _Look:
                 self._taken.append(entry)
                 self._takers.append((entry, doubt))
                 self._found[doubt.job_id] = entry
+
+    def _exchange(self) -> None:
+        """Find entries for doubts that were left without, where others can take another one.
+
+        Of two requests neither may be the more specific: one names a length, the other a size.
+        """
+        by_prompt: dict[str | None, list[Entry]] = defaultdict(list)
+        for entry in self._listing.unclaimed():
+            by_prompt[entry.prompt].append(entry)
+        owners = {
+            self._found[doubt.job_id].provider_job_id: (request, doubt)
+            for request, group in self._groups.items()
+            for doubt in group
+            if doubt.job_id in self._found
+        }
+        for request, group in self._groups.items():
+            for doubt in group:
+                if doubt.job_id not in self._found:
+                    self._hand_on(request, doubt, by_prompt[request.prompt], owners)
+        free = [entry for entry in self._left if entry.provider_job_id not in owners]
+        self._taken += [entry for entry in self._left if entry.provider_job_id in owners]
+        self._left = free
+
+    def _hand_on(
+        self,
+        request: VideoRequest,
+        doubt: Doubt,
+        entries: Sequence[Entry],
+        owners: dict[str, tuple[VideoRequest, Doubt]],
+    ) -> None:
+        """Give a doubt an entry on the shortest way of doubts that each take the next one's."""
+        takers: dict[str, Doubt] = {}
+        waiting = deque([(request, doubt)])
+        while waiting:
+            asked, one = waiting.popleft()
+            for entry in entries:
+                name = entry.provider_job_id
+                if name in takers or not self._may_take(asked, one, entry):
+                    continue
+                takers[name] = one
+                if name in owners:
+                    waiting.append(owners[name])
+                    continue
+                self._take_in_turn(entry, takers, owners)
+                return
+
+    def _take_in_turn(
+        self,
+        entry: Entry,
+        takers: Mapping[str, Doubt],
+        owners: dict[str, tuple[VideoRequest, Doubt]],
+    ) -> None:
+        left: Entry | None = entry
+        while left is not None:
+            taker = takers[left.provider_job_id]
+            owners[left.provider_job_id] = (_asked(taker.request), taker)
+            before = self._found.get(taker.job_id)
+            self._found[taker.job_id] = left
+            left = before
+
+    def _may_take(self, request: VideoRequest, doubt: Doubt, entry: Entry) -> bool:
+        return (
+            request not in self._elsewhere
+            and _is(request, entry)
+            and not self._rivals.claim(request, entry)
+            and self._listing.in_window(doubt, entry)
+        )
 
     def _age(self, entry: Entry) -> float:
         """Return what is less for older entries; one without a time fits all, so it goes last."""
