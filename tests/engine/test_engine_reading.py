@@ -258,7 +258,7 @@ async def test_a_listing_that_fails_for_ever_is_soon_left_alone(tmp_path: Path, 
         await count_rounds(here, engine, 2)
         rounds = await count_rounds(here, engine, 3)
         assert [pages for pages, _ in rounds] == [0, 0, 0]
-        assert [singles >= 100 for _, singles in rounds] == [True, False, True]  # less often
+        assert [singles > 90 for _, singles in rounds] == [True, False, True]  # less often
         here.upstream.change(*ours, status="completed")
         await engine.pass_time(25)
         assert {job.status for job in await engine.jobs()} == {Status.COMPLETED}
