@@ -238,7 +238,9 @@ async def _ended(here: Stage, totals: Totals) -> None:
         return all(one["status"] in _ENDED for one in jobs) and not page["deliveries"]
 
     if not await until(over, seconds=DRAIN_SECONDS_MAX, every=0.3):
-        totals.unfinished.append(here.folder.name)
+        left = [one for one in await here.jobs() if one["status"] not in _ENDED]
+        page = await here.get(f"{here.server.url}/api/deliveries", state="waiting", limit="3")
+        totals.unfinished.append(f"{here.folder.name}: {left[:3]} {page['deliveries']}")
 
 
 _ENDED = TERMINAL | {"canceled"}
