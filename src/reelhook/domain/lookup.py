@@ -182,8 +182,6 @@ class _Look:
             if entry is not None:
                 candidates.remove(entry)
                 self._left.remove(entry)
-                self._taken.append(entry)
-                self._takers.append((entry, doubt))
                 self._found[doubt.job_id] = entry
 
     def _exchange(self) -> None:
@@ -193,7 +191,8 @@ class _Look:
         """
         by_prompt: dict[str | None, list[Entry]] = defaultdict(list)
         for entry in self._listing.unclaimed():
-            by_prompt[entry.prompt].append(entry)
+            if entry.mark is None:
+                by_prompt[entry.prompt].append(entry)
         owners = {
             self._found[doubt.job_id].provider_job_id: (request, doubt)
             for request, group in self._groups.items()
@@ -204,9 +203,10 @@ class _Look:
             for doubt in group:
                 if doubt.job_id not in self._found:
                     self._hand_on(request, doubt, by_prompt[request.prompt], owners)
-        free = [entry for entry in self._left if entry.provider_job_id not in owners]
-        self._taken += [entry for entry in self._left if entry.provider_job_id in owners]
-        self._left = free
+        self._left = [entry for entry in self._left if entry.provider_job_id not in owners]
+        takers = [(self._found[doubt.job_id], doubt) for _, doubt in owners.values()]
+        self._taken += [entry for entry, _ in takers]
+        self._takers += takers
 
     def _hand_on(
         self,
@@ -219,10 +219,10 @@ class _Look:
         takers: dict[str, Doubt] = {}
         waiting = deque([(request, doubt)])
         while waiting:
-            asked, one = waiting.popleft()
+            wanted, one = waiting.popleft()
             for entry in entries:
                 name = entry.provider_job_id
-                if name in takers or not self._may_take(asked, one, entry):
+                if name in takers or not self._may_take(wanted, one, entry):
                     continue
                 takers[name] = one
                 if name in owners:
@@ -240,7 +240,7 @@ class _Look:
         left: Entry | None = entry
         while left is not None:
             taker = takers[left.provider_job_id]
-            owners[left.provider_job_id] = (_asked(taker.request), taker)
+            owners[left.provider_job_id] = (asked(taker.request), taker)
             before = self._found.get(taker.job_id)
             self._found[taker.job_id] = left
             left = before
@@ -248,7 +248,7 @@ class _Look:
     def _may_take(self, request: VideoRequest, doubt: Doubt, entry: Entry) -> bool:
         return (
             request not in self._elsewhere
-            and _is(request, entry)
+            and fits(request, entry)
             and not self._rivals.claim(request, entry)
             and self._listing.in_window(doubt, entry)
         )
