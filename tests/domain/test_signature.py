@@ -17,7 +17,7 @@ NOW = 1_767_225_600_123
 BODY = '{"jobId":"jöb","status":"completed"}'.encode()
 STANDARD = "whsec_" + base64.b64encode(b"twenty-four random bytes").decode()
 secrets = st.one_of(
-    st.text(min_size=1).filter(lambda text: not text.startswith("whsec_")),
+    st.text(min_size=1).filter(lambda text: not text.startswith(("whsec_", "whsk_", "whpk_"))),
     st.binary(min_size=1).map(lambda key: "whsec_" + base64.b64encode(key).decode()),
 )
 NEW, OLD = PrivateKey.of(b"n" * 32), PrivateKey.of(b"o" * 32)

@@ -234,7 +234,7 @@ async def test_pausing_asks_nothing_and_resuming_asks_at_once(tmp_path: Path) ->
 
 STRANGE: dict[str, dict[str, Any]] = {
     "an unknown status": {"status": "NOT_START"},
-    "another provider's word": {"status": "succeeded"},
+    "another provider's word": {"status": "finalizing"},
     "no status": {"status": None},
     "a status that is no text": {"status": {"state": "queued"}},
     "an empty status": {"status": ""},

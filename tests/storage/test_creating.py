@@ -66,6 +66,12 @@ FULL_JOB = Job(
     submit_marked=True,
     doubt_closed_at=NOW + 14,
     pinned=True,
+    last_response="HTTP 503: busy",
+    waiting_since=NOW + 15,
+    creates_absent=2,
+    exchange_ended=True,
+    stopped=False,
+    forgotten=1,
 )
 
 

@@ -34,7 +34,7 @@ def models(
 
 
 def _show_models(told: dict[str, Any], part: str) -> None:
-    _show_served(told.get("servers") or [], part)
+    any_served = _show_served(told.get("servers") or [], part)
     found = [one for one in told["models"] if part.lower() in one["model"].lower()]
     if found:
         render.show_table(
@@ -53,7 +53,7 @@ def _show_models(told: dict[str, Any], part: str) -> None:
             ),
             wrap=True,
         )
-    elif render.on_terminal() and not any(one["models"] for one in told.get("servers") or []):
+    elif render.on_terminal() and not any_served:
         render.say(f"No model has {part!r} in its name." if part else "No limits are known.")
     for alias, model in told["aliases"].items():
         render.hint(f"{alias} stands for {model}")
@@ -61,8 +61,8 @@ def _show_models(told: dict[str, Any], part: str) -> None:
     render.hint(f"Providers here: {', '.join(told['providers'])}. Default model: {default}")
 
 
-def _show_served(servers: list[dict[str, Any]], part: str) -> None:
-    """Print what servers of one's own have; nothing, where there is none."""
+def _show_served(servers: list[dict[str, Any]], part: str) -> bool:
+    """Print what servers of one's own have; return whether there is any such model."""
     rows = [
         (name, one["account"], one["server"] or "", "ignored" if one["ignored"] else "")
         for one in servers
@@ -76,6 +76,7 @@ def _show_served(servers: list[dict[str, Any]], part: str) -> None:
     for one in servers:
         if one["error"]:
             render.complain(f"the models of {one['account']} are not known: {one['error']}")
+    return bool(rows)
 
 
 def _listed(values: list[str] | None) -> str:

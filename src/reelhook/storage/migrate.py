@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from reelhook.domain.errors import SettingsError
+from reelhook.storage import history
 from reelhook.storage.interrupting import Interrupt
 from reelhook.storage.sqlite import connect
 from reelhook.storage.sqlite_refusals import refusal as refusal_of_file
+from reelhook.storage.witness import Witness
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -177,6 +179,8 @@ def _alembic_on_sqlite(
     def _begin(connection: Any) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
+    if direction == "downgrade":
+        Witness(database).path.unlink(missing_ok=True)
     try:
         with engine.connect() as connection:
             _apply(connection, direction, target)
@@ -229,6 +233,8 @@ def _apply(connection: "Connection", direction: str, target: str) -> None:
     config: Config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
+    if direction == "downgrade":  # an earlier version does not keep up what is known of its past
+        connection.exec_driver_sql(f"DELETE FROM keys WHERE name = '{history.KEY}'")
     getattr(command, direction)(config, target)
 
 
