@@ -170,6 +170,7 @@ def test_an_unknown_scenario_is_refused() -> None:
     assert "no such scenario: nonsense" in done.stderr
 
 
+@pytest.mark.long
 async def test_a_small_run_loses_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("bench.stage.RESULTS", tmp_path)
     for seconds in ("SETTLE_SECONDS", "WATCH_SECONDS"):

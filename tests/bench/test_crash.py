@@ -27,6 +27,7 @@ def crash(results: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
     return code, content
 
 
+@pytest.mark.long
 def test_kills_at_every_failpoint_lose_nothing_and_repeat_only_what_was_in_flight(
     tmp_path: Path,
 ) -> None:

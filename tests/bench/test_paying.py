@@ -48,6 +48,7 @@ def test_workers_that_repeat_what_is_in_doubt_are_caught(tmp_path: Path) -> None
     assert any("created 2 times for 1 jobs" in one for one in content["details"]["violations"])
 
 
+@pytest.mark.long
 async def test_a_round_takes_few_requests_where_a_provider_tells_of_many_jobs() -> None:
     figures = await measure(jobs=150)
     assert figures.reached

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from cli_programs import Outcome, Program, reelhook, serve, simulator
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Program]]:

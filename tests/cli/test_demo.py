@@ -4,7 +4,10 @@ import subprocess
 from pathlib import Path
 
 import av
+import pytest
 from cli_programs import COMMAND, WAIT_SECONDS, environment, on_terminal, reelhook
+
+pytestmark = pytest.mark.long
 
 
 def cpu_seconds() -> float:

@@ -388,6 +388,7 @@ async def test_an_event_without_a_secret_is_not_sent() -> None:
     assert "no secret was made yet" in told(findings, "WEBHOOK_URL")[1]
 
 
+@pytest.mark.long
 def test_a_public_url_that_leads_elsewhere_fails(tmp_path: Path) -> None:
     mine, other = tmp_path / "mine", tmp_path / "other"
     mine.mkdir()

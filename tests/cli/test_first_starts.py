@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from cli_programs import COMMAND, environment, on_terminal, reelhook, start
 
+pytestmark = pytest.mark.long
+
 SERVE = ("serve", "--simulate", "--port", "0")
 LISTENS = "reelhook listens on"
 

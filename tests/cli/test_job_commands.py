@@ -238,6 +238,7 @@ def test_the_key_goes_along_and_its_lack_is_told(house: House, tmp_path: Path) -
     assert keyed.json["jobs"]["total"] == 0
 
 
+@pytest.mark.long
 def test_a_watch_outlives_a_server_that_dies_and_comes_back(house: House, tmp_path: Path) -> None:
     house.faults(render_seconds=4)
     server = serve(tmp_path, house.provider)

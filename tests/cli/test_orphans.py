@@ -6,7 +6,10 @@ from contextlib import closing
 from pathlib import Path
 from urllib.request import Request, urlopen
 
+import pytest
 from cli_programs import Outcome, Program, reelhook, serve, simulator
+
+pytestmark = pytest.mark.long
 
 
 def run(directory: Path, *arguments: str, **variables: str) -> Outcome:

@@ -76,6 +76,7 @@ def test_an_unwritable_data_directory_stops_the_start(tmp_path: Path) -> None:
     assert "REELHOOK_DATA_DIR" in line
 
 
+@pytest.mark.long
 def test_a_second_serve_and_the_database_commands_leave_a_served_database_alone(
     tmp_path: Path,
 ) -> None:
@@ -95,6 +96,7 @@ def test_a_second_serve_and_the_database_commands_leave_a_served_database_alone(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.long
 def test_serve_and_simulate_end_cleanly(tmp_path: Path, number: int) -> None:
     with simulator(tmp_path) as provider, serve(tmp_path, provider) as server:
         assert server.stop(number) == 0
@@ -125,6 +127,7 @@ def test_a_terminal_shows_the_inherited_lines(tmp_path: Path) -> None:
     assert "hunter2" not in shown
 
 
+@pytest.mark.long
 def test_dotenv_reaches_the_server_and_the_commands(tmp_path: Path) -> None:
     with simulator(tmp_path) as provider:
         (tmp_path / ".env").write_text(f"OPENAI_BASE_URL={provider.url}/v1\nPORT=0\n")
@@ -228,6 +231,7 @@ def test_a_closed_pipe_ends_a_command_quietly(tmp_path: Path) -> None:
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_serve_raises_the_soft_limit_of_open_files(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, hard), hard))  # its child has it too

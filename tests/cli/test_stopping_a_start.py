@@ -19,6 +19,8 @@ from cli_programs import COMMAND, WAIT_SECONDS, environment
 
 from reelhook.storage import migrate as migrations
 
+pytestmark = pytest.mark.long
+
 STOP_SECONDS = 8.0
 SCHEMA_LOCK = 7_311_482_093
 SERVE = ("serve", "--port", "0", "--openai-base-url", "http://127.0.0.1:9/v1")

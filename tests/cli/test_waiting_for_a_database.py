@@ -13,6 +13,8 @@ from bench.clusters import cluster
 from bench.processes import free_port
 from cli_programs import COMMAND, WAIT_SECONDS, environment, start
 
+pytestmark = pytest.mark.long
+
 STOP_SECONDS = 8.0
 WORDS = "The database is not up yet"
 

@@ -120,6 +120,7 @@ async def listening(receiver: Receiver) -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("of_worker", ["as in the file", "without the API key"])
+@pytest.mark.long
 async def test_a_receiver_can_fetch_the_video_that_the_worker_s_webhook_names(
     of_worker: str, postgres_url: str, tmp_path: Path
 ) -> None:

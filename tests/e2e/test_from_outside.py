@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -32,12 +34,10 @@ def test_upstream(scenario: str) -> None:
     run("bench.main_job", scenario)
 
 
-@pytest.mark.long
 def test_kill_9_under_load_loses_nothing_and_pays_nothing_twice() -> None:
     run("bench.kill", "--kills", "4")
 
 
-@pytest.mark.long
 def test_of_two_workers_one_is_killed_and_one_stopped_and_nothing_is_lost_or_told_twice() -> None:
     kinds = ("--kills", "1", "--hand-overs", "1", "--freezes", "0")
     run("bench.workers", *kinds, "--every", "2.5", "--patience", "4")

@@ -17,6 +17,8 @@ from bench.processes import REELHOOK, free_port
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.server import running
 
+pytestmark = pytest.mark.long
+
 JOBS = 10
 LINES_MAX = 20
 SECONDS_FULL = 12.0
@@ -58,7 +60,6 @@ def fill(disk: Path) -> Path:
     return filler
 
 
-@pytest.mark.long
 async def test_a_disk_that_fills_up_and_is_freed(disk: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
     async with (

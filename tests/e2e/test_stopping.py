@@ -14,6 +14,8 @@ from bench.clusters import Cluster, cluster
 from bench.stage import Stage, SubmitRefusedError, until
 from bench.worker_processes import Workers
 
+pytestmark = pytest.mark.long
+
 STOP_SECONDS_MAX = 8.0
 """What is promised. No load of the machine makes it longer."""
 JOBS = 20

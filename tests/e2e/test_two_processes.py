@@ -16,6 +16,8 @@ from bench.worker_processes import Workers
 
 from reelhook.storage import migrate
 
+pytestmark = pytest.mark.long
+
 QUIET_SECONDS = 1.5
 """Seven rounds, and longer than a process that is told nothing needs to look."""
 

@@ -268,6 +268,7 @@ STATES = [
 
 
 @pytest.mark.parametrize("state", STATES)
+@pytest.mark.long
 async def test_no_job_outlives_twice_its_age_and_its_grace(tmp_path: Path, state: Any) -> None:
     async with stage(tmp_path, max_age_hours=AGE_HOURS) as here, here.engine() as engine:
         await state(here, engine)

@@ -95,6 +95,7 @@ async def hooks(
         ]
 
 
+@pytest.mark.long
 async def test_jobs_of_several_processes_end_and_are_told_of(
     hooks: list[Hook], upstream: Upstream, receiver: Receiver
 ) -> None:

@@ -16,6 +16,7 @@ HINT = {"Retry_After": "120"}
     ("hours", "status", "headers"),
     [(0.1, 500, {}), (3, 500, {}), (40, 500, {}), (0.1, 503, HINT), (3, 503, HINT)],
 )
+@pytest.mark.long
 async def test_after_an_outage_every_ending_arrives_within_six_minutes(
     tmp_path: Path, hours: float, status: int, headers: dict[str, str]
 ) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from engine_delivering import DELIVER_ALONE, tell, tell_all
 from engine_outage import Held
 from engine_stage import stage, until
@@ -69,6 +70,7 @@ async def test_however_much_waits_at_a_hung_endpoint_others_are_served_in_the_sa
 
 
 # More than are read at once.
+@pytest.mark.long
 async def test_of_very_many_endpoints_none_is_left_out(tmp_path: Path) -> None:
     jobs = [f"job_{number}" for number in range(2200)]
     async with stage(tmp_path, loops=DELIVER_ALONE) as here:

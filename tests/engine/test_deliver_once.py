@@ -22,6 +22,7 @@ from reelhook.storage.store import Store
 @pytest.mark.parametrize(
     ("jobs", "endpoints"), [pytest.param(1000, 50, marks=pytest.mark.long), (300, 2)]
 )
+@pytest.mark.long
 async def test_under_load_each_event_arrives_exactly_once(
     tmp_path: Path, store: type[Store], jobs: int, endpoints: int
 ) -> None:
@@ -47,6 +48,7 @@ async def test_under_load_each_event_arrives_exactly_once(
 
 
 @pytest.mark.parametrize("store", [Store, Sluggish])
+@pytest.mark.long
 async def test_with_failing_receivers_no_success_is_repeated_and_no_order_lost(
     tmp_path: Path, store: type[Store]
 ) -> None:

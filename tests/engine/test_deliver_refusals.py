@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from engine_refusals import run
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize(("jobs", "steps", "endpoints"), [(300, 10, 15), (40, 40, 1)])
 async def test_order_and_endings_hold_and_nothing_piles_up(

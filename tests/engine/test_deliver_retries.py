@@ -13,6 +13,7 @@ from standardwebhooks import Webhook as StandardWebhook
 WAITS = (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 86400)
 
 
+@pytest.mark.long
 async def test_a_failed_ending_is_tried_again_when_it_is_due_and_never_early(
     tmp_path: Path,
 ) -> None:

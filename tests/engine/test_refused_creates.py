@@ -210,6 +210,7 @@ async def test_a_restart_between_the_tries_forgets_neither_their_number_nor_the_
 
 @every_refusal
 @pytest.mark.parametrize("late_seconds", [0, 1, 10])
+@pytest.mark.long
 async def test_a_job_that_was_accepted_all_the_same_is_adopted(
     tmp_path: Path, how: str, late_seconds: int
 ) -> None:
@@ -276,6 +277,7 @@ UNTELLING = [
 @pytest.mark.parametrize("how", ["503", "page", "reset"])
 @pytest.mark.parametrize("listing", UNTELLING)
 @pytest.mark.parametrize("known", [True, False])
+@pytest.mark.long
 async def test_what_can_not_be_told_ends_so_within_three_minutes_with_the_server_s_words(
     tmp_path: Path, how: str, listing: Any, known: bool
 ) -> None:

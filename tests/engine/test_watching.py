@@ -38,6 +38,7 @@ async def reads_a_round(upstream: Upstream, hook: Hook, rounds: int = 3) -> floa
 
 
 @pytest.mark.parametrize(("jobs", "reads_max"), [(100, 2), (450, 6)])
+@pytest.mark.long
 async def test_a_round_takes_a_page_for_a_hundred_jobs(
     jobs: int, reads_max: float, hook: Hook, upstream: Upstream
 ) -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 import schemathesis
 from gateways import AT_ONCE, Gateway, gateway
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -88,6 +89,7 @@ def call_with_many(operation: Any, url: str, known: dict[str, list[str]]) -> Cou
     return statuses
 
 
+@pytest.mark.long
 async def test_no_request_made_from_the_document_breaks_the_server(tmp_path: Path) -> None:
     async with gateway(tmp_path, AT_ONCE) as server:
         known = await ids_there_are(server)

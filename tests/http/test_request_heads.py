@@ -113,6 +113,7 @@ async def test_the_time_for_a_head_begins_with_it_where_a_connection_is_used_aga
         assert await wire.refusal() == (408, "request_head_timeout")
 
 
+@pytest.mark.long
 async def test_an_idle_connection_ends_without_a_word(tmp_path: Path) -> None:
     async with gateway(tmp_path, keep_alive_seconds=SOON) as server:
         async with connected(server.url) as wire:

@@ -101,6 +101,7 @@ def rig() -> Iterator[Rig]:
 
 @settings(max_examples=100, deadline=None)
 @given(status=st.sampled_from(STATUSES), body=bodies(NAMES, WORDS))
+@pytest.mark.long
 def test_no_json_breaks_the_adapter(rig: Rig, status: int, body: bytes) -> None:
     rig.check(status, body)
 

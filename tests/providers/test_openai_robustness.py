@@ -119,6 +119,7 @@ def rig() -> Iterator[Rig]:
 
 @settings(max_examples=150, deadline=None)
 @given(status=st.sampled_from(STATUSES), body=bodies)
+@pytest.mark.long
 def test_no_json_breaks_the_adapter(rig: Rig, status: int, body: bytes) -> None:
     rig.check(status, body)
 

@@ -170,6 +170,7 @@ async def test_the_adapter_takes_a_job_from_submit_to_its_film(ark: Ark, clock: 
             pass
 
 
+@pytest.mark.long
 async def test_a_thousand_jobs_cost_at_most_five_requests_a_round(
     simulator: RunningSimulator, ark: Ark, clock: Hand
 ) -> None:

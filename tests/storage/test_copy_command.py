@@ -18,6 +18,8 @@ from aiohttp import ClientSession, web
 from .installations import dump, fill, grow, run_on
 from .postgres_databases import fresh_database
 
+pytestmark = pytest.mark.long
+
 T = TypeVar("T")
 COMMAND = (sys.executable, "-m", "reelhook")
 WAIT_SECONDS = 60.0

@@ -101,6 +101,7 @@ async def test_trailers_without_end_are_cut_off() -> None:
 @pytest.mark.skipif(
     not os.access("/proc/self/clear_refs", os.W_OK), reason="only Linux tells a process's peak"
 )
+@pytest.mark.long
 async def test_an_attempt_costs_less_than_a_mebibyte_of_the_process_tls_included() -> None:
     async with AsyncExitStack() as stack:
 
