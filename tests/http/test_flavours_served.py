@@ -21,7 +21,7 @@ from reelhook.simulator.flavours import FLAVOURS
 
 MINUTE = Faults(queue_seconds=1, render_seconds=61)
 PICTURE = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(8)).decode()
-AT_A_URL = "https://192.0.2.1/fox.png"
+AT_A_URL = "http://127.0.0.1/fox.png"
 ECHOING = {"sglang", "fastvideo"}
 FORGETTING = {name for name, one in FLAVOURS.items() if one.deleting and not one.deleting.stops}
 WITH_PROMPTS = {"vllm-omni", "aquiles", "tensorrt-llm"}
@@ -35,23 +35,7 @@ WORDS = "this server's status words are not known"
 FORGOTTEN = "a job that is missing is shown after ten minutes"
 LOST = "a listing without prompts does not tell which create was lost"
 STOPPED = "a cancel does not say that the server renders on"
-NOT_YET: dict[tuple[str, str], str] = {
-    **{("default_model", name): MODEL for name in ("vllm-omni", "litellm")},
-    **{("no_seconds", name): ONE_FRAME for name in ("vllm-omni", "litellm")},
-    **{("image_as_data", name): IMAGE for name in FLAVOURS if name != "vllm-omni"},
-    **{("image_by_url", name): IMAGE for name in FLAVOURS},
-    **{("progress", name): WORDS for name in ("aquiles", "tensorrt-llm")},
-    ("failure", "litellm"): "a video inside an error's message is not read",
-    ("engine_dead", "litellm"): "a video inside an error's message is not read",
-    ("busy", "aquiles"): "a create that is refused by 503 waits for the settle time",
-    **{("cancel", name): STOPPED for name in sorted(FORGETTING)},
-    **{("lost_create", name): LOST for name in sorted(ECHOING)},
-    **{("lost_among_others", name): LOST for name in sorted(ECHOING)},
-    **{("restart", name): FORGOTTEN for name in FLAVOURS},
-    ("file_after_a_restart", "aquiles"): "a crash at /content is not told from a missing file",
-    ("engine_dead", "sglang"): "what is refused by 503 is sent again without a word",
-    ("ranges", "litellm"): "a server that ignores Range is not helped",
-}
+NOT_YET: dict[tuple[str, str], str] = {}
 
 
 @dataclass

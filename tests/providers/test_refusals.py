@@ -131,21 +131,7 @@ async def test_a_poll_refused_for_want_of_money_does_not_blame_the_key(
     assert "Exhausted balance" in raised.value.message
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(
-            kind,
-            id=kind.name,
-            marks=pytest.mark.xfail(
-                kind is OpenAIWire,
-                reason="openai_wire.py raises a sentence of its own; to be not_understood's",
-                strict=True,
-            ),
-        )
-        for kind in BODIES
-    ],
-)
+@pytest.mark.parametrize("kind", [pytest.param(kind, id=kind.name) for kind in BODIES])
 @several
 @given(
     body=st.one_of(

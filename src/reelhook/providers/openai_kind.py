@@ -142,8 +142,9 @@ FACTS: Mapping[ServerKind, ServerFacts] = {
         lists_prompts=True,
         image_urls=True,
     ),
-    # proxy/video_endpoints/endpoints.py: no DELETE; the listing needs a provider's name.
-    ServerKind.LITELLM: ServerFacts("LiteLLM", model_name=ModelName.ROUTES),
+    # proxy/video_endpoints/endpoints.py: no DELETE; the listing needs a provider's name. Its jobs
+    # show 4 seconds where none were asked for, and the server behind it is asked for none.
+    ServerKind.LITELLM: ServerFacts("LiteLLM", model_name=ModelName.ROUTES, seconds_needed="4"),
     # router/video-router.go: no DELETE and no listing; middleware/distributor.go routes.
     ServerKind.NEW_API: ServerFacts("new-api", model_name=ModelName.ROUTES),
     ServerKind.OPENAI: ServerFacts(

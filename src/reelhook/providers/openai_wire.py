@@ -36,7 +36,7 @@ from reelhook.providers.openai_probe import Probed, probe
 from reelhook.providers.openai_server import Server
 from reelhook.providers.openai_video import failure, page, report
 from reelhook.providers.receiving import PAGE_BYTES_MAX
-from reelhook.providers.refusal import unread, words
+from reelhook.providers.refusal import not_understood, unread, words
 from reelhook.providers.standard_webhook import signed_body
 from reelhook.providers.values import readable_id
 from reelhook.providers.waiting import poll_after_seconds
@@ -122,7 +122,7 @@ class OpenAIWire(HttpProvider):
         if answer.ok:
             if told := report(video, lambda: self._content_url(provider_job_id)):
                 return told
-            raise ProviderError("The provider's answer is not a video with a status")
+            raise not_understood(answer, "a video with a status")
         if answer.status in _NOT_THE_JOBS_OWN:
             raise unread(answer, self.now())
         if answer.status >= 400 and (told := failure(enclosed(video))):
@@ -155,7 +155,7 @@ class OpenAIWire(HttpProvider):
         count = len(lines) if isinstance(lines, list) else 0
         listing = await aside(count, partial(page, fields, limit, self._content_url))
         if listing is None:
-            raise ProviderError("The provider's answer is not a list of videos")
+            raise not_understood(answer, "a list of videos")
         return listing
 
     def _unlisted(self, answer: Answer, after: str | None) -> ProviderError:

@@ -110,3 +110,5 @@ class Flavour:
     headers: Mapping[str, str] = field(default_factory=lambda: {"Server": "uvicorn"})
     health: Mapping[str, object] | None = None
     """What `/health` answers; None: an empty body."""
+    versioned_health: bool = False
+    """Whether `/v1/health` answers as `/health` does."""

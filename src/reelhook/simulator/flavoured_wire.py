@@ -65,6 +65,7 @@ class FlavouredWire:
         """Return the routes, with the version in their paths."""
         handler = self._upstream.handler
         one = "/v1/videos/{id}"
+        healths = ["/health", *(["/v1/health"] if self._flavour.versioned_health else [])]
         return [
             web.post("/v1/videos", handler(CREATE, self._create)),
             web.get("/v1/videos", handler("list", self._list), allow_head=False),
@@ -72,7 +73,7 @@ class FlavouredWire:
             web.get(f"{one}/content", handler(CONTENT, self._content), allow_head=False),
             *([web.delete(one, handler("delete", self._delete))] if self._flavour.deleting else []),
             web.get("/v1/models", self._upstream.exempt(self._models), allow_head=False),
-            web.get("/health", self._health, allow_head=False),
+            *(web.get(path, self._health, allow_head=False) for path in healths),
         ]
 
     async def _create(self, request: web.Request) -> web.Response:

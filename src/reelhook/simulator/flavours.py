@@ -135,6 +135,7 @@ AQUILES = Flavour(
     wants_authorization=True,
     wrong_key=Refusal(403, "Invalid API key"),
     health={"status": "ok", "model": "ltx-2", "mode": "video", "devices": []},
+    versioned_health=True,
 )
 
 TENSORRT_LLM = Flavour(
