@@ -71,7 +71,7 @@ class Stage:
         async def ended() -> bool:
             self.server.time.advance(120)
             counts = (await self.server.get("/api/stats")).json()["jobs"]
-            return sum(counts.get(one, 0) for one in ENDED) == counts["total"]
+            return int(counts["total"]) == sum(int(counts.get(one, 0)) for one in ENDED)
 
         await until(ended)
 
