@@ -58,7 +58,7 @@ class OpenAIWire:
             web.post("/v1/videos", handler(CREATE, self._create)),
             web.get("/v1/videos", handler("list", self._list), allow_head=False),
             web.get("/v1/models", self._upstream.exempt(self._models), allow_head=False),
-            web.get(f"/v1/videos/{_NOBODYS}", self._upstream.exempt(self._get)),
+            web.get(f"/v1/videos/{{id:{_NOBODYS}}}", self._upstream.exempt(self._get)),
             web.get(one, handler("get", self._get), allow_head=False),
             web.get(f"{one}/content", handler(CONTENT, self._content)),
             web.delete(one, handler("delete", self._delete)),
