@@ -145,6 +145,35 @@ async def test_a_gateways_response_is_not_the_servers_behind_it(server: Upstream
     assert isinstance(outcome, InDoubt)
 
 
+NEW_API_ERROR: dict[str, str] = NEW_API | {"code": "do_request_failed"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "body", "headers", "ended"),
+    [
+        (ServerKind.SGLANG, 500, {"error": "x"}, {}, True),
+        (ServerKind.UNKNOWN, 503, {"error": "x"}, {}, True),
+        (ServerKind.LITELLM, 500, {"error": {"message": "x", "code": "500"}}, {}, False),
+        (ServerKind.LITELLM, 409, {"error": {"message": "x", "code": "409"}}, {}, False),
+        (ServerKind.NEW_API, 500, {"error": NEW_API_ERROR}, {}, False),
+        (ServerKind.UNKNOWN, 500, {"error": NEW_API_ERROR}, {}, False),
+        (ServerKind.SGLANG, 500, {"error": "x"}, {"x-litellm-version": "1.106.2"}, False),
+        (ServerKind.UNKNOWN, 503, {"error": "x"}, {"x-oneapi-request-id": "1"}, False),
+    ],
+)
+async def test_what_a_gateway_refuses_may_still_be_under_way_behind_it(
+    server: Upstream,
+    kind: ServerKind,
+    status: int,
+    body: object,
+    headers: dict[str, str],
+    ended: bool,
+) -> None:
+    outcome = await told(server, kind, status, body, headers=headers)
+    assert isinstance(outcome, InDoubt)
+    assert outcome.ended is ended
+
+
 async def test_a_size_is_not_blamed_where_the_size_is_the_servers_own(server: Upstream) -> None:
     outcome = await told(server, ServerKind.AQUILES, 500, "Internal Server Error", size=None)
     assert isinstance(outcome, InDoubt)

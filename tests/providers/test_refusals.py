@@ -16,7 +16,6 @@ from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Failed, RateLimited, Refused
 from reelhook.providers.answer import Answer
 from reelhook.providers.http_provider import HttpProvider
-from reelhook.providers.openai_wire import OpenAIWire
 from reelhook.providers.refusal import failed, refused, unread, words
 
 SHAPES = [(kind, body) for kind, bodies in BODIES.items() for body in bodies]

@@ -35,7 +35,6 @@ class Recording:
     body: Any = None
     text: str | None = None
     id: str | None = None
-    xfail: str | None = None
 
     @property
     def account(self) -> str:

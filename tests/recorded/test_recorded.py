@@ -19,14 +19,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
 
 @pytest.mark.parametrize(
     "one",
-    [
-        pytest.param(
-            one,
-            id=f"{one.account}: {one.name}",
-            marks=pytest.mark.xfail(one.xfail is not None, reason=one.xfail or "", strict=True),
-        )
-        for one in ALL
-    ],
+    [pytest.param(one, id=f"{one.account}: {one.name}") for one in ALL],
 )
 def test_a_recorded_response_is_told_as_it_was_said(
     one: Recording, outcomes: dict[str, Outcome]

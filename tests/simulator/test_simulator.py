@@ -7,7 +7,7 @@ from random import Random
 import aiohttp
 import av
 import pytest
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, NotFoundError
 
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.server import RunningSimulator, running
@@ -72,6 +72,14 @@ async def test_the_film_is_h264_of_the_size_and_length_asked_for(
         assert (stream.codec_context.name, stream.width, stream.height) == ("h264", 720, 1280)
         assert stream.average_rate is not None
         assert frames / stream.average_rate == pytest.approx(4, abs=0.1)
+
+
+async def test_a_read_of_the_id_that_is_never_given_is_a_404_and_not_counted(
+    simulator: RunningSimulator, client: AsyncOpenAI
+) -> None:
+    with pytest.raises(NotFoundError):
+        await client.videos.retrieve(f"video_{32 * '0'}")
+    assert not simulator.simulator.requests["get"]
 
 
 async def test_the_content_is_404_until_the_job_has_ended(

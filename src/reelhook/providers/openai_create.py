@@ -6,6 +6,7 @@ One rule: only what was surely refused may be sent again.
 import asyncio
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import assert_never
 
 from aiohttp import FormData
@@ -23,7 +24,7 @@ from reelhook.domain.report import (
 )
 from reelhook.providers.answer import Answer
 from reelhook.providers.http_provider import outcome
-from reelhook.providers.openai_kind import Encoding, ServerKind, kind_of
+from reelhook.providers.openai_kind import FACTS, Encoding, ServerKind, kind_of
 from reelhook.providers.openai_refusals import definite
 from reelhook.providers.openai_request import encoding_of, form_of, json_of, unsayable
 from reelhook.providers.openai_server import Server
@@ -116,6 +117,8 @@ class Create:
         surely = definite(kind, answer, request.size, self._now())
         told = surely or outcome(answer, self._accepted, self._now())
         mark = unmarked(request.model)[1]
+        if isinstance(told, InDoubt) and FACTS[kind].hands_on:
+            return replace(told, ended=False)
         if isinstance(told, Accepted):
             self._learn_echo(request.model, answer.fields().get("model"))
         elif isinstance(told, Refused) and mark is not None and mark in told.message:

@@ -67,7 +67,8 @@ class ServerFacts:
     turn. `delete_stops`: a DELETE ends a render that has begun. `memory_only`: a restart forgets
     all jobs. `lists_prompts`: its listing shows prompts. `seconds_needed`: the length to ask for
     where a request names none, since the server's own default is no video. `encodings`: those it
-    reads, the usual one first. `image_urls`: it fetches an image by its URL.
+    reads, the usual one first. `image_urls`: it fetches an image by its URL. `hands_on`: another
+    server, which may still be at a create when this one has refused it, gets what it is sent.
     """
 
     title: str
@@ -79,6 +80,7 @@ class ServerFacts:
     seconds_needed: str | None = None
     encodings: tuple[Encoding, ...] = (Encoding.JSON, Encoding.FORM)
     image_urls: bool | None = None
+    hands_on: bool = False
 
     @property
     def jobs_at_once(self) -> int | None:
@@ -144,9 +146,11 @@ FACTS: Mapping[ServerKind, ServerFacts] = {
     ),
     # proxy/video_endpoints/endpoints.py: no DELETE; the listing needs a provider's name. Its jobs
     # show 4 seconds where none were asked for, and the server behind it is asked for none.
-    ServerKind.LITELLM: ServerFacts("LiteLLM", model_name=ModelName.ROUTES, seconds_needed="4"),
+    ServerKind.LITELLM: ServerFacts(
+        "LiteLLM", model_name=ModelName.ROUTES, seconds_needed="4", hands_on=True
+    ),
     # router/video-router.go: no DELETE and no listing; middleware/distributor.go routes.
-    ServerKind.NEW_API: ServerFacts("new-api", model_name=ModelName.ROUTES),
+    ServerKind.NEW_API: ServerFacts("new-api", model_name=ModelName.ROUTES, hands_on=True),
     ServerKind.OPENAI: ServerFacts(
         "OpenAI",
         queues=True,
