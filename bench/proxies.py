@@ -35,7 +35,9 @@ UPLOADS_EACH = 120
 ALONE_SECONDS = 5.0
 LATE_SECONDS = (0.5, 1.5, 3.0)
 INNOCENT_SECONDS_MAX = 1.0
-PAUSES = {"4 to 6 s": ((4.0, 6.0), 250, 4), "59 to 61 s": ((59.0, 61.0), 500, 2)}
+PAUSES = {"4 to 6 s": ((4.0, 6.0), 250, 4), "59 to 61 s": ((59.0, 61.0), 1000, 1)}
+APART_SECONDS = 8.0
+"""The ways begin one after the other, or this client would be the slowest part of them all."""
 CALLS = 400
 ROUNDS = 5
 Act = Callable[[list[Way], Figures, Path], Awaitable[None]]
@@ -107,10 +109,17 @@ async def late(found: list[Way], figures: Figures, folder: Path) -> None:
 async def idle(found: list[Way], figures: Figures, folder: Path) -> None:
     for name, (seconds, connections, requests) in PAUSES.items():
         each = await asyncio.gather(
-            *(after_pauses(way, seconds, connections, requests) for way in found)
+            *(
+                after_pauses(
+                    way, seconds, connections, requests, later_seconds=APART_SECONDS * place
+                )
+                for place, way in enumerate(found)
+            )
         )
         for way, broken in zip(found, each, strict=True):
-            figures.none(f"{way.name}: after {name}: broken of {connections * requests}", broken)
+            what = f"{way.name}: after {name}: broken of {connections * requests}"
+            figures.none(what, broken)
+            print(f"{what}: {len(broken)}", file=sys.stderr, flush=True)
 
 
 ACTS: Mapping[str, Act] = {"uploads": uploads, "late": late, "idle": idle}

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from bench.proxy_programs import NAME
@@ -58,7 +59,9 @@ class Innocent:
     wrong: list[str] = field(default_factory=list)
 
 
+@cache
 def _tls() -> ssl.SSLContext:
+    """Return what all connections share: each of its own would read the authorities for 20 ms."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -199,9 +202,15 @@ async def late_body(way: Way, upload: Upload, wait_seconds: float) -> str:
 
 
 async def after_pauses(
-    way: Way, seconds: tuple[float, float], connections: int, requests: int
+    way: Way,
+    seconds: tuple[float, float],
+    connections: int,
+    requests: int,
+    *,
+    later_seconds: float = 0.0,
 ) -> list[str]:
-    """Ask on each connection after pauses of so many seconds; return what broke."""
+    """Ask on each connection after pauses of so many seconds, from later on; return what broke."""
+    await asyncio.sleep(later_seconds)
     chance = random.Random(7)  # noqa: S311 - it keeps no secret
     opening = asyncio.Semaphore(20)
     broken: list[str] = []

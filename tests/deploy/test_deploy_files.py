@@ -68,3 +68,23 @@ def test_every_process_has_the_memory_that_was_measured() -> None:
     assert limits == [f"{limit}Gi"] * 2
     for unit in UNITS:
         assert f"MemoryMax={limit}G" in unit.read_text().splitlines()
+
+
+def test_the_shell_reads_the_settings_of_the_docs_as_systemd_does(tmp_path: Path) -> None:
+    page = (DEPLOY.parent / "docs" / "production.md").read_text()
+    block = next(one for one in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "_URL=" in one)
+    file = tmp_path / "reelhook.env"
+    file.write_text(block)
+    script = "set -a; . ./reelhook.env; env -0"
+    shell = subprocess.run(
+        ["sh", "-c", script], cwd=tmp_path, env={}, capture_output=True, timeout=60, check=True
+    )
+    by_shell = dict(line.split("=", 1) for line in shell.stdout.decode().split("\0") if line)
+    # systemd.exec(5), EnvironmentFile=: comments have their own lines; quotes may surround a value.
+    lines = [line for line in block.splitlines() if line and line[0] not in "#;"]
+    by_systemd = {
+        name: value.strip("'") for name, _, value in (one.partition("=") for one in lines)
+    }
+    assert by_systemd.items() <= by_shell.items()
+    known = {environment_name(name) for name in Settings.model_fields}
+    assert by_systemd.keys() <= known

@@ -14,6 +14,7 @@ from gateways import Gateway, gateway
 from reelhook.bootstrap.doctor import stranger as doctor
 from reelhook.config import Settings
 from reelhook.http import streams
+from reelhook.simulator.faults import Faults
 
 KEY = "a-long-random-text"
 ANY = "0.0.0.0"  # noqa: S104 - a name of this machine that is none of loopback
@@ -106,6 +107,33 @@ async def test_a_proxy_that_holds_streams_back_is_told(tmp_path: Path) -> None:
         verdict, words = (await judged(server, proxy.url))["live streams"]
         assert verdict == "warning"
         assert "unbuffered" in words
+
+
+@pytest.mark.parametrize(("busy_seconds", "told"), [(60.0, "last over"), (0.3, "too often")])
+async def test_a_job_that_changes_all_the_time_is_no_proxy_s_fault(
+    busy_seconds: float, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "BUSY_SECONDS_MAX", busy_seconds)
+    faults = Faults(queue_seconds=0, render_seconds=100)
+    async with (
+        gateway(tmp_path, faults, api_key=KEY, headers=BEARER) as server,
+        between(server.url) as proxy,
+    ):
+        job_id = await server.submit()
+        await server.job_when(job_id, "processing")
+
+        async def render() -> None:
+            for _ in range(20):
+                server.time.advance(5)
+                await asyncio.sleep(0.1)
+
+        (verdict, words), _ = await asyncio.gather(streams_judged(server, proxy), render())
+        assert verdict == "ok"
+        assert told in words
+
+
+async def streams_judged(server: Gateway, proxy: Between) -> tuple[str, str]:
+    return (await judged(server, proxy.url))["live streams"]
 
 
 async def test_a_proxy_that_cuts_streams_and_idle_connections_is_told(tmp_path: Path) -> None:
