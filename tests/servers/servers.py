@@ -158,6 +158,11 @@ class Running:
         """Have the application find its engine dead."""
         self._processes[0].send_signal(signal.SIGUSR1)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether its process has ended by itself, as vLLM's does soon after its engine."""
+        return self._processes[-1].returncode is not None
+
     def asked(self, prompt: str) -> list[dict[str, Any]]:
         """Return what the engine was asked to start for prompts that contain this text."""
         return self._events("start", prompt)
