@@ -107,8 +107,8 @@ SERVERS = (
             "cancel": "it has no DELETE",
             "lost create alone": "it has no listing",
             "lost create among others": "it has no listing",
-            "restart in the middle": "it answers 500 for a job that its backend forgot",
-            "file after a restart": "it answers 500 for a job that its backend forgot",
+            "restart in the middle": "a 404 counts after ten minutes: who is behind it is unknown",
+            "file after a restart": _MEMORY,
         },
     ),
 )

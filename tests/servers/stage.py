@@ -82,6 +82,8 @@ class Gateway:
                 raise Missed(f"{job['status']}: {job.get('code')}: {job.get('error')}")
             if time.monotonic() > deadline:
                 said = job.get("error") or job.get("waiting", {}).get("lastResponse")
+                if since := job.get("missingSince"):
+                    said = f"missing since {since}"
                 raise Missed(f"still {job['status']} after {seconds:.0f} s, a user reads: {said}")
             await asyncio.sleep(0.2)
 
