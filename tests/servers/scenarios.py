@@ -213,8 +213,12 @@ async def engine_dead(stage: Stage) -> str:
     began = time.monotonic()
     job_id = await stage.submit("Engine dead")
     job = await stage.gateway.until(
-        job_id, lambda job: job["status"] == "failed", REFUSED_SECONDS_MAX
+        job_id,
+        lambda job: job["status"] == "failed" or (stage.running.has_ended and job.get("waiting")),
+        REFUSED_SECONDS_MAX,
     )
+    if job["status"] != "failed":
+        return f"the server has ended itself, and the job waits: {job['waiting']['lastResponse']}"
     creates = sum(stage.proxy.creates.values()) - before
     if creates > CREATES_MAX:
         raise Missed(f"{creates} creates")

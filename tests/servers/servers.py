@@ -107,8 +107,8 @@ SERVERS = (
             "cancel": "it has no DELETE",
             "lost create alone": "it has no listing",
             "lost create among others": "it has no listing",
-            "restart in the middle": "it answers 500 for a job that its backend forgot",
-            "file after a restart": "it answers 500 for a job that its backend forgot",
+            "restart in the middle": "a 404 counts after ten minutes: who is behind it is unknown",
+            "file after a restart": _MEMORY,
         },
     ),
 )
@@ -157,6 +157,11 @@ class Running:
     def lose_engine(self) -> None:
         """Have the application find its engine dead."""
         self._processes[0].send_signal(signal.SIGUSR1)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its process has ended by itself, as vLLM's does soon after its engine."""
+        return self._processes[-1].returncode is not None
 
     def asked(self, prompt: str) -> list[dict[str, Any]]:
         """Return what the engine was asked to start for prompts that contain this text."""

@@ -81,8 +81,10 @@ class Gateway:
             if job["status"] in _ENDED:
                 raise Missed(f"{job['status']}: {job.get('code')}: {job.get('error')}")
             if time.monotonic() > deadline:
-                error = job.get("error")
-                raise Missed(f"still {job['status']} after {seconds:.0f} s, error {error}")
+                said = job.get("error") or job.get("waiting", {}).get("lastResponse")
+                if since := job.get("missingSince"):
+                    said = f"missing since {since}"
+                raise Missed(f"still {job['status']} after {seconds:.0f} s, a user reads: {said}")
             await asyncio.sleep(0.2)
 
     async def completed(self, job_id: str, seconds: float = 60.0) -> Any:

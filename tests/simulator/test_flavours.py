@@ -148,9 +148,8 @@ async def test_a_restart_forgets_jobs_and_their_files(flavour: Flavour) -> None:
         await stage.ended()
         async with stage.session.post(f"{stage.server.root_url}/simulator/restart", headers=KEY):
             pass
-        missing = 500 if flavour.name == "litellm" else 404
-        assert (await stage.ask("GET", f"videos/{video['id']}"))[0] == missing
-        lost = 500 if flavour.name in {"litellm", "aquiles"} else 404
+        assert (await stage.ask("GET", f"videos/{video['id']}"))[0] == 404
+        lost = 500 if flavour.name == "aquiles" else 404
         assert (await stage.ask("GET", f"videos/{video['id']}/content"))[0] == lost
         if flavour.listing is not None:
             assert (await stage.ask("GET", "videos"))[1]["data"] == []

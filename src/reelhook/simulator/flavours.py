@@ -44,6 +44,10 @@ def _shown_as_deleted(_: str, video: Mapping[str, object]) -> Mapping[str, objec
     return {**video, "status": "deleted"}
 
 
+_GATEWAYS_IDS = "video_" + b64encode(b"litellm:c").decode()
+"""How the ids begin that LiteLLM makes."""
+
+
 def _gateways_id(random: Random) -> str:
     inner = (
         f"custom_llm_provider:openai;model_id:wan;video_id:video_gen_{words.hexadecimal(random)}"
@@ -59,6 +63,21 @@ def _failed_behind_a_gateway(video: Mapping[str, object]) -> Mapping[str, object
     )
     error = {"message": message, "type": "internal_server_error", "param": None, "code": "500"}
     return {"error": error}
+
+
+def _missing_behind_a_gateway(job_id: str) -> Refusal:
+    """Return what is said of an id that LiteLLM made, or of another, for which it asks OpenAI."""
+    if not job_id.startswith(_GATEWAYS_IDS):
+        return Refusal(
+            500, "litellm.InternalServerError: Cannot connect to host api.openai.com:443"
+        )
+    error = {"message": "Video not found", "type": "Not Found", "param": None, "code": 404}
+    return Refusal(
+        404,
+        "litellm.NotFoundError: NotFoundError: OpenAIException - "
+        f"{json.dumps({'error': error})}\n\n"
+        "LiteLLM: model group 'wan' failed with the error above. No fallback was attempted.",
+    )
 
 
 SGLANG = Flavour(
@@ -169,9 +188,7 @@ LITELLM = Flavour(
     refuse=words.litellm_error,
     listing=None,
     no_listing=Refusal(400, "litellm.BadRequestError: LLM Provider NOT provided."),
-    missing=lambda _: Refusal(
-        500, "litellm.InternalServerError: Cannot connect to host api.openai.com:443"
-    ),
+    missing=_missing_behind_a_gateway,
     failed_status=500,
     failed_read=_failed_behind_a_gateway,
     ranges=False,
