@@ -93,7 +93,8 @@ async def uploads(found: list[Way], figures: Figures, folder: Path) -> None:
             what = f"{way.name}: {name}: the innocent"
             figures.at_most(f"{what}'s longest wait", max(seen.seconds), INNOCENT_SECONDS_MAX, " s")
             figures.none(f"{what}'s failures of {len(seen.seconds)}", seen.wrong)
-            print(f"{way.name}: {name}: {dict(statuses)}", file=sys.stderr, flush=True)
+            waits = f"another waited {max(seen.seconds):.3g} s (alone {max(alone.seconds):.3g} s)"
+            print(f"{way.name}: {name}: {dict(statuses)}, {waits}", file=sys.stderr, flush=True)
 
 
 async def late(found: list[Way], figures: Figures, folder: Path) -> None:
