@@ -4,15 +4,15 @@ Nothing here pays. A create may be sent again only where its absence is proven; 
 says what a listing proves.
 """
 
-from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 from reelhook.domain.event import Instant
 from reelhook.domain.job import VideoRequest
-from reelhook.domain.likeness import Rivals, asked, fits, vagueness
-from reelhook.domain.listing import Doubt, Known, Listing
+from reelhook.domain.likeness import fits
+from reelhook.domain.listing import Doubt, Listing
+from reelhook.domain.matching import Matching
 from reelhook.domain.report import Entry
 
 DELAY_MARGIN_MILLISECONDS = 5000
@@ -109,30 +109,13 @@ class _Look:
         self._listing = listing
         self._others = others
         self._settle = settle_milliseconds
-        self._left = list(listing.unclaimed())
-        self._taken = [e for e in listing.entries if _adopted(listing, e)]
-        self._takers = [(e, _adopter(listing.known[e.provider_job_id])) for e in self._taken]
-        """Who has an entry that may be another's, while its own may still appear."""
-        self._found: dict[str, Entry] = {}
-        doubts = self._without_marked(doubts)
-        self._groups: dict[VideoRequest, list[Doubt]] = defaultdict(list)
-        for doubt in doubts:
-            self._groups[asked(doubt.request)].append(doubt)
-        self._elsewhere = {asked(one) for one in others.elsewhere}
-        ended = [asked(one) for one in others.ended]
-        self._rivals = Rivals({*self._groups, *ended, *self._elsewhere})
-        # The most specific requests choose first: an entry that fits them fits vaguer ones as well.
-        for request in sorted(self._groups, key=vagueness):
-            self._assign(request)
-        self._exchange()
-        for request in ended:
-            self._explain(request)
+        self._matching = Matching(doubts, listing, elsewhere=others.elsewhere, ended=others.ended)
 
     def resolve(self, now: Instant) -> Resolution:
         absent: list[str] = []
         unknown: dict[str, str] = {}
-        for request, group in self._groups.items():
-            rest = [doubt for doubt in group if doubt.job_id not in self._found]
+        for request, group in self._matching.groups.items():
+            rest = [doubt for doubt in group if doubt.job_id not in self._matching.found]
             if not rest:
                 continue
             verdicts = [self._why_not(request, doubt, now) for doubt in rest]
@@ -143,17 +126,7 @@ class _Look:
                 judged = {doubt.job_id: shared for doubt in rest}
             absent += [job_id for job_id, reason in judged.items() if reason is None]
             unknown |= {job_id: reason for job_id, reason in judged.items() if reason is not None}
-        return Resolution(self._found, tuple(absent), unknown)
-
-    def _without_marked(self, doubts: Sequence[Doubt]) -> list[Doubt]:
-        """Give each doubt the entry that bears its mark; return those that are left.
-
-        No entry with a mark can be another create's.
-        """
-        marked = {entry.mark: entry for entry in self._left if entry.mark is not None}
-        self._left = [entry for entry in self._left if entry.mark is None]
-        self._found |= {one.job_id: marked[one.job_id] for one in doubts if one.job_id in marked}
-        return [one for one in doubts if one.job_id not in self._found]
+        return Resolution(self._matching.found, tuple(absent), unknown)
 
     def _overdue(
         self, verdicts: Iterable[tuple[Doubt, str | None]], now: Instant
@@ -164,107 +137,6 @@ class _Look:
             for doubt, reason in verdicts
             if reason != _WAIT and now >= given_up_at(doubt, self._settle)
         }
-
-    # -- matching -------------------------------------------------------------------------------
-
-    def _assign(self, request: VideoRequest) -> None:
-        """Give each doubt the oldest entry of its window, which is the least use to the others.
-
-        Who has waited longest chooses first: the others can still wait for an entry of their own.
-        """
-        if request in self._elsewhere:
-            return
-        listing = self._listing
-        ours = (e for e in self._left if fits(request, e) and not self._rivals.claim(request, e))
-        candidates = sorted(ours, key=self._age)
-        for doubt in sorted(self._groups[request], key=lambda one: (one.since, one.sent_at)):
-            entry = next((e for e in candidates if listing.in_window(doubt, e)), None)
-            if entry is not None:
-                candidates.remove(entry)
-                self._left.remove(entry)
-                self._found[doubt.job_id] = entry
-
-    def _exchange(self) -> None:
-        """Find entries for doubts that were left without, where others can take another one.
-
-        Of two requests neither may be the more specific: one names a length, the other a size.
-        """
-        by_prompt: dict[str | None, list[Entry]] = defaultdict(list)
-        for entry in self._listing.unclaimed():
-            if entry.mark is None:
-                by_prompt[entry.prompt].append(entry)
-        owners = {
-            self._found[doubt.job_id].provider_job_id: (request, doubt)
-            for request, group in self._groups.items()
-            for doubt in group
-            if doubt.job_id in self._found
-        }
-        for request, group in self._groups.items():
-            for doubt in group:
-                if doubt.job_id not in self._found:
-                    self._hand_on(request, doubt, by_prompt[request.prompt], owners)
-        self._left = [entry for entry in self._left if entry.provider_job_id not in owners]
-        takers = [(self._found[doubt.job_id], doubt) for _, doubt in owners.values()]
-        self._taken += [entry for entry, _ in takers]
-        self._takers += takers
-
-    def _hand_on(
-        self,
-        request: VideoRequest,
-        doubt: Doubt,
-        entries: Sequence[Entry],
-        owners: dict[str, tuple[VideoRequest, Doubt]],
-    ) -> None:
-        """Give a doubt an entry on the shortest way of doubts that each take the next one's."""
-        takers: dict[str, Doubt] = {}
-        waiting = deque([(request, doubt)])
-        while waiting:
-            wanted, one = waiting.popleft()
-            for entry in entries:
-                name = entry.provider_job_id
-                if name in takers or not self._may_take(wanted, one, entry):
-                    continue
-                takers[name] = one
-                if name in owners:
-                    waiting.append(owners[name])
-                    continue
-                self._take_in_turn(entry, takers, owners)
-                return
-
-    def _take_in_turn(
-        self,
-        entry: Entry,
-        takers: Mapping[str, Doubt],
-        owners: dict[str, tuple[VideoRequest, Doubt]],
-    ) -> None:
-        left: Entry | None = entry
-        while left is not None:
-            taker = takers[left.provider_job_id]
-            owners[left.provider_job_id] = (asked(taker.request), taker)
-            before = self._found.get(taker.job_id)
-            self._found[taker.job_id] = left
-            left = before
-
-    def _may_take(self, request: VideoRequest, doubt: Doubt, entry: Entry) -> bool:
-        return (
-            request not in self._elsewhere
-            and fits(request, entry)
-            and not self._rivals.claim(request, entry)
-            and self._listing.in_window(doubt, entry)
-        )
-
-    def _age(self, entry: Entry) -> float:
-        """Return what is less for older entries; one without a time fits all, so it goes last."""
-        if self._listing.ordered:
-            return -self._listing.place[entry.provider_job_id]
-        return float("inf") if entry.created_at is None else entry.created_at
-
-    def _explain(self, request: VideoRequest) -> None:
-        """Take one entry that a job which ended without an answer must have left."""
-        entry = next((e for e in self._left if fits(request, e)), None)
-        if entry is not None and not self._rivals.claim(request, entry):
-            self._left.remove(entry)
-            self._taken.append(entry)
 
     # -- judging --------------------------------------------------------------------------------
 
@@ -304,14 +176,14 @@ class _Look:
 
         Theirs may then be the one that does not show yet, which would be as good for this one.
         """
-        for entry, taker in self._takers:
+        for entry, taker in self._matching.takers:
             if fits(request, entry) and self._listing.in_window(doubt, entry):
                 yield taker
 
     def _why_never(self, request: VideoRequest, doubt: Doubt, *, changing: bool) -> str | None:
         """Return why waiting longer proves nothing; `_WAIT` where that is `changing`."""
         listing = self._listing
-        if request in self._elsewhere:
+        if request in self._matching.elsewhere:
             return _WAIT if changing else CONTENDED
         if (reason := listing.why_not(doubt)) is not None:
             return reason
@@ -322,7 +194,7 @@ class _Look:
             and listing.may_be_newer(doubt, entry)
             and not fits(request, entry)  # else either could have it, and one is as good
             and listing.may_be_altered(request, entry)
-            for entry in self._taken
+            for entry in self._matching.taken
         ):
             return AMBIGUOUS
         if listing.facts.delay_max is None and not listing.shows_later_than(doubt):
@@ -330,7 +202,7 @@ class _Look:
         return None
 
     def _some_that_may_be(self, request: VideoRequest, doubt: Doubt) -> list[Entry]:
-        every = (one for one in self._left if self._may_be(request, doubt, one))
+        every = (one for one in self._matching.left if self._may_be(request, doubt, one))
         return list(islice(every, NAMED_MAX))
 
     def _may_be(self, request: VideoRequest, doubt: Doubt, entry: Entry) -> bool:
@@ -349,14 +221,3 @@ _WAIT = ""
 def _ambiguous(entries: Iterable[Entry]) -> str:
     """Name the videos, by their pages where the provider has some, for the person who decides."""
     return f"{AMBIGUOUS}: {', '.join(one.page or one.provider_job_id for one in entries)}"
-
-
-def _adopted(listing: Listing, entry: Entry) -> bool:
-    one = listing.known.get(entry.provider_job_id)
-    return one is not None and not one.created
-
-
-def _adopter(one: Known) -> Doubt:
-    """Return the doubt of a job that has adopted an entry, which it did after it began."""
-    sent_at = one.sent_at or 0
-    return Doubt("", one.request, sent_at, one.accepted_at or sent_at)

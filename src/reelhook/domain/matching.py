@@ -1,0 +1,168 @@
+"""Matching unresolved creates to the unclaimed entries of a listing, one to one."""
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
+
+from reelhook.domain.job import VideoRequest
+from reelhook.domain.likeness import Rivals, asked, fits, vagueness
+from reelhook.domain.listing import Doubt, Known, Listing
+from reelhook.domain.report import Entry
+
+
+class Matching:
+    """Which entry each doubt has, by what they asked for and when they were sent.
+
+    `groups` are the doubts by their request, but for those that a mark has settled. `found`: job id
+    to entry. `left`: unclaimed entries that nobody has. `taken`: entries that doubts have or that
+    earlier ones have adopted, and `takers` who has them: an entry may be another's, while the
+    taker's own may still appear.
+
+    `elsewhere` are the requests of other accounts' doubts, which may have any entry that fits.
+    `ended` are the requests of jobs that ended without an answer, each of which has one entry.
+    """
+
+    def __init__(
+        self,
+        doubts: Sequence[Doubt],
+        listing: Listing,
+        *,
+        elsewhere: Iterable[VideoRequest],
+        ended: Iterable[VideoRequest],
+    ) -> None:
+        self._listing = listing
+        self.left = list(listing.unclaimed())
+        self.taken = [e for e in listing.entries if _adopted(listing, e)]
+        self.takers = [(e, _adopter(listing.known[e.provider_job_id])) for e in self.taken]
+        self.found: dict[str, Entry] = {}
+        self.groups: dict[VideoRequest, list[Doubt]] = defaultdict(list)
+        for doubt in self._without_marked(doubts):
+            self.groups[asked(doubt.request)].append(doubt)
+        self.elsewhere = {asked(one) for one in elsewhere}
+        explained = [asked(one) for one in ended]
+        self._rivals = Rivals({*self.groups, *explained, *self.elsewhere})
+        # The most specific requests choose first: an entry that fits them fits vaguer ones as well.
+        for request in sorted(self.groups, key=vagueness):
+            self._assign(request)
+        self._exchange()
+        for request in explained:
+            self._explain(request)
+
+    def _without_marked(self, doubts: Sequence[Doubt]) -> list[Doubt]:
+        """Give each doubt the entry that bears its mark; return those that are left.
+
+        No entry with a mark can be another create's.
+        """
+        marked = {entry.mark: entry for entry in self.left if entry.mark is not None}
+        self.left = [entry for entry in self.left if entry.mark is None]
+        self.found |= {one.job_id: marked[one.job_id] for one in doubts if one.job_id in marked}
+        return [one for one in doubts if one.job_id not in self.found]
+
+    def _assign(self, request: VideoRequest) -> None:
+        """Give each doubt the oldest entry of its window, which is the least use to the others.
+
+        Who has waited longest chooses first: the others can still wait for an entry of their own.
+        """
+        if request in self.elsewhere:
+            return
+        listing = self._listing
+        ours = (e for e in self.left if fits(request, e) and not self._rivals.claim(request, e))
+        candidates = sorted(ours, key=self._age)
+        for doubt in sorted(self.groups[request], key=lambda one: (one.since, one.sent_at)):
+            entry = next((e for e in candidates if listing.in_window(doubt, e)), None)
+            if entry is not None:
+                candidates.remove(entry)
+                self.left.remove(entry)
+                self.found[doubt.job_id] = entry
+
+    def _exchange(self) -> None:
+        """Find entries for doubts that were left without, where others can take another one.
+
+        Of two requests neither may be the more specific: one names a length, the other a size.
+        """
+        by_prompt: dict[str | None, list[Entry]] = defaultdict(list)
+        for entry in self._listing.unclaimed():
+            if entry.mark is None:
+                by_prompt[entry.prompt].append(entry)
+        owners = {
+            self.found[doubt.job_id].provider_job_id: (request, doubt)
+            for request, group in self.groups.items()
+            for doubt in group
+            if doubt.job_id in self.found
+        }
+        for request, group in self.groups.items():
+            for doubt in group:
+                if doubt.job_id not in self.found:
+                    self._hand_on(request, doubt, by_prompt[request.prompt], owners)
+        self.left = [entry for entry in self.left if entry.provider_job_id not in owners]
+        takers = [(self.found[doubt.job_id], doubt) for _, doubt in owners.values()]
+        self.taken += [entry for entry, _ in takers]
+        self.takers += takers
+
+    def _hand_on(
+        self,
+        request: VideoRequest,
+        doubt: Doubt,
+        entries: Sequence[Entry],
+        owners: dict[str, tuple[VideoRequest, Doubt]],
+    ) -> None:
+        """Give a doubt an entry on the shortest way of doubts that each take the next one's."""
+        takers: dict[str, Doubt] = {}
+        waiting = deque([(request, doubt)])
+        while waiting:
+            wanted, one = waiting.popleft()
+            for entry in entries:
+                name = entry.provider_job_id
+                if name in takers or not self._may_take(wanted, one, entry):
+                    continue
+                takers[name] = one
+                if name in owners:
+                    waiting.append(owners[name])
+                    continue
+                self._take_in_turn(entry, takers, owners)
+                return
+
+    def _take_in_turn(
+        self,
+        entry: Entry,
+        takers: Mapping[str, Doubt],
+        owners: dict[str, tuple[VideoRequest, Doubt]],
+    ) -> None:
+        left: Entry | None = entry
+        while left is not None:
+            taker = takers[left.provider_job_id]
+            owners[left.provider_job_id] = (asked(taker.request), taker)
+            before = self.found.get(taker.job_id)
+            self.found[taker.job_id] = left
+            left = before
+
+    def _may_take(self, request: VideoRequest, doubt: Doubt, entry: Entry) -> bool:
+        return (
+            request not in self.elsewhere
+            and fits(request, entry)
+            and not self._rivals.claim(request, entry)
+            and self._listing.in_window(doubt, entry)
+        )
+
+    def _age(self, entry: Entry) -> float:
+        """Return what is less for older entries; one without a time fits all, so it goes last."""
+        if self._listing.ordered:
+            return -self._listing.place[entry.provider_job_id]
+        return float("inf") if entry.created_at is None else entry.created_at
+
+    def _explain(self, request: VideoRequest) -> None:
+        """Take one entry that a job which ended without an answer must have left."""
+        entry = next((e for e in self.left if fits(request, e)), None)
+        if entry is not None and not self._rivals.claim(request, entry):
+            self.left.remove(entry)
+            self.taken.append(entry)
+
+
+def _adopted(listing: Listing, entry: Entry) -> bool:
+    one = listing.known.get(entry.provider_job_id)
+    return one is not None and not one.created
+
+
+def _adopter(one: Known) -> Doubt:
+    """Return the doubt of a job that has adopted an entry, which it did after it began."""
+    sent_at = one.sent_at or 0
+    return Doubt("", one.request, sent_at, one.accepted_at or sent_at)
