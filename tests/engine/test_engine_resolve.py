@@ -180,6 +180,7 @@ async def test_a_creates_own_answer_dislodges_an_adoption_and_the_loser_looks_ag
             return web.json_response(video.shown())
 
         here.upstream.on_create = one_after_the_other(taken_meanwhile, here.upstream.take)
+        await engine.settled()  # a look under way would wait for the create, which waits for it
         owner = await engine.submit("a fox")
         await engine.settled()
         assert (await engine.job(owner)).status is Status.QUEUED

@@ -383,6 +383,7 @@ async def test_no_job_is_read_twice_at_once(tmp_path: Path) -> None:
         for number in range(5):
             await until(lambda count=number: here.upstream.count("get") == count + 2)  # type: ignore[misc] # mypy infers no default of a lambda
             await until(lambda: here.time.awaits(engine.loops["watch"].signal))
+            await until(lambda: len(engine.loops["watch"].tasks) <= 1)  # only what is held
             here.time.advance(5)
         gate.set()
         await engine.settled()
