@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[2]
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 JAVASCRIPT = sorted(ROOT.glob("tests/*/package-lock.json"))
 COMPLETE = [one for one in LOCKS if one.stem != "servers"]
-"""Those that name all they need. That of the vendors' servers goes without their dependencies, which
-want a GPU, and takes 1.5 GB: `make check-servers` installs it."""
+"""Those that name all they need. That of the vendors' servers goes without their dependencies,
+which want a GPU, and takes 1.5 GB: `make check-servers` installs it."""
 LATER = "9999.0"
 OLDEST = "23.0"
 
