@@ -67,7 +67,7 @@ async def test_more_jobs_than_are_submitted_at_once_are_all_submitted(tmp_path: 
         assert {job.status for job in await engine.jobs()} == {Status.QUEUED}
 
 
-# -- surely not accepted --------------------------------------------------------------------------
+# -- definitely not accepted ----------------------------------------------------------------------
 
 
 async def test_a_refused_connection_is_tried_again_with_growing_waits(

@@ -1,4 +1,4 @@
-"""Fallback: the next model is tried where the one before surely did not take the job."""
+"""Fallback: the next model is tried where the one before definitely did not take the job."""
 
 import asyncio
 import errno

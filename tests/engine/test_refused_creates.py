@@ -1,4 +1,4 @@
-"""Creates that a server refuses without saying so surely: each comes to an end, in its words."""
+"""Creates whose refusal proves nothing: each comes to an end, in its words."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

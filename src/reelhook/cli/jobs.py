@@ -76,7 +76,7 @@ def submit(
         list[str] | None,
         typer.Option(
             metavar="MODEL",
-            help="A model to try where the ones before surely did not accept. May be repeated.",
+            help="A model to try where the ones before definitely did not accept. May be repeated.",
             show_default=False,
         ),
     ] = None,

@@ -67,7 +67,7 @@ class VideoRequest:
     `model` is the name that its provider knows; empty: the provider's own. `image` is an http(s)
     URL or a `data:` URI, for models that begin with a picture. `provider_options` is a JSON object,
     as text: what goes to the provider as it is. `fallbacks` are the models that are tried, in
-    order, where the ones before surely did not accept; see `domain.catalog` for their form.
+    order, where the ones before definitely did not accept; see `domain.catalog` for their form.
     """
 
     script: str
@@ -214,7 +214,7 @@ class Job:
         return replace(self, last_response=words, waiting_since=since)
 
     def submit_again(self, due_at: Instant, now: Instant) -> "Job":
-        """The provider surely has no such job: it waits to be submitted at `due_at`."""
+        """The provider definitely has no such job: it waits to be submitted at `due_at`."""
         return replace(
             self,
             status=Status.ACCEPTED,
@@ -239,7 +239,7 @@ class Job:
         message: str,
         now: Instant,
     ) -> tuple["Job", tuple[Event, ...]]:
-        """Its model surely did not take it, for this reason: the next one is tried."""
+        """Its model definitely did not take it, for this reason: the next one is tried."""
         job = replace(
             self,
             status=Status.ACCEPTED,
@@ -292,7 +292,7 @@ class Job:
     def send_anew(self, now: Instant) -> tuple["Job", tuple[Event, ...]]:
         """Its provider has lost it, and renders nothing: it is created once more.
 
-        Clients are told if they were told more than that it waits.
+        Clients get an event if they had one that said more than that it waits.
         """
         job = replace(
             self,
@@ -395,7 +395,7 @@ class Job:
                 assert_never(report)
 
     def is_as(self, report: Report) -> bool:
-        """Whether the report surely tells nothing new: quicker than `apply`, for the many."""
+        """Whether the report certainly tells nothing new: quicker than `apply`, for the many."""
         return (
             type(report) is Progress
             and self.missing_since is None

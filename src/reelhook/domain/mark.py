@@ -1,4 +1,4 @@
-"""A job's id in the name of a model: how a create without a response is told in some listings.
+"""A job's id in the name of a model, by which some listings show whose create made a video.
 
 Some servers ignore the name of the model and show it again in their listing, which shows no
 prompt. There the id behind the name says whose create made an entry.

@@ -136,7 +136,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """No connection was made: surely not accepted. `ours`: because we gave up, not the provider."""
+    """No connection was made: definitely not accepted. `ours`: it was we who gave up."""
 
     reason: str
     ours: bool = False
@@ -144,7 +144,7 @@ class NotSent:
 
 @dataclass(frozen=True, slots=True)
 class RateLimited:
-    """Refused for now (429): surely not accepted."""
+    """Refused for now (429): definitely not accepted."""
 
     retry_after_seconds: float | None
     reason: str

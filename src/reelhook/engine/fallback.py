@@ -1,4 +1,4 @@
-"""Fallback: the next model of a request, where the one before surely did not take the job."""
+"""Fallback: the next model of a request, where the one before definitely did not take the job."""
 
 from random import Random
 

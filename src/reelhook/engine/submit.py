@@ -1,7 +1,7 @@
 """Submit: creates accepted jobs at their provider, each exactly once.
 
 The intent is stored before the paid call. Whatever the call brings is a value, handled once, by
-the rule: only what was surely refused is ever sent again.
+the rule: only what was definitely refused is ever sent again.
 """
 
 import asyncio

@@ -13,7 +13,7 @@ SWEEP_SECONDS = 60.0
 DOUBT_MILLISECONDS = 10 * 60 * 1000
 """How long a job in doubt is looked up at least, and so after a restart, however old it is."""
 UNWATCHED_MILLISECONDS = 20 * 60 * 1000
-"""How long whoever watches a job that lasts too long has to end it: longer than it takes there."""
+"""How long the worker that watches an overdue job has to end it: longer than that takes."""
 IDEMPOTENCY_KEY_MILLISECONDS = 24 * 3600 * 1000
 
 

@@ -106,7 +106,7 @@ class GenerateBody(Schema):
         None, description="The provider's own parameters, passed on as they are"
     )
     fallbacks: Fallbacks = Field(
-        [], description="Models to try, in order, where the ones before surely did not accept"
+        [], description="Models to try, in order, where the ones before definitely did not accept"
     )
 
 
@@ -195,7 +195,7 @@ class JobAnswer(Schema):
     queue_position: int | None = Field(
         None,
         description="Jobs of the same account that are created before this one, if it waits; "
-        "what its provider renders before it, where that is told",
+        "what its provider renders before it, where the provider says so",
     )
     cost: CostAnswer | None = Field(description="What the provider charged, else what it quoted")
     adopted_from: str | None = Field(description="The job in doubt that this one turned out to be")
@@ -219,7 +219,7 @@ class JobAnswer(Schema):
         None,
         exclude_if=untold,
         description="Of a canceled job: whether nothing renders on. false: the provider goes on "
-        "all the same, since it can't stop a render; absent: not known",
+        "nevertheless, since it can't stop a render; absent: not known",
     )
 
 

@@ -1,6 +1,6 @@
 """What providers over HTTP have in common. An adapter extends it and says only what differs.
 
-`submit` keeps the one rule of paying: only what was surely refused may be sent again.
+`submit` keeps the one rule of paying: only what was definitely refused may be sent again.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Creating a video on the OpenAI wire: `POST /videos`, and what its answer means.
 
-One rule: only what was surely refused may be sent again.
+One rule: only what was definitely refused may be sent again.
 """
 
 import asyncio
@@ -69,7 +69,7 @@ class Create:
     async def submit(self, request: VideoRequest, may_send: Callable[[], bool]) -> SubmitOutcome:
         """Create a video: one paid POST. Never raises, but for cancellation.
 
-        A second one follows only if the first was surely refused because the server could not
+        A second one follows only if the first was definitely refused because the server could not
         read its encoding; what the server takes is remembered. The time-out spans both.
         """
         if refusal := unsayable(request, self._server.facts):
@@ -114,8 +114,8 @@ class Create:
     def _outcome(self, request: VideoRequest, answer: Answer) -> SubmitOutcome:
         kind = kind_of(None, answer)  # a gateway says itself that it is one
         kind = self._server.kind if kind is ServerKind.UNKNOWN else kind
-        surely = definite(kind, answer, request.size, self._now())
-        told = surely or outcome(answer, self._accepted, self._now())
+        certain = definite(kind, answer, request.size, self._now())
+        told = certain or outcome(answer, self._accepted, self._now())
         mark = unmarked(request.model)[1]
         if isinstance(told, InDoubt) and FACTS[kind].hands_on:
             return replace(told, ended=False)
@@ -142,7 +142,7 @@ class Create:
 
 
 def _could_not_be_read(answer: Answer) -> bool:
-    """Whether the server surely refused the encoding: a 415, or it misses what it was sent.
+    """Whether the server definitely refused the encoding: a 415, or it misses what it was sent.
 
     FastAPI answers 422 for a form field that is missing, vLLM-Omni 400.
     """

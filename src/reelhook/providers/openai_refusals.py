@@ -26,7 +26,7 @@ _SETUP = "Video generation setup failed"
 
 
 def definite(kind: ServerKind, answer: Answer, size: str | None, now: float) -> Definite | None:
-    """Return what a response to a create surely says; None where it may have been accepted.
+    """Return what a response to a create definitely says; None where it may have been accepted.
 
     Only of responses that leave it open. `size` is the one that was asked for; `now` is in Unix
     seconds.

@@ -77,7 +77,7 @@ class Faults:
     refused_create: float = 0.0
     """The create is refused, as `refusal` says; not carried out."""
     refused_after: float = 0.0
-    """The create is carried out, and refused all the same, as `refusal` says."""
+    """The create is carried out, yet answered with a refusal, as `refusal` says."""
     refusal: str = CreateRefusal.UNAVAILABLE
     """How creates are refused, one of `CreateRefusal`: a status, or a gateway's page."""
     moderation: float = 0.0

@@ -37,12 +37,7 @@ _TENSORRT_FIELDS = {
 def sglang(given: Given, served: str) -> Asked:
     """Read a create of SGLang: JSON's `input_reference` is a text, forms have it as a file."""
     refuse = _fastapi(given)
-    if given.form and not given.fields.get("prompt"):
-        raise Refusal(400, "prompt is required")
-    words = prompt(given, refuse)
-    image = given.files.get("input_reference") or given.first("reference_url")
-    if not given.form:
-        image = image or text(given, "input_reference", refuse)
+    words, image = _prompt_and_image(given, refuse)
     seconds = whole(given, "seconds", refuse)
     seconds = 4 if seconds is None else seconds
     if image and "T2V" in served:
@@ -90,12 +85,7 @@ def vllm_omni(given: Given, served: str) -> Asked:
 def fastvideo(given: Given, served: str) -> Asked:
     """Read a create of FastVideo: as SGLang's, but the model's own length by default."""
     refuse = _fastapi(given)
-    if given.form and not given.fields.get("prompt"):
-        raise Refusal(400, "prompt is required")
-    words = prompt(given, refuse)
-    image = given.files.get("input_reference") or given.first("reference_url")
-    if not given.form:
-        image = image or text(given, "input_reference", refuse)
+    words, image = _prompt_and_image(given, refuse)
     seconds = whole(given, "seconds", refuse)
     if seconds is None and given.form:
         seconds = 4
@@ -182,6 +172,17 @@ def litellm(given: Given, served: str) -> Asked:
     if not given.form:
         fields.pop("image_reference", None)  # an object of JSON is lost in the form that it sends
     return vllm_omni(Given(fields, given.files, form=True), served)
+
+
+def _prompt_and_image(given: Given, refuse: Refuse) -> tuple[str, object]:
+    """Read what SGLang and FastVideo, whose code has one origin, read alike."""
+    if given.form and not given.fields.get("prompt"):
+        raise Refusal(400, "prompt is required")
+    words = prompt(given, refuse)
+    image = given.files.get("input_reference") or given.first("reference_url")
+    if not given.form:
+        image = image or text(given, "input_reference", refuse)
+    return words, image
 
 
 def _fastapi(given: Given) -> Refuse:

@@ -57,7 +57,7 @@ async def _key(settings: Settings, http: ClientSession) -> Finding | None:
         return None
     if status != 200:
         return ok(subject, f"strangers are refused at {settings.public_url} (HTTP {status})")
-    words = "whoever reaches it can read the jobs there and spend money; set REELHOOK_API_KEY"
+    words = "anyone who reaches it can read the jobs there and spend money; set REELHOOK_API_KEY"
     return failed(subject, f"{settings.public_url} asks for no key: {words}, and start serve anew")
 
 
