@@ -27,7 +27,7 @@ from bench.store_databases import KINDS, execute, fresh, opened
 from bench.store_loads import spread
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.ports import Change, Destination, NewJob
-from reelhook.storage.opening import Target
+from reelhook.storage.open import Target
 from reelhook.storage.store import Store
 
 HEALTHY = 20

@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 
 from reelhook.cli import main
-from reelhook.storage import sqlite as driver
+from reelhook.storage.sqlite import driver
 
 ONCE, LONGER = 1, 5
 """How many syncs fail in a row; three more than one are as many as the outcome is looked for."""

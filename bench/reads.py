@@ -15,7 +15,7 @@ import reelhook
 from bench.figures import Figures
 from bench.paying.life import KEYS, MODELS, PATHS, URLS
 from bench.stage import RESULTS
-from reelhook.hook import Hook
+from reelhook.doors.compat.functions import Hook
 from reelhook.simulator.core import Simulator
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.server import running

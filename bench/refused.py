@@ -22,7 +22,7 @@ import reelhook
 from bench.figures import Figures
 from bench.stage import RESULTS
 from reelhook.domain.job import Job, Status
-from reelhook.hook import Hook
+from reelhook.doors.compat.functions import Hook
 from reelhook.simulator.core import Simulator
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.refusals import CreateRefusal

@@ -16,14 +16,14 @@ from functools import partial
 from pathlib import Path
 
 from reelhook.clock import SystemClock
+from reelhook.core.wakeups import Signals
 from reelhook.domain.job import Job, Status, VideoRequest
-from reelhook.engine.retention import Keep, Retention
 from reelhook.engine.runner import Runner
+from reelhook.engine.upkeep.retention import Keep, Retention
 from reelhook.ports import Destination, NewJob
-from reelhook.signals import Signals
-from reelhook.storage import migrate as migrations
-from reelhook.storage.opening import opened
+from reelhook.storage.open import opened
 from reelhook.storage.operation import Database, Operation, Statement
+from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.store import Store
 
 DAY_MILLISECONDS = 24 * 3600 * 1000

@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from reelhook.storage import migrate, postgres
-from reelhook.storage.opening import Target
+from reelhook.storage.open import Target
 from reelhook.storage.operation import Database, Operation, Row, Statement
-from reelhook.storage.sqlite import SQLite, connect
+from reelhook.storage.postgres import driver as postgres
+from reelhook.storage.schema import migrate
+from reelhook.storage.sqlite.driver import SQLite, connect
 
 KINDS = ("sqlite", "postgresql")
 

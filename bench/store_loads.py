@@ -12,7 +12,7 @@ from reelhook.domain.endpoint import lane_of
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.report import Progress
 from reelhook.domain.schedule import RetrySchedule
-from reelhook.engine.deliver import READY_MAX, READY_PER_ENDPOINT
+from reelhook.engine.delivering.deliver import READY_MAX, READY_PER_ENDPOINT
 from reelhook.engine.leases import LANE_IDS
 from reelhook.ports import (
     Change,
@@ -24,7 +24,7 @@ from reelhook.ports import (
     Settlement,
 )
 from reelhook.storage.operation import Database
-from reelhook.storage.rows import REQUEST_COLUMNS, STATE_COLUMNS
+from reelhook.storage.operations.rows import REQUEST_COLUMNS, STATE_COLUMNS
 from reelhook.storage.store import Store
 
 from .store_databases import execute

@@ -9,9 +9,9 @@ from bench.store_databases import execute, opened
 from bench.store_loads import spread
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.ports import NewJob
-from reelhook.storage import postgres
-from reelhook.storage.opening import Target
-from reelhook.storage.sqlite import connect
+from reelhook.storage.open import Target
+from reelhook.storage.postgres import driver as postgres
+from reelhook.storage.sqlite.driver import connect
 from reelhook.storage.store import Store
 
 ACCOUNT = "openai"

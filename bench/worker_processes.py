@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.processes import REELHOOK
-from reelhook.domain.ed25519 import PrivateKey, private_text
+from reelhook.domain.signing_keys import PrivateKey, private_text
 
 STARTED = b"polling service started"
 START_SECONDS_MAX = 30.0

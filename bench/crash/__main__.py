@@ -21,7 +21,7 @@ from bench.crash.plan import Failpoint, Plan, plan
 from bench.crash.trial import Trial, carry_out
 from bench.crash.worker import SECRET
 from bench.stage import RESULTS
-from reelhook.storage.migrate import migrate
+from reelhook.storage.schema.migrate import migrate
 
 RUNS_PER_RECEIVER = 100
 """The receivers keep what arrived in memory, so now and then they start anew."""

@@ -14,8 +14,8 @@ from bench.crash.plan import Failpoint, Kill
 from reelhook.domain.delivery import Answer
 from reelhook.domain.event import Instant
 from reelhook.ports import Change, Lease, Resend, Sender, SignedRequest
-from reelhook.storage.sqlite import SQLite
-from reelhook.storage.sqlite_group import Work
+from reelhook.storage.sqlite.driver import SQLite
+from reelhook.storage.sqlite.group_commit import Work
 from reelhook.storage.store import Store
 from reelhook.webhooks.connection import open_socket
 

@@ -6,11 +6,11 @@ from enum import StrEnum
 from random import SystemRandom
 
 from bench.crash.failpoints import CrashingStore
+from reelhook.core.signing import Signing
 from reelhook.domain.delivery import Answer
 from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.event import Instant
 from reelhook.ports import Change, Lease, Sender, SignedRequest
-from reelhook.signing import Signing
 
 LATE_SECONDS = 0.01
 

@@ -27,16 +27,16 @@ from bench.crash.known_faults import Fault
 from bench.crash.plan import Failpoint, Kill
 from bench.crash.workload import LEASE_MILLISECONDS, RESEND, Feed, Told, Workload
 from reelhook.clock import SystemClock
+from reelhook.core.recording import Recording
+from reelhook.core.signing import Secrets
+from reelhook.core.wakeups import Signals
 from reelhook.domain.schedule import RetrySchedule
-from reelhook.engine.deliver import Deliver
+from reelhook.engine.delivering.deliver import Deliver
+from reelhook.engine.delivering.redeliver import Resending
 from reelhook.engine.leases import LANE_IDS, Leases
-from reelhook.engine.resending import Resending
 from reelhook.engine.runner import Runner
 from reelhook.guard.addresses import AddressPolicy
-from reelhook.recording import Recording
-from reelhook.signals import Signals
-from reelhook.signing import Secrets
-from reelhook.storage.file_lock import FileLock
+from reelhook.storage.sqlite.file_lock import FileLock
 from reelhook.storage.store import Store
 from reelhook.webhooks.sender import AiohttpSender
 

@@ -9,6 +9,7 @@ from random import Random
 from typing import Self
 
 from reelhook.clock import SystemClock
+from reelhook.core.recording import Recording, Transition
 from reelhook.domain.delivery import Answer, Attempt
 from reelhook.domain.endpoint import Endpoint, EndpointKind
 from reelhook.domain.errors import JobNotFoundError, ResendNotFoundError
@@ -16,7 +17,6 @@ from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.report import Failed, Finished, Progress, Report
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.ports import Destination, DueDelivery, Lease, NewJob, Resend, Settlement
-from reelhook.recording import Recording, Transition
 from reelhook.storage.store import Store
 
 ACCOUNT = "crash"

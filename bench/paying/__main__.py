@@ -22,7 +22,7 @@ from bench.paying.listings import Listing
 from bench.paying.verdict import COLUMNS, Verdict
 from bench.processes import Stub
 from bench.stage import RESULTS
-from reelhook.storage import postgres
+from reelhook.storage.postgres import driver as postgres
 
 SECONDS_MAX = 3600.0
 

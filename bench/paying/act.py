@@ -20,7 +20,7 @@ from bench.paying.life import LOG, MODELS, Life, Wish, start
 from bench.paying.listings import Listing
 from bench.paying.mischief import REFUSED_FILM
 from bench.processes import Stub
-from reelhook.storage import postgres
+from reelhook.storage.postgres import driver as postgres
 
 REFUSED_EVERY = 3
 """Every so many acts one job of each provider is refused as often as it is sent."""

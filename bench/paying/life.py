@@ -18,8 +18,8 @@ from bench import lossy_sqlite
 from bench.paying.mischief import SETTLE_SECONDS, TIMEOUT_SECONDS
 from reelhook.domain.errors import DATABASE_FAILURES, ReelhookError
 from reelhook.domain.job import Job, VideoRequest
-from reelhook.engine.submit import Submit
-from reelhook.hook import Hook
+from reelhook.doors.compat.functions import Hook
+from reelhook.engine.submitting.submit import Submit
 from reelhook.ports import IdempotencyKey
 
 MODELS = {

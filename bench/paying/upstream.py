@@ -14,8 +14,8 @@ from bench.paying.mischief import Mischievous
 from bench.serving import json_response, serve
 from reelhook.simulator.core import Simulator
 from reelhook.simulator.faults import Faults
+from reelhook.simulator.render_queue import Studio
 from reelhook.simulator.server import create_app
-from reelhook.simulator.studio import Studio
 
 FAULTS = Faults(queue_seconds=0.05, render_seconds=0.15)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reelhook.bootstrap import open  # noqa: A004 - read as reelhook.open
     from reelhook.config import Settings
-    from reelhook.hook import Hook
+    from reelhook.doors.compat.functions import Hook
 
 __version__ = "0.1.0"
 __all__ = ["Hook", "Settings", "__version__", "open"]

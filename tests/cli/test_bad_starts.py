@@ -17,8 +17,8 @@ from bad_starts import NOBODY, SERVE, is_root, refused, refused_as
 from bench.clusters import may_mount
 from cli_programs import COMMAND, WAIT_SECONDS, environment
 
-from reelhook.storage import migrate as migrations
-from reelhook.storage.file_lock import FileLock
+from reelhook.storage.schema import migrate as migrations
+from reelhook.storage.sqlite.file_lock import FileLock
 
 PAGE_BYTES = 4096
 as_root = pytest.mark.skipif(not is_root(), reason="only root may become another user")

@@ -14,7 +14,7 @@ from bench.clusters import Cluster, cluster
 from made_certificates import Authority, authority
 from tls_front import tls_front
 
-from reelhook.storage import migrate as migrations
+from reelhook.storage.schema import migrate as migrations
 
 PASSWORD = "hunter2-hunter2"
 SETTINGS = (

@@ -20,7 +20,7 @@ from made_certificates import Authority, authority
 from reelhook import open as open_program
 from reelhook.config import Settings
 from reelhook.domain.job import VideoRequest
-from reelhook.storage import migrate as migrations
+from reelhook.storage.schema import migrate as migrations
 
 
 @pytest.fixture(autouse=True)

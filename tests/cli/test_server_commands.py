@@ -19,7 +19,7 @@ from cli_programs import (
     start,
 )
 
-from reelhook.domain.ed25519 import PrivateKey
+from reelhook.domain.signing_keys import PrivateKey
 from reelhook.simulator.flavours import FLAVOURS
 
 

@@ -17,7 +17,7 @@ import pytest
 from bench.databases import PostgresServer
 from cli_programs import COMMAND, WAIT_SECONDS, environment
 
-from reelhook.storage import migrate as migrations
+from reelhook.storage.schema import migrate as migrations
 
 pytestmark = pytest.mark.long
 

@@ -6,8 +6,8 @@ import json
 import pytest
 import structlog
 
-from reelhook import logs
-from reelhook.log_limit import KINDS_MAX, DatabaseLines
+from reelhook.telemetry import lines as logs
+from reelhook.telemetry.log_limit import KINDS_MAX, DatabaseLines
 
 FULL = "The database can't be written: the disk is full; free some space"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from reelhook import logs
+from reelhook.telemetry import lines as logs
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from reelhook.config import Settings, environment_name
-from reelhook.domain.ed25519 import private_text
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.schedule import RetrySchedule
+from reelhook.domain.signing_keys import private_text
 
 NEW_KEY, OLD_KEY = private_text(b"n" * 32), private_text(b"o" * 32)
 SIMULATED = {"openai_base_url": "http://127.0.0.1:9000/v1"}

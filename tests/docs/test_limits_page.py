@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from reelhook.http.app import DESCRIPTION
-from reelhook.http.limits import REFUSALS
+from reelhook.doors.app import DESCRIPTION
+from reelhook.doors.limits import REFUSALS
 
 ROOT = Path(__file__).parents[2]
 CODES = re.compile(r'(?:LimitError|busy)\(\s*(?:\d{3},\s*)?"([a-z_]+)"')

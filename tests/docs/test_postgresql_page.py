@@ -11,7 +11,7 @@ from pages import blocks
 import reelhook
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.job import VideoRequest
-from reelhook.storage import migrate as migrations
+from reelhook.storage.schema import migrate as migrations
 
 
 @pytest.fixture(scope="module")

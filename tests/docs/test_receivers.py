@@ -20,9 +20,9 @@ import uvicorn
 from pages import SECRET, block, server
 from werkzeug.serving import make_server
 
-from reelhook.domain.ed25519 import PrivateKey, jwk_set, private_text
 from reelhook.domain.event import Event, EventKind, WireStatus
 from reelhook.domain.signature import sign, standard_secret
+from reelhook.domain.signing_keys import PrivateKey, jwk_set, private_text
 from reelhook.guard.addresses import AddressPolicy
 from reelhook.ports import SignedRequest
 from reelhook.webhooks import WebhookVerificationError, verify

@@ -22,8 +22,8 @@ from reelhook.bootstrap import serving
 from reelhook.config import Settings
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, Cost, Refused, Unknown
-from reelhook.providers.answer import Answer
-from reelhook.providers.refusal import refused
+from reelhook.providers.http.error_mapping import refused
+from reelhook.providers.http.response import Answer
 
 PAGE = "providers/writing-one.md"
 FILM = b"\0\0\0\x18ftypmp42 a film"

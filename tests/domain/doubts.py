@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.listing import Doubt, Known, Listing, ListingFacts
-from reelhook.domain.lookup import Others, resolve
+from reelhook.domain.reconciliation import Others, resolve
 from reelhook.domain.report import Entry, Progress
 
 from .samples import MINUTE, NOW

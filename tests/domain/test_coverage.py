@@ -3,7 +3,7 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelhook.domain.coverage import PageRead, Read, SingleRead, cover, learn
+from reelhook.domain.read_plan import PageRead, Read, SingleRead, cover, learn
 
 IDS = "abcdefgh"
 

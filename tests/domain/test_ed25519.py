@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelhook.domain.ed25519 import PrivateKey, PublicKey, jwk_set, private_text, public_keys
 from reelhook.domain.errors import BadKeyError
+from reelhook.domain.signing_keys import PrivateKey, PublicKey, jwk_set, private_text, public_keys
 
 SEED = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
 PUBLIC = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")

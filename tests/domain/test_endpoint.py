@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reelhook.domain.breaker import Health
 from reelhook.domain.delivery import Answer
 from reelhook.domain.endpoint import (
     LANES,
@@ -18,7 +19,6 @@ from reelhook.domain.endpoint import (
     url_id,
 )
 from reelhook.domain.event import Event, EventKind, WireStatus
-from reelhook.domain.health import Health
 
 from .deliveries import GONE, OK, REFUSED, SILENT
 from .samples import MINUTE, NOW

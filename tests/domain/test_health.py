@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelhook.domain.health import Health
+from reelhook.domain.breaker import Health
 
 from .samples import MINUTE, NOW
 

@@ -8,7 +8,7 @@ import pytest
 
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.listing import EXPECTED_MILLISECONDS, Known, ListingFacts
-from reelhook.domain.lookup import Others, deadline
+from reelhook.domain.reconciliation import Others, deadline
 from reelhook.domain.report import Entry
 
 from .doubts import (

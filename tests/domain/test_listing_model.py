@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.listing import Doubt, Known, Listing, ListingFacts
-from reelhook.domain.lookup import resolve
+from reelhook.domain.reconciliation import resolve
 from reelhook.domain.report import Entry, Progress
 
 from .samples import NOW

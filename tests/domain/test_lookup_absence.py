@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.listing import Doubt
-from reelhook.domain.lookup import resolve
+from reelhook.domain.reconciliation import resolve
 from reelhook.domain.report import Entry
 
 from .doubts import (

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.listing import Doubt, Known, Listing, ListingFacts
-from reelhook.domain.lookup import deadline, given_up_at, resolve, settled_at
+from reelhook.domain.reconciliation import deadline, given_up_at, resolve, settled_at
 from reelhook.domain.report import Entry
 
 from .doubts import FACTS, SETTLE, doubt, listing

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.listing import Doubt, Known, Listing
-from reelhook.domain.lookup import resolve
-from reelhook.domain.mark import marked, unmarked
+from reelhook.domain.model_mark import marked, unmarked
+from reelhook.domain.reconciliation import resolve
 from reelhook.domain.report import Entry
 
 from .doubts import CAT, FACTS, LOOKED_AT, NONE, NOTHING, RUNNING, SETTLE, Verdict, doubt, judge

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from reelhook.domain.ed25519 import PrivateKey
 from reelhook.domain.errors import BadKeyError
 from reelhook.domain.signature import sign, standard_key, standard_secret
+from reelhook.domain.signing_keys import PrivateKey
 
 NOW = 1_767_225_600_123
 BODY = '{"jobId":"jöb","status":"completed"}'.encode()

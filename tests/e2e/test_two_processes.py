@@ -14,7 +14,7 @@ from bench.processes import REELHOOK
 from bench.stage import Stage, until
 from bench.worker_processes import Workers
 
-from reelhook.storage import migrate
+from reelhook.storage.schema import migrate
 
 pytestmark = pytest.mark.long
 

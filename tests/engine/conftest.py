@@ -9,7 +9,7 @@ from engine_stubs import Receiver, Upstream, listening
 from postgres_fixtures import own_postgres, postgres_url  # noqa: F401 - fixtures
 
 import reelhook
-from reelhook.hook import Hook
+from reelhook.doors.compat.functions import Hook
 
 
 @pytest.fixture

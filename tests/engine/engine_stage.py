@@ -21,32 +21,34 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from reelhook.clock import SystemClock
+from reelhook.core.recording import Recording
+from reelhook.core.signing import Secrets, Signing
+from reelhook.core.wakeups import Signals
 from reelhook.domain.catalog import Account, Catalog
 from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.schedule import RetrySchedule
-from reelhook.engine.account_listing import AccountListing
-from reelhook.engine.calls import PaidCalls
-from reelhook.engine.deliver import Deliver
-from reelhook.engine.fallback import Fallback
-from reelhook.engine.held import Held
-from reelhook.engine.judged import Retrying
+from reelhook.engine.delivering.deliver import Deliver
+from reelhook.engine.delivering.redeliver import Resending
+from reelhook.engine.leased_account import Held
 from reelhook.engine.leases import LANE_IDS, Leases
-from reelhook.engine.listing_delay import ListingDelay
-from reelhook.engine.mending import Mending
-from reelhook.engine.resending import Resending
-from reelhook.engine.resolve import Resolve
+from reelhook.engine.polling.watch import Watch
 from reelhook.engine.runner import Loop, Runner
-from reelhook.engine.standing import Standing
-from reelhook.engine.submit import Submit
-from reelhook.engine.sweep import Sweep
-from reelhook.engine.switch import Switch
-from reelhook.engine.watch import Watch
+from reelhook.engine.submitting.account_listing import AccountListing
+from reelhook.engine.submitting.fallback import Fallback
+from reelhook.engine.submitting.listing_delay import ListingDelay
+from reelhook.engine.submitting.paid_calls import PaidCalls
+from reelhook.engine.submitting.resolve import Resolve
+from reelhook.engine.submitting.resolved import Retrying
+from reelhook.engine.submitting.submit import Submit
+from reelhook.engine.upkeep.account_status import Standing
+from reelhook.engine.upkeep.clock_repair import Mending
+from reelhook.engine.upkeep.pause_sync import Switch
+from reelhook.engine.upkeep.sweep import Sweep
 from reelhook.guard.addresses import AddressPolicy
 from reelhook.ports import Sender
-from reelhook.providers.http_provider import HttpProvider
-from reelhook.providers.openai_wire import OpenAIWire
-from reelhook.recording import Recording
+from reelhook.providers.http.provider import HttpProvider
+from reelhook.providers.openai.provider import OpenAIWire
 from reelhook.service import (
     Deliveries,
     EndpointFields,
@@ -55,10 +57,8 @@ from reelhook.service import (
     Service,
     ServiceOptions,
 )
-from reelhook.signals import Signals
-from reelhook.signing import Secrets, Signing
-from reelhook.storage.migrate import migrate
-from reelhook.storage.sqlite import SQLite
+from reelhook.storage.schema.migrate import migrate
+from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 from reelhook.webhooks.sender import AiohttpSender
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from reelhook.hook import Hook
+from reelhook.doors.compat.functions import Hook
 from reelhook.ports import StoredJob
 
 POLL_SECONDS = 0.01

@@ -14,8 +14,8 @@ from engine_upstream import Upstream, answers, reset, upstream, when
 
 from reelhook.domain.catalog import Account
 from reelhook.domain.job import Status
-from reelhook.engine.submit import SIBLING_WAIT_MILLISECONDS
-from reelhook.providers.openai_wire import OpenAIWire
+from reelhook.engine.submitting.submit import SIBLING_WAIT_MILLISECONDS
+from reelhook.providers.openai.provider import OpenAIWire
 
 
 class Other(OpenAIWire):

@@ -13,7 +13,7 @@ from reelhook.domain.catalog import Account
 from reelhook.domain.job import Status, VideoRequest
 from reelhook.domain.report import SubmitOutcome
 from reelhook.ports import Change
-from reelhook.providers.openai_wire import OpenAIWire
+from reelhook.providers.openai.provider import OpenAIWire
 
 AGE_HOURS = 0.1
 AGE_SECONDS = 360

@@ -23,7 +23,7 @@ from storage.postgres_databases import fresh_database
 import reelhook
 from reelhook.domain.errors import SettingsError, StoreError
 from reelhook.domain.job import VideoRequest
-from reelhook.hook import Hook
+from reelhook.doors.compat.functions import Hook
 
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 pytestmark = pytest.mark.skipif(

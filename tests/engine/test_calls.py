@@ -7,17 +7,17 @@ from random import Random
 from aiohttp import web
 from engine_stage import Engine, stage, until
 
+from reelhook.core.recording import Recording
 from reelhook.domain.job import Status
-from reelhook.engine.account_listing import AccountListing
-from reelhook.engine.calls import PaidCalls
-from reelhook.engine.fallback import Fallback
-from reelhook.engine.held import Held
-from reelhook.engine.judged import Retrying
-from reelhook.engine.resolve import Resolve
+from reelhook.engine.leased_account import Held
 from reelhook.engine.runner import Runner
-from reelhook.engine.submit import Submit
+from reelhook.engine.submitting.account_listing import AccountListing
+from reelhook.engine.submitting.fallback import Fallback
+from reelhook.engine.submitting.paid_calls import PaidCalls
+from reelhook.engine.submitting.resolve import Resolve
+from reelhook.engine.submitting.resolved import Retrying
+from reelhook.engine.submitting.submit import Submit
 from reelhook.ports import Change, Lease
-from reelhook.recording import Recording
 
 
 def loops(engine: Engine, lease: Lease, calls: PaidCalls) -> tuple[Submit, Resolve]:

@@ -11,7 +11,7 @@ from engine_upstream import answers, never, one_after_the_other
 
 from reelhook.domain.event import Instant
 from reelhook.domain.schedule import RetrySchedule
-from reelhook.engine import resending
+from reelhook.engine.delivering import redeliver as resending
 from reelhook.ports import DeliveryFilter, Lease, Resend
 from reelhook.storage.store import Store
 

@@ -9,7 +9,7 @@ from standardwebhooks import Webhook
 
 import reelhook
 from reelhook.domain.signature import standard_secret
-from reelhook.hook import Hook
+from reelhook.doors.compat.functions import Hook
 
 
 async def finish(hook: Hook, upstream: Upstream, number: int) -> list[str]:

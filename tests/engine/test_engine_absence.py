@@ -13,7 +13,7 @@ from engine_upstream import Video, one_after_the_other, reset
 
 from reelhook.domain.catalog import Account
 from reelhook.domain.job import Status
-from reelhook.providers.openai_wire import OpenAIWire
+from reelhook.providers.openai.provider import OpenAIWire
 
 SETTLE_SECONDS = 60
 HOUR = 3600

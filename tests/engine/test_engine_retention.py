@@ -8,13 +8,19 @@ import pytest
 from engine_clock import START, ManualClock
 from structlog.testing import capture_logs
 
+from reelhook.core.wakeups import Signals
 from reelhook.domain.errors import StoreError
 from reelhook.domain.job import Job, Status, VideoRequest
-from reelhook.engine.retention import PAUSE_SECONDS, RETRY_SECONDS, RUN_SECONDS, Keep, Retention
+from reelhook.engine.upkeep.retention import (
+    PAUSE_SECONDS,
+    RETRY_SECONDS,
+    RUN_SECONDS,
+    Keep,
+    Retention,
+)
 from reelhook.ports import Destination, NewJob, Position, Removal
-from reelhook.signals import Signals
-from reelhook.storage.migrate import migrate
-from reelhook.storage.sqlite import SQLite
+from reelhook.storage.schema.migrate import migrate
+from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 
 DAY_SECONDS = 24 * 3600

@@ -12,8 +12,8 @@ from engine_upstream import Respond, answers, never, one_after_the_other, reset,
 
 from reelhook.domain.errors import StoreError
 from reelhook.domain.job import Status
-from reelhook.engine import submit
-from reelhook.engine.submit import SUBMITS_AT_ONCE
+from reelhook.engine.submitting import submit
+from reelhook.engine.submitting.submit import SUBMITS_AT_ONCE
 from reelhook.ports import Acceptance, Change, Lease
 from reelhook.storage.store import Store
 

@@ -13,7 +13,7 @@ from engine_upstream import answers, never, one_after_the_other
 from reelhook.domain.errors import StoreError
 from reelhook.domain.job import Status
 from reelhook.ports import Change, Lease
-from reelhook.storage.sqlite import SQLite
+from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 
 WATCH_ALONE = frozenset({"watch", "standing"})

@@ -17,8 +17,8 @@ from engine_upstream import Respond, Upstream, answers, never, reset, upstream
 
 from reelhook.domain.catalog import Account
 from reelhook.domain.job import Status
-from reelhook.engine.submit import SUBMITS_AT_ONCE
-from reelhook.providers.openai_wire import OpenAIWire
+from reelhook.engine.submitting.submit import SUBMITS_AT_ONCE
+from reelhook.providers.openai.provider import OpenAIWire
 
 NAMES = ("openai", "second", "third")
 FALLBACKS = ("second/m2", "third/m3")

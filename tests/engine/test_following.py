@@ -10,8 +10,8 @@ from engine_waiting import ended, until_job, watched
 from storage.postgres_databases import fresh_database
 
 import reelhook
-from reelhook.hook import Hook
-from reelhook.signals import Broadcast, Follower
+from reelhook.core.wakeups import Broadcast, Follower
+from reelhook.doors.compat.functions import Hook
 
 
 def test_a_change_wakes_its_own_followers_alone() -> None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from reelhook.domain.coverage import PageRead
+from reelhook.domain.read_plan import PageRead
 from reelhook.domain.report import Entry, Page, Progress
-from reelhook.engine.listing_order import ListingOrder, Plan
-from reelhook.engine.search import Search, Shown, Wave
+from reelhook.engine.polling.listing_order import ListingOrder, Plan
+from reelhook.engine.polling.listing_scan import Search, Shown, Wave
 
 IDS = ["f", "e", "d", "c", "b", "a"]
 

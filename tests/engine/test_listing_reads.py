@@ -10,14 +10,14 @@ from aiohttp import web
 from engine_stage import ACCOUNT, Stage, stage
 from engine_upstream import answers
 
+from reelhook.core.wakeups import AccountHealth
 from reelhook.domain.catalog import Account
 from reelhook.domain.listing import ListingFacts
-from reelhook.engine.held import Held
-from reelhook.engine.listing_pages import ListingPages
-from reelhook.engine.patience import Patience
+from reelhook.engine.leased_account import Held
+from reelhook.engine.submitting.listing_pages import ListingPages
+from reelhook.engine.submitting.retry_after import Patience
 from reelhook.ports import Lease
-from reelhook.providers.openai_wire import OpenAIWire
-from reelhook.signals import AccountHealth
+from reelhook.providers.openai.provider import OpenAIWire
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ from reelhook.bootstrap.serving import Running
 from reelhook.domain.job import Status
 from reelhook.engine import runner
 from reelhook.ports import Change, DeliveryFilter, Lease
-from reelhook.storage import pool, verdict
+from reelhook.storage.postgres import commit_outcome as verdict
+from reelhook.storage.postgres import pool
 from reelhook.storage.store import Store
 
 # As a value goes over the wire, behind its length: SQL that has the word is not meant.

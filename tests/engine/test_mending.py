@@ -8,9 +8,9 @@ from engine_delivering import tell
 from engine_stage import stage
 from engine_upstream import answers, one_after_the_other
 
+from reelhook.core.wakeups import Signals
 from reelhook.domain.errors import ProviderError
-from reelhook.engine.patience import Patience
-from reelhook.signals import Signals
+from reelhook.engine.submitting.retry_after import Patience
 
 HOUR = 3600
 LOOPS = frozenset({"deliver", "mending"})

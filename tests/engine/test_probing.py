@@ -2,7 +2,7 @@
 
 import asyncio
 
-from reelhook.engine.probing import (
+from reelhook.engine.delivering.probing import (
     APART_MILLISECONDS,
     GATHER_SECONDS,
     PROBES_AT_ONCE,

@@ -12,10 +12,10 @@ from reelhook.domain.catalog import Account
 from reelhook.domain.job import Status
 from reelhook.domain.report import Reading
 from reelhook.ports import Traits
-from reelhook.providers.http_provider import HttpProvider
-from reelhook.providers.openai_video import page
-from reelhook.providers.openai_wire import OpenAIWire
-from reelhook.providers.refusal import unread
+from reelhook.providers.http.error_mapping import unread
+from reelhook.providers.http.provider import HttpProvider
+from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.video import page
 
 ACCOUNTS = Account(ACCOUNT, "openai")
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from reelhook.core.recording import Recording
+from reelhook.core.wakeups import Signals
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.report import Progress
 from reelhook.ports import NewJob
-from reelhook.recording import Recording
-from reelhook.signals import Signals
-from reelhook.storage import migrate as migrations
 from reelhook.storage.operation import Operation, Statement
-from reelhook.storage.sqlite import SQLite
+from reelhook.storage.schema import migrate as migrations
+from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 
 

@@ -9,8 +9,8 @@ from engine_stage import Engine, Stage, stage, until
 from engine_upstream import answers, when
 
 from reelhook.domain.job import Job, Status
-from reelhook.storage import history
-from reelhook.storage.sqlite import connect, run
+from reelhook.storage.operations import history
+from reelhook.storage.sqlite.driver import connect, run
 
 BUSY = {"Retry-After": "3600"}
 _AS_IF_NEVER_SENT = (

@@ -13,7 +13,7 @@ from engine_upstream import Upstream, one_after_the_other, reset
 
 from reelhook.domain.catalog import Account
 from reelhook.domain.job import Status
-from reelhook.domain.mark import unmarked
+from reelhook.domain.model_mark import unmarked
 
 MODEL = "Wan-AI/Wan2.1-T2V"
 SETTLE_SECONDS = 60

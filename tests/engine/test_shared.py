@@ -12,7 +12,7 @@ from storage.postgres_databases import fresh_database
 from structlog.testing import capture_logs
 
 import reelhook
-from reelhook.hook import Hook
+from reelhook.doors.compat.functions import Hook
 
 REFUSAL = {"error": {"message": "Incorrect API key"}}
 

@@ -1,6 +1,6 @@
 """What is told goes to all processes, what is set stays in one."""
 
-from reelhook.signals import Signals
+from reelhook.core.wakeups import Signals
 
 
 def test_what_is_set_stays_here_and_what_is_told_goes_out_too() -> None:

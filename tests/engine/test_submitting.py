@@ -11,7 +11,7 @@ from engine_stubs import Receiver, Upstream
 from engine_waiting import ended, until, until_job, watched
 
 import reelhook
-from reelhook.hook import Hook
+from reelhook.doors.compat.functions import Hook
 
 
 def answering(status: int, message: str = "no") -> web.Response:

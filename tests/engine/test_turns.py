@@ -8,10 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from reelhook.domain.breaker import Health
 from reelhook.domain.delivery import Delivery
 from reelhook.domain.endpoint import Endpoint, EndpointKind
-from reelhook.domain.health import Health
-from reelhook.engine.turns import READY_MILLISECONDS, RETRY_SLOTS, SLOTS, Turns, is_retry
+from reelhook.engine.delivering.fair_queue import (
+    READY_MILLISECONDS,
+    RETRY_SLOTS,
+    SLOTS,
+    Turns,
+    is_retry,
+)
 from reelhook.ports import DueDelivery, StoredEvent
 
 CONCURRENCY = 4

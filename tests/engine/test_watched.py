@@ -9,10 +9,10 @@ from engine_stage import stage, until
 
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.report import Progress
-from reelhook.engine.asking import READS_AT_ONCE
-from reelhook.engine.watched import WatchedJobs
+from reelhook.engine.polling.pending_jobs import WatchedJobs
+from reelhook.engine.polling.read_limiter import READS_AT_ONCE
 from reelhook.ports import Change, Lease, NewJob
-from reelhook.storage.sqlite import SQLite
+from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 
 WATCH_ALONE = frozenset({"watch"})

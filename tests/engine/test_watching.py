@@ -8,7 +8,7 @@ from engine_stubs import Receiver, Upstream
 from engine_waiting import ended, until, until_job, watched
 
 import reelhook
-from reelhook.hook import Hook
+from reelhook.doors.compat.functions import Hook
 
 
 @pytest.fixture

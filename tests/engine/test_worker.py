@@ -12,15 +12,15 @@ from engine_clock import ManualClock
 from engine_waiting import until
 from storage.postgres_databases import fresh_database
 
+from reelhook.core.wakeups import Signal
 from reelhook.domain.errors import StoreError
 from reelhook.engine.leases import Leases
 from reelhook.engine.runner import Runner, Tasks
 from reelhook.engine.worker import Sharing, Worker
 from reelhook.ports import Lease
-from reelhook.signals import Signal
-from reelhook.storage import migrate as migrations
-from reelhook.storage.opening import Target, opened
+from reelhook.storage.open import Target, opened
 from reelhook.storage.operation import Database, Operation, Statement
+from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.store import Store
 
 ACCOUNT = "account:openai"

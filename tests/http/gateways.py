@@ -18,7 +18,7 @@ from reelhook.bootstrap import serving
 from reelhook.bootstrap.accounts import SIMULATED
 from reelhook.config import Settings
 from reelhook.config.accounts import VARIABLES
-from reelhook.hook import Hook
+from reelhook.doors.compat.functions import Hook
 from reelhook.simulator.core import Simulator
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.flavour import Flavour

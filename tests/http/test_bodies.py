@@ -11,9 +11,9 @@ from gateways import Gateway, gateway
 from starlette.exceptions import HTTPException
 from wires import connected
 
-from reelhook.http.bodies import Room
-from reelhook.http.json_shape import DEPTH_MAX, VALUE_BYTES, VALUES_MAX, parsed_bytes
-from reelhook.http.limits import LimitError
+from reelhook.doors.bodies import Room
+from reelhook.doors.json_shape import DEPTH_MAX, VALUE_BYTES, VALUES_MAX, parsed_bytes
+from reelhook.doors.limits import LimitError
 
 MEBIBYTE = 1024 * 1024
 JSON = {"Content-Type": "application/json"}

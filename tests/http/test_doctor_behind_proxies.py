@@ -11,9 +11,9 @@ import aiohttp
 import pytest
 from gateways import Gateway, gateway
 
-from reelhook.bootstrap.doctor import stranger as doctor
+from reelhook.bootstrap.doctor import openai_server as doctor
 from reelhook.config import Settings
-from reelhook.http import streams
+from reelhook.doors.live import sse as streams
 from reelhook.simulator.faults import Faults
 
 KEY = "a-long-random-text"

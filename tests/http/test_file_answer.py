@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelhook.domain.errors import ProviderError
-from reelhook.http.file_answer import FileAnswer, Range, answer, is_version
+from reelhook.doors.file_response import FileAnswer, Range, answer, is_version
 from reelhook.ports import Content
 
 FILM = bytes(range(100))

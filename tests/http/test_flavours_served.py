@@ -14,7 +14,7 @@ import pytest_asyncio
 from gateways import AT_ONCE, SMALL, Gateway, gateway, until
 
 from reelhook.domain.listing import ORDER_MARGIN_MILLISECONDS
-from reelhook.providers.openai_refusals import AQUILES_SIZES
+from reelhook.providers.openai.refusals import AQUILES_SIZES
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.flavour import OUT_OF_MEMORY, Flavour
 from reelhook.simulator.flavours import FLAVOURS

@@ -7,8 +7,8 @@ from pathlib import Path
 from gateways import AT_ONCE, gateway
 from receivers import receiver
 
-from reelhook.domain.ed25519 import PrivateKey, jwk_set, private_text
 from reelhook.domain.signature import sign
+from reelhook.domain.signing_keys import PrivateKey, jwk_set, private_text
 from reelhook.webhooks import verify
 
 JWKS = "/.well-known/webhooks/jwks.json"

@@ -8,7 +8,7 @@ import pytest
 from gateways import Gateway, gateway
 from wires import Wire, connected
 
-from reelhook.http import bodies
+from reelhook.doors import bodies
 
 KEY = "k" * 40
 JSON = b"Content-Type: application/json\r\n"

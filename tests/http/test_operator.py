@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 from gateways import Gateway, Reply, gateway
 
-from reelhook.http.access import OPERATOR_HEADER, operator_proof
-from reelhook.storage.sqlite import read_key
+from reelhook.doors.access import OPERATOR_HEADER, operator_proof
+from reelhook.storage.sqlite.driver import read_key
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LOOPBACK = {"url": "http://127.0.0.1:3000/hook"}

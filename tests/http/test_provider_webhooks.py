@@ -20,7 +20,7 @@ from reelhook.domain.callback import Callbacks, Subject, SubjectKind
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.signature import signed_content, v1
 from reelhook.simulator.faults import Faults
-from reelhook.storage.opening import read_key
+from reelhook.storage.open import read_key
 
 NEVER = 3600
 """Seconds between rounds, so that only a call can bring news."""

@@ -14,8 +14,8 @@ from starlette.routing import Mount, Route
 from structlog.testing import capture_logs
 from wires import connected
 
-from reelhook.http.clients import ADDRESSES_MAX, RefusedClients
-from reelhook.http.proxies import FIRST_SEGMENTS
+from reelhook.doors.clients import ADDRESSES_MAX, RefusedClients
+from reelhook.doors.proxies import FIRST_SEGMENTS
 
 KEY = "a-long-random-text"
 BEARER = {"Authorization": f"Bearer {KEY}"}

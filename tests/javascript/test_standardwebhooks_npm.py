@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from reelhook.domain.ed25519 import PrivateKey
 from reelhook.domain.signature import sign, standard_secret
+from reelhook.domain.signing_keys import PrivateKey
 
 HERE = Path(__file__).parent
 NODE = shutil.which("node")

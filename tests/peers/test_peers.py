@@ -12,7 +12,7 @@ from providers.upstreams import unused_port
 import reelhook
 from peers.processes import LITELLM_KEY, aimock, litellm
 from reelhook.domain.job import Status
-from reelhook.hook import Hook
+from reelhook.doors.compat.functions import Hook
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.server import running
 

@@ -4,8 +4,8 @@ from ipaddress import ip_network
 import pytest
 
 from providers.upstreams import Upstream, upstream
-from reelhook.providers.files import FileAccess
-from reelhook.providers.openai_wire import OpenAIWire
+from reelhook.providers.http.files import FileAccess
+from reelhook.providers.openai.provider import OpenAIWire
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Callable, Mapping
 
-from reelhook.providers.ark import Ark
-from reelhook.providers.fal import Fal
-from reelhook.providers.http_provider import HttpProvider
-from reelhook.providers.openai_wire import OpenAIWire
-from reelhook.providers.replicate import Replicate
-from reelhook.providers.runway import Runway
-from reelhook.providers.xai import XAI
+from reelhook.providers.ark.provider import Ark
+from reelhook.providers.fal.provider import Fal
+from reelhook.providers.http.provider import HttpProvider
+from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.replicate.provider import Replicate
+from reelhook.providers.runway.provider import Runway
+from reelhook.providers.xai.provider import XAI
 
 Body = Callable[[str, str], object]
 

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from providers.upstreams import Upstream
-from reelhook.providers.openai_kind import ServerKind
+from reelhook.providers.openai.server_kind import ServerKind
 
 OWNERS = {
     ServerKind.SGLANG: "sglang",

@@ -33,9 +33,9 @@ from reelhook.domain.report import (
     Report,
     Unknown,
 )
-from reelhook.providers.ark import Ark
-from reelhook.providers.ark_models import MODELS
-from reelhook.providers.refusal import NO_REASON
+from reelhook.providers.ark.models import MODELS
+from reelhook.providers.ark.provider import Ark
+from reelhook.providers.http.error_mapping import NO_REASON
 
 ONE = "cgt-20261123131127-68d9t"
 TASKS = "/api/v3/contents/generations/tasks"

@@ -10,7 +10,7 @@ from aiohttp import web
 from providers.upstreams import Upstream
 from reelhook.domain.errors import CursorRefusedError, ProviderError
 from reelhook.domain.report import Failed, Finished, Page, Progress, Reading, Unknown
-from reelhook.providers.ark import Ark
+from reelhook.providers.ark.provider import Ark
 
 START = 1_700_000_000
 RUNNING, QUEUED = Reading(Progress(running=True)), Reading(Progress(running=False))

@@ -13,7 +13,7 @@ from providers.upstreams import Upstream, upstream
 from reelhook.domain.errors import ContentMissingError, ProviderError, WebhookVerificationError
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, Failed, Finished, InDoubt, RateLimited, Refused, Report
-from reelhook.providers.ark import Ark
+from reelhook.providers.ark.provider import Ark
 
 NAMES = [
     *("id", "model", "status", "content", "video_url", "usage", "total_tokens"),

@@ -26,7 +26,7 @@ from reelhook.domain.report import (
     Report,
     Unknown,
 )
-from reelhook.providers.fal import Fal, video_url
+from reelhook.providers.fal.provider import Fal, video_url
 
 APP = "fal-ai/kling-video/o3/pro/text-to-video"
 ONE = "fal-ai/kling-video/requests/764cabcf-b745-4b3e-ae38-1200304cf45b"

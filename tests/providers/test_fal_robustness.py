@@ -13,7 +13,7 @@ from providers.upstreams import Upstream, upstream
 from reelhook.domain.errors import ContentMissingError, ProviderError, WebhookVerificationError
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, Failed, Finished, InDoubt, RateLimited, Refused
-from reelhook.providers.fal import Fal
+from reelhook.providers.fal.provider import Fal
 
 NAMES = [
     *("request_id", "gateway_request_id", "status", "error", "error_type", "detail", "type", "msg"),

@@ -19,10 +19,10 @@ from reelhook.domain.report import Reading, SubmitOutcome
 from reelhook.guard.addresses import LookUp
 from reelhook.guard.networks import IPAddress
 from reelhook.ports import Content
-from reelhook.providers import download
-from reelhook.providers.files import FileAccess
-from reelhook.providers.http_provider import HttpProvider
-from reelhook.providers.openai_wire import OpenAIWire
+from reelhook.providers.http import download
+from reelhook.providers.http.files import FileAccess
+from reelhook.providers.http.provider import HttpProvider
+from reelhook.providers.openai.provider import OpenAIWire
 
 FILM = b"film" * 100
 OTHER_HOST = "127.0.0.2"

@@ -9,13 +9,13 @@ from providers.upstreams import Upstream
 from reelhook.domain.errors import InvalidRequestError, ProviderError
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Refused
-from reelhook.providers.ark import Ark
-from reelhook.providers.fal import Fal
-from reelhook.providers.http_provider import HttpProvider
-from reelhook.providers.openai_wire import OpenAIWire
-from reelhook.providers.replicate import Replicate
-from reelhook.providers.runway import Runway
-from reelhook.providers.xai import XAI
+from reelhook.providers.ark.provider import Ark
+from reelhook.providers.fal.provider import Fal
+from reelhook.providers.http.provider import HttpProvider
+from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.replicate.provider import Replicate
+from reelhook.providers.runway.provider import Runway
+from reelhook.providers.xai.provider import XAI
 
 BELOW = {
     OpenAIWire: "/v1/videos/",

@@ -10,8 +10,8 @@ from aiohttp import web
 from providers.upstreams import Upstream
 from reelhook.domain.errors import ProviderError, ProviderUnauthorizedError, ServerUnfitError
 from reelhook.ports import ServedModels
-from reelhook.providers import reads
-from reelhook.providers.openai_wire import OpenAIWire
+from reelhook.providers.http import reads
+from reelhook.providers.openai.provider import OpenAIWire
 
 Said = tuple[int, object, Mapping[str, str]]
 UNKNOWN = "/v1/videos/video_00000000000000000000000000000000"

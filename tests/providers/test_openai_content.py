@@ -7,7 +7,7 @@ from aiohttp import web
 from providers.upstreams import Raw, Upstream, raw_upstream, unused_port, upstream
 from reelhook.domain.errors import ContentMissingError, ProviderError, ProviderUnauthorizedError
 from reelhook.ports import Content
-from reelhook.providers.openai_wire import OpenAIWire
+from reelhook.providers.openai.provider import OpenAIWire
 
 FILM = bytes(range(256)) * 1000
 

@@ -21,7 +21,7 @@ from reelhook.domain.report import (
     RateLimited,
     Refused,
 )
-from reelhook.providers.openai_wire import OpenAIWire
+from reelhook.providers.openai.provider import OpenAIWire
 
 REQUEST = VideoRequest(script="A fox", model="sora-2", direction="Calm", seconds="8", size="64x64")
 QUEUED = {"id": "video_1", "object": "video", "status": "queued", "progress": 0}

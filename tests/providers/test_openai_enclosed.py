@@ -9,7 +9,7 @@ from aiohttp import web
 from providers.upstreams import Upstream
 from reelhook.domain.errors import ContentMissingError, ProviderError
 from reelhook.domain.report import Failed
-from reelhook.providers.openai_wire import OpenAIWire
+from reelhook.providers.openai.provider import OpenAIWire
 
 VIDEO = {
     "id": "video_gen_1",

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from reelhook.providers.answer import Answer
-from reelhook.providers.openai_kind import (
+from reelhook.providers.http.response import Answer
+from reelhook.providers.openai.server_kind import (
     FACTS,
     UNKNOWN_JOB,
     Encoding,

@@ -24,7 +24,7 @@ from reelhook.domain.report import (
     Unknown,
 )
 from reelhook.ports import Provider
-from reelhook.providers.openai_wire import OpenAIWire
+from reelhook.providers.openai.provider import OpenAIWire
 
 VIDEO: dict[str, Any] = {
     "id": "video_1",

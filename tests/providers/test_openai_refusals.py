@@ -9,8 +9,8 @@ import pytest
 from providers.upstreams import Upstream
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import InDoubt, RateLimited, Refused, SubmitOutcome
-from reelhook.providers.openai_kind import ServerKind
-from reelhook.providers.openai_wire import OpenAIWire
+from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.server_kind import ServerKind
 
 REQUEST = VideoRequest(script="A fox", model="m", size="1280x720")
 

@@ -22,8 +22,8 @@ from reelhook.domain.report import (
     Reading,
     Refused,
 )
-from reelhook.providers.openai_wire import OpenAIWire
-from reelhook.providers.waiting import poll_after_seconds, retry_after_seconds
+from reelhook.providers.http.retry_after import poll_after_seconds, retry_after_seconds
+from reelhook.providers.openai.provider import OpenAIWire
 
 REQUEST = VideoRequest(script="A fox", model="m")
 STATUSES = [200, 200, 201, 204, 302, 400, 401, 403, 404, 405, 409, 415, 422, 429, 500, 501, 503]

@@ -9,7 +9,7 @@ from openai.types import Video
 from providers.upstreams import Seen, Upstream
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, Failed, Finished, Progress, Reading
-from reelhook.providers.openai_wire import OpenAIWire
+from reelhook.providers.openai.provider import OpenAIWire
 
 VIDEO = Video.model_validate(
     {

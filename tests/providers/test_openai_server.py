@@ -14,10 +14,10 @@ from loop_clock import jump
 from providers.servers import VideoServer
 from providers.upstreams import Upstream, unused_port, upstream
 from reelhook.domain.job import VideoRequest
-from reelhook.domain.mark import marked
+from reelhook.domain.model_mark import marked
 from reelhook.domain.report import Accepted, NotSent, Refused
-from reelhook.providers.openai_kind import UNKNOWN_JOB, ServerKind
-from reelhook.providers.openai_wire import OpenAIWire
+from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.server_kind import UNKNOWN_JOB, ServerKind
 
 REQUEST = VideoRequest(script="A fox", model="")
 JOB = "job_01kc3v9q2f0123456789abcdef"

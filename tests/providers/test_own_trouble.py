@@ -10,8 +10,8 @@ from aiohttp import ClientConnectionError
 
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import NotSent
-from reelhook.providers.openai_wire import OpenAIWire
-from reelhook.providers.own_trouble import is_own_trouble
+from reelhook.providers.http.local_errors import is_own_trouble
+from reelhook.providers.openai.provider import OpenAIWire
 
 
 @pytest.mark.parametrize(

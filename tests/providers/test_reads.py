@@ -4,8 +4,8 @@ import pytest
 from yarl import URL
 
 from reelhook.domain.errors import ProviderError
-from reelhook.providers import reads
-from reelhook.providers.receiving import Room
+from reelhook.providers.http import reads
+from reelhook.providers.http.receiving import Room
 
 
 async def test_a_read_after_the_stop_is_an_error_of_its_own_kind() -> None:

@@ -14,9 +14,9 @@ from providers.upstreams import Upstream
 from reelhook.domain.errors import AccountEmptyError, ProviderError, ProviderUnauthorizedError
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Failed, RateLimited, Refused
-from reelhook.providers.answer import Answer
-from reelhook.providers.http_provider import HttpProvider
-from reelhook.providers.refusal import failed, refused, unread, words
+from reelhook.providers.http.error_mapping import failed, refused, unread, words
+from reelhook.providers.http.provider import HttpProvider
+from reelhook.providers.http.response import Answer
 
 SHAPES = [(kind, body) for kind, bodies in BODIES.items() for body in bodies]
 REFUSING = [400, 401, 402, 403, 404, 413, 422, 451]

@@ -7,7 +7,7 @@ from pkgutil import resolve_name
 import pytest
 
 from reelhook.domain.model import Model
-from reelhook.providers.http_provider import HttpProvider
+from reelhook.providers.http.provider import HttpProvider
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
 REGISTERED: dict[str, str] = PROJECT["entry-points"]["reelhook.providers"]

@@ -22,7 +22,7 @@ from reelhook.domain.report import (
     Report,
     Unknown,
 )
-from reelhook.providers.replicate import Replicate
+from reelhook.providers.replicate.provider import Replicate
 
 VERSION = "5c7d5dc6dd8bf75c1acaa8565735e7986bc5b66206b55cca93cb72c9bf15ccaa"
 FILM = "https://replicate.delivery/xezq/film.mp4"

@@ -14,11 +14,11 @@ from reelhook.domain.errors import CursorRefusedError, ListingUnsupportedError, 
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.listing import Doubt, ListingFacts
 from reelhook.domain.listing import Listing as ReadListing
-from reelhook.domain.lookup import resolve
+from reelhook.domain.reconciliation import resolve
 from reelhook.domain.report import Accepted, Finished, Progress
-from reelhook.providers.replicate import Replicate
-from reelhook.providers.replicate_places import Places
-from reelhook.providers.replicate_prediction import entry
+from reelhook.providers.replicate.cursor_cache import Places
+from reelhook.providers.replicate.prediction import entry
+from reelhook.providers.replicate.provider import Replicate
 
 VERSION = "5c7d5dc6dd8bf75c1acaa8565735e7986bc5b66206b55cca93cb72c9bf15ccaa"
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -12,7 +12,7 @@ from providers.upstreams import Upstream, upstream
 from reelhook.domain.errors import ProviderError
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, InDoubt, Page, RateLimited, Reading, Refused
-from reelhook.providers.replicate import Replicate
+from reelhook.providers.replicate.provider import Replicate
 
 REQUEST = VideoRequest(script="A fox", model="google/veo-3-fast")
 NAMES = ["id", "status", "output", "error", "logs", "input", "prompt", "duration", "model"]

@@ -12,8 +12,8 @@ from providers.test_replicate import VERSION, prediction
 from providers.upstreams import Upstream
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Progress
-from reelhook.providers.replicate import Replicate
-from reelhook.providers.replicate_prediction import report
+from reelhook.providers.replicate.prediction import report
+from reelhook.providers.replicate.provider import Replicate
 
 EVENTS = ["start", "completed"]
 INPUT = {"prompt": "A fox", "duration": 8}

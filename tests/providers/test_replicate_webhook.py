@@ -11,7 +11,7 @@ from providers.upstreams import Upstream
 from reelhook.domain.errors import WebhookVerificationError
 from reelhook.domain.report import Notice
 from reelhook.domain.signature import signed_content, v1
-from reelhook.providers.replicate import Replicate
+from reelhook.providers.replicate.provider import Replicate
 
 OLD, NEW = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 NOW = 1_700_000_000

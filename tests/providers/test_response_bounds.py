@@ -16,15 +16,15 @@ from providers.upstreams import Upstream
 from reelhook.domain.errors import ProviderError, ResponseTooLargeError
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, InDoubt, Progress
-from reelhook.providers.answer import VALUES_MAX, read_json
-from reelhook.providers.ark import Ark
-from reelhook.providers.fal import Fal
-from reelhook.providers.http_provider import HttpProvider
-from reelhook.providers.openai_wire import OpenAIWire
-from reelhook.providers.receiving import PAGE_BYTES_MAX, RESPONSE_BYTES_MAX
-from reelhook.providers.replicate import Replicate
-from reelhook.providers.runway import Runway
-from reelhook.providers.xai import XAI
+from reelhook.providers.ark.provider import Ark
+from reelhook.providers.fal.provider import Fal
+from reelhook.providers.http.provider import HttpProvider
+from reelhook.providers.http.receiving import PAGE_BYTES_MAX, RESPONSE_BYTES_MAX
+from reelhook.providers.http.response import VALUES_MAX, read_json
+from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.replicate.provider import Replicate
+from reelhook.providers.runway.provider import Runway
+from reelhook.providers.xai.provider import XAI
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.server import running
 

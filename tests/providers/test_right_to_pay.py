@@ -9,7 +9,7 @@ from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, NotSent
 from reelhook.engine.leases import Leases
 from reelhook.ports import Lease
-from reelhook.providers.openai_wire import OpenAIWire
+from reelhook.providers.openai.provider import OpenAIWire
 
 REQUEST = VideoRequest(script="A fox", model="sora-2")
 QUEUED = {"id": "video_1", "object": "video", "status": "queued", "progress": 0}

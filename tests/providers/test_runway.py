@@ -26,8 +26,8 @@ from reelhook.domain.report import (
     Report,
     Unknown,
 )
-from reelhook.providers.runway import Runway
-from reelhook.providers.runway_models import body_of
+from reelhook.providers.runway.models import body_of
+from reelhook.providers.runway.provider import Runway
 
 CREATED = {"id": "17f20503-6c24-4c16-946b-35dbbce2af2f", "estimatedCost": {"credits": 60}}
 FILM = "https://dnznrvs05pmza.cloudfront.net/film.mp4?_jwt=abc"

@@ -12,7 +12,7 @@ from providers.upstreams import Upstream, upstream
 from reelhook.domain.errors import ContentMissingError, ProviderError
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, Failed, InDoubt, RateLimited, Reading, Refused
-from reelhook.providers.runway import Runway
+from reelhook.providers.runway.provider import Runway
 
 REQUEST = VideoRequest(script="A fox", model="gen4.5")
 NAMES = ["id", "status", "output", "failure", "failureCode", "progress", "cost", "credits"]

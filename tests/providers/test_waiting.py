@@ -2,7 +2,7 @@
 
 import pytest
 
-from reelhook.providers.waiting import retry_after_seconds
+from reelhook.providers.http.retry_after import retry_after_seconds
 
 NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
 DAY = 24 * 3600.0

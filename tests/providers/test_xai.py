@@ -32,9 +32,9 @@ from reelhook.domain.report import (
     Report,
     Unknown,
 )
-from reelhook.providers.refusal import NO_REASON
-from reelhook.providers.xai import XAI
-from reelhook.providers.xai_video import PIXELS, RATIOS, report
+from reelhook.providers.http.error_mapping import NO_REASON
+from reelhook.providers.xai.provider import XAI
+from reelhook.providers.xai.video import PIXELS, RATIOS, report
 
 ONE = "f532feb6-49a9-4f9a-9a37-6e64ef725e8f"
 URL = "https://vidgen.x.ai/xai-vidgen-bucket/film.mp4"

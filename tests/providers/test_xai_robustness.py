@@ -12,7 +12,7 @@ from providers.upstreams import Upstream, upstream
 from reelhook.domain.errors import ContentMissingError, ProviderError
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, Failed, Finished, InDoubt, RateLimited, Refused
-from reelhook.providers.xai import XAI
+from reelhook.providers.xai.provider import XAI
 
 NAMES = [
     *("request_id", "status", "progress", "video", "url", "respect_moderation", "usage"),

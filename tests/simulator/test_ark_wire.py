@@ -31,7 +31,7 @@ from reelhook.domain.report import (
     RateLimited,
     Refused,
 )
-from reelhook.providers.ark import Ark
+from reelhook.providers.ark.provider import Ark
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.server import RunningSimulator, running
 

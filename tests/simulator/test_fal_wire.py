@@ -24,7 +24,7 @@ from reelhook.domain.report import (
     RateLimited,
     Refused,
 )
-from reelhook.providers.fal import Fal
+from reelhook.providers.fal.provider import Fal
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.server import RunningSimulator, running
 

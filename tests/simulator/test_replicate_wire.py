@@ -15,7 +15,7 @@ from replicate.webhook import Webhooks, WebhookSigningSecret
 from reelhook.domain.errors import ContentMissingError
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, Failed, Finished, Notice, Progress, RateLimited
-from reelhook.providers.replicate import Replicate
+from reelhook.providers.replicate.provider import Replicate
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.server import RunningSimulator, running
 

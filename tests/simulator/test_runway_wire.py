@@ -8,7 +8,7 @@ from runwayml import AsyncRunwayML, AuthenticationError, BadRequestError, NotFou
 
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, Cost, Failed, Finished, Missing, Progress
-from reelhook.providers.runway import Runway
+from reelhook.providers.runway.provider import Runway
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.server import RunningSimulator, running
 

@@ -22,7 +22,7 @@ from reelhook.domain.report import (
     RateLimited,
     Refused,
 )
-from reelhook.providers.xai import XAI
+from reelhook.providers.xai.provider import XAI
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.server import RunningSimulator, running
 

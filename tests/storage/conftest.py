@@ -14,10 +14,10 @@ from typing import Any, Protocol
 import pytest
 from postgres_fixtures import own_postgres, postgres_url  # noqa: F401 - fixtures
 
-from reelhook.storage import migrate as migrations
 from reelhook.storage.operation import Database, Row
-from reelhook.storage.postgres import PostgreSQL
-from reelhook.storage.sqlite import SQLite
+from reelhook.storage.postgres.driver import PostgreSQL
+from reelhook.storage.schema import migrate as migrations
+from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 
 from .postgres_databases import fresh_database

@@ -1,8 +1,8 @@
 """Many waiting deliveries at once, by SQL alone."""
 
 from reelhook.domain.endpoint import lane_of
-from reelhook.storage import endpoints
 from reelhook.storage.operation import Operation, Statement
+from reelhook.storage.operations import endpoints
 
 _JOBS = """
 WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < ?1)

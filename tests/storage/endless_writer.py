@@ -5,7 +5,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from reelhook.storage.sqlite import SQLite
+from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 
 from .samples import NOW, RUNNING, change, new

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from reelhook.storage.operation import Operation, Statement
-from reelhook.storage.sqlite import SQLite
+from reelhook.storage.sqlite.driver import SQLite
 
 SECONDS_MAX = 30.0
 

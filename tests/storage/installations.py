@@ -5,15 +5,15 @@ from typing import Any
 
 import apsw
 
+from reelhook.domain.account_status import AccountFares
 from reelhook.domain.endpoint import Endpoint, EndpointKind
-from reelhook.domain.fares import AccountFares
 from reelhook.domain.report import Failed
 from reelhook.ports import Destination, IdempotencyKey, NewJob, Resend
-from reelhook.storage import migrate as migrations
-from reelhook.storage import postgres
-from reelhook.storage.sides import TABLES
-from reelhook.storage.sqlite import SQLite
+from reelhook.storage.postgres import driver as postgres
+from reelhook.storage.schema import migrate as migrations
+from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
+from reelhook.storage.transfer.database import TABLES
 
 from .samples import CAT, FAILED, FINISHED, NOW, RUNNING, moved, new, queued, submitting
 

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from reelhook.storage.file_lock import FileLock
+from reelhook.storage.sqlite.file_lock import FileLock
 
 if __name__ == "__main__":
     with FileLock(Path(sys.argv[1])):

@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 
 from reelhook.storage.operation import Operation
-from reelhook.storage.pipeline import Pipeline
+from reelhook.storage.postgres.pipeline import Pipeline
 
 
 async def transaction(url: str, operation: Operation[object]) -> asyncpg.Connection:

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from itertools import count
 from urllib.parse import urlsplit, urlunsplit
 
-from reelhook.storage import migrate as migrations
-from reelhook.storage import postgres
+from reelhook.storage.postgres import driver as postgres
+from reelhook.storage.schema import migrate as migrations
 
 _OWN = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 """Whose databases these are: tests that run beside each other may share a server."""

@@ -7,13 +7,14 @@ from functools import partial
 
 import pytest
 
+from reelhook.domain.breaker import Health
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Disabled, Endpoint, EndpointKind
 from reelhook.domain.errors import EndpointNotFoundError, InvalidRequestError
-from reelhook.domain.health import Health
 from reelhook.ports import Resend
-from reelhook.storage import deliveries, endpoints, jobs, repair
 from reelhook.storage.operation import Operation
-from reelhook.storage.postgres import PostgreSQL
+from reelhook.storage.operations import deliveries, endpoints, jobs
+from reelhook.storage.operations import event_feed as repair
+from reelhook.storage.postgres.driver import PostgreSQL
 from reelhook.storage.store import Store
 
 from .other_process import commit, transaction, waits_for_a_lock

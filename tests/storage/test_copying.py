@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from reelhook.domain.errors import CopyError, SettingsError
-from reelhook.storage import migrate as migrations
-from reelhook.storage import ownership, sides
-from reelhook.storage.copying import Copied, copy, reopen
-from reelhook.storage.file_lock import FileLock
-from reelhook.storage.postgres import PostgreSQL
-from reelhook.storage.sides import TABLES
+from reelhook.storage.operations import leases as ownership
+from reelhook.storage.postgres.driver import PostgreSQL
+from reelhook.storage.schema import migrate as migrations
+from reelhook.storage.sqlite.file_lock import FileLock
 from reelhook.storage.store import Store
+from reelhook.storage.transfer import database as sides
+from reelhook.storage.transfer.copying import Copied, copy, reopen
+from reelhook.storage.transfer.database import TABLES
 
 from .installations import dump, execute, fill, grow, run_on
 from .postgres_databases import fresh_database
@@ -76,8 +77,8 @@ def test_the_copy_knows_every_table_and_its_key(tmp_path: Path) -> None:
 async def test_all_rows_arrive_and_come_back_as_they_were(
     source: Path, target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reelhook.storage.sqlite_side.BATCH_ROWS", 2)
-    monkeypatch.setattr("reelhook.storage.postgres_side.BATCH_ROWS", 3)
+    monkeypatch.setattr("reelhook.storage.transfer.sqlite.BATCH_ROWS", 2)
+    monkeypatch.setattr("reelhook.storage.transfer.postgres.BATCH_ROWS", 3)
     before = dump(source)
     there = await copy(source, target, quiet)
     back = await copy(target, tmp_path / "back.db", quiet)
@@ -234,7 +235,7 @@ async def test_a_source_in_use_is_refused(source: Path, target: str) -> None:
 async def test_a_target_in_use_is_refused(
     source: Path, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reelhook.storage.postgres_side.LEAVE_SECONDS", 0.0)
+    monkeypatch.setattr("reelhook.storage.transfer.postgres.LEAVE_SECONDS", 0.0)
     database = await PostgreSQL.open(target)
     with pytest.raises(SettingsError, match="is in use by others"):
         await copy(source, target, quiet)
@@ -244,7 +245,7 @@ async def test_a_target_in_use_is_refused(
 async def test_a_source_with_a_worker_is_refused(
     target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reelhook.storage.postgres_side.LEAVE_SECONDS", 0.0)
+    monkeypatch.setattr("reelhook.storage.transfer.postgres.LEAVE_SECONDS", 0.0)
     migrations.migrate(target)
     database = await PostgreSQL.open(target)
     await database.write(lambda: ownership.tend("alive", ["lane:00"], 60_000))

@@ -3,7 +3,7 @@ from pathlib import Path
 import apsw
 
 from reelhook.domain.job import Status
-from reelhook.storage.sqlite import SQLite
+from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 
 from .processes import running

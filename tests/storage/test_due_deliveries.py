@@ -4,7 +4,7 @@ from reelhook.domain.delivery import Answer, Attempt, Delivery
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.report import Progress
 from reelhook.ports import DueDeliveries, Settlement
-from reelhook.storage.sqlite import SQLite
+from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 
 from .crowds import crowd

@@ -3,6 +3,7 @@ from functools import partial
 
 import pytest
 
+from reelhook.domain.breaker import Health
 from reelhook.domain.endpoint import (
     DEFAULT_ENDPOINT,
     Disabled,
@@ -17,7 +18,6 @@ from reelhook.domain.errors import (
     JobNotFoundError,
     StoreError,
 )
-from reelhook.domain.health import Health
 from reelhook.domain.report import Progress
 from reelhook.ports import IdempotencyKey
 from reelhook.storage.store import Store

@@ -7,9 +7,9 @@ from subprocess import Popen
 import pytest
 
 from reelhook.domain.errors import SettingsError
-from reelhook.storage import migrate
-from reelhook.storage.file_lock import FileLock
-from reelhook.storage.sqlite import SQLite
+from reelhook.storage.schema import migrate
+from reelhook.storage.sqlite.driver import SQLite
+from reelhook.storage.sqlite.file_lock import FileLock
 from reelhook.storage.store import Store
 
 from .processes import running

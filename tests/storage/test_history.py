@@ -7,8 +7,8 @@ import pytest
 from reelhook.domain.job import Job, Status
 from reelhook.domain.listing import ListingFacts
 from reelhook.ports import NewJob
-from reelhook.storage import history
 from reelhook.storage.operation import Database
+from reelhook.storage.operations import history
 from reelhook.storage.store import Store
 
 from .conftest import Sql

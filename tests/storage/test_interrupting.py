@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from reelhook.storage import interrupting
-from reelhook.storage.interrupting import Interrupt, interruptible
+from reelhook.storage.sqlite import interruptible as interrupting
+from reelhook.storage.sqlite.interruptible import Interrupt, interruptible
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 

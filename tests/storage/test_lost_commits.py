@@ -13,10 +13,12 @@ import pytest
 from lossy_proxy import LossyProxy, lossy
 
 from reelhook.domain.errors import CommitUnknownError, JobNotFoundError, StoreError
-from reelhook.storage import pool, sqlite_group, verdict
 from reelhook.storage.operation import Database, Operation, Statement
-from reelhook.storage.postgres import PostgreSQL
-from reelhook.storage.sqlite import SQLite
+from reelhook.storage.postgres import commit_outcome as verdict
+from reelhook.storage.postgres import pool
+from reelhook.storage.postgres.driver import PostgreSQL
+from reelhook.storage.sqlite import group_commit as sqlite_group
+from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 
 from .failing_files import FailingFiles, failing_files

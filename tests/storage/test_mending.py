@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from reelhook.domain.delivery import Answer
-from reelhook.ports.mending import LongestWaits
+from reelhook.ports.clock_repair import LongestWaits
 from reelhook.storage.store import Store
 
 from .conftest import Sql

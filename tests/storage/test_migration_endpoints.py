@@ -12,9 +12,9 @@ import pytest
 from reelhook.domain.delivery import Fate, Outcome
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, EndpointKind, url_id
 from reelhook.ports import DeliveryFilter, DueDelivery, Resend, StoredDelivery, Undelivered
-from reelhook.storage import migrate as migrations
 from reelhook.storage.operation import Row
-from reelhook.storage.sqlite import SQLite
+from reelhook.storage.schema import migrate as migrations
+from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 
 from .samples import ENDPOINT, NOW, OK, due_now, exhausted, settled, telling

@@ -5,10 +5,10 @@ import pytest
 
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.job import Status
-from reelhook.storage import migrate as migrations
 from reelhook.storage.operation import Row
-from reelhook.storage.postgres import PostgreSQL
-from reelhook.storage.sqlite import SQLite
+from reelhook.storage.postgres.driver import PostgreSQL
+from reelhook.storage.schema import migrate as migrations
+from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 
 from .postgres_databases import fresh_database

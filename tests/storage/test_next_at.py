@@ -15,16 +15,18 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from reelhook.domain.breaker import Health
 from reelhook.domain.delivery import Answer, Delivery
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, EndpointKind
-from reelhook.domain.health import Health
 from reelhook.domain.job import Job
 from reelhook.domain.report import Progress, Report
 from reelhook.ports import DueDelivery, Settlement
-from reelhook.storage import deliveries, due, endpoints, jobs, migrate, repair
 from reelhook.storage.operation import Operation
-from reelhook.storage.rows import DELIVERY, ENDPOINT, delivery_of, endpoint_of
-from reelhook.storage.sqlite import connect, run
+from reelhook.storage.operations import deliveries, due, endpoints, jobs
+from reelhook.storage.operations import event_feed as repair
+from reelhook.storage.operations.rows import DELIVERY, ENDPOINT, delivery_of, endpoint_of
+from reelhook.storage.schema import migrate
+from reelhook.storage.sqlite.driver import connect, run
 
 from .samples import ENDPOINT as REGISTERED
 from .samples import FAILED, FINISHED, NOW, RUNNING, SCHEDULE, attempt, change, flat, new, statement

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+from reelhook.domain.breaker import Health
 from reelhook.domain.delivery import Answer
 from reelhook.domain.endpoint import url_id
-from reelhook.domain.health import Health
 from reelhook.domain.report import Progress
 from reelhook.ports import DueDeliveries
 from reelhook.storage.store import Store

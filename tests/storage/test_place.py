@@ -8,8 +8,9 @@ import pytest
 from bench.clusters import cluster, standby
 
 from reelhook.domain.errors import DATABASE_FAILURES
-from reelhook.storage import migrate, postgres
-from reelhook.storage.postgres import PostgreSQL
+from reelhook.storage.postgres import driver as postgres
+from reelhook.storage.postgres.driver import PostgreSQL
+from reelhook.storage.schema import migrate
 from reelhook.storage.store import Store
 
 from .postgres_databases import fresh_database, on

@@ -12,8 +12,8 @@ from made_certificates import authority
 from tls_front import tls_front
 
 from reelhook.domain.errors import SettingsError
-from reelhook.storage.postgres_url import name_of_host, read_url
-from reelhook.storage.servers import Servers
+from reelhook.storage.postgres.failover import Servers
+from reelhook.storage.postgres.url import name_of_host, read_url
 
 USUAL = (
     "channel_binding=prefer",

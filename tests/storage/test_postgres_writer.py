@@ -12,8 +12,8 @@ import pytest
 from reelhook.domain.errors import StoreError
 from reelhook.domain.job import Job
 from reelhook.storage.operation import Operation, Statement
-from reelhook.storage.pipeline import Pipeline
-from reelhook.storage.postgres import PostgreSQL
+from reelhook.storage.postgres.driver import PostgreSQL
+from reelhook.storage.postgres.pipeline import Pipeline
 from reelhook.storage.store import Store
 
 from .postgres_databases import fresh_database

@@ -10,15 +10,16 @@ from typing import Any
 import apsw
 import pytest
 
+from reelhook.domain.breaker import Health
 from reelhook.domain.delivery import Attempt
 from reelhook.domain.endpoint import lane_of
 from reelhook.domain.event import Event, EventKind, WireStatus
-from reelhook.domain.health import Health
 from reelhook.ports import DeliveryFilter, Resend, Settlement
-from reelhook.storage import deliveries, due, endpoints, jobs, repair
 from reelhook.storage.operation import Operation, Statement, Together, statements_of
-from reelhook.storage.sqlite import connect
-from reelhook.storage.sqlite_group import run
+from reelhook.storage.operations import deliveries, due, endpoints, jobs
+from reelhook.storage.operations import event_feed as repair
+from reelhook.storage.sqlite.driver import connect
+from reelhook.storage.sqlite.group_commit import run
 
 from .crowds import crowd
 from .samples import ENDPOINT, NOW, REFUSED, SCHEDULE, flat, new

@@ -9,10 +9,13 @@ import pytest
 
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.job import Status
-from reelhook.storage import doubts, following, jobs, watching, workload
 from reelhook.storage.operation import Operation
-from reelhook.storage.sqlite import connect
-from reelhook.storage.sqlite_group import run
+from reelhook.storage.operations import account_load as workload
+from reelhook.storage.operations import feed_position as following
+from reelhook.storage.operations import in_doubt as doubts
+from reelhook.storage.operations import jobs, watching
+from reelhook.storage.sqlite.driver import connect
+from reelhook.storage.sqlite.group_commit import run
 from reelhook.storage.store import Store
 
 from .samples import (

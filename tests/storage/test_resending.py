@@ -12,7 +12,7 @@ from reelhook.domain.errors import (
 )
 from reelhook.domain.report import Progress
 from reelhook.ports import DueDelivery, Resend
-from reelhook.storage.sqlite import SQLite
+from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 
 from .samples import (

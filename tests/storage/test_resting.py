@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from reelhook.domain.breaker import Health
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Disabled, Endpoint, EndpointKind, url_id
-from reelhook.domain.health import Health
 from reelhook.ports import Resend
-from reelhook.storage import due
-from reelhook.storage import jobs as jobs_of_store
-from reelhook.storage.postgres import PostgreSQL
+from reelhook.storage.operations import due
+from reelhook.storage.operations import jobs as jobs_of_store
+from reelhook.storage.postgres.driver import PostgreSQL
 from reelhook.storage.store import Store
 
 from .conftest import Sql

@@ -8,7 +8,7 @@ from reelhook.domain.endpoint import Endpoint, EndpointKind, url_id
 from reelhook.domain.errors import JobNotFoundError
 from reelhook.domain.job import Job
 from reelhook.ports import DeliveryFilter, IdempotencyKey, Position, Removal, Resend
-from reelhook.storage import retention
+from reelhook.storage.operations import retention
 from reelhook.storage.store import Store
 
 from .conftest import Sql

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from reelhook.domain.breaker import Health
 from reelhook.domain.endpoint import EndpointKind, url_id
-from reelhook.domain.health import Health
 from reelhook.domain.job import Status
 from reelhook.ports import NewJob
-from reelhook.storage import migrate as migrations
-from reelhook.storage.opening import opened
+from reelhook.storage.open import opened
+from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.store import Store
 
 from .samples import (

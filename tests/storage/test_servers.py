@@ -9,10 +9,13 @@ import pytest
 from bench.clusters import Cluster, cluster
 
 from reelhook.domain.errors import StoreError
-from reelhook.storage import group, migrate, pool, postgres
-from reelhook.storage.postgres import PostgreSQL
-from reelhook.storage.postgres_url import single_urls
-from reelhook.storage.servers import FAILURES, Servers
+from reelhook.storage.postgres import driver as postgres
+from reelhook.storage.postgres import group_commit as group
+from reelhook.storage.postgres import pool
+from reelhook.storage.postgres.driver import PostgreSQL
+from reelhook.storage.postgres.failover import FAILURES, Servers
+from reelhook.storage.postgres.url import single_urls
+from reelhook.storage.schema import migrate
 from reelhook.storage.store import Store
 
 from .samples import new

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
+from reelhook.domain.breaker import Health
 from reelhook.domain.delivery import Answer, Delivery, Fate
 from reelhook.domain.endpoint import Disabled, EventName, url_id
-from reelhook.domain.health import Health
 from reelhook.domain.report import Progress
 from reelhook.ports import DeliveryFilter, Settlement, StoredDelivery, Undelivered
 from reelhook.storage.store import Store

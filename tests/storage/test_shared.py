@@ -1,6 +1,6 @@
 """What every process must know: on both databases."""
 
-from reelhook.domain.fares import WELL, AccountFares
+from reelhook.domain.account_status import WELL, AccountFares
 from reelhook.ports import Lease
 from reelhook.storage.store import Store
 

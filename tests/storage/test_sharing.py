@@ -8,7 +8,7 @@ import pytest
 
 from reelhook.domain.listing import ListingFacts
 from reelhook.ports import Lease
-from reelhook.storage.opening import opened
+from reelhook.storage.open import opened
 from reelhook.storage.store import Store
 
 from .conftest import Sql

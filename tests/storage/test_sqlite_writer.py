@@ -7,8 +7,8 @@ import pytest
 
 from reelhook.domain.errors import JobNotFoundError, StoreError
 from reelhook.storage.operation import Operation, Statement
-from reelhook.storage.sqlite import GROUP_SIZE_MAX, SQLite, connect, read_key
-from reelhook.storage.sqlite_group import run
+from reelhook.storage.sqlite.driver import GROUP_SIZE_MAX, SQLite, connect, read_key
+from reelhook.storage.sqlite.group_commit import run
 from reelhook.storage.store import Store
 
 from .gates import Gate, held

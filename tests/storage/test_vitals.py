@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from reelhook.domain.errors import SettingsError
-from reelhook.storage import migrate as migrations
-from reelhook.storage import postgres
-from reelhook.storage.vitals import vitals
+from reelhook.storage.postgres import driver as postgres
+from reelhook.storage.preflight import vitals
+from reelhook.storage.schema import migrate as migrations
 
 from .postgres_databases import fresh_database
 

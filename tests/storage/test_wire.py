@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from reelhook.storage import wire as wires
-from reelhook.storage.wire import Wire
+from reelhook.storage.postgres import notifier as wires
+from reelhook.storage.postgres.notifier import Wire
 
 from .postgres_databases import fresh_database
 

@@ -11,9 +11,9 @@ import pytest
 
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.report import Progress
-from reelhook.storage.copying import copy, reopen
-from reelhook.storage.opening import opened
+from reelhook.storage.open import opened
 from reelhook.storage.store import Store
+from reelhook.storage.transfer.copying import copy, reopen
 
 from .restored import check_raised, check_restored, check_untouched, furnish, states
 from .samples import FINISHED, NOW, moved, new, stored

@@ -17,8 +17,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from starlette.datastructures import Headers
 from werkzeug.datastructures import EnvironHeaders
 
-from reelhook.domain.ed25519 import PrivateKey, jwk_set
 from reelhook.domain.signature import sign, standard_secret
+from reelhook.domain.signing_keys import PrivateKey, jwk_set
 from reelhook.webhooks import BadKeyError, ReceivedWebhook, WebhookVerificationError, verify
 
 SENT_AT = 1_767_225_600

@@ -10,8 +10,8 @@ from reelhook.domain.catalog import Account, Catalog
 from reelhook.domain.errors import SettingsError
 from reelhook.guard.addresses import LookUp
 from reelhook.ports import Provider
-from reelhook.providers.files import FileAccess
-from reelhook.providers.http_provider import HttpProvider
+from reelhook.providers.http.files import FileAccess
+from reelhook.providers.http.provider import HttpProvider
 
 GROUP = "reelhook.providers"
 """The entry points by which a package offers a provider; each names a class like `HttpProvider`."""

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
-from reelhook.logs import defer_to_host
-from reelhook.storage import backup, history
-from reelhook.storage import migrate as migrations
-from reelhook.storage.backup import BackedUp
-from reelhook.storage.opening import opened, owning
+from reelhook.storage.open import opened, owning
+from reelhook.storage.operations import history
+from reelhook.storage.schema import migrate as migrations
+from reelhook.storage.transfer import backup
+from reelhook.storage.transfer.backup import BackedUp
+from reelhook.telemetry.lines import defer_to_host
 
 
 async def back_up(settings: Settings, target: Path) -> BackedUp:

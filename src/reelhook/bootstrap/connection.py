@@ -7,15 +7,15 @@ from typing import Any
 
 import httptools
 
-from reelhook.bootstrap.doorman import HEAD_BYTES_FREE, HEADS_BYTES_MAX, NEVER
-from reelhook.bootstrap.refusing import (
+from reelhook.bootstrap.connection_limits import HEAD_BYTES_FREE, HEADS_BYTES_MAX, NEVER
+from reelhook.bootstrap.refusals import (
     NOT_READ,
     LastingTransport,
     Reading,
     RefusingConnection,
     busy,
 )
-from reelhook.http.limits import LimitError
+from reelhook.doors.limits import LimitError
 
 PIECE_BYTES = 16 * 1024
 """How much the parser is given at once: what it makes of it is bounded by that."""

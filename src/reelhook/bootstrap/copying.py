@@ -2,8 +2,8 @@
 
 from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
-from reelhook.storage import copying
-from reelhook.storage.copying import Copied, Tell
+from reelhook.storage.transfer import copying
+from reelhook.storage.transfer.copying import Copied, Tell
 
 
 async def copy(settings: Settings, to: str, tell: Tell) -> Copied:

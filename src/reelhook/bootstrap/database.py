@@ -14,18 +14,18 @@ import structlog
 
 from reelhook.bootstrap.accounts import provider_kind
 from reelhook.config import Settings
+from reelhook.core.signing import Secrets
+from reelhook.core.wakeups import Tell
 from reelhook.domain.callback import Callbacks, Subject, SubjectKind
-from reelhook.domain.ed25519 import PrivateKey
 from reelhook.domain.errors import SettingsError
+from reelhook.domain.signing_keys import PrivateKey
 from reelhook.engine.worker import LEASE_SECONDS, Sharing
-from reelhook.logs import defer_to_host
-from reelhook.providers.http_provider import HttpProvider
-from reelhook.signals import Tell
-from reelhook.signing import Secrets
-from reelhook.storage import migrate as migrations
-from reelhook.storage.interrupting import interruptible
-from reelhook.storage.opening import awaited, connected, opened, owning, read_key
+from reelhook.providers.http.provider import HttpProvider
+from reelhook.storage.open import awaited, connected, opened, owning, read_key
+from reelhook.storage.schema import migrate as migrations
+from reelhook.storage.sqlite.interruptible import interruptible
 from reelhook.storage.store import Store
+from reelhook.telemetry.lines import defer_to_host
 
 log = structlog.get_logger()
 WEBHOOK_KEY = "webhook"

@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reelhook.bootstrap.connection import Connection
-from reelhook.bootstrap.doorman import Doorman
+from reelhook.bootstrap.connection_limits import Doorman
 
 log = structlog.get_logger()
 LOOK_TICKS = 5

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import structlog
 
 import reelhook
-from reelhook import logs
 from reelhook.bootstrap.accounts import Accounts
 from reelhook.bootstrap.accounts import opened as opened_accounts
-from reelhook.bootstrap.advising import advising
+from reelhook.bootstrap.components import Parts, working
+from reelhook.bootstrap.cost_warnings import advising
 from reelhook.bootstrap.database import (
     CALLBACK_KEY,
     OPERATOR_KEY,
@@ -23,14 +23,21 @@ from reelhook.bootstrap.database import (
     private_keys,
     signing_secrets,
 )
-from reelhook.bootstrap.front import Front
-from reelhook.bootstrap.working import Parts, working
+from reelhook.bootstrap.lifespan import Front
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
+from reelhook.core.recording import Recording
+from reelhook.core.signing import Signing
+from reelhook.core.wakeups import Signals
 from reelhook.domain.callback import Callbacks
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, EndpointKind
 from reelhook.domain.errors import ImageUrlRefusedError, WebhookUrlRefusedError
 from reelhook.domain.event import iso
+from reelhook.doors.access import Access
+from reelhook.doors.app import create_app
+from reelhook.doors.compat.functions import Hook
+from reelhook.doors.context import HttpOptions, UrlCheck
+from reelhook.doors.limits import KIB, MIB, Limits
 from reelhook.guard.addresses import AddressPolicy, LookUp, check_registration
 from reelhook.guard.resolver import SystemLookUp
 from reelhook.guard.target import (
@@ -39,13 +46,7 @@ from reelhook.guard.target import (
     AddressRefusedError,
     parse_target,
 )
-from reelhook.hook import Hook
-from reelhook.http.access import Access
-from reelhook.http.app import create_app
-from reelhook.http.context import HttpOptions, UrlCheck
-from reelhook.http.limits import KIB, MIB, Limits
 from reelhook.ports import Clock
-from reelhook.recording import Recording
 from reelhook.service import (
     Deliveries,
     Doubts,
@@ -58,9 +59,8 @@ from reelhook.service import (
     UseCases,
     Waits,
 )
-from reelhook.signals import Signals
-from reelhook.signing import Signing
 from reelhook.storage.store import Store
+from reelhook.telemetry import lines as logs
 from reelhook.webhooks.sender import AiohttpSender
 
 log = structlog.get_logger()

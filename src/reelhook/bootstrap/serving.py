@@ -17,16 +17,16 @@ import structlog
 from starlette.types import ASGIApp
 
 from reelhook.bootstrap.accounts import simulated
+from reelhook.bootstrap.connection_limits import Doorman
 from reelhook.bootstrap.descriptors import connections_max, files_max, raise_soft_limit
-from reelhook.bootstrap.doorman import Doorman
-from reelhook.bootstrap.front import Front
 from reelhook.bootstrap.http_server import HttpServer
+from reelhook.bootstrap.lifespan import Front
 from reelhook.bootstrap.program import limits_of
 from reelhook.bootstrap.program import open as open_program
 from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
-from reelhook.hook import Hook
-from reelhook.http.proxies import BehindProxies
+from reelhook.doors.compat.functions import Hook
+from reelhook.doors.proxies import BehindProxies
 
 if TYPE_CHECKING:
     from reelhook.simulator.faults import Faults

@@ -116,7 +116,7 @@ class Api:
         raw = json.dumps(body).encode()
         headers |= {"Content-Type": "application/json"}
         if self._operator_key is not None:
-            from reelhook.http.access import OPERATOR_HEADER, operator_proof  # noqa: PLC0415 - rare
+            from reelhook.doors.access import OPERATOR_HEADER, operator_proof  # noqa: PLC0415 - rare
 
             now = int(time.time() * 1000)
             headers[OPERATOR_HEADER] = operator_proof(self._operator_key, now, method, path, raw)

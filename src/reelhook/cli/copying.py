@@ -13,7 +13,7 @@ from reelhook.cli.options import AsJson, DataDir
 from reelhook.config import Settings
 
 if TYPE_CHECKING:
-    from reelhook.storage.copying import Copied
+    from reelhook.storage.transfer.copying import Copied
 
 TELL_SECONDS = 1.0
 

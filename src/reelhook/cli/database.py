@@ -10,8 +10,8 @@ import typer
 from reelhook.cli import render
 from reelhook.cli.options import AsJson, DataDir
 from reelhook.config import Settings
-from reelhook.domain.ed25519 import KEY_BYTES, PrivateKey, private_text
 from reelhook.domain.signature import standard_secret
+from reelhook.domain.signing_keys import KEY_BYTES, PrivateKey, private_text
 
 
 def migrate(

@@ -10,7 +10,7 @@ import typer
 
 from reelhook.cli import render
 from reelhook.cli.client import Answer, Api, job_path, talking
-from reelhook.cli.delivery_words import (
+from reelhook.cli.delivery_view import (
     Feed,
     show_attempts,
     show_deliveries,

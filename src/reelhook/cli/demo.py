@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reelhook import logs
 from reelhook.cli import render
 from reelhook.cli.client import Api, job_path, talking_to
-from reelhook.cli.stage import Stage, stage_for
+from reelhook.cli.demo_view import Stage, stage_for
 from reelhook.domain.errors import ReelhookError
+from reelhook.telemetry import lines as logs
 
 if TYPE_CHECKING:
-    from reelhook.cli.film import Film
     from reelhook.cli.receiver import Receiver
+    from reelhook.cli.video_check import Film
 
 DEMO_SECONDS_MAX = 28.0
 RENDER_SECONDS, QUEUE_SECONDS = 6.0, 1.0
@@ -68,7 +68,7 @@ def demo(
 
 
 async def _demo(script: str, provider: str, output: Path, stage: Stage, *, as_json: bool) -> None:
-    from reelhook.cli.film import examine  # noqa: PLC0415 - not needed for --help
+    from reelhook.cli.video_check import examine  # noqa: PLC0415 - not needed for --help
 
     try:
         async with asyncio.timeout(DEMO_SECONDS_MAX):

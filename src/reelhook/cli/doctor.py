@@ -11,7 +11,7 @@ from rich.text import Text
 from reelhook.cli import render
 from reelhook.cli.options import AsJson, DataDir, Url
 from reelhook.cli.orphans import show_orphans
-from reelhook.logs import printable
+from reelhook.telemetry.lines import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,10 +18,10 @@ from reelhook.cli.endpoint_options import (
     chosen,
     read_secret,
 )
-from reelhook.cli.endpoint_words import show_endpoint, show_endpoints, show_secret, show_test
+from reelhook.cli.endpoint_view import show_endpoint, show_endpoints, show_secret, show_test
 from reelhook.cli.options import AsJson, EndpointId, Url
 from reelhook.domain.errors import ReelhookError
-from reelhook.logs import printable
+from reelhook.telemetry.lines import printable
 
 
 class NotTakenError(ReelhookError):

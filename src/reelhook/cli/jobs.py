@@ -9,8 +9,8 @@ import typer
 
 from reelhook.cli import render
 from reelhook.cli.client import Answer, AnswerLostError, Api, job_path, talking
-from reelhook.cli.film_options import picture, provider_options
 from reelhook.cli.options import AsJson, Endpoints, JobId, Url, Watch, WebhookUrl
+from reelhook.cli.submit_options import picture, provider_options
 from reelhook.cli.watching import follow
 
 SUBMIT_TRIES = 3

@@ -11,7 +11,7 @@ import typer
 
 from reelhook.cli import render
 from reelhook.domain.event import maybe_iso
-from reelhook.logs import printable
+from reelhook.telemetry.lines import printable
 
 if TYPE_CHECKING:
     from reelhook.bootstrap.doctor.orphans import Looked, Orphan, Orphans

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from reelhook.logs import printable
+from reelhook.telemetry.lines import printable
 
 if TYPE_CHECKING:
     from reelhook.cli.client import Answer

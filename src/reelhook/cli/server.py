@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from reelhook import logs
 from reelhook.cli import render
 from reelhook.cli.options import DataDir
 from reelhook.config import VARIABLES, Settings, environment_name
+from reelhook.telemetry import lines as logs
 
 
 def _flag(text: str, metavar: str | None = None) -> Any:

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from reelhook.cli.client import Answer, AnswerLostError, Api, ServerUnreachableError, job_path
 from reelhook.cli.render import STATUS_STYLES, complain, console, on_terminal, say
 from reelhook.domain.errors import ReelhookError
-from reelhook.logs import printable
+from reelhook.telemetry.lines import printable
 
 LOOK_SECONDS = 0.5
 PATIENCE_SECONDS = 30.0

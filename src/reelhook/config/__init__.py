@@ -5,8 +5,8 @@ variable and the remedy, and never shows a secret.
 """
 
 from reelhook.config.accounts import VARIABLES, Credential
+from reelhook.config.misspelt import unknown_variables
 from reelhook.config.settings import Settings
-from reelhook.config.unknown import unknown_variables
-from reelhook.config.values import environment_name
+from reelhook.config.validators import environment_name
 
 __all__ = ["VARIABLES", "Credential", "Settings", "environment_name", "unknown_variables"]

@@ -31,7 +31,7 @@ from pydantic import (
     model_validator,
 )
 
-from reelhook.config.values import BaseUrl, Key, Networks, Origins, environment_name
+from reelhook.config.validators import BaseUrl, Key, Networks, Origins, environment_name
 from reelhook.domain.errors import SettingsError
 
 WEIGHT_MAX = 1000

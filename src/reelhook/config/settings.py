@@ -18,8 +18,8 @@ from pydantic_settings import (
 
 from reelhook.config.accounts import JOBS_MAX, VARIABLES, Accounts, Credential, values_of
 from reelhook.config.env_file import sought
-from reelhook.config.front import FrontSettings
-from reelhook.config.values import (
+from reelhook.config.server_limits import FrontSettings
+from reelhook.config.validators import (
     DAY_SECONDS,
     SQLITE,
     AccountNetworks,

@@ -6,10 +6,10 @@ from hashlib import sha256
 from urllib.parse import urlsplit
 from zlib import crc32
 
+from reelhook.domain.breaker import Health
 from reelhook.domain.delivery import Answer
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Event, EventKind, Instant
-from reelhook.domain.health import Health
 
 DEFAULT_ENDPOINT = "default"
 """The id of the endpoint that WEBHOOK_URL names."""

@@ -9,9 +9,9 @@ import hmac
 from collections.abc import Sequence
 from functools import lru_cache
 
-from reelhook.domain.ed25519 import PRIVATE_PREFIX, PUBLIC_PREFIX, PrivateKey
 from reelhook.domain.errors import BadKeyError
 from reelhook.domain.event import Instant
+from reelhook.domain.signing_keys import PRIVATE_PREFIX, PUBLIC_PREFIX, PrivateKey
 
 _PREFIX = "whsec_"
 

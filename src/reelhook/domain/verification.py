@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from reelhook.domain.ed25519 import SIGNATURE_BYTES, PublicKey
 from reelhook.domain.errors import WebhookVerificationError
 from reelhook.domain.signature import signed_content, v1
+from reelhook.domain.signing_keys import SIGNATURE_BYTES, PublicKey
 
 TOLERANCE_SECONDS = 300
 _TIMESTAMP_DIGITS_MAX = 12

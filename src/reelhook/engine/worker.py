@@ -11,11 +11,11 @@ from functools import partial
 
 import structlog
 
+from reelhook.core.wakeups import Signal
 from reelhook.domain.errors import DATABASE_FAILURES
 from reelhook.engine.leases import GOOD_SHARE, LANE_IDS, Leases
 from reelhook.engine.runner import DRAIN_SECONDS, Loop, Runner
 from reelhook.ports import Clock, Lease, LeaseStore
-from reelhook.signals import Signal
 
 log = structlog.get_logger()
 LEASE_SECONDS = 3.0

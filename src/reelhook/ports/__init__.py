@@ -1,5 +1,18 @@
 """What the heart of the program asks of its edge: narrow protocols, as narrow as their user."""
 
+from reelhook.ports.coordination import AccountStore, SwitchStore
+from reelhook.ports.event_feed import (
+    DELIVERY_STATES,
+    DeliveryFilter,
+    DeliveryPage,
+    EndpointStore,
+    EventPage,
+    RepairStore,
+    Resend,
+    ResendStore,
+    StoredDelivery,
+    Undelivered,
+)
 from reelhook.ports.jobs import (
     ANY_BYTES,
     SOLE_HOLDER,
@@ -25,20 +38,7 @@ from reelhook.ports.jobs import (
 from reelhook.ports.leases import Lease, LeaseStore
 from reelhook.ports.lookups import ForgottenStore, ListingStore, LookupStore
 from reelhook.ports.providers import Clock, Content, Provider, ServedModels, Traits
-from reelhook.ports.repair import (
-    DELIVERY_STATES,
-    DeliveryFilter,
-    DeliveryPage,
-    EndpointStore,
-    EventPage,
-    RepairStore,
-    Resend,
-    ResendStore,
-    StoredDelivery,
-    Undelivered,
-)
 from reelhook.ports.retention import Position, Removal, RetentionStore
-from reelhook.ports.shared import AccountStore, SwitchStore
 from reelhook.ports.webhooks import (
     PROBES_READ,
     DeliveryStore,

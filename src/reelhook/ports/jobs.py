@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from reelhook.domain.account_status import AccountFares
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.event import Event, Instant
-from reelhook.domain.fares import AccountFares
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.waiting import Waiting
 from reelhook.ports.leases import Lease

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from reelhook.domain.catalog import Catalog
 from reelhook.service.deliveries import Deliveries
-from reelhook.service.doubts import Doubts
 from reelhook.service.endpoints import EndpointFields, Endpoints
+from reelhook.service.in_doubt import Doubts
 from reelhook.service.jobs import Service, ServiceOptions
-from reelhook.service.notices import Notices
 from reelhook.service.operations import Operations
-from reelhook.service.served import Server, Servers
-from reelhook.service.waits import Waits
+from reelhook.service.provider_servers import Server, Servers
+from reelhook.service.provider_webhooks import Notices
+from reelhook.service.waiting import Waits
 
 __all__ = [
     "Deliveries",

@@ -2,6 +2,7 @@
 
 from random import Random
 
+from reelhook.core.wakeups import Signals
 from reelhook.domain.delivery import Attempt, Delivery
 from reelhook.domain.errors import CommitUnknownError, InvalidRequestError
 from reelhook.domain.event import Instant
@@ -16,7 +17,6 @@ from reelhook.ports import (
     StoredDelivery,
     Undelivered,
 )
-from reelhook.signals import Signals
 
 
 class Deliveries:

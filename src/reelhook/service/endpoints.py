@@ -8,14 +8,14 @@ from dataclasses import replace
 from random import Random
 from typing import TypedDict
 
+from reelhook.core.signing import Signing
+from reelhook.core.wakeups import Signals
 from reelhook.domain.delivery import ATTEMPT_SECONDS, Answer
 from reelhook.domain.endpoint import Endpoint, EndpointKind, EventName
 from reelhook.domain.errors import CommitUnknownError, EndpointConflictError
 from reelhook.domain.event import Instant, iso
 from reelhook.domain.ids import new_id
 from reelhook.ports import Clock, EndpointStore, Sender
-from reelhook.signals import Signals
-from reelhook.signing import Signing
 
 SECRET_BITS = 24 * 8
 

@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterator, Sequence
 
 import structlog
 
+from reelhook.core.wakeups import Follower, Signals
 from reelhook.domain.errors import StoreError
 from reelhook.ports import Clock, FollowStore
-from reelhook.signals import Follower, Signals
 
 log = structlog.get_logger()
 LOOK_SECONDS = 0.2

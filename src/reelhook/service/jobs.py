@@ -8,6 +8,8 @@ from random import Random
 
 import structlog
 
+from reelhook.core.recording import Recording, Transition, log_registered
+from reelhook.core.wakeups import Follower, Signals
 from reelhook.domain.catalog import Catalog
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT
 from reelhook.domain.errors import (
@@ -38,11 +40,9 @@ from reelhook.ports import (
     StoredEvent,
     StoredJob,
 )
-from reelhook.recording import Recording, Transition, log_registered
 from reelhook.service.following import Following
 from reelhook.service.providers import provider_of
 from reelhook.service.reading_back import read_back
-from reelhook.signals import Follower, Signals
 
 log = structlog.get_logger()
 WRITE_TRIES = 5

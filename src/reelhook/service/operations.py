@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+from reelhook.core.wakeups import Signals
 from reelhook.domain.catalog import Account, Catalog
 from reelhook.domain.errors import CommitUnknownError, StoreError
 from reelhook.domain.event import Instant
 from reelhook.ports import AccountLoad, Clock, CostLine, ServiceStore
-from reelhook.signals import Signals
 
 PROBED_MILLISECONDS = 5000
 """For how long a probe of the database counts: health checks may come many times a second."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from aiohttp import web
 from multidict import MultiMapping
 
+from reelhook.simulator.fault_injector import Refusal
 from reelhook.simulator.job import Film
 from reelhook.simulator.openai_request import film_from
 from reelhook.simulator.replicate_request import json_object
-from reelhook.simulator.shapes import size_of
-from reelhook.simulator.upstream import Refusal
+from reelhook.simulator.sizes import size_of
 
 PAGE_MAX = 500
 _PAGE_SIZE = 10

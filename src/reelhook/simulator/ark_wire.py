@@ -15,9 +15,9 @@ from reelhook.simulator.ark_request import Asked, ListQuery, asked_by, list_quer
 from reelhook.simulator.callbacks import Callbacks, Message
 from reelhook.simulator.core import JOBS_MAX, NotFoundError, Simulator
 from reelhook.simulator.download import film_download
+from reelhook.simulator.fault_injector import CONTENT, CREATE, Refusal, Upstream, json_answer
 from reelhook.simulator.job import Phase, SimulatedJob
-from reelhook.simulator.studio import Studio
-from reelhook.simulator.upstream import CONTENT, CREATE, Refusal, Upstream, json_answer
+from reelhook.simulator.render_queue import Studio
 
 ROOT = "/ark/api/v3/contents/generations/tasks"
 VIDEO_SECONDS = 24 * 3600

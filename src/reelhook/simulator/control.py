@@ -6,9 +6,9 @@ from dataclasses import asdict, replace
 from aiohttp import web
 
 from reelhook.simulator.core import Simulator
+from reelhook.simulator.fault_injector import Refusal, Upstream, json_answer
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.job import Phase
-from reelhook.simulator.upstream import Refusal, Upstream, json_answer
 
 
 class Control:

@@ -2,10 +2,10 @@
 
 from aiohttp import web
 
+from reelhook.simulator.fault_injector import Refusal
 from reelhook.simulator.job import Film, Variant
-from reelhook.simulator.renderer import RenderError
-from reelhook.simulator.studio import Studio
-from reelhook.simulator.upstream import Refusal
+from reelhook.simulator.render_process import RenderError
+from reelhook.simulator.render_queue import Studio
 
 
 async def film_download(

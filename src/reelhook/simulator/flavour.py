@@ -9,8 +9,8 @@ from random import Random
 
 from aiohttp import web
 
+from reelhook.simulator.fault_injector import Refusal
 from reelhook.simulator.job import Film, Phase, SimulatedJob, State
-from reelhook.simulator.upstream import Refusal
 
 OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 20.00 GiB."
 """What the engine says of a job that breaks."""

@@ -4,9 +4,9 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 
+from reelhook.simulator.fault_injector import Refusal
 from reelhook.simulator.flavour import Given
 from reelhook.simulator.job import Film
-from reelhook.simulator.upstream import Refusal
 
 _SIDE_MIN, _SIDE_MAX, _SECONDS_MAX = 64, 2048, 60
 _SIZE = re.compile(r"([0-9]{1,5})x([0-9]{1,5})", re.ASCII)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from reelhook.simulator.fault_injector import Refusal
 from reelhook.simulator.flavour import Asked, Given
 from reelhook.simulator.flavour_fields import (
     Refuse,
@@ -14,7 +15,6 @@ from reelhook.simulator.flavour_fields import (
     without_none,
 )
 from reelhook.simulator.flavour_words import CRASH
-from reelhook.simulator.upstream import Refusal
 
 _WAN = (832, 480)
 _FPS = 24

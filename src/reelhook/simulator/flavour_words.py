@@ -7,9 +7,9 @@ from random import Random
 
 from aiohttp import web
 
+from reelhook.simulator.fault_injector import Refusal, json_answer
 from reelhook.simulator.flavour import OUT_OF_MEMORY
 from reelhook.simulator.job import Phase, SimulatedJob, State
-from reelhook.simulator.upstream import Refusal, json_answer
 
 CRASH = Refusal(500, "Internal Server Error", code="crash")
 """An exception that nothing in the server catches, which uvicorn answers as plain text."""

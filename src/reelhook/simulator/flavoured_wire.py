@@ -8,10 +8,10 @@ from aiohttp.typedefs import Handler
 
 from reelhook.simulator.core import NotFoundError, Simulator
 from reelhook.simulator.download import film_download
+from reelhook.simulator.fault_injector import CONTENT, CREATE, Refusal, Upstream, json_answer
 from reelhook.simulator.flavour import Flavour, Given, Listing
 from reelhook.simulator.job import Phase, SimulatedJob
-from reelhook.simulator.studio import Studio
-from reelhook.simulator.upstream import CONTENT, CREATE, Refusal, Upstream, json_answer
+from reelhook.simulator.render_queue import Studio
 
 
 class FlavouredUpstream(Upstream):

@@ -13,9 +13,9 @@ from random import Random
 
 from reelhook.simulator import flavour_reads as reads
 from reelhook.simulator import flavour_words as words
+from reelhook.simulator.fault_injector import Refusal
 from reelhook.simulator.flavour import Deleting, Flavour, Listing
 from reelhook.simulator.job import Phase, State
-from reelhook.simulator.upstream import Refusal
 
 _USUAL = {
     Phase.QUEUED: "queued",

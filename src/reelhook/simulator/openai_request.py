@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
+from reelhook.simulator.fault_injector import Refusal
 from reelhook.simulator.job import Film
-from reelhook.simulator.upstream import Refusal
 
 MODEL = "sora-2"
 """The only model that is listed; others are made all the same."""

@@ -10,10 +10,10 @@ from aiohttp import web
 
 from reelhook.simulator.core import NotFoundError, Simulator
 from reelhook.simulator.download import film_download
+from reelhook.simulator.fault_injector import CONTENT, CREATE, Refusal, Upstream, json_answer
 from reelhook.simulator.job import Phase, SimulatedJob, Variant
 from reelhook.simulator.openai_request import MODEL, film_from, page_query
-from reelhook.simulator.studio import Studio
-from reelhook.simulator.upstream import CONTENT, CREATE, Refusal, Upstream, json_answer
+from reelhook.simulator.render_queue import Studio
 
 _ID_PREFIX = "video_"
 _NOBODYS = _ID_PREFIX + 32 * "0"

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from aiohttp import web
 
+from reelhook.simulator.fault_injector import Refusal
 from reelhook.simulator.job import Film
 from reelhook.simulator.openai_request import film_from
-from reelhook.simulator.upstream import Refusal
 
 _EVENTS = frozenset({"start", "output", "logs", "completed"})
 _SIZES = {

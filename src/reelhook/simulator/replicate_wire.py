@@ -13,10 +13,10 @@ from reelhook.domain.signature import signed_content, v1
 from reelhook.simulator.callbacks import Callbacks, Message
 from reelhook.simulator.core import NotFoundError, Simulator
 from reelhook.simulator.download import film_download
+from reelhook.simulator.fault_injector import CONTENT, CREATE, Refusal, Upstream, json_answer
 from reelhook.simulator.job import CONTENT_TTL_SECONDS, Phase, SimulatedJob
+from reelhook.simulator.render_queue import Studio
 from reelhook.simulator.replicate_request import Asked, PageQuery, asked_by, cursor, page_query
-from reelhook.simulator.studio import Studio
-from reelhook.simulator.upstream import CONTENT, CREATE, Refusal, Upstream, json_answer
 
 PAGE_SIZE = 100
 ROOT = "/replicate/v1"

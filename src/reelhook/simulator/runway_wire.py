@@ -8,11 +8,11 @@ from aiohttp import web
 
 from reelhook.simulator.core import NotFoundError, Simulator
 from reelhook.simulator.download import film_download
+from reelhook.simulator.fault_injector import CONTENT, CREATE, Refusal, Upstream, json_answer
 from reelhook.simulator.job import Film, Phase, SimulatedJob
 from reelhook.simulator.openai_request import PIXELS_MAX, film_from
+from reelhook.simulator.render_queue import Studio
 from reelhook.simulator.replicate_request import json_object
-from reelhook.simulator.studio import Studio
-from reelhook.simulator.upstream import CONTENT, CREATE, Refusal, Upstream, json_answer
 
 ROOT = "/runway/v1"
 VERSION = "2024-11-06"

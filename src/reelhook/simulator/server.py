@@ -13,14 +13,14 @@ from reelhook.simulator.ark_wire import ArkWire
 from reelhook.simulator.control import Control
 from reelhook.simulator.core import JOBS_MAX, Simulator
 from reelhook.simulator.fal_wire import FalWire
+from reelhook.simulator.fault_injector import Upstream, router_refusals
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.flavour import Flavour
 from reelhook.simulator.flavoured_wire import FlavouredUpstream, FlavouredWire
 from reelhook.simulator.openai_wire import OpenAIWire, refusal_body
+from reelhook.simulator.render_queue import Studio
 from reelhook.simulator.replicate_wire import ReplicateWire
 from reelhook.simulator.runway_wire import RunwayWire
-from reelhook.simulator.studio import Studio
-from reelhook.simulator.upstream import Upstream, router_refusals
 from reelhook.simulator.xai_wire import XAIWire
 
 _BODY_BYTES_MAX = 64 * 1024 * 1024

@@ -6,12 +6,12 @@ from aiohttp import web
 
 from reelhook.simulator.core import NotFoundError, Simulator
 from reelhook.simulator.download import film_download
+from reelhook.simulator.fault_injector import CONTENT, CREATE, Refusal, Upstream, json_answer
 from reelhook.simulator.job import Film, Phase, SimulatedJob
 from reelhook.simulator.openai_request import film_from
+from reelhook.simulator.render_queue import Studio
 from reelhook.simulator.replicate_request import json_object
-from reelhook.simulator.shapes import size_of
-from reelhook.simulator.studio import Studio
-from reelhook.simulator.upstream import CONTENT, CREATE, Refusal, Upstream, json_answer
+from reelhook.simulator.sizes import size_of
 
 ROOT = "/xai/v1"
 URL_SECONDS = 24 * 3600

@@ -11,9 +11,9 @@ from typing import Any
 import apsw
 
 from reelhook.domain.event import Instant
-from reelhook.storage.opening import Target
-from reelhook.storage.sqlite import connect
-from reelhook.storage.sqlite_refusals import refusal as refusal_of_file
+from reelhook.storage.open import Target
+from reelhook.storage.sqlite.driver import connect
+from reelhook.storage.sqlite.refusals import refusal as refusal_of_file
 
 _NEWEST = """
 SELECT account, id, content_url
@@ -58,9 +58,9 @@ async def newest_record_at(target: Target) -> Instant | None:
 async def _rows(target: Target, sql: str) -> Sequence[Sequence[Any]]:
     if isinstance(target, Path):
         return await asyncio.to_thread(_of_file, target, sql)
-    from reelhook.storage import postgres  # noqa: PLC0415 - loaded where it is the database
-    from reelhook.storage.postgres_refusals import refusal  # noqa: PLC0415 - as above
-    from reelhook.storage.servers import FAILURES  # noqa: PLC0415 - as above
+    from reelhook.storage.postgres import driver as postgres  # noqa: PLC0415 - loaded where it is the database
+    from reelhook.storage.postgres.failover import FAILURES  # noqa: PLC0415 - as above
+    from reelhook.storage.postgres.refusals import refusal  # noqa: PLC0415 - as above
 
     connection = await postgres.connect(target)
     try:

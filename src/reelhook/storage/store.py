@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from reelhook.aside import aside
+from reelhook.core.offload import aside
+from reelhook.domain.account_status import AccountFares
 from reelhook.domain.delivery import Attempt, Delivery
 from reelhook.domain.endpoint import ALL_LANES, Endpoint
 from reelhook.domain.event import Instant
-from reelhook.domain.fares import AccountFares
 from reelhook.domain.job import Job, Status
 from reelhook.domain.listing import Known, ListingFacts
 from reelhook.ports import (
@@ -37,26 +37,26 @@ from reelhook.ports import (
     StoredJob,
     Undelivered,
 )
-from reelhook.ports.mending import LongestWaits
-from reelhook.storage import (
+from reelhook.ports.clock_repair import LongestWaits
+from reelhook.storage.operation import Database, Operation
+from reelhook.storage.operations import account_load as workload
+from reelhook.storage.operations import account_status as shared
+from reelhook.storage.operations import clock_repair as mending
+from reelhook.storage.operations import conflict_keys as touches
+from reelhook.storage.operations import (
     deliveries,
-    doubts,
     due,
     endpoints,
-    following,
     jobs,
     lookups,
-    mending,
-    ownership,
-    repair,
     retention,
-    shared,
-    touches,
     watching,
-    workload,
 )
-from reelhook.storage.operation import Database, Operation
-from reelhook.storage.rows import job_of
+from reelhook.storage.operations import event_feed as repair
+from reelhook.storage.operations import feed_position as following
+from reelhook.storage.operations import in_doubt as doubts
+from reelhook.storage.operations import leases as ownership
+from reelhook.storage.operations.rows import job_of
 
 SHORT_PAGE = 50
 """Up to so many jobs are read without waiting for other pages."""

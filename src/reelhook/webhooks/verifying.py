@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from reelhook.domain import ed25519
+from reelhook.domain import signing_keys as ed25519
 from reelhook.domain.errors import BadKeyError
 from reelhook.domain.verification import TOLERANCE_SECONDS, Headers, ReceivedWebhook, verified
 

@@ -16,12 +16,12 @@ from aiohttp import ClientSession, DummyCookieJar
 from reelhook.bootstrap.doctor.accounts import accounts
 from reelhook.bootstrap.doctor.files import files
 from reelhook.bootstrap.doctor.finding import Finding, Verdict, failed, ok
-from reelhook.bootstrap.doctor.reach import receiver, server
-from reelhook.bootstrap.doctor.stranger import proxies
-from reelhook.bootstrap.doctor.surroundings import authorities, database, secret, variables
+from reelhook.bootstrap.doctor.local_checks import authorities, database, secret, variables
+from reelhook.bootstrap.doctor.network_checks import receiver, server
+from reelhook.bootstrap.doctor.openai_server import proxies
 from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
-from reelhook.logs import hider
+from reelhook.telemetry.lines import hider
 
 __all__ = ["Finding", "Verdict", "examine"]
 

@@ -9,8 +9,8 @@ from yarl import URL
 
 from reelhook.bootstrap.accounts import provider_of
 from reelhook.bootstrap.doctor.finding import Finding, Verdict, failed, ok, warning
+from reelhook.bootstrap.doctor.local_checks import clock
 from reelhook.bootstrap.doctor.models import Served, models
-from reelhook.bootstrap.doctor.surroundings import clock
 from reelhook.config import Credential, Settings
 from reelhook.domain.errors import (
     AccountEmptyError,
@@ -21,7 +21,7 @@ from reelhook.domain.errors import (
     SettingsError,
 )
 from reelhook.ports import ServedModels
-from reelhook.providers.http_provider import HttpProvider
+from reelhook.providers.http.provider import HttpProvider
 
 DATE_SECONDS_MAX = 10.0
 CHECK_SECONDS_MAX = 30.0

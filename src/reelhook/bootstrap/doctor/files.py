@@ -7,7 +7,7 @@ from reelhook.bootstrap.accounts import provider_of
 from reelhook.bootstrap.doctor.finding import Finding, ok, warning
 from reelhook.config import Credential, Settings
 from reelhook.domain.errors import FileAddressRefusedError, SettingsError
-from reelhook.providers.files import Files, place
+from reelhook.providers.http.files import Files, place
 from reelhook.storage.newest_files import FinishedFile, newest_files
 
 LOOK_UP_SECONDS_MAX = 5.0

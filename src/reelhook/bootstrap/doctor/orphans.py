@@ -11,9 +11,9 @@ from reelhook.config import Credential, Settings
 from reelhook.domain.errors import ListingUnsupportedError, ProviderError, SettingsError
 from reelhook.domain.event import Instant
 from reelhook.domain.report import Entry
-from reelhook.logs import hider
 from reelhook.ports import Provider
-from reelhook.storage import owned
+from reelhook.storage.operations import owned
+from reelhook.telemetry.lines import hider
 
 PAGES_MAX = 50
 PROMPT_CHARACTERS = 80

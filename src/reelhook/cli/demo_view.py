@@ -1,0 +1,150 @@
+"""How the demo looks: a bar and colour on a terminal, plain lines elsewhere, or nothing at all."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rich.progress import Progress
+from rich.text import Text
+
+from reelhook.cli import render
+from reelhook.cli.watching import progress_bar, show_progress
+from reelhook.telemetry.lines import printable
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from reelhook.cli.receiver import Webhook
+    from reelhook.cli.video_check import Film
+
+
+_NAMES_WIDTH = 20
+
+
+class Stage(Protocol):
+    """What the demo shows, in the order it happens."""
+
+    def start(self, *, provider: str, server: str, receiver: str) -> None:
+        """All three answer at these URLs."""
+
+    def created(self, answer: dict[str, Any]) -> None:
+        """The server took the job."""
+
+    def running(self) -> "AbstractContextManager[None]":
+        """The job runs until this block ends."""
+
+    def progress(self, status: str, percent: int) -> None:
+        """The job stands here."""
+
+    def webhook(self, webhook: "Webhook") -> None:
+        """A webhook arrived."""
+
+    def finish(self, film: "Film", webhooks: int) -> None:
+        """All is well, and all has stopped."""
+
+
+def stage_for(*, quiet: bool) -> Stage:
+    """Return the stage that suits stdout."""
+    if quiet:
+        return _Quiet()
+    return _Terminal() if render.on_terminal() else _Lines()
+
+
+def _webhook_words(webhook: "Webhook") -> tuple[str, str, str]:
+    body = webhook.body
+    number, progress = body.get("sequence", "?"), body.get("progress", "?")
+    signature = "signature verified" if webhook.verified else "SIGNATURE WRONG"
+    return f"Webhook {number:>2}", f"{body.get('status', '?'):<10} {progress:>3} %", signature
+
+
+class _Quiet:
+    def start(self, *, provider: str, server: str, receiver: str) -> None:
+        pass
+
+    def created(self, answer: dict[str, Any]) -> None:
+        pass
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        yield
+
+    def progress(self, status: str, percent: int) -> None:
+        pass
+
+    def webhook(self, webhook: "Webhook") -> None:
+        pass
+
+    def finish(self, film: "Film", webhooks: int) -> None:
+        pass
+
+
+class _Lines(_Quiet):
+    def start(self, *, provider: str, server: str, receiver: str) -> None:
+        render.say(f"Simulated provider: {provider}")
+        render.say(f"reelhook: {server}")
+        render.say(f"Webhook receiver: {receiver}")
+
+    def created(self, answer: dict[str, Any]) -> None:
+        render.say(f"Job {answer['jobId']}: {printable(answer['title'])}")
+
+    def webhook(self, webhook: "Webhook") -> None:
+        name, state, signature = _webhook_words(webhook)
+        render.say(f"{name}: {state}, {signature}, id {printable(webhook.id)}")
+
+    def finish(self, film: "Film", webhooks: int) -> None:
+        render.say(f"Video: {film.path.resolve()} ({film.words()}), decoded")
+        render.say(f"{webhooks} webhooks, the last one exactly once")
+
+
+class _Terminal(_Quiet):
+    def __init__(self) -> None:
+        self._bar: Progress | None = None
+        self._console = render.console()
+
+    def start(self, *, provider: str, server: str, receiver: str) -> None:
+        self._console.print()
+        render.show_fields(
+            [("Simulated provider", provider), ("reelhook", server), ("Receiver", receiver)],
+            width=_NAMES_WIDTH,
+        )
+
+    def created(self, answer: dict[str, Any]) -> None:
+        render.show_fields(
+            [("Job", answer["jobId"]), ("Title", answer["title"])], width=_NAMES_WIDTH
+        )
+        self._console.print()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        with progress_bar() as self._bar:
+            self._bar.add_task("", total=100)
+            yield
+        self._bar = None
+
+    def progress(self, status: str, percent: int) -> None:
+        if self._bar is not None:
+            show_progress(self._bar, self._bar.task_ids[0], status, percent)
+
+    def webhook(self, webhook: "Webhook") -> None:
+        name, state, signature = _webhook_words(webhook)
+        line = Text.assemble(
+            ("📨 " + name, "bold"),
+            "  ",
+            (state, render.STATUS_STYLES.get(str(webhook.body.get("status")), "")),
+            "  ",
+            ("✓ " + signature, "green") if webhook.verified else ("✗ " + signature, "red"),
+        )
+        if webhook.verified:
+            self.progress(str(webhook.body["status"]), int(webhook.body["progress"]))
+        (self._bar.console if self._bar else self._console).print(line)
+
+    def finish(self, film: "Film", webhooks: int) -> None:
+        self._console.print()
+        self._console.print(
+            Text.assemble("🎬 ", (str(film.path.resolve()), "bold")), soft_wrap=True
+        )
+        self._console.print(Text(f"   {film.words()}, {film.frames} frames decoded", "dim"))
+        self._console.print(
+            Text(f"✅ {webhooks} webhooks, every signature verified, the last one exactly once")
+        )
+        self._console.print(Text("   Next: reelhook serve --simulate", "dim"))

@@ -1,0 +1,45 @@
+"""The settings that bound what the server takes from its clients."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+from reelhook.config.validators import DAY_SECONDS, Networks
+
+
+class FrontSettings(BaseSettings):
+    """The limits of requests, connections and live streams, and what raises them."""
+
+    request_head_kib: int = Field(
+        64, ge=8, le=1024, description="a whole number of KiB from 8 to 1024"
+    )
+    request_head_seconds: float = Field(
+        10.0,
+        gt=0,
+        le=DAY_SECONDS,
+        allow_inf_nan=False,
+        description="a number of seconds above 0, up to 86400",
+    )
+    request_body_mib: int = Field(1, ge=1, le=64, description="a whole number of MiB from 1 to 64")
+    transfer_seconds: float = Field(
+        60.0,
+        gt=0,
+        le=DAY_SECONDS,
+        allow_inf_nan=False,
+        description="a number of seconds above 0, up to 86400",
+    )
+    keep_alive_seconds: float = Field(
+        75.0,
+        gt=0,
+        le=DAY_SECONDS,
+        allow_inf_nan=False,
+        description="a number of seconds above 0, up to 86400",
+    )
+    connections_max: int | None = Field(
+        None, ge=1, le=1_000_000, description="a whole number from 1 to 1000000"
+    )
+    trusted_proxies: Networks = Field(
+        (), description="addresses and networks like 127.0.0.1,10.0.0.0/8, separated by commas"
+    )
+    streams_max: int = Field(
+        10_000, ge=1, le=1_000_000, description="a whole number from 1 to 1000000"
+    )

@@ -1,0 +1,284 @@
+"""What a value may be: each check returns the value made right, or raises its own sentence."""
+
+import math
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, ValidationInfo
+
+from reelhook.domain.errors import BadKeyError, SettingsError
+from reelhook.domain.schedule import RetrySchedule
+from reelhook.domain.signature import standard_key
+from reelhook.domain.signing_keys import PrivateKey
+
+SQLITE = "sqlite:///"
+POSTGRESQL = ("postgresql://", "postgres://")
+DAY_SECONDS = 24 * 3600
+DAYS_MAX = 36500
+_HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?")
+_UNPREFIXED = frozenset(
+    {
+        "webhook_secret",
+        "webhook_url",
+        "openai_api_key",
+        "openai_base_url",
+        "openai_jobs_max",
+        "openai_webhook_secret",
+        "ark_api_key",
+        "ark_base_url",
+        "fal_key",
+        "fal_base_url",
+        "replicate_api_token",
+        "replicate_base_url",
+        "runwayml_api_secret",
+        "runwayml_base_url",
+        "xai_api_key",
+        "xai_base_url",
+        "openai_resubmit_forgotten",
+        "verbose_logging",
+        "database_url",
+        "port",
+    }
+)
+
+
+def environment_name(field: str) -> str:
+    """Return the environment variable of a field, e.g. `REELHOOK_POLL_SECONDS`."""
+    return field.upper() if field in _UNPREFIXED else f"REELHOOK_{field.upper()}"
+
+
+def _name(info: ValidationInfo) -> str:
+    return environment_name(info.field_name or "")
+
+
+def _http_url(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str):
+        return value
+    text, name = value.strip(), _name(info)
+    try:
+        parts = urlsplit(text)
+        right = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        right = False
+    # The text itself may carry a password, so that no sentence repeats it.
+    if not right or not text.isprintable() or " " in text:
+        raise SettingsError(f"{name} is not a URL; write it like https://host/path")
+    if "@" in parts.netloc:
+        raise SettingsError(f"{name} contains a user or a password; remove them from the URL")
+    return text
+
+
+def _base_url(value: Any, info: ValidationInfo) -> Any:
+    text = _http_url(value, info)
+    if isinstance(text, str):
+        if "?" in text or "#" in text:
+            raise SettingsError(f"{_name(info)} must end with its path; remove `?` and `#`")
+        return text.rstrip("/")
+    return text
+
+
+def _key(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if not text.isascii() or not text.isprintable():
+        raise SettingsError(
+            f"{_name(info)} has characters that no HTTP header can carry; copy the key anew"
+        )
+    return text
+
+
+def _secret(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(value, str):
+        try:
+            standard_key(value, name=_name(info))
+        except BadKeyError as error:
+            raise SettingsError(error.message) from None
+    return value
+
+
+def _private_keys(value: Any, info: ValidationInfo) -> tuple[str, ...]:
+    texts = tuple(_parts(value))
+    try:
+        for text in texts:
+            PrivateKey.parse(text, name=_name(info))
+    except BadKeyError as error:
+        raise SettingsError(error.message) from None
+    return texts
+
+
+def _database_url(value: Any) -> Any:
+    if isinstance(value, str):
+        text = value.strip()
+        path = text.removeprefix(SQLITE)
+        if text.startswith(POSTGRESQL):
+            # asyncpg knows the one name for it.
+            return POSTGRESQL[0] + text.partition("://")[2]
+        if path == text or not path or path == ":memory:" or "?" in path:
+            raise SettingsError(
+                "DATABASE_URL must be sqlite:///path/to/reelhook.db or "
+                "postgresql://user:password@host/database; correct it, or leave it unset for a "
+                "file in REELHOOK_DATA_DIR"
+            )
+        return text
+    return value
+
+
+def _parts(value: Any) -> list[Any]:
+    if isinstance(value, str):
+        return [part for part in (piece.strip() for piece in value.split(",")) if part]
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _network(part: Any, name: str) -> IPv4Network | IPv6Network:
+    if isinstance(part, IPv4Network | IPv6Network):
+        return part
+    try:
+        return ip_network(str(part))  # a number would be read as an address
+    except ValueError as error:
+        raise SettingsError(
+            f"{name}: {part!r} is not a network ({error}); write them like 10.0.0.0/8,127.0.0.1/32"
+        ) from None
+
+
+def _networks(value: Any, info: ValidationInfo) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(_network(part, _name(info)) for part in _parts(value))
+
+
+def _origin(part: Any, name: str) -> str:
+    try:
+        parts = urlsplit(str(part).strip().lower())
+        right = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        right = False
+    if not right or "@" in parts.netloc or parts.path not in {"", "/"} or parts.query:
+        # The text may carry a password, so that no sentence repeats it.
+        raise SettingsError(
+            f"{name} is not a list of origins; write them like "
+            "http://files.internal:9000,https://cdn.example.com, without a path"
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _origins(value: Any, info: ValidationInfo) -> tuple[str, ...]:
+    return tuple(_origin(part, _name(info)) for part in _parts(value))
+
+
+def _of_account(part: Any) -> tuple[str | None, Any]:
+    """Return whose value it is, and the value: `openai=10.0.0.0/8`."""
+    if not isinstance(part, str):
+        account, text = part
+        return account, text
+    account, sign, text = (piece.strip() for piece in part.partition("="))
+    return (account, text) if sign else (None, account)
+
+
+def _account_networks(value: Any, info: ValidationInfo) -> tuple[tuple[str | None, Any], ...]:
+    given = map(_of_account, _parts(value))
+    return tuple((account, _network(text, _name(info))) for account, text in given)
+
+
+def _account_origins(value: Any, info: ValidationInfo) -> tuple[tuple[str | None, str], ...]:
+    given = map(_of_account, _parts(value))
+    return tuple((account, _origin(text, _name(info))) for account, text in given)
+
+
+def _host(text: str) -> str | None:
+    name = text.strip().lower().removeprefix("[").removesuffix("]")
+    try:
+        return str(ip_address(name))
+    except ValueError:
+        return name if _HOST_NAME.fullmatch(name) else None
+
+
+def _bind_host(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str):
+        return value
+    host = _host(value)
+    if host is None:
+        raise SettingsError(
+            f"{_name(info)}: {value!r} is not a host; write an address or a name, without a port"
+        )
+    return host
+
+
+def _host_names(value: Any, info: ValidationInfo) -> tuple[str, ...]:
+    hosts = []
+    for part in _parts(value):
+        host = _host(part)
+        if host is None:
+            raise SettingsError(
+                f"{_name(info)}: {part!r} is not a host name; "
+                "write names without scheme and port, like video.example.com,gateway"
+            )
+        hosts.append(host)
+    return tuple(hosts)
+
+
+def _schedule(value: Any) -> Any:
+    return RetrySchedule.parse(value) if isinstance(value, str) else value
+
+
+def _days(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(value, str):
+        if value.strip().lower() == "forever":
+            return math.inf
+        try:
+            value = float(value)
+        except ValueError:
+            value = math.nan
+    # A day at least: for as long an Idempotency-Key brings the same job.
+    if not (1 <= value <= DAYS_MAX or value == math.inf):
+        raise SettingsError(
+            f"{_name(info)} must be a number of days from 1 to {DAYS_MAX}, or forever"
+        )
+    return value
+
+
+def _aliases(value: Any, info: ValidationInfo) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, str):
+        return tuple(value)
+    aliases = []
+    for part in _parts(value):
+        name, sign, model = (piece.strip() for piece in part.partition("="))
+        if not (name and sign and model):
+            raise SettingsError(
+                f"{_name(info)}: {part!r} is no alias; write them like "
+                "fast=fal/fal-ai/wan/v2.2-5b/text-to-video,best=runway/gen4.5"
+            )
+        aliases.append((name, model))
+    return tuple(aliases)
+
+
+def _path(value: Any) -> Any:
+    return Path(value.strip()).expanduser() if isinstance(value, str) else value
+
+
+def _text(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
+Network = IPv4Network | IPv6Network
+HttpUrl = Annotated[str, BeforeValidator(_http_url)]
+BaseUrl = Annotated[str, BeforeValidator(_base_url)]
+Key = Annotated[str, BeforeValidator(_key)]
+Secret = Annotated[str, BeforeValidator(_secret)]
+DatabaseUrl = Annotated[str, BeforeValidator(_database_url)]
+PrivateKeys = Annotated[tuple[str, ...], BeforeValidator(_private_keys)]
+Aliases = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_aliases)]
+Host = Annotated[str, BeforeValidator(_bind_host)]
+HostNames = Annotated[tuple[str, ...], BeforeValidator(_host_names)]
+Networks = Annotated[tuple[Network, ...], BeforeValidator(_networks)]
+Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
+AccountNetworks = Annotated[
+    tuple[tuple[str | None, Network], ...], BeforeValidator(_account_networks)
+]
+AccountOrigins = Annotated[tuple[tuple[str | None, str], ...], BeforeValidator(_account_origins)]
+Schedule = Annotated[RetrySchedule, BeforeValidator(_schedule)]
+Days = Annotated[float, BeforeValidator(_days)]
+Directory = Annotated[Path, BeforeValidator(_path)]
+Text = Annotated[str, BeforeValidator(_text)]
+Switch = Annotated[bool, BeforeValidator(_text)]

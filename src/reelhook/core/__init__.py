@@ -1,0 +1,1 @@
+"""What use cases and loops share: recording changes, signing, waking each other."""

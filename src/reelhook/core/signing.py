@@ -1,0 +1,58 @@
+"""Requests to receivers: a body, an endpoint and a moment become one signed attempt."""
+
+from dataclasses import dataclass
+
+from reelhook.domain.endpoint import Endpoint
+from reelhook.domain.event import Instant
+from reelhook.domain.signature import sign
+from reelhook.domain.signing_keys import PrivateKey
+from reelhook.ports import SignedRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What webhooks are signed with where the endpoint has no secret of its own."""
+
+    secret: str
+    previous: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """Makes requests, each signed afresh."""
+
+    secrets: Secrets
+    user_agent: str
+    private_keys: tuple[PrivateKey, ...] = ()
+
+    def request(
+        self,
+        endpoint: Endpoint,
+        body: bytes,
+        *,
+        message_id: str,
+        now: Instant,
+        timeout_seconds: float,
+        url: str | None = None,
+    ) -> SignedRequest:
+        """Return the attempt to send; `url` where it is not the endpoint's own."""
+        secret, previous = self.secrets.secret, self.secrets.previous
+        if endpoint.secret is not None:
+            secret, previous = endpoint.secret, endpoint.honoured_previous(now)
+        headers = dict(endpoint.headers)
+        headers |= {"Content-Type": "application/json", "User-Agent": self.user_agent}
+        headers |= sign(
+            body,
+            message_id=message_id,
+            now=now,
+            secret=secret,
+            previous=previous,
+            private_keys=self.private_keys,
+        )
+        return SignedRequest(
+            url=url or endpoint.url,
+            body=body,
+            headers=headers,
+            trusted=endpoint.trusted,
+            timeout_seconds=timeout_seconds,
+        )

@@ -1,0 +1,1 @@
+"""The ways into reelhook: each translates between its clients and the gateway."""

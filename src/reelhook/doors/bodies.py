@@ -1,0 +1,223 @@
+"""Bodies of requests: how long each may be and take, and how much of all is in memory at once."""
+
+import asyncio
+from collections import deque
+
+from starlette.types import Message, Receive, Send
+
+from reelhook.doors.json_shape import parsed_bytes
+from reelhook.doors.limits import KIB, MIB, LimitError, Limits
+
+SMALL_BYTES = 64 * KIB
+"""Up to this a body is read without asking for room: the connection holds as much anyway."""
+ROOM_BYTES = 4 * MIB
+RETRY_AFTER_SECONDS = 5
+REST_SECONDS = 2.0
+"""How long a response waits for the rest of its request's body."""
+REST_BYTES_MAX = 4 * MIB
+"""How much of the rest is read, beyond what a body may have."""
+
+
+class Room:
+    """Memory that bodies share; whoever finds none waits, first come, first served."""
+
+    def __init__(self, size: int) -> None:
+        self._free = self._size = size
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    async def take(self, count: int) -> int:
+        """Wait for room; return how much was taken: what is larger than all has all of it."""
+        count = min(count, self._size)
+        if not self._waiting and count <= self._free:
+            self._free -= count
+            return count
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append((count, turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give_back(count)
+            else:
+                self._waiting.remove((count, turn))
+                self._let_in()
+            raise
+        return count
+
+    def give_back(self, count: int) -> None:
+        """Let others have it."""
+        self._free += count
+        self._let_in()
+
+    def _let_in(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self._free:
+            count, turn = self._waiting.popleft()
+            if not turn.done():
+                self._free -= count
+                turn.set_result(None)
+
+
+class Bodies:
+    """The bodies of one application."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._room = Room(max(ROOM_BYTES, limits.body_bytes))
+        # Apart, so that nobody who waits for it has what others wait for to get it.
+        self._room_for_values = Room(ROOM_BYTES)
+
+    def body(
+        self, receive: Receive, declared: int | None, *, awaits_continue: bool = False
+    ) -> "Body":
+        """Return the body that a request brings; `declared` is its length where that is known.
+
+        With `awaits_continue` the client sends it only once it is asked for, by reading.
+        """
+        rooms = self._room, self._room_for_values
+        return Body(receive, declared, self.limits, rooms, awaits_continue=awaits_continue)
+
+    def too_large(self) -> LimitError:
+        """Return the refusal of a body that is too large."""
+        return too_large(self.limits.body_bytes)
+
+
+def too_large(body_bytes: int) -> LimitError:
+    """Return the refusal of a body that is larger than this."""
+    return LimitError(
+        413,
+        "request_too_large",
+        f"The body is larger than {body_bytes // MIB} MiB; send a picture by its URL, "
+        "or raise REELHOOK_REQUEST_BODY_MIB",
+    )
+
+
+class Body:
+    """One body. It is read when it is first asked for, whole, and then kept by who asked."""
+
+    def __init__(
+        self,
+        receive: Receive,
+        declared: int | None,
+        limits: Limits,
+        rooms: tuple[Room, Room],
+        *,
+        awaits_continue: bool,
+    ) -> None:
+        self._receive = receive
+        self._declared = declared
+        self._limits = limits
+        self._rooms = rooms
+        self._awaits_continue = awaits_continue
+        self._taken = [0, 0]
+        self._is_read = False
+        self._ended = False
+        self._reading = asyncio.Lock()
+
+    async def receive(self) -> Message:
+        """Return the body as one message, and after that what comes behind it.
+
+        Raises `LimitError`.
+        """
+        if self._is_read:
+            return await self._next()
+        self._is_read = True
+        async with self._reading:
+            return await self._whole()
+
+    async def _whole(self) -> Message:
+        chunks: list[bytes] = []
+        try:
+            async with asyncio.timeout(self._limits.transfer_seconds):
+                end = await self._read(chunks)
+                if end["type"] != "http.request":
+                    return end
+                body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+                chunks.clear()
+                if body.lstrip()[:1] in {b"[", b"{"} and (size := parsed_bytes(body)) > SMALL_BYTES:
+                    await self._take(1, size)
+        except TimeoutError:
+            raise self._timeout() from None
+        finally:
+            chunks.clear()  # the error's traceback lasts until it is answered
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def _read(self, chunks: list[bytes]) -> Message:
+        if (self._declared or 0) > SMALL_BYTES:
+            await self._take(0, self._declared or 0)
+        count = 0
+        while True:
+            message = await self._next()
+            chunk = message.get("body", b"")
+            count += len(chunk)
+            if count > self._limits.body_bytes:
+                raise too_large(self._limits.body_bytes)
+            if chunk:
+                chunks.append(chunk)
+            if self._ended:
+                return message
+            if self._declared is None and count > SMALL_BYTES and not self._taken[0]:
+                await self._take(0, self._limits.body_bytes)
+
+    async def _next(self) -> Message:
+        message = await self._receive()
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            self._ended = True
+        return message
+
+    def answered_by(self, send: Send) -> Send:
+        """Return a `send` that begins its response when the body has come, or gives it up.
+
+        A response before that makes many clients and proxies fail: what they still write meets a
+        closed connection, or is taken for the next request.
+        """
+
+        async def begin_late(message: Message) -> None:
+            begins = message["type"] == "http.response.start"
+            if begins and not (self._ended or await self._finish()):
+                # RFC 9112, section 9.3: what is not read to its end carries no further request.
+                headers = [*message.get("headers", ()), (b"connection", b"close")]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        return begin_late
+
+    async def _finish(self) -> bool:
+        """Read the rest and throw it away; return whether all of it came, within bounds."""
+        left = self._limits.body_bytes + REST_BYTES_MAX
+        if (self._declared or 0) > left or (self._awaits_continue and not self._is_read):
+            return False
+        try:
+            async with asyncio.timeout(REST_SECONDS), self._reading:
+                self.close()
+                while not self._ended and left >= 0:
+                    left -= len((await self._next()).get("body", b""))
+        except TimeoutError:
+            pass
+        return self._ended
+
+    async def _take(self, number: int, count: int) -> None:
+        self._taken[number] = -1  # it waits
+        self._taken[number] = await self._rooms[number].take(count)
+
+    def _timeout(self) -> LimitError:
+        seconds = self._limits.transfer_seconds
+        if -1 in self._taken:
+            return LimitError(
+                503,
+                "too_many_bodies",
+                "Other large bodies have all the room there is; try again in a moment",
+                retry_after_seconds=RETRY_AFTER_SECONDS,
+            )
+        return LimitError(
+            408,
+            "request_body_timeout",
+            f"The body took longer than {seconds:g} s; send it faster, "
+            "or raise REELHOOK_TRANSFER_SECONDS",
+        )
+
+    def close(self) -> None:
+        """Give the room back."""
+        for number, room in enumerate(self._rooms):
+            if self._taken[number] > 0:
+                room.give_back(self._taken[number])
+                self._taken[number] = 0

@@ -1,0 +1,109 @@
+"""The finished file, streamed from the provider."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import StreamingResponse
+
+from reelhook.doors.context import ServiceOf
+from reelhook.doors.file_response import FileAnswer, Range, answer, is_version
+from reelhook.service import Service
+
+router = APIRouter(tags=["videos"])
+ByteRange = Annotated[str | None, Header(alias="Range")]
+IfRange = Annotated[
+    str | None,
+    Header(alias="If-Range", description="The range counts only if the file still has this tag"),
+]
+
+
+@router.head("/api/sora/videos/{job_id}/download", include_in_schema=False)
+@router.get(
+    "/api/sora/videos/{job_id}/download",
+    response_class=StreamingResponse,
+    summary="Download a finished video",
+)
+async def download(
+    request: Request,
+    job_id: str,
+    service: ServiceOf,
+    byte_range: ByteRange = None,
+    if_range: IfRange = None,
+) -> StreamingResponse:
+    """Return the finished video; 404 before it is finished."""
+    return await _stream(request, service, job_id, byte_range, if_range)
+
+
+@router.head("/api/download", include_in_schema=False)
+@router.get(
+    "/api/download",
+    response_class=StreamingResponse,
+    summary="Download a finished video, by a query parameter",
+)
+async def download_by_query(
+    request: Request,
+    service: ServiceOf,
+    job_id: Annotated[str, Query(alias="jobId")],
+    byte_range: ByteRange = None,
+    if_range: IfRange = None,
+) -> StreamingResponse:
+    """Return the finished video; the same by a query parameter."""
+    return await _stream(request, service, job_id, byte_range, if_range)
+
+
+async def _stream(
+    request: Request,
+    service: Service,
+    job_id: str,
+    byte_range: str | None,
+    if_range: str | None,
+) -> StreamingResponse:
+    stack = AsyncExitStack()
+    try:
+        file = await _file(stack, service, job_id, Range.read(byte_range), if_range)
+    except BaseException:
+        await stack.aclose()
+        raise
+    if request.method == "HEAD":
+        await stack.aclose()
+    return StreamingResponse(
+        # Nothing of a closed file: Content-Length tells the whole one all the same.
+        () if request.method == "HEAD" else _chunks(file, stack),
+        file.status,
+        {
+            "Content-Disposition": f'inline; filename="{quote(job_id, safe="")}.mp4"',
+            **file.headers,
+        },
+    )
+
+
+async def _file(
+    stack: AsyncExitStack,
+    service: Service,
+    job_id: str,
+    asked: Range | None,
+    if_range: str | None,
+) -> FileAnswer:
+    """Open the file, until the stack is closed.
+
+    Not every server of files knows `If-Range`, so it is judged here; only where the file is
+    another one by now is it asked for a second time, as a whole.
+    """
+    content = await stack.enter_async_context(
+        await service.content(job_id, None if asked is None else str(asked))
+    )
+    if asked is None or if_range is None or is_version(if_range, content.headers):
+        return answer(content, asked)
+    if content.status != 200:
+        await stack.aclose()
+        content = await stack.enter_async_context(await service.content(job_id))
+    return answer(content, asked if is_version(if_range, content.headers) else None)
+
+
+async def _chunks(file: FileAnswer, stack: AsyncExitStack) -> AsyncIterator[bytes]:
+    async with stack:
+        async for chunk in file.chunks:
+            yield chunk

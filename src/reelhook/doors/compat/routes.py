@@ -1,0 +1,86 @@
+"""The inherited routes: ask for a video, and ask how it fares."""
+
+import json
+from hashlib import sha256
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request
+
+from reelhook.domain.job import VideoRequest
+from reelhook.domain.request import RENDER_VERSION, check_image
+from reelhook.doors.access import holder_of
+from reelhook.doors.context import ServiceOf, options_of, use_cases_of
+from reelhook.doors.native.schemas import GenerateAnswer, GenerateBody, StatusAnswer, status_answer
+from reelhook.ports import IdempotencyKey
+
+router = APIRouter(tags=["videos"])
+
+
+@router.post("/api/generate", summary="Ask for a video")
+async def generate(
+    request: Request,
+    service: ServiceOf,
+    body: GenerateBody,
+    render_version: Annotated[str | None, Query(alias="renderVersion")] = None,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+) -> GenerateAnswer:
+    """Take the request and answer at once; the provider is called after that.
+
+    With an `Idempotency-Key` the same request can be sent again for 24 hours: it brings the first
+    answer, never a second render.
+    """
+    options = options_of(request)
+    version = body.render_version or render_version or RENDER_VERSION
+    if body.webhook_url is not None:
+        await options.check_url(body.webhook_url)
+    if body.image is not None and not body.image.startswith("data:"):
+        check_image(body.image)
+        await options.check_url(body.image, field="image")
+    video = VideoRequest(
+        script=body.script,
+        model=body.model or options.default_model or "",
+        direction=body.prompt,
+        seconds=body.seconds,
+        size=body.size,
+        wallet_address=body.wallet_address,
+        render_version=version,
+        aspect_ratio=body.aspect_ratio,
+        image=body.image,
+        seed=body.seed,
+        provider_options=_as_json(body.provider_options),
+        fallbacks=tuple(body.fallbacks),
+    )
+    key = None
+    if idempotency_key is not None:
+        holder = holder_of(request, options.access)
+        key = IdempotencyKey(holder, idempotency_key, _fingerprint(body, version))
+    created = await service.submit(video, body.webhook_url, key, body.endpoints)
+    return GenerateAnswer(
+        job_id=created.job_id,
+        title=video.title,
+        render_version=version,
+        message="The video is being generated; webhooks tell how it fares.",
+    )
+
+
+@router.get("/api/videos/status/{job_id}", summary="How a video fares: the fallback")
+async def status(job_id: str, request: Request, service: ServiceOf) -> StatusAnswer:
+    """Tell a job's status, for clients that missed a webhook."""
+    stored = await service.job(job_id)
+    waiting = await use_cases_of(request).waits.of(stored.job)
+    return status_answer(stored, options_of(request).video_url(job_id), waiting)
+
+
+def _as_json(options: dict[str, Any] | None) -> str | None:
+    return None if options is None else json.dumps(options, sort_keys=True)
+
+
+def _fingerprint(body: GenerateBody, version: str) -> str:
+    asked = body.model_dump(exclude=_apart(body)) | {"version": version}
+    return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _apart(body: GenerateBody) -> set[str]:
+    # A request without these has the fingerprint that it had before there were any.
+    later = ("endpoints", "aspect_ratio", "image", "seed", "provider_options", "fallbacks")
+    return {"render_version", *(name for name in later if getattr(body, name) in (None, []))}

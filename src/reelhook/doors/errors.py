@@ -1,0 +1,180 @@
+"""Errors as JSON `{error, code}`, each with the HTTP status that fits."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from reelhook.domain.errors import (
+    CommitUnknownError,
+    ContentMissingError,
+    ContentNotReadyError,
+    DeliveryNotFoundError,
+    EndpointConflictError,
+    EndpointNotFoundError,
+    IdempotencyKeyReusedError,
+    InvalidRequestError,
+    JobConflictError,
+    JobNotFoundError,
+    ProviderError,
+    ReelhookError,
+    ResendNotFoundError,
+    StoreError,
+    UnknownCallbackError,
+    WebhookVerificationError,
+)
+from reelhook.doors.clients import RefusedClients, client_address
+from reelhook.doors.limits import LimitError, Refusals
+
+log = structlog.get_logger()
+RETRY_AFTER_SECONDS = "5"
+STORE_MESSAGE = "The database can't be used now; nothing was written, so send it again later"
+NO_RETRY = {"x-should-retry": "false"}
+"""Keeps the official client libraries from repeating a 500 by themselves, which they do else."""
+
+_STATUS: Sequence[tuple[type[ReelhookError], int]] = (
+    (InvalidRequestError, 400),
+    (JobNotFoundError, 404),
+    (EndpointNotFoundError, 404),
+    (DeliveryNotFoundError, 404),
+    (ResendNotFoundError, 404),
+    (UnknownCallbackError, 404),
+    (WebhookVerificationError, 401),
+    (ContentNotReadyError, 404),
+    (JobConflictError, 409),
+    (EndpointConflictError, 409),
+    (ContentMissingError, 410),
+    (IdempotencyKeyReusedError, 422),
+    (ProviderError, 502),
+)
+_HTTP_CODES = {
+    400: "invalid_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "request_too_large",
+    415: "unsupported_media_type",
+    503: "unavailable",
+}
+_MESSAGES = {
+    # FastAPI's own words for these name no remedy.
+    400: "The body can't be read; send a JSON object in UTF-8",
+    404: "No such route; /docs lists them all",
+    405: "This route has another method; /docs lists them all",
+}
+_REMEDIES = {
+    "ours": "{refusal}",
+    "missing": "is required",
+    "string_type": "must be a string",
+    "string_unicode": "must be Unicode text; it has half of a surrogate pair",
+    "nul": "must not contain NUL characters",
+    "string_too_short": "must have at least {min_length} characters",
+    "too_short": "must name at least {min_length}",
+    "too_long": "must name at most {max_length}",
+    "timezone_aware": "must have a time zone, e.g. 2026-01-31T10:00Z",
+    "datetime_from_date_parsing": "must be a moment with its time zone, e.g. 2026-01-31T10:00Z",
+    "datetime_parsing": "must be a moment with its time zone, e.g. 2026-01-31T10:00Z",
+    "datetime_type": "must be a moment with its time zone, e.g. 2026-01-31T10:00Z",
+    "literal_error": "must be one of {expected}",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "string_pattern_mismatch": "has a form that is not allowed: it must match {pattern}",
+    "string_too_long": "must have at most {max_length} characters",
+    "bool_type": "must be true or false",
+    "int_parsing": "must be a whole number",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "enum": "must be one of {expected}",
+}
+
+
+def error_response(
+    status: int,
+    message: str,
+    code: str | None = None,
+    *,
+    field: str | None = None,
+    ids: Mapping[str, str] | None = None,
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """Return an error in the one form that all of them have.
+
+    What others said may stand in it, also halves of surrogate pairs, which no answer can carry.
+    """
+    words = message.encode(errors="replace").decode()
+    content: dict[str, Any] = {"error": words, "code": code or _HTTP_CODES.get(status, "error")}
+    content |= ids or {}
+    if field is not None:
+        content["field"] = field
+    return JSONResponse(content, status, headers)
+
+
+def install_errors(app: FastAPI, refusals: Refusals, clients: RefusedClients) -> None:
+    """Answer every error of the routes in that form."""
+
+    @app.exception_handler(ReelhookError)
+    async def _ours(request: Request, error: ReelhookError) -> JSONResponse:
+        status = next((s for kind, s in _STATUS if isinstance(error, kind)), 500)
+        if status == 401:
+            clients.tell(client_address(request.scope), status, error.code, request.method)
+        field = error.field if isinstance(error, InvalidRequestError) else None
+        return error_response(status, error.message, error.code, field=field)
+
+    @app.exception_handler(StoreError)
+    async def _store(request: Request, error: StoreError) -> JSONResponse:
+        # The database's own words may hold what others sent.
+        route = getattr(request.scope.get("route"), "path", None)  # a whole path may be a secret
+        log.warning("http.store_failed", route=route, error=error.message)
+        headers = {"Retry-After": RETRY_AFTER_SECONDS}
+        return error_response(503, STORE_MESSAGE, error.code, headers=headers)
+
+    @app.exception_handler(CommitUnknownError)
+    async def _unknown(_: Request, error: CommitUnknownError) -> JSONResponse:
+        return error_response(500, error.message, error.code, ids=error.ids, headers=NO_RETRY)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        message, field = _sentence(error.errors()[0])
+        return error_response(400, message, field=field)
+
+    @app.exception_handler(LimitError)
+    async def _limit(request: Request, error: LimitError) -> JSONResponse:
+        refusals.count(error.code, error.detail)
+        client = client_address(request.scope)
+        clients.tell(client, error.status_code, error.code, request.method)
+        headers = dict(error.headers or {})
+        return error_response(error.status_code, error.detail, error.code, headers=headers)
+
+    @app.exception_handler(HTTPException)
+    async def _http(_: Request, error: HTTPException) -> JSONResponse:
+        message = _MESSAGES.get(error.status_code, error.detail)
+        return error_response(error.status_code, message, headers=dict(error.headers or {}))
+
+    @app.exception_handler(Exception)
+    async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+        log.error("http.failed", path=request.url.path, exc_info=error)
+        return error_response(500, "reelhook failed here; its log says why", "internal_error")
+
+
+def _sentence(problem: Any) -> tuple[str, str | None]:
+    """Turn one validation problem into a sentence with the field and the remedy."""
+    place = [str(part) for part in problem["loc"][1:]]
+    kind = str(problem["type"])
+    if kind == "json_invalid":
+        return "The body is not valid JSON; send a JSON object", None
+    if not place:
+        return "The body must be a JSON object, with Content-Type: application/json", None
+    field = ".".join(place)
+    remedy = _REMEDIES.get(kind)
+    if kind == "string_too_short" and problem["ctx"]["min_length"] == 1:
+        remedy = "must not be empty"
+    if remedy is None:
+        return f"{field}: {problem['msg']}", field
+    return f"{field} {remedy.format_map(problem.get('ctx', {}))}", field

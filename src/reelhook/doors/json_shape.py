@@ -1,0 +1,63 @@
+"""Whether a body is JSON that may be parsed: neither too deep nor of too many values.
+
+Parsed, a byte can become a hundred: `[[],[],…]` of 1 MiB takes 20 MiB. So it is counted before.
+"""
+
+import re
+
+from starlette.exceptions import HTTPException
+
+from reelhook.doors.limits import LimitError
+
+DEPTH_MAX = 200
+VALUES_MAX = 10_000
+VALUE_BYTES = 256
+"""What a value takes at most when it is parsed, beside the text of a string."""
+# To its end, or to that of the body: so each byte is looked at once.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_OPENING, _CLOSING = b"[{", b"]}"
+_NOT_STRUCTURE = bytes(set(range(256)) - set(b"[]{},"))
+
+
+def parsed_bytes(body: bytes) -> int:
+    """Return what the values of a body take at most when it is parsed. Raises `LimitError`."""
+    values = _upper_bound(body)
+    if values <= DEPTH_MAX:
+        return values * VALUE_BYTES
+    if values > VALUES_MAX or _count(body, _OPENING) > DEPTH_MAX:
+        structure = _STRING.sub(b"", body).translate(None, _NOT_STRUCTURE)
+        if _count(structure, _OPENING) != _count(structure, _CLOSING):
+            raise HTTPException(400)  # no JSON, whatever its size
+        values = _upper_bound(structure)
+        if values > VALUES_MAX:
+            raise LimitError(
+                400,
+                "json_too_many_values",
+                f"The body has more than {VALUES_MAX} values; send fewer, or put what is long "
+                "into one string",
+            )
+        _check_depth(structure)
+    return values * VALUE_BYTES
+
+
+def _upper_bound(text: bytes) -> int:
+    return text.count(b",") + _count(text, _OPENING) + 1
+
+
+def _count(text: bytes, brackets: bytes) -> int:
+    return sum(text.count(one) for one in brackets)
+
+
+def _check_depth(structure: bytes) -> None:
+    depth = 0
+    for byte in structure:
+        if byte in _OPENING:
+            depth += 1
+            if depth > DEPTH_MAX:
+                raise LimitError(
+                    400,
+                    "json_too_deep",
+                    f"The body is nested more than {DEPTH_MAX} levels deep; send it flatter",
+                )
+        elif byte in _CLOSING:
+            depth -= 1

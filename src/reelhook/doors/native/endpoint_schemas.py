@@ -1,0 +1,241 @@
+"""What the routes on endpoints take and give."""
+
+import re
+from typing import Annotated, Any, cast
+
+from pydantic import AfterValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from reelhook.domain.breaker import Health
+from reelhook.domain.delivery import Answer
+from reelhook.domain.endpoint import (
+    CONCURRENCY_MAX,
+    MASK,
+    OVERLAP_HOURS_MAX,
+    Endpoint,
+    EventName,
+)
+from reelhook.domain.errors import BadKeyError
+from reelhook.domain.event import iso, maybe_iso
+from reelhook.domain.signature import standard_key
+from reelhook.doors.native.schemas import Schema, ShortText, Text
+from reelhook.service import EndpointFields
+
+HEADERS_MAX = 20
+SECRET_CHARACTERS_MIN = 16
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,1024}")
+_SECRET = re.compile(r"[!-~]+")
+_OURS = re.compile(
+    r"(webhook-.*|x-signature|x-timestamp|host|content-.*|user-agent|connection|keep-alive"
+    r"|transfer-encoding|te|trailer|upgrade|expect|proxy-.*)",
+    re.IGNORECASE,
+)
+
+
+def _header_refusal(name: str, value: str) -> str | None:
+    if not _HEADER_NAME.fullmatch(name):
+        return f"must have header names of letters, digits and hyphens, not {name!r}"
+    if _OURS.fullmatch(name):
+        return f"must leave {name} to reelhook"
+    if not _HEADER_VALUE.fullmatch(value):
+        return f"must give {name} at most 1024 visible ASCII characters"
+    return None
+
+
+def _headers(given: dict[str, str]) -> dict[str, str]:
+    refusals = (_header_refusal(name, value) for name, value in given.items())
+    refusal = next(filter(None, refusals), None)
+    if len(given) > HEADERS_MAX:
+        refusal = f"must be at most {HEADERS_MAX}"
+    elif len({name.lower() for name in given}) < len(given):
+        refusal = "must name each header once"
+    if refusal:
+        raise PydanticCustomError("ours", "{refusal}", {"refusal": refusal})
+    return given
+
+
+def _secret(given: str) -> str:
+    refusal = None
+    if not _SECRET.fullmatch(given):
+        refusal = (
+            "must be of visible ASCII characters, without spaces or line breaks; "
+            "leave it out and one is made"
+        )
+    else:
+        try:
+            standard_key(given)
+        except BadKeyError:
+            refusal = "must be a random text, or base64 behind whsec_; leave it out and one is made"
+    if refusal:
+        raise PydanticCustomError("ours", "{refusal}", {"refusal": refusal})
+    return given
+
+
+Headers = Annotated[dict[str, str], AfterValidator(_headers)]
+Secret = Annotated[
+    str,
+    StringConstraints(strict=True, min_length=SECRET_CHARACTERS_MIN, max_length=256),
+    AfterValidator(_secret),
+    Field(json_schema_extra={"pattern": f"^{_SECRET.pattern}$"}),
+]
+Events = Annotated[list[EventName], Field(min_length=1)]
+Concurrency = Annotated[int, Field(strict=True, ge=1, le=CONCURRENCY_MAX)]
+Flag = Annotated[bool, Field(strict=True)]
+
+
+class _Chosen(Schema):
+    """What may be chosen, and changed later."""
+
+    description: ShortText | None = None
+    events: Events | None = Field(None, description="What it is told of; left out: everything")
+    headers: Headers | None = Field(None, description="Sent along with every webhook")
+    concurrency: Concurrency | None = Field(
+        None, description="Requests under way at once; left out: REELHOOK_ENDPOINT_CONCURRENCY"
+    )
+    broadcast: Flag | None = Field(None, description="Gets every job's events")
+
+    def fields(self) -> EndpointFields:
+        """Return what was given, and nothing else."""
+        given: dict[str, Any] = self.model_dump(
+            include=self.model_fields_set & _Chosen.model_fields.keys()
+        )
+        if "events" in given:
+            given["events"] = frozenset(given["events"] or EventName)
+        if "headers" in given:
+            given["headers"] = tuple((given["headers"] or {}).items())
+        if given.get("broadcast", ...) is None:
+            del given["broadcast"]
+        return cast("EndpointFields", given)
+
+
+class NewEndpointBody(_Chosen):
+    """An endpoint to register."""
+
+    url: Text = Field(description="Where its webhooks go")
+    secret: Secret | None = Field(None, description="What signs them; left out: one is made")
+
+
+class EndpointChangeBody(_Chosen):
+    """What to change; what is left out stays, and null is the usual again."""
+
+    url: Text | None = None
+    enabled: Flag | None = Field(None, description="false holds everything back")
+
+
+class RotateBody(Schema):
+    """How to rotate a secret."""
+
+    secret: Secret | None = Field(None, description="The new one; left out: one is made")
+    overlap_hours: Annotated[float, Field(ge=0, le=OVERLAP_HOURS_MAX)] | None = Field(
+        None,
+        description="How long the old one signs along; left out: REELHOOK_SECRET_OVERLAP_HOURS",
+    )
+
+
+class HealthAnswer(Schema):
+    """How an endpoint answers."""
+
+    state: str = Field(description="ok, failing, open (only probes go out), recovering or disabled")
+    failures: int = Field(description="Since its last success")
+    failing_since: str | None
+    next_probe_at: str | None
+
+
+class EndpointAnswer(Schema):
+    """An endpoint as it stands."""
+
+    id: str
+    kind: str = Field(description="registered, default (WEBHOOK_URL) or url (a job's own)")
+    url: str
+    trusted: bool = Field(description="The operator named the URL: no address is refused")
+    description: str | None
+    events: list[str]
+    headers: dict[str, str] = Field(description="Their names; the values are never shown")
+    concurrency: int | None
+    broadcast: bool
+    enabled: bool
+    disabled: str | None = Field(description="operator, failing or gone (it answered 410)")
+    disabled_at: str | None
+    health: HealthAnswer
+    previous_secret_until: str | None
+    created_at: str
+
+
+class SecretAnswer(EndpointAnswer):
+    """An endpoint with its secret, which is shown only now."""
+
+    secret: str
+
+
+class EndpointsAnswer(Schema):
+    """The endpoints, oldest first."""
+
+    endpoints: list[EndpointAnswer]
+
+
+class TestAnswer(Schema):
+    """How the receiver answered the test event."""
+
+    delivered: bool
+    status: int | None
+    duration_ms: int
+    error: str | None = Field(description="Class of failure, or null")
+    detail: str | None
+    answer: str = Field(description="The first 16 KiB of its body")
+
+
+def endpoint_answer(endpoint: Endpoint) -> EndpointAnswer:
+    """Tell an endpoint, without its secret."""
+    return EndpointAnswer(**_told(endpoint))
+
+
+def secret_answer(endpoint: Endpoint) -> SecretAnswer:
+    """Tell an endpoint with its secret."""
+    return SecretAnswer(**_told(endpoint), secret=endpoint.secret or "")
+
+
+def _told(endpoint: Endpoint) -> dict[str, Any]:
+    until = endpoint.previous_until if endpoint.previous_secret else None
+    return {
+        "id": endpoint.id,
+        "kind": endpoint.kind.value,
+        "url": endpoint.url,
+        "trusted": endpoint.trusted,
+        "description": endpoint.description,
+        "events": [one.value for one in EventName if one in endpoint.events],
+        "headers": {name: MASK for name, _ in endpoint.headers},
+        "concurrency": endpoint.concurrency,
+        "broadcast": endpoint.broadcast,
+        "enabled": endpoint.disabled is None,
+        "disabled": None if endpoint.disabled is None else endpoint.disabled.value,
+        "disabled_at": maybe_iso(endpoint.disabled_at),
+        "health": HealthAnswer(
+            state="disabled" if endpoint.disabled else _state(endpoint.health),
+            failures=endpoint.health.failures,
+            failing_since=maybe_iso(endpoint.health.failing_since),
+            next_probe_at=None if endpoint.disabled else maybe_iso(endpoint.health.probe_due_at),
+        ),
+        "previous_secret_until": maybe_iso(until),
+        "created_at": iso(endpoint.created_at),
+    }
+
+
+def _state(health: Health) -> str:
+    if health.open:
+        return "open"
+    if health.ramp is not None:
+        return "recovering"
+    return "failing" if health.failures else "ok"
+
+
+def test_answer(answer: Answer) -> TestAnswer:
+    """Tell how a test went."""
+    return TestAnswer(
+        delivered=answer.succeeded,
+        status=answer.status,
+        duration_ms=answer.duration_ms,
+        error=answer.error,
+        detail=answer.detail,
+        answer=answer.body,
+    )

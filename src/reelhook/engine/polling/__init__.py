@@ -1,0 +1,1 @@
+"""Reading the state of jobs from providers."""

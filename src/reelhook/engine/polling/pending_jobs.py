@@ -1,0 +1,74 @@
+"""The jobs of an account that its provider has, kept in memory between rounds.
+
+Reading 100,000 whole rows for every round took longer than the round's requests did. So each round
+asks for ids and versions alone, and reads anew what has changed. The store stays the truth:
+whatever is written by these copies is fenced by their versions.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from reelhook.core.offload import aside
+from reelhook.domain.job import Job
+from reelhook.ports import WatchStore
+
+READ_ALL_SHARE = 4
+"""Where more than one job of so many has changed, all are read with one statement."""
+
+
+class WatchedJobs:
+    """The jobs to watch, by their provider's ids, newest first."""
+
+    def __init__(self, store: WatchStore, account: str) -> None:
+        self._store = store
+        self._account = account
+        self._versions: str | None = None
+        """What the store told when these jobs were known to be all, and as it has them."""
+        self._jobs: dict[str, Job] = {}
+        """By `id:version`, as the store tells them."""
+        self.by_provider_id: Mapping[str, Job] = {}
+
+    async def refresh(self) -> Mapping[str, Job]:
+        """Return them as the store has them now. What was returned before stays as it was."""
+        versions = await self._store.versions_to_watch(self._account)
+        if versions == self._versions:
+            return self.by_provider_id
+        count = versions.count(",") + 1
+        wanted, stale = await aside(count, partial(self._compared, versions))
+        if not stale and len(wanted) == len(self._jobs):
+            self._versions = versions
+        elif len(stale) * READ_ALL_SHARE > len(wanted):
+            await self._take(await self._store.jobs_to_watch(self._account), [])
+        else:
+            ids = [version.partition(":")[0] for version in stale]
+            await self._take(await self._store.watched_jobs(ids) if ids else [], wanted)
+        return self.by_provider_id
+
+    def _compared(self, versions: str) -> tuple[list[str], list[str]]:
+        """Return the versions one by one, and those that are not known."""
+        wanted = versions.split(",") if versions else []
+        return wanted, [version for version in wanted if version not in self._jobs]
+
+    async def _take(self, fresh: Sequence[Job], wanted: Sequence[str]) -> None:
+        """Know these jobs from now on, and those of the wanted versions that are known already."""
+        self._versions = None  # more may have been written between the two looks
+        self._jobs, self.by_provider_id = await aside(
+            len(fresh) + len(wanted), partial(_merged, self._jobs, fresh, wanted)
+        )
+
+
+def _merged(
+    known: Mapping[str, Job], fresh: Sequence[Job], wanted: Sequence[str]
+) -> tuple[dict[str, Job], dict[str, Job]]:
+    """Return the jobs by version and by provider's id, in the order of the wanted versions."""
+    by_id = {job.id: job for job in fresh}
+    jobs = [
+        job
+        for version in wanted
+        if (job := known.get(version) or by_id.pop(version.partition(":")[0], None)) is not None
+    ]
+    jobs += by_id.values()
+    return (
+        {f"{job.id}:{job.version}": job for job in jobs},
+        {job.provider_job_id: job for job in jobs if job.provider_job_id is not None},
+    )

@@ -1,0 +1,92 @@
+"""What the loops of one account know of its provider's listing and server, shared between them."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from reelhook.core.wakeups import Signal
+from reelhook.domain.event import Instant
+from reelhook.domain.listing import ListingFacts
+from reelhook.engine.leased_account import Held
+from reelhook.ports import Clock, ListingStore
+
+NEWEST_KEPT = 5
+"""So many of the newest entries are stored with a create: some may be deleted by then."""
+
+
+class AccountListing:
+    """The facts about a listing, kept in the store, and our newest entries.
+
+    Facts that belong to another server or another credential are discarded.
+    """
+
+    def __init__(self, store: ListingStore, held: Held, clock: Clock) -> None:
+        self._store = store
+        self._held = held
+        self._clock = clock
+        self._facts: ListingFacts | None = None
+        self._newest: deque[str] | None = None
+        self._reminded = False
+        self.fresh: dict[str, tuple[str, Instant]] = {}
+        """The newest entry of each model and when it was accepted, until its delay is measured."""
+        self.signal = Signal("listing", lambda _: None)
+        """Set when an entry is new."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the server and the credential that the account has now."""
+        return self._held.provider.fingerprint
+
+    async def facts(self) -> ListingFacts:
+        """Return what is known. Raises `StoreError`."""
+        if self._facts is None:
+            stored = await self._store.listing_facts(self._held.id)
+            if stored is None or stored.fingerprint != self.fingerprint:
+                stored = ListingFacts(self.fingerprint)
+            if self._facts is None:  # another loop may have been quicker
+                self._facts = stored
+        return self._facts
+
+    async def learn(self, change: Callable[[ListingFacts], ListingFacts]) -> None:
+        """Change what is known, and keep it where that is new. Raises `StoreError`."""
+        before = await self.facts()
+        self._facts = after = change(before)
+        if after == before:
+            return
+        try:
+            await self._store.record_listing_facts(self._held.id, after, self._held.lease)
+        except BaseException:
+            self._facts = None  # the store tells what it has
+            raise
+
+    async def remind(self) -> None:
+        """Tell the adapter, once, what an earlier process found out. Raises `StoreError`."""
+        if not self._reminded:
+            self._held.provider.learnt = (await self.facts()).server
+            self._reminded = True
+
+    async def learn_server(self) -> None:
+        """Keep what the adapter found out about its server. Raises `StoreError`."""
+        await self.learn(partial(replace, server=self._held.provider.learnt))
+
+    def created(self, provider_job_id: str, model: str) -> None:
+        """Remember an entry that the provider has just given to a create of ours."""
+        if self._newest is not None:
+            self._newest.append(provider_job_id)
+        self.fresh[model] = (provider_job_id, self._clock.now())
+        self.signal.set()
+
+    async def newest(self) -> tuple[str, ...] | None:
+        """Return entries that are in the listing by now: a create sent from here on is above them.
+
+        Empty: the listing had none when it was first read. None: nothing is known. Raises
+        `StoreError`.
+        """
+        if self._newest is None:
+            stored = await self._store.newest_entries(self._held.id, self.fingerprint, NEWEST_KEPT)
+            if self._newest is None:
+                self._newest = deque(reversed(stored), NEWEST_KEPT)
+        first_id = (await self.facts()).first_id
+        known = (*self._newest, first_id) if first_id else tuple(self._newest)
+        return known if known or first_id is not None else None

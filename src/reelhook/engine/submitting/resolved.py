@@ -1,0 +1,130 @@
+"""What becomes of creates once a listing has told of them, or can't.
+
+Found ones are adopted. Those that provably left nothing are sent again, a few times; then the next
+model is tried, or the job fails. Where nobody can tell, the job ends so and a person looks.
+"""
+
+from dataclasses import dataclass
+
+import structlog
+
+from reelhook.core.recording import Recording, log_registered
+from reelhook.core.wakeups import Signals
+from reelhook.domain.reconciliation import Resolution
+from reelhook.domain.report import Entry
+from reelhook.domain.waiting import with_words
+from reelhook.engine.leased_account import Held
+from reelhook.engine.submitting.fallback import Fallback
+from reelhook.ports import Acceptance, Clock, StoredJob, SubmitStore
+
+log = structlog.get_logger()
+AGAIN_SHARE = 6
+AGAIN_MILLISECONDS_MIN = 1000
+AGAIN_DOUBLINGS_MAX = 5
+"""From one create to the next it takes a sixth of the settle time at least, then twice as long:
+10 s by default, 20, 40, and 320 at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """What is done about creates that provably left nothing.
+
+    They are sent again `retries` times, with waits that grow from a share of `settle_seconds`; then
+    it is the next model's turn.
+    """
+
+    fallback: Fallback
+    retries: int
+    settle_seconds: float
+
+    def wait_milliseconds(self, times: int) -> int:
+        """Return how long after one create the next one may follow, after so many before it."""
+        first = max(AGAIN_MILLISECONDS_MIN, round(self.settle_seconds * 1000 / AGAIN_SHARE))
+        return first << min(times, AGAIN_DOUBLINGS_MAX)
+
+
+class Judged:
+    """Records what was found out about the creates of one account."""
+
+    def __init__(
+        self,
+        store: SubmitStore,
+        held: Held,
+        recording: Recording,
+        signals: Signals,
+        retrying: Retrying,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._held = held
+        self._recording = recording
+        self._signals = signals
+        self._retrying = retrying
+        self._clock = clock
+
+    async def record(self, jobs: dict[str, StoredJob], resolution: Resolution) -> None:
+        """Record what a listing told of these jobs."""
+        for job_id, entry in resolution.found.items():
+            await self._adopt(jobs[job_id], entry)
+        absent = [jobs[job_id] for job_id in resolution.absent]
+        await self._send_again([one for one in absent if not self._was_last(one)])
+        for one in absent:
+            if self._was_last(one):
+                await self._end_refused(one)
+        await self.give_up({job_id: jobs[job_id] for job_id in resolution.unknown}, resolution)
+
+    async def give_up(self, jobs: dict[str, StoredJob], resolution: Resolution) -> None:
+        """End these jobs: it is not known whether the provider has them."""
+        now = self._clock.now()
+        lost = [
+            stored.job.fail("submission_unknown", _unknown(stored, resolution.unknown[one]), now)
+            for one, stored in jobs.items()
+        ]
+        await self._recording.record(lost, self._held.lease)
+
+    def _was_last(self, stored: StoredJob) -> bool:
+        return stored.job.creates_absent >= self._retrying.retries
+
+    async def _send_again(self, absent: list[StoredJob]) -> None:
+        now = self._clock.now()
+        again = []
+        for job in (stored.job for stored in absent):
+            wait = self._retrying.wait_milliseconds(job.creates_absent)
+            again.append((job.absent(max(now, (job.doubt_since or now) + wait), now), ()))
+        for job in await self._recording.record(again, self._held.lease):
+            log.info(
+                "resolve.absent",
+                job=job.id,
+                account=self._held.id,
+                tries=job.submit_attempts,
+                response=job.last_response,
+            )
+        self._signals.submit.set()
+
+    async def _end_refused(self, stored: StoredJob) -> None:
+        """Go on to the next model, or fail: the provider has had its tries, and has nothing."""
+        tries = stored.job.creates_absent + 1
+        times = "once" if tries == 1 else f"{tries} times"
+        message = f"{stored.job.last_response or 'The provider did not respond'} (tried {times})"
+        lease = self._held.lease
+        if not await self._retrying.fallback.next_model(stored, "provider_error", message, lease):
+            failed = stored.job.fail("provider_error", message, self._clock.now())
+            await self._recording.record([failed], lease)
+
+    async def _adopt(self, stored: StoredJob, entry: Entry) -> None:
+        now = self._clock.now()
+        adopted = stored.job.accept(entry.provider_job_id, now, adopted=True)
+        transition = adopted.apply(entry.report, now)
+        acceptance = await self._recording.accept(
+            self._store, transition, self._held.lease, self._held.sharing
+        )
+        if acceptance is Acceptance.RECORDED:
+            log_registered(adopted, stored.webhook_url)
+
+
+def _unknown(stored: StoredJob, reason: str) -> str:
+    message = (
+        "The provider may or may not have accepted this job, and its listing can't tell "
+        f"({reason}); look it up there, then adopt or abandon it"
+    )
+    return with_words(message, stored.job.last_response)

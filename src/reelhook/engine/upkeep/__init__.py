@@ -1,0 +1,1 @@
+"""Loops that keep the database in order."""

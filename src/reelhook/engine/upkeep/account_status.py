@@ -1,0 +1,36 @@
+"""Standing: tells every process, by the store, how an account fares with its worker."""
+
+from reelhook.core.wakeups import AccountHealth
+from reelhook.domain.account_status import AccountFares
+from reelhook.engine.runner import Tasks
+from reelhook.ports import AccountStore, Lease
+
+
+class Standing:
+    """Writes down how one account fares, when that changes.
+
+    Whoever takes an account begins anew: its predecessor may have had another key.
+    """
+
+    name = "standing"
+
+    def __init__(
+        self, store: AccountStore, lease: Lease, health: AccountHealth, *, account: str
+    ) -> None:
+        self._store = store
+        self._lease = lease
+        self._health = health
+        self._account = account
+        self._written: AccountFares | None = None
+        self.signal = health.changed
+        self.tasks = Tasks(self.signal)
+
+    async def tick(self) -> float | None:
+        """Write what is new; see `Loop`."""
+        if self._written is None:
+            self._written = await self._store.fares(self._account)
+        fares = self._health.fares
+        if fares != self._written:
+            await self._store.record_fares(self._account, fares, self._lease)
+            self._written = fares
+        return None

@@ -1,0 +1,33 @@
+"""Switch: keeps this process to the pause that was asked for, in whichever process that was."""
+
+import structlog
+
+from reelhook.core.wakeups import Signals
+from reelhook.engine.runner import Tasks
+from reelhook.ports import SwitchStore
+
+log = structlog.get_logger()
+
+
+class Switch:
+    """Looks whether watching is paused."""
+
+    name = "switch"
+
+    def __init__(self, store: SwitchStore, signals: Signals) -> None:
+        self._store = store
+        self._signals = signals
+        self.signal = signals.switch
+        self.tasks = Tasks(self.signal)
+
+    async def tick(self) -> float | None:
+        """Look; see `Loop`."""
+        paused = await self._store.watching_paused_since() is not None
+        if paused != self._signals.watching_paused:
+            self._signals.watching_paused = paused
+            if paused:
+                log.info("Sora polling service paused", emoji="⏸️")
+            else:
+                log.info("Sora polling service resumed", emoji="▶️")
+                self._signals.watch.set()
+        return None

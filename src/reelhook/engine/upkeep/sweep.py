@@ -1,0 +1,91 @@
+"""Sweep: what time alone brings about, once a minute."""
+
+from reelhook.core.recording import Recording, Transition
+from reelhook.core.wakeups import Signals
+from reelhook.domain.age_limits import Age
+from reelhook.domain.event import Instant
+from reelhook.domain.job import Job, Status
+from reelhook.domain.waiting import with_words
+from reelhook.engine.runner import Tasks
+from reelhook.ports import Clock, Lease, SweepStore
+
+SWEEP_SECONDS = 60.0
+DOUBT_MILLISECONDS = 10 * 60 * 1000
+"""How long a job in doubt is looked up at least, and so after a restart, however old it is."""
+UNWATCHED_MILLISECONDS = 20 * 60 * 1000
+"""How long the worker that watches an overdue job has to end it: longer than that takes."""
+IDEMPOTENCY_KEY_MILLISECONDS = 24 * 3600 * 1000
+
+
+class Sweep:
+    """Ends jobs that no provider took, or that nobody watches, and forgets old idempotency keys.
+
+    `call_seconds` is the longest that a paid call may take.
+    """
+
+    name = "sweep"
+
+    def __init__(
+        self,
+        store: SweepStore,
+        lease: Lease,
+        recording: Recording,
+        signals: Signals,
+        *,
+        max_age_hours: float,
+        call_seconds: float,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._lease = lease
+        self._recording = recording
+        self._signals = signals
+        self._age = Age(max_age_hours)
+        self._call_milliseconds = round(call_seconds * 1000)
+        self._clock = clock
+        self._started_at: Instant | None = None
+        self._watching_since: Instant | None = None
+        self.signal = signals.sweep
+        self.tasks = Tasks(self.signal)
+
+    async def tick(self) -> float | None:
+        """Sweep; see `Loop`."""
+        now = self._clock.now()
+        self._started_at = self._started_at or now
+        await self._store.forget_idempotency_keys(now - IDEMPOTENCY_KEY_MILLISECONDS)
+        unsubmitted = await self._store.jobs_unsubmitted_before(now - self._age.milliseconds)
+        overdue = [job for job in unsubmitted if self._is_over(job, now, self._started_at)]
+        await self._recording.record([self._ended(job, now) for job in overdue], self._lease)
+        await self._end_unwatched(now)
+        return SWEEP_SECONDS
+
+    async def _end_unwatched(self, now: Instant) -> None:
+        """End jobs that should have ended long ago, as those of an account that is not set up.
+
+        Twice their age is what the jobs of a provider have that can't be reached.
+        """
+        if self._signals.watching_paused:
+            self._watching_since = None
+            return
+        if self._watching_since is None:
+            self._watching_since = now
+        if now - self._watching_since < UNWATCHED_MILLISECONDS:
+            return
+        before = now - 2 * self._age.milliseconds - UNWATCHED_MILLISECONDS
+        for job in await self._store.jobs_unfinished_before(before):
+            await self._recording.record([self._age.unfinished(job, now)], self._lease)
+
+    def _is_over(self, job: Job, now: Instant, started_at: Instant) -> bool:
+        """Whether nothing is on its way any more: no create, and no look at the listing."""
+        if job.status is not Status.SUBMITTING:
+            return True
+        called_until = (job.submit_started_at or job.created_at) + self._call_milliseconds
+        since = max(job.doubt_since or called_until, started_at)
+        return now - since >= DOUBT_MILLISECONDS
+
+    def _ended(self, job: Job, now: Instant) -> Transition:
+        if job.status is Status.SUBMITTING:
+            hours = f"{self._age.hours:g} hours"
+            message = f"Whether the provider accepted the job could not be found out in {hours}"
+            return job.fail("submission_unknown", with_words(message, job.last_response), now)
+        return self._age.unaccepted(job, now)

@@ -1,1 +1,0 @@
-"""The HTTP edge: routes, access, errors, and the stream of events."""

@@ -1,0 +1,27 @@
+"""What every process on a database must know, beyond jobs and webhooks."""
+
+from typing import Protocol
+
+from reelhook.domain.account_status import AccountFares
+from reelhook.domain.event import Instant
+from reelhook.ports.leases import Lease
+
+
+class SwitchStore(Protocol):
+    """Whether providers may be asked how jobs fare."""
+
+    async def watching_paused_since(self) -> Instant | None:
+        """Return since when watching is paused."""
+        ...
+
+
+class AccountStore(Protocol):
+    """How accounts fare with their providers."""
+
+    async def fares(self, account: str) -> AccountFares:
+        """Return how an account fares with the worker that has it."""
+        ...
+
+    async def record_fares(self, account: str, fares: AccountFares, lease: Lease | None) -> None:
+        """Keep it, unless the lease was lost."""
+        ...

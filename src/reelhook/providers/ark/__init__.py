@@ -1,0 +1,1 @@
+"""BytePlus and Volcengine Ark: Seedance."""

@@ -1,0 +1,117 @@
+"""Ark, which serves Seedance: BytePlus ModelArk, and Volcengine under a base URL of its own.
+
+Paths and fields as in volcengine-ark-runtime 5.0.54 (`resources/content_generation/tasks.py`, and
+`types/content_generation`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+
+from reelhook.domain.errors import WebhookVerificationError
+from reelhook.domain.job import VideoRequest
+from reelhook.domain.report import (
+    Accepted,
+    Notice,
+    Page,
+    Progress,
+    Reading,
+    SubmitOutcome,
+)
+from reelhook.ports import Traits
+from reelhook.providers.ark.batch import URL_BYTES_MAX, Batch
+from reelhook.providers.ark.models import MODELS, body
+from reelhook.providers.ark.pages import Pages
+from reelhook.providers.ark.task import Fields, report
+from reelhook.providers.ark.tasks import FLEX, PAGE_SIZE, PATH, Tasks
+from reelhook.providers.http.address import segment
+from reelhook.providers.http.expiring import ExpiringProvider
+from reelhook.providers.http.json_fields import readable_id
+from reelhook.providers.http.response import read_json
+
+_BESIDE_THE_IDS = len(f"{PATH}?page_num=1&page_size={PAGE_SIZE}&filter.service_tier={FLEX}") + 1
+
+
+class Ark(ExpiringProvider):
+    """One account at BytePlus ModelArk or at Volcengine."""
+
+    name = "ark"
+    default_base_url = "https://ark.ap-southeast.bytepluses.com/api/v3"
+    default_path = "/api/v3"
+    traits = Traits(batch_max=100_000, page_size_max=PAGE_SIZE, notifies=True)
+    models = MODELS
+
+    @cached_property
+    def _tasks(self) -> Tasks:
+        return Tasks(self.ask, self.now)
+
+    @cached_property
+    def _pages(self) -> Pages:
+        return Pages(self._tasks)
+
+    @cached_property
+    def _batch(self) -> Batch:
+        return Batch(self._tasks, URL_BYTES_MAX - len(str(self.base)) - _BESIDE_THE_IDS)
+
+    # -- submitting ---------------------------------------------------------------------------
+
+    async def submit(
+        self,
+        request: VideoRequest,
+        may_send: Callable[[], bool] = lambda: True,
+        callback_url: str | None = None,
+    ) -> SubmitOutcome:
+        """Create a task, exactly once. Ark calls `callback_url` whenever its status changes."""
+        return await self.pay(PATH, body(request, callback_url), may_send, _accepted)
+
+    # -- reading ------------------------------------------------------------------------------
+
+    async def get(self, provider_job_id: str) -> Reading:
+        """Read one task; those older than 7 days are gone."""
+        return await self.reading(_task(provider_job_id), report)
+
+    async def get_many(self, provider_job_ids: Sequence[str]) -> Mapping[str, Reading]:
+        """Read many tasks with few requests; see `Batch`."""
+        return await self._batch.read(provider_job_ids)
+
+    async def page(self, after: str | None, limit: int) -> Page:
+        """Read a page of the listing, newest first: up to 500 entries a tier, whatever `limit`.
+
+        It shows no prompts. Raises `CursorRefusedError` for an id that ended no page read here.
+        """
+        return await self._pages.page(after)
+
+    async def cancel(self, provider_job_id: str) -> bool:
+        """Cancel a task that waits; a running one can't be stopped.
+
+        The same request would delete the record of a task that has ended, and it is paid for:
+        so the task is looked at first.
+        """
+        match (await self.get(provider_job_id)).report:
+            case Progress(running=False):
+                return await self.canceled("DELETE", _task(provider_job_id))
+            case _:
+                return False
+
+    async def notice(self, headers: Mapping[str, str], body: bytes) -> Notice:
+        """Read a callback: the task, as `get` reads it. It is not signed; only its id is used."""
+        task = read_json(body)
+        provider_job_id = readable_id(task.get("id")) if isinstance(task, dict) else None
+        if provider_job_id is None:
+            raise WebhookVerificationError("The callback does not name a task")
+        return Notice(provider_job_id)
+
+    async def check(self) -> str:
+        """Ask for one task of the last 7 days."""
+        page = await self._tasks.page(size=1)
+        return "the key is good" if page.total is None else f"{page.total} tasks in 7 days"
+
+
+def _accepted(created: Fields) -> Accepted | None:
+    provider_job_id = readable_id(created.get("id"))
+    if provider_job_id is None:
+        return None
+    return Accepted(provider_job_id, report(created) or Progress(running=False))
+
+
+def _task(provider_job_id: str) -> str:
+    return f"{PATH}/{segment(provider_job_id)}"

@@ -1,0 +1,1 @@
+"""What adapters of providers with an HTTP API share."""

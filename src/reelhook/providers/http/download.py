@@ -1,0 +1,176 @@
+"""Streaming a finished file from where the provider put it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urljoin
+
+from aiohttp import ClientResponse, ClientTimeout
+from yarl import URL
+
+from reelhook.domain.errors import (
+    ContentMissingError,
+    FileAddressRefusedError,
+    ProviderError,
+    ProviderUnauthorizedError,
+)
+from reelhook.guard.connection import dialling
+from reelhook.guard.target import AddressRefusedError
+from reelhook.ports import Content
+from reelhook.providers.http.files import Files, Way, refused
+from reelhook.providers.http.response import CONNECTION_ERRORS, described
+
+REDIRECTS_MAX = 5
+OPEN_SECONDS_MAX = 60.0
+"""From the first request to the head of the file, all redirects included."""
+CHUNK_BYTES_MAX = 64 * 1024
+SILENCE_SECONDS_MAX = 30.0
+CONNECT_SECONDS_MAX = 5.0
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_ELSEWHERE = frozenset({400, 403, 404, 410})
+"""Statuses after which the next source is tried: SGLang's 400, S3's 403 for an expired URL."""
+_MISSING = frozenset({404, 410})
+_PLAIN = frozenset({"", "identity", "aws-chunked"})
+"""Encodings that leave the bytes alone; S3 shows the last one for uploads streamed to it."""
+_PASSED = (
+    "content-type",
+    "content-length",
+    "content-range",
+    "accept-ranges",
+    "etag",
+    "last-modified",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One way to the file: a URL below the provider's base, or a text that the provider told.
+
+    `secret` headers go to the provider's own origin and nowhere else.
+    """
+
+    url: URL | str
+    secret: Mapping[str, str] = field(default_factory=dict)
+
+
+@asynccontextmanager
+async def download(
+    files: Files, sources: Sequence[Source], byte_range: str | None
+) -> AsyncIterator[Content]:
+    """Open the first source that has the file.
+
+    Raises `ContentMissingError` when none has it, or there is none, `FileAddressRefusedError` when
+    it may be where none may be fetched from, else `ProviderError`.
+    """
+    if not sources:
+        raise ContentMissingError("The provider gave no address of the finished video.")
+    asked = {"Accept": "application/binary", "Accept-Encoding": "identity"}
+    if byte_range is not None:
+        asked["Range"] = byte_range
+    response = await _first(files, sources, asked)
+    try:
+        async with aclosing(_chunks(response)) as chunks:
+            yield Content(response.status, _described_bytes(response), chunks)
+    finally:
+        response.close()
+
+
+async def _first(
+    files: Files, sources: Sequence[Source], asked: Mapping[str, str]
+) -> ClientResponse:
+    statuses = []
+    refusal: FileAddressRefusedError | None = None
+    for source in sources:
+        try:
+            response = await _opened(files, source, asked)
+        except ProviderError as error:
+            if isinstance(error, FileAddressRefusedError):
+                refusal = refusal or error
+            if source is sources[-1]:
+                raise refusal or error from None
+            continue  # one address that can't be reached says nothing of the next
+        if response.status in {200, 206, 416}:  # 416: the file is there, the range is not
+            return _plain(response)
+        response.close()
+        if response.status in {401, 403} and "Authorization" in response.request_info.headers:
+            raise ProviderUnauthorizedError(f"The file was refused with HTTP {response.status}")
+        statuses.append(response.status)
+        if response.status not in _ELSEWHERE:
+            break
+    if refusal is not None:
+        raise refusal
+    if statuses[-1] in _ELSEWHERE and not _MISSING.isdisjoint(statuses):
+        raise ContentMissingError("The provider no longer has the finished video.")
+    raise ProviderError(f"The file was refused with HTTP {statuses[-1]}")
+
+
+async def _opened(files: Files, source: Source, asked: Mapping[str, str]) -> ClientResponse:
+    try:
+        async with asyncio.timeout(OPEN_SECONDS_MAX):
+            return await _followed(files, source, asked)
+    except TimeoutError:
+        raise ProviderError(f"The file did not come within {OPEN_SECONDS_MAX:g} s") from None
+
+
+async def _followed(files: Files, source: Source, asked: Mapping[str, str]) -> ClientResponse:
+    address, secret, trusting = source.url, source.secret, True
+    for _ in range(REDIRECTS_MAX + 1):
+        way = files.way(address, trusting=trusting)
+        if not way.own:
+            secret = {}  # for good: another origin does not send it back to us with the key
+        response = await _get(way, {**asked, **secret})
+        location = response.headers.get("Location")
+        if response.status not in _REDIRECTS or location is None:
+            return response
+        response.close()
+        address, trusting = _joined(way.url, location), way.trusted
+    raise ProviderError("The file's address redirects too often")
+
+
+async def _get(way: Way, headers: Mapping[str, str]) -> ClientResponse:
+    try:
+        with dialling():
+            return await way.http.get(
+                way.url,
+                headers=headers,
+                allow_redirects=False,
+                auto_decompress=False,
+                timeout=ClientTimeout(
+                    total=None, connect=CONNECT_SECONDS_MAX, sock_read=SILENCE_SECONDS_MAX
+                ),
+            )
+    except AddressRefusedError as error:
+        raise refused(error) from None
+    except CONNECTION_ERRORS as error:
+        raise ProviderError(f"The file could not be opened: {described(error)}") from error
+
+
+def _joined(url: URL, location: str) -> str:
+    """Return where a redirect leads; whatever it is, it is judged before it is asked."""
+    try:
+        return urljoin(str(url), location)
+    except ValueError:
+        raise ProviderError("The file's address redirects to what is no web address") from None
+
+
+def _plain(response: ClientResponse) -> ClientResponse:
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in _PLAIN:
+        response.close()
+        raise ProviderError(f"The file came with Content-Encoding {encoding}, which was not asked")
+    return response
+
+
+def _described_bytes(response: ClientResponse) -> dict[str, str]:
+    headers = response.headers
+    return {name: headers[name] for name in _PASSED if name in headers}
+
+
+async def _chunks(response: ClientResponse) -> AsyncGenerator[bytes, None]:
+    try:
+        async for chunk in response.content.iter_chunked(CHUNK_BYTES_MAX):
+            yield chunk
+    except CONNECTION_ERRORS as error:
+        raise ProviderError(f"The file broke off: {described(error)}") from error

@@ -1,0 +1,48 @@
+"""Providers whose finished files lie at addresses that stop working."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from reelhook.domain.errors import ContentMissingError, ProviderError
+from reelhook.domain.report import Failed, Finished, Missing, Reading
+from reelhook.ports import Content
+from reelhook.providers.http.provider import HttpProvider
+
+
+class ExpiringProvider(HttpProvider):
+    """Where an address no longer works, the job is read again, once, for a fresh one."""
+
+    async def get(self, provider_job_id: str) -> Reading:
+        """Read one job."""
+        raise NotImplementedError
+
+    @asynccontextmanager
+    async def content(
+        self, provider_job_id: str, url: str, byte_range: str | None
+    ) -> AsyncIterator[Content]:
+        """Open the finished file. Raises `ContentMissingError` or `ProviderError`."""
+        async with AsyncExitStack() as stack:
+            try:
+                content = await stack.enter_async_context(
+                    super().content(provider_job_id, url, byte_range)
+                )
+            except (ContentMissingError, ProviderError):
+                fresh = await self._fresh_url(provider_job_id, url)
+                if fresh is None:
+                    raise
+                content = await stack.enter_async_context(
+                    super().content(provider_job_id, fresh, byte_range)
+                )
+            yield content
+
+    async def _fresh_url(self, provider_job_id: str, url: str) -> str | None:
+        """Return another address of the file; None where what went wrong may be passing."""
+        match (await self.get(provider_job_id)).report:
+            case Finished(url=fresh) if fresh != url:
+                return fresh
+            case Finished(expires_at=int() as moment) if moment <= self.now():
+                raise ContentMissingError(f"{self.name} no longer has the finished video.")
+            case Failed() | Missing():
+                raise ContentMissingError(f"{self.name} no longer has the finished video.")
+            case _:
+                return None

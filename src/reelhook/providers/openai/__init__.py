@@ -1,0 +1,1 @@
+"""Servers that speak the /v1/videos protocol of OpenAI."""

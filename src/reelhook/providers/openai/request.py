@@ -1,0 +1,122 @@
+"""What a request says on the OpenAI wire, as JSON and as a form.
+
+`input_reference` as in openai-python 3.54 (`types/video_create_params.py`). Where an image lies
+elsewhere, a form names it twice: `reference_url` is SGLang's and FastVideo's, `image_reference`
+vLLM-Omni's (`helpers.py:864`), and each ignores the other name. The wire has no aspect ratio: one
+becomes the size of that shape among those that its document lists.
+"""
+
+import binascii
+import json
+from base64 import b64decode
+from collections.abc import Mapping
+
+from aiohttp import FormData
+
+from reelhook.domain.job import VideoRequest
+from reelhook.domain.model import Model, ratio_of
+from reelhook.domain.report import Refused
+from reelhook.providers.http.json_fields import encodable
+from reelhook.providers.openai.server import Server
+from reelhook.providers.openai.server_kind import Encoding, ServerFacts, ServerKind
+
+_DOCUMENTED = Model("any", sizes=("1280x720", "720x1280"))
+_LENGTHS = frozenset({"seconds", "num_frames"})
+"""Options that say how long the video is to be."""
+_NO_RATIO = (
+    "Servers of /v1/videos take sizes: give size, or one of the aspectRatios 16:9 and 9:16, "
+    "or what this server calls it by providerOptions"
+)
+_NO_PICTURE = "image is no base64: give it as data:image/png;base64,... or by its URL"
+_NO_URL = "{title} takes an image as a file alone, not by its URL: give it as data:image/png;base64"
+_NO_NAME = "providerOptions has a name that no form can carry: leave out control characters"
+
+
+def unsayable(request: VideoRequest, facts: ServerFacts) -> Refused | None:
+    """Return why a request can't be said; what is left out silently would be paid for as well."""
+    size, ratio = _DOCUMENTED.size_for(request), request.aspect_ratio
+    if ratio is not None and (size is None or ratio_of(size) != ratio):
+        return Refused("invalid_request", _NO_RATIO)
+    if not all(encodable(name).isprintable() for name in request.options):
+        return Refused("invalid_request", _NO_NAME)
+    if request.image is not None and request.image.startswith("data:"):
+        try:
+            _picture(request.image)
+        except ValueError:
+            return Refused("invalid_request", _NO_PICTURE)
+    elif request.image is not None and facts.image_urls is False:
+        return Refused("invalid_request", _NO_URL.format(title=facts.title))
+    return None
+
+
+def encoding_of(request: VideoRequest, server: Server) -> Encoding:
+    """Return how a create is sent: as the server reads it, else with an image as a form."""
+    if len(server.facts.encodings) == 1:
+        return server.facts.encodings[0]
+    if server.encoding is not None:
+        return server.encoding
+    if request.image is None or _named_in_json_alone(request.image, server):
+        return Encoding.JSON
+    return Encoding.FORM
+
+
+def _named_in_json_alone(image: str, server: Server) -> bool:
+    """Whether only JSON can name this image: TensorRT-LLM's forms take files."""
+    return server.kind is ServerKind.TENSORRT_LLM and not image.startswith("data:")
+
+
+def json_of(request: VideoRequest, server: Server) -> bytes:
+    """Return a create's JSON: the common parameters over the server's own."""
+    given = _common(request, server)
+    if request.image is not None:
+        if server.kind is ServerKind.TENSORRT_LLM:  # openai_protocol.py: a text, or a list of them
+            given["image_reference"] = request.image
+        else:
+            given["input_reference"] = {"image_url": request.image}
+    return json.dumps({**request.options, **_without_none(given)}).encode()
+
+
+def form_of(request: VideoRequest, server: Server) -> FormData:
+    """Return a create's form. A picture that came along is a file, one elsewhere its address."""
+    given = {**request.options, **_without_none(_common(request, server))}
+    image = request.image
+    if image is not None and not image.startswith("data:"):
+        given["reference_url"] = image
+        given["image_reference"] = {"image_url": image}
+    fields = {encodable(name): _text(value) for name, value in given.items()}
+    form = FormData(fields, default_to_multipart=True)
+    if image is not None and image.startswith("data:"):
+        kind, content = _picture(image)
+        filename = f"image.{kind.rpartition('/')[2].partition('+')[0]}"
+        form.add_field("input_reference", content, filename=filename, content_type=kind)
+    return form
+
+
+def _common(request: VideoRequest, server: Server) -> dict[str, object]:
+    seconds = request.seconds
+    if seconds is None and _LENGTHS.isdisjoint(request.options):
+        seconds = server.facts.seconds_needed
+    return {
+        "model": encodable(request.model) or None,
+        "prompt": encodable(request.prompt),
+        "seconds": seconds,
+        "size": _DOCUMENTED.size_for(request),
+        "seed": request.seed,
+    }
+
+
+def _without_none(given: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _text(value: object) -> str:
+    return encodable(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _picture(uri: str) -> tuple[str, bytes]:
+    """Return the type and the content of a `data:` URI. Raises `ValueError`."""
+    head, _, content = uri.partition(",")
+    try:
+        return head.removeprefix("data:").partition(";")[0], b64decode(content, validate=True)
+    except binascii.Error as error:
+        raise ValueError(str(error)) from None

@@ -1,0 +1,112 @@
+"""What Replicate's video models call their inputs, and their limits.
+
+Each model has an input schema of its own. Those here were read from the models' API pages at
+replicate.com (November 2026); what a page does not say is left open. Another model gets the names
+that most of them share; what it calls otherwise goes in by `provider_options`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reelhook.domain.job import VideoRequest
+from reelhook.domain.model import Image, Model, aspect_ratio_for
+from reelhook.providers.http.address import segment
+from reelhook.providers.http.json_fields import encodable, is_segment, number
+
+_TAKES_NONE: tuple[str, ...] = ()
+_VERSION = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_MODEL = re.compile(r"([^/:\s]+)/([^/:\s]+)(?::([^/:\s]+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a model calls the common parameters."""
+
+    prompt: str = "prompt"
+    seconds: str = "duration"
+    aspect_ratio: str = "aspect_ratio"
+    image: str = "image"
+    seed: str = "seed"
+
+
+_DEFAULT = Names()
+_BY_START = {  # of the model's name: its family
+    "kwaivgi/": Names(image="start_image"),
+    "minimax/": Names(image="first_frame_image"),
+}
+
+MODELS = (
+    Model("google/veo-3-fast", sizes=_TAKES_NONE),
+    Model("bytedance/seedance-2.0", sizes=_TAKES_NONE),
+    Model("bytedance/seedance-2.0-fast", sizes=_TAKES_NONE),
+    Model(
+        "kwaivgi/kling-v2.1",
+        sizes=_TAKES_NONE,
+        aspect_ratios=_TAKES_NONE,
+        image=Image.REQUIRED,
+        seed=False,
+    ),
+    Model(
+        "minimax/hailuo-2.3",
+        seconds=("6", "10"),
+        sizes=_TAKES_NONE,
+        aspect_ratios=_TAKES_NONE,
+        seed=False,
+    ),
+    Model("minimax/hailuo-02-fast", sizes=_TAKES_NONE, aspect_ratios=_TAKES_NONE, seed=False),
+    Model(
+        "minimax/video-01-live",
+        seconds=_TAKES_NONE,
+        sizes=_TAKES_NONE,
+        aspect_ratios=_TAKES_NONE,
+        seed=False,
+    ),
+)
+
+
+def target(model: str) -> tuple[str, dict[str, object]] | None:
+    """Return the path that creates predictions, and the fields that name the version.
+
+    A model is `owner/name` where Replicate keeps it up (an official model), `owner/name:version`,
+    or a version's 64 digits alone; None for what is written otherwise.
+    """
+    if _VERSION.fullmatch(model):
+        return "predictions", {"version": model}
+    written = _MODEL.fullmatch(model)
+    if written is None:
+        return None
+    owner, name, version = written.groups()
+    if not (is_segment(owner) and is_segment(name)):
+        return None
+    if version is not None:
+        return "predictions", {"version": version}
+    path = "/".join(segment(part) for part in (owner, name))
+    return f"models/{path}/predictions", {}
+
+
+def names_of(model: str) -> Names:
+    """Return what a model calls the common parameters, as far as it is known."""
+    return next((names for start, names in _BY_START.items() if model.startswith(start)), _DEFAULT)
+
+
+def input_of(request: VideoRequest) -> dict[str, object]:
+    """Return a prediction's input: the common parameters over the provider's own."""
+    names = names_of(request.model)
+    given: Mapping[str, object] = {
+        names.prompt: encodable(request.prompt),
+        names.seconds: _number(request.seconds),
+        names.aspect_ratio: aspect_ratio_for(request),
+        names.image: request.image,
+        names.seed: request.seed,
+    }
+    common = {name: value for name, value in given.items() if value is not None}
+    return {**request.options, **common}
+
+
+def _number(seconds: str | None) -> int | float | str | None:
+    """Return a duration as the schemas have it: a number."""
+    read = number(seconds)
+    if read is None:
+        return seconds
+    return int(read) if read.is_integer() else read

@@ -1,0 +1,142 @@
+"""The use cases about jobs in doubt: a person looks, and adopts or abandons."""
+
+from collections.abc import Mapping
+from random import Random
+
+import structlog
+
+from reelhook.core.recording import log_registered
+from reelhook.core.wakeups import Signals
+from reelhook.domain.errors import (
+    CommitUnknownError,
+    InvalidRequestError,
+    JobConflictError,
+    JobIdTakenError,
+    SubmissionPendingError,
+)
+from reelhook.domain.ids import new_id
+from reelhook.domain.job import SUBMISSION_UNKNOWN, Job, Status
+from reelhook.domain.report import Missing
+from reelhook.domain.request import check_ids
+from reelhook.ports import Clock, Created, JobPage, NewJob, Provider, ServiceStore, StoredJob
+from reelhook.service.providers import provider_of
+from reelhook.service.reading_back import read_back
+
+log = structlog.get_logger()
+SETTLED_MESSAGE = "The job's doubt is settled already"
+
+
+class Doubts:
+    """What a person can do about a submit without an answer."""
+
+    def __init__(
+        self,
+        store: ServiceStore,
+        providers: Mapping[str, Provider],
+        signals: Signals,
+        *,
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        self._store = store
+        self._providers = providers
+        self._signals = signals
+        self._clock = clock
+        self._random = random
+
+    async def jobs(self, limit: int = 50, cursor: str | None = None) -> JobPage:
+        """Return a page of the jobs in doubt, oldest first: those that ended so, then those that
+        are looked up.
+
+        Raises `InvalidRequestError` for a bad cursor.
+        """
+        return await self._store.doubtful_jobs(limit, cursor)
+
+    async def adopt(self, job_id: str, provider_job_id: str) -> Created:
+        """Watch the provider's job as a new one of ours, with the same request and endpoints.
+
+        Twice is once. Raises `InvalidRequestError` for an id that the provider does not know,
+        `JobIdTakenError` where another job of ours has it, `JobConflictError` where there is no
+        doubt, and `ProviderError` where the provider can't be asked.
+        """
+        check_ids(provider_job_id, None)
+        provider_job_id = await self._our_id(job_id, provider_job_id)
+        if (before := await self._adopted(job_id, provider_job_id)) is not None:
+            return before
+        try:
+            return await self._adopt(await self._doubtful(job_id), provider_job_id)
+        except (JobConflictError, JobIdTakenError):
+            # By the same request at the same moment, maybe.
+            if (before := await self._adopted(job_id, provider_job_id)) is not None:
+                return before
+            raise
+
+    async def _adopt(self, stored: StoredJob, provider_job_id: str) -> Created:
+        job = stored.job
+        reading = await provider_of(self._providers, job).get(provider_job_id)
+        if isinstance(reading.report, Missing):
+            raise InvalidRequestError(
+                "soraJobId", f"{job.account} does not know {provider_job_id}; look its id up there"
+            )
+        now = self._clock.now()
+        # As one that is registered: no other job's lookup or answer takes from it what a person
+        # gave it. It would be looked up from now on, too late to find what was made before.
+        adopted = Job(
+            id=new_id("job", now, self._random),
+            account=job.account,
+            status=Status.ACCEPTED,
+            created_at=now,
+            updated_at=now,
+            provider=job.provider,
+            model=job.model,
+            adopted_from=job.id,
+        ).accept(provider_job_id, now)
+        destinations = await self._store.destinations(job.id)
+        new = NewJob(adopted, stored.request, stored.webhook_url, tuple(destinations))
+        try:
+            created = await self._store.create(new)
+        except CommitUnknownError as error:
+            self._signals.watch.tell()
+            raise error.naming(jobId=adopted.id) from error
+        if created.replayed:
+            raise JobIdTakenError(f"{provider_job_id} is already watched as {created.job_id}")
+        log_registered(adopted, stored.webhook_url)
+        self._signals.watch.tell()
+        return created
+
+    async def abandon(self, job_id: str) -> StoredJob:
+        """Settle that nothing is to be found. Raises `JobConflictError` where there is no doubt."""
+        stored = await self._doubtful(job_id)
+        if not await self._store.close_doubt(stored.job.id, self._clock.now()):
+            raise JobConflictError(SETTLED_MESSAGE)
+        log.info("doubt.abandoned", job=job_id)
+        return await read_back(self._store.job(job_id), jobId=job_id)
+
+    async def _our_id(self, job_id: str, called: str) -> str:
+        job = (await self._store.job(job_id)).job
+        return provider_of(self._providers, job).id_of(called, job.model)
+
+    async def _adopted(self, job_id: str, provider_job_id: str) -> Created | None:
+        """Return the job as which this one was adopted already, its doubt settled."""
+        doubtful = (await self._store.job(job_id)).job
+        known = await self._store.job_of_provider([doubtful.account], provider_job_id)
+        if known is None or known.job.adopted_from != job_id:
+            return None
+        await self._store.close_doubt(job_id, self._clock.now())
+        return Created(known.job.id, replayed=True)
+
+    async def _doubtful(self, job_id: str) -> StoredJob:
+        stored = await self._store.job(job_id)
+        job = stored.job
+        if job.status is Status.SUBMITTING:
+            raise SubmissionPendingError(
+                "Whether the provider accepted the job is still being looked up; "
+                "try again in a minute"
+            )
+        if job.code != SUBMISSION_UNKNOWN:
+            raise JobConflictError(
+                "The job is not in doubt; `reelhook jobs --in-doubt` lists those that are"
+            )
+        if job.doubt_closed_at is not None:
+            raise JobConflictError(SETTLED_MESSAGE)
+        return stored

@@ -1,0 +1,65 @@
+"""The process that renders films, seen from the server.
+
+A process, because loading and running the codec in a thread stalled the event loop for 40 ms on an
+idle machine, and because its hundred megabytes are given back when it ends.
+"""
+
+import asyncio
+import contextlib
+import json
+import sys
+from asyncio.subprocess import PIPE, Process
+from dataclasses import asdict
+
+from reelhook.simulator.job import Film, Variant
+
+
+class RenderError(RuntimeError):
+    """The film could not be rendered; the words are the renderer's."""
+
+
+class Renderer:
+    """Starts the process when the first film is asked for; not for concurrent use."""
+
+    def __init__(self) -> None:
+        self._process: Process | None = None
+
+    async def render(self, film: Film, variant: Variant) -> bytes:
+        """Return the film's bytes; raises RenderError."""
+        try:
+            process = self._process = self._process or await _start()
+            return await _ask(process, film, variant)
+        except (OSError, asyncio.IncompleteReadError, ValueError) as error:
+            await self.stop()
+            raise RenderError("the process that renders films ended unexpectedly") from error
+
+    async def stop(self) -> None:
+        """End the process at once, if there is one."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        # Waits for the end and closes the pipes.
+        await process.communicate()
+
+
+async def _start() -> Process:
+    # -P: what lies in the current folder must not shadow a module. A session of its own: Ctrl-C on
+    # the terminal is for the server. The process ends by itself when the server is gone.
+    command = [sys.executable, "-P", "-m", "reelhook.simulator.video_spec"]
+    return await asyncio.create_subprocess_exec(
+        *command, stdin=PIPE, stdout=PIPE, start_new_session=True
+    )
+
+
+async def _ask(process: Process, film: Film, variant: Variant) -> bytes:
+    """Speak the protocol of `film.main`."""
+    assert process.stdin is not None  # noqa: S101 - it was started with pipes
+    assert process.stdout is not None  # noqa: S101 - likewise
+    process.stdin.write(json.dumps({"film": asdict(film), "variant": variant}).encode() + b"\n")
+    await process.stdin.drain()
+    header = json.loads(await process.stdout.readuntil(b"\n"))
+    if "error" in header:
+        raise RenderError(header["error"])
+    return await process.stdout.readexactly(header["bytes"])

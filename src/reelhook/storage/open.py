@@ -1,0 +1,103 @@
+"""Opening a database, whichever kind it is: a SQLite file by its path, PostgreSQL by its URL."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reelhook.storage.operation import Database
+from reelhook.storage.operations.history import tell
+from reelhook.storage.sqlite import driver as sqlite
+from reelhook.storage.sqlite.driver import SQLite
+from reelhook.storage.sqlite.driver import read_key as read_key_of_file
+from reelhook.storage.sqlite.file_lock import FileLock
+from reelhook.storage.sqlite.interruptible import interruptible
+from reelhook.storage.sqlite.witness import Witness
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from reelhook.storage.postgres.notifier import Metronome, Wire
+
+Target = Path | str
+
+
+def _postgres() -> "ModuleType":
+    from reelhook.storage.postgres import driver as postgres  # noqa: PLC0415 - loaded where it is the database
+
+    return postgres
+
+
+async def awaited(url: str, *, pooled: bool, seconds: float) -> None:
+    """See `awaiting.usable`."""
+    from reelhook.storage.operations.awaiting import usable  # noqa: PLC0415 - loaded where it is the database
+
+    await usable(url, pooled=pooled, seconds=seconds)
+
+
+@contextlib.asynccontextmanager
+async def owning(target: Target) -> AsyncIterator[None]:
+    """Be the one process that may change the schema.
+
+    A SQLite file is owned as long as it is used, so another process that does raises
+    `SettingsError`; on PostgreSQL one waits.
+    """
+    if isinstance(target, Path):
+        with FileLock(target):
+            yield
+    else:
+        async with _postgres().SchemaLock(target):
+            yield
+
+
+@contextlib.asynccontextmanager
+async def opened(target: Target, *, pooled: bool = False) -> AsyncIterator[Database]:
+    """Open a database that has its schema. Raises `SettingsError`.
+
+    `pooled`: statements of one session may reach the server on different connections.
+    """
+    if isinstance(target, Path):
+        async with _opened_file(target) as database:
+            yield database
+        return
+    database = await _postgres().PostgreSQL.open(target, pooled=pooled)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@contextlib.asynccontextmanager
+async def _opened_file(path: Path) -> AsyncIterator[Database]:
+    # Another program's lock on the file is waited for, which must not hold up the event loop.
+    connection = await interruptible(lambda _: sqlite.connect(path, read_only=False))
+    with Witness(path) as witness:
+        database = SQLite(path, connection, committed=witness.note)
+        try:
+            tell(await witness.testify(database))
+            yield database
+        finally:
+            await database.close()
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str, *, pooled: bool = False) -> "AsyncIterator[Wire | Metronome]":
+    """Open the wire to the other processes on a PostgreSQL database, unless a pooler has none."""
+    from reelhook.storage.postgres.notifier import (  # noqa: PLC0415 - loaded where it is the database
+        Metronome,
+        Wire,
+    )
+
+    wire: Wire | Metronome = Metronome() if pooled else Wire(url)
+    try:
+        yield wire
+    finally:
+        await wire.close()
+
+
+async def read_key(target: Target, name: str) -> str | None:
+    """Return a key of our own from a database that may be in use; None if there is none."""
+    if isinstance(target, Path):
+        return read_key_of_file(target, name)
+    key: str | None = await _postgres().read_key(target, name)
+    return key

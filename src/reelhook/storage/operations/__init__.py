@@ -1,0 +1,1 @@
+"""Reads and writes as statements, the same for both databases."""

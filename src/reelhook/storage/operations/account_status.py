@@ -1,0 +1,81 @@
+"""Operations on what every process must know: the watcher's switch, and how accounts fare."""
+
+from reelhook.domain.account_status import WELL, AccountFares
+from reelhook.domain.event import Instant
+from reelhook.domain.waiting import Waiting
+from reelhook.ports import Lease
+from reelhook.storage.operation import Operation, Statement
+from reelhook.storage.operations.leases import holds
+
+_PAUSED = "watching_paused"
+_FARES = (
+    "unauthorized",
+    "stretched_ms",
+    "reads_wait_until",
+    "creates_wait_until",
+    "creates_refused_since",
+    "creates_response",
+    "reads_failed_since",
+    "reads_response",
+)
+"""The columns of `AccountFares`, in its order."""
+
+
+def pause_watching(now: Instant) -> Operation[None]:
+    """Keep that watching is paused. A pause that holds already goes on."""
+    yield Statement(
+        "INSERT INTO switches (name, since) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING",
+        (_PAUSED, now),
+    )
+
+
+def resume_watching() -> Operation[None]:
+    """Keep that it is not."""
+    yield Statement("DELETE FROM switches WHERE name = ?1", (_PAUSED,))
+
+
+def watching_paused_since() -> Operation[Instant | None]:
+    """Return since when watching is paused."""
+    rows = yield Statement("SELECT since FROM switches WHERE name = ?1", (_PAUSED,))
+    return rows[0][0] if rows else None
+
+
+def record_fares(account: str, fares: AccountFares, lease: Lease | None) -> Operation[None]:
+    """Keep how an account fares."""
+    if not (yield from holds(lease)):
+        return
+    yield Statement(
+        f"INSERT INTO accounts (id, {', '.join(_FARES)})"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+        " ON CONFLICT (id) DO UPDATE SET "
+        + ", ".join(f"{name} = excluded.{name}" for name in _FARES),
+        (
+            account,
+            fares.unauthorized,
+            fares.stretched_milliseconds,
+            fares.reads_wait_until,
+            fares.creates_wait_until,
+            *_worded(fares.creates),
+            *_worded(fares.reads),
+        ),
+    )
+
+
+def fares(account: str) -> Operation[AccountFares]:
+    """Return how an account fares."""
+    rows = yield Statement(f"SELECT {', '.join(_FARES)} FROM accounts WHERE id = ?1", (account,))
+    if not rows:
+        return WELL
+    words, stretched, reads_until, creates_until, *waiting = rows[0]
+    creates, reads = waiting[:2], waiting[2:]
+    return AccountFares(
+        words, stretched, reads_until, creates_until, _waiting(*creates), _waiting(*reads)
+    )
+
+
+def _worded(waiting: Waiting | None) -> tuple[Instant | None, str | None]:
+    return (None, None) if waiting is None else (waiting.since, waiting.last_response)
+
+
+def _waiting(since: Instant | None, words: str | None) -> Waiting | None:
+    return None if since is None or words is None else Waiting(since, words)

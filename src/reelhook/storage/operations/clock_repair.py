@@ -1,0 +1,41 @@
+"""Moments that no right clock could have chosen: they lie further ahead than the longest wait."""
+
+from collections.abc import Sequence
+
+from reelhook.domain.event import Instant
+from reelhook.ports.clock_repair import LongestWaits
+from reelhook.storage.operation import Operation, Statement
+
+_DELIVERIES = """
+UPDATE deliveries SET due_at = ?1,
+  not_before = CASE WHEN not_before > ?2 THEN NULL ELSE not_before END
+WHERE due_at IS NOT NULL AND due_at - CAST({longest} AS BIGINT) > ?1
+  AND (not_before IS NULL OR not_before < due_at OR not_before > ?2)
+"""
+_PROBES = "UPDATE endpoints SET probe_due_at = ?1, next_at = 0 WHERE probe_due_at > ?2"
+# Too early costs one look, so whatever is not looked at for longer than it may be is looked at now.
+_ENDPOINTS = """
+UPDATE endpoints SET next_at = 0 WHERE next_at > ?1 AND EXISTS (SELECT 1 FROM deliveries d
+  WHERE d.lane = endpoints.lane AND d.endpoint_id = endpoints.id AND d.due_at <= ?1)
+"""
+_FAILING = "UPDATE endpoints SET failing_since = ?1 WHERE failing_since > ?1"
+_SUBMITS = (
+    "UPDATE jobs SET submit_due_at = ?1, version = version + 1"
+    " WHERE status = 'accepted' AND submit_due_at > ?2"
+)
+
+
+def mend(now: Instant, longest: LongestWaits) -> Operation[None]:
+    """Make due at once what is due later than the longest wait that could have been chosen."""
+    retries = _by_attempts(longest.retries)
+    yield Statement(_DELIVERIES.format(longest=retries), (now, now + longest.retry_after))
+    yield Statement(_PROBES, (now, now + longest.probe))
+    yield Statement(_ENDPOINTS, (now,))
+    yield Statement(_FAILING, (now,))
+    yield Statement(_SUBMITS, (now, now + longest.submit))
+
+
+def _by_attempts(retries: Sequence[int]) -> str:
+    """Return the longest wait as SQL: after none, one, two attempts, and after any more."""
+    cases = " ".join(f"WHEN {number} THEN {wait:d}" for number, wait in enumerate(retries))
+    return f"CASE attempts {cases} ELSE {max(retries):d} END"

@@ -1,0 +1,79 @@
+"""Operations on jobs of which nobody knows whether a provider has them."""
+
+from collections.abc import Sequence
+
+from reelhook.domain.endpoint import EndpointKind
+from reelhook.domain.errors import InvalidRequestError
+from reelhook.domain.event import Instant
+from reelhook.domain.job import Status
+from reelhook.ports import Destination, JobPage, StoredJob
+from reelhook.storage.operation import Operation, Row, Statement, query, side_by_side
+from reelhook.storage.operations.rows import LISTED_JOB, STORED_JOB, page_of, stored_job_of
+
+_OPEN = "code = 'submission_unknown' AND doubt_closed_at IS NULL"
+_LOOKED_UP = "status = 'submitting' AND doubt_since IS NOT NULL"
+
+
+def page(limit: int, cursor: str | None) -> Operation[JobPage]:
+    """Return a page of the jobs of which nobody knows whether a provider has them.
+
+    Those that ended so come first, then those that are looked up, each oldest first. The cursor is
+    the last job's id.
+    """
+    behind, looked_up = (0, ""), False
+    if cursor is not None:
+        rows = yield Statement("SELECT created_at, id, status FROM jobs WHERE id = ?1", (cursor,))
+        if not rows:
+            raise InvalidRequestError("cursor", "cursor must be a nextCursor of an earlier answer")
+        behind, looked_up = (rows[0][0], rows[0][1]), rows[0][2] == Status.SUBMITTING
+    found: list[Row] = []
+    for where, number in ((_OPEN, 0), (_LOOKED_UP, 1)):
+        if number == looked_up:
+            after = behind
+        elif number < looked_up:
+            continue
+        else:
+            after = (0, "")
+        found += yield Statement(
+            f"SELECT {LISTED_JOB} FROM jobs WHERE {where} AND (created_at, id) > (?1, ?2)"
+            " ORDER BY created_at, id LIMIT ?3",
+            (*after, limit + 1 - len(found)),
+        )
+    return page_of(found, limit)
+
+
+def close_doubt(job_id: str, now: Instant) -> Operation[bool]:
+    """Keep that a person has settled it; False where there was nothing to settle."""
+    rows = yield Statement(
+        "UPDATE jobs SET doubt_closed_at = ?2, version = version + 1 WHERE id = ?1"
+        " AND code = 'submission_unknown' AND doubt_closed_at IS NULL RETURNING id",
+        (job_id, now),
+    )
+    return bool(rows)
+
+
+def destinations(job_id: str) -> Operation[list[Destination]]:
+    """Return where a job's events go."""
+    rows = yield Statement(
+        "SELECT d.endpoint_id, d.url, e.kind FROM deliveries d JOIN endpoints e"
+        " ON e.id = d.endpoint_id WHERE d.job_id = ?1 AND d.resend_of IS NULL ORDER BY d.id",
+        (job_id,),
+    )
+    return [
+        Destination(endpoint_id, url if kind == EndpointKind.URL else None)
+        for endpoint_id, url, kind in rows
+    ]
+
+
+def of_provider(accounts: Sequence[str], provider_job_id: str) -> Operation[StoredJob | None]:
+    """Return the job of one of these accounts that its provider calls so."""
+    found = yield from side_by_side(
+        [
+            query(
+                f"SELECT {STORED_JOB} FROM jobs WHERE account = ?1 AND provider_job_id = ?2",
+                (account, provider_job_id),
+            )
+            for account in accounts
+        ]
+    )
+    return next((stored_job_of(rows[0]) for rows in found if rows), None)

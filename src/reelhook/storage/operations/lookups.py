@@ -1,0 +1,155 @@
+"""Operations on unresolved creates: the jobs, our entries in a listing, and what it taught us."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import sha256
+
+from reelhook.domain.event import Instant
+from reelhook.domain.job import Job, VideoRequest
+from reelhook.domain.listing import Known, ListingFacts
+from reelhook.ports import Lease, StoredJob
+from reelhook.storage.operation import Operation, Row, Statement, query, side_by_side
+from reelhook.storage.operations.leases import holds
+from reelhook.storage.operations.rows import STATE, STORED_JOB, job_of, stored_job_of
+
+_DAY_MILLISECONDS = 24 * 3600 * 1000
+
+
+def submitting(account: str) -> Operation[list[Job]]:
+    """Return the jobs whose create call has no recorded outcome."""
+    rows = yield Statement(
+        f"SELECT {STATE} FROM jobs WHERE account = ?1 AND status = 'submitting'"
+        " ORDER BY created_at, id",
+        (account,),
+    )
+    return [job_of(row) for row in rows]
+
+
+def ended_unknown(accounts: Sequence[str], since: Instant) -> Operation[list[Job]]:
+    """Return the jobs that ended since then without anybody knowing if the provider has them."""
+    rows = yield Statement(
+        f"SELECT {STATE} FROM jobs WHERE code = 'submission_unknown'"
+        " AND doubt_closed_at IS NULL AND updated_at >= ?1",
+        (since,),
+    )
+    return [job for row in rows if (job := job_of(row)).account in accounts]
+
+
+def to_look_up(job_ids: Sequence[str]) -> Operation[list[StoredJob]]:
+    """Return jobs with their requests, in which a picture's hash stands in its place.
+
+    One after the other, since each may have a picture of a megabyte.
+    """
+    found: list[StoredJob] = []
+    for job_id in job_ids:
+        rows = yield Statement(f"SELECT {STORED_JOB} FROM jobs WHERE id = ?1", (job_id,))
+        found += [_without_image(stored_job_of(row)) for row in rows]
+    return found
+
+
+def _without_image(stored: StoredJob) -> StoredJob:
+    image = stored.request.image
+    if image is None:
+        return stored
+    digest = sha256(image.encode()).hexdigest()
+    return replace(stored, request=replace(stored.request, image=digest))
+
+
+def known_entries(
+    accounts: Sequence[str], server: str, provider_job_ids: Sequence[str]
+) -> Operation[dict[str, Known]]:
+    """Return which of these ids are jobs of these accounts, and what we know of each.
+
+    An id that another server gave, before the account was moved, says nothing of this one's.
+    """
+    wanted = [(account, one) for account in accounts for one in provider_job_ids]
+    found = yield from side_by_side(
+        [
+            query(
+                "SELECT submit_attempts > 0 AND NOT adopted, submit_started_at, accepted_at, model,"
+                " script, direction, seconds, size, id, submit_marked"
+                " FROM jobs WHERE account = ?1 AND provider_job_id = ?2"
+                " AND (submit_fingerprint IS NULL OR submit_fingerprint LIKE ?3)",
+                (*pair, f"{server}.%"),
+            )
+            for pair in wanted
+        ]
+    )
+    return {one: _known(rows[0]) for (_, one), rows in zip(wanted, found, strict=True) if rows}
+
+
+def _known(row: Row) -> Known:
+    created, sent_at, accepted_at, model, script, direction, seconds, size, job_id, marked = row
+    request = VideoRequest(script, model, direction, seconds, size)
+    return Known(bool(created), sent_at, accepted_at, request, job_id, bool(marked))
+
+
+def expected_entries(
+    account: str, fingerprint: str, since: Instant, until: Instant, limit: int
+) -> Operation[dict[str, Instant]]:
+    """Return our entries that the listing must show, with the moment of acceptance, newest first.
+
+    Those accepted between these moments, by this server and with this credential, except what has
+    failed, was canceled, or whose file has expired: some servers remove these.
+    """
+    rows = yield Statement(
+        "SELECT provider_job_id, accepted_at FROM jobs WHERE account = ?1"
+        " AND submit_fingerprint = ?2 AND created_at >= ?3 AND accepted_at > ?4"
+        " AND accepted_at <= ?5 AND submit_attempts > 0 AND NOT adopted"
+        " AND status NOT IN ('failed', 'canceled')"
+        " AND coalesce(content_expires_at, ?6) >= ?6 ORDER BY created_at DESC LIMIT ?7",
+        (account, fingerprint, since - _DAY_MILLISECONDS, since, until, until // 1000, limit),
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def newest_entries(account: str, fingerprint: str, limit: int) -> Operation[list[str]]:
+    """Return the ids of entries that this server gave our creates, newest first."""
+    rows = yield Statement(
+        "SELECT provider_job_id FROM jobs WHERE account = ?1 AND submit_fingerprint = ?2"
+        " AND provider_job_id IS NOT NULL AND NOT adopted ORDER BY created_at DESC LIMIT ?3",
+        (account, fingerprint, limit),
+    )
+    return [row[0] for row in rows]
+
+
+def listing_facts(account: str) -> Operation[ListingFacts | None]:
+    """Return what was learned about an account's listing."""
+    rows = yield Statement(
+        "SELECT fingerprint, first_id, first_read_at, delay_max, models, server"
+        " FROM listings WHERE account = ?1",
+        (account,),
+    )
+    for fingerprint, first_id, first_read_at, delay_max, models, server in rows:
+        shown = frozenset(json.loads(models))
+        return ListingFacts(fingerprint, first_id, first_read_at, delay_max, shown, server)
+    return None
+
+
+def record_listing_facts(account: str, facts: ListingFacts, lease: Lease | None) -> Operation[None]:
+    """Keep what was learned; nothing stays of what was learned before."""
+    if not (yield from holds(lease)):
+        return
+    yield Statement(
+        "INSERT INTO accounts (id, listing_proven) VALUES (?1, ?2)"
+        " ON CONFLICT (id) DO UPDATE SET listing_proven = excluded.listing_proven",
+        (account, bool(facts.models)),
+    )
+    yield Statement(
+        "INSERT INTO listings"
+        " (account, fingerprint, first_id, first_read_at, delay_max, models, server)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (account) DO UPDATE SET"
+        " fingerprint = excluded.fingerprint, first_id = excluded.first_id,"
+        " first_read_at = excluded.first_read_at, delay_max = excluded.delay_max,"
+        " models = excluded.models, server = excluded.server",
+        (
+            account,
+            facts.fingerprint,
+            facts.first_id,
+            facts.first_read_at,
+            facts.delay_max,
+            json.dumps(sorted(facts.models)),
+            facts.server,
+        ),
+    )

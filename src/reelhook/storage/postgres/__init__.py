@@ -1,0 +1,1 @@
+"""PostgreSQL, for one process or many workers."""

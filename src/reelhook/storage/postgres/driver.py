@@ -1,0 +1,241 @@
+"""The PostgreSQL driver: a pool for reading, and one connection at a time for group commits.
+
+Concurrent small writes share a transaction, as on SQLite. Nothing here blocks the event loop.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any, Self, TypeVar
+
+import asyncpg
+import structlog
+
+from reelhook.domain.errors import CommitUnknownError, SettingsError, StoreError
+from reelhook.storage.error_text import words_of
+from reelhook.storage.operation import Operation, Touches
+from reelhook.storage.postgres.failover import FAILURES, Servers
+from reelhook.storage.postgres.group_commit import Groups, Work, refuse
+from reelhook.storage.postgres.pipeline import Pipeline, SeveralStatementsError, code_of, single
+from reelhook.storage.postgres.pool import Pool
+from reelhook.storage.postgres.refusals import refusal
+
+T = TypeVar("T")
+log = structlog.get_logger()
+GROUP_SIZE_MAX = 1000
+QUEUE_SECONDS = 3.0
+"""How long a write waits for its turn before it is given up: the writer waits for the server."""
+READ_SECONDS = 7.0
+ASIDE_SECONDS = 30.0
+CLOSE_SECONDS = 0.3
+# Chosen once: the advisory lock of whoever changes the schema.
+_SCHEMA_LOCK = 7_311_482_093
+_BEGIN_SCHEMA = (
+    "BEGIN; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+)
+# It holds up nobody for long: neither by waiting for a lock, nor by syncing.
+_ASIDE = "SET LOCAL lock_timeout = '50ms'; SET LOCAL synchronous_commit = off"
+
+
+async def connect(url: str) -> asyncpg.Connection:
+    """Open one connection.
+
+    Raises `SettingsError` when there is no such database, and `DatabaseAwayError`, which is one,
+    where it may come yet.
+    """
+    try:
+        # What runs on a connection of its own runs once: no statement is worth keeping.
+        return await Servers(url).connect(statement_cache_size=0)
+    except (*FAILURES, ValueError) as error:
+        raise refusal(error) from None
+
+
+async def hang_up(connection: asyncpg.Connection) -> None:
+    """Close a connection; not for long, if the server does not answer."""
+    with contextlib.suppress(*FAILURES):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await connection.close()
+    connection.terminate()
+
+
+async def read_key(url: str, name: str) -> str | None:
+    """Return a key of our own from a database that may be in use; None if there is none."""
+    connection = await connect(url)
+    try:
+        key: str | None = await connection.fetchval("SELECT value FROM keys WHERE name = $1", name)
+    except asyncpg.UndefinedTableError:
+        return None  # an empty database
+    except FAILURES as error:
+        raise refusal(error, "read") from None
+    finally:
+        await connection.close()
+    return key
+
+
+class SchemaLock:
+    """The server's lock under which one process at a time changes the schema.
+
+    It goes with its transaction, however the process ends, so no stale lock is ever left. A lock
+    of the session would stay behind on a pooler's connection.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: asyncpg.Connection | None = None
+
+    async def __aenter__(self) -> Self:
+        self._connection = connection = await connect(self._url)
+        try:
+            # The role may have limits for a pooler's sake that are too short for this.
+            await connection.execute(_BEGIN_SCHEMA)
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _SCHEMA_LOCK, timeout=60)
+        except TimeoutError:
+            connection.terminate()
+            raise SettingsError(
+                "Another reelhook has been changing the database's schema for a minute; "
+                "wait for it, or stop it"
+            ) from None
+        except FAILURES as error:
+            connection.terminate()
+            raise refusal(error) from None
+        except BaseException:  # told to stop while it waits
+            connection.terminate()
+            raise
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._connection is not None:
+            await hang_up(self._connection)
+
+
+class PostgreSQL:
+    """One open database: `write` and `read` run operations."""
+
+    def __init__(self, pool: Pool, group_size: int) -> None:
+        self._pool = pool
+        self._groups = Groups(pool)
+        self._group_size = group_size
+        self._queue: list[Work] = []
+        self._queued = asyncio.Event()
+        self._closed = False
+        self._long_reads: set[object] = set()
+        self._writer = asyncio.create_task(self._write_groups())
+
+    @classmethod
+    async def open(
+        cls, url: str, *, pooled: bool = False, group_size: int = GROUP_SIZE_MAX
+    ) -> Self:
+        """Connect, see `Pool`. Raises as `connect` does."""
+        try:
+            pool = await Pool.open(url, pooled=pooled)
+        except (*FAILURES, ValueError) as error:
+            raise refusal(error) from None
+        database = cls(pool, group_size)
+        try:
+            await database._groups.arrive()
+        except FAILURES as error:
+            await database.close()
+            raise refusal(error) from None
+        return database
+
+    async def write(self, make: Callable[[], Operation[T]], touches: Touches = None) -> T:
+        """Run an operation in a transaction, which it may share with others; return once it is
+        durable. Raises as `Database.write`.
+        """
+        self._check_open()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        work = Work(make, touches, future)
+        self._queue.append(work)
+        self._queued.set()
+        end = loop.call_later(QUEUE_SECONDS, self._give_up, work)
+        try:
+            return await future
+        finally:
+            end.cancel()
+
+    def _give_up(self, work: Work) -> None:
+        """Refuse a write that has not begun, so that it is never done."""
+        if work in self._queue:
+            self._queue.remove(work)
+            refuse([work], TimeoutError(f"nothing was written for {QUEUE_SECONDS:g} s"))
+            work.end()
+
+    async def aside(self, make: Callable[[], Operation[T]], *, lock: str | None = None) -> T:
+        """Run an operation for which nobody waits, in a transaction of its own."""
+        self._check_open()
+        committing = False
+        try:
+            async with (
+                self._pool.borrowed(ASIDE_SECONDS) as connection,
+                connection.transaction(),
+            ):
+                await connection.execute(_ASIDE)
+                if lock is not None:
+                    await connection.execute(f"LOCK TABLE {lock} IN SHARE ROW EXCLUSIVE MODE")
+                result = await Pipeline(connection).run(make())
+                committing = True
+        except FAILURES as error:
+            if committing:
+                raise CommitUnknownError from error
+            raise StoreError(f"The database refused a write: {words_of(error)}") from error
+        return result
+
+    async def read(self, make: Callable[[], Operation[T]]) -> T:
+        """Run an operation that only reads, in one snapshot."""
+        self._check_open()
+        try:
+            async with self._pool.borrowed(READ_SECONDS) as connection:
+                return await self._read(connection, make)
+        except FAILURES as error:
+            raise StoreError(f"The database can't be read: {words_of(error)}") from error
+
+    async def _read(self, connection: Any, make: Callable[[], Operation[T]]) -> T:
+        """Save a single statement the two round trips of a transaction."""
+        operation = make()
+        if code_of(operation) not in self._long_reads:
+            try:
+                return await Pipeline(connection).run(single(operation))
+            except SeveralStatementsError:
+                self._long_reads.add(code_of(operation))
+                operation = make()
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            return await Pipeline(connection).run(operation)
+
+    async def close(self) -> None:
+        """Finish what was begun and close the connections; not for long, if the server is away."""
+        self._closed = True
+        self._queued.set()
+        await asyncio.wait([self._writer], timeout=CLOSE_SECONDS)
+        self._writer.cancel()
+        await asyncio.gather(self._writer, return_exceptions=True)
+        for work in list(self._queue):
+            self._give_up(work)
+        await self._groups.close(CLOSE_SECONDS)
+        await self._pool.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError("The database is closed; the server is stopping")
+
+    # -- the writer ---------------------------------------------------------------------------
+
+    async def _write_groups(self) -> None:
+        while self._queue or not self._closed:
+            if not self._queue:
+                self._queued.clear()
+                await self._queued.wait()
+                continue
+            group = self._queue[: self._group_size]
+            del self._queue[: self._group_size]
+            try:
+                await self._groups.commit(group)
+            except asyncio.CancelledError as error:
+                refuse(group, error)
+                raise
+            except Exception as error:  # whatever it was: the writer lives on, and no caller hangs
+                log.exception("writer.failed")
+                refuse(group, error)
+            finally:
+                for work in group:
+                    work.end()

@@ -1,0 +1,96 @@
+"""The servers that a PostgreSQL URL names: where there are several, one of them takes writes."""
+
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import asyncpg
+
+from reelhook.domain.errors import StoreError
+from reelhook.guard.resolver import SystemLookUp
+from reelhook.storage.postgres.url import name_of_host, read_url
+
+FAILURES = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that was cut in the middle of a word
+    OSError,
+    TimeoutError,
+)
+CONNECT_SECONDS = 10.0
+"""How long a lone server may take to answer."""
+ONE_OF_SEVERAL_SECONDS = 2.0
+"""How long one of several may take before the next one is asked."""
+
+
+class Servers:
+    """Connects to whichever takes writes, beginning with the one that did so last.
+
+    The database library tries several hosts too, but in one time for all: a host that does not
+    answer at all would use it up, and a failure of one would hide the others.
+    Raises `SettingsError` for a URL that can't be used.
+    """
+
+    def __init__(self, url: str) -> None:
+        read = read_url(url)
+        self._urls = list(read.urls)
+        several = len(self._urls) > 1
+        self._seconds = read.seconds or (ONE_OF_SEVERAL_SECONDS if several else CONNECT_SECONDS)
+        chosen = several and "target_session_attrs=" not in self._urls[0]
+        self._options = {
+            **read.options,
+            **({"target_session_attrs": "read-write"} if chosen else {}),
+        }
+        self._keepalives = read.keepalives
+        self._look_up = SystemLookUp()
+
+    async def connect(self, **options: Any) -> asyncpg.Connection:
+        """Open a connection. Raises one of `FAILURES`, or `ValueError` for a wrong URL."""
+        failure: Exception = StoreError("DATABASE_URL names no server")
+        for url in self._urls:
+            try:
+                connection = await self._connected(url, options)
+            except FAILURES as error:
+                failure = error
+            else:
+                self._urls = [url, *(other for other in self._urls if other != url)]
+                return connection
+        raise failure
+
+    async def _connected(self, url: str, options: dict[str, Any]) -> asyncpg.Connection:
+        async with asyncio.timeout(self._seconds):
+            if (name := name_of_host(url)) is not None:
+                # asyncpg would look it up in a thread that holds up the end of the program for as
+                # long as the name server does not answer. That one then answers it quickly.
+                await self._look_up(name)
+            connection = await asyncpg.connect(url, **self._options, **options)
+        if self._keepalives is not None:
+            _keep_alive(connection, self._keepalives)
+        return connection
+
+
+def _keep_alive(connection: asyncpg.Connection, options: Mapping[str, int]) -> None:
+    """Have the system find out when the server is gone, as libpq does by default."""
+    # asyncpg has no public way to its socket, and makes it itself.
+    transport = getattr(connection, "_transport", None)
+    sock = transport.get_extra_info("socket") if transport is not None else None
+    if sock is None or sock.family not in {socket.AF_INET, socket.AF_INET6}:
+        return
+    with contextlib.suppress(OSError):  # a refinement: the connection works without it
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in options.items():
+            if (number := _TCP_OPTIONS.get(name)) is not None:
+                sock.setsockopt(socket.IPPROTO_TCP, number, value)
+
+
+_TCP_OPTIONS: Mapping[str, int | None] = {
+    "keepalives_idle": getattr(
+        socket, "TCP_KEEPALIVE" if sys.platform == "darwin" else "TCP_KEEPIDLE", None
+    ),
+    "keepalives_interval": getattr(socket, "TCP_KEEPINTVL", None),
+    "keepalives_count": getattr(socket, "TCP_KEEPCNT", None),
+    "tcp_user_timeout": getattr(socket, "TCP_USER_TIMEOUT", None),
+}

@@ -1,0 +1,137 @@
+"""Why a PostgreSQL database can't be used, in one sentence with its remedy."""
+
+import re
+import socket
+import ssl
+from collections.abc import Sequence
+
+import asyncpg
+
+from reelhook.domain.errors import SettingsError
+from reelhook.guard.certificates import distrust
+from reelhook.storage.error_text import words_of
+
+_CANT = "The database of DATABASE_URL can't be"
+_PASSING = (
+    asyncpg.CannotConnectNowError,  # it starts, stops or recovers
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.TargetServerAttributeNotMatched,  # a failover may be under way
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+_OF_A_POOLER = re.compile(r"server login has been failing|connect|shut|pause", re.IGNORECASE)
+_STARTUP_PARAMETER = re.compile(r"unsupported startup parameter(?: in options)?: (\S+)")
+_PARAMETER = re.compile(r'(?:parameter|value for parameter) "([^"]+)"')
+_Kinds = type[BaseException] | tuple[type[BaseException], ...]
+_REMEDIES: Sequence[tuple[_Kinds, str]] = (
+    (
+        asyncpg.InvalidCatalogNameError,
+        "make it with `createdb -O USER NAME`, or correct its name in DATABASE_URL",
+    ),
+    (
+        asyncpg.InvalidAuthorizationSpecificationError,
+        "correct user and password in DATABASE_URL, or the server's pg_hba.conf",
+    ),
+    (
+        asyncpg.TooManyConnectionsError,
+        "raise max_connections, since each process takes up to 5, or close other programs'",
+    ),
+    (asyncpg.DiskFullError, "free space on the server's disk"),
+    (
+        (asyncpg.ReadOnlySQLTransactionError, asyncpg.TargetServerAttributeNotMatched),
+        "no server there takes writes; name the primary in DATABASE_URL",
+    ),
+    (asyncpg.InterfaceError, "correct DATABASE_URL"),
+    (socket.gaierror, "correct the host in DATABASE_URL, or this machine's name servers"),
+    (ConnectionRefusedError, "start PostgreSQL there, or correct host and port in DATABASE_URL"),
+    (FileNotFoundError, "start PostgreSQL, or name its host in DATABASE_URL"),
+    (
+        (asyncpg.InternalClientError, asyncpg.ConnectionDoesNotExistError),
+        "is it PostgreSQL that listens there? Correct host and port in DATABASE_URL",
+    ),
+    (
+        (TimeoutError, OSError),
+        "start the server, let this machine in, or correct host and port in DATABASE_URL",
+    ),
+)
+
+
+class DatabaseAwayError(SettingsError):
+    """The database can't be used now, for a reason that may pass by itself."""
+
+
+def refusal(error: BaseException, done: str = "opened") -> SettingsError:
+    """Return the error that a user sees. `done`: what can't be done to the database."""
+    kind = DatabaseAwayError if _may_pass(error) else SettingsError
+    return kind(f"{_CANT} {done}: {_sentence(error)}")
+
+
+def _may_pass(error: BaseException) -> bool:
+    if isinstance(error, ssl.SSLError) or "rejected SSL upgrade" in str(error):
+        return False
+    if isinstance(error, asyncpg.ProtocolViolationError):
+        # PgBouncer has this one code for all that goes wrong.
+        return _STARTUP_PARAMETER.search(str(error)) is None and bool(
+            _OF_A_POOLER.search(str(error))
+        )
+    return isinstance(error, _PASSING)
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLError):
+        return _of_certificate(error)
+    words = words_of(error).rstrip(".")
+    if "rejected SSL upgrade" in words:
+        return "the server speaks no TLS; turn ssl on there, or write sslmode=disable"
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return f"{words}; {_grant(words)}"
+    if match := _STARTUP_PARAMETER.search(words):
+        return (
+            f"the pooler refuses the parameter {match[1].rstrip(',')}; remove it from DATABASE_URL "
+            "and give it to the role (ALTER ROLE ... SET ...), or put it into the pooler's "
+            "ignore_startup_parameters"
+        )
+    if isinstance(error, asyncpg.PostgresError) and (match := _PARAMETER.search(words)):
+        return f"{words}; correct {match[1]} in DATABASE_URL, or remove it"
+    if isinstance(error, asyncpg.PostgresError) and "no encryption" in words:
+        return f"{words}; the server may want TLS: write sslmode=require"
+    remedy = next((told for kind, told in _REMEDIES if isinstance(error, kind)), None)
+    return words if remedy is None else f"{_reason(error, words)}; {remedy}"
+
+
+def _reason(error: BaseException, words: str) -> str:
+    if isinstance(error, socket.gaierror):
+        return f"its host can't be looked up ({error.strerror})"
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there (connection refused)"
+    if isinstance(error, FileNotFoundError):
+        return "there is no socket of a server on this machine"
+    return words
+
+
+def _of_certificate(error: ssl.SSLError) -> str:
+    told = distrust(error, "name its authority by sslrootcert=/path/to/ca.pem in DATABASE_URL")
+    if told is not None:
+        return f"the server's certificate {told}"
+    words = words_of(error)
+    return f"TLS failed ({words}); correct sslmode, sslcert and sslkey in DATABASE_URL"
+
+
+def _grant(words: str) -> str:
+    if "schema" in words:
+        return "as the database's owner: GRANT USAGE, CREATE ON SCHEMA public TO the role"
+    if "owner" in words:
+        return (
+            "run `reelhook migrate --all` as the role that owns the tables, "
+            "and start with --no-migrate"
+        )
+    if "database" in words:
+        return "as the database's owner: GRANT CONNECT ON DATABASE ... TO the role"
+    return (
+        "as the tables' owner: GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "
+        "public TO the role, and GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO it"
+    )

@@ -1,0 +1,33 @@
+"""workers: who is alive, so that leases even out"""
+
+import sqlalchemy as sa
+from alembic import op
+
+from reelhook.storage.schema.migrations.dialects import is_sqlite
+
+revision = "0004"
+down_revision = "0003"
+
+# The database's own time: clocks of machines differ. On SQLite the driver brings this function.
+_NOW_MS = """
+CREATE FUNCTION now_ms() RETURNS BIGINT LANGUAGE sql VOLATILE AS
+$$ SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) $$
+"""
+
+
+def upgrade() -> None:
+    """Make what several workers need."""
+    op.create_table(
+        "workers",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("seen_until", sa.BigInteger, nullable=False),
+    )
+    if not is_sqlite():
+        op.execute(_NOW_MS)
+
+
+def downgrade() -> None:
+    """Take it away."""
+    if not is_sqlite():
+        op.execute("DROP FUNCTION now_ms()")
+    op.drop_table("workers")

@@ -1,0 +1,179 @@
+"""The SQLite driver: one process owns the file, one thread writes it, others only read.
+
+Concurrent small writes share a transaction (group commit): with full synchronous writes that is
+the biggest factor of all. Nothing here blocks the event loop.
+"""
+
+import asyncio
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+from reelhook.domain.errors import StoreError
+from reelhook.storage.operation import Operation, Touches
+from reelhook.storage.sqlite.file_lock import FileLock
+from reelhook.storage.sqlite.group_commit import Groups, Work, run
+from reelhook.storage.sqlite.refusals import reason, refusal
+
+__all__ = ["FileLock", "SQLite", "connect", "read_key", "run"]
+
+T = TypeVar("T")
+GROUP_SIZE_MAX = 1000
+READERS = 2
+BUSY_MILLISECONDS = 5000
+
+
+def connect(path: Path, *, read_only: bool) -> apsw.Connection:
+    """Open the file with the settings every connection needs.
+
+    Raises `SettingsError` when it is not a database that can be used.
+    """
+    flags = apsw.SQLITE_OPEN_NOMUTEX | (
+        apsw.SQLITE_OPEN_READONLY
+        if read_only
+        else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    )
+    try:
+        if not read_only:
+            path.touch(mode=0o600)  # it holds keys; SQLite gives its side files the same mode
+        connection = apsw.Connection(str(path), flags=flags)
+        connection.set_busy_timeout(BUSY_MILLISECONDS)
+        connection.create_scalar_function("now_ms", _now_ms, 0)
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+        else:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+    except (apsw.Error, OSError) as error:
+        raise refusal(path, error) from None
+    return connection
+
+
+def _now_ms(*_: object) -> int:
+    """What PostgreSQL has as a function of its own: the database's time."""
+    return time.time_ns() // 1_000_000
+
+
+def read_key(path: Path, name: str) -> str | None:
+    """Return a key of our own from a database that may be in use; None if there is none."""
+    if not path.exists():
+        return None
+    connection = connect(path, read_only=True)
+    try:
+        rows = connection.execute("SELECT value FROM keys WHERE name = ?1", (name,)).fetchall()
+    except apsw.SQLError:
+        return None  # no such table: an empty database
+    except apsw.Error as error:
+        raise refusal(path, error, "read") from None
+    finally:
+        connection.close()
+    return str(rows[0][0]) if rows else None
+
+
+class SQLite(Groups):
+    """One open database: `write` and `read` run operations."""
+
+    def __init__(
+        self,
+        path: Path,
+        connection: apsw.Connection | None = None,
+        *,
+        group_size: int = GROUP_SIZE_MAX,
+        committed: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        super().__init__(lambda: connect(path, read_only=False), connection, committed)
+        self._loop = asyncio.get_running_loop()
+        self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._write_groups, name="reelhook-writer")
+        self._thread.start()
+        self._local = threading.local()
+        self._path = path
+        self._group_size = group_size
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reelhook-reader")
+        self._closed = False
+
+    async def write(self, make: Callable[[], Operation[T]], touches: Touches = None) -> T:
+        """Run an operation in a transaction, which it may share with others; return once it is
+        durable. Raises as `Database.write`.
+        """
+        self._check_open()
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._queue.put(Work(make, future))
+        return await future
+
+    async def aside(self, make: Callable[[], Operation[T]], *, lock: str | None = None) -> T:
+        """See `Database.aside`: the one writer is alone with every table."""
+        return await self.write(make)
+
+    async def read(self, make: Callable[[], Operation[T]]) -> T:
+        """Run an operation that only reads, beside the writer."""
+        self._check_open()
+        return await self._loop.run_in_executor(self._readers, self._read, make)
+
+    async def close(self) -> None:
+        """Finish what was begun and close the file."""
+        self._closed = True
+        self._queue.put(None)
+        await self._loop.run_in_executor(None, self._thread.join)
+        self._readers.shutdown()
+        self._connection.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError("The database is closed; the server is stopping")
+
+    def _read(self, make: Callable[[], Operation[T]]) -> T:
+        connection: apsw.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = connect(self._path, read_only=True)
+        try:
+            connection.execute("BEGIN")  # one snapshot for all of the operation's statements
+            try:
+                return run(connection, make())
+            finally:
+                if connection.in_transaction:  # some errors end it by themselves
+                    connection.execute("COMMIT")
+        except apsw.Error as error:
+            raise StoreError(f"The database can't be read: {reason(error)}") from error
+
+    # -- the writer's thread ------------------------------------------------------------------
+
+    def _write_groups(self) -> None:
+        while True:
+            first = self._queue.get()
+            if first is None:
+                return
+            group, stop = [first], False
+            while len(group) < self._group_size:
+                try:
+                    work = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if work is None:
+                    stop = True
+                    break
+                group.append(work)
+            self._commit(group)
+            # The loop is gone only when the program was torn down without `close`.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(_deliver, group)
+            if stop:
+                return
+
+
+def _deliver(group: list[Work]) -> None:
+    for work in group:
+        if work.future.done():  # its caller was canceled; the write stands all the same
+            continue
+        if work.error is None:
+            work.future.set_result(work.result)
+        else:
+            work.future.set_exception(work.error)

@@ -1,0 +1,74 @@
+"""Why a SQLite file can't be used, in one sentence with its remedy."""
+
+import errno
+import os
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+
+import apsw
+
+from reelhook.domain.errors import SettingsError
+from reelhook.storage.error_text import words_of
+
+FULL_BYTES = 1024 * 1024
+_SPACE = "free some space on its disk"
+_MODE = "correct the mode or owner of it and its directory"
+_LOCKED = "another program has locked it: close that program"
+_REMEDIES: Mapping[int, str] = {
+    apsw.SQLITE_FULL: _SPACE,
+    apsw.SQLITE_READONLY: _MODE,
+    apsw.SQLITE_PERM: _MODE,
+    apsw.SQLITE_NOTADB: "name another file by DATABASE_URL or REELHOOK_DATA_DIR",
+    apsw.SQLITE_CORRUPT: "put a backup in its place",
+    apsw.SQLITE_BUSY: _LOCKED,
+    apsw.SQLITE_LOCKED: _LOCKED,
+    apsw.SQLITE_CANTOPEN: _MODE,
+    apsw.SQLITE_IOERR: "its disk fails, or is full: look into the system's log",
+}
+_SYSTEM: Mapping[int, str] = {
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.EISDIR: "name a file by DATABASE_URL, or remove the directory",
+    errno.EROFS: "choose another directory with REELHOOK_DATA_DIR",
+    errno.EACCES: _MODE,
+    errno.EPERM: _MODE,
+}
+
+
+def refusal(path: Path, error: BaseException, done: str = "opened") -> SettingsError:
+    """Return the error that a user sees. `done`: what can't be done to the database."""
+    words = f"the disk is full; {_SPACE}" if _is_full(path, error) else reason(error)
+    return SettingsError(f"The database {path} can't be {done}: {words}")
+
+
+def _is_full(path: Path, error: BaseException) -> bool:
+    """Whether an error that says nothing comes from a full disk: SQLite has no place for a file
+    that its connections share.
+    """
+    code = _code(error)
+    if code is None or code & 0xFF != apsw.SQLITE_IOERR:
+        return False
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < FULL_BYTES
+
+
+def reason(error: BaseException) -> str:
+    """Return what SQLite or the system says, with the remedy where there is one."""
+    if isinstance(error, OSError):
+        words, remedy = error.strerror or words_of(error), _SYSTEM.get(error.errno or 0)
+    else:
+        code = _code(error)
+        words, remedy = words_of(error), None if code is None else _REMEDIES.get(code & 0xFF)
+    return words if remedy is None else f"{words}; {remedy}"
+
+
+def _code(error: BaseException) -> int | None:
+    if isinstance(error, apsw.Error):
+        return getattr(error, "result", None)
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", None)
+    return None

@@ -1,0 +1,1 @@
+"""Copies of a database: into another one, and into a file."""

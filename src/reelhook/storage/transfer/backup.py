@@ -1,0 +1,112 @@
+"""A copy of a SQLite database that may be in use, and what an operator says of a copy."""
+
+import contextlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+
+from reelhook.domain.errors import SettingsError
+from reelhook.storage.operations import history
+from reelhook.storage.sqlite.driver import connect
+
+TAKEN_AS_COPY = "backup"
+"""What a copy says of itself, so that it is known as one wherever it is put."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackedUp:
+    """The file that was made, its size in bytes, and how many jobs it has."""
+
+    path: Path
+    size: int
+    jobs: int
+
+
+def back_up(source: Path, target: Path) -> BackedUp:
+    """Copy a database as it is at one moment, beside the server that writes to it; check the copy.
+
+    Raises `SettingsError` where there is no database or the file exists, and where the copy can't
+    be made: then nothing is left of it.
+    """
+    if not source.exists():
+        raise SettingsError(
+            f"There is no database {source}; name its directory with --data-dir, or start "
+            "`reelhook serve` once"
+        )
+    if os.path.lexists(target):
+        raise _exists(target)
+    try:
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    except OSError as error:
+        raise SettingsError(
+            f"Nothing can be written to {target.parent} ({error.strerror}); choose another file"
+        ) from None
+    os.close(descriptor)
+    part = Path(name)
+    try:
+        _copy(source, part)
+        jobs = _checked(part)
+        _keep(part, target)
+    except apsw.Error as error:
+        raise SettingsError(f"The copy of {source} can't be made: {error}") from None
+    except OSError as error:
+        raise SettingsError(f"The copy {target} can't be kept: {error.strerror}") from None
+    finally:
+        for one in part.parent.glob(f"{part.name}*"):
+            one.unlink()
+    return BackedUp(target, target.stat().st_size, jobs)
+
+
+def _copy(source: Path, part: Path) -> None:
+    """Copy all in one step: a reader's snapshot, which hinders no writer."""
+    with (
+        contextlib.closing(connect(source, read_only=True)) as here,
+        contextlib.closing(apsw.Connection(str(part))) as there,
+    ):
+        with there.backup("main", here, "main") as copying:
+            copying.step(-1)
+        # In one file, that needs nothing beside it.
+        there.execute("PRAGMA journal_mode = DELETE")
+        there.execute(
+            "INSERT INTO keys (name, value) VALUES (?1, ?2)"
+            " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (history.KEY, TAKEN_AS_COPY),
+        )
+
+
+def _checked(part: Path) -> int:
+    """Return how many jobs the copy has, if it is sound. Raises `SettingsError`."""
+    with contextlib.closing(apsw.Connection(str(part))) as copy:
+        found = [str(row[0]) for row in copy.execute("PRAGMA integrity_check(3)")]
+        if found != ["ok"]:
+            raise SettingsError(
+                f"The database is damaged, so its copy was not kept: {'; '.join(found)}; "
+                "restore an earlier backup"
+            )
+        return len(copy.execute("SELECT id FROM jobs").fetchall())
+
+
+def _keep(part: Path, target: Path) -> None:
+    """Give the copy its name, which nothing may have got meanwhile, and have it on the disk."""
+    with part.open("rb") as written:
+        os.fsync(written.fileno())
+    try:
+        os.link(part, target)
+    except FileExistsError:
+        raise _exists(target) from None
+    except OSError:  # a file system without hard links
+        if os.path.lexists(target):
+            raise _exists(target) from None
+        part.rename(target)
+    directory = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _exists(target: Path) -> SettingsError:
+    return SettingsError(f"{target} exists and is not overwritten; name another file, or remove it")
