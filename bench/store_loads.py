@@ -7,7 +7,7 @@ from functools import partial
 from random import Random
 from typing import TypeVar
 
-from reelhook.domain.delivery import Answer, Attempt
+from reelhook.domain.delivery import Attempt, WebhookResponse
 from reelhook.domain.endpoint import lane_of
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.report import Progress
@@ -90,7 +90,7 @@ def progressed(job: Job, percent: int) -> Change:
 
 def settlement(due: DueDelivery, lease: Lease) -> Settlement:
     """A receiver that answers 204."""
-    answer, at = Answer(duration_ms=5, status=204), now()
+    answer, at = WebhookResponse(duration_ms=5, status=204), now()
     attempt = Attempt(due.delivery.id, due.event.event_id, due.event.sequence, 1, at, answer)
     return Settlement(
         attempt,

@@ -11,11 +11,11 @@ import apsw
 from aiohttp import AddrInfoType
 
 from bench.crash.plan import Failpoint, Kill
-from reelhook.domain.delivery import Answer
+from reelhook.domain.delivery import WebhookResponse
 from reelhook.domain.event import Instant
 from reelhook.ports import Change, Lease, Resend, Sender, SignedRequest
 from reelhook.storage.sqlite.driver import SQLite
-from reelhook.storage.sqlite.group_commit import Work
+from reelhook.storage.sqlite.group_commit import SQLiteWork
 from reelhook.storage.store import Store
 from reelhook.webhooks.connection import open_socket
 
@@ -59,12 +59,12 @@ class CrashingSQLite(SQLite):
         self._left = 0
         super().__init__(path)
 
-    def _commit(self, group: list[Work]) -> None:
+    def _commit(self, group: list[SQLiteWork]) -> None:
         self._left = len(group)
         super()._commit(group)
         self._points.reach(Failpoint.COMMIT_UNTOLD)
 
-    def _attempt(self, work: Work) -> None:
+    def _attempt(self, work: SQLiteWork) -> None:
         super()._attempt(work)
         self._left -= 1
         if self._left:
@@ -99,7 +99,7 @@ class CrashingSender:
         self._sender = sender
         self._points = points
 
-    async def send(self, request: SignedRequest) -> Answer:
+    async def send(self, request: SignedRequest) -> WebhookResponse:
         self._points.reach(Failpoint.BEFORE_SEND)
         answer = await self._sender.send(request)
         self._points.reach(Failpoint.AFTER_ANSWER)

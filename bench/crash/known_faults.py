@@ -7,7 +7,7 @@ from random import SystemRandom
 
 from bench.crash.failpoints import CrashingStore
 from reelhook.core.signing import Signing
-from reelhook.domain.delivery import Answer
+from reelhook.domain.delivery import WebhookResponse
 from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.event import Instant
 from reelhook.ports import Change, Lease, Sender, SignedRequest
@@ -37,9 +37,9 @@ class EarlySender:
         self._sender = sender
         self._under_way: set[asyncio.Task[None]] = set()
 
-    async def send(self, request: SignedRequest) -> Answer:
+    async def send(self, request: SignedRequest) -> WebhookResponse:
         self._under_way.add(asyncio.create_task(self._send(request)))
-        return Answer(duration_ms=0, status=200)
+        return WebhookResponse(duration_ms=0, status=200)
 
     async def _send(self, request: SignedRequest) -> None:
         await asyncio.sleep(LATE_SECONDS)
@@ -53,7 +53,7 @@ class TwiceSender:
         self._sender = sender
         self._sent = 0
 
-    async def send(self, request: SignedRequest) -> Answer:
+    async def send(self, request: SignedRequest) -> WebhookResponse:
         self._sent += 1
         if self._sent % 4 == 0:
             await self._sender.send(request)

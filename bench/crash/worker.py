@@ -32,7 +32,7 @@ from reelhook.core.signing import Secrets
 from reelhook.core.wakeups import Signals
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.engine.delivering.deliver import Deliver
-from reelhook.engine.delivering.redeliver import Resending
+from reelhook.engine.delivering.redeliver import Redeliver
 from reelhook.engine.leases import LANE_IDS, Leases
 from reelhook.engine.runner import Runner
 from reelhook.guard.addresses import AddressPolicy
@@ -127,7 +127,7 @@ async def _work(life: Life, store: Store, sender: CrashingSender, told: Told) ->
         clock=clock,
         random=chance,
     )
-    runner = Runner([deliver, Resending(store, signals, clock=clock)], clock)
+    runner = Runner([deliver, Redeliver(store, signals, clock=clock)], clock)
     feed = Feed(life.work, store, recording, clock, told, chance)
     if life.resending:
         await feed.run_to_failure()

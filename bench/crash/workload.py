@@ -10,7 +10,7 @@ from typing import Self
 
 from reelhook.clock import SystemClock
 from reelhook.core.recording import Recording, Transition
-from reelhook.domain.delivery import Answer, Attempt
+from reelhook.domain.delivery import Attempt, WebhookResponse
 from reelhook.domain.endpoint import Endpoint, EndpointKind
 from reelhook.domain.errors import JobNotFoundError, ResendNotFoundError
 from reelhook.domain.job import Job, Status, VideoRequest
@@ -160,7 +160,7 @@ class Feed:
 
 
 def _failed(due: DueDelivery, now: int) -> Settlement:
-    answer = Answer(duration_ms=0, status=500)
+    answer = WebhookResponse(duration_ms=0, status=500)
     sequence = due.event.sequence
     attempt = Attempt(due.delivery.id, due.event.event_id, sequence, 1, now, answer)
     never_again = RetrySchedule(())

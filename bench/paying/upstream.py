@@ -14,7 +14,7 @@ from bench.paying.mischief import Mischievous
 from bench.serving import json_response, serve
 from reelhook.simulator.core import Simulator
 from reelhook.simulator.faults import Faults
-from reelhook.simulator.render_queue import Studio
+from reelhook.simulator.render_queue import RenderQueue
 from reelhook.simulator.server import create_app
 
 FAULTS = Faults(queue_seconds=0.05, render_seconds=0.15)
@@ -39,7 +39,7 @@ def application(seed: int) -> web.Application:
             }
         )
 
-    app = create_app(simulator, Studio())
+    app = create_app(simulator, RenderQueue())
     app.middlewares.insert(0, mischief.middleware)
     app.add_routes([web.put("/mischief/rate", rate), web.get("/mischief/told", told)])
     return app

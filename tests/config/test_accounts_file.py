@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reelhook.config import Credential, Settings, unknown_variables
-from reelhook.config.accounts import VARIABLES, Accounts
+from reelhook.config.accounts import VARIABLES, AccountsFile
 from reelhook.domain.errors import SettingsError
 
 PAGE = Path(__file__).parents[2] / "docs" / "providers" / "README.md"
@@ -60,7 +60,7 @@ def test_what_a_server_of_ones_own_has_forgotten_may_be_sent_again() -> None:
 
 
 def test_the_pages_file_is_read(tmp_path: Path) -> None:
-    read = Accounts.read(written(tmp_path, the_pages_file()), KEYS)
+    read = AccountsFile.read(written(tmp_path, the_pages_file()), KEYS)
     eu, us, gateway = read.credentials
     assert (eu.id, eu.provider, eu.key, eu.weight, eu.jobs_max) == ("fal-eu", "fal", "eu", 2, 10)
     assert (us.key, us.weight, us.jobs_max) == ("us", 1, None)
@@ -129,7 +129,7 @@ def test_a_wrong_file_is_told_in_a_sentence_that_names_the_place(
     content: str, says: str, tmp_path: Path
 ) -> None:
     with pytest.raises(SettingsError) as raised:
-        Accounts.read(written(tmp_path, content), {})
+        AccountsFile.read(written(tmp_path, content), {})
     assert says in raised.value.message
     assert "\n" not in raised.value.message
     assert "hunter2" not in raised.value.message
@@ -137,7 +137,7 @@ def test_a_wrong_file_is_told_in_a_sentence_that_names_the_place(
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="REELHOOK_ACCOUNTS_FILE"):
-        Accounts.read(tmp_path / "missing.toml")
+        AccountsFile.read(tmp_path / "missing.toml")
 
 
 # -- where files may lie --------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def test_files_may_lie_where_the_file_says(tmp_path: Path) -> None:
         'file_networks = ["10.0.0.0/8", "fd00::/8"]\nfile_origins = ["HTTP://Files:9000/"]\n'
         'key_variable = "LITELLM_KEY"\n'
     )
-    [one] = Accounts.read(written(tmp_path, content), KEYS).credentials
+    [one] = AccountsFile.read(written(tmp_path, content), KEYS).credentials
     assert one.file_networks == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
     assert one.file_origins == ("http://files:9000",)
 

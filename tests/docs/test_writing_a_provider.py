@@ -23,7 +23,7 @@ from reelhook.config import Settings
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, Cost, Refused, Unknown
 from reelhook.providers.http.error_mapping import refused
-from reelhook.providers.http.response import Answer
+from reelhook.providers.http.response import ProviderResponse
 
 PAGE = "providers/writing-one.md"
 FILM = b"\0\0\0\x18ftypmp42 a film"
@@ -217,7 +217,7 @@ def test_the_recording_of_the_page_is_one_that_is_understood_as_it_expects() -> 
     [fields] = yaml.safe_load(block_of("yaml", "how: recorded"))
     one = Recording("acme", "creates", 1, **fields)
     assert one.how in HOW
-    answer = Answer(one.status, one.headers, json.dumps(one.body).encode())
+    answer = ProviderResponse(one.status, one.headers, json.dumps(one.body).encode())
     told = refused(answer, 0)
     assert isinstance(told, Refused)
     assert told.code == one.expect["code"]

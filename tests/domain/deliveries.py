@@ -2,7 +2,7 @@
 
 from random import Random
 
-from reelhook.domain.delivery import Answer, Delivery
+from reelhook.domain.delivery import Delivery, WebhookResponse
 from reelhook.domain.event import EventKind
 from reelhook.domain.schedule import RetrySchedule
 
@@ -10,9 +10,9 @@ from .samples import NOW
 
 EMPTY = Delivery(1, "job_1", "url_1", "http://h/")
 SCHEDULE = RetrySchedule((5, 30, 120))
-OK, REFUSED, GONE = (Answer(duration_ms=1, status=status) for status in (204, 500, 410))
-SILENT = Answer(duration_ms=1, error="timeout")
-WISHING = Answer(duration_ms=1, status=429, retry_after_seconds=60)
+OK, REFUSED, GONE = (WebhookResponse(duration_ms=1, status=status) for status in (204, 500, 410))
+SILENT = WebhookResponse(duration_ms=1, error="timeout")
+WISHING = WebhookResponse(duration_ms=1, status=429, retry_after_seconds=60)
 PROGRESS, STATUS, TERMINAL = EventKind.PROGRESS, EventKind.STATUS, EventKind.TERMINAL
 
 
@@ -26,7 +26,7 @@ class NoJitter(Random):
 def settle(
     delivery: Delivery,
     sequence: int,
-    answer: Answer,
+    answer: WebhookResponse,
     now: int = NOW,
     *,
     probe: bool = False,

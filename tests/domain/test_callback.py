@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelhook.domain.callback import Callbacks, Subject, SubjectKind
+from reelhook.domain.callback import CallbackAddresses, Subject, SubjectKind
 
-OURS = Callbacks("https://us.example", "our key", {"fal": "fal", "fal-eu": "fal"})
+OURS = CallbackAddresses("https://us.example", "our key", {"fal": "fal", "fal-eu": "fal"})
 JOB = Subject(SubjectKind.JOB, "job_1")
 ACCOUNT = Subject(SubjectKind.ACCOUNT, "job_1")
 
 
-def token(callbacks: Callbacks, provider: str, subject: Subject) -> str:
+def token(callbacks: CallbackAddresses, provider: str, subject: Subject) -> str:
     return callbacks.address(provider, subject).rpartition("/")[2]
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from reelhook.domain.catalog import Account, Catalog, Choice
+from reelhook.domain.catalog import Account, Catalog, ModelRoute
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Model
@@ -25,7 +25,7 @@ ALIASES = {"fast": "fal/fal-ai/veo2", "own": "Wan-AI/Wan2.2", "grok": "openai/so
 CATALOG = Catalog(ACCOUNTS, MODELS, ALIASES)
 
 
-def place(choice: Choice) -> tuple[str, str, list[str]]:
+def place(choice: ModelRoute) -> tuple[str, str, list[str]]:
     return choice.provider, choice.model, [one.id for one in choice.accounts]
 
 

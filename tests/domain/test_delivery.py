@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelhook.domain.delivery import Answer, Delivery, Outcome
+from reelhook.domain.delivery import Delivery, Outcome, WebhookResponse
 from reelhook.domain.event import EventKind
 from reelhook.domain.schedule import RetrySchedule
 
@@ -34,12 +34,12 @@ DEFAULT = RetrySchedule()
 
 @pytest.mark.parametrize("status", [200, 204, 299])
 def test_2xx_is_success(status: int) -> None:
-    assert Answer(duration_ms=1, status=status).succeeded
+    assert WebhookResponse(duration_ms=1, status=status).succeeded
 
 
 @pytest.mark.parametrize("status", [None, 199, 300, 304, 307, 404, 410, 500])
 def test_nothing_else_is_success(status: int | None) -> None:
-    answer = Answer(duration_ms=1, status=status)
+    answer = WebhookResponse(duration_ms=1, status=status)
     assert not answer.succeeded
     assert answer.gone == (status == 410)
 
@@ -111,7 +111,7 @@ def test_a_retry_waits_for_the_longer_of_schedule_and_wish_and_a_day_at_most(
     wish_seconds: float, attempts: int
 ) -> None:
     waiting = replace(offered(TERMINAL), attempts=attempts)
-    answer = Answer(duration_ms=1, status=503, retry_after_seconds=wish_seconds)
+    answer = WebhookResponse(duration_ms=1, status=503, retry_after_seconds=wish_seconds)
     wished = NOW + round(min(wish_seconds, 24 * 3600) * SECOND)
     failed = settle(waiting, 1, answer, schedule=DEFAULT)
     if attempts == 12:

@@ -8,7 +8,7 @@ from typing import Literal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelhook.domain.delivery import Answer, Delivery
+from reelhook.domain.delivery import Delivery, WebhookResponse
 from reelhook.domain.event import EventKind
 
 from .deliveries import (
@@ -50,7 +50,7 @@ class Model:
         if self.next != head:
             self._begin(now if kind is not PROGRESS else max(now, self.not_before))
 
-    def settle(self, sequence: int, answer: Answer, now: int, *, probe: bool) -> None:
+    def settle(self, sequence: int, answer: WebhookResponse, now: int, *, probe: bool) -> None:
         if answer.gone:
             self.waiting, self.attempts, self.due_at, self.ended = [], 0, None, True
             return
@@ -65,7 +65,7 @@ class Model:
         else:
             self._failed(answer, now)
 
-    def _failed(self, answer: Answer, now: int) -> None:
+    def _failed(self, answer: WebhookResponse, now: int) -> None:
         wait = SCHEDULE.delay_after(
             self.attempts + 1,
             progress=self.waiting[0][1] is PROGRESS,
@@ -85,7 +85,7 @@ class Model:
         self.attempts, self.due_at = 0, due_at if self.waiting else None
 
 
-Action = EventKind | tuple[Answer, bool] | Literal["start"]
+Action = EventKind | tuple[WebhookResponse, bool] | Literal["start"]
 """An event, an answer (and whether the attempt was a probe), or the start of an attempt."""
 action: st.SearchStrategy[Action] = st.one_of(
     st.sampled_from([*[PROGRESS] * 6, *[STATUS] * 3, TERMINAL]),
@@ -137,7 +137,7 @@ class Run:
         self.model.offer(self.sequence, kind, self.now)
         self.dropped += before.dropped_by(self.delivery)
 
-    def _settle(self, answer: Answer, *, probe: bool) -> None:
+    def _settle(self, answer: WebhookResponse, *, probe: bool) -> None:
         self._start()
         if self.under_way is None:
             return
@@ -226,7 +226,7 @@ def test_what_neither_arrived_nor_waits_was_dropped_once(
 
 @given(st.integers(), actions, st.sampled_from([REFUSED, SILENT, WISHING]))
 def test_a_probe_that_fails_burns_no_attempt_and_drops_nothing(
-    seed: int, chosen: list[tuple[Action, int]], answer: Answer
+    seed: int, chosen: list[tuple[Action, int]], answer: WebhookResponse
 ) -> None:
     *_, run = steps(seed, chosen)
     before, dropped = run.delivery, list(run.dropped)

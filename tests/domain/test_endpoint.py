@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelhook.domain.breaker import Health
-from reelhook.domain.delivery import Answer
+from reelhook.domain.breaker import CircuitBreaker
+from reelhook.domain.delivery import WebhookResponse
 from reelhook.domain.endpoint import (
     LANES,
     Disabled,
@@ -106,7 +106,9 @@ def test_a_success_is_one_for_its_health(kind: EndpointKind, probe: bool) -> Non
 
 
 @given(kinds, st.sampled_from([REFUSED, SILENT]), st.booleans())
-def test_a_failure_is_one_for_its_health(kind: EndpointKind, answer: Answer, probe: bool) -> None:
+def test_a_failure_is_one_for_its_health(
+    kind: EndpointKind, answer: WebhookResponse, probe: bool
+) -> None:
     endpoint = replace(ENDPOINT, kind=kind)
     after = endpoint.answered(answer, NOW, probe=probe)
     assert after.health == endpoint.health.failed(NOW, probe=probe)
@@ -138,7 +140,7 @@ def test_who_fails_for_120_hours_is_disabled_and_says_why() -> None:
 
 
 @pytest.mark.parametrize("answer", [OK, REFUSED, GONE])
-def test_why_and_since_when_it_is_disabled_stays_as_it_was(answer: Answer) -> None:
+def test_why_and_since_when_it_is_disabled_stays_as_it_was(answer: WebhookResponse) -> None:
     off = ENDPOINT.disable(NOW)
     after = off.answered(answer, NOW + 1, probe=False)
     assert (after.disabled, after.disabled_at) == (Disabled.OPERATOR, NOW)
@@ -146,7 +148,7 @@ def test_why_and_since_when_it_is_disabled_stays_as_it_was(answer: Answer) -> No
 
 @given(st.lists(st.tuples(st.sampled_from([OK, REFUSED, GONE]), st.integers(0, 30_000))))
 def test_there_is_something_to_keep_exactly_when_what_outlives_a_restart_changed(
-    answers: list[tuple[Answer, int]],
+    answers: list[tuple[WebhookResponse, int]],
 ) -> None:
     endpoint, now = ENDPOINT, NOW
     for answer, wait in answers:
@@ -177,7 +179,7 @@ def test_an_endpoint_that_is_enabled_is_trusted_anew(kind: EndpointKind, failure
     for _ in range(failures):
         failing = failing.answered(REFUSED, NOW, probe=True)
     enabled = failing.disable(NOW).enable()
-    assert (enabled.health, enabled.disabled, enabled.disabled_at) == (Health(), None, None)
+    assert (enabled.health, enabled.disabled, enabled.disabled_at) == (CircuitBreaker(), None, None)
 
 
 # -- ids and lanes ---------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelhook.domain.breaker import Health
+from reelhook.domain.breaker import CircuitBreaker
 
 from .samples import MINUTE, NOW
 
@@ -16,9 +16,9 @@ PROBES = [5, 10, 20, 40, 80, 160, 300, 300, 300]
 """Seconds from the opening to the first probe, from that to the second, and so on."""
 
 
-def failing(times: int, health: Health | None = None, now: int = NOW) -> Health:
+def failing(times: int, health: CircuitBreaker | None = None, now: int = NOW) -> CircuitBreaker:
     """Health after so many failures in a row, none of a probe."""
-    health = health or Health()
+    health = health or CircuitBreaker()
     for _ in range(times):
         health = health.failed(now, probe=False)
     return health
@@ -30,8 +30,8 @@ OPEN = failing(5)
 
 
 def test_a_fresh_endpoint_is_trusted() -> None:
-    assert not Health().open
-    assert Health().allowed(25) == 25
+    assert not CircuitBreaker().open
+    assert CircuitBreaker().allowed(25) == 25
 
 
 def test_it_opens_after_five_failures_in_a_row_and_not_before() -> None:
@@ -45,16 +45,16 @@ def test_a_success_between_starts_the_count_anew() -> None:
 
 
 def test_failures_in_a_row_count_however_far_apart_they_are() -> None:
-    health = Health()
+    health = CircuitBreaker()
     for number in range(5):
         assert not health.open
         health = health.failed(NOW + number * HOUR, probe=False)
     assert health.open
 
 
-def alternating(answers: int, apart: int) -> Health:
+def alternating(answers: int, apart: int) -> CircuitBreaker:
     """Every other answer is a failure, the last one too."""
-    health = Health()
+    health = CircuitBreaker()
     for number in range(answers):
         now = NOW + number * apart
         health = health.failed(now, probe=False) if number % 2 else health.succeeded(now)
@@ -75,7 +75,7 @@ def test_the_same_share_over_more_than_a_minute_opens_nothing() -> None:
 class Record:
     """What answers came since the breaker last opened or closed."""
 
-    health: Health = field(default_factory=Health)
+    health: CircuitBreaker = field(default_factory=CircuitBreaker)
     now: int = NOW
     answers: list[tuple[int, bool]] = field(default_factory=list)
     in_a_row: int = 0
@@ -250,7 +250,7 @@ def test_what_failed_before_it_closed_counts_no_more() -> None:
 def test_it_is_worn_out_after_120_hours_and_10_failures_without_a_success(
     chosen: list[tuple[bool, int]], probe: bool
 ) -> None:
-    health, now = Health(), NOW
+    health, now = CircuitBreaker(), NOW
     since_success: list[int] = []
     for failed, wait in chosen:
         now += wait

@@ -29,8 +29,8 @@ from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.engine.delivering.deliver import Deliver
-from reelhook.engine.delivering.redeliver import Resending
-from reelhook.engine.leased_account import Held
+from reelhook.engine.delivering.redeliver import Redeliver
+from reelhook.engine.leased_account import LeasedAccount
 from reelhook.engine.leases import LANE_IDS, Leases
 from reelhook.engine.polling.watch import Watch
 from reelhook.engine.runner import Loop, Runner
@@ -41,20 +41,20 @@ from reelhook.engine.submitting.paid_calls import PaidCalls
 from reelhook.engine.submitting.resolve import Resolve
 from reelhook.engine.submitting.resolved import Retrying
 from reelhook.engine.submitting.submit import Submit
-from reelhook.engine.upkeep.account_status import Standing
-from reelhook.engine.upkeep.clock_repair import Mending
-from reelhook.engine.upkeep.pause_sync import Switch
+from reelhook.engine.upkeep.account_status import AccountStatusPublisher
+from reelhook.engine.upkeep.clock_repair import ClockRepair
+from reelhook.engine.upkeep.pause_sync import PauseSync
 from reelhook.engine.upkeep.sweep import Sweep
 from reelhook.guard.addresses import AddressPolicy
 from reelhook.ports import Sender
 from reelhook.providers.http.provider import HttpProvider
-from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.provider import OpenAI
 from reelhook.service import (
     Deliveries,
     EndpointFields,
     Endpoints,
+    Jobs,
     Operations,
-    Service,
     ServiceOptions,
 )
 from reelhook.storage.schema.migrate import migrate
@@ -72,7 +72,7 @@ class Played:
     """An account, the adapter that it is asked by, and where; None: at the stage's provider."""
 
     account: Account
-    kind: type[HttpProvider] = OpenAIWire
+    kind: type[HttpProvider] = OpenAI
     base_url: str | None = None
 
 
@@ -110,7 +110,7 @@ class Engine:
     `loops` goes by name; those of all accounts but the first by `name:account`.
     """
 
-    service: Service
+    service: Jobs
     endpoints: Endpoints
     deliveries: Deliveries
     operations: Operations
@@ -322,7 +322,7 @@ async def _engine(
             for one in catalog.siblings(account.id)
             if providers[one].server == providers[account.id].server
         ]
-        held = Held(account, providers[account.id], lease, sharing)
+        held = LeasedAccount(account, providers[account.id], lease, sharing)
         first = account.id == options.accounts[0].account.id
         for loop in _account_loops(
             store, held, recording, signals, fallback, catalog, clock, options
@@ -340,9 +340,9 @@ async def _engine(
             clock=clock,
             random=random,
         ),
-        Resending(store, signals, clock=clock),
-        Switch(store, signals),
-        Mending(store, options.schedule, signals, clock=clock),
+        Redeliver(store, signals, clock=clock),
+        PauseSync(store, signals),
+        ClockRepair(store, options.schedule, signals, clock=clock),
         Sweep(
             store,
             held_leases[0],
@@ -355,7 +355,7 @@ async def _engine(
     ]
     loops |= {loop.name: loop for loop in every}
     loops = {name: loop for name, loop in loops.items() if loop.name in options.loops}
-    service = Service(
+    service = Jobs(
         store,
         providers,
         catalog,
@@ -391,7 +391,7 @@ async def _engine(
 
 def _account_loops(
     store: Store,
-    held: Held,
+    held: LeasedAccount,
     recording: Recording,
     signals: Signals,
     fallback: Fallback,
@@ -428,7 +428,7 @@ def _account_loops(
             max_age_hours=options.max_age_hours,
             clock=clock,
         ),
-        Standing(store, held.lease, signals.account(account), account=account),
+        AccountStatusPublisher(store, held.lease, signals.account(account), account=account),
     ]
 
 

@@ -15,10 +15,10 @@ from engine_upstream import Upstream, answers, reset, upstream, when
 from reelhook.domain.catalog import Account
 from reelhook.domain.job import Status
 from reelhook.engine.submitting.submit import SIBLING_WAIT_MILLISECONDS
-from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.provider import OpenAI
 
 
-class Other(OpenAIWire):
+class Other(OpenAI):
     """A second provider, which speaks as the first does."""
 
     name = "other"
@@ -40,7 +40,7 @@ async def two_accounts(
 ) -> AsyncIterator[tuple[Stage, Engine, Upstream, Upstream]]:
     """Two accounts of one provider, each at a server of its own so that they are told apart."""
     async with stage(tmp_path, **options) as here, upstreams(here, 1) as (there,):
-        played = (Played(first), Played(second, OpenAIWire, there.url))
+        played = (Played(first), Played(second, OpenAI, there.url))
         async with here.engine(accounts=played) as engine:
             yield here, engine, here.upstream, there
 

@@ -13,7 +13,7 @@ from reelhook.domain.catalog import Account
 from reelhook.domain.job import Status, VideoRequest
 from reelhook.domain.report import SubmitOutcome
 from reelhook.ports import Change
-from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.provider import OpenAI
 
 AGE_HOURS = 0.1
 AGE_SECONDS = 360
@@ -71,7 +71,7 @@ async def test_a_connection_that_stands_only_after_the_age_carries_no_create(
 ) -> None:
     waits: list[Callable[[], None]] = []
 
-    class Slow(OpenAIWire):
+    class Slow(OpenAI):
         async def submit(self, request: VideoRequest, *rest: Any) -> SubmitOutcome:
             waits[0]()
             return await super().submit(request, *rest)

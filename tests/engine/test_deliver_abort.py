@@ -10,7 +10,7 @@ from engine_delivering import DELIVER_ALONE, tell, told
 from engine_stage import Engine, Stage, stage, until
 from engine_upstream import answers, never, one_after_the_other
 
-from reelhook.domain.delivery import Answer
+from reelhook.domain.delivery import WebhookResponse
 from reelhook.ports import Sender, SignedRequest
 
 
@@ -23,7 +23,7 @@ class Impatient:
         self._sender = sender
         Impatient.asked = []
 
-    async def send(self, request: SignedRequest) -> Answer:
+    async def send(self, request: SignedRequest) -> WebhookResponse:
         self.asked.append(request.timeout_seconds)
         short = replace(request, timeout_seconds=request.timeout_seconds / 50)
         return await self._sender.send(short)

@@ -13,7 +13,7 @@ from engine_upstream import Video, one_after_the_other, reset
 
 from reelhook.domain.catalog import Account
 from reelhook.domain.job import Status
-from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.provider import OpenAI
 
 SETTLE_SECONDS = 60
 HOUR = 3600
@@ -251,7 +251,7 @@ async def test_accounts_of_different_servers_have_nothing_to_do_with_each_other(
     async with stage(tmp_path / "one") as other, stage(tmp_path) as here:
         accounts = (
             Played(Account("one", "openai")),
-            Played(Account("two", "openai"), OpenAIWire, other.upstream.url),
+            Played(Account("two", "openai"), OpenAI, other.upstream.url),
         )
         async with here.engine(accounts=accounts) as engine:
             for model in ("one/sora-2", "two/sora-2"):

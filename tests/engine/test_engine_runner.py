@@ -11,7 +11,7 @@ from engine_upstream import answers, never, when
 from structlog.testing import capture_logs
 
 from reelhook.domain.job import Status
-from reelhook.engine.runner import Runner, Tasks
+from reelhook.engine.runner import Runner, RunningTasks
 
 
 class Counting:
@@ -20,7 +20,7 @@ class Counting:
     def __init__(self, name: str, fails: int = 0, seconds: float | None = None) -> None:
         self.name = name
         self.signal = asyncio.Event()
-        self.tasks = Tasks(self.signal)
+        self.tasks = RunningTasks(self.signal)
         self.ticks = 0
         self._fails = fails
         self._seconds = seconds
@@ -79,7 +79,7 @@ async def test_a_task_that_raises_is_logged_and_wakes_its_loop(
 ) -> None:
     monkeypatch.setattr("reelhook.engine.runner.PAUSE_AFTER_ERROR_SECONDS", 0.01)
     signal, done = asyncio.Event(), asyncio.Event()
-    tasks = Tasks(signal)
+    tasks = RunningTasks(signal)
 
     async def fail() -> None:
         raise RuntimeError("a bug")

@@ -18,7 +18,7 @@ from engine_upstream import Respond, Upstream, answers, never, reset, upstream
 from reelhook.domain.catalog import Account
 from reelhook.domain.job import Status
 from reelhook.engine.submitting.submit import SUBMITS_AT_ONCE
-from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.provider import OpenAI
 
 NAMES = ("openai", "second", "third")
 FALLBACKS = ("second/m2", "third/m3")
@@ -35,7 +35,7 @@ class Providers:
     @asynccontextmanager
     async def engine(self, *names: str, **options: Any) -> AsyncIterator[Engine]:
         played = tuple(
-            Played(Account(name, name), OpenAIWire, self.urls[name]) for name in names or NAMES
+            Played(Account(name, name), OpenAI, self.urls[name]) for name in names or NAMES
         )
         async with self.here.engine(accounts=played, **options) as engine:
             yield engine
@@ -97,7 +97,7 @@ async def test_trouble_of_our_own_leads_nowhere_and_passes(
 ) -> None:
     troubles: list[Exception] = [trouble]
 
-    class Exhausted(OpenAIWire):
+    class Exhausted(OpenAI):
         def __init__(self, *given: Any, **named: Any) -> None:
             super().__init__(*given, **named)
             connector = self.paid._session.connector

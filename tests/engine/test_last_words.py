@@ -11,7 +11,7 @@ from engine_upstream import Respond, answers, one_after_the_other
 
 from reelhook.domain.job import Status
 from reelhook.domain.waiting import Waiting
-from reelhook.service import Waits
+from reelhook.service import WaitingReasons
 
 WORDS = "The scheduler is on holiday"
 NO_LISTING = answers(405)
@@ -22,7 +22,7 @@ def told(here: Stage, event: str) -> list[dict[str, Any]]:
 
 
 async def words_of(engine: Engine, job_id: str) -> str | None:
-    waiting = await Waits(engine.store, engine.clock).of(await engine.job(job_id))
+    waiting = await WaitingReasons(engine.store, engine.clock).of(await engine.job(job_id))
     return None if waiting is None else waiting.last_response
 
 
@@ -42,7 +42,7 @@ async def test_a_job_that_waits_on_a_429_shows_it_and_so_does_one_behind_it(
         second = await engine.submit("a hen")
         await engine.settled()
 
-        waits = Waits(engine.store, engine.clock)
+        waits = WaitingReasons(engine.store, engine.clock)
         assert await waits.of(await engine.job(first)) == Waiting(begun, WORDS, 1)
         assert await waits.of(await engine.job(second)) == Waiting(begun + 5000, WORDS, 0)
         await engine.pass_time(30)

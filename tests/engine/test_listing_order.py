@@ -5,24 +5,24 @@ from collections.abc import Sequence
 from reelhook.domain.read_plan import PageRead
 from reelhook.domain.report import Entry, Page, Progress
 from reelhook.engine.polling.listing_order import ListingOrder, Plan
-from reelhook.engine.polling.listing_scan import Search, Shown, Wave
+from reelhook.engine.polling.listing_scan import ListingScan, PageBatch, PageResult
 
 IDS = ["f", "e", "d", "c", "b", "a"]
 
 
 def planned(order: ListingOrder, ids: Sequence[str]) -> Plan:
-    return order.plan(Search(set(ids)), ids)
+    return order.plan(ListingScan(set(ids)), ids)
 
 
-def answered(plan: Plan, listing: Sequence[str]) -> Wave:
+def answered(plan: Plan, listing: Sequence[str]) -> PageBatch:
     """What a listing that stands in this order answers."""
-    wave = Wave()
+    wave = PageBatch()
     for read in plan.reads:
         assert isinstance(read, PageRead)
         start = 0 if read.cursor is None else listing.index(read.cursor) + 1
         shown = listing[start : start + 3]
         entries = tuple(Entry(one, Progress(running=True)) for one in shown)
-        wave.pages[read.cursor] = Shown.by(Page(entries, more=start + 3 < len(listing)), read)
+        wave.pages[read.cursor] = PageResult.by(Page(entries, more=start + 3 < len(listing)), read)
     return wave
 
 

@@ -13,11 +13,11 @@ from engine_upstream import answers
 from reelhook.core.wakeups import AccountHealth
 from reelhook.domain.catalog import Account
 from reelhook.domain.listing import ListingFacts
-from reelhook.engine.leased_account import Held
+from reelhook.engine.leased_account import LeasedAccount
 from reelhook.engine.submitting.listing_pages import ListingPages
-from reelhook.engine.submitting.retry_after import Patience
+from reelhook.engine.submitting.retry_after import ReadPause
 from reelhook.ports import Lease
-from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.provider import OpenAI
 
 
 @pytest.fixture
@@ -27,9 +27,9 @@ async def here(tmp_path: Path) -> AsyncIterator[Stage]:
 
 
 async def read(here: Stage, *, patient: bool = False) -> ListingPages:
-    async with OpenAIWire(here.upstream.url) as provider:
-        held = Held(Account(ACCOUNT, "openai"), provider, Lease("account:openai", 1))
-        pages = ListingPages(held, Patience(ACCOUNT, AccountHealth(), here.time), patient=patient)
+    async with OpenAI(here.upstream.url) as provider:
+        held = LeasedAccount(Account(ACCOUNT, "openai"), provider, Lease("account:openai", 1))
+        pages = ListingPages(held, ReadPause(ACCOUNT, AccountHealth(), here.time), patient=patient)
         assert await pages.read(lambda _: False) is not patient
         return pages
 

@@ -10,7 +10,7 @@ from engine_upstream import answers, one_after_the_other
 
 from reelhook.core.wakeups import Signals
 from reelhook.domain.errors import ProviderError
-from reelhook.engine.submitting.retry_after import Patience
+from reelhook.engine.submitting.retry_after import ReadPause
 
 HOUR = 3600
 LOOPS = frozenset({"deliver", "mending"})
@@ -73,7 +73,7 @@ async def test_a_right_clock_mends_nothing(tmp_path: Path, seconds: float) -> No
 
 async def test_reads_go_on_when_the_clock_went_back_while_a_provider_was_left_alone() -> None:
     clock, health = ManualClock(), Signals().account("openai")
-    patience = Patience("openai", health, clock)
+    patience = ReadPause("openai", health, clock)
     patience.obey(ProviderError("busy", retry_after_seconds=30))
     assert patience.seconds_left == 30
     clock.advance(-HOUR)

@@ -11,19 +11,19 @@ from engine_upstream import Upstream, answers, one_after_the_other
 from reelhook.domain.catalog import Account
 from reelhook.domain.job import Status
 from reelhook.domain.report import Reading
-from reelhook.ports import Traits
+from reelhook.ports import Capabilities
 from reelhook.providers.http.error_mapping import unread
 from reelhook.providers.http.provider import HttpProvider
-from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.provider import OpenAI
 from reelhook.providers.openai.video import page
 
 ACCOUNTS = Account(ACCOUNT, "openai")
 
 
-class Batching(OpenAIWire):
+class Batching(OpenAI):
     """The OpenAI wire with one request more, for up to three videos."""
 
-    traits = Traits(batch_max=3, page_size_max=100)
+    traits = Capabilities(batch_max=3, page_size_max=100)
 
     async def get_many(self, provider_job_ids: Sequence[str]) -> Mapping[str, Reading]:
         answer = await self.ask("GET", f"videos?limit=100&ids={','.join(provider_job_ids)}")
@@ -34,10 +34,10 @@ class Batching(OpenAIWire):
         return {one.provider_job_id: Reading(one.report) for one in shown.entries}
 
 
-class Unhurried(OpenAIWire):
+class Unhurried(OpenAI):
     """A server that may be asked about a video every ten seconds, and has no listing."""
 
-    traits = Traits(poll_seconds_min=10.0)
+    traits = Capabilities(poll_seconds_min=10.0)
 
 
 def names(count: int) -> list[str]:

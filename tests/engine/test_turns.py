@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from reelhook.domain.breaker import Health
+from reelhook.domain.breaker import CircuitBreaker
 from reelhook.domain.delivery import Delivery
 from reelhook.domain.endpoint import Endpoint, EndpointKind
 from reelhook.engine.delivering.fair_queue import (
     READY_MILLISECONDS,
     RETRY_SLOTS,
     SLOTS,
-    Turns,
+    FairQueue,
     is_retry,
 )
 from reelhook.ports import DueDelivery, StoredEvent
@@ -33,7 +33,7 @@ def endpoint(name: str, concurrency: int | None = None, *, ramp: int | None = No
         trusted=False,
         created_at=0,
         concurrency=concurrency,
-        health=Health(ramp=ramp),
+        health=CircuitBreaker(ramp=ramp),
     )
 
 
@@ -44,7 +44,7 @@ def due(endpoint_id: str, *, attempts: int = 0, resend_of: int | None = None) ->
     return DueDelivery(replace(delivery, resend_of=resend_of), event)
 
 
-def taken(turns: Turns, now: int = 0) -> list[DueDelivery]:
+def taken(turns: FairQueue, now: int = 0) -> list[DueDelivery]:
     found = []
     while one := turns.take(now):
         found.append(one)
@@ -53,7 +53,7 @@ def taken(turns: Turns, now: int = 0) -> list[DueDelivery]:
 
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=20))
 def test_endpoints_take_turns(waiting: list[int]) -> None:
-    turns = Turns(CONCURRENCY)
+    turns = FairQueue(CONCURRENCY)
     for number, size in enumerate(waiting):
         name = f"e{number}"
         turns.put(endpoint(name), [due(name) for _ in range(size)], 0)
@@ -71,20 +71,20 @@ def test_endpoints_take_turns(waiting: list[int]) -> None:
 
 @given(st.integers(1, 25), st.integers(1, 40))
 def test_an_endpoint_s_own_limit_holds(concurrency: int, waiting: int) -> None:
-    turns = Turns(CONCURRENCY)
+    turns = FairQueue(CONCURRENCY)
     turns.put(endpoint("e", concurrency), [due("e") for _ in range(waiting)], 0)
     assert len(taken(turns)) == min(concurrency, waiting)
 
 
 @given(st.sampled_from([1, 2, 4]))
 def test_on_the_way_back_the_ramp_holds(ramp: int) -> None:
-    turns = Turns(25)
+    turns = FairQueue(25)
     turns.put(endpoint("e", ramp=ramp), [due("e") for _ in range(30)], 0)
     assert len(taken(turns)) == ramp
 
 
 def test_half_of_the_slots_are_kept_for_first_attempts() -> None:
-    turns = Turns(25)
+    turns = FairQueue(25)
     for number in range(20):
         name = f"e{number}"
         again = [due(name, attempts=1) for _ in range(12)]
@@ -101,8 +101,8 @@ def test_half_of_the_slots_are_kept_for_first_attempts() -> None:
 
 
 def test_probes_share_the_slots_of_retries() -> None:
-    turns = Turns(25)
-    opened = Health(failures=5, failing_since=0, probe_due_at=0)
+    turns = FairQueue(25)
+    opened = CircuitBreaker(failures=5, failing_since=0, probe_due_at=0)
     for number in range(SLOTS):
         turns.put(replace(endpoint(f"e{number}"), health=opened), [due(f"e{number}")], 0)
     probes = taken(turns)
@@ -115,7 +115,7 @@ def test_probes_share_the_slots_of_retries() -> None:
 
 
 def test_a_first_attempt_goes_past_the_retries_of_its_endpoint_while_those_have_no_slot() -> None:
-    turns = Turns(25)
+    turns = FairQueue(25)
     for number in range(6):
         name = f"e{number}"
         turns.put(endpoint(name), [due(name, attempts=1) for _ in range(25)], 0)
@@ -130,7 +130,7 @@ def test_a_first_attempt_goes_past_the_retries_of_its_endpoint_while_those_have_
 
 
 def test_what_was_read_a_while_ago_is_read_anew() -> None:
-    turns = Turns(1)
+    turns = FairQueue(1)
     turns.put(endpoint("e"), [due("e") for _ in range(5)], 0)
     (one,) = taken(turns)
     turns.done(one)
@@ -146,7 +146,7 @@ class TurnsMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.turns = Turns(CONCURRENCY)
+        self.turns = FairQueue(CONCURRENCY)
         self.limits: dict[str, int] = {}
         self.ready: dict[str, list[DueDelivery]] = {}
         self.under_way: list[DueDelivery] = []
@@ -207,27 +207,31 @@ TestTurns.settings = settings(max_examples=60, stateful_step_count=40, deadline=
 
 
 def test_a_health_that_was_reset_holds_over_what_was_found_before() -> None:
-    turns = Turns(CONCURRENCY)
+    turns = FairQueue(CONCURRENCY)
     turns.tidy(0)
-    opened = replace(endpoint("e"), health=Health(failures=5, failing_since=0, probe_due_at=0))
+    opened = replace(
+        endpoint("e"), health=CircuitBreaker(failures=5, failing_since=0, probe_due_at=0)
+    )
     turns.put(opened, [due("e")], 0)
     assert turns.take(0) is not None
     turns.put(replace(endpoint("e"), health_version=1), [due("e")], 0)
-    assert turns.line("e").endpoint.health == Health()
+    assert turns.line("e").endpoint.health == CircuitBreaker()
     assert turns.take(0) is not None
 
 
 def test_a_look_that_began_before_the_breaker_opened_lets_nothing_more_out() -> None:
-    turns = Turns(CONCURRENCY)
+    turns = FairQueue(CONCURRENCY)
     turns.tidy(0)
     turns.put(endpoint("e"), [due("e")], 0)
     one = turns.take(0)
     assert one is not None
     turns.tidy(0)  # the next look begins, and meanwhile the last attempt fails
-    opened = replace(endpoint("e"), health=Health(failures=5, failing_since=0, probe_due_at=5000))
+    opened = replace(
+        endpoint("e"), health=CircuitBreaker(failures=5, failing_since=0, probe_due_at=5000)
+    )
     turns.line("e").endpoint = opened
     turns.done(one)
-    before = replace(endpoint("e"), health=Health(failures=4, failing_since=0))
+    before = replace(endpoint("e"), health=CircuitBreaker(failures=4, failing_since=0))
     turns.put(before, [due("e") for _ in range(4)], 0)
     assert turns.take(0) is None
     turns.tidy(0)  # the look after that sees it

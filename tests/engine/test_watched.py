@@ -9,7 +9,7 @@ from engine_stage import stage, until
 
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.report import Progress
-from reelhook.engine.polling.pending_jobs import WatchedJobs
+from reelhook.engine.polling.pending_jobs import PendingJobsCache
 from reelhook.engine.polling.read_limiter import READS_AT_ONCE
 from reelhook.ports import Change, Lease, NewJob
 from reelhook.storage.sqlite.driver import SQLite
@@ -51,7 +51,7 @@ async def test_what_has_not_changed_is_not_read_anew(tmp_path: Path) -> None:
         store = engine.store
         assert isinstance(store, Counting)
         await engine.register([f"job_{number}" for number in range(8)])
-        watched = WatchedJobs(store, "openai")
+        watched = PendingJobsCache(store, "openai")
         assert len(await watched.refresh()) == 8
         store.read.clear()
         again = await watched.refresh()
@@ -67,7 +67,7 @@ async def test_what_has_not_changed_is_not_read_anew(tmp_path: Path) -> None:
 
 async def test_the_order_is_that_of_acceptance_whatever_comes_and_goes(tmp_path: Path) -> None:
     async with stage(tmp_path, loops=frozenset()) as here, here.engine() as engine:
-        watched = WatchedJobs(engine.store, "openai")
+        watched = PendingJobsCache(engine.store, "openai")
         for number in range(12):
             here.time.advance(1)
             await engine.register([f"job_{number}"])
@@ -134,7 +134,7 @@ async def test_a_job_accepted_elsewhere_between_two_rounds_is_in_the_next(tmp_pa
 
 async def test_when_the_last_job_has_ended_none_is_watched(tmp_path: Path) -> None:
     async with stage(tmp_path, loops=frozenset()) as here, here.engine() as engine:
-        watched = WatchedJobs(engine.store, "openai")
+        watched = PendingJobsCache(engine.store, "openai")
         assert not await watched.refresh()
         await engine.register(["a"])
         assert list(await watched.refresh()) == ["a"]
@@ -156,7 +156,7 @@ async def test_what_is_written_between_the_two_looks_is_seen_by_the_next(tmp_pat
         here.engine() as engine,
     ):
         await engine.register([f"job_{number}" for number in range(8)])
-        watched = WatchedJobs(engine.store, "openai")
+        watched = PendingJobsCache(engine.store, "openai")
         await watched.refresh()
         changed = (await engine.job("job_3")).apply(
             Progress(running=True, percent=40), here.time.now()

@@ -15,8 +15,8 @@ from storage.postgres_databases import fresh_database
 from reelhook.core.wakeups import Signal
 from reelhook.domain.errors import StoreError
 from reelhook.engine.leases import Leases
-from reelhook.engine.runner import Runner, Tasks
-from reelhook.engine.worker import Sharing, Worker
+from reelhook.engine.runner import Runner, RunningTasks
+from reelhook.engine.worker import Worker, WorkerIdentity
 from reelhook.ports import Lease
 from reelhook.storage.open import Target, opened
 from reelhook.storage.operation import Database, Operation, Statement
@@ -36,7 +36,7 @@ class CountingLoop:
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
         self.signal = asyncio.Event()
-        self.tasks = Tasks(self.signal)
+        self.tasks = RunningTasks(self.signal)
         self.ticks = 0
 
     async def tick(self) -> float | None:
@@ -82,7 +82,7 @@ class Member:
             self.runner,
             {ACCOUNT: self._make},
             self.busy.__contains__,
-            Sharing(self.name, LEASE_SECONDS),
+            WorkerIdentity(self.name, LEASE_SECONDS),
             changed=self.changed,
             clock=self.clock,
         )

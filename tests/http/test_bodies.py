@@ -11,7 +11,7 @@ from gateways import Gateway, gateway
 from starlette.exceptions import HTTPException
 from wires import connected
 
-from reelhook.doors.bodies import Room
+from reelhook.doors.bodies import BodyMemory
 from reelhook.doors.json_shape import DEPTH_MAX, VALUE_BYTES, VALUES_MAX, parsed_bytes
 from reelhook.doors.limits import LimitError
 
@@ -145,7 +145,7 @@ async def test_many_large_bodies_at_once_are_taken_one_after_the_other(server: G
 
 
 async def test_room_is_given_in_order_and_never_more_than_there_is() -> None:
-    room = Room(10)
+    room = BodyMemory(10)
     assert await room.take(6) == 6
     large, small = asyncio.create_task(room.take(8)), asyncio.create_task(room.take(1))
     await asyncio.sleep(0)
@@ -159,7 +159,7 @@ async def test_room_is_given_in_order_and_never_more_than_there_is() -> None:
 
 
 async def test_who_stops_waiting_for_room_leaves_none_taken() -> None:
-    room = Room(10)
+    room = BodyMemory(10)
     await room.take(10)
     first, second, third = (asyncio.create_task(room.take(5)) for _ in range(3))
     await asyncio.sleep(0)

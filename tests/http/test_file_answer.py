@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelhook.domain.errors import ProviderError
-from reelhook.doors.file_response import FileAnswer, Range, answer, is_version
+from reelhook.doors.file_response import FileDownload, Range, answer, is_version
 from reelhook.ports import Content
 
 FILM = bytes(range(100))
@@ -18,7 +18,7 @@ def came(
     headers: Mapping[str, str] | None = None,
     asked: str | None = None,
     body: bytes = FILM,
-) -> FileAnswer:
+) -> FileDownload:
     async def chunks() -> AsyncIterator[bytes]:
         for start in range(0, len(body), 7):
             yield body[start : start + 7]
@@ -26,7 +26,7 @@ def came(
     return answer(Content(status, headers or {}, chunks()), Range.read(asked))
 
 
-async def bytes_of(file: FileAnswer) -> bytes:
+async def bytes_of(file: FileDownload) -> bytes:
     return b"".join([chunk async for chunk in file.chunks])
 
 

@@ -7,9 +7,9 @@ from gateways import AT_ONCE, Gateway, gateway, until
 from receivers import receiver
 
 from reelhook.simulator.faults import Faults
-from reelhook.simulator.job import Film
+from reelhook.simulator.job import VideoSpec
 
-FILM = Film(prompt="made elsewhere", model="m", width=64, height=64, seconds=1)
+FILM = VideoSpec(prompt="made elsewhere", model="m", width=64, height=64, seconds=1)
 
 
 def created_elsewhere(server: Gateway) -> str:

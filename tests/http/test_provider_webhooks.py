@@ -16,7 +16,7 @@ from standardwebhooks.webhooks import Webhook
 
 from reelhook.bootstrap import callback_url
 from reelhook.config import Settings
-from reelhook.domain.callback import Callbacks, Subject, SubjectKind
+from reelhook.domain.callback import CallbackAddresses, Subject, SubjectKind
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.signature import signed_content, v1
 from reelhook.simulator.faults import Faults
@@ -69,7 +69,7 @@ async def address(server: Gateway, provider: str, job_id: str) -> str:
     """Return the path of the address that only the provider was given."""
     key = await read_key(server.settings.database, "callback")
     assert key is not None
-    return Callbacks("", key, {}).address(provider, Subject(SubjectKind.JOB, job_id))
+    return CallbackAddresses("", key, {}).address(provider, Subject(SubjectKind.JOB, job_id))
 
 
 async def call(server: Gateway, path: str, content: object, **headers: str) -> Reply:

@@ -19,9 +19,9 @@ from reelhook.domain.errors import (
 from reelhook.domain.job import Status
 from reelhook.simulator.core import Simulator
 from reelhook.simulator.faults import Faults
-from reelhook.simulator.job import Film
+from reelhook.simulator.job import VideoSpec
 
-FILM = Film(prompt="made elsewhere", model="m", width=64, height=64, seconds=1)
+FILM = VideoSpec(prompt="made elsewhere", model="m", width=64, height=64, seconds=1)
 
 
 class Opened:

@@ -5,7 +5,7 @@ import pytest
 
 from providers.upstreams import Upstream, upstream
 from reelhook.providers.http.files import FileAccess
-from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.provider import OpenAI
 
 
 @pytest.fixture
@@ -15,8 +15,8 @@ async def server() -> AsyncIterator[Upstream]:
 
 
 @pytest.fixture
-async def wire(server: Upstream) -> AsyncIterator[OpenAIWire]:
-    async with OpenAIWire(
+async def wire(server: Upstream) -> AsyncIterator[OpenAI]:
+    async with OpenAI(
         server.url,
         "sk-test",
         files=FileAccess((ip_network("127.0.0.0/8"),)),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from reelhook.providers.ark.provider import Ark
 from reelhook.providers.fal.provider import Fal
 from reelhook.providers.http.provider import HttpProvider
-from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.provider import OpenAI
 from reelhook.providers.replicate.provider import Replicate
 from reelhook.providers.runway.provider import Runway
 from reelhook.providers.xai.provider import XAI
@@ -52,7 +52,7 @@ def _xai(code: str, words: str) -> object:
 
 
 BODIES: Mapping[type[HttpProvider], tuple[Body, ...]] = {
-    OpenAIWire: (_openai, _new_api),
+    OpenAI: (_openai, _new_api),
     Ark: (_ark,),
     Fal: (_fal, _fal_own),
     Replicate: (_replicate,),
@@ -60,7 +60,7 @@ BODIES: Mapping[type[HttpProvider], tuple[Body, ...]] = {
     XAI: (_xai,),
 }
 IDS: Mapping[type[HttpProvider], str] = {
-    OpenAIWire: "video_1",
+    OpenAI: "video_1",
     Ark: "cgt-1",
     Fal: "fal-ai/veo3/requests/r-1",
     Replicate: "p1",
@@ -68,7 +68,7 @@ IDS: Mapping[type[HttpProvider], str] = {
     XAI: "x-1",
 }
 MODELS: Mapping[type[HttpProvider], str] = {
-    OpenAIWire: "sora-2",
+    OpenAI: "sora-2",
     Ark: "seedance-1-0-pro-250528",
     Fal: "fal-ai/veo3/fast",
     Replicate: "minimax/video-01",

@@ -22,7 +22,7 @@ from reelhook.ports import Content
 from reelhook.providers.http import download
 from reelhook.providers.http.files import FileAccess
 from reelhook.providers.http.provider import HttpProvider
-from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.provider import OpenAI
 
 FILM = b"film" * 100
 OTHER_HOST = "127.0.0.2"
@@ -194,7 +194,7 @@ async def test_the_key_never_leaves_home_and_never_comes_back(
     async with upstream(OTHER_HOST) as cloud:
         networks = () if trusted else (ip_network("127.0.0.0/8"),)
         files = FileAccess(networks, (cloud.url,) if trusted else ())
-        async with OpenAIWire(server.url, "sk-test", files=files) as wire:
+        async with OpenAI(server.url, "sk-test", files=files) as wire:
 
             async def respond(request: web.Request) -> web.Response:
                 if request.path.startswith("/back"):
@@ -293,10 +293,10 @@ async def test_a_file_that_is_refused_elsewhere_and_missing_at_home_is_said_to_b
     server: Upstream,
 ) -> None:
     server.answers(404)
-    async with upstream(OTHER_HOST) as store, OpenAIWire(server.url, "k") as wire:
+    async with upstream(OTHER_HOST) as store, OpenAI(server.url, "k") as wire:
         with pytest.raises(FileAddressRefusedError):
             await read(wire, f"{store.url}/film.mp4")
-    async with OpenAIWire(server.url, "k") as wire:
+    async with OpenAI(server.url, "k") as wire:
         with pytest.raises(ContentMissingError):
             await read(wire, "")
 
@@ -305,7 +305,7 @@ async def test_where_the_providers_own_path_has_the_file_a_refused_address_does_
     server: Upstream,
 ) -> None:
     server.answers(200, text=FILM)
-    async with upstream(OTHER_HOST) as store, OpenAIWire(server.url, "k") as wire:
+    async with upstream(OTHER_HOST) as store, OpenAI(server.url, "k") as wire:
         assert (await read(wire, f"{store.url}/film.mp4"))[1] == FILM
         assert store.seen == []
 

@@ -14,14 +14,14 @@ from reelhook.domain.report import Failed, Finished
 from reelhook.providers.ark.provider import Ark
 from reelhook.providers.fal.provider import Fal
 from reelhook.providers.http.provider import HttpProvider
-from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.provider import OpenAI
 from reelhook.providers.replicate.provider import Replicate
 from reelhook.providers.runway.provider import Runway
 from reelhook.providers.xai.provider import XAI
 
 FILM = "http://files.example/v.mp4"
 FINISHED: Mapping[type[HttpProvider], tuple[str, dict[str, Any]]] = {
-    OpenAIWire: ("video_1", {"id": "video_1", "object": "video", "status": "completed"}),
+    OpenAI: ("video_1", {"id": "video_1", "object": "video", "status": "completed"}),
     Ark: ("cgt-1", {"id": "cgt-1", "status": "succeeded", "content": {"video_url": FILM}}),
     Fal: ("fal-ai/veo3/requests/r-1", {"video": {"url": FILM}}),
     Replicate: ("p1", {"id": "p1", "status": "succeeded", "output": FILM}),

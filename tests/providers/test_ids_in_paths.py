@@ -12,13 +12,13 @@ from reelhook.domain.report import Refused
 from reelhook.providers.ark.provider import Ark
 from reelhook.providers.fal.provider import Fal
 from reelhook.providers.http.provider import HttpProvider
-from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.provider import OpenAI
 from reelhook.providers.replicate.provider import Replicate
 from reelhook.providers.runway.provider import Runway
 from reelhook.providers.xai.provider import XAI
 
 BELOW = {
-    OpenAIWire: "/v1/videos/",
+    OpenAI: "/v1/videos/",
     Ark: "/api/v3/contents/generations/tasks/",
     Fal: "/fal-ai/veo3/requests/",
     Replicate: "/v1/predictions/",

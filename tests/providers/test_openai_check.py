@@ -11,7 +11,7 @@ from providers.upstreams import Upstream
 from reelhook.domain.errors import ProviderError, ProviderUnauthorizedError, ServerUnfitError
 from reelhook.ports import ServedModels
 from reelhook.providers.http import reads
-from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.provider import OpenAI
 
 Said = tuple[int, object, Mapping[str, str]]
 UNKNOWN = "/v1/videos/video_00000000000000000000000000000000"
@@ -83,13 +83,13 @@ LITELLM = {
     ],
 )
 async def test_a_server_is_told_with_its_name(
-    server: Upstream, wire: OpenAIWire, told: Mapping[str, Said], words: str
+    server: Upstream, wire: OpenAI, told: Mapping[str, Said], words: str
 ) -> None:
     server.respond = answering(told, said(404, NO_ROUTE))
     assert await wire.check() == words
 
 
-async def test_litellm_is_never_asked_for_its_health(server: Upstream, wire: OpenAIWire) -> None:
+async def test_litellm_is_never_asked_for_its_health(server: Upstream, wire: OpenAI) -> None:
     """By `/health` LiteLLM calls all its models, which costs money."""
     server.respond = answering(LITELLM, said(404, NO_ROUTE))
     await wire.check()
@@ -114,7 +114,7 @@ async def test_litellm_is_never_asked_for_its_health(server: Upstream, wire: Ope
     ],
 )
 async def test_a_server_without_videos_is_said_to_have_none(
-    server: Upstream, wire: OpenAIWire, unknown: Said, listing: Said
+    server: Upstream, wire: OpenAI, unknown: Said, listing: Said
 ) -> None:
     given = {"/v1/models": models("xinference"), UNKNOWN: unknown, "/v1/videos": listing}
     server.respond = answering(given, said(404, PAGE))
@@ -124,7 +124,7 @@ async def test_a_server_without_videos_is_said_to_have_none(
 
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_key_that_is_refused_is_told_where_jobs_are_not_listed_too(
-    server: Upstream, wire: OpenAIWire, status: int
+    server: Upstream, wire: OpenAI, status: int
 ) -> None:
     given = {"/v1/videos": said(405, {}), "/v1/models": models("x")}
     server.respond = answering(given, said(status, {"error": {"message": "wrong key"}}))
@@ -132,9 +132,7 @@ async def test_a_key_that_is_refused_is_told_where_jobs_are_not_listed_too(
         await wire.check()
 
 
-async def test_a_server_that_refuses_everything_says_why(
-    server: Upstream, wire: OpenAIWire
-) -> None:
+async def test_a_server_that_refuses_everything_says_why(server: Upstream, wire: OpenAI) -> None:
     words = "Asynchronous video jobs is not supported with --api-server-count > 1"
     body = {"error": {"message": words, "type": "x", "code": 409}}
     server.respond = answering({"/v1/models": models("vllm")}, said(409, body))
@@ -153,7 +151,7 @@ async def test_a_server_that_refuses_everything_says_why(
     ],
 )
 async def test_a_server_whose_engine_is_dead_is_told(
-    server: Upstream, wire: OpenAIWire, health: Said, words: str
+    server: Upstream, wire: OpenAI, health: Said, words: str
 ) -> None:
     server.respond = answering({**SGLANG, "/health": health}, said(404, NO_ROUTE))
     with pytest.raises(ServerUnfitError, match=words):
@@ -161,7 +159,7 @@ async def test_a_server_whose_engine_is_dead_is_told(
 
 
 async def test_a_server_that_warms_up_lets_everything_else_wait(
-    server: Upstream, wire: OpenAIWire, monkeypatch: pytest.MonkeyPatch
+    server: Upstream, wire: OpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reads, "READ_SECONDS_MAX", 0.3)
 
@@ -190,7 +188,7 @@ async def test_a_server_that_warms_up_lets_everything_else_wait(
     ],
 )
 async def test_what_a_user_would_not_expect_is_said(
-    server: Upstream, wire: OpenAIWire, told: Mapping[str, Said], marks: list[str]
+    server: Upstream, wire: OpenAI, told: Mapping[str, Said], marks: list[str]
 ) -> None:
     server.respond = answering(told, said(404, NO_ROUTE))
     found = await wire.advice()
@@ -212,7 +210,7 @@ async def test_what_a_user_would_not_expect_is_said(
 )
 async def test_what_a_cancel_and_a_restart_come_to_is_known_by_the_kind(
     server: Upstream,
-    wire: OpenAIWire,
+    wire: OpenAI,
     told: Mapping[str, Said],
     stops: bool | None,
     forgets: bool,
@@ -223,7 +221,7 @@ async def test_what_a_cancel_and_a_restart_come_to_is_known_by_the_kind(
 
 
 async def test_a_servers_models_are_told_and_whether_naming_one_matters(
-    server: Upstream, wire: OpenAIWire
+    server: Upstream, wire: OpenAI
 ) -> None:
     server.respond = answering(SGLANG, said(404, NO_ROUTE))
     assert await wire.served() == ServedModels(("Wan-AI/Wan2.2",), True, "SGLang Diffusion")

@@ -7,13 +7,13 @@ from aiohttp import web
 from providers.upstreams import Raw, Upstream, raw_upstream, unused_port, upstream
 from reelhook.domain.errors import ContentMissingError, ProviderError, ProviderUnauthorizedError
 from reelhook.ports import Content
-from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.provider import OpenAI
 
 FILM = bytes(range(256)) * 1000
 
 
 async def read(
-    wire: OpenAIWire, url: str, byte_range: str | None = None, id_: str = "video_1"
+    wire: OpenAI, url: str, byte_range: str | None = None, id_: str = "video_1"
 ) -> tuple[Content, bytes]:
     async with wire.content(id_, url, byte_range) as content:
         return content, b"".join([chunk async for chunk in content.chunks])
@@ -24,7 +24,7 @@ def own_url(server: Upstream) -> str:
 
 
 async def test_a_finished_file_streams_from_its_content_path(
-    server: Upstream, wire: OpenAIWire
+    server: Upstream, wire: OpenAI
 ) -> None:
     given = {
         "Content-Type": "video/mp4",
@@ -53,7 +53,7 @@ async def test_a_finished_file_streams_from_its_content_path(
     assert "Range" not in seen.headers
 
 
-async def test_a_range_is_passed_through(server: Upstream, wire: OpenAIWire) -> None:
+async def test_a_range_is_passed_through(server: Upstream, wire: OpenAI) -> None:
     server.answers(206, text=b"abc", headers={"Content-Range": "bytes 0-2/9"})
     content, body = await read(wire, "", "bytes=0-2")
     assert (content.status, body) == (206, b"abc")
@@ -61,7 +61,7 @@ async def test_a_range_is_passed_through(server: Upstream, wire: OpenAIWire) -> 
     assert server.seen[0].headers["Range"] == "bytes=0-2"
 
 
-async def test_a_file_elsewhere_is_fetched_without_the_key(wire: OpenAIWire) -> None:
+async def test_a_file_elsewhere_is_fetched_without_the_key(wire: OpenAI) -> None:
     async with upstream() as cloud:
         cloud.answers(200, text=FILM)
         url = f"{cloud.url}/b/a.mp4?Signature=a%2Bb%2Fc+d&x=%7E"
@@ -72,7 +72,7 @@ async def test_a_file_elsewhere_is_fetched_without_the_key(wire: OpenAIWire) -> 
     assert seen.headers["Range"] == "bytes=0-"
 
 
-async def test_a_signed_url_is_asked_for_exactly_as_written(wire: OpenAIWire) -> None:
+async def test_a_signed_url_is_asked_for_exactly_as_written(wire: OpenAI) -> None:
     async def answer(raw: Raw, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await raw.read_request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
@@ -86,7 +86,7 @@ async def test_a_signed_url_is_asked_for_exactly_as_written(wire: OpenAIWire) ->
 
 
 async def test_an_expired_address_elsewhere_falls_back_to_the_content_path(
-    server: Upstream, wire: OpenAIWire
+    server: Upstream, wire: OpenAI
 ) -> None:
     server.answers(200, text=FILM)
     async with upstream() as cloud:
@@ -97,7 +97,7 @@ async def test_an_expired_address_elsewhere_falls_back_to_the_content_path(
 
 @pytest.mark.parametrize("status", [400, 404])
 async def test_a_refused_content_path_falls_back_to_the_jobs_url(
-    server: Upstream, wire: OpenAIWire, status: int
+    server: Upstream, wire: OpenAI, status: int
 ) -> None:
     async def respond(request: web.Request) -> web.Response:
         if request.path == "/files/a.mp4":
@@ -116,7 +116,7 @@ async def test_a_refused_content_path_falls_back_to_the_jobs_url(
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_elsewhere_loses_the_key(
-    server: Upstream, wire: OpenAIWire, status: int
+    server: Upstream, wire: OpenAI, status: int
 ) -> None:
     async with upstream() as cloud:
         cloud.answers(200, text=FILM)
@@ -128,7 +128,7 @@ async def test_a_redirect_elsewhere_loses_the_key(
     assert seen.headers["Range"] == "bytes=0-"
 
 
-async def test_a_redirect_at_home_keeps_the_key(server: Upstream, wire: OpenAIWire) -> None:
+async def test_a_redirect_at_home_keeps_the_key(server: Upstream, wire: OpenAI) -> None:
     async def respond(request: web.Request) -> web.Response:
         if request.path.endswith("/content"):
             return web.Response(status=302, headers={"Location": "../../blob?x=1"})
@@ -140,9 +140,7 @@ async def test_a_redirect_at_home_keeps_the_key(server: Upstream, wire: OpenAIWi
     assert "Authorization" in server.seen[1].headers
 
 
-async def test_the_key_does_not_come_back_from_elsewhere(
-    server: Upstream, wire: OpenAIWire
-) -> None:
+async def test_the_key_does_not_come_back_from_elsewhere(server: Upstream, wire: OpenAI) -> None:
     async with upstream() as cloud:
 
         async def respond(request: web.Request) -> web.Response:
@@ -169,7 +167,7 @@ async def test_the_key_does_not_come_back_from_elsewhere(
     ],
 )
 async def test_a_redirect_that_leads_nowhere_is_a_provider_error(
-    server: Upstream, wire: OpenAIWire, location: str
+    server: Upstream, wire: OpenAI, location: str
 ) -> None:
     server.answers(302, headers={"Location": location})
     with pytest.raises(ProviderError):
@@ -178,7 +176,7 @@ async def test_a_redirect_that_leads_nowhere_is_a_provider_error(
 
 
 async def test_a_refusal_by_the_store_behind_a_redirect_is_not_the_accounts(
-    server: Upstream, wire: OpenAIWire
+    server: Upstream, wire: OpenAI
 ) -> None:
     async with upstream() as cloud:
         cloud.answers(403)
@@ -207,7 +205,7 @@ async def test_a_refusal_by_the_store_behind_a_redirect_is_not_the_accounts(
     ],
 )
 async def test_a_refused_file_is_an_error(
-    server: Upstream, wire: OpenAIWire, status: int, error: type[Exception]
+    server: Upstream, wire: OpenAI, status: int, error: type[Exception]
 ) -> None:
     server.answers(status, text="")
     with pytest.raises(error) as caught:
@@ -225,7 +223,7 @@ async def test_a_refused_file_is_an_error(
     ],
 )
 async def test_a_file_is_missing_only_if_no_way_is_left(
-    server: Upstream, wire: OpenAIWire, elsewhere: int, own: int, error: type[Exception]
+    server: Upstream, wire: OpenAI, elsewhere: int, own: int, error: type[Exception]
 ) -> None:
     server.answers(own)
     async with upstream() as cloud:
@@ -235,7 +233,7 @@ async def test_a_file_is_missing_only_if_no_way_is_left(
 
 
 @pytest.mark.parametrize("authority", ["127.0.0.1:{port}", "127.0.0.1:99999", f"{'a' * 70}.test"])
-async def test_an_unreachable_file_is_a_provider_error(wire: OpenAIWire, authority: str) -> None:
+async def test_an_unreachable_file_is_a_provider_error(wire: OpenAI, authority: str) -> None:
     url = f"http://{authority.format(port=unused_port())}/a.mp4"
     with pytest.raises(ProviderError):
         await read(wire, url)
@@ -243,7 +241,7 @@ async def test_an_unreachable_file_is_a_provider_error(wire: OpenAIWire, authori
 
 @pytest.mark.parametrize(("encoding", "plain"), [("gzip", False), ("aws-chunked", True)])
 async def test_encoded_bytes_are_never_taken_for_the_film(
-    server: Upstream, wire: OpenAIWire, encoding: str, plain: bool
+    server: Upstream, wire: OpenAI, encoding: str, plain: bool
 ) -> None:
     body = b"film" if plain else gzip.compress(b"film")
     server.answers(200, text=body, headers={"Content-Encoding": encoding})
@@ -254,7 +252,7 @@ async def test_encoded_bytes_are_never_taken_for_the_film(
             await read(wire, "")
 
 
-async def test_a_file_that_breaks_off_is_an_error_and_never_a_short_file(wire: OpenAIWire) -> None:
+async def test_a_file_that_breaks_off_is_an_error_and_never_a_short_file(wire: OpenAI) -> None:
     async def half(raw: Raw, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await raw.read_request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nabc")
@@ -271,7 +269,7 @@ async def test_a_file_that_breaks_off_is_an_error_and_never_a_short_file(wire: O
 
 
 async def test_leaving_early_frees_the_connection_and_the_next_file_streams(
-    server: Upstream, wire: OpenAIWire
+    server: Upstream, wire: OpenAI
 ) -> None:
     server.answers(200, text=FILM * 20)
     async with wire.content("video_1", "", None) as content:

@@ -21,7 +21,7 @@ from reelhook.domain.report import (
     RateLimited,
     Refused,
 )
-from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.provider import OpenAI
 
 REQUEST = VideoRequest(script="A fox", model="sora-2", direction="Calm", seconds="8", size="64x64")
 QUEUED = {"id": "video_1", "object": "video", "status": "queued", "progress": 0}
@@ -43,7 +43,7 @@ VLLM_MISSING = {
 
 
 async def test_a_create_sends_the_request_as_json_with_the_key(
-    server: Upstream, wire: OpenAIWire
+    server: Upstream, wire: OpenAI
 ) -> None:
     server.answers(200, QUEUED)
     assert await wire.submit(REQUEST) == Accepted("video_1", Progress(running=False, percent=0))
@@ -69,7 +69,7 @@ EVERYTHING = replace(
 PICTURE = "data:image/svg+xml;base64,PHN2Zy8+"
 
 
-async def test_everything_that_was_asked_for_is_sent(server: Upstream, wire: OpenAIWire) -> None:
+async def test_everything_that_was_asked_for_is_sent(server: Upstream, wire: OpenAI) -> None:
     server.answers(200, QUEUED)
     await wire.submit(replace(EVERYTHING, image=None))
     [seen] = server.seen
@@ -96,7 +96,7 @@ async def test_everything_that_was_asked_for_is_sent(server: Upstream, wire: Ope
     ],
 )
 async def test_a_server_that_takes_only_json_gets_its_image_there(
-    server: Upstream, wire: OpenAIWire, image: str, status: int, body: object
+    server: Upstream, wire: OpenAI, image: str, status: int, body: object
 ) -> None:
     async def respond(request: web.Request) -> web.Response:
         if request.content_type == "application/json":
@@ -113,7 +113,7 @@ async def test_a_server_that_takes_only_json_gets_its_image_there(
 
 
 async def test_everything_that_was_asked_for_goes_into_a_form(
-    server: Upstream, wire: OpenAIWire
+    server: Upstream, wire: OpenAI
 ) -> None:
     forms = _take_forms_only(server)
     await wire.submit(EVERYTHING)
@@ -134,7 +134,7 @@ async def test_everything_that_was_asked_for_goes_into_a_form(
     ]
 
 
-async def test_a_picture_goes_into_a_form_as_a_file(server: Upstream, wire: OpenAIWire) -> None:
+async def test_a_picture_goes_into_a_form_as_a_file(server: Upstream, wire: OpenAI) -> None:
     _take_forms_only(server)
     pictured = VideoRequest(script="A fox", model="m", image=PICTURE)
     assert isinstance(await wire.submit(pictured), Accepted)
@@ -148,7 +148,7 @@ async def test_a_picture_goes_into_a_form_as_a_file(server: Upstream, wire: Open
 
 
 @pytest.mark.parametrize("form_only", [False, True])
-async def test_any_options_can_be_sent(server: Upstream, wire: OpenAIWire, form_only: bool) -> None:
+async def test_any_options_can_be_sent(server: Upstream, wire: OpenAI, form_only: bool) -> None:
     _take_forms_only(server) if form_only else server.answers(200, QUEUED)
     odd = {"\ud800": "\udfff\0", "": "c\r\nd", "none": None, "nested": {"\0": [True]}}
     request = VideoRequest(script="A fox", model="m", provider_options=json.dumps(odd))
@@ -159,7 +159,7 @@ async def test_any_options_can_be_sent(server: Upstream, wire: OpenAIWire, form_
 @pytest.mark.parametrize("form_only", [False, True])
 @pytest.mark.parametrize(("ratio", "size"), [("16:9", "1280x720"), ("9:16", "720x1280")])
 async def test_a_ratio_is_told_as_the_size_of_that_shape(
-    server: Upstream, wire: OpenAIWire, ratio: str, size: str, form_only: bool
+    server: Upstream, wire: OpenAI, ratio: str, size: str, form_only: bool
 ) -> None:
     _take_forms_only(server) if form_only else server.answers(200, QUEUED)
     request = VideoRequest(script="A fox", model="m", aspect_ratio=ratio)
@@ -178,7 +178,7 @@ async def test_a_ratio_is_told_as_the_size_of_that_shape(
     ],
 )
 async def test_what_the_wire_has_no_words_for_is_refused_unpaid(
-    server: Upstream, wire: OpenAIWire, fields: dict[str, Any]
+    server: Upstream, wire: OpenAI, fields: dict[str, Any]
 ) -> None:
     outcome = await wire.submit(VideoRequest(script="A fox", model="m", **fields))
     assert isinstance(outcome, Refused)
@@ -188,14 +188,14 @@ async def test_what_the_wire_has_no_words_for_is_refused_unpaid(
 
 async def test_what_was_not_asked_for_is_not_sent(server: Upstream) -> None:
     server.answers(200, QUEUED)
-    async with OpenAIWire(server.url) as wire:
+    async with OpenAI(server.url) as wire:
         await wire.submit(VideoRequest(script="A fox", model="m"))
     [seen] = server.seen
     assert seen.json() == {"model": "m", "prompt": "A fox"}
     assert "Authorization" not in seen.headers
 
 
-async def test_every_create_has_a_connection_of_its_own(server: Upstream, wire: OpenAIWire) -> None:
+async def test_every_create_has_a_connection_of_its_own(server: Upstream, wire: OpenAI) -> None:
     server.answers(200, QUEUED)
     for _ in range(3):
         await wire.submit(REQUEST)
@@ -204,7 +204,7 @@ async def test_every_create_has_a_connection_of_its_own(server: Upstream, wire: 
     assert len({seen.peer for seen in server.seen}) == 3
 
 
-async def test_many_creates_at_once_are_one_post_each(server: Upstream, wire: OpenAIWire) -> None:
+async def test_many_creates_at_once_are_one_post_each(server: Upstream, wire: OpenAI) -> None:
     server.answers(200, QUEUED)
     outcomes = await asyncio.gather(*(wire.submit(REQUEST) for _ in range(150)))
     assert all(isinstance(outcome, Accepted) for outcome in outcomes)
@@ -214,7 +214,7 @@ async def test_many_creates_at_once_are_one_post_each(server: Upstream, wire: Op
 @pytest.mark.parametrize("script", ["\ud800 lone", "nul \0", "\r\n--boundary\r\n", "🎬" * 16_000])
 @pytest.mark.parametrize("form_only", [False, True])
 async def test_any_text_can_be_sent(
-    server: Upstream, wire: OpenAIWire, script: str, form_only: bool
+    server: Upstream, wire: OpenAI, script: str, form_only: bool
 ) -> None:
     _take_forms_only(server) if form_only else server.answers(200, QUEUED)
     outcome = await wire.submit(VideoRequest(script=script, model="m"))
@@ -225,16 +225,14 @@ async def test_any_text_can_be_sent(
 # -- what the answer means ------------------------------------------------------------------------
 
 
-async def test_a_server_that_renders_at_once_is_believed(
-    server: Upstream, wire: OpenAIWire
-) -> None:
+async def test_a_server_that_renders_at_once_is_believed(server: Upstream, wire: OpenAI) -> None:
     server.answers(201, QUEUED | {"status": "completed", "expires_at": 1_800_000_000})
     url = f"{server.url}/v1/videos/video_1/content"
     assert await wire.submit(REQUEST) == Accepted("video_1", Finished(url, 1_800_000_000))
 
 
 async def test_a_video_that_failed_at_once_is_accepted_and_failed(
-    server: Upstream, wire: OpenAIWire
+    server: Upstream, wire: OpenAI
 ) -> None:
     server.answers(200, QUEUED | {"status": "failed", "error": {"code": "x", "message": "no"}})
     assert await wire.submit(REQUEST) == Accepted("video_1", Failed("provider_error", "no"))
@@ -242,7 +240,7 @@ async def test_a_video_that_failed_at_once_is_accepted_and_failed(
 
 @pytest.mark.parametrize(("body", "id_"), [({"id": "v"}, "v"), ({"id": 17, "status": 3}, "17")])
 async def test_an_id_is_enough_to_be_accepted(
-    server: Upstream, wire: OpenAIWire, body: object, id_: str
+    server: Upstream, wire: OpenAI, body: object, id_: str
 ) -> None:
     server.answers(202, body)
     assert await wire.submit(REQUEST) == Accepted(id_, Progress(running=False))
@@ -265,7 +263,7 @@ async def test_an_id_is_enough_to_be_accepted(
     ],
 )
 async def test_what_may_have_been_accepted_is_in_doubt(
-    server: Upstream, wire: OpenAIWire, status: int, body: object
+    server: Upstream, wire: OpenAI, status: int, body: object
 ) -> None:
     server.answers(status, body)
     assert isinstance(await wire.submit(REQUEST), InDoubt)
@@ -274,7 +272,7 @@ async def test_what_may_have_been_accepted_is_in_doubt(
 
 @pytest.mark.parametrize("text", ["", "<html>ok</html>", '{"id": "vid', "[" * 100_000, b"\xff\xfe"])
 async def test_an_unreadable_success_is_in_doubt(
-    server: Upstream, wire: OpenAIWire, text: str | bytes
+    server: Upstream, wire: OpenAI, text: str | bytes
 ) -> None:
     server.answers(200, text=text)
     assert isinstance(await wire.submit(REQUEST), InDoubt)
@@ -283,7 +281,7 @@ async def test_an_unreadable_success_is_in_doubt(
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_not_followed_and_in_doubt(
-    server: Upstream, wire: OpenAIWire, status: int
+    server: Upstream, wire: OpenAI, status: int
 ) -> None:
     server.answers(status, QUEUED, headers={"Location": f"{server.url}/v1/elsewhere"})
     assert isinstance(await wire.submit(REQUEST), InDoubt)
@@ -305,7 +303,7 @@ async def test_a_redirect_is_not_followed_and_in_doubt(
     ],
 )
 async def test_a_rate_limit_is_surely_not_accepted(
-    server: Upstream, wire: OpenAIWire, headers: dict[str, str], seconds: float | None
+    server: Upstream, wire: OpenAI, headers: dict[str, str], seconds: float | None
 ) -> None:
     server.answers(429, {"error": {"message": "Slow down"}}, headers=headers)
     assert await wire.submit(REQUEST) == RateLimited(seconds, "Slow down")
@@ -313,7 +311,7 @@ async def test_a_rate_limit_is_surely_not_accepted(
 
 
 async def test_an_empty_quota_said_with_429_is_tried_again_later(
-    server: Upstream, wire: OpenAIWire
+    server: Upstream, wire: OpenAI
 ) -> None:
     server.answers(429, {"error": {"message": "No quota", "code": "insufficient_quota"}})
     assert await wire.submit(REQUEST) == RateLimited(None, "No quota")
@@ -363,7 +361,7 @@ def _openai(message: str, code: object = None, type_: str = "invalid_request_err
     ],
 )
 async def test_a_refusal_carries_our_code_and_the_providers_words(
-    server: Upstream, wire: OpenAIWire, status: int, body: object, expected: Refused | str
+    server: Upstream, wire: OpenAI, status: int, body: object, expected: Refused | str
 ) -> None:
     server.answers(status, body)
     if isinstance(expected, str):
@@ -377,7 +375,7 @@ async def test_a_refusal_carries_our_code_and_the_providers_words(
     [("", "HTTP 418"), ("<h1>teapot</h1>", "<h1>teapot</h1>"), ("y" * 900, "y" * 500)],
 )
 async def test_a_refusal_without_json_is_told_by_its_text(
-    server: Upstream, wire: OpenAIWire, text: str, message: str
+    server: Upstream, wire: OpenAI, text: str, message: str
 ) -> None:
     server.answers(418, text=text)
     assert await wire.submit(REQUEST) == Refused("invalid_request", message)
@@ -422,7 +420,7 @@ def _take_forms_only(
     [(415, None), (422, FASTAPI_MISSING), (400, VLLM_MISSING), (400, {"detail": "Use multipart"})],
 )
 async def test_a_server_that_takes_only_forms_gets_one_and_is_remembered(
-    server: Upstream, wire: OpenAIWire, status: int, body: object
+    server: Upstream, wire: OpenAI, status: int, body: object
 ) -> None:
     forms = _take_forms_only(server, status, body)
     for _ in range(3):
@@ -433,14 +431,14 @@ async def test_a_server_that_takes_only_forms_gets_one_and_is_remembered(
     assert all("Content-Length" in seen.headers for seen in server.seen)
 
 
-async def test_a_refused_form_is_refused(server: Upstream, wire: OpenAIWire) -> None:
+async def test_a_refused_form_is_refused(server: Upstream, wire: OpenAI) -> None:
     server.answers(422, FASTAPI_MISSING)
     expected = Refused("invalid_request", "body.prompt: Field required")
     assert await wire.submit(REQUEST) == expected
     assert server.posts == 2
 
 
-async def test_a_form_in_doubt_is_in_doubt(server: Upstream, wire: OpenAIWire) -> None:
+async def test_a_form_in_doubt_is_in_doubt(server: Upstream, wire: OpenAI) -> None:
     async def respond(request: web.Request) -> web.Response:
         return web.Response(status=415 if request.content_type == "application/json" else 500)
 
@@ -450,7 +448,7 @@ async def test_a_form_in_doubt_is_in_doubt(server: Upstream, wire: OpenAIWire) -
 
 
 async def test_a_server_that_no_longer_takes_forms_gets_json_again(
-    server: Upstream, wire: OpenAIWire
+    server: Upstream, wire: OpenAI
 ) -> None:
     _take_forms_only(server)
     await wire.submit(REQUEST)
@@ -472,7 +470,7 @@ SECONDS = 60.0
 
 
 async def _submit(url: str, timeout_seconds: float = SECONDS) -> object:
-    async with OpenAIWire(url, "sk-test", submit_timeout_seconds=timeout_seconds) as wire:
+    async with OpenAI(url, "sk-test", submit_timeout_seconds=timeout_seconds) as wire:
         return await wire.submit(REQUEST)
 
 
@@ -584,7 +582,7 @@ async def test_an_interim_answer_is_not_the_answer() -> None:
 async def test_a_canceled_create_is_canceled_and_not_repeated() -> None:
     async with (
         raw_upstream(_never_answer) as raw,
-        OpenAIWire(raw.url, submit_timeout_seconds=30) as wire,
+        OpenAI(raw.url, submit_timeout_seconds=30) as wire,
     ):
         task = asyncio.create_task(wire.submit(REQUEST))
         await raw.arrived.wait()
@@ -596,7 +594,7 @@ async def test_a_canceled_create_is_canceled_and_not_repeated() -> None:
 
 async def test_closing_the_adapter_puts_a_create_in_doubt() -> None:
     async with raw_upstream(_never_answer) as raw:
-        wire = OpenAIWire(raw.url, submit_timeout_seconds=30)
+        wire = OpenAI(raw.url, submit_timeout_seconds=30)
         task = asyncio.create_task(wire.submit(REQUEST))
         await raw.arrived.wait()
         await wire.close()
@@ -604,7 +602,7 @@ async def test_closing_the_adapter_puts_a_create_in_doubt() -> None:
 
 
 async def test_a_closed_adapter_sends_nothing(server: Upstream) -> None:
-    wire = OpenAIWire(server.url)
+    wire = OpenAI(server.url)
     await wire.close()
     assert isinstance(await wire.submit(REQUEST), NotSent)
     assert server.posts == 0

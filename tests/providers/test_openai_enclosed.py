@@ -9,7 +9,7 @@ from aiohttp import web
 from providers.upstreams import Upstream
 from reelhook.domain.errors import ContentMissingError, ProviderError
 from reelhook.domain.report import Failed
-from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.provider import OpenAI
 
 VIDEO = {
     "id": "video_gen_1",
@@ -38,7 +38,7 @@ def _error(message: object) -> dict[str, Any]:
 )
 @pytest.mark.parametrize("status", [500, 404])
 async def test_a_failed_video_within_an_errors_message_has_failed(
-    server: Upstream, wire: OpenAIWire, message: str, status: int
+    server: Upstream, wire: OpenAI, message: str, status: int
 ) -> None:
     server.answers(status, _error(message))
     reading = await wire.get("video_1")
@@ -62,7 +62,7 @@ async def test_a_failed_video_within_an_errors_message_has_failed(
     ids=range(10),
 )
 async def test_anything_less_than_a_failed_video_ends_no_job(
-    server: Upstream, wire: OpenAIWire, message: object
+    server: Upstream, wire: OpenAI, message: object
 ) -> None:
     server.answers(500, _error(message))
     with pytest.raises(ProviderError):
@@ -71,7 +71,7 @@ async def test_anything_less_than_a_failed_video_ends_no_job(
 
 @pytest.mark.parametrize("status", [401, 403, 429])
 async def test_what_is_said_of_the_key_or_the_rate_ends_no_job(
-    server: Upstream, wire: OpenAIWire, status: int
+    server: Upstream, wire: OpenAI, status: int
 ) -> None:
     server.answers(status, _error(BEFORE + json.dumps(VIDEO)))
     with pytest.raises(ProviderError):
@@ -83,7 +83,7 @@ async def test_what_is_said_of_the_key_or_the_rate_ends_no_job(
 
 @pytest.mark.parametrize("of_file", [400, 404, 500, 502])
 async def test_a_refused_file_of_a_forgotten_job_is_missing(
-    server: Upstream, wire: OpenAIWire, of_file: int
+    server: Upstream, wire: OpenAI, of_file: int
 ) -> None:
     async def respond(request: web.Request) -> web.Response:
         if request.path.endswith("/content"):
@@ -101,7 +101,7 @@ async def test_a_refused_file_of_a_forgotten_job_is_missing(
     [(200, {"status": "completed"}), (500, {"error": {"message": "down"}}), (401, {})],
 )
 async def test_a_refused_file_of_a_job_that_may_be_there_is_tried_again_later(
-    server: Upstream, wire: OpenAIWire, status: int, body: dict[str, Any]
+    server: Upstream, wire: OpenAI, status: int, body: dict[str, Any]
 ) -> None:
     async def respond(request: web.Request) -> web.Response:
         if request.path.endswith("/content"):

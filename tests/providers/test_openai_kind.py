@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reelhook.providers.http.response import Answer
+from reelhook.providers.http.response import ProviderResponse
 from reelhook.providers.openai.server_kind import (
     FACTS,
     UNKNOWN_JOB,
@@ -18,12 +18,14 @@ from reelhook.providers.openai.server_kind import (
 )
 
 
-def _answer(status: int, body: object, headers: Mapping[str, str] | None = None) -> Answer:
+def _answer(
+    status: int, body: object, headers: Mapping[str, str] | None = None
+) -> ProviderResponse:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(status, {"Server": "uvicorn"} if headers is None else headers, content)
+    return ProviderResponse(status, {"Server": "uvicorn"} if headers is None else headers, content)
 
 
-def _models(owner: object, name: str = "m") -> Answer:
+def _models(owner: object, name: str = "m") -> ProviderResponse:
     card = {"id": name, "object": "model", "created": 1795963166, "owned_by": owner}
     return _answer(200, {"object": "list", "data": [card]})
 
@@ -76,13 +78,16 @@ LITELLM_HEADERS = {"x-litellm-version": "1.106.2"}
     ],
 )
 def test_a_server_is_known_by_what_it_says(
-    models: Answer | None, unknown_job: Answer | None, health: Answer | None, kind: ServerKind
+    models: ProviderResponse | None,
+    unknown_job: ProviderResponse | None,
+    health: ProviderResponse | None,
+    kind: ServerKind,
 ) -> None:
     assert kind_of(models, unknown_job, health) is kind
 
 
 def test_a_gateway_is_known_whatever_server_is_behind_it() -> None:
-    gateway = Answer(404, LITELLM_HEADERS, DETAIL.body)
+    gateway = ProviderResponse(404, LITELLM_HEADERS, DETAIL.body)
     assert kind_of(_models("sglang"), gateway) is ServerKind.LITELLM
 
 
@@ -113,7 +118,9 @@ def test_a_gateway_is_known_whatever_server_is_behind_it() -> None:
     ],
 )
 def test_what_is_not_sure_is_unknown(
-    models: Answer | None, unknown_job: Answer | None, health: Answer | None
+    models: ProviderResponse | None,
+    unknown_job: ProviderResponse | None,
+    health: ProviderResponse | None,
 ) -> None:
     assert kind_of(models, unknown_job, health) is ServerKind.UNKNOWN
 
@@ -136,7 +143,9 @@ def test_models_of_several_owners_are_a_gateways() -> None:
         (None, ()),
     ],
 )
-def test_the_models_that_a_server_has(answer: Answer | None, names: tuple[str, ...]) -> None:
+def test_the_models_that_a_server_has(
+    answer: ProviderResponse | None, names: tuple[str, ...]
+) -> None:
     assert served(answer) == names
 
 

@@ -24,7 +24,7 @@ from reelhook.domain.report import (
     Unknown,
 )
 from reelhook.ports import Provider
-from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.provider import OpenAI
 
 VIDEO: dict[str, Any] = {
     "id": "video_1",
@@ -44,7 +44,7 @@ VIDEO: dict[str, Any] = {
 
 
 def test_the_adapter_is_a_provider() -> None:
-    provider: type[Provider] = OpenAIWire  # the type checker holds this
+    provider: type[Provider] = OpenAI  # the type checker holds this
     assert (provider.name, provider.traits.page_size_max) == ("openai", 100)
 
 
@@ -66,7 +66,7 @@ async def test_the_base_url_may_leave_out_the_version(
     server: Upstream, suffix: str, path: str
 ) -> None:
     server.answers(200, VIDEO)
-    async with OpenAIWire(server.url + suffix, " sk-1\n") as wire:
+    async with OpenAI(server.url + suffix, " sk-1\n") as wire:
         await wire.get("video_1")
     [seen] = server.seen
     assert seen.path == path
@@ -89,20 +89,18 @@ async def test_the_base_url_may_leave_out_the_version(
 )
 async def test_a_wrong_base_url_stops_the_start(url: str) -> None:
     with pytest.raises(SettingsError):
-        OpenAIWire(url)
+        OpenAI(url)
 
 
 @pytest.mark.parametrize("key", ["a\nb", "clé", "a\0"])
 async def test_a_key_that_no_header_carries_stops_the_start(key: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        OpenAIWire("http://127.0.0.1", key)
+        OpenAI("http://127.0.0.1", key)
     assert key not in caught.value.message
 
 
 @pytest.mark.parametrize("id_", ["a/b", "a?b#c", "a b", "%2e%2e", "é", "video_=="])
-async def test_an_id_is_one_segment_of_the_path(
-    server: Upstream, wire: OpenAIWire, id_: str
-) -> None:
+async def test_an_id_is_one_segment_of_the_path(server: Upstream, wire: OpenAI, id_: str) -> None:
     server.answers(200, VIDEO)
     await wire.get(id_)
     [seen] = server.seen
@@ -111,7 +109,7 @@ async def test_an_id_is_one_segment_of_the_path(
 
 
 @pytest.mark.parametrize("id_", ["", ".", "..", "a\nb", "x" * 300, "\ud800"])
-async def test_what_is_no_id_is_not_asked_for(server: Upstream, wire: OpenAIWire, id_: str) -> None:
+async def test_what_is_no_id_is_not_asked_for(server: Upstream, wire: OpenAI, id_: str) -> None:
     for call in (wire.get, wire.cancel):
         with pytest.raises(ProviderError):
             await call(id_)
@@ -142,7 +140,7 @@ async def test_what_is_no_id_is_not_asked_for(server: Upstream, wire: OpenAIWire
     ],
 )
 async def test_a_status_is_read(
-    server: Upstream, wire: OpenAIWire, fields: dict[str, object], report: Report
+    server: Upstream, wire: OpenAI, fields: dict[str, object], report: Report
 ) -> None:
     server.answers(200, VIDEO | fields)
     assert await wire.get("video_1") == Reading(report)
@@ -166,7 +164,7 @@ EXPIRED = "The provider says that the video has expired."
     ],
 )
 async def test_servers_have_words_of_their_own_for_a_status(
-    server: Upstream, wire: OpenAIWire, words: str, report: Report
+    server: Upstream, wire: OpenAI, words: str, report: Report
 ) -> None:
     for word in words.split():
         server.answers(200, VIDEO | {"status": word})
@@ -175,7 +173,7 @@ async def test_servers_have_words_of_their_own_for_a_status(
 
 @pytest.mark.parametrize("word", ["completed", "succeeded", "success", "done", "COMPLETED"])
 async def test_all_words_for_completed_lead_to_the_file(
-    server: Upstream, wire: OpenAIWire, word: str
+    server: Upstream, wire: OpenAI, word: str
 ) -> None:
     server.answers(200, VIDEO | {"status": word})
     url = f"{server.url}/v1/videos/video_1/content"
@@ -198,7 +196,7 @@ async def test_all_words_for_completed_lead_to_the_file(
     ],
 )
 async def test_an_ended_job_keeps_the_servers_words(
-    server: Upstream, wire: OpenAIWire, status: str, error: object, failed: Failed
+    server: Upstream, wire: OpenAI, status: str, error: object, failed: Failed
 ) -> None:
     for http_status in (200, 500):
         server.answers(http_status, VIDEO | {"status": status, "error": error})
@@ -230,7 +228,7 @@ async def test_an_ended_job_keeps_the_servers_words(
 )
 async def test_a_finished_job_tells_where_its_file_is(
     server: Upstream,
-    wire: OpenAIWire,
+    wire: OpenAI,
     fields: dict[str, object],
     url: str | None,
     expires_at: int | None,
@@ -277,22 +275,20 @@ NONE = "The provider gave no reason."
     ],
 )
 async def test_a_failed_job_has_a_code_of_ours_and_the_providers_words(
-    server: Upstream, wire: OpenAIWire, error: object, code: str, message: str
+    server: Upstream, wire: OpenAI, error: object, code: str, message: str
 ) -> None:
     server.answers(200, VIDEO | {"status": "failed", "error": error})
     assert await wire.get("video_1") == Reading(Failed(code, message))
 
 
-async def test_a_failed_job_without_an_error_gave_no_reason(
-    server: Upstream, wire: OpenAIWire
-) -> None:
+async def test_a_failed_job_without_an_error_gave_no_reason(server: Upstream, wire: OpenAI) -> None:
     server.answers(200, {"id": "video_1", "status": "failed"})
     assert await wire.get("video_1") == Reading(Failed("provider_error", NONE))
 
 
 @pytest.mark.parametrize("status", [400, 404, 422, 500, 503])
 async def test_a_failed_job_is_believed_though_it_comes_with_an_error_status(
-    server: Upstream, wire: OpenAIWire, status: int
+    server: Upstream, wire: OpenAI, status: int
 ) -> None:
     error = {"code": 500, "message": "Engine died"}
     server.answers(status, VIDEO | {"status": "failed", "error": error})
@@ -313,34 +309,34 @@ async def test_a_failed_job_is_believed_though_it_comes_with_an_error_status(
     ],
 )
 async def test_an_error_that_is_no_failed_video_ends_nothing(
-    server: Upstream, wire: OpenAIWire, status: int, body: object
+    server: Upstream, wire: OpenAI, status: int, body: object
 ) -> None:
     server.answers(status, body)
     with pytest.raises(ProviderError):
         await wire.get("video_1")
 
 
-async def test_the_poll_hint_is_handed_on(server: Upstream, wire: OpenAIWire) -> None:
+async def test_the_poll_hint_is_handed_on(server: Upstream, wire: OpenAI) -> None:
     server.answers(200, VIDEO, headers={"openai-poll-after-ms": "2500"})
     assert (await wire.get("video_1")).poll_after_seconds == 2.5
 
 
 @pytest.mark.parametrize("hint", ["", "soon", "-1", "nan", "1e9", "1" * 40])
 async def test_a_poll_hint_that_is_no_number_is_none(
-    server: Upstream, wire: OpenAIWire, hint: str
+    server: Upstream, wire: OpenAI, hint: str
 ) -> None:
     server.answers(200, VIDEO, headers={"openai-poll-after-ms": hint})
     assert (await wire.get("video_1")).poll_after_seconds == 0
 
 
-async def test_an_unknown_job_is_missing(server: Upstream, wire: OpenAIWire) -> None:
+async def test_an_unknown_job_is_missing(server: Upstream, wire: OpenAI) -> None:
     for body in ({"error": {"message": "No such video"}}, {"status": "failed"}, {}):
         server.answers(404, body)
         assert await wire.get("video_1") == Reading(Missing())
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_a_refused_key_is_told_apart(server: Upstream, wire: OpenAIWire, status: int) -> None:
+async def test_a_refused_key_is_told_apart(server: Upstream, wire: OpenAI, status: int) -> None:
     server.answers(status, {"error": {"message": "Bad key"}})
     for call in (wire.get("v"), wire.cancel("v")):
         with pytest.raises(ProviderUnauthorizedError, match="Bad key"):
@@ -358,7 +354,7 @@ async def test_a_refused_key_is_told_apart(server: Upstream, wire: OpenAIWire, s
 )
 async def test_a_read_that_fails_says_how_long_to_wait(
     server: Upstream,
-    wire: OpenAIWire,
+    wire: OpenAI,
     status: int,
     headers: dict[str, str],
     seconds: float | None,
@@ -374,9 +370,7 @@ async def test_a_read_that_fails_says_how_long_to_wait(
 @pytest.mark.parametrize(
     "text", ["", "<html>", '{"id": "video_1", "sta', "[]", "{}", '{"status": 1}']
 )
-async def test_a_malformed_answer_is_no_answer(
-    server: Upstream, wire: OpenAIWire, text: str
-) -> None:
+async def test_a_malformed_answer_is_no_answer(server: Upstream, wire: OpenAI, text: str) -> None:
     server.answers(200, text=text)
     for call in (wire.get("v"), wire.page(None, 10)):
         with pytest.raises(ProviderError):
@@ -384,7 +378,7 @@ async def test_a_malformed_answer_is_no_answer(
 
 
 async def test_a_provider_that_is_not_there_is_a_provider_error() -> None:
-    async with OpenAIWire(f"http://127.0.0.1:{unused_port()}") as wire:
+    async with OpenAI(f"http://127.0.0.1:{unused_port()}") as wire:
         for call in (wire.get("v"), wire.page(None, 10), wire.cancel("v")):
             with pytest.raises(ProviderError):
                 await call
@@ -396,13 +390,13 @@ async def test_an_answer_that_breaks_off_is_a_provider_error() -> None:
         writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"status": "completed"}')
         await writer.drain()
 
-    async with raw_upstream(half) as raw, OpenAIWire(raw.url) as wire:
+    async with raw_upstream(half) as raw, OpenAI(raw.url) as wire:
         for call in (wire.get("v"), wire.page(None, 10)):
             with pytest.raises(ProviderError):
                 await call
 
 
-async def test_reads_share_kept_connections(server: Upstream, wire: OpenAIWire) -> None:
+async def test_reads_share_kept_connections(server: Upstream, wire: OpenAI) -> None:
     server.answers(200, VIDEO)
     for _ in range(5):
         await wire.get("video_1")
@@ -412,7 +406,7 @@ async def test_reads_share_kept_connections(server: Upstream, wire: OpenAIWire) 
 # -- the listing ----------------------------------------------------------------------------------
 
 
-async def test_a_page_is_asked_newest_first(server: Upstream, wire: OpenAIWire) -> None:
+async def test_a_page_is_asked_newest_first(server: Upstream, wire: OpenAI) -> None:
     server.answers(200, {"object": "list", "data": [VIDEO], "has_more": True})
     page = await wire.page(None, 100)
     await wire.page("video_&1", 500)
@@ -453,23 +447,21 @@ async def test_a_page_is_asked_newest_first(server: Upstream, wire: OpenAIWire) 
     ],
 )
 async def test_an_entry_shows_what_the_provider_shows(
-    server: Upstream, wire: OpenAIWire, fields: dict[str, object], shown: dict[str, object]
+    server: Upstream, wire: OpenAI, fields: dict[str, object], shown: dict[str, object]
 ) -> None:
     server.answers(200, {"data": [VIDEO | fields], "has_more": False})
     [entry] = (await wire.page(None, 10)).entries
     assert {name: getattr(entry, name) for name in shown} == shown
 
 
-async def test_a_length_may_be_called_a_duration(server: Upstream, wire: OpenAIWire) -> None:
+async def test_a_length_may_be_called_a_duration(server: Upstream, wire: OpenAI) -> None:
     line = {name: value for name, value in VIDEO.items() if name != "seconds"} | {"duration": 5.0}
     server.answers(200, {"data": [line], "has_more": False})
     [entry] = (await wire.page(None, 10)).entries
     assert entry.seconds == "5"
 
 
-async def test_a_finished_entry_points_to_its_own_content(
-    server: Upstream, wire: OpenAIWire
-) -> None:
+async def test_a_finished_entry_points_to_its_own_content(server: Upstream, wire: OpenAI) -> None:
     done = VIDEO | {"status": "completed"}
     server.answers(200, {"data": [done | {"id": "a"}, done | {"id": "b", "url": "http://c/b"}]})
     entries = (await wire.page(None, 10)).entries
@@ -479,7 +471,7 @@ async def test_a_finished_entry_points_to_its_own_content(
     ]
 
 
-async def test_entries_without_an_id_are_left_out(server: Upstream, wire: OpenAIWire) -> None:
+async def test_entries_without_an_id_are_left_out(server: Upstream, wire: OpenAI) -> None:
     server.answers(200, {"data": [None, 1, "x", [], {}, {"id": None}, VIDEO], "has_more": False})
     page = await wire.page(None, 10)
     assert [entry.provider_job_id for entry in page.entries] == ["video_1"]
@@ -490,7 +482,7 @@ async def test_entries_without_an_id_are_left_out(server: Upstream, wire: OpenAI
     [(True, 9, True), (False, 2, False), (None, 2, True), (None, 3, False), ("no", 2, True)],
 )
 async def test_without_has_more_a_full_page_means_more(
-    server: Upstream, wire: OpenAIWire, has_more: object, limit: int, more: bool
+    server: Upstream, wire: OpenAI, has_more: object, limit: int, more: bool
 ) -> None:
     server.answers(200, {"data": [VIDEO, {}], "has_more": has_more})
     assert (await wire.page(None, limit)).more is more
@@ -510,7 +502,7 @@ async def test_without_has_more_a_full_page_means_more(
 )
 async def test_a_refused_listing_says_what_was_refused(
     server: Upstream,
-    wire: OpenAIWire,
+    wire: OpenAI,
     status: int,
     after: str | None,
     error: type[ProviderError],
@@ -523,7 +515,7 @@ async def test_a_refused_listing_says_what_was_refused(
 
 @pytest.mark.parametrize("body", [{"data": None}, {"data": {}}, {"object": "list"}, [VIDEO], VIDEO])
 async def test_what_is_no_list_is_a_provider_error(
-    server: Upstream, wire: OpenAIWire, body: object
+    server: Upstream, wire: OpenAI, body: object
 ) -> None:
     server.answers(200, body)
     with pytest.raises(ProviderError):
@@ -543,7 +535,7 @@ async def test_what_is_no_list_is_a_provider_error(
     ],
 )
 async def test_canceling_deletes_where_the_provider_can(
-    server: Upstream, wire: OpenAIWire, status: int, canceled: bool
+    server: Upstream, wire: OpenAI, status: int, canceled: bool
 ) -> None:
     async def respond(request: web.Request) -> web.Response:
         if request.method == "GET":
@@ -557,7 +549,7 @@ async def test_canceling_deletes_where_the_provider_can(
     assert asked == [("GET", "/v1/videos/video_1"), ("DELETE", "/v1/videos/video_1")]
 
 
-async def test_a_film_that_is_finished_is_not_deleted(server: Upstream, wire: OpenAIWire) -> None:
+async def test_a_film_that_is_finished_is_not_deleted(server: Upstream, wire: OpenAI) -> None:
     server.answers(200, VIDEO | {"status": "completed"})
     assert not await wire.cancel("video_1")
     assert [seen.method for seen in server.seen] == ["GET"]

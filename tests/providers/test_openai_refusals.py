@@ -9,7 +9,7 @@ import pytest
 from providers.upstreams import Upstream
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import InDoubt, RateLimited, Refused, SubmitOutcome
-from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.provider import OpenAI
 from reelhook.providers.openai.server_kind import ServerKind
 
 REQUEST = VideoRequest(script="A fox", model="m", size="1280x720")
@@ -32,7 +32,7 @@ async def told(
     server: Upstream, kind: ServerKind, status: int, body: object, **fields: Any
 ) -> SubmitOutcome:
     """Return what a create brings that this kind of server answers so."""
-    async with OpenAIWire(server.url, now=lambda: 0.0) as wire:
+    async with OpenAI(server.url, now=lambda: 0.0) as wire:
         wire.learnt = json.dumps({"kind": kind.value})
         headers = fields.pop("headers", None)
         text = body if isinstance(body, str) else None

@@ -23,7 +23,7 @@ from reelhook.domain.report import (
     Refused,
 )
 from reelhook.providers.http.retry_after import poll_after_seconds, retry_after_seconds
-from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.provider import OpenAI
 
 REQUEST = VideoRequest(script="A fox", model="m")
 STATUSES = [200, 200, 201, 204, 302, 400, 401, 403, 404, 405, 409, 415, 422, 429, 500, 501, 503]
@@ -57,7 +57,7 @@ bodies = (anything | video | listing).map(lambda body: json.dumps(body).encode()
 class Rig:
     """One server and one adapter for all examples."""
 
-    def __init__(self, runner: asyncio.Runner, server: Upstream, wire: OpenAIWire) -> None:
+    def __init__(self, runner: asyncio.Runner, server: Upstream, wire: OpenAI) -> None:
         self._runner = runner
         self._server = server
         self._wire = wire
@@ -108,8 +108,8 @@ def rig() -> Iterator[Rig]:
         manager = upstream()
         server = runner.run(manager.__aenter__())
 
-        async def make() -> OpenAIWire:
-            return OpenAIWire(server.url, "sk-test")
+        async def make() -> OpenAI:
+            return OpenAI(server.url, "sk-test")
 
         wire = runner.run(make())
         yield Rig(runner, server, wire)

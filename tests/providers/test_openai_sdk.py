@@ -9,7 +9,7 @@ from openai.types import Video
 from providers.upstreams import Seen, Upstream
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, Failed, Finished, Progress, Reading
-from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.provider import OpenAI
 
 VIDEO = Video.model_validate(
     {
@@ -45,7 +45,7 @@ def _asked(seen: Seen) -> tuple[str, str, dict[str, str], str]:
 
 
 async def test_our_requests_are_those_of_the_official_client(
-    server: Upstream, wire: OpenAIWire, sdk: AsyncOpenAI
+    server: Upstream, wire: OpenAI, sdk: AsyncOpenAI
 ) -> None:
     server.answers(200, VIDEO.model_dump())
     await wire.submit(VideoRequest(script="A fox", model="sora-2", seconds="4"))
@@ -69,7 +69,7 @@ async def test_our_requests_are_those_of_the_official_client(
     assert ours[4].headers["Accept"] == theirs[4].headers["Accept"]
 
 
-async def test_the_official_clients_video_is_read_whole(server: Upstream, wire: OpenAIWire) -> None:
+async def test_the_official_clients_video_is_read_whole(server: Upstream, wire: OpenAI) -> None:
     server.answers(200, VIDEO.model_dump())
     url = f"{server.url}/v1/videos/video_1/content"
     finished = Finished(url, VIDEO.expires_at)
@@ -88,9 +88,7 @@ async def test_the_official_clients_video_is_read_whole(server: Upstream, wire: 
     assert entry.created_at == VIDEO.created_at * 1000
 
 
-async def test_every_status_of_the_official_client_is_known(
-    server: Upstream, wire: OpenAIWire
-) -> None:
+async def test_every_status_of_the_official_client_is_known(server: Upstream, wire: OpenAI) -> None:
     reports = []
     for status in ("queued", "in_progress", "failed"):
         fields = VIDEO.model_dump() | {"status": status, "progress": 5}

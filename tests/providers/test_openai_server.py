@@ -16,7 +16,7 @@ from providers.upstreams import Upstream, unused_port, upstream
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.model_mark import marked
 from reelhook.domain.report import Accepted, NotSent, Refused
-from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.provider import OpenAI
 from reelhook.providers.openai.server_kind import UNKNOWN_JOB, ServerKind
 
 REQUEST = VideoRequest(script="A fox", model="")
@@ -34,15 +34,15 @@ KINDS = (
 
 
 @asynccontextmanager
-async def known(kind: ServerKind, **fields: Any) -> AsyncIterator[tuple[VideoServer, OpenAIWire]]:
+async def known(kind: ServerKind, **fields: Any) -> AsyncIterator[tuple[VideoServer, OpenAI]]:
     """A server of this kind, and an account there that knows it."""
-    async with upstream() as one, OpenAIWire(one.url, "sk-test") as wire:
+    async with upstream() as one, OpenAI(one.url, "sk-test") as wire:
         server = VideoServer(one, kind, **fields)
         await wire.get_ready()
         yield server, wire
 
 
-async def create(wire: OpenAIWire, request: VideoRequest, job_id: str = JOB) -> object:
+async def create(wire: OpenAI, request: VideoRequest, job_id: str = JOB) -> object:
     return await wire.submit(wire.prepared(request, job_id))
 
 
@@ -60,7 +60,7 @@ async def test_a_server_is_recognized_without_a_create(kind: ServerKind) -> None
 
 
 async def test_many_creates_at_once_ask_once() -> None:
-    async with upstream() as one, OpenAIWire(one.url) as wire:
+    async with upstream() as one, OpenAI(one.url) as wire:
         VideoServer(one, ServerKind.SGLANG)
         await asyncio.gather(*(wire.get_ready() for _ in range(50)))
         assert [seen.path for seen in one.seen] == ["/v1/models", f"/v1/videos/{UNKNOWN_JOB}"]
@@ -113,7 +113,7 @@ async def test_a_server_that_does_not_answer_holds_nothing_up(server: Upstream) 
         raise AssertionError
 
     server.respond = respond
-    async with OpenAIWire(server.url) as wire:
+    async with OpenAI(server.url) as wire:
         ready = asyncio.create_task(wire.get_ready())
         await hung.wait()
         jump(3.1)
@@ -124,7 +124,7 @@ async def test_a_server_that_does_not_answer_holds_nothing_up(server: Upstream) 
 
 
 async def test_a_server_that_is_not_there_holds_nothing_up() -> None:
-    async with OpenAIWire(f"http://127.0.0.1:{unused_port()}") as wire:
+    async with OpenAI(f"http://127.0.0.1:{unused_port()}") as wire:
         await wire.get_ready()
         assert wire.learnt == ""
         assert wire.jobs_at_once is None
@@ -132,7 +132,7 @@ async def test_a_server_that_is_not_there_holds_nothing_up() -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"kind": "x", "encoding": 1, "echoes": "yes"}'])
 async def test_what_can_not_be_read_is_not_remembered(server: Upstream, text: str) -> None:
-    async with OpenAIWire(server.url) as wire:
+    async with OpenAI(server.url) as wire:
         wire.learnt = text
         assert wire.learnt == ""
 
@@ -149,11 +149,11 @@ async def test_vllm_omni_gets_a_form_from_the_start() -> None:
 async def test_an_encoding_that_was_learnt_is_not_learnt_again(server: Upstream) -> None:
     unknown = VideoServer(server, ServerKind.UNKNOWN, takes_json=False)
     request = replace(REQUEST, model="m")
-    async with OpenAIWire(server.url) as wire:
+    async with OpenAI(server.url) as wire:
         assert isinstance(await create(wire, request), Accepted)
         learnt = wire.learnt
     assert server.posts == 2
-    async with OpenAIWire(server.url) as wire:
+    async with OpenAI(server.url) as wire:
         wire.learnt = learnt
         assert isinstance(await create(wire, request), Accepted)
     assert server.posts == 3

@@ -11,7 +11,7 @@ from aiohttp import ClientConnectionError
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import NotSent
 from reelhook.providers.http.local_errors import is_own_trouble
-from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.provider import OpenAI
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def no_descriptors() -> Iterator[None]:
 async def test_without_descriptors_no_provider_is_to_blame(
     host: str, request: pytest.FixtureRequest
 ) -> None:
-    async with OpenAIWire(f"http://{host}:9/v1") as wire:
+    async with OpenAI(f"http://{host}:9/v1") as wire:
         request.getfixturevalue("no_descriptors")
         outcome = await wire.submit(VideoRequest("a fox", "sora-2"))
 

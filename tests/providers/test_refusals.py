@@ -16,7 +16,7 @@ from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Failed, RateLimited, Refused
 from reelhook.providers.http.error_mapping import failed, refused, unread, words
 from reelhook.providers.http.provider import HttpProvider
-from reelhook.providers.http.response import Answer
+from reelhook.providers.http.response import ProviderResponse
 
 SHAPES = [(kind, body) for kind, bodies in BODIES.items() for body in bodies]
 REFUSING = [400, 401, 402, 403, 404, 413, 422, 451]
@@ -155,10 +155,10 @@ async def test_a_poll_that_is_not_understood_tells_what_was_said(
 # -- single forms, as they were seen --------------------------------------------------------------
 
 
-def answer(status: int, body: object, **headers: str) -> Answer:
+def answer(status: int, body: object, **headers: str) -> ProviderResponse:
     content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(status, named, content)
+    return ProviderResponse(status, named, content)
 
 
 INNER = {"error": {"code": "InvalidParameter", "message": "role must be specified", "param": ""}}

@@ -16,7 +16,7 @@ from reelhook.domain.listing import Doubt, ListingFacts
 from reelhook.domain.listing import Listing as ReadListing
 from reelhook.domain.reconciliation import resolve
 from reelhook.domain.report import Accepted, Finished, Progress
-from reelhook.providers.replicate.cursor_cache import Places
+from reelhook.providers.replicate.cursor_cache import CursorCache
 from reelhook.providers.replicate.prediction import entry
 from reelhook.providers.replicate.provider import Replicate
 
@@ -280,7 +280,7 @@ async def test_a_lost_submit_is_found_by_whatever_name_its_model_was_asked_for(
 
 
 def test_places_are_bounded_and_the_oldest_go_first() -> None:
-    places = Places(places_max=3)
+    places = CursorCache(places_max=3)
     for number in range(5):
         places.seen(f"p{number}", f"2026-11-20T12:00:0{number}Z")
     assert [bool(places.before(f"p{number}")) for number in range(5)] == [False] * 2 + [True] * 3
@@ -301,7 +301,7 @@ def test_places_are_bounded_and_the_oldest_go_first() -> None:
     )
 )
 def test_no_moment_breaks_the_places(moments: list[object]) -> None:
-    places = Places()
+    places = CursorCache()
     names = [f"p{number}" for number in range(len(moments))]
     places.seen_page(zip(names, moments, strict=True), None)
     for named, moment in zip(names, moments, strict=True):
@@ -312,7 +312,7 @@ def test_no_moment_breaks_the_places(moments: list[object]) -> None:
 
 
 def test_what_was_learnt_of_a_follower_stays() -> None:
-    places = Places()
+    places = CursorCache()
     moments = [f"2026-11-20T12:00:0{second}.000000Z" for second in (3, 2, 1)]
     places.seen_page(zip("abc", moments, strict=True), None)
     exact = places.before("a")

@@ -21,7 +21,7 @@ from reelhook.providers.fal.provider import Fal
 from reelhook.providers.http.provider import HttpProvider
 from reelhook.providers.http.receiving import PAGE_BYTES_MAX, RESPONSE_BYTES_MAX
 from reelhook.providers.http.response import VALUES_MAX, read_json
-from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.provider import OpenAI
 from reelhook.providers.replicate.provider import Replicate
 from reelhook.providers.runway.provider import Runway
 from reelhook.providers.xai.provider import XAI
@@ -29,7 +29,7 @@ from reelhook.simulator.faults import Faults
 from reelhook.simulator.server import running
 
 MIB = 2**20
-KINDS = (OpenAIWire, Ark, Fal, Replicate, Runway, XAI)
+KINDS = (OpenAI, Ark, Fal, Replicate, Runway, XAI)
 IDS: dict[type[HttpProvider], str] = {Fal: "fal-ai/veo3/requests/r-1"}
 MODELS: dict[type[HttpProvider], str] = {Fal: "fal-ai/veo3", Replicate: "owner/name"}
 HEAD = b'{"id":"video_1","object":"video","status":"queued","x":['
@@ -82,7 +82,7 @@ async def test_a_status_that_is_too_long_is_not_read_to_its_end(
 
 async def test_many_long_responses_at_once_take_turns(server: Upstream) -> None:
     stream(server, HEAD + b'"' + b"x" * (3 * MIB) + b'"]}')
-    async with OpenAIWire(server.url) as wire:
+    async with OpenAI(server.url) as wire:
         tracemalloc.start()
         try:
             readings = await asyncio.gather(*(wire.get(f"video_{one}") for one in range(32)))
@@ -95,7 +95,7 @@ async def test_many_long_responses_at_once_take_turns(server: Upstream) -> None:
 
 async def test_an_error_that_is_too_long_still_counts_by_its_status(server: Upstream) -> None:
     server.answers(503, text=BOMB, headers={"Retry-After": "7"})
-    async with OpenAIWire(server.url) as wire:
+    async with OpenAI(server.url) as wire:
         with pytest.raises(ProviderError, match="HTTP 503") as caught:
             await wire.get("video_1")
     assert caught.value.retry_after_seconds == 7
@@ -117,7 +117,7 @@ async def test_what_can_not_be_unpacked_is_asked_for_again(
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip"])
 async def test_an_encoding_that_is_not_known_is_named(server: Upstream, encoding: str) -> None:
     server.answers(200, text=b"?", headers={"Content-Encoding": encoding})
-    async with OpenAIWire(server.url) as wire:
+    async with OpenAI(server.url) as wire:
         with pytest.raises(ProviderError, match=encoding):
             await wire.get("video_1")
 
@@ -155,7 +155,7 @@ async def test_a_page_with_long_prompts_is_read_in_smaller_ones(server: Upstream
         return web.json_response({"data": data, "has_more": True})
 
     server.respond = listing
-    async with OpenAIWire(server.url) as wire:
+    async with OpenAI(server.url) as wire:
         page = await wire.page(None, 100)
 
     assert limits == [100, 10]
@@ -167,7 +167,7 @@ async def test_a_page_with_long_prompts_is_read_in_smaller_ones(server: Upstream
 async def test_a_page_may_be_longer_than_a_status(server: Upstream) -> None:
     video = {"id": "video_1", "status": "queued", "prompt": "x" * (RESPONSE_BYTES_MAX + 1)}
     server.answers(200, {"data": [video]})
-    async with OpenAIWire(server.url) as wire:
+    async with OpenAI(server.url) as wire:
         assert len((await wire.page(None, 100)).entries) == 1
         server.answers(200, {"data": [video], "more": "x" * PAGE_BYTES_MAX})
         with pytest.raises(ResponseTooLargeError):
@@ -222,7 +222,7 @@ def test_what_stands_in_texts_is_no_value(text: str) -> None:
 async def test_the_simulator_s_garbled_and_huge_responses_end_nothing_and_lose_nothing(
     fault: str,
 ) -> None:
-    async with running() as simulator, OpenAIWire(simulator.base_url) as wire:
+    async with running() as simulator, OpenAI(simulator.base_url) as wire:
         made = await wire.submit(VideoRequest("A fox", "sora-2"), lambda: True)
         assert isinstance(made, Accepted)
         simulator.simulator.faults = Faults(**{fault: 1})  # type: ignore[arg-type]  # a rate, by its name

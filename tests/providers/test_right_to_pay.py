@@ -9,7 +9,7 @@ from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, NotSent
 from reelhook.engine.leases import Leases
 from reelhook.ports import Lease
-from reelhook.providers.openai.provider import OpenAIWire
+from reelhook.providers.openai.provider import OpenAI
 
 REQUEST = VideoRequest(script="A fox", model="sora-2")
 QUEUED = {"id": "video_1", "object": "video", "status": "queued", "progress": 0}
@@ -46,7 +46,7 @@ async def listening_upstream() -> AsyncIterator[tuple[Raw, list[bytes]]]:
 
 
 async def test_a_right_that_is_gone_once_the_connection_stands_sends_nothing() -> None:
-    async with listening_upstream() as (raw, received), OpenAIWire(raw.url) as wire:
+    async with listening_upstream() as (raw, received), OpenAI(raw.url) as wire:
         outcome = await wire.submit(REQUEST, lambda: False)
         assert isinstance(outcome, NotSent)
         assert raw.connections == 1
@@ -61,7 +61,7 @@ async def test_the_right_is_asked_for_once_and_when_the_connection_stands(server
         return True
 
     server.answers(200, QUEUED)
-    async with OpenAIWire(server.url) as wire:
+    async with OpenAI(server.url) as wire:
         assert isinstance(await wire.submit(REQUEST, may_send), Accepted)
     assert asked == [0]
     assert server.posts == 1
@@ -72,7 +72,7 @@ async def test_a_second_form_of_the_request_asks_anew(server: Upstream) -> None:
     rights = [True, False]
     missing = {"detail": [{"type": "missing", "loc": ["body", "prompt"], "msg": "Field required"}]}
     server.answers(422, missing)
-    async with OpenAIWire(server.url) as wire:
+    async with OpenAI(server.url) as wire:
         assert isinstance(await wire.submit(REQUEST, lambda: rights.pop(0)), NotSent)
     assert server.posts == 1
 
@@ -85,7 +85,7 @@ async def test_a_process_that_was_suspended_while_it_connected_sends_nothing() -
         clock.seconds += 3.0  # it was frozen just before, as long as its lease lasts
         return leases.good(LEASE)
 
-    async with listening_upstream() as (raw, received), OpenAIWire(raw.url) as wire:
+    async with listening_upstream() as (raw, received), OpenAI(raw.url) as wire:
         assert isinstance(await wire.submit(REQUEST, may_send), NotSent)
     assert received == []
 
@@ -94,7 +94,7 @@ async def test_a_lease_that_another_took_meanwhile_pays_for_nothing() -> None:
     clock = Clock()
     leases = held(clock)
     leases.keep([LEASE.id], [Lease(LEASE.id, LEASE.epoch + 2)], clock() + 2.4)
-    async with listening_upstream() as (raw, received), OpenAIWire(raw.url) as wire:
+    async with listening_upstream() as (raw, received), OpenAI(raw.url) as wire:
         assert isinstance(await wire.submit(REQUEST, lambda: leases.good(LEASE)), NotSent)
     assert received == []
 
@@ -103,6 +103,6 @@ async def test_a_lease_that_is_good_pays(server: Upstream) -> None:
     clock = Clock()
     leases = held(clock)
     server.answers(200, QUEUED)
-    async with OpenAIWire(server.url) as wire:
+    async with OpenAI(server.url) as wire:
         outcome = await wire.submit(REQUEST, lambda: leases.good(LEASE))
     assert isinstance(outcome, Accepted)

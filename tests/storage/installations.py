@@ -5,7 +5,7 @@ from typing import Any
 
 import apsw
 
-from reelhook.domain.account_status import AccountFares
+from reelhook.domain.account_status import AccountStatus
 from reelhook.domain.endpoint import Endpoint, EndpointKind
 from reelhook.domain.report import Failed
 from reelhook.ports import Destination, IdempotencyKey, NewJob, Resend
@@ -72,7 +72,7 @@ async def _fill(store: Store) -> None:
     )
     await store.start_resend(Resend("resend_1", 0, NOW))
     await store.record_round("openai", NOW)
-    await store.record_fares("openai", AccountFares(UNICODE, 7300), None)
+    await store.record_fares("openai", AccountStatus(UNICODE, 7300), None)
     await store.pause_watching(NOW)
     await store.tend("worker", ["account:openai", "account:b"], 5)
 

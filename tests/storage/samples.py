@@ -5,7 +5,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from reelhook.domain.delivery import Answer, Attempt, Delivery
+from reelhook.domain.delivery import Attempt, Delivery, WebhookResponse
 from reelhook.domain.endpoint import Endpoint, EndpointKind
 from reelhook.domain.event import Event
 from reelhook.domain.job import Job, Status, VideoRequest
@@ -34,7 +34,7 @@ FINISHED = Finished("https://cdn.example/v.mp4", expires_at=1_767_229_200)
 FAILED = Failed("moderation", "Not this prompt")
 SCHEDULE = RetrySchedule((5, 30))
 ENDPOINT = Endpoint("ep_1", EndpointKind.REGISTERED, URL, trusted=False, created_at=NOW)
-OK, REFUSED, GONE = (Answer(duration_ms=7, status=status) for status in (204, 500, 410))
+OK, REFUSED, GONE = (WebhookResponse(duration_ms=7, status=status) for status in (204, 500, 410))
 
 
 def statement(text: str, *parameters: Any) -> Operation[list[Row]]:
@@ -154,7 +154,12 @@ def jobs(due: DueDeliveries) -> list[str]:
 
 
 def attempt(
-    due: DueDelivery, answer: Answer, *, number: int = 1, at: int = NOW + 5, probe: bool = False
+    due: DueDelivery,
+    answer: WebhookResponse,
+    *,
+    number: int = 1,
+    at: int = NOW + 5,
+    probe: bool = False,
 ) -> Attempt:
     """An attempt of a due delivery's next event."""
     return Attempt(
@@ -171,7 +176,7 @@ def attempt(
 async def settled(
     store: Store,
     due: DueDelivery,
-    answer: Answer,
+    answer: WebhookResponse,
     *,
     at: int = NOW + 5,
     endpoint: Endpoint | None = None,

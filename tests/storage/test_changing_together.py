@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from reelhook.domain.breaker import Health
+from reelhook.domain.breaker import CircuitBreaker
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Disabled, Endpoint, EndpointKind
 from reelhook.domain.errors import EndpointNotFoundError, InvalidRequestError
 from reelhook.ports import Resend
@@ -23,7 +23,7 @@ from .samples import ENDPOINT, NOW, OK, REFUSED, due_now, exhausted, new, settle
 DEFAULT = Endpoint(
     DEFAULT_ENDPOINT, EndpointKind.DEFAULT, "https://d.example/", trusted=True, created_at=NOW
 )
-FAILING = Health(3, NOW)
+FAILING = CircuitBreaker(3, NOW)
 
 
 def rotating(one: Endpoint) -> Endpoint:
@@ -54,7 +54,7 @@ async def test_a_change_keeps_what_another_process_is_changing(
     after = await changing
     assert after == await shared.endpoint("ep_1")
     assert after.description == "Ours"
-    assert (after.secret, after.health) in {("new", Health()), (None, FAILING)}
+    assert (after.secret, after.health) in {("new", CircuitBreaker()), (None, FAILING)}
 
 
 async def test_another_default_url_keeps_what_another_process_is_changing(
@@ -88,7 +88,7 @@ async def test_an_attempt_from_before_does_not_take_back_that_an_endpoint_was_en
     await store.create_endpoint(ENDPOINT)
     await telling(store, "job_1", endpoints=["ep_1"])
     (due,) = await due_now(store)
-    worn_out = Health(20, NOW - 10**9, NOW, 300_000)
+    worn_out = CircuitBreaker(20, NOW - 10**9, NOW, 300_000)
     before = await store.change_endpoint(
         "ep_1",
         lambda one: replace(one, health=worn_out, disabled=Disabled.FAILING, disabled_at=NOW),
@@ -96,7 +96,7 @@ async def test_an_attempt_from_before_does_not_take_back_that_an_endpoint_was_en
     await store.change_endpoint("ep_1", lambda one: one.enable())
     await settled(store, due, REFUSED, endpoint=before.answered(REFUSED, NOW + 9, probe=True))
     after = await store.endpoint("ep_1")
-    assert (after.disabled, after.health) == (None, Health())
+    assert (after.disabled, after.health) == (None, CircuitBreaker())
 
 
 async def test_an_attempt_tells_how_the_endpoint_fares_that_it_was_sent_to(store: Store) -> None:

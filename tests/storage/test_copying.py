@@ -174,14 +174,14 @@ async def test_at_no_moment_are_both_open(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = tmp_path / "other.db"
-    mark = sides.Side.mark
+    mark = sides.TransferDatabase.mark
 
-    async def marked(self: sides.Side, version: str) -> None:
+    async def marked(self: sides.TransferDatabase, version: str) -> None:
         await mark(self, version)
         if version.startswith(migrations.MOVED):
             raise CutOffError
 
-    monkeypatch.setattr(sides.Side, "mark", marked)
+    monkeypatch.setattr(sides.TransferDatabase, "mark", marked)
     with pytest.raises(CutOffError):
         await copy(source, there, quiet)
     monkeypatch.undo()

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from reelhook.domain.delivery import Answer, Attempt, Delivery
+from reelhook.domain.delivery import Attempt, Delivery, WebhookResponse
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.report import Progress
 from reelhook.ports import DueDeliveries, Settlement
@@ -168,7 +168,7 @@ async def test_what_waits_for_a_retry_is_due_once_its_endpoint_is_enabled_again(
     await telling(store, "job_1", QUIET)
     (found,) = (await look(store)).endpoints
     (due,) = found.deliveries
-    answer = Answer(5, 503, retry_after_seconds=0.02)
+    answer = WebhookResponse(5, 503, retry_after_seconds=0.02)
     attempt = Attempt(due.delivery.id, due.event.event_id, 1, 1, NOW, answer)
 
     def refused(delivery: Delivery) -> Delivery:

@@ -3,7 +3,7 @@ from functools import partial
 
 import pytest
 
-from reelhook.domain.breaker import Health
+from reelhook.domain.breaker import CircuitBreaker
 from reelhook.domain.endpoint import (
     DEFAULT_ENDPOINT,
     Disabled,
@@ -55,7 +55,7 @@ FULL = Endpoint(
     disabled=Disabled.GONE,
     disabled_at=NOW + 3,
     health_version=6,
-    health=Health(4, NOW + 4, NOW + 5, 20_000, 2),
+    health=CircuitBreaker(4, NOW + 4, NOW + 5, 20_000, 2),
 )
 BROADCAST = replace(ENDPOINT, id="ep_all", broadcast=True)
 DEFAULT = Endpoint(
@@ -343,7 +343,9 @@ async def test_the_default_endpoint_is_kept_as_it_fares_while_its_url_stays(
     await store.keep_default_endpoint(DEFAULT)
     failing = await store.change_endpoint(
         DEFAULT_ENDPOINT,
-        lambda one: replace(one, health=Health(failures=3), description="Ours").disable(NOW),
+        lambda one: replace(one, health=CircuitBreaker(failures=3), description="Ours").disable(
+            NOW
+        ),
     )
     await store.keep_default_endpoint(replace(DEFAULT, created_at=NOW + 9))
     assert await store.endpoint(DEFAULT_ENDPOINT) == failing
@@ -354,7 +356,9 @@ async def test_another_default_url_is_trusted_anew_and_gets_what_waits(store: St
     await telling(store, "job_1", endpoints=[DEFAULT_ENDPOINT])
     await store.change_endpoint(
         DEFAULT_ENDPOINT,
-        lambda one: replace(one, health=Health(failures=3), description="Ours").disable(NOW),
+        lambda one: replace(one, health=CircuitBreaker(failures=3), description="Ours").disable(
+            NOW
+        ),
     )
     await store.keep_default_endpoint(replace(DEFAULT, url="https://moved.example/"))
     moved_to = replace(DEFAULT, url="https://moved.example/", description="Ours", health_version=1)
@@ -373,7 +377,7 @@ async def test_endpoints_of_any_kind_that_are_held_back_are_listed_and_counted(
     for name in ("ep_1", "ep_2", "ep_3", "ep_4"):
         await store.create_endpoint(replace(ENDPOINT, id=name, created_at=NOW + 1))
     assert await store.endpoints_held_back() == []
-    probing = Health(5, NOW, NOW + 5000, 5000)
+    probing = CircuitBreaker(5, NOW, NOW + 5000, 5000)
     await store.change_endpoint("ep_2", lambda one: replace(one, health=probing))
     await store.change_endpoint("ep_3", lambda one: one.disable(NOW))
     await store.change_endpoint("ep_4", lambda one: replace(one, health=probing).disable(NOW))

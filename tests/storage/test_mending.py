@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from reelhook.domain.delivery import Answer
+from reelhook.domain.delivery import WebhookResponse
 from reelhook.ports.clock_repair import LongestWaits
 from reelhook.storage.store import Store
 
@@ -40,7 +40,7 @@ async def test_what_the_receiver_asked_for_holds_for_a_day(store: Store, sql: Sq
     await telling(store, "job_1", "https://h.example/hook")
     [due] = await due_now(store)
     asked = replace(REFUSED, retry_after_seconds=23 * 3600)
-    assert isinstance(asked, Answer)
+    assert isinstance(asked, WebhookResponse)
     await settled(store, due, asked, at=NOW)
     before = await waits(store, sql)
     await store.mend(NOW, LONGEST)

@@ -9,7 +9,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from reelhook.domain.delivery import Fate, Outcome
+from reelhook.domain.delivery import Outcome, UndeliveredReason
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, EndpointKind, url_id
 from reelhook.ports import DeliveryFilter, DueDelivery, Resend, StoredDelivery, Undelivered
 from reelhook.storage.operation import Row
@@ -194,7 +194,7 @@ async def test_how_deliveries_ended_before_is_read_off_their_attempts(path: Path
         assert found["gone"].outcome is Outcome.GONE
         assert found["end"].delivered_sequence == 1
         assert await store.undelivered(found["exhausted"].id) == [
-            Undelivered(2, Fate.EXHAUSTED, NOW + 16)
+            Undelivered(2, UndeliveredReason.EXHAUSTED, NOW + 16)
         ]
 
 

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from reelhook.domain.breaker import Health
-from reelhook.domain.delivery import Answer, Delivery
+from reelhook.domain.breaker import CircuitBreaker
+from reelhook.domain.delivery import Delivery, WebhookResponse
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, EndpointKind
 from reelhook.domain.job import Job
 from reelhook.domain.report import Progress, Report
@@ -36,10 +36,10 @@ DEFAULT = Endpoint(
     DEFAULT_ENDPOINT, EndpointKind.DEFAULT, "https://d.example/", trusted=True, created_at=NOW
 )
 ANSWERS = [
-    *[Answer(duration_ms=7, status=500)] * 6,
-    *[Answer(duration_ms=7, status=204)] * 3,
-    Answer(duration_ms=7, status=503, retry_after_seconds=90),
-    Answer(duration_ms=7, status=410),
+    *[WebhookResponse(duration_ms=7, status=500)] * 6,
+    *[WebhookResponse(duration_ms=7, status=204)] * 3,
+    WebhookResponse(duration_ms=7, status=503, retry_after_seconds=90),
+    WebhookResponse(duration_ms=7, status=410),
 ]
 _template: list[Path] = []
 
@@ -152,7 +152,7 @@ class Looking(RuleBasedStateMachine):
 
     @precondition(lambda self: bool(self.flights))
     @rule(data=st.data(), answer=st.sampled_from(ANSWERS))
-    def an_attempt_ends(self, data: st.DataObject, answer: Answer) -> None:
+    def an_attempt_ends(self, data: st.DataObject, answer: WebhookResponse) -> None:
         flight = data.draw(st.sampled_from(self.flights))
         self.flights.remove(flight)
         before, chosen = flight
@@ -181,7 +181,7 @@ class Looking(RuleBasedStateMachine):
     @rule(data=st.data(), seconds=st.sampled_from([0, 5, 300]))
     def a_breaker_opens(self, data: st.DataObject, seconds: int) -> None:
         one, _ = data.draw(st.sampled_from(self.endpoints()))
-        health = Health(5, self.now, self.now + seconds * 1000)
+        health = CircuitBreaker(5, self.now, self.now + seconds * 1000)
         self.do(endpoints.change(one.id, lambda known: replace(known, health=health)))
 
     @rule(data=st.data())

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from reelhook.domain.breaker import Health
-from reelhook.domain.delivery import Answer
+from reelhook.domain.breaker import CircuitBreaker
+from reelhook.domain.delivery import WebhookResponse
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.report import Progress
 from reelhook.ports import DueDeliveries
@@ -28,11 +28,11 @@ from .samples import (
 )
 
 OTHER = "https://other.example/hook"
-WISHING = Answer(duration_ms=7, status=503, retry_after_seconds=60)
+WISHING = WebhookResponse(duration_ms=7, status=503, retry_after_seconds=60)
 
 
 async def open_breaker(store: Store, probe_due_at: int = NOW + 5000) -> None:
-    health = Health(5, NOW, probe_due_at, 5000)
+    health = CircuitBreaker(5, NOW, probe_due_at, 5000)
     await store.change_endpoint("ep_1", lambda one: replace(one, health=health))
 
 
@@ -140,7 +140,7 @@ async def test_the_wish_still_holds_when_the_breaker_closes_meanwhile(store: Sto
     await settled(store, due, WISHING, at=NOW + 5000, probe=True)
     (second,) = await due_now(store, NOW + 5000)
     assert second.delivery.job_id == "job_1"
-    healthy = replace(ENDPOINT, health=Health(ramp=1))
+    healthy = replace(ENDPOINT, health=CircuitBreaker(ramp=1))
     await settled(store, second, OK, at=NOW + 5000, endpoint=healthy, reopened=True)
     found = await look(store, NOW + 6000)
     assert (jobs(found), found.next_due_at) == (["job_2"], NOW + 65_007)

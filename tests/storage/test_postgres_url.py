@@ -12,7 +12,7 @@ from made_certificates import authority
 from tls_front import tls_front
 
 from reelhook.domain.errors import SettingsError
-from reelhook.storage.postgres.failover import Servers
+from reelhook.storage.postgres.failover import Failover
 from reelhook.storage.postgres.url import name_of_host, read_url
 
 USUAL = (
@@ -48,14 +48,14 @@ def server() -> Iterator[Cluster]:
 
 @pytest.mark.parametrize("query", USUAL)
 async def test_usual_parameters_are_taken(server: Cluster, query: str) -> None:
-    connection = await Servers(f"{server.url}?{query}").connect()
+    connection = await Failover(f"{server.url}?{query}").connect()
     assert await connection.fetchval("SELECT 1") == 1
     await connection.close()
 
 
 async def test_what_the_server_is_told_reaches_it(server: Cluster) -> None:
     query = "options=-c%20statement_timeout%3D9000&fallback_application_name=a%20name"
-    connection = await Servers(f"{server.url}?{query}&gssencmode=disable").connect()
+    connection = await Failover(f"{server.url}?{query}&gssencmode=disable").connect()
     told = [
         await connection.fetchval(f"SHOW {one}")
         for one in ("statement_timeout", "application_name")
@@ -66,7 +66,7 @@ async def test_what_the_server_is_told_reaches_it(server: Cluster) -> None:
 
 async def test_keepalives_are_those_of_the_url(server: Cluster) -> None:
     query = "keepalives_idle=31&keepalives_interval=11&keepalives_count=4&tcp_user_timeout=9000"
-    connection = await Servers(f"{server.url}?{query}").connect()
+    connection = await Failover(f"{server.url}?{query}").connect()
     sock = connection._transport.get_extra_info("socket")
     found = [
         sock.getsockopt(socket.IPPROTO_TCP, one)
@@ -90,9 +90,9 @@ async def test_the_system_s_authorities_are_those_of_ssl_cert_file(
     async with tls_front(one.sign(), server.port) as port:
         url = f"postgresql://postgres@localhost:{port}/postgres?{query}"
         with pytest.raises(OSError, match="certificate verify failed"):
-            await Servers(url).connect()
+            await Failover(url).connect()
         monkeypatch.setenv("SSL_CERT_FILE", str(one.file))
-        connection = await Servers(url).connect()
+        connection = await Failover(url).connect()
         assert connection._transport.get_extra_info("ssl_object") is not None
         await connection.close()
 
@@ -105,7 +105,7 @@ async def test_a_private_authority_is_named_by_sslrootcert(server: Cluster, tmp_
                 f"postgresql://postgres@localhost:{port}/postgres"
                 f"?sslmode={mode}&sslrootcert={one.file}"
             )
-            await (await Servers(url).connect()).close()
+            await (await Failover(url).connect()).close()
 
 
 @pytest.mark.parametrize(

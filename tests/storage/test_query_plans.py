@@ -10,7 +10,7 @@ from typing import Any
 import apsw
 import pytest
 
-from reelhook.domain.breaker import Health
+from reelhook.domain.breaker import CircuitBreaker
 from reelhook.domain.delivery import Attempt
 from reelhook.domain.endpoint import lane_of
 from reelhook.domain.event import Event, EventKind, WireStatus
@@ -113,7 +113,7 @@ def settling() -> Operation[Any]:
         current = replace(current, attempts=len(SCHEDULE.waits_seconds))
         return current.settle(1, REFUSED, LATE, probe=False, schedule=SCHEDULE, random=Random(1))
 
-    healthy = replace(ENDPOINT, id=LOUD, health=Health(ramp=1))
+    healthy = replace(ENDPOINT, id=LOUD, health=CircuitBreaker(ramp=1))
     return deliveries.settle(Settlement(attempt, decide, healthy, reopened=True))
 
 
@@ -212,7 +212,7 @@ def test_a_look_takes_as_long_as_where_little_waits(
     taken = []
     for one in (quiet, connection):
         if probing:
-            opened = replace(ENDPOINT, id=LOUD, health=Health(5, NOW, NOW))
+            opened = replace(ENDPOINT, id=LOUD, health=CircuitBreaker(5, NOW, NOW))
             run(one, endpoints.fares(opened))
         found = run(one, due.due(LATE, 4, 100, busy))
         assert {due.delivery.endpoint_id for due in flat(found)} == {

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reelhook.domain.breaker import Health
+from reelhook.domain.breaker import CircuitBreaker
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Disabled, Endpoint, EndpointKind, url_id
 from reelhook.ports import Resend
 from reelhook.storage.operations import due
@@ -37,7 +37,7 @@ from .samples import (
 )
 
 LATER = NOW + 10_000
-OPEN = Health(5, NOW, NOW + 3_600_000)
+OPEN = CircuitBreaker(5, NOW, NOW + 3_600_000)
 DEFAULT = Endpoint(
     DEFAULT_ENDPOINT, EndpointKind.DEFAULT, "https://d.example/", trusted=True, created_at=NOW
 )
@@ -106,7 +106,7 @@ async def a_reopened_breaker(store: Store) -> None:
     first, second = await due_now(store)
     await settled(store, second, REFUSED)
     await store.rest_endpoints(["ep_1"])
-    healthy = replace(ENDPOINT, health=Health(ramp=1))
+    healthy = replace(ENDPOINT, health=CircuitBreaker(ramp=1))
     await settled(store, first, OK, at=NOW + 10, endpoint=healthy, reopened=True)
 
 
@@ -144,7 +144,7 @@ async def test_another_default_url_wakes_what_waits(store: Store) -> None:
 
 async def open_breakers(store: Store, count: int, *, probe_due_at: int) -> None:
     """Let that many jobs wait at own URLs whose breakers are open."""
-    health = Health(5, NOW, probe_due_at)
+    health = CircuitBreaker(5, NOW, probe_due_at)
     for number in range(count):
         url = f"https://dead.example/{number}"
         await telling(store, f"dead_{number}", url, at=NOW)
@@ -174,7 +174,7 @@ async def test_what_waits_at_receivers_that_fail_hides_none_that_is_well(store: 
         await telling(store, f"shaky_{number}", f"https://shaky{number}.example/", at=NOW + number)
         await store.change_endpoint(
             url_id(f"https://shaky{number}.example/"),
-            lambda one: replace(one, health=Health(1, NOW)),
+            lambda one: replace(one, health=CircuitBreaker(1, NOW)),
         )
     await telling(store, "healthy", URL, at=NOW + 6)
     found = jobs(await look(store, NOW + 9, limit=3))
@@ -188,7 +188,7 @@ async def test_something_new_for_a_job_s_own_url_that_was_given_up_makes_it_prob
     store: Store,
 ) -> None:
     await telling(store, "job_1", URL)
-    worn_out = Health(20, NOW, NOW + 300_000, 300_000)
+    worn_out = CircuitBreaker(20, NOW, NOW + 300_000, 300_000)
     await store.change_endpoint(
         url_id(URL), lambda one: replace(one, health=worn_out, disabled=Disabled.FAILING)
     )
@@ -225,7 +225,7 @@ async def test_an_endpoint_does_not_rest_while_an_event_for_it_is_not_committed(
     await shared.create_endpoint(ENDPOINT)
     job = await queued(shared, new(urls=(), endpoints=["ep_1"]), "video_1")
     await shared.change_endpoint("ep_1", lambda one: replace(one, health=OPEN))
-    await shared.change_endpoint("ep_1", lambda one: replace(one, health=Health()))
+    await shared.change_endpoint("ep_1", lambda one: replace(one, health=CircuitBreaker()))
     other = await transaction(url, jobs_of_store.record([change(job.apply(FINISHED, NOW))], None))
     await shared.rest_endpoints(["ep_1"])
     await commit(other)
@@ -238,7 +238,7 @@ async def test_an_event_that_comes_while_an_endpoint_goes_to_rest_wakes_it(
     await shared.create_endpoint(ENDPOINT)
     job = await queued(shared, new(urls=(), endpoints=["ep_1"]), "video_1")
     await shared.change_endpoint("ep_1", lambda one: replace(one, health=OPEN))
-    await shared.change_endpoint("ep_1", lambda one: replace(one, health=Health()))
+    await shared.change_endpoint("ep_1", lambda one: replace(one, health=CircuitBreaker()))
     other = await transaction(url, due.rest(["ep_1"]))
     told = asyncio.create_task(moved(shared, job.apply(FINISHED, NOW)))
     await waits_for_a_lock(url)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reelhook.domain.breaker import Health
+from reelhook.domain.breaker import CircuitBreaker
 from reelhook.domain.endpoint import EndpointKind, url_id
 from reelhook.domain.job import Status
 from reelhook.ports import NewJob
@@ -181,7 +181,7 @@ async def nothing(_store: Store) -> None:
 
 
 async def open_breaker(store: Store) -> None:
-    health = Health(5, NOW, NOW + 300_000)
+    health = CircuitBreaker(5, NOW, NOW + 300_000)
     await store.change_endpoint("ep_1", lambda one: replace(one, health=health))
 
 

@@ -13,7 +13,7 @@ from reelhook.storage.postgres import driver as postgres
 from reelhook.storage.postgres import group_commit as group
 from reelhook.storage.postgres import pool
 from reelhook.storage.postgres.driver import PostgreSQL
-from reelhook.storage.postgres.failover import FAILURES, Servers
+from reelhook.storage.postgres.failover import FAILURES, Failover
 from reelhook.storage.postgres.url import single_urls
 from reelhook.storage.schema import migrate
 from reelhook.storage.store import Store
@@ -62,7 +62,7 @@ async def test_of_several_servers_a_silent_one_is_passed_over_and_remembered(
     server: Cluster,
 ) -> None:
     async with silent() as port:
-        servers = Servers(
+        servers = Failover(
             f"postgresql://postgres@127.0.0.1:{port},127.0.0.1:{server.port}/postgres"
         )
         started = time.monotonic()
@@ -74,15 +74,15 @@ async def test_of_several_servers_a_silent_one_is_passed_over_and_remembered(
 
 
 async def test_of_several_servers_the_one_that_takes_writes_is_chosen(server: Cluster) -> None:
-    lone = await Servers(server.url).connect()
+    lone = await Failover(server.url).connect()
     await lone.execute("CREATE DATABASE reading")
     await lone.execute("ALTER DATABASE reading SET default_transaction_read_only = on")
     await lone.close()
     there = f"127.0.0.1:{server.port}"
     with pytest.raises(FAILURES):
-        await Servers(f"postgresql://postgres@{there},{there}/reading").connect()
+        await Failover(f"postgresql://postgres@{there},{there}/reading").connect()
     chosen = f"postgresql://postgres@{there},{there}/reading?target_session_attrs=any"
-    await (await Servers(chosen).connect()).close()
+    await (await Failover(chosen).connect()).close()
 
 
 async def test_a_server_that_does_not_answer_is_given_up_and_found_again(

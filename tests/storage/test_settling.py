@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from reelhook.domain.breaker import Health
-from reelhook.domain.delivery import Answer, Delivery, Fate
+from reelhook.domain.breaker import CircuitBreaker
+from reelhook.domain.delivery import Delivery, UndeliveredReason, WebhookResponse
 from reelhook.domain.endpoint import Disabled, EventName, url_id
 from reelhook.domain.report import Progress
 from reelhook.ports import DeliveryFilter, Settlement, StoredDelivery, Undelivered
@@ -30,7 +30,7 @@ from .samples import (
 
 QUIET = "https://quiet.example/hook"
 LOUD = "https://loud.example/hook"
-WISHING = Answer(duration_ms=7, status=503, retry_after_seconds=60)
+WISHING = WebhookResponse(duration_ms=7, status=503, retry_after_seconds=60)
 
 
 # -- the record ------------------------------------------------------------------------------------
@@ -39,7 +39,7 @@ WISHING = Answer(duration_ms=7, status=503, retry_after_seconds=60)
 async def test_an_attempt_is_recorded_with_the_moved_cursor(store: Store, sql: Sql) -> None:
     await telling(store, "job_1", QUIET)
     (due,) = await due_now(store)
-    answer = Answer(
+    answer = WebhookResponse(
         duration_ms=12,
         status=503,
         error="http_status",
@@ -114,7 +114,7 @@ async def test_a_decision_that_fails_records_nothing(store: Store, sql: Sql) -> 
     def decide(_: Delivery) -> Delivery:
         raise ArithmeticError
 
-    failing = replace(ENDPOINT, health=Health(failures=9))
+    failing = replace(ENDPOINT, health=CircuitBreaker(failures=9))
     with pytest.raises(ArithmeticError):
         await store.settle(Settlement(attempt(due, OK), decide, failing))
     assert await sql("SELECT * FROM attempts") == []
@@ -132,7 +132,7 @@ async def test_how_the_endpoint_fares_is_kept_with_the_attempt_and_nothing_else_
     await telling(store, "job_1", endpoints=["ep_1"])
     (due,) = await due_now(store)
     renamed = await store.change_endpoint("ep_1", lambda one: replace(one, description="new"))
-    health = Health(5, NOW - 9, NOW + 5000, 10_000, 2)
+    health = CircuitBreaker(5, NOW - 9, NOW + 5000, 10_000, 2)
     await settled(store, due, REFUSED, endpoint=replace(ENDPOINT, health=health))
     assert await store.endpoint("ep_1") == replace(renamed, health=health)
 
@@ -140,7 +140,9 @@ async def test_how_the_endpoint_fares_is_kept_with_the_attempt_and_nothing_else_
 async def test_an_answer_that_changes_nothing_about_the_endpoint_leaves_it_alone(
     store: Store,
 ) -> None:
-    await store.create_endpoint(replace(ENDPOINT, health=Health(failures=3, failing_since=NOW)))
+    await store.create_endpoint(
+        replace(ENDPOINT, health=CircuitBreaker(failures=3, failing_since=NOW))
+    )
     await telling(store, "job_1", endpoints=["ep_1"])
     (due,) = await due_now(store)
     await settled(store, due, REFUSED)
@@ -186,7 +188,7 @@ async def test_when_the_breaker_closes_what_waits_for_a_retry_may_go_at_once(
     )
     for due, answer in ((retry, REFUSED), (wishing, WISHING), (elsewhere, REFUSED)):
         await settled(store, due, answer)
-    healthy = replace(ENDPOINT, health=Health(ramp=1))
+    healthy = replace(ENDPOINT, health=CircuitBreaker(ramp=1))
     await settled(store, probe, OK, at=NOW + 100, endpoint=healthy, reopened=True)
     due_at = {
         one.delivery.job_id: one.delivery.due_at for one in (await look_at_all(store)).values()
@@ -210,7 +212,7 @@ async def test_a_failure_or_a_plain_success_releases_nothing(store: Store) -> No
         await telling(store, f"job_{number}", endpoints=["ep_1"])
     first, second = await due_now(store)
     waiting = await settled(store, second, REFUSED)
-    await settled(store, first, OK, endpoint=replace(ENDPOINT, health=Health(ramp=2)))
+    await settled(store, first, OK, endpoint=replace(ENDPOINT, health=CircuitBreaker(ramp=2)))
     assert (await store.delivery(waiting.id)).delivery.due_at == waiting.due_at
 
 
@@ -224,12 +226,12 @@ async def test_what_was_superseded_is_recorded_with_its_moment(store: Store) -> 
         job = await moved(store, job.apply(progress, NOW + number))
     (due,) = await due_now(store, NOW + 3)
     assert await store.undelivered(due.delivery.id) == [
-        Undelivered(1, Fate.SUPERSEDED, NOW + 2),
-        Undelivered(2, Fate.SUPERSEDED, NOW + 3),
+        Undelivered(1, UndeliveredReason.SUPERSEDED, NOW + 2),
+        Undelivered(2, UndeliveredReason.SUPERSEDED, NOW + 3),
     ]
     await moved(store, job.apply(FINISHED, NOW + 4))
     assert (await store.undelivered(due.delivery.id))[2:] == [
-        Undelivered(3, Fate.SUPERSEDED, NOW + 4)
+        Undelivered(3, UndeliveredReason.SUPERSEDED, NOW + 4)
     ]
 
 
@@ -246,7 +248,9 @@ async def test_what_was_given_up_is_recorded_as_exhausted(store: Store) -> None:
     await telling(store, "job_1", QUIET)
     (due,) = await due_now(store)
     await exhausted(store, due, at=NOW + 50)
-    assert await store.undelivered(due.delivery.id) == [Undelivered(1, Fate.EXHAUSTED, NOW + 57)]
+    assert await store.undelivered(due.delivery.id) == [
+        Undelivered(1, UndeliveredReason.EXHAUSTED, NOW + 57)
+    ]
     assert await store.deliveries_waiting() == 0
 
 
@@ -256,8 +260,8 @@ async def test_what_waited_when_the_receiver_was_gone_is_recorded_as_such(store:
     (due,) = await due_now(store)
     await settled(store, due, GONE, at=NOW + 50)
     assert await store.undelivered(due.delivery.id) == [
-        Undelivered(1, Fate.GONE, NOW + 57),
-        Undelivered(2, Fate.GONE, NOW + 57),
+        Undelivered(1, UndeliveredReason.GONE, NOW + 57),
+        Undelivered(2, UndeliveredReason.GONE, NOW + 57),
     ]
 
 
@@ -280,8 +284,8 @@ async def test_what_waited_when_its_endpoint_was_deleted_is_recorded_as_gone(
     (due,) = await due_now(store)
     await store.delete_endpoint("ep_1", NOW + 9)
     assert await store.undelivered(due.delivery.id) == [
-        Undelivered(1, Fate.GONE, NOW + 9),
-        Undelivered(2, Fate.GONE, NOW + 9),
+        Undelivered(1, UndeliveredReason.GONE, NOW + 9),
+        Undelivered(2, UndeliveredReason.GONE, NOW + 9),
     ]
     assert (await settled(store, due, OK)).ended  # it was on its way
     assert [one.sequence for one in await store.undelivered(due.delivery.id)] == [2]

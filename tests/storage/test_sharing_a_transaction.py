@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import pytest
 
-from reelhook.domain.delivery import Answer, Attempt, Delivery
+from reelhook.domain.delivery import Attempt, Delivery, WebhookResponse
 from reelhook.domain.endpoint import lane_of, url_id
 from reelhook.domain.errors import (
     IdempotencyKeyReusedError,
@@ -119,7 +119,7 @@ async def test_events_are_numbered_once_each_and_in_the_order_of_their_job(
 
 def arrived(delivery_id: int, job_id: str, leases: Sequence[Lease]) -> Settlement:
     """The first event of a job was delivered."""
-    attempt = Attempt(delivery_id, f"evt_{job_id}_1", 1, 1, NOW, Answer(7, OK.status))
+    attempt = Attempt(delivery_id, f"evt_{job_id}_1", 1, 1, NOW, WebhookResponse(7, OK.status))
 
     def decide(current: Delivery) -> Delivery:
         return replace(

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from reelhook.storage.postgres import notifier as wires
-from reelhook.storage.postgres.notifier import Wire
+from reelhook.storage.postgres.notifier import Notifier
 
 from .postgres_databases import fresh_database
 
@@ -41,8 +41,8 @@ class Ear:
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[tuple[Wire, Ear]]:
-    wire, ear = Wire(url), Ear()
+async def connected(url: str) -> AsyncIterator[tuple[Notifier, Ear]]:
+    wire, ear = Notifier(url), Ear()
     wire.start(ear)
     try:
         yield wire, ear
@@ -135,7 +135,7 @@ async def test_in_place_of_a_wire_readers_look_again_and_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(wires, "LOOK_SECONDS", 0.01)
-    metronome, ear = wires.Metronome(), Ear()
+    metronome, ear = wires.PollingNotifier(), Ear()
     metronome.start(ear)
     try:
         metronome.tell("submit")

@@ -10,7 +10,7 @@ import sys
 from ipaddress import ip_network
 from pathlib import Path
 
-from reelhook.domain.delivery import Answer
+from reelhook.domain.delivery import WebhookResponse
 from reelhook.guard.addresses import AddressPolicy
 from reelhook.ports import SignedRequest
 from reelhook.webhooks.sender import AiohttpSender
@@ -32,7 +32,7 @@ async def run(count: int, timeout_seconds: float, authority: str, urls: list[str
     tls = ssl.create_default_context(cafile=authority)
     async with AiohttpSender(LOOPBACK, tls=tls) as sender:
 
-        async def attempts(url: str, number: int) -> list[Answer]:
+        async def attempts(url: str, number: int) -> list[WebhookResponse]:
             one = SignedRequest(
                 url=url, body=b"{}", headers={}, trusted=False, timeout_seconds=timeout_seconds
             )

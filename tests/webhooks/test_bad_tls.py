@@ -21,7 +21,7 @@ from webhook_receivers import (
     server_tls,
 )
 
-from reelhook.domain.delivery import Answer
+from reelhook.domain.delivery import WebhookResponse
 from reelhook.guard.addresses import AddressPolicy
 from reelhook.webhooks.sender import AiohttpSender
 
@@ -38,7 +38,7 @@ async def test_a_hanging_tls_handshake_is_given_up_before_the_attempt_is() -> No
 
 async def tls_answer(
     certificate: str, name: str, tls: ssl.SSLContext | None
-) -> tuple[Answer, Receiver]:
+) -> tuple[WebhookResponse, Receiver]:
     look_up, _ = resolving([ip_address("93.184.215.14")])
     async with receiver(ok(b"thanks"), server_tls(certificate)) as one:
         board = Switchboard(lambda _: one.port)

@@ -25,7 +25,7 @@ from webhook_receivers import (
     then_hang,
 )
 
-from reelhook.domain.delivery import Answer
+from reelhook.domain.delivery import WebhookResponse
 from reelhook.guard.networks import IPAddress
 from reelhook.webhooks.connection import KEEPALIVE_SECONDS
 from reelhook.webhooks.sender import AiohttpSender
@@ -35,7 +35,9 @@ MIB = 1024 * 1024
 LIMIT = 4.0  # seconds, longer than any answer takes to arrive
 
 
-async def attempt(behave: Behaviour, *, timeout_seconds: float = 5.0) -> tuple[Answer, Receiver]:
+async def attempt(
+    behave: Behaviour, *, timeout_seconds: float = 5.0
+) -> tuple[WebhookResponse, Receiver]:
     async with receiver(behave) as one, AiohttpSender(LOOPBACK) as sender:
         answer = await sender.send(request(one.url, timeout_seconds=timeout_seconds))
         await asyncio.wait_for(one.closed.wait(), 60)
@@ -208,7 +210,7 @@ async def test_a_flood_into_a_pooled_connection_closes_it() -> None:
         await asyncio.wait_for(one.closed.wait(), KEEPALIVE_SECONDS / 2)
 
 
-async def measured(payload: bytes) -> tuple[Answer, int]:
+async def measured(payload: bytes) -> tuple[WebhookResponse, int]:
     """Send to a receiver that answers with these bytes; return the peak of memory on our side."""
     async with receiver(ok(b"thanks")) as one, AiohttpSender(LOOPBACK) as sender:
         await sender.send(request(one.url))  # what is made once is not this attempt's cost

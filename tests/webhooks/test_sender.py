@@ -25,7 +25,7 @@ from webhook_receivers import (
     then_hang,
 )
 
-from reelhook.domain.delivery import Answer
+from reelhook.domain.delivery import WebhookResponse
 from reelhook.guard.addresses import AddressPolicy
 from reelhook.guard.networks import IPAddress
 from reelhook.webhooks.sender import AiohttpSender
@@ -33,7 +33,7 @@ from reelhook.webhooks.sender import AiohttpSender
 NOW = 1_700_000_000_000
 
 
-async def answer_to(answer: bytes, *, trusted: bool = False) -> Answer:
+async def answer_to(answer: bytes, *, trusted: bool = False) -> WebhookResponse:
     async with receiver(answer) as one, AiohttpSender(LOOPBACK, now=lambda: NOW) as sender:
         return await sender.send(request(one.url, trusted=trusted))
 

@@ -14,10 +14,10 @@ from reelhook.config import Settings
 from reelhook.core.recording import Recording
 from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
-from reelhook.domain.callback import Callbacks
+from reelhook.domain.callback import CallbackAddresses
 from reelhook.engine.delivering.deliver import Deliver
-from reelhook.engine.delivering.redeliver import Resending
-from reelhook.engine.leased_account import Held
+from reelhook.engine.delivering.redeliver import Redeliver
+from reelhook.engine.leased_account import LeasedAccount
 from reelhook.engine.leased_provider import LeasedProvider
 from reelhook.engine.leases import CHORES_ID, Leases, account_id
 from reelhook.engine.polling.watch import Watch
@@ -29,12 +29,12 @@ from reelhook.engine.submitting.paid_calls import PaidCalls
 from reelhook.engine.submitting.resolve import Resolve
 from reelhook.engine.submitting.resolved import Retrying
 from reelhook.engine.submitting.submit import Submit
-from reelhook.engine.upkeep.account_status import Standing
-from reelhook.engine.upkeep.clock_repair import Mending
-from reelhook.engine.upkeep.pause_sync import Switch
+from reelhook.engine.upkeep.account_status import AccountStatusPublisher
+from reelhook.engine.upkeep.clock_repair import ClockRepair
+from reelhook.engine.upkeep.pause_sync import PauseSync
 from reelhook.engine.upkeep.retention import Keep, Retention
 from reelhook.engine.upkeep.sweep import Sweep
-from reelhook.engine.worker import Sharing, Worker
+from reelhook.engine.worker import Worker, WorkerIdentity
 from reelhook.ports import Lease, Sender
 from reelhook.storage.store import Store
 
@@ -44,13 +44,13 @@ LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Components:
     """What use cases and loops are put together from."""
 
     settings: Settings
     store: Store
     accounts: Accounts
-    callbacks: Callbacks
+    callbacks: CallbackAddresses
     sender: Sender
     signing: Signing
     recording: Recording
@@ -60,7 +60,7 @@ class Parts:
 
 
 @contextlib.asynccontextmanager
-async def working(parts: Parts, sharing: Sharing) -> AsyncIterator[None]:
+async def working(parts: Components, sharing: WorkerIdentity) -> AsyncIterator[None]:
     """Work until the block ends."""
     leases = Leases()
     deliver = _deliver(parts, leases)
@@ -68,8 +68,8 @@ async def working(parts: Parts, sharing: Sharing) -> AsyncIterator[None]:
     schedule = parts.settings.retry_schedule
     loops: list[Loop] = [
         deliver,
-        Switch(parts.store, parts.signals),
-        Mending(parts.store, schedule, parts.signals, clock=parts.clock),
+        PauseSync(parts.store, parts.signals),
+        ClockRepair(parts.store, schedule, parts.signals, clock=parts.clock),
     ]
     runner = Runner(loops, parts.clock, look_seconds=None if alone else LOOK_SECONDS)
     worker = Worker(
@@ -101,7 +101,7 @@ async def working(parts: Parts, sharing: Sharing) -> AsyncIterator[None]:
         log.info("Sora polling service stopped", emoji="⏹️")
 
 
-def _deliver(parts: Parts, leases: Leases) -> Deliver:
+def _deliver(parts: Components, leases: Leases) -> Deliver:
     return Deliver(
         parts.store,
         parts.sender,
@@ -116,7 +116,7 @@ def _deliver(parts: Parts, leases: Leases) -> Deliver:
 
 
 def _account_loops(
-    parts: Parts, leases: Leases, account: str, calls: PaidCalls, lease: Lease
+    parts: Components, leases: Leases, account: str, calls: PaidCalls, lease: Lease
 ) -> list[Loop]:
     settings, store, catalog = parts.settings, parts.store, parts.accounts.catalog
     recording, signals, clock = parts.recording, parts.signals, parts.clock
@@ -126,7 +126,7 @@ def _account_loops(
 
     provider = LeasedProvider(parts.accounts.providers[account], may_go_on)
     sharing = [one for one in catalog.siblings(account) if _same_server(parts, one, account)]
-    held = Held(catalog.accounts[account], provider, lease, sharing)
+    held = LeasedAccount(catalog.accounts[account], provider, lease, sharing)
     listing = AccountListing(store, held, clock)
     shared = (recording, signals)
     fallback = Fallback(
@@ -153,7 +153,7 @@ def _account_loops(
     )
     return [
         submit,
-        Standing(store, lease, signals.account_taken(account), account=account),
+        AccountStatusPublisher(store, lease, signals.account_taken(account), account=account),
         Resolve(
             store,
             held,
@@ -175,14 +175,14 @@ def _account_loops(
     ]
 
 
-def _same_server(parts: Parts, one: str, other: str) -> bool:
+def _same_server(parts: Components, one: str, other: str) -> bool:
     providers = parts.accounts.providers
     return providers[one].server == providers[other].server
 
 
-def _chores(parts: Parts, lease: Lease) -> list[Loop]:
+def _chores(parts: Components, lease: Lease) -> list[Loop]:
     return [
-        Resending(parts.store, parts.signals, clock=parts.clock, lease=lease),
+        Redeliver(parts.store, parts.signals, clock=parts.clock, lease=lease),
         Sweep(
             parts.store,
             lease,

@@ -11,8 +11,8 @@ from reelhook.bootstrap.connection_limits import HEAD_BYTES_FREE, HEADS_BYTES_MA
 from reelhook.bootstrap.refusals import (
     NOT_READ,
     LastingTransport,
-    Reading,
     RefusingConnection,
+    RequestPhase,
     busy,
 )
 from reelhook.doors.limits import LimitError
@@ -48,7 +48,7 @@ class Connection(RefusingConnection):
             self._feed(data[start : start + PIECE_BYTES])
 
     def _feed(self, piece: bytes) -> None:
-        if self._reading is Reading.NOTHING:
+        if self._reading is RequestPhase.NOTHING:
             if not piece.strip(b"\r\n"):  # RFC 9112, section 2.2: it may precede a request
                 self._pass_over(len(piece))
                 return
@@ -60,11 +60,11 @@ class Connection(RefusingConnection):
             message = "The request is not valid HTTP/1.1; send it as RFC 9112 has it"
             self._refuse(self._refusal or LimitError(400, "malformed_request", message))
             return
-        if self._reading is Reading.HEAD:
-            begun_in_piece = reading is not Reading.HEAD or request != self._requests
+        if self._reading is RequestPhase.HEAD:
+            begun_in_piece = reading is not RequestPhase.HEAD or request != self._requests
             self._count_fed(len(piece) + (0 if begun_in_piece else self._head_bytes_fed))
             self._check_fed()
-        elif self._reading is reading is Reading.BODY and request == self._requests:
+        elif self._reading is reading is RequestPhase.BODY and request == self._requests:
             self._framing_bytes += len(piece) - (self._body_bytes - body_bytes)
             self._check_framing()
 
@@ -84,7 +84,7 @@ class Connection(RefusingConnection):
             self.transport.abort()
 
     def _begin_head(self) -> None:
-        self._reading = Reading.HEAD
+        self._reading = RequestPhase.HEAD
         self._head_bytes = 0
         if self._newest is not None and self._answered:
             self._wait(self._limits.head_seconds)  # for the first one that is counted already
@@ -121,7 +121,7 @@ class Connection(RefusingConnection):
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        self._reading = Reading.HEAD
+        self._reading = RequestPhase.HEAD
         self._requests += 1
         self._head_bytes = 0
         self._url_complete = False
@@ -134,7 +134,7 @@ class Connection(RefusingConnection):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header. Those behind a body are thrown away: no one reads them."""
-        if self._reading is Reading.BODY:
+        if self._reading is RequestPhase.BODY:
             return
         self._url_complete = True
         self._add(len(name) + len(value) + len(": \r\n"))
@@ -164,7 +164,7 @@ class Connection(RefusingConnection):
         super().on_headers_complete()
         # Its task begins later, so that the response has this one from its first byte on.
         self.cycle.transport = LastingTransport(self)  # type: ignore[assignment] # all it uses of one
-        self._reading = Reading.BODY
+        self._reading = RequestPhase.BODY
         self._body_bytes = self._framing_bytes = self._blank_bytes = 0
         self._count_fed(0)
         self.deadline = NEVER
@@ -178,7 +178,7 @@ class Connection(RefusingConnection):
 
     def on_message_complete(self) -> None:
         """End the request; where it was answered before that, the next one may come."""
-        self._reading = Reading.NOTHING
+        self._reading = RequestPhase.NOTHING
         super().on_message_complete()
         if self._answered:
             self._wait(self._limits.keep_alive_seconds)

@@ -35,7 +35,7 @@ class Timed(Protocol):
         ...
 
 
-class Doorman:
+class ConnectionLimits:
     """Counts connections and keeps their deadlines."""
 
     def __init__(self, limits: Limits, connections_max: int) -> None:

@@ -16,10 +16,10 @@ from reelhook.bootstrap.accounts import provider_kind
 from reelhook.config import Settings
 from reelhook.core.signing import Secrets
 from reelhook.core.wakeups import Tell
-from reelhook.domain.callback import Callbacks, Subject, SubjectKind
+from reelhook.domain.callback import CallbackAddresses, Subject, SubjectKind
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.signing_keys import PrivateKey
-from reelhook.engine.worker import LEASE_SECONDS, Sharing
+from reelhook.engine.worker import LEASE_SECONDS, WorkerIdentity
 from reelhook.providers.http.provider import HttpProvider
 from reelhook.storage.open import awaited, connected, opened, owning, read_key
 from reelhook.storage.schema import migrate as migrations
@@ -50,11 +50,11 @@ async def bring_up_to_date(settings: Settings, *, migrate: bool) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class AtHand:
+class OpenDatabase:
     """An opened database, how its work is shared, and the wire to other processes on it."""
 
     store: Store
-    sharing: Sharing
+    sharing: WorkerIdentity
     tell: Tell
     listen: Callable[[Callable[[Sequence[str]], None]], None]
 
@@ -64,7 +64,7 @@ def _to_nobody(_: object) -> None:
 
 
 @contextlib.asynccontextmanager
-async def at_hand(settings: Settings, *, migrate: bool) -> AsyncIterator[AtHand]:
+async def at_hand(settings: Settings, *, migrate: bool) -> AsyncIterator[OpenDatabase]:
     """Open the database, with the schema up to date. Raises `SettingsError`."""
     target = settings.database
     worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -74,18 +74,18 @@ async def at_hand(settings: Settings, *, migrate: bool) -> AsyncIterator[AtHand]
             async with opened(target) as database:
                 store = Store(database)
                 await store.free_leases()  # the file's lock proves that no one else is alive
-                yield AtHand(store, Sharing(worker), _to_nobody, _to_nobody)
+                yield OpenDatabase(store, WorkerIdentity(worker), _to_nobody, _to_nobody)
     else:
         pooled = not settings.wake_ups
         await awaited(target, pooled=pooled, seconds=settings.database_wait_seconds)
         async with owning(target):
             await bring_up_to_date(settings, migrate=migrate)
-        sharing = Sharing(worker, LEASE_SECONDS)
+        sharing = WorkerIdentity(worker, LEASE_SECONDS)
         async with (
             opened(target, pooled=pooled) as database,
             connected(target, pooled=pooled) as wire,
         ):
-            yield AtHand(Store(database), sharing, wire.tell, wire.start)
+            yield OpenDatabase(Store(database), sharing, wire.tell, wire.start)
 
 
 async def check_upstream(store: Store, *, simulated: bool) -> None:
@@ -172,7 +172,7 @@ async def callback_url(settings: Settings, account: str) -> str:
     if key is None:
         raise SettingsError("The first start makes the addresses: run `reelhook serve` once")
     subject = Subject(SubjectKind.ACCOUNT, account)
-    return Callbacks(settings.public_url, key, {}).address(one.provider, subject)
+    return CallbackAddresses(settings.public_url, key, {}).address(one.provider, subject)
 
 
 async def operator_key(settings: Settings) -> str | None:

@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reelhook.bootstrap.connection import Connection
-from reelhook.bootstrap.connection_limits import Doorman
+from reelhook.bootstrap.connection_limits import ConnectionLimits
 
 log = structlog.get_logger()
 LOOK_TICKS = 5
@@ -26,7 +26,7 @@ _WAIT_SECONDS = 0.02
 class HttpServer(uvicorn.Server):
     """uvicorn, but signals and connections are ours, and being ready can be awaited."""
 
-    def __init__(self, app: ASGIApp, doorman: Doorman) -> None:
+    def __init__(self, app: ASGIApp, doorman: ConnectionLimits) -> None:
         config = uvicorn.Config(
             _without_complaint(app),
             http=partial(Connection, doorman=doorman),  # type: ignore[arg-type] # called like a class

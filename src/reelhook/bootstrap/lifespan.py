@@ -11,7 +11,7 @@ async def _nothing() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Front:
+class ServerLifespan:
     """`clients` takes note of refused ones. `ended` is awaited when the loops have stopped.
 
     Until it returns responses may still be under way, so that nothing that they use is closed.

@@ -12,24 +12,24 @@ import structlog
 import reelhook
 from reelhook.bootstrap.accounts import Accounts
 from reelhook.bootstrap.accounts import opened as opened_accounts
-from reelhook.bootstrap.components import Parts, working
+from reelhook.bootstrap.components import Components, working
 from reelhook.bootstrap.cost_warnings import advising
 from reelhook.bootstrap.database import (
     CALLBACK_KEY,
     OPERATOR_KEY,
-    AtHand,
+    OpenDatabase,
     at_hand,
     check_upstream,
     private_keys,
     signing_secrets,
 )
-from reelhook.bootstrap.lifespan import Front
+from reelhook.bootstrap.lifespan import ServerLifespan
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
 from reelhook.core.recording import Recording
 from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
-from reelhook.domain.callback import Callbacks
+from reelhook.domain.callback import CallbackAddresses
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, EndpointKind
 from reelhook.domain.errors import ImageUrlRefusedError, WebhookUrlRefusedError
 from reelhook.domain.event import iso
@@ -49,15 +49,15 @@ from reelhook.guard.target import (
 from reelhook.ports import Clock
 from reelhook.service import (
     Deliveries,
-    Doubts,
     Endpoints,
-    Notices,
+    InDoubtSubmissions,
+    Jobs,
     Operations,
-    Servers,
-    Service,
+    ProviderServers,
+    ProviderWebhooks,
     ServiceOptions,
     UseCases,
-    Waits,
+    WaitingReasons,
 )
 from reelhook.storage.store import Store
 from reelhook.telemetry import lines as logs
@@ -74,7 +74,7 @@ async def open(  # noqa: A001 - read as reelhook.open
     migrate: bool = True,
     work: bool = True,
     simulator_url: str | None = None,
-    front: Front | None = None,
+    front: ServerLifespan | None = None,
 ) -> AsyncIterator[Hook]:
     """Run reelhook until the block ends: database, loops, and an ASGI app to mount.
 
@@ -87,7 +87,9 @@ async def open(  # noqa: A001 - read as reelhook.open
     async with (
         at_hand(settings, migrate=migrate) as at,
         _running(
-            *(settings, at, hosts, front or Front()), work=work, simulator_url=simulator_url
+            *(settings, at, hosts, front or ServerLifespan()),
+            work=work,
+            simulator_url=simulator_url,
         ) as hook,
     ):
         yield hook
@@ -96,9 +98,9 @@ async def open(  # noqa: A001 - read as reelhook.open
 @contextlib.asynccontextmanager
 async def _running(
     settings: Settings,
-    at: AtHand,
+    at: OpenDatabase,
     hosts: frozenset[str] | None,
-    front: Front,
+    front: ServerLifespan,
     *,
     work: bool,
     simulator_url: str | None,
@@ -121,7 +123,7 @@ async def _running(
         reachable = simulator_url is not None or "public_url" in settings.model_fields_set
         callbacks = await _callbacks(settings, store, accounts, reachable=reachable)
         sender = await stack.enter_async_context(AiohttpSender(policy, look_up=look_up))
-        parts = Parts(
+        parts = Components(
             *(settings, store, accounts, callbacks, sender, signing, recording, signals),
             clock=clock,
             random=SystemRandom(),
@@ -152,7 +154,7 @@ async def _http_options(
     store: Store,
     check_url: UrlCheck,
     hosts: frozenset[str] | None,
-    front: Front,
+    front: ServerLifespan,
 ) -> HttpOptions:
     access = Access(
         settings.api_key,
@@ -200,7 +202,7 @@ async def _tell_of_pause(store: Store, signals: Signals) -> None:
 
 async def _callbacks(
     settings: Settings, store: Store, accounts: Accounts, *, reachable: bool
-) -> Callbacks:
+) -> CallbackAddresses:
     """Return the addresses for providers; none is given out where nobody could reach us."""
     notifying = {
         account.id: account.provider
@@ -208,10 +210,10 @@ async def _callbacks(
         if reachable and accounts.providers[account.id].traits.notifies
     }
     key = await store.key(CALLBACK_KEY, secrets.token_hex(32))
-    return Callbacks(settings.public_url, key, notifying)
+    return CallbackAddresses(settings.public_url, key, notifying)
 
 
-def _use_cases(parts: Parts) -> UseCases:
+def _use_cases(parts: Components) -> UseCases:
     settings, store, signals = parts.settings, parts.store, parts.signals
     clock, random = parts.clock, parts.random
     options = ServiceOptions(
@@ -219,7 +221,7 @@ def _use_cases(parts: Parts) -> UseCases:
         submit_wait_seconds=settings.submit_timeout_seconds + 5,
     )
     providers, catalog = parts.accounts.providers, parts.accounts.catalog
-    jobs = Service(
+    jobs = Jobs(
         store,
         providers,
         catalog,
@@ -229,7 +231,7 @@ def _use_cases(parts: Parts) -> UseCases:
         clock=clock,
         random=random,
     )
-    doubts = Doubts(store, providers, signals, clock=clock, random=random)
+    doubts = InDoubtSubmissions(store, providers, signals, clock=clock, random=random)
     return UseCases(
         jobs,
         Endpoints(
@@ -243,7 +245,7 @@ def _use_cases(parts: Parts) -> UseCases:
         ),
         Deliveries(store, signals, clock=clock, random=random),
         doubts,
-        Notices(
+        ProviderWebhooks(
             store,
             providers,
             catalog,
@@ -255,8 +257,8 @@ def _use_cases(parts: Parts) -> UseCases:
         ),
         Operations(store, catalog, signals, poll_seconds=settings.poll_seconds, clock=clock),
         catalog,
-        Waits(store, clock),
-        Servers(providers, catalog),
+        WaitingReasons(store, clock),
+        ProviderServers(providers, catalog),
     )
 
 

@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
-from reelhook.bootstrap.connection_limits import NEVER, Doorman
+from reelhook.bootstrap.connection_limits import NEVER, ConnectionLimits
 from reelhook.doors.errors import error_response
 from reelhook.doors.limits import LimitError
 
@@ -28,7 +28,7 @@ RETRY_AFTER_SECONDS = 5
 NOT_READ = LimitError(413, "request_too_large", "Nothing more of the request is read")
 
 
-class Reading(Enum):
+class RequestPhase(Enum):
     """What of a request the parser is in."""
 
     NOTHING = "nothing"
@@ -37,7 +37,7 @@ class Reading(Enum):
 
 
 class RefusingConnection(HttpToolsProtocol):
-    """A connection that ends in time, and can refuse; see `Doorman` for its deadlines."""
+    """A connection that ends in time, and can refuse; see `ConnectionLimits` for its deadlines."""
 
     def __init__(
         self,
@@ -46,14 +46,14 @@ class RefusingConnection(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        doorman: Doorman,
+        doorman: ConnectionLimits,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._doorman = doorman
         self._limits = doorman.limits
         self.deadline = NEVER
         self.stalled_at = NEVER
-        self._reading = Reading.NOTHING
+        self._reading = RequestPhase.NOTHING
         self._head_bytes_fed = 0
         self._refusal: LimitError | None = None
         self._lingering = False
@@ -115,9 +115,9 @@ class RefusingConnection(HttpToolsProtocol):
         )
         if self.transport.is_closing() or self._lingering:
             self.transport.abort()
-        elif self._reading is Reading.BODY:
+        elif self._reading is RequestPhase.BODY:
             self._linger()
-        elif self._reading is Reading.HEAD:
+        elif self._reading is RequestPhase.HEAD:
             self._refuse(LimitError(408, "request_head_timeout", message))
         else:
             if self._newest is None:  # an answer to a client that asked nothing would confuse it
@@ -139,7 +139,7 @@ class RefusingConnection(HttpToolsProtocol):
 
     def end(self) -> None:
         """Close behind a response, in a way that lets its client read it."""
-        if self._reading is Reading.NOTHING:
+        if self._reading is RequestPhase.NOTHING:
             self.transport.close()
         elif not self._lingering:
             self._linger()
@@ -170,9 +170,9 @@ class RefusingConnection(HttpToolsProtocol):
         else:
             self.flow.resume_reading()
             seconds = {
-                Reading.NOTHING: self._limits.keep_alive_seconds,
-                Reading.HEAD: self._limits.head_seconds,
-                Reading.BODY: DRAIN_SECONDS,
+                RequestPhase.NOTHING: self._limits.keep_alive_seconds,
+                RequestPhase.HEAD: self._limits.head_seconds,
+                RequestPhase.BODY: DRAIN_SECONDS,
             }
             self._wait(seconds[self._reading])
 
@@ -180,7 +180,7 @@ class RefusingConnection(HttpToolsProtocol):
         """Read nothing more, and say why, after the responses that are still due."""
         self._refusal = refusal
         self._count_fed(0)
-        in_body = self._reading is Reading.BODY
+        in_body = self._reading is RequestPhase.BODY
         if self._answered and in_body:
             self._linger()  # it has its response: another would be taken for the next one's
             return

@@ -17,10 +17,10 @@ import structlog
 from starlette.types import ASGIApp
 
 from reelhook.bootstrap.accounts import simulated
-from reelhook.bootstrap.connection_limits import Doorman
+from reelhook.bootstrap.connection_limits import ConnectionLimits
 from reelhook.bootstrap.descriptors import connections_max, files_max, raise_soft_limit
 from reelhook.bootstrap.http_server import HttpServer
-from reelhook.bootstrap.lifespan import Front
+from reelhook.bootstrap.lifespan import ServerLifespan
 from reelhook.bootstrap.program import limits_of
 from reelhook.bootstrap.program import open as open_program
 from reelhook.config import Settings
@@ -60,7 +60,7 @@ async def serving(
     or beside a simulator that runs already, no provider but the simulated ones is asked.
     """
     settings.check_for_serving(simulate=simulate or simulator_url is not None, work=work)
-    doorman = Doorman(limits_of(settings), connections_max(settings, files_max()))
+    doorman = ConnectionLimits(limits_of(settings), connections_max(settings, files_max()))
     responses: asyncio.Task[None] | None = None
 
     async def answered() -> None:
@@ -79,7 +79,7 @@ async def serving(
                 migrate=migrate,
                 work=work,
                 simulator_url=simulator_url,
-                front=Front(doorman.clients, answered),
+                front=ServerLifespan(doorman.clients, answered),
             )
         )
         server = HttpServer(_behind_proxies(settings, hook.asgi), doorman)

@@ -45,14 +45,14 @@ class ServerUnreachableError(ReelhookError):
     code = "server_unreachable"
 
 
-class AnswerLostError(ReelhookError):
+class ResponseLostError(ReelhookError):
     """The server may have done what was asked, but its answer did not arrive."""
 
     code = "answer_lost"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """What the API said: the JSON's text as it came, and its value."""
 
     text: str
@@ -81,20 +81,20 @@ class Api:
         self._operator_key = operator_key
         self.url = url
 
-    async def get(self, path: str, **parameters: str | int | None) -> Answer:
-        """Read. Raises `ApiError`, `ServerUnreachableError`, `AnswerLostError`."""
+    async def get(self, path: str, **parameters: str | int | None) -> ApiResponse:
+        """Read. Raises `ApiError`, `ServerUnreachableError`, `ResponseLostError`."""
         given = {name: str(value) for name, value in parameters.items() if value is not None}
         return await self._ask("GET", path, params=given)
 
     async def post(
         self, path: str, body: Mapping[str, Any] | None = None, **headers: str
-    ) -> Answer:
+    ) -> ApiResponse:
         """Do. None is left out of the body. Raises as `get` does."""
         given = {name: value for name, value in (body or {}).items() if value is not None}
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return await self._send("POST", path, given, named)
 
-    async def patch(self, path: str, body: Mapping[str, Any]) -> Answer:
+    async def patch(self, path: str, body: Mapping[str, Any]) -> ApiResponse:
         """Change; None is sent as null. Raises as `get` does."""
         return await self._send("PATCH", path, body, {})
 
@@ -112,7 +112,7 @@ class Api:
 
     async def _send(
         self, method: str, path: str, body: Mapping[str, Any], headers: dict[str, str]
-    ) -> Answer:
+    ) -> ApiResponse:
         raw = json.dumps(body).encode()
         headers |= {"Content-Type": "application/json"}
         if self._operator_key is not None:
@@ -122,7 +122,7 @@ class Api:
             headers[OPERATOR_HEADER] = operator_proof(self._operator_key, now, method, path, raw)
         return await self._ask(method, path, data=raw, headers=headers)
 
-    async def _ask(self, method: str, path: str, **request: Any) -> Answer:
+    async def _ask(self, method: str, path: str, **request: Any) -> ApiResponse:
         from aiohttp import ClientConnectorError, ClientError  # noqa: PLC0415 - see `talking`
         from yarl import URL  # noqa: PLC0415 - see `talking`
 
@@ -142,14 +142,14 @@ class Api:
                 "start one with `reelhook serve` or set REELHOOK_URL"
             ) from None
         except (ClientError, TimeoutError, OSError):
-            raise AnswerLostError(
+            raise ResponseLostError(
                 f"The answer of {self.url} got lost on its way; try again, or look into the "
                 "server's log"
             ) from None
 
-    def _understood(self, status: int, text: str) -> Answer:
+    def _understood(self, status: int, text: str) -> ApiResponse:
         if status == 204:
-            return Answer("", {})
+            return ApiResponse("", {})
         try:
             value = json.loads(text)
         except ValueError:
@@ -170,7 +170,7 @@ class Api:
             )
         if status >= 400:
             raise ApiError(_for_a_command_line(str(value["error"])), str(value.get("code")))
-        return Answer(text.strip(), value)
+        return ApiResponse(text.strip(), value)
 
 
 def _for_a_command_line(sentence: str) -> str:

@@ -51,11 +51,11 @@ def copy(
         render.say(json.dumps({"reopened": True}) if as_json else "The database is open again.")
         return
     began_at = time.monotonic()
-    copied = asyncio.run(bootstrap.copy(settings, to, _Progress()))
+    copied = asyncio.run(bootstrap.copy(settings, to, _CopyProgress()))
     _show(copied, time.monotonic() - began_at, as_json=as_json)
 
 
-class _Progress:
+class _CopyProgress:
     """Tells on stderr how far it is, once a second at most."""
 
     def __init__(self) -> None:

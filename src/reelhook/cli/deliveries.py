@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from reelhook.cli import render
-from reelhook.cli.client import Answer, Api, job_path, talking
+from reelhook.cli.client import Api, ApiResponse, job_path, talking
 from reelhook.cli.delivery_view import (
     Feed,
     show_attempts,
@@ -25,7 +25,7 @@ _AGO = re.compile(r"(\d{1,6})\s*([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-class State(StrEnum):
+class DeliveryState(StrEnum):
     """How a delivery stands."""
 
     WAITING = "waiting"
@@ -92,7 +92,9 @@ async def _follow(api: Api, after: str | None, limit: int, *, as_json: bool) -> 
 
 def list_(
     *,
-    state: Annotated[State | None, typer.Option(help="Only those.", show_default=False)] = None,
+    state: Annotated[
+        DeliveryState | None, typer.Option(help="Only those.", show_default=False)
+    ] = None,
     job: Annotated[
         str | None, typer.Option(metavar="ID", help="Of one job.", show_default=False)
     ] = None,
@@ -211,7 +213,7 @@ def resend(
     asyncio.run(work())
 
 
-async def _run(api: Api, body: dict[str, Any], *, quiet: bool) -> Answer:
+async def _run(api: Api, body: dict[str, Any], *, quiet: bool) -> ApiResponse:
     """Have all sent anew that failed; wait until the server is through."""
     answer = await api.post("/api/deliveries/resend", body)
     path = f"/api/deliveries/resend/{answer.value['id']}"

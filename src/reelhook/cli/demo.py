@@ -15,13 +15,13 @@ import typer
 
 from reelhook.cli import render
 from reelhook.cli.client import Api, job_path, talking_to
-from reelhook.cli.demo_view import Stage, stage_for
+from reelhook.cli.demo_view import DemoView, stage_for
 from reelhook.domain.errors import ReelhookError
 from reelhook.telemetry import lines as logs
 
 if TYPE_CHECKING:
     from reelhook.cli.receiver import Receiver
-    from reelhook.cli.video_check import Film
+    from reelhook.cli.video_check import CheckedVideo
 
 DEMO_SECONDS_MAX = 28.0
 RENDER_SECONDS, QUEUE_SECONDS = 6.0, 1.0
@@ -67,7 +67,9 @@ def demo(
         raise
 
 
-async def _demo(script: str, provider: str, output: Path, stage: Stage, *, as_json: bool) -> None:
+async def _demo(
+    script: str, provider: str, output: Path, stage: DemoView, *, as_json: bool
+) -> None:
     from reelhook.cli.video_check import examine  # noqa: PLC0415 - not needed for --help
 
     try:
@@ -90,7 +92,7 @@ async def _demo(script: str, provider: str, output: Path, stage: Stage, *, as_js
 
 
 @asynccontextmanager
-async def _everything(stage: Stage) -> AsyncIterator[tuple[Api, "Receiver"]]:
+async def _everything(stage: DemoView) -> AsyncIterator[tuple[Api, "Receiver"]]:
     """Start the provider, the receiver and the server; stop them in the order they need."""
     from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
     from reelhook.cli.receiver import receiving  # noqa: PLC0415 - as above
@@ -136,7 +138,7 @@ async def _film_of(api: Api, provider: str) -> dict[str, Any]:
 
 
 async def _show_job(
-    asked: dict[str, Any], api: Api, receiver: "Receiver", stage: Stage
+    asked: dict[str, Any], api: Api, receiver: "Receiver", stage: DemoView
 ) -> dict[str, Any]:
     body = {**asked, "webhookUrl": receiver.url}
     created = (await api.post("/api/generate", body)).value
@@ -192,7 +194,7 @@ def _check_writable(output: Path) -> None:
         ) from None
 
 
-def _document(job: dict[str, Any], film: "Film", receiver: "Receiver") -> dict[str, Any]:
+def _document(job: dict[str, Any], film: "CheckedVideo", receiver: "Receiver") -> dict[str, Any]:
     return {
         "jobId": job["jobId"],
         "path": str(film.path.resolve()),

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from reelhook.cli.receiver import Webhook
-    from reelhook.cli.video_check import Film
+    from reelhook.cli.video_check import CheckedVideo
 
 
 _NAMES_WIDTH = 20
 
 
-class Stage(Protocol):
+class DemoView(Protocol):
     """What the demo shows, in the order it happens."""
 
     def start(self, *, provider: str, server: str, receiver: str) -> None:
@@ -39,11 +39,11 @@ class Stage(Protocol):
     def webhook(self, webhook: "Webhook") -> None:
         """A webhook arrived."""
 
-    def finish(self, film: "Film", webhooks: int) -> None:
+    def finish(self, film: "CheckedVideo", webhooks: int) -> None:
         """All is well, and all has stopped."""
 
 
-def stage_for(*, quiet: bool) -> Stage:
+def stage_for(*, quiet: bool) -> DemoView:
     """Return the stage that suits stdout."""
     if quiet:
         return _Quiet()
@@ -74,7 +74,7 @@ class _Quiet:
     def webhook(self, webhook: "Webhook") -> None:
         pass
 
-    def finish(self, film: "Film", webhooks: int) -> None:
+    def finish(self, film: "CheckedVideo", webhooks: int) -> None:
         pass
 
 
@@ -91,7 +91,7 @@ class _Lines(_Quiet):
         name, state, signature = _webhook_words(webhook)
         render.say(f"{name}: {state}, {signature}, id {printable(webhook.id)}")
 
-    def finish(self, film: "Film", webhooks: int) -> None:
+    def finish(self, film: "CheckedVideo", webhooks: int) -> None:
         render.say(f"Video: {film.path.resolve()} ({film.words()}), decoded")
         render.say(f"{webhooks} webhooks, the last one exactly once")
 
@@ -138,7 +138,7 @@ class _Terminal(_Quiet):
             self.progress(str(webhook.body["status"]), int(webhook.body["progress"]))
         (self._bar.console if self._bar else self._console).print(line)
 
-    def finish(self, film: "Film", webhooks: int) -> None:
+    def finish(self, film: "CheckedVideo", webhooks: int) -> None:
         self._console.print()
         self._console.print(
             Text.assemble("🎬 ", (str(film.path.resolve()), "bold")), soft_wrap=True

@@ -8,7 +8,7 @@ from uuid import uuid4
 import typer
 
 from reelhook.cli import render
-from reelhook.cli.client import Answer, AnswerLostError, Api, job_path, talking
+from reelhook.cli.client import Api, ApiResponse, ResponseLostError, job_path, talking
 from reelhook.cli.options import AsJson, Endpoints, JobId, Url, Watch, WebhookUrl
 from reelhook.cli.submit_options import picture, provider_options
 from reelhook.cli.watching import follow
@@ -129,16 +129,16 @@ def submit(
     asyncio.run(work())
 
 
-async def _submitted(api: Api, body: dict[str, Any], key: str) -> Answer:
+async def _submitted(api: Api, body: dict[str, Any], key: str) -> ApiResponse:
     for _ in range(SUBMIT_TRIES - 1):
         try:
             return await api.post("/api/generate", body, Idempotency_Key=key)
-        except AnswerLostError:
+        except ResponseLostError:
             continue  # the key makes a second request bring the first one's job
     try:
         return await api.post("/api/generate", body, Idempotency_Key=key)
-    except AnswerLostError as error:
-        raise AnswerLostError(
+    except ResponseLostError as error:
+        raise ResponseLostError(
             f"{error.message}; with --idempotency-key {key} nothing is paid twice"
         ) from None
 

@@ -11,7 +11,7 @@ from reelhook.cli.client import talking
 from reelhook.cli.options import AsJson, Url
 
 
-class Switch(StrEnum):
+class WatcherAction(StrEnum):
     """What can be done with the watcher."""
 
     PAUSE = "pause"
@@ -30,7 +30,7 @@ def stats(url: Url = None, as_json: AsJson = False) -> None:
 
 
 def watcher(
-    switch: Annotated[Switch, typer.Argument(help="Which way.", show_default=False)],
+    switch: Annotated[WatcherAction, typer.Argument(help="Which way.", show_default=False)],
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:

@@ -12,7 +12,7 @@ from rich.text import Text
 from reelhook.telemetry.lines import printable
 
 if TYPE_CHECKING:
-    from reelhook.cli.client import Answer
+    from reelhook.cli.client import ApiResponse
 
 STATUS_STYLES = {
     "completed": "green",
@@ -76,7 +76,7 @@ def console() -> Console:
     return Console(file=sys.stdout, highlight=False, soft_wrap=False)
 
 
-def show(answer: "Answer", words: Callable[[dict[str, Any]], None], *, as_json: bool) -> None:
+def show(answer: "ApiResponse", words: Callable[[dict[str, Any]], None], *, as_json: bool) -> None:
     """Print an answer: as it came, or in words."""
     if as_json:
         say(answer.text)

@@ -6,14 +6,14 @@ from pathlib import Path
 from reelhook.domain.errors import ReelhookError
 
 
-class FilmUnplayableError(ReelhookError):
+class VideoUnplayableError(ReelhookError):
     """The file can't be decoded."""
 
     code = "film_unplayable"
 
 
 @dataclass(frozen=True, slots=True)
-class Film:
+class CheckedVideo:
     """What decoding every frame of a file has shown."""
 
     path: Path
@@ -29,8 +29,8 @@ class Film:
         return f"{megabytes:.2f} MB, {self.seconds:.1f} s, {self.width}x{self.height}"
 
 
-def examine(path: Path) -> Film:
-    """Decode the whole file. Raises `FilmUnplayableError`. Slow: for a thread."""
+def examine(path: Path) -> CheckedVideo:
+    """Decode the whole file. Raises `VideoUnplayableError`. Slow: for a thread."""
     import av  # noqa: PLC0415 - FFmpeg, which no other command loads
 
     frames = 0
@@ -41,7 +41,7 @@ def examine(path: Path) -> Film:
             seconds = float((container.duration or 0) / av.time_base)
             width, height = stream.codec_context.width, stream.codec_context.height
     except (av.FFmpegError, IndexError) as error:
-        raise FilmUnplayableError(f"{path} can't be decoded: {error}") from None
+        raise VideoUnplayableError(f"{path} can't be decoded: {error}") from None
     if not frames:
-        raise FilmUnplayableError(f"{path} has no picture in it")
-    return Film(path, path.stat().st_size, seconds, width, height, frames)
+        raise VideoUnplayableError(f"{path} has no picture in it")
+    return CheckedVideo(path, path.stat().st_size, seconds, width, height, frames)

@@ -6,7 +6,13 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from reelhook.cli.client import Answer, AnswerLostError, Api, ServerUnreachableError, job_path
+from reelhook.cli.client import (
+    Api,
+    ApiResponse,
+    ResponseLostError,
+    ServerUnreachableError,
+    job_path,
+)
 from reelhook.cli.render import STATUS_STYLES, complain, console, on_terminal, say
 from reelhook.domain.errors import ReelhookError
 from reelhook.telemetry.lines import printable
@@ -44,7 +50,7 @@ async def follow(api: Api, job_id: str, *, as_json: bool, known: bool = False) -
         say(f"Video: {job['videoUrl']}")
 
 
-async def changes(api: Api, job_id: str, *, known: bool) -> AsyncIterator[Answer]:
+async def changes(api: Api, job_id: str, *, known: bool) -> AsyncIterator[ApiResponse]:
     """Yield the job as it is, then at every change, the last one terminal."""
     seen: dict[str, Any] = {}
     while True:
@@ -60,19 +66,19 @@ async def changes(api: Api, job_id: str, *, known: bool) -> AsyncIterator[Answer
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def patiently(api: Api, path: str, **parameters: str | int | None) -> Answer:
+async def patiently(api: Api, path: str, **parameters: str | int | None) -> ApiResponse:
     """Read; a server that is gone is waited for. Raises as `Api.get` does, once it is too long."""
     give_up_at = asyncio.get_running_loop().time() + PATIENCE_SECONDS
     while True:
         try:
             return await api.get(path, **parameters)
-        except (ServerUnreachableError, AnswerLostError):
+        except (ServerUnreachableError, ResponseLostError):
             if asyncio.get_running_loop().time() > give_up_at:
                 raise
             await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _follow_json(jobs: AsyncIterator[Answer]) -> dict[str, Any]:
+async def _follow_json(jobs: AsyncIterator[ApiResponse]) -> dict[str, Any]:
     job: dict[str, Any] = {}
     async for answer in jobs:
         job = answer.value
@@ -80,7 +86,7 @@ async def _follow_json(jobs: AsyncIterator[Answer]) -> dict[str, Any]:
     return job
 
 
-async def _follow_lines(jobs: AsyncIterator[Answer]) -> dict[str, Any]:
+async def _follow_lines(jobs: AsyncIterator[ApiResponse]) -> dict[str, Any]:
     job: dict[str, Any] = {}
     async for answer in jobs:
         job = answer.value
@@ -89,7 +95,7 @@ async def _follow_lines(jobs: AsyncIterator[Answer]) -> dict[str, Any]:
     return job
 
 
-async def _follow_bar(jobs: AsyncIterator[Answer]) -> dict[str, Any]:
+async def _follow_bar(jobs: AsyncIterator[ApiResponse]) -> dict[str, Any]:
     job: dict[str, Any] = {}
     told: str | None = None
     with progress_bar() as progress:

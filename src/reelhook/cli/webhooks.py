@@ -13,7 +13,7 @@ from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
 
 if TYPE_CHECKING:
-    from reelhook.guard.addresses import Verdict
+    from reelhook.guard.addresses import UrlVerdict
 
 
 def check(
@@ -75,7 +75,7 @@ def _read(urls: Sequence[str]) -> Iterator[str]:
 
 def _judged(
     urls: Sequence[str], answers: str | None, allow_networks: str | None
-) -> list["Verdict"]:
+) -> list["UrlVerdict"]:
     """Return a verdict for each. Raises `typer.BadParameter`: code 1 would mean a refusal."""
     from reelhook.guard.addresses import (  # noqa: PLC0415 - not needed for --help
         AddressPolicy,
@@ -101,11 +101,11 @@ def _split(answers: str) -> list[str]:
     return [answer.strip() for answer in answers.split(",")] if answers.strip() else []
 
 
-def _told(verdict: "Verdict") -> dict[str, object]:
+def _told(verdict: "UrlVerdict") -> dict[str, object]:
     return {"url": verdict.url, "allowed": verdict.allowed, "reason": verdict.reason}
 
 
-def _show(verdicts: Sequence["Verdict"]) -> None:
+def _show(verdicts: Sequence["UrlVerdict"]) -> None:
     render.show_table(
         ("VERDICT", "URL", "REASON"),
         ((_mark(verdict.allowed), verdict.url, verdict.reason or "") for verdict in verdicts),

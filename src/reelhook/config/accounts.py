@@ -126,7 +126,7 @@ class _File(BaseModel):
     aliases: dict[str, str] = {}
 
 
-class Accounts(BaseModel):
+class AccountsFile(BaseModel):
     """What a file of accounts says."""
 
     model_config = ConfigDict(frozen=True)

@@ -6,7 +6,7 @@ from pydantic_settings import BaseSettings
 from reelhook.config.validators import DAY_SECONDS, Networks
 
 
-class FrontSettings(BaseSettings):
+class ServerLimitSettings(BaseSettings):
     """The limits of requests, connections and live streams, and what raises them."""
 
     request_head_kib: int = Field(

@@ -16,9 +16,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from reelhook.config.accounts import JOBS_MAX, VARIABLES, Accounts, Credential, values_of
+from reelhook.config.accounts import JOBS_MAX, VARIABLES, AccountsFile, Credential, values_of
 from reelhook.config.env_file import sought
-from reelhook.config.server_limits import FrontSettings
+from reelhook.config.server_limits import ServerLimitSettings
 from reelhook.config.validators import (
     DAY_SECONDS,
     SQLITE,
@@ -93,7 +93,7 @@ class _Variables(PydanticBaseSettingsSource):
         return {name: text for name, text in texts.items() if text is not None}
 
 
-class Settings(FrontSettings):
+class Settings(ServerLimitSettings):
     """Everything an operator can choose. `docs/settings.md` says what each field does.
 
     Make them with `load`. A field's `description` says what a right value is.
@@ -284,8 +284,10 @@ class Settings(FrontSettings):
         )
 
     @cached_property
-    def _accounts(self) -> Accounts:
-        return Accounts() if self.accounts_file is None else Accounts.read(self.accounts_file)
+    def _accounts(self) -> AccountsFile:
+        return (
+            AccountsFile() if self.accounts_file is None else AccountsFile.read(self.accounts_file)
+        )
 
     @property
     def credentials(self) -> tuple[Credential, ...]:

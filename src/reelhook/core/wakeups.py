@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from weakref import WeakSet
 
-from reelhook.domain.account_status import WELL, WORDS_MILLISECONDS, AccountFares
+from reelhook.domain.account_status import HEALTHY, WORDS_MILLISECONDS, AccountStatus
 from reelhook.domain.event import Instant
 from reelhook.domain.waiting import Waiting
 
@@ -123,7 +123,7 @@ class AccountHealth:
     """How an account fares with the worker that holds it. `changed` is set when that changes."""
 
     def __init__(self) -> None:
-        self.fares = WELL
+        self.fares = HEALTHY
         self.changed = asyncio.Event()
         self.read_again_at: Instant = 0
         """When the provider may be read again, as it asked; 0: at any time."""
@@ -205,7 +205,7 @@ class AccountHealth:
         if until != self.fares.creates_wait_until:
             self._change(replace(self.fares, creates_wait_until=until))
 
-    def _change(self, fares: AccountFares) -> None:
+    def _change(self, fares: AccountStatus) -> None:
         self.fares = fares
         self.changed.set()
 

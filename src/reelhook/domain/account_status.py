@@ -10,7 +10,7 @@ WORDS_MILLISECONDS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
-class AccountFares:
+class AccountStatus:
     """What every process may know of it.
 
     `unauthorized`: the provider's words where it refuses the key. `stretched_milliseconds`: how
@@ -32,4 +32,4 @@ class AccountFares:
         return self.reads if watched else self.creates
 
 
-WELL = AccountFares()
+HEALTHY = AccountStatus()

@@ -29,7 +29,7 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class CircuitBreaker:
     """How one endpoint answers; a fresh one is trusted.
 
     `failures` counts since the last success, `failing_since` is the first of them. While
@@ -75,14 +75,14 @@ class Health:
             and now - self.failing_since >= FAILING_MILLISECONDS_MAX
         )
 
-    def succeeded(self, now: Instant) -> "Health":
+    def succeeded(self, now: Instant) -> "CircuitBreaker":
         """Take a success: it closes an open breaker; on the way back each one doubles the ramp."""
         if self.open:
-            return Health(ramp=1)
+            return CircuitBreaker(ramp=1)
         ramp = None if self.ramp is None or self.ramp * 2 > RAMP_MAX else self.ramp * 2
-        return Health(ramp=ramp, window=self._counted(now, failures=0))
+        return CircuitBreaker(ramp=ramp, window=self._counted(now, failures=0))
 
-    def failed(self, now: Instant, *, probe: bool) -> "Health":
+    def failed(self, now: Instant, *, probe: bool) -> "CircuitBreaker":
         """Take a failure: enough of them open the breaker; after a probe's the wait doubles."""
         failing = replace(
             self,
@@ -94,15 +94,15 @@ class Health:
             return failing._probed(now) if probe else failing
         return failing._opened(now) if failing._too_many() else failing
 
-    def opened_again(self, now: Instant) -> "Health":
+    def opened_again(self, now: Instant) -> "CircuitBreaker":
         """Probe at once, as rarely as before, and count the time of failing from now on."""
         return replace(self, failing_since=now, probe_due_at=now, ramp=None, window=())
 
-    def _probed(self, now: Instant) -> "Health":
+    def _probed(self, now: Instant) -> "CircuitBreaker":
         wait = min(self.probe_milliseconds * 2, PROBE_MILLISECONDS_MAX)
         return replace(self, probe_due_at=now + wait, probe_milliseconds=wait)
 
-    def _opened(self, now: Instant) -> "Health":
+    def _opened(self, now: Instant) -> "CircuitBreaker":
         wait = PROBE_MILLISECONDS_MIN
         return replace(self, probe_due_at=now + wait, probe_milliseconds=wait, ramp=None, window=())
 

@@ -25,7 +25,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Callbacks:
+class CallbackAddresses:
     """Makes the addresses, and reads them. `key` is the installation's.
 
     `offered` are the accounts whose providers take an address along with a submit, by their

@@ -33,7 +33,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ModelRoute:
     """A model that was chosen: what its provider calls it, and the accounts that can make it.
 
     `called` is `provider/model`, as users read it; the provider alone where it is to choose.
@@ -94,7 +94,7 @@ class Catalog:
         """Whose a bare name is that nobody lists."""
         return DEFAULT_PROVIDER if DEFAULT_PROVIDER in self._models else self.providers[0]
 
-    def models(self) -> list[Choice]:
+    def models(self) -> list[ModelRoute]:
         """Return every model that a configured provider lists."""
         return [
             self.choose(f"{provider}/{name}")
@@ -102,7 +102,7 @@ class Catalog:
             for name in models
         ]
 
-    def choose(self, name: str, field: str = "model") -> Choice:
+    def choose(self, name: str, field: str = "model") -> ModelRoute:
         """Return whose model this is. Raises `InvalidRequestError`, naming `field`."""
         if not name:
             return self._unnamed(field)
@@ -119,7 +119,7 @@ class Catalog:
             return self._choice(self._by_prefix[knowing[0]], name)
         raise InvalidRequestError(field, self._unknown(name, knowing))
 
-    def _unnamed(self, field: str) -> Choice:
+    def _unnamed(self, field: str) -> ModelRoute:
         if DEFAULT_PROVIDER not in self._models:
             raise InvalidRequestError(
                 field,
@@ -148,10 +148,12 @@ class Catalog:
             "and see GET /api/models or `reelhook models`"
         )
 
-    def _choice(self, accounts: Sequence[Account], model: str, *, pinned: bool = False) -> Choice:
+    def _choice(
+        self, accounts: Sequence[Account], model: str, *, pinned: bool = False
+    ) -> ModelRoute:
         provider = accounts[0].provider
         sharing = [one for one in accounts if one.weight]
-        return Choice(
+        return ModelRoute(
             called=f"{provider}/{model}" if model else provider,
             provider=provider,
             model=model,

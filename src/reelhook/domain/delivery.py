@@ -14,7 +14,7 @@ STALE_ATTEMPT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WebhookResponse:
     """What one HTTP try brought. `status` None: no complete status line came.
 
     `error` is a stable class of failure, `detail` the words for a person, `body` at most the
@@ -41,7 +41,7 @@ class Answer:
         return self.status == 410
 
 
-class Fate(StrEnum):
+class UndeliveredReason(StrEnum):
     """Why an event will not be sent any more without ever having arrived."""
 
     SUPERSEDED = "superseded"
@@ -139,7 +139,7 @@ class Delivery:
     def settle(
         self,
         sequence: int,
-        answer: Answer,
+        answer: WebhookResponse,
         now: Instant,
         *,
         probe: bool,
@@ -176,7 +176,7 @@ class Delivery:
         left = waited - {None, after.status_sequence, after.progress_sequence}
         return tuple(sorted(sequence for sequence in left if sequence is not None))
 
-    def _heard(self, sequence: int, answer: Answer, now: Instant) -> "Delivery":
+    def _heard(self, sequence: int, answer: WebhookResponse, now: Instant) -> "Delivery":
         """Keep what any answer tells: that an event arrived, or when to come again."""
         if answer.succeeded:
             arrived = max(sequence, self.delivered_sequence or 0)
@@ -224,5 +224,5 @@ class Attempt:
     sequence: int
     number: int
     started_at: Instant
-    answer: Answer
+    answer: WebhookResponse
     probe: bool = False

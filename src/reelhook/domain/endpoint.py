@@ -6,8 +6,8 @@ from hashlib import sha256
 from urllib.parse import urlsplit
 from zlib import crc32
 
-from reelhook.domain.breaker import Health
-from reelhook.domain.delivery import Answer
+from reelhook.domain.breaker import CircuitBreaker
+from reelhook.domain.delivery import WebhookResponse
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Event, EventKind, Instant
 
@@ -80,7 +80,7 @@ class Endpoint:
     disabled: Disabled | None = None
     disabled_at: Instant | None = None
     health_version: int = 0
-    health: Health = field(default_factory=Health)
+    health: CircuitBreaker = field(default_factory=CircuitBreaker)
 
     @property
     def held_back(self) -> bool:
@@ -115,7 +115,7 @@ class Endpoint:
             previous_until=now + overlap_milliseconds,
         )
 
-    def answered(self, answer: Answer, now: Instant, *, probe: bool) -> "Endpoint":
+    def answered(self, answer: WebhookResponse, now: Instant, *, probe: bool) -> "Endpoint":
         """Take how the receiver answered an attempt.
 
         A 410 shows that it is alive; it ends the endpoint, or where a job brought the URL that
@@ -139,11 +139,11 @@ class Endpoint:
 
     def enable(self) -> "Endpoint":
         """Send again, what waits first. The endpoint is trusted anew."""
-        return self if self.disabled is None else self._reset(Health())
+        return self if self.disabled is None else self._reset(CircuitBreaker())
 
     def moved(self, url: str) -> "Endpoint":
         """Send to another address, of which nothing is known yet."""
-        return replace(self._reset(Health()), url=url)
+        return replace(self._reset(CircuitBreaker()), url=url)
 
     def asked_again(self, now: Instant) -> "Endpoint":
         """Probe a job's own URL again that was given up as failing, since something new is for it.
@@ -155,7 +155,7 @@ class Endpoint:
             return self
         return self._reset(self.health.opened_again(now))
 
-    def _reset(self, health: Health) -> "Endpoint":
+    def _reset(self, health: CircuitBreaker) -> "Endpoint":
         version = self.health_version + 1
         return replace(self, disabled=None, disabled_at=None, health=health, health_version=version)
 

@@ -117,7 +117,7 @@ def holder_of(request: Request, access: Access) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class AccessRefusal:
     """Why a request is not let in."""
 
     status: int
@@ -131,20 +131,22 @@ class Refusal:
         return error_response(self.status, self.message, self.code, headers=headers)
 
 
-NO_KEY = Refusal(401, "unauthorized", "Send the API key: Authorization: Bearer <REELHOOK_API_KEY>")
-PROXIED = Refusal(
+NO_KEY = AccessRefusal(
+    401, "unauthorized", "Send the API key: Authorization: Bearer <REELHOOK_API_KEY>"
+)
+PROXIED = AccessRefusal(
     403,
     "proxied_without_key",
     "This request came through a proxy, so that others may reach this server and spend money: "
     "set REELHOOK_API_KEY to a long random text, and send it as Authorization: Bearer",
 )
-UNKNOWN_HOST = Refusal(
+UNKNOWN_HOST = AccessRefusal(
     400, "invalid_request", "This Host is not known here; add its name to REELHOOK_ALLOWED_HOSTS"
 )
-FOREIGN_ORIGIN = Refusal(
+FOREIGN_ORIGIN = AccessRefusal(
     403, "forbidden", "Web pages of other origins may not do this; call from a server"
 )
-NO_JSON = Refusal(
+NO_JSON = AccessRefusal(
     415, "unsupported_media_type", "Send the body as JSON, with Content-Type: application/json"
 )
 
@@ -186,17 +188,17 @@ class AccessMiddleware:
         finally:
             body.close()
 
-    def _told(self, refusal: Refusal, request: Request) -> ASGIApp:
+    def _told(self, refusal: AccessRefusal, request: Request) -> ASGIApp:
         client = client_address(request.scope)
         self._clients.tell(client, refusal.status, refusal.code, request.method)
         return refusal.response()
 
-    def _refusal(self, request: Request, declared: int | None) -> Refusal | None:
+    def _refusal(self, request: Request, declared: int | None) -> AccessRefusal | None:
         headers, path = request.headers, _path(request.scope)
         if declared is not None and declared > self._bodies.limits.body_bytes:
             too_large = self._bodies.too_large()
             self._refusals.count(too_large.code, too_large.detail)
-            return Refusal(too_large.status_code, too_large.code, too_large.detail)
+            return AccessRefusal(too_large.status_code, too_large.code, too_large.detail)
         if path in _OPEN_PATHS or path.startswith(CALLBACK_PATH):
             return None  # an address for providers is its own key
         if not self._access.has_key(headers) and not self._signed_download(request, path):

@@ -17,7 +17,7 @@ from reelhook.doors.limits import REFUSALS, Refusals
 from reelhook.doors.live import sse as streams
 from reelhook.doors.native import deliveries, endpoints, jobs, operations
 from reelhook.doors.native import jwks as keys
-from reelhook.doors.native.schemas import ErrorAnswer
+from reelhook.doors.native.schemas import ErrorResponse
 from reelhook.service import UseCases
 
 DESCRIPTION = """
@@ -44,9 +44,9 @@ def create_app(use_cases: UseCases, options: HttpOptions) -> FastAPI:
         version=reelhook.__version__,
         description=DESCRIPTION,
         responses={
-            "4XX": {"model": ErrorAnswer, "description": "What is wrong, and what to do"},
+            "4XX": {"model": ErrorResponse, "description": "What is wrong, and what to do"},
             "500": {
-                "model": ErrorAnswer,
+                "model": ErrorResponse,
                 "description": "`acceptance_unknown`: it may have been done, so look before you"
                 " send it again; `internal_error`: reelhook failed",
                 "headers": {
@@ -57,18 +57,18 @@ def create_app(use_cases: UseCases, options: HttpOptions) -> FastAPI:
                 },
             },
             "503": {
-                "model": ErrorAnswer,
+                "model": ErrorResponse,
                 "description": "`store_unavailable`: nothing was written, so it can be sent again",
                 "headers": {
                     "Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}
                 },
             },
-            "5XX": {"model": ErrorAnswer, "description": "reelhook or the provider failed"},
+            "5XX": {"model": ErrorResponse, "description": "reelhook or the provider failed"},
         },
     )
     app.state.use_cases = use_cases
     app.state.options = options
-    app.state.places = streams.Places(options.limits.streams_max)
+    app.state.places = streams.StreamSlots(options.limits.streams_max)
     app.include_router(streams.router)  # before the jobs: /api/jobs/events is no job's id
     for room in (seed, jobs, endpoints, deliveries, downloads, operations, keys, providers):
         app.include_router(room.router)

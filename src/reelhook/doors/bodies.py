@@ -18,7 +18,7 @@ REST_BYTES_MAX = 4 * MIB
 """How much of the rest is read, beyond what a body may have."""
 
 
-class Room:
+class BodyMemory:
     """Memory that bodies share; whoever finds none waits, first come, first served."""
 
     def __init__(self, size: int) -> None:
@@ -62,9 +62,9 @@ class Bodies:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._room = Room(max(ROOM_BYTES, limits.body_bytes))
+        self._room = BodyMemory(max(ROOM_BYTES, limits.body_bytes))
         # Apart, so that nobody who waits for it has what others wait for to get it.
-        self._room_for_values = Room(ROOM_BYTES)
+        self._room_for_values = BodyMemory(ROOM_BYTES)
 
     def body(
         self, receive: Receive, declared: int | None, *, awaits_continue: bool = False
@@ -99,7 +99,7 @@ class Body:
         receive: Receive,
         declared: int | None,
         limits: Limits,
-        rooms: tuple[Room, Room],
+        rooms: tuple[BodyMemory, BodyMemory],
         *,
         awaits_continue: bool,
     ) -> None:

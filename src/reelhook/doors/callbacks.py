@@ -5,14 +5,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from reelhook.domain.catalog import Choice
+from reelhook.domain.catalog import ModelRoute
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.doors.context import OperationsOf, options_of, use_cases_of
 from reelhook.doors.native.provider_schemas import (
-    CostsAnswer,
-    ModelAnswer,
-    ModelsAnswer,
-    NoticeAnswer,
+    CostsResponse,
+    ModelResponse,
+    ModelsResponse,
+    NoticeResponse,
     cost_line,
     server_answer,
 )
@@ -30,13 +30,13 @@ async def models(
     served: Annotated[
         bool, Query(description="Also ask the accounts' servers, which may take seconds")
     ] = False,
-) -> ModelsAnswer:
+) -> ModelsResponse:
     """Return the models whose limits are known. A provider may have others, which are passed on:
     with `served` those that accounts' servers list come along, in `servers`.
     """
     use_cases = use_cases_of(request)
     catalog = use_cases.catalog
-    return ModelsAnswer(
+    return ModelsResponse(
         models=[_model(choice) for choice in catalog.models()],
         providers=list(catalog.providers),
         default_model=options_of(request).default_model,
@@ -45,10 +45,10 @@ async def models(
     )
 
 
-def _model(choice: Choice) -> ModelAnswer:
+def _model(choice: ModelRoute) -> ModelResponse:
     limits = choice.limits
     assert limits is not None  # noqa: S101 - a listed model has limits
-    return ModelAnswer(
+    return ModelResponse(
         model=choice.called,
         provider=choice.provider,
         accounts=[account.id for account in choice.accounts],
@@ -69,7 +69,7 @@ async def costs(
         date | None, Query(description="The first day, in UTC. Default: 30 days ago")
     ] = None,
     until: Annotated[date | None, Query(description="The last day. Default: today")] = None,
-) -> CostsAnswer:
+) -> CostsResponse:
     """Return totals, of jobs by the day of their request, where providers tell what they charge."""
     today = datetime.fromtimestamp(options_of(request).clock.now() / 1000, UTC).date()
     last = until or today
@@ -80,7 +80,7 @@ async def costs(
             "since", f"since must not be after until, nor more than {DAYS_MAX} days before it"
         )
     lines = await operations.costs(_start(first), _start(last) + _DAY_MILLISECONDS)
-    return CostsAnswer(costs=[cost_line(line) for line in lines])
+    return CostsResponse(costs=[cost_line(line) for line in lines])
 
 
 def _start(day: date) -> int:
@@ -88,7 +88,7 @@ def _start(day: date) -> int:
 
 
 @router.post("/providers/{provider}/webhook/{token}", summary="For providers: something happened")
-async def notice(provider: str, token: str, request: Request) -> NoticeAnswer:
+async def notice(provider: str, token: str, request: Request) -> NoticeResponse:
     """Take a provider's webhook: the job is read back at once. The address itself is the key;
     where the provider signs, the signature must be right too.
     """
@@ -96,4 +96,4 @@ async def notice(provider: str, token: str, request: Request) -> NoticeAnswer:
     notices.check_address(provider, token)  # before anything is read for it
     body = await request.body()
     checked = await notices.take(provider, token, request.headers, body)
-    return NoticeAnswer(checked=checked)
+    return NoticeResponse(checked=checked)

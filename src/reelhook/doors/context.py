@@ -11,7 +11,7 @@ from reelhook.doors.access import Access
 from reelhook.doors.clients import RefusedClients
 from reelhook.doors.limits import Limits
 from reelhook.ports import Clock
-from reelhook.service import Deliveries, Endpoints, Operations, Service, UseCases
+from reelhook.service import Deliveries, Endpoints, Jobs, Operations, UseCases
 
 
 class UrlCheck(Protocol):
@@ -58,7 +58,7 @@ def options_of(request: Request) -> HttpOptions:
     return options
 
 
-def _jobs(request: Request) -> Service:
+def _jobs(request: Request) -> Jobs:
     return use_cases_of(request).jobs
 
 
@@ -74,7 +74,7 @@ def _operations(request: Request) -> Operations:
     return use_cases_of(request).operations
 
 
-ServiceOf = Annotated[Service, Depends(_jobs)]
+ServiceOf = Annotated[Jobs, Depends(_jobs)]
 EndpointsOf = Annotated[Endpoints, Depends(_endpoints)]
 DeliveriesOf = Annotated[Deliveries, Depends(_deliveries)]
 OperationsOf = Annotated[Operations, Depends(_operations)]

@@ -71,7 +71,7 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
-class FileAnswer:
+class FileDownload:
     """A download's status, headers and bytes."""
 
     status: int
@@ -79,7 +79,7 @@ class FileAnswer:
     chunks: AsyncIterator[bytes]
 
 
-def answer(content: Content, asked: Range | None) -> FileAnswer:
+def answer(content: Content, asked: Range | None) -> FileDownload:
     """Return what to answer with. Raises `ProviderError` where a head contradicts the request."""
     told = {name.lower(): value for name, value in content.headers.items()}
     headers = {"Content-Type": _content_type(told.get("content-type", "")), **SAFE}
@@ -93,13 +93,13 @@ def answer(content: Content, asked: Range | None) -> FileAnswer:
         if _NO_SUCH_RANGE.fullmatch(value := told.get("content-range", "")):
             headers["Content-Range"] = value
         # What another server says to a person is no part of the file.
-        return FileAnswer(416, {**headers, "Content-Length": "0"}, _nothing())
+        return FileDownload(416, {**headers, "Content-Length": "0"}, _nothing())
     if content.status == 200 and asked is not None and length is not None:
         return _cut(content, asked, length, headers)
     status, length, placed = _part(content.status, told, asked, length)
     if length is not None:
         headers["Content-Length"] = str(length)
-    return FileAnswer(status, headers | placed, _whole(content.chunks, length))
+    return FileDownload(status, headers | placed, _whole(content.chunks, length))
 
 
 def is_version(validator: str, headers: Mapping[str, str]) -> bool:
@@ -114,18 +114,18 @@ def is_version(validator: str, headers: Mapping[str, str]) -> bool:
     return not validator.startswith("W/") and validator == told.get("last-modified")
 
 
-def _cut(content: Content, asked: Range, length: int, headers: Mapping[str, str]) -> FileAnswer:
+def _cut(content: Content, asked: Range, length: int, headers: Mapping[str, str]) -> FileDownload:
     """Return the range that was asked for of a file whose server sends it whole."""
     place = asked.within(length)
     if place is None:
         told = {"Content-Range": f"bytes */{length}", "Content-Length": "0"}
-        return FileAnswer(416, {**headers, **told}, _nothing())
+        return FileDownload(416, {**headers, **told}, _nothing())
     first, last = place
     told = {
         "Content-Range": f"bytes {first}-{last}/{length}",
         "Content-Length": str(last - first + 1),
     }
-    return FileAnswer(206, {**headers, **told}, _between(content.chunks, first, last))
+    return FileDownload(206, {**headers, **told}, _between(content.chunks, first, last))
 
 
 async def _between(chunks: AsyncIterator[bytes], first: int, last: int) -> AsyncIterator[bytes]:

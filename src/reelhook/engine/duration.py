@@ -3,7 +3,7 @@
 from reelhook.domain.event import Instant
 
 
-class Stretch:
+class OngoingSince:
     """A time in which something was seen again and again, never more than `break_` ms apart."""
 
     def __init__(self, break_: int) -> None:

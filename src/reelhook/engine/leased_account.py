@@ -8,7 +8,7 @@ from reelhook.ports import Lease, Provider
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LeasedAccount:
     """An account that this worker holds: how its provider is asked, and what fences its writes.
 
     `sharing` are the other accounts of the same server: they may have one listing, and an id of

@@ -20,7 +20,7 @@ class Loop(Protocol):
     """One kind of work."""
 
     name: str
-    tasks: "Tasks"
+    tasks: "RunningTasks"
 
     @property
     def signal(self) -> asyncio.Event:
@@ -32,7 +32,7 @@ class Loop(Protocol):
         ...
 
 
-class Tasks:
+class RunningTasks:
     """What a loop has under way. No task's error goes further than the log."""
 
     def __init__(self, done: asyncio.Event) -> None:

@@ -33,7 +33,7 @@ MakeLoops = Callable[[Lease], Sequence[Loop]]
 
 
 @dataclass(frozen=True, slots=True)
-class Sharing:
+class WorkerIdentity:
     """How work is shared. `lease_seconds` None: there are no other workers."""
 
     worker: str
@@ -54,7 +54,7 @@ class Worker:
         runner: Runner,
         work: Mapping[str, MakeLoops],
         busy: Callable[[int], bool],
-        sharing: Sharing,
+        sharing: WorkerIdentity,
         *,
         changed: Signal,
         clock: Clock,

@@ -142,7 +142,7 @@ def private_name(name: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class UrlVerdict:
     """What would become of a URL; `reason` says why it is refused."""
 
     url: str
@@ -152,7 +152,7 @@ class Verdict:
 
 def judge(
     url: str, answers: Sequence[str] | None = None, policy: AddressPolicy | None = None
-) -> Verdict:
+) -> UrlVerdict:
     """Judge a URL offline, as the sender would if its name resolved to `answers`.
 
     Without answers (None) a public-looking name passes, as it does at the API. Raises ValueError
@@ -163,13 +163,13 @@ def judge(
     try:
         target = policy.parse(url)
     except AddressRefusedError as error:
-        return Verdict(url, allowed=False, reason=error.message)
+        return UrlVerdict(url, allowed=False, reason=error.message)
     reason = None
     if target.address is None and addresses is not None:
         reason = policy.name_refusal(target.name, addresses)
     elif target.address is None and (problem := private_name(target.name)):
         reason = f"{problem}: its addresses decide, and none were given"
-    return Verdict(url, allowed=reason is None, reason=reason)
+    return UrlVerdict(url, allowed=reason is None, reason=reason)
 
 
 async def check_registration(

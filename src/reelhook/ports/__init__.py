@@ -1,6 +1,6 @@
 """What the heart of the program asks of its edge: narrow protocols, as narrow as their user."""
 
-from reelhook.ports.coordination import AccountStore, SwitchStore
+from reelhook.ports.coordination import AccountStore, PauseStore
 from reelhook.ports.event_feed import (
     DELIVERY_STATES,
     DeliveryFilter,
@@ -37,7 +37,7 @@ from reelhook.ports.jobs import (
 )
 from reelhook.ports.leases import Lease, LeaseStore
 from reelhook.ports.lookups import ForgottenStore, ListingStore, LookupStore
-from reelhook.ports.providers import Clock, Content, Provider, ServedModels, Traits
+from reelhook.ports.providers import Capabilities, Clock, Content, Provider, ServedModels
 from reelhook.ports.retention import Position, Removal, RetentionStore
 from reelhook.ports.webhooks import (
     PROBES_READ,
@@ -59,6 +59,7 @@ __all__ = [
     "Acceptance",
     "AccountLoad",
     "AccountStore",
+    "Capabilities",
     "Change",
     "Clock",
     "Content",
@@ -83,6 +84,7 @@ __all__ = [
     "ListingStore",
     "LookupStore",
     "NewJob",
+    "PauseStore",
     "Position",
     "Provider",
     "Recorder",
@@ -102,8 +104,6 @@ __all__ = [
     "StoredJob",
     "SubmitStore",
     "SweepStore",
-    "SwitchStore",
-    "Traits",
     "Undelivered",
     "WatchStore",
 ]

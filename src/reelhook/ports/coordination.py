@@ -2,12 +2,12 @@
 
 from typing import Protocol
 
-from reelhook.domain.account_status import AccountFares
+from reelhook.domain.account_status import AccountStatus
 from reelhook.domain.event import Instant
 from reelhook.ports.leases import Lease
 
 
-class SwitchStore(Protocol):
+class PauseStore(Protocol):
     """Whether providers may be asked how jobs fare."""
 
     async def watching_paused_since(self) -> Instant | None:
@@ -18,10 +18,10 @@ class SwitchStore(Protocol):
 class AccountStore(Protocol):
     """How accounts fare with their providers."""
 
-    async def fares(self, account: str) -> AccountFares:
+    async def fares(self, account: str) -> AccountStatus:
         """Return how an account fares with the worker that has it."""
         ...
 
-    async def record_fares(self, account: str, fares: AccountFares, lease: Lease | None) -> None:
+    async def record_fares(self, account: str, fares: AccountStatus, lease: Lease | None) -> None:
         """Keep it, unless the lease was lost."""
         ...

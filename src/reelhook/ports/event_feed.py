@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from reelhook.domain.delivery import Attempt, Delivery, Fate
+from reelhook.domain.delivery import Attempt, Delivery, UndeliveredReason
 from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.event import Instant
 from reelhook.ports.leases import Lease
@@ -50,7 +50,7 @@ class Undelivered:
     """An event that never arrived, and why."""
 
     sequence: int
-    fate: Fate
+    fate: UndeliveredReason
     at: Instant
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from reelhook.domain.account_status import AccountFares
+from reelhook.domain.account_status import AccountStatus
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.event import Event, Instant
 from reelhook.domain.job import Job, Status, VideoRequest
@@ -397,6 +397,6 @@ class ServiceStore(SubmitStore, FollowStore, Protocol):
         """Return since when watching is paused."""
         ...
 
-    async def fares(self, account: str) -> AccountFares:
+    async def fares(self, account: str) -> AccountStatus:
         """Return how an account fares with the worker that has it."""
         ...

@@ -34,7 +34,7 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
-class Traits:
+class Capabilities:
     """How a provider can be asked; the cheapest way is taken.
 
     `batch_max`: how many jobs one `get_many` reads, however many requests it makes for them; 0:
@@ -77,7 +77,7 @@ class Provider(Protocol):
     """Its base URL: what the ids of its jobs belong to."""
     fingerprint: str
     """A hash of the server and the credential: what a listing belongs to."""
-    traits: Traits
+    traits: Capabilities
     models: Sequence[Model]
     """The models whose limits are known. Others are passed on, for the provider to judge."""
 

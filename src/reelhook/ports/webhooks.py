@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from reelhook.domain.delivery import Answer, Attempt, Delivery
+from reelhook.domain.delivery import Attempt, Delivery, WebhookResponse
 from reelhook.domain.endpoint import ALL_LANES, Endpoint
 from reelhook.domain.event import Instant
 from reelhook.ports.leases import Lease
@@ -27,7 +27,7 @@ class SignedRequest:
 class Sender(Protocol):
     """Sends one attempt. Never raises, but for cancellation."""
 
-    async def send(self, request: SignedRequest) -> Answer:
+    async def send(self, request: SignedRequest) -> WebhookResponse:
         """POST and return what came back, within `timeout_seconds`, the body included."""
         ...
 

@@ -5,26 +5,26 @@ from dataclasses import dataclass
 from reelhook.domain.catalog import Catalog
 from reelhook.service.deliveries import Deliveries
 from reelhook.service.endpoints import EndpointFields, Endpoints
-from reelhook.service.in_doubt import Doubts
-from reelhook.service.jobs import Service, ServiceOptions
+from reelhook.service.in_doubt import InDoubtSubmissions
+from reelhook.service.jobs import Jobs, ServiceOptions
 from reelhook.service.operations import Operations
-from reelhook.service.provider_servers import Server, Servers
-from reelhook.service.provider_webhooks import Notices
-from reelhook.service.waiting import Waits
+from reelhook.service.provider_servers import ProviderServer, ProviderServers
+from reelhook.service.provider_webhooks import ProviderWebhooks
+from reelhook.service.waiting import WaitingReasons
 
 __all__ = [
     "Deliveries",
-    "Doubts",
     "EndpointFields",
     "Endpoints",
-    "Notices",
+    "InDoubtSubmissions",
+    "Jobs",
     "Operations",
-    "Server",
-    "Servers",
-    "Service",
+    "ProviderServer",
+    "ProviderServers",
+    "ProviderWebhooks",
     "ServiceOptions",
     "UseCases",
-    "Waits",
+    "WaitingReasons",
 ]
 
 
@@ -32,12 +32,12 @@ __all__ = [
 class UseCases:
     """All of them."""
 
-    jobs: Service
+    jobs: Jobs
     endpoints: Endpoints
     deliveries: Deliveries
-    doubts: Doubts
-    notices: Notices
+    doubts: InDoubtSubmissions
+    notices: ProviderWebhooks
     operations: Operations
     catalog: Catalog
-    waits: Waits
-    servers: Servers
+    waits: WaitingReasons
+    servers: ProviderServers

@@ -10,7 +10,7 @@ from typing import TypedDict
 
 from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
-from reelhook.domain.delivery import ATTEMPT_SECONDS, Answer
+from reelhook.domain.delivery import ATTEMPT_SECONDS, WebhookResponse
 from reelhook.domain.endpoint import Endpoint, EndpointKind, EventName
 from reelhook.domain.errors import CommitUnknownError, EndpointConflictError
 from reelhook.domain.event import Instant, iso
@@ -149,7 +149,7 @@ class Endpoints:
         with self._changing(endpoint_id):
             return await self._store.change_endpoint(endpoint_id, rotated)
 
-    async def test(self, endpoint_id: str) -> Answer:
+    async def test(self, endpoint_id: str) -> WebhookResponse:
         """Send a test event now, once; return how the receiver answered. It changes nothing.
 
         Raises `EndpointNotFoundError`.

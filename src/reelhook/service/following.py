@@ -22,7 +22,7 @@ AGAIN_SECONDS = 1.0
 EVENTS_PER_LOOK = 5000
 
 
-class Following:
+class Followers:
     """Lets callers follow jobs, and looks at the feed while anyone does."""
 
     def __init__(self, store: FollowStore, signals: Signals, *, clock: Clock) -> None:

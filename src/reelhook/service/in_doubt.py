@@ -26,7 +26,7 @@ log = structlog.get_logger()
 SETTLED_MESSAGE = "The job's doubt is settled already"
 
 
-class Doubts:
+class InDoubtSubmissions:
     """What a person can do about a submit without an answer."""
 
     def __init__(

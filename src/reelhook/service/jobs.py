@@ -40,7 +40,7 @@ from reelhook.ports import (
     StoredEvent,
     StoredJob,
 )
-from reelhook.service.following import Following
+from reelhook.service.following import Followers
 from reelhook.service.providers import provider_of
 from reelhook.service.reading_back import read_back
 
@@ -58,7 +58,7 @@ class ServiceOptions:
     """How long a cancel waits for the outcome of a submit that is under way."""
 
 
-class Service:
+class Jobs:
     """The use cases, over one store and the providers' accounts."""
 
     def __init__(
@@ -81,7 +81,7 @@ class Service:
         self._clock = clock
         self._random = random
         self._catalog = catalog
-        self._following = Following(store, signals, clock=clock)
+        self._following = Followers(store, signals, clock=clock)
 
     # -- new jobs -----------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import structlog
 
 from reelhook.core.recording import Recording, log_registered
-from reelhook.domain.callback import Callbacks, Subject, SubjectKind
+from reelhook.domain.callback import CallbackAddresses, Subject, SubjectKind
 from reelhook.domain.catalog import Catalog
 from reelhook.domain.errors import (
     InvalidRequestError,
@@ -20,14 +20,14 @@ from reelhook.domain.errors import (
 from reelhook.domain.job import Job, Status
 from reelhook.domain.report import Missing
 from reelhook.ports import Acceptance, Clock, Provider, ServiceStore, StoredJob
-from reelhook.service.in_doubt import Doubts
-from reelhook.service.jobs import Service
+from reelhook.service.in_doubt import InDoubtSubmissions
+from reelhook.service.jobs import Jobs
 
 log = structlog.get_logger()
 NOT_KNOWN_MESSAGE = "The provider does not know the job that it called about"
 
 
-class Notices:
+class ProviderWebhooks:
     """Takes the calls of providers."""
 
     def __init__(
@@ -35,9 +35,9 @@ class Notices:
         store: ServiceStore,
         providers: Mapping[str, Provider],
         catalog: Catalog,
-        callbacks: Callbacks,
-        jobs: Service,
-        doubts: Doubts,
+        callbacks: CallbackAddresses,
+        jobs: Jobs,
+        doubts: InDoubtSubmissions,
         recording: Recording,
         *,
         clock: Clock,

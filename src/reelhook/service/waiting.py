@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from reelhook.domain.account_status import AccountFares
+from reelhook.domain.account_status import AccountStatus
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
 from reelhook.domain.waiting import Waiting
@@ -17,18 +17,18 @@ _ITS_CREATE = frozenset({Status.ACCEPTED, Status.SUBMITTING})
 class FaresStore(Protocol):
     """What this asks of the store."""
 
-    async def fares(self, account: str) -> AccountFares:
+    async def fares(self, account: str) -> AccountStatus:
         """Return how an account fares with the worker that has it."""
         ...
 
 
-class Waits:
+class WaitingReasons:
     """Tells what jobs wait for: what was said to them, else to all jobs of their account."""
 
     def __init__(self, store: FaresStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._fares: dict[str, tuple[Instant, AccountFares]] = {}
+        self._fares: dict[str, tuple[Instant, AccountStatus]] = {}
 
     async def of(self, job: Job) -> Waiting | None:
         """Return what one job waits for. Raises `StoreError`."""
@@ -54,9 +54,9 @@ class Waits:
             return said
         return Waiting(max(said.since, job.created_at), said.last_response, job.submit_attempts)
 
-    async def _of_account(self, account: str) -> AccountFares:
+    async def _of_account(self, account: str) -> AccountStatus:
         now = self._clock.now()
-        read_at, fares = self._fares.get(account, (0, AccountFares()))
+        read_at, fares = self._fares.get(account, (0, AccountStatus()))
         if not 0 <= now - read_at < KEPT_MILLISECONDS:
             fares = await self._store.fares(account)
             self._fares[account] = (now, fares)

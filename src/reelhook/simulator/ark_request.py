@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from aiohttp import web
 from multidict import MultiMapping
 
-from reelhook.simulator.fault_injector import Refusal
-from reelhook.simulator.job import Film
+from reelhook.simulator.fault_injector import SimulatedRefusal
+from reelhook.simulator.job import VideoSpec
 from reelhook.simulator.openai_request import film_from
 from reelhook.simulator.replicate_request import json_object
 from reelhook.simulator.sizes import size_of
@@ -18,10 +18,10 @@ _TIERS = ("default", "flex")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ArkRequest:
     """What a create asks for."""
 
-    film: Film
+    film: VideoSpec
     ratio: str
     resolution: str
     tier: str
@@ -41,7 +41,7 @@ class ListQuery:
     tier: str
 
 
-async def asked_by(request: web.Request) -> Asked:
+async def asked_by(request: web.Request) -> ArkRequest:
     """Return what a create's body asks for; null counts as left out."""
     fields = {name: one for name, one in (await json_object(request)).items() if one is not None}
     ratio, resolution = fields.get("ratio", "16:9"), fields.get("resolution", "720p")
@@ -57,7 +57,7 @@ async def asked_by(request: web.Request) -> Asked:
         }
     )
     tier, seed, url = fields.get("service_tier"), fields.get("seed"), fields.get("callback_url")
-    return Asked(
+    return ArkRequest(
         film,
         str(ratio),
         str(resolution),
@@ -108,11 +108,11 @@ def _number(query: MultiMapping[str], name: str, default: int) -> int:
     return int(given)
 
 
-def _missing(name: str) -> Refusal:
+def _missing(name: str) -> SimulatedRefusal:
     message = f"The request failed because it is missing `{name}` parameter."
-    return Refusal(400, message, code="MissingParameter", param=name)
+    return SimulatedRefusal(400, message, code="MissingParameter", param=name)
 
 
-def _invalid(name: str) -> Refusal:
+def _invalid(name: str) -> SimulatedRefusal:
     message = f"The parameter `{name}` specified in the request is not valid."
-    return Refusal(400, message, code="InvalidParameter", param=name)
+    return SimulatedRefusal(400, message, code="InvalidParameter", param=name)

@@ -11,13 +11,19 @@ from itertools import islice
 
 from aiohttp import web
 
-from reelhook.simulator.ark_request import Asked, ListQuery, asked_by, list_query
-from reelhook.simulator.callbacks import Callbacks, Message
+from reelhook.simulator.ark_request import ArkRequest, ListQuery, asked_by, list_query
+from reelhook.simulator.callbacks import CallbackSender, Message
 from reelhook.simulator.core import JOBS_MAX, NotFoundError, Simulator
 from reelhook.simulator.download import film_download
-from reelhook.simulator.fault_injector import CONTENT, CREATE, Refusal, Upstream, json_answer
+from reelhook.simulator.fault_injector import (
+    CONTENT,
+    CREATE,
+    FaultInjector,
+    SimulatedRefusal,
+    json_answer,
+)
 from reelhook.simulator.job import Phase, SimulatedJob
-from reelhook.simulator.render_queue import Studio
+from reelhook.simulator.render_queue import RenderQueue
 
 ROOT = "/ark/api/v3/contents/generations/tasks"
 VIDEO_SECONDS = 24 * 3600
@@ -45,7 +51,7 @@ _MODERATED = {
 }
 
 
-def refusal_body(refusal: Refusal) -> Mapping[str, object]:
+def refusal_body(refusal: SimulatedRefusal) -> Mapping[str, object]:
     """Return Ark's error object."""
     code, kind = _ERRORS.get(refusal.status, ("InternalServiceError", "InternalServerError"))
     given = refusal.code if refusal.status == 400 and refusal.param else None
@@ -55,7 +61,7 @@ def refusal_body(refusal: Refusal) -> Mapping[str, object]:
 
 @dataclass(slots=True)
 class _Task:
-    asked: Asked
+    asked: ArkRequest
     job: SimulatedJob
     cancelled_at: float | None = None
 
@@ -63,12 +69,12 @@ class _Task:
 class ArkWire:
     """Tasks: create, get, list, cancel or delete; callbacks, and the files."""
 
-    def __init__(self, simulator: Simulator, studio: Studio, api_key: str | None) -> None:
+    def __init__(self, simulator: Simulator, studio: RenderQueue, api_key: str | None) -> None:
         self._simulator = simulator
         self._studio = studio
-        self._upstream = Upstream(simulator, refusal_body=refusal_body, api_key=api_key)
-        self._files = Upstream(simulator, refusal_body=refusal_body, api_key=None)
-        self._callbacks = Callbacks()
+        self._upstream = FaultInjector(simulator, refusal_body=refusal_body, api_key=api_key)
+        self._files = FaultInjector(simulator, refusal_body=refusal_body, api_key=None)
+        self._callbacks = CallbackSender()
         self._tasks: dict[str, _Task] = {}
 
     def mount(self, app: web.Application) -> None:
@@ -103,7 +109,7 @@ class ArkWire:
 
     async def _list(self, request: web.Request) -> web.Response:
         if not self._simulator.faults.listing:
-            raise Refusal(404, "Listing is switched off in this simulator.")
+            raise SimulatedRefusal(404, "Listing is switched off in this simulator.")
         query = list_query(request.query)
         found = list(self._found(query))
         start = (query.page_num - 1) * query.page_size
@@ -117,9 +123,9 @@ class ArkWire:
             case "queued":
                 task.cancelled_at = self._simulator.now()
             case "running":
-                raise Refusal(409, "Cannot delete task because it is currently running.")
+                raise SimulatedRefusal(409, "Cannot delete task because it is currently running.")
             case "cancelled":
-                raise Refusal(409, "Cannot delete task because it is cancelled.")
+                raise SimulatedRefusal(409, "Cannot delete task because it is cancelled.")
             case _:
                 self._simulator.delete(task.job.id)
         return json_answer({})
@@ -128,7 +134,7 @@ class ArkWire:
         task = self._task(request)
         ended_at = self._simulator.state(task.job).completed_at
         if ended_at is None or self._simulator.now() >= ended_at + VIDEO_SECONDS:
-            raise Refusal(404, "The specified key does not exist.")
+            raise SimulatedRefusal(404, "The specified key does not exist.")
         return await film_download(request, self._studio, task.asked.film)
 
     # -- tasks --------------------------------------------------------------------------------
@@ -137,7 +143,7 @@ class ArkWire:
         try:
             return self._tasks[self._simulator.get(request.match_info["id"]).id]
         except (NotFoundError, KeyError):
-            raise Refusal(404, "The specified task is not found.") from None
+            raise SimulatedRefusal(404, "The specified task is not found.") from None
 
     def _found(self, query: ListQuery) -> Iterator[_Task]:
         """Return the tasks that a listing shows, newest first."""

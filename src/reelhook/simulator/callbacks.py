@@ -16,7 +16,7 @@ _ENDED = frozenset({Phase.COMPLETED, Phase.FAILED})
 Message = tuple[bytes, Mapping[str, str]]
 
 
-class Callbacks:
+class CallbackSender:
     """Looks at jobs with a URL, and POSTs once, without repeating it, when something changed."""
 
     def __init__(self) -> None:

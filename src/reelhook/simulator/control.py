@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from aiohttp import web
 
 from reelhook.simulator.core import Simulator
-from reelhook.simulator.fault_injector import Refusal, Upstream, json_answer
+from reelhook.simulator.fault_injector import FaultInjector, SimulatedRefusal, json_answer
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.job import Phase
 
@@ -14,7 +14,7 @@ from reelhook.simulator.job import Phase
 class Control:
     """`/simulator/stats`, `/simulator/faults` and `/simulator/restart`; no fault befalls them."""
 
-    def __init__(self, simulator: Simulator, upstream: Upstream) -> None:
+    def __init__(self, simulator: Simulator, upstream: FaultInjector) -> None:
         self._simulator = simulator
         self._upstream = upstream
 
@@ -55,12 +55,12 @@ def _changed(faults: Faults, body: bytes) -> Faults:
     try:
         changes = json.loads(body)
     except ValueError as error:
-        raise Refusal(400, f"The body is not JSON: {error}") from error
+        raise SimulatedRefusal(400, f"The body is not JSON: {error}") from error
     if not isinstance(changes, dict):
-        raise Refusal(400, "The body must be a JSON object of fault settings.")
+        raise SimulatedRefusal(400, "The body must be a JSON object of fault settings.")
     if unknown := changes.keys() - asdict(faults).keys():
-        raise Refusal(400, f"Unknown fault settings: {', '.join(sorted(unknown))}.")
+        raise SimulatedRefusal(400, f"Unknown fault settings: {', '.join(sorted(unknown))}.")
     try:
         return replace(faults, **changes)
     except ValueError as error:
-        raise Refusal(400, f"{error}.") from error
+        raise SimulatedRefusal(400, f"{error}.") from error

@@ -9,7 +9,7 @@ from random import Random
 from types import MappingProxyType
 
 from reelhook.simulator.faults import Faults
-from reelhook.simulator.job import Film, Phase, SimulatedJob, State
+from reelhook.simulator.job import Phase, RenderState, SimulatedJob, VideoSpec
 
 JOBS_MAX = 10_000
 
@@ -21,7 +21,7 @@ class NotFoundError(LookupError):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class JobsPage:
     """Some jobs in the order asked for, and whether more follow."""
 
     jobs: list[SimulatedJob]
@@ -69,7 +69,7 @@ class Simulator:
 
     def create(
         self,
-        film: Film,
+        film: VideoSpec,
         *,
         id_prefix: str,
         job_id: str | None = None,
@@ -110,13 +110,13 @@ class Simulator:
         except KeyError:
             raise NotFoundError(job_id) from None
 
-    def state(self, job: SimulatedJob) -> State:
+    def state(self, job: SimulatedJob) -> RenderState:
         """Return the job's state now."""
         return job.state(self.now())
 
     def page(
         self, *, after: str | None, limit: int, newest_first: bool, id_prefix: str = ""
-    ) -> Page:
+    ) -> JobsPage:
         """Return up to `limit` jobs that follow the job `after`; raises NotFoundError.
 
         Only the jobs that were created with this `id_prefix` are looked at.
@@ -131,8 +131,8 @@ class Simulator:
             first, end = (first, position) if newest_first else (position + 1, end)
         has_more = end - first > limit
         if newest_first:
-            return Page(listed[max(first, end - limit) : end][::-1], has_more)
-        return Page(listed[first : min(end, first + limit)], has_more)
+            return JobsPage(listed[max(first, end - limit) : end][::-1], has_more)
+        return JobsPage(listed[first : min(end, first + limit)], has_more)
 
     def listed(self, id_prefix: str) -> Sequence[SimulatedJob]:
         """Return the jobs that were created with this `id_prefix`, oldest first."""

@@ -2,20 +2,20 @@
 
 from aiohttp import web
 
-from reelhook.simulator.fault_injector import Refusal
-from reelhook.simulator.job import Film, Variant
+from reelhook.simulator.fault_injector import SimulatedRefusal
+from reelhook.simulator.job import Variant, VideoSpec
 from reelhook.simulator.render_process import RenderError
-from reelhook.simulator.render_queue import Studio
+from reelhook.simulator.render_queue import RenderQueue
 
 
 async def film_download(
-    request: web.Request, studio: Studio, film: Film, variant: Variant = Variant.VIDEO
+    request: web.Request, studio: RenderQueue, film: VideoSpec, variant: Variant = Variant.VIDEO
 ) -> web.Response:
-    """Return a film, see `download`. Raises `Refusal` where it can't be rendered."""
+    """Return a film, see `download`. Raises `SimulatedRefusal` where it can't be rendered."""
     try:
         content = await studio.content(film, variant)
     except RenderError as error:
-        raise Refusal(500, f"The film could not be rendered: {error}") from error
+        raise SimulatedRefusal(500, f"The film could not be rendered: {error}") from error
     return download(request, content, variant.content_type)
 
 

@@ -9,13 +9,19 @@ from functools import partial
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from reelhook.simulator.callbacks import Callbacks, Message
+from reelhook.simulator.callbacks import CallbackSender, Message
 from reelhook.simulator.core import NotFoundError, Simulator
 from reelhook.simulator.download import film_download
-from reelhook.simulator.fault_injector import CONTENT, CREATE, Refusal, Upstream, json_answer
-from reelhook.simulator.job import Film, Phase, SimulatedJob
+from reelhook.simulator.fault_injector import (
+    CONTENT,
+    CREATE,
+    FaultInjector,
+    SimulatedRefusal,
+    json_answer,
+)
+from reelhook.simulator.job import Phase, SimulatedJob, VideoSpec
 from reelhook.simulator.openai_request import film_from
-from reelhook.simulator.render_queue import Studio
+from reelhook.simulator.render_queue import RenderQueue
 from reelhook.simulator.replicate_request import json_object
 from reelhook.simulator.sizes import size_of
 
@@ -31,7 +37,7 @@ _STATUS = {
 _USER = "simulated"
 
 
-def refusal_body(refusal: Refusal) -> Mapping[str, object]:
+def refusal_body(refusal: SimulatedRefusal) -> Mapping[str, object]:
     """Return fal's error object."""
     return {"detail": refusal.message}
 
@@ -39,14 +45,14 @@ def refusal_body(refusal: Refusal) -> Mapping[str, object]:
 class FalWire:
     """Requests: submit, status, result, cancel; the keys of webhooks, and the files."""
 
-    def __init__(self, simulator: Simulator, studio: Studio, api_key: str | None) -> None:
+    def __init__(self, simulator: Simulator, studio: RenderQueue, api_key: str | None) -> None:
         self._simulator = simulator
         self._studio = studio
-        self._upstream = Upstream(
+        self._upstream = FaultInjector(
             simulator, refusal_body=refusal_body, api_key=api_key, scheme="Key"
         )
-        self._files = Upstream(simulator, refusal_body=refusal_body, api_key=None)
-        self._callbacks = Callbacks()
+        self._files = FaultInjector(simulator, refusal_body=refusal_body, api_key=None)
+        self._callbacks = CallbackSender()
         self._key = Ed25519PrivateKey.from_private_bytes(simulator.random.randbytes(32))
 
     def mount(self, app: web.Application) -> None:
@@ -114,7 +120,7 @@ class FalWire:
                 }
                 return json_answer({"detail": [problem]}, 422)
             case _:
-                raise Refusal(400, "Request is still in progress")
+                raise SimulatedRefusal(400, "Request is still in progress")
 
     async def _cancel(self, request: web.Request) -> web.Response:
         job = self._job(request)
@@ -131,7 +137,7 @@ class FalWire:
         job = self._job(request)
         ended_at = self._simulator.state(job).completed_at
         if ended_at is None or self._simulator.now() >= ended_at + URL_SECONDS:
-            raise Refusal(404, "No such file.")
+            raise SimulatedRefusal(404, "No such file.")
         return await film_download(request, self._studio, job.film)
 
     def _message(self, job: SimulatedJob, phase: Phase) -> Message | None:
@@ -174,16 +180,16 @@ class FalWire:
                 return self._simulator.get(one)
         except NotFoundError:
             pass
-        raise Refusal(404, "Request not found")
+        raise SimulatedRefusal(404, "Request not found")
 
 
-def _film(fields: Mapping[str, object], app: str) -> Film:
+def _film(fields: Mapping[str, object], app: str) -> VideoSpec:
     size = size_of(fields.get("aspect_ratio") or "16:9", fields.get("resolution") or "720p")
     if size is None:
-        raise Refusal(422, "aspect_ratio or resolution is invalid")
+        raise SimulatedRefusal(422, "aspect_ratio or resolution is invalid")
     seconds = str(fields.get("duration") or "5").removesuffix("s")
     given = {"prompt": fields.get("prompt"), "model": app, "seconds": seconds, "size": size}
     try:
         return film_from(given)
-    except Refusal as refusal:
-        raise Refusal(422, refusal.message) from refusal
+    except SimulatedRefusal as refusal:
+        raise SimulatedRefusal(422, refusal.message) from refusal

@@ -35,7 +35,7 @@ _LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal(Exception):  # noqa: N818 - it is an answer of the server, not an error in it
+class SimulatedRefusal(Exception):  # noqa: N818 - it is an answer of the server, not an error in it
     """An answer that refuses: the wire puts it into its provider's words."""
 
     status: int
@@ -48,7 +48,7 @@ _HUGE_BYTES = 60 * 1024 * 1024
 _PADDING = b",[]" * 20_000
 _PAGE = b"<html><body>Please wait while we check your browser.</body></html>"
 
-RefusalBody = Callable[[Refusal], Mapping[str, object]]
+RefusalBody = Callable[[SimulatedRefusal], Mapping[str, object]]
 
 
 def json_answer(body: Mapping[str, object], status: int = 200) -> web.Response:
@@ -58,7 +58,7 @@ def json_answer(body: Mapping[str, object], status: int = 200) -> web.Response:
     )
 
 
-class Upstream:
+class FaultInjector:
     """Wraps a wire's handlers: counts a request, delays it, checks its key, lets it fail."""
 
     def __init__(
@@ -84,7 +84,7 @@ class Upstream:
             try:
                 self._check_key(request)
                 return await self._serve_with_faults(kind, carry_out, request)
-            except Refusal as refusal:
+            except SimulatedRefusal as refusal:
                 return self.refuse(refusal)
 
         return serve
@@ -96,18 +96,18 @@ class Upstream:
             try:
                 self._check_key(request)
                 return await carry_out(request)
-            except Refusal as refusal:
+            except SimulatedRefusal as refusal:
                 return self.refuse(refusal)
 
         return serve
 
-    def refuse(self, refusal: Refusal) -> web.Response:
+    def refuse(self, refusal: SimulatedRefusal) -> web.Response:
         """Return the refusal as this wire words it."""
         return json_answer(self._refusal_body(refusal), refusal.status)
 
-    def unrouted(self, error: web.HTTPException, request: web.Request) -> Refusal:
+    def unrouted(self, error: web.HTTPException, request: web.Request) -> SimulatedRefusal:
         """Return the refusal of an unknown path, a wrong method or a body that is too long."""
-        return Refusal(error.status, f"{error.reason}: {request.path}")
+        return SimulatedRefusal(error.status, f"{error.reason}: {request.path}")
 
     def _check_key(self, request: web.Request) -> None:
         if self._api_key is None:
@@ -115,7 +115,7 @@ class Upstream:
         expected = f"{self._scheme} {self._api_key}".encode()
         given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(given, expected):
-            raise Refusal(401, "Missing or incorrect API key.", code="invalid_api_key")
+            raise SimulatedRefusal(401, "Missing or incorrect API key.", code="invalid_api_key")
 
     async def _serve_with_faults(
         self, kind: str, carry_out: Handler, request: web.Request
@@ -127,7 +127,7 @@ class Upstream:
             case RequestFault.RATE_LIMITED:
                 return self._rate_limited()
             case RequestFault.SERVER_ERROR:
-                raise Refusal(500, "The simulator failed, as its settings told it to.")
+                raise SimulatedRefusal(500, "The simulator failed, as its settings told it to.")
             case RequestFault.RESET:
                 return _without_answer(request, linger=_LINGER_ZERO)
             case RequestFault.MALFORMED:
@@ -163,7 +163,9 @@ class Upstream:
 
     def _rate_limited(self) -> web.Response:
         answer = self.refuse(
-            Refusal(429, "Rate limit reached; try again later.", code="rate_limit_exceeded")
+            SimulatedRefusal(
+                429, "Rate limit reached; try again later.", code="rate_limit_exceeded"
+            )
         )
         answer.headers["Retry-After"] = f"{self.simulator.faults.retry_after_seconds:g}"
         return answer
@@ -215,7 +217,7 @@ def _without_answer(request: web.Request, linger: bytes | None = None) -> web.Re
     return web.Response()
 
 
-def router_refusals(upstream: Upstream) -> Middleware:
+def router_refusals(upstream: FaultInjector) -> Middleware:
     """Return the middleware that words unknown paths, wrong methods and oversized bodies."""
 
     @web.middleware

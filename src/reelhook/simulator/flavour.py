@@ -9,8 +9,8 @@ from random import Random
 
 from aiohttp import web
 
-from reelhook.simulator.fault_injector import Refusal
-from reelhook.simulator.job import Film, Phase, SimulatedJob, State
+from reelhook.simulator.fault_injector import SimulatedRefusal
+from reelhook.simulator.job import Phase, RenderState, SimulatedJob, VideoSpec
 
 OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 20.00 GiB."
 """What the engine says of a job that breaks."""
@@ -33,16 +33,16 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class FlavourRequest:
     """What a create asks for: the film, what reaches the engine, and what the job shows of it."""
 
-    film: Film
+    film: VideoSpec
     engine: Mapping[str, object]
     shown: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ListingStyle:
     """How jobs are listed. `limits` are the least and the greatest that are taken, inclusive.
 
     `limit_default` None lists all. `pages` False: no parameter is looked at, oldest first.
@@ -74,24 +74,24 @@ class Flavour:
     """What it serves; the first is the one that a create without a model gets."""
     owned_by: str
     make_id: Callable[[Random], str]
-    read: Callable[[Given, str], Asked]
-    """Reads a create, given the served model. Raises `Refusal` in the server's words."""
+    read: Callable[[Given, str], FlavourRequest]
+    """Reads a create, given the served model. Raises `SimulatedRefusal` in the server's words."""
     statuses: Mapping[Phase, str]
-    progress: Callable[[State], int | None]
-    show: Callable[[SimulatedJob, State, str, int | None], dict[str, object]]
+    progress: Callable[[RenderState], int | None]
+    show: Callable[[SimulatedJob, RenderState, str, int | None], dict[str, object]]
     """Shows a job, given its status and progress in the server's words."""
-    refuse: Callable[[Refusal], web.Response]
+    refuse: Callable[[SimulatedRefusal], web.Response]
     forms_alone: bool = False
     created_status: int = 200
-    listing: Listing | None = field(default_factory=Listing)
+    listing: ListingStyle | None = field(default_factory=ListingStyle)
     """None: it is refused with `no_listing`."""
-    no_listing: Refusal | None = None
+    no_listing: SimulatedRefusal | None = None
     deleting: Deleting | None = None
     """None: there is no such route."""
-    missing: Callable[[str], Refusal] = lambda _: Refusal(404, "Video not found")
-    content_missing: Refusal | None = None
+    missing: Callable[[str], SimulatedRefusal] = lambda _: SimulatedRefusal(404, "Video not found")
+    content_missing: SimulatedRefusal | None = None
     """What a file of an unknown job is answered with, where that differs from `missing`."""
-    content_pending: Callable[[str, str], Refusal] = lambda *_: Refusal(
+    content_pending: Callable[[str, str], SimulatedRefusal] = lambda *_: SimulatedRefusal(
         404, "Generation is still in-progress"
     )
     """What a file that is not there yet is answered with, given id and status."""
@@ -99,14 +99,16 @@ class Flavour:
     """The HTTP status of a read of a failed job."""
     failed_read: Callable[[Mapping[str, object]], Mapping[str, object]] = dict
     """What the body of that read is, given the video."""
-    busy: Refusal | None = None
+    busy: SimulatedRefusal | None = None
     """How a create is refused while another job renders; None: any number is taken."""
-    dead: Refusal | None = None
+    dead: SimulatedRefusal | None = None
     """How a create is refused without an engine; None: it is taken, and the job fails."""
     ranges: bool = True
     wants_authorization: bool = False
     """Whether a request without any `Authorization` is refused though there are no keys."""
-    wrong_key: Refusal = field(default_factory=lambda: Refusal(401, "Unauthorized"))
+    wrong_key: SimulatedRefusal = field(
+        default_factory=lambda: SimulatedRefusal(401, "Unauthorized")
+    )
     headers: Mapping[str, str] = field(default_factory=lambda: {"Server": "uvicorn"})
     health: Mapping[str, object] | None = None
     """What `/health` answers; None: an empty body."""

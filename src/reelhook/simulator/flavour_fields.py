@@ -4,14 +4,14 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from reelhook.simulator.fault_injector import Refusal
+from reelhook.simulator.fault_injector import SimulatedRefusal
 from reelhook.simulator.flavour import Given
-from reelhook.simulator.job import Film
+from reelhook.simulator.job import VideoSpec
 
 _SIDE_MIN, _SIDE_MAX, _SECONDS_MAX = 64, 2048, 60
 _SIZE = re.compile(r"([0-9]{1,5})x([0-9]{1,5})", re.ASCII)
 
-Refuse = Callable[[str, str], Refusal]
+Refuse = Callable[[str, str], SimulatedRefusal]
 """Makes the refusal of a field: its name, and what is wrong with it."""
 
 
@@ -58,10 +58,12 @@ def options(given: Given, names: Iterable[str]) -> dict[str, object]:
     return {name: _value(one) if given.form else one for name, one in found.items()}
 
 
-def film(prompt: str, model: str, sides: tuple[int, int], seconds: float) -> Film:
+def film(prompt: str, model: str, sides: tuple[int, int], seconds: float) -> VideoSpec:
     """Return the film nearest to what was asked for: encoders want even sides, tests small ones."""
     width, height = (2 * (min(max(side, _SIDE_MIN), _SIDE_MAX) // 2) for side in sides)
-    return Film(prompt, model, width, height, seconds=min(max(round(seconds), 1), _SECONDS_MAX))
+    return VideoSpec(
+        prompt, model, width, height, seconds=min(max(round(seconds), 1), _SECONDS_MAX)
+    )
 
 
 def without_none(fields: Mapping[str, object]) -> dict[str, object]:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from reelhook.simulator.fault_injector import Refusal
-from reelhook.simulator.flavour import Asked, Given
+from reelhook.simulator.fault_injector import SimulatedRefusal
+from reelhook.simulator.flavour import FlavourRequest, Given
 from reelhook.simulator.flavour_fields import (
     Refuse,
     film,
@@ -34,32 +34,32 @@ _TENSORRT_FIELDS = {
 }
 
 
-def sglang(given: Given, served: str) -> Asked:
+def sglang(given: Given, served: str) -> FlavourRequest:
     """Read a create of SGLang: JSON's `input_reference` is a text, forms have it as a file."""
     refuse = _fastapi(given)
     words, image = _prompt_and_image(given, refuse)
     seconds = whole(given, "seconds", refuse)
     seconds = 4 if seconds is None else seconds
     if image and "T2V" in served:
-        raise Refusal(400, "input_reference is not supported for T2V models.")
+        raise SimulatedRefusal(400, "input_reference is not supported for T2V models.")
     asked = options(given, _SGLANG_OPTIONS)
     fps, frames = asked.get("fps", _FPS), asked.get("num_frames")
-    width, height = size(given, lambda *_: Refusal(400, _NO_SIZE)) or _WAN
+    width, height = size(given, lambda *_: SimulatedRefusal(400, _NO_SIZE)) or _WAN
     engine = {**asked, "num_frames": frames or int(str(fps)) * seconds, "image": image}
-    return Asked(
+    return FlavourRequest(
         film(words, str(given.first("model") or served), (width, height), seconds),
         without_none(engine),
         {"size": f"{width}x{height}", "seconds": str(seconds)},
     )
 
 
-def vllm_omni(given: Given, served: str) -> Asked:
+def vllm_omni(given: Given, served: str) -> FlavourRequest:
     """Read a create of vLLM-Omni: forms alone, its own model alone, one frame by default."""
     words = prompt(given, _vllm)
     image = given.files.get("input_reference")
     reference = given.first("image_reference")
     if image and reference:
-        raise Refusal(
+        raise SimulatedRefusal(
             400,
             "Provide only one of input_reference, image_reference, or video_reference when using "
             "input_reference; image_reference and video_reference may be combined.",
@@ -69,7 +69,7 @@ def vllm_omni(given: Given, served: str) -> Asked:
         raise _vllm("seconds", "String should match pattern '^[1-9]\\d*$'")
     model = given.first("model")
     if model is not None and model != served:
-        raise Refusal(
+        raise SimulatedRefusal(
             400, f"Model mismatch: request specifies '{model}' but server is running '{served}'."
         )
     asked = options(given, _VLLM_OPTIONS)
@@ -79,10 +79,12 @@ def vllm_omni(given: Given, served: str) -> Asked:
         "size": None if sides is None else f"{sides[0]}x{sides[1]}",
         "seconds": "4" if seconds is None else str(seconds),
     }
-    return Asked(film(words, served, sides or _WAN, seconds or 1), without_none(engine), shown)
+    return FlavourRequest(
+        film(words, served, sides or _WAN, seconds or 1), without_none(engine), shown
+    )
 
 
-def fastvideo(given: Given, served: str) -> Asked:
+def fastvideo(given: Given, served: str) -> FlavourRequest:
     """Read a create of FastVideo: as SGLang's, but the model's own length by default."""
     refuse = _fastapi(given)
     words, image = _prompt_and_image(given, refuse)
@@ -91,7 +93,7 @@ def fastvideo(given: Given, served: str) -> Asked:
         seconds = 4
     try:
         sides = size(given, refuse)
-    except Refusal:
+    except SimulatedRefusal:
         sides = None  # a size that it can't read is left out
     asked = options(given, _OF_ALL if given.form else _FASTVIDEO_JSON_OPTIONS)
     frames = asked.get("num_frames") or (None if seconds is None else _FPS * seconds)
@@ -101,10 +103,12 @@ def fastvideo(given: Given, served: str) -> Asked:
         "seconds": str(seconds or 0),
     }
     model = str(given.first("model") or served)
-    return Asked(film(words, model, sides or _WAN, seconds or 5), without_none(engine), shown)
+    return FlavourRequest(
+        film(words, model, sides or _WAN, seconds or 5), without_none(engine), shown
+    )
 
 
-def aquiles(given: Given, served: str) -> Asked:
+def aquiles(given: Given, served: str) -> FlavourRequest:
     """Read a create of Aquiles-Image, which crashes at what it does not expect.
 
     Its images are files of forms, for models that the request, not the server, names.
@@ -114,11 +118,11 @@ def aquiles(given: Given, served: str) -> Asked:
     image = given.files.get("input_reference")
     if given.form and (image or given.fields.get("input_reference")):
         if model not in _AQUILES_IMAGES:
-            raise Refusal(400, f"'{model}' does not support input_reference.")
+            raise SimulatedRefusal(400, f"'{model}' does not support input_reference.")
         if image is None:
             raise CRASH
         if image not in {"upload:image/jpeg", "upload:image/png", "upload:image/webp"}:
-            raise Refusal(400, "Unsupported image format.")
+            raise SimulatedRefusal(400, "Unsupported image format.")
     wanted, seconds = (text(given, name, lambda *_: CRASH) for name in ("size", "seconds"))
     if wanted not in _AQUILES_SIZES:
         raise CRASH
@@ -126,10 +130,10 @@ def aquiles(given: Given, served: str) -> Asked:
     engine = {"image": image, "seconds": seconds if model in _AQUILES_IMAGES else None}
     length = float(seconds) if seconds and seconds.isdecimal() else 4
     shown = {"size": wanted, "seconds": seconds}
-    return Asked(film(words, model, sides, length), without_none(engine), shown)
+    return FlavourRequest(film(words, model, sides, length), without_none(engine), shown)
 
 
-def tensorrt_llm(given: Given, served: str) -> Asked:
+def tensorrt_llm(given: Given, served: str) -> FlavourRequest:
     """Read a create of TensorRT-LLM, which refuses every field that it does not know."""
     for name in (*given.fields, *given.files):
         if name not in _TENSORRT_FIELDS:
@@ -145,29 +149,31 @@ def tensorrt_llm(given: Given, served: str) -> Asked:
     sides = None if given.fields.get("size") == "auto" else size(given, _tensorrt)
     width, height = sides or _WAN
     engine = {**options(given, _TENSORRT_OPTIONS), "seconds": seconds, "image": image}
-    return Asked(
+    return FlavourRequest(
         film(words, str(given.first("model") or served), (width, height), seconds or 5),
         without_none(engine),
         {"duration": seconds, "fps": None, "size": f"{width}x{height}"},
     )
 
 
-def litellm(given: Given, served: str) -> Asked:
+def litellm(given: Given, served: str) -> FlavourRequest:
     """Read a create of LiteLLM before vLLM-Omni, which routes by the model.
 
     It passes on what it does not know, and no `seconds` of its own, though its jobs show four.
     """
     if not given.fields.get("prompt"):
-        raise Refusal(400, "/videos: Missing required parameter: 'prompt'.", param="prompt")
+        raise SimulatedRefusal(
+            400, "/videos: Missing required parameter: 'prompt'.", param="prompt"
+        )
     model = given.fields.get("model")
     if model != served:
-        raise Refusal(
+        raise SimulatedRefusal(
             400,
             f"/videos: Invalid model name passed in model={model}. "
             "Call `/v1/models` to view available models for your key.",
         )
     if given.fields.get("input_reference") is not None:
-        raise Refusal(400, "Invalid request format: 'dict' object has no attribute 'read'")
+        raise SimulatedRefusal(400, "Invalid request format: 'dict' object has no attribute 'read'")
     fields = dict(given.fields)
     if not given.form:
         fields.pop("image_reference", None)  # an object of JSON is lost in the form that it sends
@@ -177,7 +183,7 @@ def litellm(given: Given, served: str) -> Asked:
 def _prompt_and_image(given: Given, refuse: Refuse) -> tuple[str, object]:
     """Read what SGLang and FastVideo, whose code has one origin, read alike."""
     if given.form and not given.fields.get("prompt"):
-        raise Refusal(400, "prompt is required")
+        raise SimulatedRefusal(400, "prompt is required")
     words = prompt(given, refuse)
     image = given.files.get("input_reference") or given.first("reference_url")
     if not given.form:
@@ -188,25 +194,27 @@ def _prompt_and_image(given: Given, refuse: Refuse) -> tuple[str, object]:
 def _fastapi(given: Given) -> Refuse:
     """Return how SGLang and FastVideo refuse: forms by FastAPI's 422, JSON by their own 400."""
 
-    def refuse(name: str, problem: str) -> Refusal:
+    def refuse(name: str, problem: str) -> SimulatedRefusal:
         if given.form:
-            return Refusal(422, problem, param=name)
+            return SimulatedRefusal(422, problem, param=name)
         what = f"1 validation error for VideoGenerationsRequest\n{name}\n  {problem}"
-        return Refusal(400, f"Invalid request body: {what}")
+        return SimulatedRefusal(400, f"Invalid request body: {what}")
 
     return refuse
 
 
-def _vllm(name: str, problem: str) -> Refusal:
+def _vllm(name: str, problem: str) -> SimulatedRefusal:
     what = f"1 validation error:\n  {{'loc': 'body.{name}', 'msg': {problem!r}}}"
-    return Refusal(400, what, param=f"body.{name}")
+    return SimulatedRefusal(400, what, param=f"body.{name}")
 
 
-def _tensorrt(name: str | None, problem: str) -> Refusal:
-    return Refusal(422, problem if name is None else f"{name}: {problem}")
+def _tensorrt(name: str | None, problem: str) -> SimulatedRefusal:
+    return SimulatedRefusal(422, problem if name is None else f"{name}: {problem}")
 
 
-def _number(given: Given, name: str, refuse: Callable[[str, str], Refusal]) -> float | None:
+def _number(
+    given: Given, name: str, refuse: Callable[[str, str], SimulatedRefusal]
+) -> float | None:
     value = given.fields.get(name)
     if value is None or value == "":
         return None

@@ -7,11 +7,11 @@ from random import Random
 
 from aiohttp import web
 
-from reelhook.simulator.fault_injector import Refusal, json_answer
+from reelhook.simulator.fault_injector import SimulatedRefusal, json_answer
 from reelhook.simulator.flavour import OUT_OF_MEMORY
-from reelhook.simulator.job import Phase, SimulatedJob, State
+from reelhook.simulator.job import Phase, RenderState, SimulatedJob
 
-CRASH = Refusal(500, "Internal Server Error", code="crash")
+CRASH = SimulatedRefusal(500, "Internal Server Error", code="crash")
 """An exception that nothing in the server catches, which uvicorn answers as plain text."""
 _LITELLM_KINDS = {400: "invalid_request_error", 401: "auth_error", 404: "not_found_error"}
 
@@ -24,7 +24,7 @@ def hexadecimal(random: Random) -> str:
 # -- refusals -------------------------------------------------------------------------------------
 
 
-def detail(refusal: Refusal) -> web.Response:
+def detail(refusal: SimulatedRefusal) -> web.Response:
     """Return the refusal as FastAPI words it: a text, or for 422 a list."""
     if refusal is CRASH:
         return web.Response(text=refusal.message, status=refusal.status)
@@ -36,7 +36,7 @@ def detail(refusal: Refusal) -> web.Response:
     return json_answer({"detail": refusal.message}, refusal.status)
 
 
-def vllm_error(refusal: Refusal) -> web.Response:
+def vllm_error(refusal: SimulatedRefusal) -> web.Response:
     """Return vLLM's error object, whose `code` is the status; a wrong key is one word."""
     if refusal.status == 401:
         return json_answer({"error": refusal.message}, refusal.status)
@@ -48,7 +48,7 @@ def vllm_error(refusal: Refusal) -> web.Response:
     return _error(refusal, {"type": kind, "param": refusal.param, "code": refusal.status})
 
 
-def tensorrt_error(refusal: Refusal) -> web.Response:
+def tensorrt_error(refusal: SimulatedRefusal) -> web.Response:
     """Return TensorRT-LLM's error: its members lie at the top."""
     kinds = {404: "NotFoundError", 500: "InternalServerError"}
     kind = kinds.get(refusal.status, "BadRequestError")
@@ -56,7 +56,7 @@ def tensorrt_error(refusal: Refusal) -> web.Response:
     return json_answer({**body, "code": refusal.status}, refusal.status)
 
 
-def litellm_error(refusal: Refusal) -> web.Response:
+def litellm_error(refusal: SimulatedRefusal) -> web.Response:
     """Return LiteLLM's error object, whose `code` is the status as a text."""
     if refusal.message in {"Not Found", "Method Not Allowed"}:
         return detail(refusal)
@@ -65,14 +65,16 @@ def litellm_error(refusal: Refusal) -> web.Response:
     return _error(refusal, {"type": kind, "param": refusal.param, "code": code})
 
 
-def _error(refusal: Refusal, more: Mapping[str, object]) -> web.Response:
+def _error(refusal: SimulatedRefusal, more: Mapping[str, object]) -> web.Response:
     return json_answer({"error": {"message": refusal.message, **more}}, refusal.status)
 
 
 # -- jobs -----------------------------------------------------------------------------------------
 
 
-def sglang(job: SimulatedJob, state: State, status: str, progress: int | None) -> dict[str, object]:
+def sglang(
+    job: SimulatedJob, state: RenderState, status: str, progress: int | None
+) -> dict[str, object]:
     """Show a job of SGLang, which never shows the prompt."""
     video = fastvideo(job, state, status, progress)
     message = _message(state)
@@ -83,7 +85,7 @@ def sglang(job: SimulatedJob, state: State, status: str, progress: int | None) -
 
 
 def fastvideo(
-    job: SimulatedJob, state: State, status: str, progress: int | None
+    job: SimulatedJob, state: RenderState, status: str, progress: int | None
 ) -> dict[str, object]:
     """Show a job of FastVideo, which never shows the prompt."""
     message = _message(state)
@@ -104,7 +106,7 @@ def fastvideo(
 
 
 def vllm_omni(
-    job: SimulatedJob, state: State, status: str, progress: int | None
+    job: SimulatedJob, state: RenderState, status: str, progress: int | None
 ) -> dict[str, object]:
     """Show a job of vLLM-Omni."""
     message = _message(state)
@@ -127,7 +129,7 @@ def vllm_omni(
 
 
 def aquiles(
-    job: SimulatedJob, state: State, status: str, progress: int | None
+    job: SimulatedJob, state: RenderState, status: str, progress: int | None
 ) -> dict[str, object]:
     """Show a job of Aquiles-Image."""
     message = _message(state)
@@ -146,7 +148,7 @@ def aquiles(
 
 
 def tensorrt_llm(
-    job: SimulatedJob, state: State, status: str, progress: int | None
+    job: SimulatedJob, state: RenderState, status: str, progress: int | None
 ) -> dict[str, object]:
     """Show a job of TensorRT-LLM: `error` is a text, `duration` stands in place of `seconds`."""
     return {
@@ -165,7 +167,7 @@ def tensorrt_llm(
 
 
 def litellm(
-    job: SimulatedJob, state: State, status: str, progress: int | None
+    job: SimulatedJob, state: RenderState, status: str, progress: int | None
 ) -> dict[str, object]:
     """Show a job of LiteLLM in front of vLLM-Omni."""
     message = _message(state)
@@ -184,7 +186,7 @@ def litellm(
     }
 
 
-def _message(state: State) -> str | None:
+def _message(state: RenderState) -> str | None:
     if state.failure is None:
         return None
     return OUT_OF_MEMORY if state.failure.code == "engine_error" else state.failure.message

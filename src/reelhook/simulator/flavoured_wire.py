@@ -8,13 +8,19 @@ from aiohttp.typedefs import Handler
 
 from reelhook.simulator.core import NotFoundError, Simulator
 from reelhook.simulator.download import film_download
-from reelhook.simulator.fault_injector import CONTENT, CREATE, Refusal, Upstream, json_answer
-from reelhook.simulator.flavour import Flavour, Given, Listing
+from reelhook.simulator.fault_injector import (
+    CONTENT,
+    CREATE,
+    FaultInjector,
+    SimulatedRefusal,
+    json_answer,
+)
+from reelhook.simulator.flavour import Flavour, Given, ListingStyle
 from reelhook.simulator.job import Phase, SimulatedJob
-from reelhook.simulator.render_queue import Studio
+from reelhook.simulator.render_queue import RenderQueue
 
 
-class FlavouredUpstream(Upstream):
+class FlavouredFaults(FaultInjector):
     """Words refusals, and checks keys, as one server does."""
 
     def __init__(self, simulator: Simulator, flavour: Flavour, api_key: str | None) -> None:
@@ -33,20 +39,20 @@ class FlavouredUpstream(Upstream):
 
         return with_headers
 
-    def refuse(self, refusal: Refusal) -> web.Response:
+    def refuse(self, refusal: SimulatedRefusal) -> web.Response:
         """Return the refusal as this server words it."""
         return self._flavour.refuse(refusal)
 
-    def unrouted(self, error: web.HTTPException, request: web.Request) -> Refusal:
+    def unrouted(self, error: web.HTTPException, request: web.Request) -> SimulatedRefusal:
         """Return the refusal of an unknown path or a wrong method, as FastAPI words it."""
-        return Refusal(error.status, error.reason)
+        return SimulatedRefusal(error.status, error.reason)
 
     def _check_key(self, request: web.Request) -> None:
         if self._flavour.wants_authorization and "Authorization" not in request.headers:
-            raise Refusal(401, "Not authenticated")
+            raise SimulatedRefusal(401, "Not authenticated")
         try:
             super()._check_key(request)
-        except Refusal:
+        except SimulatedRefusal:
             raise self._flavour.wrong_key from None
 
 
@@ -54,7 +60,7 @@ class FlavouredWire:
     """The requests of the wire, the models and the health of one server."""
 
     def __init__(
-        self, simulator: Simulator, studio: Studio, upstream: Upstream, flavour: Flavour
+        self, simulator: Simulator, studio: RenderQueue, upstream: FaultInjector, flavour: Flavour
     ) -> None:
         self._simulator = simulator
         self._studio = studio
@@ -97,7 +103,7 @@ class FlavouredWire:
     async def _list(self, request: web.Request) -> web.Response:
         listing = self._flavour.listing
         if listing is None or not self._simulator.faults.listing:
-            raise self._flavour.no_listing or Refusal(405, "Method Not Allowed")
+            raise self._flavour.no_listing or SimulatedRefusal(405, "Method Not Allowed")
         jobs = self._simulator.listed(self._flavour.name)
         has_more = False
         if listing.pages:
@@ -151,7 +157,7 @@ class FlavouredWire:
             return json_answer({"status": "unhealthy", "error": dead.message}, 503)
         return web.Response() if health is None else json_answer(health)
 
-    def _job(self, request: web.Request, missing: Refusal) -> SimulatedJob:
+    def _job(self, request: web.Request, missing: SimulatedRefusal) -> SimulatedJob:
         try:
             return self._simulator.get(request.match_info["id"])
         except NotFoundError:
@@ -170,7 +176,7 @@ class FlavouredWire:
 
 
 def _page(
-    jobs: Sequence[SimulatedJob], listing: Listing, query: Mapping[str, str]
+    jobs: Sequence[SimulatedJob], listing: ListingStyle, query: Mapping[str, str]
 ) -> tuple[Sequence[SimulatedJob], bool]:
     """Return a page, and whether more follow.
 
@@ -188,14 +194,14 @@ def _page(
     return (jobs, False) if limit is None else (jobs[:limit], len(jobs) > limit)
 
 
-def _limit(value: str | None, listing: Listing) -> int | None:
+def _limit(value: str | None, listing: ListingStyle) -> int | None:
     if value is None:
         return listing.limit_default
     if not value.isascii() or not value.isdecimal():
-        raise Refusal(422, "Input should be a valid integer", param="limit")
+        raise SimulatedRefusal(422, "Input should be a valid integer", param="limit")
     if listing.limits is not None and not listing.limits[0] <= int(value) <= listing.limits[1]:
         words = f"Input should be less than or equal to {listing.limits[1]}"
-        raise Refusal(422, words, param="limit")
+        raise SimulatedRefusal(422, words, param="limit")
     return int(value)
 
 

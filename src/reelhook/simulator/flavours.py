@@ -13,9 +13,9 @@ from random import Random
 
 from reelhook.simulator import flavour_reads as reads
 from reelhook.simulator import flavour_words as words
-from reelhook.simulator.fault_injector import Refusal
-from reelhook.simulator.flavour import Deleting, Flavour, Listing
-from reelhook.simulator.job import Phase, State
+from reelhook.simulator.fault_injector import SimulatedRefusal
+from reelhook.simulator.flavour import Deleting, Flavour, ListingStyle
+from reelhook.simulator.job import Phase, RenderState
 
 _USUAL = {
     Phase.QUEUED: "queued",
@@ -25,11 +25,11 @@ _USUAL = {
 }
 
 
-def _at_the_end(state: State) -> int:
+def _at_the_end(state: RenderState) -> int:
     return 100 if state.phase is Phase.COMPLETED else 0
 
 
-def _by_a_timer(state: State) -> int:
+def _by_a_timer(state: RenderState) -> int:
     """Tens up to 90; a failed job begins again at 0."""
     if state.phase is Phase.COMPLETED:
         return 100
@@ -65,14 +65,14 @@ def _failed_behind_a_gateway(video: Mapping[str, object]) -> Mapping[str, object
     return {"error": error}
 
 
-def _missing_behind_a_gateway(job_id: str) -> Refusal:
+def _missing_behind_a_gateway(job_id: str) -> SimulatedRefusal:
     """Return what is said of an id that LiteLLM made, or of another, for which it asks OpenAI."""
     if not job_id.startswith(_GATEWAYS_IDS):
-        return Refusal(
+        return SimulatedRefusal(
             500, "litellm.InternalServerError: Cannot connect to host api.openai.com:443"
         )
     error = {"message": "Video not found", "type": "Not Found", "param": None, "code": 404}
-    return Refusal(
+    return SimulatedRefusal(
         404,
         "litellm.NotFoundError: NotFoundError: OpenAIException - "
         f"{json.dumps({'error': error})}\n\n"
@@ -91,7 +91,7 @@ SGLANG = Flavour(
     show=words.sglang,
     refuse=words.detail,
     deleting=Deleting(_shown_as_deleted, stops=False),
-    dead=Refusal(503, "Offline request broker exited; restart the server.", code="error"),
+    dead=SimulatedRefusal(503, "Offline request broker exited; restart the server.", code="error"),
     health={"status": "ok"},
 )
 
@@ -106,12 +106,12 @@ VLLM_OMNI = Flavour(
     show=words.vllm_omni,
     refuse=words.vllm_error,
     forms_alone=True,
-    listing=Listing(limits=(0, 100), limit_default=None),
+    listing=ListingStyle(limits=(0, 100), limit_default=None),
     deleting=Deleting(_deleted, stops=True),
     content_pending=lambda _, status: (
-        Refusal(422, "Video generation failed. Check job status for error details.")
+        SimulatedRefusal(422, "Video generation failed. Check job status for error details.")
         if status == "failed"
-        else Refusal(404, "Generation is still in-progress")
+        else SimulatedRefusal(404, "Generation is still in-progress")
     ),
     failed_status=500,
 )
@@ -126,12 +126,12 @@ FASTVIDEO = Flavour(
     progress=_at_the_end,
     show=words.fastvideo,
     refuse=words.detail,
-    listing=Listing(limit_default=None, told=()),
+    listing=ListingStyle(limit_default=None, told=()),
     deleting=Deleting(_shown_as_deleted, stops=False),
     content_pending=lambda _, status: (
-        Refusal(500, "Video generation failed")
+        SimulatedRefusal(500, "Video generation failed")
         if status == "failed"
-        else Refusal(404, "Video still being generated")
+        else SimulatedRefusal(404, "Video still being generated")
     ),
     health={"status": "ok"},
 )
@@ -146,13 +146,15 @@ AQUILES = Flavour(
     progress=_by_a_timer,
     show=words.aquiles,
     refuse=words.detail,
-    listing=Listing(limits=None, ordered=False, from_the_top=True),
+    listing=ListingStyle(limits=None, ordered=False, from_the_top=True),
     deleting=Deleting(_deleted, stops=False),
     content_missing=words.CRASH,
     content_pending=lambda *_: words.CRASH,
-    busy=Refusal(503, "The limit of 1 concurrent tasks has been reached. Please try again later."),
+    busy=SimulatedRefusal(
+        503, "The limit of 1 concurrent tasks has been reached. Please try again later."
+    ),
     wants_authorization=True,
-    wrong_key=Refusal(403, "Invalid API key"),
+    wrong_key=SimulatedRefusal(403, "Invalid API key"),
     health={"status": "ok", "model": "ltx-2", "mode": "video", "devices": []},
     versioned_health=True,
 )
@@ -168,10 +170,10 @@ TENSORRT_LLM = Flavour(
     show=words.tensorrt_llm,
     refuse=words.tensorrt_error,
     created_status=202,
-    listing=Listing(pages=False, told=()),
+    listing=ListingStyle(pages=False, told=()),
     deleting=Deleting(lambda *_: {"deleted": True}, stops=True),
-    missing=lambda job_id: Refusal(404, f"Video {job_id} not found"),
-    content_pending=lambda job_id, status: Refusal(
+    missing=lambda job_id: SimulatedRefusal(404, f"Video {job_id} not found"),
+    content_pending=lambda job_id, status: SimulatedRefusal(
         400, f"Video {job_id} is not ready (status: {status})"
     ),
 )
@@ -187,12 +189,12 @@ LITELLM = Flavour(
     show=words.litellm,
     refuse=words.litellm_error,
     listing=None,
-    no_listing=Refusal(400, "litellm.BadRequestError: LLM Provider NOT provided."),
+    no_listing=SimulatedRefusal(400, "litellm.BadRequestError: LLM Provider NOT provided."),
     missing=_missing_behind_a_gateway,
     failed_status=500,
     failed_read=_failed_behind_a_gateway,
     ranges=False,
-    wrong_key=Refusal(401, "Authentication Error, Invalid proxy server token passed."),
+    wrong_key=SimulatedRefusal(401, "Authentication Error, Invalid proxy server token passed."),
     headers={"x-litellm-version": "1.106.2"},
 )
 

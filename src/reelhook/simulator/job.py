@@ -49,7 +49,7 @@ class Variant(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Film:
+class VideoSpec:
     """What was asked for: sizes in pixels, duration in seconds."""
 
     prompt: str
@@ -68,7 +68,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class RenderState:
     """A job at one moment: progress 0..100, times in Unix seconds, None where not applicable."""
 
     phase: Phase
@@ -99,7 +99,7 @@ class SimulatedJob:
 
     id: str
     number: int
-    film: Film
+    film: VideoSpec
     created_at: float
     queue_seconds: float
     render_seconds: float
@@ -121,27 +121,27 @@ class SimulatedJob:
         """When the job ends, in Unix seconds; one that never ends has this moment too."""
         return self.created_at + self.render_seconds
 
-    def state(self, now: float) -> State:
+    def state(self, now: float) -> RenderState:
         """Return the job's state at `now`, which depends on nothing else."""
         elapsed = now - self.created_at
         if elapsed >= self.render_seconds:
             return self._ended()
         if elapsed < self.queue_seconds:
-            return State(Phase.QUEUED, 0)
+            return RenderState(Phase.QUEUED, 0)
         share = (elapsed - self.queue_seconds) / (self.render_seconds - self.queue_seconds)
-        return State(Phase.RUNNING, min(99, int(100 * share)))
+        return RenderState(Phase.RUNNING, min(99, int(100 * share)))
 
-    def _ended(self) -> State:
+    def _ended(self) -> RenderState:
         match self.ending:
             case Ending.FILM:
                 expires_at = self.ends_at + CONTENT_TTL_SECONDS
-                return State(Phase.COMPLETED, 100, self.ends_at, expires_at)
+                return RenderState(Phase.COMPLETED, 100, self.ends_at, expires_at)
             case Ending.MODERATION:
-                return State(Phase.FAILED, 99, failure=MODERATED)
+                return RenderState(Phase.FAILED, 99, failure=MODERATED)
             case Ending.BROKEN:
-                return State(Phase.FAILED, 99, failure=BROKEN)
+                return RenderState(Phase.FAILED, 99, failure=BROKEN)
             case Ending.NEVER:
-                return State(Phase.RUNNING, 99)
+                return RenderState(Phase.RUNNING, 99)
             case _:
                 assert_never(self.ending)
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
-from reelhook.simulator.fault_injector import Refusal
-from reelhook.simulator.job import Film
+from reelhook.simulator.fault_injector import SimulatedRefusal
+from reelhook.simulator.job import VideoSpec
 
 MODEL = "sora-2"
 """The only model that is listed; others are made all the same."""
@@ -27,10 +27,10 @@ class PageQuery:
     newest_first: bool
 
 
-def film_from(fields: Mapping[str, object]) -> Film:
+def film_from(fields: Mapping[str, object]) -> VideoSpec:
     """Return the film that a create's fields ask for; null counts as left out."""
     width, height = _size(_given(fields, "size", "720x1280"))
-    return Film(
+    return VideoSpec(
         prompt=_prompt(fields.get("prompt")),
         model=_model(_given(fields, "model", MODEL)),
         width=width,
@@ -92,4 +92,4 @@ def _is_whole(text: str) -> bool:
 
 
 def _refuse(param: str, problem: str) -> NoReturn:
-    raise Refusal(400, f"{param} {problem}.", code="invalid_value", param=param)
+    raise SimulatedRefusal(400, f"{param} {problem}.", code="invalid_value", param=param)

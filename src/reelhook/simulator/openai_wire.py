@@ -10,10 +10,16 @@ from aiohttp import web
 
 from reelhook.simulator.core import NotFoundError, Simulator
 from reelhook.simulator.download import film_download
-from reelhook.simulator.fault_injector import CONTENT, CREATE, Refusal, Upstream, json_answer
+from reelhook.simulator.fault_injector import (
+    CONTENT,
+    CREATE,
+    FaultInjector,
+    SimulatedRefusal,
+    json_answer,
+)
 from reelhook.simulator.job import Phase, SimulatedJob, Variant
 from reelhook.simulator.openai_request import MODEL, film_from, page_query
-from reelhook.simulator.render_queue import Studio
+from reelhook.simulator.render_queue import RenderQueue
 
 _ID_PREFIX = "video_"
 _NOBODYS = _ID_PREFIX + 32 * "0"
@@ -26,7 +32,7 @@ _STATUS = {
 }
 
 
-def refusal_body(refusal: Refusal) -> Mapping[str, object]:
+def refusal_body(refusal: SimulatedRefusal) -> Mapping[str, object]:
     """Return OpenAI's error object."""
     match refusal.status:
         case 429:
@@ -45,7 +51,7 @@ class OpenAIWire:
     A film lies behind `/content`. A job that names another address has it in `url`, as SGLang's.
     """
 
-    def __init__(self, simulator: Simulator, studio: Studio, upstream: Upstream) -> None:
+    def __init__(self, simulator: Simulator, studio: RenderQueue, upstream: FaultInjector) -> None:
         self._simulator = simulator
         self._studio = studio
         self._upstream = upstream
@@ -76,7 +82,7 @@ class OpenAIWire:
 
     async def _list(self, request: web.Request) -> web.Response:
         if not self._simulator.faults.listing:
-            raise Refusal(405, "Listing is switched off in this simulator.")
+            raise SimulatedRefusal(405, "Listing is switched off in this simulator.")
         query = page_query(request.query)
         try:
             page = self._simulator.page(
@@ -86,7 +92,7 @@ class OpenAIWire:
                 id_prefix=_ID_PREFIX,
             )
         except NotFoundError as error:
-            raise Refusal(404, f"No such video: {error}", param="after") from error
+            raise SimulatedRefusal(404, f"No such video: {error}", param="after") from error
         videos = [self._video(job) for job in page.jobs]
         return json_answer(
             {
@@ -106,10 +112,12 @@ class OpenAIWire:
             variant = Variant(request.query.get("variant", Variant.VIDEO))
         except ValueError as error:
             known = ", ".join(Variant)
-            raise Refusal(400, f"variant must be one of {known}", param="variant") from error
+            raise SimulatedRefusal(
+                400, f"variant must be one of {known}", param="variant"
+            ) from error
         job = self._job(request)
         if not job.content_is_ready(self._simulator.now()):
-            raise Refusal(404, _why_there_is_no_content(self._simulator.state(job).phase))
+            raise SimulatedRefusal(404, _why_there_is_no_content(self._simulator.state(job).phase))
         return await film_download(request, self._studio, job.film, variant)
 
     async def _delete(self, request: web.Request) -> web.Response:
@@ -121,7 +129,9 @@ class OpenAIWire:
         try:
             return self._simulator.get(request.match_info["id"])
         except NotFoundError as error:
-            raise Refusal(404, f"No such video: {error}", code="not_found", param="id") from error
+            raise SimulatedRefusal(
+                404, f"No such video: {error}", code="not_found", param="id"
+            ) from error
 
     def _job_answer(self, job: SimulatedJob) -> web.Response:
         answer = json_answer(self._video(job))
@@ -167,12 +177,12 @@ async def _fields(request: web.Request) -> Mapping[str, object]:
         try:
             form = await request.post()
         except (ValueError, RuntimeError) as error:
-            raise Refusal(400, f"The form could not be read: {error}") from error
+            raise SimulatedRefusal(400, f"The form could not be read: {error}") from error
         return {name: value for name, value in form.items() if isinstance(value, str)}
     try:
         fields = json.loads(await request.read())
     except ValueError as error:
-        raise Refusal(400, f"The body is not JSON: {error}") from error
+        raise SimulatedRefusal(400, f"The body is not JSON: {error}") from error
     if not isinstance(fields, dict):
-        raise Refusal(400, "The body must be a JSON object.")
+        raise SimulatedRefusal(400, "The body must be a JSON object.")
     return fields

@@ -11,7 +11,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from dataclasses import asdict
 
-from reelhook.simulator.job import Film, Variant
+from reelhook.simulator.job import Variant, VideoSpec
 
 
 class RenderError(RuntimeError):
@@ -24,7 +24,7 @@ class Renderer:
     def __init__(self) -> None:
         self._process: Process | None = None
 
-    async def render(self, film: Film, variant: Variant) -> bytes:
+    async def render(self, film: VideoSpec, variant: Variant) -> bytes:
         """Return the film's bytes; raises RenderError."""
         try:
             process = self._process = self._process or await _start()
@@ -53,7 +53,7 @@ async def _start() -> Process:
     )
 
 
-async def _ask(process: Process, film: Film, variant: Variant) -> bytes:
+async def _ask(process: Process, film: VideoSpec, variant: Variant) -> bytes:
     """Speak the protocol of `film.main`."""
     assert process.stdin is not None  # noqa: S101 - it was started with pipes
     assert process.stdout is not None  # noqa: S101 - likewise

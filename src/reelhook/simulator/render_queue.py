@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import structlog
 
-from reelhook.simulator.job import Film, Variant
+from reelhook.simulator.job import Variant, VideoSpec
 from reelhook.simulator.render_process import Renderer, RenderError
 
 log = structlog.get_logger()
@@ -17,12 +17,12 @@ IDLE_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    film: Film
+    film: VideoSpec
     variant: Variant
     content: asyncio.Future[bytes]
 
 
-class Studio:
+class RenderQueue:
     """Whoever asks for a film that is being rendered or still kept shares it.
 
     With `render_ahead` a film is begun when its job is created, if no other is under way: somebody
@@ -42,12 +42,12 @@ class Studio:
         """Whether the studio keeps no process."""
         return self._work is None or self._work.done()
 
-    def film_created(self, film: Film) -> None:
+    def film_created(self, film: VideoSpec) -> None:
         """Begin the film if it is to be rendered ahead."""
         if self._render_ahead and not self._under_way:
             self._ordered(film, Variant.VIDEO)
 
-    async def content(self, film: Film, variant: Variant) -> bytes:
+    async def content(self, film: VideoSpec, variant: Variant) -> bytes:
         """Return the film's bytes; raises RenderError."""
         # Shielded, because others may be waiting for the same film.
         return await asyncio.shield(self._ordered(film, variant))
@@ -60,7 +60,7 @@ class Studio:
             self._work.cancel()
             await asyncio.gather(self._work, return_exceptions=True)
 
-    def _order(self, film: Film, variant: Variant) -> asyncio.Future[bytes]:
+    def _order(self, film: VideoSpec, variant: Variant) -> asyncio.Future[bytes]:
         content: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         content.add_done_callback(self._order_ended)
         self._under_way.add(content)

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from aiohttp import web
 
-from reelhook.simulator.fault_injector import Refusal
-from reelhook.simulator.job import Film
+from reelhook.simulator.fault_injector import SimulatedRefusal
+from reelhook.simulator.job import VideoSpec
 from reelhook.simulator.openai_request import film_from
 
 _EVENTS = frozenset({"start", "output", "logs", "completed"})
@@ -24,10 +24,10 @@ _SIZES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ReplicateRequest:
     """A prediction as it is asked for."""
 
-    film: Film
+    film: VideoSpec
     input: Mapping[str, object]
     model: str
     version: str
@@ -36,7 +36,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class PageQuery:
+class PredictionsQuery:
     """A page of the listing: of the predictions before a number, and between two moments."""
 
     below: int | None
@@ -44,22 +44,22 @@ class PageQuery:
     created_after: float | None
 
 
-async def asked_by(request: web.Request, model: str | None) -> Asked:
+async def asked_by(request: web.Request, model: str | None) -> ReplicateRequest:
     """Return what a create asks for; `model` is `owner/name` where the path names it."""
     fields = await json_object(request)
     given = fields.get("input")
     if not isinstance(given, dict):
-        raise Refusal(422, "- input is required")
+        raise SimulatedRefusal(422, "- input is required")
     version = fields.get("version")
     if model is None:
         if not isinstance(version, str) or not version:
-            raise Refusal(422, "- version is required")
+            raise SimulatedRefusal(422, "- version is required")
         owner_and_name, _, version = version.rpartition(":")
         model = owner_and_name or "simulator/model"
     webhook = fields.get("webhook")
     if webhook is not None and not isinstance(webhook, str):
-        raise Refusal(422, "- webhook must be a URL")
-    return Asked(
+        raise SimulatedRefusal(422, "- webhook must be a URL")
+    return ReplicateRequest(
         _film(given, model),
         given,
         model,
@@ -69,16 +69,16 @@ async def asked_by(request: web.Request, model: str | None) -> Asked:
     )
 
 
-def page_query(query: Mapping[str, str]) -> PageQuery:
+def page_query(query: Mapping[str, str]) -> PredictionsQuery:
     """Return the page that a listing's query asks for."""
     try:
         cursor = query.get("cursor")
         below = None if cursor is None else int(base64.urlsafe_b64decode(cursor)[2:])
-        return PageQuery(
+        return PredictionsQuery(
             below, _moment(query.get("created_before")), _moment(query.get("created_after"))
         )
     except ValueError as error:
-        raise Refusal(400, "Invalid cursor or date-time.") from error
+        raise SimulatedRefusal(400, "Invalid cursor or date-time.") from error
 
 
 def cursor(below: int) -> str:
@@ -91,13 +91,13 @@ async def json_object(request: web.Request) -> Mapping[str, object]:
     try:
         fields = json.loads(await request.read())
     except ValueError as error:
-        raise Refusal(400, f"The body is not JSON: {error}") from error
+        raise SimulatedRefusal(400, f"The body is not JSON: {error}") from error
     if not isinstance(fields, dict):
-        raise Refusal(400, "The body must be a JSON object.")
+        raise SimulatedRefusal(400, "The body must be a JSON object.")
     return fields
 
 
-def _film(given: Mapping[str, object], model: str) -> Film:
+def _film(given: Mapping[str, object], model: str) -> VideoSpec:
     fields = {
         "prompt": given.get("prompt"),
         "model": model,
@@ -106,15 +106,15 @@ def _film(given: Mapping[str, object], model: str) -> Film:
     }
     try:
         return film_from(fields)
-    except Refusal as refusal:
-        raise Refusal(422, f"- input.{refusal.message}") from refusal
+    except SimulatedRefusal as refusal:
+        raise SimulatedRefusal(422, f"- input.{refusal.message}") from refusal
 
 
 def _events(given: object) -> frozenset[str]:
     if given is None:
         return frozenset({"output", "completed"})
     if not isinstance(given, list) or not _EVENTS.issuperset(map(str, given)):
-        raise Refusal(422, f"- webhook_events_filter takes {', '.join(sorted(_EVENTS))}")
+        raise SimulatedRefusal(422, f"- webhook_events_filter takes {', '.join(sorted(_EVENTS))}")
     return frozenset(given)
 
 

@@ -10,13 +10,25 @@ from itertools import islice
 from aiohttp import web
 
 from reelhook.domain.signature import signed_content, v1
-from reelhook.simulator.callbacks import Callbacks, Message
+from reelhook.simulator.callbacks import CallbackSender, Message
 from reelhook.simulator.core import NotFoundError, Simulator
 from reelhook.simulator.download import film_download
-from reelhook.simulator.fault_injector import CONTENT, CREATE, Refusal, Upstream, json_answer
+from reelhook.simulator.fault_injector import (
+    CONTENT,
+    CREATE,
+    FaultInjector,
+    SimulatedRefusal,
+    json_answer,
+)
 from reelhook.simulator.job import CONTENT_TTL_SECONDS, Phase, SimulatedJob
-from reelhook.simulator.render_queue import Studio
-from reelhook.simulator.replicate_request import Asked, PageQuery, asked_by, cursor, page_query
+from reelhook.simulator.render_queue import RenderQueue
+from reelhook.simulator.replicate_request import (
+    PredictionsQuery,
+    ReplicateRequest,
+    asked_by,
+    cursor,
+    page_query,
+)
 
 PAGE_SIZE = 100
 ROOT = "/replicate/v1"
@@ -33,7 +45,7 @@ _EVENT = {Phase.RUNNING: "start", Phase.COMPLETED: "completed", Phase.FAILED: "c
 
 @dataclass(slots=True)
 class _Prediction:
-    asked: Asked
+    asked: ReplicateRequest
     job: SimulatedJob
     canceled_at: float | None = None
 
@@ -41,12 +53,12 @@ class _Prediction:
 class ReplicateWire:
     """Predictions: create, get, list, cancel; the account, the secret of webhooks, the files."""
 
-    def __init__(self, simulator: Simulator, studio: Studio, api_key: str | None) -> None:
+    def __init__(self, simulator: Simulator, studio: RenderQueue, api_key: str | None) -> None:
         self._simulator = simulator
         self._studio = studio
-        self._upstream = Upstream(simulator, refusal_body=self._refusal_body, api_key=api_key)
-        self._files = Upstream(simulator, refusal_body=self._refusal_body, api_key=None)
-        self._callbacks = Callbacks()
+        self._upstream = FaultInjector(simulator, refusal_body=self._refusal_body, api_key=api_key)
+        self._files = FaultInjector(simulator, refusal_body=self._refusal_body, api_key=None)
+        self._callbacks = CallbackSender()
         self._predictions: dict[str, _Prediction] = {}
         self._secret = base64.b64encode(simulator.random.randbytes(24)).decode()
 
@@ -72,7 +84,7 @@ class ReplicateWire:
         )
         app.cleanup_ctx.append(self._callbacks.running)
 
-    def _refusal_body(self, refusal: Refusal) -> Mapping[str, object]:
+    def _refusal_body(self, refusal: SimulatedRefusal) -> Mapping[str, object]:
         if refusal.status == 429:
             seconds = self._simulator.faults.retry_after_seconds
             detail = f"Request was throttled. Your rate limit resets in ~{seconds:g}s."
@@ -103,7 +115,7 @@ class ReplicateWire:
 
     async def _list(self, request: web.Request) -> web.Response:
         if not self._simulator.faults.listing:
-            raise Refusal(405, "Listing is switched off in this simulator.")
+            raise SimulatedRefusal(405, "Listing is switched off in this simulator.")
         found = self._found(page_query(request.query))
         page = list(islice(found, PAGE_SIZE))
         more = next(found, None) is not None
@@ -136,9 +148,9 @@ class ReplicateWire:
     async def _file(self, request: web.Request) -> web.Response:
         prediction = self._prediction(request)
         if prediction.canceled_at is not None or self._removed(prediction):
-            raise Refusal(404, "There is no such file.")
+            raise SimulatedRefusal(404, "There is no such file.")
         if self._phase(prediction) is not Phase.COMPLETED:
-            raise Refusal(404, "There is no such file yet.")
+            raise SimulatedRefusal(404, "There is no such file yet.")
         return await film_download(request, self._studio, prediction.asked.film)
 
     # -- predictions --------------------------------------------------------------------------
@@ -147,9 +159,9 @@ class ReplicateWire:
         try:
             return self._predictions[self._simulator.get(request.match_info["id"]).id]
         except (NotFoundError, KeyError) as error:
-            raise Refusal(404, "The requested resource could not be found.") from error
+            raise SimulatedRefusal(404, "The requested resource could not be found.") from error
 
-    def _found(self, query: PageQuery) -> Iterator[_Prediction]:
+    def _found(self, query: PredictionsQuery) -> Iterator[_Prediction]:
         """Return the predictions of a listing, newest first."""
         for one in reversed(self._predictions.values()):
             job = one.job
@@ -207,7 +219,7 @@ class ReplicateWire:
             "urls": {"get": address, "cancel": f"{address}/cancel", "web": address},
         }
 
-    def _input(self, asked: Asked) -> Mapping[str, object]:
+    def _input(self, asked: ReplicateRequest) -> Mapping[str, object]:
         shown = self._simulator.faults.shown(asked.film.prompt)
         return {name: shown if name == "prompt" else value for name, value in asked.input.items()}
 

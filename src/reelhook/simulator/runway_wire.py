@@ -8,10 +8,16 @@ from aiohttp import web
 
 from reelhook.simulator.core import NotFoundError, Simulator
 from reelhook.simulator.download import film_download
-from reelhook.simulator.fault_injector import CONTENT, CREATE, Refusal, Upstream, json_answer
-from reelhook.simulator.job import Film, Phase, SimulatedJob
+from reelhook.simulator.fault_injector import (
+    CONTENT,
+    CREATE,
+    FaultInjector,
+    SimulatedRefusal,
+    json_answer,
+)
+from reelhook.simulator.job import Phase, SimulatedJob, VideoSpec
 from reelhook.simulator.openai_request import PIXELS_MAX, film_from
-from reelhook.simulator.render_queue import Studio
+from reelhook.simulator.render_queue import RenderQueue
 from reelhook.simulator.replicate_request import json_object
 
 ROOT = "/runway/v1"
@@ -31,7 +37,7 @@ _ID_PREFIX = "runway-"
 _PIXELS = re.compile(r"(\d{3,4}):(\d{3,4})", re.ASCII)
 
 
-def refusal_body(refusal: Refusal) -> Mapping[str, object]:
+def refusal_body(refusal: SimulatedRefusal) -> Mapping[str, object]:
     """Return Runway's error object."""
     return {"error": refusal.message}
 
@@ -39,11 +45,11 @@ def refusal_body(refusal: Refusal) -> Mapping[str, object]:
 class RunwayWire:
     """Tasks: create from a text or a picture, get, delete; the organization and the files."""
 
-    def __init__(self, simulator: Simulator, studio: Studio, api_key: str | None) -> None:
+    def __init__(self, simulator: Simulator, studio: RenderQueue, api_key: str | None) -> None:
         self._simulator = simulator
         self._studio = studio
-        self._upstream = Upstream(simulator, refusal_body=refusal_body, api_key=api_key)
-        self._files = Upstream(simulator, refusal_body=refusal_body, api_key=None)
+        self._upstream = FaultInjector(simulator, refusal_body=refusal_body, api_key=api_key)
+        self._files = FaultInjector(simulator, refusal_body=refusal_body, api_key=None)
 
     def mount(self, app: web.Application) -> None:
         """Add the routes, with their prefix."""
@@ -64,7 +70,7 @@ class RunwayWire:
         _check_version(request)
         fields = await json_object(request)
         if request.path.endswith("image_to_video") and not fields.get("promptImage"):
-            raise Refusal(400, "promptImage: required")
+            raise SimulatedRefusal(400, "promptImage: required")
         film = _film(fields)
         job = self._simulator.create(film, id_prefix=_ID_PREFIX)
         self._studio.film_created(film)
@@ -93,9 +99,9 @@ class RunwayWire:
         until = request.query.get("until", "")
         now = self._simulator.now()
         if not until.isdecimal() or now >= int(until):
-            raise Refusal(401, "The address has expired.")
+            raise SimulatedRefusal(401, "The address has expired.")
         if self._simulator.state(job).phase is not Phase.COMPLETED:
-            raise Refusal(404, "There is no such file yet.")
+            raise SimulatedRefusal(404, "There is no such file yet.")
         return await film_download(request, self._studio, job.film)
 
     def _job(self, request: web.Request) -> SimulatedJob:
@@ -105,7 +111,7 @@ class RunwayWire:
                 return self._simulator.get(task)
         except NotFoundError:
             pass
-        raise Refusal(404, "No such task.")
+        raise SimulatedRefusal(404, "No such task.")
 
     def _shown(self, job: SimulatedJob, request: web.Request) -> dict[str, object]:
         state = self._simulator.state(job)
@@ -134,10 +140,10 @@ class RunwayWire:
 
 def _check_version(request: web.Request) -> None:
     if request.headers.get("X-Runway-Version") != VERSION:
-        raise Refusal(400, f"The header X-Runway-Version must be {VERSION}.")
+        raise SimulatedRefusal(400, f"The header X-Runway-Version must be {VERSION}.")
 
 
-def _film(fields: Mapping[str, object]) -> Film:
+def _film(fields: Mapping[str, object]) -> VideoSpec:
     return film_from(
         {
             "prompt": fields.get("promptText"),

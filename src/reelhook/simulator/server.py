@@ -13,12 +13,12 @@ from reelhook.simulator.ark_wire import ArkWire
 from reelhook.simulator.control import Control
 from reelhook.simulator.core import JOBS_MAX, Simulator
 from reelhook.simulator.fal_wire import FalWire
-from reelhook.simulator.fault_injector import Upstream, router_refusals
+from reelhook.simulator.fault_injector import FaultInjector, router_refusals
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.flavour import Flavour
-from reelhook.simulator.flavoured_wire import FlavouredUpstream, FlavouredWire
+from reelhook.simulator.flavoured_wire import FlavouredFaults, FlavouredWire
 from reelhook.simulator.openai_wire import OpenAIWire, refusal_body
-from reelhook.simulator.render_queue import Studio
+from reelhook.simulator.render_queue import RenderQueue
 from reelhook.simulator.replicate_wire import ReplicateWire
 from reelhook.simulator.runway_wire import RunwayWire
 from reelhook.simulator.xai_wire import XAIWire
@@ -72,7 +72,7 @@ async def running(
     # Chance in a simulator keeps no secret.
     random = random or Random()  # noqa: S311 - see above
     simulator = Simulator(faults or Faults(), random=random, clock=clock, jobs_max=jobs_max)
-    studio = Studio(render_ahead=render_ahead)
+    studio = RenderQueue(render_ahead=render_ahead)
     runner = web.AppRunner(
         create_app(simulator, studio, api_key=api_key, flavour=flavour),
         access_log=None,
@@ -90,18 +90,18 @@ async def running(
 
 def create_app(
     simulator: Simulator,
-    studio: Studio,
+    studio: RenderQueue,
     *,
     api_key: str | None = None,
     flavour: Flavour | None = None,
 ) -> web.Application:
     """Return the application with every wire's routes and the control routes."""
-    upstream: Upstream
+    upstream: FaultInjector
     if flavour is None:
-        upstream = Upstream(simulator, refusal_body=refusal_body, api_key=api_key)
+        upstream = FaultInjector(simulator, refusal_body=refusal_body, api_key=api_key)
         routes = OpenAIWire(simulator, studio, upstream).routes()
     else:
-        upstream = FlavouredUpstream(simulator, flavour, api_key)
+        upstream = FlavouredFaults(simulator, flavour, api_key)
         routes = FlavouredWire(simulator, studio, upstream, flavour).routes()
     app = web.Application(middlewares=[router_refusals(upstream)], client_max_size=_BODY_BYTES_MAX)
     app.add_routes(routes)

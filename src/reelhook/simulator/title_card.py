@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from reelhook.simulator.job import Film
+from reelhook.simulator.job import VideoSpec
 from reelhook.simulator.typesetting import Setting, fit, font_of
 
 Colour = tuple[int, int, int]
@@ -34,7 +34,7 @@ class _Palette:
 class TitleCard:
     """The frames of one film. What doesn't change from frame to frame is drawn once."""
 
-    def __init__(self, film: Film) -> None:
+    def __init__(self, film: VideoSpec) -> None:
         self._film = film
         self._unit = math.sqrt(film.width * film.height)
         self._margin = round(0.085 * min(film.width, film.height))

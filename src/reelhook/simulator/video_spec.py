@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from PIL import Image
 
-from reelhook.simulator.job import Film, Variant
+from reelhook.simulator.job import Variant, VideoSpec
 from reelhook.simulator.title_card import TitleCard
 
 FRAMES_PER_SECOND = 24
@@ -25,7 +25,7 @@ TILES_ACROSS, TILES_DOWN = 4, 3
 _TILE_SIDE_MAX = 320
 
 
-def render(film: Film, variant: Variant) -> bytes:
+def render(film: VideoSpec, variant: Variant) -> bytes:
     """Return the film: an MP4 (H.264, yuv420p, index first), a WebP still or a JPEG of tiles."""
     card = TitleCard(film)
     match variant:
@@ -39,7 +39,7 @@ def render(film: Film, variant: Variant) -> bytes:
             assert_never(variant)
 
 
-def _mp4(card: TitleCard, film: Film) -> bytes:
+def _mp4(card: TitleCard, film: VideoSpec) -> bytes:
     # In a file, because moving the index to the front needs to read what was written.
     with tempfile.TemporaryDirectory(prefix="reelhook-film-") as folder:
         path = Path(folder, "film.mp4")
@@ -53,19 +53,19 @@ def _mp4(card: TitleCard, film: Film) -> bytes:
         return path.read_bytes()
 
 
-def _set_up(stream: VideoStream, film: Film) -> None:
+def _set_up(stream: VideoStream, film: VideoSpec) -> None:
     stream.width, stream.height = film.width, film.height
     stream.pix_fmt = "yuv420p"
     stream.options = {"preset": "ultrafast", "crf": "23"}
 
 
-def _frames(card: TitleCard, film: Film) -> Iterator[VideoFrame]:
+def _frames(card: TitleCard, film: VideoSpec) -> Iterator[VideoFrame]:
     for number in range(film.seconds * FRAMES_PER_SECOND):
         image = card.frame(number / FRAMES_PER_SECOND)
         yield VideoFrame.from_image(image)  # type: ignore[no-untyped-call]  # PyAV left it untyped
 
 
-def _sheet(card: TitleCard, film: Film) -> Image.Image:
+def _sheet(card: TitleCard, film: VideoSpec) -> Image.Image:
     scale = min(1.0, _TILE_SIDE_MAX / max(film.width, film.height))
     width, height = round(scale * film.width), round(scale * film.height)
     sheet = Image.new("RGB", (width * TILES_ACROSS, height * TILES_DOWN))
@@ -91,7 +91,7 @@ def main(orders: BinaryIO, films: BinaryIO) -> None:
     for line in orders:
         try:
             order = json.loads(line)
-            content = render(Film(**order["film"]), Variant(order["variant"]))
+            content = render(VideoSpec(**order["film"]), Variant(order["variant"]))
             header: dict[str, object] = {"bytes": len(content)}
         except Exception as error:
             # Whatever it is: the server answers with it, and the next order is carried out.

@@ -6,10 +6,16 @@ from aiohttp import web
 
 from reelhook.simulator.core import NotFoundError, Simulator
 from reelhook.simulator.download import film_download
-from reelhook.simulator.fault_injector import CONTENT, CREATE, Refusal, Upstream, json_answer
-from reelhook.simulator.job import Film, Phase, SimulatedJob
+from reelhook.simulator.fault_injector import (
+    CONTENT,
+    CREATE,
+    FaultInjector,
+    SimulatedRefusal,
+    json_answer,
+)
+from reelhook.simulator.job import Phase, SimulatedJob, VideoSpec
 from reelhook.simulator.openai_request import film_from
-from reelhook.simulator.render_queue import Studio
+from reelhook.simulator.render_queue import RenderQueue
 from reelhook.simulator.replicate_request import json_object
 from reelhook.simulator.sizes import size_of
 
@@ -28,29 +34,29 @@ _CODES = {
 _INTERNAL = "The service encountered an internal error"
 
 
-def refusal_body(refusal: Refusal) -> Mapping[str, object]:
+def refusal_body(refusal: SimulatedRefusal) -> Mapping[str, object]:
     """Return xAI's error object."""
     return {"code": _CODES.get(refusal.status, _INTERNAL), "error": refusal.message}
 
 
-class _Upstream(Upstream):
+class _Upstream(FaultInjector):
     """A wrong key is refused with 400."""
 
-    def refuse(self, refusal: Refusal) -> web.Response:
+    def refuse(self, refusal: SimulatedRefusal) -> web.Response:
         if refusal.status == 401:
             words = "Incorrect API key provided. You can obtain one from https://console.x.ai."
-            refusal = Refusal(400, words)
+            refusal = SimulatedRefusal(400, words)
         return super().refuse(refusal)
 
 
 class XAIWire:
     """Video requests: create and get; the models and the files."""
 
-    def __init__(self, simulator: Simulator, studio: Studio, api_key: str | None) -> None:
+    def __init__(self, simulator: Simulator, studio: RenderQueue, api_key: str | None) -> None:
         self._simulator = simulator
         self._studio = studio
         self._upstream = _Upstream(simulator, refusal_body=refusal_body, api_key=api_key)
-        self._files = Upstream(simulator, refusal_body=refusal_body, api_key=None)
+        self._files = FaultInjector(simulator, refusal_body=refusal_body, api_key=None)
 
     def mount(self, app: web.Application) -> None:
         """Add the routes, with their prefix."""
@@ -100,7 +106,7 @@ class XAIWire:
         job = self._job(request)
         ended_at = self._simulator.state(job).completed_at
         if ended_at is None or self._simulator.now() >= ended_at + URL_SECONDS:
-            raise Refusal(404, "No such file.")
+            raise SimulatedRefusal(404, "No such file.")
         return await film_download(request, self._studio, job.film)
 
     def _job(self, request: web.Request) -> SimulatedJob:
@@ -110,7 +116,7 @@ class XAIWire:
                 return self._simulator.get(one)
         except NotFoundError:
             pass
-        raise Refusal(404, "The requested video was not found.")
+        raise SimulatedRefusal(404, "The requested video was not found.")
 
 
 def _done(job: SimulatedJob, url: str, seconds: int, *, respects: bool) -> web.Response:
@@ -126,14 +132,14 @@ def _done(job: SimulatedJob, url: str, seconds: int, *, respects: bool) -> web.R
     )
 
 
-def _film(fields: Mapping[str, object]) -> Film:
+def _film(fields: Mapping[str, object]) -> VideoSpec:
     given = {name: one for name, one in fields.items() if one is not None}
     size = size_of(given.get("aspect_ratio", "16:9"), given.get("resolution", "480p"))
     if size is None:
-        raise Refusal(400, "aspect_ratio or resolution is invalid.")
+        raise SimulatedRefusal(400, "aspect_ratio or resolution is invalid.")
     seconds = given.get("duration", 8)
     if not isinstance(seconds, int) or not 1 <= seconds <= SECONDS_MAX:
-        raise Refusal(400, f"duration must be between 1 and {SECONDS_MAX} seconds.")
+        raise SimulatedRefusal(400, f"duration must be between 1 and {SECONDS_MAX} seconds.")
     model = given.get("model", _MODELS[0])
     return film_from(
         {"prompt": given.get("prompt"), "model": model, "seconds": seconds, "size": size}

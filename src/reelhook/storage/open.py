@@ -17,7 +17,7 @@ from reelhook.storage.sqlite.witness import Witness
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from reelhook.storage.postgres.notifier import Metronome, Wire
+    from reelhook.storage.postgres.notifier import Notifier, PollingNotifier
 
 Target = Path | str
 
@@ -81,14 +81,16 @@ async def _opened_file(path: Path) -> AsyncIterator[Database]:
 
 
 @contextlib.asynccontextmanager
-async def connected(url: str, *, pooled: bool = False) -> "AsyncIterator[Wire | Metronome]":
+async def connected(
+    url: str, *, pooled: bool = False
+) -> "AsyncIterator[Notifier | PollingNotifier]":
     """Open the wire to the other processes on a PostgreSQL database, unless a pooler has none."""
     from reelhook.storage.postgres.notifier import (  # noqa: PLC0415 - loaded where it is the database
-        Metronome,
-        Wire,
+        Notifier,
+        PollingNotifier,
     )
 
-    wire: Wire | Metronome = Metronome() if pooled else Wire(url)
+    wire: Notifier | PollingNotifier = PollingNotifier() if pooled else Notifier(url)
     try:
         yield wire
     finally:

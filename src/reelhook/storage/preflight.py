@@ -43,7 +43,7 @@ SELECT current_setting('server_version_num')::int / 10000 AS version,
 
 
 @dataclass(frozen=True, slots=True)
-class Vitals:
+class DatabaseCheck:
     """`refusal` None: it can be used, else `may_pass` tells whether that may change by itself.
 
     `now` None: its clock is this machine's. `free_bytes` None: its disk is another machine's.
@@ -57,7 +57,7 @@ class Vitals:
     pooler: bool = False
 
 
-async def vitals(target: Target) -> Vitals:
+async def vitals(target: Target) -> DatabaseCheck:
     """Ask a database. Raises `SettingsError` where it can't be reached."""
     if isinstance(target, Path):
         return _of_file(target)
@@ -74,10 +74,10 @@ async def vitals(target: Target) -> Vitals:
         await connection.close()
 
 
-async def vitals_of(connection: "Connection") -> Vitals:
+async def vitals_of(connection: "Connection") -> DatabaseCheck:
     """Ask a PostgreSQL database over a connection."""
     row = await connection.fetchrow(_POSTGRES, list(TABLES))
-    return Vitals(
+    return DatabaseCheck(
         _refusal(row),
         row["now"],
         may_pass=row["read_only"],
@@ -113,22 +113,22 @@ def _refusal(row: Any) -> str | None:
     return None
 
 
-def _of_file(path: Path) -> Vitals:
+def _of_file(path: Path) -> DatabaseCheck:
     if path.exists() and not os.access(path, os.R_OK | os.W_OK):
-        return Vitals(f"{path} can't be written; correct its mode or owner", None)
+        return DatabaseCheck(f"{path} can't be written; correct its mode or owner", None)
     directory = path.parent
     while not directory.exists():
         directory = directory.parent
     if not directory.is_dir() or not os.access(directory, os.W_OK | os.X_OK):
         words = f"{directory} can't be written; choose another with REELHOOK_DATA_DIR"
-        return Vitals(words, None)
+        return DatabaseCheck(words, None)
     disk = os.statvfs(directory)
     free = disk.f_bavail * disk.f_frsize
     words = f"the disk of {directory} is full ({free // MIB} MiB are free); free some space"
-    return Vitals(words if free < FULL_BYTES else None, None, free)
+    return DatabaseCheck(words if free < FULL_BYTES else None, None, free)
 
 
-def check(told: Vitals) -> None:
+def check(told: DatabaseCheck) -> None:
     """Raise `SettingsError` where the database can't be used."""
     if told.refusal is not None:
         raise SettingsError(f"The database can't be used: {told.refusal}")

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from reelhook.core.offload import aside
-from reelhook.domain.account_status import AccountFares
+from reelhook.core.offload import run_in_thread_if_large
+from reelhook.domain.account_status import AccountStatus
 from reelhook.domain.delivery import Attempt, Delivery
 from reelhook.domain.endpoint import ALL_LANES, Endpoint
 from reelhook.domain.event import Instant
@@ -174,7 +174,7 @@ class Store:
         """See `MendingStore.mend`."""
         await self._write(lambda: mending.mend(now, longest))
 
-    async def record_fares(self, account: str, fares: AccountFares, lease: Lease | None) -> None:
+    async def record_fares(self, account: str, fares: AccountStatus, lease: Lease | None) -> None:
         """See `AccountStore.record_fares`."""
         await self._write(lambda: shared.record_fares(account, fares, lease))
 
@@ -335,7 +335,7 @@ class Store:
         """See `WatchStore.jobs_to_watch`."""
         rows = await self._read(lambda: watching.to_watch(account, accepted_since))
         # PostgreSQL's are made on the event loop, and 100,000 would hold it up for 0.3 s.
-        return await aside(len(rows), lambda: [job_of(row) for row in rows])
+        return await run_in_thread_if_large(len(rows), lambda: [job_of(row) for row in rows])
 
     async def versions_to_watch(self, account: str) -> str:
         """See `WatchStore.versions_to_watch`."""
@@ -380,10 +380,10 @@ class Store:
         return await self._read(lambda: ownership.last_round(account))
 
     async def watching_paused_since(self) -> Instant | None:
-        """See `SwitchStore.watching_paused_since`."""
+        """See `PauseStore.watching_paused_since`."""
         return await self._read(shared.watching_paused_since)
 
-    async def fares(self, account: str) -> AccountFares:
+    async def fares(self, account: str) -> AccountStatus:
         """See `AccountStore.fares`."""
         return await self._read(lambda: shared.fares(account))
 

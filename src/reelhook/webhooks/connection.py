@@ -10,7 +10,7 @@ from aiohttp.client_proto import ResponseHandler
 
 from reelhook.guard.addresses import AddressPolicy, LookUp
 from reelhook.guard.connection import GuardedConnector, OpenSocket
-from reelhook.webhooks.protocol import AnswerProtocol
+from reelhook.webhooks.protocol import ResponseProtocol
 
 RECEIVE_BUFFER_BYTES = 32 * 1024
 KEEPALIVE_SECONDS = 4.0
@@ -45,5 +45,5 @@ class _Connector(GuardedConnector):
     def __init__(self, policy: AddressPolicy | None, **options: Any) -> None:
         super().__init__(policy, **options)
         # A hack: aiohttp has no public way to set the protocol of its connections.
-        made: type[ResponseHandler] = AnswerProtocol
+        made: type[ResponseHandler] = ResponseProtocol
         self._factory = functools.partial(made, loop=self._loop)

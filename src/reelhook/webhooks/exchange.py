@@ -2,7 +2,7 @@
 
 from aiohttp import ClientResponse, StreamReader
 
-from reelhook.domain.delivery import Answer
+from reelhook.domain.delivery import WebhookResponse
 from reelhook.webhooks.faults import ErrorClass, Fault, legible
 from reelhook.webhooks.protocol import BODY_READ_BYTES_MAX, BodyTooLargeError, NoStatusError
 from reelhook.webhooks.retry_after import parse_retry_after
@@ -39,7 +39,7 @@ class Exchange:
             if read > BODY_READ_BYTES_MAX:
                 raise BodyTooLargeError
 
-    def answer(self, fault: Fault | None, *, duration_ms: int, now: int) -> Answer:
+    def answer(self, fault: Fault | None, *, duration_ms: int, now: int) -> WebhookResponse:
         """Return the outcome. `now` is the wall clock, in milliseconds since the epoch."""
         response = self._response
         if response is None:
@@ -49,7 +49,7 @@ class Exchange:
             fault = fault or _redirect(response)
             success = 200 <= status < 300
             retry_after = None if success else response.headers.get("Retry-After")
-        return Answer(
+        return WebhookResponse(
             duration_ms=duration_ms,
             status=status,
             error=None if fault is None else fault.error.value,

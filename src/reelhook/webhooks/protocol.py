@@ -43,7 +43,7 @@ class _Stage(Enum):
     ANSWERED = auto()
 
 
-class AnswerProtocol(ResponseHandler):
+class ResponseProtocol(ResponseHandler):
     """One answer per request: bounds head and body as they come, and what comes unasked.
 
     Measured with aiohttp 3.14: a receiver that floods a pooled connection with answers that nobody

@@ -10,7 +10,7 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
-from reelhook.domain.delivery import Answer
+from reelhook.domain.delivery import WebhookResponse
 from reelhook.guard.addresses import AddressPolicy, LookUp
 from reelhook.guard.connection import OpenSocket, dialling
 from reelhook.guard.resolver import SystemLookUp
@@ -87,7 +87,7 @@ class AiohttpSender:
         await self._guarded.close()
         await self._trusting.close()
 
-    async def send(self, request: SignedRequest) -> Answer:
+    async def send(self, request: SignedRequest) -> WebhookResponse:
         """POST and return what came back, within `timeout_seconds`, the body included."""
         loop = asyncio.get_running_loop()
         started = loop.time()

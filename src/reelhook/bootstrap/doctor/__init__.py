@@ -15,7 +15,7 @@ from aiohttp import ClientSession, DummyCookieJar
 
 from reelhook.bootstrap.doctor.accounts import accounts
 from reelhook.bootstrap.doctor.files import files
-from reelhook.bootstrap.doctor.finding import Finding, Verdict, failed, ok
+from reelhook.bootstrap.doctor.finding import Finding, Severity, failed, ok
 from reelhook.bootstrap.doctor.local_checks import authorities, database, secret, variables
 from reelhook.bootstrap.doctor.network_checks import receiver, server
 from reelhook.bootstrap.doctor.openai_server import proxies
@@ -23,7 +23,7 @@ from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
 from reelhook.telemetry.lines import hider
 
-__all__ = ["Finding", "Verdict", "examine"]
+__all__ = ["Finding", "Severity", "examine"]
 
 
 async def examine(

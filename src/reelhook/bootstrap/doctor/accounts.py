@@ -8,7 +8,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 from yarl import URL
 
 from reelhook.bootstrap.accounts import provider_of
-from reelhook.bootstrap.doctor.finding import Finding, Verdict, failed, ok, warning
+from reelhook.bootstrap.doctor.finding import Finding, Severity, failed, ok, warning
 from reelhook.bootstrap.doctor.local_checks import clock
 from reelhook.bootstrap.doctor.models import Served, models
 from reelhook.config import Credential, Settings
@@ -68,11 +68,11 @@ async def _account(
         base = provider.base
         listed = provider.traits.page_size_max > 0
         key, theirs = await asyncio.gather(_key(subject, provider.check), _date(http, base))
-        advice = await _advice(subject, one, provider) if key.verdict is Verdict.OK else []
-        if key.verdict is Verdict.OK:
+        advice = await _advice(subject, one, provider) if key.verdict is Severity.OK else []
+        if key.verdict is Severity.OK:
             served[one.id] = await _served(provider)
     host = base.host if base.explicit_port is None else f"{base.host}:{base.explicit_port}"
-    alone = [ok(f"key of {subject}", _ALONE)] if listed and key.verdict is Verdict.OK else []
+    alone = [ok(f"key of {subject}", _ALONE)] if listed and key.verdict is Severity.OK else []
     found = [key, *advice, *alone]
     return found if theirs is None else [*found, clock(str(host), theirs, now())]
 

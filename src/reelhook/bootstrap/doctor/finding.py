@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Verdict(StrEnum):
+class Severity(StrEnum):
     """How a subject fares. A warning hinders nothing, but is likely a mistake."""
 
     OK = "ok"
@@ -17,20 +17,20 @@ class Finding:
     """`message` says what is, and where something is to be done, what."""
 
     subject: str
-    verdict: Verdict
+    verdict: Severity
     message: str
 
 
 def ok(subject: str, message: str) -> Finding:
     """All is well."""
-    return Finding(subject, Verdict.OK, message)
+    return Finding(subject, Severity.OK, message)
 
 
 def warning(subject: str, message: str) -> Finding:
     """It works, and is likely not what is meant."""
-    return Finding(subject, Verdict.WARNING, message)
+    return Finding(subject, Severity.WARNING, message)
 
 
 def failed(subject: str, message: str) -> Finding:
     """It does not work."""
-    return Finding(subject, Verdict.FAILED, message)
+    return Finding(subject, Severity.FAILED, message)

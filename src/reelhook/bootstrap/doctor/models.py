@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from reelhook.bootstrap.accounts import installed, provider_kind
 from reelhook.bootstrap.doctor.finding import Finding, ok, warning
 from reelhook.config import Settings
-from reelhook.domain.catalog import Account, Catalog, Choice
+from reelhook.domain.catalog import Account, Catalog, ModelRoute
 from reelhook.domain.errors import InvalidRequestError, SettingsError
 from reelhook.ports import ServedModels
 
@@ -52,7 +52,9 @@ def _model(
     return _of_servers(subject, choice, told, chosen=chosen)
 
 
-def _of_servers(subject: str, choice: Choice, told: list[ServedModels], *, chosen: bool) -> Finding:
+def _of_servers(
+    subject: str, choice: ModelRoute, told: list[ServedModels], *, chosen: bool
+) -> Finding:
     names = list(dict.fromkeys(name for one in told for name in one.names))
     if all(one.ignored for one in told):
         titles = " and ".join(dict.fromkeys(one.title for one in told))

@@ -11,7 +11,7 @@ from reelhook.bootstrap.database import CALLBACK_KEY, WEBHOOK_KEY, private_keys
 from reelhook.bootstrap.doctor.finding import Finding, failed, ok, warning
 from reelhook.config import Settings
 from reelhook.core.signing import Secrets, Signing
-from reelhook.domain.callback import Callbacks, Subject, SubjectKind
+from reelhook.domain.callback import CallbackAddresses, Subject, SubjectKind
 from reelhook.domain.delivery import ATTEMPT_SECONDS
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, EndpointKind
 from reelhook.domain.errors import SettingsError, WebhookVerificationError
@@ -145,7 +145,7 @@ async def _known(settings: Settings, http: ClientSession, url: str) -> bool:
         return False
     if key is None:
         return False
-    callbacks = Callbacks(url, key, {})
+    callbacks = CallbackAddresses(url, key, {})
     for account, provider in _accounts(settings):
         address = callbacks.address(provider, Subject(SubjectKind.ACCOUNT, account))
         try:

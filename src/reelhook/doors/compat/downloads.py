@@ -9,8 +9,8 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from reelhook.doors.context import ServiceOf
-from reelhook.doors.file_response import FileAnswer, Range, answer, is_version
-from reelhook.service import Service
+from reelhook.doors.file_response import FileDownload, Range, answer, is_version
+from reelhook.service import Jobs
 
 router = APIRouter(tags=["videos"])
 ByteRange = Annotated[str | None, Header(alias="Range")]
@@ -56,7 +56,7 @@ async def download_by_query(
 
 async def _stream(
     request: Request,
-    service: Service,
+    service: Jobs,
     job_id: str,
     byte_range: str | None,
     if_range: str | None,
@@ -82,11 +82,11 @@ async def _stream(
 
 async def _file(
     stack: AsyncExitStack,
-    service: Service,
+    service: Jobs,
     job_id: str,
     asked: Range | None,
     if_range: str | None,
-) -> FileAnswer:
+) -> FileDownload:
     """Open the file, until the stack is closed.
 
     Not every server of files knows `If-Range`, so it is judged here; only where the file is
@@ -103,7 +103,7 @@ async def _file(
     return answer(content, asked if is_version(if_range, content.headers) else None)
 
 
-async def _chunks(file: FileAnswer, stack: AsyncExitStack) -> AsyncIterator[bytes]:
+async def _chunks(file: FileDownload, stack: AsyncExitStack) -> AsyncIterator[bytes]:
     async with stack:
         async for chunk in file.chunks:
             yield chunk

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp
 
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.ports import StoredJob
-from reelhook.service import Deliveries, Endpoints, Operations, Service
+from reelhook.service import Deliveries, Endpoints, Jobs, Operations
 from reelhook.service.reading_back import read_back
 
 
@@ -20,7 +20,7 @@ class Hook:
     `operations`.
     """
 
-    service: Service
+    service: Jobs
     endpoints: Endpoints
     deliveries: Deliveries
     operations: Operations

@@ -10,7 +10,12 @@ from reelhook.domain.job import VideoRequest
 from reelhook.domain.request import RENDER_VERSION, check_image
 from reelhook.doors.access import holder_of
 from reelhook.doors.context import ServiceOf, options_of, use_cases_of
-from reelhook.doors.native.schemas import GenerateAnswer, GenerateBody, StatusAnswer, status_answer
+from reelhook.doors.native.schemas import (
+    GenerateBody,
+    GenerateResponse,
+    StatusResponse,
+    status_answer,
+)
 from reelhook.ports import IdempotencyKey
 
 router = APIRouter(tags=["videos"])
@@ -23,7 +28,7 @@ async def generate(
     body: GenerateBody,
     render_version: Annotated[str | None, Query(alias="renderVersion")] = None,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
-) -> GenerateAnswer:
+) -> GenerateResponse:
     """Take the request and answer at once; the provider is called after that.
 
     With an `Idempotency-Key` the same request can be sent again for 24 hours: it brings the first
@@ -55,7 +60,7 @@ async def generate(
         holder = holder_of(request, options.access)
         key = IdempotencyKey(holder, idempotency_key, _fingerprint(body, version))
     created = await service.submit(video, body.webhook_url, key, body.endpoints)
-    return GenerateAnswer(
+    return GenerateResponse(
         job_id=created.job_id,
         title=video.title,
         render_version=version,
@@ -64,7 +69,7 @@ async def generate(
 
 
 @router.get("/api/videos/status/{job_id}", summary="How a video fares: the fallback")
-async def status(job_id: str, request: Request, service: ServiceOf) -> StatusAnswer:
+async def status(job_id: str, request: Request, service: ServiceOf) -> StatusResponse:
     """Tell a job's status, for clients that missed a webhook."""
     stored = await service.job(job_id)
     waiting = await use_cases_of(request).waits.of(stored.job)

@@ -13,7 +13,7 @@ from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import sequence_of
 from reelhook.doors.context import ServiceOf
 from reelhook.doors.limits import LimitError
-from reelhook.service import Service
+from reelhook.service import Jobs
 
 router = APIRouter(tags=["jobs"])
 JOBS_MAX = 100
@@ -21,7 +21,7 @@ HEARTBEAT_SECONDS = 15.0
 RETRY_AFTER_SECONDS = 30
 
 
-class Places:
+class StreamSlots:
     """How many streams may be open at once."""
 
     def __init__(self, streams_max: int) -> None:
@@ -55,7 +55,7 @@ class EventStream(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncGenerator[bytes, None], places: Places) -> None:
+    def __init__(self, events: AsyncGenerator[bytes, None], places: StreamSlots) -> None:
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         super().__init__(events, headers=headers)
         self._events = events
@@ -87,7 +87,7 @@ async def stream(
         raise InvalidRequestError(
             "jobIds", f"jobIds must name 1 to {JOBS_MAX} jobs, comma-separated"
         )
-    places: Places = request.app.state.places
+    places: StreamSlots = request.app.state.places
     places.check()
     after = {}
     for job_id, told in (await service.sequences(ids)).items():
@@ -97,7 +97,7 @@ async def stream(
 
 
 async def _events(
-    service: Service, ids: Sequence[str], after: dict[str, int]
+    service: Jobs, ids: Sequence[str], after: dict[str, int]
 ) -> AsyncGenerator[bytes, None]:
     yield b": following\n\n"
     with service.follow(ids) as follower:

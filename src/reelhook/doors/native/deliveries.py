@@ -20,7 +20,7 @@ State = Literal["waiting", "delivered", "failed", "ended"]
 ID_MAX = 2**63 - 1
 
 
-class AttemptAnswer(Schema):
+class AttemptResponse(Schema):
     """One HTTP try."""
 
     delivery_id: int
@@ -36,7 +36,7 @@ class AttemptAnswer(Schema):
     answer: str = Field(description="The first 16 KiB of the receiver's body")
 
 
-class DeliveryAnswer(Schema):
+class DeliveryResponse(Schema):
     """A delivery: the cursor of one job's events at one endpoint, or a resend."""
 
     id: int
@@ -52,10 +52,10 @@ class DeliveryAnswer(Schema):
     attempts: int = Field(description="How often the waiting event was tried")
     delivered_sequence: int | None = Field(description="The newest event that arrived")
     resend_of: int | None
-    last_attempt: AttemptAnswer | None
+    last_attempt: AttemptResponse | None
 
 
-class UndeliveredAnswer(Schema):
+class UndeliveredResponse(Schema):
     """An event that never arrived."""
 
     sequence: int
@@ -63,26 +63,26 @@ class UndeliveredAnswer(Schema):
     at: str
 
 
-class OneDeliveryAnswer(DeliveryAnswer):
+class OneDeliveryResponse(DeliveryResponse):
     """A delivery with the events that never arrived."""
 
-    undelivered: list[UndeliveredAnswer]
+    undelivered: list[UndeliveredResponse]
 
 
-class DeliveriesAnswer(Schema):
+class DeliveriesResponse(Schema):
     """A page of deliveries, newest first."""
 
-    deliveries: list[DeliveryAnswer]
+    deliveries: list[DeliveryResponse]
     next_cursor: int | None
 
 
-class AttemptsAnswer(Schema):
+class AttemptsResponse(Schema):
     """A delivery's attempts and those of its resends, newest first."""
 
-    attempts: list[AttemptAnswer]
+    attempts: list[AttemptResponse]
 
 
-class FeedAnswer(Schema):
+class FeedResponse(Schema):
     """Events of all jobs: each the webhook's body, with its `webhook-id` as `id`."""
 
     events: list[dict[str, Any]]
@@ -108,7 +108,7 @@ class ResendFailedBody(Schema):
     endpoint_id: str | None = Field(None, description="Left out: at every endpoint")
 
 
-class ResendAnswer(Schema):
+class ResendResponse(Schema):
     """How far sending anew is."""
 
     id: str
@@ -124,10 +124,10 @@ async def feed(
     deliveries: DeliveriesOf,
     after: str | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-) -> FeedAnswer:
+) -> FeedResponse:
     """Return what came after the event with that id: a receiver that missed some catches up."""
     page = await deliveries.events_after(after, limit)
-    return FeedAnswer(
+    return FeedResponse(
         events=[{"id": one.event_id, **json.loads(one.body)} for one in page.events],
         next_cursor=page.events[-1].event_id if page.events else after,
         more=page.more,
@@ -143,11 +143,11 @@ async def list_deliveries(
     endpoint_id: Annotated[str | None, Query(alias="endpointId")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: Annotated[int | None, Query(ge=1, le=ID_MAX)] = None,
-) -> DeliveriesAnswer:
+) -> DeliveriesResponse:
     """Return a page of deliveries; `nextCursor` leads to the next one."""
     page = await deliveries.page(DeliveryFilter(state, job_id, endpoint_id), limit, cursor)
-    return DeliveriesAnswer(
-        deliveries=[DeliveryAnswer(**_told(one)) for one in page.deliveries],
+    return DeliveriesResponse(
+        deliveries=[DeliveryResponse(**_told(one)) for one in page.deliveries],
         next_cursor=page.next_cursor,
     )
 
@@ -155,7 +155,7 @@ async def list_deliveries(
 @router.post("/api/deliveries/resend", status_code=202, summary="Send anew all that failed")
 async def resend_failed(
     deliveries: DeliveriesOf, endpoints: EndpointsOf, body: ResendFailedBody
-) -> ResendAnswer:
+) -> ResendResponse:
     """Send every event that failed since a moment anew, each once. It outlives a restart."""
     if body.endpoint_id is not None:
         await endpoints.one(body.endpoint_id)
@@ -163,40 +163,40 @@ async def resend_failed(
 
 
 @router.get("/api/deliveries/resend/{resend_id}", summary="How far sending anew is")
-async def resend_run(resend_id: str, deliveries: DeliveriesOf) -> ResendAnswer:
+async def resend_run(resend_id: str, deliveries: DeliveriesOf) -> ResendResponse:
     """Return how many events are on their way again."""
     return _run(await deliveries.resend_run(resend_id))
 
 
 @router.get("/api/deliveries/{delivery_id}", summary="Read a delivery")
-async def read(delivery_id: int, deliveries: DeliveriesOf) -> OneDeliveryAnswer:
+async def read(delivery_id: int, deliveries: DeliveriesOf) -> OneDeliveryResponse:
     """Return a delivery and the events that never arrived."""
     stored, undelivered = await deliveries.one(_known(delivery_id))
     missed = [
-        UndeliveredAnswer(sequence=one.sequence, fate=one.fate.value, at=iso(one.at))
+        UndeliveredResponse(sequence=one.sequence, fate=one.fate.value, at=iso(one.at))
         for one in undelivered
     ]
-    return OneDeliveryAnswer(**_told(stored), undelivered=missed)
+    return OneDeliveryResponse(**_told(stored), undelivered=missed)
 
 
 @router.get("/api/deliveries/{delivery_id}/attempts", summary="Read a delivery's attempts")
 async def attempts(
     delivery_id: int, deliveries: DeliveriesOf, limit: Annotated[int, Query(ge=1, le=500)] = 100
-) -> AttemptsAnswer:
+) -> AttemptsResponse:
     """Return the attempts, newest first, those of its resends too."""
     found = await deliveries.attempts(_known(delivery_id), limit)
-    return AttemptsAnswer(attempts=[_attempt(one) for one in found])
+    return AttemptsResponse(attempts=[_attempt(one) for one in found])
 
 
 @router.post("/api/deliveries/{delivery_id}/resend", status_code=202, summary="Send one anew")
 async def resend(
     delivery_id: int, deliveries: DeliveriesOf, body: ResendBody | None = None
-) -> OneDeliveryAnswer:
+) -> OneDeliveryResponse:
     """Send one event anew, with the same `webhook-id`, as a delivery of its own."""
     sequence = body.sequence if body else None
     resent = await deliveries.resend(_known(delivery_id), sequence)
     stored, _ = await read_back(deliveries.one(resent.id), deliveryId=str(resent.id))
-    return OneDeliveryAnswer(**_told(stored), undelivered=[])
+    return OneDeliveryResponse(**_told(stored), undelivered=[])
 
 
 def _known(delivery_id: int) -> int:
@@ -211,8 +211,8 @@ def _instant(moment: datetime) -> Instant:
     return round(moment.timestamp() * 1000)
 
 
-def _run(resend: Resend) -> ResendAnswer:
-    return ResendAnswer(
+def _run(resend: Resend) -> ResendResponse:
+    return ResendResponse(
         id=resend.id,
         since=iso(resend.since),
         until=iso(resend.until),
@@ -239,8 +239,8 @@ def _told(stored: StoredDelivery) -> dict[str, Any]:
     }
 
 
-def _attempt(attempt: Attempt) -> AttemptAnswer:
-    return AttemptAnswer(
+def _attempt(attempt: Attempt) -> AttemptResponse:
+    return AttemptResponse(
         delivery_id=attempt.delivery_id,
         event_id=attempt.event_id,
         sequence=attempt.sequence,

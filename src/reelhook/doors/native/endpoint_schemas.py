@@ -6,8 +6,8 @@ from typing import Annotated, Any, cast
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from reelhook.domain.breaker import Health
-from reelhook.domain.delivery import Answer
+from reelhook.domain.breaker import CircuitBreaker
+from reelhook.domain.delivery import WebhookResponse
 from reelhook.domain.endpoint import (
     CONCURRENCY_MAX,
     MASK,
@@ -133,7 +133,7 @@ class RotateBody(Schema):
     )
 
 
-class HealthAnswer(Schema):
+class HealthResponse(Schema):
     """How an endpoint answers."""
 
     state: str = Field(description="ok, failing, open (only probes go out), recovering or disabled")
@@ -142,7 +142,7 @@ class HealthAnswer(Schema):
     next_probe_at: str | None
 
 
-class EndpointAnswer(Schema):
+class EndpointResponse(Schema):
     """An endpoint as it stands."""
 
     id: str
@@ -157,24 +157,24 @@ class EndpointAnswer(Schema):
     enabled: bool
     disabled: str | None = Field(description="operator, failing or gone (it answered 410)")
     disabled_at: str | None
-    health: HealthAnswer
+    health: HealthResponse
     previous_secret_until: str | None
     created_at: str
 
 
-class SecretAnswer(EndpointAnswer):
+class SecretResponse(EndpointResponse):
     """An endpoint with its secret, which is shown only now."""
 
     secret: str
 
 
-class EndpointsAnswer(Schema):
+class EndpointsResponse(Schema):
     """The endpoints, oldest first."""
 
-    endpoints: list[EndpointAnswer]
+    endpoints: list[EndpointResponse]
 
 
-class TestAnswer(Schema):
+class TestResponse(Schema):
     """How the receiver answered the test event."""
 
     delivered: bool
@@ -185,14 +185,14 @@ class TestAnswer(Schema):
     answer: str = Field(description="The first 16 KiB of its body")
 
 
-def endpoint_answer(endpoint: Endpoint) -> EndpointAnswer:
+def endpoint_answer(endpoint: Endpoint) -> EndpointResponse:
     """Tell an endpoint, without its secret."""
-    return EndpointAnswer(**_told(endpoint))
+    return EndpointResponse(**_told(endpoint))
 
 
-def secret_answer(endpoint: Endpoint) -> SecretAnswer:
+def secret_answer(endpoint: Endpoint) -> SecretResponse:
     """Tell an endpoint with its secret."""
-    return SecretAnswer(**_told(endpoint), secret=endpoint.secret or "")
+    return SecretResponse(**_told(endpoint), secret=endpoint.secret or "")
 
 
 def _told(endpoint: Endpoint) -> dict[str, Any]:
@@ -210,7 +210,7 @@ def _told(endpoint: Endpoint) -> dict[str, Any]:
         "enabled": endpoint.disabled is None,
         "disabled": None if endpoint.disabled is None else endpoint.disabled.value,
         "disabled_at": maybe_iso(endpoint.disabled_at),
-        "health": HealthAnswer(
+        "health": HealthResponse(
             state="disabled" if endpoint.disabled else _state(endpoint.health),
             failures=endpoint.health.failures,
             failing_since=maybe_iso(endpoint.health.failing_since),
@@ -221,7 +221,7 @@ def _told(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def _state(health: Health) -> str:
+def _state(health: CircuitBreaker) -> str:
     if health.open:
         return "open"
     if health.ramp is not None:
@@ -229,9 +229,9 @@ def _state(health: Health) -> str:
     return "failing" if health.failures else "ok"
 
 
-def test_answer(answer: Answer) -> TestAnswer:
+def test_answer(answer: WebhookResponse) -> TestResponse:
     """Tell how a test went."""
-    return TestAnswer(
+    return TestResponse(
         delivered=answer.succeeded,
         status=answer.status,
         duration_ms=answer.duration_ms,

@@ -4,13 +4,13 @@ from fastapi import APIRouter, Request, Response
 
 from reelhook.doors.context import EndpointsOf, options_of
 from reelhook.doors.native.endpoint_schemas import (
-    EndpointAnswer,
     EndpointChangeBody,
-    EndpointsAnswer,
+    EndpointResponse,
+    EndpointsResponse,
     NewEndpointBody,
     RotateBody,
-    SecretAnswer,
-    TestAnswer,
+    SecretResponse,
+    TestResponse,
     endpoint_answer,
     secret_answer,
     test_answer,
@@ -28,7 +28,9 @@ async def _checked(request: Request, url: str) -> bool:
 
 
 @router.post("", status_code=201, summary="Register an endpoint")
-async def register(request: Request, endpoints: EndpointsOf, body: NewEndpointBody) -> SecretAnswer:
+async def register(
+    request: Request, endpoints: EndpointsOf, body: NewEndpointBody
+) -> SecretResponse:
     """Register where events go. The answer shows its secret: the only time but for a rotation."""
     trusted = await _checked(request, body.url)
     endpoint = await endpoints.register(
@@ -38,16 +40,16 @@ async def register(request: Request, endpoints: EndpointsOf, body: NewEndpointBo
 
 
 @router.get("", summary="List endpoints")
-async def list_endpoints(endpoints: EndpointsOf, failing: bool = False) -> EndpointsAnswer:
+async def list_endpoints(endpoints: EndpointsOf, failing: bool = False) -> EndpointsResponse:
     """Return registered endpoints and the default one. With `failing`, all that are held back,
     URLs that jobs brought along too.
     """
     found = await (endpoints.held_back() if failing else endpoints.all())
-    return EndpointsAnswer(endpoints=[endpoint_answer(one) for one in found])
+    return EndpointsResponse(endpoints=[endpoint_answer(one) for one in found])
 
 
 @router.get("/{endpoint_id}", summary="Read an endpoint")
-async def read(endpoint_id: str, endpoints: EndpointsOf) -> EndpointAnswer:
+async def read(endpoint_id: str, endpoints: EndpointsOf) -> EndpointResponse:
     """Return an endpoint as it stands, with its health."""
     return endpoint_answer(await endpoints.one(endpoint_id))
 
@@ -55,7 +57,7 @@ async def read(endpoint_id: str, endpoints: EndpointsOf) -> EndpointAnswer:
 @router.patch("/{endpoint_id}", summary="Change an endpoint")
 async def change(
     endpoint_id: str, request: Request, endpoints: EndpointsOf, body: EndpointChangeBody
-) -> EndpointAnswer:
+) -> EndpointResponse:
     """Change what is given. `enabled: true` sends again what was held back."""
     await endpoints.one(endpoint_id)
     fields, trusted = body.fields(), False
@@ -76,7 +78,7 @@ async def remove(endpoint_id: str, endpoints: EndpointsOf) -> Response:
 @router.post("/{endpoint_id}/rotate", summary="Rotate an endpoint's secret")
 async def rotate(
     endpoint_id: str, endpoints: EndpointsOf, body: RotateBody | None = None
-) -> SecretAnswer:
+) -> SecretResponse:
     """Sign with a new secret. For a while `webhook-signature` carries the old one's signature too,
     and `X-Signature`, a single value, stays on the old one.
     """
@@ -85,6 +87,6 @@ async def rotate(
 
 
 @router.post("/{endpoint_id}/test", summary="Send a test event")
-async def send_test(endpoint_id: str, endpoints: EndpointsOf) -> TestAnswer:
+async def send_test(endpoint_id: str, endpoints: EndpointsOf) -> TestResponse:
     """Send a signed test event now, once, and return how the receiver answered."""
     return test_answer(await endpoints.test(endpoint_id))

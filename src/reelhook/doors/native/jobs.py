@@ -10,9 +10,9 @@ from reelhook.doors.context import ServiceOf, options_of, use_cases_of
 from reelhook.doors.native.schemas import (
     AdoptBody,
     CancelBody,
-    EventsAnswer,
-    JobAnswer,
-    JobsAnswer,
+    EventsResponse,
+    JobResponse,
+    JobsResponse,
     RegisterBody,
     job_answer,
 )
@@ -22,7 +22,7 @@ from reelhook.service.reading_back import read_back
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
 
-def _answer(request: Request, stored: StoredJob) -> JobAnswer:
+def _answer(request: Request, stored: StoredJob) -> JobResponse:
     return job_answer(
         stored.listed, options_of(request).video_url(stored.job.id), waiting=stored.job.waiting
     )
@@ -38,7 +38,7 @@ async def list_jobs(
     in_doubt: Annotated[
         bool, Query(alias="inDoubt", description="Only those that a provider may have or not")
     ] = False,
-) -> JobsAnswer:
+) -> JobsResponse:
     """Return a page of jobs; `nextCursor` leads to the next one. Jobs in doubt come oldest first,
     whatever their status.
     """
@@ -51,11 +51,11 @@ async def list_jobs(
     jobs = [
         job_answer(one, video_url(one.job.id), waiting=waits.get(one.job.id)) for one in page.jobs
     ]
-    return JobsAnswer(jobs=jobs, next_cursor=page.next_cursor)
+    return JobsResponse(jobs=jobs, next_cursor=page.next_cursor)
 
 
 @router.post("/register", summary="Watch a job that was created elsewhere")
-async def register(request: Request, service: ServiceOf, body: RegisterBody) -> JobAnswer:
+async def register(request: Request, service: ServiceOf, body: RegisterBody) -> JobResponse:
     """Watch a provider's job that someone else created. Registering twice is once."""
     if body.webhook_url is not None:
         await options_of(request).check_url(body.webhook_url)
@@ -67,7 +67,7 @@ async def register(request: Request, service: ServiceOf, body: RegisterBody) -> 
 
 
 @router.get("/{job_id}", summary="Read a job")
-async def read(job_id: str, request: Request, service: ServiceOf) -> JobAnswer:
+async def read(job_id: str, request: Request, service: ServiceOf) -> JobResponse:
     """Return a job as it stands."""
     stored = await service.job(job_id)
     position = await service.queue_position(stored.job)
@@ -76,15 +76,15 @@ async def read(job_id: str, request: Request, service: ServiceOf) -> JobAnswer:
 
 
 @router.get("/{job_id}/events", summary="Read a job's whole history")
-async def events(job_id: str, service: ServiceOf) -> EventsAnswer:
+async def events(job_id: str, service: ServiceOf) -> EventsResponse:
     """Return every event of the job, in order, those too that were never sent."""
     await service.job(job_id)
     stored = await service.events([job_id])
-    return EventsAnswer(events=[{"id": e.event_id, **json.loads(e.body)} for e in stored])
+    return EventsResponse(events=[{"id": e.event_id, **json.loads(e.body)} for e in stored])
 
 
 @router.post("/{job_id}/poll", summary="Check a job at its provider now")
-async def poll(job_id: str, request: Request, service: ServiceOf) -> JobAnswer:
+async def poll(job_id: str, request: Request, service: ServiceOf) -> JobResponse:
     """Read the job at its provider at once, and tell the change, if there is one."""
     return _answer(request, await service.check_now(job_id))
 
@@ -92,7 +92,7 @@ async def poll(job_id: str, request: Request, service: ServiceOf) -> JobAnswer:
 @router.post("/{job_id}/cancel", summary="Cancel a job")
 async def cancel(
     job_id: str, request: Request, service: ServiceOf, body: CancelBody | None = None
-) -> JobAnswer:
+) -> JobResponse:
     """Cancel the job at its provider. Where that can't be, 409 says that the render is paid for;
     `force` then stops watching it.
     """
@@ -101,7 +101,7 @@ async def cancel(
 
 
 @router.post("/{job_id}/adopt", summary="Watch what a job in doubt turned out to be")
-async def adopt(job_id: str, request: Request, service: ServiceOf, body: AdoptBody) -> JobAnswer:
+async def adopt(job_id: str, request: Request, service: ServiceOf, body: AdoptBody) -> JobResponse:
     """Watch the provider's job as a new one of ours, with the same request and endpoints;
     `adoptedFrom` names the one in doubt, which is settled by it.
     """
@@ -111,6 +111,6 @@ async def adopt(job_id: str, request: Request, service: ServiceOf, body: AdoptBo
 
 
 @router.post("/{job_id}/abandon", summary="Settle that a job in doubt is not to be found")
-async def abandon(job_id: str, request: Request) -> JobAnswer:
+async def abandon(job_id: str, request: Request) -> JobResponse:
     """Take the job off the list of those in doubt. It stays as it is."""
     return _answer(request, await use_cases_of(request).doubts.abandon(job_id))

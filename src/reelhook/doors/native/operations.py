@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from reelhook.domain.event import maybe_iso
 from reelhook.domain.waiting import Waiting
 from reelhook.doors.context import OperationsOf
-from reelhook.doors.native.schemas import WatcherAnswer
+from reelhook.doors.native.schemas import WatcherResponse
 from reelhook.doors.native.waiting import waiting_answer
 from reelhook.ports import RefusedJob
 
@@ -60,17 +60,17 @@ def _shown(waiting: Waiting) -> dict[str, Any]:
 
 
 @router.post("/api/watcher/pause", summary="Stop asking providers")
-async def pause(operations: OperationsOf) -> WatcherAnswer:
+async def pause(operations: OperationsOf) -> WatcherResponse:
     """Stop watching, in every process, until resumed. A restart does not resume."""
     await operations.pause_watching()
-    return WatcherAnswer(paused=True)
+    return WatcherResponse(paused=True)
 
 
 @router.post("/api/watcher/resume", summary="Ask providers again")
-async def resume(operations: OperationsOf) -> WatcherAnswer:
+async def resume(operations: OperationsOf) -> WatcherResponse:
     """Watch again, at once."""
     await operations.resume_watching()
-    return WatcherAnswer(paused=False)
+    return WatcherResponse(paused=False)
 
 
 @router.get("/healthz", summary="The process is alive")

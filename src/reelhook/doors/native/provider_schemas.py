@@ -7,12 +7,12 @@ from pydantic import Field
 from reelhook.domain.model import Image
 from reelhook.doors.native.schemas import Schema, untold
 from reelhook.ports import CostLine
-from reelhook.service import Server
+from reelhook.service import ProviderServer
 
 _DAY_SECONDS = 24 * 3600
 
 
-class ModelAnswer(Schema):
+class ModelResponse(Schema):
     """A model. null: no limit is known, and the provider decides; []: it takes none."""
 
     model: str
@@ -26,7 +26,7 @@ class ModelAnswer(Schema):
     prompt_characters_max: int | None
 
 
-class ServerAnswer(Schema):
+class ServerResponse(Schema):
     """What one account's server says it has."""
 
     account: str
@@ -37,24 +37,24 @@ class ServerAnswer(Schema):
     error: str | None = Field(description="Why its models are not known")
 
 
-class ModelsAnswer(Schema):
+class ModelsResponse(Schema):
     """The models that are known, and the names that stand for others.
 
     `defaultModel` null: where a request names none, it is the openai server's own.
     """
 
-    models: list[ModelAnswer]
+    models: list[ModelResponse]
     providers: list[str]
     default_model: str | None
     aliases: dict[str, str]
-    servers: list[ServerAnswer] | None = Field(
+    servers: list[ServerResponse] | None = Field(
         None,
         exclude_if=untold,
         description="With served=true: what the accounts' servers themselves say they have",
     )
 
 
-class CostLineAnswer(Schema):
+class CostLineResponse(Schema):
     """What the jobs of one day, model and unit cost together."""
 
     day: str
@@ -66,21 +66,21 @@ class CostLineAnswer(Schema):
     charged: float | None
 
 
-class CostsAnswer(Schema):
+class CostsResponse(Schema):
     """Costs by day, model and unit."""
 
-    costs: list[CostLineAnswer]
+    costs: list[CostLineResponse]
 
 
-class NoticeAnswer(Schema):
+class NoticeResponse(Schema):
     """Whether a provider's call led to a check."""
 
     checked: bool
 
 
-def server_answer(server: Server) -> ServerAnswer:
+def server_answer(server: ProviderServer) -> ServerResponse:
     """Tell one server."""
-    return ServerAnswer(
+    return ServerResponse(
         account=server.account.id,
         provider=server.account.provider,
         server=server.title or None,
@@ -90,10 +90,10 @@ def server_answer(server: Server) -> ServerAnswer:
     )
 
 
-def cost_line(line: CostLine) -> CostLineAnswer:
+def cost_line(line: CostLine) -> CostLineResponse:
     """Tell one line."""
     day = datetime.fromtimestamp(line.day * _DAY_SECONDS, UTC).date()
-    return CostLineAnswer(
+    return CostLineResponse(
         day=day.isoformat(),
         model=f"{line.provider}/{line.model}",
         unit=line.unit,

@@ -136,7 +136,7 @@ class CancelBody(Schema):
     )
 
 
-class GenerateAnswer(Schema):
+class GenerateResponse(Schema):
     """The answer to a request for a video; the provider is called after it."""
 
     job_id: str
@@ -146,7 +146,7 @@ class GenerateAnswer(Schema):
     message: str
 
 
-class StatusAnswer(Schema):
+class StatusResponse(Schema):
     """The fallback for clients that missed a webhook. Three keys keep their inherited names."""
 
     job_id: str
@@ -169,7 +169,7 @@ class StatusAnswer(Schema):
     )
 
 
-class CostAnswer(Schema):
+class CostResponse(Schema):
     """What a job cost. The unit is USD where the provider tells money, else its own."""
 
     amount: float
@@ -177,7 +177,7 @@ class CostAnswer(Schema):
     charged: bool = Field(description="false: only quoted so far")
 
 
-class JobAnswer(Schema):
+class JobResponse(Schema):
     """A job as it stands."""
 
     job_id: str
@@ -197,7 +197,7 @@ class JobAnswer(Schema):
         description="Jobs of the same account that are created before this one, if it waits; "
         "what its provider renders before it, where the provider says so",
     )
-    cost: CostAnswer | None = Field(description="What the provider charged, else what it quoted")
+    cost: CostResponse | None = Field(description="What the provider charged, else what it quoted")
     adopted_from: str | None = Field(description="The job in doubt that this one turned out to be")
     in_doubt: bool = Field(description="Whether nobody knows if a provider has it")
     sora_job_id: str | None
@@ -223,26 +223,26 @@ class JobAnswer(Schema):
     )
 
 
-class JobsAnswer(Schema):
+class JobsResponse(Schema):
     """A page of jobs, newest first."""
 
-    jobs: list[JobAnswer]
+    jobs: list[JobResponse]
     next_cursor: str | None
 
 
-class EventsAnswer(Schema):
+class EventsResponse(Schema):
     """All events of a job, in order: each the webhook's body, with its `webhook-id` as `id`."""
 
     events: list[dict[str, Any]]
 
 
-class WatcherAnswer(Schema):
+class WatcherResponse(Schema):
     """The watcher's switch."""
 
     paused: bool
 
 
-class ErrorAnswer(Schema):
+class ErrorResponse(Schema):
     """What every error looks like."""
 
     error: str = Field(description="What is wrong and what to do")
@@ -264,11 +264,11 @@ class ErrorAnswer(Schema):
 
 def status_answer(
     stored: StoredJob, video_url: str, waiting: Waiting | None = None
-) -> StatusAnswer:
+) -> StatusResponse:
     """Tell a job in the seed's words."""
     job = stored.job
     ready = job.status is Status.COMPLETED
-    return StatusAnswer(
+    return StatusResponse(
         job_id=job.id,
         status=_seed_status(job),
         ready=ready,
@@ -291,10 +291,10 @@ def job_answer(
     video_url: str,
     queue_position: int | None = None,
     waiting: Waiting | None = None,
-) -> JobAnswer:
+) -> JobResponse:
     """Tell a job whole."""
     job = listed.job
-    return JobAnswer(
+    return JobResponse(
         job_id=job.id,
         status=job.status,
         progress=job.progress,
@@ -326,11 +326,11 @@ def job_answer(
     )
 
 
-def _cost(job: Job) -> CostAnswer | None:
+def _cost(job: Job) -> CostResponse | None:
     if job.charged_amount is not None and job.charged_unit is not None:
-        return CostAnswer(amount=job.charged_amount, unit=job.charged_unit, charged=True)
+        return CostResponse(amount=job.charged_amount, unit=job.charged_unit, charged=True)
     if job.quoted_amount is not None and job.quoted_unit is not None:
-        return CostAnswer(amount=job.quoted_amount, unit=job.quoted_unit, charged=False)
+        return CostResponse(amount=job.quoted_amount, unit=job.quoted_unit, charged=False)
     return None
 
 

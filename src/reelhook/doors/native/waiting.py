@@ -13,7 +13,7 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
-class WaitingAnswer(BaseModel):
+class WaitingResponse(BaseModel):
     """A job that its provider has not moved on, and why."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
@@ -28,18 +28,18 @@ class WaitingAnswer(BaseModel):
 
 
 MaybeWaiting = Annotated[
-    WaitingAnswer | None,
+    WaitingResponse | None,
     Field(exclude_if=_is_none, description="What it waits for; absent where there is nothing"),
 ]
 
 
-def maybe_waiting(waiting: Waiting | None) -> WaitingAnswer | None:
+def maybe_waiting(waiting: Waiting | None) -> WaitingResponse | None:
     """Tell what a job waits for, if anything."""
     return None if waiting is None else waiting_answer(waiting)
 
 
-def waiting_answer(waiting: Waiting) -> WaitingAnswer:
+def waiting_answer(waiting: Waiting) -> WaitingResponse:
     """Tell what a job waits for."""
-    return WaitingAnswer(
+    return WaitingResponse(
         since=iso(waiting.since), last_response=waiting.last_response, tries=waiting.tries
     )

@@ -19,18 +19,18 @@ from reelhook.domain.delivery import (
     ATTEMPT_SECONDS,
     PROGRESS_ATTEMPT_SECONDS,
     STALE_ATTEMPT_SECONDS,
-    Answer,
     Attempt,
     Delivery,
+    WebhookResponse,
 )
 from reelhook.domain.endpoint import Endpoint, EndpointKind, lane_of, shown_url
 from reelhook.domain.errors import DATABASE_FAILURES
 from reelhook.domain.event import Instant
 from reelhook.domain.schedule import RetrySchedule
-from reelhook.engine.delivering.fair_queue import SLOTS, Turns
+from reelhook.engine.delivering.fair_queue import SLOTS, FairQueue
 from reelhook.engine.delivering.probing import Probing
 from reelhook.engine.leases import Leases
-from reelhook.engine.runner import Tasks
+from reelhook.engine.runner import RunningTasks
 from reelhook.ports import (
     Clock,
     DeliveryStore,
@@ -55,7 +55,7 @@ STALE_MILLISECONDS = round(STALE_ATTEMPT_SECONDS * 1000)
 
 
 @dataclass(slots=True)
-class Flight:
+class InFlight:
     """An attempt that is under way. `limit` can cut it short.
 
     `version` counts the changes of endpoints by which it was read; None: read it again.
@@ -103,18 +103,18 @@ class Deliver:
         self._schedule = schedule
         self._clock = clock
         self._random = random
-        self._turns = Turns(concurrency)
+        self._turns = FairQueue(concurrency)
         self._probing = Probing()
         self._resting = False
         self._probed: set[str] = set()
         """Endpoints that a probe has just failed at: nothing is due there for a while."""
-        self._flights: dict[int, Flight] = {}
+        self._flights: dict[int, InFlight] = {}
         self._finished: set[int] = set()
         self._endpoints_version = 0
         self._lanes: Mapping[int, Lease] = {}
         """The lanes, and the leases, that what is ready was read under."""
         self.signal = signals.deliver
-        self.tasks = Tasks(asyncio.Event())  # the end of a task is `_finish`'s to tell
+        self.tasks = RunningTasks(asyncio.Event())  # the end of a task is `_finish`'s to tell
 
     async def tick(self) -> float | None:
         """Read what is due from the store and send it as slots allow; see `Loop`."""
@@ -214,7 +214,7 @@ class Deliver:
         now = self._clock.now()
         while not self.tasks.draining and (due := self._turns.take(now)):
             lease = self._lanes[lane_of(due.delivery.endpoint_id)]
-            flight = Flight(due, self._endpoints_version, lease, now)
+            flight = InFlight(due, self._endpoints_version, lease, now)
             self._flights[due.delivery.id] = flight
             self.tasks.spawn(
                 self._carry_out(flight), partial(self._finish, due), job=due.delivery.job_id
@@ -229,12 +229,12 @@ class Deliver:
             self.signal.set()  # there may be more for this endpoint
         self._start_ready()
 
-    async def _carry_out(self, flight: Flight) -> None:
+    async def _carry_out(self, flight: InFlight) -> None:
         """Send an event; when the end of its job cut it short, send that at once."""
         while await self._is_current(flight) and not await self._attempt(flight):
             flight.version = None
 
-    async def _is_current(self, flight: Flight) -> bool:
+    async def _is_current(self, flight: InFlight) -> bool:
         """Read again what was read before an endpoint changed; return whether it may still go.
 
         So no attempt that begins after a rotation is signed with the old secret alone.
@@ -249,7 +249,7 @@ class Deliver:
             (flight.due,) = following.deliveries
         return True
 
-    async def _attempt(self, flight: Flight) -> bool:
+    async def _attempt(self, flight: InFlight) -> bool:
         """Make one attempt and record it; return False when it was cut short."""
         delivery = flight.due.delivery
         if not self._leases.good(flight.lease):
@@ -266,7 +266,7 @@ class Deliver:
             return True
         self._turns.sent(endpoint.id)
         if answer is None:
-            answer = Answer(_since(begun), error="superseded", detail="The job has ended")
+            answer = WebhookResponse(_since(begun), error="superseded", detail="The job has ended")
         attempt = _attempt(flight, answer, probe=probe)
         before = self._turns.line(endpoint.id).endpoint
         after = before
@@ -295,7 +295,7 @@ class Deliver:
         return not outrun
 
     def _put_back(
-        self, endpoint: Endpoint, delivery: Delivery, answer: Answer, now: Instant
+        self, endpoint: Endpoint, delivery: Delivery, answer: WebhookResponse, now: Instant
     ) -> None:
         """Leave a delivery due, since our own limit says nothing about its receiver."""
         self._turns.pause(endpoint.id, now, self._random)
@@ -321,7 +321,7 @@ class Deliver:
             await self._clock.wait(asyncio.Event(), RECORD_WAIT_SECONDS)
         return None
 
-    async def _send(self, flight: Flight, request: SignedRequest) -> Answer | None:
+    async def _send(self, flight: InFlight, request: SignedRequest) -> WebhookResponse | None:
         """Return the answer, or None when `limit` cut the attempt short."""
         try:
             async with asyncio.timeout(None) as flight.limit:
@@ -371,7 +371,7 @@ class Deliver:
         )
 
 
-def _attempt(flight: Flight, answer: Answer, *, probe: bool) -> Attempt:
+def _attempt(flight: InFlight, answer: WebhookResponse, *, probe: bool) -> Attempt:
     delivery, event = flight.due.delivery, flight.due.event
     return Attempt(
         delivery_id=delivery.id,

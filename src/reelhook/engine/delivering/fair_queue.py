@@ -25,7 +25,7 @@ PAUSE_MILLISECONDS_MAX = 60_000
 
 
 @dataclass(slots=True)
-class Line:
+class EndpointQueue:
     """What waits at one endpoint, and how much is under way there.
 
     The endpoint's health is kept here as long as anything is under way: the store has it later.
@@ -54,14 +54,14 @@ def is_retry(delivery: Delivery) -> bool:
     return delivery.attempts > 0 or delivery.resend_of is not None
 
 
-class Turns:
+class FairQueue:
     """The lines of all endpoints. `concurrency` is the limit of an endpoint that has no own."""
 
     def __init__(self, concurrency: int) -> None:
         self._concurrency = concurrency
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[str, EndpointQueue] = {}
         self._order: deque[str] = deque()
-        self._held_back: list[Line] = []
+        self._held_back: list[EndpointQueue] = []
         """Lines with nothing but retries, while those have all of their slots."""
         self._windows: dict[str, tuple[Instant, tuple[Bucket, ...]]] = {}
         """The last answers of endpoints that nothing is under way to; the store keeps none."""
@@ -75,7 +75,7 @@ class Turns:
         self.outdated = False
         """Whether something that was ready is to be read anew before it can be sent."""
 
-    def line(self, endpoint_id: str) -> Line:
+    def line(self, endpoint_id: str) -> EndpointQueue:
         """Return the line of an endpoint that something is under way to."""
         return self._lines[endpoint_id]
 
@@ -182,13 +182,13 @@ class Turns:
         line.read_at = now
         self._enqueue(line)
 
-    def _knows_more(self, line: Line) -> bool:
+    def _knows_more(self, line: EndpointQueue) -> bool:
         """Whether answers came, or may come, that the last look at the store has not seen."""
         return line.under_way > 0 or line.done_in == self._looks
 
-    def _new_line(self, endpoint: Endpoint) -> Line:
+    def _new_line(self, endpoint: Endpoint) -> EndpointQueue:
         _, window = self._windows.pop(endpoint.id, (0, ()))
-        line = Line(replace(endpoint, health=replace(endpoint.health, window=window)))
+        line = EndpointQueue(replace(endpoint, health=replace(endpoint.health, window=window)))
         self._lines[endpoint.id] = line
         return line
 
@@ -215,19 +215,19 @@ class Turns:
             return due
         return None
 
-    def _enqueue(self, line: Line) -> None:
+    def _enqueue(self, line: EndpointQueue) -> None:
         if line.ready and not line.in_turn and not self._is_full(line):
             line.in_turn = True
             self._order.append(line.endpoint.id)
 
-    def _first_allowed(self, line: Line) -> DueDelivery | None:
+    def _first_allowed(self, line: EndpointQueue) -> DueDelivery | None:
         """Return what may go next: nothing but first attempts while retries have their slots."""
         if len(self._retries) < RETRY_SLOTS:
             return line.ready[0] if line.ready else None
         return next((due for due in line.ready if not self._is_retry(line, due)), None)
 
     @staticmethod
-    def _is_retry(line: Line, due: DueDelivery) -> bool:
+    def _is_retry(line: EndpointQueue, due: DueDelivery) -> bool:
         """Probes share the slots of retries: first attempts at healthy receivers keep theirs."""
         return is_retry(due.delivery) or line.endpoint.health.open
 
@@ -245,7 +245,7 @@ class Turns:
         self._enqueue(line)
         return not line.ready
 
-    def _is_full(self, line: Line) -> bool:
+    def _is_full(self, line: EndpointQueue) -> bool:
         if line.endpoint.id in self._paused:
             return True
         limit = line.endpoint.concurrency or self._concurrency

@@ -3,14 +3,14 @@
 import structlog
 
 from reelhook.core.wakeups import Signals
-from reelhook.engine.runner import Tasks
+from reelhook.engine.runner import RunningTasks
 from reelhook.ports import Clock, Lease, ResendStore
 
 log = structlog.get_logger()
 BATCH = 500
 
 
-class Resending:
+class Redeliver:
     """Turns failed events into deliveries of their own; `Deliver` sends them."""
 
     name = "resend"
@@ -23,7 +23,7 @@ class Resending:
         self._signals = signals
         self._clock = clock
         self.signal = signals.resend
-        self.tasks = Tasks(signals.resend)
+        self.tasks = RunningTasks(signals.resend)
 
     async def tick(self) -> float | None:
         """Do one batch of each; see `Loop`. What was done is kept, so a restart goes on with it."""

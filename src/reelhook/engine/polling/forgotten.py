@@ -24,9 +24,9 @@ from reelhook.domain.restart import (
     forgotten,
     is_from_before,
 )
-from reelhook.engine.leased_account import Held
+from reelhook.engine.leased_account import LeasedAccount
 from reelhook.engine.submitting.listing_pages import ListingPages
-from reelhook.engine.submitting.retry_after import Patience
+from reelhook.engine.submitting.retry_after import ReadPause
 from reelhook.ports import Clock, ForgottenStore
 
 log = structlog.get_logger()
@@ -42,7 +42,7 @@ class Forgotten:
     def __init__(
         self,
         store: ForgottenStore,
-        held: Held,
+        held: LeasedAccount,
         recording: Recording,
         signals: Signals,
         *,
@@ -53,7 +53,7 @@ class Forgotten:
         self._held = held
         self._recording = recording
         self._signals = signals
-        self._patience = Patience(held.id, signals.account(held.id), clock)
+        self._patience = ReadPause(held.id, signals.account(held.id), clock)
         self._margin = margin
         self._clock = clock
         self._denials: dict[str, Denials] = {}

@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from reelhook.domain.read_plan import PageRead, Read, learn
-from reelhook.engine.polling.listing_scan import Search, Wave
+from reelhook.engine.polling.listing_scan import ListingScan, PageBatch
 
 ORDER_MAX = 20_000
 
@@ -49,7 +49,7 @@ class ListingOrder:
         )
         return plan if same else None
 
-    def plan(self, search: Search, listed: Sequence[str]) -> Plan:
+    def plan(self, search: ListingScan, listed: Sequence[str]) -> Plan:
         """Pick the next reads, by the order as far as it is known or hoped for."""
         known = self._known
         new = [one for one in listed if one not in known.ids]
@@ -59,7 +59,7 @@ class ListingOrder:
             self._last = (listed, self.page_size, plan)
         return plan
 
-    def learn(self, plan: Plan, wave: Wave) -> None:
+    def learn(self, plan: Plan, wave: PageBatch) -> None:
         """Take over the order that a wave's pages showed."""
         if plan.order is not self._known.order or not _as_expected(plan.reads, wave):
             shown = {cursor: page.ids for cursor, page in wave.pages.items()}
@@ -83,7 +83,7 @@ class ListingOrder:
         self._known = _Known(order, set(order))
 
 
-def _as_expected(reads: Sequence[Read], wave: Wave) -> bool:
+def _as_expected(reads: Sequence[Read], wave: PageBatch) -> bool:
     """Whether every page held what it was asked for, and nothing else: then nothing is learnt."""
     return all(
         isinstance(read, PageRead)

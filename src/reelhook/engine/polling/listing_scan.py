@@ -8,7 +8,7 @@ from reelhook.domain.report import Page
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class PageResult:
     """What a page showed: the ids, in their order. The rest of the page is not kept."""
 
     ids: tuple[str, ...]
@@ -17,7 +17,7 @@ class Shown:
     """Of the page, with what had no id."""
 
     @classmethod
-    def by(cls, page: Page, read: PageRead) -> "Shown":
+    def by(cls, page: Page, read: PageRead) -> "PageResult":
         """Return what this page shows; the very ids of its read where it holds just them."""
         ids = tuple([entry.provider_job_id for entry in page.entries])
         expected = read.expected
@@ -25,10 +25,10 @@ class Shown:
 
 
 @dataclass(slots=True)
-class Wave:
+class PageBatch:
     """What came of pages that were asked for at once."""
 
-    pages: dict[str | None, Shown] = field(default_factory=dict)
+    pages: dict[str | None, PageResult] = field(default_factory=dict)
     refused: set[str | None] = field(default_factory=set)
     """Cursors that the listing does not know, or has nothing behind."""
     failed: set[str] = field(default_factory=set)
@@ -36,7 +36,7 @@ class Wave:
 
 
 @dataclass(slots=True)
-class Search:
+class ListingScan:
     """What a round's waves told so far of the jobs that are looked for in the listing."""
 
     left: set[str]
@@ -63,7 +63,7 @@ class Search:
                 reads.append(PageRead(first, tuple(rest)) if rest[1:] else SingleRead(rest[0]))
         return reads
 
-    def take(self, reads: Sequence[Read], wave: Wave) -> None:
+    def take(self, reads: Sequence[Read], wave: PageBatch) -> None:
         """Learn from a wave."""
         self.fresh = False
         self.answered = self.answered or bool(wave.pages)
@@ -78,7 +78,7 @@ class Search:
             ):
                 self._take_page(read, wave.pages.get(read.cursor))
 
-    def _take_page(self, read: PageRead, page: Shown | None) -> None:
+    def _take_page(self, read: PageRead, page: PageResult | None) -> None:
         if page and self.left.isdisjoint(read.expected):  # it held all of them: the usual page
             self.buried.difference_update([read.cursor], read.expected)
             return

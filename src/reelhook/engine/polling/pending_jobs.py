@@ -8,7 +8,7 @@ whatever is written by these copies is fenced by their versions.
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from reelhook.core.offload import aside
+from reelhook.core.offload import run_in_thread_if_large
 from reelhook.domain.job import Job
 from reelhook.ports import WatchStore
 
@@ -16,7 +16,7 @@ READ_ALL_SHARE = 4
 """Where more than one job of so many has changed, all are read with one statement."""
 
 
-class WatchedJobs:
+class PendingJobsCache:
     """The jobs to watch, by their provider's ids, newest first."""
 
     def __init__(self, store: WatchStore, account: str) -> None:
@@ -34,7 +34,7 @@ class WatchedJobs:
         if versions == self._versions:
             return self.by_provider_id
         count = versions.count(",") + 1
-        wanted, stale = await aside(count, partial(self._compared, versions))
+        wanted, stale = await run_in_thread_if_large(count, partial(self._compared, versions))
         if not stale and len(wanted) == len(self._jobs):
             self._versions = versions
         elif len(stale) * READ_ALL_SHARE > len(wanted):
@@ -52,7 +52,7 @@ class WatchedJobs:
     async def _take(self, fresh: Sequence[Job], wanted: Sequence[str]) -> None:
         """Know these jobs from now on, and those of the wanted versions that are known already."""
         self._versions = None  # more may have been written between the two looks
-        self._jobs, self.by_provider_id = await aside(
+        self._jobs, self.by_provider_id = await run_in_thread_if_large(
             len(fresh) + len(wanted), partial(_merged, self._jobs, fresh, wanted)
         )
 

@@ -13,8 +13,8 @@ from reelhook.domain.errors import (
     ProviderError,
     ProviderUnauthorizedError,
 )
-from reelhook.engine.duration import Stretch
-from reelhook.engine.submitting.retry_after import Patience
+from reelhook.engine.duration import OngoingSince
+from reelhook.engine.submitting.retry_after import ReadPause
 from reelhook.ports import Clock
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ READS_AT_ONCE = 64
 """A round over 100,000 jobs, 1,000 pages of 150 ms, then ends within half of its interval."""
 
 
-class Asking:
+class ReadLimiter:
     """The reads of one account. `asked_all` is called whenever none that reads many jobs waits.
 
     `tried` and `answered` tell since when the provider has been asked, and has answered, without
@@ -43,11 +43,11 @@ class Asking:
         self._health = health
         self._clock = clock
         self._asked_all = asked_all
-        self._patience = Patience(account, health, clock)
+        self._patience = ReadPause(account, health, clock)
         self._slots = asyncio.Semaphore(READS_AT_ONCE)
         self._queued = 0
-        self.tried = Stretch(break_milliseconds)
-        self.answered = Stretch(break_milliseconds)
+        self.tried = OngoingSince(break_milliseconds)
+        self.answered = OngoingSince(break_milliseconds)
 
     @property
     def busy(self) -> bool:

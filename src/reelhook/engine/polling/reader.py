@@ -13,7 +13,7 @@ from typing import Protocol
 
 import structlog
 
-from reelhook.core.offload import aside
+from reelhook.core.offload import run_in_thread_if_large
 from reelhook.domain.errors import (
     DATABASE_FAILURES,
     CursorRefusedError,
@@ -25,8 +25,8 @@ from reelhook.domain.event import Instant
 from reelhook.domain.read_plan import PageRead, Read, SingleRead
 from reelhook.domain.report import Reading, Report, Unknown, Unread
 from reelhook.engine.polling.listing_order import ListingOrder
-from reelhook.engine.polling.listing_scan import Search, Shown, Wave
-from reelhook.engine.polling.read_limiter import Asking
+from reelhook.engine.polling.listing_scan import ListingScan, PageBatch, PageResult
+from reelhook.engine.polling.read_limiter import ReadLimiter
 from reelhook.ports import Clock, Provider
 
 log = structlog.get_logger()
@@ -41,7 +41,7 @@ NO_STATUS = Unknown("")
 """A listing that shows no status says nothing: the job is read singly."""
 
 
-class Deliver(Protocol):
+class ReportHandler(Protocol):
     """Takes reports as they arrive; `listed`: from the listing, not from single reads."""
 
     async def __call__(
@@ -64,7 +64,7 @@ class Reader:
     def __init__(
         self,
         provider: Provider,
-        asking: Asking,
+        asking: ReadLimiter,
         clock: Clock,
     ) -> None:
         self._provider = provider
@@ -87,7 +87,7 @@ class Reader:
         traits = self._provider.traits
         return bool(traits.page_size_max) and not traits.batch_max and not self._listing_usable()
 
-    async def read(self, wanted: Sequence[str], deliver: Deliver) -> None:
+    async def read(self, wanted: Sequence[str], deliver: ReportHandler) -> None:
         """Read the jobs, given newest first, and hand readings on as they arrive.
 
         What could not be read is left out: the next round asks for it again.
@@ -112,7 +112,9 @@ class Reader:
 
     # -- many by their ids --------------------------------------------------------------------
 
-    async def _read_batches(self, wanted: Sequence[str], left: set[str], deliver: Deliver) -> None:
+    async def _read_batches(
+        self, wanted: Sequence[str], left: set[str], deliver: ReportHandler
+    ) -> None:
         """Read by ids; only what no batch told stays left.
 
         Of those that failed nothing does, unless they alone fail, round after round.
@@ -130,7 +132,7 @@ class Reader:
             if await self._fails_for_good(probe, left, deliver):
                 left |= failed - {probe}
 
-    async def _batch(self, chunk: Sequence[str], left: set[str], deliver: Deliver) -> bool:
+    async def _batch(self, chunk: Sequence[str], left: set[str], deliver: ReportHandler) -> bool:
         """Read a batch; return whether that worked."""
         try:
             readings = await self._asking.many(partial(self._provider.get_many, chunk))
@@ -149,22 +151,24 @@ class Reader:
     # -- the listing --------------------------------------------------------------------------
 
     async def _read_listed(
-        self, wanted: Sequence[str], left: set[str], deliver: Deliver
+        self, wanted: Sequence[str], left: set[str], deliver: ReportHandler
     ) -> set[str]:
         """Read by pages as far as that pays; return the ids that must be read singly."""
         listed = self._listed(wanted)
-        search = Search(left)
+        search = ListingScan(left)
         listing = self._listing
         for _ in range(WAVES_MAX):
             plan = listing.same_plan(listed) if search.fresh else None
             if plan is None:
-                plan = await aside(len(listed), partial(listing.plan, search, listed))
+                plan = await run_in_thread_if_large(
+                    len(listed), partial(listing.plan, search, listed)
+                )
             if not any(isinstance(read, PageRead) for read in plan.reads):
                 break
             wave = await self._wave(plan.reads, left, deliver)
             if not self._listing_usable():
                 return left
-            await aside(len(listed), partial(listing.learn, plan, wave))
+            await run_in_thread_if_large(len(listed), partial(listing.learn, plan, wave))
             search.take(plan.reads, wave)
             if not left:
                 break
@@ -187,16 +191,18 @@ class Reader:
             return wanted
         return [one for one in wanted if self._misses[one] < MISSES_MAX]
 
-    async def _fails_for_good(self, probe: str, left: set[str], deliver: Deliver) -> bool:
+    async def _fails_for_good(self, probe: str, left: set[str], deliver: ReportHandler) -> bool:
         """Whether reading many alone is broken: where single reads fail too, all is down."""
         self._failed_rounds += 1
         if self._failed_rounds < LISTING_FAILED_ROUNDS_MAX:
             return False
         return await self._single(probe, left, deliver)
 
-    async def _wave(self, reads: Sequence[Read], left: set[str], deliver: Deliver) -> Wave:
+    async def _wave(
+        self, reads: Sequence[Read], left: set[str], deliver: ReportHandler
+    ) -> PageBatch:
         """Run reads at once."""
-        wave = Wave()
+        wave = PageBatch()
 
         async def page(read: PageRead) -> None:
             try:
@@ -219,7 +225,7 @@ class Reader:
                         group.create_task(self._single(one, left, deliver))
         return wave
 
-    async def _page(self, read: PageRead, left: set[str], deliver: Deliver) -> Shown:
+    async def _page(self, read: PageRead, left: set[str], deliver: ReportHandler) -> PageResult:
         limit = self._provider.traits.page_size_max
         page = await self._asking.many(partial(self._provider.page, read.cursor, limit))
         if read.cursor is not None and not page.entries:
@@ -236,7 +242,7 @@ class Reader:
             for one in reports:
                 self._misses.pop(one, None)
         await deliver(reports, listed=True)
-        return Shown.by(page, read)
+        return PageResult.by(page, read)
 
     def _give_listing_up(self, reason: str) -> None:
         if self._listing_usable():
@@ -246,7 +252,7 @@ class Reader:
 
     # -- single reads -------------------------------------------------------------------------
 
-    async def _single(self, one: str, left: set[str], deliver: Deliver) -> bool:
+    async def _single(self, one: str, left: set[str], deliver: ReportHandler) -> bool:
         """Read one job; return whether that worked. It is asked for once a round."""
         log.debug(f"Polling Sora job: {one}", emoji="📡", provider_job=one)
         left.discard(one)
@@ -280,7 +286,7 @@ def _unread(error: Exception) -> Unread:
     return Unread(error.message)
 
 
-async def _hand_on(readings: Mapping[str, Reading], deliver: Deliver) -> None:
+async def _hand_on(readings: Mapping[str, Reading], deliver: ReportHandler) -> None:
     """Hand readings on, together as far as the provider wishes the same wait for them."""
     by_wait: dict[float, dict[str, Report | Unread]] = {}
     for one, reading in readings.items():

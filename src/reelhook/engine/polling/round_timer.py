@@ -8,7 +8,7 @@ from reelhook.domain.event import Instant
 log = structlog.get_logger()
 
 
-class Pace:
+class RoundTimer:
     """The rounds of one account, `interval` milliseconds apart.
 
     A round that is due while the one before still has pages to ask for begins when that one has

@@ -11,7 +11,7 @@ MILLISECONDS_FOR_EACH = 1000
 """How many milliseconds each job adds to the longest pause: so many jobs bring a read a second."""
 
 
-class Slowing:
+class Slowdown:
     """The pauses of single jobs: twice as long after every read that shows nothing new.
 
     They begin with the interval of rounds, and grow to a second for each job, a minute at most: so

@@ -16,15 +16,15 @@ from reelhook.domain.age_limits import Age
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.domain.report import Missing, Report, Unread
-from reelhook.engine.leased_account import Held
+from reelhook.engine.leased_account import LeasedAccount
 from reelhook.engine.polling.forgotten import Forgotten
-from reelhook.engine.polling.pending_jobs import WatchedJobs
-from reelhook.engine.polling.read_limiter import Asking
+from reelhook.engine.polling.pending_jobs import PendingJobsCache
+from reelhook.engine.polling.read_limiter import ReadLimiter
 from reelhook.engine.polling.reader import Reader
-from reelhook.engine.polling.round_timer import Pace
-from reelhook.engine.polling.slowdown import Slowing
-from reelhook.engine.runner import Tasks
-from reelhook.engine.submitting.wording import Wording
+from reelhook.engine.polling.round_timer import RoundTimer
+from reelhook.engine.polling.slowdown import Slowdown
+from reelhook.engine.runner import RunningTasks
+from reelhook.engine.submitting.wording import ErrorTexts
 from reelhook.ports import Clock, ForgottenStore
 
 log = structlog.get_logger()
@@ -48,7 +48,7 @@ class Watch:
     def __init__(
         self,
         store: ForgottenStore,
-        held: Held,
+        held: LeasedAccount,
         recording: Recording,
         signals: Signals,
         *,
@@ -65,9 +65,9 @@ class Watch:
         self._age = Age(max_age_hours)
         self._clock = clock
         self.signal = signals.watch.fork()
-        self.tasks = Tasks(self.signal)
+        self.tasks = RunningTasks(self.signal)
         health = signals.account(held.id)
-        self._asking = Asking(
+        self._asking = ReadLimiter(
             held.id,
             health,
             clock,
@@ -75,9 +75,9 @@ class Watch:
             break_milliseconds=max(BREAK_MILLISECONDS_MIN, 2 * self._interval),
         )
         self._reader = Reader(held.provider, self._asking, clock)
-        self._slowing = Slowing(self._interval)
-        self._pace = Pace(self._interval, held.id, health)
-        self._watched = WatchedJobs(store, held.id)
+        self._slowing = Slowdown(self._interval)
+        self._pace = RoundTimer(self._interval, held.id, health)
+        self._watched = PendingJobsCache(store, held.id)
         self._forgotten = Forgotten(
             store,
             held,
@@ -92,7 +92,7 @@ class Watch:
         self._reading: list[set[str]] = []
         """For each round under way the jobs that it still has to read."""
         self._not_before: dict[str, Instant] = {}
-        self._wording = Wording()
+        self._wording = ErrorTexts()
 
     async def tick(self) -> float | None:
         """Start a round, or the first checks of new jobs; see `Loop`."""

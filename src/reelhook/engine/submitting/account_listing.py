@@ -8,7 +8,7 @@ from functools import partial
 from reelhook.core.wakeups import Signal
 from reelhook.domain.event import Instant
 from reelhook.domain.listing import ListingFacts
-from reelhook.engine.leased_account import Held
+from reelhook.engine.leased_account import LeasedAccount
 from reelhook.ports import Clock, ListingStore
 
 NEWEST_KEPT = 5
@@ -21,7 +21,7 @@ class AccountListing:
     Facts that belong to another server or another credential are discarded.
     """
 
-    def __init__(self, store: ListingStore, held: Held, clock: Clock) -> None:
+    def __init__(self, store: ListingStore, held: LeasedAccount, clock: Clock) -> None:
         self._store = store
         self._held = held
         self._clock = clock

@@ -10,10 +10,10 @@ from reelhook.core.wakeups import Signals
 from reelhook.domain.errors import ListingUnsupportedError, ProviderError
 from reelhook.domain.event import Instant
 from reelhook.domain.report import Page
-from reelhook.engine.leased_account import Held
-from reelhook.engine.runner import Tasks
+from reelhook.engine.leased_account import LeasedAccount
+from reelhook.engine.runner import RunningTasks
 from reelhook.engine.submitting.account_listing import AccountListing
-from reelhook.engine.submitting.retry_after import Patience
+from reelhook.engine.submitting.retry_after import ReadPause
 from reelhook.ports import Clock
 
 log = structlog.get_logger()
@@ -32,18 +32,20 @@ class ListingDelay:
 
     name = "listing"
 
-    def __init__(self, held: Held, listing: AccountListing, signals: Signals, clock: Clock) -> None:
+    def __init__(
+        self, held: LeasedAccount, listing: AccountListing, signals: Signals, clock: Clock
+    ) -> None:
         self._held = held
         self._listing = listing
         self._signals = signals
-        self._patience = Patience(held.id, signals.account(held.id), clock)
+        self._patience = ReadPause(held.id, signals.account(held.id), clock)
         self._clock = clock
         self._target: tuple[str, str, Instant] | None = None
         self._next_at: Instant = 0
         self._not_before: Instant = 0
         self._seen: set[str] = set()
         self.signal = listing.signal
-        self.tasks = Tasks(self.signal)
+        self.tasks = RunningTasks(self.signal)
 
     async def tick(self) -> float | None:
         """Read the top of the listing if there is something to learn; see `Loop`."""

@@ -7,8 +7,8 @@ import structlog
 from reelhook.domain.errors import ListingUnsupportedError, ProviderError
 from reelhook.domain.event import Instant
 from reelhook.domain.report import Entry, Page
-from reelhook.engine.leased_account import Held
-from reelhook.engine.submitting.retry_after import Patience
+from reelhook.engine.leased_account import LeasedAccount
+from reelhook.engine.submitting.retry_after import ReadPause
 
 log = structlog.get_logger()
 PAGE_TRIES = 4
@@ -23,7 +23,7 @@ class ListingPages:
     restarts.
     """
 
-    def __init__(self, held: Held, patience: Patience, *, patient: bool) -> None:
+    def __init__(self, held: LeasedAccount, patience: ReadPause, *, patient: bool) -> None:
         self._held = held
         self._patience = patience
         self._patient = patient

@@ -31,12 +31,12 @@ from reelhook.domain.reconciliation import (
     resolve,
     settled_at,
 )
-from reelhook.engine.leased_account import Held
-from reelhook.engine.runner import Tasks
+from reelhook.engine.leased_account import LeasedAccount
+from reelhook.engine.runner import RunningTasks
 from reelhook.engine.submitting.account_listing import AccountListing
 from reelhook.engine.submitting.listing_pages import ListingPages
-from reelhook.engine.submitting.resolved import Judged, Retrying
-from reelhook.engine.submitting.retry_after import Patience
+from reelhook.engine.submitting.resolved import ResolvedCreates, Retrying
+from reelhook.engine.submitting.retry_after import ReadPause
 from reelhook.engine.submitting.submit import Submit
 from reelhook.ports import Clock, LookupStore, StoredJob
 
@@ -63,7 +63,7 @@ class Resolve:
     def __init__(
         self,
         store: LookupStore,
-        held: Held,
+        held: LeasedAccount,
         recording: Recording,
         signals: Signals,
         submit: Submit,
@@ -75,12 +75,12 @@ class Resolve:
         self._store = store
         self._held = held
         self._recording = recording
-        self._judged = Judged(store, held, recording, signals, retrying, clock)
+        self._judged = ResolvedCreates(store, held, recording, signals, retrying, clock)
         self._submit = submit
         self._listing = listing
         self._settle_milliseconds = round(retrying.settle_seconds * 1000)
         self._clock = clock
-        self._patience = Patience(held.id, signals.account(held.id), clock)
+        self._patience = ReadPause(held.id, signals.account(held.id), clock)
         self._requests: dict[str, StoredJob] = {}
         self._used: set[str] = set()
         self._missed_at: dict[str, Instant] = {}
@@ -88,7 +88,7 @@ class Resolve:
         self._unread_since: Instant | None = None
         self._unread_reason = ""
         self.signal = signals.resolve.fork()
-        self.tasks = Tasks(self.signal)
+        self.tasks = RunningTasks(self.signal)
 
     async def tick(self) -> float | None:
         """Look up every unresolved create at once; see `Loop`."""

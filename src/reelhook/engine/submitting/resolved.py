@@ -13,7 +13,7 @@ from reelhook.core.wakeups import Signals
 from reelhook.domain.reconciliation import Resolution
 from reelhook.domain.report import Entry
 from reelhook.domain.waiting import with_words
-from reelhook.engine.leased_account import Held
+from reelhook.engine.leased_account import LeasedAccount
 from reelhook.engine.submitting.fallback import Fallback
 from reelhook.ports import Acceptance, Clock, StoredJob, SubmitStore
 
@@ -43,13 +43,13 @@ class Retrying:
         return first << min(times, AGAIN_DOUBLINGS_MAX)
 
 
-class Judged:
+class ResolvedCreates:
     """Records what was found out about the creates of one account."""
 
     def __init__(
         self,
         store: SubmitStore,
-        held: Held,
+        held: LeasedAccount,
         recording: Recording,
         signals: Signals,
         retrying: Retrying,

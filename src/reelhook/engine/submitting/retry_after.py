@@ -16,7 +16,7 @@ TOLD_FROM_MILLISECONDS = 10_000
 """Shorter waits are everyday, and not worth a line in the log."""
 
 
-class Patience:
+class ReadPause:
     """How long the reads of one account have to wait, whoever makes them."""
 
     def __init__(self, account: str, health: AccountHealth, clock: Clock) -> None:

@@ -29,8 +29,8 @@ from reelhook.domain.report import (
     Refused,
     SubmitOutcome,
 )
-from reelhook.engine.leased_account import Held
-from reelhook.engine.runner import Tasks
+from reelhook.engine.leased_account import LeasedAccount
+from reelhook.engine.runner import RunningTasks
 from reelhook.engine.submitting.account_listing import AccountListing
 from reelhook.engine.submitting.fallback import Fallback, Waiting
 from reelhook.engine.submitting.paid_calls import PaidCalls
@@ -69,7 +69,7 @@ class Submit:
     def __init__(
         self,
         store: SubmitStore,
-        held: Held,
+        held: LeasedAccount,
         recording: Recording,
         signals: Signals,
         fallback: Fallback,
@@ -100,7 +100,7 @@ class Submit:
         self._looked_at = 0
         self._refusal = ""
         self.signal = signals.submit.fork()
-        self.tasks = Tasks(self.signal)
+        self.tasks = RunningTasks(self.signal)
         self._intended: dict[str, StoredJob] = {}
         """Jobs whose intent is being stored, or was as far as anyone can tell, by their ids."""
         self._bytes = 0

@@ -14,7 +14,7 @@ LOGGED_MAX = 100
 """How many different words are remembered as logged."""
 
 
-class Wording:
+class ErrorTexts:
     """Limits how often a job's last words are written: some change with every response."""
 
     def __init__(self) -> None:

@@ -1,12 +1,12 @@
 """Standing: tells every process, by the store, how an account fares with its worker."""
 
 from reelhook.core.wakeups import AccountHealth
-from reelhook.domain.account_status import AccountFares
-from reelhook.engine.runner import Tasks
+from reelhook.domain.account_status import AccountStatus
+from reelhook.engine.runner import RunningTasks
 from reelhook.ports import AccountStore, Lease
 
 
-class Standing:
+class AccountStatusPublisher:
     """Writes down how one account fares, when that changes.
 
     Whoever takes an account begins anew: its predecessor may have had another key.
@@ -21,9 +21,9 @@ class Standing:
         self._lease = lease
         self._health = health
         self._account = account
-        self._written: AccountFares | None = None
+        self._written: AccountStatus | None = None
         self.signal = health.changed
-        self.tasks = Tasks(self.signal)
+        self.tasks = RunningTasks(self.signal)
 
     async def tick(self) -> float | None:
         """Write what is new; see `Loop`."""

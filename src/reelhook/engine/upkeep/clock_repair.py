@@ -6,7 +6,7 @@ from reelhook.core.wakeups import Signals
 from reelhook.domain.breaker import PROBE_MILLISECONDS_MAX
 from reelhook.domain.event import Instant
 from reelhook.domain.schedule import RETRY_AFTER_SECONDS_MAX, RetrySchedule
-from reelhook.engine.runner import Tasks
+from reelhook.engine.runner import RunningTasks
 from reelhook.engine.submitting.submit import WAIT_SECONDS_MAX
 from reelhook.ports import Clock
 from reelhook.ports.clock_repair import LongestWaits, MendingStore
@@ -19,7 +19,7 @@ SLACK_MILLISECONDS = 2000
 """Moments are stored a little after they were chosen, and by other hosts' clocks."""
 
 
-class Mending:
+class ClockRepair:
     """Mends what is stored, at the start and when the clock is seen to go back."""
 
     name = "mending"
@@ -33,7 +33,7 @@ class Mending:
         self._clock = clock
         self._seen_at: Instant | None = None
         self.signal = signals.mending
-        self.tasks = Tasks(self.signal)
+        self.tasks = RunningTasks(self.signal)
 
     async def tick(self) -> float | None:
         """Look at the clock; see `Loop`."""

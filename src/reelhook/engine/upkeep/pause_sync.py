@@ -3,22 +3,22 @@
 import structlog
 
 from reelhook.core.wakeups import Signals
-from reelhook.engine.runner import Tasks
-from reelhook.ports import SwitchStore
+from reelhook.engine.runner import RunningTasks
+from reelhook.ports import PauseStore
 
 log = structlog.get_logger()
 
 
-class Switch:
+class PauseSync:
     """Looks whether watching is paused."""
 
     name = "switch"
 
-    def __init__(self, store: SwitchStore, signals: Signals) -> None:
+    def __init__(self, store: PauseStore, signals: Signals) -> None:
         self._store = store
         self._signals = signals
         self.signal = signals.switch
-        self.tasks = Tasks(self.signal)
+        self.tasks = RunningTasks(self.signal)
 
     async def tick(self) -> float | None:
         """Look; see `Loop`."""

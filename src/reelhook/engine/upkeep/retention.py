@@ -9,7 +9,7 @@ import structlog
 from reelhook.core.wakeups import Signals
 from reelhook.domain.errors import DATABASE_FAILURES
 from reelhook.domain.event import Instant
-from reelhook.engine.runner import Tasks
+from reelhook.engine.runner import RunningTasks
 from reelhook.ports import Clock, Position, Removal, RetentionStore
 
 log = structlog.get_logger()
@@ -51,7 +51,7 @@ class Retention:
         self._position: Position = ()
         self._removed: dict[str, int] = {}
         self.signal = signals.retention
-        self.tasks = Tasks(self.signal)
+        self.tasks = RunningTasks(self.signal)
 
     async def tick(self) -> float | None:
         """Remove one batch; see `Loop`."""

@@ -6,7 +6,7 @@ from reelhook.domain.age_limits import Age
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
 from reelhook.domain.waiting import with_words
-from reelhook.engine.runner import Tasks
+from reelhook.engine.runner import RunningTasks
 from reelhook.ports import Clock, Lease, SweepStore
 
 SWEEP_SECONDS = 60.0
@@ -46,7 +46,7 @@ class Sweep:
         self._started_at: Instant | None = None
         self._watching_since: Instant | None = None
         self.signal = signals.sweep
-        self.tasks = Tasks(self.signal)
+        self.tasks = RunningTasks(self.signal)
 
     async def tick(self) -> float | None:
         """Sweep; see `Loop`."""

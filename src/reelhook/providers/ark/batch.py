@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from reelhook.domain.errors import ListingUnsupportedError
 from reelhook.domain.report import Reading
 from reelhook.providers.ark.task import report
-from reelhook.providers.ark.tasks import FLEX, PAGE_SIZE, TaskPage, Tasks, together
+from reelhook.providers.ark.tasks import FLEX, PAGE_SIZE, TaskPage, TaskPages, together
 from reelhook.providers.http.address import segment
 from reelhook.providers.http.json_fields import readable_id
 
@@ -26,7 +26,7 @@ _FEW = 2
 class Batch:
     """Reads the tasks of one account. `room`: the bytes of a URL that are left for ids."""
 
-    def __init__(self, tasks: Tasks, room: int) -> None:
+    def __init__(self, tasks: TaskPages, room: int) -> None:
         self._tasks = tasks
         self._room = room
         self._flex = False

@@ -11,7 +11,7 @@ from reelhook.domain.errors import CursorRefusedError
 from reelhook.domain.event import Instant
 from reelhook.domain.report import Entry, Page
 from reelhook.providers.ark.task import entry
-from reelhook.providers.ark.tasks import FLEX, TaskPage, Tasks, together
+from reelhook.providers.ark.tasks import FLEX, TaskPage, TaskPages, together
 
 PLACES_MAX = 1000
 _TIERS = (None, FLEX)
@@ -49,7 +49,7 @@ _Places = Mapping[str | None, _Place]
 class Pages:
     """Remembers which entry ended a page, and how far each tier was read by then."""
 
-    def __init__(self, tasks: Tasks) -> None:
+    def __init__(self, tasks: TaskPages) -> None:
         self._tasks = tasks
         self._places: dict[str, _Places] = {}
 

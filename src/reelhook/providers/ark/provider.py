@@ -17,12 +17,12 @@ from reelhook.domain.report import (
     Reading,
     SubmitOutcome,
 )
-from reelhook.ports import Traits
+from reelhook.ports import Capabilities
 from reelhook.providers.ark.batch import URL_BYTES_MAX, Batch
 from reelhook.providers.ark.models import MODELS, body
 from reelhook.providers.ark.pages import Pages
 from reelhook.providers.ark.task import Fields, report
-from reelhook.providers.ark.tasks import FLEX, PAGE_SIZE, PATH, Tasks
+from reelhook.providers.ark.tasks import FLEX, PAGE_SIZE, PATH, TaskPages
 from reelhook.providers.http.address import segment
 from reelhook.providers.http.expiring import ExpiringProvider
 from reelhook.providers.http.json_fields import readable_id
@@ -37,12 +37,12 @@ class Ark(ExpiringProvider):
     name = "ark"
     default_base_url = "https://ark.ap-southeast.bytepluses.com/api/v3"
     default_path = "/api/v3"
-    traits = Traits(batch_max=100_000, page_size_max=PAGE_SIZE, notifies=True)
+    traits = Capabilities(batch_max=100_000, page_size_max=PAGE_SIZE, notifies=True)
     models = MODELS
 
     @cached_property
-    def _tasks(self) -> Tasks:
-        return Tasks(self.ask, self.now)
+    def _tasks(self) -> TaskPages:
+        return TaskPages(self.ask, self.now)
 
     @cached_property
     def _pages(self) -> Pages:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from reelhook.core.offload import aside
+from reelhook.core.offload import run_in_thread_if_large
 from reelhook.domain.errors import ListingUnsupportedError
 from reelhook.providers.http.error_mapping import not_understood, unread, words
 from reelhook.providers.http.json_fields import number
-from reelhook.providers.http.response import Answer
+from reelhook.providers.http.response import ProviderResponse
 
 PATH = "contents/generations/tasks"
 PAGE_SIZE = 500
@@ -27,7 +27,7 @@ _NO_LISTING = frozenset({400, 404, 405, 413, 414, 422, 501})
 
 T = TypeVar("T")
 Fields = Mapping[str, object]
-Ask = Callable[[str, str], Awaitable[Answer]]
+Ask = Callable[[str, str], Awaitable[ProviderResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class TaskPage:
         return len(self.tasks) + self.unreadable >= PAGE_SIZE
 
 
-class Tasks:
+class TaskPages:
     """Reads pages of tasks, at most 8 at once. `now` tells Unix seconds."""
 
     def __init__(self, ask: Ask, now: Callable[[], float]) -> None:
@@ -69,7 +69,9 @@ class Tasks:
         if not answer.ok:
             raise unread(answer, self._now())
         items = answer.fields().get("items")
-        return await aside(len(items) if isinstance(items, list) else 0, partial(_page, answer))
+        return await run_in_thread_if_large(
+            len(items) if isinstance(items, list) else 0, partial(_page, answer)
+        )
 
 
 async def together(reads: Iterable[Coroutine[None, None, T]]) -> list[T]:
@@ -82,7 +84,7 @@ async def together(reads: Iterable[Coroutine[None, None, T]]) -> list[T]:
     return read
 
 
-def _page(answer: Answer) -> TaskPage:
+def _page(answer: ProviderResponse) -> TaskPage:
     listing = answer.fields()
     items, total = listing.get("items"), number(listing.get("total"))
     if items is None and total == 0:

@@ -28,10 +28,10 @@ from reelhook.domain.report import (
     Report,
     SubmitOutcome,
 )
-from reelhook.ports import Traits
+from reelhook.ports import Capabilities
 from reelhook.providers.fal.models import MODELS, arguments
 from reelhook.providers.fal.queue import Queue
-from reelhook.providers.fal.webhook import KEYS_URL, SignedNotices, keys_url
+from reelhook.providers.fal.webhook import KEYS_URL, FalWebhooks, keys_url
 from reelhook.providers.http.address import key_header, segment
 from reelhook.providers.http.error_mapping import failed, not_understood, unread, words
 from reelhook.providers.http.expiring import ExpiringProvider
@@ -44,7 +44,7 @@ from reelhook.providers.http.json_fields import (
     web_address,
 )
 from reelhook.providers.http.provider import Fields
-from reelhook.providers.http.response import Answer
+from reelhook.providers.http.response import ProviderResponse
 
 _NAMESPACES = frozenset({"workflows", "comfy"})
 _PLACES = ("video", "videos", "output", "data", "result")
@@ -66,7 +66,7 @@ class Fal(ExpiringProvider):
 
     name = "fal"
     default_base_url = "https://queue.fal.run"
-    traits = Traits(notifies=True)
+    traits = Capabilities(notifies=True)
     models = MODELS
 
     def authorization(self, key: str | None) -> dict[str, str]:
@@ -118,7 +118,7 @@ class Fal(ExpiringProvider):
                     raise not_understood(answer, "a request with a status")
                 return Reading(told)
 
-    def _result(self, provider_job_id: str, answer: Answer) -> Report:
+    def _result(self, provider_job_id: str, answer: ProviderResponse) -> Report:
         if answer.ok:
             return _file(answer)
         if kind := _kind(answer):  # the app's own response, or fal's about its runner
@@ -150,11 +150,11 @@ class Fal(ExpiringProvider):
         return self._queue.ahead(provider_job_id)
 
     @cached_property
-    def _notices(self) -> SignedNotices:
+    def _notices(self) -> FalWebhooks:
         # Where the queue is somewhere else, a proxy or a simulator, so are its keys.
         origin = None if str(self.base) == self.default_base_url else str(self.base.origin())
         address = KEYS_URL if origin is None else keys_url(origin)
-        return SignedNotices(self.http, self.room, address, self.now)
+        return FalWebhooks(self.http, self.room, address, self.now)
 
     async def notice(self, headers: Mapping[str, str], body: bytes) -> Notice:
         """Read a webhook of fal's, signed with one of its keys (Ed25519)."""
@@ -211,7 +211,7 @@ def _quoted(path: str) -> str:
     return "/".join(map(segment, path.split("/")))
 
 
-def _file(result: Answer) -> Report:
+def _file(result: ProviderResponse) -> Report:
     """Return where the video lies. Raises `ProviderError` for what is no app's result.
 
     Only an object without any address says that there is no file.
@@ -230,7 +230,7 @@ def _failed(status: Fields) -> Failed:
     return failed({"type": status.get("error_type"), "message": status.get("error")})
 
 
-def _kind(answer: Answer) -> str | None:
+def _kind(answer: ProviderResponse) -> str | None:
     """Return the machine-readable kind of an error: an app's in the body, or fal's own.
 
     As fal's documentation has it, "Model errors" and "Request errors".
@@ -242,7 +242,7 @@ def _kind(answer: Answer) -> str | None:
     return text(kind) or text(own) or answer.headers.get("x-fal-error-type")
 
 
-def _units(result: Answer) -> Cost | None:
+def _units(result: ProviderResponse) -> Cost | None:
     """Return what is charged, in the unit of the app: seconds, megapixels, videos."""
     amount = number(result.headers.get("x-fal-billable-units"))
     return None if amount is None or amount < 0 else Cost(amount, "units")

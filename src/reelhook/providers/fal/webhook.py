@@ -18,7 +18,7 @@ from reelhook.domain.errors import ProviderError, WebhookVerificationError
 from reelhook.domain.report import Notice
 from reelhook.providers.http import reads
 from reelhook.providers.http.json_fields import readable_id
-from reelhook.providers.http.receiving import Room
+from reelhook.providers.http.receiving import ResponseMemory
 from reelhook.providers.http.response import read_json
 
 KEYS_URL = "https://rest.fal.ai/.well-known/jwks.json"
@@ -33,11 +33,11 @@ def keys_url(origin: str) -> str:
     return f"{origin}/.well-known/jwks.json"
 
 
-class SignedNotices:
+class FalWebhooks:
     """Reads webhooks. `now` tells Unix seconds."""
 
     def __init__(
-        self, http: ClientSession, room: Room, keys_url: str, now: Callable[[], float]
+        self, http: ClientSession, room: ResponseMemory, keys_url: str, now: Callable[[], float]
     ) -> None:
         self._http = http
         self._room = room

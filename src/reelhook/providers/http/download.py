@@ -18,7 +18,7 @@ from reelhook.domain.errors import (
 from reelhook.guard.connection import dialling
 from reelhook.guard.target import AddressRefusedError
 from reelhook.ports import Content
-from reelhook.providers.http.files import Files, Way, refused
+from reelhook.providers.http.files import FileRequest, Files, refused
 from reelhook.providers.http.response import CONNECTION_ERRORS, described
 
 REDIRECTS_MAX = 5
@@ -129,7 +129,7 @@ async def _followed(files: Files, source: Source, asked: Mapping[str, str]) -> C
     raise ProviderError("The file's address redirects too often")
 
 
-async def _get(way: Way, headers: Mapping[str, str]) -> ClientResponse:
+async def _get(way: FileRequest, headers: Mapping[str, str]) -> ClientResponse:
     try:
         with dialling():
             return await way.http.get(

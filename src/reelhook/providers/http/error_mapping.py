@@ -16,7 +16,7 @@ from reelhook.providers.http.error_marks import (
 )
 from reelhook.providers.http.error_text import SENTENCE_CHARACTERS_MAX, names, sentence, status
 from reelhook.providers.http.html_text import plain
-from reelhook.providers.http.response import Answer
+from reelhook.providers.http.response import ProviderResponse
 from reelhook.providers.http.retry_after import wait_seconds
 
 NO_REASON = "The provider gave no reason."
@@ -28,7 +28,7 @@ _UNREACHABLE = frozenset({408, 425, 429})
 """Statuses below 502 that say nothing about the job that was asked for."""
 
 
-def refused(answer: Answer, now: float) -> Refused | RateLimited:
+def refused(answer: ProviderResponse, now: float) -> Refused | RateLimited:
     """Return what a create was refused for (a 4xx), or how long to wait. `now`: Unix seconds.
 
     A 429 whose code and words don't say otherwise is a matter of time, an exhausted quota too:
@@ -64,7 +64,7 @@ def _place(error: object) -> str:
     return "message" if isinstance(error, str) and " " in error.strip() else "code"
 
 
-def unread(answer: Answer, now: float) -> ProviderError:
+def unread(answer: ProviderResponse, now: float) -> ProviderError:
     """Return the error of a read that was refused. `now` is in Unix seconds."""
     message, code = words(answer), _code_of(answer)
     if code == UNAUTHORIZED:
@@ -78,20 +78,20 @@ def unread(answer: Answer, now: float) -> ProviderError:
     )
 
 
-def not_understood(answer: Answer, expected: str) -> ProviderError:
+def not_understood(answer: ProviderResponse, expected: str) -> ProviderError:
     """Return the error of a read whose 2xx is not what was `expected`, such as "a task"."""
     return ProviderError(
         f"HTTP {answer.status}, but the response is not {expected}: {words(answer)}"
     )
 
 
-def words(answer: Answer) -> str:
+def words(answer: ProviderResponse) -> str:
     """Return the provider's own words, else the start of the body's text, else the status."""
     said = _clean(sentence(answer.json()) or "", SENTENCE_CHARACTERS_MAX)
     return said or _clean(plain(answer.text()), TEXT_CHARACTERS_MAX) or f"HTTP {answer.status}"
 
 
-def _code_of(answer: Answer) -> str:
+def _code_of(answer: ProviderResponse) -> str:
     """Return our code for a refusal: by the provider's names and words, then by the status."""
     body = answer.json()
     code = _code(names(body), words(answer), weak=answer.status not in _ACCOUNT)

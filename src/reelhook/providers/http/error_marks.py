@@ -8,7 +8,7 @@ BUSY = "rate_limited"
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ErrorMark:
     """What leads to a code: part of a lower-case name, or an expression in the words."""
 
     code: str
@@ -42,7 +42,7 @@ _EMPTY = _any(
 )
 
 MARKS = (  # in this order: a code says more than words do
-    Mark(
+    ErrorMark(
         "moderation",
         names=(
             "moderat",  # moderation_blocked, imagine:content-moderated
@@ -59,7 +59,7 @@ MARKS = (  # in this order: a code says more than words do
             "nsfw",
         ),
     ),
-    Mark(
+    ErrorMark(
         "quota",
         names=(
             "quota",
@@ -73,7 +73,7 @@ MARKS = (  # in this order: a code says more than words do
             "setlimitexceeded",  # Ark: the limit that the account's owner has set
         ),
     ),
-    Mark(
+    ErrorMark(
         "moderation",
         words=_any(
             r"moderation (?:system|filter|check)",
@@ -90,8 +90,8 @@ MARKS = (  # in this order: a code says more than words do
             "内容违规|敏感",  # new-api: against the rules, sensitive
         ),
     ),
-    Mark("quota", words=_EMPTY),
-    Mark(
+    ErrorMark("quota", words=_EMPTY),
+    ErrorMark(
         UNAUTHORIZED,
         names=(
             "apikey",
@@ -108,9 +108,9 @@ MARKS = (  # in this order: a code says more than words do
             r"valid authentication token",  # Replicate
         ),
     ),
-    Mark(BUSY, names=("ratelimit", "toomanyrequests", "throttl", "overload", "saturated")),
-    Mark("provider_error", names=("internal", "downstream", "timeout", "unavailable")),
-    Mark(
+    ErrorMark(BUSY, names=("ratelimit", "toomanyrequests", "throttl", "overload", "saturated")),
+    ErrorMark("provider_error", names=("internal", "downstream", "timeout", "unavailable")),
+    ErrorMark(
         "invalid_request",
         names=(
             "invalidparameter",
@@ -127,10 +127,13 @@ MARKS = (  # in this order: a code says more than words do
         ),
     ),
 )
-WEAK_MARKS = (Mark("expired", names=("expired",)), Mark("invalid_request", names=("invalid",)))
+WEAK_MARKS = (
+    ErrorMark("expired", names=("expired",)),
+    ErrorMark("invalid_request", names=("invalid",)),
+)
 """What counts where the status does not speak of the account: the type of a key that OpenAI refuses
 is `invalid_request_error`."""
-NEVER_PASSES = Mark(
+NEVER_PASSES = ErrorMark(
     "quota",
     names=("setlimitexceeded", "overdue", "insufficientbalance", "insufficientuserquota"),
     words=_EMPTY,

@@ -52,7 +52,7 @@ class FileAccess:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class FileRequest:
     """How to ask for a file. `own`: at the provider's origin, which alone may see its key.
 
     `trusted`: at an origin that the operator named, so that where it redirects to is believed as
@@ -95,14 +95,14 @@ class Files:
             return False
         return target.origin == self._own
 
-    def way(self, url: URL | str, *, trusting: bool) -> Way:
+    def way(self, url: URL | str, *, trusting: bool) -> FileRequest:
         """Return how to ask for a file: a URL below the base, or a text that somebody said.
 
         `trusting`: the provider, or another trusted origin, names it. What a stranger names is
         judged even where it lies at a trusted origin. Raises `FileAddressRefusedError`.
         """
         if isinstance(url, URL):
-            return Way(self._http, url, own=True, trusted=True)
+            return FileRequest(self._http, url, own=True, trusted=True)
         text = _written(url)
         try:
             target = parse_target(text, characters_max=SIGNED_URL_CHARACTERS_MAX)
@@ -117,7 +117,7 @@ class Files:
         # A signed URL must not be quoted a second time.
         exact = URL(target.wire_url, encoded=True)
         own = trusted and target.origin == self._own
-        return Way(self._http if trusted else self._guarded, exact, own, trusted)
+        return FileRequest(self._http if trusted else self._guarded, exact, own, trusted)
 
     async def check(self, url: str, *, trusting: bool = True) -> None:
         """Judge an address as a download would, its name looked up, and ask for nothing.

@@ -22,8 +22,8 @@ from yarl import URL
 
 from reelhook.domain.report import InDoubt, NotSent
 from reelhook.providers.http.local_errors import is_own_trouble
-from reelhook.providers.http.receiving import UNREAD_BYTES, Room
-from reelhook.providers.http.response import CONNECTION_ERRORS, Answer, described
+from reelhook.providers.http.receiving import UNREAD_BYTES, ResponseMemory
+from reelhook.providers.http.response import CONNECTION_ERRORS, ProviderResponse, described
 
 CONNECT_SECONDS_MAX = 10.0
 """How long looking up the name, connecting and the TLS handshake may take together."""
@@ -55,7 +55,7 @@ class PaidPost:
     `room` is what their answers may take.
     """
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: ResponseMemory) -> None:
         self._room = room
         trace = TraceConfig()
         # Called once TCP and TLS stand, before the first byte of the request.
@@ -79,11 +79,11 @@ class PaidPost:
         headers: Mapping[str, str],
         timeout_seconds: float,
         may_send: Callable[[], bool],
-    ) -> Answer | NotSent | InDoubt:
+    ) -> ProviderResponse | NotSent | InDoubt:
         """POST once, within `timeout_seconds` in all. Never raises, but for cancellation.
 
         Once the status is there, it counts: a body that is cut off, or longer than what is read,
-        leaves `Answer.body` None.
+        leaves `ProviderResponse.body` None.
         """
         trip = _Trip(may_send)
         try:
@@ -103,7 +103,7 @@ class PaidPost:
                     async with asyncio.timeout(timeout_seconds):
                         return await self._room.receive(response)
                 except CONNECTION_ERRORS:
-                    return Answer(response.status, response.headers, None)
+                    return ProviderResponse(response.status, response.headers, None)
         except Exception as error:  # whatever it was: what counts is whether we were connected
             if trip.connected:
                 return InDoubt(f"no whole response came: {described(error)}")

@@ -32,7 +32,7 @@ from reelhook.domain.report import (
     Report,
     SubmitOutcome,
 )
-from reelhook.ports import Content, ServedModels, Traits
+from reelhook.ports import Capabilities, Content, ServedModels
 from reelhook.providers.http import reads
 from reelhook.providers.http.address import base_url, bearer
 from reelhook.providers.http.advice import Advice
@@ -41,9 +41,9 @@ from reelhook.providers.http.error_mapping import not_understood, refused, unrea
 from reelhook.providers.http.files import FileAccess, Files
 from reelhook.providers.http.json_fields import is_segment
 from reelhook.providers.http.paid_post import PaidPost
-from reelhook.providers.http.rate_limiter import Pace
-from reelhook.providers.http.receiving import RESPONSE_BYTES_MAX, Room
-from reelhook.providers.http.response import Answer
+from reelhook.providers.http.rate_limiter import RateLimiter
+from reelhook.providers.http.receiving import RESPONSE_BYTES_MAX, ResponseMemory
+from reelhook.providers.http.response import ProviderResponse
 
 Fields = Mapping[str, object]
 _GATEWAYS = frozenset({408, 502, 504})
@@ -64,7 +64,7 @@ class HttpProvider(ABC):
     default_base_url: str | None = None
     default_path: str = ""
     """What is added to a base URL without a path."""
-    traits: Traits = Traits()
+    traits: Capabilities = Capabilities()
     models: Sequence[Model] = ()
     shows_pictures: bool = False
     """Whether responses show again the `data:` URIs that came along with requests."""
@@ -89,9 +89,9 @@ class HttpProvider(ABC):
         self.now = now
         self.http = reads.session()
         self.files = Files(self.base, self.http, files or FileAccess())
-        self.room = Room(pictures=self.shows_pictures)
+        self.room = ResponseMemory(pictures=self.shows_pictures)
         self.paid = PaidPost(self.room)
-        self._pace = Pace(self.traits.reads_per_second_max)
+        self._pace = RateLimiter(self.traits.reads_per_second_max)
 
     async def __aenter__(self) -> Self:
         return self
@@ -151,7 +151,9 @@ class HttpProvider(ABC):
         """Return an address below the base URL; `path` is quoted already."""
         return URL(f"{self.base}/{path}", encoded=True)
 
-    async def ask(self, method: str, path: str, *, bytes_max: int = RESPONSE_BYTES_MAX) -> Answer:
+    async def ask(
+        self, method: str, path: str, *, bytes_max: int = RESPONSE_BYTES_MAX
+    ) -> ProviderResponse:
         """Send a request that costs nothing, whatever its answer. Raises `ProviderError`.
 
         `bytes_max` bounds the response; pages of a listing may declare `PAGE_BYTES_MAX`.
@@ -161,7 +163,7 @@ class HttpProvider(ABC):
             self.http, method, self.url(path), self.headers, room=self.room, bytes_max=bytes_max
         )
 
-    async def found(self, path: str) -> Answer | None:
+    async def found(self, path: str) -> ProviderResponse | None:
         """GET what there may be; None for a 404. Raises `ProviderError` for any other refusal."""
         answer = await self.ask("GET", path)
         if answer.status == 404:
@@ -204,7 +206,7 @@ class HttpProvider(ABC):
             timeout_seconds=self.submit_timeout_seconds,
             may_send=may_send,
         )
-        if not isinstance(answer, Answer):
+        if not isinstance(answer, ProviderResponse):
             return answer
         return outcome(answer, accepted, self.now())
 
@@ -287,7 +289,7 @@ class HttpProvider(ABC):
 
 
 def outcome(
-    answer: Answer, accepted: Callable[[Fields], Accepted | None], now: float
+    answer: ProviderResponse, accepted: Callable[[Fields], Accepted | None], now: float
 ) -> SubmitOutcome:
     """Return what the answer to a paid request means. `now` is in Unix seconds."""
     match answer.status:
@@ -300,7 +302,7 @@ def outcome(
             return InDoubt(f"HTTP {status}: {words(answer)}", ended=_ended_by_server(answer))
 
 
-def _ended_by_server(answer: Answer) -> bool:
+def _ended_by_server(answer: ProviderResponse) -> bool:
     """Whether a refusal comes from the server that was asked, so that it is through with it.
 
     What stands before a server, and has lost it or waited too long for it, says so with its own

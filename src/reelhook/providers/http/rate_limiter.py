@@ -5,7 +5,7 @@ import asyncio
 REST_SECONDS_MAX = 60.0
 
 
-class Pace:
+class RateLimiter:
     """Gives out turns, at most `per_second` of them on average; None: as many as are asked for."""
 
     def __init__(self, per_second: float | None) -> None:

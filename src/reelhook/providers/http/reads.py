@@ -7,8 +7,8 @@ from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from yarl import URL
 
 from reelhook.domain.errors import ProviderError, ResponseTooLargeError
-from reelhook.providers.http.receiving import RESPONSE_BYTES_MAX, UNREAD_BYTES, Room
-from reelhook.providers.http.response import CONNECTION_ERRORS, Answer, described
+from reelhook.providers.http.receiving import RESPONSE_BYTES_MAX, UNREAD_BYTES, ResponseMemory
+from reelhook.providers.http.response import CONNECTION_ERRORS, ProviderResponse, described
 
 CONNECT_SECONDS_MAX = 5.0
 READ_SECONDS_MAX = 15.0
@@ -25,9 +25,9 @@ async def ask(
     url: URL,
     headers: Mapping[str, str],
     *,
-    room: Room,
+    room: ResponseMemory,
     bytes_max: int = RESPONSE_BYTES_MAX,
-) -> Answer:
+) -> ProviderResponse:
     """Return the answer, whatever its status. Raises `ProviderError`.
 
     One that is longer than `bytes_max` raises `ResponseTooLargeError`, unless its status says

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 
 from aiohttp import ClientResponse
 
-from reelhook.providers.http.response import TEXT_BYTES, Answer, read_json
+from reelhook.providers.http.response import TEXT_BYTES, ProviderResponse, read_json
 
 RESPONSE_BYTES_MAX = 4 * 1024 * 1024
 """A job as its provider shows it, decompressed, but for pictures."""
@@ -36,7 +36,7 @@ _reader = ThreadPoolExecutor(1, thread_name_prefix="json")
 """One thread: while it reads JSON nothing else runs, and the loop has its turn in between."""
 
 
-class Room:
+class ResponseMemory:
     """What the responses of one account may take of memory at once.
 
     `pictures`: whether they may show again the pictures that came along with requests.
@@ -49,7 +49,7 @@ class Room:
 
     async def receive(
         self, response: ClientResponse, bytes_max: int = RESPONSE_BYTES_MAX
-    ) -> Answer:
+    ) -> ProviderResponse:
         """Read a response to its end. Raises `CONNECTION_ERRORS`.
 
         Its request must have been made without automatic decompression. One that is longer than
@@ -86,11 +86,11 @@ class Room:
             _drop_pictures(body, seen)
         return None if len(body) > bytes_max else body
 
-    async def _answer(self, response: ClientResponse, body: bytearray | None) -> Answer:
+    async def _answer(self, response: ClientResponse, body: bytearray | None) -> ProviderResponse:
         """Read the JSON of what is not small: one after the other, in a thread what is large."""
         status, headers = response.status, response.headers
         if body is None or len(body) < _READ_APART_FROM_BYTES:
-            return Answer(status, headers, None if body is None else bytes(body))
+            return ProviderResponse(status, headers, None if body is None else bytes(body))
         async with self._reading:
             if len(body) < _READ_ASIDE_FROM_BYTES:
                 content = read_json(body)
@@ -99,7 +99,7 @@ class Room:
                 loop = asyncio.get_running_loop()
                 content = await loop.run_in_executor(_reader, read_json, body)
         # Of the body nothing more is asked but how it begins.
-        return Answer(status, headers, bytes(body[:TEXT_BYTES]), (content,))
+        return ProviderResponse(status, headers, bytes(body[:TEXT_BYTES]), (content,))
 
 
 async def _wait_for_room(

@@ -77,7 +77,7 @@ def _end_of_text(body: bytes | bytearray, start: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProviderResponse:
     """Status and headers, and the body: None where it did not arrive whole or was too long.
 
     `read` holds the body's JSON where it was read already.

@@ -16,7 +16,7 @@ from reelhook.domain.errors import (
 from reelhook.domain.report import Page
 from reelhook.providers.http.advice import Advice
 from reelhook.providers.http.error_mapping import unread, words
-from reelhook.providers.http.response import Answer
+from reelhook.providers.http.response import ProviderResponse
 from reelhook.providers.openai.probe import Ask, Probed, asked, probe
 from reelhook.providers.openai.server_kind import UNKNOWN_JOB, ServerKind
 
@@ -70,7 +70,7 @@ class Check:
         return lists if isinstance(listing, Page) else f"it answers, and {lists.partition(' ')[2]}"
 
     async def _judge(
-        self, error: BaseException, probed: Probed, unknown_job: Answer | None
+        self, error: BaseException, probed: Probed, unknown_job: ProviderResponse | None
     ) -> None:
         """Raise what is wrong; nothing, where only the listing is missing."""
         if isinstance(error, ProviderUnauthorizedError) or not isinstance(error, ProviderError):
@@ -109,7 +109,7 @@ class Check:
         )
 
 
-def lacks_videos(unknown_job: Answer) -> bool:
+def lacks_videos(unknown_job: ProviderResponse) -> bool:
     """Whether a server has no `/v1/videos/ID`, by what it says of an id that it can't know.
 
     One that has it answers in JSON that there is no such video, or that it may not say.

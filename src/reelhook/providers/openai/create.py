@@ -26,10 +26,10 @@ from reelhook.providers.http.error_mapping import words
 from reelhook.providers.http.json_fields import readable_id
 from reelhook.providers.http.paid_post import PaidPost
 from reelhook.providers.http.provider import outcome
-from reelhook.providers.http.response import Answer
+from reelhook.providers.http.response import ProviderResponse
 from reelhook.providers.openai.refusals import definite
 from reelhook.providers.openai.request import encoding_of, form_of, json_of, unsayable
-from reelhook.providers.openai.server import Server
+from reelhook.providers.openai.server import OpenAIServer
 from reelhook.providers.openai.server_kind import FACTS, Encoding, ServerKind, kind_of
 from reelhook.providers.openai.video import Fields, report
 
@@ -52,7 +52,7 @@ class Create:
         url: URL,
         headers: Mapping[str, str],
         paid: PaidPost,
-        server: Server,
+        server: OpenAIServer,
         *,
         timeout_seconds: float,
         content_url: Callable[[str], str],
@@ -77,13 +77,13 @@ class Create:
         deadline = asyncio.get_running_loop().time() + self._timeout_seconds
         encoding = encoding_of(request, self._server)
         answer = await self._create(request, encoding, deadline, may_send)
-        if isinstance(answer, Answer) and _could_not_be_read(answer):
+        if isinstance(answer, ProviderResponse) and _could_not_be_read(answer):
             second = await self._create(request, encoding.other, deadline, may_send)
-            if not isinstance(second, Answer):
+            if not isinstance(second, ProviderResponse):
                 return second
             if not _could_not_be_read(second):
                 self._server.encoding, answer = encoding.other, second
-        if not isinstance(answer, Answer):
+        if not isinstance(answer, ProviderResponse):
             return answer
         return self._outcome(request, answer)
 
@@ -93,7 +93,7 @@ class Create:
         encoding: Encoding,
         deadline: float,
         may_send: Callable[[], bool],
-    ) -> Answer | NotSent | InDoubt:
+    ) -> ProviderResponse | NotSent | InDoubt:
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
             return NotSent("the time for submitting was over", ours=True)
@@ -111,7 +111,7 @@ class Create:
             self._url, content, headers=headers, timeout_seconds=left, may_send=may_send
         )
 
-    def _outcome(self, request: VideoRequest, answer: Answer) -> SubmitOutcome:
+    def _outcome(self, request: VideoRequest, answer: ProviderResponse) -> SubmitOutcome:
         kind = kind_of(None, answer)  # a gateway says itself that it is one
         kind = self._server.kind if kind is ServerKind.UNKNOWN else kind
         certain = definite(kind, answer, request.size, self._now())
@@ -141,7 +141,7 @@ class Create:
         return Accepted(provider_job_id, told or Progress(running=False))
 
 
-def _could_not_be_read(answer: Answer) -> bool:
+def _could_not_be_read(answer: ProviderResponse) -> bool:
     """Whether the server definitely refused the encoding: a 415, or it misses what it was sent.
 
     FastAPI answers 422 for a form field that is missing, vLLM-Omni 400.

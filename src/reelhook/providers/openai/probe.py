@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from reelhook.domain.errors import ProviderError
-from reelhook.providers.http.response import Answer
+from reelhook.providers.http.response import ProviderResponse
 from reelhook.providers.openai.server_kind import (
     FACTS,
     UNKNOWN_JOB,
@@ -14,7 +14,7 @@ from reelhook.providers.openai.server_kind import (
     served,
 )
 
-Ask = Callable[[str], Awaitable[Answer]]
+Ask = Callable[[str], Awaitable[ProviderResponse]]
 """GETs a path below the base URL, whatever the status. Raises `ProviderError`."""
 
 
@@ -25,9 +25,9 @@ class Probed:
     None where it was not asked, or nothing came.
     """
 
-    models: Answer | None = None
-    unknown_job: Answer | None = None
-    health: Answer | None = None
+    models: ProviderResponse | None = None
+    unknown_job: ProviderResponse | None = None
+    health: ProviderResponse | None = None
 
     @property
     def kind(self) -> ServerKind:
@@ -59,7 +59,7 @@ async def probe(ask: Ask) -> Probed:
     return found
 
 
-async def asked(ask: Ask, path: str) -> Answer | None:
+async def asked(ask: Ask, path: str) -> ProviderResponse | None:
     """Return the response to a GET; None where none came."""
     try:
         return await ask(path)

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import cached_property, partial
 
-from reelhook.core.offload import aside
+from reelhook.core.offload import run_in_thread_if_large
 from reelhook.domain.errors import (
     CursorRefusedError,
     ListingUnsupportedError,
@@ -20,7 +20,7 @@ from reelhook.domain.errors import (
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.model_mark import marked, unmarked
 from reelhook.domain.report import Finished, Missing, Notice, Page, Reading, Report, SubmitOutcome
-from reelhook.ports import Content, ServedModels, Traits
+from reelhook.ports import Capabilities, Content, ServedModels
 from reelhook.providers.http import reads
 from reelhook.providers.http.address import segment
 from reelhook.providers.http.advice import Advice
@@ -29,7 +29,7 @@ from reelhook.providers.http.error_mapping import not_understood, unread, words
 from reelhook.providers.http.json_fields import readable_id
 from reelhook.providers.http.provider import HttpProvider
 from reelhook.providers.http.receiving import PAGE_BYTES_MAX
-from reelhook.providers.http.response import Answer
+from reelhook.providers.http.response import ProviderResponse
 from reelhook.providers.http.retry_after import poll_after_seconds
 from reelhook.providers.http.standard_webhook import signed_body
 from reelhook.providers.openai.check import Check, advice_on
@@ -37,7 +37,7 @@ from reelhook.providers.openai.content import content_or_missing
 from reelhook.providers.openai.create import Create
 from reelhook.providers.openai.enclosed import enclosed
 from reelhook.providers.openai.probe import Probed, probe
-from reelhook.providers.openai.server import Server
+from reelhook.providers.openai.server import OpenAIServer
 from reelhook.providers.openai.server_kind import ModelName, ServerKind
 from reelhook.providers.openai.video import failure, page, report
 
@@ -49,12 +49,12 @@ _NOT_THE_JOBS_OWN = frozenset({401, 403, 429})
 """Statuses of a read that speak of the key or the rate, whatever the body says."""
 
 
-class OpenAIWire(HttpProvider):
+class OpenAI(HttpProvider):
     """One account at a server that speaks `/v1/videos`. `base_url` may leave `/v1` out."""
 
     name = "openai"
     default_path = "/v1"
-    traits = Traits(page_size_max=100)
+    traits = Capabilities(page_size_max=100)
 
     @cached_property
     def _create(self) -> Create:
@@ -69,13 +69,13 @@ class OpenAIWire(HttpProvider):
         )
 
     @cached_property
-    def _server(self) -> Server:
-        return Server(partial(self.ask, "GET"))
+    def _server(self) -> OpenAIServer:
+        return OpenAIServer(partial(self.ask, "GET"))
 
     # -- submitting ---------------------------------------------------------------------------
 
     async def get_ready(self) -> None:
-        """Find out what kind of server it is; see `Server.find_out`."""
+        """Find out what kind of server it is; see `OpenAIServer.find_out`."""
         await self._server.find_out()
 
     @property
@@ -85,7 +85,7 @@ class OpenAIWire(HttpProvider):
 
     @property
     def learnt(self) -> str:
-        """See `Server.learnt`."""
+        """See `OpenAIServer.learnt`."""
         return self._server.learnt
 
     @learnt.setter
@@ -117,7 +117,7 @@ class OpenAIWire(HttpProvider):
         told = self._told(answer, provider_job_id)
         return Reading(told, poll_after_seconds(answer.headers))
 
-    def _told(self, answer: Answer, provider_job_id: str) -> Report:
+    def _told(self, answer: ProviderResponse, provider_job_id: str) -> Report:
         video = answer.fields()
         if answer.ok:
             if told := report(video, lambda: self._content_url(provider_job_id)):
@@ -153,12 +153,14 @@ class OpenAIWire(HttpProvider):
         fields = answer.fields()
         lines = fields.get("data")
         count = len(lines) if isinstance(lines, list) else 0
-        listing = await aside(count, partial(page, fields, limit, self._content_url))
+        listing = await run_in_thread_if_large(
+            count, partial(page, fields, limit, self._content_url)
+        )
         if listing is None:
             raise not_understood(answer, "a list of videos")
         return listing
 
-    def _unlisted(self, answer: Answer, after: str | None) -> ProviderError:
+    def _unlisted(self, answer: ProviderResponse, after: str | None) -> ProviderError:
         if answer.status in _NO_LISTING:
             return ListingUnsupportedError(words(answer))
         if answer.status in _NO_LISTING_FROM_THE_START:
@@ -233,7 +235,7 @@ class OpenAIWire(HttpProvider):
             self.base, ask, self._ask_root, partial(self.page, None, 1), self.now
         ).run()
 
-    async def _ask_root(self, path: str) -> Answer:
+    async def _ask_root(self, path: str) -> ProviderResponse:
         """GET a path of the server's beside those of its version."""
         base = self.base.parent if self.base.name == "v1" else self.base
         address = base.joinpath(path)

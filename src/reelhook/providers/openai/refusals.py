@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 
 from reelhook.domain.report import RateLimited, Refused
 from reelhook.providers.http.error_mapping import words
-from reelhook.providers.http.response import Answer
+from reelhook.providers.http.response import ProviderResponse
 from reelhook.providers.http.retry_after import retry_after_seconds
 from reelhook.providers.openai.server_kind import ServerKind
 
 Definite = Refused | RateLimited
-Judge = Callable[[Answer, float], Definite | None]
+Judge = Callable[[ProviderResponse, float], Definite | None]
 
 AQUILES_SIZES = ("1280x720", "720x1280", "1792x1024", "1024x1792")
 """models/models.py:455."""
@@ -25,7 +25,9 @@ _ENDED = re.compile(r"\bexited; restart the server\.$")
 _SETUP = "Video generation setup failed"
 
 
-def definite(kind: ServerKind, answer: Answer, size: str | None, now: float) -> Definite | None:
+def definite(
+    kind: ServerKind, answer: ProviderResponse, size: str | None, now: float
+) -> Definite | None:
     """Return what a response to a create definitely says; None where it may have been accepted.
 
     Only of responses that leave it open. `size` is the one that was asked for; `now` is in Unix
@@ -40,7 +42,7 @@ def definite(kind: ServerKind, answer: Answer, size: str | None, now: float) -> 
     return judge(answer, now) if judge is not None else None
 
 
-def _sglang(answer: Answer, _now: float) -> Definite | None:
+def _sglang(answer: ProviderResponse, _now: float) -> Definite | None:
     # http_server.py:513: before any route, every POST is refused once a part of the engine has
     # ended; :211 to :223 are the sentences for that.
     error = answer.fields().get("error")
@@ -49,7 +51,7 @@ def _sglang(answer: Answer, _now: float) -> Definite | None:
     return None
 
 
-def _vllm_omni(answer: Answer, _now: float) -> Definite | None:
+def _vllm_omni(answer: ProviderResponse, _now: float) -> Definite | None:
     # api_server.py:2671 stores the job, and raises nothing after that: its 409 (:1544, several API
     # workers) and 503 (:1540, helpers.py:984) come before, and so does what is wrong with the
     # set-up (helpers.py:1005). vllm writes each of them as `error`, with the status as its code.
@@ -62,7 +64,7 @@ def _vllm_omni(answer: Answer, _now: float) -> Definite | None:
     return None
 
 
-def _aquiles(answer: Answer, now: float) -> Definite | None:
+def _aquiles(answer: ProviderResponse, now: float) -> Definite | None:
     # utils/task.py:152 takes the job out again before it says that there is one already;
     # main.py:702 looks at the model before that. Any other 503 may come after the render began.
     detail = answer.fields().get("detail")
@@ -73,13 +75,13 @@ def _aquiles(answer: Answer, now: float) -> Definite | None:
     return Refused("invalid_request", detail) if _NO_VIDEOS.fullmatch(detail) else None
 
 
-def _is_size_refused(answer: Answer, size: str | None) -> bool:
+def _is_size_refused(answer: ProviderResponse, size: str | None) -> bool:
     # main.py:688: what the size may be is checked before anything else, and nobody catches that.
     bare = answer.status == 500 and answer.text().strip() == "Internal Server Error"
     return bare and size is not None and size not in AQUILES_SIZES
 
 
-def _new_api(answer: Answer, _now: float) -> Definite | None:
+def _new_api(answer: ProviderResponse, _now: float) -> Definite | None:
     # middleware/distributor.go finds no channel for the model, before any server is asked.
     error = answer.fields().get("error")
     if answer.status != 503 or not isinstance(error, dict):

@@ -17,7 +17,7 @@ from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Model, ratio_of
 from reelhook.domain.report import Refused
 from reelhook.providers.http.json_fields import encodable
-from reelhook.providers.openai.server import Server
+from reelhook.providers.openai.server import OpenAIServer
 from reelhook.providers.openai.server_kind import Encoding, ServerFacts, ServerKind
 
 _DOCUMENTED = Model("any", sizes=("1280x720", "720x1280"))
@@ -49,7 +49,7 @@ def unsayable(request: VideoRequest, facts: ServerFacts) -> Refused | None:
     return None
 
 
-def encoding_of(request: VideoRequest, server: Server) -> Encoding:
+def encoding_of(request: VideoRequest, server: OpenAIServer) -> Encoding:
     """Return how a create is sent: as the server reads it, else with an image as a form."""
     if len(server.facts.encodings) == 1:
         return server.facts.encodings[0]
@@ -60,12 +60,12 @@ def encoding_of(request: VideoRequest, server: Server) -> Encoding:
     return Encoding.FORM
 
 
-def _named_in_json_alone(image: str, server: Server) -> bool:
+def _named_in_json_alone(image: str, server: OpenAIServer) -> bool:
     """Whether only JSON can name this image: TensorRT-LLM's forms take files."""
     return server.kind is ServerKind.TENSORRT_LLM and not image.startswith("data:")
 
 
-def json_of(request: VideoRequest, server: Server) -> bytes:
+def json_of(request: VideoRequest, server: OpenAIServer) -> bytes:
     """Return a create's JSON: the common parameters over the server's own."""
     given = _common(request, server)
     if request.image is not None:
@@ -76,7 +76,7 @@ def json_of(request: VideoRequest, server: Server) -> bytes:
     return json.dumps({**request.options, **_without_none(given)}).encode()
 
 
-def form_of(request: VideoRequest, server: Server) -> FormData:
+def form_of(request: VideoRequest, server: OpenAIServer) -> FormData:
     """Return a create's form. A picture that came along is a file, one elsewhere its address."""
     given = {**request.options, **_without_none(_common(request, server))}
     image = request.image
@@ -92,7 +92,7 @@ def form_of(request: VideoRequest, server: Server) -> FormData:
     return form
 
 
-def _common(request: VideoRequest, server: Server) -> dict[str, object]:
+def _common(request: VideoRequest, server: OpenAIServer) -> dict[str, object]:
     seconds = request.seconds
     if seconds is None and _LENGTHS.isdisjoint(request.options):
         seconds = server.facts.seconds_needed

@@ -26,7 +26,7 @@ _SAYS_NOTHING = frozenset({401, 403, 408, 425, 429})
 """Statuses below 500 that say nothing about what kind of server it is."""
 
 
-class Server:
+class OpenAIServer:
     """One server. `ask` sends a GET below the base URL, which costs nothing.
 
     `kind`, `models` and `encoding` (None: the usual ones work, as far as is known) are what is

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 
 from reelhook.providers.http.error_mapping import words
-from reelhook.providers.http.response import Answer
+from reelhook.providers.http.response import ProviderResponse
 
 Fields = Mapping[str, object]
 
@@ -181,7 +181,9 @@ _DETAILS = frozenset({ServerKind.SGLANG, ServerKind.FASTVIDEO, ServerKind.AQUILE
 
 
 def kind_of(
-    models: Answer | None, unknown_job: Answer | None = None, health: Answer | None = None
+    models: ProviderResponse | None,
+    unknown_job: ProviderResponse | None = None,
+    health: ProviderResponse | None = None,
 ) -> ServerKind:
     """Return whose responses these are; unsure is unknown.
 
@@ -200,18 +202,18 @@ def kind_of(
     return kind
 
 
-def served(models: Answer | None) -> tuple[str, ...]:
+def served(models: ProviderResponse | None) -> tuple[str, ...]:
     """Return the ids of `GET /v1/models`; none where that did not answer with a list."""
     given = [card.get("id") for card in _cards(models)]
     return tuple(one for one in given if isinstance(one, str) and one)
 
 
-def _cards(models: Answer | None) -> list[Fields]:
+def _cards(models: ProviderResponse | None) -> list[Fields]:
     lines = models.fields().get("data") if models is not None and models.ok else None
     return [one for one in lines if isinstance(one, dict)] if isinstance(lines, list) else []
 
 
-def _gateway(answer: Answer) -> ServerKind | None:
+def _gateway(answer: ProviderResponse) -> ServerKind | None:
     names = {name.lower() for name in answer.headers}
     for header, kind in _BY_HEADER:
         if header in names:
@@ -221,14 +223,14 @@ def _gateway(answer: Answer) -> ServerKind | None:
     return ServerKind.NEW_API if is_new_api else None
 
 
-def _owner(models: Answer | None) -> str:
+def _owner(models: ProviderResponse | None) -> str:
     """Return who owns all models; empty where that is not one."""
     given = [card.get("owned_by") for card in _cards(models)]
     owners = {one if isinstance(one, str) else "" for one in given}
     return owners.pop() if len(owners) == 1 else ""
 
 
-def _denies_as(kind: ServerKind, unknown_job: Answer) -> bool:
+def _denies_as(kind: ServerKind, unknown_job: ProviderResponse) -> bool:
     """Whether this kind of server says so that it has no such video."""
     fields = unknown_job.fields()
     error = fields.get("error")
@@ -244,6 +246,6 @@ def _denies_as(kind: ServerKind, unknown_job: Answer) -> bool:
     return kind is ServerKind.TENSORRT_LLM and fields.get("type") == "NotFoundError"
 
 
-def _is_aquiles_health(health: Answer | None) -> bool:
+def _is_aquiles_health(health: ProviderResponse | None) -> bool:
     fields = {} if health is None else health.fields()
     return "mode" in fields and isinstance(fields.get("devices"), list | str)

@@ -23,7 +23,7 @@ _MOMENT = re.compile(
 )
 
 
-class Places:
+class CursorCache:
     """Remembers, by id, the `created_before` that shows what follows an entry."""
 
     def __init__(self, places_max: int = PLACES_MAX) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from yarl import URL
 
-from reelhook.core.offload import aside
+from reelhook.core.offload import run_in_thread_if_large
 from reelhook.domain.errors import CursorRefusedError, ListingUnsupportedError, ProviderError
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (
@@ -24,18 +24,18 @@ from reelhook.domain.report import (
     Report,
     SubmitOutcome,
 )
-from reelhook.ports import Traits
+from reelhook.ports import Capabilities
 from reelhook.providers.http.address import segment
 from reelhook.providers.http.error_mapping import not_understood, unread, words
 from reelhook.providers.http.json_fields import encodable, readable_id, text, web_address
 from reelhook.providers.http.provider import Fields, HttpProvider
 from reelhook.providers.http.receiving import PAGE_BYTES_MAX, RESPONSE_BYTES_MAX
-from reelhook.providers.http.response import Answer
+from reelhook.providers.http.response import ProviderResponse
 from reelhook.providers.http.retry_after import reset_seconds
-from reelhook.providers.replicate.cursor_cache import Places
+from reelhook.providers.replicate.cursor_cache import CursorCache
 from reelhook.providers.replicate.models import MODELS, input_of, target
 from reelhook.providers.replicate.prediction import entry, report
-from reelhook.providers.replicate.webhook import SignedNotices
+from reelhook.providers.replicate.webhook import ReplicateWebhooks
 
 PAGE_SIZE = 100
 
@@ -50,7 +50,7 @@ class Replicate(HttpProvider):
     name = "replicate"
     default_base_url = "https://api.replicate.com/v1"
     default_path = "/v1"
-    traits = Traits(
+    traits = Capabilities(
         page_size_max=PAGE_SIZE,
         reads_per_second_max=50,  # 3,000 a minute
         notifies=True,
@@ -59,12 +59,12 @@ class Replicate(HttpProvider):
     shows_pictures = True
 
     @cached_property
-    def _places(self) -> Places:
-        return Places()
+    def _places(self) -> CursorCache:
+        return CursorCache()
 
     @cached_property
-    def _notices(self) -> SignedNotices:
-        return SignedNotices(self._signing_secret, self.webhook_secret, self.now)
+    def _notices(self) -> ReplicateWebhooks:
+        return ReplicateWebhooks(self._signing_secret, self.webhook_secret, self.now)
 
     # -- submitting ---------------------------------------------------------------------------
 
@@ -101,7 +101,9 @@ class Replicate(HttpProvider):
 
     # -- reading ------------------------------------------------------------------------------
 
-    async def ask(self, method: str, path: str, *, bytes_max: int = RESPONSE_BYTES_MAX) -> Answer:
+    async def ask(
+        self, method: str, path: str, *, bytes_max: int = RESPONSE_BYTES_MAX
+    ) -> ProviderResponse:
         """Send a request that costs nothing; none follows before the rate allows it.
 
         Raises `ProviderError`.
@@ -148,7 +150,7 @@ class Replicate(HttpProvider):
         lines = listing.get("results")
         if not isinstance(lines, list):
             raise not_understood(answer, "a list of predictions")
-        return await aside(len(lines), partial(self._shown, listing, lines, after))
+        return await run_in_thread_if_large(len(lines), partial(self._shown, listing, lines, after))
 
     def _shown(self, listing: Fields, lines: list[object], after: str | None) -> Page:
         following = listing.get("next")
@@ -162,7 +164,7 @@ class Replicate(HttpProvider):
             unreadable=len(read) - len(told),
         )
 
-    def _unlisted(self, answer: Answer, after: str | None) -> ProviderError:
+    def _unlisted(self, answer: ProviderResponse, after: str | None) -> ProviderError:
         if after is not None and answer.status in _CURSOR_REFUSED:
             return CursorRefusedError(words(answer))
         if after is None and answer.status in _NO_LISTING:

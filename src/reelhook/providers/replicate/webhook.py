@@ -16,7 +16,7 @@ FETCH_SECONDS_MIN = 60.0
 """The secret is asked for at most this often, whatever comes in."""
 
 
-class SignedNotices:
+class ReplicateWebhooks:
     """Reads webhooks. `fetch` asks for the secret; `secret` is one that is known beforehand."""
 
     def __init__(

@@ -22,7 +22,7 @@ from reelhook.domain.report import (
     SubmitOutcome,
     Unknown,
 )
-from reelhook.ports import Content, Traits
+from reelhook.ports import Capabilities, Content
 from reelhook.providers.http.address import segment
 from reelhook.providers.http.error_mapping import NO_REASON, failed, not_understood, unread
 from reelhook.providers.http.json_fields import (
@@ -52,7 +52,7 @@ class Runway(HttpProvider):
     name = "runway"
     default_base_url = "https://api.dev.runwayml.com/v1"
     default_path = "/v1"
-    traits = Traits(poll_seconds_min=5.0)  # "at most every five seconds" for each task
+    traits = Capabilities(poll_seconds_min=5.0)  # "at most every five seconds" for each task
     models = MODELS
 
     def authorization(self, key: str | None) -> dict[str, str]:

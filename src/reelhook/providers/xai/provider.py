@@ -17,13 +17,13 @@ from reelhook.domain.report import (
     Reading,
     SubmitOutcome,
 )
-from reelhook.ports import Traits
+from reelhook.ports import Capabilities
 from reelhook.providers.http.address import segment
 from reelhook.providers.http.error_mapping import not_understood, unread, words
 from reelhook.providers.http.expiring import ExpiringProvider
 from reelhook.providers.http.json_fields import readable_id, text
 from reelhook.providers.http.provider import Fields
-from reelhook.providers.http.response import Answer
+from reelhook.providers.http.response import ProviderResponse
 from reelhook.providers.xai.video import MODELS, body, cost, report
 
 _MODERATED = re.compile(
@@ -40,7 +40,7 @@ class XAI(ExpiringProvider):
     name = "xai"
     default_base_url = "https://api.x.ai/v1"
     default_path = "/v1"
-    traits = Traits(cancels=False)
+    traits = Capabilities(cancels=False)
     models = MODELS
 
     async def submit(
@@ -81,7 +81,7 @@ class XAI(ExpiringProvider):
         return f"video models: {', '.join(filter(None, names)) or 'none'}"
 
 
-def _says_nothing_more(pending: Answer) -> bool:
+def _says_nothing_more(pending: ProviderResponse) -> bool:
     """Whether a 202 is xAI's own: an object, or nothing at all. A page is a proxy's."""
     return pending.is_object() or pending.body in {b"", b"null"}
 
@@ -91,7 +91,7 @@ def _accepted(created: Fields) -> Accepted | None:
     return None if provider_job_id is None else Accepted(provider_job_id)
 
 
-def _is_moderated(answer: Answer) -> bool:
+def _is_moderated(answer: ProviderResponse) -> bool:
     """Whether a poll is refused since the video, or what it was asked for, was filtered."""
     if not 400 <= answer.status < 500:
         return False

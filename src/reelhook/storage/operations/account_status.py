@@ -1,6 +1,6 @@
 """Operations on what every process must know: the watcher's switch, and how accounts fare."""
 
-from reelhook.domain.account_status import WELL, AccountFares
+from reelhook.domain.account_status import HEALTHY, AccountStatus
 from reelhook.domain.event import Instant
 from reelhook.domain.waiting import Waiting
 from reelhook.ports import Lease
@@ -18,7 +18,7 @@ _FARES = (
     "reads_failed_since",
     "reads_response",
 )
-"""The columns of `AccountFares`, in its order."""
+"""The columns of `AccountStatus`, in its order."""
 
 
 def pause_watching(now: Instant) -> Operation[None]:
@@ -40,7 +40,7 @@ def watching_paused_since() -> Operation[Instant | None]:
     return rows[0][0] if rows else None
 
 
-def record_fares(account: str, fares: AccountFares, lease: Lease | None) -> Operation[None]:
+def record_fares(account: str, fares: AccountStatus, lease: Lease | None) -> Operation[None]:
     """Keep how an account fares."""
     if not (yield from holds(lease)):
         return
@@ -61,14 +61,14 @@ def record_fares(account: str, fares: AccountFares, lease: Lease | None) -> Oper
     )
 
 
-def fares(account: str) -> Operation[AccountFares]:
+def fares(account: str) -> Operation[AccountStatus]:
     """Return how an account fares."""
     rows = yield Statement(f"SELECT {', '.join(_FARES)} FROM accounts WHERE id = ?1", (account,))
     if not rows:
-        return WELL
+        return HEALTHY
     words, stretched, reads_until, creates_until, *waiting = rows[0]
     creates, reads = waiting[:2], waiting[2:]
-    return AccountFares(
+    return AccountStatus(
         words, stretched, reads_until, creates_until, _waiting(*creates), _waiting(*reads)
     )
 

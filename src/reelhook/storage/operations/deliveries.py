@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from reelhook.domain.delivery import Attempt, Delivery, Fate
+from reelhook.domain.delivery import Attempt, Delivery, UndeliveredReason
 from reelhook.domain.endpoint import Disabled, EndpointKind, name_of
 from reelhook.domain.event import Event, EventKind, Instant
 from reelhook.ports import Settlement
@@ -51,7 +51,7 @@ def offer(event: Event) -> Operation[None]:
         before = delivery_of(row)
         after = before.offer(event.sequence, event.kind, event.occurred_at)
         yield from _move(before, after)
-        yield from _drop(before, after, Fate.SUPERSEDED, event.occurred_at)
+        yield from _drop(before, after, UndeliveredReason.SUPERSEDED, event.occurred_at)
         yield from endpoints.lower(before.endpoint_id, next_at, after.due_at)
         if kind == EndpointKind.URL and disabled == Disabled.FAILING:
             yield from endpoints.ask_again(before.endpoint_id, event.occurred_at)
@@ -73,9 +73,9 @@ def settle(settlement: Settlement) -> Operation[Delivery | None]:
     yield from _record(attempt)
     ended_at = attempt.started_at + attempt.answer.duration_ms
     if after.ended:
-        yield from _drop(before, after, Fate.GONE, ended_at)
+        yield from _drop(before, after, UndeliveredReason.GONE, ended_at)
     elif not attempt.answer.succeeded:
-        yield from _drop(before, after, Fate.EXHAUSTED, ended_at)
+        yield from _drop(before, after, UndeliveredReason.EXHAUSTED, ended_at)
     if settlement.endpoint is not None:
         yield from endpoints.fares(settlement.endpoint)
         if settlement.reopened:
@@ -131,7 +131,9 @@ def _move(before: Delivery, after: Delivery) -> Operation[None]:
         )
 
 
-def _drop(before: Delivery, after: Delivery, fate: Fate, now: Instant) -> Operation[None]:
+def _drop(
+    before: Delivery, after: Delivery, fate: UndeliveredReason, now: Instant
+) -> Operation[None]:
     """Keep why events that waited will not arrive."""
     for sequence in before.dropped_by(after):
         yield Statement(_NOT_DELIVERED, (before.id, sequence, fate.value, now))

@@ -109,7 +109,7 @@ _PROBE_DUE_AT = len(ENDPOINT_COLUMNS) + HEALTH_COLUMNS.index("probe_due_at")
 _FAILURES = len(ENDPOINT_COLUMNS) + HEALTH_COLUMNS.index("failures")
 
 
-class _Look:
+class _DueQuery:
     """What one look finds.
 
     `asked`: endpoints where something is due, and since when. `open`: those with an open breaker,
@@ -169,7 +169,7 @@ def due(
     most = 2 * probes
     read = (limit + len(busy), limit + len(busy), most + len(busy) if probes else 0)
     rows = yield Statement(_looked_at(lanes), (now, *read))
-    look = _Look(now, busy)
+    look = _DueQuery(now, busy)
     # Where no probe may go, the next one is not what is waited for.
     kinds = rows[0][-len(_KINDS) :] if probes else rows[0][-len(_KINDS) : -1]
     look.later += [moment for moment in kinds if moment is not None]
@@ -212,7 +212,7 @@ def _due_at(endpoint: Endpoint, first: Instant, now: Instant, share: int) -> Ope
     return DueEndpoint(endpoint, tuple(_due_delivery(row) for row in rows))
 
 
-def _probe(row: Sequence[Any], next_at: Instant, look: _Look) -> Operation[None]:
+def _probe(row: Sequence[Any], next_at: Instant, look: _DueQuery) -> Operation[None]:
     """Behind an open breaker: the one delivery that goes next, if its time has come."""
     endpoint = endpoint_of(row)
     rows = yield Statement(_PROBE_WITH_END, (endpoint.id,))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from reelhook.domain.delivery import Fate
+from reelhook.domain.delivery import UndeliveredReason
 from reelhook.domain.endpoint import (
     DEFAULT_ENDPOINT,
     Endpoint,
@@ -168,7 +168,9 @@ def delete(endpoint_id: str, now: Instant) -> Operation[None]:
         " previous_secret = NULL, headers = NULL WHERE id = ?1",
         (endpoint_id, now),
     )
-    yield Statement(_DROP_WAITING, (endpoint_id, lane_of(endpoint_id), now, Fate.GONE.value))
+    yield Statement(
+        _DROP_WAITING, (endpoint_id, lane_of(endpoint_id), now, UndeliveredReason.GONE.value)
+    )
     yield Statement(
         "UPDATE deliveries SET ended = TRUE, due_at = NULL, status_sequence = NULL,"
         " progress_sequence = NULL, terminal_at = NULL WHERE endpoint_id = ?1",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from reelhook.domain.delivery import Answer, Attempt, Delivery, Fate
+from reelhook.domain.delivery import Attempt, Delivery, UndeliveredReason, WebhookResponse
 from reelhook.domain.endpoint import lane_of
 from reelhook.domain.errors import (
     DeliveryNotFoundError,
@@ -136,7 +136,7 @@ def undelivered(delivery_id: int) -> Operation[list[Undelivered]]:
         "  AND a.sequence = u.sequence AND a.http_status BETWEEN 200 AND 299) ORDER BY sequence",
         (delivery_id,),
     )
-    return [Undelivered(sequence, Fate(fate), at) for sequence, fate, at in rows]
+    return [Undelivered(sequence, UndeliveredReason(fate), at) for sequence, fate, at in rows]
 
 
 # -- resends --------------------------------------------------------------------------------------
@@ -241,5 +241,5 @@ def _stored_delivery(row: Sequence[Any]) -> StoredDelivery:
 def _attempt(row: Sequence[Any]) -> Attempt:
     delivery_id, event_id, sequence, number, started_at, duration_ms, *answered, probe = row
     status, error, detail, body = answered
-    answer = Answer(duration_ms, status, error, detail, body)
+    answer = WebhookResponse(duration_ms, status, error, detail, body)
     return Attempt(delivery_id, event_id, sequence, number, started_at, answer, bool(probe))

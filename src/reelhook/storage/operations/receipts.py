@@ -22,7 +22,7 @@ ASK = "SELECT written FROM commits WHERE id = ?1"
 """Tells, once it was claimed, whether the transaction was written."""
 
 
-class Outcome(Enum):
+class CommitOutcome(Enum):
     """What became of a transaction."""
 
     WRITTEN = "written"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from sys import intern
 from typing import Any
 
-from reelhook.domain.breaker import PROBE_MILLISECONDS_MIN, Health
+from reelhook.domain.breaker import PROBE_MILLISECONDS_MIN, CircuitBreaker
 from reelhook.domain.delivery import Delivery, Outcome
 from reelhook.domain.endpoint import ALL_EVENTS, Disabled, Endpoint, EndpointKind, EventName
 from reelhook.domain.event import Instant
@@ -274,7 +274,7 @@ def endpoint_of(row: Sequence[Any]) -> Endpoint:
             "events": events_of(events),
             "headers": tuple((json.loads(headers) if headers else {}).items()),
             "disabled": None if disabled is None else Disabled(disabled),
-            "health": Health(**health),
+            "health": CircuitBreaker(**health),
         }
     )
 
@@ -299,6 +299,6 @@ def endpoint_values(endpoint: Endpoint) -> tuple[Any, ...]:
     return (*values, *health_values(endpoint.health))
 
 
-def health_values(health: Health) -> tuple[Any, ...]:
+def health_values(health: CircuitBreaker) -> tuple[Any, ...]:
     """Write `HEALTH_COLUMNS`."""
     return tuple(getattr(health, name) for name in HEALTH_COLUMNS)

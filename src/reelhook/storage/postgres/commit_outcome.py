@@ -9,7 +9,7 @@ import asyncpg
 import structlog
 
 from reelhook.storage.error_text import words_of
-from reelhook.storage.operations.receipts import ASK, CLAIM, Outcome, inline
+from reelhook.storage.operations.receipts import ASK, CLAIM, CommitOutcome, inline
 from reelhook.storage.postgres.failover import FAILURES
 from reelhook.storage.postgres.pool import Pool
 
@@ -30,7 +30,7 @@ WHERE pid = ANY (pg_blocking_pids($1)) AND wait_event IS DISTINCT FROM 'SyncRep'
 """
 
 
-async def find_out(pool: Pool, receipt: str) -> Outcome:
+async def find_out(pool: Pool, receipt: str) -> CommitOutcome:
     """Return what became of the transaction; `UNKNOWN` if that can't be learned in time."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     end = loop.time() + FIND_OUT_SECONDS
@@ -46,17 +46,17 @@ async def find_out(pool: Pool, receipt: str) -> Outcome:
             if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
                 await pool.renew()  # another server may be the one that takes writes now
         await asyncio.sleep(AGAIN_SECONDS)
-    return Outcome.UNKNOWN
+    return CommitOutcome.UNKNOWN
 
 
-async def _settled(pool: Pool, connection: Any, receipt: str) -> Outcome:
+async def _settled(pool: Pool, connection: Any, receipt: str) -> CommitOutcome:
     async with connection.transaction():
         await connection.execute(f"SET LOCAL lock_timeout = {_LOCK_MILLISECONDS:d}")
         process: int = await connection.fetchval("SELECT pg_backend_pid()")
         async with _ending_what_blocks(pool, process):
             await connection.execute(inline(CLAIM, receipt))
     written = await connection.fetchval(inline(ASK, receipt))
-    return Outcome.WRITTEN if written else Outcome.NOT_WRITTEN
+    return CommitOutcome.WRITTEN if written else CommitOutcome.NOT_WRITTEN
 
 
 @contextlib.asynccontextmanager

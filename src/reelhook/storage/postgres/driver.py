@@ -14,8 +14,8 @@ import structlog
 from reelhook.domain.errors import CommitUnknownError, SettingsError, StoreError
 from reelhook.storage.error_text import words_of
 from reelhook.storage.operation import Operation, Touches
-from reelhook.storage.postgres.failover import FAILURES, Servers
-from reelhook.storage.postgres.group_commit import Groups, Work, refuse
+from reelhook.storage.postgres.failover import FAILURES, Failover
+from reelhook.storage.postgres.group_commit import PostgresGroups, PostgresWork, refuse
 from reelhook.storage.postgres.pipeline import Pipeline, SeveralStatementsError, code_of, single
 from reelhook.storage.postgres.pool import Pool
 from reelhook.storage.postgres.refusals import refusal
@@ -45,7 +45,7 @@ async def connect(url: str) -> asyncpg.Connection:
     """
     try:
         # What runs on a connection of its own runs once: no statement is worth keeping.
-        return await Servers(url).connect(statement_cache_size=0)
+        return await Failover(url).connect(statement_cache_size=0)
     except (*FAILURES, ValueError) as error:
         raise refusal(error) from None
 
@@ -113,9 +113,9 @@ class PostgreSQL:
 
     def __init__(self, pool: Pool, group_size: int) -> None:
         self._pool = pool
-        self._groups = Groups(pool)
+        self._groups = PostgresGroups(pool)
         self._group_size = group_size
-        self._queue: list[Work] = []
+        self._queue: list[PostgresWork] = []
         self._queued = asyncio.Event()
         self._closed = False
         self._long_reads: set[object] = set()
@@ -145,7 +145,7 @@ class PostgreSQL:
         self._check_open()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        work = Work(make, touches, future)
+        work = PostgresWork(make, touches, future)
         self._queue.append(work)
         self._queued.set()
         end = loop.call_later(QUEUE_SECONDS, self._give_up, work)
@@ -154,7 +154,7 @@ class PostgreSQL:
         finally:
             end.cancel()
 
-    def _give_up(self, work: Work) -> None:
+    def _give_up(self, work: PostgresWork) -> None:
         """Refuse a write that has not begun, so that it is never done."""
         if work in self._queue:
             self._queue.remove(work)

@@ -26,7 +26,7 @@ ONE_OF_SEVERAL_SECONDS = 2.0
 """How long one of several may take before the next one is asked."""
 
 
-class Servers:
+class Failover:
     """Connects to whichever takes writes, beginning with the one that did so last.
 
     The database library tries several hosts too, but in one time for all: a host that does not

@@ -14,11 +14,11 @@ import structlog
 from reelhook.domain.errors import CommitUnknownError, StoreError
 from reelhook.storage.error_text import words_of
 from reelhook.storage.operation import Operation, Touches, side_by_side, statements_of, waves
-from reelhook.storage.operations.receipts import FORGET, LEAVE, Outcome, Receipts, inline
+from reelhook.storage.operations.receipts import FORGET, LEAVE, CommitOutcome, Receipts, inline
 from reelhook.storage.postgres.commit_outcome import find_out
 from reelhook.storage.postgres.failover import FAILURES
 from reelhook.storage.postgres.pipeline import Pipeline, only_reads
-from reelhook.storage.postgres.place import Place
+from reelhook.storage.postgres.place import TimelineCheck
 from reelhook.storage.postgres.pool import Pool
 
 log = structlog.get_logger()
@@ -50,7 +50,7 @@ _FAULTS_OF_ONE = (
 )
 
 
-class Work:
+class PostgresWork:
     """An operation on its way through the writer, what became of it, and who waits for that.
 
     `outcome` is that of its transaction; None while that has not been committed. `deferred`: it is
@@ -65,7 +65,7 @@ class Work:
         self.make = make
         self.touches = touches
         self.future = future
-        self.outcome: Outcome | None = None
+        self.outcome: CommitOutcome | None = None
         self.deferred = False
         self.begin()
 
@@ -100,7 +100,7 @@ class Work:
         """Tell who waits."""
         if self.deferred or self.future.done():
             return  # its caller will be told, or was canceled; the write stands all the same
-        if self.outcome is Outcome.UNKNOWN:
+        if self.outcome is CommitOutcome.UNKNOWN:
             self.future.set_exception(CommitUnknownError())
         elif self.error is not None:
             self.future.set_exception(self.error)
@@ -108,22 +108,22 @@ class Work:
             self.future.set_result(self.result)
 
 
-class _SpoiltError(Exception):
+class _GroupSpoiltError(Exception):
     """One operation's failure undoes the transaction that others share with it."""
 
 
-class Groups:
+class PostgresGroups:
     """Commits groups, one at a time."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._receipts = Receipts()
-        self._place = Place()
+        self._place = TimelineCheck()
         self._doubts: set[asyncio.Task[None]] = set()
         """What finds out about transactions."""
 
     async def arrive(self) -> None:
-        """See `Place.arrive`: before anything is written, so that this delays no write."""
+        """See `TimelineCheck.arrive`: before anything is written, so that this delays no write."""
         async with self._pool.borrowed(WRITE_SECONDS) as connection:
             await self._place.arrive(connection)
 
@@ -136,11 +136,11 @@ class Groups:
             task.cancel()
         await asyncio.gather(*doubts, return_exceptions=True)
 
-    async def commit(self, group: Sequence[Work], *, again: bool = False) -> None:
+    async def commit(self, group: Sequence[PostgresWork], *, again: bool = False) -> None:
         """Commit a group. Where one spoils it, halves are tried, down to that one alone."""
         try:
             await self._commit_patiently(group)
-        except (_SpoiltError, *_FAULTS_OF_ONE) as error:
+        except (_GroupSpoiltError, *_FAULTS_OF_ONE) as error:
             if len(group) > 1:
                 middle = len(group) // 2
                 await self.commit(group[:middle])
@@ -148,14 +148,14 @@ class Groups:
             elif isinstance(error, asyncpg.UniqueViolationError) and not again:
                 # Another process wrote what was not there when it was looked for: now it is.
                 await self.commit(group, again=True)
-            elif not isinstance(error, _SpoiltError):
+            elif not isinstance(error, _GroupSpoiltError):
                 refuse(group, error)
         except FAILURES as error:
             if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
                 await self._pool.renew()  # another server may be the one that takes writes now
             refuse(group, error)
 
-    async def _commit_patiently(self, group: Sequence[Work]) -> None:
+    async def _commit_patiently(self, group: Sequence[PostgresWork]) -> None:
         # One alone holds little that others wait for, so it may wait until the server decides.
         lone = len(group) == 1
         *first, last = (*_PATIENCE_MILLISECONDS, 0) if lone else _PATIENCE_MILLISECONDS
@@ -167,7 +167,7 @@ class Groups:
             return
         await self._commit_as_one(group, last)
 
-    async def _commit_as_one(self, group: Sequence[Work], patience: int | None) -> None:
+    async def _commit_as_one(self, group: Sequence[PostgresWork], patience: int | None) -> None:
         """Commit a group, or raise; then nothing was written, and nothing will be.
 
         What is unknown is neither: the works say so.
@@ -178,22 +178,26 @@ class Groups:
                 await self._run(connection, group, receipt, patience)
                 if not any(work.wrote for work in group):
                     await connection.execute("ROLLBACK;")
-                    _mark(group, Outcome.WRITTEN)  # all of nothing
+                    _mark(group, CommitOutcome.WRITTEN)  # all of nothing
                     return
-                _mark(group, Outcome.UNKNOWN)  # from the moment when COMMIT is sent
+                _mark(group, CommitOutcome.UNKNOWN)  # from the moment when COMMIT is sent
                 await connection.execute("COMMIT;")
-                _mark(group, Outcome.WRITTEN)
+                _mark(group, CommitOutcome.WRITTEN)
         except FAILURES as error:
-            if group[0].outcome is Outcome.UNKNOWN and not isinstance(error, _REFUSED_AT_COMMIT):
+            if group[0].outcome is CommitOutcome.UNKNOWN and not isinstance(
+                error, _REFUSED_AT_COMMIT
+            ):
                 self._clear_up(group, receipt, error)
                 return
-            if group[0].outcome is not Outcome.WRITTEN:  # else it was only not given back well
+            if (
+                group[0].outcome is not CommitOutcome.WRITTEN
+            ):  # else it was only not given back well
                 _mark(group, None)
                 raise
         self._receipts.spent = receipt
 
     async def _run(
-        self, connection: Any, group: Sequence[Work], receipt: str, patience: int | None
+        self, connection: Any, group: Sequence[PostgresWork], receipt: str, patience: int | None
     ) -> None:
         # In one round trip with BEGIN it costs next to nothing.
         begin = ["BEGIN", inline(FORGET, self._receipts.spent), inline(LEAVE, receipt)]
@@ -209,7 +213,7 @@ class Groups:
 
     # -- lost responses to COMMIT -------------------------------------------------------------
 
-    def _clear_up(self, group: Sequence[Work], receipt: str, error: Exception) -> None:
+    def _clear_up(self, group: Sequence[PostgresWork], receipt: str, error: Exception) -> None:
         """Find out what became of a group, while others are written, and tell its callers."""
         for work in group:
             work.deferred = True
@@ -217,26 +221,28 @@ class Groups:
         self._doubts.add(task)
         task.add_done_callback(self._doubts.discard)
 
-    async def _tell_apart(self, group: Sequence[Work], receipt: str, error: Exception) -> None:
+    async def _tell_apart(
+        self, group: Sequence[PostgresWork], receipt: str, error: Exception
+    ) -> None:
         ids = {"receipt": receipt, "error": words_of(error)}
         try:
             outcome = await find_out(self._pool, receipt)
-            _mark(group, None if outcome is Outcome.NOT_WRITTEN else outcome)
+            _mark(group, None if outcome is CommitOutcome.NOT_WRITTEN else outcome)
             refuse(group, error)
         finally:  # canceled at the end of the program: what is unknown stays so
             for work in group:
                 work.deferred = False
                 work.end()
-        if outcome is Outcome.UNKNOWN:
+        if outcome is CommitOutcome.UNKNOWN:
             log.error("commit.unknown", **ids)
-        while outcome is Outcome.UNKNOWN:
+        while outcome is CommitOutcome.UNKNOWN:
             # Settled for good as soon as the database is back, though nobody waits for it now.
             await asyncio.sleep(LATER_SECONDS)
             outcome = await find_out(self._pool, receipt)
         log.warning("commit.cleared_up", outcome=outcome.value, **ids)
 
 
-async def _run_waves(pipeline: Pipeline, group: Sequence[Work]) -> None:
+async def _run_waves(pipeline: Pipeline, group: Sequence[PostgresWork]) -> None:
     for wave in waves(group, lambda work: work.touches):
         for work in wave:
             work.begin()
@@ -244,17 +250,17 @@ async def _run_waves(pipeline: Pipeline, group: Sequence[Work]) -> None:
             await pipeline.finish()  # it may ask for what others wrote
         await pipeline.run(side_by_side([work.attempt() for work in wave]))
         if any(work.spoils for work in wave):
-            raise _SpoiltError
+            raise _GroupSpoiltError
     await pipeline.finish()
 
 
-def refuse(group: Sequence[Work], error: BaseException) -> None:
+def refuse(group: Sequence[PostgresWork], error: BaseException) -> None:
     """Tell all of a group that nothing was written, but for those of which more is known."""
     for work in group:
         if work.outcome is None:
             work.error = StoreError(f"The database refused a write: {words_of(error)}")
 
 
-def _mark(group: Sequence[Work], outcome: Outcome | None) -> None:
+def _mark(group: Sequence[PostgresWork], outcome: CommitOutcome | None) -> None:
     for work in group:
         work.outcome = outcome

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import asyncpg
 import structlog
 
-from reelhook.storage.postgres.failover import FAILURES, Servers
+from reelhook.storage.postgres.failover import FAILURES, Failover
 
 log = structlog.get_logger()
 CHANNEL = "reelhook"
@@ -23,7 +23,7 @@ CLOSE_SECONDS = 0.3
 """How long what was told last may take to go out."""
 
 
-class Metronome:
+class PollingNotifier:
     """In place of a wire: what others changed is looked at once a second."""
 
     def __init__(self) -> None:
@@ -48,11 +48,11 @@ class Metronome:
             hear(["changed"])
 
 
-class Wire:
+class Notifier:
     """Wakes other processes, on a connection of its own."""
 
     def __init__(self, url: str) -> None:
-        self._servers = Servers(url)
+        self._servers = Failover(url)
         self._names: set[str] = set()
         self._due = asyncio.Event()
         self._task: asyncio.Task[None] | None = None

@@ -30,7 +30,7 @@ _LASTING = (
 """What stays when the same server is started again, and differs in a copy and after a failover."""
 
 
-class Place:
+class TimelineCheck:
     """Begins transactions, after having found out where they are."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import asyncpg
 
-from reelhook.storage.postgres.failover import FAILURES, Servers
+from reelhook.storage.postgres.failover import FAILURES, Failover
 
 CONNECTIONS = 4
 ACQUIRE_SECONDS = 3.0
@@ -78,7 +78,7 @@ class Pool:
         `pooled`: there is a pooler in transaction mode between us and the server, which keeps no
         prepared statement.
         """
-        servers = Servers(url)
+        servers = Failover(url)
 
         async def connect(*_: object, **options: Any) -> asyncpg.Connection:
             return await servers.connect(**options)

@@ -19,7 +19,7 @@ import apsw
 from reelhook.domain.errors import StoreError
 from reelhook.storage.operation import Operation, Touches
 from reelhook.storage.sqlite.file_lock import FileLock
-from reelhook.storage.sqlite.group_commit import Groups, Work, run
+from reelhook.storage.sqlite.group_commit import SQLiteGroups, SQLiteWork, run
 from reelhook.storage.sqlite.refusals import reason, refusal
 
 __all__ = ["FileLock", "SQLite", "connect", "read_key", "run"]
@@ -78,7 +78,7 @@ def read_key(path: Path, name: str) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-class SQLite(Groups):
+class SQLite(SQLiteGroups):
     """One open database: `write` and `read` run operations."""
 
     def __init__(
@@ -91,7 +91,7 @@ class SQLite(Groups):
     ) -> None:
         super().__init__(lambda: connect(path, read_only=False), connection, committed)
         self._loop = asyncio.get_running_loop()
-        self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[SQLiteWork | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_groups, name="reelhook-writer")
         self._thread.start()
         self._local = threading.local()
@@ -106,7 +106,7 @@ class SQLite(Groups):
         """
         self._check_open()
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(Work(make, future))
+        self._queue.put(SQLiteWork(make, future))
         return await future
 
     async def aside(self, make: Callable[[], Operation[T]], *, lock: str | None = None) -> T:
@@ -169,7 +169,7 @@ class SQLite(Groups):
                 return
 
 
-def _deliver(group: list[Work]) -> None:
+def _deliver(group: list[SQLiteWork]) -> None:
     for work in group:
         if work.future.done():  # its caller was canceled; the write stands all the same
             continue

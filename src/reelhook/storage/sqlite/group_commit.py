@@ -11,7 +11,7 @@ import structlog
 
 from reelhook.domain.errors import CommitUnknownError, StoreError
 from reelhook.storage.operation import Operation, Row, Statement, Together
-from reelhook.storage.operations.receipts import ASK, CLAIM, FORGET, LEAVE, Outcome, Receipts
+from reelhook.storage.operations.receipts import ASK, CLAIM, FORGET, LEAVE, CommitOutcome, Receipts
 from reelhook.storage.sqlite.refusals import reason
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ def _rows(connection: apsw.Connection, statement: Statement) -> list[Row]:
     return connection.execute(statement.sql, statement.parameters).fetchall()
 
 
-class Work:
+class SQLiteWork:
     """An operation on its way through the writer, and the future of its result."""
 
     __slots__ = ("error", "future", "make", "result")
@@ -69,7 +69,7 @@ def _unwritten(error: BaseException) -> str:
     return f"The database can't be written: {reason(error)}"
 
 
-class Groups:
+class SQLiteGroups:
     """Commits groups, in the writer's thread, on the one connection that `open_file` opens.
 
     The first one may be open already. `committed` gets the receipt of each transaction.
@@ -86,7 +86,7 @@ class Groups:
         self._receipts = Receipts()
         self._committed = committed
 
-    def _commit(self, group: list[Work]) -> None:
+    def _commit(self, group: list[SQLiteWork]) -> None:
         try:
             self._undo()  # what the last group left behind, where that could not be undone then
             try:
@@ -95,15 +95,15 @@ class Groups:
                 self._undo()
                 self._commit_apart(group)
         except Exception as error:  # whatever it was: the writer lives on, and no caller hangs
-            outcome = Outcome.NOT_WRITTEN
+            outcome = CommitOutcome.NOT_WRITTEN
             if isinstance(error, _CommitFailedError):
                 outcome, error = self._cleared_up(error.receipt, error.error), error.error
-            if outcome is Outcome.WRITTEN:
+            if outcome is CommitOutcome.WRITTEN:
                 return
             for work in group:
                 work.error = (
                     CommitUnknownError()
-                    if outcome is Outcome.UNKNOWN
+                    if outcome is CommitOutcome.UNKNOWN
                     else StoreError(_unwritten(error))
                 )
             with contextlib.suppress(Exception):  # else before the next group
@@ -124,7 +124,7 @@ class Groups:
                 self._connection.close(True)
             self._connection = self._open()
 
-    def _commit_as_one(self, group: list[Work]) -> None:
+    def _commit_as_one(self, group: list[SQLiteWork]) -> None:
         """Commit a group in which no operation fails half-way, as hardly any does.
 
         Raises `_SpoiltError` where one did: without savepoints it can't be undone alone. Those
@@ -142,7 +142,7 @@ class Groups:
                 raise _SpoiltError
         self._end(wrote=self._connection.total_changes() != before)
 
-    def _commit_apart(self, group: list[Work]) -> None:
+    def _commit_apart(self, group: list[SQLiteWork]) -> None:
         """Commit a group in which a failing operation undoes itself alone."""
         self._connection.execute("BEGIN IMMEDIATE")
         for work in group:
@@ -168,14 +168,14 @@ class Groups:
         self._receipts.spent = receipt
         self._committed(receipt)
 
-    def _cleared_up(self, receipt: str, error: Exception) -> Outcome:
+    def _cleared_up(self, receipt: str, error: Exception) -> CommitOutcome:
         """Find out what became of a transaction whose COMMIT failed.
 
         SQLite may have committed it before it raised. Where it did not, the transaction may stand
         in the log all the same, whole, though nobody sees it: a restart would find it there. What
         is committed after it takes its place in the log, and that is what the claim is for.
         """
-        outcome = Outcome.UNKNOWN
+        outcome = CommitOutcome.UNKNOWN
         for number in range(CLAIM_TRIES):
             time.sleep(number * CLAIM_AGAIN_SECONDS)  # the writer's own thread
             try:
@@ -185,23 +185,23 @@ class Groups:
                 log.warning("commit.not_cleared_up", receipt=receipt, error=_unwritten(failure))
         else:
             if self._is_there(receipt):
-                outcome = Outcome.WRITTEN
+                outcome = CommitOutcome.WRITTEN
             elif isinstance(error, _BEFORE_THE_END):
-                outcome = Outcome.NOT_WRITTEN
-        if outcome is Outcome.UNKNOWN:
+                outcome = CommitOutcome.NOT_WRITTEN
+        if outcome is CommitOutcome.UNKNOWN:
             log.error("commit.unknown", receipt=receipt, error=_unwritten(error))
         else:
             ids = {"receipt": receipt, "outcome": outcome.value}
             log.warning("commit.cleared_up", error=_unwritten(error), **ids)
         return outcome
 
-    def _claimed(self, receipt: str) -> Outcome:
+    def _claimed(self, receipt: str) -> CommitOutcome:
         self._undo()
         self._connection.execute("BEGIN IMMEDIATE")
         self._connection.execute(CLAIM, (receipt,))
         ((written,),) = self._connection.execute(ASK, (receipt,)).fetchall()
         self._connection.execute("COMMIT")
-        return Outcome.WRITTEN if written else Outcome.NOT_WRITTEN
+        return CommitOutcome.WRITTEN if written else CommitOutcome.NOT_WRITTEN
 
     def _is_there(self, receipt: str) -> bool:
         with contextlib.suppress(Exception):  # then it is not known either
@@ -210,7 +210,7 @@ class Groups:
             return bool(rows and rows[0][0])
         return False
 
-    def _attempt(self, work: Work) -> None:
+    def _attempt(self, work: SQLiteWork) -> None:
         work.result, work.error = None, None
         try:
             work.result = run(self._connection, work.make())

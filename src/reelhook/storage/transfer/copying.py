@@ -16,8 +16,8 @@ from reelhook.storage.operation import Operation, Row, Statement
 from reelhook.storage.operations import history
 from reelhook.storage.operations import leases as ownership
 from reelhook.storage.schema import migrate
-from reelhook.storage.transfer.database import TABLES, Side
-from reelhook.storage.transfer.sqlite import sqlite_side
+from reelhook.storage.transfer.database import TABLES, TransferDatabase
+from reelhook.storage.transfer.sqlite import sqlite_transfer
 
 _CHECKSUM_BYTES = 16
 
@@ -88,18 +88,18 @@ async def reopen(source: Path | str) -> None:
         await old.mark(version.removeprefix(migrate.MOVED))
 
 
-def side(target: Path | str) -> AbstractAsyncContextManager[Side]:
+def side(target: Path | str) -> AbstractAsyncContextManager[TransferDatabase]:
     """Open a database and keep others out. Raises `SettingsError`."""
     if isinstance(target, Path):
-        return sqlite_side(target)
+        return sqlite_transfer(target)
     from reelhook.storage.transfer.postgres import (  # noqa: PLC0415 - loaded where it is the database
-        postgres_side,
+        postgres_transfer,
     )
 
-    return postgres_side(target)
+    return postgres_transfer(target)
 
 
-async def _check_source(old: Side) -> tuple[str, bool]:
+async def _check_source(old: TransferDatabase) -> tuple[str, bool]:
     """Return the schema's revision, and whether an earlier copy closed the source."""
     version = await old.version()
     if version is None:
@@ -115,7 +115,7 @@ async def _check_source(old: Side) -> tuple[str, bool]:
     return newest, version.startswith(migrate.MOVED)
 
 
-async def _prepare(new: Side, target: Path | str, revision: str) -> None:
+async def _prepare(new: TransferDatabase, target: Path | str, revision: str) -> None:
     """Give an empty target its schema, marked as being filled."""
     version = await new.version()
     if version is None and not await new.tables():
@@ -128,13 +128,13 @@ async def _prepare(new: Side, target: Path | str, revision: str) -> None:
     await new.mark(migrate.COPYING + revision)
 
 
-async def _is_empty(new: Side) -> bool:
+async def _is_empty(new: TransferDatabase) -> bool:
     if await new.tables() != {*TABLES, "alembic_version"}:
         return False
     return not any([await new.count(table) for table in TABLES])
 
 
-async def _begun_rightly(old: Side, new: Side, tell: Tell) -> bool:
+async def _begun_rightly(old: TransferDatabase, new: TransferDatabase, tell: Tell) -> bool:
     """Whether what an earlier run copied is what the source has to this day."""
     for table in TABLES:
         last = await new.last(table)
@@ -150,7 +150,7 @@ def _wiped() -> Operation[None]:
         yield Statement(f"DELETE FROM {table}")
 
 
-async def _fill(old: Side, new: Side, table: str, tell: Tell) -> None:
+async def _fill(old: TransferDatabase, new: TransferDatabase, table: str, tell: Tell) -> None:
     columns = await old.columns(table)
     if columns != await new.columns(table):
         raise CopyError(f"The table {table} has other columns in {new.name} than in {old.name}")
@@ -161,7 +161,7 @@ async def _fill(old: Side, new: Side, table: str, tell: Tell) -> None:
         tell("Copying", table, done, total)
 
 
-async def _checked(old: Side, new: Side, table: str, tell: Tell) -> Digest:
+async def _checked(old: TransferDatabase, new: TransferDatabase, table: str, tell: Tell) -> Digest:
     here, there = await _digest(old, table, None, tell), await _digest(new, table, None, tell)
     if here != there:
         raise CopyError(
@@ -172,7 +172,7 @@ async def _checked(old: Side, new: Side, table: str, tell: Tell) -> Digest:
     return here
 
 
-async def _digest(one: Side, table: str, upto: Row | None, tell: Tell) -> Digest:
+async def _digest(one: TransferDatabase, table: str, upto: Row | None, tell: Tell) -> Digest:
     columns, total = await one.columns(table), await one.count(table)
     rows, sum_ = 0, 0
     async for batch in one.rows(table, columns, upto=upto):

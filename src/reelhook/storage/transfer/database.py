@@ -29,7 +29,7 @@ TABLES: dict[str, tuple[str, ...]] = {
 """All tables but the schema's version, and their primary keys."""
 
 
-class Side(ABC):
+class TransferDatabase(ABC):
     """A database that nobody else uses. Every method may raise `CopyError`."""
 
     name: str

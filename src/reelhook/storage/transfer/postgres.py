@@ -12,7 +12,13 @@ from reelhook.storage.operation import Operation, Row
 from reelhook.storage.postgres import driver as postgres
 from reelhook.storage.postgres.failover import FAILURES
 from reelhook.storage.postgres.pipeline import Pipeline
-from reelhook.storage.transfer.database import BATCH_ROWS, TABLES, Side, failure, key_range
+from reelhook.storage.transfer.database import (
+    BATCH_ROWS,
+    TABLES,
+    TransferDatabase,
+    failure,
+    key_range,
+)
 
 LEAVE_SECONDS = 3.0
 """How long a process that was just killed may take to vanish from the server."""
@@ -28,19 +34,19 @@ WHERE table_schema = current_schema() AND table_name = $1 ORDER BY column_name C
 
 
 @asynccontextmanager
-async def postgres_side(url: str) -> AsyncIterator["PostgresSide"]:
+async def postgres_transfer(url: str) -> AsyncIterator["PostgresTransfer"]:
     """Connect and keep others out. Raises `SettingsError`."""
     async with owning(url):
         connection = await postgres.connect(url)
         try:
-            one = PostgresSide(url, connection)
+            one = PostgresTransfer(url, connection)
             await one.check_unused()
             yield one
         finally:
             await connection.close()
 
 
-class PostgresSide(Side):
+class PostgresTransfer(TransferDatabase):
     """A PostgreSQL database, over one connection."""
 
     parameter = "$"
@@ -69,21 +75,21 @@ class PostgresSide(Side):
         return int((await self.ask(_USED_BY_OTHERS))[0][0])
 
     async def ask(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """See `Side.ask`."""
+        """See `TransferDatabase.ask`."""
         try:
             return [tuple(row) for row in await self._connection.fetch(sql, *parameters)]
         except FAILURES as error:
             raise failure(self.name, None, error) from error
 
     async def tables(self) -> set[str]:
-        """See `Side.tables`."""
+        """See `TransferDatabase.tables`."""
         rows = await self.ask(
             "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()"
         )
         return {row[0] for row in rows}
 
     async def columns(self, table: str) -> tuple[str, ...]:
-        """See `Side.columns`."""
+        """See `TransferDatabase.columns`."""
         return tuple(row[0] for row in await self.ask(_COLUMNS, (table,)))
 
     async def _of_type(self, table: str, kind: str) -> set[str]:
@@ -102,7 +108,7 @@ class PostgresSide(Side):
         after: Row | None = None,
         upto: Row | None = None,
     ) -> AsyncIterator[list[Row]]:
-        """See `Side.rows`."""
+        """See `TransferDatabase.rows`."""
         behind, parameters = key_range(table, await self.key(table), "$", after, upto)
         sql = f"SELECT {', '.join(columns)} {behind}"
         try:
@@ -115,7 +121,7 @@ class PostgresSide(Side):
             raise failure(self.name, table, error) from error
 
     async def add(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """See `Side.add`."""
+        """See `TransferDatabase.add`."""
         boolean = await self._of_type(table, "boolean")
         at = [number for number, name in enumerate(columns) if name in boolean]
         try:
@@ -126,7 +132,7 @@ class PostgresSide(Side):
             raise failure(self.name, table, error) from error
 
     async def do(self, operation: Operation[None]) -> None:
-        """See `Side.do`."""
+        """See `TransferDatabase.do`."""
         try:
             async with self._connection.transaction():
                 await Pipeline(self._connection).run(operation)
@@ -134,7 +140,7 @@ class PostgresSide(Side):
             raise failure(self.name, None, error) from error
 
     async def finish(self) -> None:
-        """See `Side.finish`."""
+        """See `TransferDatabase.finish`."""
         for table in TABLES:
             for name, _, default in await self.ask(_COLUMNS, (table,)):
                 if default is not None and default.startswith("nextval("):

@@ -13,24 +13,30 @@ from reelhook.storage.open import owning
 from reelhook.storage.operation import Operation, Row
 from reelhook.storage.sqlite import driver as sqlite
 from reelhook.storage.sqlite.group_commit import run
-from reelhook.storage.transfer.database import BATCH_ROWS, TABLES, Side, failure, key_range
+from reelhook.storage.transfer.database import (
+    BATCH_ROWS,
+    TABLES,
+    TransferDatabase,
+    failure,
+    key_range,
+)
 
 T = TypeVar("T")
 
 
 @asynccontextmanager
-async def sqlite_side(path: Path) -> AsyncIterator["SQLiteSide"]:
+async def sqlite_transfer(path: Path) -> AsyncIterator["SQLiteTransfer"]:
     """Open the file and keep others out. Raises `SettingsError`."""
     async with owning(path):
         connection = sqlite.connect(path, read_only=False)
         with ThreadPoolExecutor(1, thread_name_prefix="reelhook-copy") as thread:
             try:
-                yield SQLiteSide(path, connection, thread)
+                yield SQLiteTransfer(path, connection, thread)
             finally:
                 connection.close()
 
 
-class SQLiteSide(Side):
+class SQLiteTransfer(TransferDatabase):
     """A SQLite file; one thread talks to it."""
 
     parameter = "?"
@@ -41,7 +47,7 @@ class SQLiteSide(Side):
         self._thread = thread
 
     async def ask(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """See `Side.ask`."""
+        """See `TransferDatabase.ask`."""
         return await self._in_thread(lambda: self._connection.execute(sql, parameters).fetchall())
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
@@ -51,19 +57,19 @@ class SQLiteSide(Side):
             raise failure(self.name, None, error) from error
 
     async def tables(self) -> set[str]:
-        """See `Side.tables`."""
+        """See `TransferDatabase.tables`."""
         rows = await self.ask(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
         )
         return {row[0] for row in rows}
 
     async def columns(self, table: str) -> tuple[str, ...]:
-        """See `Side.columns`."""
+        """See `TransferDatabase.columns`."""
         rows = await self.ask("SELECT name FROM pragma_table_info(?1) ORDER BY name", (table,))
         return tuple(row[0] for row in rows)
 
     async def key(self, table: str) -> tuple[str, ...]:
-        """See `Side.key`."""
+        """See `TransferDatabase.key`."""
         return TABLES[table]
 
     async def rows(
@@ -74,7 +80,7 @@ class SQLiteSide(Side):
         after: Row | None = None,
         upto: Row | None = None,
     ) -> AsyncIterator[list[Row]]:
-        """See `Side.rows`."""
+        """See `TransferDatabase.rows`."""
         key = TABLES[table]
         at = [list(columns).index(name) for name in key]
         while True:
@@ -89,7 +95,7 @@ class SQLiteSide(Side):
             after = tuple(found[-1][number] for number in at)
 
     async def add(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """See `Side.add`."""
+        """See `TransferDatabase.add`."""
         marks = ", ".join("?" for _ in columns)
         sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
 
@@ -100,7 +106,7 @@ class SQLiteSide(Side):
         await self._in_thread(add)
 
     async def do(self, operation: Operation[None]) -> None:
-        """See `Side.do`."""
+        """See `TransferDatabase.do`."""
 
         def do() -> None:
             with self._connection:
@@ -109,5 +115,5 @@ class SQLiteSide(Side):
         await self._in_thread(do)
 
     async def finish(self) -> None:
-        """See `Side.finish`."""
+        """See `TransferDatabase.finish`."""
         # Nothing: SQLite counts its ids up from what is there.
