@@ -106,7 +106,7 @@ bench-kill: $(VENV)/.dev ## kill -9 under load, 50 times; again with lost respon
 	@$(BIN)/python -m bench.kill --kills 30 --commits 0.01
 	@$(BIN)/python -m bench.kill --kills 30 --commits 0.01 --database postgresql --life 7 --settle 7
 
-bench-memory: $(VENV)/.dev ## what each process holds: at rest, with 1,000 jobs, with pictures (6 minutes)
+bench-memory: $(VENV)/.dev ## what each process holds: at rest, with 1,000 jobs, with images (6 minutes)
 	@$(BIN)/python -m bench.memory
 
 bench-paying: $(VENV)/.dev ## every adapter's creates go wrong and workers are killed, 1,000 times (20 minutes)

@@ -47,7 +47,7 @@ ACTS: dict[str, Act] = {
     "JSON: a number of 1 MB": Thrower.huge_number,
     "100 of the largest bodies at once": Thrower.largest_bodies,
     "100 bodies that drip": Thrower.dripping_bodies,
-    "lists of 400 jobs with pictures": Thrower.lists,
+    "lists of 400 jobs with images": Thrower.lists,
 }
 
 

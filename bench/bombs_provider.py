@@ -65,7 +65,7 @@ BOMBS: Mapping[str, Bomb] = {
     "numbers of 4,000 digits": Bomb(b"7" * 4000 + b",", 4 * MIB - PIECE),
     "one number": Bomb(b"7" * 1024, 4 * MIB - PIECE, _HEAD, b"}"),
     "brackets": Bomb(b"[" * 1024, head=_HEAD, end=b""),
-    "pictures": Bomb(b'"data:image/png;base64,' + b"QUJD" * 100_000 + b'",'),
+    "images": Bomb(b'"data:image/png;base64,' + b"QUJD" * 100_000 + b'",'),
     "a web page": Bomb(b"<p>Please wait.</p>\n", head=b"<html>", end=b"</html>"),
 }
 
@@ -175,7 +175,7 @@ async def _one(figures: Figures, kind: str, stub: Stub, folder: Path) -> None:
             await call(f"{stub.url}/bomb/none")
             await server.start()
             jobs = [
-                (await call(f"{server.url}/api/generate", script=f"film {number}"))["jobId"]
+                (await call(f"{server.url}/api/generate", script=f"video {number}"))["jobId"]
                 for number in range(JOBS)
             ]
             probe = Probe(server, jobs[0])

@@ -1,7 +1,7 @@
 """What the processes of an installation hold: `python -m bench.memory`, or `make bench-memory`.
 
 `serve` alone on SQLite, then `serve --no-worker` and a `worker` on PostgreSQL: at rest, with 1,000
-jobs, and with jobs that bring a picture of the largest size. The limits in deploy/ go by the peaks.
+jobs, and with jobs that bring an image of the largest size. The limits in deploy/ go by the peaks.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from bench.stage import RESULTS, SUBMITS_AT_ONCE, Stage, stage
 from bench.worker_processes import Workers
 
 JOBS = 1_000
-PICTURES = 400
-PICTURE_CHARACTERS = 900_000
+IMAGES = 400
+IMAGE_CHARACTERS = 900_000
 """The most that `image` may have, docs/api.md."""
 REST_SECONDS = 3
 LIMIT_MIB = 1024
@@ -27,10 +27,10 @@ SHARE_MAX = 0.7
 """Of the limit, for the peaks: the rest is for what clients, providers and receivers may add."""
 
 
-def picture(number: int) -> str:
-    """Return a picture of the largest size; no two are equal."""
+def image(number: int) -> str:
+    """Return an image of the largest size; no two are equal."""
     head = "data:image/png;base64,"
-    size = (PICTURE_CHARACTERS - len(head)) // 4 * 3
+    size = (IMAGE_CHARACTERS - len(head)) // 4 * 3
     content = b"\x89PNG\r\n\x1a\n" + number.to_bytes(4, "big") * (size // 4)
     return head + base64.b64encode(content[:size]).decode()
 
@@ -61,10 +61,10 @@ async def load(here: Stage, figures: Figures, pids: dict[str, int]) -> None:
     await here.set_upstream(latency_ms=150, finish_after_seconds=20.0)
     await finished(here, JOBS, lambda _: {})
     tell(f"peak with {JOBS} jobs", peak_mib)
-    # A provider that takes seconds for a create holds as many pictures in flight as there may be.
+    # A provider that takes seconds for a create holds as many images in flight as there may be.
     await here.set_upstream(latency_ms=4000, finish_after_seconds=60.0)
-    await finished(here, PICTURES, lambda number: {"image": picture(number)})
-    tell(f"peak with {PICTURES} pictures", peak_mib)
+    await finished(here, IMAGES, lambda number: {"image": image(number)})
+    tell(f"peak with {IMAGES} images", peak_mib)
     for _ in range(10):
         await here.jobs()
     tell("peak after reading lists", peak_mib)

@@ -50,7 +50,7 @@ async def rounds(provider: str, jobs: int) -> list[int]:
         ):
             async with asyncio.TaskGroup() as tasks:
                 for number in range(jobs):
-                    tasks.create_task(hook.submit(f"Film {number}", model=MODELS[provider]))
+                    tasks.create_task(hook.submit(f"Video {number}", model=MODELS[provider]))
             pending = 0
             while pending < jobs:
                 await asyncio.sleep(LOOK_SECONDS)

@@ -163,4 +163,4 @@ async def _judge_downloads(here: Stage, figures: Figures, requests: list[Request
             body = await answer.read()
             if answer.status != 200 or body != CONTENT:
                 wrong.append(f"{request.job_id}: {answer.status} {body[:200]!r}")
-    figures.none("downloads that are not the film", wrong)
+    figures.none("downloads that are not the video", wrong)

@@ -116,7 +116,7 @@ async def _watched(
             shown = (time.monotonic() - begun, job.waiting.last_response)
         await asyncio.sleep(LOOK_SECONDS)
         job = await _job(hook, job_id)
-    films = [*server.jobs.values(), *other.jobs.values()]
+    videos = [*server.jobs.values(), *other.jobs.values()]
     seconds, words = shown or (float("nan"), "")
     return Seen(
         refusal,
@@ -126,7 +126,7 @@ async def _watched(
         time.monotonic() - begun,
         f"{job.status} at {job.provider}" + (f", {job.code}: {job.error}" if job.code else ""),
         server.requests["create"] - before,
-        sum(one.film.prompt == "Refused" for one in films),
+        sum(one.video.prompt == "Refused" for one in videos),
     )
 
 

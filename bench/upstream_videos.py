@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-CONTENT = b"\x00\x00\x00\x18ftypmp42 these bytes stand for a film"
+CONTENT = b"\x00\x00\x00\x18ftypmp42 these bytes stand for a video"
 FAIL_MARK = "[fail]"
 """A prompt with this mark ends as failed, so that the right ending of each job is known."""
 PAGE_MAX = 100

@@ -35,9 +35,9 @@ def create_app(settings: reelhook.Settings | None = None) -> FastAPI:
 
     @app.post("/stories")
     async def tell(story: Story, request: Request) -> dict[str, str]:
-        """Have a film made of a story."""
+        """Have a video made of a story."""
         hook: reelhook.Hook = request.app.state.hook
-        job_id = await hook.submit(story.text, direction=f"A film called {story.title}")
+        job_id = await hook.submit(story.text, direction=f"A video called {story.title}")
         return {"job": job_id, "status": f"/video/api/videos/status/{job_id}"}
 
     return app

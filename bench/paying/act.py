@@ -18,7 +18,7 @@ import apsw
 
 from bench.paying.life import LOG, MODELS, Life, Wish, start
 from bench.paying.listings import Listing
-from bench.paying.mischief import REFUSED_FILM
+from bench.paying.mischief import REFUSED_VIDEO
 from bench.processes import Stub
 from reelhook.storage.postgres import driver as postgres
 
@@ -80,7 +80,7 @@ def wishes(plan: Plan) -> tuple[Wish, ...]:
         Wish(
             f"{name}-{n}",
             name,
-            f"{_film(n, plan.seed)} of a cafe\u0301 & lighthouse, {name} {plan.seed:06}",
+            f"{_video(n, plan.seed)} of a cafe\u0301 & lighthouse, {name} {plan.seed:06}",
         )
         for n in range(plan.jobs)
         for name in MODELS
@@ -90,10 +90,10 @@ def wishes(plan: Plan) -> tuple[Wish, ...]:
     return (*made[: WARM_UP * len(MODELS)], *rest)
 
 
-def _film(number: int, seed: int) -> str:
+def _video(number: int, seed: int) -> str:
     if number == WARM_UP and seed % REFUSED_EVERY == 1:
-        return REFUSED_FILM
-    return f"Film {number:05}" if number % TWINS or number < WARM_UP else "One of several films"
+        return REFUSED_VIDEO
+    return f"Video {number:05}" if number % TWINS or number < WARM_UP else "One of several videos"
 
 
 def carry_out(plan: Plan, folder: Path) -> Result:

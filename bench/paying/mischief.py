@@ -20,7 +20,7 @@ TIMEOUT_SECONDS = 0.6
 LATE_SECONDS_MAX = 0.7
 """How long after its arrival a create may still be carried out."""
 SETTLE_SECONDS = 2.0
-REFUSED_FILM = "Refused film"
+REFUSED_VIDEO = "Refused video"
 """How the prompt begins of what is refused as often as it is sent, and never created."""
 GATEWAYS = (CreateRefusal.BAD_GATEWAY, CreateRefusal.PAGE)
 """The refusals behind which a create may still be under way."""
@@ -72,7 +72,7 @@ class Mischievous:
                 await request.read()
             )  # what follows happens whether the client waits for it or not
             await asyncio.sleep(self.chance.uniform(0, LATENCY_SECONDS_MAX))
-            if REFUSED_FILM.encode() in content:
+            if REFUSED_VIDEO.encode() in content:
                 mischief = Mischief.BROKEN
             elif self.chance.random() >= self.rate:
                 return await handler(request)

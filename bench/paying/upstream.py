@@ -32,7 +32,7 @@ def application(seed: int) -> web.Application:
     async def told(_request: web.Request) -> web.Response:
         return json_response(
             {
-                "created": Counter(job.film.prompt for job in simulator.jobs.values()),
+                "created": Counter(job.video.prompt for job in simulator.jobs.values()),
                 "ids": sorted(simulator.jobs),
                 "creates": mischief.creates,
                 "struck": [[*key, count] for key, count in mischief.struck.items()],

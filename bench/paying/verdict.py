@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from bench.paying.act import Found, Result
 from bench.paying.life import MODELS
 from bench.paying.listings import Listing
-from bench.paying.mischief import REFUSED_FILM
+from bench.paying.mischief import REFUSED_VIDEO
 
 LISTED = frozenset({"openai", "replicate"})
 """Whose listings show what was asked for: there, no doubt is left."""
@@ -104,7 +104,7 @@ def _ended_well(job: Found, listing: Listing) -> bool:
         return True
     if job.code == "provider_error":  # refused as often as it may be, and provably absent
         return job.provider in LISTING
-    if job.prompt.startswith(REFUSED_FILM) and job.status == "completed":
+    if job.prompt.startswith(REFUSED_VIDEO) and job.status == "completed":
         return False
     told = job.provider in LISTED and listing.honest
     return job.code == "submission_unknown" and not told

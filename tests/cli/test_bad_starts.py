@@ -243,7 +243,7 @@ async def test_a_dotenv_that_is_no_text(tmp_path: Path) -> None:
 
 @on_small_disks
 def test_a_simulator_without_a_temporary_directory(tmp_path: Path) -> None:
-    """Films are rendered into a file there."""
+    """Videos are rendered into a file there."""
     read_only = "; ".join(f"mount -t tmpfs -o ro tmpfs {one}" for one in ("/tmp", "/var/tmp"))  # noqa: S108 - mounted on
     start = shlex.join([*COMMAND, "serve", "--simulate", "--port", "0"])
     done = subprocess.run(

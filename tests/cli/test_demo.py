@@ -16,7 +16,7 @@ def cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def test_the_demo_shows_a_job_from_request_to_webhook_and_film(tmp_path: Path) -> None:
+def test_the_demo_shows_a_job_from_request_to_webhook_and_video(tmp_path: Path) -> None:
     terminal, document = tmp_path / "terminal", tmp_path / "document"
     terminal.mkdir()
     document.mkdir()
@@ -55,12 +55,12 @@ def _check_document(told: dict[str, object], directory: Path) -> None:
     assert [body["sequence"] for body in webhooks] == sorted(body["sequence"] for body in webhooks)
     assert [body["status"] for body in webhooks].count("completed") == 1
     assert webhooks[-1]["status"] == "completed"
-    with av.open(str(directory / "fox.mp4")) as film:
-        assert film.streams.video[0].codec_context.name == "h264"
-        assert sum(1 for _ in film.decode(video=0)) > 24
+    with av.open(str(directory / "fox.mp4")) as video:
+        assert video.streams.video[0].codec_context.name == "h264"
+        assert sum(1 for _ in video.decode(video=0)) > 24
 
 
 def test_a_place_that_cannot_be_written_is_told_before_anything_starts(tmp_path: Path) -> None:
-    outcome = reelhook("demo", "--output", "no/such/film.mp4", directory=tmp_path)
+    outcome = reelhook("demo", "--output", "no/such/video.mp4", directory=tmp_path)
     assert (outcome.code, outcome.out, outcome.err.count("\n")) == (1, "", 1)
     assert "--output" in outcome.err

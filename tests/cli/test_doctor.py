@@ -429,7 +429,7 @@ async def test_an_account_on_a_private_host_is_told_how_files_of_others_are_allo
 
 
 async def test_files_that_can_not_be_fetched_are_told_of(tmp_path: Path) -> None:
-    url = "http://127.0.0.2:9000/film.mp4?signed=hunter2"
+    url = "http://127.0.0.2:9000/video.mp4?signed=hunter2"
     faults = Faults(queue_seconds=0, render_seconds=0, foreign_file=1, foreign_url=url)
     async with running(faults) as provider:
         given: dict[str, Any] = {

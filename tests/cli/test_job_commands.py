@@ -137,7 +137,7 @@ def test_leaving_a_watch_leaves_the_job_alone(house: House) -> None:
 
 
 def test_jobs_are_listed_by_pages_and_status(house: House) -> None:
-    ids = [house.submitted(f"Film {number}") for number in range(3)]
+    ids = [house.submitted(f"Video {number}") for number in range(3)]
     page = house.run("jobs", "--limit", "2", "--json").json
     assert [job["jobId"] for job in page["jobs"]] == [ids[2], ids[1]]
     rest = house.run("jobs", "--cursor", page["nextCursor"], "--limit", "1", "--json").json

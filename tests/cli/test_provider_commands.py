@@ -23,7 +23,7 @@ from cli_programs import (
     start,
 )
 
-# A picture of one pixel.
+# An image of one pixel.
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
     "gg=="
@@ -139,7 +139,7 @@ def test_a_request_carries_all_that_a_model_can_be_told(house: House) -> None:
     assert any(re.fullmatch(r"Cost: \d+ credits", line) for line in lines)
 
 
-def test_a_picture_may_be_a_url(house: House) -> None:
+def test_an_image_may_be_a_url(house: House) -> None:
     outcome = house.run(
         *("submit", "The fox runs", "--model", "runway/gen4_turbo", "--json"),
         *("--image", "https://example.com/fox.png"),
@@ -150,7 +150,7 @@ def test_a_picture_may_be_a_url(house: House) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--image", "fox.txt"], "neither a URL nor a picture"),
+        (["--image", "fox.txt"], "neither a URL nor an image"),
         (["--image", "missing.png"], "can't be read"),
         (["--image", "large.png"], "shrink it, or put it where the provider can fetch it"),
         (["--option", "resolution"], "write it like resolution=1080p"),
@@ -168,7 +168,7 @@ def test_what_can_t_be_sent_is_refused_in_one_line(
     assert says in outcome.err
 
 
-def test_the_largest_picture_fits_into_a_request(house: House) -> None:
+def test_the_largest_image_fits_into_a_request(house: House) -> None:
     (house.directory / "large.webp").write_bytes(bytes(674_000))
     outcome = house.run(
         "submit",

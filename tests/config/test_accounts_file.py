@@ -66,7 +66,7 @@ def test_the_pages_file_is_read(tmp_path: Path) -> None:
     assert (us.key, us.weight, us.jobs_max) == ("us", 1, None)
     assert (gateway.base_url, gateway.headers) == (
         "https://litellm.example.com/v1",
-        {"X-Team": "films"},
+        {"X-Team": "videos"},
     )
     assert read.aliases == {"fast": "fal/fal-ai/veo3/fast", "best": "runway/gen4.5"}
 

@@ -317,7 +317,7 @@ def test_so_does_a_public_url_that_others_can_reach(host: str, work: bool) -> No
     Settings.of(**where, api_key="k").check_for_serving(simulate=False, work=work)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:99", "[::1]:99", "LocalHost", "film.localhost"])
+@pytest.mark.parametrize("host", ["127.0.0.1:99", "[::1]:99", "LocalHost", "video.localhost"])
 def test_a_public_url_of_this_machine_needs_none(host: str) -> None:
     Settings.of(public_url=f"http://{host}").check_for_serving(simulate=True)
 

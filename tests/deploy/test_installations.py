@@ -154,6 +154,6 @@ async def test_a_receiver_can_fetch_the_video_that_the_worker_s_webhook_names(
             assert answer.status == 200, await answer.text()
         async with asyncio.timeout(60):
             url = (await receiver.ended.get())["videoUrl"]
-        async with session.get(url) as film:
-            assert film.status == 200
-            assert (await film.read())[4:8] == b"ftyp"
+        async with session.get(url) as video:
+            assert video.status == 200
+            assert (await video.read())[4:8] == b"ftyp"

@@ -1,4 +1,4 @@
-"""The provider of the page is installed as it stands there, and makes a film."""
+"""The provider of the page is installed as it stands there, and makes a video."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ from reelhook.providers.http.error_mapping import refused
 from reelhook.providers.http.response import ProviderResponse
 
 PAGE = "providers/writing-one.md"
-FILM = b"\0\0\0\x18ftypmp42 a film"
+VIDEO = b"\0\0\0\x18ftypmp42 a video"
 KEY = "key-of-acme"
 
 
@@ -53,18 +53,18 @@ def site(tmp_path: Path) -> Path:
 
 
 class AcmeServer:
-    """Acme's service, as the page describes it: a film is done when it is read the third time."""
+    """Acme's service, as the page describes it: a video is done when it is read the third time."""
 
     def __init__(self) -> None:
-        self.films: dict[str, dict[str, Any]] = {}
+        self.videos: dict[str, dict[str, Any]] = {}
         self.orders: list[dict[str, Any]] = []
         self.url = ""
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.post("/v1/films", self._order),
-            web.get("/v1/films/{id}", self._read),
-            web.delete("/v1/films/{id}", self._stop),
+            web.post("/v1/videos", self._order),
+            web.get("/v1/videos/{id}", self._read),
+            web.delete("/v1/videos/{id}", self._stop),
             web.get("/v1/account", self._account),
             web.get("/files/{id}.mp4", self._file),
         ]
@@ -76,24 +76,24 @@ class AcmeServer:
     async def _order(self, request: web.Request) -> web.Response:
         self._check(request)
         self.orders.append(await request.json())
-        film_id = f"film-{len(self.orders)}"
-        self.films[film_id] = {"id": film_id, "reads": 0}
-        return web.json_response({"id": film_id, "price": 0.4}, status=201)
+        video_id = f"video-{len(self.orders)}"
+        self.videos[video_id] = {"id": video_id, "reads": 0}
+        return web.json_response({"id": video_id, "price": 0.4}, status=201)
 
     async def _read(self, request: web.Request) -> web.Response:
         self._check(request)
-        film = self.films.get(request.match_info["id"])
-        if film is None:
+        video = self.videos.get(request.match_info["id"])
+        if video is None:
             raise web.HTTPNotFound
-        film["reads"] += 1
-        match film["reads"]:
+        video["reads"] += 1
+        match video["reads"]:
             case 1:
                 told: dict[str, Any] = {"state": "waiting"}
             case 2:
                 told = {"state": "rendering", "percent": 50}
             case _:
-                told = {"state": "done", "file": f"{self.url}/files/{film['id']}.mp4"}
-        return web.json_response({"id": film["id"], "price": 0.35, **told})
+                told = {"state": "done", "file": f"{self.url}/files/{video['id']}.mp4"}
+        return web.json_response({"id": video["id"], "price": 0.35, **told})
 
     async def _stop(self, request: web.Request) -> web.Response:
         self._check(request)
@@ -104,7 +104,7 @@ class AcmeServer:
         return web.json_response({"name": "Wile E."})
 
     async def _file(self, _: web.Request) -> web.Response:
-        return web.Response(body=FILM, content_type="video/mp4")
+        return web.Response(body=VIDEO, content_type="video/mp4")
 
 
 @asynccontextmanager
@@ -147,13 +147,13 @@ def test_the_provider_has_fewer_than_a_hundred_lines() -> None:
     assert len(block_of("python").splitlines()) < 100
 
 
-async def test_the_provider_makes_a_film_once_it_is_installed(site: Path, tmp_path: Path) -> None:
+async def test_the_provider_makes_a_video_once_it_is_installed(site: Path, tmp_path: Path) -> None:
     async with acme_server() as acme:
         variables = {
             "PYTHONPATH": str(site),
             "REELHOOK_ACCOUNTS_FILE": str(accounts_file(tmp_path, acme)),
             "ACME_API_KEY": KEY,
-            "REELHOOK_DEFAULT_MODEL": "acme/film-1",
+            "REELHOOK_DEFAULT_MODEL": "acme/video-1",
         }
         code, told = await asked(tmp_path, "doctor", **variables)
         assert "ok: account acme: its key works: account Wile E." in told
@@ -173,7 +173,7 @@ async def test_the_provider_makes_a_film_once_it_is_installed(site: Path, tmp_pa
                 assert (code, job["provider"]) == (0, "acme")
                 assert job["cost"] == {"amount": 0.35, "unit": "USD", "charged": True}
                 async with ClientSession() as http, http.get(job["videoUrl"]) as response:
-                    assert await response.read() == FILM
+                    assert await response.read() == VIDEO
                 refused = await asked(
                     *(tmp_path, "submit", "A road", "--seconds", "5"), REELHOOK_URL=server.url
                 )
@@ -181,7 +181,7 @@ async def test_the_provider_makes_a_film_once_it_is_installed(site: Path, tmp_pa
         sys.modules.pop("reelhook_acme", None)
     assert acme.orders == [
         {
-            "model": "film-1",
+            "model": "video-1",
             "prompt": "A road runs",
             "duration": 8,
             "ratio": "16:9",
@@ -199,13 +199,13 @@ class TestPayingOfThePage(PaysOnce):
         return provider
 
     def request_(self) -> VideoRequest:
-        return VideoRequest(script="A road runs", model="film-1")
+        return VideoRequest(script="A road runs", model="video-1")
 
 
-async def test_what_is_told_of_a_film_is_understood() -> None:
+async def test_what_is_told_of_a_video_is_understood() -> None:
     page = namespace(PAGE)
     accepted, report = page["accepted"], page["report"]
-    assert accepted({"id": "film-1", "price": 0.4}) == Accepted("film-1", quote=Cost(0.4, "USD"))
+    assert accepted({"id": "video-1", "price": 0.4}) == Accepted("video-1", quote=Cost(0.4, "USD"))
     assert accepted({"price": 0.4}) is None
     assert report({"state": "done"}).code == "content_missing"
     assert report({"state": "failed", "error": {"code": "safety"}}).code == "moderation"

@@ -29,10 +29,10 @@ PROMPTS = [
     "A cat in the rain that walks home & sleeps",
     "Un cafe\u0301 at <dawn>",
     "Un caf\u00e9 at <dawn>",
-    "Film 1",
-    "Film 12",
-    "Film 123",
-    "Cinematic. Film 1",
+    "Video 1",
+    "Video 12",
+    "Video 123",
+    "Cinematic. Video 1",
 ]
 
 

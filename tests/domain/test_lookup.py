@@ -196,7 +196,7 @@ def test_requests_that_differ_in_what_is_not_shown_are_never_mixed_up(
 
 
 @pytest.mark.parametrize("hidden", UNSHOWN)
-def test_one_that_has_settled_waits_for_none_of_another_picture(hidden: dict[str, Any]) -> None:
+def test_one_that_has_settled_waits_for_none_of_another_image(hidden: dict[str, Any]) -> None:
     doubts = [doubt("job_1"), doubt("job_2", replace(CAT, **hidden), settled=False)]
     assert look(doubts, [entry()]) == Verdict({}, NOTHING, ("job_1",))
 
@@ -208,7 +208,7 @@ def test_one_that_asks_for_more_alone_is_found(hidden: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("hidden", UNSHOWN)
-def test_a_vaguer_request_with_another_picture_is_not_served_first(hidden: dict[str, Any]) -> None:
+def test_a_vaguer_request_with_another_image_is_not_served_first(hidden: dict[str, Any]) -> None:
     vague = replace(CAT, seconds=None, **hidden)
     doubts = [doubt("vague", vague), doubt("specific")]
     assert look(doubts, [entry()]).found == {}

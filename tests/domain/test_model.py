@@ -12,7 +12,7 @@ from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Image, Model, aspect_ratio_for, ratio_of
 
 ASKED = VideoRequest(script="A fox", model="m")
-PICTURE = "https://i.example/fox.png"
+IMAGE = "https://i.example/fox.png"
 SIZED = Model("m", sizes=("1280x720", "720x1280"), aspect_ratios=())
 SHAPED = Model("m", sizes=(), aspect_ratios=("16:9", "1:1"))
 
@@ -70,7 +70,7 @@ def refusal(model: Model, **fields: Any) -> tuple[str | None, str]:
         ),
         (
             Model("m", image=Image.NONE),
-            {"image": PICTURE},
+            {"image": IMAGE},
             "image",
             "ark/m takes no image; leave image out",
         ),
@@ -78,7 +78,7 @@ def refusal(model: Model, **fields: Any) -> tuple[str | None, str]:
             Model("m", image=Image.REQUIRED),
             {},
             "image",
-            "ark/m begins with a picture: give image",
+            "ark/m begins with an image: give image",
         ),
         (Model("m", seed=False), {"seed": 0}, "seed", "ark/m takes no seed; leave seed out"),
         (
@@ -98,7 +98,7 @@ def test_a_refusal_names_the_field_and_what_the_model_takes(
 @pytest.mark.parametrize(
     ("model", "fields"),
     [
-        (Model("m"), {"seconds": "999", "size": "1x1", "seed": 1, "image": PICTURE}),
+        (Model("m"), {"seconds": "999", "size": "1x1", "seed": 1, "image": IMAGE}),
         (Model("m", seconds=("5",)), {"seconds": "5"}),
         (Model("m", seconds=("5",)), {}),
         (SIZED, {"size": "1280x720"}),
@@ -106,7 +106,7 @@ def test_a_refusal_names_the_field_and_what_the_model_takes(
         (SIZED, {"size": "1280x720", "aspect_ratio": "16:9"}),
         (SHAPED, {"size": "1920x1080"}),
         (SHAPED, {"size": "1280x720", "aspect_ratio": "16:9"}),
-        (Model("m", image=Image.REQUIRED), {"image": PICTURE}),
+        (Model("m", image=Image.REQUIRED), {"image": IMAGE}),
         (Model("m", prompt_characters_max=5), {}),
     ],
 )
@@ -155,10 +155,10 @@ def test_a_size_is_the_one_that_was_asked_for_or_the_first_of_the_ratio() -> Non
 def test_where_the_image_sets_the_ratio_none_can_be_asked_for() -> None:
     model = replace(SHAPED, image_sets_ratio=True)
     model.check(replace(ASKED, aspect_ratio="16:9"), "ark/m")
-    model.check(replace(ASKED, image=PICTURE), "ark/m")
+    model.check(replace(ASKED, image=IMAGE), "ark/m")
     words = "ark/m gives the video the ratio of its image; leave {} out"
-    assert refusal(model, image=PICTURE, aspect_ratio="16:9") == (
+    assert refusal(model, image=IMAGE, aspect_ratio="16:9") == (
         "aspectRatio",
         words.format("aspectRatio"),
     )
-    assert refusal(model, image=PICTURE, size="720x720") == ("size", words.format("size"))
+    assert refusal(model, image=IMAGE, size="720x720") == ("size", words.format("size"))

@@ -154,7 +154,7 @@ async def test_after_a_pause_a_read_that_fails_ends_nothing(tmp_path: Path) -> N
         assert (await engine.job("old")).code == "expired"
 
 
-async def test_an_outage_of_the_provider_at_the_end_of_a_job_s_age_costs_no_film(
+async def test_an_outage_of_the_provider_at_the_end_of_a_job_s_age_costs_no_video(
     tmp_path: Path,
 ) -> None:
     async with stage(tmp_path, max_age_hours=AGE_HOURS) as here, here.engine() as engine:

@@ -27,7 +27,7 @@ from reelhook.simulator.server import running
 AT_ONCE = Faults(queue_seconds=0, render_seconds=0)
 """Jobs are finished as soon as they are created."""
 SMALL = {"seconds": 1, "size": "64x64"}
-"""A film that is rendered in no time."""
+"""A video that is rendered in no time."""
 
 
 class Time:

@@ -119,8 +119,8 @@ async def told_url(server: Gateway) -> str:
 
 async def test_the_webhook_s_video_url_works_without_the_key(tmp_path: Path) -> None:
     async with gateway(tmp_path, AT_ONCE, api_key=KEY) as server:
-        film = await server.get(await told_url(server))
-        assert (film.status, film.body[4:8]) == (200, b"ftyp")
+        video = await server.get(await told_url(server))
+        assert (video.status, video.body[4:8]) == (200, b"ftyp")
         part = await server.get(await told_url(server), headers={"Range": "bytes=4-7"})
         assert (part.status, part.body) == (206, b"ftyp")
 
@@ -132,11 +132,11 @@ async def test_so_it_does_by_the_other_address_and_after_a_restart(tmp_path: Pat
         other = f"/api/download?jobId={job_id}&{url.query}"
         assert (await server.get(other)).status == 200
     async with gateway(tmp_path, AT_ONCE, api_key="another key") as server:
-        # The provider is a new one, so that there is no film any more; but we are let in.
+        # The provider is a new one, so that there is no video any more; but we are let in.
         assert (await server.get(other)).status in {410, 502}
 
 
-async def test_a_signature_opens_one_job_s_film_and_nothing_else(tmp_path: Path) -> None:
+async def test_a_signature_opens_one_job_s_video_and_nothing_else(tmp_path: Path) -> None:
     async with gateway(tmp_path, AT_ONCE, api_key=KEY) as server:
         one, other = urlsplit(await told_url(server)), urlsplit(await told_url(server))
         one_id, other_id = (url.path.split("/")[-2] for url in (one, other))
@@ -193,10 +193,10 @@ async def test_known_hosts_are_loopback_the_public_url_and_those_the_operator_na
     tmp_path: Path,
 ) -> None:
     loopback = ("localhost", "LocalHost:3001", "127.0.0.1", "127.0.0.1:9", "[::1]", "[::1]:3001")
-    named = ("film.localhost", "video.example", "Video.Example:443", "gateway:3001", "10.1.2.3:80")
+    named = ("video.localhost", "video.example", "Video.Example:443", "gateway:3001", "10.1.2.3:80")
     async with gateway(
         tmp_path,
-        public_url="http://film.localhost:3001",
+        public_url="http://video.localhost:3001",
         allowed_hosts="gateway,10.1.2.3,video.example",
     ) as server:
         for host in (*loopback, *named):
@@ -294,5 +294,5 @@ async def test_it_listens_on_ipv6(tmp_path: Path, host: str) -> None:
         job_id = await server.submit()
         job = await server.job_when(job_id, "completed")
         assert job["videoUrl"].startswith(server.url)
-        async with aiohttp.request("GET", job["videoUrl"]) as film:
-            assert film.status == 200
+        async with aiohttp.request("GET", job["videoUrl"]) as video:
+            assert video.status == 200

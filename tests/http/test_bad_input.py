@@ -92,7 +92,7 @@ LONG = "x" * 32_001
         ({"aspectRatio": "16:9\n"}, "aspectRatio", "must match"),
         ({"image": 7}, "image", "must be a string"),
         ({"image": ""}, "image", "must not be empty"),
-        ({"image": "fox.png"}, "image", "must be an http(s) URL, or a picture"),
+        ({"image": "fox.png"}, "image", "must be an http(s) URL, or an image"),
         ({"image": "file:///etc/passwd"}, "image", "must be an http(s) URL"),
         ({"image": "ftp://h/fox.png"}, "image", "must be an http(s) URL"),
         ({"image": "https://h/a fox.png"}, "image", "must be an http(s) URL"),
@@ -333,7 +333,7 @@ async def test_what_is_right_is_taken(server: Gateway, fields: dict[str, Any]) -
         "https://i.example:00443/fox.png",
     ],
 )
-async def test_a_picture_is_fetched_for_nobody_from_where_no_webhook_may_go(
+async def test_an_image_is_fetched_for_nobody_from_where_no_webhook_may_go(
     server: Gateway, url: str
 ) -> None:
     reply = await server.post("/api/generate", json={"script": "A fox", "image": url})
@@ -341,7 +341,7 @@ async def test_a_picture_is_fetched_for_nobody_from_where_no_webhook_may_go(
     assert "hunter2" not in reply.body.decode()
 
 
-async def test_a_picture_may_lie_in_an_allowed_network_and_its_address_may_be_long(
+async def test_an_image_may_lie_in_an_allowed_network_and_its_address_may_be_long(
     tmp_path: Path,
 ) -> None:
     async with gateway(tmp_path, allow_networks="127.0.0.1/32") as server:

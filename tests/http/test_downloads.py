@@ -56,7 +56,7 @@ async def test_a_failed_job_has_no_video(tmp_path: Path) -> None:
         assert "failed" in reply.json()["error"]
 
 
-async def test_both_addresses_give_the_film(tmp_path: Path) -> None:
+async def test_both_addresses_give_the_video(tmp_path: Path) -> None:
     async with gateway(tmp_path, AT_ONCE) as server:
         job_id = await finished(server)
         one, other = [await server.get(address.format(job_id)) for address in ADDRESSES]
@@ -72,16 +72,16 @@ async def test_both_addresses_give_the_film(tmp_path: Path) -> None:
 async def test_ranges_of_it_can_be_asked_for(tmp_path: Path, address: str) -> None:
     async with gateway(tmp_path, AT_ONCE) as server:
         url = address.format(await finished(server))
-        film = (await server.get(url)).body
-        size = len(film)
+        video = (await server.get(url)).body
+        size = len(video)
         for asked, start, end in (("4-7", 4, 8), ("100-", 100, size), ("-9", size - 9, size)):
             part = await server.get(url, headers={"Range": f"bytes={asked}"})
-            assert (part.status, part.body) == (206, film[start:end])
+            assert (part.status, part.body) == (206, video[start:end])
             assert part.headers["Content-Range"] == f"bytes {start}-{end - 1}/{size}"
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-async def test_head_answers_as_get_without_the_film(tmp_path: Path, address: str) -> None:
+async def test_head_answers_as_get_without_the_video(tmp_path: Path, address: str) -> None:
     async with gateway(tmp_path, AT_ONCE) as server:
         url = address.format(await finished(server))
         for asked in ({}, {"Range": "bytes=4-7"}, {"Range": "bytes=99999999-"}):
@@ -95,19 +95,19 @@ async def test_head_answers_as_get_without_the_film(tmp_path: Path, address: str
             assert (head.status, await head.read()) == (404, b"")
 
 
-async def test_head_leaves_the_film_at_the_provider(tmp_path: Path) -> None:
+async def test_head_leaves_the_video_at_the_provider(tmp_path: Path) -> None:
     async with stub_provider() as provider, gateway(tmp_path, upstream=provider.url) as server:
-        film = provider.content = EndlessFilm()
-        film.begin.set()
+        video = provider.content = EndlessVideo()
+        video.begin.set()
         job_id = await finished_at(provider, server)
         url = f"{server.url}/api/sora/videos/{job_id}/download"
         async with server.session.head(url) as head:
             assert head.status == 200
             assert "Content-Length" not in head.headers
-        await asyncio.wait_for(film.left.wait(), 60)
+        await asyncio.wait_for(video.left.wait(), 60)
 
 
-async def test_a_range_that_makes_no_sense_gives_the_whole_film(tmp_path: Path) -> None:
+async def test_a_range_that_makes_no_sense_gives_the_whole_video(tmp_path: Path) -> None:
     async with gateway(tmp_path, AT_ONCE) as server:
         url = f"/api/sora/videos/{await finished(server)}/download"
         assert (await server.get(url, headers={"Range": "fathoms=1-2"})).status == 200
@@ -121,7 +121,7 @@ async def test_a_range_behind_the_end_is_416(tmp_path: Path) -> None:
         assert re.fullmatch(r"bytes \*/\d+", reply.headers["Content-Range"])
 
 
-async def test_a_film_that_the_provider_has_dropped_is_gone(tmp_path: Path) -> None:
+async def test_a_video_that_the_provider_has_dropped_is_gone(tmp_path: Path) -> None:
     async with gateway(tmp_path, AT_ONCE) as server:
         job_id = await finished(server)
         server.time.advance(24 * 3600)
@@ -137,8 +137,8 @@ async def test_a_provider_that_fails_is_502(tmp_path: Path) -> None:
         assert reply.refusal == (502, "provider_unavailable", None)
 
 
-async def test_a_film_that_breaks_off_never_passes_for_a_whole_one(tmp_path: Path) -> None:
-    async def half_a_film(request: web.Request) -> web.StreamResponse:
+async def test_a_video_that_breaks_off_never_passes_for_a_whole_one(tmp_path: Path) -> None:
+    async def half_a_video(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": "2000"})
         await response.prepare(request)
         await response.write(b"x" * 1000)
@@ -147,13 +147,13 @@ async def test_a_film_that_breaks_off_never_passes_for_a_whole_one(tmp_path: Pat
         return response
 
     async with stub_provider() as provider, gateway(tmp_path, upstream=provider.url) as server:
-        provider.content = half_a_film
+        provider.content = half_a_video
         job_id = await finished_at(provider, server)
         with pytest.raises(aiohttp.ClientPayloadError):
             await server.get(f"/api/sora/videos/{job_id}/download")
 
 
-class EndlessFilm:
+class EndlessVideo:
     """Its first bytes come when `begin` is set; `left` tells that the client is gone."""
 
     def __init__(self) -> None:
@@ -173,29 +173,29 @@ class EndlessFilm:
 
 
 async def test_a_client_that_leaves_ends_the_provider_s_stream(tmp_path: Path) -> None:
-    film = EndlessFilm()
-    film.begin.set()
+    video = EndlessVideo()
+    video.begin.set()
     async with stub_provider() as provider, gateway(tmp_path, upstream=provider.url) as server:
-        provider.content = film
+        provider.content = video
         url = f"{server.url}/api/sora/videos/{await finished_at(provider, server)}/download"
         async with server.session.get(url) as response:
             assert await response.content.readexactly(1000) == b"x" * 1000
         async with asyncio.timeout(60):
-            await film.left.wait()
+            await video.left.wait()
 
 
 async def test_a_client_that_leaves_before_the_first_byte_does_so_too(tmp_path: Path) -> None:
-    film = EndlessFilm()
+    video = EndlessVideo()
     async with stub_provider() as provider, gateway(tmp_path, upstream=provider.url) as server:
-        provider.content = film
+        provider.content = video
         job_id = await finished_at(provider, server)
         download = asyncio.create_task(server.get(f"/api/sora/videos/{job_id}/download"))
-        await film.asked.wait()
+        await video.asked.wait()
         download.cancel()
         await asyncio.gather(download, return_exceptions=True)
-        film.begin.set()
+        video.begin.set()
         async with asyncio.timeout(60):
-            await film.left.wait()
+            await video.left.wait()
 
 
 # -- heads that no honest server sends ------------------------------------------------------------
@@ -268,7 +268,7 @@ def _sends(tag: str | None, *, cuts: bool) -> Callable[[web.Request], Awaitable[
     return send
 
 
-async def test_a_browser_can_seek_in_a_film_whose_server_knows_no_ranges(tmp_path: Path) -> None:
+async def test_a_browser_can_seek_in_a_video_whose_server_knows_no_ranges(tmp_path: Path) -> None:
     async with stub_provider() as provider, gateway(tmp_path, upstream=provider.url) as server:
         provider.content = _sends(None, cuts=False)
         url = f"/api/sora/videos/{await finished_at(provider, server)}/download"
@@ -291,7 +291,7 @@ async def test_a_browser_can_seek_in_a_film_whose_server_knows_no_ranges(tmp_pat
     ("tag", "if_range", "status"),
     [('"a"', '"a"', 206), ('"b"', '"a"', 200), (None, '"a"', 200), ('W/"a"', 'W/"a"', 200)],
 )
-async def test_a_range_of_another_version_of_the_film_is_answered_with_the_whole(
+async def test_a_range_of_another_version_of_the_video_is_answered_with_the_whole(
     tmp_path: Path, cuts: bool, tag: str | None, if_range: str, status: int
 ) -> None:
     async with stub_provider() as provider, gateway(tmp_path, upstream=provider.url) as server:

@@ -10,14 +10,14 @@ from reelhook.domain.errors import ProviderError
 from reelhook.doors.file_response import FileDownload, Range, answer, is_version
 from reelhook.ports import Content
 
-FILM = bytes(range(100))
+VIDEO = bytes(range(100))
 
 
 def came(
     status: int,
     headers: Mapping[str, str] | None = None,
     asked: str | None = None,
-    body: bytes = FILM,
+    body: bytes = VIDEO,
 ) -> FileDownload:
     async def chunks() -> AsyncIterator[bytes]:
         for start in range(0, len(body), 7):
@@ -137,10 +137,10 @@ def test_one_range_is_passed_on_and_anything_else_is_the_whole_file(
 )
 async def test_a_range_that_was_asked_for_goes_through(asked: str, told: str) -> None:
     start, end = map(int, told.split()[1].partition("/")[0].split("-"))
-    file = came(206, {"Content-Range": told}, asked, FILM[start : end + 1])
+    file = came(206, {"Content-Range": told}, asked, VIDEO[start : end + 1])
     assert (file.status, file.headers["Content-Range"]) == (206, told)
     assert file.headers["Content-Length"] == str(end - start + 1)
-    assert await bytes_of(file) == FILM[start : end + 1]
+    assert await bytes_of(file) == VIDEO[start : end + 1]
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ async def test_the_whole_file_as_one_part_is_the_whole_file() -> None:
     file = came(206, {"Content-Range": "bytes 0-99/100"})
     assert (file.status, file.headers["Content-Length"]) == (200, "100")
     assert "Content-Range" not in file.headers
-    assert await bytes_of(file) == FILM
+    assert await bytes_of(file) == VIDEO
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ async def test_of_a_file_that_comes_whole_the_range_is_cut_out_here(
     assert file.headers["Content-Range"] == f"bytes {first}-{last}/100"
     assert file.headers["Content-Length"] == str(last - first + 1)
     assert file.headers["Accept-Ranges"] == "bytes"
-    assert await bytes_of(file) == FILM[first : last + 1]
+    assert await bytes_of(file) == VIDEO[first : last + 1]
 
 
 @pytest.mark.parametrize("asked", ["bytes=100-", "bytes=100-200", "bytes=-0"])
@@ -210,7 +210,7 @@ async def test_a_file_of_unknown_length_is_sent_whole() -> None:
     file = came(200, {}, "bytes=0-9")
     assert file.status == 200
     assert not file.headers.keys() & {"Content-Range", "Accept-Ranges"}
-    assert await bytes_of(file) == FILM
+    assert await bytes_of(file) == VIDEO
 
 
 async def test_a_file_that_ends_before_the_range_it_announced_is_an_error() -> None:
@@ -222,10 +222,10 @@ async def test_a_file_that_ends_before_the_range_it_announced_is_an_error() -> N
 async def test_what_is_behind_the_range_is_not_waited_for() -> None:
     async def endless() -> AsyncIterator[bytes]:
         while True:
-            yield FILM
+            yield VIDEO
 
     whole = Content(200, {"Content-Length": str(10**12)}, endless())
-    assert await bytes_of(answer(whole, Range.read("bytes=5-204"))) == (FILM * 3)[5:205]
+    assert await bytes_of(answer(whole, Range.read("bytes=5-204"))) == (VIDEO * 3)[5:205]
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ async def test_more_or_fewer_bytes_than_announced_are_an_error(announced: str) -
 async def test_a_length_that_is_no_number_is_none(length: str) -> None:
     file = came(200, {"Content-Length": length})
     assert "Content-Length" not in file.headers
-    assert await bytes_of(file) == FILM
+    assert await bytes_of(file) == VIDEO
 
 
 async def test_of_a_range_behind_the_end_nothing_of_the_servers_words_goes_out() -> None:

@@ -82,11 +82,11 @@ class Stage:
 async def text(stage: Stage) -> None:
     job_id = await stage.submit()
     await stage.completed(job_id)
-    film = await stage.download(job_id)
-    assert film.body[4:8] == b"ftyp"
+    video = await stage.download(job_id)
+    assert video.body[4:8] == b"ftyp"
     part = await stage.download(job_id, Range="bytes=4-7")
     assert (part.status, part.body) == (206, b"ftyp")
-    assert part.headers["Content-Range"] == f"bytes 4-7/{len(film.body)}"
+    assert part.headers["Content-Range"] == f"bytes 4-7/{len(video.body)}"
 
 
 async def image_as_data(stage: Stage) -> None:
@@ -217,9 +217,9 @@ async def restart(stage: Stage) -> None:
     await stage.accepted(job_id)
     await stage.server.post(f"/api/jobs/{job_id}/poll")
     stage.server.simulator.restart()
-    film = await stage.download(finished)
+    video = await stage.download(finished)
     await stage.job_when(job_id, lambda job: job.get("missingSince"))
-    assert film.refusal == (410, "content_missing", None)
+    assert video.refusal == (410, "content_missing", None)
 
 
 async def engine_dead(stage: Stage) -> None:

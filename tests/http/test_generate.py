@@ -41,16 +41,16 @@ async def test_the_script_is_rendered_with_the_prompt_before_it(tmp_path: Path) 
     async with gateway(tmp_path, default_model="studio-1") as server:
         job_id = await server.submit("A fox", prompt="Slowly", seconds="2", size="128x64")
         provider_id = (await server.job_when(job_id, "queued"))["soraJobId"]
-        film = server.simulator.jobs[provider_id].film
-        assert film.prompt == "Slowly\n\nA fox"
-        assert (film.model, film.seconds, film.width, film.height) == ("studio-1", 2, 128, 64)
+        video = server.simulator.jobs[provider_id].video
+        assert video.prompt == "Slowly\n\nA fox"
+        assert (video.model, video.seconds, video.width, video.height) == ("studio-1", 2, 128, 64)
 
 
 async def test_a_request_may_name_its_model(tmp_path: Path) -> None:
     async with gateway(tmp_path) as server:
         job = await server.job_when(await server.submit(model="studio-2"), "queued")
         assert job["model"] == "studio-2"
-        assert server.simulator.jobs[job["soraJobId"]].film.model == "studio-2"
+        assert server.simulator.jobs[job["soraJobId"]].video.model == "studio-2"
 
 
 async def test_v3_is_the_default_version(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ from receivers import receiver
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.job import VideoSpec
 
-FILM = VideoSpec(prompt="made elsewhere", model="m", width=64, height=64, seconds=1)
+VIDEO = VideoSpec(prompt="made elsewhere", model="m", width=64, height=64, seconds=1)
 
 
 def created_elsewhere(server: Gateway) -> str:
-    return server.simulator.create(FILM, id_prefix="video_").id
+    return server.simulator.create(VIDEO, id_prefix="video_").id
 
 
 async def register(server: Gateway, **fields: Any) -> Any:
@@ -171,8 +171,8 @@ async def test_a_registered_job_is_watched_to_its_end(tmp_path: Path) -> None:
         server.time.advance(100)
         ending = (await client.ending("my-job_1")).body
         assert (ending["status"], ending["soraJobId"]) == ("completed", provider_id)
-        film = await server.get("/api/sora/videos/my-job_1/download")
-        assert film.body[4:8] == b"ftyp"
+        video = await server.get("/api/sora/videos/my-job_1/download")
+        assert video.body[4:8] == b"ftyp"
         assert server.simulator.creations == 1
 
 

@@ -128,7 +128,7 @@ async def test_a_call_finds_the_job_whose_create_answered_nothing(
 async def test_a_call_that_comes_once_the_job_was_given_up_adopts_it(
     tmp_path: Path, unused_tcp_port: int, provider: str
 ) -> None:
-    """fal calls when a film is done, which takes longer than a doubt is looked up."""
+    """fal calls when a video is done, which takes longer than a doubt is looked up."""
     faults = Faults(queue_seconds=30, render_seconds=30, lost_create=1, listing=False)
     async with called(
         tmp_path, unused_tcp_port, provider, faults=faults, submit_settle_seconds=0

@@ -70,8 +70,8 @@ async def test_a_signed_link_works_below_the_path(tmp_path: Path, prefix: str) -
         reply = await server.post(f"{prefix}/api/generate", json=told, headers=BEARER)
         url = (await client.ending(reply.json()["jobId"])).body["videoUrl"]
         assert url.startswith(f"{public}/api/sora/videos/")
-        film = await server.get(prefix + url.removeprefix(public))
-        assert (film.status, film.body[4:8]) == (200, b"ftyp")
+        video = await server.get(prefix + url.removeprefix(public))
+        assert (video.status, video.body[4:8]) == (200, b"ftyp")
 
 
 async def test_a_path_opens_no_other_route_without_the_key(tmp_path: Path) -> None:

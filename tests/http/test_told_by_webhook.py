@@ -145,9 +145,9 @@ async def test_without_a_secret_the_one_made_at_the_first_start_signs(tmp_path: 
 async def test_a_public_url_of_the_operator_s_is_told(tmp_path: Path) -> None:
     async with (
         receiver() as client,
-        gateway(tmp_path, AT_ONCE, public_url="http://film.localhost/reel/") as server,
+        gateway(tmp_path, AT_ONCE, public_url="http://video.localhost/reel/") as server,
     ):
         job_id = await server.submit(webhookUrl=client.url)
-        url = f"http://film.localhost/reel/api/sora/videos/{job_id}/download"
+        url = f"http://video.localhost/reel/api/sora/videos/{job_id}/download"
         assert (await client.ending(job_id)).body["videoUrl"] == url
         assert (await server.job(job_id))["videoUrl"] == url

@@ -49,7 +49,7 @@ def example() -> ModuleType:
 async def team(
     tmp_path: Path, build: Callable[[reelhook.Settings], ASGIApp], **overrides: Any
 ) -> AsyncIterator[str]:
-    """Serve a team's application on a simulated provider whose films are done at once."""
+    """Serve a team's application on a simulated provider whose videos are done at once."""
     async with provider(AT_ONCE) as (simulator, _):
 
         def built(url: str) -> ASGIApp:
@@ -90,7 +90,7 @@ def starlette_app(chosen: reelhook.Settings) -> Starlette:
 # -- the example ----------------------------------------------------------------------------------
 
 
-async def test_the_example_makes_a_film_of_a_story(
+async def test_the_example_makes_a_video_of_a_story(
     tmp_path: Path, session: aiohttp.ClientSession
 ) -> None:
     async with team(tmp_path, example().create_app) as url:
@@ -147,8 +147,8 @@ async def test_the_webhook_tells_an_address_below_the_mount_point(
             body = {"script": "A fox", **SMALL}
             _, answer = await post(session, f"{url}/video/api/generate", json=body)
             status = await ended(session, f"{url}/video/api/videos/status/{answer['jobId']}")
-            async with session.get(status["videoUrl"]) as film:
-                assert (film.status, (await film.read())[4:8]) == (200, b"ftyp")
+            async with session.get(status["videoUrl"]) as video:
+                assert (video.status, (await video.read())[4:8]) == (200, b"ftyp")
         # Stopping lets what is being sent arrive.
         assert [webhook["videoUrl"] for webhook in told] == [status["videoUrl"]]
     finally:
@@ -186,8 +186,8 @@ async def test_the_key_guards_what_is_below_the_mount_point(
         async with aiohttp.ClientSession(headers=bearer) as keyed:
             video_url = (await ended(keyed, job_url))["videoUrl"]
         assert "?signature=" in video_url
-        async with session.get(video_url) as film:
-            assert film.status == 200
+        async with session.get(video_url) as video:
+            assert video.status == 200
         assert (await get(session, video_url.partition("?")[0]))[0] == 401
         assert (await get(session, f"{url}/openapi.json"))[0] == 200  # the team's own
 
@@ -217,8 +217,8 @@ async def test_it_can_be_mounted_in_starlette_at_any_depth(
             status = await ended(keyed, f"{mounted}/api/videos/status/{answer['jobId']}")
         signature = status["videoUrl"].partition("?")[2]
         path = f"{mounted}/api/sora/videos/{answer['jobId']}/download?{signature}"
-        async with session.get(path) as film:
-            assert film.status == 200
+        async with session.get(path) as video:
+            assert video.status == 200
 
 
 async def test_behind_a_proxy_that_strips_a_prefix_it_works_too(

@@ -21,7 +21,7 @@ from reelhook.simulator.core import Simulator
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.job import VideoSpec
 
-FILM = VideoSpec(prompt="made elsewhere", model="m", width=64, height=64, seconds=1)
+VIDEO = VideoSpec(prompt="made elsewhere", model="m", width=64, height=64, seconds=1)
 
 
 class Opened:
@@ -33,7 +33,7 @@ class Opened:
         self._clock = clock
 
     def created_elsewhere(self) -> str:
-        return self.simulator.create(FILM, id_prefix="video_").id
+        return self.simulator.create(VIDEO, id_prefix="video_").id
 
     def advance(self, seconds: float) -> None:
         self._clock.now += seconds
@@ -182,5 +182,5 @@ async def test_submitting_takes_the_fields_of_a_request(tmp_path: Path) -> None:
     async with opened(tmp_path, default_model="studio-1") as one:
         job_id = await one.hook.submit("A fox", direction="Slowly", seconds="2", size="64x64")
         stored = await one.status_becomes(job_id, Status.QUEUED)
-        film = one.simulator.jobs[stored.job.provider_job_id].film
-        assert (film.prompt, film.model, film.seconds) == ("Slowly\n\nA fox", "studio-1", 2)
+        video = one.simulator.jobs[stored.job.provider_job_id].video
+        assert (video.prompt, video.model, video.seconds) == ("Slowly\n\nA fox", "studio-1", 2)

@@ -65,7 +65,7 @@ async def test_a_job_of_aimocks_runs_to_its_end_with_progress(name: str, tmp_pat
         events = await told(hook, job_id)
         assert [event["status"] for event in events][-1] == "completed", events
         assert "processing" in {event["status"] for event in events}
-        assert events[-1]["providerVideoUrl"] == "https://example.com/film.mp4"
+        assert events[-1]["providerVideoUrl"] == "https://example.com/video.mp4"
 
 
 @pytest.mark.parametrize("name", ["xai", "ark"])
@@ -108,6 +108,6 @@ async def test_a_job_runs_through_litellms_proxy(tmp_path: Path) -> None:
             stored = await hook.service.job(job_id)
             assert stored.job.status is Status.COMPLETED
             async with await hook.service.content(job_id) as content:
-                film = b"".join([chunk async for chunk in content.chunks])
-            assert film[4:8] == b"ftyp"
+                video = b"".join([chunk async for chunk in content.chunks])
+            assert video[4:8] == b"ftyp"
             assert len(simulator.simulator.jobs) == 1

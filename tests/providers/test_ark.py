@@ -40,7 +40,7 @@ from reelhook.providers.http.error_mapping import NO_REASON
 ONE = "cgt-20261123131127-68d9t"
 TASKS = "/api/v3/contents/generations/tasks"
 NOW = 1_700_000_000.0
-URL = "https://ark-content.tos-ap-southeast-1.bytepluses.com/film.mp4?X-Tos-Signature=a%2Fb"
+URL = "https://ark-content.tos-ap-southeast-1.bytepluses.com/video.mp4?X-Tos-Signature=a%2Fb"
 
 
 def task(**changes: object) -> dict[str, object]:
@@ -369,12 +369,12 @@ async def test_a_file_is_fetched_without_the_key_at_a_fresh_address_when_the_old
             return web.Response(status=403)
         if request.path == "/new":
             keys.append(request.headers.get("Authorization"))
-            return web.Response(body=b"film")
+            return web.Response(body=b"video")
         return web.json_response(task(content={"video_url": f"{server.url}/new"}))
 
     server.respond = respond
     async with ark.content(ONE, f"{server.url}/old", None) as content:
-        assert b"".join([chunk async for chunk in content.chunks]) == b"film"
+        assert b"".join([chunk async for chunk in content.chunks]) == b"video"
     assert keys == [None]
     assert len(server.seen) == 3
 
@@ -425,9 +425,9 @@ async def test_models_know_their_limits() -> None:
         assert pro is not None
         assert (pro.seconds or ())[0] == "4"
         assert pro.aspect_ratios is not None
-        pictures = ark.model("doubao-seedance-1-0-lite-i2v-250428")
-        assert pictures is not None
-        assert pictures.image is Image.REQUIRED
+        images = ark.model("doubao-seedance-1-0-lite-i2v-250428")
+        assert images is not None
+        assert images.image is Image.REQUIRED
         names = [model.name for model in ark.models]
         assert len(set(names)) == len(names)
 

@@ -30,7 +30,7 @@ from reelhook.providers.fal.provider import Fal, video_url
 
 APP = "fal-ai/kling-video/o3/pro/text-to-video"
 ONE = "fal-ai/kling-video/requests/764cabcf-b745-4b3e-ae38-1200304cf45b"
-URL = "https://v3.fal.media/files/film.mp4"
+URL = "https://v3.fal.media/files/video.mp4"
 REQUEST = VideoRequest(script="A fox", model=APP)
 
 

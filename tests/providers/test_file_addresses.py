@@ -24,7 +24,7 @@ from reelhook.providers.http.files import FileAccess
 from reelhook.providers.http.provider import HttpProvider
 from reelhook.providers.openai.provider import OpenAI
 
-FILM = b"film" * 100
+VIDEO = b"video" * 100
 OTHER_HOST = "127.0.0.2"
 
 
@@ -91,7 +91,7 @@ def provider_at(server: Upstream, files: FileAccess | None = None) -> Plain:
         "http://93.184.215.14:99999/secret",
         "file:///etc/passwd",
         "data:text/html,<script>",
-        "ftp://93.184.215.14/film.mp4",
+        "ftp://93.184.215.14/video.mp4",
         "gopher://127.0.0.1:{port}/secret",
         "//127.0.0.1:{port}/secret",
         "http:127.0.0.1:{port}/secret",
@@ -129,7 +129,7 @@ async def test_a_public_name_of_an_internal_address_is_never_dialled(
         internal.answers(200, text=b"internal-only")
         port = internal.url.rpartition(":")[2]
         with pytest.raises(FileAddressRefusedError, match="not public"):
-            await read(provider, f"http://cdn.example.com:{port}/film.mp4")
+            await read(provider, f"http://cdn.example.com:{port}/video.mp4")
         assert internal.seen == []
 
 
@@ -138,7 +138,7 @@ async def test_a_refusal_names_the_address_and_the_settings_that_allow_it(
 ) -> None:
     async with upstream(OTHER_HOST) as files, provider_at(server) as provider:
         with pytest.raises(FileAddressRefusedError) as refused:
-            await read(provider, f"{files.url}/film.mp4")
+            await read(provider, f"{files.url}/video.mp4")
     assert refused.value.code == "file_address_refused"
     for words in (OTHER_HOST, "file_networks", "file_origins", "REELHOOK_FILE_NETWORKS"):
         assert words in refused.value.message
@@ -158,7 +158,7 @@ async def test_a_redirect_to_an_internal_address_is_never_followed(
         to = location.format(internal=internal.url, authority=authority)
         server.answers(status, headers={"Location": to})
         with pytest.raises(FileAddressRefusedError):
-            await read(provider, f"{server.url}/film.mp4")
+            await read(provider, f"{server.url}/video.mp4")
         assert internal.seen == []
 
 
@@ -174,7 +174,7 @@ async def test_each_hop_is_judged(server: Upstream) -> None:
         one.answers(302, headers={"Location": f"{two.url}/b"})
         two.answers(302, headers={"Location": f"{internal.url}/secret"})
         with pytest.raises(FileAddressRefusedError, match=r"127\.0\.0\.3"):
-            await read(provider, f"{server.url}/film.mp4")
+            await read(provider, f"{server.url}/video.mp4")
         assert (len(one.seen), len(two.seen), len(internal.seen)) == (1, 1, 0)
 
 
@@ -183,7 +183,7 @@ async def test_a_stranger_leads_to_no_path_of_the_providers(server: Upstream) ->
     async with upstream(OTHER_HOST) as stranger, provider_at(server, allowed) as provider:
         stranger.answers(302, headers={"Location": f"{server.url}/admin/keys"})
         with pytest.raises(FileAddressRefusedError, match=r"127\.0\.0\.1"):
-            await read(provider, f"{stranger.url}/film.mp4")
+            await read(provider, f"{stranger.url}/video.mp4")
         assert server.seen == []
 
 
@@ -198,13 +198,13 @@ async def test_the_key_never_leaves_home_and_never_comes_back(
 
             async def respond(request: web.Request) -> web.Response:
                 if request.path.startswith("/back"):
-                    return web.Response(body=FILM)
+                    return web.Response(body=VIDEO)
                 return web.Response(status=302, headers={"Location": f"{cloud.url}/a"})
 
             server.respond = respond
             cloud.answers(302, headers={"Location": f"{server.url}/back"})
             _, body = await read(wire, "")
-    assert body == FILM
+    assert body == VIDEO
     first, back = server.seen
     assert first.headers["Authorization"] == "Bearer sk-test"
     assert "Authorization" not in back.headers
@@ -213,10 +213,10 @@ async def test_the_key_never_leaves_home_and_never_comes_back(
 
 async def test_a_redirect_to_itself_ends(server: Upstream) -> None:
     async with provider_at(server) as provider:
-        server.answers(302, headers={"Location": f"{server.url}/film.mp4"})
+        server.answers(302, headers={"Location": f"{server.url}/video.mp4"})
         with pytest.raises(ProviderError, match="redirects too often"):
-            await read(provider, f"{server.url}/film.mp4")
-        assert len([one for one in server.seen if one.path == "/film.mp4"]) == 6
+            await read(provider, f"{server.url}/video.mp4")
+        assert len([one for one in server.seen if one.path == "/video.mp4"]) == 6
 
 
 async def test_hops_that_hang_end_within_one_time_for_all(
@@ -232,9 +232,9 @@ async def test_hops_that_hang_end_within_one_time_for_all(
         raw_upstream(hang) as slow,
         provider_at(server, FileAccess(origins=(slow.url,))) as provider,
     ):
-        server.answers(302, headers={"Location": f"{slow.url}/film.mp4"})
+        server.answers(302, headers={"Location": f"{slow.url}/video.mp4"})
         with pytest.raises(ProviderError, match=r"did not come within 0\.2 s"):
-            await read(provider, f"{server.url}/film.mp4")
+            await read(provider, f"{server.url}/video.mp4")
 
 
 # -- what the operator allows ----------------------------------------------------------------------
@@ -252,11 +252,11 @@ async def test_files_of_another_private_host_are_fetched_where_that_is_allowed(
     server: Upstream, files: Callable[[str], FileAccess]
 ) -> None:
     async with upstream(OTHER_HOST) as store, provider_at(server, files(store.url)) as provider:
-        store.answers(200, text=FILM)
-        _, body = await read(provider, f"{store.url}/my film.mp4")
-        assert body == FILM
+        store.answers(200, text=VIDEO)
+        _, body = await read(provider, f"{store.url}/my video.mp4")
+        assert body == VIDEO
         [seen] = store.seen
-        assert seen.path == "/my%20film.mp4"
+        assert seen.path == "/my%20video.mp4"
         assert "Authorization" not in seen.headers
 
 
@@ -266,22 +266,22 @@ async def test_an_origin_is_scheme_host_and_port(server: Upstream, scheme_and_po
         allowed = scheme_and_port.format(port=store.url.rpartition(":")[2])
         async with provider_at(server, FileAccess(origins=(allowed,))) as provider:
             with pytest.raises(FileAddressRefusedError):
-                await read(provider, f"{store.url}/film.mp4")
+                await read(provider, f"{store.url}/video.mp4")
             assert store.seen == []
 
 
 async def test_a_name_may_lie_in_an_allowed_network(server: Upstream) -> None:
     files = FileAccess((ip_network("127.0.0.2/32"),), look_up=resolving(OTHER_HOST))
     async with upstream(OTHER_HOST) as store, provider_at(server, files) as provider:
-        store.answers(200, text=FILM)
+        store.answers(200, text=VIDEO)
         port = store.url.rpartition(":")[2]
-        assert (await read(provider, f"http://files.internal:{port}/film.mp4"))[1] == FILM
+        assert (await read(provider, f"http://files.internal:{port}/video.mp4"))[1] == VIDEO
 
 
 async def test_the_providers_own_origin_needs_no_setting(server: Upstream) -> None:
     async with provider_at(server) as provider:
-        server.answers(200, text=FILM)
-        assert (await read(provider, f"{server.url}/files/film.mp4"))[1] == FILM
+        server.answers(200, text=VIDEO)
+        assert (await read(provider, f"{server.url}/files/video.mp4"))[1] == VIDEO
 
 
 def test_what_is_no_origin_is_refused_at_the_start() -> None:
@@ -295,7 +295,7 @@ async def test_a_file_that_is_refused_elsewhere_and_missing_at_home_is_said_to_b
     server.answers(404)
     async with upstream(OTHER_HOST) as store, OpenAI(server.url, "k") as wire:
         with pytest.raises(FileAddressRefusedError):
-            await read(wire, f"{store.url}/film.mp4")
+            await read(wire, f"{store.url}/video.mp4")
     async with OpenAI(server.url, "k") as wire:
         with pytest.raises(ContentMissingError):
             await read(wire, "")
@@ -304,9 +304,9 @@ async def test_a_file_that_is_refused_elsewhere_and_missing_at_home_is_said_to_b
 async def test_where_the_providers_own_path_has_the_file_a_refused_address_does_no_harm(
     server: Upstream,
 ) -> None:
-    server.answers(200, text=FILM)
+    server.answers(200, text=VIDEO)
     async with upstream(OTHER_HOST) as store, OpenAI(server.url, "k") as wire:
-        assert (await read(wire, f"{store.url}/film.mp4"))[1] == FILM
+        assert (await read(wire, f"{store.url}/video.mp4"))[1] == VIDEO
         assert store.seen == []
 
 
@@ -316,6 +316,6 @@ async def test_no_proxy_of_the_environment_is_asked(
     async with upstream() as proxy, provider_at(server) as provider:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, proxy.url)
-        server.answers(200, text=FILM)
-        assert (await read(provider, f"{server.url}/film.mp4"))[1] == FILM
+        server.answers(200, text=VIDEO)
+        assert (await read(provider, f"{server.url}/video.mp4"))[1] == VIDEO
         assert proxy.seen == []

@@ -19,14 +19,14 @@ from reelhook.providers.replicate.provider import Replicate
 from reelhook.providers.runway.provider import Runway
 from reelhook.providers.xai.provider import XAI
 
-FILM = "http://files.example/v.mp4"
+VIDEO = "http://files.example/v.mp4"
 FINISHED: Mapping[type[HttpProvider], tuple[str, dict[str, Any]]] = {
     OpenAI: ("video_1", {"id": "video_1", "object": "video", "status": "completed"}),
-    Ark: ("cgt-1", {"id": "cgt-1", "status": "succeeded", "content": {"video_url": FILM}}),
-    Fal: ("fal-ai/veo3/requests/r-1", {"video": {"url": FILM}}),
-    Replicate: ("p1", {"id": "p1", "status": "succeeded", "output": FILM}),
-    Runway: ("t-1", {"id": "t-1", "status": "SUCCEEDED", "output": [FILM]}),
-    XAI: ("x-1", {"status": "done", "video": {"url": FILM}}),
+    Ark: ("cgt-1", {"id": "cgt-1", "status": "succeeded", "content": {"video_url": VIDEO}}),
+    Fal: ("fal-ai/veo3/requests/r-1", {"video": {"url": VIDEO}}),
+    Replicate: ("p1", {"id": "p1", "status": "succeeded", "output": VIDEO}),
+    Runway: ("t-1", {"id": "t-1", "status": "SUCCEEDED", "output": [VIDEO]}),
+    XAI: ("x-1", {"status": "done", "video": {"url": VIDEO}}),
 }
 COMPLETED = {"status": "COMPLETED", "request_id": "r-1"}
 
@@ -100,16 +100,16 @@ async def test_a_page_of_a_proxy_is_not_fal_s_word_on_a_result(
         (Ark, {"content": "<html>"}),
         (Ark, {"content": {"video_url": 5}}),
         (Ark, {"content": {"video_url": "soon"}}),
-        (Ark, {"content": [FILM]}),
+        (Ark, {"content": [VIDEO]}),
         (Fal, {"video": 5}),
         (Fal, {"video": {"url": True}}),
         (Runway, {"output": 5}),
         (Runway, {"output": [5]}),
-        (Runway, {"output": {"url": FILM}}),
+        (Runway, {"output": {"url": VIDEO}}),
         (Runway, {"output": "text"}),
-        (Runway, {"output": [{"uri": FILM}]}),
+        (Runway, {"output": [{"uri": VIDEO}]}),
         (XAI, {"video": 5}),
-        (XAI, {"video": FILM}),
+        (XAI, {"video": VIDEO}),
         (XAI, {"video": {"url": ["x"]}}),
     ],
 )

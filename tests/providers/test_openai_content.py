@@ -9,7 +9,7 @@ from reelhook.domain.errors import ContentMissingError, ProviderError, ProviderU
 from reelhook.ports import Content
 from reelhook.providers.openai.provider import OpenAI
 
-FILM = bytes(range(256)) * 1000
+VIDEO = bytes(range(256)) * 1000
 
 
 async def read(
@@ -34,13 +34,13 @@ async def test_a_finished_file_streams_from_its_content_path(
         "Set-Cookie": "a=b",
         "X-Request-Id": "secret",
     }
-    server.answers(200, text=FILM, headers=given)
+    server.answers(200, text=VIDEO, headers=given)
     content, body = await read(wire, own_url(server))
-    assert body == FILM
+    assert body == VIDEO
     assert content.status == 200
     assert dict(content.headers) == {
         "content-type": "video/mp4",
-        "content-length": str(len(FILM)),
+        "content-length": str(len(VIDEO)),
         "accept-ranges": "bytes",
         "etag": '"x"',
         "last-modified": "Tue, 14 Nov 2023 22:13:25 GMT",
@@ -63,11 +63,11 @@ async def test_a_range_is_passed_through(server: Upstream, wire: OpenAI) -> None
 
 async def test_a_file_elsewhere_is_fetched_without_the_key(wire: OpenAI) -> None:
     async with upstream() as cloud:
-        cloud.answers(200, text=FILM)
+        cloud.answers(200, text=VIDEO)
         url = f"{cloud.url}/b/a.mp4?Signature=a%2Bb%2Fc+d&x=%7E"
         _, body = await read(wire, url, "bytes=0-")
         [seen] = cloud.seen
-    assert body == FILM
+    assert body == VIDEO
     assert "Authorization" not in seen.headers
     assert seen.headers["Range"] == "bytes=0-"
 
@@ -88,11 +88,11 @@ async def test_a_signed_url_is_asked_for_exactly_as_written(wire: OpenAI) -> Non
 async def test_an_expired_address_elsewhere_falls_back_to_the_content_path(
     server: Upstream, wire: OpenAI
 ) -> None:
-    server.answers(200, text=FILM)
+    server.answers(200, text=VIDEO)
     async with upstream() as cloud:
         cloud.answers(403, text="expired")
         _, body = await read(wire, f"{cloud.url}/a.mp4")
-    assert body == FILM
+    assert body == VIDEO
 
 
 @pytest.mark.parametrize("status", [400, 404])
@@ -101,12 +101,12 @@ async def test_a_refused_content_path_falls_back_to_the_jobs_url(
 ) -> None:
     async def respond(request: web.Request) -> web.Response:
         if request.path == "/files/a.mp4":
-            return web.Response(body=FILM)
+            return web.Response(body=VIDEO)
         return web.Response(status=status)
 
     server.respond = respond
     _, body = await read(wire, f"{server.url}/files/a.mp4")
-    assert body == FILM
+    assert body == VIDEO
     assert [seen.path for seen in server.seen] == ["/v1/videos/video_1/content", "/files/a.mp4"]
     assert all("Authorization" in seen.headers for seen in server.seen)
 
@@ -119,11 +119,11 @@ async def test_a_redirect_elsewhere_loses_the_key(
     server: Upstream, wire: OpenAI, status: int
 ) -> None:
     async with upstream() as cloud:
-        cloud.answers(200, text=FILM)
+        cloud.answers(200, text=VIDEO)
         server.answers(status, headers={"Location": f"{cloud.url}/a.mp4"})
         _, body = await read(wire, own_url(server), "bytes=0-")
         [seen] = cloud.seen
-    assert body == FILM
+    assert body == VIDEO
     assert "Authorization" not in seen.headers
     assert seen.headers["Range"] == "bytes=0-"
 
@@ -132,7 +132,7 @@ async def test_a_redirect_at_home_keeps_the_key(server: Upstream, wire: OpenAI) 
     async def respond(request: web.Request) -> web.Response:
         if request.path.endswith("/content"):
             return web.Response(status=302, headers={"Location": "../../blob?x=1"})
-        return web.Response(body=FILM)
+        return web.Response(body=VIDEO)
 
     server.respond = respond
     await read(wire, own_url(server))
@@ -145,7 +145,7 @@ async def test_the_key_does_not_come_back_from_elsewhere(server: Upstream, wire:
 
         async def respond(request: web.Request) -> web.Response:
             if request.path == "/back":
-                return web.Response(body=FILM)
+                return web.Response(body=VIDEO)
             return web.Response(status=302, headers={"Location": f"{cloud.url}/a"})
 
         server.respond = respond
@@ -240,13 +240,13 @@ async def test_an_unreachable_file_is_a_provider_error(wire: OpenAI, authority: 
 
 
 @pytest.mark.parametrize(("encoding", "plain"), [("gzip", False), ("aws-chunked", True)])
-async def test_encoded_bytes_are_never_taken_for_the_film(
+async def test_encoded_bytes_are_never_taken_for_the_video(
     server: Upstream, wire: OpenAI, encoding: str, plain: bool
 ) -> None:
-    body = b"film" if plain else gzip.compress(b"film")
+    body = b"video" if plain else gzip.compress(b"video")
     server.answers(200, text=body, headers={"Content-Encoding": encoding})
     if plain:
-        assert (await read(wire, ""))[1] == b"film"
+        assert (await read(wire, ""))[1] == b"video"
     else:
         with pytest.raises(ProviderError, match="gzip"):
             await read(wire, "")
@@ -271,9 +271,9 @@ async def test_a_file_that_breaks_off_is_an_error_and_never_a_short_file(wire: O
 async def test_leaving_early_frees_the_connection_and_the_next_file_streams(
     server: Upstream, wire: OpenAI
 ) -> None:
-    server.answers(200, text=FILM * 20)
+    server.answers(200, text=VIDEO * 20)
     async with wire.content("video_1", "", None) as content:
         async for _ in content.chunks:
             break
     _, body = await read(wire, "")
-    assert body == FILM * 20
+    assert body == VIDEO * 20

@@ -66,7 +66,7 @@ EVERYTHING = replace(
     aspect_ratio="1:1",
     provider_options='{"fps": 24, "negative_prompt": "blur", "lora": {"a": [1]}, "seed": 1}',
 )
-PICTURE = "data:image/svg+xml;base64,PHN2Zy8+"
+IMAGE = "data:image/svg+xml;base64,PHN2Zy8+"
 
 
 async def test_everything_that_was_asked_for_is_sent(server: Upstream, wire: OpenAI) -> None:
@@ -85,7 +85,7 @@ async def test_everything_that_was_asked_for_is_sent(server: Upstream, wire: Ope
     }
 
 
-@pytest.mark.parametrize("image", ["https://i.example/fox.png", PICTURE])
+@pytest.mark.parametrize("image", ["https://i.example/fox.png", IMAGE])
 @pytest.mark.parametrize(
     ("status", "body"),
     [
@@ -134,10 +134,10 @@ async def test_everything_that_was_asked_for_goes_into_a_form(
     ]
 
 
-async def test_a_picture_goes_into_a_form_as_a_file(server: Upstream, wire: OpenAI) -> None:
+async def test_an_image_goes_into_a_form_as_a_file(server: Upstream, wire: OpenAI) -> None:
     _take_forms_only(server)
-    pictured = VideoRequest(script="A fox", model="m", image=PICTURE)
-    assert isinstance(await wire.submit(pictured), Accepted)
+    imaged = VideoRequest(script="A fox", model="m", image=IMAGE)
+    assert isinstance(await wire.submit(imaged), Accepted)
     [seen] = server.seen
     body = seen.body
     assert b'name="input_reference"; filename="image.svg"' in body

@@ -549,7 +549,7 @@ async def test_canceling_deletes_where_the_provider_can(
     assert asked == [("GET", "/v1/videos/video_1"), ("DELETE", "/v1/videos/video_1")]
 
 
-async def test_a_film_that_is_finished_is_not_deleted(server: Upstream, wire: OpenAI) -> None:
+async def test_a_video_that_is_finished_is_not_deleted(server: Upstream, wire: OpenAI) -> None:
     server.answers(200, VIDEO | {"status": "completed"})
     assert not await wire.cancel("video_1")
     assert [seen.method for seen in server.seen] == ["GET"]

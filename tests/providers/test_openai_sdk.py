@@ -59,7 +59,7 @@ async def test_our_requests_are_those_of_the_official_client(
     server.answers(200, {"object": "list", "data": [VIDEO.model_dump()], "has_more": False})
     await wire.page("video_0", 100)
     await sdk.videos.list(after="video_0", limit=100, order="desc")
-    server.answers(200, text=b"film")
+    server.answers(200, text=b"video")
     async with wire.content("video_1", "", None):
         pass
     await sdk.videos.download_content("video_1")

@@ -25,7 +25,7 @@ from reelhook.domain.report import (
 from reelhook.providers.replicate.provider import Replicate
 
 VERSION = "5c7d5dc6dd8bf75c1acaa8565735e7986bc5b66206b55cca93cb72c9bf15ccaa"
-FILM = "https://replicate.delivery/xezq/film.mp4"
+VIDEO = "https://replicate.delivery/xezq/video.mp4"
 
 
 def prediction(**changes: object) -> dict[str, object]:
@@ -139,7 +139,7 @@ async def test_the_common_parameters_win_over_the_providers_own(
         ("somebody/something", "image"),
     ],
 )
-async def test_a_picture_goes_by_the_name_that_the_model_has_for_it(
+async def test_an_image_goes_by_the_name_that_the_model_has_for_it(
     server: Upstream, replicate: Replicate, model: str, called: str
 ) -> None:
     server.answers(201, prediction())
@@ -221,14 +221,14 @@ BARS = "seed: 1\n  0%|          | 0/50 [00:00<?, ?it/s]\n 34%|███▍      
         ({"status": "processing", "logs": None}, Progress(running=True)),
         ({"status": "processing", "logs": BARS + "done with it"}, Progress(True, 34)),
         ({"status": "processing", "logs": "50% done"}, Progress(running=True)),
-        ({"status": "succeeded", "output": FILM}, Finished(FILM)),
-        ({"status": "succeeded", "output": [FILM]}, Finished(FILM)),
-        ({"status": "succeeded", "output": ["https://h/cover.png", FILM]}, Finished(FILM)),
-        ({"status": "succeeded", "output": {"poster": None, "video": FILM}}, Finished(FILM)),
-        ({"status": "succeeded", "output": {"a": [{"b": FILM}]}}, Finished(FILM)),
+        ({"status": "succeeded", "output": VIDEO}, Finished(VIDEO)),
+        ({"status": "succeeded", "output": [VIDEO]}, Finished(VIDEO)),
+        ({"status": "succeeded", "output": ["https://h/cover.png", VIDEO]}, Finished(VIDEO)),
+        ({"status": "succeeded", "output": {"poster": None, "video": VIDEO}}, Finished(VIDEO)),
+        ({"status": "succeeded", "output": {"a": [{"b": VIDEO}]}}, Finished(VIDEO)),
         (
-            {"status": "succeeded", "output": FILM, "completed_at": "2023-11-14T22:13:20Z"},
-            Finished(FILM, 1_700_003_600),
+            {"status": "succeeded", "output": VIDEO, "completed_at": "2023-11-14T22:13:20Z"},
+            Finished(VIDEO, 1_700_003_600),
         ),
         ({"status": "failed", "error": "CUDA"}, Failed("provider_error", "CUDA")),
         (
@@ -288,13 +288,13 @@ async def test_a_prediction_is_canceled_by_a_post(server: Upstream, replicate: R
 
 
 async def test_a_file_is_fetched_without_the_key(server: Upstream, replicate: Replicate) -> None:
-    server.answers(200, text=b"film", headers={"Content-Type": "video/mp4"})
-    async with replicate.content("p1", f"{server.url}/film.mp4", None) as content:
-        assert b"".join([chunk async for chunk in content.chunks]) == b"film"
+    server.answers(200, text=b"video", headers={"Content-Type": "video/mp4"})
+    async with replicate.content("p1", f"{server.url}/video.mp4", None) as content:
+        assert b"".join([chunk async for chunk in content.chunks]) == b"video"
     assert "Authorization" not in server.seen[0].headers
     server.answers(404)
     with pytest.raises(ContentMissingError):
-        async with replicate.content("p1", f"{server.url}/film.mp4", None):
+        async with replicate.content("p1", f"{server.url}/video.mp4", None):
             pass
 
 

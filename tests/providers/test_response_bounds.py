@@ -123,13 +123,13 @@ async def test_an_encoding_that_is_not_known_is_named(server: Upstream, encoding
 
 
 @pytest.mark.parametrize("escaped", [False, True])
-async def test_a_picture_that_is_shown_again_counts_for_nothing(
+async def test_an_image_that_is_shown_again_counts_for_nothing(
     server: Upstream, escaped: bool
 ) -> None:
-    """Replicate shows what it was asked for, pictures included."""
-    picture = f"data:image/png;base64,{b64encode(bytes(6 * MIB)).decode()}"
+    """Replicate shows what it was asked for, images included."""
+    image = f"data:image/png;base64,{b64encode(bytes(6 * MIB)).decode()}"
     prompt = 'He said "data:image/png;base64,' + "A" * 2000 if escaped else "A fox"
-    prediction = {"id": "p1", "input": {"image": picture, "prompt": prompt}, "status": "processing"}
+    prediction = {"id": "p1", "input": {"image": image, "prompt": prompt}, "status": "processing"}
     server.answers(200, prediction)
     async with Replicate(server.url, "key") as replicate:
         assert (await replicate.get("p1")).report == Progress(running=True)

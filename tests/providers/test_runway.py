@@ -30,7 +30,7 @@ from reelhook.providers.runway.models import body_of
 from reelhook.providers.runway.provider import Runway
 
 CREATED = {"id": "17f20503-6c24-4c16-946b-35dbbce2af2f", "estimatedCost": {"credits": 60}}
-FILM = "https://dnznrvs05pmza.cloudfront.net/film.mp4?_jwt=abc"
+VIDEO = "https://dnznrvs05pmza.cloudfront.net/video.mp4?_jwt=abc"
 IMAGE = "https://example.com/fox.png"
 
 
@@ -75,7 +75,7 @@ async def test_a_text_is_sent_as_the_sdk_sends_it(
     assert outcome == Accepted(str(CREATED["id"]), quote=Cost(60.0, "credits"))
 
 
-async def test_a_picture_is_sent_as_the_sdk_sends_it(
+async def test_an_image_is_sent_as_the_sdk_sends_it(
     server: Upstream, runway: Runway, client: AsyncRunwayML
 ) -> None:
     server.answers(200, CREATED)
@@ -200,10 +200,10 @@ def task(status: str, **fields: object) -> dict[str, object]:
         (task("RUNNING", progress=None), Progress(running=True)),
         (task("RUNNING"), Progress(running=True)),
         (
-            task("SUCCEEDED", output=[FILM], cost={"credits": 55}),
-            Finished(FILM, cost=Cost(55.0, "credits")),
+            task("SUCCEEDED", output=[VIDEO], cost={"credits": 55}),
+            Finished(VIDEO, cost=Cost(55.0, "credits")),
         ),
-        (task("SUCCEEDED", output=[None, FILM]), Finished(FILM)),
+        (task("SUCCEEDED", output=[None, VIDEO]), Finished(VIDEO)),
         (
             task("CANCELLED", cost={"credits": 0}),
             Failed("canceled", "The task was canceled or deleted.", Cost(0.0, "credits")),
@@ -334,7 +334,7 @@ class Files:
             return web.json_response(fresh, status=self.status)
         if request.path != self.good:
             return web.Response(status=self.refusal)
-        return web.Response(body=b"film")
+        return web.Response(body=b"video")
 
 
 async def fetched(runway: Runway, url: str) -> bytes:
@@ -347,14 +347,14 @@ async def test_an_address_that_has_expired_is_replaced_by_a_fresh_one(
     server: Upstream, runway: Runway, refusal: int
 ) -> None:
     Files(server, refusal)
-    assert await fetched(runway, f"{server.url}/stale?_jwt=1") == b"film"
+    assert await fetched(runway, f"{server.url}/stale?_jwt=1") == b"video"
     assert [one.path for one in server.seen] == ["/stale", "/v1/tasks/t1", "/fresh"]
     assert ["Authorization" in one.headers for one in server.seen] == [False, True, False]
 
 
 async def test_a_good_address_is_used_as_it_is(server: Upstream, runway: Runway) -> None:
     Files(server, 404)
-    assert await fetched(runway, f"{server.url}/fresh?_jwt=2") == b"film"
+    assert await fetched(runway, f"{server.url}/fresh?_jwt=2") == b"video"
     assert len(server.seen) == 1
 
 

@@ -37,7 +37,7 @@ from reelhook.providers.xai.provider import XAI
 from reelhook.providers.xai.video import PIXELS, RATIOS, report
 
 ONE = "f532feb6-49a9-4f9a-9a37-6e64ef725e8f"
-URL = "https://vidgen.x.ai/xai-vidgen-bucket/film.mp4"
+URL = "https://vidgen.x.ai/xai-vidgen-bucket/video.mp4"
 FILTERED = Failed("moderation", "The video did not respect xAI's moderation rules.")
 NO_FILE = Failed("content_missing", "The request is done, but it shows no video.")
 
@@ -265,14 +265,14 @@ async def test_a_file_that_moved_is_found_and_one_that_is_gone_is_missing(
             return web.Response(status=404)
         if request.path == "/new":
             assert "Authorization" not in request.headers
-            return web.Response(body=b"film")
+            return web.Response(body=b"video")
         if not there:
             return web.json_response({"code": "x", "error": "gone"}, status=404)
         return web.json_response(done(url=f"{server.url}/new"))
 
     server.respond = respond
     async with xai.content(ONE, f"{server.url}/old", None) as content:
-        assert b"".join([chunk async for chunk in content.chunks]) == b"film"
+        assert b"".join([chunk async for chunk in content.chunks]) == b"video"
     there = False
     with pytest.raises(ContentMissingError):
         async with xai.content(ONE, f"{server.url}/old", None):

@@ -1,4 +1,4 @@
-"""What stands around a check: a proxy before the server, a receiver of webhooks, a picture."""
+"""What stands around a check: a proxy before the server, a receiver of webhooks, an image."""
 
 import asyncio
 import io
@@ -11,7 +11,7 @@ from aiohttp import web
 from PIL import Image
 
 _HOP_BY_HOP = {"connection", "content-length", "host", "keep-alive", "transfer-encoding"}
-_PICTURE_SIDE = 64
+_IMAGE_SIDE = 64
 
 
 class Proxy:
@@ -80,7 +80,7 @@ class Around:
         proxy.router.add_route("*", "/{path:.*}", self.proxy.pass_on)
         own = web.Application()
         own.router.add_post("/hook", self._webhook)
-        own.router.add_get("/fox.png", self._picture)
+        own.router.add_get("/fox.png", self._image)
         self.proxy_url, self.url = await self._serve(proxy), await self._serve(own)
         return self
 
@@ -99,12 +99,12 @@ class Around:
         self.webhooks.append(json.loads(await request.read()))
         return web.Response()
 
-    async def _picture(self, _request: web.Request) -> web.Response:
-        return web.Response(body=picture(), content_type="image/png")
+    async def _image(self, _request: web.Request) -> web.Response:
+        return web.Response(body=image(), content_type="image/png")
 
 
-def picture() -> bytes:
+def image() -> bytes:
     """Return a real PNG."""
     file = io.BytesIO()
-    Image.new("RGB", (_PICTURE_SIDE, _PICTURE_SIDE), "teal").save(file, "PNG")
+    Image.new("RGB", (_IMAGE_SIDE, _IMAGE_SIDE), "teal").save(file, "PNG")
     return file.getvalue()

@@ -58,21 +58,21 @@ def render(prompt: str, path: str, step: Callable[[int], None] = lambda _: None)
         time.sleep(seconds(prompt) / STEPS)
         step(number)
     check(prompt)
-    write_film(path)
+    write_video(path)
 
 
-def write_film(path: str) -> None:
-    """Write a small film, so that no check waits for an encoder."""
+def write_video(path: str) -> None:
+    """Write a small video, so that no check waits for an encoder."""
     import av  # noqa: PLC0415 - the starters' own environments have it too
 
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with av.open(path, "w", format="mp4") as film:
-        stream = film.add_stream("libx264", rate=_FPS)
+    with av.open(path, "w", format="mp4") as video:
+        stream = video.add_stream("libx264", rate=_FPS)
         stream.width = stream.height = _SIDE
         stream.pix_fmt = "yuv420p"
         for number in range(_FRAMES):
             frame = av.VideoFrame(_SIDE, _SIDE, "yuv420p")
             for plane in frame.planes:
                 plane.update(bytes([255 * number // _FRAMES]) * plane.buffer_size)
-            film.mux(stream.encode(frame))
-        film.mux(stream.encode())
+            video.mux(stream.encode(frame))
+        video.mux(stream.encode())

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from servers import engine
-from servers.between import picture
+from servers.between import image
 from servers.stage import Limited, Missed, Stage
 
 REFUSED_SECONDS_MAX = 200.0
@@ -41,7 +41,7 @@ async def text(stage: Stage) -> str:
 
 
 async def image_as_data(stage: Stage) -> str:
-    uri = f"data:image/png;base64,{b64encode(picture()).decode()}"
+    uri = f"data:image/png;base64,{b64encode(image()).decode()}"
     return await _image(stage, "Image as data", uri)
 
 
@@ -254,9 +254,9 @@ OF_IMAGES = ("image by URL", "image as data")
 
 
 async def _downloaded(stage: Stage, job_id: str) -> None:
-    status, film = await stage.gateway.call("GET", f"/api/sora/videos/{job_id}/download")
-    if status != 200 or film[4:8] != b"ftyp":
-        raise Missed(f"the download is {status}: {film[:80]!r}")
+    status, video = await stage.gateway.call("GET", f"/api/sora/videos/{job_id}/download")
+    if status != 200 or video[4:8] != b"ftyp":
+        raise Missed(f"the download is {status}: {video[:80]!r}")
 
 
 async def _told(stage: Stage, job_id: str) -> None:

@@ -95,16 +95,18 @@ class Engine:
                     if request_id in self._aborted:
                         raise asyncio.CancelledError
                 engine.check(words)
-            film = self._film(request_id)
-            yield SimpleNamespace(images=[film], multimodal_output={}, metrics={}, custom_output={})
+            video = self._video(request_id)
+            yield SimpleNamespace(
+                images=[video], multimodal_output={}, metrics={}, custom_output={}
+            )
 
     @staticmethod
-    def _film(request_id: str) -> bytes:
+    def _video(request_id: str) -> bytes:
         path = FOLDER / f"{request_id}.mp4"
-        engine.write_film(str(path))
-        film = path.read_bytes()
+        engine.write_video(str(path))
+        video = path.read_bytes()
         path.unlink()
-        return film
+        return video
 
     def shutdown(self) -> None:
         """Leave at once."""

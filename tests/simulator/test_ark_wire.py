@@ -150,7 +150,7 @@ async def test_the_sdk_reads_refusals(simulator: RunningSimulator, client: Async
 # -- our adapter ----------------------------------------------------------------------------------
 
 
-async def test_the_adapter_takes_a_job_from_submit_to_its_film(ark: Ark, clock: Hand) -> None:
+async def test_the_adapter_takes_a_job_from_submit_to_its_video(ark: Ark, clock: Hand) -> None:
     outcome = await ark.submit(REQUEST)
     assert isinstance(outcome, Accepted)
     one = outcome.provider_job_id

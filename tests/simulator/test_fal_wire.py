@@ -66,7 +66,7 @@ async def _job(fal: Fal, request: VideoRequest = REQUEST, hook: str | None = Non
     return outcome.provider_job_id
 
 
-async def test_a_request_goes_from_the_queue_to_its_film(fal: Fal, clock: Hand) -> None:
+async def test_a_request_goes_from_the_queue_to_its_video(fal: Fal, clock: Hand) -> None:
     one = await _job(fal)
     assert (await fal.get(one)).report == Progress(running=False)
     clock.seconds += 5
@@ -75,9 +75,9 @@ async def test_a_request_goes_from_the_queue_to_its_film(fal: Fal, clock: Hand) 
     report = (await fal.get(one)).report
     assert isinstance(report, Finished)
     async with fal.content(one, report.url, None) as content:
-        film = b"".join([chunk async for chunk in content.chunks])
+        video = b"".join([chunk async for chunk in content.chunks])
     assert content.headers["content-type"] == "video/mp4"
-    assert film[4:8] == b"ftyp"
+    assert video[4:8] == b"ftyp"
 
 
 async def test_what_is_against_the_rules_fails_as_moderated(clock: Hand) -> None:

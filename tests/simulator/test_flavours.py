@@ -70,8 +70,8 @@ async def test_a_job_is_told_in_the_servers_words(flavour: Flavour) -> None:
             video = (await stage.ask("GET", f"videos/{video['id']}"))[1]
             seen.append((video["status"], video["progress"]))
         assert seen == SEEN[flavour.name]
-        status, film = await stage.ask("GET", f"videos/{video['id']}/content")
-        assert (status, film[4:8]) == (200, b"ftyp")
+        status, content = await stage.ask("GET", f"videos/{video['id']}/content")
+        assert (status, content[4:8]) == (200, b"ftyp")
 
 
 @pytest.mark.parametrize("flavour", EVERY)

@@ -166,7 +166,7 @@ async def test_webhooks_are_signed_so_that_the_sdk_and_the_adapter_believe_them(
 # -- our adapter ----------------------------------------------------------------------------------
 
 
-async def test_the_adapter_takes_a_job_from_submit_to_its_film(
+async def test_the_adapter_takes_a_job_from_submit_to_its_video(
     replicate: Replicate, clock: Hand
 ) -> None:
     outcome = await replicate.submit(REQUEST)

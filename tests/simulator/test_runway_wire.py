@@ -73,7 +73,7 @@ async def test_the_sdk_creates_polls_and_deletes(client: AsyncRunwayML, clock: H
         await client.tasks.retrieve(created.id)
 
 
-async def test_the_sdk_begins_with_a_picture_and_asks_for_its_organization(
+async def test_the_sdk_begins_with_an_image_and_asks_for_its_organization(
     client: AsyncRunwayML,
 ) -> None:
     created = await client.image_to_video.create(
@@ -112,7 +112,9 @@ async def test_a_moderated_task_fails_as_runway_says_it(
     assert told.code == "moderation"
 
 
-async def test_the_adapter_takes_a_job_from_submit_to_its_film(runway: Runway, clock: Hand) -> None:
+async def test_the_adapter_takes_a_job_from_submit_to_its_video(
+    runway: Runway, clock: Hand
+) -> None:
     outcome = await runway.submit(REQUEST)
     assert isinstance(outcome, Accepted)
     assert outcome.quote == Cost(20.0, "credits")
@@ -128,7 +130,7 @@ async def test_the_adapter_takes_a_job_from_submit_to_its_film(runway: Runway, c
     async with runway.content(one, told.url, "bytes=4-7") as content:
         assert b"".join([chunk async for chunk in content.chunks]) == b"ftyp"
     assert "credits" in await runway.check()
-    assert not await runway.cancel(one)  # its film would go with it
+    assert not await runway.cancel(one)  # its video would go with it
     assert isinstance((await runway.get(one)).report, Finished)
     waiting = await runway.submit(REQUEST)
     assert isinstance(waiting, Accepted)
@@ -137,7 +139,7 @@ async def test_the_adapter_takes_a_job_from_submit_to_its_film(runway: Runway, c
 
 
 @pytest.mark.parametrize("ratio", ["3840:2160", "16:9", "auto_720p", "odd", None])
-async def test_any_ratio_makes_a_film(
+async def test_any_ratio_makes_a_video(
     runway: Runway, simulator: RunningSimulator, ratio: str | None
 ) -> None:
     options = "{}" if ratio is None else f'{{"ratio": "{ratio}"}}'

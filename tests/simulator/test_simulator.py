@@ -60,15 +60,15 @@ async def test_a_job_waits_renders_and_ends_as_time_goes_by(
     assert {"queued", "in_progress", "completed"} == {status for status, _ in seen}
 
 
-async def test_the_film_is_h264_of_the_size_and_length_asked_for(
+async def test_the_video_is_h264_of_the_size_and_length_asked_for(
     client: AsyncOpenAI, clock: Hand
 ) -> None:
     video = await client.videos.create(prompt="Ein Füchslein 🦊", seconds="4", size="720x1280")
     clock.seconds += 10
     content = await client.videos.download_content(video.id)
-    with av.open(io.BytesIO(await content.aread()), "r") as film:
-        stream = film.streams.video[0]
-        frames = len(list(film.decode(stream)))
+    with av.open(io.BytesIO(await content.aread()), "r") as opened:
+        stream = opened.streams.video[0]
+        frames = len(list(opened.decode(stream)))
         assert (stream.codec_context.name, stream.width, stream.height) == ("h264", 720, 1280)
         assert stream.average_rate is not None
         assert frames / stream.average_rate == pytest.approx(4, abs=0.1)
@@ -185,7 +185,7 @@ async def test_a_deleted_job_is_gone(simulator: RunningSimulator, client: AsyncO
 # -- foreign addresses ----------------------------------------------------------------------------
 
 
-async def test_films_redirect_to_a_foreign_address_while_the_control_says_so(clock: Hand) -> None:
+async def test_videos_redirect_to_a_foreign_address_while_the_control_says_so(clock: Hand) -> None:
     faults = Faults(render_seconds=0, queue_seconds=0)
     async with (
         running(faults, random=Random(1), clock=clock) as server,
@@ -196,8 +196,8 @@ async def test_films_redirect_to_a_foreign_address_while_the_control_says_so(clo
         wanted = {"foreign_redirect": 1, "foreign_url": "http://10.0.0.5/secret"}
         async with session.patch("/simulator/faults", json=wanted) as changed:
             assert changed.status == 200
-        async with session.get(path, allow_redirects=False) as film:
-            assert (film.status, film.headers["Location"]) == (302, "http://10.0.0.5/secret")
+        async with session.get(path, allow_redirects=False) as video:
+            assert (video.status, video.headers["Location"]) == (302, "http://10.0.0.5/secret")
         async with session.get("/simulator/stats") as stats:
             assert (await stats.json())["faults"] == {"foreign_redirect": 1}
 

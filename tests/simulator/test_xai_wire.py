@@ -63,7 +63,7 @@ async def _job(xai: XAI) -> str:
     return outcome.provider_job_id
 
 
-async def test_the_adapter_takes_a_job_from_submit_to_its_film(xai: XAI, clock: Hand) -> None:
+async def test_the_adapter_takes_a_job_from_submit_to_its_video(xai: XAI, clock: Hand) -> None:
     one = await _job(xai)
     assert (await xai.get(one)).report == Progress(running=False, percent=0)
     clock.seconds += 5

@@ -117,9 +117,9 @@ async def test_accepted_jobs_are_submitted_oldest_first(store: Store) -> None:
     assert due[0].request == new().request
 
 
-async def test_jobs_with_large_pictures_are_read_a_few_at_a_time(store: Store) -> None:
-    picture = "data:image/png;base64," + "A" * 978
-    large = replace(CAT, image=picture, provider_options=json.dumps({"a": "b"}))
+async def test_jobs_with_large_images_are_read_a_few_at_a_time(store: Store) -> None:
+    image = "data:image/png;base64," + "A" * 978
+    large = replace(CAT, image=image, provider_options=json.dumps({"a": "b"}))
     for number in range(4):
         await store.create(new(f"job_{number}", at=NOW + number, request=large))
     await store.create(new("job_4", at=NOW + 4))
@@ -143,7 +143,7 @@ LISTS: dict[str, Callable[[], Operation[Any]]] = {
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_lists_read_neither_texts_nor_pictures_nor_options(migrated: Path, name: str) -> None:
+def test_lists_read_neither_texts_nor_images_nor_options(migrated: Path, name: str) -> None:
     def guard(action: int, table: str | None, column: str | None, *_: str | None) -> int:
         reads = action == apsw.SQLITE_READ and table == "jobs"
         return apsw.SQLITE_DENY if reads and column in LARGE else apsw.SQLITE_OK

@@ -37,7 +37,7 @@ from .samples import (
 from .samples import REFUSED as FAILS
 
 ASKED: dict[str, dict[str, Any]] = {
-    "picture": {"image": "https://example.com/anna.png"},
+    "image": {"image": "https://example.com/anna.png"},
     "seed": {"seed": 7},
     "options": {"provider_options": '{"quality": "high"}'},
     "ratio": {"aspect_ratio": "9:16"},
@@ -106,13 +106,13 @@ async def test_a_create_that_is_under_way_ends_in_doubt_and_is_not_sent_again(
 ) -> None:
     async with store_on(target) as store:
         await submitting(store, new("plain"))
-        await submitting(store, demanding("picture"))
+        await submitting(store, demanding("image"))
     go_back(target, "0006_models")
     migrations.migrate(target)
     async with store_on(target) as store:
         assert [one.id for one in await store.jobs_submitting(ACCOUNT)] == ["plain"]
         [doubt] = [
-            one for one in (await store.doubtful_jobs(99, None)).jobs if one.job.id == "picture"
+            one for one in (await store.doubtful_jobs(99, None)).jobs if one.job.id == "image"
         ]
         assert (doubt.job.status, doubt.job.code) == (Status.FAILED, "submission_unknown")
         (told,) = await due_now(store, FAR)

@@ -210,7 +210,7 @@ async def simulating(
 ) -> AsyncIterator[str]:
     """Run a simulated provider until the block ends; yield its base URL.
 
-    Raises `SettingsError` when the port is taken, and where there is no room for films.
+    Raises `SettingsError` when the port is taken, and where there is no room for videos.
     """
     from reelhook.simulator.server import running  # noqa: PLC0415 - loaded only when used
 
@@ -218,7 +218,7 @@ async def simulating(
         tempfile.gettempdir()
     except OSError:
         raise SettingsError(
-            "The simulator renders films into a temporary directory, and none can be written; "
+            "The simulator renders videos into a temporary directory, and none can be written; "
             "name one with TMPDIR"
         ) from None
 

@@ -72,7 +72,7 @@ def build() -> typer.Typer:
 def _add_server(app: typer.Typer) -> None:
     app.command(
         rich_help_panel=_SERVER,
-        epilog=_examples("reelhook demo", "reelhook demo --output film.mp4"),
+        epilog=_examples("reelhook demo", "reelhook demo --output video.mp4"),
     )(demo.demo)
     app.command(
         rich_help_panel=_SERVER,

@@ -53,7 +53,7 @@ def demo(
     """Show one job from request to webhook and MP4, without a key, in under half a minute.
 
     A simulated provider, a server and a webhook receiver start on free loopback ports with a
-    database that is thrown away afterwards. Exit 0 only if the film decodes and the webhook of
+    database that is thrown away afterwards. Exit 0 only if the video decodes and the webhook of
     the job's end came exactly once.
     """
     _check_provider(provider)
@@ -75,20 +75,20 @@ async def _demo(
     try:
         async with asyncio.timeout(DEMO_SECONDS_MAX):
             async with _everything(stage) as (api, receiver):
-                asked = {"script": script, **await _film_of(api, provider)}
+                asked = {"script": script, **await _video_of(api, provider)}
                 job = await _show_job(asked, api, receiver, stage)
                 await _download(api, str(job["videoUrl"]), output)
             # All has stopped: what was to be sent has been sent.
-            film = await asyncio.to_thread(examine, output)
+            video = await asyncio.to_thread(examine, output)
     except TimeoutError:
         raise DemoFailedError(
             f"The demo was not done within {DEMO_SECONDS_MAX:g} s; is this machine very busy?"
         ) from None
     _check(receiver)
     if as_json:
-        render.say(json.dumps(_document(job, film, receiver)))
+        render.say(json.dumps(_document(job, video, receiver)))
     else:
-        stage.finish(film, len(receiver.webhooks))
+        stage.finish(video, len(receiver.webhooks))
 
 
 @asynccontextmanager
@@ -121,8 +121,8 @@ async def _everything(stage: DemoView) -> AsyncIterator[tuple[Api, "Receiver"]]:
         yield api, receiver
 
 
-async def _film_of(api: Api, provider: str) -> dict[str, Any]:
-    """Return what the first model of a provider is asked for, as short as it makes films."""
+async def _video_of(api: Api, provider: str) -> dict[str, Any]:
+    """Return what the first model of a provider is asked for, as short as it makes videos."""
     told = (await api.get("/api/models")).value
     if provider == "openai":
         return {"seconds": "4", "size": "1280x720"}
@@ -194,13 +194,13 @@ def _check_writable(output: Path) -> None:
         ) from None
 
 
-def _document(job: dict[str, Any], film: "CheckedVideo", receiver: "Receiver") -> dict[str, Any]:
+def _document(job: dict[str, Any], video: "CheckedVideo", receiver: "Receiver") -> dict[str, Any]:
     return {
         "jobId": job["jobId"],
-        "path": str(film.path.resolve()),
-        "bytes": film.size_bytes,
-        "seconds": film.seconds,
-        "width": film.width,
-        "height": film.height,
+        "path": str(video.path.resolve()),
+        "bytes": video.size_bytes,
+        "seconds": video.seconds,
+        "width": video.width,
+        "height": video.height,
         "webhooks": [webhook.body for webhook in receiver.webhooks],
     }

@@ -39,7 +39,7 @@ class DemoView(Protocol):
     def webhook(self, webhook: "Webhook") -> None:
         """A webhook arrived."""
 
-    def finish(self, film: "CheckedVideo", webhooks: int) -> None:
+    def finish(self, video: "CheckedVideo", webhooks: int) -> None:
         """All is well, and all has stopped."""
 
 
@@ -74,7 +74,7 @@ class _Quiet:
     def webhook(self, webhook: "Webhook") -> None:
         pass
 
-    def finish(self, film: "CheckedVideo", webhooks: int) -> None:
+    def finish(self, video: "CheckedVideo", webhooks: int) -> None:
         pass
 
 
@@ -91,8 +91,8 @@ class _Lines(_Quiet):
         name, state, signature = _webhook_words(webhook)
         render.say(f"{name}: {state}, {signature}, id {printable(webhook.id)}")
 
-    def finish(self, film: "CheckedVideo", webhooks: int) -> None:
-        render.say(f"Video: {film.path.resolve()} ({film.words()}), decoded")
+    def finish(self, video: "CheckedVideo", webhooks: int) -> None:
+        render.say(f"Video: {video.path.resolve()} ({video.words()}), decoded")
         render.say(f"{webhooks} webhooks, the last one exactly once")
 
 
@@ -138,12 +138,12 @@ class _Terminal(_Quiet):
             self.progress(str(webhook.body["status"]), int(webhook.body["progress"]))
         (self._bar.console if self._bar else self._console).print(line)
 
-    def finish(self, film: "CheckedVideo", webhooks: int) -> None:
+    def finish(self, video: "CheckedVideo", webhooks: int) -> None:
         self._console.print()
         self._console.print(
-            Text.assemble("🎬 ", (str(film.path.resolve()), "bold")), soft_wrap=True
+            Text.assemble("🎬 ", (str(video.path.resolve()), "bold")), soft_wrap=True
         )
-        self._console.print(Text(f"   {film.words()}, {film.frames} frames decoded", "dim"))
+        self._console.print(Text(f"   {video.words()}, {video.frames} frames decoded", "dim"))
         self._console.print(
             Text(f"✅ {webhooks} webhooks, every signature verified, the last one exactly once")
         )

@@ -10,7 +10,7 @@ import typer
 from reelhook.cli import render
 from reelhook.cli.client import Api, ApiResponse, ResponseLostError, job_path, talking
 from reelhook.cli.options import AsJson, Endpoints, JobId, Url, Watch, WebhookUrl
-from reelhook.cli.submit_options import picture, provider_options
+from reelhook.cli.submit_options import image_uri, provider_options
 from reelhook.cli.watching import follow
 
 SUBMIT_TRIES = 3
@@ -56,7 +56,7 @@ def submit(
         str | None,
         typer.Option(
             metavar="URL|PATH",
-            help="The picture that the video begins with: its URL, or a file.",
+            help="The image that the video begins with: its URL, or a file.",
             show_default=False,
         ),
     ] = None,
@@ -107,7 +107,7 @@ def submit(
         "seconds": seconds,
         "size": size,
         "aspectRatio": aspect_ratio,
-        "image": None if image is None else picture(image),
+        "image": None if image is None else image_uri(image),
         "seed": seed,
         "providerOptions": provider_options(option) if option else None,
         "fallbacks": fallback,

@@ -135,7 +135,7 @@ def simulate(
         ),
     ] = None,
     render_seconds: Annotated[
-        float, typer.Option(min=0, help="How long a film takes, from creation to completion.")
+        float, typer.Option(min=0, help="How long a video takes, from creation to completion.")
     ] = 8.0,
     queue_seconds: Annotated[
         float, typer.Option(min=0, help="How much of that it is queued.")
@@ -166,7 +166,7 @@ def simulate(
         bool, typer.Option("--engine-dead", help="The engine behind the server is gone.")
     ] = False,
     foreign_file: Annotated[float, _rate("Jobs that name --foreign-url as their file.")] = 0.0,
-    foreign_redirect: Annotated[float, _rate("Films that redirect to --foreign-url.")] = 0.0,
+    foreign_redirect: Annotated[float, _rate("Videos that redirect to --foreign-url.")] = 0.0,
     foreign_url: Annotated[
         str, typer.Option(help="An address that is not the simulator's.", metavar="URL")
     ] = "http://169.254.169.254/latest/meta-data/",

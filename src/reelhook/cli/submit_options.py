@@ -1,4 +1,4 @@
-"""What of a request is more than a text on the command line: pictures, and providers' options."""
+"""What of a request is more than a text on the command line: images, and providers' options."""
 
 import base64
 import json
@@ -13,8 +13,8 @@ from reelhook.domain.request import IMAGE_CHARACTERS_MAX
 BYTES_MAX = IMAGE_CHARACTERS_MAX * 3 // 4 - 100
 
 
-def picture(given: str) -> str:
-    """Return a picture as a request carries it: a URL as it is, a file as a data: URI.
+def image_uri(given: str) -> str:
+    """Return an image as a request carries it: a URL as it is, a file as a data: URI.
 
     Raises `typer.BadParameter`.
     """
@@ -24,7 +24,7 @@ def picture(given: str) -> str:
     kind = mimetypes.guess_type(path.name, strict=False)[0] or ""
     if not kind.startswith("image/"):
         raise typer.BadParameter(
-            f"{given} is neither a URL nor a picture by its name; give https://... or a .png, "
+            f"{given} is neither a URL nor an image by its name; give https://... or a .png, "
             ".jpg or .webp file",
             param_hint="--image",
         )

@@ -1,4 +1,4 @@
-"""Whether a file is a film that plays."""
+"""Whether a file is a video that plays."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,5 +43,5 @@ def examine(path: Path) -> CheckedVideo:
     except (av.FFmpegError, IndexError) as error:
         raise VideoUnplayableError(f"{path} can't be decoded: {error}") from None
     if not frames:
-        raise VideoUnplayableError(f"{path} has no picture in it")
+        raise VideoUnplayableError(f"{path} has no image in it")
     return CheckedVideo(path, path.stat().st_size, seconds, width, height, frames)

@@ -36,7 +36,7 @@ class WebhookUrlRefusedError(InvalidRequestError):
 
 
 class ImageUrlRefusedError(InvalidRequestError):
-    """A provider may not be told to fetch its first picture there."""
+    """A provider may not be told to fetch its first image there."""
 
     code = "image_url_refused"
 

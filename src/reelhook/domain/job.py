@@ -65,7 +65,7 @@ class VideoRequest:
     """What was asked for. `direction` is prepended to `script`.
 
     `model` is the name that its provider knows; empty: the provider's own. `image` is an http(s)
-    URL or a `data:` URI, for models that begin with a picture. `provider_options` is a JSON object,
+    URL or a `data:` URI, for models that begin with an image. `provider_options` is a JSON object,
     as text: what goes to the provider as it is. `fallbacks` are the models that are tried, in
     order, where the ones before definitely did not accept; see `domain.catalog` for their form.
     """

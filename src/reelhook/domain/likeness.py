@@ -11,7 +11,7 @@ from reelhook.domain.report import Entry
 class Rivals:
     """Requests that differ in what a listing may not show: an entry may be the one's or another's.
 
-    A picture, a seed, options and a ratio are never shown, and a model not by every server.
+    An image, a seed, options and a ratio are never shown, and a model not by every server.
     """
 
     def __init__(self, requests: Iterable[VideoRequest]) -> None:

@@ -9,7 +9,7 @@ from reelhook.domain.job import VideoRequest
 
 
 class Image(StrEnum):
-    """Whether a model begins with a picture."""
+    """Whether a model begins with an image."""
 
     NONE = "none"
     OPTIONAL = "optional"
@@ -22,7 +22,7 @@ class Model:
 
     `name` is the provider's own. `sizes` are "1280x720", `aspect_ratios` "16:9". Where a model
     takes ratios and no sizes, a size is understood as its ratio. `image_sets_ratio`: a video that
-    begins with a picture has its ratio, and the provider refuses to be asked for any.
+    begins with an image has its ratio, and the provider refuses to be asked for any.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Model:
         if request.image is not None and self.image is Image.NONE:
             raise InvalidRequestError("image", f"{called} takes no image; leave image out")
         if request.image is None and self.image is Image.REQUIRED:
-            raise InvalidRequestError("image", f"{called} begins with a picture: give image")
+            raise InvalidRequestError("image", f"{called} begins with an image: give image")
         if request.seed is not None and not self.seed:
             raise InvalidRequestError("seed", f"{called} takes no seed; leave seed out")
 

@@ -16,7 +16,7 @@ ASPECT_RATIO = "[1-9][0-9]{0,2}:[1-9][0-9]{0,2}"
 SEED_MAX = 2**32 - 1
 IMAGE = "https?://[!-~]+|data:image/[a-z0-9.+-]+;base64,[A-Za-z0-9+/=]+"
 IMAGE_CHARACTERS_MAX = 900_000
-"""A body has at most 1 MiB; a larger picture goes by its URL."""
+"""A body has at most 1 MiB; a larger image goes by its URL."""
 OPTIONS_CHARACTERS_MAX = 100_000
 FALLBACKS_MAX = 5
 RENDER_VERSION = "v3"
@@ -43,7 +43,7 @@ def check_request(request: VideoRequest) -> None:
     _check_text("model", request.model, SHORT_CHARACTERS_MAX, empty=True)
     if request.wallet_address is not None:
         _check_text("walletAddress", request.wallet_address, SHORT_CHARACTERS_MAX)
-    _check_film(request)
+    _check_video(request)
     if request.provider_options is not None:
         _check_options(request.provider_options)
     for fallback in request.fallbacks:
@@ -52,7 +52,7 @@ def check_request(request: VideoRequest) -> None:
         raise InvalidRequestError("fallbacks", f"fallbacks must name at most {FALLBACKS_MAX}")
 
 
-def _check_film(request: VideoRequest) -> None:
+def _check_video(request: VideoRequest) -> None:
     if request.seconds is not None:
         _check_form("seconds", request.seconds, SECONDS)
     if request.size is not None:
@@ -66,11 +66,11 @@ def _check_film(request: VideoRequest) -> None:
 
 
 def check_image(image: str) -> None:
-    """Raise `InvalidRequestError` for what is neither a URL nor a picture itself."""
+    """Raise `InvalidRequestError` for what is neither a URL nor an image itself."""
     _check_text("image", image, IMAGE_CHARACTERS_MAX)
     if re.fullmatch(IMAGE, image) is None:
         raise InvalidRequestError(
-            "image", "image must be an http(s) URL, or a picture as data:image/png;base64,..."
+            "image", "image must be an http(s) URL, or an image as data:image/png;base64,..."
         )
 
 

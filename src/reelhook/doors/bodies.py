@@ -86,7 +86,7 @@ def too_large(body_bytes: int) -> LimitError:
     return LimitError(
         413,
         "request_too_large",
-        f"The body is larger than {body_bytes // MIB} MiB; send a picture by its URL, "
+        f"The body is larger than {body_bytes // MIB} MiB; send an image by its URL, "
         "or raise REELHOOK_REQUEST_BODY_MIB",
     )
 

@@ -15,12 +15,12 @@ from reelhook.service import Deliveries, Endpoints, Jobs, Operations, UseCases
 
 
 class UrlCheck(Protocol):
-    """Judges a URL that came in over the API: a webhook's, or that of a first picture."""
+    """Judges a URL that came in over the API: a webhook's, or that of a first image."""
 
     async def __call__(self, url: str, *, field: str = "webhookUrl", trusted: bool = False) -> None:
         """Raise `WebhookUrlRefusedError`, naming the field, when no request may go there.
 
-        For the field `image` it is `ImageUrlRefusedError`: the provider fetches the picture, and
+        For the field `image` it is `ImageUrlRefusedError`: the provider fetches the image, and
         may stand in the operator's network.
         `trusted`: the operator names it, so that only its syntax is judged.
         """

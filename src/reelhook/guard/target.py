@@ -14,7 +14,7 @@ from reelhook.guard.networks import IPAddress
 
 URL_CHARACTERS_MAX = 2048
 SIGNED_URL_CHARACTERS_MAX = 8192
-"""For files and pictures: clouds sign their addresses with tokens of a few thousand characters."""
+"""For files and images: clouds sign their addresses with tokens of a few thousand characters."""
 _NAME_OCTETS_MAX = 253
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 

@@ -81,7 +81,7 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class ListedJob:
-    """A job as lists read it: without what may be large, which is its text, picture and options."""
+    """A job as lists read it: without what may be large, which is its text, image and options."""
 
     job: Job
     title: str
@@ -157,7 +157,7 @@ class SubmitStore(Recorder, Protocol):
     ) -> tuple[list[StoredJob], Instant | None]:
         """Return accepted jobs that are due, oldest first, and when the next one will be.
 
-        Their pictures and options come to `bytes_max` at most, without those of the last one.
+        Their images and options come to `bytes_max` at most, without those of the last one.
         """
         ...
 

@@ -48,7 +48,7 @@ class LookupStore(SubmitStore, ListingStore, Protocol):
         ...
 
     async def jobs_to_look_up(self, job_ids: Sequence[str]) -> list[StoredJob]:
-        """Return jobs with their requests, in which a picture's hash stands in its place."""
+        """Return jobs with their requests, in which an image's hash stands in its place."""
         ...
 
     async def known_entries(

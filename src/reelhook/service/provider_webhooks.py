@@ -132,7 +132,7 @@ class ProviderWebhooks:
     async def _adopted(self, job: Job, provider_job_id: str) -> bool:
         """Adopt what a job that was given up turned out to be: its own address was called for it.
 
-        fal calls when a film is done, which takes longer than a doubt is looked up.
+        fal calls when a video is done, which takes longer than a doubt is looked up.
         """
         try:
             created = await self._doubts.adopt(job.id, provider_job_id)

@@ -2,7 +2,7 @@
 
 `server.running(...)` starts it. `job`, `faults` and `core` know no protocol; every protocol is one
 `*_wire` file on top of them, and what befalls any request whatever its protocol is `upstream`.
-Films are drawn by `film` in a process of its own, which `studio` keeps.
+Videos are drawn by `video` in a process of its own, which `studio` keeps.
 
 This file imports nothing, because that process goes through it too.
 """

@@ -8,7 +8,7 @@ from multidict import MultiMapping
 
 from reelhook.simulator.fault_injector import SimulatedRefusal
 from reelhook.simulator.job import VideoSpec
-from reelhook.simulator.openai_request import film_from
+from reelhook.simulator.openai_request import video_from
 from reelhook.simulator.replicate_request import json_object
 from reelhook.simulator.sizes import size_of
 
@@ -21,7 +21,7 @@ _TIERS = ("default", "flex")
 class ArkRequest:
     """What a create asks for."""
 
-    film: VideoSpec
+    video: VideoSpec
     ratio: str
     resolution: str
     tier: str
@@ -48,7 +48,7 @@ async def asked_by(request: web.Request) -> ArkRequest:
     size = size_of("16:9" if ratio == "adaptive" else ratio, resolution)
     if size is None:
         raise _invalid("ratio or resolution")
-    film = film_from(
+    video = video_from(
         {
             "prompt": _prompt(fields),
             "model": _text(fields, "model"),
@@ -58,7 +58,7 @@ async def asked_by(request: web.Request) -> ArkRequest:
     )
     tier, seed, url = fields.get("service_tier"), fields.get("seed"), fields.get("callback_url")
     return ArkRequest(
-        film,
+        video,
         str(ratio),
         str(resolution),
         _tier(tier),

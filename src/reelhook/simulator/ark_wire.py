@@ -14,7 +14,7 @@ from aiohttp import web
 from reelhook.simulator.ark_request import ArkRequest, ListQuery, asked_by, list_query
 from reelhook.simulator.callbacks import CallbackSender, Message
 from reelhook.simulator.core import JOBS_MAX, NotFoundError, Simulator
-from reelhook.simulator.download import film_download
+from reelhook.simulator.download import video_download
 from reelhook.simulator.fault_injector import (
     CONTENT,
     CREATE,
@@ -96,10 +96,10 @@ class ArkWire:
 
     async def _create(self, request: web.Request) -> web.Response:
         asked = await asked_by(request)
-        job = self._simulator.create(asked.film, id_prefix=_ID_PREFIX)
+        job = self._simulator.create(asked.video, id_prefix=_ID_PREFIX)
         task = self._tasks[job.id] = _Task(asked, job)
         self._forget()
-        self._studio.film_created(asked.film)
+        self._studio.video_created(asked.video)
         if asked.callback_url is not None:
             self._call(asked.callback_url, task, request)
         return json_answer({"id": job.id})
@@ -135,7 +135,7 @@ class ArkWire:
         ended_at = self._simulator.state(task.job).completed_at
         if ended_at is None or self._simulator.now() >= ended_at + VIDEO_SECONDS:
             raise SimulatedRefusal(404, "The specified key does not exist.")
-        return await film_download(request, self._studio, task.asked.film)
+        return await video_download(request, self._studio, task.asked.video)
 
     # -- tasks --------------------------------------------------------------------------------
 
@@ -154,7 +154,7 @@ class ArkWire:
                 and task.job.created_at >= oldest
                 and task.asked.tier == query.tier
                 and query.status in {None, self._status(task)}
-                and query.model in {None, task.asked.film.model}
+                and query.model in {None, task.asked.video.model}
                 and (not query.ids or one in query.ids)
             )
             if wanted:
@@ -166,11 +166,11 @@ class ArkWire:
         return _STATUS[self._simulator.state(task.job).phase]
 
     def _shown(self, task: _Task, request: web.Request) -> dict[str, object]:
-        job, film, status = task.job, task.asked.film, self._status(task)
-        tokens = TOKENS_PER_SECOND * film.seconds
+        job, video, status = task.job, task.asked.video, self._status(task)
+        tokens = TOKENS_PER_SECOND * video.seconds
         fields: dict[str, object] = {
             "id": job.id,
-            "model": film.model,
+            "model": video.model,
             "status": status,
             "created_at": int(job.created_at),
             "updated_at": int(self._updated_at(task)),
@@ -186,7 +186,7 @@ class ArkWire:
                     "seed": task.asked.seed,
                     "resolution": task.asked.resolution,
                     "ratio": task.asked.ratio,
-                    "duration": film.seconds,
+                    "duration": video.seconds,
                     "framespersecond": 24,
                 }
             case "failed":

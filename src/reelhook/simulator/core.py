@@ -69,7 +69,7 @@ class Simulator:
 
     def create(
         self,
-        film: VideoSpec,
+        video: VideoSpec,
         *,
         id_prefix: str,
         job_id: str | None = None,
@@ -84,7 +84,7 @@ class Simulator:
         job = SimulatedJob(
             id=job_id or f"{id_prefix}{self.random.getrandbits(128):032x}",
             number=self.creations,
-            film=film,
+            video=video,
             created_at=self.now(),
             queue_seconds=self.faults.queue_seconds,
             render_seconds=self.faults.render_seconds,

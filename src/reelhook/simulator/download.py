@@ -1,4 +1,4 @@
-"""Serves films from memory, whole or the one range that was asked for (RFC 9110, section 14)."""
+"""Serves videos from memory, whole or the one range that was asked for (RFC 9110, section 14)."""
 
 from aiohttp import web
 
@@ -8,14 +8,14 @@ from reelhook.simulator.render_process import RenderError
 from reelhook.simulator.render_queue import RenderQueue
 
 
-async def film_download(
-    request: web.Request, studio: RenderQueue, film: VideoSpec, variant: Variant = Variant.VIDEO
+async def video_download(
+    request: web.Request, studio: RenderQueue, video: VideoSpec, variant: Variant = Variant.VIDEO
 ) -> web.Response:
-    """Return a film, see `download`. Raises `SimulatedRefusal` where it can't be rendered."""
+    """Return a video, see `download`. Raises `SimulatedRefusal` where it can't be rendered."""
     try:
-        content = await studio.content(film, variant)
+        content = await studio.content(video, variant)
     except RenderError as error:
-        raise SimulatedRefusal(500, f"The film could not be rendered: {error}") from error
+        raise SimulatedRefusal(500, f"The video could not be rendered: {error}") from error
     return download(request, content, variant.content_type)
 
 

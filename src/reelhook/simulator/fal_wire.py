@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from reelhook.simulator.callbacks import CallbackSender, Message
 from reelhook.simulator.core import NotFoundError, Simulator
-from reelhook.simulator.download import film_download
+from reelhook.simulator.download import video_download
 from reelhook.simulator.fault_injector import (
     CONTENT,
     CREATE,
@@ -20,7 +20,7 @@ from reelhook.simulator.fault_injector import (
     json_answer,
 )
 from reelhook.simulator.job import Phase, SimulatedJob, VideoSpec
-from reelhook.simulator.openai_request import film_from
+from reelhook.simulator.openai_request import video_from
 from reelhook.simulator.render_queue import RenderQueue
 from reelhook.simulator.replicate_request import json_object
 from reelhook.simulator.sizes import size_of
@@ -72,9 +72,9 @@ class FalWire:
         app.cleanup_ctx.append(self._callbacks.running)
 
     async def _submit(self, request: web.Request) -> web.Response:
-        film = _film(await json_object(request), request.match_info["app"])
-        job = self._simulator.create(film, id_prefix=_ID_PREFIX)
-        self._studio.film_created(film)
+        video = _video(await json_object(request), request.match_info["app"])
+        job = self._simulator.create(video, id_prefix=_ID_PREFIX)
+        self._studio.video_created(video)
         if hook := request.query.get("fal_webhook"):
             phase, told = partial(self._phase, job), partial(self._message, job)
             self._callbacks.watch(hook, phase, told)
@@ -104,7 +104,7 @@ class FalWire:
         if phase is Phase.QUEUED:
             answer["queue_position"] = 0
         if _STATUS[phase] == "COMPLETED":
-            answer["metrics"] = {"inference_time": float(job.film.seconds)}
+            answer["metrics"] = {"inference_time": float(job.video.seconds)}
         return json_answer(answer, 200 if _STATUS[phase] == "COMPLETED" else 202)
 
     async def _result(self, request: web.Request) -> web.Response:
@@ -138,7 +138,7 @@ class FalWire:
         ended_at = self._simulator.state(job).completed_at
         if ended_at is None or self._simulator.now() >= ended_at + URL_SECONDS:
             raise SimulatedRefusal(404, "No such file.")
-        return await film_download(request, self._studio, job.film)
+        return await video_download(request, self._studio, job.video)
 
     def _message(self, job: SimulatedJob, phase: Phase) -> Message | None:
         if phase not in {Phase.COMPLETED, Phase.FAILED}:
@@ -183,13 +183,13 @@ class FalWire:
         raise SimulatedRefusal(404, "Request not found")
 
 
-def _film(fields: Mapping[str, object], app: str) -> VideoSpec:
+def _video(fields: Mapping[str, object], app: str) -> VideoSpec:
     size = size_of(fields.get("aspect_ratio") or "16:9", fields.get("resolution") or "720p")
     if size is None:
         raise SimulatedRefusal(422, "aspect_ratio or resolution is invalid")
     seconds = str(fields.get("duration") or "5").removesuffix("s")
     given = {"prompt": fields.get("prompt"), "model": app, "seconds": seconds, "size": size}
     try:
-        return film_from(given)
+        return video_from(given)
     except SimulatedRefusal as refusal:
         raise SimulatedRefusal(422, refusal.message) from refusal

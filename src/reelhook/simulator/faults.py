@@ -32,7 +32,7 @@ REFUSED_CREATE = "refused_create"
 REFUSED_AFTER = "refused_after"
 """The fault that befalls the answer of a create which was carried out, and is refused."""
 FOREIGN_REDIRECT = "foreign_redirect"
-"""The fault that befalls a request for a film."""
+"""The fault that befalls a request for a video."""
 
 _SECONDS = (
     "latency_seconds",
@@ -67,11 +67,11 @@ class Faults:
     reset: float = 0.0
     """The connection is reset (RST) without an answer; not carried out."""
     malformed: float = 0.0
-    """Carried out, answered with half of the JSON. Refusals and films stay whole."""
+    """Carried out, answered with half of the JSON. Refusals and videos stay whole."""
     garbled: float = 0.0
-    """Carried out, answered 200 with a page as proxies show it. Films stay whole."""
+    """Carried out, answered 200 with a page as proxies show it. Videos stay whole."""
     huge: float = 0.0
-    """Carried out, answered with 60 MiB of JSON. Refusals and films stay as they are."""
+    """Carried out, answered with 60 MiB of JSON. Refusals and videos stay as they are."""
     lost_create: float = 0.0
     """The create is carried out, and the connection closed without an answer."""
     refused_create: float = 0.0
@@ -91,7 +91,7 @@ class Faults:
     foreign_file: float = 0.0
     """The job names `foreign_url` as its finished file."""
     foreign_redirect: float = 0.0
-    """The film's address redirects to `foreign_url`."""
+    """The video's address redirects to `foreign_url`."""
     foreign_url: str = "http://169.254.169.254/latest/meta-data/"
     """Where nobody who runs a gateway wants it to look: here, where clouds keep their secrets."""
     latency_seconds: float = 0.0
@@ -142,7 +142,7 @@ class Faults:
         return self.foreign_file > 0 and random.random() < self.foreign_file
 
     def redirects(self, random: Random) -> bool:
-        """Draw whether one request for a film is redirected."""
+        """Draw whether one request for a video is redirected."""
         return self.foreign_redirect > 0 and random.random() < self.foreign_redirect
 
     def ending(self, random: Random) -> Ending:
@@ -152,7 +152,7 @@ class Faults:
             Ending.NEVER: self.stuck,
             Ending.BROKEN: self.broken,
         }
-        ending = _draw(rates, random) or Ending.FILM
+        ending = _draw(rates, random) or Ending.VIDEO
         return Ending.BROKEN if self.engine_dead else ending
 
 

@@ -34,9 +34,9 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class FlavourRequest:
-    """What a create asks for: the film, what reaches the engine, and what the job shows of it."""
+    """What a create asks for: the video, what reaches the engine, and what the job shows of it."""
 
-    film: VideoSpec
+    video: VideoSpec
     engine: Mapping[str, object]
     shown: Mapping[str, object]
 

@@ -58,8 +58,8 @@ def options(given: Given, names: Iterable[str]) -> dict[str, object]:
     return {name: _value(one) if given.form else one for name, one in found.items()}
 
 
-def film(prompt: str, model: str, sides: tuple[int, int], seconds: float) -> VideoSpec:
-    """Return the film nearest to what was asked for: encoders want even sides, tests small ones."""
+def video(prompt: str, model: str, sides: tuple[int, int], seconds: float) -> VideoSpec:
+    """Return the video nearest to the request: encoders want even sides, tests small ones."""
     width, height = (2 * (min(max(side, _SIDE_MIN), _SIDE_MAX) // 2) for side in sides)
     return VideoSpec(
         prompt, model, width, height, seconds=min(max(round(seconds), 1), _SECONDS_MAX)

@@ -6,11 +6,11 @@ from reelhook.simulator.fault_injector import SimulatedRefusal
 from reelhook.simulator.flavour import FlavourRequest, Given
 from reelhook.simulator.flavour_fields import (
     Refuse,
-    film,
     options,
     prompt,
     size,
     text,
+    video,
     whole,
     without_none,
 )
@@ -47,7 +47,7 @@ def sglang(given: Given, served: str) -> FlavourRequest:
     width, height = size(given, lambda *_: SimulatedRefusal(400, _NO_SIZE)) or _WAN
     engine = {**asked, "num_frames": frames or int(str(fps)) * seconds, "image": image}
     return FlavourRequest(
-        film(words, str(given.first("model") or served), (width, height), seconds),
+        video(words, str(given.first("model") or served), (width, height), seconds),
         without_none(engine),
         {"size": f"{width}x{height}", "seconds": str(seconds)},
     )
@@ -80,7 +80,7 @@ def vllm_omni(given: Given, served: str) -> FlavourRequest:
         "seconds": "4" if seconds is None else str(seconds),
     }
     return FlavourRequest(
-        film(words, served, sides or _WAN, seconds or 1), without_none(engine), shown
+        video(words, served, sides or _WAN, seconds or 1), without_none(engine), shown
     )
 
 
@@ -104,7 +104,7 @@ def fastvideo(given: Given, served: str) -> FlavourRequest:
     }
     model = str(given.first("model") or served)
     return FlavourRequest(
-        film(words, model, sides or _WAN, seconds or 5), without_none(engine), shown
+        video(words, model, sides or _WAN, seconds or 5), without_none(engine), shown
     )
 
 
@@ -130,7 +130,7 @@ def aquiles(given: Given, served: str) -> FlavourRequest:
     engine = {"image": image, "seconds": seconds if model in _AQUILES_IMAGES else None}
     length = float(seconds) if seconds and seconds.isdecimal() else 4
     shown = {"size": wanted, "seconds": seconds}
-    return FlavourRequest(film(words, model, sides, length), without_none(engine), shown)
+    return FlavourRequest(video(words, model, sides, length), without_none(engine), shown)
 
 
 def tensorrt_llm(given: Given, served: str) -> FlavourRequest:
@@ -150,7 +150,7 @@ def tensorrt_llm(given: Given, served: str) -> FlavourRequest:
     width, height = sides or _WAN
     engine = {**options(given, _TENSORRT_OPTIONS), "seconds": seconds, "image": image}
     return FlavourRequest(
-        film(words, str(given.first("model") or served), (width, height), seconds or 5),
+        video(words, str(given.first("model") or served), (width, height), seconds or 5),
         without_none(engine),
         {"duration": seconds, "fps": None, "size": f"{width}x{height}"},
     )

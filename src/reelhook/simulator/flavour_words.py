@@ -92,7 +92,7 @@ def fastvideo(
     return {
         "id": job.id,
         "object": "video",
-        "model": job.film.model,
+        "model": job.video.model,
         "status": status,
         "progress": progress,
         "created_at": int(job.created_at),
@@ -111,8 +111,8 @@ def vllm_omni(
     """Show a job of vLLM-Omni."""
     message = _message(state)
     return {
-        "model": job.film.model,
-        "prompt": job.film.prompt,
+        "model": job.video.model,
+        "prompt": job.video.prompt,
         "id": job.id,
         "object": "video",
         "status": status,
@@ -136,14 +136,14 @@ def aquiles(
     return {
         "id": job.id,
         "object": "video",
-        "model": job.film.model,
+        "model": job.video.model,
         "status": status,
         "progress": progress,
         "created_at": int(job.created_at),
         **job.shown,
         "quality": "standard",
         "error": None if message is None else {"code": "generation_error", "message": message},
-        "prompt": job.film.prompt,
+        "prompt": job.video.prompt,
     }
 
 
@@ -157,10 +157,10 @@ def tensorrt_llm(
         "error": _message(state),
         "expires_at": None,
         "id": job.id,
-        "model": job.film.model,
+        "model": job.video.model,
         "object": "video",
         "progress": progress,
-        "prompt": job.film.prompt,
+        "prompt": job.video.prompt,
         "status": status,
         **job.shown,
     }
@@ -182,7 +182,7 @@ def litellm(
         "progress": progress,
         "remixed_from_video_id": None,
         **job.shown,
-        "model": job.film.model,
+        "model": job.video.model,
     }
 
 

@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from reelhook.simulator.core import NotFoundError, Simulator
-from reelhook.simulator.download import film_download
+from reelhook.simulator.download import video_download
 from reelhook.simulator.fault_injector import (
     CONTENT,
     CREATE,
@@ -91,13 +91,13 @@ class FlavouredWire:
         if flavour.busy is not None and self._renders():
             raise flavour.busy
         job = simulator.create(
-            asked.film,
+            asked.video,
             id_prefix=flavour.name,
             job_id=flavour.make_id(simulator.random),
             engine=asked.engine,
             shown=asked.shown,
         )
-        self._studio.film_created(asked.film)
+        self._studio.video_created(asked.video)
         return json_answer(self._video(job), flavour.created_status)
 
     async def _list(self, request: web.Request) -> web.Response:
@@ -135,7 +135,7 @@ class FlavouredWire:
             raise flavour.content_pending(job.id, status)
         if not flavour.ranges:
             request = request.clone(headers={})
-        return await film_download(request, self._studio, job.film)
+        return await video_download(request, self._studio, job.video)
 
     async def _delete(self, request: web.Request) -> web.Response:
         flavour = self._flavour

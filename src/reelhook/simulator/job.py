@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import assert_never
 
 CONTENT_TTL_SECONDS = 3600.0
-"""How long a film can be fetched after its completion."""
+"""How long a video can be fetched after its completion."""
 
 
 class Phase(StrEnum):
@@ -21,14 +21,14 @@ class Phase(StrEnum):
 class Ending(StrEnum):
     """What a job comes to; drawn when it is created."""
 
-    FILM = "film"
+    VIDEO = "video"
     MODERATION = "moderation"
     BROKEN = "broken"
     NEVER = "never"
 
 
 class Variant(StrEnum):
-    """What can be fetched of a film."""
+    """What can be fetched of a video."""
 
     VIDEO = "video"
     THUMBNAIL = "thumbnail"
@@ -99,7 +99,7 @@ class SimulatedJob:
 
     id: str
     number: int
-    film: VideoSpec
+    video: VideoSpec
     created_at: float
     queue_seconds: float
     render_seconds: float
@@ -108,7 +108,7 @@ class SimulatedJob:
     foreign_url: str | None = None
     """What it names as its finished file in place of the simulator's own address."""
     engine: Mapping[str, object] = field(default_factory=dict)
-    """What reached the engine beside the film, by the server's own names."""
+    """What reached the engine beside the video, by the server's own names."""
     shown: Mapping[str, object] = field(default_factory=dict)
     """What its create asked for in the form in which the server shows it."""
 
@@ -133,7 +133,7 @@ class SimulatedJob:
 
     def _ended(self) -> RenderState:
         match self.ending:
-            case Ending.FILM:
+            case Ending.VIDEO:
                 expires_at = self.ends_at + CONTENT_TTL_SECONDS
                 return RenderState(Phase.COMPLETED, 100, self.ends_at, expires_at)
             case Ending.MODERATION:
@@ -146,6 +146,6 @@ class SimulatedJob:
                 assert_never(self.ending)
 
     def content_is_ready(self, now: float) -> bool:
-        """Tell whether the film can be fetched: completed, and not yet expired."""
+        """Tell whether the video can be fetched: completed, and not yet expired."""
         expires_at = self.state(now).expires_at
         return expires_at is not None and now < expires_at

@@ -27,8 +27,8 @@ class PageQuery:
     newest_first: bool
 
 
-def film_from(fields: Mapping[str, object]) -> VideoSpec:
-    """Return the film that a create's fields ask for; null counts as left out."""
+def video_from(fields: Mapping[str, object]) -> VideoSpec:
+    """Return the video that a create's fields ask for; null counts as left out."""
     width, height = _size(_given(fields, "size", "720x1280"))
     return VideoSpec(
         prompt=_prompt(fields.get("prompt")),

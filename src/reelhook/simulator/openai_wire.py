@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from reelhook.simulator.core import NotFoundError, Simulator
-from reelhook.simulator.download import film_download
+from reelhook.simulator.download import video_download
 from reelhook.simulator.fault_injector import (
     CONTENT,
     CREATE,
@@ -18,7 +18,7 @@ from reelhook.simulator.fault_injector import (
     json_answer,
 )
 from reelhook.simulator.job import Phase, SimulatedJob, Variant
-from reelhook.simulator.openai_request import MODEL, film_from, page_query
+from reelhook.simulator.openai_request import MODEL, page_query, video_from
 from reelhook.simulator.render_queue import RenderQueue
 
 _ID_PREFIX = "video_"
@@ -48,7 +48,7 @@ def refusal_body(refusal: SimulatedRefusal) -> Mapping[str, object]:
 class OpenAIWire:
     """The five requests of the wire; every key is there even when it is null.
 
-    A film lies behind `/content`. A job that names another address has it in `url`, as SGLang's.
+    A video lies behind `/content`. A job that names another address has it in `url`, as SGLang's.
     """
 
     def __init__(self, simulator: Simulator, studio: RenderQueue, upstream: FaultInjector) -> None:
@@ -71,9 +71,9 @@ class OpenAIWire:
         ]
 
     async def _create(self, request: web.Request) -> web.Response:
-        film = film_from(await _fields(request))
-        job = self._simulator.create(film, id_prefix=_ID_PREFIX)
-        self._studio.film_created(film)
+        video = video_from(await _fields(request))
+        job = self._simulator.create(video, id_prefix=_ID_PREFIX)
+        self._studio.video_created(video)
         return self._job_answer(job)
 
     async def _models(self, _request: web.Request) -> web.Response:
@@ -118,7 +118,7 @@ class OpenAIWire:
         job = self._job(request)
         if not job.content_is_ready(self._simulator.now()):
             raise SimulatedRefusal(404, _why_there_is_no_content(self._simulator.state(job).phase))
-        return await film_download(request, self._studio, job.film, variant)
+        return await video_download(request, self._studio, job.video, variant)
 
     async def _delete(self, request: web.Request) -> web.Response:
         job = self._job(request)
@@ -147,15 +147,15 @@ class OpenAIWire:
             **({"url": job.foreign_url} if named else {}),
             "id": job.id,
             "object": "video",
-            "model": job.film.model,
+            "model": job.video.model,
             "status": _STATUS[state.phase],
             "progress": state.progress,
             "created_at": int(job.created_at),
             "completed_at": _whole(state.completed_at),
             "expires_at": _whole(state.expires_at),
-            "prompt": self._simulator.faults.shown(job.film.prompt),
-            "size": f"{job.film.width}x{job.film.height}",
-            "seconds": str(job.film.seconds),
+            "prompt": self._simulator.faults.shown(job.video.prompt),
+            "size": f"{job.video.width}x{job.video.height}",
+            "seconds": str(job.video.seconds),
             "remixed_from_video_id": None,
             "error": failure and {"code": failure.code, "message": failure.message},
         }

@@ -1,4 +1,4 @@
-"""The process that renders films, seen from the server.
+"""The process that renders videos, seen from the server.
 
 A process, because loading and running the codec in a thread stalled the event loop for 40 ms on an
 idle machine, and because its hundred megabytes are given back when it ends.
@@ -15,23 +15,23 @@ from reelhook.simulator.job import Variant, VideoSpec
 
 
 class RenderError(RuntimeError):
-    """The film could not be rendered; the words are the renderer's."""
+    """The video could not be rendered; the words are the renderer's."""
 
 
 class Renderer:
-    """Starts the process when the first film is asked for; not for concurrent use."""
+    """Starts the process when the first video is asked for; not for concurrent use."""
 
     def __init__(self) -> None:
         self._process: Process | None = None
 
-    async def render(self, film: VideoSpec, variant: Variant) -> bytes:
-        """Return the film's bytes; raises RenderError."""
+    async def render(self, video: VideoSpec, variant: Variant) -> bytes:
+        """Return the video's bytes; raises RenderError."""
         try:
             process = self._process = self._process or await _start()
-            return await _ask(process, film, variant)
+            return await _ask(process, video, variant)
         except (OSError, asyncio.IncompleteReadError, ValueError) as error:
             await self.stop()
-            raise RenderError("the process that renders films ended unexpectedly") from error
+            raise RenderError("the process that renders videos ended unexpectedly") from error
 
     async def stop(self) -> None:
         """End the process at once, if there is one."""
@@ -53,11 +53,11 @@ async def _start() -> Process:
     )
 
 
-async def _ask(process: Process, film: VideoSpec, variant: Variant) -> bytes:
-    """Speak the protocol of `film.main`."""
+async def _ask(process: Process, video: VideoSpec, variant: Variant) -> bytes:
+    """Speak the protocol of `video.main`."""
     assert process.stdin is not None  # noqa: S101 - it was started with pipes
     assert process.stdout is not None  # noqa: S101 - likewise
-    process.stdin.write(json.dumps({"film": asdict(film), "variant": variant}).encode() + b"\n")
+    process.stdin.write(json.dumps({"video": asdict(video), "variant": variant}).encode() + b"\n")
     await process.stdin.drain()
     header = json.loads(await process.stdout.readuntil(b"\n"))
     if "error" in header:

@@ -1,4 +1,4 @@
-"""Has films rendered one after the other, and keeps the last few."""
+"""Has videos rendered one after the other, and keeps the last few."""
 
 import asyncio
 from dataclasses import dataclass
@@ -10,29 +10,29 @@ from reelhook.simulator.job import Variant, VideoSpec
 from reelhook.simulator.render_process import Renderer, RenderError
 
 log = structlog.get_logger()
-FILMS_MAX = 16
+VIDEOS_MAX = 16
 IDLE_SECONDS = 20.0
-"""How long the renderer's process is kept for the next film."""
+"""How long the renderer's process is kept for the next video."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    film: VideoSpec
+    video: VideoSpec
     variant: Variant
     content: asyncio.Future[bytes]
 
 
 class RenderQueue:
-    """Whoever asks for a film that is being rendered or still kept shares it.
+    """Whoever asks for a video that is being rendered or still kept shares it.
 
-    With `render_ahead` a film is begun when its job is created, if no other is under way: somebody
-    with one job gets the film at once, and a thousand jobs cost nothing until they are fetched.
+    With `render_ahead` a video is begun when its job is created, if no other is under way: somebody
+    with one job gets the video at once, and a thousand jobs cost nothing until they are fetched.
     """
 
     def __init__(self, *, render_ahead: bool = False, idle_seconds: float = IDLE_SECONDS) -> None:
         self._render_ahead = render_ahead
         self._idle_seconds = idle_seconds
-        self._ordered = lru_cache(maxsize=FILMS_MAX)(self._order)
+        self._ordered = lru_cache(maxsize=VIDEOS_MAX)(self._order)
         self._orders: asyncio.Queue[_Order] = asyncio.Queue()
         self._under_way: set[asyncio.Future[bytes]] = set()
         self._work: asyncio.Task[None] | None = None
@@ -42,15 +42,15 @@ class RenderQueue:
         """Whether the studio keeps no process."""
         return self._work is None or self._work.done()
 
-    def film_created(self, film: VideoSpec) -> None:
-        """Begin the film if it is to be rendered ahead."""
+    def video_created(self, video: VideoSpec) -> None:
+        """Begin the video if it is to be rendered ahead."""
         if self._render_ahead and not self._under_way:
-            self._ordered(film, Variant.VIDEO)
+            self._ordered(video, Variant.VIDEO)
 
-    async def content(self, film: VideoSpec, variant: Variant) -> bytes:
-        """Return the film's bytes; raises RenderError."""
-        # Shielded, because others may be waiting for the same film.
-        return await asyncio.shield(self._ordered(film, variant))
+    async def content(self, video: VideoSpec, variant: Variant) -> bytes:
+        """Return the video's bytes; raises RenderError."""
+        # Shielded, because others may be waiting for the same video.
+        return await asyncio.shield(self._ordered(video, variant))
 
     async def close(self) -> None:
         """End the process; what is under way is given up."""
@@ -60,11 +60,11 @@ class RenderQueue:
             self._work.cancel()
             await asyncio.gather(self._work, return_exceptions=True)
 
-    def _order(self, film: VideoSpec, variant: Variant) -> asyncio.Future[bytes]:
+    def _order(self, video: VideoSpec, variant: Variant) -> asyncio.Future[bytes]:
         content: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         content.add_done_callback(self._order_ended)
         self._under_way.add(content)
-        self._orders.put_nowait(_Order(film, variant, content))
+        self._orders.put_nowait(_Order(video, variant, content))
         if self.resting:
             self._work = asyncio.create_task(self._render_orders())
         return content
@@ -72,7 +72,7 @@ class RenderQueue:
     def _order_ended(self, content: asyncio.Future[bytes]) -> None:
         self._under_way.discard(content)
         if content.cancelled() or content.exception() is not None:
-            # A failure must not be kept. lru_cache can't forget one entry alone, and films may go.
+            # A failure must not be kept. lru_cache can't forget one entry alone, and videos may go.
             self._ordered.cache_clear()
 
     async def _render_orders(self) -> None:
@@ -94,7 +94,7 @@ class RenderQueue:
             if order.content.cancelled():
                 continue
             try:
-                order.content.set_result(await renderer.render(order.film, order.variant))
+                order.content.set_result(await renderer.render(order.video, order.variant))
             except RenderError as error:
-                log.warning("The simulator could not render a film", error=str(error))
+                log.warning("The simulator could not render a video", error=str(error))
                 order.content.set_exception(error)

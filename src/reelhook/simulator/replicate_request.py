@@ -10,7 +10,7 @@ from aiohttp import web
 
 from reelhook.simulator.fault_injector import SimulatedRefusal
 from reelhook.simulator.job import VideoSpec
-from reelhook.simulator.openai_request import film_from
+from reelhook.simulator.openai_request import video_from
 
 _EVENTS = frozenset({"start", "output", "logs", "completed"})
 _SIZES = {
@@ -27,7 +27,7 @@ _SIZES = {
 class ReplicateRequest:
     """A prediction as it is asked for."""
 
-    film: VideoSpec
+    video: VideoSpec
     input: Mapping[str, object]
     model: str
     version: str
@@ -60,7 +60,7 @@ async def asked_by(request: web.Request, model: str | None) -> ReplicateRequest:
     if webhook is not None and not isinstance(webhook, str):
         raise SimulatedRefusal(422, "- webhook must be a URL")
     return ReplicateRequest(
-        _film(given, model),
+        _video(given, model),
         given,
         model,
         version if isinstance(version, str) else "hidden",
@@ -97,7 +97,7 @@ async def json_object(request: web.Request) -> Mapping[str, object]:
     return fields
 
 
-def _film(given: Mapping[str, object], model: str) -> VideoSpec:
+def _video(given: Mapping[str, object], model: str) -> VideoSpec:
     fields = {
         "prompt": given.get("prompt"),
         "model": model,
@@ -105,7 +105,7 @@ def _film(given: Mapping[str, object], model: str) -> VideoSpec:
         "size": _SIZES.get(str(given.get("aspect_ratio")), "1280x720"),
     }
     try:
-        return film_from(fields)
+        return video_from(fields)
     except SimulatedRefusal as refusal:
         raise SimulatedRefusal(422, f"- input.{refusal.message}") from refusal
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from reelhook.domain.signature import signed_content, v1
 from reelhook.simulator.callbacks import CallbackSender, Message
 from reelhook.simulator.core import NotFoundError, Simulator
-from reelhook.simulator.download import film_download
+from reelhook.simulator.download import video_download
 from reelhook.simulator.fault_injector import (
     CONTENT,
     CREATE,
@@ -102,10 +102,10 @@ class ReplicateWire:
         path = request.match_info
         model = f"{path['owner']}/{path['name']}" if "owner" in path else None
         asked = await asked_by(request, model)
-        job = self._simulator.create(asked.film, id_prefix="")
+        job = self._simulator.create(asked.video, id_prefix="")
         prediction = self._predictions[job.id] = _Prediction(asked, job)
         self._forget()
-        self._studio.film_created(asked.film)
+        self._studio.video_created(asked.video)
         if asked.webhook is not None:
             self._call(asked.webhook, prediction, request)
         return json_answer(self._shown(prediction, request), 201)
@@ -151,7 +151,7 @@ class ReplicateWire:
             raise SimulatedRefusal(404, "There is no such file.")
         if self._phase(prediction) is not Phase.COMPLETED:
             raise SimulatedRefusal(404, "There is no such file yet.")
-        return await film_download(request, self._studio, prediction.asked.film)
+        return await video_download(request, self._studio, prediction.asked.video)
 
     # -- predictions --------------------------------------------------------------------------
 
@@ -220,7 +220,7 @@ class ReplicateWire:
         }
 
     def _input(self, asked: ReplicateRequest) -> Mapping[str, object]:
-        shown = self._simulator.faults.shown(asked.film.prompt)
+        shown = self._simulator.faults.shown(asked.video.prompt)
         return {name: shown if name == "prompt" else value for name, value in asked.input.items()}
 
     # -- webhooks -----------------------------------------------------------------------------

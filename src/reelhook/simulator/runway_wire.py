@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from reelhook.simulator.core import NotFoundError, Simulator
-from reelhook.simulator.download import film_download
+from reelhook.simulator.download import video_download
 from reelhook.simulator.fault_injector import (
     CONTENT,
     CREATE,
@@ -16,7 +16,7 @@ from reelhook.simulator.fault_injector import (
     json_answer,
 )
 from reelhook.simulator.job import Phase, SimulatedJob, VideoSpec
-from reelhook.simulator.openai_request import PIXELS_MAX, film_from
+from reelhook.simulator.openai_request import PIXELS_MAX, video_from
 from reelhook.simulator.render_queue import RenderQueue
 from reelhook.simulator.replicate_request import json_object
 
@@ -43,7 +43,7 @@ def refusal_body(refusal: SimulatedRefusal) -> Mapping[str, object]:
 
 
 class RunwayWire:
-    """Tasks: create from a text or a picture, get, delete; the organization and the files."""
+    """Tasks: create from a text or an image, get, delete; the organization and the files."""
 
     def __init__(self, simulator: Simulator, studio: RenderQueue, api_key: str | None) -> None:
         self._simulator = simulator
@@ -71,9 +71,9 @@ class RunwayWire:
         fields = await json_object(request)
         if request.path.endswith("image_to_video") and not fields.get("promptImage"):
             raise SimulatedRefusal(400, "promptImage: required")
-        film = _film(fields)
-        job = self._simulator.create(film, id_prefix=_ID_PREFIX)
-        self._studio.film_created(film)
+        video = _video(fields)
+        job = self._simulator.create(video, id_prefix=_ID_PREFIX)
+        self._studio.video_created(video)
         return json_answer({"id": job.id, "estimatedCost": _cost(job)})
 
     async def _get(self, request: web.Request) -> web.Response:
@@ -102,7 +102,7 @@ class RunwayWire:
             raise SimulatedRefusal(401, "The address has expired.")
         if self._simulator.state(job).phase is not Phase.COMPLETED:
             raise SimulatedRefusal(404, "There is no such file yet.")
-        return await film_download(request, self._studio, job.film)
+        return await video_download(request, self._studio, job.video)
 
     def _job(self, request: web.Request) -> SimulatedJob:
         task = request.match_info["id"]
@@ -143,8 +143,8 @@ def _check_version(request: web.Request) -> None:
         raise SimulatedRefusal(400, f"The header X-Runway-Version must be {VERSION}.")
 
 
-def _film(fields: Mapping[str, object]) -> VideoSpec:
-    return film_from(
+def _video(fields: Mapping[str, object]) -> VideoSpec:
+    return video_from(
         {
             "prompt": fields.get("promptText"),
             "model": fields.get("model"),
@@ -155,7 +155,7 @@ def _film(fields: Mapping[str, object]) -> VideoSpec:
 
 
 def _size(ratio: object) -> str:
-    """Return the film's size: what is larger than this simulator draws is drawn smaller."""
+    """Return the video's size: what is larger than this simulator draws is drawn smaller."""
     written = _PIXELS.fullmatch(ratio) if isinstance(ratio, str) else None
     if written is None:
         return "1280x720"
@@ -165,4 +165,4 @@ def _size(ratio: object) -> str:
 
 
 def _cost(job: SimulatedJob) -> dict[str, object]:
-    return {"credits": CREDITS_PER_SECOND * job.film.seconds}
+    return {"credits": CREDITS_PER_SECOND * job.video.seconds}

@@ -64,7 +64,7 @@ async def running(
 ) -> AsyncIterator[RunningSimulator]:
     """Run the simulator on the running loop until the block ends; port 0 takes a free one.
 
-    With an `api_key` every request must bear it. `render_ahead` begins a film when its job is
+    With an `api_key` every request must bear it. `render_ahead` begins a video when its job is
     created, which suits a person; tests and load tests are better off paying for what they fetch.
     With a `flavour` it speaks `/v1/videos` as that server does.
     Raises OSError when the port is taken.

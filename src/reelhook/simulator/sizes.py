@@ -1,4 +1,4 @@
-"""The sizes of films that are asked for by a ratio and a resolution such as 720p."""
+"""The sizes of videos that are asked for by a ratio and a resolution such as 720p."""
 
 import re
 
@@ -9,7 +9,7 @@ _RESOLUTION = re.compile(r"(480|720|1080)p", re.ASCII)
 
 
 def size_of(ratio: object, resolution: object) -> str | None:
-    """Return WIDTHxHEIGHT in even numbers, no larger than films are drawn; None for neither."""
+    """Return WIDTHxHEIGHT in even numbers, no larger than videos are drawn; None for neither."""
     sides = _RATIO.fullmatch(ratio) if isinstance(ratio, str) else None
     lines = _RESOLUTION.fullmatch(resolution) if isinstance(resolution, str) else None
     if sides is None or lines is None:

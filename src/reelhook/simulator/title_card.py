@@ -1,4 +1,4 @@
-"""Draws the title card that a simulated film shows: the prompt, lit up word by word."""
+"""Draws the title card that a simulated video shows: the prompt, lit up word by word."""
 
 import colorsys
 import hashlib
@@ -20,7 +20,7 @@ _UNLIT = 62
 _LABEL = "REELHOOK SIMULATOR"
 _WORDS_FADING = 4.0
 _READ_SHARE = 0.8
-"""The share of the film after which every word is lit."""
+"""The share of the video after which every word is lit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +32,23 @@ class _Palette:
 
 
 class TitleCard:
-    """The frames of one film. What doesn't change from frame to frame is drawn once."""
+    """The frames of one video. What doesn't change from frame to frame is drawn once."""
 
-    def __init__(self, film: VideoSpec) -> None:
-        self._film = film
-        self._unit = math.sqrt(film.width * film.height)
-        self._margin = round(0.085 * min(film.width, film.height))
+    def __init__(self, video: VideoSpec) -> None:
+        self._video = video
+        self._unit = math.sqrt(video.width * video.height)
+        self._margin = round(0.085 * min(video.width, video.height))
         self._small = font_of(0.021 * self._unit)
-        self._palette = _palette(film.prompt)
+        self._palette = _palette(video.prompt)
         self._setting = self._set_prompt()
-        self._text_at = (self._margin, round((film.height - self._setting.height) / 2))
+        self._text_at = (self._margin, round((video.height - self._setting.height) / 2))
         self._text = self._text_mask()
         self._glow = self._glow_mask()
         self._still = self._draw_still()
 
     def frame(self, at_seconds: float) -> Image.Image:
-        """Return the frame at this time of the film."""
-        share = at_seconds / self._film.seconds
+        """Return the frame at this time of the video."""
+        share = at_seconds / self._video.seconds
         image = self._still.copy()
         self._paste_glow(image, share)
         # The glow lies under the text, so the whole text is pasted in every frame.
@@ -59,14 +59,14 @@ class TitleCard:
 
     def _set_prompt(self) -> Setting:
         return fit(
-            self._film.prompt,
-            width=self._film.width - 2 * self._margin,
-            height=0.66 * self._film.height,
+            self._video.prompt,
+            width=self._video.width - 2 * self._margin,
+            height=0.66 * self._video.height,
             sizes=[size * self._unit for size in SIZES],
         )
 
     def _text_mask(self) -> Image.Image:
-        size = (self._film.width - self._margin, math.ceil(self._setting.height))
+        size = (self._video.width - self._margin, math.ceil(self._setting.height))
         mask = Image.new("L", size)
         pen = ImageDraw.Draw(mask)
         for word in self._setting.words:
@@ -96,12 +96,12 @@ class TitleCard:
 
     def _paste_glow(self, image: Image.Image, share: float) -> None:
         angle = 2 * math.pi * (0.12 + 0.35 * share)
-        x = self._film.width * (0.62 + 0.22 * math.cos(angle)) - self._glow.width / 2
-        y = self._film.height * (0.40 + 0.24 * math.sin(angle)) - self._glow.height / 2
+        x = self._video.width * (0.62 + 0.22 * math.cos(angle)) - self._glow.width / 2
+        y = self._video.height * (0.40 + 0.24 * math.sin(angle)) - self._glow.height / 2
         image.paste(self._palette.glow, (round(x), round(y)), self._glow)
 
     def _draw_still(self) -> Image.Image:
-        size = (self._film.width, self._film.height)
+        size = (self._video.width, self._video.height)
         gradient = Image.linear_gradient("L").rotate(-28, Image.Resampling.BICUBIC)
         # The middle of the turned square has no blank corners.
         shade = gradient.crop((48, 48, 208, 208)).resize(size, Image.Resampling.BICUBIC)
@@ -118,7 +118,7 @@ class TitleCard:
 
     def _draw_labels(self, image: Image.Image) -> None:
         pen = ImageDraw.Draw(image)
-        film, margin, dot = self._film, self._margin, 0.009 * self._unit
+        video, margin, dot = self._video, self._margin, 0.009 * self._unit
         top = margin + self._small.size / 2
         image.paste(self._palette.accent, (margin, round(top - dot)), _disc(round(2 * dot)))
         x = margin + 4 * dot
@@ -126,8 +126,8 @@ class TitleCard:
             pen.text((x, top), letter, fill=(190, 192, 204), font=self._small, anchor="lm")
             x += self._small.getlength(letter) + 0.14 * self._small.size
         pen.text(
-            (film.width - margin, film.height - margin),
-            f"{film.width} x {film.height}",
+            (video.width - margin, video.height - margin),
+            f"{video.width} x {video.height}",
             fill=(150, 152, 166),
             font=self._small,
             anchor="rs",
@@ -135,14 +135,14 @@ class TitleCard:
 
     def _draw_progress(self, image: Image.Image, share: float, at_seconds: float) -> None:
         pen = ImageDraw.Draw(image)
-        left, right = self._margin, self._film.width - self._margin
-        bottom = self._film.height - self._margin - 2.1 * self._small.size
+        left, right = self._margin, self._video.width - self._margin
+        bottom = self._video.height - self._margin - 2.1 * self._small.size
         top = bottom - max(2.0, 0.004 * self._unit)
         pen.rectangle((left, top, right, bottom), fill=(62, 64, 78))
         pen.rectangle((left, top, left + share * (right - left), bottom), fill=self._palette.accent)
         pen.text(
-            (left, self._film.height - self._margin),
-            f"{_timecode(at_seconds)} / {_timecode(self._film.seconds)}",
+            (left, self._video.height - self._margin),
+            f"{_timecode(at_seconds)} / {_timecode(self._video.seconds)}",
             fill=(190, 192, 204),
             font=self._small,
             anchor="ls",
@@ -150,7 +150,7 @@ class TitleCard:
 
 
 def _palette(prompt: str) -> _Palette:
-    """Choose colours by the prompt, so that films are told apart at a glance."""
+    """Choose colours by the prompt, so that videos are told apart at a glance."""
     digest = hashlib.sha256(prompt.encode("utf-8", "replace")).digest()
     # From teal over blue to wine red: dark yellows and greens look like mud.
     hue = 0.48 + 0.46 * digest[0] / 255

@@ -1,4 +1,4 @@
-"""Renders films with libx264: the program of the renderer's process.
+"""Renders videos with libx264: the program of the renderer's process.
 
 Only this process imports the codec and the drawing library; `renderer` is the server's side.
 """
@@ -25,54 +25,54 @@ TILES_ACROSS, TILES_DOWN = 4, 3
 _TILE_SIDE_MAX = 320
 
 
-def render(film: VideoSpec, variant: Variant) -> bytes:
-    """Return the film: an MP4 (H.264, yuv420p, index first), a WebP still or a JPEG of tiles."""
-    card = TitleCard(film)
+def render(video: VideoSpec, variant: Variant) -> bytes:
+    """Return the video: an MP4 (H.264, yuv420p, index first), a WebP still or a JPEG of tiles."""
+    card = TitleCard(video)
     match variant:
         case Variant.VIDEO:
-            return _mp4(card, film)
+            return _mp4(card, video)
         case Variant.THUMBNAIL:
-            return _image(card.frame(film.seconds / 2), "WEBP")
+            return _image(card.frame(video.seconds / 2), "WEBP")
         case Variant.SPRITESHEET:
-            return _image(_sheet(card, film), "JPEG")
+            return _image(_sheet(card, video), "JPEG")
         case _:
             assert_never(variant)
 
 
-def _mp4(card: TitleCard, film: VideoSpec) -> bytes:
+def _mp4(card: TitleCard, video: VideoSpec) -> bytes:
     # In a file, because moving the index to the front needs to read what was written.
-    with tempfile.TemporaryDirectory(prefix="reelhook-film-") as folder:
-        path = Path(folder, "film.mp4")
+    with tempfile.TemporaryDirectory(prefix="reelhook-video-") as folder:
+        path = Path(folder, "video.mp4")
         with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
-            container.metadata["title"] = film.prompt[:200].encode("utf-8", "replace").decode()
+            container.metadata["title"] = video.prompt[:200].encode("utf-8", "replace").decode()
             stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND)
-            _set_up(stream, film)
-            for frame in _frames(card, film):
+            _set_up(stream, video)
+            for frame in _frames(card, video):
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
         return path.read_bytes()
 
 
-def _set_up(stream: VideoStream, film: VideoSpec) -> None:
-    stream.width, stream.height = film.width, film.height
+def _set_up(stream: VideoStream, video: VideoSpec) -> None:
+    stream.width, stream.height = video.width, video.height
     stream.pix_fmt = "yuv420p"
     stream.options = {"preset": "ultrafast", "crf": "23"}
 
 
-def _frames(card: TitleCard, film: VideoSpec) -> Iterator[VideoFrame]:
-    for number in range(film.seconds * FRAMES_PER_SECOND):
+def _frames(card: TitleCard, video: VideoSpec) -> Iterator[VideoFrame]:
+    for number in range(video.seconds * FRAMES_PER_SECOND):
         image = card.frame(number / FRAMES_PER_SECOND)
         yield VideoFrame.from_image(image)  # type: ignore[no-untyped-call]  # PyAV left it untyped
 
 
-def _sheet(card: TitleCard, film: VideoSpec) -> Image.Image:
-    scale = min(1.0, _TILE_SIDE_MAX / max(film.width, film.height))
-    width, height = round(scale * film.width), round(scale * film.height)
+def _sheet(card: TitleCard, video: VideoSpec) -> Image.Image:
+    scale = min(1.0, _TILE_SIDE_MAX / max(video.width, video.height))
+    width, height = round(scale * video.width), round(scale * video.height)
     sheet = Image.new("RGB", (width * TILES_ACROSS, height * TILES_DOWN))
     tiles = TILES_ACROSS * TILES_DOWN
     for tile in range(tiles):
         down, across = divmod(tile, TILES_ACROSS)
-        frame = card.frame(film.seconds * tile / tiles)
+        frame = card.frame(video.seconds * tile / tiles)
         sheet.paste(frame.resize((width, height)), (across * width, down * height))
     return sheet
 
@@ -83,21 +83,21 @@ def _image(image: Image.Image, image_format: str) -> bytes:
     return buffer.getvalue()
 
 
-def main(orders: BinaryIO, films: BinaryIO) -> None:
-    """Answer each line `{"film", "variant"}` with a line `{"bytes"}` and so many bytes.
+def main(orders: BinaryIO, videos: BinaryIO) -> None:
+    """Answer each line `{"video", "variant"}` with a line `{"bytes"}` and so many bytes.
 
     An error is answered `{"error"}`. Ends with the orders, and so with the process that sends them.
     """
     for line in orders:
         try:
             order = json.loads(line)
-            content = render(VideoSpec(**order["film"]), Variant(order["variant"]))
+            content = render(VideoSpec(**order["video"]), Variant(order["variant"]))
             header: dict[str, object] = {"bytes": len(content)}
         except Exception as error:
             # Whatever it is: the server answers with it, and the next order is carried out.
             content, header = b"", {"error": f"{type(error).__name__}: {error}"}
-        films.write(json.dumps(header).encode() + b"\n" + content)
-        films.flush()
+        videos.write(json.dumps(header).encode() + b"\n" + content)
+        videos.flush()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from reelhook.simulator.core import NotFoundError, Simulator
-from reelhook.simulator.download import film_download
+from reelhook.simulator.download import video_download
 from reelhook.simulator.fault_injector import (
     CONTENT,
     CREATE,
@@ -14,7 +14,7 @@ from reelhook.simulator.fault_injector import (
     json_answer,
 )
 from reelhook.simulator.job import Phase, SimulatedJob, VideoSpec
-from reelhook.simulator.openai_request import film_from
+from reelhook.simulator.openai_request import video_from
 from reelhook.simulator.render_queue import RenderQueue
 from reelhook.simulator.replicate_request import json_object
 from reelhook.simulator.sizes import size_of
@@ -71,9 +71,9 @@ class XAIWire:
         )
 
     async def _create(self, request: web.Request) -> web.Response:
-        film = _film(await json_object(request))
-        job = self._simulator.create(film, id_prefix=_ID_PREFIX)
-        self._studio.film_created(film)
+        video = _video(await json_object(request))
+        job = self._simulator.create(video, id_prefix=_ID_PREFIX)
+        self._studio.video_created(video)
         return json_answer({"request_id": job.id})
 
     async def _get(self, request: web.Request) -> web.Response:
@@ -82,7 +82,7 @@ class XAIWire:
         match state.phase:
             case Phase.COMPLETED:
                 url = request.url.origin().with_path(f"/xai/files/{job.id}/video.mp4")
-                return _done(job, job.file_url(url), job.film.seconds, respects=True)
+                return _done(job, job.file_url(url), job.video.seconds, respects=True)
             case Phase.FAILED:
                 return _done(job, "", 0, respects=False)
             case _:
@@ -107,7 +107,7 @@ class XAIWire:
         ended_at = self._simulator.state(job).completed_at
         if ended_at is None or self._simulator.now() >= ended_at + URL_SECONDS:
             raise SimulatedRefusal(404, "No such file.")
-        return await film_download(request, self._studio, job.film)
+        return await video_download(request, self._studio, job.video)
 
     def _job(self, request: web.Request) -> SimulatedJob:
         one = request.match_info["id"]
@@ -120,19 +120,19 @@ class XAIWire:
 
 
 def _done(job: SimulatedJob, url: str, seconds: int, *, respects: bool) -> web.Response:
-    """Answer that a request is done; a film that was filtered is paid for too."""
+    """Answer that a request is done; a video that was filtered is paid for too."""
     return json_answer(
         {
             "status": "done",
             "video": {"url": url, "duration": seconds, "respect_moderation": respects},
-            "model": job.film.model,
-            "usage": {"cost_in_usd_ticks": TICKS_PER_SECOND * job.film.seconds},
+            "model": job.video.model,
+            "usage": {"cost_in_usd_ticks": TICKS_PER_SECOND * job.video.seconds},
             "progress": 100,
         }
     )
 
 
-def _film(fields: Mapping[str, object]) -> VideoSpec:
+def _video(fields: Mapping[str, object]) -> VideoSpec:
     given = {name: one for name, one in fields.items() if one is not None}
     size = size_of(given.get("aspect_ratio", "16:9"), given.get("resolution", "480p"))
     if size is None:
@@ -141,6 +141,6 @@ def _film(fields: Mapping[str, object]) -> VideoSpec:
     if not isinstance(seconds, int) or not 1 <= seconds <= SECONDS_MAX:
         raise SimulatedRefusal(400, f"duration must be between 1 and {SECONDS_MAX} seconds.")
     model = given.get("model", _MODELS[0])
-    return film_from(
+    return video_from(
         {"prompt": given.get("prompt"), "model": model, "seconds": seconds, "size": size}
     )

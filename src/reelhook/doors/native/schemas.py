@@ -100,7 +100,7 @@ class GenerateBody(Schema):
     seconds: Seconds | None = None
     size: Size | None = Field(None, description="Width x height, e.g. 1280x720")
     aspect_ratio: AspectRatio | None = Field(None, description="Instead of a size, e.g. 16:9")
-    image: Text | None = Field(None, description="The first picture: a URL, or a data: URI")
+    image: Text | None = Field(None, description="The first image: a URL, or a data: URI")
     seed: Seed | None = Field(None, description="The same seed brings a similar video")
     provider_options: dict[str, Any] | None = Field(
         None, description="The provider's own parameters, passed on as they are"

@@ -128,7 +128,7 @@ class Resolve:
         ]
 
     async def _stored(self, jobs: Sequence[Job]) -> dict[str, StoredJob]:
-        """Return jobs with their requests, each of which is read once: it may have a picture."""
+        """Return jobs with their requests, each of which is read once: it may have an image."""
         known = self._requests
         self._used.update(one.id for one in jobs)
         unread = [one.id for one in jobs if not _same_request(known.get(one.id), one)]

@@ -40,7 +40,7 @@ from reelhook.ports import Acceptance, Clock, StoredJob, SubmitStore
 log = structlog.get_logger()
 SUBMITS_AT_ONCE = 256
 BYTES_AT_ONCE = 8 * 1024 * 1024
-"""How much pictures and options may take of the jobs that one account is submitting."""
+"""How much images and options may take of the jobs that one account is submitting."""
 IMPATIENT_AT_ONCE = 1000
 WAIT_SECONDS_FIRST = 1.0
 WAIT_SECONDS_MAX = 15.0

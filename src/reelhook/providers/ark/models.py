@@ -62,7 +62,7 @@ def body(request: VideoRequest, callback_url: str | None) -> dict[str, object]:
     """Return what creates a task: the common parameters over the user's own.
 
     A size is understood as its ratio and the nearest resolution. What the user's own `content`
-    lists (a last frame, reference pictures) follows the prompt and the first frame.
+    lists (a last frame, reference images) follows the prompt and the first frame.
     """
     options = request.options
     more = options.pop("content", None)

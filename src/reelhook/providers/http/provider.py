@@ -66,7 +66,7 @@ class HttpProvider(ABC):
     """What is added to a base URL without a path."""
     traits: Capabilities = Capabilities()
     models: Sequence[Model] = ()
-    shows_pictures: bool = False
+    shows_images: bool = False
     """Whether responses show again the `data:` URIs that came along with requests."""
 
     def __init__(
@@ -89,7 +89,7 @@ class HttpProvider(ABC):
         self.now = now
         self.http = reads.session()
         self.files = Files(self.base, self.http, files or FileAccess())
-        self.room = ResponseMemory(pictures=self.shows_pictures)
+        self.room = ResponseMemory(images=self.shows_images)
         self.paid = PaidPost(self.room)
         self._pace = RateLimiter(self.traits.reads_per_second_max)
 

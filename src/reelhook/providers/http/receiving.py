@@ -12,12 +12,12 @@ from aiohttp import ClientResponse
 from reelhook.providers.http.response import TEXT_BYTES, ProviderResponse, read_json
 
 RESPONSE_BYTES_MAX = 4 * 1024 * 1024
-"""A job as its provider shows it, decompressed, but for pictures."""
+"""A job as its provider shows it, decompressed, but for images."""
 PAGE_BYTES_MAX = 8 * 1024 * 1024
 """A page of a listing that shows prompts: 100 of 32,000 characters each take up to 38 MB, escaped
 as `\\uXXXX\\uXXXX`, and a sixth of that in most languages."""
 SENT_BYTES_MAX = 64 * 1024 * 1024
-"""What a response may have in all, pictures included."""
+"""What a response may have in all, images included."""
 _AT_ONCE = ((64 * 1024, 16), (512 * 1024, 1))
 """From so many bytes on only so many responses are received at once; the others wait."""
 UNREAD_BYTES = 32 * 1024
@@ -28,10 +28,10 @@ _READ_APART_FROM_BYTES = 16 * 1024
 _READ_ASIDE_FROM_BYTES = 64 * 1024
 _ENCODINGS = frozenset({"gzip", "x-gzip", "deflate"})
 _PLAIN = frozenset({"", "identity"})
-_PICTURE = re.compile(rb'("data:[\w.+/-]{1,100};base64,)[A-Za-z0-9+/=]{1024,}')
-"""A picture that came along with a request. Some providers show it again with each answer."""
-_PICTURE_BEGINS = b'"data:'
-_PICTURE_OVERLAP = 1024 + 128
+_IMAGE = re.compile(rb'("data:[\w.+/-]{1,100};base64,)[A-Za-z0-9+/=]{1024,}')
+"""An image that came along with a request. Some providers show it again with each answer."""
+_IMAGE_BEGINS = b'"data:'
+_IMAGE_OVERLAP = 1024 + 128
 _reader = ThreadPoolExecutor(1, thread_name_prefix="json")
 """One thread: while it reads JSON nothing else runs, and the loop has its turn in between."""
 
@@ -39,11 +39,11 @@ _reader = ThreadPoolExecutor(1, thread_name_prefix="json")
 class ResponseMemory:
     """What the responses of one account may take of memory at once.
 
-    `pictures`: whether they may show again the pictures that came along with requests.
+    `images`: whether they may show again the images that came along with requests.
     """
 
-    def __init__(self, *, pictures: bool = False) -> None:
-        self._sent_max = SENT_BYTES_MAX if pictures else None
+    def __init__(self, *, images: bool = False) -> None:
+        self._sent_max = SENT_BYTES_MAX if images else None
         self._steps = [(size, asyncio.Semaphore(count)) for size, count in _AT_ONCE]
         self._reading = asyncio.Semaphore(1)
 
@@ -53,7 +53,7 @@ class ResponseMemory:
         """Read a response to its end. Raises `CONNECTION_ERRORS`.
 
         Its request must have been made without automatic decompression. One that is longer than
-        `bytes_max`, decompressed and without pictures, has no body.
+        `bytes_max`, decompressed and without images, has no body.
         """
         async with AsyncExitStack() as stack:
             body = await self._body(response, bytes_max, stack)
@@ -76,14 +76,14 @@ class ResponseMemory:
                 body += piece
                 await _wait_for_room(steps, len(body), stack)
                 if len(body) - seen > _LOOK_BYTES:
-                    seen = _drop_pictures(body, seen) if self._sent_max else len(body)
+                    seen = _drop_images(body, seen) if self._sent_max else len(body)
                     if len(body) > bytes_max or received > sent_max:
                         response.close()
                         return None
                     await asyncio.sleep(0)
         unpacked.end()
         if self._sent_max and len(body) > _LOOK_BYTES:
-            _drop_pictures(body, seen)
+            _drop_images(body, seen)
         return None if len(body) > bytes_max else body
 
     async def _answer(self, response: ClientResponse, body: bytearray | None) -> ProviderResponse:
@@ -143,15 +143,15 @@ class _Unpacked:
             raise ValueError("its compressed body was cut off")
 
 
-def _drop_pictures(body: bytearray, start: int) -> int:
-    """Empty the pictures behind `start`; return where to look on when more has come."""
-    if body.find(_PICTURE_BEGINS, start) >= 0:
-        body[start:] = _PICTURE.sub(_emptied, body[start:])
-    return max(start, len(body) - _PICTURE_OVERLAP)
+def _drop_images(body: bytearray, start: int) -> int:
+    """Empty the images behind `start`; return where to look on when more has come."""
+    if body.find(_IMAGE_BEGINS, start) >= 0:
+        body[start:] = _IMAGE.sub(_emptied, body[start:])
+    return max(start, len(body) - _IMAGE_OVERLAP)
 
 
-def _emptied(picture: re.Match[bytes]) -> bytes:
-    """Return a picture without its bytes; a quote that is escaped begins none."""
-    begin = picture.start()
-    escaped = begin > 0 and picture.string[begin - 1] == ord("\\")
-    return picture[0] if escaped else picture[1]
+def _emptied(image: re.Match[bytes]) -> bytes:
+    """Return an image without its bytes; a quote that is escaped begins none."""
+    begin = image.start()
+    escaped = begin > 0 and image.string[begin - 1] == ord("\\")
+    return image[0] if escaped else image[1]

@@ -171,7 +171,7 @@ class OpenAI(HttpProvider):
     async def cancel(self, provider_job_id: str) -> bool:
         """Delete the job; False where the server does not, or no longer, do that.
 
-        The same request would delete one that has completed, with its film, and it is paid for: so
+        The same request would delete one that has completed, with its video, and it is paid for: so
         the job is looked at first.
         """
         if isinstance((await self.get(provider_job_id)).report, Finished):

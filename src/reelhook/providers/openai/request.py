@@ -27,7 +27,7 @@ _NO_RATIO = (
     "Servers of /v1/videos take sizes: give size, or one of the aspectRatios 16:9 and 9:16, "
     "or what this server calls it by providerOptions"
 )
-_NO_PICTURE = "image is no base64: give it as data:image/png;base64,... or by its URL"
+_NO_IMAGE = "image is no base64: give it as data:image/png;base64,... or by its URL"
 _NO_URL = "{title} takes an image as a file alone, not by its URL: give it as data:image/png;base64"
 _NO_NAME = "providerOptions has a name that no form can carry: leave out control characters"
 
@@ -41,9 +41,9 @@ def unsayable(request: VideoRequest, facts: ServerFacts) -> Refused | None:
         return Refused("invalid_request", _NO_NAME)
     if request.image is not None and request.image.startswith("data:"):
         try:
-            _picture(request.image)
+            _decoded_image(request.image)
         except ValueError:
-            return Refused("invalid_request", _NO_PICTURE)
+            return Refused("invalid_request", _NO_IMAGE)
     elif request.image is not None and facts.image_urls is False:
         return Refused("invalid_request", _NO_URL.format(title=facts.title))
     return None
@@ -77,7 +77,7 @@ def json_of(request: VideoRequest, server: OpenAIServer) -> bytes:
 
 
 def form_of(request: VideoRequest, server: OpenAIServer) -> FormData:
-    """Return a create's form. A picture that came along is a file, one elsewhere its address."""
+    """Return a create's form. An image that came along is a file, one elsewhere its address."""
     given = {**request.options, **_without_none(_common(request, server))}
     image = request.image
     if image is not None and not image.startswith("data:"):
@@ -86,7 +86,7 @@ def form_of(request: VideoRequest, server: OpenAIServer) -> FormData:
     fields = {encodable(name): _text(value) for name, value in given.items()}
     form = FormData(fields, default_to_multipart=True)
     if image is not None and image.startswith("data:"):
-        kind, content = _picture(image)
+        kind, content = _decoded_image(image)
         filename = f"image.{kind.rpartition('/')[2].partition('+')[0]}"
         form.add_field("input_reference", content, filename=filename, content_type=kind)
     return form
@@ -113,7 +113,7 @@ def _text(value: object) -> str:
     return encodable(value) if isinstance(value, str) else json.dumps(value)
 
 
-def _picture(uri: str) -> tuple[str, bytes]:
+def _decoded_image(uri: str) -> tuple[str, bytes]:
     """Return the type and the content of a `data:` URI. Raises `ValueError`."""
     head, _, content = uri.partition(",")
     try:

@@ -46,7 +46,7 @@ _FILES_MAX = 100
 """How many addresses of an output are looked at."""
 _PROGRESS = re.compile(r"\s*(?P<percentage>\d{1,9})%\s*\|.+?\|\s*\d+/\d+")
 """A line of tqdm's, as the SDK recognises it."""
-_FILM = re.compile(r"\.(?:mp4|webm|mov|m4v|mkv|avi|gif)$", re.IGNORECASE)
+_VIDEO = re.compile(r"\.(?:mp4|webm|mov|m4v|mkv|avi|gif)$", re.IGNORECASE)
 _FILTERED = "(E005)"
 """Replicate's code for an input or output that was flagged as sensitive."""
 _REMOVED = "The prediction succeeded, but Replicate has removed its output: it is kept for an hour."
@@ -114,8 +114,8 @@ def _finished(prediction: Fields) -> Finished | Failed:
     if not addresses:
         removed = prediction.get("data_removed") is True
         return Failed("content_missing", _REMOVED if removed else _NO_FILE)
-    # A model may put a picture beside its film.
-    url = next((one for one in addresses if _FILM.search(URL(one).path)), addresses[0])
+    # A model may put an image beside its video.
+    url = next((one for one in addresses if _VIDEO.search(URL(one).path)), addresses[0])
     completed_at = iso_moment(prediction.get("completed_at"))
     return Finished(url, None if completed_at is None else int(completed_at) + OUTPUT_SECONDS)
 

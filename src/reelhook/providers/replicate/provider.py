@@ -56,7 +56,7 @@ class Replicate(HttpProvider):
         notifies=True,
     )
     models = MODELS
-    shows_pictures = True
+    shows_images = True
 
     @cached_property
     def _places(self) -> CursorCache:

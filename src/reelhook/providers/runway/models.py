@@ -113,7 +113,7 @@ _SHAPED_BY_IMAGE = frozenset(
     {"kling_4", "kling2.5_turbo_pro", "happyhorse_1_0", "wan3", "wan3_prime"}
     | {"grok_imagine_1_5", "grok_imagine_1_5_lite"}
 )
-"""Models whose video has the shape of its first picture: with one they take no ratio like ours."""
+"""Models whose video has the shape of its first image: with one they take no ratio like ours."""
 
 
 def path_of(request: VideoRequest) -> str:

@@ -1,4 +1,4 @@
-"""Runway: tasks that make a video from a text or from a picture.
+"""Runway: tasks that make a video from a text or from an image.
 
 Paths and fields as in runwayml-python 5.24 (`resources/tasks.py`, and in `types`:
 `task_retrieve_response.py`, `text_to_video_create_response.py`,
@@ -80,7 +80,7 @@ class Runway(HttpProvider):
     async def cancel(self, provider_job_id: str) -> bool:
         """Cancel a task that waits or runs.
 
-        The same request would delete one that has ended, with its film, and it is paid for: so the
+        The same request would delete one that has ended, with its video, and it is paid for: so the
         task is looked at first.
         """
         match (await self.get(provider_job_id)).report:

@@ -37,9 +37,9 @@ def ended_unknown(accounts: Sequence[str], since: Instant) -> Operation[list[Job
 
 
 def to_look_up(job_ids: Sequence[str]) -> Operation[list[StoredJob]]:
-    """Return jobs with their requests, in which a picture's hash stands in its place.
+    """Return jobs with their requests, in which an image's hash stands in its place.
 
-    One after the other, since each may have a picture of a megabyte.
+    One after the other, since each may have an image of a megabyte.
     """
     found: list[StoredJob] = []
     for job_id in job_ids:

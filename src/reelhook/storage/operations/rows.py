@@ -189,7 +189,7 @@ def page_of(rows: Sequence[Sequence[Any]], limit: int) -> JobPage:
 def within(where: str, limit: str, bytes_max: str) -> str:
     """Return a statement for the `STORED_JOB` of so many jobs at most, oldest first.
 
-    It ends with the one whose picture and options exceed `bytes_max` together with those of the
+    It ends with the one whose image and options exceed `bytes_max` together with those of the
     ones before. Neither database reads a large value to tell its length.
     """
     return (
