@@ -23,7 +23,7 @@ from bench.figures import Figures
 from bench.main_job import run
 from bench.processes import free_port
 from bench.stage import RESULTS, Stage, stage
-from bench.store_databases import KINDS, execute, fresh, opened
+from bench.store_databases import KINDS, execute, fresh, open_store
 from bench.store_loads import spread
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.ports import Change, Destination, NewJob
@@ -127,7 +127,7 @@ async def _tell_probes(figures: Figures, here: Stage) -> None:
 async def fill(target: Target, count: int, due: str) -> None:
     """Let the ends of that many jobs wait, each at a URL of its own whose breaker is open."""
     port, now = free_port(), time.time_ns() // 1_000_000
-    async with opened(target) as database:
+    async with open_store(target) as database:
         store = Store(database)
         await spread((partial(_add, store, n, port, now) for n in range(count)), 256)
         await execute(database, _OPEN, now, PROBE_MILLISECONDS)

@@ -21,7 +21,7 @@ from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.engine.runner import Runner
 from reelhook.engine.upkeep.retention import Keep, Retention
 from reelhook.ports import Destination, NewJob
-from reelhook.storage.open import opened
+from reelhook.storage.open import open_store
 from reelhook.storage.operation import Database, Operation, Statement
 from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.store import Store
@@ -107,7 +107,7 @@ async def _ask(store: Store, first: int, times: list[float], rate: float) -> int
 async def measure(target: Path | str, jobs: int, rate: float) -> Figures:
     """Fill, then create with and without the removal in turns, until it is through."""
     figures, number = Figures(), 0
-    async with opened(target) as database:
+    async with open_store(target) as database:
         store = Store(database)
         await _fill(database, jobs)
         await _ask(store, 1_000_000, [], rate)  # to get warm

@@ -23,7 +23,7 @@ from reelhook.storage.store import Store
 
 from . import store_loads as loads
 from .figures import Figures, quantile
-from .store_databases import KINDS, execute, fresh, held_transaction, opened
+from .store_databases import KINDS, execute, fresh, held_transaction, open_store
 
 SUBMITS_PER_SECOND = 2000
 SUBMIT_SECONDS = 0.050
@@ -51,18 +51,18 @@ def creating(store: Store, prefix: str, count: int) -> list[Callable[[], Awaitab
 
 async def submits(target: Target, figures: Figures) -> None:
     """Jobs come in, many at once."""
-    async with opened(target) as database:
+    async with open_store(target) as database:
         await rate(loads.spread(creating(Store(database), "warm", 2000), 256), 2000)
     alone = []
     together = []
     for turn in range(3):  # in turn: what else the machine does weighs on both
-        async with opened(target, group_size=1) as database:
+        async with open_store(target, group_size=1) as database:
             works = creating(Store(database), f"alone{turn}", 1000)
             alone.append(await rate(loads.spread(works, 256), 1000))
-        async with opened(target) as database:
+        async with open_store(target) as database:
             works = creating(Store(database), f"many{turn}", 6000)
             together.append(await rate(loads.spread(works, 256), 6000))
-    async with opened(target) as database:
+    async with open_store(target) as database:
         works = creating(Store(database), "paced", SUBMITS_PER_SECOND * 5)
         seconds = await loads.at_rate(works, SUBMITS_PER_SECOND)
     one, many = quantile(alone, 0.5), quantile(together, 0.5)
@@ -77,7 +77,7 @@ async def submits(target: Target, figures: Figures) -> None:
 
 async def ticks(target: Target, figures: Figures, count: int = 10_000) -> None:
     """A round finds that one job of twenty has changed."""
-    async with opened(target) as database:
+    async with open_store(target) as database:
         store = Store(database)
         jobs = await loads.watched(store, "tick", count, endpoints=100)
         await execute(database, "ANALYZE")
@@ -104,16 +104,16 @@ async def ticks(target: Target, figures: Figures, count: int = 10_000) -> None:
 
 async def deliveries(target: Target, figures: Figures, count: int = 6000) -> None:
     """Receivers answer at once: the database alone sets the pace."""
-    async with opened(target) as database:
+    async with open_store(target) as database:
         store = Store(database)
         jobs = await loads.watched(store, "sent", count, endpoints=200)
         for begin in range(0, count, 1000):
             changes = [loads.progressed(job, 50) for job in jobs[begin : begin + 1000]]
             await store.record(changes, None)
         await execute(database, "ANALYZE")
-    async with opened(target, group_size=1) as database:
+    async with open_store(target, group_size=1) as database:
         alone = await rate(loads.deliver(Store(database), 1000), 1000)
-    async with opened(target) as database:
+    async with open_store(target) as database:
         many = await rate(loads.deliver(Store(database), 4000), 4000)
     figures.tell("deliveries/s, one by one", round(alone))
     figures.at_least("deliveries/s, group commit", many, DELIVERIES_PER_SECOND)
@@ -122,7 +122,7 @@ async def deliveries(target: Target, figures: Figures, count: int = 6000) -> Non
 
 async def crowded(target: Target, figures: Figures, waiting: int) -> None:
     """One endpoint has a very long queue; then someone forgets a transaction, too."""
-    async with opened(target) as database:
+    async with open_store(target) as database:
         store = Store(database)
         (loud,) = await loads.watched(store, "loud", 1, endpoints=1, first=LOUD)
         await store.record([loads.progressed(loud, 50)], None)

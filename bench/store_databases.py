@@ -49,7 +49,7 @@ def _server(folder: Path) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def opened(target: Target, group_size: int | None = None) -> AsyncIterator[Database]:
+async def open_store(target: Target, group_size: int | None = None) -> AsyncIterator[Database]:
     """Open it; with a group size of 1 every write has a transaction of its own."""
     size: dict[str, Any] = {} if group_size is None else {"group_size": group_size}
     database: Database
@@ -69,7 +69,7 @@ async def execute(database: Database, sql: str, *parameters: Any) -> list[Row]:
     def operation() -> Operation[list[Row]]:
         return (yield Statement(sql, parameters))
 
-    return await database.aside(operation)
+    return await database.background(operation)
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench.store_databases import execute, opened
+from bench.store_databases import execute, open_store
 from bench.store_loads import spread
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.ports import NewJob
@@ -49,7 +49,7 @@ class Written:
 
 async def fill(target: Target, count: int) -> None:
     """Store jobs that run at the stub, whose videos are numbered from 0."""
-    async with opened(target) as database:
+    async with open_store(target) as database:
         store, now = Store(database), time.time_ns() // 1_000_000
         await spread((partial(store.create, _running(n, now)) for n in range(count)), 512)
         await execute(database, "ANALYZE")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Hook", "Settings", "__version__", "open"]
 
-_HOMES = {"open": "bootstrap", "Settings": "config", "Hook": "hook"}
+_HOMES = {"open": "bootstrap", "Settings": "config", "Hook": "doors.compat.functions"}
 
 
 def __getattr__(name: str) -> Any:

@@ -86,14 +86,14 @@ def listing(
 NONE = Others()
 
 
-def judge(doubts: Sequence[Doubt], shown: Listing, others: Others = NONE) -> Verdict:
-    told = resolve(doubts, shown, now=LOOKED_AT, settle_milliseconds=SETTLE, others=others)
+def judge(in_doubt: Sequence[Doubt], shown: Listing, others: Others = NONE) -> Verdict:
+    told = resolve(in_doubt, shown, now=LOOKED_AT, settle_milliseconds=SETTLE, others=others)
     assert all(told.unknown.values())  # each has a reason
     return Verdict(told.found, told.absent, tuple(told.unknown))
 
 
 def look(
-    doubts: Sequence[Doubt],
+    in_doubt: Sequence[Doubt],
     entries: Sequence[Entry],
     *,
     proven: bool = True,
@@ -101,7 +101,7 @@ def look(
 ) -> Verdict:
     """Look at a listing of which all is known that a proof needs, or nothing."""
     facts = FACTS if proven else ListingFacts("here", first_id="", delay_max=0)
-    return judge(doubts, listing(entries, facts=facts), Others(ended=given_up))
+    return judge(in_doubt, listing(entries, facts=facts), Others(ended=given_up))
 
 
 def ids(verdict: Verdict) -> dict[str, str]:

@@ -173,7 +173,7 @@ def test_an_account_without_weight_gets_what_names_it_alone() -> None:
     assert place(catalog.choose("openai/x"))[2] == ["openai", "more"]
     assert place(catalog.choose("apart/x"))[2] == ["apart"]
     assert catalog.choose("apart/x").pick(seeded(1)) == apart
-    assert [catalog.relieved(one) for one in ("openai", "apart")] == [["more"], []]
+    assert [catalog.takes_overflow_of(one) for one in ("openai", "apart")] == [["more"], []]
     assert catalog.siblings("openai") == ["apart", "more"]  # they may share a listing all the same
     assert place(Catalog((apart,), {}, {}).choose("x"))[2] == ["apart"]
 

@@ -155,11 +155,11 @@ def test_there_is_something_to_keep_exactly_when_what_outlives_a_restart_changed
         now += wait
         before, endpoint = endpoint, endpoint.answered(answer, now, probe=endpoint.health.open)
         kept = [(one.health.kept, one.disabled) for one in (before, endpoint)]
-        assert endpoint.fares_as(before) == (kept[0] == kept[1])
+        assert endpoint.same_health_as(before) == (kept[0] == kept[1])
 
 
 def test_a_healthy_endpoint_that_goes_on_answering_costs_no_write() -> None:
-    assert ENDPOINT.answered(OK, NOW, probe=False).fares_as(ENDPOINT)
+    assert ENDPOINT.answered(OK, NOW, probe=False).same_health_as(ENDPOINT)
 
 
 # -- on and off ------------------------------------------------------------------------------------

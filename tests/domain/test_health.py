@@ -260,15 +260,15 @@ def test_it_is_worn_out_after_120_hours_and_10_failures_without_a_success(
         else:
             since_success = []
             health = health.succeeded(now)
-        worn_out = len(since_success) >= 10 and now - since_success[0] >= 120 * HOUR
-        assert health.worn_out(now) == worn_out
+        failing_too_long = len(since_success) >= 10 and now - since_success[0] >= 120 * HOUR
+        assert health.failing_too_long(now) == failing_too_long
 
 
 def test_ten_failures_wear_out_on_the_hour_and_not_a_moment_before() -> None:
     since = failing(10)
-    assert not since.worn_out(NOW + 120 * HOUR - 1)
-    assert since.worn_out(NOW + 120 * HOUR)
-    assert not failing(9).worn_out(NOW + 1000 * HOUR)
+    assert not since.failing_too_long(NOW + 120 * HOUR - 1)
+    assert since.failing_too_long(NOW + 120 * HOUR)
+    assert not failing(9).failing_too_long(NOW + 1000 * HOUR)
 
 
 # -- what is kept ----------------------------------------------------------------------------------

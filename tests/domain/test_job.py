@@ -267,7 +267,7 @@ def test_a_job_that_its_provider_lost_waits_to_be_created_as_if_it_never_was() -
         Progress(running=True, percent=40), NOW
     )
     missing, _ = running.apply(Missing(), NOW)
-    job, (event,) = missing.send_anew(NOW + 5)
+    job, (event,) = missing.send_again(NOW + 5)
     assert (job.status, job.progress, job.provider_job_id) == (Status.ACCEPTED, 0, None)
     assert (job.adopted, job.accepted_at, job.missing_since) == (False, None, None)
     assert (job.submit_attempts, job.submit_due_at, job.submit_after) == (0, NOW + 5, None)
@@ -277,7 +277,7 @@ def test_a_job_that_its_provider_lost_waits_to_be_created_as_if_it_never_was() -
 
 
 def test_clients_who_heard_nothing_of_a_lost_job_are_told_nothing() -> None:
-    job, events = QUEUED.send_anew(NOW)
+    job, events = QUEUED.send_again(NOW)
     assert (job.status, job.sequence, events) == (Status.ACCEPTED, QUEUED.sequence, ())
 
 

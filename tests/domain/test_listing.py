@@ -173,14 +173,14 @@ def test_a_difference_counts_where_ours_show_the_same_value_unchanged(change: An
 
 def test_a_prompt_that_equals_another_one_cut_off_is_the_others_and_proves_nothing() -> None:
     short, long = replace(CAT, script="A cat"), replace(CAT, script="A cat and a dog on the roof")
-    doubts = [replace(LOST, request=long), replace(LOST, job_id="short", request=short)]
+    in_doubt = [replace(LOST, request=long), replace(LOST, job_id="short", request=short)]
     there = entry("there", short)
-    both = judge(doubts, shown(there))  # "A hen on the roof" is shown in full, and longer
+    both = judge(in_doubt, shown(there))  # "A hen on the roof" is shown in full, and longer
     assert both == Verdict({"short": there}, ("job_1",), NOTHING)
     brief = replace(CAT, script="Hen")
     known = {"b": ours(brief, EARLIER), "a": ours(brief, EARLIEST)}
     entries = [there, entry("b", brief, EARLIER), entry("a", brief, EARLIEST)]
-    both = judge(doubts, listing(entries, known=known))
+    both = judge(in_doubt, listing(entries, known=known))
     assert both == Verdict({"short": there}, NOTHING, ("job_1",))
 
 
@@ -202,8 +202,8 @@ def test_a_prompt_that_was_adopted_before_counts_as_well() -> None:
 def test_prompts_that_differ_only_in_form_are_never_told_apart(script: str) -> None:
     other = replace(CAT, script="Un café.")
     request = replace(CAT, script=script)
-    doubts = [replace(LOST, request=request), replace(LOST, job_id="other", request=other)]
-    told = judge(doubts, shown(entry("there", other)))
+    in_doubt = [replace(LOST, request=request), replace(LOST, job_id="other", request=other)]
+    told = judge(in_doubt, shown(entry("there", other)))
     assert told == Verdict({"other": entry("there", other)}, NOTHING, ("job_1",))
 
 
@@ -317,8 +317,8 @@ def test_an_entry_that_a_job_without_an_answer_left_prevents_nothing() -> None:
 
 def test_images_are_compared_by_what_stands_for_them() -> None:
     first = VideoRequest("A cat", "sora-2", image="hash 1")
-    doubts = [replace(LOST, request=first)]
+    in_doubt = [replace(LOST, request=first)]
     other = Others(ended=[replace(first, image="hash 2")])
     there = entry("there", first)
-    assert judge(doubts, shown(there), other) == UNKNOWN
-    assert ids(judge(doubts, shown(there), Others(ended=[first]))) == {"job_1": "there"}
+    assert judge(in_doubt, shown(there), other) == UNKNOWN
+    assert ids(judge(in_doubt, shown(there), Others(ended=[first]))) == {"job_1": "there"}

@@ -104,7 +104,7 @@ def looked_up(
 ) -> tuple[set[str], set[str]]:
     """Look at the listing; return the jobs called absent, and those called unknown."""
     answered = [one for one in history if one.ours and one.answered]
-    doubts = [
+    in_doubt = [
         Doubt(
             one.id,
             one.request,
@@ -124,7 +124,7 @@ def looked_up(
         known={one.id: Known(True, one.at, one.at + SECOND, one.request) for one in answered},
         expected={one.id: one.at + SECOND for one in answered},
     )
-    told = resolve(doubts, listing, now=READ_AT, settle_milliseconds=SETTLE)
+    told = resolve(in_doubt, listing, now=READ_AT, settle_milliseconds=SETTLE)
     return set(told.absent), set(told.unknown)
 
 

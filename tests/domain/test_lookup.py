@@ -62,7 +62,7 @@ def test_the_prompt_that_was_sent_is_looked_for_and_not_the_script() -> None:
 
 
 def test_what_the_provider_was_not_told_makes_no_difference() -> None:
-    doubts = [
+    in_doubt = [
         doubt("job_1", replace(CAT, wallet_address="a")),
         doubt("job_2", replace(CAT, script="in the rain", direction="A cat")),
     ]
@@ -70,7 +70,7 @@ def test_what_the_provider_was_not_told_makes_no_difference() -> None:
         entry("video_1"),
         entry("video_2", replace(CAT, script="A cat\n\nin the rain")),
     ]
-    assert ids(look(doubts, entries)) == {"job_1": "video_1", "job_2": "video_2"}
+    assert ids(look(in_doubt, entries)) == {"job_1": "video_1", "job_2": "video_2"}
 
 
 def test_without_an_entry_that_is_known_to_be_older_time_narrows_and_proves_nothing() -> None:
@@ -83,45 +83,45 @@ def test_without_an_entry_that_is_known_to_be_older_time_narrows_and_proves_noth
 
 def test_the_more_specific_request_takes_the_entry_that_fits_both() -> None:
     vague = replace(CAT, seconds=None, size=None)
-    doubts = [doubt("vague", vague, sent_at=NOW - 1), doubt("specific", CAT)]
-    assert ids(look(doubts, [entry()])) == {"specific": "video_1"}
+    in_doubt = [doubt("vague", vague, sent_at=NOW - 1), doubt("specific", CAT)]
+    assert ids(look(in_doubt, [entry()])) == {"specific": "video_1"}
     other = entry("video_2", replace(CAT, seconds="12"))
-    assert ids(look(doubts, [other, entry()])) == {"specific": "video_1", "vague": "video_2"}
+    assert ids(look(in_doubt, [other, entry()])) == {"specific": "video_1", "vague": "video_2"}
 
 
 # -- identical requests ----------------------------------------------------------------------------
 
 
 def test_of_identical_requests_as_many_are_found_as_there_are_entries() -> None:
-    doubts = [doubt(f"job_{number}", sent_at=NOW + number) for number in range(5)]
+    in_doubt = [doubt(f"job_{number}", sent_at=NOW + number) for number in range(5)]
     entries = [entry(f"video_{number}", created_at=NOW) for number in range(3)]
-    resolution = look(doubts, entries)
+    resolution = look(in_doubt, entries)
     assert sorted(ids(resolution).values()) == ["video_0", "video_1", "video_2"]
     assert len(resolution.absent) == 2
 
 
 def test_identical_requests_wait_for_the_last_of_them_to_settle() -> None:
-    doubts = [doubt("job_1"), doubt("job_2", settled=False)]
-    assert look(doubts, []) == Verdict({}, NOTHING, NOTHING)
-    assert look(doubts, [], proven=False) == Verdict({}, NOTHING, NOTHING)
-    settled = [replace(one, since=doubt().since) for one in doubts]
+    in_doubt = [doubt("job_1"), doubt("job_2", settled=False)]
+    assert look(in_doubt, []) == Verdict({}, NOTHING, NOTHING)
+    assert look(in_doubt, [], proven=False) == Verdict({}, NOTHING, NOTHING)
+    settled = [replace(one, since=doubt().since) for one in in_doubt]
     assert look(settled, []) == Verdict({}, ("job_1", "job_2"), NOTHING)
 
 
 def test_other_requests_do_not_wait_for_them() -> None:
-    doubts = [doubt("job_1"), doubt("job_2", DOG, settled=False)]
-    assert look(doubts, []) == Verdict({}, ("job_1",), NOTHING)
+    in_doubt = [doubt("job_1"), doubt("job_2", DOG, settled=False)]
+    assert look(in_doubt, []) == Verdict({}, ("job_1",), NOTHING)
 
 
 def test_the_settled_one_takes_the_entry_since_the_other_may_still_find_its_own() -> None:
-    doubts = [doubt("slow", sent_at=NOW - 1, settled=False), doubt("settled")]
-    assert look(doubts, [entry()]) == Verdict({"settled": entry()}, NOTHING, NOTHING)
+    in_doubt = [doubt("slow", sent_at=NOW - 1, settled=False), doubt("settled")]
+    assert look(in_doubt, [entry()]) == Verdict({"settled": entry()}, NOTHING, NOTHING)
 
 
 def test_an_entry_without_a_time_is_kept_for_the_job_that_no_other_fits() -> None:
-    doubts = [doubt("early"), doubt("late", sent_at=NOW + 60 * MINUTE)]
+    in_doubt = [doubt("early"), doubt("late", sent_at=NOW + 60 * MINUTE)]
     entries = [entry("timeless", created_at=None), entry("old", created_at=NOW)]
-    assert ids(look(doubts, entries)) == {"early": "old", "late": "timeless"}
+    assert ids(look(in_doubt, entries)) == {"early": "old", "late": "timeless"}
 
 
 times = st.none() | st.sampled_from([NOW + 3 * MINUTE * step for step in range(-1, 5)])
@@ -134,42 +134,42 @@ twins = st.lists(
         settled=st.booleans(),
     ),
     max_size=4,
-).map(lambda doubts: [replace(one, job_id=f"job_{n}") for n, one in enumerate(doubts)])
+).map(lambda in_doubt: [replace(one, job_id=f"job_{n}") for n, one in enumerate(in_doubt)])
 moments = st.lists(times, max_size=4).map(
     lambda chosen: [entry(f"video_{n}", created_at=time) for n, time in enumerate(chosen)]
 )
 
 
-def most(doubts: list[Doubt], entries: list[Entry]) -> int:
+def most(in_doubt: list[Doubt], entries: list[Entry]) -> int:
     """Try every assignment of entries to doubts; return how many can be found at most."""
-    padded: list[Entry | None] = [*entries, *([None] * len(doubts))]
+    padded: list[Entry | None] = [*entries, *([None] * len(in_doubt))]
     return max(
         sum(
             one is not None
             and (
                 one.created_at is None or one.created_at >= doubt.sent_at - CLOCK_SLACK_MILLISECONDS
             )
-            for doubt, one in zip(doubts, chosen, strict=True)
+            for doubt, one in zip(in_doubt, chosen, strict=True)
         )
-        for chosen in permutations(padded, len(doubts))
+        for chosen in permutations(padded, len(in_doubt))
     )
 
 
 @given(twins, moments)
 def test_no_assignment_of_entries_to_identical_requests_finds_more(
-    doubts: list[Doubt], entries: list[Entry]
+    in_doubt: list[Doubt], entries: list[Entry]
 ) -> None:
-    assert len(look(doubts, entries).found) == most(doubts, entries)
+    assert len(look(in_doubt, entries).found) == most(in_doubt, entries)
 
 
 @given(twins, moments, st.randoms(use_true_random=False))
 def test_the_order_of_doubts_and_entries_does_not_change_how_many_are_found(
-    doubts: list[Doubt], entries: list[Entry], random: Random
+    in_doubt: list[Doubt], entries: list[Entry], random: Random
 ) -> None:
-    before = look(doubts, entries)
-    random.shuffle(doubts)
+    before = look(in_doubt, entries)
+    random.shuffle(in_doubt)
     random.shuffle(entries)
-    after = look(doubts, entries)
+    after = look(in_doubt, entries)
     assert len(after.found) == len(before.found)
     assert len(after.absent) == len(before.absent)
 
@@ -189,16 +189,16 @@ UNSHOWN: list[dict[str, Any]] = [
 def test_requests_that_differ_in_what_is_not_shown_are_never_mixed_up(
     hidden: dict[str, Any], entries: int
 ) -> None:
-    doubts = [doubt("job_1"), doubt("job_2", replace(CAT, **hidden))]
+    in_doubt = [doubt("job_1"), doubt("job_2", replace(CAT, **hidden))]
     listed = [entry(f"video_{number}") for number in range(entries)]
-    assert look(doubts, listed) == Verdict({}, NOTHING, ("job_1", "job_2"))
-    assert look(doubts, []) == Verdict({}, ("job_1", "job_2"), NOTHING)
+    assert look(in_doubt, listed) == Verdict({}, NOTHING, ("job_1", "job_2"))
+    assert look(in_doubt, []) == Verdict({}, ("job_1", "job_2"), NOTHING)
 
 
 @pytest.mark.parametrize("hidden", UNSHOWN)
 def test_one_that_has_settled_waits_for_none_of_another_image(hidden: dict[str, Any]) -> None:
-    doubts = [doubt("job_1"), doubt("job_2", replace(CAT, **hidden), settled=False)]
-    assert look(doubts, [entry()]) == Verdict({}, NOTHING, ("job_1",))
+    in_doubt = [doubt("job_1"), doubt("job_2", replace(CAT, **hidden), settled=False)]
+    assert look(in_doubt, [entry()]) == Verdict({}, NOTHING, ("job_1",))
 
 
 @pytest.mark.parametrize("hidden", UNSHOWN)
@@ -210,10 +210,10 @@ def test_one_that_asks_for_more_alone_is_found(hidden: dict[str, Any]) -> None:
 @pytest.mark.parametrize("hidden", UNSHOWN)
 def test_a_vaguer_request_with_another_image_is_not_served_first(hidden: dict[str, Any]) -> None:
     vague = replace(CAT, seconds=None, **hidden)
-    doubts = [doubt("vague", vague), doubt("specific")]
-    assert look(doubts, [entry()]).found == {}
+    in_doubt = [doubt("vague", vague), doubt("specific")]
+    assert look(in_doubt, [entry()]).found == {}
     eight = entry("video_2", replace(CAT, seconds="8"))
-    assert ids(look(doubts, [entry(), eight])) == {"vague": "video_2"}
+    assert ids(look(in_doubt, [entry(), eight])) == {"vague": "video_2"}
 
 
 @pytest.mark.parametrize("hidden", UNSHOWN)
@@ -227,11 +227,11 @@ def test_what_a_job_left_that_was_given_up_is_not_taken_for_another(hidden: dict
 
 
 def test_requests_of_different_models_are_told_apart_where_the_model_is_shown() -> None:
-    doubts = [doubt("job_1"), doubt("job_2", replace(CAT, model="sora-2-pro"))]
-    assert ids(look(doubts, [entry()])) == {"job_1": "video_1"}
-    assert look(doubts, [entry()._replace(model=None)]).found == {}
+    in_doubt = [doubt("job_1"), doubt("job_2", replace(CAT, model="sora-2-pro"))]
+    assert ids(look(in_doubt, [entry()])) == {"job_1": "video_1"}
+    assert look(in_doubt, [entry()._replace(model=None)]).found == {}
 
 
 def test_fallbacks_and_the_wallet_were_not_told_and_make_no_difference() -> None:
-    doubts = [doubt("job_1"), doubt("job_2", replace(CAT, fallbacks=("fal/veo",)))]
-    assert len(look(doubts, [entry("a"), entry("b")]).found) == 2
+    in_doubt = [doubt("job_1"), doubt("job_2", replace(CAT, fallbacks=("fal/veo",)))]
+    assert len(look(in_doubt, [entry("a"), entry("b")]).found) == 2

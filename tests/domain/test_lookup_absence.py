@@ -89,12 +89,12 @@ def test_a_person_is_told_which_entry_may_be_ours(page: str | None, named: str) 
 
 
 def test_an_entry_that_another_doubt_claimed_stands_against_no_absence() -> None:
-    doubts = [doubt("job_1"), doubt("job_2", replace(CAT, seconds="8"))]
+    in_doubt = [doubt("job_1"), doubt("job_2", replace(CAT, seconds="8"))]
     known = {"video_0": ours(DOG, NOW - MINUTE)}
     shown = listing([entry(), entry("video_0", DOG)], known=known)
-    assert judge(doubts, shown) == Verdict({"job_1": entry()}, ("job_2",), NOTHING)
+    assert judge(in_doubt, shown) == Verdict({"job_1": entry()}, ("job_2",), NOTHING)
     # Where no entry of ours shows its length unchanged, four seconds may have been eight.
-    assert look(doubts, [entry()]) == Verdict({"job_1": entry()}, NOTHING, ("job_2",))
+    assert look(in_doubt, [entry()]) == Verdict({"job_1": entry()}, NOTHING, ("job_2",))
 
 
 def test_a_request_without_a_model_may_be_of_any() -> None:
@@ -112,7 +112,7 @@ def test_a_request_without_a_model_may_be_of_any() -> None:
 def test_an_entry_goes_to_the_request_that_has_no_other() -> None:
     """Neither request is the more specific: one names a size, the other a length."""
     size, length = replace(CAT, seconds=None), replace(CAT, seconds="8", size=None)
-    doubts = [doubt("job_1", size), doubt("job_2", length), doubt("job_3", size)]
+    in_doubt = [doubt("job_1", size), doubt("job_2", length), doubt("job_3", size)]
     entries = [
         entry("video_3", CAT, NOW + 2 * MINUTE),
         entry("video_2", replace(CAT, seconds="8"), NOW + MINUTE),
@@ -120,7 +120,7 @@ def test_an_entry_goes_to_the_request_that_has_no_other() -> None:
         entry("video_0", replace(DOG, seconds="8"), NOW - MINUTE),
     ]
     shown = listing(entries, known={"video_0": ours(replace(DOG, seconds="8"), NOW - MINUTE)})
-    verdict = judge(doubts, shown)
+    verdict = judge(in_doubt, shown)
     assert verdict.found.keys() == {"job_1", "job_2", "job_3"}
     assert verdict.found["job_2"].provider_job_id == "video_2"
 
@@ -143,7 +143,7 @@ any_doubts = st.lists(
         settled=st.booleans(),
     ),
     max_size=5,
-).map(lambda doubts: [replace(one, job_id=f"job_{n}") for n, one in enumerate(doubts)])
+).map(lambda in_doubt: [replace(one, job_id=f"job_{n}") for n, one in enumerate(in_doubt)])
 any_entries = st.lists(
     st.builds(
         Entry,
@@ -162,23 +162,23 @@ any_entries = st.lists(
 
 @given(any_doubts, any_entries, st.booleans())
 def test_found_absent_and_unknown_exclude_each_other_and_only_settled_jobs_are_given_up(
-    doubts: list[Doubt], entries: list[Entry], proven: bool
+    in_doubt: list[Doubt], entries: list[Entry], proven: bool
 ) -> None:
-    resolution = look(doubts, entries, proven=proven)
+    resolution = look(in_doubt, entries, proven=proven)
     told = [*resolution.found, *resolution.absent, *resolution.unknown]
     assert len(told) == len(set(told))
-    settled = {one.job_id for one in doubts if one.since == doubt().since}
+    settled = {one.job_id for one in in_doubt if one.since == doubt().since}
     assert settled >= {*resolution.absent, *resolution.unknown}
     assert proven or not resolution.absent
 
 
 @given(any_doubts, any_entries)
 def test_no_entry_is_found_twice_and_each_fits_its_job(
-    doubts: list[Doubt], entries: list[Entry]
+    in_doubt: list[Doubt], entries: list[Entry]
 ) -> None:
-    found = look(doubts, entries).found
+    found = look(in_doubt, entries).found
     assert len({one.provider_job_id for one in found.values()}) == len(found)
-    for one in doubts:
+    for one in in_doubt:
         if one.job_id in found:
             request, shown = one.request, found[one.job_id]
             if shown.mark is not None:
@@ -192,11 +192,11 @@ def test_no_entry_is_found_twice_and_each_fits_its_job(
 
 @given(any_doubts, any_entries)
 def test_no_job_is_absent_while_an_entry_in_its_window_may_still_be_its_own(
-    doubts: list[Doubt], entries: list[Entry]
+    in_doubt: list[Doubt], entries: list[Entry]
 ) -> None:
-    resolution = look(doubts, entries)
+    resolution = look(in_doubt, entries)
     claimed = {one.provider_job_id for one in resolution.found.values()}
-    for one in doubts:
+    for one in in_doubt:
         if one.job_id in resolution.absent:
             for shown in entries:
                 another_s = shown.mark not in {None, one.job_id}
@@ -205,10 +205,10 @@ def test_no_job_is_absent_while_an_entry_in_its_window_may_still_be_its_own(
 
 @given(any_doubts, any_entries)
 def test_identical_settled_jobs_that_are_not_found_share_one_verdict(
-    doubts: list[Doubt], entries: list[Entry]
+    in_doubt: list[Doubt], entries: list[Entry]
 ) -> None:
-    resolution = look(doubts, entries)
-    for request in {one.request for one in doubts}:
-        group = {one.job_id for one in doubts if one.request == request}
+    resolution = look(in_doubt, entries)
+    for request in {one.request for one in in_doubt}:
+        group = {one.job_id for one in in_doubt if one.request == request}
         verdicts = [group & set(ids) for ids in (resolution.absent, resolution.unknown)]
         assert not all(verdicts)

@@ -25,8 +25,8 @@ def latest_appearance(one: Doubt, delay: int) -> int:
     return max(settled_at(one, SETTLE), one.since + 2 * delay)
 
 
-def shown_at(now: int, history: History, doubts: dict[str, Doubt], delay: int) -> list[Entry]:
-    late = {one: latest_appearance(doubts[one], delay) - 1 for one in doubts}
+def shown_at(now: int, history: History, in_doubt: dict[str, Doubt], delay: int) -> list[Entry]:
+    late = {one: latest_appearance(in_doubt[one], delay) - 1 for one in in_doubt}
     visible = [one for one in history if late.get(one.id, one.at) <= now]
     return entries(visible)
 
@@ -41,16 +41,16 @@ def test_at_no_moment_is_a_create_called_absent_whose_entry_still_appears(
     history: History, delay: int, refused: list[bool]
 ) -> None:
     answered = [one for one in history if one.ours and one.answered]
-    doubts = {
+    in_doubt = {
         one.id: asked_again(one, ended)
         for one, ended in zip(history, refused, strict=False)
         if one.ours and not one.answered
     }
     known = {one.id: Known(True, one.at, one.at + SECOND, one.request) for one in answered}
-    left, absent = dict(doubts), set[str]()
+    left, absent = dict(in_doubt), set[str]()
     for now in range(history[-1].at, history[-1].at + 4 * SETTLE + 15 * delay, STEP):
         shown = Listing(
-            tuple(shown_at(now, history, doubts, delay)),
+            tuple(shown_at(now, history, in_doubt, delay)),
             ended=True,
             readable=True,
             read_at=now,

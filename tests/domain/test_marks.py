@@ -142,13 +142,13 @@ def test_no_create_that_was_carried_out_is_called_absent(history: list[Create], 
     )
     answered = {f"video_{one.number}": one for one in history if one.ours and one.answered}
     known = {name: made(one.job_id, bears_mark=one.bears_mark) for name, one in answered.items()}
-    doubts = [
+    in_doubt = [
         replace(doubt(one.job_id), marked=one.bears_mark)
         for one in history
         if one.ours and not one.answered
     ]
     told = resolve(
-        doubts,
+        in_doubt,
         Listing(
             tuple(entries),
             ended=True,
@@ -165,7 +165,7 @@ def test_no_create_that_was_carried_out_is_called_absent(history: list[Create], 
     assert carried_out.isdisjoint(told.absent)
     if show is shows[0]:
         bearing = {one.job_id for one in history if one.ours and one.made and one.bears_mark}
-        assert bearing & {one.job_id for one in doubts} <= told.found.keys()
+        assert bearing & {one.job_id for one in in_doubt} <= told.found.keys()
     for job_id, entry in told.found.items():
         assert entry.provider_job_id == f"video_{job_id.removeprefix('job_')}"
 

@@ -405,7 +405,7 @@ def _account_loops(
         *shared,
         fallback,
         listing,
-        relieved=catalog.relieved(account),
+        takes_overflow_of=catalog.takes_overflow_of(account),
         calls=PaidCalls(),
         max_age_hours=options.max_age_hours,
         may_send=lambda: True,

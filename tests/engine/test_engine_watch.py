@@ -26,9 +26,9 @@ async def test_unchanged_jobs_cost_no_write_but_the_rounds_time(tmp_path: Path) 
             self.written: list[str] = []
             write = self._write
 
-            def counted(make: Any, touches: Any = None) -> Any:
+            def counted(make: Any, conflict_keys: Any = None) -> Any:
                 self.written.append(make.__qualname__.removeprefix("Store.").partition(".")[0])
-                return write(make, touches)
+                return write(make, conflict_keys)
 
             self._write = counted
 

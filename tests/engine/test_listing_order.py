@@ -16,14 +16,14 @@ def planned(order: ListingOrder, ids: Sequence[str]) -> Plan:
 
 def answered(plan: Plan, listing: Sequence[str]) -> PageBatch:
     """What a listing that stands in this order answers."""
-    wave = PageBatch()
+    batch = PageBatch()
     for read in plan.reads:
         assert isinstance(read, PageRead)
         start = 0 if read.cursor is None else listing.index(read.cursor) + 1
         shown = listing[start : start + 3]
         entries = tuple(Entry(one, Progress(running=True)) for one in shown)
-        wave.pages[read.cursor] = PageResult.by(Page(entries, more=start + 3 < len(listing)), read)
-    return wave
+        batch.pages[read.cursor] = PageResult.by(Page(entries, more=start + 3 < len(listing)), read)
+    return batch
 
 
 def learnt(ids: Sequence[str]) -> ListingOrder:

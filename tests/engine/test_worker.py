@@ -18,7 +18,7 @@ from reelhook.engine.leases import Leases
 from reelhook.engine.runner import Runner, RunningTasks
 from reelhook.engine.worker import Worker, WorkerIdentity
 from reelhook.ports import Lease
-from reelhook.storage.open import Target, opened
+from reelhook.storage.open import Target, open_store
 from reelhook.storage.operation import Database, Operation, Statement
 from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.store import Store
@@ -148,7 +148,7 @@ class Team:
 async def team(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Team]:
     async with (
         _target(request, tmp_path) as target,
-        opened(target) as database,
+        open_store(target) as database,
         AsyncExitStack() as stack,
     ):
         yield Team(database, ManualClock(), stack)

@@ -54,11 +54,11 @@ async def running(server: Gateway, model: str, **fields: Any) -> tuple[str, str]
     [created] = set(server.simulator.jobs) - known
 
     app: Any = server.hook.asgi
-    notices = app.state.use_cases.notices
+    provider_webhooks = app.state.use_cases.provider_webhooks
 
     async def told() -> bool:
         """Whether the first check is through, and the call that the job has begun."""
-        return reads(server) >= asked + 2 and not notices._checking
+        return reads(server) >= asked + 2 and not provider_webhooks._checking
 
     if model in {ARK, REPLICATE} and "public_url" in server.settings.model_fields_set:
         await until(told)

@@ -72,7 +72,7 @@ async def _fill(store: Store) -> None:
     )
     await store.start_resend(Resend("resend_1", 0, NOW))
     await store.record_round("openai", NOW)
-    await store.record_fares("openai", AccountStatus(UNICODE, 7300), None)
+    await store.save_account_status("openai", AccountStatus(UNICODE, 7300), None)
     await store.pause_watching(NOW)
     await store.tend("worker", ["account:openai", "account:b"], 5)
 

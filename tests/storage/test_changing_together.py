@@ -38,7 +38,7 @@ def describing(one: Endpoint) -> Endpoint:
 
 OTHERS: dict[str, Callable[[], Operation[object]]] = {
     "a rotation": lambda: endpoints.change("ep_1", rotating),
-    "how it fares": lambda: endpoints.fares(replace(ENDPOINT, health=FAILING)),
+    "how it fares": lambda: endpoints.account_status(replace(ENDPOINT, health=FAILING)),
 }
 
 

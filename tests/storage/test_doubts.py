@@ -28,7 +28,7 @@ async def test_jobs_in_doubt_are_those_that_ended_so_then_those_looked_up(store:
     failed = await submitting(store, new("refused"))
     await moved(store, failed.fail("quota", "No money", NOW))
     await queued(store, new("queued"), "video_1")
-    found = (await store.doubtful_jobs(99, None)).jobs
+    found = (await store.jobs_in_doubt(99, None)).jobs
     assert [one.job.id for one in found] == ["first", "second", "looked up"]
     assert all(one.job.in_doubt_now for one in found)
 
@@ -40,13 +40,13 @@ async def test_pages_of_jobs_in_doubt_have_each_of_them_once_in_the_same_order(
         await unknown(store, f"open_{number}", at=NOW + number // 2)
         looked_up = await submitting(store, new(f"sent_{number}", at=NOW - number))
         await moved(store, (looked_up.in_doubt(NOW), ()))
-    expected = [one.job.id for one in (await store.doubtful_jobs(99, None)).jobs]
+    expected = [one.job.id for one in (await store.jobs_in_doubt(99, None)).jobs]
     assert len(expected) == 6
     for limit in range(1, 8):
         found: list[str] = []
         cursor = None
         while True:
-            page = await store.doubtful_jobs(limit, cursor)
+            page = await store.jobs_in_doubt(limit, cursor)
             assert len(page.jobs) <= limit
             found += [one.job.id for one in page.jobs]
             cursor = page.next_cursor
@@ -54,7 +54,7 @@ async def test_pages_of_jobs_in_doubt_have_each_of_them_once_in_the_same_order(
                 break
         assert found == expected
     with pytest.raises(InvalidRequestError) as caught:
-        await store.doubtful_jobs(5, "nowhere")
+        await store.jobs_in_doubt(5, "nowhere")
     assert caught.value.field == "cursor"
 
 
@@ -66,7 +66,7 @@ async def test_a_doubt_is_closed_once_and_leaves_the_list(store: Store) -> None:
     assert (read.doubt_closed_at, read.version) == (NOW + 5, job.version + 1)
     assert (read.status, read.code) == (job.status, job.code)
     assert not read.in_doubt_now
-    assert (await store.doubtful_jobs(99, None)).jobs == ()
+    assert (await store.jobs_in_doubt(99, None)).jobs == ()
 
 
 async def test_only_a_doubt_can_be_closed(store: Store) -> None:

@@ -104,7 +104,7 @@ def path(new: Path, tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Store]:
+async def open_store(path: Path) -> AsyncIterator[Store]:
     migrations.migrate(path)  # with all that followed
     database = SQLite(path)
     try:
@@ -134,7 +134,7 @@ WAITING = {"end", "both", "elsewhere", "old_default", "same_untrusted", "default
 
 
 async def test_all_that_waits_is_still_sent_where_and_what_it_was_to_be(path: Path) -> None:
-    async with opened(path) as store:
+    async with open_store(path) as store:
         found = await waiting(store)
         assert set(found) == WAITING
         for job, (due, endpoint) in found.items():
@@ -146,7 +146,7 @@ async def test_all_that_waits_is_still_sent_where_and_what_it_was_to_be(path: Pa
 
 
 async def test_endpoints_are_made_of_the_urls_whatever_their_query(path: Path) -> None:
-    async with opened(path) as store:
+    async with open_store(path) as store:
         found = {job: one.delivery.endpoint_id for job, one in (await deliveries(store)).items()}
         assert {found[job] for job in ("fresh", "end", "both", "gone")} == {url_id(HOOK)}
         assert found["elsewhere"] == url_id("http://i.example")
@@ -162,7 +162,7 @@ async def test_what_goes_to_the_default_endpoint_follows_it_and_what_is_older_st
     path: Path,
 ) -> None:
     migrations.migrate(path)  # the store writes to the newest schema alone
-    async with opened(path) as store:
+    async with open_store(path) as store:
         (default,) = await store.endpoints()
         await store.keep_default_endpoint(replace(default, url="http://localhost:4000/"))
         found = await deliveries(store)
@@ -171,14 +171,14 @@ async def test_what_goes_to_the_default_endpoint_follows_it_and_what_is_older_st
 
 
 async def test_the_end_of_a_job_that_waits_is_known_as_such(path: Path) -> None:
-    async with opened(path) as store:
+    async with open_store(path) as store:
         ends = {job: one.delivery.terminal_at for job, one in (await deliveries(store)).items()}
         assert {job for job, at in ends.items() if at is not None} == {"end", "default"}
         assert ends["end"] == NOW + 12
 
 
 async def test_how_deliveries_ended_before_is_read_off_their_attempts(path: Path) -> None:
-    async with opened(path) as store:
+    async with open_store(path) as store:
         found = {job: one.delivery for job, one in (await deliveries(store)).items()}
         assert {job: one.state for job, one in found.items() if job not in WAITING} == {
             "fresh": None,
@@ -200,14 +200,14 @@ async def test_how_deliveries_ended_before_is_read_off_their_attempts(path: Path
 
 async def test_what_failed_before_can_be_sent_anew(path: Path) -> None:
     migrations.migrate(path)  # the store writes to the newest schema alone
-    async with opened(path) as store:
+    async with open_store(path) as store:
         await store.start_resend(Resend("resend_1", NOW, NOW + 999))
         assert (await store.advance_resend("resend_1", 10, NOW + 999)).resent == 1
         assert (await waiting(store))["exhausted"][0].event.sequence == 2
 
 
 async def test_events_are_in_the_order_in_which_they_happened(path: Path) -> None:
-    async with opened(path) as store:
+    async with open_store(path) as store:
         page = await store.events_after(None, 100)
         assert [one.event_id for one in page.events] == [
             f"evt_{job}_{sequence}" for job in DELIVERIES for sequence in (1, 2)
@@ -240,7 +240,7 @@ async def test_an_event_of_several_endpoints_of_one_job_is_still_sent_to_each_af
     path: Path,
 ) -> None:
     migrations.migrate(path)
-    async with opened(path) as store:
+    async with open_store(path) as store:
         for name, trusted in (("ep_1", False), ("ep_2", False), ("ep_3", True), ("ep_4", True)):
             await store.create_endpoint(replace(ENDPOINT, id=name, url=HOOK, trusted=trusted))
         named = ["ep_1", "ep_2", "ep_3", "ep_4", DEFAULT_ENDPOINT]
@@ -249,7 +249,7 @@ async def test_an_event_of_several_endpoints_of_one_job_is_still_sent_to_each_af
     go_back(path)
     assert len(rows(path, "SELECT * FROM deliveries WHERE job_id = 'several'")) == 6
     migrations.migrate(path)
-    async with opened(path) as store:
+    async with open_store(path) as store:
         after = {one.delivery.endpoint_id: one for one in await several(store)}
         assert set(after) == set(before) == {*named, url_id(HOOK)}
         for name, one in after.items():
@@ -270,7 +270,7 @@ async def several(store: Store) -> list[StoredDelivery]:
 
 async def test_going_back_forgets_resends_with_all_that_hangs_on_them(path: Path) -> None:
     migrations.migrate(path)
-    async with opened(path) as store:
+    async with open_store(path) as store:
         await telling(store, "job_1", HOOK)
         (due,) = [one for one in await due_now(store) if one.delivery.job_id == "job_1"]
         await exhausted(store, due)

@@ -175,8 +175,8 @@ class Looking(RuleBasedStateMachine):
             )
 
         reopened = before.health.open and not after.health.open
-        fares = None if after.fares_as(before) else after
-        self.do(deliveries.settle(Settlement(made, decide, fares, reopened)))
+        account_status = None if after.same_health_as(before) else after
+        self.do(deliveries.settle(Settlement(made, decide, account_status, reopened)))
 
     @rule(data=st.data(), seconds=st.sampled_from([0, 5, 300]))
     def a_breaker_opens(self, data: st.DataObject, seconds: int) -> None:

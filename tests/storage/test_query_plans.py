@@ -212,8 +212,8 @@ def test_a_look_takes_as_long_as_where_little_waits(
     taken = []
     for one in (quiet, connection):
         if probing:
-            opened = replace(ENDPOINT, id=LOUD, health=CircuitBreaker(5, NOW, NOW))
-            run(one, endpoints.fares(opened))
+            open_store = replace(ENDPOINT, id=LOUD, health=CircuitBreaker(5, NOW, NOW))
+            run(one, endpoints.account_status(open_store))
         found = run(one, due.due(LATE, 4, 100, busy))
         assert {due.delivery.endpoint_id for due in flat(found)} == {
             LOUD,

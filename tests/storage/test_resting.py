@@ -188,9 +188,9 @@ async def test_something_new_for_a_job_s_own_url_that_was_given_up_makes_it_prob
     store: Store,
 ) -> None:
     await telling(store, "job_1", URL)
-    worn_out = CircuitBreaker(20, NOW, NOW + 300_000, 300_000)
+    failing_too_long = CircuitBreaker(20, NOW, NOW + 300_000, 300_000)
     await store.change_endpoint(
-        url_id(URL), lambda one: replace(one, health=worn_out, disabled=Disabled.FAILING)
+        url_id(URL), lambda one: replace(one, health=failing_too_long, disabled=Disabled.FAILING)
     )
     assert await due_now(store, LATER) == []
     await telling(store, "job_2", URL, at=LATER)

@@ -13,7 +13,7 @@ from reelhook.domain.breaker import CircuitBreaker
 from reelhook.domain.endpoint import EndpointKind, url_id
 from reelhook.domain.job import Status
 from reelhook.ports import NewJob
-from reelhook.storage.open import opened
+from reelhook.storage.open import open_store
 from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.store import Store
 
@@ -57,7 +57,7 @@ def target(request: pytest.FixtureRequest) -> Path | str:
 
 @asynccontextmanager
 async def store_on(target: Path | str) -> AsyncIterator[Store]:
-    async with opened(target) as database:
+    async with open_store(target) as database:
         yield Store(database)
 
 
@@ -112,7 +112,7 @@ async def test_a_create_that_is_under_way_ends_in_doubt_and_is_not_sent_again(
     async with store_on(target) as store:
         assert [one.id for one in await store.jobs_submitting(ACCOUNT)] == ["plain"]
         [doubt] = [
-            one for one in (await store.doubtful_jobs(99, None)).jobs if one.job.id == "image"
+            one for one in (await store.jobs_in_doubt(99, None)).jobs if one.job.id == "image"
         ]
         assert (doubt.job.status, doubt.job.code) == (Status.FAILED, "submission_unknown")
         (told,) = await due_now(store, FAR)
@@ -138,7 +138,7 @@ async def test_a_doubt_that_a_person_has_settled_stays_so(target: Path | str) ->
     go_back(target, "0006_models")
     migrations.migrate(target)
     async with store_on(target) as store:
-        assert [one.job.id for one in (await store.doubtful_jobs(99, None)).jobs] == ["open"]
+        assert [one.job.id for one in (await store.jobs_in_doubt(99, None)).jobs] == ["open"]
         assert (await store.job("settled")).job.code == "submission_unknown"
 
 

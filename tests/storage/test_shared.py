@@ -20,19 +20,19 @@ async def test_a_pause_is_kept_from_its_first_moment_until_it_is_lifted(store: S
 
 
 async def test_a_refused_key_is_kept_beside_what_else_is_known_of_the_account(store: Store) -> None:
-    assert await store.fares(ACCOUNT) == HEALTHY
-    await store.record_fares(ACCOUNT, AccountStatus("No such key", 7300), None)
+    assert await store.account_status(ACCOUNT) == HEALTHY
+    await store.save_account_status(ACCOUNT, AccountStatus("No such key", 7300), None)
     await store.record_round(ACCOUNT, 1000)
-    assert await store.fares(ACCOUNT) == AccountStatus("No such key", 7300)
-    await store.record_fares(ACCOUNT, AccountStatus(None, 7300), None)
-    assert (await store.fares(ACCOUNT)).unauthorized is None
+    assert await store.account_status(ACCOUNT) == AccountStatus("No such key", 7300)
+    await store.save_account_status(ACCOUNT, AccountStatus(None, 7300), None)
+    assert (await store.account_status(ACCOUNT)).unauthorized is None
     assert await store.last_round(ACCOUNT) == 1000
 
 
 async def test_only_who_holds_the_account_tells_how_it_stands(store: Store, sql: Sql) -> None:
     (old,), _ = await store.tend("one", [ID], 60_000)
-    await store.record_fares(ACCOUNT, AccountStatus("said one", 7300), old)
+    await store.save_account_status(ACCOUNT, AccountStatus("said one", 7300), old)
     await sql("UPDATE leases SET lease_until = 1")
     assert (await store.tend("two", [ID], 60_000))[0] == [Lease(ID, 2)]
-    await store.record_fares(ACCOUNT, AccountStatus(None, 7300), old)
-    assert (await store.fares(ACCOUNT)).unauthorized == "said one"
+    await store.save_account_status(ACCOUNT, AccountStatus(None, 7300), old)
+    assert (await store.account_status(ACCOUNT)).unauthorized == "said one"

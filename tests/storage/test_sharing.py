@@ -8,7 +8,7 @@ import pytest
 
 from reelhook.domain.listing import ListingFacts
 from reelhook.ports import Lease
-from reelhook.storage.open import opened
+from reelhook.storage.open import open_store
 from reelhook.storage.store import Store
 
 from .conftest import Sql
@@ -177,7 +177,7 @@ async def test_workers_that_start_at_once_on_an_empty_database_do_not_wait_for_e
 ) -> None:
     async with fresh_database(postgres_url) as url, AsyncExitStack() as stack:
         stores = [
-            Store(await stack.enter_async_context(opened(url))) for _ in range(4)
+            Store(await stack.enter_async_context(open_store(url))) for _ in range(4)
         ]  # each with connections of its own, as processes have
         async with asyncio.timeout(20):
             await asyncio.gather(

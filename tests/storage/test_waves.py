@@ -7,21 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelhook.storage.operation import (
+    ConflictKeys,
     Operation,
     Statement,
     Together,
-    Touches,
+    conflict_free_batches,
     query,
     side_by_side,
-    waves,
 )
 
-Work = tuple[str, Touches]
+Work = tuple[str, ConflictKeys]
 
 
 def arranged(works: Iterable[Work]) -> list[str]:
-    found = waves(list(works), lambda work: work[1])
-    return ["".join(name for name, _ in wave) for wave in found]
+    found = conflict_free_batches(list(works), lambda work: work[1])
+    return ["".join(name for name, _ in batch) for batch in found]
 
 
 def test_works_that_touch_nothing_in_common_share_a_wave() -> None:
@@ -42,9 +42,11 @@ TOUCHES = st.none() | st.sets(st.integers(0, 3), max_size=3)
 
 
 @given(st.lists(TOUCHES, max_size=12))
-def test_every_work_has_one_place_and_conflicts_keep_their_order(touched: list[Touches]) -> None:
-    found = waves(list(enumerate(touched)), lambda work: work[1])
-    place = {number: wave for wave, works in enumerate(found) for number, _ in works}
+def test_every_work_has_one_place_and_conflicts_keep_their_order(
+    touched: list[ConflictKeys],
+) -> None:
+    found = conflict_free_batches(list(enumerate(touched)), lambda work: work[1])
+    place = {number: batch for batch, works in enumerate(found) for number, _ in works}
     assert sorted(place) == list(range(len(touched)))
     for later, mine in enumerate(touched):
         for earlier, others in enumerate(touched[:later]):

@@ -11,7 +11,7 @@ import pytest
 
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.report import Progress
-from reelhook.storage.open import opened
+from reelhook.storage.open import open_store
 from reelhook.storage.store import Store
 from reelhook.storage.transfer.copying import copy, reopen
 
@@ -22,7 +22,7 @@ from .samples import FINISHED, NOW, moved, new, stored
 @asynccontextmanager
 async def running(path: Path) -> AsyncIterator[Store]:
     """The store as a server has it."""
-    async with opened(path) as database:
+    async with open_store(path) as database:
         yield Store(database)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
-from reelhook.storage.open import opened, owning
+from reelhook.storage.open import exclusive, open_store
 from reelhook.storage.operations import history
 from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.transfer import backup
@@ -33,11 +33,11 @@ async def restored(settings: Settings) -> None:
     target = settings.database
     if isinstance(target, Path) and not await asyncio.to_thread(target.exists):
         raise SettingsError(f"There is no database {target}; name its directory with --data-dir")
-    async with owning(target):
+    async with exclusive(target):
         if missing := migrations.pending(target):
             raise SettingsError(
                 f"The database lacks the revisions {', '.join(missing)}; run "
                 "`reelhook migrate --all` first"
             )
-    async with opened(target, pooled=not settings.wake_ups) as database:
+    async with open_store(target, pooled=not settings.wake_ups) as database:
         await database.write(history.restored)

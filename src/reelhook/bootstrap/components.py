@@ -143,7 +143,7 @@ def _account_loops(
         *shared,
         fallback,
         listing,
-        relieved=catalog.relieved(account),
+        takes_overflow_of=catalog.takes_overflow_of(account),
         calls=calls,
         max_age_hours=settings.max_age_hours,
         may_send=may_go_on,

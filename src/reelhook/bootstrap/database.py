@@ -21,7 +21,7 @@ from reelhook.domain.errors import SettingsError
 from reelhook.domain.signing_keys import PrivateKey
 from reelhook.engine.worker import LEASE_SECONDS, WorkerIdentity
 from reelhook.providers.http.provider import HttpProvider
-from reelhook.storage.open import awaited, connected, opened, owning, read_key
+from reelhook.storage.open import awaited, exclusive, open_notifier, open_store, read_key
 from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.sqlite.interruptible import interruptible
 from reelhook.storage.store import Store
@@ -64,26 +64,26 @@ def _to_nobody(_: object) -> None:
 
 
 @contextlib.asynccontextmanager
-async def at_hand(settings: Settings, *, migrate: bool) -> AsyncIterator[OpenDatabase]:
+async def open_database(settings: Settings, *, migrate: bool) -> AsyncIterator[OpenDatabase]:
     """Open the database, with the schema up to date. Raises `SettingsError`."""
     target = settings.database
     worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     if isinstance(target, Path):
-        async with owning(target):
+        async with exclusive(target):
             await bring_up_to_date(settings, migrate=migrate)
-            async with opened(target) as database:
+            async with open_store(target) as database:
                 store = Store(database)
                 await store.free_leases()  # the file's lock proves that no one else is alive
                 yield OpenDatabase(store, WorkerIdentity(worker), _to_nobody, _to_nobody)
     else:
         pooled = not settings.wake_ups
         await awaited(target, pooled=pooled, seconds=settings.database_wait_seconds)
-        async with owning(target):
+        async with exclusive(target):
             await bring_up_to_date(settings, migrate=migrate)
         sharing = WorkerIdentity(worker, LEASE_SECONDS)
         async with (
-            opened(target, pooled=pooled) as database,
-            connected(target, pooled=pooled) as wire,
+            open_store(target, pooled=pooled) as database,
+            open_notifier(target, pooled=pooled) as wire,
         ):
             yield OpenDatabase(Store(database), sharing, wire.tell, wire.start)
 
@@ -108,13 +108,13 @@ async def check_upstream(store: Store, *, simulated: bool) -> None:
 
 async def migrate(settings: Settings, steps: int | None = None) -> list[str]:
     """Apply the next `steps` revisions (None: all missing ones); return their names."""
-    async with owning(settings.database):
+    async with exclusive(settings.database):
         return migrations.migrate(settings.database, steps)
 
 
 async def rollback(settings: Settings, *, destroy: bool = False) -> str | None:
     """Undo the newest revision; return its name, or None when there is none."""
-    async with owning(settings.database):
+    async with exclusive(settings.database):
         return migrations.rollback(settings.database, destroy=destroy)
 
 
@@ -151,9 +151,9 @@ async def webhook_secret(settings: Settings) -> str:
     if known is not None:
         return known
     defer_to_host()  # stdout is the command's
-    async with owning(settings.database):
+    async with exclusive(settings.database):
         migrations.migrate(settings.database)
-        async with opened(settings.database) as database:
+        async with open_store(settings.database) as database:
             return await Store(database).key(WEBHOOK_KEY, _made_secret())
 
 

@@ -18,8 +18,8 @@ from reelhook.bootstrap.database import (
     CALLBACK_KEY,
     OPERATOR_KEY,
     OpenDatabase,
-    at_hand,
     check_upstream,
+    open_database,
     private_keys,
     signing_secrets,
 )
@@ -85,7 +85,7 @@ async def open(  # noqa: A001 - read as reelhook.open
     """
     logs.defer_to_host()
     async with (
-        at_hand(settings, migrate=migrate) as at,
+        open_database(settings, migrate=migrate) as at,
         _running(
             *(settings, at, hosts, front or ServerLifespan()),
             work=work,
@@ -231,7 +231,7 @@ def _use_cases(parts: Components) -> UseCases:
         clock=clock,
         random=random,
     )
-    doubts = InDoubtSubmissions(store, providers, signals, clock=clock, random=random)
+    in_doubt = InDoubtSubmissions(store, providers, signals, clock=clock, random=random)
     return UseCases(
         jobs,
         Endpoints(
@@ -244,14 +244,14 @@ def _use_cases(parts: Components) -> UseCases:
             random=random,
         ),
         Deliveries(store, signals, clock=clock, random=random),
-        doubts,
+        in_doubt,
         ProviderWebhooks(
             store,
             providers,
             catalog,
             parts.callbacks,
             jobs,
-            doubts,
+            in_doubt,
             parts.recording,
             clock=clock,
         ),

@@ -123,8 +123,8 @@ class Api:
         return await self._ask(method, path, data=raw, headers=headers)
 
     async def _ask(self, method: str, path: str, **request: Any) -> ApiResponse:
-        from aiohttp import ClientConnectorError, ClientError  # noqa: PLC0415 - see `talking`
-        from yarl import URL  # noqa: PLC0415 - see `talking`
+        from aiohttp import ClientConnectorError, ClientError  # noqa: PLC0415 - see `api_client`
+        from yarl import URL  # noqa: PLC0415 - see `api_client`
 
         try:
             async with self._session.request(
@@ -180,7 +180,7 @@ def _for_a_command_line(sentence: str) -> str:
 
 
 @asynccontextmanager
-async def talking(url: str | None, *, as_operator: bool = False) -> AsyncIterator[Api]:
+async def api_client(url: str | None, *, as_operator: bool = False) -> AsyncIterator[Api]:
     """Open the API at `url`, or at the settings' one. Raises `SettingsError`.
 
     `as_operator`: where the settings' database is at hand, requests prove it.
@@ -205,7 +205,7 @@ async def talking_to(
     url: str, api_key: str | None = None, operator_key: str | None = None
 ) -> AsyncIterator[Api]:
     """Open the API at `url`."""
-    from aiohttp import ClientSession, ClientTimeout  # noqa: PLC0415 - see `talking`
+    from aiohttp import ClientSession, ClientTimeout  # noqa: PLC0415 - see `api_client`
 
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     timeout = ClientTimeout(total=ANSWER_SECONDS, sock_connect=CONNECT_SECONDS)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from reelhook.cli import render
-from reelhook.cli.client import Api, ApiResponse, job_path, talking
+from reelhook.cli.client import Api, ApiResponse, api_client, job_path
 from reelhook.cli.delivery_view import (
     Feed,
     show_attempts,
@@ -19,7 +19,7 @@ from reelhook.cli.delivery_view import (
     show_run,
 )
 from reelhook.cli.options import AsJson, DeliveryId, Url
-from reelhook.cli.watching import LOOK_SECONDS, patiently
+from reelhook.cli.watching import LOOK_SECONDS, get_with_retries
 
 _AGO = re.compile(r"(\d{1,6})\s*([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -63,7 +63,7 @@ def events(
         raise typer.BadParameter("--job shows a whole history; leave --after and --follow out")
 
     async def work() -> None:
-        async with talking(url) as api:
+        async with api_client(url) as api:
             if job is not None:
                 page = await api.get(job_path(job, "/events"))
                 render.show(page, Feed().show, as_json=as_json)
@@ -87,7 +87,7 @@ async def _follow(api: Api, after: str | None, limit: int, *, as_json: bool) -> 
         if not page.value["more"]:
             await asyncio.sleep(LOOK_SECONDS)
         after = page.value["nextCursor"]
-        page = await patiently(api, "/api/events", after=after, limit=limit)
+        page = await get_with_retries(api, "/api/events", after=after, limit=limit)
 
 
 def list_(
@@ -116,7 +116,7 @@ def list_(
     wanted = {"state": state and state.value, "jobId": job, "endpointId": endpoint}
 
     async def work() -> None:
-        async with talking(url) as api:
+        async with api_client(url) as api:
             page = await api.get("/api/deliveries", **wanted, limit=limit, cursor=cursor)
             render.show(page, show_deliveries, as_json=as_json)
 
@@ -127,7 +127,7 @@ def show(delivery_id: DeliveryId, url: Url = None, as_json: AsJson = False) -> N
     """Show a delivery, its last attempt, and the events that never arrived."""
 
     async def work() -> None:
-        async with talking(url) as api:
+        async with api_client(url) as api:
             answer = await api.get(f"/api/deliveries/{delivery_id}")
             render.show(answer, show_delivery, as_json=as_json)
 
@@ -146,7 +146,7 @@ def attempts(
     """
 
     async def work() -> None:
-        async with talking(url) as api:
+        async with api_client(url) as api:
             page = await api.get(f"/api/deliveries/{delivery_id}/attempts", limit=limit)
             render.show(page, show_attempts, as_json=as_json)
 
@@ -200,7 +200,7 @@ def resend(
     since = None if failed_since is None else _moment(failed_since)
 
     async def work() -> None:
-        async with talking(url) as api:
+        async with api_client(url) as api:
             if since is None:
                 path = f"/api/deliveries/{delivery_id}/resend"
                 answer = await api.post(path, {"sequence": sequence})
@@ -222,7 +222,7 @@ async def _run(api: Api, body: dict[str, Any], *, quiet: bool) -> ApiResponse:
             while not answer.value["finished"]:
                 tell(f"Sending anew: {answer.value['resent']}")
                 await asyncio.sleep(LOOK_SECONDS)
-                answer = await patiently(api, path)
+                answer = await get_with_retries(api, path)
         except asyncio.CancelledError:  # Ctrl-C
             render.complain("Stopped watching; the server goes on until all is sent anew")
             raise

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from reelhook.cli import render
-from reelhook.cli.client import Api, endpoint_path, talking
+from reelhook.cli.client import Api, api_client, endpoint_path
 from reelhook.cli.endpoint_options import (
     Broadcast,
     Concurrency,
@@ -41,7 +41,7 @@ def list_(
     """List registered endpoints and the default one, WEBHOOK_URL."""
 
     async def work() -> None:
-        async with talking(url) as api:
+        async with api_client(url) as api:
             page = await api.get("/api/endpoints", failing="true" if failing else None)
             render.show(page, show_endpoints, as_json=as_json)
 
@@ -70,7 +70,7 @@ def add(
     given = {"secret": read_secret()} if secret else {}
 
     async def work() -> None:
-        async with talking(url, as_operator=True) as api:
+        async with api_client(url, as_operator=True) as api:
             answer = await api.post("/api/endpoints", {"url": webhook_url, **fields, **given})
             render.show(answer, show_secret, as_json=as_json)
 
@@ -81,7 +81,7 @@ def show(endpoint_id: EndpointId, url: Url = None, as_json: AsJson = False) -> N
     """Show an endpoint and how it fares."""
 
     async def work() -> None:
-        async with talking(url) as api:
+        async with api_client(url) as api:
             answer = await api.get(endpoint_path(endpoint_id))
             render.show(answer, show_endpoint, as_json=as_json)
 
@@ -155,7 +155,7 @@ def rotate(
     body = {"overlapHours": overlap_hours, "secret": read_secret() if secret else None}
 
     async def work() -> None:
-        async with talking(url) as api:
+        async with api_client(url) as api:
             answer = await api.post(endpoint_path(endpoint_id, "/rotate"), body)
             render.show(answer, show_secret, as_json=as_json)
 
@@ -169,7 +169,7 @@ def send_test(endpoint_id: EndpointId, url: Url = None, as_json: AsJson = False)
     """
 
     async def work() -> None:
-        async with talking(url) as api:
+        async with api_client(url) as api:
             answer = await api.post(endpoint_path(endpoint_id, "/test"))
             render.show(answer, show_test, as_json=as_json)
             if not answer.value["delivered"]:
@@ -188,7 +188,7 @@ def remove(
     """Remove an endpoint with all that waits for it. What was sent stays on record."""
 
     async def work() -> None:
-        async with talking(url) as api:
+        async with api_client(url) as api:
             if not yes:
                 await _confirm(api, endpoint_id)
             await api.delete(endpoint_path(endpoint_id))
@@ -208,7 +208,7 @@ async def _confirm(api: Api, endpoint_id: str) -> None:
 
 def _change(endpoint_id: str, change: dict[str, Any], *, url: str | None, as_json: bool) -> None:
     async def work() -> None:
-        async with talking(url, as_operator="url" in change) as api:
+        async with api_client(url, as_operator="url" in change) as api:
             answer = await api.patch(endpoint_path(endpoint_id), change)
             render.show(answer, show_endpoint, as_json=as_json)
 

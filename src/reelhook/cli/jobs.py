@@ -8,7 +8,7 @@ from uuid import uuid4
 import typer
 
 from reelhook.cli import render
-from reelhook.cli.client import Api, ApiResponse, ResponseLostError, job_path, talking
+from reelhook.cli.client import Api, ApiResponse, ResponseLostError, api_client, job_path
 from reelhook.cli.options import AsJson, Endpoints, JobId, Url, Watch, WebhookUrl
 from reelhook.cli.submit_options import image_uri, provider_options
 from reelhook.cli.watching import follow
@@ -117,7 +117,7 @@ def submit(
     }
 
     async def work() -> None:
-        async with talking(url) as api:
+        async with api_client(url) as api:
             answer = await _submitted(api, body, idempotency_key or uuid4().hex)
             if not watch:
                 render.show(answer, _show_submitted, as_json=as_json)
@@ -157,7 +157,7 @@ def status(job_id: JobId, watch: Watch = False, url: Url = None, as_json: AsJson
     """Show how a job fares."""
 
     async def work() -> None:
-        async with talking(url) as api:
+        async with api_client(url) as api:
             if watch:
                 await follow(api, job_id, as_json=as_json)
             else:
@@ -193,10 +193,10 @@ def jobs(
     """List jobs, newest first."""
 
     async def work() -> None:
-        async with talking(url) as api:
+        async with api_client(url) as api:
             if in_doubt:
                 page = await api.get("/api/jobs", inDoubt="true", limit=limit, cursor=cursor)
-                render.show(page, render.show_doubts, as_json=as_json)
+                render.show(page, render.show_in_doubt, as_json=as_json)
                 return
             page = await api.get("/api/jobs", status=status, limit=limit, cursor=cursor)
             render.show(page, render.show_jobs, as_json=as_json)
@@ -299,7 +299,7 @@ def cancel(
 
 def _post(path: str, body: dict[str, Any] | None, *, url: str | None, as_json: bool) -> None:
     async def work() -> None:
-        async with talking(url) as api:
+        async with api_client(url) as api:
             render.show(await api.post(path, body), render.show_job, as_json=as_json)
 
     asyncio.run(work())

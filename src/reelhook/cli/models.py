@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from reelhook.cli import render
-from reelhook.cli.client import talking
+from reelhook.cli.client import api_client
 from reelhook.cli.options import AsJson, Url
 
 
@@ -26,7 +26,7 @@ def models(
     """
 
     async def work() -> None:
-        async with talking(url) as api:
+        async with api_client(url) as api:
             answer = await api.get("/api/models", served="true")
             render.show(answer, lambda told: _show_models(told, filter_ or ""), as_json=as_json)
 
@@ -106,7 +106,7 @@ def costs(
     """Show what jobs cost, by day and model, where their providers tell it."""
 
     async def work() -> None:
-        async with talking(url) as api:
+        async with api_client(url) as api:
             answer = await api.get("/api/costs", since=since, until=until)
             render.show(answer, _show_costs, as_json=as_json)
 

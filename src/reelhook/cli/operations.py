@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from reelhook.cli import render
-from reelhook.cli.client import talking
+from reelhook.cli.client import api_client
 from reelhook.cli.options import AsJson, Url
 
 
@@ -22,7 +22,7 @@ def stats(url: Url = None, as_json: AsJson = False) -> None:
     """Show how many jobs there are in each status, and how the watcher fares."""
 
     async def work() -> None:
-        async with talking(url) as api:
+        async with api_client(url) as api:
             answer = await api.get("/api/stats")
             render.show(answer, render.show_stats, as_json=as_json)
 
@@ -41,7 +41,7 @@ def watcher(
     """
 
     async def work() -> None:
-        async with talking(url) as api:
+        async with api_client(url) as api:
             answer = await api.post(f"/api/watcher/{switch.value}")
             if as_json:
                 render.say(answer.text)

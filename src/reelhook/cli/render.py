@@ -175,7 +175,7 @@ def cost_text(cost: dict[str, Any] | None) -> str | None:
     return f"{cost['amount']:.6g} {cost['unit']}" + ("" if cost["charged"] else ", quoted")
 
 
-def show_doubts(page: dict[str, Any]) -> None:
+def show_in_doubt(page: dict[str, Any]) -> None:
     """Print the jobs in doubt, and what can be done about them."""
     jobs = page["jobs"]
     if not jobs and on_terminal():

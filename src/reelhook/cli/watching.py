@@ -55,7 +55,7 @@ async def changes(api: Api, job_id: str, *, known: bool) -> AsyncIterator[ApiRes
     seen: dict[str, Any] = {}
     while True:
         path = job_path(job_id)
-        read = patiently(api, path) if known else api.get(path)
+        read = get_with_retries(api, path) if known else api.get(path)
         answer, known = await read, True
         steady = {name: value for name, value in answer.value.items() if name not in _UNSTEADY}
         if steady != seen:
@@ -66,7 +66,7 @@ async def changes(api: Api, job_id: str, *, known: bool) -> AsyncIterator[ApiRes
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def patiently(api: Api, path: str, **parameters: str | int | None) -> ApiResponse:
+async def get_with_retries(api: Api, path: str, **parameters: str | int | None) -> ApiResponse:
     """Read; a server that is gone is waited for. Raises as `Api.get` does, once it is too long."""
     give_up_at = asyncio.get_running_loop().time() + PATIENCE_SECONDS
     while True:

@@ -123,7 +123,7 @@ class AccountHealth:
     """How an account fares with the worker that holds it. `changed` is set when that changes."""
 
     def __init__(self) -> None:
-        self.fares = HEALTHY
+        self.account_status = HEALTHY
         self.changed = asyncio.Event()
         self.read_again_at: Instant = 0
         """When the provider may be read again, as it asked; 0: at any time."""
@@ -134,14 +134,16 @@ class AccountHealth:
     def creates_refused(self, words: str, now: Instant) -> None:
         """The provider refuses every create for now, with these words."""
         young = now - self._creates_worded_at < WORDS_MILLISECONDS
-        if (waiting := _reworded(self.fares.creates, words, now, young)) != self.fares.creates:
+        if (
+            waiting := _reworded(self.account_status.creates, words, now, young)
+        ) != self.account_status.creates:
             self._creates_worded_at = now
-            self._change(replace(self.fares, creates=waiting))
+            self._change(replace(self.account_status, creates=waiting))
 
     def creates_work(self) -> None:
         """The provider takes creates."""
-        if self.fares.creates is not None:
-            self._change(replace(self.fares, creates=None))
+        if self.account_status.creates is not None:
+            self._change(replace(self.account_status, creates=None))
 
     def reads_failed(self, words: str, now: Instant) -> bool:
         """The provider can't be read; return whether to log that, once a minute at most.
@@ -151,62 +153,64 @@ class AccountHealth:
         if now - self._read_at < READ_MILLISECONDS:
             return False
         young = now - self._reads_worded_at < WORDS_MILLISECONDS
-        if (waiting := _reworded(self.fares.reads, words, now, young)) == self.fares.reads:
+        if (
+            waiting := _reworded(self.account_status.reads, words, now, young)
+        ) == self.account_status.reads:
             return False
         self._reads_worded_at = now
-        self._change(replace(self.fares, reads=waiting))
+        self._change(replace(self.account_status, reads=waiting))
         return not young
 
     def reads_work(self, now: Instant) -> None:
         """The provider can be read."""
         self._read_at = now
-        if self.fares.reads is not None:
-            self._change(replace(self.fares, reads=None))
+        if self.account_status.reads is not None:
+            self._change(replace(self.account_status, reads=None))
 
     @property
     def unauthorized(self) -> str | None:
         """The provider's words when it refuses the key."""
-        return self.fares.unauthorized
+        return self.account_status.unauthorized
 
     @unauthorized.setter
     def unauthorized(self, words: str | None) -> None:
-        if words != self.fares.unauthorized:
-            self._change(replace(self.fares, unauthorized=words))
+        if words != self.account_status.unauthorized:
+            self._change(replace(self.account_status, unauthorized=words))
 
     @property
     def stretched_seconds(self) -> float | None:
         """How long the last interval between two rounds was, where it was longer than asked for."""
-        milliseconds = self.fares.stretched_milliseconds
+        milliseconds = self.account_status.stretched_milliseconds
         return None if milliseconds is None else milliseconds / 1000
 
     @stretched_seconds.setter
     def stretched_seconds(self, seconds: float | None) -> None:
         milliseconds = None if seconds is None else round(seconds * 1000)
-        if milliseconds != self.fares.stretched_milliseconds:
-            self._change(replace(self.fares, stretched_milliseconds=milliseconds))
+        if milliseconds != self.account_status.stretched_milliseconds:
+            self._change(replace(self.account_status, stretched_milliseconds=milliseconds))
 
     @property
     def reads_wait_until(self) -> Instant | None:
         """Until when reads wait for long, as the provider asked."""
-        return self.fares.reads_wait_until
+        return self.account_status.reads_wait_until
 
     @reads_wait_until.setter
     def reads_wait_until(self, until: Instant | None) -> None:
-        if until != self.fares.reads_wait_until:
-            self._change(replace(self.fares, reads_wait_until=until))
+        if until != self.account_status.reads_wait_until:
+            self._change(replace(self.account_status, reads_wait_until=until))
 
     @property
     def creates_wait_until(self) -> Instant | None:
         """Until when creates wait for long, as the provider asked."""
-        return self.fares.creates_wait_until
+        return self.account_status.creates_wait_until
 
     @creates_wait_until.setter
     def creates_wait_until(self, until: Instant | None) -> None:
-        if until != self.fares.creates_wait_until:
-            self._change(replace(self.fares, creates_wait_until=until))
+        if until != self.account_status.creates_wait_until:
+            self._change(replace(self.account_status, creates_wait_until=until))
 
-    def _change(self, fares: AccountStatus) -> None:
-        self.fares = fares
+    def _change(self, account_status: AccountStatus) -> None:
+        self.account_status = account_status
         self.changed.set()
 
 

@@ -67,7 +67,7 @@ class CircuitBreaker:
             return 1
         return limit if self.ramp is None else min(self.ramp, limit)
 
-    def worn_out(self, now: Instant) -> bool:
+    def failing_too_long(self, now: Instant) -> bool:
         """Whether it has failed for so long that nothing more is sent until a person looks."""
         return (
             self.failing_since is not None

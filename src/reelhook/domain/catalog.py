@@ -185,7 +185,7 @@ class Catalog:
             if one.provider == mine.provider and one.id != account_id
         ]
 
-    def relieved(self, account_id: str) -> list[str]:
+    def takes_overflow_of(self, account_id: str) -> list[str]:
         """Return the accounts whose jobs this one may take when they wait too long."""
         if not self.accounts[account_id].weight:
             return []

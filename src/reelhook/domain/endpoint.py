@@ -127,9 +127,13 @@ class Endpoint:
         if answer.succeeded:
             return replace(self, health=self.health.succeeded(now))
         failing = replace(self, health=self.health.failed(now, probe=probe))
-        return failing._stopped(Disabled.FAILING, now) if failing.health.worn_out(now) else failing
+        return (
+            failing._stopped(Disabled.FAILING, now)
+            if failing.health.failing_too_long(now)
+            else failing
+        )
 
-    def fares_as(self, other: "Endpoint") -> bool:
+    def same_health_as(self, other: "Endpoint") -> bool:
         """Whether there is nothing new to keep about how it fares."""
         return self.health.kept == other.health.kept and self.disabled == other.disabled
 

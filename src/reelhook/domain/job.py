@@ -289,7 +289,7 @@ class Job:
         )
         return job if outcome is None else job.responded(outcome.reason, now)
 
-    def send_anew(self, now: Instant) -> tuple["Job", tuple[Event, ...]]:
+    def send_again(self, now: Instant) -> tuple["Job", tuple[Event, ...]]:
         """Its provider has lost it, and renders nothing: it is created once more.
 
         Clients get an event if they had one that said more than that it waits.

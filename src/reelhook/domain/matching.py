@@ -23,7 +23,7 @@ class Matching:
 
     def __init__(
         self,
-        doubts: Sequence[Doubt],
+        in_doubt: Sequence[Doubt],
         listing: Listing,
         *,
         elsewhere: Iterable[VideoRequest],
@@ -35,7 +35,7 @@ class Matching:
         self.takers = [(e, _adopter(listing.known[e.provider_job_id])) for e in self.taken]
         self.found: dict[str, Entry] = {}
         self.groups: dict[VideoRequest, list[Doubt]] = defaultdict(list)
-        for doubt in self._without_marked(doubts):
+        for doubt in self._without_marked(in_doubt):
             self.groups[asked(doubt.request)].append(doubt)
         self.elsewhere = {asked(one) for one in elsewhere}
         explained = [asked(one) for one in ended]
@@ -47,15 +47,15 @@ class Matching:
         for request in explained:
             self._explain(request)
 
-    def _without_marked(self, doubts: Sequence[Doubt]) -> list[Doubt]:
+    def _without_marked(self, in_doubt: Sequence[Doubt]) -> list[Doubt]:
         """Give each doubt the entry that bears its mark; return those that are left.
 
         No entry with a mark can be another create's.
         """
         marked = {entry.mark: entry for entry in self.left if entry.mark is not None}
         self.left = [entry for entry in self.left if entry.mark is None]
-        self.found |= {one.job_id: marked[one.job_id] for one in doubts if one.job_id in marked}
-        return [one for one in doubts if one.job_id not in self.found]
+        self.found |= {one.job_id: marked[one.job_id] for one in in_doubt if one.job_id in marked}
+        return [one for one in in_doubt if one.job_id not in self.found]
 
     def _assign(self, request: VideoRequest) -> None:
         """Give each doubt the oldest entry of its window, which is the least use to the others.

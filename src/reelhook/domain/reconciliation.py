@@ -57,7 +57,7 @@ class Resolution:
 
 
 def resolve(
-    doubts: Sequence[Doubt],
+    in_doubt: Sequence[Doubt],
     listing: Listing,
     *,
     now: Instant,
@@ -70,7 +70,7 @@ def resolve(
     Nothing is decided about them before the settle time has passed (see `settled_at`), except what
     is found.
     """
-    return _Look(doubts, listing, others, settle_milliseconds).resolve(now)
+    return _Look(in_doubt, listing, others, settle_milliseconds).resolve(now)
 
 
 def settled_at(doubt: Doubt, settle_milliseconds: int) -> Instant:
@@ -101,7 +101,7 @@ class _Look:
 
     def __init__(
         self,
-        doubts: Sequence[Doubt],
+        in_doubt: Sequence[Doubt],
         listing: Listing,
         others: Others,
         settle_milliseconds: int,
@@ -109,7 +109,7 @@ class _Look:
         self._listing = listing
         self._others = others
         self._settle = settle_milliseconds
-        self._matching = Matching(doubts, listing, elsewhere=others.elsewhere, ended=others.ended)
+        self._matching = Matching(in_doubt, listing, elsewhere=others.elsewhere, ended=others.ended)
 
     def resolve(self, now: Instant) -> Resolution:
         absent: list[str] = []

@@ -92,8 +92,8 @@ async def notice(provider: str, token: str, request: Request) -> NoticeResponse:
     """Take a provider's webhook: the job is read back at once. The address itself is the key;
     where the provider signs, the signature must be right too.
     """
-    notices = use_cases_of(request).notices
-    notices.check_address(provider, token)  # before anything is read for it
+    provider_webhooks = use_cases_of(request).provider_webhooks
+    provider_webhooks.check_address(provider, token)  # before anything is read for it
     body = await request.body()
-    checked = await notices.take(provider, token, request.headers, body)
+    checked = await provider_webhooks.take(provider, token, request.headers, body)
     return NoticeResponse(checked=checked)

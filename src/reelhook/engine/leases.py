@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from reelhook.domain.endpoint import LANES
 from reelhook.ports import Lease
 
-GOOD_SHARE = 0.8
+USABLE_FRACTION = 0.8
 LANE_IDS = tuple(f"lane:{lane:02}" for lane in range(LANES))
 CHORES_ID = "chores:all"
 """What any one worker does for all: sweeping, resending, forgetting."""

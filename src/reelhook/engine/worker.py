@@ -13,7 +13,7 @@ import structlog
 
 from reelhook.core.wakeups import Signal
 from reelhook.domain.errors import DATABASE_FAILURES
-from reelhook.engine.leases import GOOD_SHARE, LANE_IDS, Leases
+from reelhook.engine.leases import LANE_IDS, USABLE_FRACTION, Leases
 from reelhook.engine.runner import DRAIN_SECONDS, Loop, Runner
 from reelhook.ports import Clock, Lease, LeaseStore
 
@@ -154,7 +154,7 @@ class Worker:
 
     def _good_until(self) -> float:
         """Return until when a lease is good that the store is asked for now."""
-        return self._leases.now() + self._seconds * GOOD_SHARE
+        return self._leases.now() + self._seconds * USABLE_FRACTION
 
     def _go_by(self, ids: Sequence[str], held: Sequence[Lease], good_until: float) -> None:
         for lease in held:

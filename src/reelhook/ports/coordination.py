@@ -18,10 +18,12 @@ class PauseStore(Protocol):
 class AccountStore(Protocol):
     """How accounts fare with their providers."""
 
-    async def fares(self, account: str) -> AccountStatus:
+    async def account_status(self, account: str) -> AccountStatus:
         """Return how an account fares with the worker that has it."""
         ...
 
-    async def record_fares(self, account: str, fares: AccountStatus, lease: Lease | None) -> None:
+    async def save_account_status(
+        self, account: str, account_status: AccountStatus, lease: Lease | None
+    ) -> None:
         """Keep it, unless the lease was lost."""
         ...

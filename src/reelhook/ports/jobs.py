@@ -320,7 +320,7 @@ class ServiceStore(SubmitStore, FollowStore, Protocol):
         """
         ...
 
-    async def doubtful_jobs(self, limit: int, cursor: str | None) -> JobPage:
+    async def jobs_in_doubt(self, limit: int, cursor: str | None) -> JobPage:
         """Return a page of the jobs in doubt, oldest first: those that ended so, then the others.
 
         Raises `InvalidRequestError` for a bad cursor.
@@ -397,6 +397,6 @@ class ServiceStore(SubmitStore, FollowStore, Protocol):
         """Return since when watching is paused."""
         ...
 
-    async def fares(self, account: str) -> AccountStatus:
+    async def account_status(self, account: str) -> AccountStatus:
         """Return how an account fares with the worker that has it."""
         ...

@@ -35,8 +35,8 @@ class UseCases:
     jobs: Jobs
     endpoints: Endpoints
     deliveries: Deliveries
-    doubts: InDoubtSubmissions
-    notices: ProviderWebhooks
+    in_doubt: InDoubtSubmissions
+    provider_webhooks: ProviderWebhooks
     operations: Operations
     catalog: Catalog
     waits: WaitingReasons

@@ -50,7 +50,7 @@ class InDoubtSubmissions:
 
         Raises `InvalidRequestError` for a bad cursor.
         """
-        return await self._store.doubtful_jobs(limit, cursor)
+        return await self._store.jobs_in_doubt(limit, cursor)
 
     async def adopt(self, job_id: str, provider_job_id: str) -> Created:
         """Watch the provider's job as a new one of ours, with the same request and endpoints.

@@ -64,21 +64,21 @@ class Operations:
         }
 
     async def _standing(self, account: Account, load: AccountLoad) -> dict[str, Any]:
-        fares, now = await self._store.fares(account.id), self._clock.now()
-        stretched = fares.stretched_milliseconds
+        account_status, now = await self._store.account_status(account.id), self._clock.now()
+        stretched = account_status.stretched_milliseconds
         return {
             "id": account.id,
             "provider": account.provider,
             "waiting": load.waiting,
             "in_flight": load.in_flight,
             "jobs_max": account.jobs_max,
-            "healthy": fares.unauthorized is None,
-            "error": fares.unauthorized,
+            "healthy": account_status.unauthorized is None,
+            "error": account_status.unauthorized,
             "stretched_seconds": None if stretched is None else stretched / 1000,
-            "reads_wait_until": _if_ahead(fares.reads_wait_until, now),
-            "creates_wait_until": _if_ahead(fares.creates_wait_until, now),
+            "reads_wait_until": _if_ahead(account_status.reads_wait_until, now),
+            "creates_wait_until": _if_ahead(account_status.creates_wait_until, now),
             "refused": load.refused,
-            "unread": fares.reads,
+            "unread": account_status.reads,
         }
 
     async def costs(self, since: Instant, until: Instant) -> list[CostLine]:

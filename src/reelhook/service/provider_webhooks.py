@@ -37,7 +37,7 @@ class ProviderWebhooks:
         catalog: Catalog,
         callbacks: CallbackAddresses,
         jobs: Jobs,
-        doubts: InDoubtSubmissions,
+        in_doubt: InDoubtSubmissions,
         recording: Recording,
         *,
         clock: Clock,
@@ -47,7 +47,7 @@ class ProviderWebhooks:
         self._catalog = catalog
         self._callbacks = callbacks
         self._jobs = jobs
-        self._doubts = doubts
+        self._doubts = in_doubt
         self._recording = recording
         self._clock = clock
         self._checking: set[str] = set()

@@ -17,7 +17,7 @@ _ITS_CREATE = frozenset({Status.ACCEPTED, Status.SUBMITTING})
 class FaresStore(Protocol):
     """What this asks of the store."""
 
-    async def fares(self, account: str) -> AccountStatus:
+    async def account_status(self, account: str) -> AccountStatus:
         """Return how an account fares with the worker that has it."""
         ...
 
@@ -28,7 +28,7 @@ class WaitingReasons:
     def __init__(self, store: FaresStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._fares: dict[str, tuple[Instant, AccountStatus]] = {}
+        self._account_status: dict[str, tuple[Instant, AccountStatus]] = {}
 
     async def of(self, job: Job) -> Waiting | None:
         """Return what one job waits for. Raises `StoreError`."""
@@ -56,8 +56,8 @@ class WaitingReasons:
 
     async def _of_account(self, account: str) -> AccountStatus:
         now = self._clock.now()
-        read_at, fares = self._fares.get(account, (0, AccountStatus()))
+        read_at, account_status = self._account_status.get(account, (0, AccountStatus()))
         if not 0 <= now - read_at < KEPT_MILLISECONDS:
-            fares = await self._store.fares(account)
-            self._fares[account] = (now, fares)
-        return fares
+            account_status = await self._store.account_status(account)
+            self._account_status[account] = (now, account_status)
+        return account_status

@@ -36,7 +36,7 @@ async def awaited(url: str, *, pooled: bool, seconds: float) -> None:
 
 
 @contextlib.asynccontextmanager
-async def owning(target: Target) -> AsyncIterator[None]:
+async def exclusive(target: Target) -> AsyncIterator[None]:
     """Be the one process that may change the schema.
 
     A SQLite file is owned as long as it is used, so another process that does raises
@@ -51,7 +51,7 @@ async def owning(target: Target) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def opened(target: Target, *, pooled: bool = False) -> AsyncIterator[Database]:
+async def open_store(target: Target, *, pooled: bool = False) -> AsyncIterator[Database]:
     """Open a database that has its schema. Raises `SettingsError`.
 
     `pooled`: statements of one session may reach the server on different connections.
@@ -81,7 +81,7 @@ async def _opened_file(path: Path) -> AsyncIterator[Database]:
 
 
 @contextlib.asynccontextmanager
-async def connected(
+async def open_notifier(
     url: str, *, pooled: bool = False
 ) -> "AsyncIterator[Notifier | PollingNotifier]":
     """Open the wire to the other processes on a PostgreSQL database, unless a pooler has none."""

@@ -35,14 +35,16 @@ class Together:
 
 
 Operation = Generator[Statement | Together, list[Row], T]
-Touches = Collection[Hashable] | None
+ConflictKeys = Collection[Hashable] | None
 """What an operation reads for its decisions and writes, by any names; None: maybe anything."""
 
 
 class Database(Protocol):
     """What runs operations."""
 
-    async def write(self, make: Callable[[], Operation[T]], touches: Touches = None) -> T:
+    async def write(
+        self, make: Callable[[], Operation[T]], conflict_keys: ConflictKeys = None
+    ) -> T:
         """Run an operation in a transaction; return once it is durable.
 
         Those that touch nothing in common may run side by side. Raises what the operation raises,
@@ -51,7 +53,7 @@ class Database(Protocol):
         """
         ...
 
-    async def aside(self, make: Callable[[], Operation[T]], *, lock: str | None = None) -> T:
+    async def background(self, make: Callable[[], Operation[T]], *, lock: str | None = None) -> T:
         """Run an operation for which nobody waits, beside those of `write` where that can be.
 
         It may be undone by a crash. With `lock` nobody else writes to that table meanwhile; where
@@ -105,7 +107,9 @@ def statements_of(asked: Statement | Together) -> tuple[Statement, ...]:
     return asked.statements if isinstance(asked, Together) else (asked,)
 
 
-def waves(works: Sequence[T], touches: Callable[[T], Touches]) -> list[list[T]]:
+def conflict_free_batches(
+    works: Sequence[T], conflict_keys: Callable[[T], ConflictKeys]
+) -> list[list[T]]:
     """Arrange works in waves, within which they may run side by side.
 
     Works that touch the same keep their order; one that may touch anything has its own wave.
@@ -114,15 +118,15 @@ def waves(works: Sequence[T], touches: Callable[[T], Touches]) -> list[list[T]]:
     earliest = 0
     last: dict[Hashable, int] = {}
     for work in works:
-        touched = touches(work)
+        touched = conflict_keys(work)
         if touched is None:
-            wave = earliest = len(found)
+            batch = earliest = len(found)
             earliest += 1
         else:
-            wave = max((last.get(one, -1) + 1 for one in touched), default=0)
-            wave = max(wave, earliest)
-            last.update(dict.fromkeys(touched, wave))
-        if wave == len(found):
+            batch = max((last.get(one, -1) + 1 for one in touched), default=0)
+            batch = max(batch, earliest)
+            last.update(dict.fromkeys(touched, batch))
+        if batch == len(found):
             found.append([])
-        found[wave].append(work)
+        found[batch].append(work)
     return found

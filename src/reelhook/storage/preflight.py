@@ -57,7 +57,7 @@ class DatabaseCheck:
     pooler: bool = False
 
 
-async def vitals(target: Target) -> DatabaseCheck:
+async def check_database(target: Target) -> DatabaseCheck:
     """Ask a database. Raises `SettingsError` where it can't be reached."""
     if isinstance(target, Path):
         return _of_file(target)
@@ -67,14 +67,14 @@ async def vitals(target: Target) -> DatabaseCheck:
 
     connection = await postgres.connect(target)
     try:
-        return await vitals_of(connection)
+        return await check_connection(connection)
     except FAILURES as error:
         raise refusal(error, "read") from None
     finally:
         await connection.close()
 
 
-async def vitals_of(connection: "Connection") -> DatabaseCheck:
+async def check_connection(connection: "Connection") -> DatabaseCheck:
     """Ask a PostgreSQL database over a connection."""
     row = await connection.fetchrow(_POSTGRES, list(TABLES))
     return DatabaseCheck(

@@ -42,11 +42,12 @@ from reelhook.storage.operation import Database, Operation
 from reelhook.storage.operations import account_load as workload
 from reelhook.storage.operations import account_status as shared
 from reelhook.storage.operations import clock_repair as mending
-from reelhook.storage.operations import conflict_keys as touches
 from reelhook.storage.operations import (
+    conflict_keys,
     deliveries,
     due,
     endpoints,
+    in_doubt,
     jobs,
     lookups,
     retention,
@@ -54,7 +55,6 @@ from reelhook.storage.operations import (
 )
 from reelhook.storage.operations import event_feed as repair
 from reelhook.storage.operations import feed_position as following
-from reelhook.storage.operations import in_doubt as doubts
 from reelhook.storage.operations import leases as ownership
 from reelhook.storage.operations.rows import job_of
 
@@ -72,30 +72,30 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._write = database.write
         self._read = database.read
-        self._aside = database.aside
+        self._aside = database.background
         self._long_page = asyncio.Lock()
 
     # -- writes -------------------------------------------------------------------------------
 
     async def create(self, new: NewJob) -> Created:
         """See `ServiceStore.create`."""
-        return await self._write(lambda: jobs.create(new), touches.of_new(new))
+        return await self._write(lambda: jobs.create(new), conflict_keys.of_new(new))
 
     async def record(self, changes: Sequence[Change], lease: Lease | None) -> list[str]:
         """See `Recorder.record`."""
-        touched = touches.of_changes(changes)
+        touched = conflict_keys.of_changes(changes)
         return await self._write(lambda: jobs.record(changes, lease), touched)
 
     async def accept(
         self, change: Change, lease: Lease | None, sharing: Sequence[str] = ()
     ) -> Acceptance:
         """See `SubmitStore.accept`."""
-        touched = touches.of_changes((change,))
+        touched = conflict_keys.of_changes((change,))
         return await self._write(lambda: jobs.accept(change, lease, sharing), touched)
 
     async def settle(self, settlement: Settlement) -> Delivery | None:
         """See `DeliveryStore.settle`."""
-        touched = touches.of_settlement(settlement)
+        touched = conflict_keys.of_settlement(settlement)
         return await self._write(lambda: deliveries.settle(settlement), touched)
 
     async def create_endpoint(self, endpoint: Endpoint) -> None:
@@ -174,9 +174,11 @@ class Store:
         """See `MendingStore.mend`."""
         await self._write(lambda: mending.mend(now, longest))
 
-    async def record_fares(self, account: str, fares: AccountStatus, lease: Lease | None) -> None:
+    async def save_account_status(
+        self, account: str, account_status: AccountStatus, lease: Lease | None
+    ) -> None:
         """See `AccountStore.record_fares`."""
-        await self._write(lambda: shared.record_fares(account, fares, lease))
+        await self._write(lambda: shared.save_account_status(account, account_status, lease))
 
     async def forget_idempotency_keys(self, created_before: Instant) -> int:
         """See `SweepStore.forget_idempotency_keys`."""
@@ -286,9 +288,9 @@ class Store:
         """See `ServiceStore.costs`."""
         return await self._read(lambda: workload.costs(since, until))
 
-    async def doubtful_jobs(self, limit: int, cursor: str | None) -> JobPage:
+    async def jobs_in_doubt(self, limit: int, cursor: str | None) -> JobPage:
         """See `ServiceStore.doubtful_jobs`."""
-        return await self._read_page(lambda: doubts.page(limit, cursor), limit)
+        return await self._read_page(lambda: in_doubt.page(limit, cursor), limit)
 
     async def _read_page(self, make: Callable[[], Operation[JobPage]], limit: int) -> JobPage:
         """Read a page of jobs; of long ones only one at a time.
@@ -303,17 +305,17 @@ class Store:
 
     async def close_doubt(self, job_id: str, now: Instant) -> bool:
         """See `ServiceStore.close_doubt`."""
-        return await self._write(lambda: doubts.close_doubt(job_id, now), (job_id,))
+        return await self._write(lambda: in_doubt.close_doubt(job_id, now), (job_id,))
 
     async def destinations(self, job_id: str) -> list[Destination]:
         """See `ServiceStore.destinations`."""
-        return await self._read(lambda: doubts.destinations(job_id))
+        return await self._read(lambda: in_doubt.destinations(job_id))
 
     async def job_of_provider(
         self, accounts: Sequence[str], provider_job_id: str
     ) -> StoredJob | None:
         """See `ServiceStore.job_of_provider`."""
-        return await self._read(lambda: doubts.of_provider(accounts, provider_job_id))
+        return await self._read(lambda: in_doubt.of_provider(accounts, provider_job_id))
 
     async def jobs_now(self, job_ids: Sequence[str]) -> list[Job]:
         """See `SubmitStore.jobs_now`."""
@@ -383,9 +385,9 @@ class Store:
         """See `PauseStore.watching_paused_since`."""
         return await self._read(shared.watching_paused_since)
 
-    async def fares(self, account: str) -> AccountStatus:
+    async def account_status(self, account: str) -> AccountStatus:
         """See `AccountStore.fares`."""
-        return await self._read(lambda: shared.fares(account))
+        return await self._read(lambda: shared.account_status(account))
 
     async def due_deliveries(
         self,

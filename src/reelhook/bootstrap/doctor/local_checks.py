@@ -13,7 +13,7 @@ from reelhook.config import Settings, unknown_variables
 from reelhook.domain.errors import ReelhookError, SettingsError
 from reelhook.storage.newest_files import newest_record_at
 from reelhook.storage.open import read_key
-from reelhook.storage.preflight import MIB, vitals
+from reelhook.storage.preflight import MIB, check_database
 from reelhook.storage.schema import migrate as migrations
 
 CLOCK_SECONDS_MAX = 30.0
@@ -74,7 +74,7 @@ async def database(settings: Settings, now: Callable[[], float]) -> list[Finding
     target = settings.database
     called = str(target) if isinstance(target, Path) else "PostgreSQL"
     try:
-        told = await vitals(target)
+        told = await check_database(target)
         if told.refusal is not None:
             return [failed("database", f"{called}: {told.refusal}")]
         missing = await asyncio.to_thread(migrations.pending, target, beside=True)

@@ -43,7 +43,7 @@ async def list_jobs(
     whatever their status.
     """
     if in_doubt:
-        page = await use_cases_of(request).doubts.jobs(limit, cursor)
+        page = await use_cases_of(request).in_doubt.jobs(limit, cursor)
     else:
         page = await service.jobs(status, limit, cursor)
     video_url = options_of(request).video_url
@@ -105,7 +105,7 @@ async def adopt(job_id: str, request: Request, service: ServiceOf, body: AdoptBo
     """Watch the provider's job as a new one of ours, with the same request and endpoints;
     `adoptedFrom` names the one in doubt, which is settled by it.
     """
-    created = await use_cases_of(request).doubts.adopt(job_id, body.sora_job_id)
+    created = await use_cases_of(request).in_doubt.adopt(job_id, body.sora_job_id)
     stored = await read_back(service.job(created.job_id), jobId=created.job_id)
     return _answer(request, stored)
 
@@ -113,4 +113,4 @@ async def adopt(job_id: str, request: Request, service: ServiceOf, body: AdoptBo
 @router.post("/{job_id}/abandon", summary="Settle that a job in doubt is not to be found")
 async def abandon(job_id: str, request: Request) -> JobResponse:
     """Take the job off the list of those in doubt. It stays as it is."""
-    return _answer(request, await use_cases_of(request).doubts.abandon(job_id))
+    return _answer(request, await use_cases_of(request).in_doubt.abandon(job_id))

@@ -280,7 +280,7 @@ class Deliver:
             Settlement(
                 attempt,
                 lambda current: self._decide(current, attempt, endpoint.kind, now),
-                None if after.fares_as(before) else after,
+                None if after.same_health_as(before) else after,
                 reopened=before.health.open and not after.health.open,
                 lease=flight.lease,
             ),

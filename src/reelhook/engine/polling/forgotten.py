@@ -159,7 +159,7 @@ class Forgotten:
         # One that was registered has no request here that could be sent.
         may = self._held.account.resubmit_forgotten and job.submit_fingerprint is not None
         if may and job.forgotten < RESUBMITS_MAX:
-            return job.send_anew(now)
+            return job.send_again(now)
         return job.fail("provider_error", MESSAGE, now)
 
 

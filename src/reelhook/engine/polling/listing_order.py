@@ -59,13 +59,13 @@ class ListingOrder:
             self._last = (listed, self.page_size, plan)
         return plan
 
-    def learn(self, plan: Plan, wave: PageBatch) -> None:
+    def learn(self, plan: Plan, batch: PageBatch) -> None:
         """Take over the order that a wave's pages showed."""
-        if plan.order is not self._known.order or not _as_expected(plan.reads, wave):
-            shown = {cursor: page.ids for cursor, page in wave.pages.items()}
-            self._set([one for one in learn(plan.order, shown) if one not in wave.refused])
+        if plan.order is not self._known.order or not _as_expected(plan.reads, batch):
+            shown = {cursor: page.ids for cursor, page in batch.pages.items()}
+            self._set([one for one in learn(plan.order, shown) if one not in batch.refused])
         # Where more follows, a page's length is the server's own limit, unless it leaves out some.
-        full = [page.length for page in wave.pages.values() if page.more]
+        full = [page.length for page in batch.pages.values() if page.more]
         self.page_size = max(2, *full) if full else self.page_size
 
     def trim(self, watched: Collection[str]) -> None:
@@ -83,11 +83,11 @@ class ListingOrder:
         self._known = _Known(order, set(order))
 
 
-def _as_expected(reads: Sequence[Read], wave: PageBatch) -> bool:
+def _as_expected(reads: Sequence[Read], batch: PageBatch) -> bool:
     """Whether every page held what it was asked for, and nothing else: then nothing is learnt."""
     return all(
         isinstance(read, PageRead)
-        and (page := wave.pages.get(read.cursor)) is not None
+        and (page := batch.pages.get(read.cursor)) is not None
         and page.ids is read.expected
         for read in reads
     )

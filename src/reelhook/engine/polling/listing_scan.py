@@ -40,7 +40,7 @@ class ListingScan:
     """What a round's waves told so far of the jobs that are looked for in the listing."""
 
     left: set[str]
-    buried: set[str] = field(default_factory=set)
+    displaced: set[str] = field(default_factory=set)
     """Not where they were hoped for: looked for once more, behind the newest one of their own."""
     lost: set[str] = field(default_factory=set)
     """Not listed, as it seems."""
@@ -54,8 +54,8 @@ class ListingScan:
     def plan(self, listed: Sequence[str], order: Sequence[str], page_size: int) -> list[Read]:
         """Return the next wave's reads."""
         wanted = self.left.intersection(listed) - self.lost - self.given_up
-        reads = cover(order, wanted - self.buried, page_size)
-        own = [one for one in order if one in wanted & self.buried]
+        reads = cover(order, wanted - self.displaced, page_size)
+        own = [one for one in order if one in wanted & self.displaced]
         for start in range(0, len(own), page_size + 1):
             first, *rest = own[start : start + page_size + 1]
             reads.append(SingleRead(first))
@@ -63,24 +63,24 @@ class ListingScan:
                 reads.append(PageRead(first, tuple(rest)) if rest[1:] else SingleRead(rest[0]))
         return reads
 
-    def take(self, reads: Sequence[Read], wave: PageBatch) -> None:
+    def take(self, reads: Sequence[Read], batch: PageBatch) -> None:
         """Learn from a wave."""
         self.fresh = False
-        self.answered = self.answered or bool(wave.pages)
-        self.given_up |= wave.failed & self.failed
-        self.failed |= wave.failed
+        self.answered = self.answered or bool(batch.pages)
+        self.given_up |= batch.failed & self.failed
+        self.failed |= batch.failed
         if not self.left:  # nothing is looked for any more: the usual end
-            self.buried.clear()
+            self.displaced.clear()
             return
         for read in reads:
             if isinstance(read, PageRead) and (
-                read.cursor in wave.pages or read.cursor in wave.refused
+                read.cursor in batch.pages or read.cursor in batch.refused
             ):
-                self._take_page(read, wave.pages.get(read.cursor))
+                self._take_page(read, batch.pages.get(read.cursor))
 
     def _take_page(self, read: PageRead, page: PageResult | None) -> None:
         if page and self.left.isdisjoint(read.expected):  # it held all of them: the usual page
-            self.buried.difference_update([read.cursor], read.expected)
+            self.displaced.difference_update([read.cursor], read.expected)
             return
         place = {one: at for at, one in enumerate(read.expected, 1)}
         shown = page.ids if page else []
@@ -90,7 +90,7 @@ class ListingScan:
             # another order than was thought, nothing was passed over.
             passed = places[-1] if places == sorted(places) else 0
             self.lost |= self.left.intersection(read.expected[:passed])
-            self.buried -= {read.cursor, *read.expected}
+            self.displaced -= {read.cursor, *read.expected}
         else:
-            self.lost |= self.buried.intersection(read.expected)
-            self.buried |= self.left.intersection(read.expected)
+            self.lost |= self.displaced.intersection(read.expected)
+            self.displaced |= self.left.intersection(read.expected)

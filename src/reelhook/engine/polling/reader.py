@@ -165,14 +165,14 @@ class Reader:
                 )
             if not any(isinstance(read, PageRead) for read in plan.reads):
                 break
-            wave = await self._wave(plan.reads, left, deliver)
+            batch = await self._read_batch(plan.reads, left, deliver)
             if not self._listing_usable():
                 return left
-            await run_in_thread_if_large(len(listed), partial(listing.learn, plan, wave))
-            search.take(plan.reads, wave)
+            await run_in_thread_if_large(len(listed), partial(listing.learn, plan, batch))
+            search.take(plan.reads, batch)
             if not left:
                 break
-        self._misses.update(search.lost | search.buried)
+        self._misses.update(search.lost | search.displaced)
         if not search.given_up:
             return left
         if search.answered:  # the listing fails in places: these are read singly in the end
@@ -198,23 +198,23 @@ class Reader:
             return False
         return await self._single(probe, left, deliver)
 
-    async def _wave(
+    async def _read_batch(
         self, reads: Sequence[Read], left: set[str], deliver: ReportHandler
     ) -> PageBatch:
         """Run reads at once."""
-        wave = PageBatch()
+        batch = PageBatch()
 
         async def page(read: PageRead) -> None:
             try:
-                wave.pages[read.cursor] = await self._page(read, left, deliver)
+                batch.pages[read.cursor] = await self._page(read, left, deliver)
                 self._failed_rounds = 0
             except ListingUnsupportedError as error:
                 self._give_listing_up(error.message)
             except CursorRefusedError:
-                wave.refused.add(read.cursor)
+                batch.refused.add(read.cursor)
             except Exception as error:
                 self._log_failure("watch.page_failed", error, after=read.cursor)
-                wave.failed.update(read.expected)
+                batch.failed.update(read.expected)
 
         async with asyncio.TaskGroup() as group:
             for read in reads:
@@ -223,7 +223,7 @@ class Reader:
                         group.create_task(page(read))
                     case SingleRead(provider_job_id=one):
                         group.create_task(self._single(one, left, deliver))
-        return wave
+        return batch
 
     async def _page(self, read: PageRead, left: set[str], deliver: ReportHandler) -> PageResult:
         limit = self._provider.traits.page_size_max

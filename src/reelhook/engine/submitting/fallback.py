@@ -38,11 +38,11 @@ class Fallback:
         self._clock = clock
         self._random = random
 
-    def impatient_since(self, now: Instant) -> Instant:
+    def fallback_cutoff(self, now: Instant) -> Instant:
         """Return since when a job must have waited to be sent on now."""
         return now - self._wait_milliseconds
 
-    def is_impatient(self, stored: Waiting, until: Instant) -> bool:
+    def fallback_due(self, stored: Waiting, until: Instant) -> bool:
         """Whether a job with another model to try would wait too long by that moment."""
         job = stored.job
         since = job.created_at if job.model_since is None else job.model_since

@@ -137,15 +137,15 @@ class Resolve:
 
     # -- the listing ----------------------------------------------------------------------------
 
-    async def _read_in_time(self, doubts: Sequence[Doubt]) -> Listing | None:
+    async def _read_in_time(self, in_doubt: Sequence[Doubt]) -> Listing | None:
         """Read the listing; None where that failed, or takes longer than a doubt may last."""
         now = self._clock.now()
         if self._unread_since is None:
             self._unread_since = now
-        given_up = min(given_up_at(one, self._settle_milliseconds) for one in doubts)
+        given_up = min(given_up_at(one, self._settle_milliseconds) for one in in_doubt)
         end = max(given_up, self._unread_since + UNREAD_MILLISECONDS_MIN, now + 1000)
         late = asyncio.Event()
-        read = asyncio.create_task(self._read(doubts, now))
+        read = asyncio.create_task(self._read(in_doubt, now))
         alarm = asyncio.create_task(self._clock.wait(late, (end - now) / 1000))
         try:
             await asyncio.wait([read, alarm], return_when=asyncio.FIRST_COMPLETED)
@@ -173,17 +173,17 @@ class Resolve:
         reason = f"it can't be read: {self._unread_reason}"
         await self._judged.give_up(overdue, Resolution(unknown=dict.fromkeys(overdue, reason)))
 
-    async def _read(self, doubts: Sequence[Doubt], now: Instant) -> Listing | None:
+    async def _read(self, in_doubt: Sequence[Doubt], now: Instant) -> Listing | None:
         """Read the listing as far as it may prove something.
 
         None when that failed and is worth another try.
         """
         facts = await self._listing.facts()
         patient = facts.models and any(
-            now - one.since < 2 * self._settle_milliseconds for one in doubts
+            now - one.since < 2 * self._settle_milliseconds for one in in_doubt
         )
         pages = ListingPages(self._held, self._patience, patient=bool(patient))
-        if not await pages.read(partial(_reached, doubts)):
+        if not await pages.read(partial(_reached, in_doubt)):
             self._unread_reason = pages.failure
             return None
         listing = await self._evidence(pages, now)
@@ -213,10 +213,10 @@ class Resolve:
             await asyncio.wait(calls)
         # What these calls left unresolved may own an entry as well, and an answer claims its own.
         jobs = await self._unresolved()
-        doubts = [_doubt(one, self._listing) for one in jobs.values()]
-        if not doubts:
+        in_doubt = [_doubt(one, self._listing) for one in jobs.values()]
+        if not in_doubt:
             return
-        others = await self._others(doubts, listing)
+        others = await self._others(in_doubt, listing)
         known = await self._known(list(listing.place))
         created = {one.request.model for one in known.values() if one.created}
         await self._listing.learn(lambda facts: facts.with_model(*created))
@@ -224,36 +224,36 @@ class Resolve:
             listing,
             known=known,
             facts=await self._listing.facts(),
-            expected=await self._expected(doubts, listing),
+            expected=await self._expected(in_doubt, listing),
         )
         resolution = resolve(
-            doubts,
+            in_doubt,
             listing,
             now=self._clock.now(),
             settle_milliseconds=self._settle_milliseconds,
             others=others,
         )
-        await self._learn_delays(doubts, listing, resolution)
+        await self._learn_delays(in_doubt, listing, resolution)
         await self._judged.record(jobs, resolution)
 
     async def _known(self, ids: Sequence[str]) -> dict[str, Known]:
         server = server_of(self._listing.fingerprint)
         return await self._store.known_entries(self._held.accounts, server, ids)
 
-    async def _expected(self, doubts: Sequence[Doubt], listing: Listing) -> dict[str, Instant]:
-        since = min(doubt.sent_at for doubt in doubts) - EXPECTED_MILLISECONDS
+    async def _expected(self, in_doubt: Sequence[Doubt], listing: Listing) -> dict[str, Instant]:
+        since = min(doubt.sent_at for doubt in in_doubt) - EXPECTED_MILLISECONDS
         delay = 2 * (listing.facts.delay_max or 0)
         until = listing.read_at - max(delay, SHOWN_AFTER_MILLISECONDS)
         return await self._store.expected_entries(
             self._held.id, self._listing.fingerprint, since, until, EXPECTED_MAX
         )
 
-    async def _others(self, doubts: Sequence[Doubt], listing: Listing) -> Others:
+    async def _others(self, in_doubt: Sequence[Doubt], listing: Listing) -> Others:
         """Return what other jobs asked for that may have unclaimed entries in the listing."""
         if not listing.entries:
             ended: list[Job] = []
         else:
-            since = min(doubt.sent_at for doubt in doubts)
+            since = min(doubt.sent_at for doubt in in_doubt)
             ended = await self._store.jobs_ended_unknown(self._held.accounts, since)
         sharing = [
             job
@@ -266,16 +266,16 @@ class Resolve:
             ended=[stored[one.id].request for one in ended if one.id in stored],
             elsewhere=[stored[one.id].request for one in sharing if one.id in stored],
             open=bool(sharing)
-            or any(now - one.since < self._settle_milliseconds for one in doubts),
+            or any(now - one.since < self._settle_milliseconds for one in in_doubt),
         )
 
     # -- what comes of it -----------------------------------------------------------------------
 
     async def _learn_delays(
-        self, doubts: Sequence[Doubt], listing: Listing, resolution: Resolution
+        self, in_doubt: Sequence[Doubt], listing: Listing, resolution: Resolution
     ) -> None:
         """An entry that an earlier look missed shows how late the listing may be."""
-        for doubt in doubts:
+        for doubt in in_doubt:
             if doubt.job_id not in resolution.found:
                 self._missed_at[doubt.job_id] = listing.read_at
             elif self._missed_at.pop(doubt.job_id, 0) > doubt.since:
@@ -284,11 +284,11 @@ class Resolve:
 
     async def _next_look(self, jobs: Sequence[StoredJob]) -> float:
         now, delay = self._clock.now(), (await self._listing.facts()).delay_max
-        doubts = [_doubt(one, self._listing) for one in jobs]
+        in_doubt = [_doubt(one, self._listing) for one in jobs]
         settle = self._settle_milliseconds
         moments = [
             moment
-            for one in doubts
+            for one in in_doubt
             for moment in (
                 settled_at(one, settle),
                 deadline(one, delay, settle),
@@ -296,7 +296,7 @@ class Resolve:
             )
             if moment > now
         ]
-        young = any(now - one.since < YOUNG_MILLISECONDS for one in doubts)
+        young = any(now - one.since < YOUNG_MILLISECONDS for one in in_doubt)
         usual = LOOK_SECONDS_YOUNG if young else LOOK_SECONDS
         return max(0.05, min([usual, *((moment - now) / 1000 for moment in moments)]))
 
@@ -320,14 +320,14 @@ def _same_request(stored: StoredJob | None, job: Job) -> bool:
     return stored is not None and stored.job.model == job.model
 
 
-def _reached(doubts: Sequence[Doubt], pages: ListingPages) -> bool:
+def _reached(in_doubt: Sequence[Doubt], pages: ListingPages) -> bool:
     """Whether the listing was read past an entry that is older than all the doubts' own.
 
     By a page: an order that is not what it seems shows itself around there. A create without such
     an entry can only be found: where it is looked for by time.
     """
     place, oldest = pages.place, pages.oldest_at
-    for doubt in doubts:
+    for doubt in in_doubt:
         if doubt.after is None and oldest is not None:
             if oldest >= doubt.sent_at - 5 * CLOCK_SLACK_MILLISECONDS:
                 return False

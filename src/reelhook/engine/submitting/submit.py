@@ -59,8 +59,8 @@ DUPLICATE_MESSAGE = "The provider answered with the id of another job, which is 
 class Submit:
     """Submits the accepted jobs of one account, and those that wait too long for others.
 
-    `relieved` are the other accounts whose jobs it may take. `callback_url` tells, for a job, where
-    its provider may tell of changes. `calls` outlives the lease: an earlier `Submit` of the same
+    `takes_overflow_of` are the other accounts whose jobs it may take. `callback_url` returns where
+    a job's provider may report changes. `calls` outlives the lease: an earlier `Submit` of the same
     account may still have calls in flight.
     """
 
@@ -75,7 +75,7 @@ class Submit:
         fallback: Fallback,
         listing: AccountListing,
         *,
-        relieved: Sequence[str] = (),
+        takes_overflow_of: Sequence[str] = (),
         calls: PaidCalls,
         max_age_hours: float,
         may_send: Callable[[], bool],
@@ -89,7 +89,7 @@ class Submit:
         self._signals = signals
         self._fallback = fallback
         self._listing = listing
-        self._relieved = relieved
+        self._relieved = takes_overflow_of
         self._age = Age(max_age_hours)
         self.calls = calls
         self._may_send = may_send
@@ -165,10 +165,10 @@ class Submit:
     async def _send_impatient_on(self, now: Instant) -> None:
         """While the provider refuses everything: those that waited for it long enough go on."""
         waiting = await self._store.jobs_with_fallbacks(
-            self._held.id, self._fallback.impatient_since(now), IMPATIENT_AT_ONCE
+            self._held.id, self._fallback.fallback_cutoff(now), IMPATIENT_AT_ONCE
         )
         for stored in waiting:
-            if self._fallback.is_impatient(stored, now):
+            if self._fallback.fallback_due(stored, now):
                 await self._send_on(stored, "rate_limited", self._refusal)
 
     async def _begin(self, due: list[StoredJob]) -> int:
@@ -342,7 +342,7 @@ class Submit:
             reason,
         )
         self._signals.account(self._held.id).creates_refused(reason, self._clock.now())
-        impatient = self._fallback.is_impatient(stored, until)
+        impatient = self._fallback.fallback_due(stored, until)
         if not (impatient and await self._send_on(stored, "rate_limited", reason)):
             await self._again(stored.job, wait_seconds, reason)
 

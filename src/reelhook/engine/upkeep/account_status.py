@@ -28,9 +28,9 @@ class AccountStatusPublisher:
     async def tick(self) -> float | None:
         """Write what is new; see `Loop`."""
         if self._written is None:
-            self._written = await self._store.fares(self._account)
-        fares = self._health.fares
-        if fares != self._written:
-            await self._store.record_fares(self._account, fares, self._lease)
-            self._written = fares
+            self._written = await self._store.account_status(self._account)
+        account_status = self._health.account_status
+        if account_status != self._written:
+            await self._store.save_account_status(self._account, account_status, self._lease)
+            self._written = account_status
         return None

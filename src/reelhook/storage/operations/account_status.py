@@ -40,7 +40,9 @@ def watching_paused_since() -> Operation[Instant | None]:
     return rows[0][0] if rows else None
 
 
-def record_fares(account: str, fares: AccountStatus, lease: Lease | None) -> Operation[None]:
+def save_account_status(
+    account: str, account_status: AccountStatus, lease: Lease | None
+) -> Operation[None]:
     """Keep how an account fares."""
     if not (yield from holds(lease)):
         return
@@ -51,17 +53,17 @@ def record_fares(account: str, fares: AccountStatus, lease: Lease | None) -> Ope
         + ", ".join(f"{name} = excluded.{name}" for name in _FARES),
         (
             account,
-            fares.unauthorized,
-            fares.stretched_milliseconds,
-            fares.reads_wait_until,
-            fares.creates_wait_until,
-            *_worded(fares.creates),
-            *_worded(fares.reads),
+            account_status.unauthorized,
+            account_status.stretched_milliseconds,
+            account_status.reads_wait_until,
+            account_status.creates_wait_until,
+            *_worded(account_status.creates),
+            *_worded(account_status.reads),
         ),
     )
 
 
-def fares(account: str) -> Operation[AccountStatus]:
+def account_status(account: str) -> Operation[AccountStatus]:
     """Return how an account fares."""
     rows = yield Statement(f"SELECT {', '.join(_FARES)} FROM accounts WHERE id = ?1", (account,))
     if not rows:

@@ -11,7 +11,7 @@ from reelhook.domain.errors import SettingsError
 from reelhook.storage.postgres import driver as postgres
 from reelhook.storage.postgres.failover import FAILURES
 from reelhook.storage.postgres.refusals import DatabaseAwayError, refusal
-from reelhook.storage.preflight import vitals_of
+from reelhook.storage.preflight import check_connection
 
 log = structlog.get_logger()
 AGAIN_SECONDS = 0.5
@@ -70,7 +70,7 @@ async def _look_aloud(url: str, said: _Said, *, pooled: bool) -> None:
 async def _look(url: str, *, pooled: bool) -> None:
     async with _connection(url) as connection:
         try:
-            told = await vitals_of(connection)
+            told = await check_connection(connection)
             if told.refusal is not None:
                 kind = DatabaseAwayError if told.may_pass else SettingsError
                 raise kind(f"The database of DATABASE_URL can't be used: {told.refusal}")

@@ -5,10 +5,10 @@ from collections.abc import Hashable, Iterable
 from reelhook.domain.event import job_id_of
 from reelhook.domain.job import Job
 from reelhook.ports import Change, NewJob, Settlement
-from reelhook.storage.operation import Touches
+from reelhook.storage.operation import ConflictKeys
 
 
-def of_new(new: NewJob) -> Touches:
+def of_new(new: NewJob) -> ConflictKeys:
     """Return what storing a job touches: the job, its key, the provider's job, and its doubt."""
     touched = _of_job(new.job)
     if new.job.adopted_from is not None:
@@ -18,12 +18,12 @@ def of_new(new: NewJob) -> Touches:
     return touched
 
 
-def of_changes(changes: Iterable[Change]) -> Touches:
+def of_changes(changes: Iterable[Change]) -> ConflictKeys:
     """Return what recording changes touches: the jobs, with their deliveries."""
     return [one for change in changes for one in _of_job(change.job)]
 
 
-def of_settlement(settlement: Settlement) -> Touches:
+def of_settlement(settlement: Settlement) -> ConflictKeys:
     """Return what settling touches: one delivery of a job, and maybe its endpoint."""
     if settlement.reopened:
         return None  # it releases other deliveries too

@@ -77,7 +77,7 @@ def settle(settlement: Settlement) -> Operation[Delivery | None]:
     elif not attempt.answer.succeeded:
         yield from _drop(before, after, UndeliveredReason.EXHAUSTED, ended_at)
     if settlement.endpoint is not None:
-        yield from endpoints.fares(settlement.endpoint)
+        yield from endpoints.account_status(settlement.endpoint)
         if settlement.reopened:
             yield from endpoints.release(settlement.endpoint.id, ended_at)
     if settlement.endpoint is not None or after.due_at is not None:

@@ -218,7 +218,7 @@ def release(endpoint_id: str, since: Instant) -> Operation[None]:
     yield Statement(_RELEASE, (endpoint_id, since, lane_of(endpoint_id)))
 
 
-def fares(endpoint: Endpoint) -> Operation[None]:
+def account_status(endpoint: Endpoint) -> Operation[None]:
     """Keep how an endpoint fares, and nothing else of it."""
     disabled = None if endpoint.disabled is None else endpoint.disabled.value
     fence = (disabled, endpoint.disabled_at, endpoint.health_version)

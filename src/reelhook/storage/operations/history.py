@@ -83,7 +83,7 @@ def go_on(past: Past, value: str) -> Operation[None]:
     if past in {Past.INTERRUPTED, Past.RESTORED}:
         yield from raise_sequences()
     if past is Past.RESTORED:
-        yield from doubt_what_waits()
+        yield from put_waiting_in_doubt()
     yield Statement(
         "INSERT INTO keys (name, value) VALUES (?1, ?2)"
         " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
@@ -104,7 +104,7 @@ def distrust() -> Operation[None]:
 def restored() -> Operation[None]:
     """Prepare for what may have been done already: somebody says that this is a copy."""
     yield from raise_sequences()
-    yield from doubt_what_waits()
+    yield from put_waiting_in_doubt()
 
 
 def raise_sequences() -> Operation[None]:
@@ -115,7 +115,7 @@ def raise_sequences() -> Operation[None]:
     yield Statement(_RAISE)
 
 
-def doubt_what_waits() -> Operation[None]:
+def put_waiting_in_doubt() -> Operation[None]:
     """Have jobs that wait to be created looked up first: they may have been created already.
 
     Absence is proven only by the one listing that they can be in. A job that another account or

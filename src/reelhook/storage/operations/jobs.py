@@ -23,7 +23,14 @@ from reelhook.ports import (
     StoredEvent,
     StoredJob,
 )
-from reelhook.storage.operation import Operation, Row, Statement, query, side_by_side, waves
+from reelhook.storage.operation import (
+    Operation,
+    Row,
+    Statement,
+    conflict_free_batches,
+    query,
+    side_by_side,
+)
 from reelhook.storage.operations.deliveries import offer
 from reelhook.storage.operations.endpoints import NEW_JOBS_LOCK, add_deliveries, check_registered
 from reelhook.storage.operations.in_doubt import close_doubt
@@ -151,9 +158,9 @@ def record(changes: Sequence[Change], lease: Lease | None) -> Operation[list[str
     written: list[str] = []
     if not (yield from holds(lease)):
         return written
-    for wave in waves(changes, lambda change: (change.job.id,)):
-        recorded = yield from side_by_side([_record_one(change, lease) for change in wave])
-        written += [change.job.id for change, one in zip(wave, recorded, strict=True) if one]
+    for batch in conflict_free_batches(changes, lambda change: (change.job.id,)):
+        recorded = yield from side_by_side([_record_one(change, lease) for change in batch])
+        written += [change.job.id for change, one in zip(batch, recorded, strict=True) if one]
     return written
 
 

@@ -13,7 +13,7 @@ import structlog
 
 from reelhook.domain.errors import CommitUnknownError, SettingsError, StoreError
 from reelhook.storage.error_text import words_of
-from reelhook.storage.operation import Operation, Touches
+from reelhook.storage.operation import ConflictKeys, Operation
 from reelhook.storage.postgres.failover import FAILURES, Failover
 from reelhook.storage.postgres.group_commit import PostgresGroups, PostgresWork, refuse
 from reelhook.storage.postgres.pipeline import Pipeline, SeveralStatementsError, code_of, single
@@ -138,14 +138,16 @@ class PostgreSQL:
             raise refusal(error) from None
         return database
 
-    async def write(self, make: Callable[[], Operation[T]], touches: Touches = None) -> T:
+    async def write(
+        self, make: Callable[[], Operation[T]], conflict_keys: ConflictKeys = None
+    ) -> T:
         """Run an operation in a transaction, which it may share with others; return once it is
         durable. Raises as `Database.write`.
         """
         self._check_open()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        work = PostgresWork(make, touches, future)
+        work = PostgresWork(make, conflict_keys, future)
         self._queue.append(work)
         self._queued.set()
         end = loop.call_later(QUEUE_SECONDS, self._give_up, work)
@@ -161,7 +163,7 @@ class PostgreSQL:
             refuse([work], TimeoutError(f"nothing was written for {QUEUE_SECONDS:g} s"))
             work.end()
 
-    async def aside(self, make: Callable[[], Operation[T]], *, lock: str | None = None) -> T:
+    async def background(self, make: Callable[[], Operation[T]], *, lock: str | None = None) -> T:
         """Run an operation for which nobody waits, in a transaction of its own."""
         self._check_open()
         committing = False

@@ -13,7 +13,13 @@ import structlog
 
 from reelhook.domain.errors import CommitUnknownError, StoreError
 from reelhook.storage.error_text import words_of
-from reelhook.storage.operation import Operation, Touches, side_by_side, statements_of, waves
+from reelhook.storage.operation import (
+    ConflictKeys,
+    Operation,
+    conflict_free_batches,
+    side_by_side,
+    statements_of,
+)
 from reelhook.storage.operations.receipts import FORGET, LEAVE, CommitOutcome, Receipts, inline
 from reelhook.storage.postgres.commit_outcome import find_out
 from reelhook.storage.postgres.failover import FAILURES
@@ -57,13 +63,25 @@ class PostgresWork:
     just being found out.
     """
 
-    __slots__ = ("deferred", "error", "future", "make", "outcome", "result", "touches", "wrote")
+    __slots__ = (
+        "conflict_keys",
+        "deferred",
+        "error",
+        "future",
+        "make",
+        "outcome",
+        "result",
+        "wrote",
+    )
 
     def __init__(
-        self, make: Callable[[], Operation[Any]], touches: Touches, future: asyncio.Future[Any]
+        self,
+        make: Callable[[], Operation[Any]],
+        conflict_keys: ConflictKeys,
+        future: asyncio.Future[Any],
     ) -> None:
         self.make = make
-        self.touches = touches
+        self.conflict_keys = conflict_keys
         self.future = future
         self.outcome: CommitOutcome | None = None
         self.deferred = False
@@ -129,12 +147,12 @@ class PostgresGroups:
 
     async def close(self, seconds: float) -> None:
         """Leave what can't be found out that soon at being unknown."""
-        doubts = list(self._doubts)
-        if doubts:
-            await asyncio.wait(doubts, timeout=seconds)
-        for task in doubts:
+        in_doubt = list(self._doubts)
+        if in_doubt:
+            await asyncio.wait(in_doubt, timeout=seconds)
+        for task in in_doubt:
             task.cancel()
-        await asyncio.gather(*doubts, return_exceptions=True)
+        await asyncio.gather(*in_doubt, return_exceptions=True)
 
     async def commit(self, group: Sequence[PostgresWork], *, again: bool = False) -> None:
         """Commit a group. Where one spoils it, halves are tried, down to that one alone."""
@@ -205,7 +223,7 @@ class PostgresGroups:
             begin.insert(1, f"SET LOCAL lock_timeout = {patience:d}")
         try:
             await self._place.begin(connection, "; ".join(begin))
-            await _run_waves(Pipeline(connection), group)
+            await _run_batches(Pipeline(connection), group)
         except BaseException:
             with contextlib.suppress(*FAILURES):
                 await connection.execute("ROLLBACK;")
@@ -242,14 +260,14 @@ class PostgresGroups:
         log.warning("commit.cleared_up", outcome=outcome.value, **ids)
 
 
-async def _run_waves(pipeline: Pipeline, group: Sequence[PostgresWork]) -> None:
-    for wave in waves(group, lambda work: work.touches):
-        for work in wave:
+async def _run_batches(pipeline: Pipeline, group: Sequence[PostgresWork]) -> None:
+    for batch in conflict_free_batches(group, lambda work: work.conflict_keys):
+        for work in batch:
             work.begin()
-        if wave[0].touches is None:
+        if batch[0].conflict_keys is None:
             await pipeline.finish()  # it may ask for what others wrote
-        await pipeline.run(side_by_side([work.attempt() for work in wave]))
-        if any(work.spoils for work in wave):
+        await pipeline.run(side_by_side([work.attempt() for work in batch]))
+        if any(work.spoils for work in batch):
             raise _GroupSpoiltError
     await pipeline.finish()
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 import apsw
 
 from reelhook.domain.errors import StoreError
-from reelhook.storage.operation import Operation, Touches
+from reelhook.storage.operation import ConflictKeys, Operation
 from reelhook.storage.sqlite.file_lock import FileLock
 from reelhook.storage.sqlite.group_commit import SQLiteGroups, SQLiteWork, run
 from reelhook.storage.sqlite.refusals import reason, refusal
@@ -100,7 +100,9 @@ class SQLite(SQLiteGroups):
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reelhook-reader")
         self._closed = False
 
-    async def write(self, make: Callable[[], Operation[T]], touches: Touches = None) -> T:
+    async def write(
+        self, make: Callable[[], Operation[T]], conflict_keys: ConflictKeys = None
+    ) -> T:
         """Run an operation in a transaction, which it may share with others; return once it is
         durable. Raises as `Database.write`.
         """
@@ -109,7 +111,7 @@ class SQLite(SQLiteGroups):
         self._queue.put(SQLiteWork(make, future))
         return await future
 
-    async def aside(self, make: Callable[[], Operation[T]], *, lock: str | None = None) -> T:
+    async def background(self, make: Callable[[], Operation[T]], *, lock: str | None = None) -> T:
         """See `Database.aside`: the one writer is alone with every table."""
         return await self.write(make)
 

@@ -52,7 +52,7 @@ async def copy(source: Path | str, target: Path | str, tell: Tell) -> Copied:
         raise SettingsError("The source and the target of the copy are the same database")
     if isinstance(source, Path) and not source.exists():  # noqa: ASYNC240 - a file of this machine
         raise SettingsError(f"There is no database {source}; name its directory with --data-dir")
-    async with side(source) as old, side(target) as new:
+    async with database(source) as old, database(target) as new:
         revision, moved = await _check_source(old)
         resumed = await new.version() == migrate.COPYING + revision
         if moved and not resumed:
@@ -79,7 +79,7 @@ async def copy(source: Path | str, target: Path | str, tell: Tell) -> Copied:
 
 async def reopen(source: Path | str) -> None:
     """Open a database again that was closed by a copy. Raises `SettingsError`."""
-    async with side(source) as old:
+    async with database(source) as old:
         version = await old.version() or ""
         if not version.startswith(migrate.MOVED):
             raise SettingsError(f"{old.name} was not closed by a copy; nothing was changed")
@@ -88,7 +88,7 @@ async def reopen(source: Path | str) -> None:
         await old.mark(version.removeprefix(migrate.MOVED))
 
 
-def side(target: Path | str) -> AbstractAsyncContextManager[TransferDatabase]:
+def database(target: Path | str) -> AbstractAsyncContextManager[TransferDatabase]:
     """Open a database and keep others out. Raises `SettingsError`."""
     if isinstance(target, Path):
         return sqlite_transfer(target)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from reelhook.domain.errors import SettingsError
-from reelhook.storage.open import owning
+from reelhook.storage.open import exclusive
 from reelhook.storage.operation import Operation, Row
 from reelhook.storage.postgres import driver as postgres
 from reelhook.storage.postgres.failover import FAILURES
@@ -36,7 +36,7 @@ WHERE table_schema = current_schema() AND table_name = $1 ORDER BY column_name C
 @asynccontextmanager
 async def postgres_transfer(url: str) -> AsyncIterator["PostgresTransfer"]:
     """Connect and keep others out. Raises `SettingsError`."""
-    async with owning(url):
+    async with exclusive(url):
         connection = await postgres.connect(url)
         try:
             one = PostgresTransfer(url, connection)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import apsw
 
-from reelhook.storage.open import owning
+from reelhook.storage.open import exclusive
 from reelhook.storage.operation import Operation, Row
 from reelhook.storage.sqlite import driver as sqlite
 from reelhook.storage.sqlite.group_commit import run
@@ -27,7 +27,7 @@ T = TypeVar("T")
 @asynccontextmanager
 async def sqlite_transfer(path: Path) -> AsyncIterator["SQLiteTransfer"]:
     """Open the file and keep others out. Raises `SettingsError`."""
-    async with owning(path):
+    async with exclusive(path):
         connection = sqlite.connect(path, read_only=False)
         with ThreadPoolExecutor(1, thread_name_prefix="reelhook-copy") as thread:
             try:
