@@ -14,7 +14,7 @@ from storage.postgres_databases import fresh_database
 
 from deploy.processes import Process, compose, kubernetes, systemd
 from reelhook.config import Settings, environment_name, unknown_variables
-from reelhook.config.accounts import VARIABLES
+from reelhook.providers.registry import BUILT_IN
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.server import running
 
@@ -43,7 +43,7 @@ CHOSEN = {
     "REELHOOK_SUBMIT_SETTLE_SECONDS": "90",
     "REELHOOK_RETRY_SCHEDULE": "1s,2s",
     "REELHOOK_KEEP_JOBS_DAYS": "3",
-    **{environment_name(key): f"a key of {name}" for name, (key, _) in VARIABLES.items()},
+    **{one.key_variable: f"a key of {name}" for name, one in BUILT_IN.items()},
 }
 """What an operator may choose; an installation has to agree on all of it."""
 INSTALLATIONS = [compose, kubernetes, systemd]

@@ -15,10 +15,9 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from reelhook.bootstrap import serving
-from reelhook.bootstrap.accounts import SIMULATED
 from reelhook.config import Settings
-from reelhook.config.accounts import VARIABLES
 from reelhook.doors.compat.functions import Hook
+from reelhook.providers.registry import BUILT_IN
 from reelhook.simulator.core import Simulator
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.flavour import Flavour
@@ -189,8 +188,9 @@ async def gateway(
             running(faults, api_key=provider_key, clock=clock, flavour=flavour)
         )
         for name in providers:
-            key, base_url = VARIABLES[name]
-            played = {key: "simulated", base_url: f"{simulated.root_url}/{SIMULATED[name]}"}
+            one = BUILT_IN[name]
+            base_url = f"{simulated.root_url}/{one.simulated_path}"
+            played = {one.settings["key"]: "simulated", one.settings["base_url"]: base_url}
             overrides = {**played, **overrides}
         chosen = settings(data_dir, upstream or simulated.base_url, **overrides)
         server = await stack.enter_async_context(serving(chosen))

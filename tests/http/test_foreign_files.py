@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from gateways import Gateway, gateway
 
-from reelhook.bootstrap.accounts import SIMULATED
+from reelhook.providers.registry import BUILT_IN
 from reelhook.simulator.faults import Faults
 
 HOST = "127.0.0.2"
@@ -79,7 +79,7 @@ async def serving(
 
 
 def test_every_simulated_provider_is_tried() -> None:
-    assert set(MODELS) == set(SIMULATED)
+    assert set(MODELS) == set(BUILT_IN)
 
 
 @pytest.mark.parametrize("provider", MODELS)
@@ -127,7 +127,7 @@ async def test_an_account_of_the_file_has_what_the_file_allows_it(
     tmp_path: Path, internal: Internal
 ) -> None:
     async with gateway(tmp_path / "one", leading(internal, "foreign_file")) as played:
-        base = played.settings.openai_base_url
+        base = played.settings.credentials[0].base_url
         assert base is not None
         accounts = tmp_path / "accounts.toml"
         accounts.write_text(

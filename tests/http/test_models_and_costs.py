@@ -153,7 +153,7 @@ async def test_days_that_are_none_are_refused(tmp_path: Path, params: dict[str, 
 async def test_a_job_that_waits_says_how_many_are_before_it(tmp_path: Path) -> None:
     accounts = tmp_path / "accounts.toml"
     async with gateway(tmp_path, Faults()) as first:
-        url = first.settings.openai_base_url
+        url = first.settings.credentials[0].base_url
         accounts.write_text(
             f'[accounts.small]\nprovider = "openai"\nbase_url = "{url}"\njobs_max = 1\n'
         )

@@ -250,7 +250,7 @@ async def test_the_address_is_the_key_and_opens_nothing_else(
 
 
 async def secret_of(server: Gateway) -> str:
-    base = server.settings.replicate_base_url
+    [base] = [one.base_url for one in server.settings.credentials if one.id == "replicate"]
     async with server.session.get(
         f"{base}/webhooks/default/secret", headers={"Authorization": "Bearer simulated"}
     ) as answer:

@@ -34,6 +34,7 @@ async def test_progress_and_completion_are_told_in_the_inherited_bodies(tmp_path
     async with receiver() as client, gateway(tmp_path, Faults(queue_seconds=0)) as server:
         job_id = await server.submit(webhookUrl=client.url)
         provider_id = (await server.job_when(job_id, "processing"))["soraJobId"]
+        base_url = server.settings.credentials[0].base_url
 
         async def first_is_there() -> bool:
             return bool(client.webhooks)
@@ -56,7 +57,7 @@ async def test_progress_and_completion_are_told_in_the_inherited_bodies(tmp_path
             "status": "completed",
             "progress": 100,
             "videoUrl": f"{server.url}/api/sora/videos/{job_id}/download",
-            "providerVideoUrl": f"{server.settings.openai_base_url}/videos/{provider_id}/content",
+            "providerVideoUrl": f"{base_url}/videos/{provider_id}/content",
             "sequence": 2,
         }
 

@@ -12,18 +12,10 @@ from reelhook.guard.addresses import LookUp
 from reelhook.ports import Provider
 from reelhook.providers.http.files import FileAccess
 from reelhook.providers.http.provider import HttpProvider
+from reelhook.providers.registry import BUILT_IN
 
 GROUP = "reelhook.providers"
 """The entry points by which a package offers a provider; each names a class like `HttpProvider`."""
-SIMULATED: Mapping[str, str] = {
-    "openai": "v1",
-    "ark": "ark/api/v3",
-    "fal": "fal",
-    "replicate": "replicate/v1",
-    "runway": "runway/v1",
-    "xai": "xai/v1",
-}
-"""Where the simulator speaks as each provider does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +69,22 @@ def provider_of(one: Credential, settings: Settings, look_up: LookUp | None = No
 
 
 def simulated(simulator_url: str) -> tuple[Credential, ...]:
-    """Return an account at the simulator for every provider that it speaks as."""
-    known = installed()
+    """Return an account at the simulator for every built-in provider."""
     return tuple(
-        Credential(id=name, provider=name, key="simulated", base_url=f"{simulator_url}/{path}")
-        for name, path in SIMULATED.items()
-        if name in known
+        Credential(
+            id=one.name,
+            provider=one.name,
+            key="simulated",
+            base_url=f"{simulator_url}/{one.simulated_path}",
+        )
+        for one in BUILT_IN.values()
     )
 
 
 def installed() -> dict[str, EntryPoint]:
-    """Return the providers that installed packages offer, by name."""
-    return {one.name: one for one in entry_points(group=GROUP)}
+    """Return all providers by name: those of installed packages, and the built-in ones."""
+    built_in = {name: EntryPoint(name, one.adapter, GROUP) for name, one in BUILT_IN.items()}
+    return {**{one.name: one for one in entry_points(group=GROUP)}, **built_in}
 
 
 def provider_kind(name: str) -> type[HttpProvider]:

@@ -47,6 +47,7 @@ from reelhook.guard.target import (
     parse_target,
 )
 from reelhook.ports import Clock
+from reelhook.providers.registry import BUILT_IN
 from reelhook.service import (
     Deliveries,
     Endpoints,
@@ -283,7 +284,8 @@ def _warn(settings: Settings) -> None:
             settle_seconds=settings.submit_settle_seconds,
             timeout_seconds=settings.submit_timeout_seconds,
         )
-    if urlsplit(settings.openai_base_url or "").hostname == "api.openai.com":
+    base_url: str | None = getattr(settings, BUILT_IN["openai"].settings["base_url"])
+    if urlsplit(base_url or "").hostname == "api.openai.com":
         log.warning("api.openai.com has had no /v1/videos since 2026-09-24; set OPENAI_BASE_URL")
 
 

@@ -10,7 +10,8 @@ import typer
 
 from reelhook.cli import render
 from reelhook.cli.options import DataDir
-from reelhook.config import VARIABLES, Settings, environment_name
+from reelhook.config import Settings
+from reelhook.providers.registry import BUILT_IN
 from reelhook.telemetry import lines as logs
 
 
@@ -241,7 +242,8 @@ async def _simulate(faults: Any, host: str, port: int, flavour: Any) -> None:
         render.say(f"Use it: OPENAI_BASE_URL={base_url} reelhook serve")
         render.say("Or another provider's wire, with any key:")
         for one in bootstrap.simulated(base_url.removesuffix("/v1")):
-            if one.provider != "openai":
-                key, url = map(environment_name, VARIABLES[one.provider])
+            provider = BUILT_IN[one.provider]
+            if not provider.self_hosted:
+                key, url = provider.key_variable, provider.base_url_variable
                 render.say(f"  {key}=any {url}={one.base_url} reelhook serve")
         await stop.wait()

@@ -4,9 +4,9 @@
 variable and the remedy, and never shows a secret.
 """
 
-from reelhook.config.accounts import VARIABLES, Credential
+from reelhook.config.accounts import Credential
 from reelhook.config.misspelt import unknown_variables
 from reelhook.config.settings import Settings
 from reelhook.config.validators import environment_name
 
-__all__ = ["VARIABLES", "Credential", "Settings", "environment_name", "unknown_variables"]
+__all__ = ["Credential", "Settings", "environment_name", "unknown_variables"]

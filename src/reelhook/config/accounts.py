@@ -33,22 +33,12 @@ from pydantic import (
 
 from reelhook.config.validators import BaseUrl, Key, Networks, Origins, environment_name
 from reelhook.domain.errors import SettingsError
+from reelhook.providers.registry import BUILT_IN
 
 WEIGHT_MAX = 1000
 JOBS_MAX = 1_000_000
 _NAME = r"^[a-z0-9][a-z0-9._-]*$"
 Name = Annotated[str, StringConstraints(pattern=_NAME, max_length=64)]
-
-VARIABLES: Mapping[str, tuple[str, str]] = {
-    "openai": ("openai_api_key", "openai_base_url"),
-    "ark": ("ark_api_key", "ark_base_url"),
-    "fal": ("fal_key", "fal_base_url"),
-    "replicate": ("replicate_api_token", "replicate_base_url"),
-    "runway": ("runwayml_api_secret", "runwayml_base_url"),
-    "xai": ("xai_api_key", "xai_base_url"),
-}
-"""The settings of each provider's key and base URL, called as its own SDK calls them."""
-
 
 Value = TypeVar("Value")
 
@@ -69,7 +59,7 @@ def values_of(
                 f"{variable}: the environment has the accounts {', '.join(accounts)}; write whose "
                 f"files are meant, like {accounts[0]}={value}"
             )
-        if whose is not None and whose not in VARIABLES:
+        if whose is not None and whose not in BUILT_IN:
             raise SettingsError(
                 f"{variable}: {whose} is no account of the environment; an account of "
                 "REELHOOK_ACCOUNTS_FILE has file_networks and file_origins of its own"
@@ -111,7 +101,8 @@ class Credential(BaseModel):
 
     @model_validator(mode="after")
     def _resubmits_for_nothing(self) -> Self:
-        if self.resubmit_forgotten and self.provider != "openai":
+        provider = BUILT_IN.get(self.provider)
+        if self.resubmit_forgotten and not (provider is not None and provider.self_hosted):
             raise ValueError(
                 "resubmit_forgotten is for servers of your own (provider openai) alone: others "
                 "charge for a job that is sent again"

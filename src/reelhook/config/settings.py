@@ -16,9 +16,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from reelhook.config.accounts import JOBS_MAX, VARIABLES, AccountsFile, Credential, values_of
+from reelhook.config.accounts import AccountsFile, Credential, values_of
 from reelhook.config.env_file import sought
-from reelhook.config.server_limits import ServerLimitSettings
+from reelhook.config.provider_settings import PROVIDER_SECRETS, ProviderSettings
 from reelhook.config.validators import (
     DAY_SECONDS,
     SQLITE,
@@ -44,6 +44,7 @@ from reelhook.config.validators import (
 from reelhook.domain.endpoint import CONCURRENCY_MAX, OVERLAP_HOURS_MAX
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.schedule import RetrySchedule
+from reelhook.providers.registry import BUILT_IN
 
 _TEN_YEARS_HOURS = 10 * 365 * 24
 _WILDCARD_HOSTS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
@@ -52,14 +53,8 @@ _SECRETS = (
     "webhook_secret",
     "webhook_secret_previous",
     "webhook_private_key",
-    "openai_api_key",
-    "openai_webhook_secret",
-    "ark_api_key",
-    "fal_key",
-    "replicate_api_token",
-    "runwayml_api_secret",
-    "xai_api_key",
     "api_key",
+    *PROVIDER_SECRETS,
 )
 
 
@@ -93,7 +88,7 @@ class _Variables(PydanticBaseSettingsSource):
         return {name: text for name, text in texts.items() if text is not None}
 
 
-class Settings(ServerLimitSettings):
+class Settings(ProviderSettings):
     """Everything an operator can choose. `docs/settings.md` says what each field does.
 
     Make them with `load`. A field's `description` says what a right value is.
@@ -116,23 +111,6 @@ class Settings(ServerLimitSettings):
     )
     webhook_url: HttpUrl | None = Field(None, repr=False, description="a URL")
 
-    openai_base_url: BaseUrl | None = Field(None, description="a URL")
-    openai_api_key: Key | None = Field(None, repr=False, description="text")
-    openai_jobs_max: int | None = Field(
-        None, ge=1, le=JOBS_MAX, description=f"a whole number from 1 to {JOBS_MAX}"
-    )
-    openai_webhook_secret: Secret | None = Field(None, repr=False, description="text")
-    openai_resubmit_forgotten: Switch = Field(default=False, description="true or false")
-    ark_api_key: Key | None = Field(None, repr=False, description="text")
-    ark_base_url: BaseUrl | None = Field(None, description="a URL")
-    fal_key: Key | None = Field(None, repr=False, description="text")
-    fal_base_url: BaseUrl | None = Field(None, description="a URL")
-    replicate_api_token: Key | None = Field(None, repr=False, description="text")
-    replicate_base_url: BaseUrl | None = Field(None, description="a URL")
-    runwayml_api_secret: Key | None = Field(None, repr=False, description="text")
-    runwayml_base_url: BaseUrl | None = Field(None, description="a URL")
-    xai_api_key: Key | None = Field(None, repr=False, description="text")
-    xai_base_url: BaseUrl | None = Field(None, description="a URL")
     accounts_file: Directory | None = Field(None, description="a TOML file's path")
     file_networks: AccountNetworks = Field(
         (), description="networks like openai=10.0.0.0/8, separated by commas"
@@ -292,23 +270,19 @@ class Settings(ServerLimitSettings):
     @property
     def credentials(self) -> tuple[Credential, ...]:
         """The accounts at providers: those of the environment first. Raises `SettingsError`."""
-        # The OpenAI wire has no server of its own; the others have, and want a key.
         given = [
-            provider
-            for provider, (key, url) in VARIABLES.items()
-            if getattr(self, url if provider == "openai" else key)
+            provider for provider in BUILT_IN.values() if getattr(self, provider.required_setting)
         ]
+        names = [provider.name for provider in given]
         found = {
-            provider: Credential(
-                id=provider,
-                provider=provider,
-                key=getattr(self, VARIABLES[provider][0]),
-                base_url=getattr(self, VARIABLES[provider][1]),
-                webhook_secret=self.openai_webhook_secret if provider == "openai" else None,
-                jobs_max=self.openai_jobs_max if provider == "openai" else None,
-                resubmit_forgotten=provider == "openai" and self.openai_resubmit_forgotten,
+            provider.name: Credential(
+                id=provider.name,
+                provider=provider.name,
+                **{field: getattr(self, setting) for field, setting in provider.settings.items()},
                 **{
-                    field: values_of(provider, getattr(self, field), given, environment_name(field))
+                    field: values_of(
+                        provider.name, getattr(self, field), names, environment_name(field)
+                    )
                     for field in ("file_networks", "file_origins")
                 },
             )
@@ -343,11 +317,11 @@ class Settings(ServerLimitSettings):
         if not work:
             self.check_for_working()
         if not simulate and not self.credentials:
+            keys = (one.key_variable for one in BUILT_IN.values() if not one.self_hosted)
             raise SettingsError(
                 "OpenAI shut its Videos API down on 2026-09-24, without a successor: set "
                 "OPENAI_BASE_URL to a server that speaks /v1/videos (SGLang Diffusion, vLLM-Omni, "
-                "LiteLLM, new-api, Azure, ...) or another provider's key (ARK_API_KEY, FAL_KEY, "
-                "REPLICATE_API_TOKEN, RUNWAYML_API_SECRET, XAI_API_KEY), "
+                f"LiteLLM, new-api, Azure, ...) or another provider's key ({', '.join(keys)}), "
                 "or try reelhook with `reelhook serve --simulate`"
             )
         if self.api_key is None and not is_loopback(self.host):

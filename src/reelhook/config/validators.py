@@ -13,6 +13,7 @@ from reelhook.domain.errors import BadKeyError, SettingsError
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.domain.signature import standard_key
 from reelhook.domain.signing_keys import PrivateKey
+from reelhook.providers.registry import BUILT_IN
 
 SQLITE = "sqlite:///"
 POSTGRESQL = ("postgresql://", "postgres://")
@@ -23,24 +24,10 @@ _UNPREFIXED = frozenset(
     {
         "webhook_secret",
         "webhook_url",
-        "openai_api_key",
-        "openai_base_url",
-        "openai_jobs_max",
-        "openai_webhook_secret",
-        "ark_api_key",
-        "ark_base_url",
-        "fal_key",
-        "fal_base_url",
-        "replicate_api_token",
-        "replicate_base_url",
-        "runwayml_api_secret",
-        "runwayml_base_url",
-        "xai_api_key",
-        "xai_base_url",
-        "openai_resubmit_forgotten",
         "verbose_logging",
         "database_url",
         "port",
+        *(setting for one in BUILT_IN.values() for setting in one.settings.values()),
     }
 )
 
