@@ -102,6 +102,7 @@ class Settings(ProviderSettings):
         env_file_encoding="utf-8",
         validate_default=False,
         hide_input_in_errors=True,
+        defer_build=False,
     )
 
     webhook_secret: Secret | None = Field(None, repr=False, description="text")
