@@ -22,7 +22,7 @@ from reelhook.bootstrap import serving
 from reelhook.config import Settings
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, Cost, Refused, Unknown
-from reelhook.providers.http.error_mapping import refused
+from reelhook.providers.http.error_mapping import refusal_from
 from reelhook.providers.http.response import ProviderResponse
 
 PAGE = "providers/writing-one.md"
@@ -218,7 +218,7 @@ def test_the_recording_of_the_page_is_one_that_is_understood_as_it_expects() -> 
     one = Recording("acme", "creates", 1, **fields)
     assert one.how in HOW
     answer = ProviderResponse(one.status, one.headers, json.dumps(one.body).encode())
-    told = refused(answer, 0)
+    told = refusal_from(answer, 0)
     assert isinstance(told, Refused)
     assert told.code == one.expect["code"]
     assert one.expect["words"] in told.message

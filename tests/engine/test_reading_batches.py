@@ -12,7 +12,7 @@ from reelhook.domain.catalog import Account
 from reelhook.domain.job import Status
 from reelhook.domain.report import Reading
 from reelhook.ports import Capabilities
-from reelhook.providers.http.error_mapping import unread
+from reelhook.providers.http.error_mapping import read_error
 from reelhook.providers.http.provider import HttpProvider
 from reelhook.providers.openai.provider import OpenAI
 from reelhook.providers.openai.video import page
@@ -28,7 +28,7 @@ class Batching(OpenAI):
     async def get_many(self, provider_job_ids: Sequence[str]) -> Mapping[str, Reading]:
         answer = await self.ask("GET", f"videos?limit=100&ids={','.join(provider_job_ids)}")
         if not answer.ok:
-            raise unread(answer, self.now())
+            raise read_error(answer, self.now())
         shown = page(answer.fields(), 100, lambda one: f"{self.base}/{one}")
         assert shown is not None
         return {one.provider_job_id: Reading(one.report) for one in shown.entries}

@@ -23,7 +23,7 @@ REFUSALS: dict[str, tuple[Respond, str]] = {
     "503": (answers(503, {"detail": WORDS}), f"HTTP 503: {WORDS}"),
     "409": (answers(409, {"detail": WORDS}), f"HTTP 409: {WORDS}"),
     "page": (answers(502, PAGE), "Bad Gateway"),
-    "reset": (reset, "no whole response came"),
+    "reset": (reset, "no complete response arrived"),
 }
 every_refusal = pytest.mark.parametrize("how", REFUSALS)
 

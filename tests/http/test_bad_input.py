@@ -193,7 +193,7 @@ async def test_a_webhook_url_that_may_not_be_sent_to_is_refused(
         ({"soraJobId": "vidéo"}, "soraJobId", "must match"),
         ({"soraJobId": "x" * 256}, "soraJobId", "at most 255 characters"),
         ({"soraJobId": "\0"}, "soraJobId", "must match"),
-        ({"soraJobId": ".."}, "soraJobId", "can't be a job's id"),
+        ({"soraJobId": ".."}, "soraJobId", "is not a job id"),
         ({"soraJobId": "../admin/keys"}, "soraJobId", "must be one segment of a path"),
         ({"soraJobId": "a\\b"}, "soraJobId", "must be one segment of a path"),
         ({"soraJobId": "video_1", "jobId": ""}, "jobId", "must not be empty"),

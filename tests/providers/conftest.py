@@ -4,7 +4,7 @@ from ipaddress import ip_network
 import pytest
 
 from providers.upstreams import Upstream, upstream
-from reelhook.providers.http.files import FileAccess
+from reelhook.providers.http.file_access import FileAccess
 from reelhook.providers.openai.provider import OpenAI
 
 

@@ -227,7 +227,7 @@ async def test_an_overdue_account_is_unhealthy(server: Upstream, ark: Ark) -> No
 # -- reading --------------------------------------------------------------------------------------
 
 COST = Cost(108900, "tokens")
-NO_FILE = "The task succeeded, but it shows no video."
+NO_FILE = "The task succeeded, but it has no video."
 
 
 @pytest.mark.parametrize(

@@ -118,13 +118,13 @@ async def test_what_could_never_be_asked_for_is_not_created(
 ) -> None:
     server.answers(200, {"request_id": "r-1"})
     outcome = await fal.submit(VideoRequest(script="A fox", model=model))
-    assert outcome == Refused("invalid_request", "An app at fal is written owner/name")
+    assert outcome == Refused("invalid_request", "A model at fal is written owner/name")
     assert server.seen == []
 
 
 @pytest.mark.parametrize("called", ["r-1", "a/requests/r-1", "../x/requests/r-1"])
 def test_an_id_without_its_app_is_refused(fal: Fal, called: str) -> None:
-    with pytest.raises(InvalidRequestError, match="looks like fal-ai/veo3/requests/ID"):
+    with pytest.raises(InvalidRequestError, match="write it like fal-ai/veo3/requests/ID"):
         fal.id_of(called, "")
     assert fal.id_of(ONE, "") == ONE
 
@@ -317,7 +317,7 @@ async def test_a_request_that_there_is_not_is_missing(server: Upstream, fal: Fal
 
 @pytest.mark.parametrize("bad", ["", "r-1", "a/requests/b", "../x/requests/b", "a/b/requests/.."])
 async def test_what_is_no_id_is_not_asked_for(server: Upstream, fal: Fal, bad: str) -> None:
-    with pytest.raises(ProviderError, match="looks like"):
+    with pytest.raises(ProviderError, match="write it like"):
         await fal.get(bad)
     assert server.seen == []
 

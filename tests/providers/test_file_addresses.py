@@ -20,7 +20,7 @@ from reelhook.guard.addresses import LookUp
 from reelhook.guard.networks import IPAddress
 from reelhook.ports import Content
 from reelhook.providers.http import download
-from reelhook.providers.http.files import FileAccess
+from reelhook.providers.http.file_access import FileAccess
 from reelhook.providers.http.provider import HttpProvider
 from reelhook.providers.openai.provider import OpenAI
 
@@ -233,7 +233,7 @@ async def test_hops_that_hang_end_within_one_time_for_all(
         provider_at(server, FileAccess(origins=(slow.url,))) as provider,
     ):
         server.answers(302, headers={"Location": f"{slow.url}/video.mp4"})
-        with pytest.raises(ProviderError, match=r"did not come within 0\.2 s"):
+        with pytest.raises(ProviderError, match=r"did not start within 0\.2 s"):
             await read(provider, f"{server.url}/video.mp4")
 
 

@@ -78,7 +78,7 @@ LITELLM = {
         ({"/v1/videos": said(200, EMPTY_LIST)}, "its jobs can be listed"),
         (
             {UNKNOWN: said(404, {"error": {"message": "task_not_exist"}})},
-            "it answers, and lists no jobs",
+            "it responds, but lists no jobs",
         ),
     ],
 )

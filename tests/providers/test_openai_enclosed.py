@@ -109,6 +109,6 @@ async def test_a_refused_file_of_a_job_that_may_be_there_is_tried_again_later(
         return web.json_response(body, status=status)
 
     server.respond = respond
-    with pytest.raises(ProviderError, match="refused with HTTP 500"):
+    with pytest.raises(ProviderError, match="refused the file with HTTP 500"):
         async with wire.content("video_1", "", None):
             pass

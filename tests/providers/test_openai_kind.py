@@ -157,7 +157,7 @@ def test_every_kind_has_its_facts() -> None:
 def test_of_an_unknown_server_nothing_is_assumed() -> None:
     facts = FACTS[ServerKind.UNKNOWN]
     assert (facts.queues, facts.delete_stops, facts.memory_only) == (None, None, None)
-    assert (facts.jobs_at_once, facts.seconds_needed) == (None, None)
+    assert (facts.jobs_at_once, facts.default_seconds) == (None, None)
     assert facts.model_name is ModelName.UNKNOWN
 
 

@@ -147,7 +147,7 @@ async def test_a_status_is_read(
 
 
 GONE = "The video was canceled or deleted at the provider."
-EXPIRED = "The provider says that the video has expired."
+EXPIRED = "The provider reports that the video has expired."
 
 
 @pytest.mark.parametrize(

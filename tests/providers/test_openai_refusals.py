@@ -101,7 +101,7 @@ async def test_a_size_that_the_server_does_not_know_is_named(server: Upstream) -
     assert isinstance(outcome, Refused)
     assert outcome.code == "invalid_request"
     assert outcome.message == (
-        "The server takes the sizes 1280x720, 720x1280, 1792x1024, 1024x1792; not 832x480"
+        "The server takes the sizes 1280x720, 720x1280, 1792x1024, 1024x1792, not 832x480"
     )
 
 

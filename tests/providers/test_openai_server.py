@@ -233,7 +233,7 @@ async def test_an_image_that_a_server_would_drop_is_refused_unpaid() -> None:
         outcome = await create(wire, replace(REQUEST, image=URL))
         assert isinstance(outcome, Refused)
         assert outcome.code == "invalid_request"
-        assert "Aquiles-Image takes an image as a file alone" in outcome.message
+        assert "Aquiles-Image takes images as files only" in outcome.message
         assert server.upstream.posts == 0
 
 

@@ -10,7 +10,7 @@ from aiohttp import ClientConnectionError
 
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import NotSent
-from reelhook.providers.http.local_errors import is_own_trouble
+from reelhook.providers.http.local_errors import is_local_error
 from reelhook.providers.openai.provider import OpenAI
 
 
@@ -29,7 +29,7 @@ from reelhook.providers.openai.provider import OpenAI
     ids=repr,
 )
 def test_what_lies_with_us(error: Exception) -> None:
-    assert is_own_trouble(error)
+    assert is_local_error(error)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_what_lies_with_us(error: Exception) -> None:
     ids=repr,
 )
 def test_what_lies_with_the_provider(error: Exception) -> None:
-    assert not is_own_trouble(error)
+    assert not is_local_error(error)
 
 
 @pytest.fixture

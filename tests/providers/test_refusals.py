@@ -14,7 +14,12 @@ from providers.upstreams import Upstream
 from reelhook.domain.errors import AccountEmptyError, ProviderError, ProviderUnauthorizedError
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Failed, RateLimited, Refused
-from reelhook.providers.http.error_mapping import failed, refused, unread, words
+from reelhook.providers.http.error_mapping import (
+    error_message,
+    failure_from,
+    read_error,
+    refusal_from,
+)
 from reelhook.providers.http.provider import HttpProvider
 from reelhook.providers.http.response import ProviderResponse
 
@@ -197,7 +202,7 @@ INNER = {"error": {"code": "InvalidParameter", "message": "role must be specifie
     ],
 )
 def test_words_are_found_where_they_stand(body: object, said: str) -> None:
-    assert words(answer(400, body)) == said
+    assert error_message(answer(400, body)) == said
 
 
 @pytest.mark.parametrize(
@@ -212,7 +217,7 @@ def test_words_are_found_where_they_stand(body: object, said: str) -> None:
 @pytest.mark.parametrize("status", [400, 403, 451])
 def test_a_code_within_a_text_counts(code: str, ours: str, status: int) -> None:
     inner = json.dumps({"error": {"code": code, "message": "No"}})
-    outcome = refused(answer(status, {"code": "fail_to_fetch_task", "message": inner}), 0)
+    outcome = refusal_from(answer(status, {"code": "fail_to_fetch_task", "message": inner}), 0)
     assert isinstance(outcome, Refused)
     assert (outcome.code, outcome.message) == (ours, "No")
 
@@ -220,9 +225,9 @@ def test_a_code_within_a_text_counts(code: str, ours: str, status: int) -> None:
 def test_a_loaded_upstream_is_no_wrong_key() -> None:
     said = json.dumps({"error": {"code": "upstream_load_saturated", "message": "Busy"}})
     busy = answer(403, {"code": "fail_to_fetch_task", "message": said})
-    assert refused(busy, 0) == RateLimited(None, "Busy")
-    assert not isinstance(unread(busy, 0), ProviderUnauthorizedError)
-    assert unread(busy, 0).unreachable
+    assert refusal_from(busy, 0) == RateLimited(None, "Busy")
+    assert not isinstance(read_error(busy, 0), ProviderUnauthorizedError)
+    assert read_error(busy, 0).unreachable
 
 
 PAUSED = (
@@ -234,7 +239,7 @@ PAUSED = (
 
 def test_a_429_that_never_passes_is_refused_at_once() -> None:
     for code in ("SetLimitExceeded", "x"):
-        told = refused(answer(429, {"error": {"code": code, "message": PAUSED}}), 0)
+        told = refusal_from(answer(429, {"error": {"code": code, "message": PAUSED}}), 0)
         assert told == Refused("quota", PAUSED)
 
 
@@ -257,10 +262,10 @@ def test_a_429_that_never_passes_is_refused_at_once() -> None:
 def test_the_wait_that_a_429_asks_for(
     headers: dict[str, str], body: object, seconds: float | None
 ) -> None:
-    told = refused(answer(429, body, **headers), 0)
+    told = refusal_from(answer(429, body, **headers), 0)
     assert isinstance(told, RateLimited)
     assert told.retry_after_seconds == seconds
-    assert unread(answer(429, body, **headers), 0).retry_after_seconds == seconds
+    assert read_error(answer(429, body, **headers), 0).retry_after_seconds == seconds
 
 
 @pytest.mark.parametrize(
@@ -279,14 +284,14 @@ def test_the_wait_that_a_429_asks_for(
     ],
 )
 def test_why_a_job_failed_is_read_from_its_error(error: object, code: str) -> None:
-    told = failed(error)
+    told = failure_from(error)
     assert isinstance(told, Failed)
     assert told.code == code
 
 
 def test_openai_s_type_of_a_refused_key_is_no_bad_request() -> None:
     said = {"error": {"type": "invalid_request_error", "code": None, "message": "No key"}}
-    assert refused(answer(401, said), 0) == Refused(
+    assert refusal_from(answer(401, said), 0) == Refused(
         "provider_unauthorized", "No key", unauthorized=True
     )
 
@@ -304,10 +309,10 @@ def test_openai_s_type_of_a_refused_key_is_no_bad_request() -> None:
     ],
 )
 def test_whatever_stands_in_a_refusal_is_no_trouble(body: str) -> None:
-    told = refused(answer(400, body), 0)
+    told = refusal_from(answer(400, body), 0)
     assert isinstance(told, Refused)
     assert "No" in told.message
-    assert "No" in unread(answer(500, body), 0).message
+    assert "No" in read_error(answer(500, body), 0).message
 
 
 PLAIN = [
@@ -322,7 +327,7 @@ PLAIN = [
 
 @pytest.mark.parametrize(("status", "body"), PLAIN)
 def test_a_bad_request_is_no_more_than_that(status: int, body: object) -> None:
-    told = refused(answer(status, body), 0)
+    told = refusal_from(answer(status, body), 0)
     assert isinstance(told, Refused)
     assert (told.code, told.unauthorized) == ("invalid_request", False)
 
@@ -341,7 +346,7 @@ KEYS = [
 
 @pytest.mark.parametrize(("status", "body"), KEYS)
 def test_a_refused_key_marks_the_account(status: int, body: object) -> None:
-    told = refused(answer(status, body), 0)
+    told = refusal_from(answer(status, body), 0)
     assert isinstance(told, Refused)
     assert (told.code, told.unauthorized) == ("provider_unauthorized", True)
-    assert isinstance(unread(answer(status, body), 0), ProviderUnauthorizedError)
+    assert isinstance(read_error(answer(status, body), 0), ProviderUnauthorizedError)

@@ -163,8 +163,8 @@ async def test_a_webhook_is_asked_for_at_the_start_and_the_end(
 
 async def test_an_address_that_replicate_would_refuse_is_left_out() -> None:
     async with Replicate(key="r8_key") as replicate:
-        assert not replicate._calls("http://example.com/hook")
-        assert replicate._calls("https://example.com/hook")
+        assert not replicate._can_call("http://example.com/hook")
+        assert replicate._can_call("https://example.com/hook")
 
 
 async def test_an_accepted_prediction_tells_its_id_and_state(

@@ -280,7 +280,7 @@ async def test_a_lost_submit_is_found_by_whatever_name_its_model_was_asked_for(
 
 
 def test_places_are_bounded_and_the_oldest_go_first() -> None:
-    places = CursorCache(places_max=3)
+    places = CursorCache(entries_max=3)
     for number in range(5):
         places.seen(f"p{number}", f"2026-11-20T12:00:0{number}Z")
     assert [bool(places.before(f"p{number}")) for number in range(5)] == [False] * 2 + [True] * 3

@@ -67,7 +67,7 @@ def rig() -> Iterator[Rig]:
 
         async def make() -> Replicate:
             replicate = Replicate(f"{server.url}/v1", "r8_key")
-            replicate._pace = type(replicate._pace)(None)
+            replicate._rate_limiter = type(replicate._rate_limiter)(None)
             return replicate
 
         replicate = runner.run(make())

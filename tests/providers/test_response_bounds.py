@@ -19,8 +19,8 @@ from reelhook.domain.report import Accepted, InDoubt, Progress
 from reelhook.providers.ark.provider import Ark
 from reelhook.providers.fal.provider import Fal
 from reelhook.providers.http.provider import HttpProvider
-from reelhook.providers.http.receiving import PAGE_BYTES_MAX, RESPONSE_BYTES_MAX
 from reelhook.providers.http.response import VALUES_MAX, read_json
+from reelhook.providers.http.response_memory import PAGE_BYTES_MAX, RESPONSE_BYTES_MAX
 from reelhook.providers.openai.provider import OpenAI
 from reelhook.providers.replicate.provider import Replicate
 from reelhook.providers.runway.provider import Runway

@@ -39,7 +39,7 @@ from reelhook.providers.xai.video import PIXELS, RATIOS, report
 ONE = "f532feb6-49a9-4f9a-9a37-6e64ef725e8f"
 URL = "https://vidgen.x.ai/xai-vidgen-bucket/video.mp4"
 FILTERED = Failed("moderation", "The video did not respect xAI's moderation rules.")
-NO_FILE = Failed("content_missing", "The request is done, but it shows no video.")
+NO_FILE = Failed("content_missing", "The request is done, but it has no video.")
 
 
 def done(**video: object) -> dict[str, object]:

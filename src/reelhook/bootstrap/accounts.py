@@ -10,7 +10,7 @@ from reelhook.domain.catalog import Account, Catalog
 from reelhook.domain.errors import SettingsError
 from reelhook.guard.addresses import LookUp
 from reelhook.ports import Provider
-from reelhook.providers.http.files import FileAccess
+from reelhook.providers.http.file_access import FileAccess
 from reelhook.providers.http.provider import HttpProvider
 from reelhook.providers.registry import BUILT_IN
 

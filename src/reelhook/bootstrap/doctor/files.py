@@ -7,7 +7,7 @@ from reelhook.bootstrap.accounts import provider_of
 from reelhook.bootstrap.doctor.finding import Finding, ok, warning
 from reelhook.config import Credential, Settings
 from reelhook.domain.errors import FileAddressRefusedError, SettingsError
-from reelhook.providers.http.files import Files, place
+from reelhook.providers.http.file_access import Files, origin_text
 from reelhook.storage.newest_files import FinishedFile, newest_files
 
 LOOK_UP_SECONDS_MAX = 5.0
@@ -41,7 +41,7 @@ async def _account(
     async with provider:
         by_place: dict[str, FinishedFile] = {}
         for file in newest:
-            by_place.setdefault(place(file.url), file)
+            by_place.setdefault(origin_text(file.url), file)
         refused = [
             warning(subject, f"the file of {file.job_id} lies at {where}: {reason}")
             for where, file in list(by_place.items())[:ORIGINS_MAX]
@@ -71,7 +71,7 @@ async def _allowed(subject: str, one: Credential, of_account: Files, base: str) 
     return [
         ok(
             subject,
-            f"may lie at {place(base)} and at public addresses; if the server names "
+            f"may lie at {origin_text(base)} and at public addresses; if the server names "
             "another private host, put its network into file_networks, or its origin into "
             "file_origins, of the account (REELHOOK_FILE_NETWORKS, REELHOOK_FILE_ORIGINS)",
         )

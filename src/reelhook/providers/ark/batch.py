@@ -1,7 +1,7 @@
 """Reading many tasks with few requests.
 
-Tasks that run or wait fill pages of 500, and so do those that have just succeeded; the rest is
-asked for by ids, of which no more than some 180 fit into a URL.
+Running, queued and recently succeeded tasks are read in pages of 500. The rest is read by id;
+about 180 ids fit into a URL.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -17,43 +17,43 @@ URL_BYTES_MAX = 7_900
 """Many servers stop reading a URL at 8 kB."""
 PAGES_MAX = 500
 _FILTER = "&filter.task_ids="
-_GOING_ON = ("running", "queued")
+_UNFINISHED = ("running", "queued")
 _ENDED = "succeeded"
 _FEW = 2
-"""So many requests by ids are not worth the pages."""
+"""Up to this many requests by id, pages are not worth it."""
 
 
 class Batch:
-    """Reads the tasks of one account. `room`: the bytes of a URL that are left for ids."""
+    """Reads the tasks of one account. `bytes_max`: the space for ids in a URL."""
 
-    def __init__(self, tasks: TaskPages, room: int) -> None:
+    def __init__(self, tasks: TaskPages, bytes_max: int) -> None:
         self._tasks = tasks
-        self._room = room
+        self._bytes_max = bytes_max
         self._flex = False
 
     async def read(self, ids: Sequence[str]) -> dict[str, Reading]:
-        """Read tasks; those that the listing does not show are left out.
+        """Read tasks. Tasks that the listing does not show are left out.
 
         Raises `ProviderError`.
         """
-        search = _Search({one for one in ids if readable_id(one) is not None})
+        search = _Search({task_id for task_id in ids if readable_id(task_id) is not None})
         try:
             if len(self._chunks(search.left)) > _FEW:
-                await self._going_on(search)
+                await self._read_unfinished(search)
             if len(self._chunks(search.left)) > _FEW:
-                await self._just_ended(search)
+                await self._read_succeeded(search)
             await self._by_ids(search, None)
-            # Which tier a task is of is not known here.
+            # The tier of a task is not known here.
             before = len(search.found)
             await self._by_ids(search, FLEX)
             self._flex = self._flex or len(search.found) > before
         except ListingUnsupportedError:
-            pass  # what it did not tell is read singly
+            pass  # the missing tasks are read singly
         return search.found
 
-    async def _going_on(self, search: "_Search") -> None:
-        """Read the tasks that go on, as long as pages cost less than asking by ids."""
-        kinds = [(status, tier) for status in _GOING_ON for tier in self._tiers]
+    async def _read_unfinished(self, search: "_Search") -> None:
+        """Read the unfinished tasks, as long as that takes fewer requests than reading by id."""
+        kinds = [(status, tier) for status in _UNFINISHED for tier in self._tiers]
         firsts = await together(self._page(search, *kind, 1) for kind in kinds)
         more = [
             (*kind, number)
@@ -61,10 +61,10 @@ class Batch:
             for number in range(2, _pages(first) + 1)
         ]
         if len(more) <= len(self._chunks(search.left)):
-            await together(self._page(search, *one) for one in more)
+            await together(self._page(search, *page) for page in more)
 
-    async def _just_ended(self, search: "_Search") -> None:
-        """Read as many of the newest tasks that ended as are still looked for."""
+    async def _read_succeeded(self, search: "_Search") -> None:
+        """Read the newest succeeded tasks, as many as are still wanted."""
         numbers = range(1, -(-len(search.left) // PAGE_SIZE) + 1)
         kinds = [(tier, number) for tier in self._tiers for number in numbers]
         await together(self._page(search, _ENDED, *kind) for kind in kinds)
@@ -87,42 +87,42 @@ class Batch:
         await together(read(filters) for filters in self._chunks(search.left))
 
     def _chunks(self, ids: Collection[str]) -> list[str]:
-        """Return the filters that ask for these ids, each short enough for a URL."""
-        return list(_chunks(sorted(ids), self._room))
+        """Return the filters for these ids, each short enough for a URL."""
+        return list(_chunks(sorted(ids), self._bytes_max))
 
 
 class _Search:
-    """The tasks that are wanted, found, and left to find."""
+    """The readings that were found, and the ids that are left to find."""
 
     def __init__(self, wanted: set[str]) -> None:
         self.left = wanted
         self.found: dict[str, Reading] = {}
 
     def take(self, page: TaskPage) -> None:
-        """Keep what a page says of the tasks that are still wanted."""
+        """Keep the readings of the tasks on a page that are still wanted."""
         for task in page.tasks:
-            one = readable_id(task.get("id"))
-            told = report(task) if one in self.left else None
-            if one is not None and told is not None:
-                self.found[one] = Reading(told)
-                self.left.discard(one)
+            task_id = readable_id(task.get("id"))
+            task_report = report(task) if task_id in self.left else None
+            if task_id is not None and task_report is not None:
+                self.found[task_id] = Reading(task_report)
+                self.left.discard(task_id)
 
 
 def _pages(first: TaskPage) -> int:
-    """Return how many pages there are; one where that is not told."""
+    """Return the number of pages; 1 if it is not reported."""
     if first.total is None or not first.full:
         return 1
     return min(-(-first.total // PAGE_SIZE), PAGES_MAX)
 
 
-def _chunks(ids: Sequence[str], room: int) -> Iterator[str]:
+def _chunks(ids: Sequence[str], bytes_max: int) -> Iterator[str]:
     chunk: list[str] = []
-    left = room
-    for one in ids:
-        part = _FILTER + segment(one)
+    left = bytes_max
+    for task_id in ids:
+        part = _FILTER + segment(task_id)
         if chunk and (len(part) > left or len(chunk) == PAGE_SIZE):
             yield "".join(chunk)
-            chunk, left = [], room
+            chunk, left = [], bytes_max
         chunk.append(part)
         left -= len(part)
     if chunk:

@@ -1,22 +1,20 @@
-"""The Seedance models, and what a request for one of them says.
+"""The Seedance models, and the request that creates a task with one of them.
 
 Field names as in volcengine-ark-runtime 5.0.54 (`resources/content_generation/tasks.py` and
 `types/content_generation/create_task_content_param.py`); durations, ratios and resolutions from
 ModelArk's and Volcengine's API reference, "Create a video generation task". Seedance 2.5 accepted
-4, 5, 6, 8, 10, 12, 15, 16, 20, 24 and 30 seconds and refused 3; beside a first frame it refuses any
-`ratio` but `adaptive` (400 `InvalidParameter.TaskTypeConstraint`).
+4, 5, 6, 8, 10, 12, 15, 16, 20, 24 and 30 seconds and refused 3; with a first frame it refuses every
+`ratio` except `adaptive` (400 `InvalidParameter.TaskTypeConstraint`).
 """
-
-from collections.abc import Mapping
 
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Image, Model, aspect_ratio_for
 from reelhook.providers.http.json_fields import encodable
-from reelhook.providers.http.resolution import nearest
+from reelhook.providers.http.request_fields import merged, nearest_resolution
 
 RATIOS = ("16:9", "4:3", "1:1", "3:4", "9:16", "21:9")
 PIXELS = {"480p": 864 * 480, "720p": 1280 * 720, "1080p": 1920 * 1080}
-"""The resolutions that all but the small models make, with their pixels at 16:9."""
+"""The resolutions of all but the small models, with their pixels at 16:9."""
 
 
 def _seconds(least: int, most: int) -> tuple[str, ...]:
@@ -59,24 +57,23 @@ MODELS = (
 
 
 def body(request: VideoRequest, callback_url: str | None) -> dict[str, object]:
-    """Return what creates a task: the common parameters over the user's own.
+    """Return the body that creates a task: the common parameters over the user's options.
 
-    A size is understood as its ratio and the nearest resolution. What the user's own `content`
-    lists (a last frame, reference images) follows the prompt and the first frame.
+    A size becomes its ratio and the nearest resolution. The items of the user's own `content`
+    (a last frame, reference images) follow the prompt and the first frame.
     """
     options = request.options
     more = options.pop("content", None)
-    given: Mapping[str, object] = {
+    common = {
         "model": request.model,
         "duration": None if request.seconds is None else int(request.seconds),
         "ratio": aspect_ratio_for(request),
-        "resolution": None if request.size is None else nearest(request.size, PIXELS),
+        "resolution": None if request.size is None else nearest_resolution(request.size, PIXELS),
         "seed": request.seed,
         "callback_url": callback_url,
     }
-    common = {name: value for name, value in given.items() if value is not None}
     content = [*_content(request), *(more if isinstance(more, list) else [])]
-    return {**options, **common, "content": content}
+    return merged(options, {**common, "content": content})
 
 
 def _content(request: VideoRequest) -> list[object]:

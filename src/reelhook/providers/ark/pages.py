@@ -1,11 +1,11 @@
-"""Paging through Ark's tasks behind an id, though Ark itself knows only the numbers of pages.
+"""Paging through Ark's tasks by the id of an entry, though Ark itself has only page numbers.
 
-Both tiers are read and merged by time: a task that is not listed would look as if it had never
-been made, and be paid for again.
+Both tiers are read and merged by time. A task that is missing from the listing would look as if it
+had never been created, and would be paid for again.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reelhook.domain.errors import CursorRefusedError
 from reelhook.domain.event import Instant
@@ -13,13 +13,13 @@ from reelhook.domain.report import Entry, Page
 from reelhook.providers.ark.task import entry
 from reelhook.providers.ark.tasks import FLEX, TaskPage, TaskPages, together
 
-PLACES_MAX = 1000
+POSITIONS_MAX = 1000
 _TIERS = (None, FLEX)
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """How far a tier has been read: up to `last`, which was seen on the page `number`."""
+class _Position:
+    """The position in a tier: after the entry `last`, which was on the page `number`."""
 
     number: int = 1
     last: str | None = None
@@ -27,114 +27,116 @@ class _Place:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stretch:
-    """What follows a place: entries with their pages' numbers; `more` follow behind them."""
+class _Segment:
+    """The entries after a position, with their page numbers; `more` follow after them."""
 
-    place: _Place
+    position: _Position
     entries: tuple[tuple[int, Entry], ...]
     more: bool
     unreadable: int = 0
 
     @property
     def horizon(self) -> Instant | None:
-        """The oldest moment known of; nothing older is complete while more follow."""
+        """The time of the oldest entry; older entries may be missing while more follow."""
         times = [entry.created_at for _, entry in self.entries]
         known = [time for time in times if time is not None]
         return min(known) if self.more and known and len(known) == len(times) else None
 
 
-_Places = Mapping[str | None, _Place]
+_Positions = Mapping[str | None, _Position]
 
 
 class Pages:
-    """Remembers which entry ended a page, and how far each tier was read by then."""
+    """Remembers the last entry of each page, and the positions in both tiers at that point."""
 
     def __init__(self, tasks: TaskPages) -> None:
         self._tasks = tasks
-        self._places: dict[str, _Places] = {}
+        self._positions: dict[str, _Positions] = {}
 
     async def page(self, after: str | None) -> Page:
-        """Read what follows the entry `after`, which ended a page read here before.
+        """Read the page after the entry `after`, which must be the last of an earlier page.
 
-        Raises `CursorRefusedError` for any other, else `ProviderError`.
+        Raises `CursorRefusedError` for any other entry, else `ProviderError`.
         """
-        places = dict.fromkeys(_TIERS, _Place()) if after is None else self._places.get(after)
-        if places is None:
-            raise CursorRefusedError(f"{after!r} ended no page of the listing")
-        tiers = [tier for tier, place in places.items() if not place.over]
-        read = await together(self._behind(tier, places[tier]) for tier in tiers)
-        stretches = dict(zip(tiers, read, strict=True))
-        horizon = max((one.horizon for one in read if one.horizon is not None), default=None)
-        shown = {tier: _until(horizon, one.entries) for tier, one in stretches.items()}
+        positions = (
+            dict.fromkeys(_TIERS, _Position()) if after is None else self._positions.get(after)
+        )
+        if positions is None:
+            raise CursorRefusedError(f"{after!r} is not the last entry of a page of the listing")
+        tiers = [tier for tier, position in positions.items() if not position.over]
+        read = await together(self._after(tier, positions[tier]) for tier in tiers)
+        segments = dict(zip(tiers, read, strict=True))
+        horizon = max((part.horizon for part in read if part.horizon is not None), default=None)
+        shown = {tier: _until(horizon, part.entries) for tier, part in segments.items()}
         following = {
-            **places,
-            **{tier: _moved(one, shown[tier]) for tier, one in stretches.items()},
+            **positions,
+            **{tier: _advanced(part, shown[tier]) for tier, part in segments.items()},
         }
         entries = _newest_first([entry for part in shown.values() for _, entry in part])
         if entries:
             self._remember(entries[-1].provider_job_id, following)
-        more = any(not place.over for place in following.values())
-        return Page(entries, more, unreadable=sum(one.unreadable for one in read))
+        more = any(not position.over for position in following.values())
+        return Page(entries, more, unreadable=sum(part.unreadable for part in read))
 
-    async def _behind(self, tier: str | None, place: _Place) -> _Stretch:
-        numbers = [place.number] if place.last is None else [place.number, place.number + 1]
+    async def _after(self, tier: str | None, position: _Position) -> _Segment:
+        first = position.number
+        numbers = [first] if position.last is None else [first, first + 1]
         pages = await together(self._tasks.page(number, tier) for number in numbers)
         lines = [(number, _read(page)) for number, page in zip(numbers, pages, strict=True)]
-        # Entries move between pages as tasks come and go: what is seen twice counts once.
+        # Entries move between pages as tasks come and go: an entry that is seen twice counts once.
         entries: dict[str, tuple[int, Entry]] = {}
         for number, read in lines:
-            for one in read:
-                entries.setdefault(one.provider_job_id, (number, one))
-        if place.last is not None and place.last not in entries:
-            raise CursorRefusedError(f"{place.last!r} is no longer where it was listed")
+            for listed in read:
+                entries.setdefault(listed.provider_job_id, (number, listed))
+        if position.last is not None and position.last not in entries:
+            raise CursorRefusedError(f"{position.last!r} is no longer on its page of the listing")
         unreadable = sum(
             len(page.tasks) + page.unreadable - len(read)
             for page, (_, read) in zip(pages, lines, strict=True)
         )
-        start = 0 if place.last is None else list(entries).index(place.last) + 1
-        return _Stretch(place, tuple(entries.values())[start:], pages[-1].full, unreadable)
+        start = 0 if position.last is None else list(entries).index(position.last) + 1
+        return _Segment(position, tuple(entries.values())[start:], pages[-1].full, unreadable)
 
-    def _remember(self, last: str, places: _Places) -> None:
-        self._places.pop(last, None)
-        self._places[last] = places
-        while len(self._places) > PLACES_MAX:
-            del self._places[next(iter(self._places))]
+    def _remember(self, last: str, positions: _Positions) -> None:
+        self._positions.pop(last, None)
+        self._positions[last] = positions
+        while len(self._positions) > POSITIONS_MAX:
+            del self._positions[next(iter(self._positions))]
 
 
 def _read(page: TaskPage) -> list[Entry]:
-    return [one for one in map(entry, page.tasks) if one is not None]
+    return [line for line in map(entry, page.tasks) if line is not None]
 
 
 def _until(
     horizon: Instant | None, entries: Sequence[tuple[int, Entry]]
 ) -> Sequence[tuple[int, Entry]]:
-    """Return the entries down to the horizon, in their order."""
+    """Return the entries down to the horizon, in order."""
     if horizon is None:
         return entries
     older = (
-        at
-        for at, (_, one) in enumerate(entries)
-        if one.created_at is not None and one.created_at < horizon
+        index
+        for index, (_, line) in enumerate(entries)
+        if line.created_at is not None and line.created_at < horizon
     )
     return entries[: next(older, len(entries))]
 
 
-def _moved(stretch: _Stretch, shown: Sequence[tuple[int, Entry]]) -> _Place:
-    over = not stretch.more and len(shown) == len(stretch.entries)
+def _advanced(segment: _Segment, shown: Sequence[tuple[int, Entry]]) -> _Position:
+    over = not segment.more and len(shown) == len(segment.entries)
     if not shown:
-        place = stretch.place
-        return _Place(place.number, place.last, over)
+        return replace(segment.position, over=over)
     number, last = shown[-1]
-    return _Place(number, last.provider_job_id, over)
+    return _Position(number, last.provider_job_id, over)
 
 
 def _newest_first(entries: Sequence[Entry]) -> tuple[Entry, ...]:
-    """Merge the tiers by time; without all times they stand one behind the other.
+    """Merge the tiers by time; if a time is missing, one tier follows the other.
 
-    Where a tier is not asked for, a server may list both: each task counts once.
+    A server may list both tiers where no tier was named: each task counts once.
     """
-    once = {one.provider_job_id: one for one in entries}
-    times = [one.created_at for one in once.values()]
+    once = {line.provider_job_id: line for line in entries}
+    times = [line.created_at for line in once.values()]
     if None in times:
         return tuple(once.values())
-    return tuple(sorted(once.values(), key=lambda one: -(one.created_at or 0)))
+    return tuple(sorted(once.values(), key=lambda line: -(line.created_at or 0)))

@@ -1,4 +1,4 @@
-"""Ark, which serves Seedance: BytePlus ModelArk, and Volcengine under a base URL of its own.
+"""Ark, which serves Seedance: BytePlus ModelArk, and Volcengine under another base URL.
 
 Paths and fields as in volcengine-ark-runtime 5.0.54 (`resources/content_generation/tasks.py`, and
 `types/content_generation`).
@@ -21,22 +21,23 @@ from reelhook.ports import Capabilities
 from reelhook.providers.ark.batch import URL_BYTES_MAX, Batch
 from reelhook.providers.ark.models import MODELS, body
 from reelhook.providers.ark.pages import Pages
-from reelhook.providers.ark.task import Fields, report
+from reelhook.providers.ark.task import report
 from reelhook.providers.ark.tasks import FLEX, PAGE_SIZE, PATH, TaskPages
-from reelhook.providers.http.address import segment
 from reelhook.providers.http.expiring import ExpiringProvider
-from reelhook.providers.http.json_fields import readable_id
+from reelhook.providers.http.json_fields import Fields, readable_id
 from reelhook.providers.http.response import read_json
 
-_BESIDE_THE_IDS = len(f"{PATH}?page_num=1&page_size={PAGE_SIZE}&filter.service_tier={FLEX}") + 1
+_QUERY_BYTES = len(f"{PATH}?page_num=1&page_size={PAGE_SIZE}&filter.service_tier={FLEX}") + 1
 
 
 class Ark(ExpiringProvider):
     """One account at BytePlus ModelArk or at Volcengine."""
 
     name = "ark"
+    title = "Ark"
     default_base_url = "https://ark.ap-southeast.bytepluses.com/api/v3"
     default_path = "/api/v3"
+    jobs_path = PATH
     traits = Capabilities(batch_max=100_000, page_size_max=PAGE_SIZE, notifies=True)
     models = MODELS
 
@@ -50,7 +51,7 @@ class Ark(ExpiringProvider):
 
     @cached_property
     def _batch(self) -> Batch:
-        return Batch(self._tasks, URL_BYTES_MAX - len(str(self.base)) - _BESIDE_THE_IDS)
+        return Batch(self._tasks, URL_BYTES_MAX - len(str(self.base)) - _QUERY_BYTES)
 
     # -- submitting ---------------------------------------------------------------------------
 
@@ -60,14 +61,14 @@ class Ark(ExpiringProvider):
         may_send: Callable[[], bool] = lambda: True,
         callback_url: str | None = None,
     ) -> SubmitOutcome:
-        """Create a task, exactly once. Ark calls `callback_url` whenever its status changes."""
+        """Create a task, exactly once. Ark calls `callback_url` at each change of its status."""
         return await self.pay(PATH, body(request, callback_url), may_send, _accepted)
 
     # -- reading ------------------------------------------------------------------------------
 
     async def get(self, provider_job_id: str) -> Reading:
-        """Read one task; those older than 7 days are gone."""
-        return await self.reading(_task(provider_job_id), report)
+        """Read one task; Ark keeps tasks for 7 days."""
+        return await self.reading(self.job_path(provider_job_id), report)
 
     async def get_many(self, provider_job_ids: Sequence[str]) -> Mapping[str, Reading]:
         """Read many tasks with few requests; see `Batch`."""
@@ -76,32 +77,33 @@ class Ark(ExpiringProvider):
     async def page(self, after: str | None, limit: int) -> Page:
         """Read a page of the listing, newest first: up to 500 entries a tier, whatever `limit`.
 
-        It shows no prompts. Raises `CursorRefusedError` for an id that ended no page read here.
+        The entries have no prompts. Raises `CursorRefusedError` unless `after` is the last entry
+        of a page that was read before.
         """
         return await self._pages.page(after)
 
     async def cancel(self, provider_job_id: str) -> bool:
-        """Cancel a task that waits; a running one can't be stopped.
+        """Cancel a queued task; a running one can't be stopped.
 
-        The same request would delete the record of a task that has ended, and it is paid for:
-        so the task is looked at first.
+        For a task that has ended, the same request deletes its record, although it is paid for.
+        So the task is read first.
         """
         match (await self.get(provider_job_id)).report:
             case Progress(running=False):
-                return await self.canceled("DELETE", _task(provider_job_id))
+                return await self.canceled("DELETE", self.job_path(provider_job_id))
             case _:
                 return False
 
     async def notice(self, headers: Mapping[str, str], body: bytes) -> Notice:
-        """Read a callback: the task, as `get` reads it. It is not signed; only its id is used."""
+        """Read a callback, which holds the task. It is not signed, so only its id is used."""
         task = read_json(body)
         provider_job_id = readable_id(task.get("id")) if isinstance(task, dict) else None
         if provider_job_id is None:
-            raise WebhookVerificationError("The callback does not name a task")
+            raise WebhookVerificationError("The callback names no task")
         return Notice(provider_job_id)
 
     async def check(self) -> str:
-        """Ask for one task of the last 7 days."""
+        """List one task of the last 7 days."""
         page = await self._tasks.page(size=1)
         return "the key is good" if page.total is None else f"{page.total} tasks in 7 days"
 
@@ -111,7 +113,3 @@ def _accepted(created: Fields) -> Accepted | None:
     if provider_job_id is None:
         return None
     return Accepted(provider_job_id, report(created) or Progress(running=False))
-
-
-def _task(provider_job_id: str) -> str:
-    return f"{PATH}/{segment(provider_job_id)}"

@@ -1,15 +1,16 @@
-"""What fal's video apps call their arguments, and their limits.
+"""The arguments of fal's video apps, and their limits.
 
-Each app has a schema of its own. Those here were read from the apps' pages at fal.ai
-(`/models/APP/llms.txt`, November 2026); what a page does not say is left open. Another app gets the
-names that most of them share; what it calls otherwise goes in by `provider_options`.
+Each app has a schema of its own. These were read from the apps' pages at fal.ai
+(`/models/APP/llms.txt`, November 2026); limits that a page does not state are left open. Any other
+app gets the common names of arguments; `providerOptions` sets arguments with other names.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Image, Model, aspect_ratio_for
 from reelhook.providers.http.json_fields import encodable, number
+from reelhook.providers.http.request_fields import merged
 
 _NONE: tuple[str, ...] = ()
 _WIDE_OR_HIGH = ("16:9", "9:16")
@@ -42,27 +43,26 @@ MODELS = (
 
 Seconds = Callable[[str], object]
 _SECONDS: tuple[tuple[str, Seconds], ...] = (
-    # By the start of the app's name: Google's apps write "8s", some Kling takes a whole number.
+    # By the start of the app's name: Google's apps want "8s", some of Kling's an integer.
     ("fal-ai/veo", lambda seconds: f"{seconds}s"),
     ("fal-ai/kling-video/v4/", int),
 )
 
 
 def arguments(request: VideoRequest) -> dict[str, object]:
-    """Return the arguments of an app: the common parameters over the user's own."""
-    given: Mapping[str, object] = {
+    """Return the arguments of an app: the common parameters over the user's options."""
+    common = {
         "prompt": encodable(request.prompt),
         "duration": None if request.seconds is None else _duration(request.model, request.seconds),
         "aspect_ratio": aspect_ratio_for(request),
         "image_url": request.image,
         "seed": request.seed,
     }
-    common = {name: value for name, value in given.items() if value is not None}
-    return {**request.options, **common}
+    return merged(request.options, common)
 
 
 def _duration(model: str, seconds: str) -> object:
     if number(seconds) is None:
         return seconds
-    written: Seconds = next((how for start, how in _SECONDS if model.startswith(start)), str)
-    return written(seconds)
+    convert: Seconds = next((form for start, form in _SECONDS if model.startswith(start)), str)
+    return convert(seconds)

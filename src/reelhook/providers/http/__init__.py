@@ -1,1 +1,1 @@
-"""What adapters of providers with an HTTP API share."""
+"""Shared parts of the adapters for providers with an HTTP API."""

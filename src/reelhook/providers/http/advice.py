@@ -1,11 +1,11 @@
-"""What a provider's adapter tells an operator beyond whether the key works."""
+"""Advice for an operator about a provider's server, beyond the check of the key."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """A sentence. `costs`: it is about money, so that every start says it too."""
+    """One sentence of advice. If it `costs` money to ignore it, every start logs it too."""
 
     message: str
     costs: bool = False

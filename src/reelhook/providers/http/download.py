@@ -1,4 +1,4 @@
-"""Streaming a finished file from where the provider put it."""
+"""Streaming a finished file from the place where the provider stored it."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -18,12 +18,12 @@ from reelhook.domain.errors import (
 from reelhook.guard.connection import dialling
 from reelhook.guard.target import AddressRefusedError
 from reelhook.ports import Content
-from reelhook.providers.http.files import FileRequest, Files, refused
-from reelhook.providers.http.response import CONNECTION_ERRORS, described
+from reelhook.providers.http.file_access import FileRequest, Files, address_refused
+from reelhook.providers.http.response import CONNECTION_ERRORS, error_description
 
 REDIRECTS_MAX = 5
 OPEN_SECONDS_MAX = 60.0
-"""From the first request to the head of the file, all redirects included."""
+"""The time from the first request to the headers of the file, all redirects included."""
 CHUNK_BYTES_MAX = 64 * 1024
 SILENCE_SECONDS_MAX = 30.0
 CONNECT_SECONDS_MAX = 5.0
@@ -33,8 +33,8 @@ _ELSEWHERE = frozenset({400, 403, 404, 410})
 """Statuses after which the next source is tried: SGLang's 400, S3's 403 for an expired URL."""
 _MISSING = frozenset({404, 410})
 _PLAIN = frozenset({"", "identity", "aws-chunked"})
-"""Encodings that leave the bytes alone; S3 shows the last one for uploads streamed to it."""
-_PASSED = (
+"""Encodings that do not change the bytes; S3 names the last one for streamed uploads."""
+_FORWARDED = (
     "content-type",
     "content-length",
     "content-range",
@@ -46,9 +46,9 @@ _PASSED = (
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One way to the file: a URL below the provider's base, or a text that the provider told.
+    """A place of the file: a URL below the provider's base, or a text from the provider.
 
-    `secret` headers go to the provider's own origin and nowhere else.
+    `secret` headers are sent to the provider's own origin only.
     """
 
     url: URL | str
@@ -61,41 +61,43 @@ async def download(
 ) -> AsyncIterator[Content]:
     """Open the first source that has the file.
 
-    Raises `ContentMissingError` when none has it, or there is none, `FileAddressRefusedError` when
-    it may be where none may be fetched from, else `ProviderError`.
+    Raises `ContentMissingError` if no source has it. Raises `FileAddressRefusedError` if it may
+    be at an address that is not allowed, else `ProviderError`.
     """
     if not sources:
         raise ContentMissingError("The provider gave no address of the finished video.")
-    asked = {"Accept": "application/binary", "Accept-Encoding": "identity"}
+    headers = {"Accept": "application/binary", "Accept-Encoding": "identity"}
     if byte_range is not None:
-        asked["Range"] = byte_range
-    response = await _first(files, sources, asked)
+        headers["Range"] = byte_range
+    response = await _first(files, sources, headers)
     try:
         async with aclosing(_chunks(response)) as chunks:
-            yield Content(response.status, _described_bytes(response), chunks)
+            yield Content(response.status, _forwarded_headers(response), chunks)
     finally:
         response.close()
 
 
 async def _first(
-    files: Files, sources: Sequence[Source], asked: Mapping[str, str]
+    files: Files, sources: Sequence[Source], headers: Mapping[str, str]
 ) -> ClientResponse:
     statuses = []
     refusal: FileAddressRefusedError | None = None
     for source in sources:
         try:
-            response = await _opened(files, source, asked)
+            response = await _opened(files, source, headers)
         except ProviderError as error:
             if isinstance(error, FileAddressRefusedError):
                 refusal = refusal or error
             if source is sources[-1]:
                 raise refusal or error from None
-            continue  # one address that can't be reached says nothing of the next
+            continue  # an unreachable source says nothing about the next one
         if response.status in {200, 206, 416}:  # 416: the file is there, the range is not
             return _plain(response)
         response.close()
         if response.status in {401, 403} and "Authorization" in response.request_info.headers:
-            raise ProviderUnauthorizedError(f"The file was refused with HTTP {response.status}")
+            raise ProviderUnauthorizedError(
+                f"The provider refused the file with HTTP {response.status}"
+            )
         statuses.append(response.status)
         if response.status not in _ELSEWHERE:
             break
@@ -103,37 +105,37 @@ async def _first(
         raise refusal
     if statuses[-1] in _ELSEWHERE and not _MISSING.isdisjoint(statuses):
         raise ContentMissingError("The provider no longer has the finished video.")
-    raise ProviderError(f"The file was refused with HTTP {statuses[-1]}")
+    raise ProviderError(f"The provider refused the file with HTTP {statuses[-1]}")
 
 
-async def _opened(files: Files, source: Source, asked: Mapping[str, str]) -> ClientResponse:
+async def _opened(files: Files, source: Source, headers: Mapping[str, str]) -> ClientResponse:
     try:
         async with asyncio.timeout(OPEN_SECONDS_MAX):
-            return await _followed(files, source, asked)
+            return await _followed(files, source, headers)
     except TimeoutError:
-        raise ProviderError(f"The file did not come within {OPEN_SECONDS_MAX:g} s") from None
+        raise ProviderError(f"The download did not start within {OPEN_SECONDS_MAX:g} s") from None
 
 
-async def _followed(files: Files, source: Source, asked: Mapping[str, str]) -> ClientResponse:
+async def _followed(files: Files, source: Source, headers: Mapping[str, str]) -> ClientResponse:
     address, secret, trusting = source.url, source.secret, True
     for _ in range(REDIRECTS_MAX + 1):
-        way = files.way(address, trusting=trusting)
-        if not way.own:
-            secret = {}  # for good: another origin does not send it back to us with the key
-        response = await _get(way, {**asked, **secret})
+        request = files.request_for(address, trusting=trusting)
+        if not request.own:
+            secret = {}  # for good: no redirect back to the provider's origin gets the key again
+        response = await _get(request, {**headers, **secret})
         location = response.headers.get("Location")
         if response.status not in _REDIRECTS or location is None:
             return response
         response.close()
-        address, trusting = _joined(way.url, location), way.trusted
+        address, trusting = _joined(request.url, location), request.trusted
     raise ProviderError("The file's address redirects too often")
 
 
-async def _get(way: FileRequest, headers: Mapping[str, str]) -> ClientResponse:
+async def _get(request: FileRequest, headers: Mapping[str, str]) -> ClientResponse:
     try:
         with dialling():
-            return await way.http.get(
-                way.url,
+            return await request.http.get(
+                request.url,
                 headers=headers,
                 allow_redirects=False,
                 auto_decompress=False,
@@ -142,30 +144,34 @@ async def _get(way: FileRequest, headers: Mapping[str, str]) -> ClientResponse:
                 ),
             )
     except AddressRefusedError as error:
-        raise refused(error) from None
+        raise address_refused(error) from None
     except CONNECTION_ERRORS as error:
-        raise ProviderError(f"The file could not be opened: {described(error)}") from error
+        raise ProviderError(f"The file could not be opened: {error_description(error)}") from error
 
 
 def _joined(url: URL, location: str) -> str:
-    """Return where a redirect leads; whatever it is, it is judged before it is asked."""
+    """Return the target of a redirect. The caller judges it before it is requested."""
     try:
         return urljoin(str(url), location)
     except ValueError:
-        raise ProviderError("The file's address redirects to what is no web address") from None
+        raise ProviderError(
+            "The file's address redirects to something that is not a web address"
+        ) from None
 
 
 def _plain(response: ClientResponse) -> ClientResponse:
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in _PLAIN:
         response.close()
-        raise ProviderError(f"The file came with Content-Encoding {encoding}, which was not asked")
+        raise ProviderError(
+            f"The file came with Content-Encoding {encoding}, which was not requested"
+        )
     return response
 
 
-def _described_bytes(response: ClientResponse) -> dict[str, str]:
+def _forwarded_headers(response: ClientResponse) -> dict[str, str]:
     headers = response.headers
-    return {name: headers[name] for name in _PASSED if name in headers}
+    return {name: headers[name] for name in _FORWARDED if name in headers}
 
 
 async def _chunks(response: ClientResponse) -> AsyncGenerator[bytes, None]:
@@ -173,4 +179,4 @@ async def _chunks(response: ClientResponse) -> AsyncGenerator[bytes, None]:
         async for chunk in response.content.iter_chunked(CHUNK_BYTES_MAX):
             yield chunk
     except CONNECTION_ERRORS as error:
-        raise ProviderError(f"The file broke off: {described(error)}") from error
+        raise ProviderError(f"The download broke off: {error_description(error)}") from error

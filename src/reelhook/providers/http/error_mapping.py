@@ -1,7 +1,7 @@
-"""What a provider says against a request or a job: its words, and our stable code for them.
+"""From a provider's error response to its message and our stable error code.
 
-Its words and its own code are read before the HTTP status, since statuses are given out freely: an
-empty account is refused with 400, 402, 403 or 429, a prompt with 400, 403 or 451.
+The message and the provider's code are read before the HTTP status, which providers choose freely:
+an empty account is refused with 400, 402, 403 or 429, a prompt with 400, 403 or 451.
 """
 
 from reelhook.domain.errors import AccountEmptyError, ProviderError, ProviderUnauthorizedError
@@ -9,13 +9,18 @@ from reelhook.domain.report import Failed, RateLimited, Refused
 from reelhook.providers.http.error_marks import (
     BUSY,
     MARKS,
-    NEVER_PASSES,
+    NOT_TEMPORARY,
     STATUS_CODES,
     UNAUTHORIZED,
     WEAK_MARKS,
 )
-from reelhook.providers.http.error_text import SENTENCE_CHARACTERS_MAX, names, sentence, status
-from reelhook.providers.http.html_text import plain
+from reelhook.providers.http.error_text import (
+    MESSAGE_CHARACTERS_MAX,
+    codes_in,
+    http_status_in,
+    message_in,
+)
+from reelhook.providers.http.html_text import visible_text
 from reelhook.providers.http.response import ProviderResponse
 from reelhook.providers.http.retry_after import wait_seconds
 
@@ -23,91 +28,99 @@ NO_REASON = "The provider gave no reason."
 TEXT_CHARACTERS_MAX = 500
 
 _ACCOUNT = frozenset({401, 403})
-"""Statuses that speak of the account, unless the words speak of something else."""
+"""Statuses about the account, unless the message is about something else."""
 _UNREACHABLE = frozenset({408, 425, 429})
-"""Statuses below 502 that say nothing about the job that was asked for."""
+"""Statuses below 502 that say nothing about the requested job."""
 
 
-def refused(answer: ProviderResponse, now: float) -> Refused | RateLimited:
-    """Return what a create was refused for (a 4xx), or how long to wait. `now`: Unix seconds.
+def refusal_from(response: ProviderResponse, now: float) -> Refused | RateLimited:
+    """Return why a create was refused (a 4xx), or how long to wait. `now`: Unix seconds.
 
-    A 429 whose code and words don't say otherwise is a matter of time, an exhausted quota too:
-    quotas are renewed.
+    A 429 is temporary, even for an exhausted quota, since quotas are renewed; unless its code or
+    message says that somebody has to pay or to raise a limit.
     """
-    message, code = words(answer), _code_of(answer)
-    if answer.status == 429 and not NEVER_PASSES.fits(names(answer.json()), message):
+    message, code = error_message(response), _code_of(response)
+    if response.status == 429 and not NOT_TEMPORARY.matches(codes_in(response.json()), message):
         code = BUSY
     if code == BUSY:
-        return RateLimited(wait_seconds(answer.headers, answer.json(), message, now), message)
-    speaks_of_account = answer.status in _ACCOUNT and code in {"quota", UNAUTHORIZED}
+        return RateLimited(wait_seconds(response.headers, response.json(), message, now), message)
+    is_about_account = response.status in _ACCOUNT and code in {"quota", UNAUTHORIZED}
     return Refused(
         "invalid_request" if code == "expired" else code,
         message,
-        unauthorized=speaks_of_account or code == UNAUTHORIZED,
+        unauthorized=is_about_account or code == UNAUTHORIZED,
     )
 
 
-def failed(error: object) -> Failed:
-    """Return why a job failed, from its `error`: an object, only words, a code, or nothing."""
-    fields = error if isinstance(error, dict) else {_place(error): error}
+def failure_from(error: object) -> Failed:
+    """Return why a job failed, from its `error`: an object, a sentence, a code, or nothing."""
+    fields = error if isinstance(error, dict) else {_field_for(error): error}
     message = _clean(
-        sentence(error) or sentence(fields.get("code")) or NO_REASON, SENTENCE_CHARACTERS_MAX
+        message_in(error) or message_in(fields.get("code")) or NO_REASON, MESSAGE_CHARACTERS_MAX
     )
-    code = _code(names(fields), message) or STATUS_CODES.get(status(fields), "provider_error")
-    if code in {UNAUTHORIZED, BUSY}:  # that is between the provider and whom it asks itself
+    code = _code(codes_in(fields), message)
+    code = code or STATUS_CODES.get(http_status_in(fields), "provider_error")
+    if code in {UNAUTHORIZED, BUSY}:  # between the provider and a server that it uses itself
         code = "provider_error"
     return Failed(code, message or NO_REASON)
 
 
-def _place(error: object) -> str:
-    """Return where an error belongs that is no object: a word is a code, more are a sentence."""
+def failure_message(error: object, default: str) -> str:
+    """Return the message of a failed job's `error`, or the default if it has none."""
+    message = failure_from(error).message
+    return default if message == NO_REASON else message
+
+
+def _field_for(error: object) -> str:
+    """Return the field that a bare error belongs in: one word is a code, more are a message."""
     return "message" if isinstance(error, str) and " " in error.strip() else "code"
 
 
-def unread(answer: ProviderResponse, now: float) -> ProviderError:
-    """Return the error of a read that was refused. `now` is in Unix seconds."""
-    message, code = words(answer), _code_of(answer)
+def read_error(response: ProviderResponse, now: float) -> ProviderError:
+    """Return the exception for a read that was refused. `now` is in Unix seconds."""
+    message, code = error_message(response), _code_of(response)
     if code == UNAUTHORIZED:
         return ProviderUnauthorizedError(message)
-    if code == "quota" and answer.status in {*_ACCOUNT, 402}:
+    if code == "quota" and response.status in {*_ACCOUNT, 402}:
         return AccountEmptyError(message)
     return ProviderError(
-        f"HTTP {answer.status}: {message}",
-        retry_after_seconds=wait_seconds(answer.headers, answer.json(), message, now),
-        unreachable=code == BUSY or answer.status in _UNREACHABLE or answer.status >= 502,
+        f"HTTP {response.status}: {message}",
+        retry_after_seconds=wait_seconds(response.headers, response.json(), message, now),
+        unreachable=code == BUSY or response.status in _UNREACHABLE or response.status >= 502,
     )
 
 
-def not_understood(answer: ProviderResponse, expected: str) -> ProviderError:
-    """Return the error of a read whose 2xx is not what was `expected`, such as "a task"."""
+def not_understood(response: ProviderResponse, expected: str) -> ProviderError:
+    """Return the exception for a 2xx that is not what was `expected`, such as "a task"."""
     return ProviderError(
-        f"HTTP {answer.status}, but the response is not {expected}: {words(answer)}"
+        f"HTTP {response.status}, but the response is not {expected}: {error_message(response)}"
     )
 
 
-def words(answer: ProviderResponse) -> str:
-    """Return the provider's own words, else the start of the body's text, else the status."""
-    said = _clean(sentence(answer.json()) or "", SENTENCE_CHARACTERS_MAX)
-    return said or _clean(plain(answer.text()), TEXT_CHARACTERS_MAX) or f"HTTP {answer.status}"
+def error_message(response: ProviderResponse) -> str:
+    """Return the provider's own message, else the start of the body's text, else the status."""
+    message = _clean(message_in(response.json()) or "", MESSAGE_CHARACTERS_MAX)
+    message = message or _clean(visible_text(response.text()), TEXT_CHARACTERS_MAX)
+    return message or f"HTTP {response.status}"
 
 
-def _code_of(answer: ProviderResponse) -> str:
-    """Return our code for a refusal: by the provider's names and words, then by the status."""
-    body = answer.json()
-    code = _code(names(body), words(answer), weak=answer.status not in _ACCOUNT)
+def _code_of(response: ProviderResponse) -> str:
+    """Return our code for a refusal: by the provider's codes and message, then by the status."""
+    body = response.json()
+    code = _code(codes_in(body), error_message(response), weak=response.status not in _ACCOUNT)
     if code is not None:
         return code
-    if answer.status in _ACCOUNT:
+    if response.status in _ACCOUNT:
         return UNAUTHORIZED
-    return STATUS_CODES.get(answer.status, "invalid_request")
+    return STATUS_CODES.get(response.status, "invalid_request")
 
 
-def _code(names: tuple[str, ...], message: str, *, weak: bool = True) -> str | None:
+def _code(codes: tuple[str, ...], message: str, *, weak: bool = True) -> str | None:
     marks = (*MARKS, *WEAK_MARKS) if weak else MARKS
-    return next((mark.code for mark in marks if mark.fits(names, message)), None)
+    return next((mark.code for mark in marks if mark.matches(codes, message)), None)
 
 
 def _clean(text: str, characters_max: int) -> str:
-    """Keep what every database and every JSON writer takes: no NUL, no lone surrogate."""
+    """Keep only text that every database and JSON writer accepts: no NUL, no lone surrogate."""
     kept = text.replace("\0", "").strip()[:characters_max]
     return kept.encode(errors="replace").decode()

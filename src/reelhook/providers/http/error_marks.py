@@ -1,4 +1,4 @@
-"""By which names and words a refusal is recognised, and our codes for them."""
+"""The codes and phrases by which a refusal is recognised, and our error codes for them."""
 
 import re
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ BUSY = "rate_limited"
 
 @dataclass(frozen=True, slots=True)
 class ErrorMark:
-    """What leads to a code: part of a lower-case name, or an expression in the words."""
+    """A mark of one of our codes: part of the provider's lower-case code, or a phrase."""
 
     code: str
-    names: tuple[str, ...] = ()
-    words: re.Pattern[str] | None = None
+    codes: tuple[str, ...] = ()
+    phrases: re.Pattern[str] | None = None
 
-    def fits(self, names: tuple[str, ...], message: str) -> bool:
-        """Whether one of the names, or the message, has it."""
-        if self.words is not None and self.words.search(message):
+    def matches(self, codes: tuple[str, ...], message: str) -> bool:
+        """Return True if one of the provider's codes, or its message, has the mark."""
+        if self.phrases is not None and self.phrases.search(message):
             return True
-        return any(mark in name for name in names for mark in self.names)
+        return any(mark in code for code in codes for mark in self.codes)
 
 
 def _any(*patterns: str) -> re.Pattern[str]:
@@ -41,10 +41,10 @@ _EMPTY = _any(
     "余额不足|额度不足|欠费",  # new-api: too little money, too little quota, in arrears
 )
 
-MARKS = (  # in this order: a code says more than words do
+MARKS = (  # in this order: a code says more than a phrase
     ErrorMark(
         "moderation",
-        names=(
+        codes=(
             "moderat",  # moderation_blocked, imagine:content-moderated
             "contentpolicy",
             "contentfilter",
@@ -61,7 +61,7 @@ MARKS = (  # in this order: a code says more than words do
     ),
     ErrorMark(
         "quota",
-        names=(
+        codes=(
             "quota",
             "billing",
             "budgetexceeded",  # LiteLLM
@@ -70,12 +70,12 @@ MARKS = (  # in this order: a code says more than words do
             "insufficientfund",
             "paymentrequired",
             "overdue",  # Ark's AccountOverdueError
-            "setlimitexceeded",  # Ark: the limit that the account's owner has set
+            "setlimitexceeded",  # Ark: a limit set by the account's owner
         ),
     ),
     ErrorMark(
         "moderation",
-        words=_any(
+        phrases=_any(
             r"moderation (?:system|filter|check)",
             r"(?:rejected|blocked|flagged|refused|filtered) (?:by|as|for|due to) (?:\w+ ){0,3}"
             r"(?:moderation|safety|sensitive|nsfw|policy|policies|content checker)",
@@ -90,10 +90,10 @@ MARKS = (  # in this order: a code says more than words do
             "内容违规|敏感",  # new-api: against the rules, sensitive
         ),
     ),
-    ErrorMark("quota", words=_EMPTY),
+    ErrorMark("quota", phrases=_EMPTY),
     ErrorMark(
         UNAUTHORIZED,
-        names=(
+        codes=(
             "apikey",
             "authenticat",
             "unauthorized",
@@ -101,25 +101,25 @@ MARKS = (  # in this order: a code says more than words do
             "tokenexpired",
             "credential",
         ),
-        words=_any(
+        phrases=_any(
             r"(?:incorrect|invalid|wrong|unknown|missing) (?:\w+ )?api[ _-]?key",
             r"api[ _-]?key (?:\w+ ){0,3}(?:invalid|incorrect|expired|disabled|missing)",
             r"host(?:name)? for (?:the )?api[ _-]?key",  # Runway
             r"valid authentication token",  # Replicate
         ),
     ),
-    ErrorMark(BUSY, names=("ratelimit", "toomanyrequests", "throttl", "overload", "saturated")),
-    ErrorMark("provider_error", names=("internal", "downstream", "timeout", "unavailable")),
+    ErrorMark(BUSY, codes=("ratelimit", "toomanyrequests", "throttl", "overload", "saturated")),
+    ErrorMark("provider_error", codes=("internal", "downstream", "timeout", "unavailable")),
     ErrorMark(
         "invalid_request",
-        names=(
+        codes=(
             "invalidparameter",
             "invalidargument",
             "invalidinput",
             "missingparameter",
             "validation",
         ),
-        words=_any(
+        phrases=_any(
             r"\A\W*input validation (?:error|failed)",
             r"\A\W*validation of body failed",
             r"\A\W*invalid (?:input|parameter|argument|request|value)",
@@ -128,17 +128,17 @@ MARKS = (  # in this order: a code says more than words do
     ),
 )
 WEAK_MARKS = (
-    ErrorMark("expired", names=("expired",)),
-    ErrorMark("invalid_request", names=("invalid",)),
+    ErrorMark("expired", codes=("expired",)),
+    ErrorMark("invalid_request", codes=("invalid",)),
 )
-"""What counts where the status does not speak of the account: the type of a key that OpenAI refuses
-is `invalid_request_error`."""
-NEVER_PASSES = ErrorMark(
+"""Marks that count only if the status is not about the account: OpenAI refuses a key with the type
+`invalid_request_error`."""
+NOT_TEMPORARY = ErrorMark(
     "quota",
-    names=("setlimitexceeded", "overdue", "insufficientbalance", "insufficientuserquota"),
-    words=_EMPTY,
+    codes=("setlimitexceeded", "overdue", "insufficientbalance", "insufficientuserquota"),
+    phrases=_EMPTY,
 )
-"""A 429 that is no matter of time: somebody has to pay, or to raise a limit."""
+"""A 429 that waiting does not help: somebody has to pay, or to raise a limit."""
 STATUS_CODES = {
     400: "invalid_request",
     402: "quota",

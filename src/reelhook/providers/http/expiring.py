@@ -1,4 +1,4 @@
-"""Providers whose finished files lie at addresses that stop working."""
+"""Providers whose finished files have addresses that expire."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,7 +10,7 @@ from reelhook.providers.http.provider import HttpProvider
 
 
 class ExpiringProvider(HttpProvider):
-    """Where an address no longer works, the job is read again, once, for a fresh one."""
+    """A provider that is read again, once, for a fresh address when one no longer works."""
 
     async def get(self, provider_job_id: str) -> Reading:
         """Read one job."""
@@ -36,13 +36,13 @@ class ExpiringProvider(HttpProvider):
             yield content
 
     async def _fresh_url(self, provider_job_id: str, url: str) -> str | None:
-        """Return another address of the file; None where what went wrong may be passing."""
+        """Return another address of the file; None if the failure may be temporary."""
         match (await self.get(provider_job_id)).report:
             case Finished(url=fresh) if fresh != url:
                 return fresh
-            case Finished(expires_at=int() as moment) if moment <= self.now():
-                raise ContentMissingError(f"{self.name} no longer has the finished video.")
+            case Finished(expires_at=int() as expires_at) if expires_at <= self.now():
+                raise ContentMissingError(f"{self.title} no longer has the finished video.")
             case Failed() | Missing():
-                raise ContentMissingError(f"{self.name} no longer has the finished video.")
+                raise ContentMissingError(f"{self.title} no longer has the finished video.")
             case _:
                 return None

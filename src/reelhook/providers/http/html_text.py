@@ -1,4 +1,4 @@
-"""The words of a web page: what stands before a server mostly refuses with one."""
+"""The visible text of an HTML page: proxies and load balancers often refuse with one."""
 
 import html
 import re
@@ -7,8 +7,8 @@ _UNSEEN = re.compile(r"<(script|style|head)\b(?!.*<title).*?</\1\s*>", re.IGNORE
 _TAG = re.compile(r"<[^<>]*>")
 
 
-def plain(text: str) -> str:
-    """Return what a reader of a page would see; a text that is none as it is."""
+def visible_text(text: str) -> str:
+    """Return the text that a reader of the page sees; a text that is no page is unchanged."""
     if not text.lstrip()[:15].lower().startswith(("<html", "<!doctype html", "<head", "<body")):
         return text
     return " ".join(html.unescape(_TAG.sub(" ", _UNSEEN.sub(" ", text))).split())

@@ -1,4 +1,4 @@
-"""Own trouble: what kept a request from going out was no fault of its provider."""
+"""Local errors: reasons on this machine that kept a request from reaching its provider."""
 
 import errno
 import socket
@@ -13,25 +13,25 @@ _NUMBERS = frozenset(
     }
 )
 _LOOK_UPS = frozenset({socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_MEMORY, socket.EAI_SYSTEM})
-"""What a look-up fails with where no name server answers, or none can be asked."""
+"""Errors of a name look-up when no name server responds or can be asked."""
 
 
-def is_own_trouble(error: BaseException) -> bool:
-    """Whether a connection could not be made for a reason that lies with us.
+def is_local_error(error: BaseException) -> bool:
+    """Return True if a connection failed for a reason on this machine.
 
-    Such a request would fare no better at any other provider.
+    Such a request would fail at every other provider as well.
     """
     cause = error.os_error if isinstance(error, ClientConnectorError) else error
     if isinstance(cause, socket.gaierror):
-        return cause.errno in _LOOK_UPS or not _may_open_a_socket()
+        return cause.errno in _LOOK_UPS or not _can_open_a_socket()
     if isinstance(cause, OSError) and not isinstance(cause, ConnectionError | TimeoutError):
         return cause.errno in _NUMBERS
-    # Neither the network's nor aiohttp's: an error of this program or its machine.
+    # Neither a network error nor one of aiohttp's: a fault of this program or its machine.
     return not isinstance(error, ClientError | OSError)
 
 
-def _may_open_a_socket() -> bool:
-    """Whether there are descriptors left: without them names seem not to exist."""
+def _can_open_a_socket() -> bool:
+    """Return True if descriptors are left. Without any, look-ups fail as if no name existed."""
     try:
         socket.socket().close()
     except OSError:

@@ -1,8 +1,8 @@
 """The one request that costs money: sent once, over a fresh connection, never repeated.
 
-aiohttp 3.14 by itself repeats a request only for idempotent methods, and only on a kept-alive
-connection that had died (`client.IDEMPOTENT_METHODS`); redirects it would follow by sending the
-body again (307, 308), so they are not followed. Here no connection is ever kept.
+aiohttp 3.14 repeats a request only for idempotent methods, and only if a kept-alive connection
+had died (`client.IDEMPOTENT_METHODS`). Here no connection is kept alive. It would follow the
+redirects 307 and 308 by sending the body again, so redirects are not followed.
 """
 
 import asyncio
@@ -21,44 +21,48 @@ from aiohttp import (
 from yarl import URL
 
 from reelhook.domain.report import InDoubt, NotSent
-from reelhook.providers.http.local_errors import is_own_trouble
-from reelhook.providers.http.receiving import UNREAD_BYTES, ResponseMemory
-from reelhook.providers.http.response import CONNECTION_ERRORS, ProviderResponse, described
+from reelhook.providers.http.local_errors import is_local_error
+from reelhook.providers.http.response import (
+    CONNECTION_ERRORS,
+    ProviderResponse,
+    error_description,
+)
+from reelhook.providers.http.response_memory import UNREAD_BYTES, ResponseMemory
 
 CONNECT_SECONDS_MAX = 10.0
-"""How long looking up the name, connecting and the TLS handshake may take together."""
+"""The time for the name look-up, the connection and the TLS handshake together."""
 
 
 @dataclass(slots=True)
-class _Trip:
-    """How far a request came."""
+class _Progress:
+    """The progress of one request: `connected` once its first byte may have been sent."""
 
     may_send: Callable[[], bool]
     connected: bool = False
 
 
 class RightLostError(Exception):
-    """The right to pay ran out while the connection was being made."""
+    """The right to pay expired while the connection was being made."""
 
 
 async def _connected(_session: ClientSession, context: SimpleNamespace, _params: object) -> None:
-    trip: _Trip = context.trace_request_ctx
+    progress: _Progress = context.trace_request_ctx
     # Nothing is awaited from here to the first byte.
-    if not trip.may_send():
+    if not progress.may_send():
         raise RightLostError
-    trip.connected = True
+    progress.connected = True
 
 
 class PaidPost:
     """Sends paid requests. Made within a running loop; `close` ends it.
 
-    `room` is what their answers may take.
+    `memory` bounds their responses.
     """
 
-    def __init__(self, room: ResponseMemory) -> None:
-        self._room = room
+    def __init__(self, memory: ResponseMemory) -> None:
+        self._memory = memory
         trace = TraceConfig()
-        # Called once TCP and TLS stand, before the first byte of the request.
+        # Called when TCP and TLS are established, before the first byte of the request.
         trace.on_connection_create_end.append(_connected)
         trace.on_connection_reuseconn.append(_connected)
         self._session = ClientSession(
@@ -68,7 +72,7 @@ class PaidPost:
         )
 
     async def close(self) -> None:
-        """Close the session. A request under way ends in doubt."""
+        """Close the session. A request in flight ends in doubt."""
         await self._session.close()
 
     async def send(
@@ -80,12 +84,12 @@ class PaidPost:
         timeout_seconds: float,
         may_send: Callable[[], bool],
     ) -> ProviderResponse | NotSent | InDoubt:
-        """POST once, within `timeout_seconds` in all. Never raises, but for cancellation.
+        """POST once, within `timeout_seconds` in all. Raises nothing but cancellation.
 
-        Once the status is there, it counts: a body that is cut off, or longer than what is read,
-        leaves `ProviderResponse.body` None.
+        A status that has arrived counts: if the body is cut off or too long,
+        `ProviderResponse.body` is None.
         """
-        trip = _Trip(may_send)
+        progress = _Progress(may_send)
         try:
             async with self._session.post(
                 url,
@@ -97,15 +101,15 @@ class PaidPost:
                 timeout=ClientTimeout(
                     total=timeout_seconds, connect=min(CONNECT_SECONDS_MAX, timeout_seconds)
                 ),
-                trace_request_ctx=trip,
+                trace_request_ctx=progress,
             ) as response:
                 try:
                     async with asyncio.timeout(timeout_seconds):
-                        return await self._room.receive(response)
+                        return await self._memory.receive(response)
                 except CONNECTION_ERRORS:
                     return ProviderResponse(response.status, response.headers, None)
-        except Exception as error:  # whatever it was: what counts is whether we were connected
-            if trip.connected:
-                return InDoubt(f"no whole response came: {described(error)}")
-            ours = isinstance(error, RightLostError) or is_own_trouble(error)
-            return NotSent(f"no connection was made: {described(error)}", ours=ours)
+        except Exception as error:  # of any kind: it only matters whether we were connected
+            if progress.connected:
+                return InDoubt(f"no complete response arrived: {error_description(error)}")
+            ours = isinstance(error, RightLostError) or is_local_error(error)
+            return NotSent(f"no connection was made: {error_description(error)}", ours=ours)

@@ -1,6 +1,7 @@
-"""What providers over HTTP have in common. An adapter extends it and says only what differs.
+"""The base class of providers with an HTTP API. An adapter extends it by the differences.
 
-`submit` keeps the one rule of paying: only what was definitely refused may be sent again.
+`pay` keeps the one rule of paying: a create may be sent again only if the provider definitely did
+not accept it.
 """
 
 import json
@@ -34,18 +35,22 @@ from reelhook.domain.report import (
 )
 from reelhook.ports import Capabilities, Content, ServedModels
 from reelhook.providers.http import reads
-from reelhook.providers.http.address import base_url, bearer
+from reelhook.providers.http.address import base_url, bearer, segment
 from reelhook.providers.http.advice import Advice
 from reelhook.providers.http.download import Source, download
-from reelhook.providers.http.error_mapping import not_understood, refused, unread, words
-from reelhook.providers.http.files import FileAccess, Files
-from reelhook.providers.http.json_fields import is_segment
+from reelhook.providers.http.error_mapping import (
+    error_message,
+    not_understood,
+    read_error,
+    refusal_from,
+)
+from reelhook.providers.http.file_access import FileAccess, Files
+from reelhook.providers.http.json_fields import Fields, is_segment
 from reelhook.providers.http.paid_post import PaidPost
 from reelhook.providers.http.rate_limiter import RateLimiter
-from reelhook.providers.http.receiving import RESPONSE_BYTES_MAX, ResponseMemory
 from reelhook.providers.http.response import ProviderResponse
+from reelhook.providers.http.response_memory import RESPONSE_BYTES_MAX, ResponseMemory
 
-Fields = Mapping[str, object]
 _GATEWAYS = frozenset({408, 502, 504})
 _CANNOT_CANCEL = frozenset({400, 404, 405, 409, 410, 422, 501})
 
@@ -53,21 +58,25 @@ _CANNOT_CANCEL = frozenset({400, 404, 405, 409, 410, 422, 501})
 class HttpProvider(ABC):
     """One account at a provider. Made within a running loop; used with `async with`, or closed.
 
-    `base_url` None: the provider's own. `headers` go along with every request but those of files
-    that lie elsewhere. `webhook_secret` is the provider's, for its webhooks, where an account has
-    one. `files` is what the operator allows its files. `submit_timeout_seconds` bounds a paid
-    request as a whole. `now` tells Unix seconds.
-    Raises `SettingsError` for a URL or a key that can't be used.
+    `base` is the base URL; None: the provider's own. `headers` are sent with every request except
+    those for files at other origins. `webhook_secret` verifies the provider's webhooks. `files` is
+    the access to files that the operator allows. `submit_timeout_seconds` bounds a paid request as
+    a whole. `now` returns Unix seconds.
+    Raises `SettingsError` for an unusable URL or key.
     """
 
     name: str
+    title: str = ""
+    """The name as its vendor writes it, for messages; empty: `name`."""
     default_base_url: str | None = None
     default_path: str = ""
-    """What is added to a base URL without a path."""
+    """The path of a base URL that is given without one."""
+    jobs_path: str = ""
+    """The path of the jobs below the base URL; see `job_path`."""
     traits: Capabilities = Capabilities()
     models: Sequence[Model] = ()
     shows_images: bool = False
-    """Whether responses show again the `data:` URIs that came along with requests."""
+    """True if responses repeat the `data:` URIs of requests."""
 
     def __init__(
         self,
@@ -82,6 +91,7 @@ class HttpProvider(ABC):
     ) -> None:
         self.base = base_url(base or self.default_base_url or "", default_path=self.default_path)
         self.headers = {**(headers or {}), **self.authorization(key)}
+        self.title = self.title or self.name
         self.server = str(self.base)
         self.fingerprint = fingerprint(f"{self.name} {self.server}", self.headers)
         self.webhook_secret = webhook_secret
@@ -89,9 +99,9 @@ class HttpProvider(ABC):
         self.now = now
         self.http = reads.session()
         self.files = Files(self.base, self.http, files or FileAccess())
-        self.room = ResponseMemory(images=self.shows_images)
-        self.paid = PaidPost(self.room)
-        self._pace = RateLimiter(self.traits.reads_per_second_max)
+        self.memory = ResponseMemory(images=self.shows_images)
+        self.paid = PaidPost(self.memory)
+        self._rate_limiter = RateLimiter(self.traits.reads_per_second_max)
 
     async def __aenter__(self) -> Self:
         return self
@@ -100,12 +110,12 @@ class HttpProvider(ABC):
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections. A submit under way ends in doubt."""
+        """Close the connections. A submit in flight ends in doubt."""
         await self.paid.close()
         await self.files.close()
         await self.http.close()
 
-    # -- for adapters: what differs -----------------------------------------------------------
+    # -- for adapters: the differences --------------------------------------------------------
 
     @abstractmethod
     async def submit(
@@ -114,78 +124,83 @@ class HttpProvider(ABC):
         may_send: Callable[[], bool],
         callback_url: str | None = None,
     ) -> SubmitOutcome:
-        """See `Provider.submit`; `pay` does the paid part."""
+        """See `Provider.submit`; `pay` sends the paid request."""
 
     @abstractmethod
     async def get(self, provider_job_id: str) -> Reading:
         """See `Provider.get`."""
 
     def authorization(self, key: str | None) -> dict[str, str]:
-        """Return the headers that show the key. Raises `SettingsError`."""
+        """Return the headers that carry the key. Raises `SettingsError`."""
         return bearer(key)
 
     def model(self, name: str) -> Model | None:
-        """Return the limits of a model, where they are known."""
-        return next((one for one in self.models if one.name == name), None)
+        """Return a model and its limits; None if they are not known."""
+        return next((model for model in self.models if model.name == name), None)
 
     # -- before a create ----------------------------------------------------------------------
 
     async def get_ready(self) -> None:  # noqa: B027 - most providers have nothing to find out
-        """Find out nothing."""
+        """Do nothing."""
 
     @property
     def jobs_at_once(self) -> int | None:
-        """Any number, as far as is known."""
+        """Return None: any number, as far as is known."""
         return None
 
     learnt: str = ""
     """See `Provider.learnt`."""
 
     def prepared(self, request: VideoRequest, job_id: str) -> VideoRequest:
-        """Return the request: it is sent as it is."""
+        """Return the request unchanged."""
         return request
 
-    # -- for adapters: asking -----------------------------------------------------------------
+    # -- for adapters: requests ---------------------------------------------------------------
 
     def url(self, path: str) -> URL:
-        """Return an address below the base URL; `path` is quoted already."""
+        """Return a URL below the base URL; `path` must be quoted already."""
         return URL(f"{self.base}/{path}", encoded=True)
+
+    def job_path(self, provider_job_id: str) -> str:
+        """Return the path of one job. Raises `ProviderError` for an id that fits no path."""
+        return f"{self.jobs_path}/{segment(provider_job_id)}"
 
     async def ask(
         self, method: str, path: str, *, bytes_max: int = RESPONSE_BYTES_MAX
     ) -> ProviderResponse:
-        """Send a request that costs nothing, whatever its answer. Raises `ProviderError`.
+        """Send a request that costs nothing; return the response, whatever its status.
 
-        `bytes_max` bounds the response; pages of a listing may declare `PAGE_BYTES_MAX`.
+        `bytes_max` bounds the response; for pages of a listing `PAGE_BYTES_MAX` is right.
+        Raises `ProviderError`.
         """
-        await self._pace.turn()
+        await self._rate_limiter.wait_turn()
         return await reads.ask(
-            self.http, method, self.url(path), self.headers, room=self.room, bytes_max=bytes_max
+            self.http, method, self.url(path), self.headers, memory=self.memory, bytes_max=bytes_max
         )
 
     async def found(self, path: str) -> ProviderResponse | None:
-        """GET what there may be; None for a 404. Raises `ProviderError` for any other refusal."""
-        answer = await self.ask("GET", path)
-        if answer.status == 404:
+        """GET a response; None for a 404. Raises `ProviderError` for any other refusal."""
+        response = await self.ask("GET", path)
+        if response.status == 404:
             return None
-        if not answer.ok:
-            raise unread(answer, self.now())
-        return answer
+        if not response.ok:
+            raise read_error(response, self.now())
+        return response
 
     async def read(self, path: str) -> Fields | None:
         """GET a JSON object; None for a 404. Raises `ProviderError` for any other refusal."""
-        answer = await self.found(path)
-        return None if answer is None else answer.fields()
+        response = await self.found(path)
+        return None if response is None else response.fields()
 
     async def reading(self, path: str, report: Callable[[Fields], Report | None]) -> Reading:
-        """GET one job. Raises `ProviderError`, with its words, for what shows no status."""
-        answer = await self.found(path)
-        if answer is None:
+        """GET one job. Raises `ProviderError`, with its text, for a response without a status."""
+        response = await self.found(path)
+        if response is None:
             return Reading(Missing())
-        told = report(answer.fields())
-        if told is None:
-            raise not_understood(answer, "a job with a status")
-        return Reading(told)
+        read = report(response.fields())
+        if read is None:
+            raise not_understood(response, "a job with a status")
+        return Reading(read)
 
     async def pay(
         self,
@@ -194,8 +209,11 @@ class HttpProvider(ABC):
         may_send: Callable[[], bool],
         accepted: Callable[[Fields], Accepted | None],
     ) -> SubmitOutcome:
-        """POST a paid request once, as JSON; `accepted` reads a 2xx: None without a readable id."""
-        answer = await self.paid.send(
+        """POST a paid request once, as JSON.
+
+        `accepted` reads the body of a 2xx; it returns None if that has no readable id.
+        """
+        response = await self.paid.send(
             self.url(path),
             json.dumps(fields).encode(),
             headers={
@@ -206,46 +224,46 @@ class HttpProvider(ABC):
             timeout_seconds=self.submit_timeout_seconds,
             may_send=may_send,
         )
-        if not isinstance(answer, ProviderResponse):
-            return answer
-        return outcome(answer, accepted, self.now())
+        if not isinstance(response, ProviderResponse):
+            return response
+        return outcome(response, accepted, self.now())
 
-    # -- what a provider without more can do --------------------------------------------------
+    # -- defaults for features that a provider may lack ---------------------------------------
 
     async def get_many(self, provider_job_ids: Sequence[str]) -> Mapping[str, Reading]:
-        """Read none: there is no such request here."""
+        """Return nothing: this provider has no such request."""
         return {}
 
     async def page(self, after: str | None, limit: int) -> Page:
-        """Raise `ListingUnsupportedError`: there is no listing here."""
-        raise ListingUnsupportedError(f"{self.name} has no listing of jobs")
+        """Raise `ListingUnsupportedError`: this provider has no listing."""
+        raise ListingUnsupportedError(f"{self.title} has no listing of jobs")
 
     async def cancel(self, provider_job_id: str) -> bool:
-        """Return False: a render can't be stopped here."""
+        """Return False: this provider can't stop a render."""
         return False
 
     async def forgets_when_restarted(self) -> bool:
-        """Return False: jobs are kept here."""
+        """Return False: this provider keeps its jobs."""
         return False
 
     async def cancel_stops(self) -> bool | None:
-        """Return True: a cancel ends the render here."""
+        """Return True: a cancel ends the render."""
         return True
 
     async def canceled(self, method: str, path: str) -> bool:
-        """Ask for a job's end; False where that is refused. Raises `ProviderError`."""
-        answer = await self.ask(method, path)
-        if answer.ok:
+        """Send a request to cancel a job; return False if it is refused. Raises `ProviderError`."""
+        response = await self.ask(method, path)
+        if response.ok:
             return True
-        error = unread(answer, self.now())
-        if answer.status in _CANNOT_CANCEL and not isinstance(error, ProviderUnauthorizedError):
+        error = read_error(response, self.now())
+        if response.status in _CANNOT_CANCEL and not isinstance(error, ProviderUnauthorizedError):
             return False
         raise error
 
     def content(
         self, provider_job_id: str, url: str, byte_range: str | None
     ) -> AbstractAsyncContextManager[Content]:
-        """Open the finished file, which lies where its job was finished with. It sees no key."""
+        """Open the finished file at the address that its job reported; the key is not sent."""
         return self.file([Source(url)] if url else [], byte_range)
 
     def file(
@@ -256,56 +274,62 @@ class HttpProvider(ABC):
 
     async def notice(self, headers: Mapping[str, str], body: bytes) -> Notice:
         """Raise `WebhookVerificationError`: this provider sends no webhooks."""
-        raise WebhookVerificationError(f"{self.name} sends no webhooks")
+        raise WebhookVerificationError(f"{self.title} sends no webhooks")
 
     def ahead(self, provider_job_id: str) -> int | None:
-        """Return None: this provider does not tell how many jobs it renders before one."""
+        """Return None: this provider does not report a job's place in its queue."""
         return None
 
     def id_of(self, called: str, model: str) -> str:
-        """Return our id of a job of this model that is called so. Raises `InvalidRequestError`."""
+        """Return our id of a job that the provider calls `called`; see `Provider.id_of`."""
         if not is_segment(called):
             raise InvalidRequestError(
                 "soraJobId",
-                f"{called!r} can't be a job's id at {self.name}: it must be one segment of a path, "
+                f"{called!r} is not a job id at {self.title}: it must be one segment of a path, "
                 "without slashes",
             )
         return called
 
     async def advice(self) -> Sequence[Advice]:
-        """Return what an operator should know of this provider; nothing, by default."""
+        """Return advice for the operator; none by default."""
         return ()
 
     async def served(self) -> ServedModels | None:
-        """Return the models that the server has; None where it is not asked for them.
+        """Return the models that the server lists; None if reelhook does not ask for them.
 
         Raises `ProviderError`.
         """
         return None
 
     async def check(self) -> str:
-        """Raise `CheckUnsupportedError`: nothing here is known to be free."""
-        raise CheckUnsupportedError(f"{self.name} has no request that is known to cost nothing")
+        """Raise `CheckUnsupportedError`: no request of this provider is known to be free."""
+        raise CheckUnsupportedError(f"{self.title} has no request that is known to cost nothing")
 
 
 def outcome(
-    answer: ProviderResponse, accepted: Callable[[Fields], Accepted | None], now: float
+    response: ProviderResponse, accepted: Callable[[Fields], Accepted | None], now: float
 ) -> SubmitOutcome:
-    """Return what the answer to a paid request means. `now` is in Unix seconds."""
-    match answer.status:
-        case _ if answer.ok:
-            told = accepted(answer.fields())
-            return told or InDoubt(f"HTTP {answer.status} without a readable id: {words(answer)}")
+    """Return the outcome that the response to a paid request means. `now`: Unix seconds."""
+    match response.status:
+        case _ if response.ok:
+            job = accepted(response.fields())
+            return job or InDoubt(
+                f"HTTP {response.status} without a readable id: {error_message(response)}"
+            )
         case status if 400 <= status < 500 and status not in {408, 409}:
-            return refused(answer, now)
+            return refusal_from(response, now)
         case status:
-            return InDoubt(f"HTTP {status}: {words(answer)}", ended=_ended_by_server(answer))
+            return InDoubt(
+                f"HTTP {status}: {error_message(response)}", ended=_ended_by_server(response)
+            )
 
 
-def _ended_by_server(answer: ProviderResponse) -> bool:
-    """Whether a refusal comes from the server that was asked, so that it is through with it.
+def _ended_by_server(response: ProviderResponse) -> bool:
+    """Return True if the server itself has refused the request, so that nothing of it is in flight.
 
-    What stands before a server, and has lost it or waited too long for it, says so with its own
-    statuses (RFC 9110, 15.6; Cloudflare's from 520 on), and mostly with a page instead of JSON.
+    A proxy that has lost the server, or waited too long for it, uses statuses of its own (RFC 9110,
+    15.6; Cloudflare's from 520 on), and usually sends a page instead of JSON.
     """
-    return 400 <= answer.status < 520 and answer.status not in _GATEWAYS and answer.is_object()
+    return (
+        400 <= response.status < 520 and response.status not in _GATEWAYS and response.is_object()
+    )

@@ -1,19 +1,19 @@
-"""Keeping an account's reads within the rate that its provider allows."""
+"""A limit on an account's reads, as its provider states it."""
 
 import asyncio
 
-REST_SECONDS_MAX = 60.0
+PAUSE_SECONDS_MAX = 60.0
 
 
 class RateLimiter:
-    """Gives out turns, at most `per_second` of them on average; None: as many as are asked for."""
+    """Allows at most `per_second` reads on average; None: any number."""
 
     def __init__(self, per_second: float | None) -> None:
         self._seconds = 0.0 if per_second is None else 1 / per_second
         self._next = 0.0
 
-    async def turn(self) -> None:
-        """Wait for a turn. Turns are given in the order in which they were asked for."""
+    async def wait_turn(self) -> None:
+        """Wait until the next read is allowed. Callers are served in order."""
         now = asyncio.get_running_loop().time()
         if not self._seconds and self._next <= now:
             return
@@ -22,8 +22,8 @@ class RateLimiter:
         if mine > now:
             await asyncio.sleep(mine - now)
 
-    def rest(self, seconds: float) -> None:
-        """Give out no turn for so long, a minute at most: the provider says that none is left."""
+    def pause(self, seconds: float) -> None:
+        """Allow no read for that long, at most a minute: the provider reports that none is left."""
         if seconds > 0:
-            until = asyncio.get_running_loop().time() + min(seconds, REST_SECONDS_MAX)
+            until = asyncio.get_running_loop().time() + min(seconds, PAUSE_SECONDS_MAX)
             self._next = max(self._next, until)

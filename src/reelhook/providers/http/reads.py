@@ -1,4 +1,4 @@
-"""Requests that cost nothing: read to their end, over kept connections."""
+"""Requests that cost nothing, over kept-alive connections."""
 
 import asyncio
 from collections.abc import Mapping
@@ -7,15 +7,23 @@ from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from yarl import URL
 
 from reelhook.domain.errors import ProviderError, ResponseTooLargeError
-from reelhook.providers.http.receiving import RESPONSE_BYTES_MAX, UNREAD_BYTES, ResponseMemory
-from reelhook.providers.http.response import CONNECTION_ERRORS, ProviderResponse, described
+from reelhook.providers.http.response import (
+    CONNECTION_ERRORS,
+    ProviderResponse,
+    error_description,
+)
+from reelhook.providers.http.response_memory import (
+    RESPONSE_BYTES_MAX,
+    UNREAD_BYTES,
+    ResponseMemory,
+)
 
 CONNECT_SECONDS_MAX = 5.0
 READ_SECONDS_MAX = 15.0
 
 
 def session() -> ClientSession:
-    """Return a session for reads and downloads; how many run at once is their caller's choice."""
+    """Return a session for reads and downloads; the callers limit the number of requests."""
     return ClientSession(connector=TCPConnector(limit=0), cookie_jar=DummyCookieJar())
 
 
@@ -25,17 +33,16 @@ async def ask(
     url: URL,
     headers: Mapping[str, str],
     *,
-    room: ResponseMemory,
+    memory: ResponseMemory,
     bytes_max: int = RESPONSE_BYTES_MAX,
 ) -> ProviderResponse:
-    """Return the answer, whatever its status. Raises `ProviderError`.
+    """Return the response, whatever its status. Raises `ProviderError`.
 
-    One that is longer than `bytes_max` raises `ResponseTooLargeError`, unless its status says
-    enough. Redirects are not followed: a base URL that answers with them is wrong, and would put
-    every paid request in doubt.
+    A 2xx that is longer than `bytes_max` raises `ResponseTooLargeError`. Redirects are not
+    followed: a base URL that redirects is wrong, and would leave every paid request in doubt.
     """
-    if http.closed:  # a stop that ran out of time does not wait for who still wants to read
-        raise ProviderError("The provider was not asked: this process is stopping")
+    if http.closed:  # a stop that ran out of time does not wait for late readers
+        raise ProviderError("The provider was not asked because this process is stopping")
     try:
         async with (
             asyncio.timeout(READ_SECONDS_MAX),
@@ -49,10 +56,10 @@ async def ask(
                 timeout=ClientTimeout(total=READ_SECONDS_MAX, connect=CONNECT_SECONDS_MAX),
             ) as response,
         ):
-            answer = await room.receive(response, bytes_max)
+            received = await memory.receive(response, bytes_max)
     except CONNECTION_ERRORS as error:
-        words = f"The provider could not be read: {described(error)}"
-        raise ProviderError(words, unreachable=True) from error
-    if answer.body is None and answer.ok:
+        message = f"The provider could not be read: {error_description(error)}"
+        raise ProviderError(message, unreachable=True) from error
+    if received.body is None and received.ok:
         raise ResponseTooLargeError(bytes_max)
-    return answer
+    return received

@@ -1,4 +1,4 @@
-"""How long a provider asks us to wait, from its headers, its body, or its words."""
+"""The wait that a provider asks for, in its headers, its body or its message."""
 
 import re
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ POLL_AFTER_SECONDS_MAX = 3600.0
 
 _NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,9})?", re.ASCII)
 _LONG_NUMBER = re.compile(r"\d{13,400}", re.ASCII)
-"""More seconds than anyone means; but to wait is what it says."""
-_IN_WORDS = re.compile(
+"""More seconds than anyone means; still, it asks to wait."""
+_IN_MESSAGE = re.compile(
     r"(?:resets in ~?|available in |(?:try again|retry) (?:in|after) )(\d{1,9}(?:\.\d{1,9})?) ?s",
     re.ASCII | re.IGNORECASE,
 )
-"""How a refusal says its wait: both forms of Replicate's, and OpenAI's."""
+"""The wait in a message, in both of Replicate's forms and in OpenAI's."""
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
@@ -32,29 +32,31 @@ def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
         return None
     seconds = RETRY_AFTER_SECONDS_MAX if _LONG_NUMBER.fullmatch(value.strip()) else _number(value)
     if seconds is None:
-        moment = _moment(value)
-        seconds = None if moment is None else max(0.0, moment - now)
+        retry_at = _unix_seconds_of(value)
+        seconds = None if retry_at is None else max(0.0, retry_at - now)
     return None if seconds is None else min(seconds, RETRY_AFTER_SECONDS_MAX)
 
 
-def wait_seconds(headers: Mapping[str, str], body: object, words: str, now: float) -> float | None:
-    """Return how long a refusal asks to wait, in seconds, at most a day; None where it does not.
+def wait_seconds(
+    headers: Mapping[str, str], body: object, message: str, now: float
+) -> float | None:
+    """Return the wait that a refusal asks for, in seconds, at most a day; None without one.
 
-    By its `Retry-After`, by `retry_after` in its body (Replicate), by its words ("resets in ~5s"),
-    or by `ratelimit-reset` where `ratelimit-remaining` is 0. `now` is in Unix seconds.
+    It is in `Retry-After`, in `retry_after` of the body (Replicate), in the message ("resets in
+    ~5s"), or in `ratelimit-reset` if `ratelimit-remaining` is 0. `now` is in Unix seconds.
     """
-    told = retry_after_seconds(headers, now)
-    if told is None and isinstance(body, dict):
-        told = _seconds(body.get("retry_after"))
-    if told is None and (found := _IN_WORDS.search(words)):
-        told = _seconds(found[1])
-    return reset_seconds(headers) if told is None else told
+    seconds = retry_after_seconds(headers, now)
+    if seconds is None and isinstance(body, dict):
+        seconds = _seconds(body.get("retry_after"))
+    if seconds is None and (found := _IN_MESSAGE.search(message)):
+        seconds = _seconds(found[1])
+    return reset_seconds(headers) if seconds is None else seconds
 
 
 def reset_seconds(headers: Mapping[str, str]) -> float | None:
-    """Return in how many seconds requests are allowed again; None where some still are.
+    """Return the seconds until requests are allowed again; None if some still are.
 
-    `ratelimit-remaining` and `ratelimit-reset` as Replicate sends them with every response.
+    Replicate sends `ratelimit-remaining` and `ratelimit-reset` with every response.
     """
     if _number(headers.get("ratelimit-remaining")) != 0:
         return None
@@ -68,8 +70,8 @@ def poll_after_seconds(headers: Mapping[str, str]) -> float:
 
 
 def _seconds(value: object) -> float | None:
-    told = _number(str(value)) if isinstance(value, str | int | float) else None
-    return None if told is None else min(told, RETRY_AFTER_SECONDS_MAX)
+    seconds = _number(str(value)) if isinstance(value, str | int | float) else None
+    return None if seconds is None else min(seconds, RETRY_AFTER_SECONDS_MAX)
 
 
 def _number(value: str | None) -> float | None:
@@ -77,9 +79,9 @@ def _number(value: str | None) -> float | None:
     return float(text) if _NUMBER.fullmatch(text) else None
 
 
-def _moment(http_date: str) -> float | None:
+def _unix_seconds_of(http_date: str) -> float | None:
     try:
-        moment = parsedate_to_datetime(http_date)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        date = parsedate_to_datetime(http_date)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, LookupError, OverflowError):
         return None

@@ -1,4 +1,4 @@
-"""Webhooks of providers that sign them as Standard Webhooks says."""
+"""Webhooks of providers that sign them as Standard Webhooks describes."""
 
 from collections.abc import Mapping
 
@@ -9,9 +9,10 @@ from reelhook.domain.verification import TOLERANCE_SECONDS, verified
 def signed_body(
     headers: Mapping[str, str], body: bytes, *, secret: str, whose: str, now_seconds: float
 ) -> dict[str, object]:
-    """Return a webhook's JSON object, an empty one where it has none.
+    """Return a webhook's JSON object; an empty one if the body is no object.
 
-    Raises `WebhookVerificationError`, also for a secret, `whose` it is, that is none.
+    `whose` names the secret's owner in messages. Raises `WebhookVerificationError`, also for a
+    malformed secret.
     """
     try:
         received = verified(

@@ -1,4 +1,4 @@
-"""Judging a server of `/v1/videos` before a job fails of it: what is there, and is it well?"""
+"""A check of a server of `/v1/videos`, so that its faults are found before a job fails."""
 
 import asyncio
 import re
@@ -15,9 +15,9 @@ from reelhook.domain.errors import (
 )
 from reelhook.domain.report import Page
 from reelhook.providers.http.advice import Advice
-from reelhook.providers.http.error_mapping import unread, words
+from reelhook.providers.http.error_mapping import error_message, read_error
 from reelhook.providers.http.response import ProviderResponse
-from reelhook.providers.openai.probe import Ask, Probed, asked, probe
+from reelhook.providers.openai.probe import Ask, Probed, get_or_none, probe
 from reelhook.providers.openai.server_kind import UNKNOWN_JOB, ServerKind
 
 _NO_ROUTE = re.compile(
@@ -25,22 +25,22 @@ _NO_ROUTE = re.compile(
     r"|invalid url\b.*|cannot get\b.*|unexpected endpoint\b.*|no route\b.*|unknown request url\b.*",
     re.IGNORECASE | re.DOTALL,
 )
-"""How servers say that they have no such path, where they say it as JSON."""
+"""Messages of servers that lack a path and say so in JSON."""
 _HEALTH = frozenset(
     {ServerKind.SGLANG, ServerKind.VLLM_OMNI, ServerKind.FASTVIDEO, ServerKind.TENSORRT_LLM}
 )
-"""Kinds whose `/health` asks nobody for money. Of SGLang: `http_server.py`, `health`."""
+"""Kinds whose `/health` costs nothing. SGLang's: `http_server.py`, `health`."""
 _RETRIES = (
-    "LiteLLM repeats a create by itself when its response is lost, so that one request may be "
-    "rendered, and paid, twice: set router_settings: {num_retries: 0} in its configuration"
+    "LiteLLM repeats a create when its response is lost, so that one request may be rendered, and "
+    "paid for, twice: set router_settings: {num_retries: 0} in its configuration"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A look at one server.
+    """A check of one server.
 
-    `ask` GETs a path below the base URL, `ask_root` one beside `/v1`, and `list_one` reads a page
+    `ask` GETs a path below the base URL, `ask_root` one next to `/v1`, and `list_one` reads a page
     of the listing.
     """
 
@@ -51,13 +51,13 @@ class Check:
     now: Callable[[], float]
 
     async def run(self) -> str:
-        """Return what the server is, in a few words; see `Provider.check`.
+        """Return a short description of the server; see `Provider.check`.
 
-        Raises `ServerUnfitError` where it is reached and can't do what it is asked for.
+        Raises `ServerUnfitError` if it responds but can't create videos.
         """
         probed, unknown_job, listed = await asyncio.gather(
             probe(self.ask),
-            asked(self.ask, f"videos/{UNKNOWN_JOB}"),
+            get_or_none(self.ask, f"videos/{UNKNOWN_JOB}"),
             asyncio.gather(self.list_one(), return_exceptions=True),
         )
         [listing] = listed
@@ -67,52 +67,52 @@ class Check:
         lists = "its jobs can be listed" if isinstance(listing, Page) else "it lists no jobs"
         if probed.kind is not ServerKind.UNKNOWN:
             return f"it is {probed.facts.title}, and {lists}"
-        return lists if isinstance(listing, Page) else f"it answers, and {lists.partition(' ')[2]}"
+        return lists if isinstance(listing, Page) else "it responds, but lists no jobs"
 
     async def _judge(
         self, error: BaseException, probed: Probed, unknown_job: ProviderResponse | None
     ) -> None:
-        """Raise what is wrong; nothing, where only the listing is missing."""
+        """Raise the fault of the server; return if it only lacks a listing."""
         if isinstance(error, ProviderUnauthorizedError) or not isinstance(error, ProviderError):
             raise error
         if unknown_job is not None and lacks_videos(unknown_job):
             raise ServerUnfitError(
-                f"has no /v1/videos: {self.base}/videos/... is answered HTTP {unknown_job.status}; "
+                f"has no /v1/videos: {self.base}/videos/... returns HTTP {unknown_job.status}; "
                 "set the base URL to a server that has it"
             )
-        if error.unreachable and await self._lives():
+        if error.unreachable and await self._is_live():
             raise ServerUnfitError(
-                "answers nothing but that it lives: it is still starting or warming up; "
-                "requests wait until it has done so"
+                "is live but not ready: it is still starting or warming up; "
+                "requests wait until it is ready"
             )
         if not isinstance(error, ListingUnsupportedError):
             raise error
-        for answer in (unknown_job, probed.models):
-            if answer is not None and answer.status in {401, 403}:
-                raise unread(answer, self.now())
+        for response in (unknown_job, probed.models):
+            if response is not None and response.status in {401, 403}:
+                raise read_error(response, self.now())
         models = probed.models
         if models is None or not (models.ok or models.status == 404):
-            raise error if models is None else unread(models, self.now())
+            raise error if models is None else read_error(models, self.now())
 
-    async def _lives(self) -> bool:
-        """Whether it says so at SGLang's `/liveness`, which nothing else has to wait for."""
-        answer = await asked(self.ask_root, "liveness")
-        return answer is not None and answer.fields().get("status") == "ok"
+    async def _is_live(self) -> bool:
+        """Return True if SGLang's `/liveness` says so, which responds even while it starts."""
+        response = await get_or_none(self.ask_root, "liveness")
+        return response is not None and response.fields().get("status") == "ok"
 
     async def _judge_health(self, kind: ServerKind) -> None:
-        health = await asked(self.ask_root, "health") if kind in _HEALTH else None
+        health = await get_or_none(self.ask_root, "health") if kind in _HEALTH else None
         if health is None or health.status < 500:
             return
-        said = words(health) if health.body else "it is still starting or warming up"
+        message = error_message(health) if health.body else "it is still starting or warming up"
         raise ServerUnfitError(
-            f"can't render: its /health answers HTTP {health.status}: {said}; look into its log"
+            f"can't render: its /health returns HTTP {health.status}: {message}; see its log"
         )
 
 
 def lacks_videos(unknown_job: ProviderResponse) -> bool:
-    """Whether a server has no `/v1/videos/ID`, by what it says of an id that it can't know.
+    """Return True if a server has no `/v1/videos/ID`, by its response for an unknown id.
 
-    One that has it answers in JSON that there is no such video, or that it may not say.
+    A server that has it responds in JSON that there is no such video, or that access is denied.
     """
     fields = unknown_job.fields()
     if unknown_job.ok:  # a web page for every path, or LM Studio's `{"error": "Unexpected ..."}`
@@ -121,30 +121,30 @@ def lacks_videos(unknown_job: ProviderResponse) -> bool:
         return True
     if unknown_job.status != 404:
         return False
-    return not unknown_job.is_object() or bool(_NO_ROUTE.fullmatch(words(unknown_job)))
+    return not unknown_job.is_object() or bool(_NO_ROUTE.fullmatch(error_message(unknown_job)))
 
 
 def advice_on(probed: Probed) -> Sequence[Advice]:
-    """Return what an operator should know of such a server."""
+    """Return advice for the operator of such a server."""
     facts, found = probed.facts, []
     if probed.kind is ServerKind.LITELLM:
         found.append(Advice(_RETRIES, costs=True))
     if facts.delete_stops is False:
         found.append(
-            Advice(f"a cancel does not stop a render: {facts.title} forgets the job, renders on")
+            Advice(f"a cancel does not stop a render: {facts.title} drops the job, but renders on")
         )
     if facts.queues is False:
         found.append(
             Advice(
-                f"{facts.title} has no queue of its own: it refuses jobs, or renders them all at "
-                "once; with jobs_max = 1 (OPENAI_JOBS_MAX) they are created one after the other"
+                f"{facts.title} has no queue: it refuses jobs, or renders them all at once; with "
+                "jobs_max = 1 (OPENAI_JOBS_MAX) reelhook creates them one after the other"
             )
         )
     if facts.memory_only:
         found.append(
             Advice(
-                f"{facts.title} keeps its jobs in memory: when it is restarted those under way "
-                "fail; resubmit_forgotten = true (OPENAI_RESUBMIT_FORGOTTEN) sends them again"
+                f"{facts.title} keeps its jobs in memory: a restart makes unfinished ones fail; "
+                "resubmit_forgotten = true (OPENAI_RESUBMIT_FORGOTTEN) sends them again"
             )
         )
     return found

@@ -1,4 +1,4 @@
-"""The finished file on the OpenAI wire, and what it means that it is refused."""
+"""The finished file at a server of `/v1/videos`, and the meaning of its refusal."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -13,8 +13,8 @@ from reelhook.domain.report import Missing, Reading
 from reelhook.ports import Content
 
 FORGOTTEN = (
-    "The server no longer knows this video (404): servers that keep their jobs in memory forget "
-    "them when they are restarted"
+    "The server no longer has this video (404): servers that keep their jobs in memory lose "
+    "them at a restart"
 )
 
 
@@ -22,9 +22,9 @@ FORGOTTEN = (
 async def content_or_missing(
     opening: AbstractAsyncContextManager[Content], job: Callable[[], Awaitable[Reading]]
 ) -> AsyncIterator[Content]:
-    """Open a file. Where that fails its job is read: without a job the file is gone for good.
+    """Open a file. If that fails, read its job: without a job the file is gone for good.
 
-    Aquiles answers HTTP 500 for the file of a job that it no longer knows. Raises
+    Aquiles returns HTTP 500 for the file of a job that it no longer has. Raises
     `ContentMissingError` or `ProviderError`.
     """
     async with AsyncExitStack() as stack:

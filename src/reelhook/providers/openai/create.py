@@ -1,6 +1,6 @@
-"""Creating a video on the OpenAI wire: `POST /videos`, and what its answer means.
+"""Creating a video at a server of `/v1/videos`: `POST /videos`, and the meaning of its response.
 
-One rule: only what was definitely refused may be sent again.
+One rule: a create may be sent again only if the server definitely did not accept it.
 """
 
 import asyncio
@@ -22,29 +22,29 @@ from reelhook.domain.report import (
     Refused,
     SubmitOutcome,
 )
-from reelhook.providers.http.error_mapping import words
-from reelhook.providers.http.json_fields import readable_id
+from reelhook.providers.http.error_mapping import error_message
+from reelhook.providers.http.json_fields import Fields, readable_id
 from reelhook.providers.http.paid_post import PaidPost
 from reelhook.providers.http.provider import outcome
 from reelhook.providers.http.response import ProviderResponse
-from reelhook.providers.openai.refusals import definite
-from reelhook.providers.openai.request import encoding_of, form_of, json_of, unsayable
+from reelhook.providers.openai.refusals import definite_refusal
+from reelhook.providers.openai.request import encoding_of, form_of, json_of, refusal_before_sending
 from reelhook.providers.openai.server import OpenAIServer
 from reelhook.providers.openai.server_kind import FACTS, Encoding, ServerKind, kind_of
-from reelhook.providers.openai.video import Fields, report
+from reelhook.providers.openai.video import report
 
 _UNREAD = re.compile(
     r"prompt\b.{0,30}(?:missing|required)|(?:missing|required)\b.{0,30}prompt"
     r"|multipart|form-data|content-type|\bbody\b.{0,20}\bjson\b|\bjson\b.{0,20}\bbody\b"
-    r"|invalid character '-'",  # so Go reads the boundary of a form as JSON
+    r"|invalid character '-'",  # Go reads the boundary of a form as JSON
     re.IGNORECASE | re.DOTALL,
 )
 
 
 class Create:
-    """Creates videos for one account. `content_url` is our way to a finished file.
+    """Creates videos for one account. `content_url` returns the address of a finished file.
 
-    `server` is what is known of the server; what its responses show is added to that.
+    `server` holds the knowledge about the server; its responses add to that.
     """
 
     def __init__(
@@ -67,25 +67,25 @@ class Create:
         self._paid = paid
 
     async def submit(self, request: VideoRequest, may_send: Callable[[], bool]) -> SubmitOutcome:
-        """Create a video: one paid POST. Never raises, but for cancellation.
+        """Create a video: one paid POST. Raises nothing but cancellation.
 
-        A second one follows only if the first was definitely refused because the server could not
-        read its encoding; what the server takes is remembered. The time-out spans both.
+        A second POST follows only if the server definitely did not accept the first one, because
+        it could not read its encoding. The accepted encoding is remembered. Both have one time-out.
         """
-        if refusal := unsayable(request, self._server.facts):
+        if refusal := refusal_before_sending(request, self._server.facts):
             return refusal
         deadline = asyncio.get_running_loop().time() + self._timeout_seconds
         encoding = encoding_of(request, self._server)
-        answer = await self._create(request, encoding, deadline, may_send)
-        if isinstance(answer, ProviderResponse) and _could_not_be_read(answer):
+        response = await self._create(request, encoding, deadline, may_send)
+        if isinstance(response, ProviderResponse) and _refused_encoding(response):
             second = await self._create(request, encoding.other, deadline, may_send)
             if not isinstance(second, ProviderResponse):
                 return second
-            if not _could_not_be_read(second):
-                self._server.encoding, answer = encoding.other, second
-        if not isinstance(answer, ProviderResponse):
-            return answer
-        return self._outcome(request, answer)
+            if not _refused_encoding(second):
+                self._server.encoding, response = encoding.other, second
+        if not isinstance(response, ProviderResponse):
+            return response
+        return self._outcome(request, response)
 
     async def _create(
         self,
@@ -111,21 +111,21 @@ class Create:
             self._url, content, headers=headers, timeout_seconds=left, may_send=may_send
         )
 
-    def _outcome(self, request: VideoRequest, answer: ProviderResponse) -> SubmitOutcome:
-        kind = kind_of(None, answer)  # a gateway says itself that it is one
+    def _outcome(self, request: VideoRequest, response: ProviderResponse) -> SubmitOutcome:
+        kind = kind_of(None, response)  # a gateway names itself in each response
         kind = self._server.kind if kind is ServerKind.UNKNOWN else kind
-        certain = definite(kind, answer, request.size, self._now())
-        told = certain or outcome(answer, self._accepted, self._now())
+        definite = definite_refusal(kind, response, request.size, self._now())
+        submitted = definite or outcome(response, self._accepted, self._now())
         mark = unmarked(request.model)[1]
-        if isinstance(told, InDoubt) and FACTS[kind].hands_on:
-            return replace(told, ended=False)
-        if isinstance(told, Accepted):
-            self._learn_echo(request.model, answer.fields().get("model"))
-        elif isinstance(told, Refused) and mark is not None and mark in told.message:
-            # So it looks at the name of the model: the create goes again with the name alone.
+        if isinstance(submitted, InDoubt) and FACTS[kind].forwards:
+            return replace(submitted, ended=False)
+        if isinstance(submitted, Accepted):
+            self._learn_echo(request.model, response.fields().get("model"))
+        elif isinstance(submitted, Refused) and mark is not None and mark in submitted.message:
+            # The server checks the model's name, so the create is sent again without the mark.
             self._server.echoes = False
-            return NotSent(told.message, ours=True)
-        return told
+            return NotSent(submitted.message, ours=True)
+        return submitted
 
     def _learn_echo(self, sent: str, shown: object) -> None:
         if sent and shown == sent:
@@ -137,15 +137,15 @@ class Create:
         provider_job_id = readable_id(video.get("id"))
         if provider_job_id is None:
             return None
-        told = report(video, lambda: self._content_url(provider_job_id))
-        return Accepted(provider_job_id, told or Progress(running=False))
+        current = report(video, lambda: self._content_url(provider_job_id))
+        return Accepted(provider_job_id, current or Progress(running=False))
 
 
-def _could_not_be_read(answer: ProviderResponse) -> bool:
-    """Whether the server definitely refused the encoding: a 415, or it misses what it was sent.
+def _refused_encoding(response: ProviderResponse) -> bool:
+    """Return True if the server definitely refused the encoding, so that it accepted nothing.
 
-    FastAPI answers 422 for a form field that is missing, vLLM-Omni 400.
+    It returns 415, or it misses a field that was sent: FastAPI with 422, vLLM-Omni with 400.
     """
-    if answer.status == 415:
+    if response.status == 415:
         return True
-    return answer.status in {400, 422} and bool(_UNREAD.search(words(answer)))
+    return response.status in {400, 422} and bool(_UNREAD.search(error_message(response)))

@@ -1,26 +1,23 @@
-"""A Video that a gateway quotes within the text of an error.
+"""A Video that a gateway quotes within the message of an error.
 
-LiteLLM answers the GET of a job that vLLM-Omni reports as failed with HTTP 500 and an
-`error.message` of `litellm.InternalServerError: ... OpenAIException - `, followed by the Video's
-JSON as its backend sent it, and by more words of its own (seen with LiteLLM 1.106.2).
+If vLLM-Omni reports a job as failed, LiteLLM answers its GET with HTTP 500. The `error.message` is
+`litellm.InternalServerError: ... OpenAIException - `, the JSON of the backend's Video, and a text
+(seen with LiteLLM 1.106.2).
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+
+from reelhook.providers.http.json_fields import Fields
 
 OPENINGS_MAX = 20
-"""How many braces of a text are tried: an object in a message begins at one of the first."""
+"""The number of braces that are tried: an object in a message begins at one of the first."""
 CHARACTERS_MAX = 200_000
-"""How much of a message is looked at."""
-
-Fields = Mapping[str, object]
+"""The part of a message that is searched."""
 
 
 def enclosed(body: Fields) -> Fields:
-    """Return the Video that an error's message holds whole; without one, the body itself.
-
-    A message cut off in the middle of the Video holds none.
-    """
+    """Return the complete Video in an error's message; without one, the body itself."""
     error = body.get("error")
     message = error.get("message") if isinstance(error, dict) else None
     if not isinstance(message, str):
@@ -33,7 +30,7 @@ def _is_video(found: Fields) -> bool:
 
 
 def _objects(text: str) -> Iterator[Fields]:
-    """Yield the JSON objects in a text, those within others only where these can't be read."""
+    """Yield the outermost JSON objects in a text that can be parsed."""
     decoder, at = json.JSONDecoder(), 0
     for _ in range(OPENINGS_MAX):
         at = text.find("{", at)

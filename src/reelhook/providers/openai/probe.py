@@ -1,4 +1,4 @@
-"""Finding out what kind of server is behind `/v1/videos`, by requests that cost nothing."""
+"""Finding out the kind of a server of `/v1/videos` by requests that cost nothing."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ Ask = Callable[[str], Awaitable[ProviderResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """What a server said of its models, of a video that it can't know, and of its health.
+    """A server's responses about its models, an unknown video, and its health.
 
-    None where it was not asked, or nothing came.
+    None if it was not asked or did not respond.
     """
 
     models: ProviderResponse | None = None
@@ -31,36 +31,36 @@ class Probed:
 
     @property
     def kind(self) -> ServerKind:
-        """Whose responses these are."""
+        """The kind of server that sent these responses."""
         return kind_of(self.models, self.unknown_job, self.health)
 
     @property
     def facts(self) -> ServerFacts:
-        """What is known of this kind of server."""
+        """The known facts about this kind of server."""
         return FACTS[self.kind]
 
     @property
     def served(self) -> tuple[str, ...]:
-        """The models that the server names."""
+        """The models that the server lists."""
         return served(self.models)
 
 
 async def probe(ask: Ask) -> Probed:
     """Ask a server what it is. Never raises `ProviderError`.
 
-    One that names no models is none of those that are known, and is asked no further. What is asked
-    is `/v1/health`, never `/health`: by that LiteLLM calls all its models, and pays for it.
+    A server without a list of models is of no known kind and is asked no further. `/health` is not
+    requested, only `/v1/health`: for `/health` LiteLLM calls all its models, which costs money.
     """
-    found = Probed(await asked(ask, "models"))
+    found = Probed(await get_or_none(ask, "models"))
     if found.kind is ServerKind.UNKNOWN and found.served:
-        found = Probed(found.models, await asked(ask, f"videos/{UNKNOWN_JOB}"))
+        found = Probed(found.models, await get_or_none(ask, f"videos/{UNKNOWN_JOB}"))
     if found.kind is ServerKind.UNKNOWN and found.served:
-        found = Probed(found.models, found.unknown_job, await asked(ask, "health"))
+        found = Probed(found.models, found.unknown_job, await get_or_none(ask, "health"))
     return found
 
 
-async def asked(ask: Ask, path: str) -> ProviderResponse | None:
-    """Return the response to a GET; None where none came."""
+async def get_or_none(ask: Ask, path: str) -> ProviderResponse | None:
+    """Return the response to a GET; None if none arrived."""
     try:
         return await ask(path)
     except ProviderError:

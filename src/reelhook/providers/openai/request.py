@@ -1,15 +1,14 @@
-"""What a request says on the OpenAI wire, as JSON and as a form.
+"""The body of a create at a server of `/v1/videos`, as JSON and as a form.
 
-`input_reference` as in openai-python 3.54 (`types/video_create_params.py`). Where an image lies
-elsewhere, a form names it twice: `reference_url` is SGLang's and FastVideo's, `image_reference`
-vLLM-Omni's (`helpers.py:864`), and each ignores the other name. The wire has no aspect ratio: one
-becomes the size of that shape among those that its document lists.
+`input_reference` as in openai-python 3.54 (`types/video_create_params.py`). A form names the URL of
+an image twice: SGLang and FastVideo read `reference_url`, vLLM-Omni `image_reference`
+(`helpers.py:864`), and each ignores the other field. The API has no aspect ratio: it becomes a size
+of that ratio, from the sizes that OpenAI's documentation lists.
 """
 
 import binascii
 import json
 from base64 import b64decode
-from collections.abc import Mapping
 
 from aiohttp import FormData
 
@@ -17,23 +16,24 @@ from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Model, ratio_of
 from reelhook.domain.report import Refused
 from reelhook.providers.http.json_fields import encodable
+from reelhook.providers.http.request_fields import merged
 from reelhook.providers.openai.server import OpenAIServer
 from reelhook.providers.openai.server_kind import Encoding, ServerFacts, ServerKind
 
 _DOCUMENTED = Model("any", sizes=("1280x720", "720x1280"))
 _LENGTHS = frozenset({"seconds", "num_frames"})
-"""Options that say how long the video is to be."""
+"""Options that set the length of the video."""
 _NO_RATIO = (
-    "Servers of /v1/videos take sizes: give size, or one of the aspectRatios 16:9 and 9:16, "
-    "or what this server calls it by providerOptions"
+    "Servers of /v1/videos take sizes: give size, or the aspectRatio 16:9 or 9:16, or set the "
+    "server's own field in providerOptions"
 )
-_NO_IMAGE = "image is no base64: give it as data:image/png;base64,... or by its URL"
-_NO_URL = "{title} takes an image as a file alone, not by its URL: give it as data:image/png;base64"
-_NO_NAME = "providerOptions has a name that no form can carry: leave out control characters"
+_NO_IMAGE = "image is not valid base64: give it as data:image/png;base64,... or by its URL"
+_NO_URL = "{title} takes images as files only, not by URL: give it as data:image/png;base64,..."
+_NO_NAME = "providerOptions has a name with control characters; remove them"
 
 
-def unsayable(request: VideoRequest, facts: ServerFacts) -> Refused | None:
-    """Return why a request can't be said; what is left out silently would be paid for as well."""
+def refusal_before_sending(request: VideoRequest, facts: ServerFacts) -> Refused | None:
+    """Return why a request can't be expressed; a field that is left out would be paid for too."""
     size, ratio = _DOCUMENTED.size_for(request), request.aspect_ratio
     if ratio is not None and (size is None or ratio_of(size) != ratio):
         return Refused("invalid_request", _NO_RATIO)
@@ -50,35 +50,35 @@ def unsayable(request: VideoRequest, facts: ServerFacts) -> Refused | None:
 
 
 def encoding_of(request: VideoRequest, server: OpenAIServer) -> Encoding:
-    """Return how a create is sent: as the server reads it, else with an image as a form."""
+    """Return the encoding of a create: the server's if known, else a form if it has an image."""
     if len(server.facts.encodings) == 1:
         return server.facts.encodings[0]
     if server.encoding is not None:
         return server.encoding
-    if request.image is None or _named_in_json_alone(request.image, server):
+    if request.image is None or _needs_json(request.image, server):
         return Encoding.JSON
     return Encoding.FORM
 
 
-def _named_in_json_alone(image: str, server: OpenAIServer) -> bool:
-    """Whether only JSON can name this image: TensorRT-LLM's forms take files."""
+def _needs_json(image: str, server: OpenAIServer) -> bool:
+    """Return True if only JSON can name this image: TensorRT-LLM's forms take files."""
     return server.kind is ServerKind.TENSORRT_LLM and not image.startswith("data:")
 
 
 def json_of(request: VideoRequest, server: OpenAIServer) -> bytes:
-    """Return a create's JSON: the common parameters over the server's own."""
+    """Return a create's JSON: the common parameters over the user's options."""
     given = _common(request, server)
     if request.image is not None:
         if server.kind is ServerKind.TENSORRT_LLM:  # openai_protocol.py: a text, or a list of them
             given["image_reference"] = request.image
         else:
             given["input_reference"] = {"image_url": request.image}
-    return json.dumps({**request.options, **_without_none(given)}).encode()
+    return json.dumps(merged(request.options, given)).encode()
 
 
 def form_of(request: VideoRequest, server: OpenAIServer) -> FormData:
-    """Return a create's form. An image that came along is a file, one elsewhere its address."""
-    given = {**request.options, **_without_none(_common(request, server))}
+    """Return a create's form. An image in the request becomes a file, a URL stays a URL."""
+    given = merged(request.options, _common(request, server))
     image = request.image
     if image is not None and not image.startswith("data:"):
         given["reference_url"] = image
@@ -95,7 +95,7 @@ def form_of(request: VideoRequest, server: OpenAIServer) -> FormData:
 def _common(request: VideoRequest, server: OpenAIServer) -> dict[str, object]:
     seconds = request.seconds
     if seconds is None and _LENGTHS.isdisjoint(request.options):
-        seconds = server.facts.seconds_needed
+        seconds = server.facts.default_seconds
     return {
         "model": encodable(request.model) or None,
         "prompt": encodable(request.prompt),
@@ -105,16 +105,12 @@ def _common(request: VideoRequest, server: OpenAIServer) -> dict[str, object]:
     }
 
 
-def _without_none(given: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in given.items() if value is not None}
-
-
 def _text(value: object) -> str:
     return encodable(value) if isinstance(value, str) else json.dumps(value)
 
 
 def _decoded_image(uri: str) -> tuple[str, bytes]:
-    """Return the type and the content of a `data:` URI. Raises `ValueError`."""
+    """Return the media type and the content of a `data:` URI. Raises `ValueError`."""
     head, _, content = uri.partition(",")
     try:
         return head.removeprefix("data:").partition(";")[0], b64decode(content, validate=True)

@@ -1,4 +1,4 @@
-"""What is known of the server behind an account on the OpenAI wire: found out, and remembered."""
+"""The knowledge about the server of an account: found out by requests, and remembered."""
 
 import asyncio
 import json
@@ -16,21 +16,21 @@ from reelhook.providers.openai.server_kind import (
     ServerKind,
 )
 
-ASKING_SECONDS_MAX = 3.0
-"""How long finding out may take in all: creates wait for it."""
-FRESH_SECONDS = 600.0
-"""How long what was found out is not asked for again: another server may be started there."""
-AGAIN_SECONDS = 30.0
-"""How long a server is left alone that could not be asked."""
-_SAYS_NOTHING = frozenset({401, 403, 408, 425, 429})
-"""Statuses below 500 that say nothing about what kind of server it is."""
+PROBE_SECONDS_MAX = 3.0
+"""The time for a probe as a whole: creates wait for it."""
+PROBE_INTERVAL_SECONDS = 600.0
+"""The time until the next probe: another server may be started at the same address."""
+PROBE_RETRY_SECONDS = 30.0
+"""The time until the next probe after one that found out nothing."""
+_INCONCLUSIVE = frozenset({401, 403, 408, 425, 429})
+"""Statuses below 500 that say nothing about the kind of the server."""
 
 
 class OpenAIServer:
     """One server. `ask` sends a GET below the base URL, which costs nothing.
 
-    `kind`, `models` and `encoding` (None: the usual ones work, as far as is known) are what is
-    known now. `echoes`: its response to a create has shown the model's name as it was sent.
+    `kind`, `models` and `encoding` are as currently known (None: no particular encoding).
+    `echoes`: a response to a create has repeated the model's name as it was sent.
     """
 
     def __init__(self, ask: Ask) -> None:
@@ -44,15 +44,15 @@ class OpenAIServer:
 
     @property
     def facts(self) -> ServerFacts:
-        """What is known of servers of its kind."""
+        """The known facts about servers of its kind."""
         return FACTS[self.kind]
 
     @property
     def shows_marks(self) -> bool:
-        """Whether the name of a model may carry a job's id, which its listing then shows.
+        """Return True if the model's name may carry a job's id, so that the listing shows it.
 
-        Only where the name does nothing, prompts are not shown, and an earlier response has shown
-        that the name is repeated.
+        The name must have no effect, the listing must not show prompts, and an earlier response
+        must have repeated the name.
         """
         ignored = self.facts.model_name is ModelName.ECHOED
         return ignored and self.facts.lists_prompts is False and self.echoes
@@ -60,28 +60,30 @@ class OpenAIServer:
     # -- finding out ------------------------------------------------------------------------------
 
     async def find_out(self) -> None:
-        """Ask what kind of server it is, unless that is known. Never raises.
+        """Find out the kind of the server, unless that was done recently. Never raises.
 
-        Takes `ASKING_SECONDS_MAX` at most. Where nothing can be learnt, what was known stays.
+        It takes `PROBE_SECONDS_MAX` at most. An inconclusive probe changes nothing.
         """
         async with self._asking:
             loop = asyncio.get_running_loop()
             if loop.time() < self._next_at:
                 return
-            told = False
+            conclusive = False
             with suppress(TimeoutError):
-                async with asyncio.timeout(ASKING_SECONDS_MAX):
-                    told = await self._find_out()
-            self._next_at = loop.time() + (FRESH_SECONDS if told else AGAIN_SECONDS)
+                async with asyncio.timeout(PROBE_SECONDS_MAX):
+                    conclusive = await self._find_out()
+            self._next_at = loop.time() + (
+                PROBE_INTERVAL_SECONDS if conclusive else PROBE_RETRY_SECONDS
+            )
 
     async def _find_out(self) -> bool:
-        """Return whether the server told what there is to be known."""
+        """Return True if the probe was conclusive."""
         found = await probe(self._ask)
         kind = found.kind
         if kind is ServerKind.UNKNOWN and not _is_conclusive(found):
             return False
         if kind is not self.kind is not ServerKind.UNKNOWN:
-            self.encoding, self.echoes = None, False  # they were another server's
+            self.encoding, self.echoes = None, False  # they belong to the previous server
         self.kind, self.models = kind, found.served
         return True
 
@@ -89,19 +91,19 @@ class OpenAIServer:
 
     @property
     def learnt(self) -> str:
-        """What another process should know of it, as JSON; empty where that is nothing."""
+        """Return the knowledge for other processes, as JSON; empty if there is none."""
         known = {
             "kind": None if self.kind is ServerKind.UNKNOWN else self.kind.value,
             "encoding": self.encoding and self.encoding.value,
             "echoes": self.echoes or None,
         }
-        told = {name: value for name, value in known.items() if value is not None}
-        return json.dumps(told) if told else ""
+        known = {name: value for name, value in known.items() if value is not None}
+        return json.dumps(known) if known else ""
 
     @learnt.setter
     def learnt(self, text: str) -> None:
-        told = read_json(text.encode())
-        known: dict[str, Any] = told if isinstance(told, dict) else {}
+        content = read_json(text.encode())
+        known: dict[str, Any] = content if isinstance(content, dict) else {}
         with suppress(ValueError):
             self.kind = ServerKind(known.get("kind", self.kind))
         with suppress(ValueError):
@@ -110,8 +112,9 @@ class OpenAIServer:
 
 
 def _is_conclusive(found: Probed) -> bool:
-    """Whether nothing that was asked is still open."""
-    asked = [found.models, *((found.unknown_job, found.health) if found.served else ())]
+    """Return True if every request of the probe got a meaningful response."""
+    responses = [found.models, *((found.unknown_job, found.health) if found.served else ())]
     return all(
-        one is not None and one.status < 500 and one.status not in _SAYS_NOTHING for one in asked
+        response is not None and response.status < 500 and response.status not in _INCONCLUSIVE
+        for response in responses
     )

@@ -1,10 +1,10 @@
-"""What kind of server is behind `/v1/videos`, and what is known of each kind.
+"""The kinds of servers of `/v1/videos`, and the known facts about each kind.
 
-The servers that speak OpenAI's videos API differ in what their responses don't say. Facts are of
-SGLang 0.5.23 (`sglang/multimodal_gen/runtime/entrypoints/openai/`), vLLM-Omni 0.30.0
+These servers differ in ways that their responses do not show. The facts are those of SGLang 0.5.23
+(`sglang/multimodal_gen/runtime/entrypoints/openai/`), vLLM-Omni 0.30.0
 (`vllm_omni/entrypoints/openai/`), FastVideo 0.2.1 (`fastvideo/entrypoints/openai/`), Aquiles-Image
 0.8.3 (`aquilesimage/`), LiteLLM 1.106.2 (`litellm/`), TensorRT-LLM (`tensorrt_llm/serve/`) and
-new-api (`middleware/`, `router/`), the last two as their public sources were in November 2026.
+new-api (`middleware/`, `router/`); the last two from their public sources of November 2026.
 """
 
 import re
@@ -12,17 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
-from reelhook.providers.http.error_mapping import words
+from reelhook.providers.http.error_mapping import error_message
+from reelhook.providers.http.json_fields import Fields
 from reelhook.providers.http.response import ProviderResponse
 
-Fields = Mapping[str, object]
-
 UNKNOWN_JOB = "video_00000000000000000000000000000000"
-"""An id that no server has given: what is said about it shows who says it."""
+"""An id that no server has assigned. The refusal of it shows the kind of server."""
 
 
 class ServerKind(StrEnum):
-    """Who speaks `/v1/videos`. The value is stored and shown."""
+    """A kind of server of `/v1/videos`. The value is stored and shown."""
 
     SGLANG = "sglang"
     VLLM_OMNI = "vllm-omni"
@@ -36,39 +35,43 @@ class ServerKind(StrEnum):
 
 
 class ModelName(StrEnum):
-    """What a server does with the name of a model in a create."""
+    """The meaning of the model's name in a create at a server."""
 
     ECHOED = "echoed"
-    """Nothing, but that its responses show it again."""
+    """None, except that responses repeat it."""
     SERVED = "served"
-    """It refuses every other than the served one; the name may be left out."""
+    """Any name but that of the served model is refused; the name may be omitted."""
     ROUTES = "routes"
-    """It chooses by it what renders, and who is paid."""
+    """It selects the model that renders, and so who is paid."""
     UNKNOWN = "unknown"
 
 
 class Encoding(Enum):
-    """How the fields of a create are sent."""
+    """The encoding of a create's fields."""
 
     JSON = "application/json"
     FORM = "multipart/form-data"
 
     @property
     def other(self) -> "Encoding":
-        """The one to try when this one was refused."""
+        """The encoding to try when this one was refused."""
         return Encoding.FORM if self is Encoding.JSON else Encoding.JSON
 
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What is known of one kind of server; None where it is not known.
+    """The facts about one kind of server; None if a fact is not known.
 
-    `title`: as its vendor writes it. `queues`: it takes any number of jobs and renders them in
-    turn. `delete_stops`: a DELETE ends a render that has begun. `memory_only`: a restart forgets
-    all jobs. `lists_prompts`: its listing shows prompts. `seconds_needed`: the length to ask for
-    where a request names none, since the server's own default is no video. `encodings`: those it
-    reads, the usual one first. `image_urls`: it fetches an image by its URL. `hands_on`: another
-    server, which may still be at a create when this one has refused it, gets what it is sent.
+    `title`: its name as its vendor writes it.
+    `queues`: it takes any number of jobs and renders them in turn.
+    `delete_stops`: a DELETE ends a render that has begun.
+    `memory_only`: a restart loses all jobs.
+    `lists_prompts`: its listing shows prompts.
+    `default_seconds`: the length to send if a request has none; the server's own default is unfit.
+    `encodings`: the encodings that it reads, the usual one first.
+    `image_urls`: it fetches an image by its URL.
+    `forwards`: it sends a create on to another server, which may still be working on it when this
+    one has refused it.
     """
 
     title: str
@@ -77,14 +80,14 @@ class ServerFacts:
     memory_only: bool | None = None
     model_name: ModelName = ModelName.UNKNOWN
     lists_prompts: bool | None = None
-    seconds_needed: str | None = None
+    default_seconds: str | None = None
     encodings: tuple[Encoding, ...] = (Encoding.JSON, Encoding.FORM)
     image_urls: bool | None = None
-    hands_on: bool = False
+    forwards: bool = False
 
     @property
     def jobs_at_once(self) -> int | None:
-        """How many jobs may be created before one has ended; None: any number."""
+        """The number of jobs that may be unfinished at once; None: any number."""
         return 1 if self.queues is False else None
 
 
@@ -109,7 +112,7 @@ FACTS: Mapping[ServerKind, ServerFacts] = {
         memory_only=True,
         model_name=ModelName.SERVED,
         lists_prompts=True,
-        seconds_needed="4",
+        default_seconds="4",
         encodings=(Encoding.FORM,),
         image_urls=True,
     ),
@@ -147,10 +150,10 @@ FACTS: Mapping[ServerKind, ServerFacts] = {
     # proxy/video_endpoints/endpoints.py: no DELETE; the listing needs a provider's name. Its jobs
     # show 4 seconds where none were asked for, and the server behind it is asked for none.
     ServerKind.LITELLM: ServerFacts(
-        "LiteLLM", model_name=ModelName.ROUTES, seconds_needed="4", hands_on=True
+        "LiteLLM", model_name=ModelName.ROUTES, default_seconds="4", forwards=True
     ),
     # router/video-router.go: no DELETE and no listing; middleware/distributor.go routes.
-    ServerKind.NEW_API: ServerFacts("new-api", model_name=ModelName.ROUTES, hands_on=True),
+    ServerKind.NEW_API: ServerFacts("new-api", model_name=ModelName.ROUTES, forwards=True),
     ServerKind.OPENAI: ServerFacts(
         "OpenAI",
         queues=True,
@@ -162,7 +165,7 @@ FACTS: Mapping[ServerKind, ServerFacts] = {
 }
 
 _BY_HEADER = (
-    # A gateway's own header counts first: it passes on much of what the server behind it says.
+    # A gateway's own header has priority: it also passes on headers and bodies of its backend.
     ("x-litellm-version", ServerKind.LITELLM),  # proxy/common_request_processing.py:1845
     ("x-new-api-version", ServerKind.NEW_API),  # middleware of every response
     ("x-oneapi-request-id", ServerKind.NEW_API),
@@ -172,12 +175,12 @@ _BY_OWNER = {
     "sglang": ServerKind.SGLANG,  # common_api.py:33
     "vllm": ServerKind.VLLM_OMNI,  # vllm's ModelCard
     "fastvideo": ServerKind.FASTVIDEO,  # common_api.py:23
-    "custom": ServerKind.AQUILES,  # main.py:614; many say so, its health tells
+    "custom": ServerKind.AQUILES,  # main.py:614; others say so too, so its health decides
     "tensorrt_llm": ServerKind.TENSORRT_LLM,  # openai_protocol.py, ModelCard
 }
 _NO_SUCH_VIDEO = re.compile(r"\bvideo\b.{0,80}\bnot found\b", re.IGNORECASE)
 _DETAILS = frozenset({ServerKind.SGLANG, ServerKind.FASTVIDEO, ServerKind.AQUILES})
-"""Those that refuse as FastAPI does, with `detail`."""
+"""The kinds that refuse like FastAPI, with `detail`."""
 
 
 def kind_of(
@@ -185,14 +188,14 @@ def kind_of(
     unknown_job: ProviderResponse | None = None,
     health: ProviderResponse | None = None,
 ) -> ServerKind:
-    """Return whose responses these are; unsure is unknown.
+    """Return the kind of server that sent these responses; UNKNOWN unless it is certain.
 
-    They answer `GET /v1/models`, `GET /v1/videos/` with `UNKNOWN_JOB`, and `GET /v1/health`, which
-    only Aquiles-Image has; None where one was not asked for, or did not come. A server that renders
-    itself is known by the owner of its models together with how it says that it has no such video.
+    They are those to `GET /v1/models`, to `GET /v1/videos/` with `UNKNOWN_JOB`, and to
+    `GET /v1/health`, which only Aquiles-Image has. None: not requested, or no response. A server
+    that renders is recognised by the owner of its models and by its refusal of an unknown video.
     """
-    answers = [one for one in (models, unknown_job, health) if one is not None]
-    if gateway := next(filter(None, map(_gateway, answers)), None):
+    responses = [response for response in (models, unknown_job, health) if response is not None]
+    if gateway := next(filter(None, map(_gateway, responses)), None):
         return gateway
     kind = _BY_OWNER.get(_owner(models), ServerKind.UNKNOWN)
     if unknown_job is None or not _denies_as(kind, unknown_job):
@@ -203,41 +206,41 @@ def kind_of(
 
 
 def served(models: ProviderResponse | None) -> tuple[str, ...]:
-    """Return the ids of `GET /v1/models`; none where that did not answer with a list."""
-    given = [card.get("id") for card in _cards(models)]
-    return tuple(one for one in given if isinstance(one, str) and one)
+    """Return the ids in the response to `GET /v1/models`; none if it is no list."""
+    ids = [card.get("id") for card in _cards(models)]
+    return tuple(model_id for model_id in ids if isinstance(model_id, str) and model_id)
 
 
 def _cards(models: ProviderResponse | None) -> list[Fields]:
     lines = models.fields().get("data") if models is not None and models.ok else None
-    return [one for one in lines if isinstance(one, dict)] if isinstance(lines, list) else []
+    return [line for line in lines if isinstance(line, dict)] if isinstance(lines, list) else []
 
 
-def _gateway(answer: ProviderResponse) -> ServerKind | None:
-    names = {name.lower() for name in answer.headers}
+def _gateway(response: ProviderResponse) -> ServerKind | None:
+    names = {name.lower() for name in response.headers}
     for header, kind in _BY_HEADER:
         if header in names:
             return kind
-    error = answer.fields().get("error")
+    error = response.fields().get("error")
     is_new_api = isinstance(error, dict) and error.get("type") == "new_api_error"
     return ServerKind.NEW_API if is_new_api else None
 
 
 def _owner(models: ProviderResponse | None) -> str:
-    """Return who owns all models; empty where that is not one."""
-    given = [card.get("owned_by") for card in _cards(models)]
-    owners = {one if isinstance(one, str) else "" for one in given}
+    """Return the owner of all models; empty if there is not exactly one."""
+    values = [card.get("owned_by") for card in _cards(models)]
+    owners = {value if isinstance(value, str) else "" for value in values}
     return owners.pop() if len(owners) == 1 else ""
 
 
 def _denies_as(kind: ServerKind, unknown_job: ProviderResponse) -> bool:
-    """Whether this kind of server says so that it has no such video."""
+    """Return True if this kind of server refuses an unknown video in this way."""
     fields = unknown_job.fields()
     error = fields.get("error")
     if kind is ServerKind.VLLM_OMNI and unknown_job.status == 409:
-        # With several API workers it refuses whatever needs its store (api_server.py:1534).
+        # With several API workers it refuses requests that need its store (api_server.py:1534).
         return isinstance(error, dict) and error.get("code") == 409
-    if unknown_job.status != 404 or not _NO_SUCH_VIDEO.search(words(unknown_job)):
+    if unknown_job.status != 404 or not _NO_SUCH_VIDEO.search(error_message(unknown_job)):
         return False
     if kind in _DETAILS:
         return isinstance(fields.get("detail"), str)

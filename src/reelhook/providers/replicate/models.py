@@ -1,18 +1,18 @@
-"""What Replicate's video models call their inputs, and their limits.
+"""The inputs of Replicate's video models, and their limits.
 
-Each model has an input schema of its own. Those here were read from the models' API pages at
-replicate.com (November 2026); what a page does not say is left open. Another model gets the names
-that most of them share; what it calls otherwise goes in by `provider_options`.
+Each model has an input schema of its own. These were read from the models' API pages at
+replicate.com (November 2026); limits that a page does not state are left open. Any other model gets
+the common names of inputs; `providerOptions` sets inputs with other names.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Image, Model, aspect_ratio_for
 from reelhook.providers.http.address import segment
-from reelhook.providers.http.json_fields import encodable, is_segment, number
+from reelhook.providers.http.json_fields import encodable, is_segment
+from reelhook.providers.http.request_fields import duration, merged
 
 _TAKES_NONE: tuple[str, ...] = ()
 _VERSION = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -21,7 +21,7 @@ _MODEL = re.compile(r"([^/:\s]+)/([^/:\s]+)(?::([^/:\s]+))?")
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a model calls the common parameters."""
+    """The names of the common parameters at a model."""
 
     prompt: str = "prompt"
     seconds: str = "duration"
@@ -31,7 +31,7 @@ class Names:
 
 
 _DEFAULT = Names()
-_BY_START = {  # of the model's name: its family
+_BY_START = {  # by the start of the model's name: its family
     "kwaivgi/": Names(image="start_image"),
     "minimax/": Names(image="first_frame_image"),
 }
@@ -68,8 +68,8 @@ MODELS = (
 def target(model: str) -> tuple[str, dict[str, object]] | None:
     """Return the path that creates predictions, and the fields that name the version.
 
-    A model is `owner/name` where Replicate keeps it up (an official model), `owner/name:version`,
-    or a version's 64 digits alone; None for what is written otherwise.
+    A model is `owner/name` (an official model, which Replicate maintains), `owner/name:version`, or
+    the 64 digits of a version. None for any other form.
     """
     if _VERSION.fullmatch(model):
         return "predictions", {"version": model}
@@ -86,27 +86,18 @@ def target(model: str) -> tuple[str, dict[str, object]] | None:
 
 
 def names_of(model: str) -> Names:
-    """Return what a model calls the common parameters, as far as it is known."""
+    """Return the names of the common parameters at a model; the usual ones if unknown."""
     return next((names for start, names in _BY_START.items() if model.startswith(start)), _DEFAULT)
 
 
 def input_of(request: VideoRequest) -> dict[str, object]:
-    """Return a prediction's input: the common parameters over the provider's own."""
+    """Return a prediction's input: the common parameters over the user's options."""
     names = names_of(request.model)
-    given: Mapping[str, object] = {
+    common = {
         names.prompt: encodable(request.prompt),
-        names.seconds: _number(request.seconds),
+        names.seconds: duration(request.seconds),
         names.aspect_ratio: aspect_ratio_for(request),
         names.image: request.image,
         names.seed: request.seed,
     }
-    common = {name: value for name, value in given.items() if value is not None}
-    return {**request.options, **common}
-
-
-def _number(seconds: str | None) -> int | float | str | None:
-    """Return a duration as the schemas have it: a number."""
-    read = number(seconds)
-    if read is None:
-        return seconds
-    return int(read) if read.is_integer() else read
+    return merged(request.options, common)

@@ -1,8 +1,8 @@
 """Replicate: predictions of the models that it hosts.
 
 Paths and fields as in replicate-python 1.0.7 (`prediction.py`, `model.py`, `pagination.py`,
-`account.py`) and 2.0.0b4 (`resources/predictions.py`: what the listing shows and how it is
-filtered); rate limits from replicate.com/docs/topics/predictions/rate-limits.
+`account.py`) and 2.0.0b4 (`resources/predictions.py`: the fields and filters of the listing); rate
+limits from replicate.com/docs/topics/predictions/rate-limits.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,12 +25,11 @@ from reelhook.domain.report import (
     SubmitOutcome,
 )
 from reelhook.ports import Capabilities
-from reelhook.providers.http.address import segment
-from reelhook.providers.http.error_mapping import not_understood, unread, words
-from reelhook.providers.http.json_fields import encodable, readable_id, text, web_address
-from reelhook.providers.http.provider import Fields, HttpProvider
-from reelhook.providers.http.receiving import PAGE_BYTES_MAX, RESPONSE_BYTES_MAX
+from reelhook.providers.http.error_mapping import error_message, not_understood, read_error
+from reelhook.providers.http.json_fields import Fields, encodable, readable_id, text, web_address
+from reelhook.providers.http.provider import HttpProvider
 from reelhook.providers.http.response import ProviderResponse
+from reelhook.providers.http.response_memory import PAGE_BYTES_MAX, RESPONSE_BYTES_MAX
 from reelhook.providers.http.retry_after import reset_seconds
 from reelhook.providers.replicate.cursor_cache import CursorCache
 from reelhook.providers.replicate.models import MODELS, input_of, target
@@ -48,8 +47,10 @@ class Replicate(HttpProvider):
     """One account at Replicate. A model is `owner/name`, `owner/name:version` or a version."""
 
     name = "replicate"
+    title = "Replicate"
     default_base_url = "https://api.replicate.com/v1"
     default_path = "/v1"
+    jobs_path = "predictions"
     traits = Capabilities(
         page_size_max=PAGE_SIZE,
         reads_per_second_max=50,  # 3,000 a minute
@@ -59,11 +60,11 @@ class Replicate(HttpProvider):
     shows_images = True
 
     @cached_property
-    def _places(self) -> CursorCache:
+    def _cursors(self) -> CursorCache:
         return CursorCache()
 
     @cached_property
-    def _notices(self) -> ReplicateWebhooks:
+    def _webhooks(self) -> ReplicateWebhooks:
         return ReplicateWebhooks(self._signing_secret, self.webhook_secret, self.now)
 
     # -- submitting ---------------------------------------------------------------------------
@@ -75,28 +76,28 @@ class Replicate(HttpProvider):
         callback_url: str | None = None,
     ) -> SubmitOutcome:
         """Create a prediction, exactly once."""
-        asked = target(request.model)
-        if asked is None:
+        create = target(request.model)
+        if create is None:
             return Refused(
                 "invalid_request",
                 "A model at Replicate is written owner/name or owner/name:version",
             )
-        path, fields = asked
+        path, fields = create
         fields["input"] = input_of(request)
-        if callback_url is not None and self._calls(callback_url):
+        if callback_url is not None and self._can_call(callback_url):
             fields["webhook"] = callback_url
             fields["webhook_events_filter"] = _EVENTS
         return await self.pay(path, fields, may_send, self._accepted)
 
-    def _calls(self, callback_url: str) -> bool:
-        """Whether the URL will do: Replicate refuses the request for one that is not HTTPS."""
+    def _can_call(self, callback_url: str) -> bool:
+        """Return True for a usable URL: Replicate refuses a request with one that is not HTTPS."""
         return callback_url.startswith("https://") or self.base.scheme == "http"
 
     def _accepted(self, prediction: Fields) -> Accepted | None:
         provider_job_id = readable_id(prediction.get("id"))
         if provider_job_id is None:
             return None
-        self._places.seen(provider_job_id, prediction.get("created_at"))
+        self._cursors.seen(provider_job_id, prediction.get("created_at"))
         return Accepted(provider_job_id, report(prediction) or Progress(running=False))
 
     # -- reading ------------------------------------------------------------------------------
@@ -104,114 +105,113 @@ class Replicate(HttpProvider):
     async def ask(
         self, method: str, path: str, *, bytes_max: int = RESPONSE_BYTES_MAX
     ) -> ProviderResponse:
-        """Send a request that costs nothing; none follows before the rate allows it.
+        """Send a request that costs nothing; the next one waits until the rate allows it.
 
         Raises `ProviderError`.
         """
-        answer = await super().ask(method, path, bytes_max=bytes_max)
-        self._pace.rest(reset_seconds(answer.headers) or 0.0)
-        return answer
+        response = await super().ask(method, path, bytes_max=bytes_max)
+        self._rate_limiter.pause(reset_seconds(response.headers) or 0.0)
+        return response
 
     async def get(self, provider_job_id: str) -> Reading:
         """Read one prediction."""
 
-        def told(prediction: Fields) -> Report | None:
-            self._places.seen(provider_job_id, prediction.get("created_at"))
+        def read(prediction: Fields) -> Report | None:
+            self._cursors.seen(provider_job_id, prediction.get("created_at"))
             return report(prediction)
 
-        return await self.reading(_prediction(provider_job_id), told)
+        return await self.reading(self.job_path(provider_job_id), read)
 
     async def page(self, after: str | None, limit: int) -> Page:
-        """Read a page of the listing, newest first, behind `after`: 100 entries, whatever `limit`.
+        """Read a page of the listing, newest first, after `after`: 100 entries, whatever `limit`.
 
-        The moment of an entry that was never seen here is asked for, which is a request more.
+        If `after` was never seen here, one more request reads its time.
         """
         if after is None:
             return await self._page("predictions", None)
-        following = self._places.next_of(after)
+        following = self._cursors.next_of(after)
         if following is not None:
             try:
                 return await self._page(f"predictions?{following}", after)
             except CursorRefusedError:
-                self._places.forget_next(after)
-        if self._places.before(after) is None:
-            prediction = await self.read(_prediction(after)) or {}
-            self._places.seen(after, prediction.get("created_at"))
-        before = self._places.before(after)
+                self._cursors.forget_next(after)
+        if self._cursors.before(after) is None:
+            prediction = await self.read(self.job_path(after)) or {}
+            self._cursors.seen(after, prediction.get("created_at"))
+        before = self._cursors.before(after)
         if before is None:
             raise CursorRefusedError(f"Replicate has no prediction {after!r} with a time")
         return await self._page(f"predictions?created_before={quote(before, safe='')}", after)
 
     async def _page(self, path: str, after: str | None) -> Page:
-        answer = await self.ask("GET", path, bytes_max=PAGE_BYTES_MAX)
-        if not answer.ok:
-            raise self._unlisted(answer, after)
-        listing = answer.fields()
+        response = await self.ask("GET", path, bytes_max=PAGE_BYTES_MAX)
+        if not response.ok:
+            raise self._listing_error(response, after)
+        listing = response.fields()
         lines = listing.get("results")
         if not isinstance(lines, list):
-            raise not_understood(answer, "a list of predictions")
+            raise not_understood(response, "a list of predictions")
         return await run_in_thread_if_large(len(lines), partial(self._shown, listing, lines, after))
 
     def _shown(self, listing: Fields, lines: list[object], after: str | None) -> Page:
         following = listing.get("next")
-        self._places.seen_page(_ids_and_moments(lines), _query(following))
+        self._cursors.seen_page(_ids_and_times(lines), _query(following))
         read = [entry(line) if isinstance(line, dict) else None for line in lines]
-        told = [one for one in read if one is not None]
+        entries = [line for line in read if line is not None]
         return Page(
-            # The page may begin a little early, with the entry itself and what is as old.
-            tuple(one for one in told if one.provider_job_id != after),
+            # The page may begin a little early, with the entry itself and others of the same time.
+            tuple(line for line in entries if line.provider_job_id != after),
             more=following is not None if "next" in listing else len(lines) >= PAGE_SIZE,
-            unreadable=len(read) - len(told),
+            unreadable=len(read) - len(entries),
         )
 
-    def _unlisted(self, answer: ProviderResponse, after: str | None) -> ProviderError:
-        if after is not None and answer.status in _CURSOR_REFUSED:
-            return CursorRefusedError(words(answer))
-        if after is None and answer.status in _NO_LISTING:
-            return ListingUnsupportedError(words(answer))
-        return unread(answer, self.now())
+    def _listing_error(self, response: ProviderResponse, after: str | None) -> ProviderError:
+        if after is not None and response.status in _CURSOR_REFUSED:
+            return CursorRefusedError(error_message(response))
+        if after is None and response.status in _NO_LISTING:
+            return ListingUnsupportedError(error_message(response))
+        return read_error(response, self.now())
 
     # -- the rest -----------------------------------------------------------------------------
 
     async def cancel(self, provider_job_id: str) -> bool:
-        """Cancel the prediction; False where Replicate does not, or no longer, do that."""
-        return await self.canceled("POST", f"{_prediction(provider_job_id)}/cancel")
+        """Cancel the prediction; return False if Replicate refuses that."""
+        return await self.canceled("POST", f"{self.job_path(provider_job_id)}/cancel")
 
     async def notice(self, headers: Mapping[str, str], body: bytes) -> Notice:
         """Read a webhook, signed with the account's secret."""
-        return await self._notices.read(headers, body)
+        return await self._webhooks.read(headers, body)
 
     async def _signing_secret(self) -> str:
-        answer = await self.ask("GET", "webhooks/default/secret")
-        if not answer.ok:
-            raise unread(answer, self.now())
-        secret = text(answer.fields().get("key"))
-        if secret is None:  # the words of what should have been a secret are not shown
-            raise ProviderError("The provider's answer is not a secret")
+        response = await self.ask("GET", "webhooks/default/secret")
+        if not response.ok:
+            raise read_error(response, self.now())
+        secret = text(response.fields().get("key"))
+        if secret is None:  # the body may hold a secret, so that no error shows it
+            raise ProviderError("The provider's response is not a secret")
         return secret
 
     async def check(self) -> str:
-        """Ask whose key it is."""
-        answer = await self.ask("GET", "account")
-        if not answer.ok:
-            raise unread(answer, self.now())
-        username = text(answer.fields().get("username"))
+        """Read the account of the key."""
+        response = await self.ask("GET", "account")
+        if not response.ok:
+            raise read_error(response, self.now())
+        username = text(response.fields().get("username"))
         if username is None:
-            raise not_understood(answer, "an account")
+            raise not_understood(response, "an account")
         return f"account {encodable(username)}"
 
 
-def _prediction(provider_job_id: str) -> str:
-    return f"predictions/{segment(provider_job_id)}"
-
-
-def _ids_and_moments(lines: list[object]) -> list[tuple[str, object]]:
+def _ids_and_times(lines: list[object]) -> list[tuple[str, object]]:
     predictions = [line for line in lines if isinstance(line, dict)]
-    read = [(readable_id(one.get("id")), one.get("created_at")) for one in predictions]
-    return [(one, created_at) for one, created_at in read if one is not None]
+    return [
+        (provider_job_id, prediction.get("created_at"))
+        for prediction in predictions
+        if (provider_job_id := readable_id(prediction.get("id"))) is not None
+    ]
 
 
 def _query(following: object) -> str | None:
-    """Return the query of the address of the next page; its host gets no key of ours."""
+    """Return the query of the next page's address; its host must not get our key."""
     address = web_address(following)
     return None if address is None else URL(address).raw_query_string or None

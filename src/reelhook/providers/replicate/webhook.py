@@ -1,23 +1,20 @@
 """Replicate's webhooks: Standard Webhooks, signed with one secret for a whole account.
 
-The secret is told by `GET /webhooks/default/secret`, the body is the prediction
+`GET /webhooks/default/secret` returns the secret; the body is the prediction
 (replicate-python 1.0.7, `webhook.py`).
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from reelhook.domain.errors import ProviderError, WebhookVerificationError
 from reelhook.domain.report import Notice
+from reelhook.providers.http.fetched_key import FetchedKey
 from reelhook.providers.http.json_fields import readable_id
 from reelhook.providers.http.standard_webhook import signed_body
 
-FETCH_SECONDS_MIN = 60.0
-"""The secret is asked for at most this often, whatever comes in."""
-
 
 class ReplicateWebhooks:
-    """Reads webhooks. `fetch` asks for the secret; `secret` is one that is known beforehand."""
+    """Verifies webhooks. `fetch` reads the secret; `secret` is one that the operator has set."""
 
     def __init__(
         self,
@@ -25,22 +22,19 @@ class ReplicateWebhooks:
         secret: str | None,
         now: Callable[[], float],
     ) -> None:
-        self._fetch = fetch
-        self._secret = secret
+        self._secret: FetchedKey[str] = FetchedKey(fetch, now, secret)
         self._now = now
-        self._fetched_at: float | None = None
-        self._lock = asyncio.Lock()
 
     async def read(self, headers: Mapping[str, str], body: bytes) -> Notice:
-        """Return whose webhook it is. Raises `WebhookVerificationError`."""
-        secret = self._secret or await self._fresh(None)
+        """Return the job that a webhook is about. Raises `WebhookVerificationError`."""
+        secret = self._secret.value or await self._newer(None)
         try:
             return self._verified(headers, body, secret)
         except WebhookVerificationError:
-            fresh = await self._fresh(secret)  # the account may have another one by now
-            if fresh == secret:
+            newer = await self._newer(secret)  # the account's secret may have been changed
+            if newer == secret:
                 raise
-            return self._verified(headers, body, fresh)
+            return self._verified(headers, body, newer)
 
     def _verified(self, headers: Mapping[str, str], body: bytes, secret: str) -> Notice:
         content = signed_body(
@@ -51,20 +45,15 @@ class ReplicateWebhooks:
             raise WebhookVerificationError("The webhook's body is not a prediction with an id")
         return Notice(provider_job_id)
 
-    async def _fresh(self, unfit: str | None) -> str:
-        """Return the secret, asked for again unless that was done just now, or by another."""
-        async with self._lock:
-            if self._secret not in {None, unfit}:
-                return self._secret or ""
-            now = self._now()
-            if self._fetched_at is None or abs(now - self._fetched_at) >= FETCH_SECONDS_MIN:
-                self._fetched_at = now
-                try:
-                    self._secret = await self._fetch()
-                except ProviderError as error:
-                    raise WebhookVerificationError(
-                        f"Replicate's secret could not be read: {error.message}"
-                    ) from error
-        if self._secret is None:
-            raise WebhookVerificationError("Replicate's secret could not be read a moment ago")
-        return self._secret
+    async def _newer(self, unfit: str | None) -> str:
+        try:
+            secret = await self._secret.replaced(unfit)
+        except ProviderError as error:
+            raise WebhookVerificationError(
+                f"Replicate's secret could not be read: {error.message}"
+            ) from error
+        if secret is None:
+            raise WebhookVerificationError(
+                "Replicate's secret could not be read; the next attempt follows within a minute"
+            )
+        return secret

@@ -1,22 +1,23 @@
-"""Runway's video models: what they take, and how a request is said to them.
+"""Runway's video models, their limits, and the body of a request.
 
 From runwayml-python 5.24 (`types/text_to_video_create_params.py`,
 `types/image_to_video_create_params.py`).
-`ratio` there is a size, "1280:720", for all but two models, which take "16:9" and a `resolution`.
+`ratio` there is a size, "1280:720"; two models take "16:9" and a `resolution` instead.
 """
 
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Image, Model, aspect_ratio_for
-from reelhook.providers.http.json_fields import encodable, number
+from reelhook.providers.http.json_fields import encodable
+from reelhook.providers.http.request_fields import duration, merged
 
 SECONDS_DEFAULT = 5
-"""Of the models that must be told a duration."""
+"""The duration for models that require one."""
 
 _NONE: tuple[str, ...] = ()
 
 
 def _sizes(written: str) -> tuple[str, ...]:
-    return tuple(one.replace(":", "x") for one in written.split())
+    return tuple(size.replace(":", "x") for size in written.split())
 
 
 def _up_to(least: int, most: int) -> tuple[str, ...]:
@@ -113,26 +114,25 @@ _SHAPED_BY_IMAGE = frozenset(
     {"kling_4", "kling2.5_turbo_pro", "happyhorse_1_0", "wan3", "wan3_prime"}
     | {"grok_imagine_1_5", "grok_imagine_1_5_lite"}
 )
-"""Models whose video has the shape of its first image: with one they take no ratio like ours."""
+"""Models whose video has the ratio of its first image; with an image they take no other ratio."""
 
 
 def path_of(request: VideoRequest) -> str:
-    """Return where such a task is created."""
+    """Return the path that creates such a task."""
     return "text_to_video" if request.image is None else "image_to_video"
 
 
 def body_of(request: VideoRequest, model: Model | None) -> dict[str, object]:
-    """Return a task's parameters: the common ones over the provider's own."""
-    given = {
+    """Return a task's parameters: the common ones over the user's options."""
+    common = {
         "model": request.model,
         "promptText": encodable(request.prompt),
         "promptImage": request.image,
         "ratio": _ratio(request, model),
-        "duration": _seconds(request.seconds),
+        "duration": duration(request.seconds),
         "seed": request.seed,
     }
-    common = {name: value for name, value in given.items() if value is not None}
-    return {**_defaults(request, model), **request.options, **common}
+    return merged({**_defaults(request, model), **request.options}, common)
 
 
 def _ratio(request: VideoRequest, model: Model | None) -> str | None:
@@ -145,20 +145,13 @@ def _ratio(request: VideoRequest, model: Model | None) -> str | None:
 
 
 def _defaults(request: VideoRequest, model: Model | None) -> dict[str, object]:
-    """Return what Runway must be told and the request leaves open."""
-    told: dict[str, object] = {}
+    """Return the parameters that Runway requires and the request leaves open."""
+    defaults: dict[str, object] = {}
     required = _RATIO_REQUIRED
     if request.image is None:
         required |= _RATIO_REQUIRED_WITHOUT_IMAGE
     if model is not None and model.sizes and model.name in required:
-        told["ratio"] = model.sizes[0].replace("x", ":")
+        defaults["ratio"] = model.sizes[0].replace("x", ":")
     if request.model in _SECONDS_REQUIRED:
-        told["duration"] = SECONDS_DEFAULT
-    return told
-
-
-def _seconds(seconds: str | None) -> int | float | str | None:
-    read = number(seconds)
-    if read is None:
-        return seconds
-    return int(read) if read.is_integer() else read
+        defaults["duration"] = SECONDS_DEFAULT
+    return defaults

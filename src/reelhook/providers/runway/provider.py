@@ -1,15 +1,13 @@
-"""Runway: tasks that make a video from a text or from an image.
+"""Runway: tasks that create a video from a text or from an image.
 
 Paths and fields as in runwayml-python 5.24 (`resources/tasks.py`, and in `types`:
 `task_retrieve_response.py`, `text_to_video_create_response.py`,
 `organization_retrieve_response.py`); failure codes from
-docs.dev.runwayml.com/errors/task-failures. There is no listing and no webhook.
+docs.dev.runwayml.com/errors/task-failures. Runway has no listing and no webhooks.
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
 
-from reelhook.domain.errors import ContentMissingError, ProviderError
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (
     Accepted,
@@ -22,10 +20,17 @@ from reelhook.domain.report import (
     SubmitOutcome,
     Unknown,
 )
-from reelhook.ports import Capabilities, Content
-from reelhook.providers.http.address import segment
-from reelhook.providers.http.error_mapping import NO_REASON, failed, not_understood, unread
+from reelhook.ports import Capabilities
+from reelhook.providers.http.error_mapping import (
+    NO_REASON,
+    failure_from,
+    failure_message,
+    not_understood,
+    read_error,
+)
+from reelhook.providers.http.expiring import ExpiringProvider
 from reelhook.providers.http.json_fields import (
+    Fields,
     absent,
     number,
     percent,
@@ -34,29 +39,30 @@ from reelhook.providers.http.json_fields import (
     unknown,
     web_address,
 )
-from reelhook.providers.http.provider import Fields, HttpProvider
 from reelhook.providers.runway.models import MODELS, body_of, path_of
 
 VERSION = "2024-11-06"
-"""The version of the API that this is written for (`X-Runway-Version`)."""
+"""The version of the API (`X-Runway-Version`)."""
 
 _FILES_MAX = 100
-"""How many files of a task are looked at."""
+"""The number of files of a task that are considered."""
 _CANCELED = "The task was canceled or deleted."
 _NO_FILE = "The task succeeded, but its output has no file."
 
 
-class Runway(HttpProvider):
-    """One account at Runway."""
+class Runway(ExpiringProvider):
+    """One account at Runway, whose files have addresses for a day or two."""
 
     name = "runway"
+    title = "Runway"
     default_base_url = "https://api.dev.runwayml.com/v1"
     default_path = "/v1"
-    traits = Capabilities(poll_seconds_min=5.0)  # "at most every five seconds" for each task
+    jobs_path = "tasks"
+    traits = Capabilities(poll_seconds_min=5.0)  # "at most every five seconds" per task
     models = MODELS
 
     def authorization(self, key: str | None) -> dict[str, str]:
-        """Return the headers that show the key and the API's version."""
+        """Return the headers with the key and the API's version."""
         return {**super().authorization(key), "X-Runway-Version": VERSION}
 
     # -- submitting ---------------------------------------------------------------------------
@@ -67,7 +73,7 @@ class Runway(HttpProvider):
         may_send: Callable[[], bool] = lambda: True,
         callback_url: str | None = None,
     ) -> SubmitOutcome:
-        """Create a task, exactly once. No address goes along: Runway calls none."""
+        """Create a task, exactly once. `callback_url` is not sent: Runway has no webhooks."""
         body = body_of(request, self.model(request.model))
         return await self.pay(path_of(request), body, may_send, _accepted)
 
@@ -75,80 +81,46 @@ class Runway(HttpProvider):
 
     async def get(self, provider_job_id: str) -> Reading:
         """Read one task."""
-        return await self.reading(_task(provider_job_id), report)
+        return await self.reading(self.job_path(provider_job_id), report)
 
     async def cancel(self, provider_job_id: str) -> bool:
-        """Cancel a task that waits or runs.
+        """Cancel an unfinished task.
 
-        The same request would delete one that has ended, with its video, and it is paid for: so the
-        task is looked at first.
+        For a task that has ended, the same request deletes it with its video, although it is paid
+        for. So the task is read first.
         """
         match (await self.get(provider_job_id)).report:
             case Progress() | Unknown():
-                return await self.canceled("DELETE", _task(provider_job_id))
+                return await self.canceled("DELETE", self.job_path(provider_job_id))
             case _:
                 return False
 
-    @asynccontextmanager
-    async def content(
-        self, provider_job_id: str, url: str, byte_range: str | None
-    ) -> AsyncIterator[Content]:
-        """Open the finished file. Its address lasts a day or two; the task is asked for another.
-
-        Raises `ContentMissingError` or `ProviderError`.
-        """
-        async with AsyncExitStack() as stack:
-            try:
-                opened = await stack.enter_async_context(
-                    super().content(provider_job_id, url, byte_range)
-                )
-            except (ContentMissingError, ProviderError):
-                fresh = await self._fresh_url(provider_job_id, url)
-                if fresh is None:
-                    raise
-                opened = await stack.enter_async_context(
-                    super().content(provider_job_id, fresh, byte_range)
-                )
-            yield opened
-
-    async def _fresh_url(self, provider_job_id: str, url: str) -> str | None:
-        match (await self.get(provider_job_id)).report:
-            case Finished(url=fresh) if fresh != url:
-                return fresh
-            case Finished():
-                return None
-            case _:
-                raise ContentMissingError("Runway no longer has the finished video.")
-
     async def check(self) -> str:
-        """Ask how many credits are left."""
-        answer = await self.ask("GET", "organization")
-        if not answer.ok:
-            raise unread(answer, self.now())
-        credits_left = number(answer.fields().get("creditBalance"))
+        """Read the number of credits that are left."""
+        response = await self.ask("GET", "organization")
+        if not response.ok:
+            raise read_error(response, self.now())
+        credits_left = number(response.fields().get("creditBalance"))
         if credits_left is None:
-            raise not_understood(answer, "an organization")
+            raise not_understood(response, "an organization")
         return f"{credits_left:g} credits left"
 
 
 def report(task: Fields) -> Report | None:
-    """Return what a task says; None if it says no status, or names its file in a way that can't be
-    read.
-    """
+    """Return the report on a task; None without a status, or if its file can't be read."""
     match task.get("status"):
         case "PENDING" | "THROTTLED":
             return Progress(running=False)
         case "RUNNING":
             share = number(task.get("progress"))
-            told = None if share is None else percent(round(100 * share, 6))
-            return Progress(running=True, percent=told)
+            progress = None if share is None else percent(round(100 * share, 6))
+            return Progress(running=True, percent=progress)
         case "SUCCEEDED":
             return _finished(task.get("output"), _credits(task.get("cost")))
         case "FAILED":
             return _failed(task)
         case "CANCELLED":
-            said = failed(task.get("failure")).message
-            message = _CANCELED if said == NO_REASON else said
+            message = failure_message(task.get("failure"), _CANCELED)
             return Failed("canceled", message, _credits(task.get("cost")))
         case status:
             return unknown(status)
@@ -163,15 +135,15 @@ def _finished(output: object, cost: Cost | None) -> Report | None:
 
 
 def _failed(task: Fields) -> Failed:
-    said = failed(task.get("failure"))
+    said = failure_from(task.get("failure"))
     named = text(task.get("failureCode"))
     code = (_code_of_name(named) if named else None) or said.code
     if named is None:
         message = said.message
     elif said.message == NO_REASON:
-        message = failed(named).message
+        message = failure_from(named).message
     else:
-        message = f"{said.message} ({failed(named).message})"
+        message = f"{said.message} ({failure_from(named).message})"
     return Failed(code, message, _credits(task.get("cost")))
 
 
@@ -203,7 +175,3 @@ def _accepted(created: Fields) -> Accepted | None:
 def _credits(cost: object) -> Cost | None:
     amount = number(cost.get("credits")) if isinstance(cost, dict) else None
     return None if amount is None or amount < 0 else Cost(amount, "credits")
-
-
-def _task(provider_job_id: str) -> str:
-    return f"tasks/{segment(provider_job_id)}"

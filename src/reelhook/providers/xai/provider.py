@@ -1,8 +1,8 @@
 """xAI, which serves Grok Imagine: video requests over its REST API.
 
 Paths and statuses from docs.x.ai, "Video generation" and the REST API reference. xai-sdk 1.21.0
-asks for the same over gRPC: its types (`types/video.py`, `proto/v6/video_pb2.pyi`, `cost.py`) name
-the same fields, ratios, resolutions and costs. There is no listing, no cancelling and no webhook.
+uses gRPC: its types (`types/video.py`, `proto/v6/video_pb2.pyi`, `cost.py`) name
+the same fields, ratios, resolutions and costs. xAI has no listing, no cancel and no webhooks.
 """
 
 import re
@@ -18,11 +18,9 @@ from reelhook.domain.report import (
     SubmitOutcome,
 )
 from reelhook.ports import Capabilities
-from reelhook.providers.http.address import segment
-from reelhook.providers.http.error_mapping import not_understood, unread, words
+from reelhook.providers.http.error_mapping import error_message, not_understood, read_error
 from reelhook.providers.http.expiring import ExpiringProvider
-from reelhook.providers.http.json_fields import readable_id, text
-from reelhook.providers.http.provider import Fields
+from reelhook.providers.http.json_fields import Fields, readable_id, text
 from reelhook.providers.http.response import ProviderResponse
 from reelhook.providers.xai.video import MODELS, body, cost, report
 
@@ -30,7 +28,7 @@ _MODERATED = re.compile(
     r"imagine:content-moderated|rejected by content moderation|violates usage guidelines",
     re.IGNORECASE,
 )
-"""What a refused poll says of its video. Other 400s early in a render pass."""
+"""Marks of a poll that is refused because the video was filtered. Any other 400 is temporary."""
 _STATUS = "a video request with a status"
 
 
@@ -38,8 +36,10 @@ class XAI(ExpiringProvider):
     """One account at xAI."""
 
     name = "xai"
+    title = "xAI"
     default_base_url = "https://api.x.ai/v1"
     default_path = "/v1"
+    jobs_path = "videos"
     traits = Capabilities(cancels=False)
     models = MODELS
 
@@ -49,40 +49,40 @@ class XAI(ExpiringProvider):
         may_send: Callable[[], bool] = lambda: True,
         callback_url: str | None = None,
     ) -> SubmitOutcome:
-        """Create a video request, exactly once. No address goes along: xAI calls none."""
+        """Create a video request, exactly once. `callback_url` is not sent: xAI has no webhooks."""
         return await self.pay("videos/generations", body(request), may_send, _accepted)
 
     async def get(self, provider_job_id: str) -> Reading:
-        """Read one request. While it is under way it is answered with 202, moderated with 400."""
-        answer = await self.ask("GET", f"videos/{segment(provider_job_id)}")
-        if answer.status == 404:
+        """Read one request: 202 while it is unfinished, 400 if it was filtered."""
+        response = await self.ask("GET", self.job_path(provider_job_id))
+        if response.status == 404:
             return Reading(Missing())
-        if _is_moderated(answer):
+        if _is_moderated(response):
             # It was rendered, so it may be charged for.
-            return Reading(Failed("moderation", words(answer), cost(answer.fields())))
-        if not answer.ok:
-            raise unread(answer, self.now())
-        told = report(answer.fields())
-        if told is None and answer.status == 202 and _says_nothing_more(answer):
-            told = Progress(running=False)
-        if told is None:
-            raise not_understood(answer, _STATUS)
-        return Reading(told)
+            return Reading(Failed("moderation", error_message(response), cost(response.fields())))
+        if not response.ok:
+            raise read_error(response, self.now())
+        read = report(response.fields())
+        if read is None and response.status == 202 and _is_bare(response):
+            read = Progress(running=False)
+        if read is None:
+            raise not_understood(response, _STATUS)
+        return Reading(read)
 
     async def check(self) -> str:
-        """Ask which video models the key opens."""
-        answer = await self.ask("GET", "video-generation-models")
-        if not answer.ok:
-            raise unread(answer, self.now())
-        models = answer.fields().get("models")
+        """List the video models that the key may use."""
+        response = await self.ask("GET", "video-generation-models")
+        if not response.ok:
+            raise read_error(response, self.now())
+        models = response.fields().get("models")
         if not isinstance(models, list):
-            raise not_understood(answer, "a list of models")
-        names = [text(one.get("id")) for one in models if isinstance(one, dict)]
+            raise not_understood(response, "a list of models")
+        names = [text(model.get("id")) for model in models if isinstance(model, dict)]
         return f"video models: {', '.join(filter(None, names)) or 'none'}"
 
 
-def _says_nothing_more(pending: ProviderResponse) -> bool:
-    """Whether a 202 is xAI's own: an object, or nothing at all. A page is a proxy's."""
+def _is_bare(pending: ProviderResponse) -> bool:
+    """Return True if a 202 is xAI's own: an object or an empty body. A page is a proxy's."""
     return pending.is_object() or pending.body in {b"", b"null"}
 
 
@@ -91,9 +91,9 @@ def _accepted(created: Fields) -> Accepted | None:
     return None if provider_job_id is None else Accepted(provider_job_id)
 
 
-def _is_moderated(answer: ProviderResponse) -> bool:
-    """Whether a poll is refused since the video, or what it was asked for, was filtered."""
-    if not 400 <= answer.status < 500:
+def _is_moderated(response: ProviderResponse) -> bool:
+    """Return True if a poll is refused because the video or its prompt was filtered."""
+    if not 400 <= response.status < 500:
         return False
-    code = answer.fields().get("code")
-    return bool(_MODERATED.search(f"{code if isinstance(code, str) else ''} {words(answer)}"))
+    code = text(response.fields().get("code")) or ""
+    return bool(_MODERATED.search(f"{code} {error_message(response)}"))

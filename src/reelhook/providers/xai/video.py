@@ -1,17 +1,19 @@
-"""xAI's videos: what a request for one says, and what its answers mean.
+"""xAI's videos: the body of a request, and the report from a response.
 
 Names and values as in xai-sdk 1.21.0 (`video.py`, `types/model.py`, `types/video.py`, `cost.py`,
-`proto/v6/video_pb2.pyi`); what they are called in JSON, 1 to 15 seconds, and that there is no seed,
-from docs.x.ai, REST API reference.
+`proto/v6/video_pb2.pyi`). From docs.x.ai, REST API reference: the names in JSON, 1 to 15 seconds,
+and that there is no seed.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Model, aspect_ratio_for
 from reelhook.domain.report import Cost, Failed, Finished, Progress, Report
-from reelhook.providers.http.error_mapping import NO_REASON, failed
+from reelhook.providers.http.error_mapping import failure_from, failure_message
 from reelhook.providers.http.json_fields import (
+    Fields,
     absent,
     encodable,
     number,
@@ -19,16 +21,14 @@ from reelhook.providers.http.json_fields import (
     unknown,
     web_address,
 )
-from reelhook.providers.http.resolution import nearest
-
-Fields = Mapping[str, object]
+from reelhook.providers.http.request_fields import merged, nearest_resolution
 
 RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3")
 PIXELS = {"480p": 848 * 480, "720p": 1280 * 720, "1080p": 1920 * 1080}
 TICKS_PER_USD = 1e10
 _SECONDS = tuple(map(str, range(1, 16)))
 _FILTERED = "The video did not respect xAI's moderation rules."
-_NO_FILE = "The request is done, but it shows no video."
+_NO_FILE = "The request is done, but it has no video."
 _EXPIRED = "The request expired at xAI before it was done."
 
 MODELS = tuple(
@@ -38,85 +38,76 @@ MODELS = tuple(
 
 
 def body(request: VideoRequest) -> dict[str, object]:
-    """Return what creates a video request: the common parameters over the user's own.
+    """Return the body that creates a video request: the common parameters over the user's options.
 
-    A size is understood as its ratio and the nearest resolution.
+    A size becomes its ratio and the nearest resolution.
     """
-    given: Mapping[str, object] = {
+    common = {
         "model": request.model,
         "prompt": encodable(request.prompt),
         "duration": None if request.seconds is None else int(request.seconds),
         "aspect_ratio": aspect_ratio_for(request),
-        "resolution": None if request.size is None else nearest(request.size, PIXELS),
+        "resolution": None if request.size is None else nearest_resolution(request.size, PIXELS),
         "image": None if request.image is None else {"url": request.image},
     }
-    common = {name: value for name, value in given.items() if value is not None}
-    return {**request.options, **common}
+    return merged(request.options, common)
 
 
-def report(answer: Fields) -> Report | None:
-    """Return what an answer says; None if it says no status, or names its file in a way that can't
-    be read.
-    """
-    match answer.get("status"):
+def report(response: Fields) -> Report | None:
+    """Return the report in a body; None without a status, or if its video can't be read."""
+    match response.get("status"):
         case "pending":
-            progress = percent(answer.get("progress"))
+            progress = percent(response.get("progress"))
             return Progress(running=bool(progress), percent=progress)
         case "done":
-            return _done(answer)
-        case None if _url(answer) is not None:
-            return _done(answer)
+            return _done(response)
+        case None if _url(response) is not None:
+            return _done(response)
         case "failed":
-            told = failed(_error(answer))
-            return Failed(told.code, told.message, cost(answer))
+            return replace(failure_from(_error(response)), cost=cost(response))
         case "expired":
-            return Failed("expired", _said(answer, _EXPIRED), cost(answer))
+            return Failed("expired", failure_message(_error(response), _EXPIRED), cost(response))
         case status:
             return unknown(status)
 
 
-def _error(answer: Fields) -> object:
-    """Return what went wrong; words may have their code beside them, as in xAI's refusals."""
-    error = answer.get("error")
-    return {"code": answer.get("code"), "message": error} if isinstance(error, str) else error
+def _error(response: Fields) -> object:
+    """Return the error; if it is a text, its code is next to it, as in xAI's refusals."""
+    error = response.get("error")
+    return {"code": response.get("code"), "message": error} if isinstance(error, str) else error
 
 
-def _said(answer: Fields, otherwise: str) -> str:
-    said = failed(_error(answer)).message
-    return otherwise if said == NO_REASON else said
-
-
-def _done(answer: Fields) -> Finished | Failed | None:
-    if _video(answer).get("respect_moderation") is False:
-        return Failed("moderation", _said(answer, _FILTERED), cost(answer))
-    url = _url(answer)
+def _done(response: Fields) -> Finished | Failed | None:
+    if _video(response).get("respect_moderation") is False:
+        return Failed("moderation", failure_message(_error(response), _FILTERED), cost(response))
+    url = _url(response)
     if url is None:
-        empty = all(map(absent, _addresses(answer)))
-        return Failed("content_missing", _NO_FILE, cost(answer)) if empty else None
-    return Finished(url, cost=cost(answer))
+        empty = all(map(absent, _addresses(response)))
+        return Failed("content_missing", _NO_FILE, cost(response)) if empty else None
+    return Finished(url, cost=cost(response))
 
 
-def _video(answer: Fields) -> Fields:
-    video = answer.get("video")
+def _video(response: Fields) -> Fields:
+    video = response.get("video")
     return video if isinstance(video, Mapping) else {}
 
 
-def _url(answer: Fields) -> str | None:
-    """Return where the video lies: at xAI for a while, or where it was asked to store it."""
-    return next(filter(None, map(web_address, _addresses(answer))), None)
+def _url(response: Fields) -> str | None:
+    """Return the video's address: at xAI for a while, or at the storage that was requested."""
+    return next(filter(None, map(web_address, _addresses(response))), None)
 
 
-def _addresses(answer: Fields) -> list[object]:
-    """Return what stands where addresses stand."""
-    video = answer.get("video")
+def _addresses(response: Fields) -> list[object]:
+    """Return the values of the fields that hold addresses."""
+    video = response.get("video")
     if not isinstance(video, Mapping):
         return [] if absent(video) else [{"in place of a video": video}]
     stored = video.get("file_output")
     return [video.get("url"), stored.get("public_url") if isinstance(stored, Mapping) else stored]
 
 
-def cost(answer: Fields) -> Cost | None:
-    """Return what was charged, as `usage.cost_in_usd_ticks` tells it, of a refused video too."""
-    usage = answer.get("usage")
+def cost(response: Fields) -> Cost | None:
+    """Return the charge in `usage.cost_in_usd_ticks`; a filtered video may be charged too."""
+    usage = response.get("usage")
     ticks = number(usage.get("cost_in_usd_ticks")) if isinstance(usage, Mapping) else None
     return None if ticks is None or ticks < 0 else Cost(ticks / TICKS_PER_USD, "USD")

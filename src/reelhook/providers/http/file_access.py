@@ -1,8 +1,8 @@
-"""Where finished files may be fetched from: what the guard lets through, and which way.
+"""Access to finished files: which addresses are allowed, and how each is requested.
 
-The address of a file is named by others: a provider passes on what somebody's app says, and every
-redirect names another one. So each is judged as a webhook's URL is, but for the provider's own
-configured origin and what the operator allows its account.
+The address of a file comes from others: a provider passes on the output of somebody's app, and
+every redirect names another address. So each address is judged like a webhook's URL. Exempt are
+the provider's own configured origin and the origins that the operator allows for its account.
 """
 
 from dataclasses import dataclass
@@ -33,10 +33,11 @@ _REFUSED = "The finished file may not be fetched"
 
 @dataclass(frozen=True, slots=True)
 class FileAccess:
-    """What the operator allows an account's files, beside public addresses.
+    """The addresses that the operator allows for an account's files, in addition to public ones.
 
-    `networks` may be dialled; `origins`, such as `http://files:9000`, may lie anywhere. `look_up`
-    resolves names; None: the system's. Raises `SettingsError` for what is no origin.
+    `networks` are allowed as destinations. `origins`, such as `http://files:9000`, are allowed
+    whatever their address is. `look_up` resolves names; None: the system's resolver.
+    Raises `SettingsError` for an invalid origin.
     """
 
     networks: tuple[IPNetwork, ...] = ()
@@ -47,16 +48,16 @@ class FileAccess:
         self.trusted()
 
     def trusted(self) -> set[Origin]:
-        """Return the origins as URLs are compared with them."""
-        return set(map(_allowed, self.origins))
+        """Return the origins in the form that URLs are compared with."""
+        return set(map(_parsed_origin, self.origins))
 
 
 @dataclass(frozen=True, slots=True)
 class FileRequest:
-    """How to ask for a file. `own`: at the provider's origin, which alone may see its key.
+    """A request for a file. `own`: it goes to the provider's origin, which alone may see the key.
 
-    `trusted`: at an origin that the operator named, so that where it redirects to is believed as
-    far as it stays among those.
+    `trusted`: it goes to an origin that the operator allows. Its redirects are trusted as long as
+    they lead to such an origin again.
     """
 
     http: ClientSession
@@ -66,9 +67,9 @@ class FileRequest:
 
 
 class Files:
-    """Judges the addresses of one account's files. Made within a running loop, and closed.
+    """Judges the addresses of one account's files. Made within a running loop; `close` ends it.
 
-    `http` reaches the provider, and what else the operator trusts.
+    `http` is used for the provider and for other trusted origins.
     """
 
     def __init__(self, base: URL, http: ClientSession, access: FileAccess) -> None:
@@ -77,7 +78,7 @@ class Files:
         self._http = http
         self._policy = AddressPolicy(access.networks, SETTING)
         self._look_up = access.look_up or SystemLookUp()
-        # A pool of its own, so that no connection that trust opened serves another's address.
+        # A separate pool: a connection to a trusted address must not serve an untrusted request.
         self._guarded = ClientSession(
             connector=GuardedConnector(self._policy, look_up=self._look_up),
             cookie_jar=DummyCookieJar(),
@@ -88,22 +89,22 @@ class Files:
         await self._guarded.close()
 
     def is_own(self, url: str) -> bool:
-        """Whether a URL lies at the provider's own origin."""
+        """Return True if a URL is at the provider's own origin."""
         try:
-            target = parse_target(_written(url), characters_max=SIGNED_URL_CHARACTERS_MAX)
+            target = parse_target(_normalized(url), characters_max=SIGNED_URL_CHARACTERS_MAX)
         except AddressRefusedError:
             return False
         return target.origin == self._own
 
-    def way(self, url: URL | str, *, trusting: bool) -> FileRequest:
-        """Return how to ask for a file: a URL below the base, or a text that somebody said.
+    def request_for(self, url: URL | str, *, trusting: bool) -> FileRequest:
+        """Return the request for a file at a URL below the base, or at an address from outside.
 
-        `trusting`: the provider, or another trusted origin, names it. What a stranger names is
-        judged even where it lies at a trusted origin. Raises `FileAddressRefusedError`.
+        `trusting`: the address comes from the provider or from another trusted origin. Any other
+        address is judged, even one at a trusted origin. Raises `FileAddressRefusedError`.
         """
         if isinstance(url, URL):
             return FileRequest(self._http, url, own=True, trusted=True)
-        text = _written(url)
+        text = _normalized(url)
         try:
             target = parse_target(text, characters_max=SIGNED_URL_CHARACTERS_MAX)
         except AddressRefusedError as error:
@@ -113,45 +114,45 @@ class Files:
             try:
                 self._policy.parse(text, characters_max=SIGNED_URL_CHARACTERS_MAX)
             except AddressRefusedError as error:
-                raise refused(error) from None
+                raise address_refused(error) from None
         # A signed URL must not be quoted a second time.
         exact = URL(target.wire_url, encoded=True)
         own = trusted and target.origin == self._own
         return FileRequest(self._http if trusted else self._guarded, exact, own, trusted)
 
     async def check(self, url: str, *, trusting: bool = True) -> None:
-        """Judge an address as a download would, its name looked up, and ask for nothing.
+        """Judge an address like a download does, with a name look-up but without a request.
 
-        Raises `FileAddressRefusedError`, and OSError where the look-up fails.
+        Raises `FileAddressRefusedError`, or OSError if the look-up fails.
         """
-        way = self.way(url, trusting=trusting)
-        host = way.url.raw_host or ""
-        if way.trusted or _is_address(host):
+        request = self.request_for(url, trusting=trusting)
+        host = request.url.raw_host or ""
+        if request.trusted or _is_address(host):
             return
         refusal = self._policy.name_refusal(host.rstrip("."), await self._look_up(host))
         if refusal is not None:
-            raise refused(AddressRefusedError(refusal))
+            raise address_refused(AddressRefusedError(refusal))
 
 
-def place(url: str) -> str:
-    """Return where a file lies, without its path, which may be signed."""
+def origin_text(url: str) -> str:
+    """Return the origin of a file, for messages: its path may hold a signature."""
     try:
         scheme, host, port = parse_target(
-            _written(url), characters_max=SIGNED_URL_CHARACTERS_MAX
+            _normalized(url), characters_max=SIGNED_URL_CHARACTERS_MAX
         ).origin
     except AddressRefusedError:
-        return "an address that can't be read"
+        return "an unreadable address"
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def refused(error: AddressRefusedError) -> FileAddressRefusedError:
-    """Return the error for an address that the guard refused; it names what would allow it."""
+def address_refused(error: AddressRefusedError) -> FileAddressRefusedError:
+    """Return the exception for an address that the guard refused, with the remedy."""
     remedy = "" if SETTING in error.message else f", or let the operator allow it: {SETTING}"
     return FileAddressRefusedError(f"{_REFUSED}: {error.message}{remedy}")
 
 
 def _is_address(host: str) -> bool:
-    """Whether a host is an address and no name."""
+    """Return True if a host is an IP address and not a name."""
     try:
         ip_address(host)
     except ValueError:
@@ -159,19 +160,19 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _written(url: str) -> str:
-    """Return a URL as it is dialled: blanks in its path are common, and mean one thing."""
+def _normalized(url: str) -> str:
+    """Return a URL as it is requested: spaces in paths are common and have one meaning."""
     return url.strip(" ").replace(" ", "%20")
 
 
 def _origin(base: URL) -> Origin:
     try:
         return parse_target(str(base)).origin
-    except AddressRefusedError:  # the operator's own words, such as an IPv6 address with its zone
+    except AddressRefusedError:  # from the operator: for example an IPv6 address with its zone
         return base.scheme, base.raw_host or "", base.port or 0
 
 
-def _allowed(origin: str) -> Origin:
+def _parsed_origin(origin: str) -> Origin:
     try:
         return parse_target(origin).origin
     except AddressRefusedError as error:
