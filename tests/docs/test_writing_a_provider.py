@@ -1,18 +1,14 @@
 """The provider of the page is installed as it stands there, and makes a video."""
 
-import asyncio
 import json
-import os
 import sys
 import tomllib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from aiohttp import ClientSession, web
+from acme import KEY, VIDEO, AcmeServer, acme_server, asked, installed_package
+from aiohttp import ClientSession
 from pages import blocks, namespace
 from providers.paying import SUBMIT_SECONDS, PaysOnce, Submits
 from recorded.recordings import HOW, Recording
@@ -26,8 +22,6 @@ from reelhook.providers.http.error_mapping import refusal_from
 from reelhook.providers.http.response import ProviderResponse
 
 PAGE = "providers/writing-one.md"
-VIDEO = b"\0\0\0\x18ftypmp42 a video"
-KEY = "key-of-acme"
 
 
 def block_of(language: str, mark: str = "") -> str:
@@ -39,87 +33,10 @@ def block_of(language: str, mark: str = "") -> str:
 def site(tmp_path: Path) -> Path:
     """The folder into which the package is installed, as pip would."""
     site = tmp_path / "site"
-    metadata = site / "reelhook_acme-1.0.dist-info"
-    metadata.mkdir(parents=True)
-    (site / "reelhook_acme.py").write_text(block_of("python"))
     project = tomllib.loads(block_of("toml", "[project]"))["project"]
-    (metadata / "METADATA").write_text(f"Name: {project['name']}\nVersion: {project['version']}\n")
-    lines = [
-        f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in entries.items())
-        for group, entries in project["entry-points"].items()
-    ]
-    (metadata / "entry_points.txt").write_text("\n".join(lines))
+    assert (project["name"], project["version"]) == ("reelhook-acme", "1.0")
+    installed_package(site, block_of("python"), project["entry-points"])
     return site
-
-
-class AcmeServer:
-    """Acme's service, as the page describes it: a video is done when it is read the third time."""
-
-    def __init__(self) -> None:
-        self.videos: dict[str, dict[str, Any]] = {}
-        self.orders: list[dict[str, Any]] = []
-        self.url = ""
-
-    def routes(self) -> list[web.RouteDef]:
-        return [
-            web.post("/v1/videos", self._order),
-            web.get("/v1/videos/{id}", self._read),
-            web.delete("/v1/videos/{id}", self._stop),
-            web.get("/v1/account", self._account),
-            web.get("/files/{id}.mp4", self._file),
-        ]
-
-    def _check(self, request: web.Request) -> None:
-        if request.headers.get("Authorization") != f"Bearer {KEY}":
-            raise web.HTTPUnauthorized(text='{"error": {"message": "Who are you?"}}')
-
-    async def _order(self, request: web.Request) -> web.Response:
-        self._check(request)
-        self.orders.append(await request.json())
-        video_id = f"video-{len(self.orders)}"
-        self.videos[video_id] = {"id": video_id, "reads": 0}
-        return web.json_response({"id": video_id, "price": 0.4}, status=201)
-
-    async def _read(self, request: web.Request) -> web.Response:
-        self._check(request)
-        video = self.videos.get(request.match_info["id"])
-        if video is None:
-            raise web.HTTPNotFound
-        video["reads"] += 1
-        match video["reads"]:
-            case 1:
-                told: dict[str, Any] = {"state": "waiting"}
-            case 2:
-                told = {"state": "rendering", "percent": 50}
-            case _:
-                told = {"state": "done", "file": f"{self.url}/files/{video['id']}.mp4"}
-        return web.json_response({"id": video["id"], "price": 0.35, **told})
-
-    async def _stop(self, request: web.Request) -> web.Response:
-        self._check(request)
-        return web.Response(status=409)
-
-    async def _account(self, request: web.Request) -> web.Response:
-        self._check(request)
-        return web.json_response({"name": "Wile E."})
-
-    async def _file(self, _: web.Request) -> web.Response:
-        return web.Response(body=VIDEO, content_type="video/mp4")
-
-
-@asynccontextmanager
-async def acme_server() -> AsyncIterator[AcmeServer]:
-    acme = AcmeServer()
-    app = web.Application()
-    app.add_routes(acme.routes())
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        acme.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        yield acme
-    finally:
-        await runner.cleanup()
 
 
 def accounts_file(directory: Path, acme: AcmeServer) -> Path:
@@ -129,18 +46,6 @@ def accounts_file(directory: Path, acme: AcmeServer) -> Path:
     assert tomllib.loads(told)["accounts"]["acme"]["key_variable"] == "ACME_API_KEY"
     path.write_text(told.replace("http://127.0.0.1:9000", acme.url))
     return path
-
-
-async def asked(directory: Path, *arguments: str, **variables: str) -> tuple[int | None, str]:
-    """Run the command line beside this loop; return exit code and output."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "reelhook", *arguments),
-        cwd=directory,
-        env={"PATH": os.environ["PATH"], **variables},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    out, _ = await process.communicate()
-    return process.returncode, out.decode()
 
 
 def test_the_provider_has_fewer_than_a_hundred_lines() -> None:

@@ -37,7 +37,14 @@ from reelhook.ports.jobs import (
 )
 from reelhook.ports.leases import Lease, LeaseStore
 from reelhook.ports.lookups import ForgottenStore, ListingStore, LookupStore
-from reelhook.ports.providers import Capabilities, Clock, Content, Provider, ServedModels
+from reelhook.ports.providers import (
+    Capabilities,
+    Clock,
+    Content,
+    Provider,
+    ServedModels,
+    Traits,
+)
 from reelhook.ports.retention import Position, Removal, RetentionStore
 from reelhook.ports.webhooks import (
     PROBES_READ,
@@ -104,6 +111,7 @@ __all__ = [
     "StoredJob",
     "SubmitStore",
     "SweepStore",
+    "Traits",
     "Undelivered",
     "WatchStore",
 ]

@@ -54,6 +54,10 @@ class Capabilities:
     cancels: bool = True
 
 
+Traits = Capabilities
+"""The former name. Provider packages may still import it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServedModels:
     """The models that a server says it has; `ignored`: it renders with its own, whatever is named.
