@@ -178,7 +178,7 @@ def test_where_there_is_one_account_it_need_not_be_named() -> None:
     [
         ({"file_networks": "10.0.0.0/8"}, "REELHOOK_FILE_NETWORKS: .* like openai=10.0.0.0/8"),
         ({"file_origins": "http://f"}, "REELHOOK_FILE_ORIGINS: .* like openai=http://f"),
-        ({"file_networks": "gpu=10.0.0.0/8"}, "gpu is no account of the environment"),
+        ({"file_networks": "gpu=10.0.0.0/8"}, "gpu is not an account of the environment"),
         ({"file_networks": "openai=10.0.0.1/8"}, "REELHOOK_FILE_NETWORKS"),
         ({"file_origins": "openai=files:9000"}, "REELHOOK_FILE_ORIGINS"),
     ],

@@ -37,7 +37,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_each_moved_module_warns_and_names_its_new_place(site: Path) -> None:
-    with pytest.warns(DeprecationWarning) as caught:
+    with pytest.warns(DeprecationWarning, match="has moved to") as caught:
         module = importlib.import_module("reelhook_acme")
     assert issubclass(module.Acme, HttpProvider)
     messages = [str(warning.message) for warning in caught]

@@ -1,4 +1,4 @@
-"""The accounts at providers: from environment variables by the providers' custom, and a file.
+"""The accounts at providers: from environment variables, and from a file.
 
 The file is TOML, one table for each account:
 
@@ -49,22 +49,22 @@ def values_of(
     accounts: Sequence[str],
     variable: str,
 ) -> tuple[Value, ...]:
-    """Return what a variable says of one of the environment's accounts, which it names.
+    """Return the values that a variable has for one of the environment's accounts.
 
-    Where there is one account it need not be named. Raises `SettingsError`.
+    A value without an account's name is for the only account. Raises `SettingsError`.
     """
-    for whose, value in given:
-        if whose is None and len(accounts) > 1:
+    for owner, value in given:
+        if owner is None and len(accounts) > 1:
             raise SettingsError(
-                f"{variable}: the environment has the accounts {', '.join(accounts)}; write whose "
-                f"files are meant, like {accounts[0]}={value}"
+                f"{variable}: the environment has the accounts {', '.join(accounts)}; write the "
+                f"account before each value, like {accounts[0]}={value}"
             )
-        if whose is not None and whose not in BUILT_IN:
+        if owner is not None and owner not in BUILT_IN:
             raise SettingsError(
-                f"{variable}: {whose} is no account of the environment; an account of "
-                "REELHOOK_ACCOUNTS_FILE has file_networks and file_origins of its own"
+                f"{variable}: {owner} is not an account of the environment; for an account in "
+                "REELHOOK_ACCOUNTS_FILE set file_networks and file_origins there"
             )
-    return tuple(value for whose, value in given if whose in {None, account})
+    return tuple(value for owner, value in given if owner in {None, account})
 
 
 def _text_values(value: Any) -> Any:
@@ -72,10 +72,10 @@ def _text_values(value: Any) -> Any:
 
 
 class Credential(BaseModel):
-    """One account: where it is, and how it is shown there. `id` names it, in jobs too.
+    """One account: its server and its key. Jobs refer to it by its `id`.
 
-    `file_networks` and `file_origins` are where its finished files may be fetched from, beside
-    public addresses and its provider's own origin.
+    `file_networks` and `file_origins` are the addresses from which its finished files may be
+    fetched, in addition to public addresses and its provider's own origin.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -104,7 +104,7 @@ class Credential(BaseModel):
         provider = BUILT_IN.get(self.provider)
         if self.resubmit_forgotten and not (provider is not None and provider.self_hosted):
             raise ValueError(
-                "resubmit_forgotten is for servers of your own (provider openai) alone: others "
+                "resubmit_forgotten is only for your own servers (provider openai): others "
                 "charge for a job that is sent again"
             )
         return self
@@ -118,7 +118,7 @@ class _File(BaseModel):
 
 
 class AccountsFile(BaseModel):
-    """What a file of accounts says."""
+    """The content of an accounts file."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -138,37 +138,37 @@ class AccountsFile(BaseModel):
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise SettingsError(f"REELHOOK_ACCOUNTS_FILE: {path} is not TOML: {error}") from None
         try:
-            told = _File.model_validate(content)
+            parsed = _File.model_validate(content)
             credentials = tuple(
                 _with_key(_credential({**fields, "id": name}, path), environment, path)
-                for name, fields in told.accounts.items()
+                for name, fields in parsed.accounts.items()
             )
         except ValidationError as error:
             raise SettingsError(_sentence(path, error)) from None
-        return cls(credentials=credentials, aliases=told.aliases)
+        return cls(credentials=credentials, aliases=parsed.aliases)
 
 
 def _credential(fields: Mapping[str, Any], path: Path) -> Credential:
     try:
         return Credential(**fields)
-    except SettingsError as error:  # a field's own sentence, which names it as a setting
-        words = error.message
+    except SettingsError as error:  # its message names the field as a setting
+        message = error.message
         for field in Credential.model_fields:
-            words = words.replace(environment_name(field), field)
+            message = message.replace(environment_name(field), field)
         place = f"accounts.{fields['id']}"
-        raise SettingsError(f"REELHOOK_ACCOUNTS_FILE: {path}: {place}: {words}") from None
+        raise SettingsError(f"REELHOOK_ACCOUNTS_FILE: {path}: {place}: {message}") from None
 
 
-def _with_key(one: Credential, environment: Mapping[str, str], path: Path) -> Credential:
-    if one.key_variable is None:
-        return one
-    key = environment.get(one.key_variable, "").strip()
+def _with_key(account: Credential, environment: Mapping[str, str], path: Path) -> Credential:
+    if account.key_variable is None:
+        return account
+    key = environment.get(account.key_variable, "").strip()
     if not key:
         raise SettingsError(
-            f"The account {one.id} of {path} takes its key from {one.key_variable}, "
+            f"The account {account.id} of {path} takes its key from {account.key_variable}, "
             "which is not set; set it, or remove the account"
         )
-    return _credential({**one.model_dump(), "key": key, "key_variable": None}, path)
+    return _credential({**account.model_dump(), "key": key, "key_variable": None}, path)
 
 
 def _sentence(path: Path, error: ValidationError) -> str:

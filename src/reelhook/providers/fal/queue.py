@@ -12,7 +12,7 @@ _REQUESTS_MAX = 10_000
 class Queue:
     """The requests of one account that were accepted, queued or running when last read.
 
-    They tell a result that never existed from one that was removed. They are lost at a restart.
+    They distinguish a result that never existed from one that was removed. A restart loses them.
     """
 
     def __init__(self) -> None:

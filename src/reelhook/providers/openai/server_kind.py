@@ -148,7 +148,7 @@ FACTS: Mapping[ServerKind, ServerFacts] = {
         image_urls=True,
     ),
     # proxy/video_endpoints/endpoints.py: no DELETE; the listing needs a provider's name. Its jobs
-    # show 4 seconds where none were asked for, and the server behind it is asked for none.
+    # show 4 seconds if none were requested, but its backend gets no length.
     ServerKind.LITELLM: ServerFacts(
         "LiteLLM", model_name=ModelName.ROUTES, default_seconds="4", forwards=True
     ),

@@ -135,15 +135,15 @@ def _finished(output: object, cost: Cost | None) -> Report | None:
 
 
 def _failed(task: Fields) -> Failed:
-    said = failure_from(task.get("failure"))
+    failure = failure_from(task.get("failure"))
     named = text(task.get("failureCode"))
-    code = (_code_of_name(named) if named else None) or said.code
+    code = (_code_of_name(named) if named else None) or failure.code
     if named is None:
-        message = said.message
-    elif said.message == NO_REASON:
+        message = failure.message
+    elif failure.message == NO_REASON:
         message = failure_from(named).message
     else:
-        message = f"{said.message} ({failure_from(named).message})"
+        message = f"{failure.message} ({failure_from(named).message})"
     return Failed(code, message, _credits(task.get("cost")))
 
 
