@@ -1,4 +1,4 @@
-"""What every adapter must keep: a paid request is sent once, and doubt is told as doubt.
+"""The rule of every adapter: a paid request is sent once, and doubt is reported as doubt.
 
 Subclass `PaysOnce` and give it `provider` and `request_`; pytest collects the rest.
 """
@@ -16,7 +16,7 @@ from providers.upstreams import Raw, raw_upstream, reset, unused_port
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import InDoubt, NotSent, RateLimited, Refused, SubmitOutcome
 
-SUBMIT_SECONDS = 60.0  # longer than an answer takes on any machine, however busy it is
+SUBMIT_SECONDS = 60.0  # longer than a response takes on any machine, however busy it is
 Behaviour = Callable[[Raw, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 

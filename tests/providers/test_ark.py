@@ -231,7 +231,7 @@ NO_FILE = "The task succeeded, but it has no video."
 
 
 @pytest.mark.parametrize(
-    ("answer", "report"),
+    ("response", "report"),
     [
         (task(status="queued", content=None, usage=None), Progress(running=False)),
         (task(status="running", content=None, usage=None), Progress(running=True)),
@@ -265,9 +265,9 @@ NO_FILE = "The task succeeded, but it has no video."
     ],
 )
 async def test_a_task_is_read(
-    server: Upstream, ark: Ark, answer: Mapping[str, object], report: Report
+    server: Upstream, ark: Ark, response: Mapping[str, object], report: Report
 ) -> None:
-    server.answers(200, answer)
+    server.answers(200, response)
     assert (await ark.get(ONE)).report == report
     assert server.seen[0].path == f"{TASKS}/{ONE}"
 
@@ -380,7 +380,7 @@ async def test_a_file_is_fetched_without_the_key_at_a_fresh_address_when_the_old
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         {"updated_at": NOW - 86400},  # the same address, but its day is over
         {"status": "failed"},
@@ -388,12 +388,12 @@ async def test_a_file_is_fetched_without_the_key_at_a_fresh_address_when_the_old
     ],
 )
 async def test_a_file_whose_day_is_over_is_missing(
-    server: Upstream, ark: Ark, answer: dict[str, object]
+    server: Upstream, ark: Ark, response: dict[str, object]
 ) -> None:
     async def respond(request: web.Request) -> web.StreamResponse:
         if request.path == "/old":
             return web.Response(status=403)
-        return web.json_response(task(content={"video_url": f"{server.url}/old"}) | answer)
+        return web.json_response(task(content={"video_url": f"{server.url}/old"}) | response)
 
     server.respond = respond
     with pytest.raises(ContentMissingError):

@@ -146,8 +146,8 @@ async def test_a_task_that_goes_on_between_two_pages_is_not_lost(
             oldest["status"] = following
 
     listing.before = goes_on
-    told = await ark.get_many(ids)
-    assert set(told) == set(ids)
+    result = await ark.get_many(ids)
+    assert set(result) == set(ids)
     assert len(listing.asked) <= 5
 
 

@@ -1,4 +1,4 @@
-"""No answer whatever makes the Ark adapter raise anything but provider errors."""
+"""No response makes the Ark adapter raise anything but provider errors."""
 
 import asyncio
 from collections.abc import Iterator

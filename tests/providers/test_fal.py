@@ -164,18 +164,18 @@ def test_the_statuses_are_those_of_the_official_client() -> None:
     handle = AsyncRequestHandle("r-1", "", "", "", None)  # type: ignore[arg-type] # never asked
     assert isinstance(handle._parse_status({"status": "IN_QUEUE", "queue_position": 0}), Queued)
     assert isinstance(handle._parse_status({"status": "IN_PROGRESS", "logs": None}), InProgress)
-    told = handle._parse_status({"status": "COMPLETED", "logs": None, "error": "x"})
-    assert isinstance(told, Completed)
-    assert told.error == "x"
+    read_result = handle._parse_status({"status": "COMPLETED", "logs": None, "error": "x"})
+    assert isinstance(read_result, Completed)
+    assert read_result.error == "x"
 
 
 async def completed_with(server: Upstream, fal: Fal, status: int, result: object) -> Report:
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def response(request: web.Request) -> web.StreamResponse:
         if request.path.endswith("/status"):
             return web.json_response({"status": "COMPLETED", "logs": None})
         return web.json_response(result, status=status)
 
-    server.respond = answer
+    server.respond = response
     return (await fal.get(ONE)).report
 
 
@@ -249,29 +249,32 @@ async def test_an_error_of_the_runner_ends_the_job(server: Upstream, fal: Fal) -
 
 
 @pytest.mark.parametrize(
-    ("told", "cost"),
+    ("read_result", "cost"),
     [("38.8", Cost(38.8, "units")), ("0", Cost(0, "units")), ("soon", None), ("-1", None)],
 )
 async def test_billable_units_are_the_cost(
-    server: Upstream, fal: Fal, told: str, cost: Cost | None
+    server: Upstream, fal: Fal, read_result: str, cost: Cost | None
 ) -> None:
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def response(request: web.Request) -> web.StreamResponse:
         if request.path.endswith("/status"):
             return web.json_response({"status": "COMPLETED"})
-        return web.json_response({"video": {"url": URL}}, headers={"x-fal-billable-units": told})
+        return web.json_response(
+            {"video": {"url": URL}}, headers={"x-fal-billable-units": read_result}
+        )
 
-    server.respond = answer
+    server.respond = response
     assert (await fal.get(ONE)).report == Finished(URL, cost=cost)
 
 
 @pytest.mark.parametrize(
-    ("told", "ahead"), [(12654, 12654), (0, 0), ("3", 3), (-1, None), (None, None), ([], None)]
+    ("read_result", "ahead"),
+    [(12654, 12654), (0, 0), ("3", 3), (-1, None), (None, None), ([], None)],
 )
 async def test_the_place_in_the_queue_is_kept(
-    server: Upstream, fal: Fal, told: object, ahead: int | None
+    server: Upstream, fal: Fal, read_result: object, ahead: int | None
 ) -> None:
     assert fal.ahead(ONE) is None
-    server.answers(200, {"status": "IN_QUEUE", "queue_position": told})
+    server.answers(200, {"status": "IN_QUEUE", "queue_position": read_result})
     await fal.get(ONE)
     assert fal.ahead(ONE) == ahead
     server.answers(200, {"status": "IN_PROGRESS"})
@@ -289,12 +292,12 @@ async def test_a_young_request_without_a_result_was_sent_to_no_app(
         accepted = await fal.submit(REQUEST)
         assert isinstance(accepted, Accepted)
 
-        async def answer(request: web.Request) -> web.StreamResponse:
+        async def response(request: web.Request) -> web.StreamResponse:
             if request.path.endswith("/status"):
                 return web.json_response({"status": "COMPLETED"})
             return web.json_response({"detail": words}, status=404)
 
-        server.respond = answer
+        server.respond = response
         young = (await fal.get(accepted.provider_job_id)).report
         assert isinstance(young, Failed)
         assert (young.code, words in young.message) == ("invalid_request", True)

@@ -1,4 +1,4 @@
-"""No answer and no call whatever makes the fal adapter raise anything but our errors."""
+"""No response and no webhook makes the fal adapter raise anything but our errors."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -35,12 +35,12 @@ class Rig:
     def check(self, status: int, body: bytes, *, completed: bool = False) -> None:
         """Answer everything so; `completed`: but that the request is through."""
 
-        async def answer(request: web.Request) -> web.StreamResponse:
+        async def response(request: web.Request) -> web.StreamResponse:
             if completed and request.path.endswith("/status"):
                 return web.json_response({"status": "COMPLETED"})
             return web.Response(status=status, body=body)
 
-        self._server.respond = answer
+        self._server.respond = response
         self._runner.run(self._check())
 
     async def _check(self) -> None:

@@ -29,11 +29,13 @@ def models(owner: str, *names: str) -> Said:
     return said(200, {"object": "list", "data": cards})
 
 
-def answering(told: Mapping[str, Said], otherwise: Said) -> Callable[[web.Request], Awaitable[Any]]:
+def answering(
+    result: Mapping[str, Said], otherwise: Said
+) -> Callable[[web.Request], Awaitable[Any]]:
     """Answer these paths so, and all others otherwise; JSON, or bytes as they are."""
 
     async def respond(request: web.Request) -> web.Response:
-        status, body, headers = told.get(request.path, otherwise)
+        status, body, headers = result.get(request.path, otherwise)
         if isinstance(body, bytes):
             return web.Response(status=status, body=body, headers=headers)
         return web.json_response(body, status=status, headers=headers)
@@ -69,7 +71,7 @@ LITELLM = {
 
 
 @pytest.mark.parametrize(
-    ("told", "words"),
+    ("result", "words"),
     [
         (SGLANG, "it is SGLang Diffusion, and its jobs can be listed"),
         (VLLM_OMNI, "it is vLLM-Omni, and its jobs can be listed"),
@@ -83,9 +85,9 @@ LITELLM = {
     ],
 )
 async def test_a_server_is_told_with_its_name(
-    server: Upstream, wire: OpenAI, told: Mapping[str, Said], words: str
+    server: Upstream, wire: OpenAI, result: Mapping[str, Said], words: str
 ) -> None:
-    server.respond = answering(told, said(404, NO_ROUTE))
+    server.respond = answering(result, said(404, NO_ROUTE))
     assert await wire.check() == words
 
 
@@ -178,7 +180,7 @@ async def test_a_server_that_warms_up_lets_everything_else_wait(
 
 
 @pytest.mark.parametrize(
-    ("told", "marks"),
+    ("result", "marks"),
     [
         (SGLANG, ["cancel does not stop", "in memory"]),
         (VLLM_OMNI, ["in memory"]),
@@ -188,9 +190,9 @@ async def test_a_server_that_warms_up_lets_everything_else_wait(
     ],
 )
 async def test_what_a_user_would_not_expect_is_said(
-    server: Upstream, wire: OpenAI, told: Mapping[str, Said], marks: list[str]
+    server: Upstream, wire: OpenAI, result: Mapping[str, Said], marks: list[str]
 ) -> None:
-    server.respond = answering(told, said(404, NO_ROUTE))
+    server.respond = answering(result, said(404, NO_ROUTE))
     found = await wire.advice()
     assert len(found) == len(marks)
     for one, mark in zip(found, marks, strict=True):
@@ -199,7 +201,7 @@ async def test_what_a_user_would_not_expect_is_said(
 
 
 @pytest.mark.parametrize(
-    ("told", "stops", "forgets"),
+    ("result", "stops", "forgets"),
     [
         (SGLANG, False, True),
         (VLLM_OMNI, True, True),
@@ -211,11 +213,11 @@ async def test_what_a_user_would_not_expect_is_said(
 async def test_what_a_cancel_and_a_restart_come_to_is_known_by_the_kind(
     server: Upstream,
     wire: OpenAI,
-    told: Mapping[str, Said],
+    result: Mapping[str, Said],
     stops: bool | None,
     forgets: bool,
 ) -> None:
-    server.respond = answering(told, said(404, NO_ROUTE))
+    server.respond = answering(result, said(404, NO_ROUTE))
     assert await wire.cancel_stops() is stops
     assert await wire.forgets_when_restarted() is forgets
 

@@ -73,12 +73,14 @@ async def test_a_file_elsewhere_is_fetched_without_the_key(wire: OpenAI) -> None
 
 
 async def test_a_signed_url_is_asked_for_exactly_as_written(wire: OpenAI) -> None:
-    async def answer(raw: Raw, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def response(
+        raw: Raw, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         await raw.read_request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         await writer.drain()
 
-    async with raw_upstream(answer) as raw:
+    async with raw_upstream(response) as raw:
         path = "/b/a%20b.mp4?X-Sig=a%2Bb%2f%7E&e=%3D"
         _, body = await read(wire, raw.url + path)
         assert body == b"ok"

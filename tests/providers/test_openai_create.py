@@ -222,7 +222,7 @@ async def test_any_text_can_be_sent(
     assert server.posts == 1 + form_only
 
 
-# -- what the answer means ------------------------------------------------------------------------
+# -- the meaning of a response -------------------------------------------------------------------
 
 
 async def test_a_server_that_renders_at_once_is_believed(server: Upstream, wire: OpenAI) -> None:

@@ -133,7 +133,7 @@ def test_models_of_several_owners_are_a_gateways() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "names"),
+    ("reply", "names"),
     [
         (_models("sglang", "Wan-AI/Wan2.1"), ("Wan-AI/Wan2.1",)),
         (_answer(401, {"data": [{"id": "m"}]}), ()),
@@ -144,9 +144,9 @@ def test_models_of_several_owners_are_a_gateways() -> None:
     ],
 )
 def test_the_models_that_a_server_has(
-    answer: ProviderResponse | None, names: tuple[str, ...]
+    reply: ProviderResponse | None, names: tuple[str, ...]
 ) -> None:
-    assert served(answer) == names
+    assert served(reply) == names
 
 
 def test_every_kind_has_its_facts() -> None:

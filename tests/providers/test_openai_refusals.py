@@ -28,7 +28,7 @@ def vllm(status: int, message: str) -> dict[str, Any]:
     return {"error": {"message": message, "type": "x", "param": None, "code": status}}
 
 
-async def told(
+async def result(
     server: Upstream, kind: ServerKind, status: int, body: object, **fields: Any
 ) -> SubmitOutcome:
     """Return what a create brings that this kind of server answers so."""
@@ -86,18 +86,18 @@ async def told(
 async def test_what_a_server_says_before_it_stores_a_job_is_definite(
     server: Upstream, kind: ServerKind, status: int, body: object, outcome: SubmitOutcome
 ) -> None:
-    assert await told(server, kind, status, body) == outcome
+    assert await result(server, kind, status, body) == outcome
 
 
 async def test_a_busy_server_says_how_long_to_wait(server: Upstream) -> None:
-    outcome = await told(
+    outcome = await result(
         server, ServerKind.AQUILES, 503, {"detail": LIMIT}, headers={"Retry-After": "9"}
     )
     assert outcome == RateLimited(9.0, LIMIT)
 
 
 async def test_a_size_that_the_server_does_not_know_is_named(server: Upstream) -> None:
-    outcome = await told(server, ServerKind.AQUILES, 500, "Internal Server Error", size="832x480")
+    outcome = await result(server, ServerKind.AQUILES, 500, "Internal Server Error", size="832x480")
     assert isinstance(outcome, Refused)
     assert outcome.code == "invalid_request"
     assert outcome.message == (
@@ -136,12 +136,12 @@ async def test_a_size_that_the_server_does_not_know_is_named(server: Upstream) -
 async def test_whatever_else_leaves_it_open_stays_in_doubt(
     server: Upstream, kind: ServerKind, status: int, body: object
 ) -> None:
-    assert isinstance(await told(server, kind, status, body), InDoubt)
+    assert isinstance(await result(server, kind, status, body), InDoubt)
 
 
 async def test_a_gateways_response_is_not_the_servers_behind_it(server: Upstream) -> None:
     headers = {"x-litellm-version": "1.106.2"}
-    outcome = await told(server, ServerKind.SGLANG, 503, SGLANG, headers=headers)
+    outcome = await result(server, ServerKind.SGLANG, 503, SGLANG, headers=headers)
     assert isinstance(outcome, InDoubt)
 
 
@@ -169,11 +169,11 @@ async def test_what_a_gateway_refuses_may_still_be_under_way_behind_it(
     headers: dict[str, str],
     ended: bool,
 ) -> None:
-    outcome = await told(server, kind, status, body, headers=headers)
+    outcome = await result(server, kind, status, body, headers=headers)
     assert isinstance(outcome, InDoubt)
     assert outcome.ended is ended
 
 
 async def test_a_size_is_not_blamed_where_the_size_is_the_servers_own(server: Upstream) -> None:
-    outcome = await told(server, ServerKind.AQUILES, 500, "Internal Server Error", size=None)
+    outcome = await result(server, ServerKind.AQUILES, 500, "Internal Server Error", size=None)
     assert isinstance(outcome, InDoubt)

@@ -1,4 +1,4 @@
-"""No answer whatever makes the adapter raise anything but provider errors."""
+"""No response makes the adapter raise anything but provider errors."""
 
 import asyncio
 import json
@@ -77,15 +77,15 @@ class Rig:
         assert self._server.posts == 1 or isinstance(outcome, Refused)
         for call in (self._wire.get("v"), self._wire.page(None, 5), self._wire.page("v", 5)):
             try:
-                told = await call
+                result = await call
             except ProviderError as error:
                 error.message.encode()
                 continue
-            assert isinstance(told, Reading | Page)
+            assert isinstance(result, Reading | Page)
             reports = (
-                [told.report]
-                if isinstance(told, Reading)
-                else [entry.report for entry in told.entries]
+                [result.report]
+                if isinstance(result, Reading)
+                else [entry.report for entry in result.entries]
             )
             for report in reports:
                 match report:

@@ -82,13 +82,13 @@ async def test_a_server_that_was_replaced_is_found_out_later() -> None:
 async def test_what_was_known_stays_where_nothing_is_learnt(status: int, fails: str) -> None:
     async with known(ServerKind.SGLANG) as (server, wire):
         wire.learnt = '{"echoes": true}'
-        answer = server.upstream.respond
-        assert answer is not None
+        response = server.upstream.respond
+        assert response is not None
 
         async def respond(request: web.Request) -> web.StreamResponse:
             if request.path == fails:
                 return web.Response(status=status, text="<html>")
-            return await answer(request)
+            return await response(request)
 
         server.upstream.respond = respond
         server.kind = ServerKind.FASTVIDEO

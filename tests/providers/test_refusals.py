@@ -160,7 +160,7 @@ async def test_a_poll_that_is_not_understood_tells_what_was_said(
 # -- single forms, as they were seen --------------------------------------------------------------
 
 
-def answer(status: int, body: object, **headers: str) -> ProviderResponse:
+def reply(status: int, body: object, **headers: str) -> ProviderResponse:
     content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return ProviderResponse(status, named, content)
@@ -202,7 +202,7 @@ INNER = {"error": {"code": "InvalidParameter", "message": "role must be specifie
     ],
 )
 def test_words_are_found_where_they_stand(body: object, said: str) -> None:
-    assert error_message(answer(400, body)) == said
+    assert error_message(reply(400, body)) == said
 
 
 @pytest.mark.parametrize(
@@ -217,14 +217,14 @@ def test_words_are_found_where_they_stand(body: object, said: str) -> None:
 @pytest.mark.parametrize("status", [400, 403, 451])
 def test_a_code_within_a_text_counts(code: str, ours: str, status: int) -> None:
     inner = json.dumps({"error": {"code": code, "message": "No"}})
-    outcome = refusal_from(answer(status, {"code": "fail_to_fetch_task", "message": inner}), 0)
+    outcome = refusal_from(reply(status, {"code": "fail_to_fetch_task", "message": inner}), 0)
     assert isinstance(outcome, Refused)
     assert (outcome.code, outcome.message) == (ours, "No")
 
 
 def test_a_loaded_upstream_is_no_wrong_key() -> None:
     said = json.dumps({"error": {"code": "upstream_load_saturated", "message": "Busy"}})
-    busy = answer(403, {"code": "fail_to_fetch_task", "message": said})
+    busy = reply(403, {"code": "fail_to_fetch_task", "message": said})
     assert refusal_from(busy, 0) == RateLimited(None, "Busy")
     assert not isinstance(read_error(busy, 0), ProviderUnauthorizedError)
     assert read_error(busy, 0).unreachable
@@ -239,8 +239,8 @@ PAUSED = (
 
 def test_a_429_that_never_passes_is_refused_at_once() -> None:
     for code in ("SetLimitExceeded", "x"):
-        told = refusal_from(answer(429, {"error": {"code": code, "message": PAUSED}}), 0)
-        assert told == Refused("quota", PAUSED)
+        result = refusal_from(reply(429, {"error": {"code": code, "message": PAUSED}}), 0)
+        assert result == Refused("quota", PAUSED)
 
 
 @pytest.mark.parametrize(
@@ -262,10 +262,10 @@ def test_a_429_that_never_passes_is_refused_at_once() -> None:
 def test_the_wait_that_a_429_asks_for(
     headers: dict[str, str], body: object, seconds: float | None
 ) -> None:
-    told = refusal_from(answer(429, body, **headers), 0)
-    assert isinstance(told, RateLimited)
-    assert told.retry_after_seconds == seconds
-    assert read_error(answer(429, body, **headers), 0).retry_after_seconds == seconds
+    result = refusal_from(reply(429, body, **headers), 0)
+    assert isinstance(result, RateLimited)
+    assert result.retry_after_seconds == seconds
+    assert read_error(reply(429, body, **headers), 0).retry_after_seconds == seconds
 
 
 @pytest.mark.parametrize(
@@ -284,14 +284,14 @@ def test_the_wait_that_a_429_asks_for(
     ],
 )
 def test_why_a_job_failed_is_read_from_its_error(error: object, code: str) -> None:
-    told = failure_from(error)
-    assert isinstance(told, Failed)
-    assert told.code == code
+    result = failure_from(error)
+    assert isinstance(result, Failed)
+    assert result.code == code
 
 
 def test_openai_s_type_of_a_refused_key_is_no_bad_request() -> None:
     said = {"error": {"type": "invalid_request_error", "code": None, "message": "No key"}}
-    assert refusal_from(answer(401, said), 0) == Refused(
+    assert refusal_from(reply(401, said), 0) == Refused(
         "provider_unauthorized", "No key", unauthorized=True
     )
 
@@ -309,10 +309,10 @@ def test_openai_s_type_of_a_refused_key_is_no_bad_request() -> None:
     ],
 )
 def test_whatever_stands_in_a_refusal_is_no_trouble(body: str) -> None:
-    told = refusal_from(answer(400, body), 0)
-    assert isinstance(told, Refused)
-    assert "No" in told.message
-    assert "No" in read_error(answer(500, body), 0).message
+    result = refusal_from(reply(400, body), 0)
+    assert isinstance(result, Refused)
+    assert "No" in result.message
+    assert "No" in read_error(reply(500, body), 0).message
 
 
 PLAIN = [
@@ -327,9 +327,9 @@ PLAIN = [
 
 @pytest.mark.parametrize(("status", "body"), PLAIN)
 def test_a_bad_request_is_no_more_than_that(status: int, body: object) -> None:
-    told = refusal_from(answer(status, body), 0)
-    assert isinstance(told, Refused)
-    assert (told.code, told.unauthorized) == ("invalid_request", False)
+    result = refusal_from(reply(status, body), 0)
+    assert isinstance(result, Refused)
+    assert (result.code, result.unauthorized) == ("invalid_request", False)
 
 
 KEYS = [
@@ -346,7 +346,7 @@ KEYS = [
 
 @pytest.mark.parametrize(("status", "body"), KEYS)
 def test_a_refused_key_marks_the_account(status: int, body: object) -> None:
-    told = refusal_from(answer(status, body), 0)
-    assert isinstance(told, Refused)
-    assert (told.code, told.unauthorized) == ("provider_unauthorized", True)
-    assert isinstance(read_error(answer(status, body), 0), ProviderUnauthorizedError)
+    result = refusal_from(reply(status, body), 0)
+    assert isinstance(result, Refused)
+    assert (result.code, result.unauthorized) == ("provider_unauthorized", True)
+    assert isinstance(read_error(reply(status, body), 0), ProviderUnauthorizedError)

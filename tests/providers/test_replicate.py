@@ -214,7 +214,7 @@ BARS = "seed: 1\n  0%|          | 0/50 [00:00<?, ?it/s]\n 34%|███▍      
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "result"),
     [
         ({"status": "starting", "logs": BARS}, Progress(running=False)),
         ({"status": "processing", "logs": ""}, Progress(running=True)),
@@ -241,10 +241,10 @@ BARS = "seed: 1\n  0%|          | 0/50 [00:00<?, ?it/s]\n 34%|███▍      
     ],
 )
 async def test_a_status_is_told_in_our_words(
-    server: Upstream, replicate: Replicate, fields: dict[str, Any], told: Report
+    server: Upstream, replicate: Replicate, fields: dict[str, Any], result: Report
 ) -> None:
     server.answers(200, prediction(**fields))
-    assert (await replicate.get("p 1")).report == told
+    assert (await replicate.get("p 1")).report == result
     assert server.seen[0].path == "/v1/predictions/p%201"
 
 
@@ -256,17 +256,17 @@ async def test_success_without_a_file_is_a_failure_of_its_own(
         server.answers(
             200, prediction(status="succeeded", output=output, data_removed=removed, input={})
         )
-        told = (await replicate.get("p1")).report
-        assert isinstance(told, Failed)
-        assert told.code == "content_missing"
-        assert ("hour" in told.message) == removed
+        result = (await replicate.get("p1")).report
+        assert isinstance(result, Failed)
+        assert result.code == "content_missing"
+        assert ("hour" in result.message) == removed
 
 
 async def test_a_deadline_passed_is_told_as_expired(server: Upstream, replicate: Replicate) -> None:
     server.answers(200, prediction(status="aborted"))
-    told = (await replicate.get("p1")).report
-    assert isinstance(told, Failed)
-    assert told.code == "expired"
+    result = (await replicate.get("p1")).report
+    assert isinstance(result, Failed)
+    assert result.code == "expired"
 
 
 async def test_a_404_is_missing_and_no_status_an_error(

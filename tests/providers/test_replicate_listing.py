@@ -35,7 +35,7 @@ class Listing:
         self.refuses_cursors = False
         self.tells_next = True
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def response(self, request: web.Request) -> web.Response:
         if request.path.startswith("/v1/predictions/"):
             return self._one(request.path.rpartition("/")[2])
         lines = self.lines
@@ -72,7 +72,7 @@ def listing(
     shown: str = "microseconds",
 ) -> Listing:
     one = Listing(moments, page_size, shown)
-    server.respond = one.answer
+    server.respond = one.response
     return one
 
 
@@ -154,7 +154,7 @@ async def test_next_leads_nowhere_else_than_to_the_own_base(
 async def test_entries_of_one_moment_are_not_passed_over(
     server: Upstream, replicate: Replicate, shown: str, tells_next: bool
 ) -> None:
-    # Pages of 5 end within groups of three that are told the same moment, but kept more exactly.
+    # Pages of 5 end within groups of three with the same shown time, stored more precisely.
     moments = [
         START + timedelta(seconds=number // 3, microseconds=100 * (number % 3))
         for number in range(40)

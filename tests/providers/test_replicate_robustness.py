@@ -1,4 +1,4 @@
-"""No answer whatever makes the Replicate adapter raise anything but provider errors."""
+"""No response makes the Replicate adapter raise anything but provider errors."""
 
 import asyncio
 from collections.abc import Iterator
@@ -49,14 +49,14 @@ class Rig:
             replicate.check(),
         ):
             try:
-                told = await call
+                result = await call
             except ProviderError as error:
                 error.message.encode()
                 continue
-            if isinstance(told, Page):
-                for one in told.entries:
+            if isinstance(result, Page):
+                for one in result.entries:
                     assert one.created_at is None or 0 <= one.created_at < 2**63
-            assert isinstance(told, Reading | Page | bool | str)
+            assert isinstance(result, Reading | Page | bool | str)
 
 
 @pytest.fixture(scope="module")

@@ -26,9 +26,9 @@ class Account:
         self.status = 200
         self.server = server
         self.now = float(NOW)
-        server.respond = self.answer
+        server.respond = self.response
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def response(self, request: web.Request) -> web.Response:
         assert request.path == "/v1/webhooks/default/secret"
         assert request.headers["Authorization"] == "Bearer r8_key"
         return web.json_response({"key": self.secret}, status=self.status)

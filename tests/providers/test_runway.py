@@ -145,8 +145,8 @@ def _variants(union: object) -> dict[str, dict[str, Any]]:
 
 
 def _ratios(variant: dict[str, Any] | None) -> set[str]:
-    told = get_args(variant["ratio"]) if variant and "ratio" in variant else ()
-    return {one for one in told if one[0].isdigit()}
+    result = get_args(variant["ratio"]) if variant and "ratio" in variant else ()
+    return {one for one in result if one[0].isdigit()}
 
 
 def test_the_models_are_those_of_the_sdk_with_its_ratios_durations_and_seeds() -> None:
@@ -190,7 +190,7 @@ def task(status: str, **fields: object) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("response", "result"),
     [
         (task("PENDING", estimatedCost={"credits": 60}), Progress(running=False)),
         (task("THROTTLED", estimatedCost={"credits": 60}), Progress(running=False)),
@@ -212,10 +212,10 @@ def task(status: str, **fields: object) -> dict[str, object]:
     ],
 )
 async def test_a_status_is_told_in_our_words(
-    server: Upstream, runway: Runway, answer: dict[str, object], told: Report
+    server: Upstream, runway: Runway, response: dict[str, object], result: Report
 ) -> None:
-    server.answers(200, answer)
-    assert (await runway.get("t1")).report == told
+    server.answers(200, response)
+    assert (await runway.get("t1")).report == result
     assert server.seen[0].path == "/v1/tasks/t1"
     assert server.seen[0].headers["X-Runway-Version"] == "2024-11-06"
 
@@ -239,10 +239,10 @@ async def test_a_status_is_told_in_our_words(
 async def test_a_failure_code_is_told_as_ours_with_runways_words(
     server: Upstream, runway: Runway, failure_code: str, code: str
 ) -> None:
-    answer = task("FAILED", failure="Words.", failureCode=failure_code, cost={"credits": 0})
-    server.answers(200, answer)
-    told = (await runway.get("t1")).report
-    assert told == Failed(code, f"Words. ({failure_code})", Cost(0.0, "credits"))
+    response = task("FAILED", failure="Words.", failureCode=failure_code, cost={"credits": 0})
+    server.answers(200, response)
+    result = (await runway.get("t1")).report
+    assert result == Failed(code, f"Words. ({failure_code})", Cost(0.0, "credits"))
 
 
 async def test_a_failure_without_words_or_code_is_a_failure(
@@ -253,9 +253,9 @@ async def test_a_failure_without_words_or_code_is_a_failure(
     server.answers(200, task("FAILED", failure="Words.", failureCode=None))
     assert (await runway.get("t1")).report == Failed("provider_error", "Words.")
     server.answers(200, task("FAILED"))
-    told = (await runway.get("t1")).report
-    assert isinstance(told, Failed)
-    assert told.message
+    result = (await runway.get("t1")).report
+    assert isinstance(result, Failed)
+    assert result.message
 
 
 @pytest.mark.parametrize("output", [None, [], [None], "", {}])
@@ -263,9 +263,9 @@ async def test_success_without_a_file_is_a_failure_of_its_own(
     server: Upstream, runway: Runway, output: object
 ) -> None:
     server.answers(200, task("SUCCEEDED", output=output, cost={"credits": 5}))
-    told = (await runway.get("t1")).report
-    assert isinstance(told, Failed)
-    assert (told.code, told.cost) == ("content_missing", Cost(5.0, "credits"))
+    result = (await runway.get("t1")).report
+    assert isinstance(result, Failed)
+    assert (result.code, result.cost) == ("content_missing", Cost(5.0, "credits"))
 
 
 async def test_a_404_is_missing_and_no_status_an_error(server: Upstream, runway: Runway) -> None:
@@ -285,11 +285,11 @@ async def test_there_is_no_listing(runway: Runway) -> None:
 async def test_a_task_is_canceled_by_deleting_it(
     server: Upstream, runway: Runway, status: str
 ) -> None:
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def response(request: web.Request) -> web.StreamResponse:
         gone = request.method == "DELETE"
         return web.Response(status=204) if gone else web.json_response(task(status))
 
-    server.respond = answer
+    server.respond = response
     assert await runway.cancel("t 1")
     asked = [(one.method, one.path) for one in server.seen]
     assert asked == [("GET", "/v1/tasks/t%201"), ("DELETE", "/v1/tasks/t%201")]
@@ -326,9 +326,9 @@ class Files:
         self.refusal = refusal
         self.good = "/fresh"
         self.status = 200
-        server.respond = self.answer
+        server.respond = self.response
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def response(self, request: web.Request) -> web.Response:
         if request.path.startswith("/v1/tasks/"):
             fresh = task("SUCCEEDED", output=[f"{self.server.url}/fresh?_jwt=2"])
             return web.json_response(fresh, status=self.status)

@@ -1,4 +1,4 @@
-"""No answer whatever makes the Runway adapter raise anything but provider errors."""
+"""No response makes the Runway adapter raise anything but provider errors."""
 
 import asyncio
 from collections.abc import Iterator
@@ -42,13 +42,13 @@ class Rig:
         assert self._server.posts == 1
         for call in (runway.get("t1"), runway.cancel("t1"), runway.check()):
             try:
-                told = await call
+                result = await call
             except ProviderError as error:
                 error.message.encode()
                 continue
-            if isinstance(told, Reading) and isinstance(told.report, Failed):
-                assert told.report.code
-                assert told.report.message.encode()
+            if isinstance(result, Reading) and isinstance(result.report, Failed):
+                assert result.report.code
+                assert result.report.message.encode()
         try:
             async with runway.content("t1", "", None):
                 pass

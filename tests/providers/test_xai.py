@@ -135,7 +135,7 @@ async def test_a_refusal_is_understood_by_its_words(
 
 
 @pytest.mark.parametrize(
-    ("status", "answer", "report"),
+    ("status", "response", "report"),
     [
         (202, {"status": "pending", "progress": 0}, Progress(running=False, percent=0)),
         (202, {"status": "pending", "progress": 37}, Progress(running=True, percent=37)),
@@ -185,9 +185,9 @@ async def test_a_refusal_is_understood_by_its_words(
     ],
 )  # fmt: skip
 async def test_a_request_is_read(
-    server: Upstream, xai: XAI, status: int, answer: object, report: Report
+    server: Upstream, xai: XAI, status: int, response: object, report: Report
 ) -> None:
-    server.answers(status, answer)
+    server.answers(status, response)
     assert (await xai.get(ONE)).report == report
     assert server.seen[0].path == f"/v1/videos/{ONE}"
 
@@ -313,28 +313,28 @@ async def test_the_sdk_makes_the_same_request_of_what_we_send(server: Upstream, 
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         done() | {"usage": {"cost_in_usd_ticks": 500000000}, "progress": 100},
         done(url="", duration=0, respect_moderation=False),
     ],
 )
-def test_what_we_read_is_what_the_sdk_reads(answer: Mapping[str, Any]) -> None:
-    fields = {name: value for name, value in answer.items() if name != "status"}
+def test_what_we_read_is_what_the_sdk_reads(response: Mapping[str, Any]) -> None:
+    fields = {name: value for name, value in response.items() if name != "status"}
     message = ParseDict(fields, video_pb2.VideoResponse())
     theirs = VideoResponse(message)
-    told = report(answer)
-    if isinstance(told, Finished):
-        assert told.url == theirs.url
-        assert told.cost == (None if theirs.cost_usd is None else Cost(theirs.cost_usd, "USD"))
+    result = report(response)
+    if isinstance(result, Finished):
+        assert result.url == theirs.url
+        assert result.cost == (None if theirs.cost_usd is None else Cost(theirs.cost_usd, "USD"))
     else:
-        assert told == FILTERED
+        assert result == FILTERED
         with pytest.raises(ValueError, match="moderation"):
             assert theirs.url
     shown = MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
-    assert report({"status": "done", **shown}) == told
+    assert report({"status": "done", **shown}) == result
 
 
 def test_every_status_of_the_sdk_is_known() -> None:

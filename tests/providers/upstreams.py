@@ -1,4 +1,4 @@
-"""Servers for the provider tests: one that answers as it is told, and ones that misbehave."""
+"""Servers for the provider tests: one that responds as configured, and others that misbehave."""
 
 import asyncio
 import json
