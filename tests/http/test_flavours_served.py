@@ -102,7 +102,7 @@ async def image_by_url(stage: Stage) -> None:
         assert AT_A_URL in str((await stage.engine(job_id)).get("image"))
     else:
         assert stage.flavour.name == "aquiles"  # it takes files alone
-        assert "not by its URL: give it as data:image/png;base64" in job["error"]
+        assert "not by URL: give it as data:image/png;base64" in job["error"]
 
 
 async def options(stage: Stage) -> None:
