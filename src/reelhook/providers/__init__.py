@@ -1,1 +1,1 @@
-"""One adapter per provider, and what they share: the paid POST, reads, downloads, refusals."""
+"""The adapters, a package for each provider; `http` has their shared parts, `registry` the list."""

@@ -1,7 +1,8 @@
-"""The built-in providers: one entry each, and nothing else in the program names them one by one.
+"""The built-in providers, one entry each.
 
-An entry is plain data. It imports no adapter, so reading the settings does not load any.
-Packages outside reelhook add providers by entry points instead: see `bootstrap/accounts.py`.
+The settings, the entry points and the simulated accounts are made from these entries. An entry is
+plain data and imports no adapter, so reading the settings loads none. Packages outside reelhook add
+providers by entry points instead: see `bootstrap/accounts.py`.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class BuiltInProvider:
-    """A provider that comes with reelhook, and an account at it that the environment may describe.
+    """A built-in provider, and the variables that describe an account at it.
 
     `adapter` is written like an entry point, `module:Class`. `key_variable` and
     `base_url_variable` are environment variables, named as the provider's own SDK names them;
