@@ -260,7 +260,7 @@ def test_any_text_is_either_a_value_or_a_sentence(variable: str, text: str) -> N
     ("host", "expected"),
     [
         ("0.0.0.0", "http://127.0.0.1:99"),  # noqa: S104 - nothing listens
-        ("::", "http://127.0.0.1:99"),
+        ("::", "http://[::1]:99"),
         ("::1", "http://[::1]:99"),
         ("10.1.2.3", "http://10.1.2.3:99"),
     ],

@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 from reelhook.bootstrap.connection_limits import NEVER, ConnectionLimits
 from reelhook.doors.errors import error_response
 from reelhook.doors.limits import LimitError
+from reelhook.guard.hosts import plain_address
 
 LINGER_SECONDS = 2.0
 """How long a refused client may take to read why, while what it still sends is thrown away."""
@@ -64,6 +65,8 @@ class RefusingConnection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn's
         """Give a new client its time for a head, or refuse it where too many are connected."""
         super().connection_made(transport)
+        if self.client is not None:  # an IPv6 wildcard shows IPv4 clients as ::ffff:192.0.2.1
+            self.client = (str(plain_address(self.client[0])), self.client[1])
         self._wait(self._limits.head_seconds)
         if not self._doorman.admit(self):
             message = (

@@ -27,6 +27,7 @@ from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
 from reelhook.doors.compat.functions import Hook
 from reelhook.doors.proxies import BehindProxies
+from reelhook.guard.hosts import local_url
 
 if TYPE_CHECKING:
     from reelhook.simulator.faults import Faults
@@ -86,7 +87,7 @@ async def serving(
         responses = asyncio.create_task(server.serve([listener]))
         try:
             await server.ready.wait()
-            url = _own_url(settings)
+            url = local_url(settings.host, settings.port)
             if simulate and simulator_url is not None:
                 played = ", ".join(one.provider for one in simulated(simulator_url))
                 log.info(f"Simulated providers: {played}; `reelhook models` lists what they make")
@@ -179,13 +180,6 @@ def _reason(error: OSError) -> str:
     """The system's words, without the echo of the address that some errors carry."""
     number = error.errno or 0
     return os.strerror(number) if number > 0 else str(error.strerror)
-
-
-def _own_url(settings: Settings) -> str:
-    """Where this server listens, as seen from this machine."""
-    every = {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
-    host = "127.0.0.1" if settings.host in every else settings.host
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
 def _hosts(settings: Settings) -> frozenset[str]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -44,10 +43,9 @@ from reelhook.config.validators import (
 from reelhook.domain.endpoint import CONCURRENCY_MAX, OVERLAP_HOURS_MAX
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.schedule import RetrySchedule
+from reelhook.guard.hosts import is_loopback, local_url
 
 _TEN_YEARS_HOURS = 10 * 365 * 24
-_WILDCARD_HOSTS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
-_LOOPBACK = ("127.0.0.1", "[::1]")
 _SECRETS = (
     "webhook_secret",
     "webhook_secret_previous",
@@ -61,12 +59,6 @@ _SECRETS = (
     "xai_api_key",
     "api_key",
 )
-
-
-def _in_url(host: str) -> str:
-    if host in _WILDCARD_HOSTS:
-        return "127.0.0.1"
-    return f"[{host}]" if ":" in host else host
 
 
 class _Variables(PydanticBaseSettingsSource):
@@ -148,13 +140,15 @@ class Settings(ServerLimitSettings):
     host: Host = Field("127.0.0.1", description="a host")
     port: int = Field(3001, ge=0, le=65535, description="a port from 0 to 65535")
     public_url: BaseUrl = Field(
-        default_factory=lambda given: f"http://{_in_url(given['host'])}:{given['port']}",
+        default_factory=lambda given: local_url(given["host"], given["port"]),
         description="a URL",
     )
     allowed_hosts: HostNames = Field((), description="host names, separated by commas")
     api_key: Key | None = Field(None, repr=False, description="text")
     url: BaseUrl = Field(
-        default_factory=lambda given: f"http://{_LOOPBACK[given['host'] == '::1']}:{given['port']}",
+        default_factory=lambda given: local_url(
+            "::1" if given["host"] in {"::1", "::"} else "127.0.0.1", given["port"]
+        ),
         description="a URL",
     )
 
@@ -335,7 +329,7 @@ class Settings(ServerLimitSettings):
         """Return the settings for the port that the system chose, where PORT was 0."""
         update: dict[str, Any] = {"port": port}
         if "public_url" not in self.model_fields_set:
-            update["public_url"] = f"http://{_in_url(self.host)}:{port}"
+            update["public_url"] = local_url(self.host, port)
         return self.model_copy(update=update)
 
     def check_for_serving(self, *, simulate: bool, work: bool = True) -> None:
@@ -369,14 +363,6 @@ class Settings(ServerLimitSettings):
                 "A worker of its own shares a PostgreSQL database: set DATABASE_URL to "
                 "postgresql://…, or run `reelhook serve` alone, which works too"
             )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host, by its name or address, is this machine for itself."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 class _Given(Settings):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from random import Random
 
 from aiohttp import web
-from yarl import URL
 
+from reelhook.guard.hosts import local_url
 from reelhook.simulator.ark_wire import ArkWire
 from reelhook.simulator.control import Control
 from reelhook.simulator.core import JOBS_MAX, Simulator
@@ -26,7 +26,6 @@ from reelhook.simulator.xai_wire import XAIWire
 _BODY_BYTES_MAX = 64 * 1024 * 1024
 _BACKLOG = 1024
 _SHUTDOWN_SECONDS = 0.2
-_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,7 @@ class RunningSimulator:
     @property
     def root_url(self) -> str:
         """Where the control routes are, without a slash at the end."""
-        host = _EVERY_ADDRESS.get(self.host, self.host)
-        return str(URL.build(scheme="http", host=host, port=self.port)).rstrip("/")
+        return local_url(self.host, self.port)
 
     @property
     def base_url(self) -> str:

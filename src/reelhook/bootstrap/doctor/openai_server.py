@@ -11,7 +11,6 @@ from aiohttp import TraceConnectionCreateEndParams as Created
 
 from reelhook.bootstrap.doctor.finding import Finding, failed, ok, warning
 from reelhook.config import Settings
-from reelhook.config.settings import is_loopback
 from reelhook.doors.live.sse import HEARTBEAT_SECONDS
 
 FIRST_SECONDS_MAX = 3.0
