@@ -13,7 +13,8 @@ from cli_programs import on_terminal, reelhook, serve, simulator, start
 from cli_receivers import answering
 from findings import found, told
 
-from reelhook.bootstrap import migrate, serving
+from reelhook import bootstrap
+from reelhook.bootstrap import migrate
 from reelhook.config import Settings
 from reelhook.domain.signature import standard_secret
 from reelhook.simulator.faults import Faults
@@ -438,7 +439,7 @@ async def test_files_that_can_not_be_fetched_are_told_of(tmp_path: Path) -> None
             "data_dir": str(tmp_path / "data"),
         }
         settings = Settings.of(port=0, poll_seconds=0.05, **given)
-        async with serving(settings) as server:
+        async with bootstrap.server(settings) as server:
             job_id = await server.hook.submit("A fox", model="fal/somebody/app")
             async with asyncio.timeout(20):
                 while (await server.hook.service.job(job_id)).job.content_url is None:  # noqa: ASYNC110 - the store tells nobody

@@ -14,7 +14,7 @@ from multidict import CIMultiDictProxy
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from reelhook.bootstrap import serving
+from reelhook import bootstrap
 from reelhook.bootstrap.accounts import SIMULATED
 from reelhook.config import Settings
 from reelhook.config.accounts import VARIABLES
@@ -193,6 +193,6 @@ async def gateway(
             played = {key: "simulated", base_url: f"{simulated.root_url}/{SIMULATED[name]}"}
             overrides = {**played, **overrides}
         chosen = settings(data_dir, upstream or simulated.base_url, **overrides)
-        server = await stack.enter_async_context(serving(chosen))
+        server = await stack.enter_async_context(bootstrap.server(chosen))
         session = await stack.enter_async_context(aiohttp.ClientSession(headers=headers))
         yield Gateway(session, server.url, server.hook, simulated.simulator, clock, chosen, logs)

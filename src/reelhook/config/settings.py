@@ -332,10 +332,10 @@ class Settings(ServerLimitSettings):
             update["public_url"] = local_url(self.host, port)
         return self.model_copy(update=update)
 
-    def check_for_serving(self, *, simulate: bool, work: bool = True) -> None:
+    def check_for_server(self, *, simulate: bool, work: bool = True) -> None:
         """Raise `SettingsError` where these settings must not start a server."""
         if not work:
-            self.check_for_working()
+            self.check_for_worker()
         if not simulate and not self.credentials:
             raise SettingsError(
                 "OpenAI shut its Videos API down on 2026-09-24, without a successor: set "
@@ -356,7 +356,7 @@ class Settings(ServerLimitSettings):
                 "money: set REELHOOK_API_KEY to a long random text, or remove REELHOOK_PUBLIC_URL"
             )
 
-    def check_for_working(self) -> None:
+    def check_for_worker(self) -> None:
         """Raise `SettingsError` where a worker beside others can't work with these settings."""
         if isinstance(self.database, Path):
             raise SettingsError(

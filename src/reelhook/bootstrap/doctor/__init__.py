@@ -68,7 +68,7 @@ async def examine(
 def _startable(settings: Settings, *, running: bool) -> Finding:
     """Say whether `serve` would start; a server that runs may have been started to simulate."""
     try:
-        settings.check_for_serving(simulate=running)
+        settings.check_for_server(simulate=running)
     except SettingsError as error:
         return failed("settings", error.message)
     return ok("settings", f"are right; {len(settings.model_fields_set)} are set")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
-from reelhook.bootstrap.accounts import installed, provider_kind
+from reelhook.bootstrap.accounts import installed, provider_class
 from reelhook.bootstrap.doctor.finding import Finding, ok, warning
 from reelhook.config import Settings
 from reelhook.domain.catalog import Account, Catalog, ModelRoute
@@ -19,7 +19,7 @@ Served = dict[str, ServedModels | None]
 def models(settings: Settings, served: Mapping[str, ServedModels | None]) -> list[Finding]:
     """Tell whether requests without a model find one, and aliases theirs."""
     try:
-        known = {one.provider: provider_kind(one.provider).models for one in settings.credentials}
+        known = {one.provider: provider_class(one.provider).models for one in settings.credentials}
     except SettingsError:
         return []  # said of the account
     given = [Account(one.id, one.provider) for one in settings.credentials]

@@ -70,7 +70,7 @@ async def find_orphans(
     """
     settings = Settings.load(env_file=env_file, **overrides)
     if not settings.credentials:
-        raise SettingsError("No provider is set, so there is no listing to read")
+        raise SettingsError("No provider is configured, so there is no listing to read")
     hide = hider(settings.secrets)
     doubtful = await owned.read(settings.database, owned.doubtful())
     by_prompt = {one.prompt: one.id for one in reversed(doubtful)}
