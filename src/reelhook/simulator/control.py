@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from aiohttp import web
 
 from reelhook.simulator.core import Simulator
-from reelhook.simulator.fault_injector import FaultInjector, SimulatedRefusal, json_answer
+from reelhook.simulator.fault_injector import FaultInjector, SimulatedRefusal, json_response
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.job import Phase
 
@@ -30,7 +30,7 @@ class Control:
 
     async def _stats(self, _request: web.Request) -> web.Response:
         phases = self._simulator.phases()
-        return json_answer(
+        return json_response(
             {
                 "creations": self._simulator.creations,
                 "jobs": {phase.value: phases[phase] for phase in Phase},
@@ -40,15 +40,15 @@ class Control:
         )
 
     async def _faults(self, _request: web.Request) -> web.Response:
-        return json_answer(asdict(self._simulator.faults))
+        return json_response(asdict(self._simulator.faults))
 
     async def _restart(self, _request: web.Request) -> web.Response:
         self._simulator.restart()
-        return json_answer({"jobs": len(self._simulator.jobs)})
+        return json_response({"jobs": len(self._simulator.jobs)})
 
     async def _change_faults(self, request: web.Request) -> web.Response:
         self._simulator.faults = _changed(self._simulator.faults, await request.read())
-        return json_answer(asdict(self._simulator.faults))
+        return json_response(asdict(self._simulator.faults))
 
 
 def _changed(faults: Faults, body: bytes) -> Faults:

@@ -51,7 +51,7 @@ _PAGE = b"<html><body>Please wait while we check your browser.</body></html>"
 RefusalBody = Callable[[SimulatedRefusal], Mapping[str, object]]
 
 
-def json_answer(body: Mapping[str, object], status: int = 200) -> web.Response:
+def json_response(body: Mapping[str, object], status: int = 200) -> web.Response:
     """Return the answer with this JSON."""
     return web.Response(
         body=json.dumps(body).encode(), status=status, content_type="application/json"
@@ -103,7 +103,7 @@ class FaultInjector:
 
     def refuse(self, refusal: SimulatedRefusal) -> web.Response:
         """Return the refusal as this wire words it."""
-        return json_answer(self._refusal_body(refusal), refusal.status)
+        return json_response(self._refusal_body(refusal), refusal.status)
 
     def unrouted(self, error: web.HTTPException, request: web.Request) -> SimulatedRefusal:
         """Return the refusal of an unknown path, a wrong method or a body that is too long."""
@@ -189,7 +189,7 @@ async def _huge(answer: web.StreamResponse, request: web.Request) -> web.StreamR
     """Put a member of 60 MiB behind the others, which never lies in memory as a whole."""
     if not (_is_json(answer) and isinstance(answer, web.Response) and answer.status < 400):
         return answer
-    assert isinstance(answer.body, bytes)  # noqa: S101 - as `json_answer` makes it
+    assert isinstance(answer.body, bytes)  # noqa: S101 - as `json_response` makes it
     large = web.StreamResponse(status=answer.status, headers={"Content-Type": "application/json"})
     await large.prepare(request)
     try:

@@ -7,7 +7,7 @@ from random import Random
 
 from aiohttp import web
 
-from reelhook.simulator.fault_injector import SimulatedRefusal, json_answer
+from reelhook.simulator.fault_injector import SimulatedRefusal, json_response
 from reelhook.simulator.flavour import OUT_OF_MEMORY
 from reelhook.simulator.job import Phase, RenderState, SimulatedJob
 
@@ -29,17 +29,17 @@ def detail(refusal: SimulatedRefusal) -> web.Response:
     if refusal is CRASH:
         return web.Response(text=refusal.message, status=refusal.status)
     if refusal.code == "error":
-        return json_answer({"error": refusal.message}, refusal.status)
+        return json_response({"error": refusal.message}, refusal.status)
     if refusal.status == 422:
         at = ["body", refusal.param]
-        return json_answer({"detail": [{"loc": at, "msg": refusal.message}]}, refusal.status)
-    return json_answer({"detail": refusal.message}, refusal.status)
+        return json_response({"detail": [{"loc": at, "msg": refusal.message}]}, refusal.status)
+    return json_response({"detail": refusal.message}, refusal.status)
 
 
 def vllm_error(refusal: SimulatedRefusal) -> web.Response:
     """Return vLLM's error object, whose `code` is the status; a wrong key is one word."""
     if refusal.status == 401:
-        return json_answer({"error": refusal.message}, refusal.status)
+        return json_response({"error": refusal.message}, refusal.status)
     if not refusal.message.startswith("Video") and refusal.status in {404, 405}:
         return detail(refusal)  # its router is FastAPI's
     if refusal.status == 422 and refusal.param is not None:  # what FastAPI would answer 422
@@ -53,7 +53,7 @@ def tensorrt_error(refusal: SimulatedRefusal) -> web.Response:
     kinds = {404: "NotFoundError", 500: "InternalServerError"}
     kind = kinds.get(refusal.status, "BadRequestError")
     body = {"object": "error", "message": refusal.message, "type": kind, "param": None}
-    return json_answer({**body, "code": refusal.status}, refusal.status)
+    return json_response({**body, "code": refusal.status}, refusal.status)
 
 
 def litellm_error(refusal: SimulatedRefusal) -> web.Response:
@@ -66,7 +66,7 @@ def litellm_error(refusal: SimulatedRefusal) -> web.Response:
 
 
 def _error(refusal: SimulatedRefusal, more: Mapping[str, object]) -> web.Response:
-    return json_answer({"error": {"message": refusal.message, **more}}, refusal.status)
+    return json_response({"error": {"message": refusal.message, **more}}, refusal.status)
 
 
 # -- jobs -----------------------------------------------------------------------------------------
