@@ -1,13 +1,13 @@
-"""The settings that bound what the server takes from its clients."""
+"""The settings that limit what clients can take from the server."""
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
 
+from reelhook.config.loading import LoadedSettings
 from reelhook.config.validators import DAY_SECONDS, Networks
 
 
-class ServerLimitSettings(BaseSettings):
-    """The limits of requests, connections and live streams, and what raises them."""
+class ServerLimitSettings(LoadedSettings):
+    """Limits of requests, connections and live streams."""
 
     request_head_kib: int = Field(
         64, ge=8, le=1024, description="a whole number of KiB from 8 to 1024"
