@@ -1,4 +1,4 @@
-"""Ark's wire below `/ark/api/v3`, as volcengine-ark-runtime 5.0.54 speaks it.
+"""Ark's wire below `/ark/api/v3`, as volcengine-ark-runtime 5.0.54 uses it.
 
 Messages follow the API reference of ModelArk and Volcengine, and so does the listing, which shows
 the last 7 days of one tier.

@@ -12,15 +12,15 @@ from reelhook.simulator.job import Phase
 
 
 class Control:
-    """`/simulator/stats`, `/simulator/faults` and `/simulator/restart`; no fault befalls them."""
+    """`/simulator/stats`, `/simulator/faults` and `/simulator/restart`, which have no faults."""
 
-    def __init__(self, simulator: Simulator, upstream: FaultInjector) -> None:
+    def __init__(self, simulator: Simulator, injector: FaultInjector) -> None:
         self._simulator = simulator
-        self._upstream = upstream
+        self._injector = injector
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes for an application's root."""
-        exempt = self._upstream.exempt
+        exempt = self._injector.exempt
         return [
             web.get("/simulator/stats", exempt(self._stats)),
             web.get("/simulator/faults", exempt(self._faults)),

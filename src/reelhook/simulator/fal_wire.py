@@ -1,4 +1,4 @@
-"""fal's wire below `/fal`, as fal-client 1.0.3 speaks it: apps behind a queue, and webhooks."""
+"""fal's wire below `/fal`, as fal-client 1.0.3 uses it: apps behind a queue, and webhooks."""
 
 import hashlib
 import json
@@ -88,17 +88,17 @@ class FalWire(Wire):
     async def _status(self, request: web.Request) -> web.Response:
         job = self._job(request)
         phase = self._phase(job)
-        answer: dict[str, object] = {
+        body: dict[str, object] = {
             "status": _STATUS[phase],
             "request_id": job.id,
             "response_url": str(request.url.with_path(request.path.removesuffix("/status"))),
             "logs": None,
         }
         if phase is Phase.QUEUED:
-            answer["queue_position"] = 0
+            body["queue_position"] = 0
         if _STATUS[phase] == "COMPLETED":
-            answer["metrics"] = {"inference_time": float(job.video.seconds)}
-        return json_response(answer, 200 if _STATUS[phase] == "COMPLETED" else 202)
+            body["metrics"] = {"inference_time": float(job.video.seconds)}
+        return json_response(body, 200 if _STATUS[phase] == "COMPLETED" else 202)
 
     async def _result(self, request: web.Request) -> web.Response:
         job = self._job(request)

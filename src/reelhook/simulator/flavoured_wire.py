@@ -117,7 +117,7 @@ class FlavouredWire(Wire):
             "has_more": has_more,
         }
         return json_response(
-            {"data": videos, "object": "list", **{name: cursors[name] for name in listing.told}}
+            {"data": videos, "object": "list", **{name: cursors[name] for name in listing.cursors}}
         )
 
     async def _get(self, request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""Replicate's wire below `/replicate/v1`, as replicate-python 1.0.7 and 2.0.0b4 speak it."""
+"""Replicate's wire below `/replicate/v1`, as replicate-python 1.0.7 and 2.0.0b4 use it."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Runway's wire below `/runway/v1`, as runwayml-python 5.24 speaks it."""
+"""Runway's wire below `/runway/v1`, as runwayml-python 5.24 uses it."""
 
 import re
 from collections.abc import Mapping

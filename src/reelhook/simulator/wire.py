@@ -15,7 +15,7 @@ from reelhook.simulator.job import SimulatedJob, VideoSpec
 from reelhook.simulator.render_queue import RenderQueue
 
 FILE_SECONDS = 24 * 3600
-"""How long a finished video can be downloaded, if a wire does not say otherwise."""
+"""How long a finished video can be downloaded, unless a wire has its own limit."""
 
 
 class Wire(ABC):
@@ -39,7 +39,7 @@ class Wire(ABC):
 
     @abstractmethod
     def _injector(self, api_key: str | None) -> FaultInjector:
-        """Return the wrapper of handlers that checks this key, and words refusals."""
+        """Return the wrapper of handlers that checks this key and renders refusals."""
 
     @abstractmethod
     def routes(self) -> Sequence[web.RouteDef]:
