@@ -18,7 +18,7 @@ from reelhook.bootstrap.refusals import (
 from reelhook.doors.limits import LimitError
 
 PIECE_BYTES = 16 * 1024
-"""How much the parser is given at once, which bounds what it produces."""
+"""The most bytes that the parser is given at once, which bounds its output."""
 HEADERS_MAX = 100
 PIPELINED_MAX = 16
 

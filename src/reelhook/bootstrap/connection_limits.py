@@ -13,7 +13,7 @@ HEADS_BYTES_MAX = 16 * MIB
 """The limit of unfinished heads together. Above it, heads over `HEAD_BYTES_FREE` are refused."""
 HEAD_BYTES_FREE = 8 * 1024
 LINGERING_MAX = 64
-"""How many refused connections may stay open at once, so that clients can read the reason.
+"""The limit of refused connections that stay open so that clients can read the reason.
 
 At most an eighth of all connections, but 8 in any case: they use descriptors kept for the engine.
 """

@@ -15,11 +15,11 @@ from reelhook.bootstrap.connection_limits import ConnectionLimits
 
 log = structlog.get_logger()
 TICK_SECONDS = 0.5
-"""How often deadlines of connections are checked, and the `Date` header is updated."""
+"""The interval of checks of deadlines, and of updates of the `Date` header."""
 STOP_SECONDS = 5.5
-"""How long responses may take during a stop, while loops have `runner.DRAIN_SECONDS`."""
+"""The time limit for responses during a stop; loops have `runner.DRAIN_SECONDS`."""
 CUT_OFF_SECONDS = 0.3
-"""How long requests may take to notice that their connection is gone, before they are canceled."""
+"""The time for requests to notice that their connection is gone, before they are canceled."""
 _IDLE_POLL_SECONDS = 0.02
 
 

@@ -21,10 +21,10 @@ from reelhook.doors.limits import LimitError
 from reelhook.guard.hosts import plain_address
 
 LINGER_SECONDS = 2.0
-"""How long a refused client may take to read the reason; what it still sends is discarded."""
+"""The time for a refused client to read the reason; what it still sends is discarded."""
 LINGER_BYTES_MAX = 32 * 1024 * 1024
 DRAIN_SECONDS = 5.0
-"""How long the rest of a body may take to arrive if the response came first."""
+"""The time limit for the rest of a body whose response came first."""
 RETRY_AFTER_SECONDS = 5
 NOT_READ = LimitError(413, "request_too_large", "The rest of the request is not read")
 

@@ -14,7 +14,7 @@ from reelhook.config import Settings
 
 log = structlog.get_logger()
 GC_ALLOCATIONS = 20_000
-"""How many new objects the garbage collector tolerates before it runs."""
+"""The number of new objects after which the garbage collector runs."""
 
 
 async def run_server(

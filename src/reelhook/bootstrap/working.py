@@ -15,7 +15,7 @@ from reelhook.engine.worker import Worker, WorkerIdentity
 
 log = structlog.get_logger()
 STORE_POLL_SECONDS = 1.0
-"""How often loops look at the store if other processes write to it too."""
+"""The interval in which loops poll a store that other processes write to."""
 
 
 @contextlib.asynccontextmanager

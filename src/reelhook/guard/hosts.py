@@ -1,4 +1,4 @@
-"""Hosts of our own listeners: loopback, wildcards, and the address that reaches a listener."""
+"""Hosts of listeners: loopback, wildcards, and the URL that reaches a listener."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
 

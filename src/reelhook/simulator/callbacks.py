@@ -9,7 +9,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, web
 from reelhook.simulator.job import Phase
 
 POLL_SECONDS = 0.1
-"""How often a job's phase is read: tests may move the clock by hand."""
+"""The interval of reading a job's phase: tests may move the clock by hand."""
 _TIMEOUT = ClientTimeout(total=10)
 _ENDED = frozenset({Phase.COMPLETED, Phase.FAILED})
 

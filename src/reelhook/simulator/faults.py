@@ -95,11 +95,11 @@ class Faults:
     foreign_url: str = "http://169.254.169.254/latest/meta-data/"
     """An address that a gateway must not fetch; by default that of cloud credentials."""
     latency_seconds: float = 0.0
-    """How long every request waits before it is processed."""
+    """The delay before every request is processed."""
     listing: bool = True
     """False: the listing responds with 405."""
     queue_seconds: float = 1.0
-    """How long a job is queued, as a part of `render_seconds`."""
+    """The part of `render_seconds` that a job is queued."""
     render_seconds: float = 8.0
     """The time from creation to completion."""
     retry_after_seconds: float = 1.0
@@ -107,9 +107,9 @@ class Faults:
     poll_after_seconds: float = 0.0
     """The hint in a job's responses when to poll again; 0: no hint."""
     clock_offset_seconds: float = 0.0
-    """How far the provider's clock is ahead; below 0: behind."""
+    """The lead of the provider's clock; negative if it is slow."""
     prompts: str = Prompts.SHOWN
-    """How the listing shows prompts, one of `Prompts`."""
+    """The form of prompts in the listing, one of `Prompts`."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

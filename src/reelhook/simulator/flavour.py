@@ -105,7 +105,7 @@ class Flavour:
     """The refusal of a create without an engine; None: it is accepted, and the job fails."""
     ranges: bool = True
     wants_authorization: bool = False
-    """Whether a request without `Authorization` is refused even if there are no keys."""
+    """True: a request without `Authorization` is refused even if there are no keys."""
     wrong_key: SimulatedRefusal = field(
         default_factory=lambda: SimulatedRefusal(401, "Unauthorized")
     )
@@ -113,4 +113,4 @@ class Flavour:
     health: Mapping[str, object] | None = None
     """The body of `/health`; None: an empty one."""
     versioned_health: bool = False
-    """Whether `/v1/health` exists too."""
+    """True: `/v1/health` exists too."""

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import assert_never
 
 CONTENT_TTL_SECONDS = 3600.0
-"""How long a video can be downloaded after its completion."""
+"""The time after its completion in which a video can be downloaded."""
 
 
 class Phase(StrEnum):

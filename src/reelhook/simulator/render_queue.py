@@ -12,7 +12,7 @@ from reelhook.simulator.render_process import Renderer, RenderError
 log = structlog.get_logger()
 VIDEOS_MAX = 16
 IDLE_SECONDS = 20.0
-"""How long an idle renderer process is kept."""
+"""The time for which an idle renderer process is kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from reelhook.simulator.wire import Wire
 ROOT = "/runway/v1"
 VERSION = "2024-11-06"
 URL_SECONDS = 24 * 3600
-"""How long the address of a file can be used; each read of its task returns a new one."""
+"""The lifetime of a file's address; each read of its task returns a new one."""
 CREDITS_PER_SECOND = 5
 CREDITS_LEFT = 100_000
 

@@ -15,7 +15,7 @@ from reelhook.simulator.job import SimulatedJob, VideoSpec
 from reelhook.simulator.render_queue import RenderQueue
 
 FILE_SECONDS = 24 * 3600
-"""How long a finished video can be downloaded, unless a wire has its own limit."""
+"""The time in which a finished video can be downloaded, unless a wire has its own limit."""
 
 
 class Wire(ABC):

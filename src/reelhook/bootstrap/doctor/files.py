@@ -12,7 +12,7 @@ from reelhook.storage.newest_files import FinishedFile, newest_files
 
 LOOK_UP_SECONDS_MAX = 5.0
 ORIGINS_MAX = 10
-"""How many hosts of an account's files are checked, the newest first."""
+"""The most hosts of an account's files that are checked, the newest first."""
 
 
 async def files(settings: Settings) -> list[Finding]:

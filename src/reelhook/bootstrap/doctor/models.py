@@ -11,7 +11,7 @@ from reelhook.domain.errors import InvalidRequestError, SettingsError
 from reelhook.ports import ServedModels
 
 NAMES_MAX = 5
-"""How many models of a server a message names."""
+"""The most models of a server that a message names."""
 Served = dict[str, ServedModels | None]
 """The models that the servers of accounts report, by account id."""
 

@@ -38,7 +38,9 @@ class Orphan:
 
 @dataclass(frozen=True, slots=True)
 class ListingRead:
-    """How far an account's listing was read. `complete`: to its end; `error`: what stopped it.
+    """The part of an account's listing that was read.
+
+    `complete`: to its end; `error`: the reason why the rest was not read.
 
     `listed` is False if the provider has no listing.
     """

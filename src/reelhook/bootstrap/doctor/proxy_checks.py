@@ -15,12 +15,12 @@ from reelhook.doors.live.sse import HEARTBEAT_SECONDS
 from reelhook.guard.hosts import is_loopback
 
 FIRST_SECONDS_MAX = 3.0
-"""How long the beginning of a stream may take; without buffering it comes at once."""
+"""The time limit for the beginning of a stream; without buffering it comes at once."""
 SLACK_SECONDS = 5.0
 BUSY_SECONDS_MAX = 60.0
-"""How long to wait for a silence while the followed job changes."""
+"""The time limit for a silence while the followed job changes."""
 IDLE_SECONDS = 6.0
-"""How long a connection is idle before it is used again: longer than polling clients wait."""
+"""The pause before a connection is used again: longer than polling clients wait."""
 IDLE_SECONDS_USUAL = 60.0
 _TIMEOUT = ClientTimeout(total=10.0)
 _FAILURES = (ClientError, TimeoutError, OSError, ValueError)
