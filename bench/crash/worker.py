@@ -3,17 +3,12 @@
 import asyncio
 import contextlib
 import os
-import signal
-import sys
-import traceback
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_network
 from math import inf
 from pathlib import Path
 from random import Random
-
-import structlog
 
 from bench.crash import known_faults
 from bench.crash.failpoints import (
@@ -26,15 +21,16 @@ from bench.crash.failpoints import (
 from bench.crash.known_faults import Fault
 from bench.crash.plan import Failpoint, Kill
 from bench.crash.workload import LEASE_MILLISECONDS, RESEND, Feed, Told, Workload
-from reelhook.clock import SystemClock
-from reelhook.core.recording import Recording
+from bench.forked import fork
+from reelhook.bootstrap.accounts import Accounts
+from reelhook.bootstrap.components import Components, build_components
+from reelhook.bootstrap.loops import maintenance_loops, process_loops
+from reelhook.config import Settings
 from reelhook.core.signing import Secrets
-from reelhook.core.wakeups import Signals
+from reelhook.domain.catalog import Catalog
 from reelhook.domain.schedule import RetrySchedule
-from reelhook.engine.delivering.deliver import Deliver
-from reelhook.engine.delivering.redeliver import Redeliver
-from reelhook.engine.leases import LANE_IDS, Leases
-from reelhook.engine.runner import Runner
+from reelhook.engine.leases import CHORES_ID, LANE_IDS, Leases
+from reelhook.engine.runner import Loop, Runner
 from reelhook.guard.addresses import AddressPolicy
 from reelhook.storage.sqlite.file_lock import FileLock
 from reelhook.storage.store import Store
@@ -43,8 +39,7 @@ from reelhook.webhooks.sender import AiohttpSender
 DATABASE, TOLD, LOG = "reelhook.db", "told", "worker.log"
 SECRET = "bench secret of the crashes"
 LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"),))
-SCHEDULE = RetrySchedule((0.02,) * 20)
-CONCURRENCY = 4
+SETTINGS = Settings.of(retry_schedule=RetrySchedule((0.02,) * 20), endpoint_concurrency=4)
 LIFE_SECONDS_MAX = 20
 LOOK_SECONDS = 0.004
 
@@ -64,29 +59,7 @@ class Life:
 
 def start(life: Life) -> int:
     """Fork a worker; return its process id. The caller has no thread and no loop."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            signal.alarm(LIFE_SECONDS_MAX)  # whatever happens, it does not outlive this
-            _log_errors(life.folder / LOG)
-            asyncio.run(_live(life))
-            code = 0
-        except BaseException:
-            (life.folder / LOG).open("a").write(traceback.format_exc())
-        finally:
-            sys.stdout.flush()
-            os._exit(code)
-    return pid
-
-
-def _log_errors(path: Path) -> None:
-    """Nothing goes wrong in a sound worker but being killed: what it logs as an error counts."""
-    structlog.configure(
-        processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
-        wrapper_class=structlog.make_filtering_bound_logger("error"),
-        logger_factory=structlog.WriteLoggerFactory(path.open("a", buffering=1)),
-    )
+    return fork(lambda: _live(life), log=life.folder / LOG, seconds_max=LIFE_SECONDS_MAX)
 
 
 async def _live(life: Life) -> None:
@@ -108,27 +81,18 @@ async def _live(life: Life) -> None:
 
 
 async def _work(life: Life, store: Store, sender: CrashingSender, told: Told) -> None:
-    signals, clock = Signals(), SystemClock()
-    chance = Random(f"{life.seed} {life.number}")  # noqa: S311  # makes no keys
-    recording = Recording(store, signals, lambda job_id: f"https://gateway.example/{job_id}")
-    await store.free_leases()  # the file's lock proves that no one else is alive
-    held, _ = await store.tend(str(os.getpid()), LANE_IDS, LEASE_MILLISECONDS)
-    leases = Leases()
-    leases.keep(LANE_IDS, held, inf)
-    deliver = Deliver(
-        store,
-        sender,
-        signals,
-        leases=leases,
+    parts = build_components(
+        SETTINGS,
+        store=store,
+        accounts=Accounts({}, Catalog([], {}, {})),
+        sender=sender,
         # The receivers see by the user agent which worker sent a request.
         signing=known_faults.signing(life.fault)(Secrets(SECRET), f"life/{life.number}"),
-        schedule=SCHEDULE,
-        concurrency=CONCURRENCY,
-        clock=clock,
-        random=chance,
+        video_url=lambda job_id: f"https://gateway.example/{job_id}",
+        random=Random(f"{life.seed} {life.number}"),  # noqa: S311  # makes no keys
     )
-    runner = Runner([deliver, Redeliver(store, signals, clock=clock)], clock)
-    feed = Feed(life.work, store, recording, clock, told, chance)
+    runner = Runner(await _loops(parts), parts.clock)
+    feed = Feed(life.work, store, parts.recording, parts.clock, told, parts.random)
     if life.resending:
         await feed.run_to_failure()
     runner.start()
@@ -136,9 +100,21 @@ async def _work(life: Life, store: Store, sender: CrashingSender, told: Told) ->
         await feed.run()
     while not await _is_done(store, resending=life.resending):  # only the store knows
         if life.fault is Fault.EARLY_ACK:
-            signals.deliver.set()  # its events come after their signal
+            parts.signals.deliver.set()  # its events come after their signal
         await asyncio.sleep(LOOK_SECONDS)
     await runner.stop()
+
+
+async def _loops(parts: Components) -> list[Loop]:
+    """Return the loops that send and send again; the others would only add writes."""
+    await parts.store.free_leases()  # the file's lock proves that no one else is alive
+    leases = Leases()
+    for ids in (LANE_IDS, [CHORES_ID]):
+        held, _ = await parts.store.tend(str(os.getpid()), ids, LEASE_MILLISECONDS)
+        leases.keep(ids, held, inf)
+    deliver, *_ = process_loops(parts, leases)
+    redeliver, *_ = maintenance_loops(parts, held[0])
+    return [deliver, redeliver]
 
 
 async def _is_done(store: Store, *, resending: bool) -> bool:

@@ -8,7 +8,6 @@ from pathlib import Path
 from random import Random
 from typing import Self
 
-from reelhook.clock import SystemClock
 from reelhook.core.recording import Recording, Transition
 from reelhook.domain.delivery import Attempt, WebhookResponse
 from reelhook.domain.endpoint import Endpoint, EndpointKind
@@ -16,7 +15,7 @@ from reelhook.domain.errors import JobNotFoundError, ResendNotFoundError
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.report import Failed, Finished, Progress, Report
 from reelhook.domain.schedule import RetrySchedule
-from reelhook.ports import Destination, DueDelivery, Lease, NewJob, Resend, Settlement
+from reelhook.ports import Clock, Destination, DueDelivery, Lease, NewJob, Resend, Settlement
 from reelhook.storage.store import Store
 
 ACCOUNT = "crash"
@@ -91,7 +90,7 @@ class Feed:
     work: Workload
     store: Store
     recording: Recording
-    clock: SystemClock
+    clock: Clock
     told: Told
     chance: Random
 

@@ -3,18 +3,14 @@
 import asyncio
 import contextlib
 import os
-import signal
-import sys
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-import structlog
-
 import reelhook
 from bench import lossy_sqlite
+from bench.forked import fork
 from bench.paying.mischief import SETTLE_SECONDS, TIMEOUT_SECONDS
 from reelhook.domain.errors import DATABASE_FAILURES, ReelhookError
 from reelhook.domain.job import Job, VideoRequest
@@ -90,28 +86,7 @@ class Life:
 
 def start(life: Life) -> int:
     """Fork a worker; return its process id. The caller has no thread and no loop."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            signal.alarm(LIFE_SECONDS_MAX)  # whatever happens, it does not outlive this
-            _log_errors(life.folder / LOG)
-            asyncio.run(_live(life))
-            code = 0
-        except BaseException:
-            (life.folder / LOG).open("a").write(traceback.format_exc())
-        finally:
-            sys.stdout.flush()
-            os._exit(code)
-    return pid
-
-
-def _log_errors(path: Path) -> None:
-    structlog.configure(
-        processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
-        wrapper_class=structlog.make_filtering_bound_logger("error"),
-        logger_factory=structlog.WriteLoggerFactory(path.open("a", buffering=1)),
-    )
+    return fork(lambda: _live(life), log=life.folder / LOG, seconds_max=LIFE_SECONDS_MAX)
 
 
 def settings(life: Life) -> reelhook.Settings:

@@ -1,4 +1,4 @@
-"""The system's clock, the one place that reads it."""
+"""The system's clock; no other module reads it."""
 
 import asyncio
 import time

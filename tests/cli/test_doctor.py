@@ -13,7 +13,8 @@ from cli_programs import on_terminal, reelhook, serve, simulator, start
 from cli_receivers import answering
 from findings import found, told
 
-from reelhook.bootstrap import migrate, serving
+from reelhook import bootstrap
+from reelhook.bootstrap import migrate
 from reelhook.config import Settings
 from reelhook.domain.signature import standard_secret
 from reelhook.simulator.faults import Faults
@@ -99,7 +100,8 @@ def test_a_server_of_one_process_is_left_alone(tmp_path: Path) -> None:
     with start(*serving, directory=tmp_path, says="reelhook listens on") as server:
         outcome = reelhook("doctor", directory=tmp_path, REELHOOK_URL=server.url)
         assert outcome.code == 0
-        assert f"ok: server: answers at {server.url}" in outcome.out
+        assert f"ok: server: runs at {server.url}" in outcome.out
+        assert "ok: settings: are valid; 1 is set\n" in outcome.out
         reelhook("watcher", "pause", directory=tmp_path, REELHOOK_URL=server.url)
         paused = reelhook("doctor", directory=tmp_path, REELHOOK_URL=server.url)
         assert "warning: server: its watcher is paused" in paused.out
@@ -110,14 +112,14 @@ def test_a_signed_test_event_is_sent_only_when_asked_for(tmp_path: Path) -> None
     with answering() as receiver:
         given = {"WEBHOOK_URL": receiver.url, "WEBHOOK_SECRET": SECRET}
         looked = reelhook("doctor", directory=tmp_path, **given)
-        assert "ok: WEBHOOK_URL: answers (HTTP 501 to HEAD)" in looked.out
+        assert "ok: WEBHOOK_URL: responds (HTTP 501 to HEAD)" in looked.out
         assert receiver.ids == []
         sent = reelhook("doctor", "--send", directory=tmp_path, **given)
-        assert "ok: WEBHOOK_URL: took a signed test event (HTTP 200)" in sent.out
+        assert "ok: WEBHOOK_URL: accepted a signed test event (HTTP 200)" in sent.out
         assert [one.startswith("evt_test_") for one in receiver.ids] == [True]
         receiver.status = 500
         refused = reelhook("doctor", "--send", directory=tmp_path, **given)
-        assert "failed: WEBHOOK_URL: did not take a signed test event: HTTP 500" in refused.out
+        assert "failed: WEBHOOK_URL: did not accept a signed test event: HTTP 500" in refused.out
 
 
 # -- settings -------------------------------------------------------------------------------------
@@ -293,16 +295,16 @@ async def test_what_is_known_of_a_server_is_said_as_warnings() -> None:
     assert "a cancel does not stop a render" in others[0].message
     assert "keeps its jobs in memory" in others[1].message
     verdict, message = told(findings, "default model")
-    assert (verdict, "SGLang Diffusion renders with it" in message) == ("ok", True)
+    assert (verdict, "SGLang Diffusion always uses it" in message) == ("ok", True)
 
 
 @pytest.mark.parametrize(
     ("names", "default", "verdict", "words"),
     [
-        (["wan"], None, "ok", "is openai/wan, the only one of its server"),
+        (["wan"], None, "ok", "is openai/wan, the only model of its server"),
         (["wan", "ltx"], None, "warning", "is not set, and the server has wan, ltx"),
         (["wan", "ltx"], "ltx", "ok", "is openai/ltx"),
-        (["wan", "ltx"], "sora-2", "warning", "openai/sora-2 is none of the server's: it has wan"),
+        (["wan", "ltx"], "sora-2", "warning", "the server has no model openai/sora-2; it has wan"),
         (["openai/*"], "openai/openai/sora-2", "ok", "is openai/openai/sora-2"),
     ],
 )
@@ -320,7 +322,7 @@ async def test_resubmitting_where_nothing_is_known_to_be_forgotten_is_told() -> 
         given: dict[str, Any] = {"openai_base_url": simulated.base_url}
         findings = await found(**given, openai_resubmit_forgotten=True)
         _, one = findings["account openai"]
-        assert (one.verdict.value, "resubmit_forgotten does nothing" in one.message) == (
+        assert (one.verdict.value, "resubmit_forgotten has no effect" in one.message) == (
             "warning",
             True,
         )
@@ -329,7 +331,7 @@ async def test_resubmitting_where_nothing_is_known_to_be_forgotten_is_told() -> 
 async def test_an_account_of_no_provider_fails(tmp_path: Path) -> None:
     (tmp_path / "accounts.toml").write_text('[accounts.two]\nprovider = "nobody"\n')
     verdict, message = told(await found(accounts_file="accounts.toml"), "account two")
-    assert (verdict, "nobody is no provider" in message) == ("failed", True)
+    assert (verdict, "There is no provider nobody" in message) == ("failed", True)
 
 
 def ahead_by(seconds: float) -> float:
@@ -385,7 +387,7 @@ async def test_the_test_event_verifies() -> None:
 
 async def test_an_event_without_a_secret_is_not_sent() -> None:
     findings = await found(send=True, webhook_url="http://127.0.0.1:9")
-    assert "no secret was made yet" in told(findings, "WEBHOOK_URL")[1]
+    assert "there is no secret yet" in told(findings, "WEBHOOK_URL")[1]
 
 
 @pytest.mark.long
@@ -423,7 +425,7 @@ async def test_an_account_on_a_private_host_is_told_how_files_of_others_are_allo
         assert "file_networks" in words
         assert "file_origins" in words
         findings = await found(openai_base_url=provider.base_url, file_networks="10.0.0.0/8")
-        assert told(findings, "files of account openai") == ("ok", "may lie in 10.0.0.0/8 too")
+        assert told(findings, "files of account openai") == ("ok", "may also be at 10.0.0.0/8")
     findings = await found(fal_key="k", fal_base_url="https://93.184.215.14/")
     assert "files of account fal" not in findings
 
@@ -438,7 +440,7 @@ async def test_files_that_can_not_be_fetched_are_told_of(tmp_path: Path) -> None
             "data_dir": str(tmp_path / "data"),
         }
         settings = Settings.of(port=0, poll_seconds=0.05, **given)
-        async with serving(settings) as server:
+        async with bootstrap.server(settings) as server:
             job_id = await server.hook.submit("A fox", model="fal/somebody/app")
             async with asyncio.timeout(20):
                 while (await server.hook.service.job(job_id)).job.content_url is None:  # noqa: ASYNC110 - the store tells nobody

@@ -51,7 +51,7 @@ async def test_a_disk_that_is_small_or_full_is_told(small_disk: Path) -> None:
     assert told(findings, "database")[0] == "ok"
     assert told(findings, "disk") == (
         "warning",
-        "64 MiB are free; free some space, since no job is taken in once it is full",
+        "64 MiB are free; free some space: no job is accepted once the disk is full",
     )
     (small_disk / "filler").write_bytes(bytes(60 * 1024 * 1024))
     verdict, message = told(await found(data_dir=str(small_disk)), "database")

@@ -40,7 +40,7 @@ def test_a_made_secret_is_in_no_log(tmp_path: Path) -> None:
 def test_a_made_secret_is_shown_to_the_person_at_the_terminal(tmp_path: Path) -> None:
     _, shown = on_terminal(*SERVE, directory=tmp_path, until=LISTENS)
     secret = reelhook("secret", "--json", directory=tmp_path).json["secret"]
-    assert f"one was made for receivers: {secret}" in shown
+    assert f"one was generated: {secret}" in shown
     _, again = on_terminal(*SERVE, directory=tmp_path, until=LISTENS)
     assert secret not in again
 

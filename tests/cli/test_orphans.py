@@ -102,7 +102,7 @@ def test_a_listing_that_is_not_there_or_does_not_answer_is_told(tmp_path: Path) 
 def test_without_a_provider_or_a_database_it_says_what_to_do(tmp_path: Path) -> None:
     nothing = run(tmp_path, "doctor", "--orphans")
     assert nothing.code == 1
-    assert "No provider is set" in nothing.err
+    assert "No provider is configured" in nothing.err
     no_database = run(tmp_path, "doctor", "--orphans", OPENAI_BASE_URL="http://127.0.0.1:9/v1")
     assert no_database.code == 1
     assert "There is no database" in no_database.err

@@ -32,7 +32,7 @@ def one_line(directory: Path, *arguments: str, **variables: str) -> str:
 
 def test_serve_without_a_provider_says_why_and_what_to_do(tmp_path: Path) -> None:
     line = one_line(tmp_path, "serve")
-    assert "OpenAI shut its Videos API down" in line
+    assert "OpenAI shut down its Videos API" in line
     assert "OPENAI_BASE_URL" in line
     assert "--simulate" in line
     assert not list(tmp_path.iterdir())

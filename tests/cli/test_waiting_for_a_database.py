@@ -55,7 +55,7 @@ def test_what_it_waits_for_is_said_and_a_stop_is_heard_at_once(tmp_path: Path) -
         assert process.wait(WAIT_SECONDS) == 0
         assert time.monotonic() - told < STOP_SECONDS
     assert [json.loads(one)["event"] for one in rest.splitlines()] == [
-        "Told to stop during the start"
+        "Stopped by a signal during the start"
     ]
 
 

@@ -260,7 +260,7 @@ def test_any_text_is_either_a_value_or_a_sentence(variable: str, text: str) -> N
     ("host", "expected"),
     [
         ("0.0.0.0", "http://127.0.0.1:99"),  # noqa: S104 - nothing listens
-        ("::", "http://127.0.0.1:99"),
+        ("::", "http://[::1]:99"),
         ("::1", "http://[::1]:99"),
         ("10.1.2.3", "http://10.1.2.3:99"),
     ],
@@ -294,16 +294,16 @@ def test_the_database_is_where_the_settings_say(values: dict[str, str], path: st
 
 def test_serving_needs_a_provider_or_the_simulator() -> None:
     with pytest.raises(SettingsError, match=r"2026-09-24.*OPENAI_BASE_URL.*--simulate"):
-        Settings.of().check_for_serving(simulate=False)
-    Settings.of().check_for_serving(simulate=True)
-    Settings.of(**SIMULATED).check_for_serving(simulate=False)
+        Settings.of().check_for_server(simulate=False)
+    Settings.of().check_for_server(simulate=True)
+    Settings.of(**SIMULATED).check_for_server(simulate=False)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "gateway"])  # noqa: S104 - nothing listens
 def test_serving_others_needs_a_key(host: str) -> None:
     with pytest.raises(SettingsError, match="REELHOOK_API_KEY"):
-        Settings.of(host=host, **SIMULATED).check_for_serving(simulate=False)
-    Settings.of(host=host, api_key="k", **SIMULATED).check_for_serving(simulate=False)
+        Settings.of(host=host, **SIMULATED).check_for_server(simulate=False)
+    Settings.of(host=host, api_key="k", **SIMULATED).check_for_server(simulate=False)
 
 
 @pytest.mark.parametrize("work", [True, False])
@@ -313,18 +313,18 @@ def test_so_does_a_public_url_that_others_can_reach(host: str, work: bool) -> No
     if not work:
         where["database_url"] = "postgresql://h/name"
     with pytest.raises(SettingsError, match=r"REELHOOK_PUBLIC_URL.*REELHOOK_API_KEY"):
-        Settings.of(**where).check_for_serving(simulate=False, work=work)
-    Settings.of(**where, api_key="k").check_for_serving(simulate=False, work=work)
+        Settings.of(**where).check_for_server(simulate=False, work=work)
+    Settings.of(**where, api_key="k").check_for_server(simulate=False, work=work)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:99", "[::1]:99", "LocalHost", "video.localhost"])
 def test_a_public_url_of_this_machine_needs_none(host: str) -> None:
-    Settings.of(public_url=f"http://{host}").check_for_serving(simulate=True)
+    Settings.of(public_url=f"http://{host}").check_for_server(simulate=True)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
 def test_loopback_needs_no_key(host: str) -> None:
-    Settings.of(host=host).check_for_serving(simulate=True)
+    Settings.of(host=host).check_for_server(simulate=True)
 
 
 @pytest.mark.parametrize(

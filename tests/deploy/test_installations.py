@@ -61,10 +61,10 @@ def settings(process: Process, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any
     read = Settings.load(env_file=None)
     match process.arguments:
         case ("worker",):
-            read.check_for_working()
+            read.check_for_worker()
         case ("serve", *flags):
             assert flags in ([], ["--no-worker"])
-            read.check_for_serving(simulate=False, work=not flags)
+            read.check_for_server(simulate=False, work=not flags)
         case other:
             pytest.fail(f"{process.name} starts {other}")
     return {**read.model_dump(exclude=OWN), "accounts": read.credentials}

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
-from reelhook.bootstrap import serving
+from reelhook import bootstrap
 from reelhook.config import Settings
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.server import running
@@ -58,5 +58,5 @@ async def server(data_dir: Path, **given: Any) -> AsyncIterator[str]:
                 poll_seconds=0.05,
                 **given,
             )
-            async with serving(settings) as one:
+            async with bootstrap.server(settings) as one:
                 yield one.url

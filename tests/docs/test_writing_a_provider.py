@@ -14,7 +14,7 @@ from providers.paying import SUBMIT_SECONDS, PaysOnce, Submits
 from recorded.recordings import HOW, Recording
 from structlog.testing import capture_logs
 
-from reelhook.bootstrap import serving
+from reelhook import bootstrap
 from reelhook.config import Settings
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, Cost, Refused, Unknown
@@ -68,7 +68,7 @@ async def test_the_provider_makes_a_video_once_it_is_installed(site: Path, tmp_p
             for name, value in variables.items():
                 patch.setenv(name, value)
             settings = Settings.load(port=0, data_dir=tmp_path / "data", poll_seconds=0.05)
-            async with serving(settings) as server:
+            async with bootstrap.server(settings) as server:
                 code, told = await asked(
                     *(tmp_path, "submit", "A road runs", "--seconds", "8", "--option", "mood=dry"),
                     *("--aspect-ratio", "16:9", "--watch", "--json"),

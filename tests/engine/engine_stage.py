@@ -20,43 +20,26 @@ from engine_upstream import Upstream, upstream
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
+from reelhook.bootstrap.accounts import Accounts
+from reelhook.bootstrap.components import Components, build_components
+from reelhook.bootstrap.loops import account_loops, maintenance_loops, process_loops
+from reelhook.bootstrap.program import build_use_cases
 from reelhook.clock import SystemClock
-from reelhook.core.recording import Recording
+from reelhook.config import Settings
 from reelhook.core.signing import Secrets, Signing
 from reelhook.core.wakeups import Signals
 from reelhook.domain.catalog import Account, Catalog
 from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.schedule import RetrySchedule
-from reelhook.engine.delivering.deliver import Deliver
-from reelhook.engine.delivering.redeliver import Redeliver
-from reelhook.engine.leased_account import LeasedAccount
-from reelhook.engine.leases import LANE_IDS, Leases
-from reelhook.engine.polling.watch import Watch
+from reelhook.engine.leases import CHORES_ID, LANE_IDS, Leases, account_id
 from reelhook.engine.runner import Loop, Runner
-from reelhook.engine.submitting.account_listing import AccountListing
-from reelhook.engine.submitting.fallback import Fallback
-from reelhook.engine.submitting.listing_delay import ListingDelay
 from reelhook.engine.submitting.paid_calls import PaidCalls
-from reelhook.engine.submitting.resolve import Resolve
-from reelhook.engine.submitting.resolved import Retrying
-from reelhook.engine.submitting.submit import Submit
-from reelhook.engine.upkeep.account_status import AccountStatusPublisher
-from reelhook.engine.upkeep.clock_repair import ClockRepair
-from reelhook.engine.upkeep.pause_sync import PauseSync
-from reelhook.engine.upkeep.sweep import Sweep
 from reelhook.guard.addresses import AddressPolicy
-from reelhook.ports import Sender
+from reelhook.ports import Lease, Sender
 from reelhook.providers.http.provider import HttpProvider
 from reelhook.providers.openai.provider import OpenAI
-from reelhook.service import (
-    Deliveries,
-    EndpointFields,
-    Endpoints,
-    Jobs,
-    Operations,
-    ServiceOptions,
-)
+from reelhook.service import Deliveries, EndpointFields, Endpoints, Jobs, Operations
 from reelhook.storage.schema.migrate import migrate
 from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
@@ -101,6 +84,23 @@ class Options:
     store: Callable[[SQLite], Store] = Store
     sender: Callable[[Sender], Sender] = lambda sender: sender
     seed: int = 1
+
+    @property
+    def settings(self) -> Settings:
+        # Copied in unchecked: tests choose values that no operator may.
+        return Settings.of().model_copy(
+            update={
+                "fallback_wait_seconds": self.fallback_wait_seconds,
+                "poll_seconds": self.poll_seconds,
+                "submit_settle_seconds": self.settle_seconds,
+                "submit_retries": self.retries,
+                "max_age_hours": self.max_age_hours,
+                "submit_timeout_seconds": self.submit_timeout_seconds,
+                "retry_schedule": self.schedule,
+                "endpoint_concurrency": self.concurrency,
+                "secret_overlap_hours": self.overlap_hours,
+            }
+        )
 
 
 @dataclass
@@ -297,90 +297,29 @@ async def _engine(
     clock: ManualClock | SystemClock,
     options: Options,
 ) -> Engine:
-    signals, random = Signals(), Random(options.seed)
-    signing = Signing(Secrets(SECRET, options.previous_secret), user_agent="reelhook/test")
-    recording = Recording(store, signals, lambda job_id: f"http://here/{job_id}/download")
-    await store.free_leases()
-    leases = Leases()
-    leases.keep(LANE_IDS, (await store.tend("test", LANE_IDS, 10**9))[0], inf)
     models = {one.account.provider: providers[one.account.id].models for one in options.accounts}
     catalog = Catalog([one.account for one in options.accounts], models, {})
-    fallback = Fallback(
-        catalog,
-        recording,
-        signals,
-        wait_seconds=options.fallback_wait_seconds,
+    parts = build_components(
+        options.settings,
+        store=store,
+        accounts=Accounts(providers, catalog),
+        sender=sender,
+        signing=Signing(Secrets(SECRET, options.previous_secret), user_agent="reelhook/test"),
+        video_url=lambda job_id: f"http://here/{job_id}/download",
         clock=clock,
-        random=random,
+        random=Random(options.seed),
     )
-    loops: dict[str, Loop] = {}
-    held_leases, _ = await store.tend("test", [f"account:{one}" for one in providers], 10**9)
-    for lease in held_leases:
-        account = catalog.accounts[lease.id.partition(":")[2]]
-        sharing = [
-            one
-            for one in catalog.siblings(account.id)
-            if providers[one].server == providers[account.id].server
-        ]
-        held = LeasedAccount(account, providers[account.id], lease, sharing)
-        first = account.id == options.accounts[0].account.id
-        for loop in _account_loops(
-            store, held, recording, signals, fallback, catalog, clock, options
-        ):
-            loops[loop.name if first else f"{loop.name}:{account.id}"] = loop
-    every: list[Loop] = [
-        Deliver(
-            store,
-            sender,
-            signals,
-            leases=leases,
-            signing=signing,
-            schedule=options.schedule,
-            concurrency=options.concurrency,
-            clock=clock,
-            random=random,
-        ),
-        Redeliver(store, signals, clock=clock),
-        PauseSync(store, signals),
-        ClockRepair(store, options.schedule, signals, clock=clock),
-        Sweep(
-            store,
-            held_leases[0],
-            recording,
-            signals,
-            max_age_hours=options.max_age_hours,
-            call_seconds=2 * options.submit_timeout_seconds,
-            clock=clock,
-        ),
-    ]
-    loops |= {loop.name: loop for loop in every}
-    loops = {name: loop for name, loop in loops.items() if loop.name in options.loops}
-    service = Jobs(
-        store,
-        providers,
-        catalog,
-        recording,
-        signals,
-        ServiceOptions(has_default_endpoint=False, submit_wait_seconds=5),
-        clock=clock,
-        random=random,
-    )
-    endpoints = Endpoints(
-        store,
-        sender,
-        signing,
-        signals,
-        overlap_hours=options.overlap_hours,
-        clock=clock,
-        random=random,
-    )
+    loops = {
+        name: loop for name, loop in (await _loops(parts)).items() if loop.name in options.loops
+    }
+    use_cases = build_use_cases(parts)
     return Engine(
-        service,
-        endpoints,
-        Deliveries(store, signals, clock=clock, random=random),
-        Operations(store, catalog, signals, poll_seconds=options.poll_seconds, clock=clock),
+        use_cases.jobs,
+        use_cases.endpoints,
+        use_cases.deliveries,
+        use_cases.operations,
         store,
-        signals,
+        parts.signals,
         loops,
         Runner(list(loops.values()), clock),
         clock,
@@ -389,47 +328,29 @@ async def _engine(
     )
 
 
-def _account_loops(
-    store: Store,
-    held: LeasedAccount,
-    recording: Recording,
-    signals: Signals,
-    fallback: Fallback,
-    catalog: Catalog,
-    clock: ManualClock | SystemClock,
-    options: Options,
-) -> list[Loop]:
-    shared, account = (store, held, recording, signals), held.account.id
-    listing = AccountListing(store, held, clock)
-    submit = Submit(
-        *shared,
-        fallback,
-        listing,
-        takes_overflow_of=catalog.takes_overflow_of(account),
-        calls=PaidCalls(),
-        max_age_hours=options.max_age_hours,
-        may_send=lambda: True,
-        clock=clock,
-        random=Random(options.seed),
-    )
-    return [
-        submit,
-        Resolve(
-            *shared,
-            submit,
-            listing,
-            retrying=Retrying(fallback, options.retries, options.settle_seconds),
-            clock=clock,
-        ),
-        ListingDelay(held, listing, signals, clock),
-        Watch(
-            *shared,
-            poll_seconds=options.poll_seconds,
-            max_age_hours=options.max_age_hours,
-            clock=clock,
-        ),
-        AccountStatusPublisher(store, held.lease, signals.account(account), account=account),
+async def _loops(parts: Components) -> dict[str, Loop]:
+    """Lease everything, and return all loops by name; see `Engine`."""
+    accounts = list(parts.accounts.providers)
+    await parts.store.free_leases()
+    leases = Leases()
+    for ids in (LANE_IDS, [CHORES_ID], [account_id(account) for account in accounts]):
+        leases.keep(ids, (await parts.store.tend("test", ids, 10**9))[0], inf)
+
+    def lease(lease_id: str) -> Lease:
+        found = leases.of(lease_id)
+        assert found is not None
+        return found
+
+    loops: dict[str, Loop] = {}
+    for account in accounts:
+        suffix = "" if account == accounts[0] else f":{account}"
+        for loop in account_loops(parts, leases, PaidCalls(), account, lease(account_id(account))):
+            loops[loop.name + suffix] = loop
+    others: list[Loop] = [
+        *process_loops(parts, leases),
+        *maintenance_loops(parts, lease(CHORES_ID)),
     ]
+    return loops | {loop.name: loop for loop in others}
 
 
 async def until(

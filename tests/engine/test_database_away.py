@@ -29,7 +29,7 @@ async def running(
     settings: reelhook.Settings, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Running]:
     on_postgres = settings.model_copy(update={"database_url": database, "port": 0})
-    async with bootstrap.serving(on_postgres) as one:
+    async with bootstrap.server(on_postgres) as one:
         yield one
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from engine_stage import Engine, Stage, stage, until
-from engine_upstream import Respond, answers, one_after_the_other, reset, when
+from engine_upstream import Respond, answers, never, one_after_the_other, reset, when
 
 from reelhook.domain.job import Job, Status
 from reelhook.ports import Acceptance, Change
@@ -28,12 +28,12 @@ async def proven(tmp_path: Path, **options: Any) -> AsyncIterator[tuple[Stage, E
         yield here, engine
 
 
-def carried_out(here: Stage) -> Respond:
-    """A create that is carried out while its answer gets lost."""
+def carried_out(here: Stage, answer: Respond = reset) -> Respond:
+    """A create that is carried out while its answer gets lost, or says something else."""
 
     async def respond(request: web.Request) -> web.StreamResponse:
         here.upstream.create(await request.json())
-        return await reset(request)
+        return await answer(request)
 
     return respond
 
@@ -61,9 +61,14 @@ async def ended_unknown(here: Stage, engine: Engine, job_id: str) -> None:
 # -- found ----------------------------------------------------------------------------------------
 
 
-async def test_a_lost_answer_is_found_in_the_listing_and_adopted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", [None, 500, 502, 408, 409, 307])
+async def test_a_lost_answer_is_found_in_the_listing_and_adopted(
+    tmp_path: Path, status: int | None
+) -> None:
     async with stage(tmp_path) as here, here.engine() as engine:
-        here.upstream.on_create = carried_out(here)
+        elsewhere = {"Location": "/v1/videos"}
+        answer = reset if status is None else answers(status, {}, elsewhere)
+        here.upstream.on_create = carried_out(here, answer)
         job_id = await engine.submit("a fox")
         await engine.settled()
 
@@ -268,6 +273,11 @@ async def without_prompts(here: Stage) -> None:
     here.upstream.shows = lambda video: {**video, "prompt": None}
 
 
+async def with_one_prompt_missing(here: Stage) -> None:
+    here.upstream.add("unnamed", prompt="")
+    here.upstream.shows = lambda video: {**video, "prompt": video["prompt"] or None}
+
+
 async def in_another_size(here: Stage) -> None:
     here.upstream.shows = lambda video: {**video, "size": "1x1"}
 
@@ -276,7 +286,10 @@ async def refused(here: Stage) -> None:
     here.upstream.on_list = answers(405)
 
 
-UNTELLING = [ignoring_after, empty_but_more, without_ids, without_prompts, in_another_size]
+UNTELLING = [
+    *(ignoring_after, empty_but_more, without_ids, without_prompts, with_one_prompt_missing),
+    in_another_size,
+]
 
 
 @pytest.mark.parametrize("listing", UNTELLING)
@@ -287,7 +300,7 @@ async def test_a_listing_that_can_not_tell_ends_in_submission_unknown(
         here.upstream.add(*(f"other_{number}" for number in range(150)), prompt="of others")
         here.upstream.on_create = carried_out(here)
         await listing(here)
-        if listing is ignoring_after:  # what is lost lies behind the first page
+        if listing in {ignoring_after, with_one_prompt_missing}:  # on no page that can tell
             here.upstream.on_create = reset
         job_id = await doubtful(here, engine, size="720x1280")
         await engine.pass_time(SETTLE_SECONDS + 5)
@@ -388,6 +401,19 @@ async def test_what_a_dead_worker_created_is_adopted(tmp_path: Path) -> None:
 
             assert (await engine.job(job.id)).provider_job_id == "found"
             assert here.upstream.creations == 0
+
+
+async def test_a_create_that_a_stop_cut_off_is_adopted_and_not_repeated(tmp_path: Path) -> None:
+    async with stage(tmp_path, submit_timeout_seconds=60) as here:
+        here.upstream.on_create = carried_out(here, never())
+        async with here.engine() as engine:
+            job_id = await engine.submit("a fox")
+            await until(lambda: here.upstream.videos)
+        async with here.engine() as engine:
+            await engine.settled()
+
+            assert (await engine.job(job_id)).provider_job_id in here.upstream.videos
+            assert here.upstream.creations == 1
 
 
 async def test_a_dead_workers_settle_time_starts_when_it_is_replaced(tmp_path: Path) -> None:

@@ -108,9 +108,10 @@ async def test_a_429_is_tried_again_after_its_retry_after_and_others_wait_too(
         here.time.advance(30 - attempt_seconds)
         await engine.settled()
 
-        assert here.upstream.creations == 3
+        assert (here.upstream.creations, len(here.upstream.videos)) == (3, 2)
         for job_id in (first, second):
             assert (await engine.job(job_id)).status is Status.QUEUED
+        assert (await engine.job(first)).submit_attempts == 2
 
 
 async def test_a_429_without_retry_after_waits_like_a_refused_connection(tmp_path: Path) -> None:
@@ -178,7 +179,8 @@ async def test_a_wrong_key_fails_the_job_and_marks_the_account_unhealthy(tmp_pat
         )
         job_id = await engine.submit("a fox")
         await engine.settled()
-        assert (await engine.job(job_id)).code == "provider_unauthorized"
+        job = await engine.job(job_id)
+        assert (job.code, job.error) == ("provider_unauthorized", "Incorrect API key.")
         (account,) = (await engine.operations.stats())["accounts"]
         assert (account["healthy"], account["error"]) == (False, "Incorrect API key.")
         await engine.submit("another")
@@ -186,6 +188,21 @@ async def test_a_wrong_key_fails_the_job_and_marks_the_account_unhealthy(tmp_pat
 
         (account,) = (await engine.operations.stats())["accounts"]
         assert account["healthy"]
+
+
+async def test_two_creates_that_return_the_same_id_are_not_paid_for_again(tmp_path: Path) -> None:
+    async with stage(tmp_path) as here, here.engine() as engine:
+        first = await engine.submit("a fox")
+        await engine.settled()
+        provider_job_id = (await engine.job(first)).provider_job_id
+        assert provider_job_id is not None
+        here.upstream.on_create = answers(200, here.upstream.videos[provider_job_id].shown())
+        second = await engine.submit("a fox")
+        await engine.settled()
+
+        job = await engine.job(second)
+        assert (job.status, job.code) == (Status.FAILED, "provider_error")
+        assert here.upstream.creations == 2
 
 
 # -- in doubt -------------------------------------------------------------------------------------

@@ -121,6 +121,21 @@ async def test_the_first_check_comes_at_once(tmp_path: Path) -> None:
         assert (webhook.body["status"], webhook.body["progress"]) == ("processing", 7)
 
 
+async def test_each_change_is_an_event_in_order_and_the_last_one_ends_the_job(
+    tmp_path: Path,
+) -> None:
+    async with stage(tmp_path) as here, here.engine() as engine:
+        here.upstream.add("a")
+        await engine.register(["a"], here.hook)
+        for status, progress in (("in_progress", 10), ("in_progress", 60), ("completed", 100)):
+            here.upstream.change("a", status=status, progress=progress)
+            await engine.pass_time(5)
+
+        bodies = [one.body for one in here.receivers.webhooks]
+        assert [body["sequence"] for body in bodies] == [1, 2, 3]
+        assert [body["status"] for body in bodies] == ["processing", "processing", "completed"]
+
+
 # -- without a listing ----------------------------------------------------------------------------
 
 
@@ -237,6 +252,7 @@ STRANGE: dict[str, dict[str, Any]] = {
     "another provider's word": {"status": "finalizing"},
     "no status": {"status": None},
     "a status that is no text": {"status": {"state": "queued"}},
+    "a word of our own": {"status": "paused"},
     "an empty status": {"status": ""},
     "strange progress": {"status": "in_progress", "progress": "many"},
     "negative progress": {"status": "queued", "progress": -5},
@@ -454,6 +470,7 @@ async def test_a_job_past_its_age_is_checked_once_more(tmp_path: Path, finished:
     assert job.status is (Status.COMPLETED if finished else Status.FAILED)
     assert job.code == (None if finished else "expired")
     assert [one.body["status"] for one in here.receivers.webhooks] == ["processing", job.status]
+    assert here.receivers.webhooks[-1].body.get("code") == job.code
 
 
 async def test_a_job_past_its_age_that_can_not_be_read_fails_ten_minutes_later(

@@ -63,7 +63,7 @@ async def here(
         direct = await stack.enter_async_context(fresh_database(postgres_url))
         proxy, url = stack.enter_context(lossy(direct))
         on_postgres = settings.model_copy(update={"database_url": url, "port": 0})
-        running = await stack.enter_async_context(bootstrap.serving(on_postgres))
+        running = await stack.enter_async_context(bootstrap.server(on_postgres))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         yield Here(running, proxy, session)
 

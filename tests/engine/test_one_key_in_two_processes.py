@@ -22,7 +22,7 @@ async def urls(settings: reelhook.Settings, postgres_url: str) -> AsyncIterator[
         url = await stack.enter_async_context(fresh_database(postgres_url))
         chosen = settings.model_copy(update={"database_url": url, "port": 0})
         both = [
-            await stack.enter_async_context(bootstrap.serving(chosen, work=False)) for _ in range(2)
+            await stack.enter_async_context(bootstrap.server(chosen, work=False)) for _ in range(2)
         ]
         yield [one.url for one in both]
 

@@ -14,7 +14,7 @@ from multidict import CIMultiDictProxy
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from reelhook.bootstrap import serving
+from reelhook import bootstrap
 from reelhook.config import Settings
 from reelhook.doors.compat.functions import Hook
 from reelhook.providers.registry import BUILT_IN
@@ -193,6 +193,6 @@ async def gateway(
             played = {one.settings["key"]: "simulated", one.settings["base_url"]: base_url}
             overrides = {**played, **overrides}
         chosen = settings(data_dir, upstream or simulated.base_url, **overrides)
-        server = await stack.enter_async_context(serving(chosen))
+        server = await stack.enter_async_context(bootstrap.server(chosen))
         session = await stack.enter_async_context(aiohttp.ClientSession(headers=headers))
         yield Gateway(session, server.url, server.hook, simulated.simulator, clock, chosen, logs)

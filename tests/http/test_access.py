@@ -296,3 +296,18 @@ async def test_it_listens_on_ipv6(tmp_path: Path, host: str) -> None:
         assert job["videoUrl"].startswith(server.url)
         async with aiohttp.request("GET", job["videoUrl"]) as video:
             assert video.status == 200
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 loopback")
+async def test_a_wildcard_bind_is_reached_by_ipv6_and_names_ipv4_clients_by_their_address(
+    tmp_path: Path,
+) -> None:
+    async with gateway(tmp_path, AT_ONCE, host="::", api_key=KEY, headers=BEARER) as server:
+        assert server.url.startswith("http://[::1]:")
+        job = await server.job_when(await server.submit(), "completed")
+        assert job["videoUrl"].startswith(server.url)
+        on_ipv4 = server.url.replace("[::1]", "127.0.0.1")
+        async with aiohttp.request("GET", f"{on_ipv4}/api/jobs") as reply:
+            assert reply.status == 401
+        refused = [one["client"] for one in server.logs if one["event"] == "http.client_refused"]
+        assert refused == ["127.0.0.1"]

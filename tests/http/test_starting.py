@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from gateways import gateway, settings
 
-from reelhook.bootstrap import serving
+from reelhook import bootstrap
 from reelhook.domain.errors import SettingsError
 
 NO_ONE = "http://127.0.0.1:9/v1"
@@ -19,7 +19,7 @@ NO_ONE = "http://127.0.0.1:9/v1"
 async def refusal(data_dir: Path, **overrides: Any) -> str:
     """Start a server that must not start; return the sentence."""
     with pytest.raises(SettingsError) as caught:
-        async with serving(settings(data_dir, **{"base_url": NO_ONE, **overrides})):
+        async with bootstrap.server(settings(data_dir, **{"base_url": NO_ONE, **overrides})):
             pass
     sentence = caught.value.message
     assert "\n" not in sentence

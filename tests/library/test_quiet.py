@@ -36,7 +36,7 @@ def test_a_host_without_a_thought_of_logs_sees_its_own_lines_and_warnings(tmp_pa
 def test_a_host_that_logs_by_the_standard_library_gets_the_lines_there(tmp_path: Path) -> None:
     out, err = run(tmp_path, "logging")
     assert err == []
-    assert "reelhook.bootstrap.components Starting Sora API polling service..." in out
+    assert "reelhook.bootstrap.working Starting Sora API polling service..." in out
     assert "reelhook.mine 50 % done" in out
     assert any("the host's own line" in line for line in out)
 

@@ -14,7 +14,7 @@ from acme import KEY, VIDEO, acme_server, asked, installed_package
 from aiohttp import ClientSession
 from structlog.testing import capture_logs
 
-from reelhook.bootstrap import serving
+from reelhook import bootstrap
 from reelhook.config import Settings
 from reelhook.providers.http.provider import HttpProvider
 
@@ -71,7 +71,7 @@ async def test_the_package_makes_a_video(
             monkeypatch.setenv(name, value)
         settings = Settings.load(port=0, data_dir=tmp_path / "data", poll_seconds=0.05)
         with capture_logs():
-            async with serving(settings) as server:
+            async with bootstrap.server(settings) as server:
                 _, printed = await asked(
                     *(tmp_path, "submit", "A road runs", "--seconds", "8", "--watch", "--json"),
                     REELHOOK_URL=server.url,

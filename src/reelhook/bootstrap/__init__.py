@@ -1,7 +1,8 @@
-"""The composition root: the only place that knows every room, and builds the program from them."""
+"""The composition root: the only package that knows every other, and builds the program."""
 
-from reelhook.bootstrap.accounts import simulated
+from reelhook.bootstrap.accounts import simulated_accounts
 from reelhook.bootstrap.backup import back_up, restored
+from reelhook.bootstrap.components import Components, build_components
 from reelhook.bootstrap.copying import copy, reopen
 from reelhook.bootstrap.database import (
     callback_url,
@@ -13,12 +14,16 @@ from reelhook.bootstrap.database import (
 from reelhook.bootstrap.doctor import Finding, examine
 from reelhook.bootstrap.doctor.orphans import find_orphans
 from reelhook.bootstrap.program import open  # noqa: A004 - read as reelhook.open
-from reelhook.bootstrap.serving import Running, serve, serving, simulating, work
+from reelhook.bootstrap.running import run_server, run_worker
+from reelhook.bootstrap.serving import Running, server
+from reelhook.bootstrap.simulating import simulator
 
 __all__ = [
+    "Components",
     "Finding",
     "Running",
     "back_up",
+    "build_components",
     "callback_url",
     "copy",
     "examine",
@@ -29,10 +34,10 @@ __all__ = [
     "reopen",
     "restored",
     "rollback",
-    "serve",
-    "serving",
-    "simulated",
-    "simulating",
+    "run_server",
+    "run_worker",
+    "server",
+    "simulated_accounts",
+    "simulator",
     "webhook_secret",
-    "work",
 ]

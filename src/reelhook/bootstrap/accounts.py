@@ -1,4 +1,4 @@
-"""The accounts at providers: adapters found by entry point, opened as the settings say."""
+"""Accounts at providers: adapters found by entry point and opened from the settings."""
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
@@ -15,40 +15,39 @@ from reelhook.providers.http.provider import HttpProvider
 from reelhook.providers.registry import BUILT_IN
 
 GROUP = "reelhook.providers"
-"""The entry points by which a package offers a provider; each names a class like `HttpProvider`."""
+"""The entry point group of provider packages; each entry names a subclass of `HttpProvider`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """The open accounts, by id, and what models they have together."""
+    """The open accounts by id, and the catalog of their models."""
 
     providers: Mapping[str, Provider]
     catalog: Catalog
 
 
 @contextlib.asynccontextmanager
-async def opened(
+async def open_accounts(
     settings: Settings, simulator_url: str | None = None, look_up: LookUp | None = None
 ) -> AsyncIterator[Accounts]:
-    """Open every account until the block ends; with a simulator none of them leaves it.
+    """Open every account until the block ends. Raises `SettingsError`.
 
-    `look_up` resolves the names of where files lie.
-
-    Raises `SettingsError`.
+    With `simulator_url`, every account is at the simulator. `look_up` resolves the host names of
+    finished files.
     """
-    credentials = simulated(simulator_url) if simulator_url else settings.credentials
+    credentials = simulated_accounts(simulator_url) if simulator_url else settings.credentials
     if not credentials:
         raise SettingsError(
-            "No provider is set: set OPENAI_BASE_URL to a server that speaks /v1/videos, or "
-            "another provider's key; docs/settings.md names the settings"
+            "No provider is configured: set OPENAI_BASE_URL to a server with a /v1/videos API, or "
+            "another provider's key; docs/settings.md lists the settings"
         )
     providers: dict[str, Provider] = {}
     models = {}
     async with contextlib.AsyncExitStack() as stack:
-        for one in credentials:
-            provider = await stack.enter_async_context(provider_of(one, settings, look_up))
-            providers[one.id] = provider
-            models[one.provider] = provider.models
+        for credential in credentials:
+            provider = await stack.enter_async_context(provider_of(credential, settings, look_up))
+            providers[credential.id] = provider
+            models[credential.provider] = provider.models
         accounts = [
             Account(c.id, c.provider, c.weight, c.jobs_max, c.resubmit_forgotten)
             for c in credentials
@@ -56,19 +55,21 @@ async def opened(
         yield Accounts(providers, Catalog(accounts, models, settings.aliases, installed()))
 
 
-def provider_of(one: Credential, settings: Settings, look_up: LookUp | None = None) -> HttpProvider:
-    """Return an account's provider, to be opened. Raises `SettingsError`."""
-    return provider_kind(one.provider)(
-        one.base_url,
-        one.key,
-        headers=one.headers,
-        webhook_secret=one.webhook_secret,
-        files=FileAccess(one.file_networks, one.file_origins, look_up),
+def provider_of(
+    credential: Credential, settings: Settings, look_up: LookUp | None = None
+) -> HttpProvider:
+    """Return an account's provider, not yet opened. Raises `SettingsError`."""
+    return provider_class(credential.provider)(
+        credential.base_url,
+        credential.key,
+        headers=credential.headers,
+        webhook_secret=credential.webhook_secret,
+        files=FileAccess(credential.file_networks, credential.file_origins, look_up),
         submit_timeout_seconds=settings.submit_timeout_seconds,
     )
 
 
-def simulated(simulator_url: str) -> tuple[Credential, ...]:
+def simulated_accounts(simulator_url: str) -> tuple[Credential, ...]:
     """Return an account at the simulator for every built-in provider."""
     return tuple(
         Credential(
@@ -87,16 +88,16 @@ def installed() -> dict[str, EntryPoint]:
     return {**{one.name: one for one in entry_points(group=GROUP)}, **built_in}
 
 
-def provider_kind(name: str) -> type[HttpProvider]:
-    """Return a provider's class. Raises `SettingsError`, also for one that can't be loaded."""
+def provider_class(name: str) -> type[HttpProvider]:
+    """Return a provider's class. Raises `SettingsError` if it is unknown or can't be loaded."""
     known = installed()
     if name not in known:
         raise SettingsError(
-            f"{name} is no provider; there are {', '.join(sorted(known))}, "
-            "and packages may add others"
+            f"There is no provider {name}; choose one of {', '.join(sorted(known))}, "
+            "or install a package that adds it"
         )
     try:
-        kind: type[HttpProvider] = known[name].load()
+        loaded: type[HttpProvider] = known[name].load()
     except (ImportError, AttributeError) as error:
         raise SettingsError(f"The provider {name} can't be loaded: {error}") from None
-    return kind
+    return loaded

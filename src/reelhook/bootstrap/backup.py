@@ -1,4 +1,4 @@
-"""Backing an installation up, and saying that a database is a restored one."""
+"""Backs up an installation, and marks a restored database as such."""
 
 import asyncio
 from pathlib import Path
@@ -16,23 +16,23 @@ from reelhook.telemetry.lines import defer_to_host
 async def back_up(settings: Settings, target: Path) -> BackedUp:
     """Copy the settings' SQLite database, which may be in use, into a new file.
 
-    Raises `SettingsError`; on PostgreSQL it names the command that does it there.
+    Raises `SettingsError`; on PostgreSQL its message names the command to use there.
     """
     source = settings.database
     if not isinstance(source, Path):
         raise SettingsError(
-            "The database is PostgreSQL, which has its own way: "
+            "`reelhook backup` copies SQLite databases only; back up PostgreSQL with: "
             f'pg_dump --format=custom --file={target} "$DATABASE_URL"'
         )
     return await asyncio.to_thread(backup.back_up, source, target)
 
 
 async def restored(settings: Settings) -> None:
-    """Have the installation take its database for an earlier state. Raises `SettingsError`."""
+    """Mark the database as restored to an earlier state. Raises `SettingsError`."""
     defer_to_host()  # stdout is the command's
     target = settings.database
     if isinstance(target, Path) and not await asyncio.to_thread(target.exists):
-        raise SettingsError(f"There is no database {target}; name its directory with --data-dir")
+        raise SettingsError(f"There is no database {target}; give its directory with --data-dir")
     async with exclusive(target):
         if missing := migrations.pending(target):
             raise SettingsError(

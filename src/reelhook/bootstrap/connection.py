@@ -1,6 +1,6 @@
-"""The requests of one connection: all that comes before a key is bounded here.
+"""The requests of one connection: limits for everything that arrives before the key is checked.
 
-httptools bounds neither a head's size nor the number of requests that it is given at once.
+httptools limits neither the size of a head nor the number of pipelined requests.
 """
 
 from typing import Any
@@ -18,13 +18,13 @@ from reelhook.bootstrap.refusals import (
 from reelhook.doors.limits import LimitError
 
 PIECE_BYTES = 16 * 1024
-"""How much the parser is given at once: what it makes of it is bounded by that."""
+"""The most bytes that the parser is given at once, which bounds its output."""
 HEADERS_MAX = 100
 PIPELINED_MAX = 16
 
 
 class Connection(RefusingConnection):
-    """A connection whose requests end within limits."""
+    """A connection that enforces the limits of its requests."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -38,10 +38,10 @@ class Connection(RefusingConnection):
     # -- reading ------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, piece by piece."""
+        """Parse received bytes, piece by piece."""
         for start in range(0, len(data), PIECE_BYTES):
             if self._refusal is not None:
-                self._throw_away(len(data) - start)
+                self._discard(len(data) - start)
                 return
             if self.transport.is_closing():
                 return
@@ -57,7 +57,7 @@ class Connection(RefusingConnection):
         try:
             self._parse(piece)
         except httptools.HttpParserError:
-            message = "The request is not valid HTTP/1.1; send it as RFC 9112 has it"
+            message = "The request is not valid HTTP/1.1 (RFC 9112); correct it"
             self._refuse(self._refusal or LimitError(400, "malformed_request", message))
             return
         if self._reading is RequestPhase.HEAD:
@@ -73,7 +73,7 @@ class Connection(RefusingConnection):
             try:
                 self.parser.feed_data(piece)
             except httptools.HttpParserUpgrade as upgrade:
-                # No protocol is offered but this one, so that the client goes on in it.
+                # No other protocol is offered, so the client continues in this one.
                 piece = piece[upgrade.args[0] :]
             else:
                 return
@@ -87,12 +87,15 @@ class Connection(RefusingConnection):
         self._reading = RequestPhase.HEAD
         self._head_bytes = 0
         if self._newest is not None and self._answered:
-            self._wait(self._limits.head_seconds)  # for the first one that is counted already
+            self._wait(self._limits.head_seconds)  # a new connection has its deadline already
 
     def _check_fed(self) -> None:
         if self._head_bytes_fed > self._limits.head_bytes:
             self._refuse(self._head_too_large())
-        elif self._head_bytes_fed > HEAD_BYTES_FREE and self._doorman.heads_bytes > HEADS_BYTES_MAX:
+        elif (
+            self._head_bytes_fed > HEAD_BYTES_FREE
+            and self._connections.heads_bytes > HEADS_BYTES_MAX
+        ):
             message = (
                 "Too many clients send large request heads at once; "
                 "send a smaller head, or try again"
@@ -117,7 +120,7 @@ class Connection(RefusingConnection):
         )
         return LimitError(status, code, message)
 
-    # -- what the parser finds ----------------------------------------------------------------
+    # -- callbacks of the parser --------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -128,12 +131,12 @@ class Connection(RefusingConnection):
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        """Take a piece of the URL."""
+        """Receive a piece of the URL."""
         self._add(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header. Those behind a body are thrown away: no one reads them."""
+        """Receive a header. Trailers after a body are discarded."""
         if self._reading is RequestPhase.BODY:
             return
         self._url_complete = True
@@ -149,35 +152,35 @@ class Connection(RefusingConnection):
             self._stop(self._head_too_large())
 
     def _stop(self, refusal: LimitError) -> None:
-        """Have the parser give up; `_feed` then answers."""
+        """Make the parser stop; `_feed` then sends the refusal."""
         self._refusal = refusal
         raise refusal
 
     def on_headers_complete(self) -> None:
-        """Have the request answered, unless too many wait already."""
+        """Start the response, unless too many requests wait already."""
         if len(self.pipeline) >= PIPELINED_MAX:
             message = (
-                f"More than {PIPELINED_MAX} requests wait on this connection; "
+                f"More than {PIPELINED_MAX} requests are waiting on this connection; "
                 "wait for responses before sending more"
             )
             self._stop(LimitError(429, "too_many_pipelined_requests", message))
         super().on_headers_complete()
-        # Its task begins later, so that the response has this one from its first byte on.
-        self.cycle.transport = LastingTransport(self)  # type: ignore[assignment] # all it uses of one
+        # The response's task begins later, so it uses this transport from its first byte.
+        self.cycle.transport = LastingTransport(self)  # type: ignore[assignment] # has all that is used
         self._reading = RequestPhase.BODY
         self._body_bytes = self._framing_bytes = self._blank_bytes = 0
         self._count_fed(0)
         self.deadline = NEVER
 
     def on_body(self, body: bytes) -> None:
-        """Take a piece of the body."""
+        """Receive a piece of the body."""
         self._body_bytes += len(body)
         if self._answered and self._body_bytes > 2 * self._limits.body_bytes:
             self._stop(NOT_READ)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """End the request; where it was answered before that, the next one may come."""
+        """End the request; if it was answered before, wait for the next one."""
         self._reading = RequestPhase.NOTHING
         super().on_message_complete()
         if self._answered:

@@ -1,6 +1,6 @@
-"""Who may be connected, for how long, and how much all unfinished request heads may take.
+"""Limits of all connections together: their number, their deadlines, the memory of request heads.
 
-One look twice a second over all connections takes the place of a timer for each request.
+All deadlines are checked twice a second, which is cheaper than a timer for each request.
 """
 
 import math
@@ -10,33 +10,34 @@ from reelhook.doors.clients import RefusedClients
 from reelhook.doors.limits import MIB, Limits, Refusals
 
 HEADS_BYTES_MAX = 16 * MIB
-"""What all unfinished heads may take together, before those above `HEAD_BYTES_FREE` are refused."""
+"""The limit of unfinished heads together. Above it, heads over `HEAD_BYTES_FREE` are refused."""
 HEAD_BYTES_FREE = 8 * 1024
 LINGERING_MAX = 64
-"""How many refused connections may be open at once, so that their clients can read why; and no more
-than an eighth of all (8 in any case), since they come out of what is kept for the engine.
+"""The limit of refused connections that stay open so that clients can read the reason.
+
+At most an eighth of all connections, but 8 in any case: they use descriptors kept for the engine.
 """
 
 
 class Timed(Protocol):
-    """A connection with something that must happen by a certain time."""
+    """A connection with deadlines."""
 
     deadline: float
-    """When the client must have gone on, by the loop's clock; infinite while it need not."""
+    """When the client must have sent more, by the loop's clock; infinite if it need not."""
     stalled_at: float
-    """When the client has taken nothing of its response for too long; infinite while it reads."""
+    """When a client that reads nothing of its response is cut off; infinite while it reads."""
 
     def expire(self) -> None:
-        """End what took too long."""
+        """End a request that took too long to arrive."""
         ...
 
     def give_up(self) -> None:
-        """End a response that its client does not take."""
+        """End a response that its client does not read."""
         ...
 
 
 class ConnectionLimits:
-    """Counts connections and keeps their deadlines."""
+    """Counts connections and enforces their deadlines."""
 
     def __init__(self, limits: Limits, connections_max: int) -> None:
         self.limits = limits
@@ -50,7 +51,7 @@ class ConnectionLimits:
         self._all: set[Timed] = set()
 
     def admit(self, connection: Timed) -> bool:
-        """Whether there is room for one more. All are kept in sight, the others until they go."""
+        """Return True if one more connection is allowed. Refused ones have deadlines too."""
         self._all.add(connection)
         if len(self._admitted) >= self.connections_max:
             return False
@@ -58,7 +59,7 @@ class ConnectionLimits:
         return True
 
     def may_linger(self) -> bool:
-        """Whether one more refused connection may stay open for a moment."""
+        """Return True if one more refused connection may stay open briefly."""
         return self.lingering < self._lingering_max
 
     def leave(self, connection: Timed) -> None:
@@ -66,9 +67,9 @@ class ConnectionLimits:
         self._all.discard(connection)
         self._admitted.discard(connection)
 
-    def look(self, now: float) -> None:
-        """End what took too long, and tell what was refused."""
-        for connection in [one for one in self._all if now > min(one.deadline, one.stalled_at)]:
+    def check(self, now: float) -> None:
+        """End connections past a deadline, and log refusals."""
+        for connection in [c for c in self._all if now > min(c.deadline, c.stalled_at)]:
             if now > connection.stalled_at:
                 connection.give_up()
             else:

@@ -1,4 +1,4 @@
-"""Moving an installation to another database."""
+"""Moves an installation to another database."""
 
 from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
@@ -7,8 +7,9 @@ from reelhook.storage.transfer.copying import Copied, Tell
 
 
 async def copy(settings: Settings, to: str, tell: Tell) -> Copied:
-    """Copy the settings' database to an empty one, and close it. Raises `SettingsError`, and
-    `CopyError` where the copy failed: then the source serves as before.
+    """Copy the settings' database to an empty one, and close the source for use.
+
+    Raises `SettingsError`, and `CopyError` if the copy failed: the source then stays in use.
     """
     try:
         target = Settings.of(database_url=to).database
@@ -20,5 +21,5 @@ async def copy(settings: Settings, to: str, tell: Tell) -> Copied:
 
 
 async def reopen(settings: Settings) -> None:
-    """Open the settings' database again after it was copied. Raises `SettingsError`."""
+    """Reopen the settings' database for use after it was copied. Raises `SettingsError`."""
     await copying.reopen(settings.database)

@@ -1,4 +1,4 @@
-"""Advising: at a start, says what providers do that costs money and nobody would expect."""
+"""Logs, at a start, provider behaviour that costs money unexpectedly."""
 
 import asyncio
 import contextlib
@@ -14,27 +14,27 @@ log = structlog.get_logger()
 
 
 @contextlib.asynccontextmanager
-async def advising(providers: Mapping[str, Provider]) -> AsyncIterator[None]:
-    """Ask every provider beside the block, which waits for none of them."""
-    asking = [
-        asyncio.create_task(_advise(account, provider))
+async def warning_of_costs(providers: Mapping[str, Provider]) -> AsyncIterator[None]:
+    """Ask every provider for advice while the block runs; the block does not wait for it."""
+    requests = [
+        asyncio.create_task(_warn(account, provider))
         for account, provider in providers.items()
         if isinstance(provider, HttpProvider)
     ]
     try:
         yield
     finally:
-        for one in asking:
-            one.cancel()
-        await asyncio.gather(*asking, return_exceptions=True)
+        for request in requests:
+            request.cancel()
+        await asyncio.gather(*requests, return_exceptions=True)
 
 
-async def _advise(account: str, provider: HttpProvider) -> None:
+async def _warn(account: str, provider: HttpProvider) -> None:
     try:
-        found = await provider.advice()
+        advice = await provider.advice()
     except ProviderError as error:
         log.debug("account.unadvised", account=account, error=error.message)
         return
-    for one in found:
-        if one.costs:
-            log.warning(one.message, account=account)
+    for item in advice:
+        if item.costs:
+            log.warning(item.message, account=account)

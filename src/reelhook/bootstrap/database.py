@@ -1,4 +1,4 @@
-"""What the program does to its database and keys, outside of serving."""
+"""Opens and migrates the database, and manages the keys kept in it."""
 
 import base64
 import contextlib
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from reelhook.bootstrap.accounts import provider_kind
+from reelhook.bootstrap.accounts import provider_class
 from reelhook.config import Settings
 from reelhook.core.signing import Secrets
 from reelhook.core.wakeups import Tell
@@ -32,11 +32,11 @@ WEBHOOK_KEY = "webhook"
 OPERATOR_KEY = "operator"
 CALLBACK_KEY = "callback"
 SIMULATOR, PROVIDERS = "simulator", "providers"
-"""What a database is used with."""
+"""The two kinds of upstream; a database is used with one of them only."""
 
 
 async def bring_up_to_date(settings: Settings, *, migrate: bool) -> None:
-    """Apply what is missing, or raise `SettingsError` where `migrate` says not to."""
+    """Apply missing revisions. Raises `SettingsError` if there are any and `migrate` is False."""
     target = settings.database
     if migrate:
         await interruptible(lambda interrupt: migrations.migrate(target, interrupt=interrupt))
@@ -51,16 +51,16 @@ async def bring_up_to_date(settings: Settings, *, migrate: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class OpenDatabase:
-    """An opened database, how its work is shared, and the wire to other processes on it."""
+    """An open database, this worker's identity, and messages to and from other processes on it."""
 
     store: Store
-    sharing: WorkerIdentity
+    identity: WorkerIdentity
     tell: Tell
     listen: Callable[[Callable[[Sequence[str]], None]], None]
 
 
-def _to_nobody(_: object) -> None:
-    """There is no wire."""
+def _ignore(_: object) -> None:
+    """Do nothing: no other process uses the database."""
 
 
 @contextlib.asynccontextmanager
@@ -73,77 +73,77 @@ async def open_database(settings: Settings, *, migrate: bool) -> AsyncIterator[O
             await bring_up_to_date(settings, migrate=migrate)
             async with open_store(target) as database:
                 store = Store(database)
-                await store.free_leases()  # the file's lock proves that no one else is alive
-                yield OpenDatabase(store, WorkerIdentity(worker), _to_nobody, _to_nobody)
+                await store.free_leases()  # the file's lock proves that no other worker runs
+                yield OpenDatabase(store, WorkerIdentity(worker), _ignore, _ignore)
     else:
         pooled = not settings.wake_ups
         await awaited(target, pooled=pooled, seconds=settings.database_wait_seconds)
         async with exclusive(target):
             await bring_up_to_date(settings, migrate=migrate)
-        sharing = WorkerIdentity(worker, LEASE_SECONDS)
+        identity = WorkerIdentity(worker, LEASE_SECONDS)
         async with (
             open_store(target, pooled=pooled) as database,
-            open_notifier(target, pooled=pooled) as wire,
+            open_notifier(target, pooled=pooled) as notifier,
         ):
-            yield OpenDatabase(Store(database), sharing, wire.tell, wire.start)
+            yield OpenDatabase(Store(database), identity, notifier.tell, notifier.start)
 
 
 async def check_upstream(store: Store, *, simulated: bool) -> None:
     """Keep jobs of the simulator and of real providers apart. Raises `SettingsError`.
 
-    Each would be looked for at the other, and what a listing has shown would be believed of it.
+    Otherwise a job of one would be looked for at the other, and counted as lost there.
     """
     kept = await store.upstream(SIMULATOR if simulated else PROVIDERS)
     if simulated and kept == PROVIDERS:
         raise SettingsError(
-            "This database has jobs of real providers, so it is not used with --simulate; name "
-            "another one by REELHOOK_DATA_DIR (--data-dir) or DATABASE_URL"
+            "This database has jobs of real providers, so it can't be used with --simulate; choose "
+            "another with REELHOOK_DATA_DIR (--data-dir) or DATABASE_URL"
         )
     if not simulated and kept == SIMULATOR:
         raise SettingsError(
-            "This database has jobs of the simulator, so it is not used with real providers; name "
-            "another one by REELHOOK_DATA_DIR (--data-dir) or DATABASE_URL"
+            "This database has jobs of the simulator, so it can't be used with real providers; "
+            "choose another with REELHOOK_DATA_DIR (--data-dir) or DATABASE_URL"
         )
 
 
 async def migrate(settings: Settings, steps: int | None = None) -> list[str]:
-    """Apply the next `steps` revisions (None: all missing ones); return their names."""
+    """Apply the next `steps` revisions (None: all that are missing). Return their names."""
     async with exclusive(settings.database):
         return migrations.migrate(settings.database, steps)
 
 
 async def rollback(settings: Settings, *, destroy: bool = False) -> str | None:
-    """Undo the newest revision; return its name, or None when there is none."""
+    """Undo the newest revision. Return its name, or None if there is none."""
     async with exclusive(settings.database):
         return migrations.rollback(settings.database, destroy=destroy)
 
 
-def _made_secret() -> str:
+def _new_secret() -> str:
     return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
 
 
 def private_keys(settings: Settings) -> tuple[PrivateKey, ...]:
-    """Return the keys that sign v1a, the newest first."""
+    """Return the Ed25519 keys that sign webhooks, the newest first."""
     return tuple(PrivateKey.parse(text) for text in settings.webhook_private_key)
 
 
 async def signing_secrets(settings: Settings, store: Store) -> Secrets:
-    """Return what webhooks are signed with; without a setting, a secret made at first start."""
+    """Return the secrets that sign webhooks; without a setting, one is generated and kept."""
     if settings.webhook_secret is not None:
         return Secrets(settings.webhook_secret, settings.webhook_secret_previous)
-    made = _made_secret()
+    made = _new_secret()
     secret = await store.key(WEBHOOK_KEY, made)
     if secret == made and sys.stderr.isatty():
-        # Shown once, to the person who starts the server; never where a file or a journal keeps it.
-        sys.stderr.write(f"No WEBHOOK_SECRET is set, so one was made for receivers: {secret}\n")
+        # Shown once, to a person at a terminal, and never written to a file or a journal.
+        sys.stderr.write(f"No WEBHOOK_SECRET is set, so one was generated: {secret}\n")
     log.info("Webhooks are signed with the secret in the database; `reelhook secret` shows it")
     return Secrets(secret, settings.webhook_secret_previous)
 
 
 async def webhook_secret(settings: Settings) -> str:
-    """Return the secret that webhooks are signed with, making it if there is none yet.
+    """Return the secret that signs webhooks; generate it if there is none yet.
 
-    Reads beside a running server; raises `SettingsError` when the database can't be opened.
+    Works while a server runs. Raises `SettingsError` if the database can't be opened.
     """
     if settings.webhook_secret is not None:
         return settings.webhook_secret
@@ -154,30 +154,34 @@ async def webhook_secret(settings: Settings) -> str:
     async with exclusive(settings.database):
         migrations.migrate(settings.database)
         async with open_store(settings.database) as database:
-            return await Store(database).key(WEBHOOK_KEY, _made_secret())
+            return await Store(database).key(WEBHOOK_KEY, _new_secret())
 
 
 async def callback_url(settings: Settings, account: str) -> str:
-    """Return the address at which an account's provider may call about any of its jobs.
+    """Return the callback address to register for an account at its provider.
 
-    Raises `SettingsError` for what is no account, or one whose provider sends no webhooks.
+    Raises `SettingsError` if the account does not exist, or its provider sends no webhooks.
     """
-    one = next((given for given in settings.credentials if given.id == account), None)
-    if one is None:
-        there = ", ".join(given.id for given in settings.credentials) or "none"
-        raise SettingsError(f"{account} is no account here; there are: {there}")
-    if provider_kind(one.provider).notice is HttpProvider.notice:
-        raise SettingsError(f"{one.provider} sends no webhooks")
+    accounts = {credential.id: credential for credential in settings.credentials}
+    if account not in accounts:
+        existing = ", ".join(accounts) or "none"
+        raise SettingsError(f"There is no account {account}; the accounts are: {existing}")
+    provider = accounts[account].provider
+    if provider_class(provider).notice is HttpProvider.notice:
+        raise SettingsError(f"{provider} sends no webhooks")
     key = await read_key(settings.database, CALLBACK_KEY)
     if key is None:
-        raise SettingsError("The first start makes the addresses: run `reelhook serve` once")
+        raise SettingsError(
+            "The key of callback addresses does not exist yet; run `reelhook serve` once, which "
+            "generates it"
+        )
     subject = Subject(SubjectKind.ACCOUNT, account)
-    return CallbackAddresses(settings.public_url, key, {}).address(one.provider, subject)
+    return CallbackAddresses(settings.public_url, key, {}).address(provider, subject)
 
 
 async def operator_key(settings: Settings) -> str | None:
-    """Return the key by which a server knows its operator's command line, if it is at hand.
+    """Return the key that proves to a server that its operator calls, or None if there is none.
 
-    Whoever can read the database is the operator.
+    Anyone who can read the database is the operator.
     """
     return await read_key(settings.database, OPERATOR_KEY)

@@ -1,4 +1,4 @@
-"""How many files this process may have open, and how many of them are connections of clients."""
+"""Limits of open files, and how many of them client connections may use."""
 
 import contextlib
 import resource
@@ -7,15 +7,15 @@ from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
 
 RESERVE = 1536
-"""Kept for the engine: reads and creates at providers, deliveries, look-ups, the database."""
+"""Descriptors kept for the engine: provider calls, deliveries, name look-ups, the database."""
 CONNECTIONS_MAX = 20_000
-"""Where descriptors allow more and no setting says otherwise: memory is bounded too."""
+"""The default limit if descriptors would allow more: connections use memory too."""
 _RAISED_MAX = 1_048_576
-"""Where the hard limit is infinite, as on macOS, the system refuses an infinite soft one."""
+"""The soft limit to set if the hard one is infinite: macOS refuses an infinite soft limit."""
 
 
 def raise_soft_limit() -> None:
-    """Raise the soft limit of open files to the hard one, as far as the system lets us."""
+    """Raise the soft limit of open files to the hard one, as far as the system allows."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _RAISED_MAX if hard == resource.RLIM_INFINITY else hard
     if files_max() < wanted:
@@ -30,9 +30,9 @@ def files_max() -> int:
 
 
 def connections_max(settings: Settings, files_max: int) -> int:
-    """Return how many clients may be connected at once, where so many files may be open.
+    """Return how many clients may be connected at once with this limit of open files.
 
-    Raises `SettingsError` where the setting leaves too few descriptors for the engine.
+    Raises `SettingsError` if the setting leaves too few descriptors for the engine.
     """
     allowed = files_max - min(RESERVE, files_max // 2)
     wanted = settings.connections_max
@@ -40,8 +40,8 @@ def connections_max(settings: Settings, files_max: int) -> int:
         return min(allowed, CONNECTIONS_MAX)
     if wanted > allowed:
         raise SettingsError(
-            f"REELHOOK_CONNECTIONS_MAX is {wanted}, but this process may have {files_max} files "
-            f"open, which leaves {allowed} for connections; lower it, or raise the limit of open "
+            f"REELHOOK_CONNECTIONS_MAX is {wanted}, but this process may open only {files_max} "
+            f"files, which leaves {allowed} for connections; lower it, or raise the limit of open "
             "files (ulimit -n, LimitNOFILE)"
         )
     return wanted

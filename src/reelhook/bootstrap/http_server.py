@@ -1,4 +1,4 @@
-"""uvicorn's server with our own connections, and an end that lets responses finish."""
+"""uvicorn's server with our own connections, and a stop that lets responses finish."""
 
 import asyncio
 import contextlib
@@ -14,53 +14,61 @@ from reelhook.bootstrap.connection import Connection
 from reelhook.bootstrap.connection_limits import ConnectionLimits
 
 log = structlog.get_logger()
-LOOK_TICKS = 5
-"""How often connections are looked at, in ticks of uvicorn's, which are 0.1 s."""
+TICK_SECONDS = 0.5
+"""The interval of checks of deadlines, and of updates of the `Date` header."""
 STOP_SECONDS = 5.5
-"""How long running responses may take at the end, beside `runner.DRAIN_SECONDS` of the loops."""
+"""The time limit for responses during a stop; loops have `runner.DRAIN_SECONDS`."""
 CUT_OFF_SECONDS = 0.3
-"""How long requests may take to notice that their connection is gone, before they are canceled."""
-_WAIT_SECONDS = 0.02
+"""The time for requests to notice that their connection is gone, before they are canceled."""
+_IDLE_POLL_SECONDS = 0.02
 
 
 class HttpServer(uvicorn.Server):
-    """uvicorn, but signals and connections are ours, and being ready can be awaited."""
+    """uvicorn with our connections, no signal handlers, and a start that can be awaited."""
 
-    def __init__(self, app: ASGIApp, doorman: ConnectionLimits) -> None:
+    def __init__(self, app: ASGIApp, connections: ConnectionLimits) -> None:
         config = uvicorn.Config(
-            _without_complaint(app),
-            http=partial(Connection, doorman=doorman),  # type: ignore[arg-type] # called like a class
+            _ending_quietly(app),
+            http=partial(Connection, connections=connections),  # type: ignore[arg-type] # called like a class
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=False,  # it would believe everybody on this machine; see BehindProxies
+            proxy_headers=False,  # uvicorn would trust every local client; see BehindProxies
         )
         super().__init__(config)
-        self._doorman = doorman
+        self._connections = connections
+        self._stopping = asyncio.Event()
         self.ready = asyncio.Event()
 
-    async def on_tick(self, counter: int) -> bool:
-        """Look at the connections now and then. (Overrides uvicorn's.)"""
-        if counter % LOOK_TICKS == 0:
-            self._doorman.look(asyncio.get_running_loop().time())
-        return await super().on_tick(counter)
+    def stop(self) -> None:
+        """Begin the stop; `serve` returns when it is complete."""
+        self.should_exit = True
+        self._stopping.set()
+
+    async def main_loop(self) -> None:
+        """Tick until `stop`. (Overrides uvicorn's, which notices its end only every 0.1 s.)"""
+        while not await self.on_tick(0):
+            self._connections.check(asyncio.get_running_loop().time())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._stopping.wait()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so. (Overrides uvicorn's.)"""
+        """Start, then set `ready`. (Overrides uvicorn's.)"""
         await super().startup(sockets)
         self.ready.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone: uvicorn would raise one again at the end. (Overrides uvicorn's.)"""
+        """Handle no signal: uvicorn would raise it again at the end. (Overrides uvicorn's.)"""
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no connection any more, let responses end, and cut off the rest.
+        """Accept no more connections, let responses finish, and cut off the rest.
 
-        (Overrides uvicorn's, which logs errors and tracebacks of what it cuts off.)
+        (Overrides uvicorn's, which logs errors and tracebacks of requests that it cuts off.)
         """
         for server in self.servers:
             server.close()
@@ -70,9 +78,9 @@ class HttpServer(uvicorn.Server):
             connection.shutdown()
         if await self._idle(STOP_SECONDS):
             return
-        left = list(self.server_state.connections)
-        log.info("Responses were cut off by the stop", responses=len(left))
-        for connection in left:
+        unfinished = list(self.server_state.connections)
+        log.info("The stop cut off responses", responses=len(unfinished))
+        for connection in unfinished:
             if connection.transport is not None:
                 connection.transport.abort()
         if not await self._idle(CUT_OFF_SECONDS):
@@ -80,19 +88,19 @@ class HttpServer(uvicorn.Server):
                 task.cancel()
 
     async def _idle(self, seconds: float) -> bool:
-        """Wait until nobody is connected and nothing is answered; return whether that came."""
+        """Wait until no connection and no request is left; return False after `seconds`."""
         loop, state = asyncio.get_running_loop(), self.server_state
         end = loop.time() + seconds
         while state.connections or state.tasks:
             if loop.time() >= end:
                 return False
-            # Connections end without an event of theirs.
-            await asyncio.sleep(_WAIT_SECONDS)
+            # Nothing signals the end of a connection.
+            await asyncio.sleep(_IDLE_POLL_SECONDS)
         return True
 
 
-def _without_complaint(app: ASGIApp) -> ASGIApp:
-    """Return an application whose canceled requests just end: their connections are gone."""
+def _ending_quietly(app: ASGIApp) -> ASGIApp:
+    """Return an application whose canceled requests end without an error in the log."""
 
     async def ending(scope: Scope, receive: Receive, send: Send) -> None:
         with contextlib.suppress(asyncio.CancelledError):

@@ -1,4 +1,4 @@
-"""What an HTTP server of our own brings along for the application that it serves."""
+"""The connection between our HTTP server and the application that it serves."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -12,9 +12,10 @@ async def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class ServerLifespan:
-    """`clients` takes note of refused ones. `ended` is awaited when the loops have stopped.
+    """Hooks that the server gives to the application.
 
-    Until it returns responses may still be under way, so that nothing that they use is closed.
+    `clients` records refused clients. `ended` is awaited after the loops have stopped; responses
+    may be in flight until it returns, so nothing that they use is closed before.
     """
 
     clients: RefusedClients = field(default_factory=RefusedClients)

@@ -1,19 +1,17 @@
-"""Building the program from settings: store, provider, sender, loops, service, routes."""
+"""Builds the program from settings: store, providers, sender, loops, use cases, routes."""
 
 import contextlib
 import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
-from random import SystemRandom
 from urllib.parse import urlsplit
 
 import structlog
 
 import reelhook
-from reelhook.bootstrap.accounts import Accounts
-from reelhook.bootstrap.accounts import opened as opened_accounts
-from reelhook.bootstrap.components import Components, working
-from reelhook.bootstrap.cost_warnings import advising
+from reelhook.bootstrap.accounts import Accounts, open_accounts
+from reelhook.bootstrap.components import Components, build_components
+from reelhook.bootstrap.cost_warnings import warning_of_costs
 from reelhook.bootstrap.database import (
     CALLBACK_KEY,
     OPERATOR_KEY,
@@ -24,9 +22,9 @@ from reelhook.bootstrap.database import (
     signing_secrets,
 )
 from reelhook.bootstrap.lifespan import ServerLifespan
+from reelhook.bootstrap.working import working
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
-from reelhook.core.recording import Recording
 from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
 from reelhook.domain.callback import CallbackAddresses
@@ -75,20 +73,23 @@ async def open(  # noqa: A001 - read as reelhook.open
     migrate: bool = True,
     work: bool = True,
     simulator_url: str | None = None,
-    front: ServerLifespan | None = None,
+    lifespan: ServerLifespan | None = None,
 ) -> AsyncIterator[Hook]:
     """Run reelhook until the block ends: database, loops, and an ASGI app to mount.
 
-    `hosts` are the names that the app answers to; None leaves that to the application around it.
-    Without `work` other processes on the same database do what it takes in. With the address of
-    a simulator every provider is played by it, and the settings' accounts are left alone.
+    `hosts` are the accepted `Host` names; None leaves that check to the surrounding application.
+    Without `work`, other processes on the same database run the jobs. With `simulator_url`, the
+    simulator plays every provider, and no account of the settings is used.
     Raises `SettingsError`.
     """
     logs.defer_to_host()
     async with (
-        open_database(settings, migrate=migrate) as at,
+        open_database(settings, migrate=migrate) as database,
         _running(
-            *(settings, at, hosts, front or ServerLifespan()),
+            settings,
+            database,
+            hosts=hosts,
+            lifespan=lifespan or ServerLifespan(),
             work=work,
             simulator_url=simulator_url,
         ) as hook,
@@ -99,44 +100,39 @@ async def open(  # noqa: A001 - read as reelhook.open
 @contextlib.asynccontextmanager
 async def _running(
     settings: Settings,
-    at: OpenDatabase,
-    hosts: frozenset[str] | None,
-    front: ServerLifespan,
+    database: OpenDatabase,
     *,
+    hosts: frozenset[str] | None,
+    lifespan: ServerLifespan,
     work: bool,
     simulator_url: str | None,
 ) -> AsyncIterator[Hook]:
-    store, clock, signals = at.store, SystemClock(), Signals(at.tell)
+    store, signals = database.store, Signals(database.tell)
     await check_upstream(store, simulated=simulator_url is not None)
     policy, look_up = AddressPolicy(settings.allow_networks), SystemLookUp()
-    options = await _http_options(settings, store, _url_check(policy, look_up), hosts, front)
-    signing = Signing(
-        await signing_secrets(settings, store),
-        user_agent=f"reelhook/{reelhook.__version__}",
-        private_keys=private_keys(settings),
-    )
-    await _keep_default_endpoint(settings, store, clock)
-    recording = Recording(store, signals, options.video_url)
+    options = await _http_options(settings, store, _url_check(policy, look_up), hosts, lifespan)
     async with contextlib.AsyncExitStack() as stack:
-        accounts = await stack.enter_async_context(
-            opened_accounts(settings, simulator_url, look_up)
-        )
+        accounts = await stack.enter_async_context(open_accounts(settings, simulator_url, look_up))
         reachable = simulator_url is not None or "public_url" in settings.model_fields_set
-        callbacks = await _callbacks(settings, store, accounts, reachable=reachable)
-        sender = await stack.enter_async_context(AiohttpSender(policy, look_up=look_up))
-        parts = Components(
-            *(settings, store, accounts, callbacks, sender, signing, recording, signals),
-            clock=clock,
-            random=SystemRandom(),
+        parts = build_components(
+            settings,
+            store=store,
+            accounts=accounts,
+            sender=await stack.enter_async_context(AiohttpSender(policy, look_up=look_up)),
+            signing=await _signing(settings, store),
+            video_url=options.video_url,
+            signals=signals,
+            callbacks=await _callbacks(settings, store, accounts, reachable=reachable),
         )
-        use_cases = _use_cases(parts)
+        await _keep_default_endpoint(settings, store, parts.clock)
+        use_cases = build_use_cases(parts)
         _warn(settings)
-        await _tell_of_pause(store, signals)
-        at.listen(signals.hear)
-        stack.push_async_callback(front.ended)
+        await _restore_pause(store, signals)
+        database.listen(signals.hear)
+        stack.push_async_callback(lifespan.ended)
         if work:
-            await stack.enter_async_context(advising(accounts.providers))
-            await stack.enter_async_context(working(parts, at.sharing))
+            await stack.enter_async_context(warning_of_costs(accounts.providers))
+            await stack.enter_async_context(working(parts, database.identity))
         try:
             yield Hook(
                 use_cases.jobs,
@@ -150,12 +146,20 @@ async def _running(
             use_cases.jobs.stop_waiting()
 
 
+async def _signing(settings: Settings, store: Store) -> Signing:
+    return Signing(
+        await signing_secrets(settings, store),
+        user_agent=f"reelhook/{reelhook.__version__}",
+        private_keys=private_keys(settings),
+    )
+
+
 async def _http_options(
     settings: Settings,
     store: Store,
     check_url: UrlCheck,
     hosts: frozenset[str] | None,
-    front: ServerLifespan,
+    lifespan: ServerLifespan,
 ) -> HttpOptions:
     access = Access(
         settings.api_key,
@@ -172,7 +176,7 @@ async def _http_options(
         clock=SystemClock(),
         public_keys=tuple(key.public for key in private_keys(settings)),
         limits=limits_of(settings),
-        clients=front.clients,
+        clients=lifespan.clients,
     )
 
 
@@ -189,13 +193,13 @@ async def _keep_default_endpoint(settings: Settings, store: Store, clock: Clock)
         )
 
 
-async def _tell_of_pause(store: Store, signals: Signals) -> None:
-    """Begin as the watcher was left: a pause outlives restarts, so it is said aloud."""
+async def _restore_pause(store: Store, signals: Signals) -> None:
+    """Start paused if the watcher was paused before, and log it: a pause outlives restarts."""
     since = await store.watching_paused_since()
     signals.watching_paused = since is not None
     if since is not None:
         log.warning(
-            "The watcher is paused, so no provider is asked how jobs fare; "
+            "The watcher is paused, so no job's status is updated; "
             "resume it with `reelhook watcher resume`",
             since=iso(since),
         )
@@ -204,7 +208,7 @@ async def _tell_of_pause(store: Store, signals: Signals) -> None:
 async def _callbacks(
     settings: Settings, store: Store, accounts: Accounts, *, reachable: bool
 ) -> CallbackAddresses:
-    """Return the addresses for providers; none is given out where nobody could reach us."""
+    """Return the callback addresses; none is offered if providers could not reach this server."""
     notifying = {
         account.id: account.provider
         for account in accounts.catalog.accounts.values()
@@ -214,7 +218,8 @@ async def _callbacks(
     return CallbackAddresses(settings.public_url, key, notifying)
 
 
-def _use_cases(parts: Components) -> UseCases:
+def build_use_cases(parts: Components) -> UseCases:
+    """Return the use cases that doors and embedding programs call."""
     settings, store, signals = parts.settings, parts.store, parts.signals
     clock, random = parts.clock, parts.random
     options = ServiceOptions(
@@ -264,7 +269,7 @@ def _use_cases(parts: Components) -> UseCases:
 
 
 def limits_of(settings: Settings) -> Limits:
-    """Return what one client may take."""
+    """Return the limits for one client."""
     return Limits(
         head_bytes=settings.request_head_kib * KIB,
         head_seconds=settings.request_head_seconds,
@@ -276,17 +281,21 @@ def limits_of(settings: Settings) -> Limits:
 
 
 def _warn(settings: Settings) -> None:
-    """Say what is obeyed all the same, but is likely a mistake."""
+    """Log settings that are valid, but likely a mistake."""
     if settings.submit_settle_seconds < settings.submit_timeout_seconds:
         log.warning(
             "REELHOOK_SUBMIT_SETTLE_SECONDS is below REELHOOK_SUBMIT_TIMEOUT_SECONDS: a create "
-            "that is still under way at the provider may be taken for lost, and paid twice",
+            "that is still in flight may be judged lost and sent again, so you may pay twice; "
+            "raise it above the timeout",
             settle_seconds=settings.submit_settle_seconds,
             timeout_seconds=settings.submit_timeout_seconds,
         )
     base_url: str | None = getattr(settings, BUILT_IN["openai"].settings["base_url"])
     if urlsplit(base_url or "").hostname == "api.openai.com":
-        log.warning("api.openai.com has had no /v1/videos since 2026-09-24; set OPENAI_BASE_URL")
+        log.warning(
+            "api.openai.com has not served /v1/videos since 2026-09-24; "
+            "set OPENAI_BASE_URL to another server"
+        )
 
 
 def _url_check(policy: AddressPolicy, look_up: LookUp) -> UrlCheck:

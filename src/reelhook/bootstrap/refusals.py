@@ -1,6 +1,6 @@
-"""One connection of a client, its deadlines, and how it is told that it went too far.
+"""One connection of a client: its deadlines, and the error responses for broken limits.
 
-uvicorn's own protocol would keep a silent connection for ever and answer in plain text.
+uvicorn's own protocol would keep a silent connection open for ever, and refuse in plain text.
 """
 
 import asyncio
@@ -18,18 +18,19 @@ from uvicorn.server import ServerState
 from reelhook.bootstrap.connection_limits import NEVER, ConnectionLimits
 from reelhook.doors.errors import error_response
 from reelhook.doors.limits import LimitError
+from reelhook.guard.hosts import plain_address
 
 LINGER_SECONDS = 2.0
-"""How long a refused client may take to read why, while what it still sends is thrown away."""
+"""The time for a refused client to read the reason; what it still sends is discarded."""
 LINGER_BYTES_MAX = 32 * 1024 * 1024
 DRAIN_SECONDS = 5.0
-"""How long the rest of a body may take that was answered before it was there."""
+"""The time limit for the rest of a body whose response came first."""
 RETRY_AFTER_SECONDS = 5
-NOT_READ = LimitError(413, "request_too_large", "Nothing more of the request is read")
+NOT_READ = LimitError(413, "request_too_large", "The rest of the request is not read")
 
 
 class RequestPhase(Enum):
-    """What of a request the parser is in."""
+    """The part of a request that the parser is reading."""
 
     NOTHING = "nothing"
     HEAD = "head"
@@ -37,7 +38,7 @@ class RequestPhase(Enum):
 
 
 class RefusingConnection(HttpToolsProtocol):
-    """A connection that ends in time, and can refuse; see `ConnectionLimits` for its deadlines."""
+    """A connection with deadlines, which can refuse; `ConnectionLimits` checks the deadlines."""
 
     def __init__(
         self,
@@ -46,72 +47,74 @@ class RefusingConnection(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        doorman: ConnectionLimits,
+        connections: ConnectionLimits,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._doorman = doorman
-        self._limits = doorman.limits
+        self._connections = connections
+        self._limits = connections.limits
         self.deadline = NEVER
         self.stalled_at = NEVER
         self._reading = RequestPhase.NOTHING
         self._head_bytes_fed = 0
         self._refusal: LimitError | None = None
         self._lingering = False
-        self._thrown_away = 0
+        self._discarded_bytes = 0
 
     # -- the connection -----------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn's
-        """Give a new client its time for a head, or refuse it where too many are connected."""
+        """Start the deadline for the first head, or refuse a client if too many are connected."""
         super().connection_made(transport)
+        if self.client is not None:  # an IPv6 wildcard shows IPv4 clients as ::ffff:192.0.2.1
+            self.client = (str(plain_address(self.client[0])), self.client[1])
         self._wait(self._limits.head_seconds)
-        if not self._doorman.admit(self):
+        if not self._connections.admit(self):
             message = (
-                f"{self._doorman.connections_max} clients are connected, which is the limit; "
+                f"{self._connections.connections_max} clients are connected, which is the limit; "
                 "close idle connections and try again, or raise REELHOOK_CONNECTIONS_MAX"
             )
             self._refuse(busy("too_many_connections", message))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self._doorman.leave(self)
+        self._connections.leave(self)
         self._count_fed(0)
-        self._doorman.lingering -= self._lingering
+        self._connections.lingering -= self._lingering
         self._lingering = False
         self.deadline = self.stalled_at = NEVER
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """End with the server: what is idle at once, what is answered after that."""
+        """Stop with the server: an idle connection at once, others after their response."""
         self.deadline = min(self.deadline, self.loop.time() + LINGER_SECONDS)
         super().shutdown()
 
     def pause_writing(self) -> None:
-        """Give the client its time to take more of the response."""
+        """Start the deadline for the client to read more of the response."""
         super().pause_writing()
         self.stalled_at = self.loop.time() + self._limits.transfer_seconds
 
     def resume_writing(self) -> None:
-        """Note that the client took enough."""
+        """Clear the deadline: the client has read enough."""
         super().resume_writing()
         self.stalled_at = NEVER
 
     def give_up(self) -> None:
-        """End a response that its client does not take."""
-        self._doorman.refusals.count(
+        """End a response that its client does not read."""
+        self._connections.refusals.count(
             "slow_reader",
-            "A client took nothing of its response for REELHOOK_TRANSFER_SECONDS",
+            "A client read nothing of its response for REELHOOK_TRANSFER_SECONDS",
             seconds=self._limits.transfer_seconds,
         )
         self.stalled_at = NEVER
         self.transport.abort()
 
     def expire(self) -> None:
-        """End what took too long: an unfinished head is refused, anything else just closed."""
+        """End a connection past its deadline: refuse an unfinished head, close anything else."""
         self.deadline = NEVER
         message = (
             f"The request's head took longer than {self._limits.head_seconds:g} s; "
-            "send it at once, or raise REELHOOK_REQUEST_HEAD_SECONDS"
+            "send it faster, or raise REELHOOK_REQUEST_HEAD_SECONDS"
         )
         if self.transport.is_closing() or self._lingering:
             self.transport.abort()
@@ -120,31 +123,31 @@ class RefusingConnection(HttpToolsProtocol):
         elif self._reading is RequestPhase.HEAD:
             self._refuse(LimitError(408, "request_head_timeout", message))
         else:
-            if self._newest is None:  # an answer to a client that asked nothing would confuse it
-                self._tell(LimitError(408, "request_head_timeout", message))
+            if self._newest is None:  # a response without a request would confuse a client
+                self._count_refusal(LimitError(408, "request_head_timeout", message))
             self._close()
 
     def _wait(self, seconds: float) -> None:
         self.deadline = self.loop.time() + seconds
 
     def _close(self) -> None:
-        """Close once all that was written is sent, or after a while in any case."""
+        """Close when all that was written is sent, or after a while in any case."""
         self._wait(LINGER_SECONDS)
         self.transport.close()
 
     def _count_fed(self, count: int) -> None:
-        """Keep how much of an unfinished head is here, for this connection and for all."""
-        self._doorman.heads_bytes += count - self._head_bytes_fed
+        """Set the size of the unfinished head, and add the difference to the total."""
+        self._connections.heads_bytes += count - self._head_bytes_fed
         self._head_bytes_fed = count
 
     def end(self) -> None:
-        """Close behind a response, in a way that lets its client read it."""
+        """Close after a response, in a way that lets its client read it."""
         if self._reading is RequestPhase.NOTHING:
             self.transport.close()
         elif not self._lingering:
             self._linger()
 
-    # -- answering ----------------------------------------------------------------------------
+    # -- responses ----------------------------------------------------------------------------
 
     @property
     def _newest(self) -> RequestResponseCycle | None:
@@ -152,11 +155,11 @@ class RefusingConnection(HttpToolsProtocol):
 
     @property
     def _answered(self) -> bool:
-        """Whether every request that came whole, or with its head, has its response."""
+        """Return True if every request received so far has its response."""
         return self._newest is None or self._newest.response_complete
 
     def on_response_complete(self) -> None:
-        """Go on with the next request that waits, or give the client its time for one."""
+        """Continue with the next waiting request, or start the deadline for one."""
         self.server_state.total_requests += 1
         if self._lingering:
             return
@@ -177,18 +180,18 @@ class RefusingConnection(HttpToolsProtocol):
             self._wait(seconds[self._reading])
 
     def _refuse(self, refusal: LimitError) -> None:
-        """Read nothing more, and say why, after the responses that are still due."""
+        """Read no more, and send the refusal after the responses that are still due."""
         self._refusal = refusal
         self._count_fed(0)
         in_body = self._reading is RequestPhase.BODY
         if self._answered and in_body:
-            self._linger()  # it has its response: another would be taken for the next one's
+            self._linger()  # a second response would be taken for that of the next request
             return
-        self._tell(refusal)
+        self._count_refusal(refusal)
         if self._answered:
             self._answer_refusal(refusal)
         elif in_body and self.pipeline:
-            self.pipeline.popleft()  # it waits, and its body will never be whole
+            self.pipeline.popleft()  # it waits, and its body will never be complete
         elif in_body:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -197,39 +200,39 @@ class RefusingConnection(HttpToolsProtocol):
             else:
                 self._answer_refusal(refusal)
 
-    def _tell(self, refusal: LimitError) -> None:
-        self._doorman.refusals.count(refusal.code, refusal.detail)
+    def _count_refusal(self, refusal: LimitError) -> None:
+        self._connections.refusals.count(refusal.code, refusal.detail)
         client = "unknown" if self.client is None else self.client[0]
-        self._doorman.clients.tell(client, refusal.status_code, refusal.code)
+        self._connections.clients.tell(client, refusal.status_code, refusal.code)
 
     def _answer_refusal(self, refusal: LimitError) -> None:
         if not self.transport.is_closing():
-            self.transport.write(_written(refusal, self.server_state.default_headers))
+            self.transport.write(_response_bytes(refusal, self.server_state.default_headers))
             self._linger()
 
     def _linger(self) -> None:
-        """Close, but not at once: with something unread, the system would drop the response."""
+        """Close later: with unread bytes, the system would reset the connection at once."""
         self._refusal = self._refusal or NOT_READ
-        if self._doorman.may_linger():
+        if self._connections.may_linger():
             self._lingering = True
-            self._doorman.lingering += 1
+            self._connections.lingering += 1
             self.flow.resume_reading()
             self.transport.write_eof()
             self._wait(LINGER_SECONDS)
         else:
             self._close()
 
-    def _throw_away(self, count: int) -> None:
-        self._thrown_away += count
-        if self._thrown_away > LINGER_BYTES_MAX:
+    def _discard(self, count: int) -> None:
+        self._discarded_bytes += count
+        if self._discarded_bytes > LINGER_BYTES_MAX:
             self.transport.abort()
 
 
 class LastingTransport:
-    """The transport as a response sees it: closing it drops nothing that was just written.
+    """The transport that a response uses: closing it drops nothing that was just written.
 
-    uvicorn closes behind a response to HTTP/1.0 or with `Connection: close`. Where something of the
-    request is unread then, the system resets the connection, and the client may lose the response.
+    uvicorn closes after a response to HTTP/1.0 or with `Connection: close`. If part of the request
+    is unread then, the system resets the connection, and the client may lose the response.
     """
 
     def __init__(self, connection: RefusingConnection) -> None:
@@ -238,16 +241,16 @@ class LastingTransport:
         self.is_closing = connection.transport.is_closing
 
     def close(self) -> None:
-        """Close as soon as that does no harm."""
+        """Close as soon as the client can no longer lose the response."""
         self._connection.end()
 
 
 def busy(code: str, message: str) -> LimitError:
-    """Return a refusal that passes."""
+    """Return a temporary refusal."""
     return LimitError(503, code, message, retry_after_seconds=RETRY_AFTER_SECONDS)
 
 
-def _written(refusal: LimitError, default_headers: list[tuple[bytes, bytes]]) -> bytes:
+def _response_bytes(refusal: LimitError, default_headers: list[tuple[bytes, bytes]]) -> bytes:
     response = error_response(
         refusal.status_code, refusal.detail, refusal.code, headers=dict(refusal.headers or {})
     )

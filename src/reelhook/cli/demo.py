@@ -103,7 +103,7 @@ async def _everything(stage: DemoView) -> AsyncIterator[tuple[Api, "Receiver"]]:
     faults = Faults(render_seconds=RENDER_SECONDS, queue_seconds=QUEUE_SECONDS)
     async with AsyncExitStack() as stack:
         # First, since it says what is wrong where there is no temporary directory.
-        provider = await stack.enter_async_context(bootstrap.simulating(faults))
+        provider = await stack.enter_async_context(bootstrap.simulator(faults))
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="reelhook-demo-"))
         receiver = await stack.enter_async_context(receiving(secret, stage.webhook))
         settings = Settings.of(
@@ -114,7 +114,7 @@ async def _everything(stage: DemoView) -> AsyncIterator[tuple[Api, "Receiver"]]:
             poll_seconds=POLL_SECONDS,
         )
         running = await stack.enter_async_context(
-            bootstrap.serving(settings, simulator_url=provider.removesuffix("/v1"))
+            bootstrap.server(settings, simulator_url=provider.removesuffix("/v1"))
         )
         api = await stack.enter_async_context(talking_to(running.url))
         stage.start(provider=provider, server=running.url, receiver=receiver.url)
@@ -173,7 +173,7 @@ def _check(receiver: "Receiver") -> None:
 def _check_provider(provider: str) -> None:
     from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
 
-    played = [one.provider for one in bootstrap.simulated("http://127.0.0.1")]
+    played = [one.provider for one in bootstrap.simulated_accounts("http://127.0.0.1")]
     if provider not in played:
         raise typer.BadParameter(
             f"the simulator does not play {provider}; it plays {', '.join(played)}",

@@ -14,7 +14,7 @@ from reelhook.domain.event import maybe_iso
 from reelhook.telemetry.lines import printable
 
 if TYPE_CHECKING:
-    from reelhook.bootstrap.doctor.orphans import Looked, Orphan, Orphans
+    from reelhook.bootstrap.doctor.orphans import ListingRead, Orphan, Orphans
 
 TELL_SECONDS = 1.0
 
@@ -80,7 +80,7 @@ def _show(found: "Orphans") -> None:
         render.say(f"{printable(account.account)}: {printable(_words(account, found))}")
 
 
-def _words(account: "Looked", found: "Orphans") -> str:
+def _words(account: "ListingRead", found: "Orphans") -> str:
     if not account.listed:
         return "its provider has no listing, so look at the provider's own pages"
     if account.error is not None:

@@ -85,7 +85,7 @@ def serve(
     from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(bootstrap.serve(settings, simulate=simulate, migrate=migrate, work=worker))
+        runner.run(bootstrap.run_server(settings, simulate=simulate, migrate=migrate, work=worker))
 
 
 def worker(
@@ -106,7 +106,7 @@ def worker(
     from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(bootstrap.work(settings, migrate=migrate))
+        runner.run(bootstrap.run_worker(settings, migrate=migrate))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -236,12 +236,12 @@ async def _simulate(faults: Any, host: str, port: int, flavour: Any) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with bootstrap.simulating(faults, host=host, port=port, flavour=flavour) as base_url:
+    async with bootstrap.simulator(faults, host=host, port=port, flavour=flavour) as base_url:
         played = f" as {flavour.name} does" if flavour else ""
         render.say(f"A simulated provider answers at {base_url}{played}; Ctrl-C stops it.")
         render.say(f"Use it: OPENAI_BASE_URL={base_url} reelhook serve")
         render.say("Or another provider's wire, with any key:")
-        for one in bootstrap.simulated(base_url.removesuffix("/v1")):
+        for one in bootstrap.simulated_accounts(base_url.removesuffix("/v1")):
             provider = BUILT_IN[one.provider]
             if not provider.self_hosted:
                 key, url = provider.key_variable, provider.base_url_variable

@@ -1,7 +1,7 @@
 """The settings: one frozen `Settings`, read from flags, the environment and `.env`, in that order.
 
-`docs/settings.md` lists them all. Whatever is wrong becomes one sentence that names the environment
-variable and the remedy, and never shows a secret.
+`docs/settings.md` lists them all. Every error is one sentence that names the environment variable
+and the remedy, and never shows a secret.
 """
 
 from reelhook.config.accounts import Credential

@@ -1,13 +1,13 @@
-"""The file `.env`, where there may be one."""
+"""The file `.env`, which may be missing or unreadable."""
 
 from pathlib import Path
 
 
-def sought(env_file: Path | None) -> Path | None:
-    """Return the file, or None where its directory may not be looked into.
+def readable(env_file: Path | None) -> Path | None:
+    """Return the file, or None if its directory may not be searched.
 
-    A service may start in a directory of another user, such as root's home. Whatever is there was
-    not put there for it.
+    A service may start in a directory of another user, such as root's home, whose files are not
+    meant for it.
     """
     try:
         if env_file is not None:
@@ -15,5 +15,5 @@ def sought(env_file: Path | None) -> Path | None:
     except PermissionError:
         return None
     except OSError:
-        pass  # most likely there is none
+        pass  # most likely the file does not exist
     return env_file

@@ -1,13 +1,14 @@
-"""The settings that bound what the server takes from its clients."""
+"""The settings that limit what clients can take from the server."""
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from reelhook.config.loading import LoadedSettings
 from reelhook.config.validators import DAY_SECONDS, Networks
 
 
-class ServerLimitSettings(BaseSettings):
-    """The limits of requests, connections and live streams, and what raises them."""
+class ServerLimitSettings(LoadedSettings):
+    """Limits of requests, connections and live streams."""
 
     model_config = SettingsConfigDict(defer_build=True)  # a base only: building takes 10 ms
 

@@ -1,23 +1,16 @@
-"""The one frozen `Settings`, and where its values come from."""
+"""The one frozen `Settings`: its fields, and what follows from them."""
 
-from collections.abc import Mapping
 from functools import cached_property
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import Field
+from pydantic.config import JsonDict
+from pydantic_settings import SettingsConfigDict
 
 from reelhook.config.accounts import AccountsFile, Credential, values_of
-from reelhook.config.env_file import sought
+from reelhook.config.loading import GivenSettings
 from reelhook.config.provider_settings import PROVIDER_SECRETS, ProviderSettings
 from reelhook.config.validators import (
     DAY_SECONDS,
@@ -44,71 +37,30 @@ from reelhook.config.validators import (
 from reelhook.domain.endpoint import CONCURRENCY_MAX, OVERLAP_HOURS_MAX
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.schedule import RetrySchedule
+from reelhook.guard.hosts import is_loopback, local_url
 from reelhook.providers.registry import BUILT_IN
 
 _TEN_YEARS_HOURS = 10 * 365 * 24
-_WILDCARD_HOSTS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
-_LOOPBACK = ("127.0.0.1", "[::1]")
-_SECRETS = (
-    "webhook_secret",
-    "webhook_secret_previous",
-    "webhook_private_key",
-    "api_key",
-    *PROVIDER_SECRETS,
-)
-
-
-def _in_url(host: str) -> str:
-    if host in _WILDCARD_HOSTS:
-        return "127.0.0.1"
-    return f"[{host}]" if ":" in host else host
-
-
-class _Variables(PydanticBaseSettingsSource):
-    """Environment variables under our own names, and no others.
-
-    pydantic-settings' aliases would either refuse flags by field name or read `HOST` and `URL`.
-    """
-
-    def __init__(self, settings: type[BaseSettings], source: PydanticBaseSettingsSource) -> None:
-        super().__init__(settings)
-        self._variables: Mapping[str, str | None] = (
-            source.env_vars if isinstance(source, EnvSettingsSource) else {}
-        )
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Return a field's text, or None when it is unset or blank."""
-        text = self._variables.get(environment_name(field_name)) or ""
-        return (text if text.strip() else None), field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        """Return the text of every field that is set."""
-        fields = self.settings_cls.model_fields
-        texts = {name: self.get_field_value(field, name)[0] for name, field in fields.items()}
-        return {name: text for name, text in texts.items() if text is not None}
+_SECRET: JsonDict = {"secret": True}
+"""Marks the fields that no log may show."""
 
 
 class Settings(ProviderSettings):
-    """Everything an operator can choose. `docs/settings.md` says what each field does.
+    """Everything an operator can choose; `docs/settings.md` says what each field does.
 
-    Make them with `load`. A field's `description` says what a right value is.
+    Make them with `load`. A field's `description` completes the sentence "… must be".
     """
 
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="forbid",
-        case_sensitive=True,
-        env_file=".env",
-        env_file_encoding="utf-8",
-        validate_default=False,
-        hide_input_in_errors=True,
-        defer_build=False,
-    )
+    model_config = SettingsConfigDict(defer_build=False)
 
-    webhook_secret: Secret | None = Field(None, repr=False, description="text")
-    webhook_secret_previous: Secret | None = Field(None, repr=False, description="text")
+    webhook_secret: Secret | None = Field(
+        None, repr=False, json_schema_extra=_SECRET, description="text"
+    )
+    webhook_secret_previous: Secret | None = Field(
+        None, repr=False, json_schema_extra=_SECRET, description="text"
+    )
     webhook_private_key: PrivateKeys = Field(
-        (), repr=False, description="whsk_ keys, separated by commas"
+        (), repr=False, json_schema_extra=_SECRET, description="whsk_ keys, separated by commas"
     )
     webhook_url: HttpUrl | None = Field(None, repr=False, description="a URL")
 
@@ -127,13 +79,15 @@ class Settings(ProviderSettings):
     host: Host = Field("127.0.0.1", description="a host")
     port: int = Field(3001, ge=0, le=65535, description="a port from 0 to 65535")
     public_url: BaseUrl = Field(
-        default_factory=lambda given: f"http://{_in_url(given['host'])}:{given['port']}",
+        default_factory=lambda given: local_url(given["host"], given["port"]),
         description="a URL",
     )
     allowed_hosts: HostNames = Field((), description="host names, separated by commas")
-    api_key: Key | None = Field(None, repr=False, description="text")
+    api_key: Key | None = Field(None, repr=False, json_schema_extra=_SECRET, description="text")
     url: BaseUrl = Field(
-        default_factory=lambda given: f"http://{_LOOPBACK[given['host'] == '::1']}:{given['port']}",
+        default_factory=lambda given: local_url(
+            "::1" if given["host"] in {"::1", "::"} else "127.0.0.1", given["port"]
+        ),
         description="a URL",
     )
 
@@ -209,52 +163,22 @@ class Settings(ProviderSettings):
     verbose_logging: Switch = Field(default=False, description="true or false")
 
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags win over the environment, which wins over `.env`."""
-        return (
-            init_settings,
-            _Variables(settings_cls, env_settings),
-            _Variables(settings_cls, dotenv_settings),
-        )
-
-    @classmethod
-    def load(cls, *, env_file: Path | None = Path(".env"), **overrides: Any) -> Self:
-        """Read the settings; `overrides` go by field name and win, and None is no override.
-
-        Raises `SettingsError`, with one sentence.
-        """
-        given = {name: value for name, value in overrides.items() if value is not None}
-        try:
-            return cls(_env_file=sought(env_file), **given)
-        except ValidationError as error:
-            raise SettingsError(_sentence(error)) from None
-        except (OSError, UnicodeDecodeError):
-            raise SettingsError(
-                f"The file {env_file} can't be read; make it readable UTF-8 text, or remove it"
-            ) from None
-
-    @classmethod
     def of(cls, **values: Any) -> "Settings":
-        """Return settings of these values alone: neither environment nor `.env` is read.
+        """Return settings of these values alone: neither the environment nor `.env` is read.
 
         Raises `SettingsError`.
         """
-        return _Given.load(env_file=None, **values)
+        return _GivenSettings.load(env_file=None, **values)
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """All that no log may show."""
-        values = [getattr(self, name) for name in _SECRETS]
+        """Every value that no log may show."""
+        fields = type(self).model_fields.items()
+        marked = [name for name, field in fields if field.json_schema_extra == _SECRET]
+        values = [getattr(self, name) for name in (*marked, *PROVIDER_SECRETS)]
         values.append(urlsplit(self.database_url or "").password)
-        for one in self.credentials:
-            values += [one.key, one.webhook_secret, *one.headers.values()]
+        for account in self.credentials:
+            values += [account.key, account.webhook_secret, *account.headers.values()]
         return tuple(
             text
             for value in values
@@ -270,7 +194,7 @@ class Settings(ProviderSettings):
 
     @property
     def credentials(self) -> tuple[Credential, ...]:
-        """The accounts at providers: those of the environment first. Raises `SettingsError`."""
+        """The accounts at providers, those of the environment first. Raises `SettingsError`."""
         given = [
             provider for provider in BUILT_IN.values() if getattr(self, provider.required_setting)
         ]
@@ -294,7 +218,7 @@ class Settings(ProviderSettings):
 
     @property
     def aliases(self) -> dict[str, str]:
-        """Our own names of models; those of the environment win over the file's."""
+        """The operator's names of models; those of the environment win over those of the file."""
         return {**self._accounts.aliases, **dict(self.model_aliases)}
 
     @property
@@ -307,75 +231,44 @@ class Settings(ProviderSettings):
         return self.database_url
 
     def listening_on(self, port: int) -> Self:
-        """Return the settings for the port that the system chose, where PORT was 0."""
+        """Return the settings with the port that the system chose, if PORT was 0."""
         update: dict[str, Any] = {"port": port}
         if "public_url" not in self.model_fields_set:
-            update["public_url"] = f"http://{_in_url(self.host)}:{port}"
+            update["public_url"] = local_url(self.host, port)
         return self.model_copy(update=update)
 
-    def check_for_serving(self, *, simulate: bool, work: bool = True) -> None:
-        """Raise `SettingsError` where these settings must not start a server."""
+    def check_for_server(self, *, simulate: bool, work: bool = True) -> None:
+        """Raise `SettingsError` if a server must not start with these settings."""
         if not work:
-            self.check_for_working()
+            self.check_for_worker()
         if not simulate and not self.credentials:
             keys = (one.key_variable for one in BUILT_IN.values() if not one.self_hosted)
             raise SettingsError(
-                "OpenAI shut its Videos API down on 2026-09-24, without a successor: set "
-                "OPENAI_BASE_URL to a server that speaks /v1/videos (SGLang Diffusion, vLLM-Omni, "
+                "No provider is configured, and OpenAI shut down its Videos API on 2026-09-24: set "
+                "OPENAI_BASE_URL to a server with a /v1/videos API (SGLang Diffusion, vLLM-Omni, "
                 f"LiteLLM, new-api, Azure, ...) or another provider's key ({', '.join(keys)}), "
                 "or try reelhook with `reelhook serve --simulate`"
             )
         if self.api_key is None and not is_loopback(self.host):
             raise SettingsError(
                 f"REELHOOK_HOST is {self.host}, so others can reach this server and spend money: "
-                "set REELHOOK_API_KEY to a long random text, or listen on 127.0.0.1"
+                "set REELHOOK_API_KEY to a long random text, or set REELHOOK_HOST to 127.0.0.1"
             )
         public = urlsplit(self.public_url).hostname or ""
         if self.api_key is None and not is_loopback(public):
             raise SettingsError(
-                f"REELHOOK_PUBLIC_URL leads to {public}, so others can reach this server and spend "
+                f"REELHOOK_PUBLIC_URL names {public}, so others can reach this server and spend "
                 "money: set REELHOOK_API_KEY to a long random text, or remove REELHOOK_PUBLIC_URL"
             )
 
-    def check_for_working(self) -> None:
-        """Raise `SettingsError` where a worker beside others can't work with these settings."""
+    def check_for_worker(self) -> None:
+        """Raise `SettingsError` if a separate worker can't run with these settings."""
         if isinstance(self.database, Path):
             raise SettingsError(
-                "A worker of its own shares a PostgreSQL database: set DATABASE_URL to "
-                "postgresql://…, or run `reelhook serve` alone, which works too"
+                "Separate workers need a PostgreSQL database: set DATABASE_URL to "
+                "postgresql://…, or run `reelhook serve` alone, which runs the jobs itself"
             )
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host, by its name or address, is this machine for itself."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-class _Given(Settings):
+class _GivenSettings(GivenSettings, Settings):
     """Settings that nothing around them changes."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what is given counts."""
-        return (init_settings,)
-
-
-def _sentence(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_context=False)[0]
-    field = str(first["loc"][0])
-    known = Settings.model_fields.get(field)
-    if known is None:
-        return f"{field} is not a setting; docs/settings.md lists them all"
-    sentence = f"{environment_name(field)} must be {known.description}"
-    value = first["input"]
-    return f"{sentence}, not {value!r}" if known.repr and isinstance(value, str) else sentence

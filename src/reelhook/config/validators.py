@@ -1,4 +1,4 @@
-"""What a value may be: each check returns the value made right, or raises its own sentence."""
+"""Checks of values: each returns the normalised value, or raises an error of one sentence."""
 
 import math
 import re
@@ -20,6 +20,7 @@ POSTGRESQL = ("postgresql://", "postgres://")
 DAY_SECONDS = 24 * 3600
 DAYS_MAX = 36500
 _HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?")
+# Not on the fields: the checks below need the names before the class of the fields exists.
 _UNPREFIXED = frozenset(
     {
         "webhook_secret",
@@ -47,11 +48,11 @@ def _http_url(value: Any, info: ValidationInfo) -> Any:
     text, name = value.strip(), _name(info)
     try:
         parts = urlsplit(text)
-        right = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
-        right = False
-    # The text itself may carry a password, so that no sentence repeats it.
-    if not right or not text.isprintable() or " " in text:
+        valid = False
+    # The text may contain a password, so no message repeats it.
+    if not valid or not text.isprintable() or " " in text:
         raise SettingsError(f"{name} is not a URL; write it like https://host/path")
     if "@" in parts.netloc:
         raise SettingsError(f"{name} contains a user or a password; remove them from the URL")
@@ -62,7 +63,9 @@ def _base_url(value: Any, info: ValidationInfo) -> Any:
     text = _http_url(value, info)
     if isinstance(text, str):
         if "?" in text or "#" in text:
-            raise SettingsError(f"{_name(info)} must end with its path; remove `?` and `#`")
+            raise SettingsError(
+                f"{_name(info)} must have no query and no fragment; remove what follows `?` or `#`"
+            )
         return text.rstrip("/")
     return text
 
@@ -73,7 +76,7 @@ def _key(value: Any, info: ValidationInfo) -> Any:
     text = value.strip()
     if not text.isascii() or not text.isprintable():
         raise SettingsError(
-            f"{_name(info)} has characters that no HTTP header can carry; copy the key anew"
+            f"{_name(info)} has characters that no HTTP header can carry; copy the key again"
         )
     return text
 
@@ -102,7 +105,7 @@ def _database_url(value: Any) -> Any:
         text = value.strip()
         path = text.removeprefix(SQLITE)
         if text.startswith(POSTGRESQL):
-            # asyncpg knows the one name for it.
+            # asyncpg accepts only one name of the scheme.
             return POSTGRESQL[0] + text.partition("://")[2]
         if path == text or not path or path == ":memory:" or "?" in path:
             raise SettingsError(
@@ -124,7 +127,7 @@ def _network(part: Any, name: str) -> IPv4Network | IPv6Network:
     if isinstance(part, IPv4Network | IPv6Network):
         return part
     try:
-        return ip_network(str(part))  # a number would be read as an address
+        return ip_network(str(part))  # an int would be read as an address
     except ValueError as error:
         raise SettingsError(
             f"{name}: {part!r} is not a network ({error}); write them like 10.0.0.0/8,127.0.0.1/32"
@@ -138,11 +141,11 @@ def _networks(value: Any, info: ValidationInfo) -> tuple[IPv4Network | IPv6Netwo
 def _origin(part: Any, name: str) -> str:
     try:
         parts = urlsplit(str(part).strip().lower())
-        right = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
-        right = False
-    if not right or "@" in parts.netloc or parts.path not in {"", "/"} or parts.query:
-        # The text may carry a password, so that no sentence repeats it.
+        valid = False
+    if not valid or "@" in parts.netloc or parts.path not in {"", "/"} or parts.query:
+        # The text may contain a password, so no message repeats it.
         raise SettingsError(
             f"{name} is not a list of origins; write them like "
             "http://files.internal:9000,https://cdn.example.com, without a path"
@@ -155,7 +158,7 @@ def _origins(value: Any, info: ValidationInfo) -> tuple[str, ...]:
 
 
 def _of_account(part: Any) -> tuple[str | None, Any]:
-    """Return whose value it is, and the value: `openai=10.0.0.0/8`."""
+    """Split `openai=10.0.0.0/8` into the account, which may be missing, and the value."""
     if not isinstance(part, str):
         account, text = part
         return account, text
@@ -217,7 +220,7 @@ def _days(value: Any, info: ValidationInfo) -> Any:
             value = float(value)
         except ValueError:
             value = math.nan
-    # A day at least: for as long an Idempotency-Key brings the same job.
+    # A day at least: an Idempotency-Key is honoured for a day, and needs its job.
     if not (1 <= value <= DAYS_MAX or value == math.inf):
         raise SettingsError(
             f"{_name(info)} must be a number of days from 1 to {DAYS_MAX}, or forever"
@@ -233,7 +236,7 @@ def _aliases(value: Any, info: ValidationInfo) -> tuple[tuple[str, str], ...]:
         name, sign, model = (piece.strip() for piece in part.partition("="))
         if not (name and sign and model):
             raise SettingsError(
-                f"{_name(info)}: {part!r} is no alias; write them like "
+                f"{_name(info)}: {part!r} is not an alias; write them like "
                 "fast=fal/fal-ai/wan/v2.2-5b/text-to-video,best=runway/gen4.5"
             )
         aliases.append((name, model))

@@ -1,8 +1,8 @@
-"""An upstream that speaks `/v1/videos`, renders real MP4s and fails on demand.
+"""Simulated providers, which render real MP4s and fail on demand.
 
-`server.running(...)` starts it. `job`, `faults` and `core` know no protocol; every protocol is one
-`*_wire` file on top of them, and what befalls any request whatever its protocol is `upstream`.
-Videos are drawn by `video` in a process of its own, which `studio` keeps.
+`server.running(...)` starts them. `job`, `faults` and `core` know no protocol. Each protocol is one
+`*_wire` module; `fault_injector` applies faults to the requests of all of them. `encoder` renders
+videos in a process of its own, which `render_queue` manages.
 
-This file imports nothing, because that process goes through it too.
+This file imports nothing, because that process imports it too.
 """

@@ -1,4 +1,4 @@
-"""Reads what a request of Ark's wire asks for; raises Refusal naming the parameter."""
+"""Reads requests of Ark's wire; raises a refusal that names the parameter."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,9 +8,7 @@ from multidict import MultiMapping
 
 from reelhook.simulator.fault_injector import SimulatedRefusal
 from reelhook.simulator.job import VideoSpec
-from reelhook.simulator.openai_request import video_from
-from reelhook.simulator.replicate_request import json_object
-from reelhook.simulator.sizes import size_of
+from reelhook.simulator.requests import json_object, size_of, video_from
 
 PAGE_MAX = 500
 _PAGE_SIZE = 10
@@ -19,7 +17,7 @@ _TIERS = ("default", "flex")
 
 @dataclass(frozen=True, slots=True)
 class ArkRequest:
-    """What a create asks for."""
+    """The fields of a create."""
 
     video: VideoSpec
     ratio: str
@@ -41,9 +39,10 @@ class ListQuery:
     tier: str
 
 
-async def asked_by(request: web.Request) -> ArkRequest:
-    """Return what a create's body asks for; null counts as left out."""
-    fields = {name: one for name, one in (await json_object(request)).items() if one is not None}
+async def request_from(request: web.Request) -> ArkRequest:
+    """Return the fields of a create; null counts as left out."""
+    given = await json_object(request)
+    fields = {name: value for name, value in given.items() if value is not None}
     ratio, resolution = fields.get("ratio", "16:9"), fields.get("resolution", "720p")
     size = size_of("16:9" if ratio == "adaptive" else ratio, resolution)
     if size is None:

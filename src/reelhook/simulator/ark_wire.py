@@ -1,7 +1,7 @@
-"""Ark's wire below `/ark/api/v3`, as volcengine-ark-runtime 5.0.54 speaks it.
+"""Ark's wire below `/ark/api/v3`, as volcengine-ark-runtime 5.0.54 uses it.
 
-What it says in words, and that the listing shows the last 7 days of one tier, as in the API
-reference of ModelArk and Volcengine.
+Messages follow the API reference of ModelArk and Volcengine, and so does the listing, which shows
+the last 7 days of one tier.
 """
 
 import json
@@ -11,22 +11,20 @@ from itertools import islice
 
 from aiohttp import web
 
-from reelhook.simulator.ark_request import ArkRequest, ListQuery, asked_by, list_query
-from reelhook.simulator.callbacks import CallbackSender, Message
-from reelhook.simulator.core import JOBS_MAX, NotFoundError, Simulator
-from reelhook.simulator.download import video_download
+from reelhook.simulator.ark_request import ArkRequest, ListQuery, list_query, request_from
+from reelhook.simulator.callbacks import Message
+from reelhook.simulator.core import JOBS_MAX, Simulator
 from reelhook.simulator.fault_injector import (
-    CONTENT,
     CREATE,
     FaultInjector,
     SimulatedRefusal,
-    json_answer,
+    json_response,
 )
 from reelhook.simulator.job import Phase, SimulatedJob
 from reelhook.simulator.render_queue import RenderQueue
+from reelhook.simulator.wire import Wire
 
 ROOT = "/ark/api/v3/contents/generations/tasks"
-VIDEO_SECONDS = 24 * 3600
 LISTED_SECONDS = 7 * 24 * 3600
 TOKENS_PER_SECOND = 21_780
 
@@ -37,7 +35,6 @@ _STATUS = {
     Phase.COMPLETED: "succeeded",
     Phase.FAILED: "failed",
 }
-_ID_PREFIX = "cgt-"
 _ERRORS = {  # by HTTP status: code and type
     400: ("InvalidParameter", "BadRequest"),
     401: ("AuthenticationError", "Unauthorized"),
@@ -61,51 +58,51 @@ def refusal_body(refusal: SimulatedRefusal) -> Mapping[str, object]:
 
 @dataclass(slots=True)
 class _Task:
-    asked: ArkRequest
+    request: ArkRequest
     job: SimulatedJob
     cancelled_at: float | None = None
 
 
-class ArkWire:
+class ArkWire(Wire):
     """Tasks: create, get, list, cancel or delete; callbacks, and the files."""
 
-    def __init__(self, simulator: Simulator, studio: RenderQueue, api_key: str | None) -> None:
-        self._simulator = simulator
-        self._studio = studio
-        self._upstream = FaultInjector(simulator, refusal_body=refusal_body, api_key=api_key)
-        self._files = FaultInjector(simulator, refusal_body=refusal_body, api_key=None)
-        self._callbacks = CallbackSender()
+    id_prefix = "cgt-"
+    job_missing = "The specified task is not found."
+    file_missing = "The specified key does not exist."
+    file_path = "/ark/files/{id}/video.mp4"
+
+    def __init__(self, simulator: Simulator, queue: RenderQueue, api_key: str | None) -> None:
+        super().__init__(simulator, queue, api_key)
         self._tasks: dict[str, _Task] = {}
 
-    def mount(self, app: web.Application) -> None:
-        """Add the routes, with their prefix."""
-        handler = self._upstream.handler
-        one = ROOT + "/{id}"
-        app.add_routes(
-            [
-                web.post(ROOT, handler(CREATE, self._create)),
-                web.get(ROOT, handler("list", self._list), allow_head=False),
-                web.get(one, handler("get", self._get), allow_head=False),
-                web.delete(one, handler("delete", self._delete)),
-                web.get("/ark/files/{id}/video.mp4", self._files.handler(CONTENT, self._file)),
-            ]
-        )
-        app.cleanup_ctx.append(self._callbacks.running)
+    def _injector(self, api_key: str | None) -> FaultInjector:
+        return FaultInjector(self._simulator, refusal_body=refusal_body, api_key=api_key)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes, with their full paths."""
+        handler = self.injector.handler
+        task = ROOT + "/{id}"
+        return [
+            web.post(ROOT, handler(CREATE, self._create)),
+            web.get(ROOT, handler("list", self._list), allow_head=False),
+            web.get(task, handler("get", self._get), allow_head=False),
+            web.delete(task, handler("delete", self._delete)),
+            self._file_route(),
+        ]
 
     # -- requests -----------------------------------------------------------------------------
 
     async def _create(self, request: web.Request) -> web.Response:
-        asked = await asked_by(request)
-        job = self._simulator.create(asked.video, id_prefix=_ID_PREFIX)
-        task = self._tasks[job.id] = _Task(asked, job)
+        given = await request_from(request)
+        job = self._create_job(given.video)
+        task = self._tasks[job.id] = _Task(given, job)
         self._forget()
-        self._studio.video_created(asked.video)
-        if asked.callback_url is not None:
-            self._call(asked.callback_url, task, request)
-        return json_answer({"id": job.id})
+        if given.callback_url is not None:
+            self._call(given.callback_url, task, request)
+        return json_response({"id": job.id})
 
     async def _get(self, request: web.Request) -> web.Response:
-        return json_answer(self._shown(self._task(request), request))
+        return json_response(self._shown(self._task(request), request))
 
     async def _list(self, request: web.Request) -> web.Response:
         if not self._simulator.faults.listing:
@@ -115,7 +112,7 @@ class ArkWire:
         start = (query.page_num - 1) * query.page_size
         page = islice(found, start, start + query.page_size)
         items = [self._shown(task, request) for task in page]
-        return json_answer({"total": len(found), "items": items})
+        return json_response({"total": len(found), "items": items})
 
     async def _delete(self, request: web.Request) -> web.Response:
         task = self._task(request)
@@ -128,34 +125,24 @@ class ArkWire:
                 raise SimulatedRefusal(409, "Cannot delete task because it is cancelled.")
             case _:
                 self._simulator.delete(task.job.id)
-        return json_answer({})
-
-    async def _file(self, request: web.Request) -> web.Response:
-        task = self._task(request)
-        ended_at = self._simulator.state(task.job).completed_at
-        if ended_at is None or self._simulator.now() >= ended_at + VIDEO_SECONDS:
-            raise SimulatedRefusal(404, "The specified key does not exist.")
-        return await video_download(request, self._studio, task.asked.video)
+        return json_response({})
 
     # -- tasks --------------------------------------------------------------------------------
 
     def _task(self, request: web.Request) -> _Task:
-        try:
-            return self._tasks[self._simulator.get(request.match_info["id"]).id]
-        except (NotFoundError, KeyError):
-            raise SimulatedRefusal(404, "The specified task is not found.") from None
+        return self._tasks[self._job(request).id]
 
     def _found(self, query: ListQuery) -> Iterator[_Task]:
-        """Return the tasks that a listing shows, newest first."""
+        """Yield the tasks that a listing shows, newest first."""
         oldest = self._simulator.now() - LISTED_SECONDS
-        for one, task in reversed(self._tasks.items()):
+        for task_id, task in reversed(self._tasks.items()):
             wanted = (
-                one in self._simulator.jobs
+                task_id in self._simulator.jobs
                 and task.job.created_at >= oldest
-                and task.asked.tier == query.tier
+                and task.request.tier == query.tier
                 and query.status in {None, self._status(task)}
-                and query.model in {None, task.asked.video.model}
-                and (not query.ids or one in query.ids)
+                and query.model in {None, task.request.video.model}
+                and (not query.ids or task_id in query.ids)
             )
             if wanted:
                 yield task
@@ -166,7 +153,7 @@ class ArkWire:
         return _STATUS[self._simulator.state(task.job).phase]
 
     def _shown(self, task: _Task, request: web.Request) -> dict[str, object]:
-        job, video, status = task.job, task.asked.video, self._status(task)
+        job, video, status = task.job, task.request.video, self._status(task)
         tokens = TOKENS_PER_SECOND * video.seconds
         fields: dict[str, object] = {
             "id": job.id,
@@ -174,18 +161,18 @@ class ArkWire:
             "status": status,
             "created_at": int(job.created_at),
             "updated_at": int(self._updated_at(task)),
-            "service_tier": task.asked.tier,
+            "service_tier": task.request.tier,
             "execution_expires_after": 172_800,
         }
         match status:
             case "succeeded":
-                url = request.url.origin().with_path(f"/ark/files/{job.id}/video.mp4")
+                url = self._file_url(job, request)
                 return fields | {
                     "content": {"video_url": job.file_url(url)},
                     "usage": {"completion_tokens": tokens, "total_tokens": tokens},
-                    "seed": task.asked.seed,
-                    "resolution": task.asked.resolution,
-                    "ratio": task.asked.ratio,
+                    "seed": task.request.seed,
+                    "resolution": task.request.resolution,
+                    "ratio": task.request.ratio,
                     "duration": video.seconds,
                     "framespersecond": 24,
                 }
@@ -198,19 +185,19 @@ class ArkWire:
         job, now = task.job, self._simulator.now()
         if task.cancelled_at is not None:
             return task.cancelled_at
-        moments = (job.created_at, job.created_at + job.queue_seconds, job.ends_at)
-        return max(moment for moment in moments if moment <= max(now, job.created_at))
+        times = (job.created_at, job.created_at + job.queue_seconds, job.ends_at)
+        return max(at for at in times if at <= max(now, job.created_at))
 
     def _forget(self) -> None:
         if len(self._tasks) > 2 * JOBS_MAX:
             known = self._simulator.jobs
-            self._tasks = {one: task for one, task in self._tasks.items() if one in known}
+            self._tasks = {id_: task for id_, task in self._tasks.items() if id_ in known}
 
     # -- callbacks ----------------------------------------------------------------------------
 
     def _call(self, url: str, task: _Task, request: web.Request) -> None:
         def phase() -> Phase:
-            # What is cancelled has ended too.
+            # A cancelled task has ended too.
             cancelled = task.cancelled_at is not None
             return Phase.FAILED if cancelled else self._simulator.state(task.job).phase
 

@@ -1,4 +1,4 @@
-"""Calls the URLs that came along with creates, as their jobs go on."""
+"""Sends webhooks to the URLs that creates name, as their jobs progress."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -8,8 +8,8 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
 from reelhook.simulator.job import Phase
 
-LOOK_SECONDS = 0.1
-"""How often a job is looked at: its clock may be moved by hand."""
+POLL_SECONDS = 0.1
+"""The interval of reading a job's phase: tests may move the clock by hand."""
 _TIMEOUT = ClientTimeout(total=10)
 _ENDED = frozenset({Phase.COMPLETED, Phase.FAILED})
 
@@ -17,7 +17,7 @@ Message = tuple[bytes, Mapping[str, str]]
 
 
 class CallbackSender:
-    """Looks at jobs with a URL, and POSTs once, without repeating it, when something changed."""
+    """Polls jobs with a URL, and POSTs each change once, without retries."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
@@ -25,13 +25,13 @@ class CallbackSender:
     def watch(
         self, url: str, phase: Callable[[], Phase], message: Callable[[Phase], Message | None]
     ) -> None:
-        """Send what `message` makes (body and headers) of each phase that follows the first."""
+        """Send what `message` returns (body and headers) for each phase after the first."""
         task = asyncio.create_task(_watch(url, phase, message))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def running(self, _app: web.Application) -> AsyncIterator[None]:
-        """End with the application (one of its `cleanup_ctx`)."""
+        """Stop with the application, as one of its `cleanup_ctx`."""
         yield
         tasks = list(self._tasks)
         for task in tasks:
@@ -42,12 +42,12 @@ class CallbackSender:
 async def _watch(
     url: str, phase: Callable[[], Phase], message: Callable[[Phase], Message | None]
 ) -> None:
-    told = Phase.QUEUED
-    while told not in _ENDED:
-        await asyncio.sleep(LOOK_SECONDS)
+    reported = Phase.QUEUED
+    while reported not in _ENDED:
+        await asyncio.sleep(POLL_SECONDS)
         now = phase()
-        if now is not told:
-            told = now
+        if now is not reported:
+            reported = now
             if (made := message(now)) is not None:
                 await _post(url, *made)
 

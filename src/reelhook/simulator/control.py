@@ -6,21 +6,21 @@ from dataclasses import asdict, replace
 from aiohttp import web
 
 from reelhook.simulator.core import Simulator
-from reelhook.simulator.fault_injector import FaultInjector, SimulatedRefusal, json_answer
+from reelhook.simulator.fault_injector import FaultInjector, SimulatedRefusal, json_response
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.job import Phase
 
 
 class Control:
-    """`/simulator/stats`, `/simulator/faults` and `/simulator/restart`; no fault befalls them."""
+    """`/simulator/stats`, `/simulator/faults` and `/simulator/restart`, which have no faults."""
 
-    def __init__(self, simulator: Simulator, upstream: FaultInjector) -> None:
+    def __init__(self, simulator: Simulator, injector: FaultInjector) -> None:
         self._simulator = simulator
-        self._upstream = upstream
+        self._injector = injector
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes for an application's root."""
-        exempt = self._upstream.exempt
+        exempt = self._injector.exempt
         return [
             web.get("/simulator/stats", exempt(self._stats)),
             web.get("/simulator/faults", exempt(self._faults)),
@@ -30,7 +30,7 @@ class Control:
 
     async def _stats(self, _request: web.Request) -> web.Response:
         phases = self._simulator.phases()
-        return json_answer(
+        return json_response(
             {
                 "creations": self._simulator.creations,
                 "jobs": {phase.value: phases[phase] for phase in Phase},
@@ -40,15 +40,15 @@ class Control:
         )
 
     async def _faults(self, _request: web.Request) -> web.Response:
-        return json_answer(asdict(self._simulator.faults))
+        return json_response(asdict(self._simulator.faults))
 
     async def _restart(self, _request: web.Request) -> web.Response:
         self._simulator.restart()
-        return json_answer({"jobs": len(self._simulator.jobs)})
+        return json_response({"jobs": len(self._simulator.jobs)})
 
     async def _change_faults(self, request: web.Request) -> web.Response:
         self._simulator.faults = _changed(self._simulator.faults, await request.read())
-        return json_answer(asdict(self._simulator.faults))
+        return json_response(asdict(self._simulator.faults))
 
 
 def _changed(faults: Faults, body: bytes) -> Faults:

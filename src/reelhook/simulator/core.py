@@ -17,19 +17,19 @@ _by_number = attrgetter("number")
 
 
 class NotFoundError(LookupError):
-    """No job has this id. Its only argument is the id."""
+    """Raised for an unknown job; its only argument is the id."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobsPage:
-    """Some jobs in the order asked for, and whether more follow."""
+    """Some jobs in the requested order, and whether more follow."""
 
     jobs: list[SimulatedJob]
     has_more: bool
 
 
 class Simulator:
-    """Creates jobs and tells their state; everything else is up to the wires.
+    """Creates jobs and computes their states; everything else is up to the wires.
 
     `faults` may be replaced at any time. `requests` counts requests by kind (create, get, list,
     content, delete), `injected` the faults that happened, `creations` the jobs ever created.
@@ -50,17 +50,17 @@ class Simulator:
         self.injected: Counter[str] = Counter()
         self.creations = 0
         self.newest: SimulatedJob | None = None
-        """The last one that was created and not stopped, be it forgotten meanwhile."""
+        """The last job that was created and not stopped, even if it is forgotten."""
         self._clock = clock
         self._jobs_max = jobs_max
         self._forget_beyond = jobs_max
         self._by_id: dict[str, SimulatedJob] = {}
         self._oldest_first: defaultdict[str, list[SimulatedJob]] = defaultdict(list)
-        """By the prefix of their ids, which tells the wires apart."""
+        """Jobs by the prefix of their ids; each wire has its own prefix."""
 
     @property
     def jobs(self) -> Mapping[str, SimulatedJob]:
-        """The jobs that are remembered, by id, oldest first."""
+        """The remembered jobs by id, oldest first."""
         return MappingProxyType(self._by_id)
 
     def now(self) -> float:
@@ -76,9 +76,9 @@ class Simulator:
         engine: Mapping[str, object] = MappingProxyType({}),
         shown: Mapping[str, object] = MappingProxyType({}),
     ) -> SimulatedJob:
-        """Create a job; what becomes of it is settled here.
+        """Create a job, and draw its outcome.
 
-        A wire whose ids have no prefix gives a `job_id`, and its own name as `id_prefix`.
+        A wire whose ids have no prefix passes a `job_id`, and its own name as `id_prefix`.
         """
         self.creations += 1
         job = SimulatedJob(
@@ -104,7 +104,7 @@ class Simulator:
         return job
 
     def get(self, job_id: str) -> SimulatedJob:
-        """Return the job; raises NotFoundError."""
+        """Return the job. Raises `NotFoundError`."""
         try:
             return self._by_id[job_id]
         except KeyError:
@@ -117,9 +117,9 @@ class Simulator:
     def page(
         self, *, after: str | None, limit: int, newest_first: bool, id_prefix: str = ""
     ) -> JobsPage:
-        """Return up to `limit` jobs that follow the job `after`; raises NotFoundError.
+        """Return up to `limit` jobs that follow the job `after`. Raises `NotFoundError`.
 
-        Only the jobs that were created with this `id_prefix` are looked at.
+        Only jobs created with this `id_prefix` are considered.
         """
         listed = self._oldest_first[id_prefix]
         first, end = 0, len(listed)
@@ -139,15 +139,15 @@ class Simulator:
         return tuple(self._oldest_first[id_prefix])
 
     def restart(self) -> None:
-        """Forget every job, as a server does that keeps its jobs in memory; counters go on."""
+        """Forget every job, like a restarted server that kept them in memory; keep counters."""
         self._by_id.clear()
         self._oldest_first.clear()
         self.newest = None
 
     def delete(self, job_id: str, *, stops: bool = True) -> None:
-        """Cancel the job if it runs, and forget it; raises NotFoundError.
+        """Cancel the job if it runs, and forget it. Raises `NotFoundError`.
 
-        Without `stops` it is forgotten alone: the engine renders on.
+        Without `stops`, the engine keeps rendering.
         """
         job = self.get(job_id)
         if stops and self.newest is job:
@@ -164,8 +164,8 @@ class Simulator:
         return bisect_left(self._oldest_first[job.wire], job.number, key=_by_number)
 
     def _forget_oldest_ended(self) -> None:
-        # A twentieth more than needed goes, and the next look comes only that much later: so a
-        # look at all jobs is paid for by hundreds of creates even when hardly any has ended.
+        # Forget a twentieth more than needed, so that the next scan of all jobs comes only after
+        # hundreds of creates, even if hardly any job has ended.
         slack = self._jobs_max // 20
         excess = len(self._by_id) - self._jobs_max + slack
         ended = [job for job in self._by_id.values() if self.state(job).phase in _ENDED][:excess]

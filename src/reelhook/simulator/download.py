@@ -1,4 +1,4 @@
-"""Serves videos from memory, whole or the one range that was asked for (RFC 9110, section 14)."""
+"""Serves videos from memory, whole or one requested range (RFC 9110, section 14)."""
 
 from aiohttp import web
 
@@ -9,11 +9,11 @@ from reelhook.simulator.render_queue import RenderQueue
 
 
 async def video_download(
-    request: web.Request, studio: RenderQueue, video: VideoSpec, variant: Variant = Variant.VIDEO
+    request: web.Request, queue: RenderQueue, video: VideoSpec, variant: Variant = Variant.VIDEO
 ) -> web.Response:
-    """Return a video, see `download`. Raises `SimulatedRefusal` where it can't be rendered."""
+    """Return a video, see `download`. Raises `SimulatedRefusal` if it can't be rendered."""
     try:
-        content = await studio.content(video, variant)
+        content = await queue.content(video, variant)
     except RenderError as error:
         raise SimulatedRefusal(500, f"The video could not be rendered: {error}") from error
     return download(request, content, variant.content_type)
@@ -25,7 +25,7 @@ def download(request: web.Request, content: bytes, content_type: str) -> web.Res
     try:
         wanted = request.http_range
     except ValueError:
-        # Several ranges, or another unit: a server may ignore what it doesn't understand.
+        # Several ranges, or another unit: a server may ignore the header.
         wanted = slice(None)
     if wanted.start is None and wanted.stop is None:
         return web.Response(body=content, content_type=content_type, headers=headers)

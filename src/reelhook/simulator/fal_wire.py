@@ -1,4 +1,4 @@
-"""fal's wire below `/fal`, as fal-client 1.0.3 speaks it: apps behind a queue, and webhooks."""
+"""fal's wire below `/fal`, as fal-client 1.0.3 uses it: apps behind a queue, and webhooks."""
 
 import hashlib
 import json
@@ -9,25 +9,20 @@ from functools import partial
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from reelhook.simulator.callbacks import CallbackSender, Message
-from reelhook.simulator.core import NotFoundError, Simulator
-from reelhook.simulator.download import video_download
+from reelhook.simulator.callbacks import Message
+from reelhook.simulator.core import Simulator
 from reelhook.simulator.fault_injector import (
-    CONTENT,
     CREATE,
     FaultInjector,
     SimulatedRefusal,
-    json_answer,
+    json_response,
 )
 from reelhook.simulator.job import Phase, SimulatedJob, VideoSpec
-from reelhook.simulator.openai_request import video_from
 from reelhook.simulator.render_queue import RenderQueue
-from reelhook.simulator.replicate_request import json_object
-from reelhook.simulator.sizes import size_of
+from reelhook.simulator.requests import json_object, size_of, video_from
+from reelhook.simulator.wire import Wire
 
 ROOT = "/fal"
-URL_SECONDS = 24 * 3600
-_ID_PREFIX = "fal-"
 _STATUS = {
     Phase.QUEUED: "IN_QUEUE",
     Phase.RUNNING: "IN_PROGRESS",
@@ -42,45 +37,43 @@ def refusal_body(refusal: SimulatedRefusal) -> Mapping[str, object]:
     return {"detail": refusal.message}
 
 
-class FalWire:
+class FalWire(Wire):
     """Requests: submit, status, result, cancel; the keys of webhooks, and the files."""
 
-    def __init__(self, simulator: Simulator, studio: RenderQueue, api_key: str | None) -> None:
-        self._simulator = simulator
-        self._studio = studio
-        self._upstream = FaultInjector(
-            simulator, refusal_body=refusal_body, api_key=api_key, scheme="Key"
-        )
-        self._files = FaultInjector(simulator, refusal_body=refusal_body, api_key=None)
-        self._callbacks = CallbackSender()
+    id_prefix = "fal-"
+    job_missing = "Request not found"
+    file_path = "/fal-files/{id}/video.mp4"
+
+    def __init__(self, simulator: Simulator, queue: RenderQueue, api_key: str | None) -> None:
+        super().__init__(simulator, queue, api_key)
         self._key = Ed25519PrivateKey.from_private_bytes(simulator.random.randbytes(32))
 
-    def mount(self, app: web.Application) -> None:
-        """Add the routes, with their prefix, and what runs beside them."""
-        handler = self._upstream.handler
-        one = ROOT + r"/{app:.+}/requests/{id}"
-        app.add_routes(
-            [
-                web.get("/fal-files/{id}/video.mp4", self._files.handler(CONTENT, self._file)),
-                web.get("/.well-known/jwks.json", self._files.exempt(self._keys)),
-                web.get(f"{one}/status", handler("get", self._status), allow_head=False),
-                web.put(f"{one}/cancel", handler("delete", self._cancel)),
-                web.get(one, handler("get", self._result), allow_head=False),
-                web.post(ROOT + "/{app:.+}", handler(CREATE, self._submit)),
-            ]
+    def _injector(self, api_key: str | None) -> FaultInjector:
+        return FaultInjector(
+            self._simulator, refusal_body=refusal_body, api_key=api_key, scheme="Key"
         )
-        app.cleanup_ctx.append(self._callbacks.running)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes, with their full paths."""
+        handler = self.injector.handler
+        one = ROOT + r"/{app:.+}/requests/{id}"
+        return [
+            self._file_route(),
+            web.get("/.well-known/jwks.json", self._files.exempt(self._keys)),
+            web.get(f"{one}/status", handler("get", self._status), allow_head=False),
+            web.put(f"{one}/cancel", handler("delete", self._cancel)),
+            web.get(one, handler("get", self._result), allow_head=False),
+            web.post(ROOT + "/{app:.+}", handler(CREATE, self._submit)),
+        ]
 
     async def _submit(self, request: web.Request) -> web.Response:
         video = _video(await json_object(request), request.match_info["app"])
-        job = self._simulator.create(video, id_prefix=_ID_PREFIX)
-        self._studio.video_created(video)
+        job = self._create_job(video)
         if hook := request.query.get("fal_webhook"):
-            phase, told = partial(self._phase, job), partial(self._message, job)
-            self._callbacks.watch(hook, phase, told)
+            self._callbacks.watch(hook, partial(self._phase, job), partial(self._message, job))
         app = "/".join(request.match_info["app"].split("/")[:2])
         base = request.url.origin().with_path(f"{ROOT}/{app}/requests/{job.id}")
-        return json_answer(
+        return json_response(
             {
                 "status": "IN_QUEUE",
                 "request_id": job.id,
@@ -95,50 +88,43 @@ class FalWire:
     async def _status(self, request: web.Request) -> web.Response:
         job = self._job(request)
         phase = self._phase(job)
-        answer: dict[str, object] = {
+        body: dict[str, object] = {
             "status": _STATUS[phase],
             "request_id": job.id,
             "response_url": str(request.url.with_path(request.path.removesuffix("/status"))),
             "logs": None,
         }
         if phase is Phase.QUEUED:
-            answer["queue_position"] = 0
+            body["queue_position"] = 0
         if _STATUS[phase] == "COMPLETED":
-            answer["metrics"] = {"inference_time": float(job.video.seconds)}
-        return json_answer(answer, 200 if _STATUS[phase] == "COMPLETED" else 202)
+            body["metrics"] = {"inference_time": float(job.video.seconds)}
+        return json_response(body, 200 if _STATUS[phase] == "COMPLETED" else 202)
 
     async def _result(self, request: web.Request) -> web.Response:
         job = self._job(request)
         match self._phase(job):
             case Phase.COMPLETED:
-                return json_answer(self._output(job, str(request.url.origin())))
+                return json_response(self._output(job, request))
             case Phase.FAILED:
                 problem = {
                     "loc": ["body", "prompt"],
                     "msg": "The content could not be processed because of its content policy.",
                     "type": "content_policy_violation",
                 }
-                return json_answer({"detail": [problem]}, 422)
+                return json_response({"detail": [problem]}, 422)
             case _:
                 raise SimulatedRefusal(400, "Request is still in progress")
 
     async def _cancel(self, request: web.Request) -> web.Response:
         job = self._job(request)
         if self._phase(job) in {Phase.COMPLETED, Phase.FAILED}:
-            return json_answer({"status": "ALREADY_COMPLETED"}, 400)
+            return json_response({"status": "ALREADY_COMPLETED"}, 400)
         self._simulator.delete(job.id)
-        return json_answer({"status": "CANCELLATION_REQUESTED"}, 202)
+        return json_response({"status": "CANCELLATION_REQUESTED"}, 202)
 
     async def _keys(self, _request: web.Request) -> web.Response:
         x = urlsafe_b64encode(self._key.public_key().public_bytes_raw()).decode().rstrip("=")
-        return json_answer({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": x}]})
-
-    async def _file(self, request: web.Request) -> web.Response:
-        job = self._job(request)
-        ended_at = self._simulator.state(job).completed_at
-        if ended_at is None or self._simulator.now() >= ended_at + URL_SECONDS:
-            raise SimulatedRefusal(404, "No such file.")
-        return await video_download(request, self._studio, job.video)
+        return json_response({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": x}]})
 
     def _message(self, job: SimulatedJob, phase: Phase) -> Message | None:
         if phase not in {Phase.COMPLETED, Phase.FAILED}:
@@ -151,20 +137,20 @@ class FalWire:
                 "payload": {},
             }
         ).encode()
-        moment = str(int(self._simulator.now()))
+        timestamp = str(int(self._simulator.now()))
         digest = hashlib.sha256(body).hexdigest()
-        signed = "\n".join((job.id, _USER, moment, digest)).encode()
+        signed = "\n".join((job.id, _USER, timestamp, digest)).encode()
         return body, {
             "X-Fal-Webhook-Request-Id": job.id,
             "X-Fal-Webhook-User-Id": _USER,
-            "X-Fal-Webhook-Timestamp": moment,
+            "X-Fal-Webhook-Timestamp": timestamp,
             "X-Fal-Webhook-Signature": self._key.sign(signed).hex(),
         }
 
-    def _output(self, job: SimulatedJob, origin: str) -> dict[str, object]:
+    def _output(self, job: SimulatedJob, request: web.Request) -> dict[str, object]:
         return {
             "video": {
-                "url": job.file_url(f"{origin}/fal-files/{job.id}/video.mp4"),
+                "url": job.file_url(self._file_url(job, request)),
                 "content_type": "video/mp4",
                 "file_name": "video.mp4",
             }
@@ -172,15 +158,6 @@ class FalWire:
 
     def _phase(self, job: SimulatedJob) -> Phase:
         return self._simulator.state(job).phase
-
-    def _job(self, request: web.Request) -> SimulatedJob:
-        one = request.match_info["id"]
-        try:
-            if one.startswith(_ID_PREFIX):
-                return self._simulator.get(one)
-        except NotFoundError:
-            pass
-        raise SimulatedRefusal(404, "Request not found")
 
 
 def _video(fields: Mapping[str, object], app: str) -> VideoSpec:

@@ -1,7 +1,7 @@
-"""What befalls a request whatever its protocol: counting, latency, keys and faults.
+"""Applies counting, latency, key checks and faults to requests of every protocol.
 
-The server is aiohttp.web because it can drop a connection without an answer (a Starlette
-application cannot reach its transport) and parses multipart bodies by itself.
+The server is aiohttp.web, because it can drop a connection without a response (a Starlette
+application can't reach its transport), and parses multipart bodies.
 """
 
 import asyncio
@@ -26,17 +26,17 @@ from reelhook.simulator.faults import (
 from reelhook.simulator.refusals import CreateRefusal
 
 CREATE = "create"
-"""The kind of request whose answers `lost_create` swallows."""
+"""The kind of request whose response `lost_create` drops."""
 CONTENT = "content"
-"""The kind of request that `foreign_redirect` sends elsewhere."""
+"""The kind of request that `foreign_redirect` redirects."""
 
 # Closing with a linger time of zero sends RST instead of FIN.
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class SimulatedRefusal(Exception):  # noqa: N818 - it is an answer of the server, not an error in it
-    """An answer that refuses: the wire puts it into its provider's words."""
+class SimulatedRefusal(Exception):  # noqa: N818 - a response of the server, not an error in it
+    """A refusal, which each wire renders in its provider's form."""
 
     status: int
     message: str
@@ -51,15 +51,15 @@ _PAGE = b"<html><body>Please wait while we check your browser.</body></html>"
 RefusalBody = Callable[[SimulatedRefusal], Mapping[str, object]]
 
 
-def json_answer(body: Mapping[str, object], status: int = 200) -> web.Response:
-    """Return the answer with this JSON."""
+def json_response(body: Mapping[str, object], status: int = 200) -> web.Response:
+    """Return a response with this JSON."""
     return web.Response(
         body=json.dumps(body).encode(), status=status, content_type="application/json"
     )
 
 
 class FaultInjector:
-    """Wraps a wire's handlers: counts a request, delays it, checks its key, lets it fail."""
+    """Wraps a wire's handlers: counts a request, delays it, checks its key, injects faults."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class FaultInjector:
         self._scheme = scheme
 
     def handler(self, kind: str, carry_out: Handler) -> Handler:
-        """Return what serves requests of this kind."""
+        """Return the wrapped handler of requests of this kind."""
 
         async def serve(request: web.Request) -> web.StreamResponse:
             self.simulator.requests[kind] += 1
@@ -90,7 +90,7 @@ class FaultInjector:
         return serve
 
     def exempt(self, carry_out: Handler) -> Handler:
-        """Return what serves requests that only need the key: not counted, never faulty."""
+        """Return a handler that only checks the key: not counted, without faults."""
 
         async def serve(request: web.Request) -> web.StreamResponse:
             try:
@@ -102,11 +102,11 @@ class FaultInjector:
         return serve
 
     def refuse(self, refusal: SimulatedRefusal) -> web.Response:
-        """Return the refusal as this wire words it."""
-        return json_answer(self._refusal_body(refusal), refusal.status)
+        """Return the refusal in this wire's form."""
+        return json_response(self._refusal_body(refusal), refusal.status)
 
     def unrouted(self, error: web.HTTPException, request: web.Request) -> SimulatedRefusal:
-        """Return the refusal of an unknown path, a wrong method or a body that is too long."""
+        """Return the refusal of an unknown path, a wrong method or an oversized body."""
         return SimulatedRefusal(error.status, f"{error.reason}: {request.path}")
 
     def _check_key(self, request: web.Request) -> None:
@@ -127,9 +127,9 @@ class FaultInjector:
             case RequestFault.RATE_LIMITED:
                 return self._rate_limited()
             case RequestFault.SERVER_ERROR:
-                raise SimulatedRefusal(500, "The simulator failed, as its settings told it to.")
+                raise SimulatedRefusal(500, "The simulator failed, as its settings say.")
             case RequestFault.RESET:
-                return _without_answer(request, linger=_LINGER_ZERO)
+                return _without_response(request, linger=_LINGER_ZERO)
             case RequestFault.MALFORMED:
                 return _cut_in_half(await carry_out(request))
             case RequestFault.GARBLED:
@@ -153,81 +153,81 @@ class FaultInjector:
             self.simulator.injected[refused] += 1
         if refused == REFUSED_CREATE:
             return CreateRefusal(faults.refusal).response()
-        answer = await carry_out(request)
+        response = await carry_out(request)
         if refused is not None:
             return CreateRefusal(faults.refusal).response()
         if kind == CREATE and self.simulator.faults.loses_create(self.simulator.random):
             self.simulator.injected[LOST_CREATE] += 1
-            return _without_answer(request)
-        return answer
+            return _without_response(request)
+        return response
 
     def _rate_limited(self) -> web.Response:
-        answer = self.refuse(
+        response = self.refuse(
             SimulatedRefusal(
                 429, "Rate limit reached; try again later.", code="rate_limit_exceeded"
             )
         )
-        answer.headers["Retry-After"] = f"{self.simulator.faults.retry_after_seconds:g}"
-        return answer
+        response.headers["Retry-After"] = f"{self.simulator.faults.retry_after_seconds:g}"
+        return response
 
 
-def _cut_in_half(answer: web.StreamResponse) -> web.StreamResponse:
+def _cut_in_half(response: web.StreamResponse) -> web.StreamResponse:
     if (
-        isinstance(answer, web.Response)
-        and answer.content_type == "application/json"
-        and isinstance(answer.body, bytes)
+        isinstance(response, web.Response)
+        and response.content_type == "application/json"
+        and isinstance(response.body, bytes)
     ):
-        answer.body = answer.body[: len(answer.body) // 2]
-    return answer
+        response.body = response.body[: len(response.body) // 2]
+    return response
 
 
-def _garbled(answer: web.StreamResponse) -> web.StreamResponse:
-    return web.Response(body=_PAGE, content_type="text/html") if _is_json(answer) else answer
+def _garbled(response: web.StreamResponse) -> web.StreamResponse:
+    return web.Response(body=_PAGE, content_type="text/html") if _is_json(response) else response
 
 
-async def _huge(answer: web.StreamResponse, request: web.Request) -> web.StreamResponse:
-    """Put a member of 60 MiB behind the others, which never lies in memory as a whole."""
-    if not (_is_json(answer) and isinstance(answer, web.Response) and answer.status < 400):
-        return answer
-    assert isinstance(answer.body, bytes)  # noqa: S101 - as `json_answer` makes it
-    large = web.StreamResponse(status=answer.status, headers={"Content-Type": "application/json"})
+async def _huge(response: web.StreamResponse, request: web.Request) -> web.StreamResponse:
+    """Append a member of 60 MiB, which is never in memory as a whole."""
+    if not (_is_json(response) and isinstance(response, web.Response) and response.status < 400):
+        return response
+    assert isinstance(response.body, bytes)  # noqa: S101 - `json_response` made it
+    large = web.StreamResponse(status=response.status, headers={"Content-Type": "application/json"})
     await large.prepare(request)
     try:
-        await large.write(answer.body[:-1] + b', "padding": [0')
+        await large.write(response.body[:-1] + b', "padding": [0')
         for _ in range(_HUGE_BYTES // len(_PADDING)):
             await large.write(_PADDING)
         await large.write(b"]}")
     except ConnectionError:
-        pass  # nobody reads so much
+        pass  # clients stop reading earlier
     return large
 
 
-def _is_json(answer: web.StreamResponse) -> bool:
-    return isinstance(answer, web.Response) and answer.content_type == "application/json"
+def _is_json(response: web.StreamResponse) -> bool:
+    return isinstance(response, web.Response) and response.content_type == "application/json"
 
 
-def _without_answer(request: web.Request, linger: bytes | None = None) -> web.Response:
+def _without_response(request: web.Request, linger: bytes | None = None) -> web.Response:
     transport = request.transport
     if transport is not None:
         if linger is not None:
             connection: socket.socket = transport.get_extra_info("socket")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         transport.abort()
-    # aiohttp wants an answer to write; it drops it, since the connection is gone.
+    # aiohttp needs a response to write, and drops it, since the connection is gone.
     return web.Response()
 
 
-def router_refusals(upstream: FaultInjector) -> Middleware:
-    """Return the middleware that words unknown paths, wrong methods and oversized bodies."""
+def router_refusals(injector: FaultInjector) -> Middleware:
+    """Return the middleware that refuses unknown paths, wrong methods and oversized bodies."""
 
     @web.middleware
     async def reword(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
         except web.HTTPException as error:
-            answer = upstream.refuse(upstream.unrouted(error, request))
+            response = injector.refuse(injector.unrouted(error, request))
             if allowed := error.headers.get("Allow"):
-                answer.headers["Allow"] = allowed
-            return answer
+                response.headers["Allow"] = allowed
+            return response
 
     return reword

@@ -1,4 +1,4 @@
-"""What goes wrong at the simulator, and how often. Chance is an argument."""
+"""The simulator's faults and their rates. Randomness is an argument."""
 
 import math
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ Outcome = TypeVar("Outcome")
 
 
 class RequestFault(StrEnum):
-    """What can befall a request; at most one of them does."""
+    """The faults of a request, of which at most one happens."""
 
     RATE_LIMITED = "rate_limited"
     SERVER_ERROR = "server_error"
@@ -26,13 +26,13 @@ class RequestFault(StrEnum):
 
 
 LOST_CREATE = "lost_create"
-"""The fault that befalls the answer of a create which was carried out."""
+"""The create is carried out, and its response is lost."""
 REFUSED_CREATE = "refused_create"
-"""The fault that befalls a create which is not carried out."""
+"""The create is refused and not carried out."""
 REFUSED_AFTER = "refused_after"
-"""The fault that befalls the answer of a create which was carried out, and is refused."""
+"""The create is carried out, although the response is a refusal."""
 FOREIGN_REDIRECT = "foreign_redirect"
-"""The fault that befalls a request for a video."""
+"""A download is redirected to another server."""
 
 _SECONDS = (
     "latency_seconds",
@@ -53,63 +53,63 @@ _EXCLUSIVE = (
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Rates are 0..1, durations seconds. Raises ValueError, naming the field, for anything else.
+    """The faults: rates are 0..1, durations seconds. Raises `ValueError` that names the field.
 
-    Of the faults of a request at most one happens, so their rates may add up to at most 1; of the
-    bad endings of a job likewise. Durations and endings are settled when a job is created: a later
-    change concerns later jobs.
+    At most one fault of a request happens, so these rates may add up to at most 1; so may the rates
+    of a job's bad endings. A job's durations and ending are drawn when it is created, so a change
+    affects only later jobs.
     """
 
     rate_limited: float = 0.0
-    """Answered 429 with Retry-After; not carried out."""
+    """The response is 429 with Retry-After; not carried out."""
     server_error: float = 0.0
-    """Answered 500; not carried out."""
+    """The response is 500; not carried out."""
     reset: float = 0.0
-    """The connection is reset (RST) without an answer; not carried out."""
+    """The connection is reset (RST) without a response; not carried out."""
     malformed: float = 0.0
-    """Carried out, answered with half of the JSON. Refusals and videos stay whole."""
+    """Carried out; the response is half of the JSON. Refusals and videos stay complete."""
     garbled: float = 0.0
-    """Carried out, answered 200 with a page as proxies show it. Videos stay whole."""
+    """Carried out; the response is 200 with an HTML page of a proxy. Videos stay complete."""
     huge: float = 0.0
-    """Carried out, answered with 60 MiB of JSON. Refusals and videos stay as they are."""
+    """Carried out; the response is 60 MiB of JSON. Refusals and videos are unchanged."""
     lost_create: float = 0.0
-    """The create is carried out, and the connection closed without an answer."""
+    """The create is carried out, and the connection closed without a response."""
     refused_create: float = 0.0
-    """The create is refused, as `refusal` says; not carried out."""
+    """The create is refused with `refusal`; not carried out."""
     refused_after: float = 0.0
-    """The create is carried out, yet answered with a refusal, as `refusal` says."""
+    """The create is carried out, but the response is `refusal`."""
     refusal: str = CreateRefusal.UNAVAILABLE
-    """How creates are refused, one of `CreateRefusal`: a status, or a gateway's page."""
+    """The response to a refused create, one of `CreateRefusal`: a status, or a gateway's page."""
     moderation: float = 0.0
-    """The job fails where it would have completed."""
+    """The job fails instead of completing."""
     stuck: float = 0.0
     """The job reaches 99 % and never ends."""
     broken: float = 0.0
     """The job fails because the engine does."""
     engine_dead: bool = False
-    """True: the engine is gone; creates are refused, or their jobs fail, as the server does it."""
+    """True: the engine has died; creates are refused or their jobs fail, as the server does."""
     foreign_file: float = 0.0
     """The job names `foreign_url` as its finished file."""
     foreign_redirect: float = 0.0
     """The video's address redirects to `foreign_url`."""
     foreign_url: str = "http://169.254.169.254/latest/meta-data/"
-    """Where nobody who runs a gateway wants it to look: here, where clouds keep their secrets."""
+    """An address that a gateway must not fetch; by default that of cloud credentials."""
     latency_seconds: float = 0.0
-    """How long every request waits before it is looked at."""
+    """The delay before every request is processed."""
     listing: bool = True
-    """False: listing is answered 405."""
+    """False: the listing responds with 405."""
     queue_seconds: float = 1.0
-    """How much of `render_seconds` a job is queued."""
+    """The part of `render_seconds` that a job is queued."""
     render_seconds: float = 8.0
-    """From creation to completion."""
+    """The time from creation to completion."""
     retry_after_seconds: float = 1.0
-    """What a 429 asks for."""
+    """The `Retry-After` of a 429."""
     poll_after_seconds: float = 0.0
-    """The hint of when to ask again that a job's answers carry; 0: no hint."""
+    """The hint in a job's responses when to poll again; 0: no hint."""
     clock_offset_seconds: float = 0.0
-    """How far the provider's clock is ahead; below 0: behind."""
+    """The lead of the provider's clock; negative if it is slow."""
     prompts: str = Prompts.SHOWN
-    """How the listing shows prompts, one of `Prompts`."""
+    """The form of prompts in the listing, one of `Prompts`."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -119,11 +119,11 @@ class Faults:
                 raise ValueError(f"{' + '.join(names)} must be at most 1")
 
     def of_request(self, random: Random) -> RequestFault | None:
-        """Draw what befalls one request."""
+        """Draw the fault of one request, or None."""
         return _draw({fault: getattr(self, fault.value) for fault in RequestFault}, random)
 
     def loses_create(self, random: Random) -> bool:
-        """Draw whether the answer to one create gets lost."""
+        """Draw whether the response to one create is lost."""
         return _draw({LOST_CREATE: self.lost_create}, random) is not None
 
     def refuses_create(self, random: Random) -> str | None:
@@ -138,15 +138,15 @@ class Faults:
         return Prompts(self.prompts).show(prompt)
 
     def names_foreign_file(self, random: Random) -> bool:
-        """Draw whether one job names another's address as its file."""
+        """Draw whether one job names a foreign address as its file."""
         return self.foreign_file > 0 and random.random() < self.foreign_file
 
     def redirects(self, random: Random) -> bool:
-        """Draw whether one request for a video is redirected."""
+        """Draw whether one download is redirected."""
         return self.foreign_redirect > 0 and random.random() < self.foreign_redirect
 
     def ending(self, random: Random) -> Ending:
-        """Draw what becomes of one job."""
+        """Draw the ending of one job."""
         rates = {
             Ending.MODERATION: self.moderation,
             Ending.NEVER: self.stuck,
@@ -183,7 +183,7 @@ def _check(name: str, value: object) -> None:
 
 
 def _check_number(name: str, value: object) -> None:
-    # bool is a subclass of int, and `reset: true` is more likely a slip than a rate of 1.
+    # bool is a subclass of int, and `reset: true` is more likely a mistake than a rate of 1.
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"{name} must be a number")
     if name in _SIGNED:

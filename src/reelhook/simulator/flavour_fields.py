@@ -1,4 +1,4 @@
-"""Reads the fields of creates as FastAPI and pydantic do, which these servers are made with."""
+"""Reads the fields of creates as FastAPI and pydantic do, on which these servers are built."""
 
 import json
 import re
@@ -12,11 +12,11 @@ _SIDE_MIN, _SIDE_MAX, _SECONDS_MAX = 64, 2048, 60
 _SIZE = re.compile(r"([0-9]{1,5})x([0-9]{1,5})", re.ASCII)
 
 Refuse = Callable[[str, str], SimulatedRefusal]
-"""Makes the refusal of a field: its name, and what is wrong with it."""
+"""Returns the refusal of a field, given its name and the problem."""
 
 
 def text(given: Given, name: str, refuse: Refuse) -> str | None:
-    """Return a text; None where it is left out."""
+    """Return a text, or None if it is left out."""
     value = given.fields.get(name)
     if value is None or isinstance(value, str):
         return value
@@ -24,7 +24,7 @@ def text(given: Given, name: str, refuse: Refuse) -> str | None:
 
 
 def prompt(given: Given, refuse: Refuse) -> str:
-    """Return the prompt, which every one of these servers wants."""
+    """Return the prompt, which all of these servers require."""
     value = text(given, "prompt", refuse)
     if not value:
         raise refuse("prompt", "Field required")
@@ -32,7 +32,7 @@ def prompt(given: Given, refuse: Refuse) -> str:
 
 
 def whole(given: Given, name: str, refuse: Refuse) -> int | None:
-    """Return a whole number, which may come as a text; None where it is left out."""
+    """Return a whole number, which may be a text, or None if it is left out."""
     value = given.fields.get(name)
     if value is None or value == "":
         return None
@@ -42,7 +42,7 @@ def whole(given: Given, name: str, refuse: Refuse) -> int | None:
 
 
 def size(given: Given, refuse: Refuse) -> tuple[int, int] | None:
-    """Return width and height of any size in pixels; None where it is left out."""
+    """Return width and height in pixels, or None if the size is left out."""
     value = given.fields.get("size")
     if value is None or value == "":
         return None
@@ -53,13 +53,13 @@ def size(given: Given, refuse: Refuse) -> tuple[int, int] | None:
 
 
 def options(given: Given, names: Iterable[str]) -> dict[str, object]:
-    """Return the server's own options that were given; what it does not know is dropped."""
+    """Return the given options that the server knows; others are dropped."""
     found = {name: given.fields[name] for name in names if given.fields.get(name) is not None}
-    return {name: _value(one) if given.form else one for name, one in found.items()}
+    return {name: _value(value) if given.form else value for name, value in found.items()}
 
 
 def video(prompt: str, model: str, sides: tuple[int, int], seconds: float) -> VideoSpec:
-    """Return the video nearest to the request: encoders want even sides, tests small ones."""
+    """Return the nearest possible video: encoders need even sides, tests small ones."""
     width, height = (2 * (min(max(side, _SIDE_MIN), _SIDE_MAX) // 2) for side in sides)
     return VideoSpec(
         prompt, model, width, height, seconds=min(max(round(seconds), 1), _SECONDS_MAX)
@@ -67,7 +67,7 @@ def video(prompt: str, model: str, sides: tuple[int, int], seconds: float) -> Vi
 
 
 def without_none(fields: Mapping[str, object]) -> dict[str, object]:
-    """Return the fields that say something."""
+    """Return the fields that are not None."""
     return {name: value for name, value in fields.items() if value is not None}
 
 

@@ -1,9 +1,10 @@
-"""How each server reads a create: which fields it takes, and how it refuses the others."""
+"""Reads a create as each server does: the fields it accepts, and its refusal of others."""
 
 from collections.abc import Callable
 
 from reelhook.simulator.fault_injector import SimulatedRefusal
 from reelhook.simulator.flavour import FlavourRequest, Given
+from reelhook.simulator.flavour_bodies import CRASH
 from reelhook.simulator.flavour_fields import (
     Refuse,
     options,
@@ -14,7 +15,6 @@ from reelhook.simulator.flavour_fields import (
     whole,
     without_none,
 )
-from reelhook.simulator.flavour_words import CRASH
 
 _WAN = (832, 480)
 _FPS = 24
@@ -37,25 +37,25 @@ _TENSORRT_FIELDS = {
 def sglang(given: Given, served: str) -> FlavourRequest:
     """Read a create of SGLang: JSON's `input_reference` is a text, forms have it as a file."""
     refuse = _fastapi(given)
-    words, image = _prompt_and_image(given, refuse)
+    prompt_text, image = _prompt_and_image(given, refuse)
     seconds = whole(given, "seconds", refuse)
     seconds = 4 if seconds is None else seconds
     if image and "T2V" in served:
         raise SimulatedRefusal(400, "input_reference is not supported for T2V models.")
-    asked = options(given, _SGLANG_OPTIONS)
-    fps, frames = asked.get("fps", _FPS), asked.get("num_frames")
+    parameters = options(given, _SGLANG_OPTIONS)
+    fps, frames = parameters.get("fps", _FPS), parameters.get("num_frames")
     width, height = size(given, lambda *_: SimulatedRefusal(400, _NO_SIZE)) or _WAN
-    engine = {**asked, "num_frames": frames or int(str(fps)) * seconds, "image": image}
+    engine = {**parameters, "num_frames": frames or int(str(fps)) * seconds, "image": image}
     return FlavourRequest(
-        video(words, str(given.first("model") or served), (width, height), seconds),
+        video(prompt_text, str(given.first("model") or served), (width, height), seconds),
         without_none(engine),
         {"size": f"{width}x{height}", "seconds": str(seconds)},
     )
 
 
 def vllm_omni(given: Given, served: str) -> FlavourRequest:
-    """Read a create of vLLM-Omni: forms alone, its own model alone, one frame by default."""
-    words = prompt(given, _vllm)
+    """Read a create of vLLM-Omni: only forms, only its own model, one frame by default."""
+    prompt_text = prompt(given, _vllm)
     image = given.files.get("input_reference")
     reference = given.first("image_reference")
     if image and reference:
@@ -72,48 +72,48 @@ def vllm_omni(given: Given, served: str) -> FlavourRequest:
         raise SimulatedRefusal(
             400, f"Model mismatch: request specifies '{model}' but server is running '{served}'."
         )
-    asked = options(given, _VLLM_OPTIONS)
-    frames = asked.get("num_frames") or (1 if seconds is None else _FPS * seconds)
-    engine = {**asked, "num_frames": frames, "image": image or reference}
+    parameters = options(given, _VLLM_OPTIONS)
+    frames = parameters.get("num_frames") or (1 if seconds is None else _FPS * seconds)
+    engine = {**parameters, "num_frames": frames, "image": image or reference}
     shown = {
         "size": None if sides is None else f"{sides[0]}x{sides[1]}",
         "seconds": "4" if seconds is None else str(seconds),
     }
     return FlavourRequest(
-        video(words, served, sides or _WAN, seconds or 1), without_none(engine), shown
+        video(prompt_text, served, sides or _WAN, seconds or 1), without_none(engine), shown
     )
 
 
 def fastvideo(given: Given, served: str) -> FlavourRequest:
     """Read a create of FastVideo: as SGLang's, but the model's own length by default."""
     refuse = _fastapi(given)
-    words, image = _prompt_and_image(given, refuse)
+    prompt_text, image = _prompt_and_image(given, refuse)
     seconds = whole(given, "seconds", refuse)
     if seconds is None and given.form:
         seconds = 4
     try:
         sides = size(given, refuse)
     except SimulatedRefusal:
-        sides = None  # a size that it can't read is left out
-    asked = options(given, _OF_ALL if given.form else _FASTVIDEO_JSON_OPTIONS)
-    frames = asked.get("num_frames") or (None if seconds is None else _FPS * seconds)
-    engine = {**asked, "num_frames": frames, "image": image}
+        sides = None  # this server ignores an invalid size
+    parameters = options(given, _OF_ALL if given.form else _FASTVIDEO_JSON_OPTIONS)
+    frames = parameters.get("num_frames") or (None if seconds is None else _FPS * seconds)
+    engine = {**parameters, "num_frames": frames, "image": image}
     shown = {
         "size": "" if sides is None else f"{sides[0]}x{sides[1]}",
         "seconds": str(seconds or 0),
     }
     model = str(given.first("model") or served)
     return FlavourRequest(
-        video(words, model, sides or _WAN, seconds or 5), without_none(engine), shown
+        video(prompt_text, model, sides or _WAN, seconds or 5), without_none(engine), shown
     )
 
 
 def aquiles(given: Given, served: str) -> FlavourRequest:
-    """Read a create of Aquiles-Image, which crashes at what it does not expect.
+    """Read a create of Aquiles-Image, which crashes on unexpected input.
 
-    Its images are files of forms, for models that the request, not the server, names.
+    Its images are uploads, for models that the request names, not the server.
     """
-    words = prompt(given, lambda *_: CRASH)
+    prompt_text = prompt(given, lambda *_: CRASH)
     model = text(given, "model", lambda *_: CRASH) or "sora-2"
     image = given.files.get("input_reference")
     if given.form and (image or given.fields.get("input_reference")):
@@ -130,11 +130,11 @@ def aquiles(given: Given, served: str) -> FlavourRequest:
     engine = {"image": image, "seconds": seconds if model in _AQUILES_IMAGES else None}
     length = float(seconds) if seconds and seconds.isdecimal() else 4
     shown = {"size": wanted, "seconds": seconds}
-    return FlavourRequest(video(words, model, sides, length), without_none(engine), shown)
+    return FlavourRequest(video(prompt_text, model, sides, length), without_none(engine), shown)
 
 
 def tensorrt_llm(given: Given, served: str) -> FlavourRequest:
-    """Read a create of TensorRT-LLM, which refuses every field that it does not know."""
+    """Read a create of TensorRT-LLM, which refuses every unknown field."""
     for name in (*given.fields, *given.files):
         if name not in _TENSORRT_FIELDS:
             raise _tensorrt(
@@ -142,7 +142,7 @@ def tensorrt_llm(given: Given, served: str) -> FlavourRequest:
                 f"Unknown request field {name!r}. "
                 "Pass model-specific parameters via 'extra_params' instead.",
             )
-    words = prompt(given, _tensorrt)
+    prompt_text = prompt(given, _tensorrt)
     image: object = given.files.get("image_reference") or given.files.get("input_reference")
     image = image or given.first("image_reference") or text(given, "input_reference", _tensorrt)
     seconds = _number(given, "seconds", _tensorrt)
@@ -150,7 +150,7 @@ def tensorrt_llm(given: Given, served: str) -> FlavourRequest:
     width, height = sides or _WAN
     engine = {**options(given, _TENSORRT_OPTIONS), "seconds": seconds, "image": image}
     return FlavourRequest(
-        video(words, str(given.first("model") or served), (width, height), seconds or 5),
+        video(prompt_text, str(given.first("model") or served), (width, height), seconds or 5),
         without_none(engine),
         {"duration": seconds, "fps": None, "size": f"{width}x{height}"},
     )
@@ -159,7 +159,7 @@ def tensorrt_llm(given: Given, served: str) -> FlavourRequest:
 def litellm(given: Given, served: str) -> FlavourRequest:
     """Read a create of LiteLLM before vLLM-Omni, which routes by the model.
 
-    It passes on what it does not know, and no `seconds` of its own, though its jobs show four.
+    It forwards unknown fields, but no default of `seconds`, although its jobs show four.
     """
     if not given.fields.get("prompt"):
         raise SimulatedRefusal(
@@ -176,23 +176,23 @@ def litellm(given: Given, served: str) -> FlavourRequest:
         raise SimulatedRefusal(400, "Invalid request format: 'dict' object has no attribute 'read'")
     fields = dict(given.fields)
     if not given.form:
-        fields.pop("image_reference", None)  # an object of JSON is lost in the form that it sends
+        fields.pop("image_reference", None)  # a JSON object gets lost in the form that it sends
     return vllm_omni(Given(fields, given.files, form=True), served)
 
 
 def _prompt_and_image(given: Given, refuse: Refuse) -> tuple[str, object]:
-    """Read what SGLang and FastVideo, whose code has one origin, read alike."""
+    """Read the prompt and the image of SGLang and FastVideo, whose code has one origin."""
     if given.form and not given.fields.get("prompt"):
         raise SimulatedRefusal(400, "prompt is required")
-    words = prompt(given, refuse)
+    prompt_text = prompt(given, refuse)
     image = given.files.get("input_reference") or given.first("reference_url")
     if not given.form:
         image = image or text(given, "input_reference", refuse)
-    return words, image
+    return prompt_text, image
 
 
 def _fastapi(given: Given) -> Refuse:
-    """Return how SGLang and FastVideo refuse: forms by FastAPI's 422, JSON by their own 400."""
+    """Return the refusals of SGLang and FastVideo: 422 of FastAPI for forms, 400 for JSON."""
 
     def refuse(name: str, problem: str) -> SimulatedRefusal:
         if given.form:

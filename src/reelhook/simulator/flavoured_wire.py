@@ -1,4 +1,4 @@
-"""`/v1/videos` as one of the servers in `flavours` speaks it."""
+"""`/v1/videos` in the dialect of one of the servers in `flavours`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,38 +13,39 @@ from reelhook.simulator.fault_injector import (
     CREATE,
     FaultInjector,
     SimulatedRefusal,
-    json_answer,
+    json_response,
 )
 from reelhook.simulator.flavour import Flavour, Given, ListingStyle
 from reelhook.simulator.job import Phase, SimulatedJob
 from reelhook.simulator.render_queue import RenderQueue
+from reelhook.simulator.wire import Wire
 
 
 class FlavouredFaults(FaultInjector):
-    """Words refusals, and checks keys, as one server does."""
+    """Refuses, and checks keys, as one server does."""
 
     def __init__(self, simulator: Simulator, flavour: Flavour, api_key: str | None) -> None:
         super().__init__(simulator, refusal_body=lambda _: {}, api_key=api_key)
         self._flavour = flavour
 
     def handler(self, kind: str, carry_out: Handler) -> Handler:
-        """Return what serves requests of this kind, with the server's headers."""
+        """Return the handler of requests of this kind, with the server's headers."""
         serve = super().handler(kind, carry_out)
 
         async def with_headers(request: web.Request) -> web.StreamResponse:
-            answer = await serve(request)
-            if not answer.prepared:
-                answer.headers.update(self._flavour.headers)
-            return answer
+            response = await serve(request)
+            if not response.prepared:
+                response.headers.update(self._flavour.headers)
+            return response
 
         return with_headers
 
     def refuse(self, refusal: SimulatedRefusal) -> web.Response:
-        """Return the refusal as this server words it."""
+        """Return the refusal in this server's form."""
         return self._flavour.refuse(refusal)
 
     def unrouted(self, error: web.HTTPException, request: web.Request) -> SimulatedRefusal:
-        """Return the refusal of an unknown path or a wrong method, as FastAPI words it."""
+        """Return the refusal of an unknown path or a wrong method, as FastAPI's."""
         return SimulatedRefusal(error.status, error.reason)
 
     def _check_key(self, request: web.Request) -> None:
@@ -56,20 +57,21 @@ class FlavouredFaults(FaultInjector):
             raise self._flavour.wrong_key from None
 
 
-class FlavouredWire:
+class FlavouredWire(Wire):
     """The requests of the wire, the models and the health of one server."""
 
     def __init__(
-        self, simulator: Simulator, studio: RenderQueue, upstream: FaultInjector, flavour: Flavour
+        self, simulator: Simulator, queue: RenderQueue, api_key: str | None, flavour: Flavour
     ) -> None:
-        self._simulator = simulator
-        self._studio = studio
-        self._upstream = upstream
         self._flavour = flavour
+        super().__init__(simulator, queue, api_key)
+
+    def _injector(self, api_key: str | None) -> FaultInjector:
+        return FlavouredFaults(self._simulator, self._flavour, api_key)
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes, with the version in their paths."""
-        handler = self._upstream.handler
+        handler = self.injector.handler
         one = "/v1/videos/{id}"
         healths = ["/health", *(["/v1/health"] if self._flavour.versioned_health else [])]
         return [
@@ -78,7 +80,7 @@ class FlavouredWire:
             web.get(one, handler("get", self._get), allow_head=False),
             web.get(f"{one}/content", handler(CONTENT, self._content), allow_head=False),
             *([web.delete(one, handler("delete", self._delete))] if self._flavour.deleting else []),
-            web.get("/v1/models", self._upstream.exempt(self._models), allow_head=False),
+            web.get("/v1/models", self.injector.exempt(self._models), allow_head=False),
             *(web.get(path, self._health, allow_head=False) for path in healths),
         ]
 
@@ -87,18 +89,18 @@ class FlavouredWire:
         if simulator.faults.engine_dead and flavour.dead is not None:
             raise flavour.dead
         given = await _given(request, forms_alone=flavour.forms_alone)
-        asked = flavour.read(given, flavour.models[0])
+        wanted = flavour.read(given, flavour.models[0])
         if flavour.busy is not None and self._renders():
             raise flavour.busy
         job = simulator.create(
-            asked.video,
+            wanted.video,
             id_prefix=flavour.name,
             job_id=flavour.make_id(simulator.random),
-            engine=asked.engine,
-            shown=asked.shown,
+            engine=wanted.engine,
+            shown=wanted.shown,
         )
-        self._studio.video_created(asked.video)
-        return json_answer(self._video(job), flavour.created_status)
+        self._queue.video_created(wanted.video)
+        return json_response(self._video(job), flavour.created_status)
 
     async def _list(self, request: web.Request) -> web.Response:
         listing = self._flavour.listing
@@ -109,55 +111,55 @@ class FlavouredWire:
         if listing.pages:
             jobs, has_more = _page(jobs, listing, request.query)
         videos = [self._video(job) for job in jobs]
-        told: Mapping[str, object] = {
+        cursors: Mapping[str, object] = {
             "first_id": videos[0]["id"] if videos else None,
             "last_id": videos[-1]["id"] if videos else None,
             "has_more": has_more,
         }
-        return json_answer(
-            {"data": videos, "object": "list", **{name: told[name] for name in listing.told}}
+        return json_response(
+            {"data": videos, "object": "list", **{name: cursors[name] for name in listing.cursors}}
         )
 
     async def _get(self, request: web.Request) -> web.Response:
         flavour = self._flavour
-        job = self._job(request, flavour.missing(request.match_info["id"]))
+        job = self._job_or(request, flavour.missing(request.match_info["id"]))
         video = self._video(job)
         if self._simulator.state(job).phase is Phase.FAILED:
-            return json_answer(flavour.failed_read(video), flavour.failed_status)
-        return json_answer(video)
+            return json_response(flavour.failed_read(video), flavour.failed_status)
+        return json_response(video)
 
     async def _content(self, request: web.Request) -> web.StreamResponse:
         flavour = self._flavour
         missing = flavour.content_missing or flavour.missing(request.match_info["id"])
-        job = self._job(request, missing)
+        job = self._job_or(request, missing)
         if not job.content_is_ready(self._simulator.now()):
             status = flavour.statuses[self._simulator.state(job).phase]
             raise flavour.content_pending(job.id, status)
         if not flavour.ranges:
             request = request.clone(headers={})
-        return await video_download(request, self._studio, job.video)
+        return await video_download(request, self._queue, job.video)
 
     async def _delete(self, request: web.Request) -> web.Response:
         flavour = self._flavour
         assert flavour.deleting is not None  # noqa: S101 - there is no route without it
-        job = self._job(request, flavour.missing(request.match_info["id"]))
+        job = self._job_or(request, flavour.missing(request.match_info["id"]))
         video = self._video(job)
         self._simulator.delete(job.id, stops=flavour.deleting.stops)
-        return json_answer(flavour.deleting.response(job.id, video))
+        return json_response(flavour.deleting.response(job.id, video))
 
     async def _models(self, _request: web.Request) -> web.Response:
         created = int(self._simulator.now())
         card = {"object": "model", "created": created, "owned_by": self._flavour.owned_by}
         models = [{"id": name, **card} for name in self._flavour.models]
-        return json_answer({"object": "list", "data": models})
+        return json_response({"object": "list", "data": models})
 
     async def _health(self, _request: web.Request) -> web.Response:
         health, dead = self._flavour.health, self._flavour.dead
         if self._simulator.faults.engine_dead and dead is not None:
-            return json_answer({"status": "unhealthy", "error": dead.message}, 503)
-        return web.Response() if health is None else json_answer(health)
+            return json_response({"status": "unhealthy", "error": dead.message}, 503)
+        return web.Response() if health is None else json_response(health)
 
-    def _job(self, request: web.Request, missing: SimulatedRefusal) -> SimulatedJob:
+    def _job_or(self, request: web.Request, missing: SimulatedRefusal) -> SimulatedJob:
         try:
             return self._simulator.get(request.match_info["id"])
         except NotFoundError:
@@ -180,8 +182,8 @@ def _page(
 ) -> tuple[Sequence[SimulatedJob], bool]:
     """Return a page, and whether more follow.
 
-    Their stores sort by whole seconds and keep the order of creation within one, also where the
-    newest come first.
+    The servers' stores sort by whole seconds; within a second, jobs stay in the order of creation,
+    even if the newest come first.
     """
     limit = _limit(query.get("limit"), listing)
     newest_first = not listing.ordered or query.get("order", "desc").lower() != "asc"
@@ -200,8 +202,8 @@ def _limit(value: str | None, listing: ListingStyle) -> int | None:
     if not value.isascii() or not value.isdecimal():
         raise SimulatedRefusal(422, "Input should be a valid integer", param="limit")
     if listing.limits is not None and not listing.limits[0] <= int(value) <= listing.limits[1]:
-        words = f"Input should be less than or equal to {listing.limits[1]}"
-        raise SimulatedRefusal(422, words, param="limit")
+        message = f"Input should be less than or equal to {listing.limits[1]}"
+        raise SimulatedRefusal(422, message, param="limit")
     return int(value)
 
 
@@ -220,5 +222,5 @@ async def _given(request: web.Request, *, forms_alone: bool) -> Given:
     try:
         fields = json.loads(await request.read())
     except ValueError:
-        fields = {}  # so do they, and miss the prompt then
+        fields = {}  # as these servers do, which then miss the prompt
     return Given(fields if isinstance(fields, dict) else {}, {}, form=False)

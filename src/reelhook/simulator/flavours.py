@@ -11,8 +11,8 @@ from base64 import b64encode
 from collections.abc import Mapping
 from random import Random
 
+from reelhook.simulator import flavour_bodies as bodies
 from reelhook.simulator import flavour_reads as reads
-from reelhook.simulator import flavour_words as words
 from reelhook.simulator.fault_injector import SimulatedRefusal
 from reelhook.simulator.flavour import Deleting, Flavour, ListingStyle
 from reelhook.simulator.job import Phase, RenderState
@@ -30,7 +30,7 @@ def _at_the_end(state: RenderState) -> int:
 
 
 def _by_a_timer(state: RenderState) -> int:
-    """Tens up to 90; a failed job begins again at 0."""
+    """Return progress in tens up to 90; a failed job is at 0."""
     if state.phase is Phase.COMPLETED:
         return 100
     return 0 if state.phase is Phase.FAILED else min(state.progress // 10 * 10, 90)
@@ -45,18 +45,18 @@ def _shown_as_deleted(_: str, video: Mapping[str, object]) -> Mapping[str, objec
 
 
 _GATEWAYS_IDS = "video_" + b64encode(b"litellm:c").decode()
-"""How the ids begin that LiteLLM makes."""
+"""The beginning of ids that LiteLLM makes."""
 
 
 def _gateways_id(random: Random) -> str:
     inner = (
-        f"custom_llm_provider:openai;model_id:wan;video_id:video_gen_{words.hexadecimal(random)}"
+        f"custom_llm_provider:openai;model_id:wan;video_id:video_gen_{bodies.hexadecimal(random)}"
     )
     return "video_" + b64encode(f"litellm:{inner}".encode()).decode()
 
 
 def _failed_behind_a_gateway(video: Mapping[str, object]) -> Mapping[str, object]:
-    """Return what LiteLLM makes of vLLM-Omni's 500: the video is text in the message."""
+    """Return LiteLLM's form of vLLM-Omni's 500: the video is text in the message."""
     message = (
         f"litellm.InternalServerError: InternalServerError: OpenAIException - {json.dumps(video)}"
         "\n\nLiteLLM: model group 'wan' failed with the error above. No fallback was attempted."
@@ -66,7 +66,7 @@ def _failed_behind_a_gateway(video: Mapping[str, object]) -> Mapping[str, object
 
 
 def _missing_behind_a_gateway(job_id: str) -> SimulatedRefusal:
-    """Return what is said of an id that LiteLLM made, or of another, for which it asks OpenAI."""
+    """Return the refusal of an id that LiteLLM made, or of another, for which it asks OpenAI."""
     if not job_id.startswith(_GATEWAYS_IDS):
         return SimulatedRefusal(
             500, "litellm.InternalServerError: Cannot connect to host api.openai.com:443"
@@ -88,8 +88,8 @@ SGLANG = Flavour(
     read=reads.sglang,
     statuses=_USUAL,
     progress=lambda state: state.progress,
-    show=words.sglang,
-    refuse=words.detail,
+    show=bodies.sglang,
+    refuse=bodies.detail,
     deleting=Deleting(_shown_as_deleted, stops=False),
     dead=SimulatedRefusal(503, "Offline request broker exited; restart the server.", code="error"),
     health={"status": "ok"},
@@ -99,12 +99,12 @@ VLLM_OMNI = Flavour(
     name="vllm-omni",
     models=("Wan-AI/Wan2.2-TI2V-5B-Diffusers",),
     owned_by="vllm",
-    make_id=lambda random: f"video_gen_{words.hexadecimal(random)}",
+    make_id=lambda random: f"video_gen_{bodies.hexadecimal(random)}",
     read=reads.vllm_omni,
     statuses=_USUAL,
     progress=_at_the_end,
-    show=words.vllm_omni,
-    refuse=words.vllm_error,
+    show=bodies.vllm_omni,
+    refuse=bodies.vllm_error,
     forms_alone=True,
     listing=ListingStyle(limits=(0, 100), limit_default=None),
     deleting=Deleting(_deleted, stops=True),
@@ -120,13 +120,13 @@ FASTVIDEO = Flavour(
     name="fastvideo",
     models=("FastVideo/FastWan2.2-TI2V-5B-FullAttn-Diffusers",),
     owned_by="fastvideo",
-    make_id=words.hexadecimal,
+    make_id=bodies.hexadecimal,
     read=reads.fastvideo,
     statuses={**_USUAL, Phase.RUNNING: "queued"},
     progress=_at_the_end,
-    show=words.fastvideo,
-    refuse=words.detail,
-    listing=ListingStyle(limit_default=None, told=()),
+    show=bodies.fastvideo,
+    refuse=bodies.detail,
+    listing=ListingStyle(limit_default=None, cursors=()),
     deleting=Deleting(_shown_as_deleted, stops=False),
     content_pending=lambda _, status: (
         SimulatedRefusal(500, "Video generation failed")
@@ -140,16 +140,16 @@ AQUILES = Flavour(
     name="aquiles",
     models=("ltx-2",),
     owned_by="custom",
-    make_id=lambda random: f"video_{words.hexadecimal(random)[:12]}",
+    make_id=lambda random: f"video_{bodies.hexadecimal(random)[:12]}",
     read=reads.aquiles,
     statuses={**_USUAL, Phase.RUNNING: "processing"},
     progress=_by_a_timer,
-    show=words.aquiles,
-    refuse=words.detail,
+    show=bodies.aquiles,
+    refuse=bodies.detail,
     listing=ListingStyle(limits=None, ordered=False, from_the_top=True),
     deleting=Deleting(_deleted, stops=False),
-    content_missing=words.CRASH,
-    content_pending=lambda *_: words.CRASH,
+    content_missing=bodies.CRASH,
+    content_pending=lambda *_: bodies.CRASH,
     busy=SimulatedRefusal(
         503, "The limit of 1 concurrent tasks has been reached. Please try again later."
     ),
@@ -163,14 +163,14 @@ TENSORRT_LLM = Flavour(
     name="tensorrt-llm",
     models=("Wan-AI/Wan2.2-TI2V-5B-Diffusers",),
     owned_by="tensorrt_llm",
-    make_id=lambda random: f"video_{words.hexadecimal(random)}",
+    make_id=lambda random: f"video_{bodies.hexadecimal(random)}",
     read=reads.tensorrt_llm,
     statuses={**_USUAL, Phase.RUNNING: "generating"},
     progress=lambda _: None,
-    show=words.tensorrt_llm,
-    refuse=words.tensorrt_error,
+    show=bodies.tensorrt_llm,
+    refuse=bodies.tensorrt_error,
     created_status=202,
-    listing=ListingStyle(pages=False, told=()),
+    listing=ListingStyle(pages=False, cursors=()),
     deleting=Deleting(lambda *_: {"deleted": True}, stops=True),
     missing=lambda job_id: SimulatedRefusal(404, f"Video {job_id} not found"),
     content_pending=lambda job_id, status: SimulatedRefusal(
@@ -186,8 +186,8 @@ LITELLM = Flavour(
     read=reads.litellm,
     statuses=_USUAL,
     progress=_at_the_end,
-    show=words.litellm,
-    refuse=words.litellm_error,
+    show=bodies.litellm,
+    refuse=bodies.litellm_error,
     listing=None,
     no_listing=SimulatedRefusal(400, "litellm.BadRequestError: LLM Provider NOT provided."),
     missing=_missing_behind_a_gateway,

@@ -1,4 +1,4 @@
-"""What the simulator remembers of a job, and the job's state as a function of time."""
+"""A simulated job, and its state as a function of time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,11 +6,11 @@ from enum import StrEnum
 from typing import assert_never
 
 CONTENT_TTL_SECONDS = 3600.0
-"""How long a video can be fetched after its completion."""
+"""The time after its completion in which a video can be downloaded."""
 
 
 class Phase(StrEnum):
-    """How far a job is; a wire translates this into its provider's words."""
+    """The phase of a job; a wire translates it into its provider's status."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -19,7 +19,7 @@ class Phase(StrEnum):
 
 
 class Ending(StrEnum):
-    """What a job comes to; drawn when it is created."""
+    """The ending of a job, drawn when it is created."""
 
     VIDEO = "video"
     MODERATION = "moderation"
@@ -28,7 +28,7 @@ class Ending(StrEnum):
 
 
 class Variant(StrEnum):
-    """What can be fetched of a video."""
+    """The files of a video."""
 
     VIDEO = "video"
     THUMBNAIL = "thumbnail"
@@ -50,7 +50,7 @@ class Variant(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VideoSpec:
-    """What was asked for: sizes in pixels, duration in seconds."""
+    """The requested video: sizes in pixels, duration in seconds."""
 
     prompt: str
     model: str
@@ -61,7 +61,7 @@ class VideoSpec:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a job failed: a machine's code and a person's sentence."""
+    """The reason of a failed job: a code and a message."""
 
     code: str
     message: str
@@ -69,7 +69,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class RenderState:
-    """A job at one moment: progress 0..100, times in Unix seconds, None where not applicable."""
+    """The state of a job at one time: progress 0..100, times in Unix seconds or None."""
 
     phase: Phase
     progress: int
@@ -80,13 +80,13 @@ class RenderState:
 
 MODERATED = Failure(
     code="moderation_blocked",
-    message="The simulator's moderation blocked this job, as its settings told it to.",
+    message="The simulator's moderation blocked this job, as its settings say.",
 )
 
 
 BROKEN = Failure(
     code="engine_error",
-    message="The simulator's engine broke down, as its settings told it to.",
+    message="The simulator's engine broke down, as its settings say.",
 )
 
 
@@ -94,7 +94,7 @@ BROKEN = Failure(
 class SimulatedJob:
     """A job; `number` counts creations from 1, `created_at` is in Unix seconds.
 
-    `wire` is the prefix of its id, by which its wire is known.
+    `wire` is the prefix of its id, which identifies its wire.
     """
 
     id: str
@@ -106,23 +106,23 @@ class SimulatedJob:
     ending: Ending
     wire: str = ""
     foreign_url: str | None = None
-    """What it names as its finished file in place of the simulator's own address."""
+    """The address of its finished file, instead of the simulator's own."""
     engine: Mapping[str, object] = field(default_factory=dict)
-    """What reached the engine beside the video, by the server's own names."""
+    """Further parameters that reached the engine, by the server's names."""
     shown: Mapping[str, object] = field(default_factory=dict)
-    """What its create asked for in the form in which the server shows it."""
+    """Parameters of its create, in the form in which the server shows them."""
 
     def file_url(self, own: object) -> str:
-        """Return the address that it names as its finished file."""
+        """Return the address of its finished file."""
         return self.foreign_url or str(own)
 
     @property
     def ends_at(self) -> float:
-        """When the job ends, in Unix seconds; one that never ends has this moment too."""
+        """The planned end of the job in Unix seconds, even if it never ends."""
         return self.created_at + self.render_seconds
 
     def state(self, now: float) -> RenderState:
-        """Return the job's state at `now`, which depends on nothing else."""
+        """Return the job's state at `now`."""
         elapsed = now - self.created_at
         if elapsed >= self.render_seconds:
             return self._ended()
@@ -146,6 +146,6 @@ class SimulatedJob:
                 assert_never(self.ending)
 
     def content_is_ready(self, now: float) -> bool:
-        """Tell whether the video can be fetched: completed, and not yet expired."""
+        """Return True if the video can be downloaded: completed, and not yet expired."""
         expires_at = self.state(now).expires_at
         return expires_at is not None and now < expires_at

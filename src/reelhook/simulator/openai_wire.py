@@ -1,29 +1,25 @@
-"""The OpenAI wire: `/v1/videos` as openai-python 3.54 and OpenAI's API reference describe it.
+"""The OpenAI wire: `/v1/videos` as openai-python 3.54 and OpenAI's API reference describe it."""
 
-Built on aiohttp.web; `upstream` says why.
-"""
-
-import json
 from collections.abc import Mapping
 
 from aiohttp import web
 
-from reelhook.simulator.core import NotFoundError, Simulator
+from reelhook.simulator.core import NotFoundError
 from reelhook.simulator.download import video_download
 from reelhook.simulator.fault_injector import (
     CONTENT,
     CREATE,
     FaultInjector,
     SimulatedRefusal,
-    json_answer,
+    json_response,
 )
 from reelhook.simulator.job import Phase, SimulatedJob, Variant
-from reelhook.simulator.openai_request import MODEL, page_query, video_from
-from reelhook.simulator.render_queue import RenderQueue
+from reelhook.simulator.openai_request import page_query
+from reelhook.simulator.requests import MODEL, json_object, video_from
+from reelhook.simulator.wire import Wire
 
-_ID_PREFIX = "video_"
-_NOBODYS = _ID_PREFIX + 32 * "0"
-"""An id that is never given: reelhook asks for it to tell what server this is."""
+_UNUSED_ID = "video_" + 32 * "0"
+"""An id that no job has: reelhook reads it to find out which server this is."""
 _STATUS = {
     Phase.QUEUED: "queued",
     Phase.RUNNING: "in_progress",
@@ -45,40 +41,37 @@ def refusal_body(refusal: SimulatedRefusal) -> Mapping[str, object]:
     return {"error": error | {"param": refusal.param, "code": refusal.code}}
 
 
-class OpenAIWire:
-    """The five requests of the wire; every key is there even when it is null.
+class OpenAIWire(Wire):
+    """The five requests of the wire; every key is present, even if its value is null.
 
-    A video lies behind `/content`. A job that names another address has it in `url`, as SGLang's.
+    `/content` serves the video. A job with a file elsewhere has its address in `url`, as SGLang's.
     """
 
-    def __init__(self, simulator: Simulator, studio: RenderQueue, upstream: FaultInjector) -> None:
-        self._simulator = simulator
-        self._studio = studio
-        self._upstream = upstream
+    id_prefix = "video_"
+
+    def _injector(self, api_key: str | None) -> FaultInjector:
+        return FaultInjector(self._simulator, refusal_body=refusal_body, api_key=api_key)
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes, with the version in their paths."""
-        handler = self._upstream.handler
+        handler = self.injector.handler
         one = "/v1/videos/{id}"
         return [
             web.post("/v1/videos", handler(CREATE, self._create)),
             web.get("/v1/videos", handler("list", self._list), allow_head=False),
-            web.get("/v1/models", self._upstream.exempt(self._models), allow_head=False),
-            web.get(f"/v1/videos/{{id:{_NOBODYS}}}", self._upstream.exempt(self._get)),
+            web.get("/v1/models", self.injector.exempt(self._models), allow_head=False),
+            web.get(f"/v1/videos/{{id:{_UNUSED_ID}}}", self.injector.exempt(self._get)),
             web.get(one, handler("get", self._get), allow_head=False),
             web.get(f"{one}/content", handler(CONTENT, self._content)),
             web.delete(one, handler("delete", self._delete)),
         ]
 
     async def _create(self, request: web.Request) -> web.Response:
-        video = video_from(await _fields(request))
-        job = self._simulator.create(video, id_prefix=_ID_PREFIX)
-        self._studio.video_created(video)
-        return self._job_answer(job)
+        return self._job_response(self._create_job(video_from(await _fields(request))))
 
     async def _models(self, _request: web.Request) -> web.Response:
         card = {"id": MODEL, "object": "model", "created": 0, "owned_by": "reelhook"}
-        return json_answer({"object": "list", "data": [card]})
+        return json_response({"object": "list", "data": [card]})
 
     async def _list(self, request: web.Request) -> web.Response:
         if not self._simulator.faults.listing:
@@ -89,12 +82,12 @@ class OpenAIWire:
                 after=query.after,
                 limit=query.limit,
                 newest_first=query.newest_first,
-                id_prefix=_ID_PREFIX,
+                id_prefix=self.id_prefix,
             )
         except NotFoundError as error:
             raise SimulatedRefusal(404, f"No such video: {error}", param="after") from error
         videos = [self._video(job) for job in page.jobs]
-        return json_answer(
+        return json_response(
             {
                 "object": "list",
                 "data": videos,
@@ -105,7 +98,7 @@ class OpenAIWire:
         )
 
     async def _get(self, request: web.Request) -> web.Response:
-        return self._job_answer(self._job(request))
+        return self._job_response(self._job(request))
 
     async def _content(self, request: web.Request) -> web.Response:
         try:
@@ -118,14 +111,15 @@ class OpenAIWire:
         job = self._job(request)
         if not job.content_is_ready(self._simulator.now()):
             raise SimulatedRefusal(404, _why_there_is_no_content(self._simulator.state(job).phase))
-        return await video_download(request, self._studio, job.video, variant)
+        return await video_download(request, self._queue, job.video, variant)
 
     async def _delete(self, request: web.Request) -> web.Response:
         job = self._job(request)
         self._simulator.delete(job.id)
-        return json_answer({"id": job.id, "deleted": True, "object": "video.deleted"})
+        return json_response({"id": job.id, "deleted": True, "object": "video.deleted"})
 
     def _job(self, request: web.Request) -> SimulatedJob:
+        """Return the job that the path names, or raise the refusal."""
         try:
             return self._simulator.get(request.match_info["id"])
         except NotFoundError as error:
@@ -133,18 +127,18 @@ class OpenAIWire:
                 404, f"No such video: {error}", code="not_found", param="id"
             ) from error
 
-    def _job_answer(self, job: SimulatedJob) -> web.Response:
-        answer = json_answer(self._video(job))
+    def _job_response(self, job: SimulatedJob) -> web.Response:
+        response = json_response(self._video(job))
         if hint_seconds := self._simulator.faults.poll_after_seconds:
-            answer.headers["openai-poll-after-ms"] = str(round(1000 * hint_seconds))
-        return answer
+            response.headers["openai-poll-after-ms"] = str(round(1000 * hint_seconds))
+        return response
 
     def _video(self, job: SimulatedJob) -> dict[str, object]:
         state = self._simulator.state(job)
         failure = state.failure
-        named = job.foreign_url is not None and state.phase is Phase.COMPLETED
+        elsewhere = job.foreign_url is not None and state.phase is Phase.COMPLETED
         return {
-            **({"url": job.foreign_url} if named else {}),
+            **({"url": job.foreign_url} if elsewhere else {}),
             "id": job.id,
             "object": "video",
             "model": job.video.model,
@@ -172,17 +166,11 @@ def _why_there_is_no_content(phase: Phase) -> str:
 
 
 async def _fields(request: web.Request) -> Mapping[str, object]:
-    # Whatever comes as a file is the reference image, which the simulator doesn't look at.
+    # A file is the reference image, which the simulator ignores.
     if request.content_type in {"multipart/form-data", "application/x-www-form-urlencoded"}:
         try:
             form = await request.post()
         except (ValueError, RuntimeError) as error:
             raise SimulatedRefusal(400, f"The form could not be read: {error}") from error
         return {name: value for name, value in form.items() if isinstance(value, str)}
-    try:
-        fields = json.loads(await request.read())
-    except ValueError as error:
-        raise SimulatedRefusal(400, f"The body is not JSON: {error}") from error
-    if not isinstance(fields, dict):
-        raise SimulatedRefusal(400, "The body must be a JSON object.")
-    return fields
+    return await json_object(request)

@@ -1,4 +1,4 @@
-"""How a listing shows prompts: word for word, or altered as servers do it."""
+"""The forms in which a listing shows prompts: word for word, or altered as servers do."""
 
 import html
 import re
@@ -10,7 +10,7 @@ _SHORT_CHARACTERS = 20
 
 
 class Prompts(StrEnum):
-    """What becomes of a prompt before it is shown."""
+    """The alteration of a prompt before it is shown."""
 
     SHOWN = "shown"
     HIDDEN = "hidden"
@@ -21,7 +21,7 @@ class Prompts(StrEnum):
     EXTENDED = "extended"
 
     def show(self, prompt: str) -> str | None:
-        """Return the prompt as it is shown; None if it is not."""
+        """Return the prompt as it is shown, or None if it is not."""
         match self:
             case Prompts.SHOWN:
                 return prompt

@@ -1,4 +1,4 @@
-"""How servers, and what stands before them, refuse a create without saying why it failed."""
+"""Refusals of creates by servers, and by gateways in front of them, that give no reason."""
 
 from enum import StrEnum
 
@@ -12,7 +12,7 @@ _PAGE = (
 
 
 class CreateRefusal(StrEnum):
-    """A status with a JSON body, as servers built on FastAPI answer, or a gateway's page."""
+    """A status with a JSON body, as servers built on FastAPI send it, or a gateway's page."""
 
     SERVER_ERROR = "500"
     BAD_GATEWAY = "502"

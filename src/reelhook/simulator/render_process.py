@@ -1,7 +1,7 @@
 """The process that renders videos, seen from the server.
 
 A process, because loading and running the codec in a thread stalled the event loop for 40 ms on an
-idle machine, and because its hundred megabytes are given back when it ends.
+idle machine, and because its hundred megabytes are freed when it ends.
 """
 
 import asyncio
@@ -15,17 +15,17 @@ from reelhook.simulator.job import Variant, VideoSpec
 
 
 class RenderError(RuntimeError):
-    """The video could not be rendered; the words are the renderer's."""
+    """The video could not be rendered; the message is the renderer's."""
 
 
 class Renderer:
-    """Starts the process when the first video is asked for; not for concurrent use."""
+    """Starts the process with the first video; not for concurrent use."""
 
     def __init__(self) -> None:
         self._process: Process | None = None
 
     async def render(self, video: VideoSpec, variant: Variant) -> bytes:
-        """Return the video's bytes; raises RenderError."""
+        """Return the video's bytes. Raises `RenderError`."""
         try:
             process = self._process = self._process or await _start()
             return await _ask(process, video, variant)
@@ -34,7 +34,7 @@ class Renderer:
             raise RenderError("the process that renders videos ended unexpectedly") from error
 
     async def stop(self) -> None:
-        """End the process at once, if there is one."""
+        """Stop the process at once, if there is one."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -45,16 +45,16 @@ class Renderer:
 
 
 async def _start() -> Process:
-    # -P: what lies in the current folder must not shadow a module. A session of its own: Ctrl-C on
-    # the terminal is for the server. The process ends by itself when the server is gone.
-    command = [sys.executable, "-P", "-m", "reelhook.simulator.video_spec"]
+    # -P: files in the current folder must not shadow modules. Its own session: Ctrl-C on the
+    # terminal is for the server. The process ends by itself when the server is gone.
+    command = [sys.executable, "-P", "-m", "reelhook.simulator.encoder"]
     return await asyncio.create_subprocess_exec(
         *command, stdin=PIPE, stdout=PIPE, start_new_session=True
     )
 
 
 async def _ask(process: Process, video: VideoSpec, variant: Variant) -> bytes:
-    """Speak the protocol of `video.main`."""
+    """Send an order as `encoder.main` expects it, and read the result."""
     assert process.stdin is not None  # noqa: S101 - it was started with pipes
     assert process.stdout is not None  # noqa: S101 - likewise
     process.stdin.write(json.dumps({"video": asdict(video), "variant": variant}).encode() + b"\n")

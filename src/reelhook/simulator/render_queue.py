@@ -1,4 +1,4 @@
-"""Has videos rendered one after the other, and keeps the last few."""
+"""Renders videos one after the other, and keeps the last few."""
 
 import asyncio
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from reelhook.simulator.render_process import Renderer, RenderError
 log = structlog.get_logger()
 VIDEOS_MAX = 16
 IDLE_SECONDS = 20.0
-"""How long the renderer's process is kept for the next video."""
+"""The time for which an idle renderer process is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,10 @@ class _Order:
 
 
 class RenderQueue:
-    """Whoever asks for a video that is being rendered or still kept shares it.
+    """Renders each video once for all requests, also while it is being rendered or still kept.
 
-    With `render_ahead` a video is begun when its job is created, if no other is under way: somebody
-    with one job gets the video at once, and a thousand jobs cost nothing until they are fetched.
+    With `render_ahead`, a video is started when its job is created, unless another is in progress:
+    a person with one job gets the video at once, and a thousand jobs cost nothing until download.
     """
 
     def __init__(self, *, render_ahead: bool = False, idle_seconds: float = IDLE_SECONDS) -> None:
@@ -34,27 +34,27 @@ class RenderQueue:
         self._idle_seconds = idle_seconds
         self._ordered = lru_cache(maxsize=VIDEOS_MAX)(self._order)
         self._orders: asyncio.Queue[_Order] = asyncio.Queue()
-        self._under_way: set[asyncio.Future[bytes]] = set()
+        self._unfinished: set[asyncio.Future[bytes]] = set()
         self._work: asyncio.Task[None] | None = None
 
     @property
     def resting(self) -> bool:
-        """Whether the studio keeps no process."""
+        """Return True if there is no renderer process."""
         return self._work is None or self._work.done()
 
     def video_created(self, video: VideoSpec) -> None:
-        """Begin the video if it is to be rendered ahead."""
-        if self._render_ahead and not self._under_way:
+        """Start the video if it is to be rendered ahead."""
+        if self._render_ahead and not self._unfinished:
             self._ordered(video, Variant.VIDEO)
 
     async def content(self, video: VideoSpec, variant: Variant) -> bytes:
-        """Return the video's bytes; raises RenderError."""
-        # Shielded, because others may be waiting for the same video.
+        """Return the video's bytes. Raises `RenderError`."""
+        # Shielded: others may be waiting for the same video.
         return await asyncio.shield(self._ordered(video, variant))
 
     async def close(self) -> None:
-        """End the process; what is under way is given up."""
-        for content in list(self._under_way):
+        """Stop the process, and give up unfinished videos."""
+        for content in list(self._unfinished):
             content.cancel()
         if self._work is not None:
             self._work.cancel()
@@ -63,16 +63,16 @@ class RenderQueue:
     def _order(self, video: VideoSpec, variant: Variant) -> asyncio.Future[bytes]:
         content: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         content.add_done_callback(self._order_ended)
-        self._under_way.add(content)
+        self._unfinished.add(content)
         self._orders.put_nowait(_Order(video, variant, content))
         if self.resting:
             self._work = asyncio.create_task(self._render_orders())
         return content
 
     def _order_ended(self, content: asyncio.Future[bytes]) -> None:
-        self._under_way.discard(content)
+        self._unfinished.discard(content)
         if content.cancelled() or content.exception() is not None:
-            # A failure must not be kept. lru_cache can't forget one entry alone, and videos may go.
+            # A failure must not be kept; lru_cache can't drop a single entry.
             self._ordered.cache_clear()
 
     async def _render_orders(self) -> None:
@@ -81,7 +81,7 @@ class RenderQueue:
             try:
                 await self._render_until_idle(renderer)
             finally:
-                # Awaiting this lets new orders in: hence the loop around it.
+                # New orders may arrive while this is awaited: hence the loop around it.
                 await renderer.stop()
 
     async def _render_until_idle(self, renderer: Renderer) -> None:

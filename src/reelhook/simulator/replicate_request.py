@@ -1,7 +1,6 @@
-"""Reads what a request of Replicate's wire asks for; raises Refusal in Replicate's words."""
+"""Reads requests of Replicate's wire; raises refusals with Replicate's messages."""
 
 import base64
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +9,7 @@ from aiohttp import web
 
 from reelhook.simulator.fault_injector import SimulatedRefusal
 from reelhook.simulator.job import VideoSpec
-from reelhook.simulator.openai_request import video_from
+from reelhook.simulator.requests import json_object, video_from
 
 _EVENTS = frozenset({"start", "output", "logs", "completed"})
 _SIZES = {
@@ -25,7 +24,7 @@ _SIZES = {
 
 @dataclass(frozen=True, slots=True)
 class ReplicateRequest:
-    """A prediction as it is asked for."""
+    """The fields of a create."""
 
     video: VideoSpec
     input: Mapping[str, object]
@@ -37,15 +36,15 @@ class ReplicateRequest:
 
 @dataclass(frozen=True, slots=True)
 class PredictionsQuery:
-    """A page of the listing: of the predictions before a number, and between two moments."""
+    """A page of the listing: predictions below a number, and between two times."""
 
     below: int | None
     created_before: float | None
     created_after: float | None
 
 
-async def asked_by(request: web.Request, model: str | None) -> ReplicateRequest:
-    """Return what a create asks for; `model` is `owner/name` where the path names it."""
+async def request_from(request: web.Request, model: str | None) -> ReplicateRequest:
+    """Return the fields of a create; `model` is `owner/name` if the path names it."""
     fields = await json_object(request)
     given = fields.get("input")
     if not isinstance(given, dict):
@@ -75,7 +74,7 @@ def page_query(query: Mapping[str, str]) -> PredictionsQuery:
         cursor = query.get("cursor")
         below = None if cursor is None else int(base64.urlsafe_b64decode(cursor)[2:])
         return PredictionsQuery(
-            below, _moment(query.get("created_before")), _moment(query.get("created_after"))
+            below, _timestamp(query.get("created_before")), _timestamp(query.get("created_after"))
         )
     except ValueError as error:
         raise SimulatedRefusal(400, "Invalid cursor or date-time.") from error
@@ -84,17 +83,6 @@ def page_query(query: Mapping[str, str]) -> PredictionsQuery:
 def cursor(below: int) -> str:
     """Return the opaque cursor of the page of predictions with numbers below this one."""
     return base64.urlsafe_b64encode(f"p={below}".encode()).decode()
-
-
-async def json_object(request: web.Request) -> Mapping[str, object]:
-    """Return a request's JSON object."""
-    try:
-        fields = json.loads(await request.read())
-    except ValueError as error:
-        raise SimulatedRefusal(400, f"The body is not JSON: {error}") from error
-    if not isinstance(fields, dict):
-        raise SimulatedRefusal(400, "The body must be a JSON object.")
-    return fields
 
 
 def _video(given: Mapping[str, object], model: str) -> VideoSpec:
@@ -118,5 +106,5 @@ def _events(given: object) -> frozenset[str]:
     return frozenset(given)
 
 
-def _moment(text: str | None) -> float | None:
+def _timestamp(text: str | None) -> float | None:
     return None if text is None else datetime.fromisoformat(text).timestamp()

@@ -1,4 +1,4 @@
-"""Replicate's wire below `/replicate/v1`, as replicate-python 1.0.7 and 2.0.0b4 speak it."""
+"""Replicate's wire below `/replicate/v1`, as replicate-python 1.0.7 and 2.0.0b4 use it."""
 
 import base64
 import json
@@ -10,25 +10,25 @@ from itertools import islice
 from aiohttp import web
 
 from reelhook.domain.signature import signed_content, v1
-from reelhook.simulator.callbacks import CallbackSender, Message
-from reelhook.simulator.core import NotFoundError, Simulator
+from reelhook.simulator.callbacks import Message
+from reelhook.simulator.core import Simulator
 from reelhook.simulator.download import video_download
 from reelhook.simulator.fault_injector import (
-    CONTENT,
     CREATE,
     FaultInjector,
     SimulatedRefusal,
-    json_answer,
+    json_response,
 )
 from reelhook.simulator.job import CONTENT_TTL_SECONDS, Phase, SimulatedJob
 from reelhook.simulator.render_queue import RenderQueue
 from reelhook.simulator.replicate_request import (
     PredictionsQuery,
     ReplicateRequest,
-    asked_by,
     cursor,
     page_query,
+    request_from,
 )
+from reelhook.simulator.wire import Wire
 
 PAGE_SIZE = 100
 ROOT = "/replicate/v1"
@@ -45,44 +45,39 @@ _EVENT = {Phase.RUNNING: "start", Phase.COMPLETED: "completed", Phase.FAILED: "c
 
 @dataclass(slots=True)
 class _Prediction:
-    asked: ReplicateRequest
+    request: ReplicateRequest
     job: SimulatedJob
     canceled_at: float | None = None
 
 
-class ReplicateWire:
+class ReplicateWire(Wire):
     """Predictions: create, get, list, cancel; the account, the secret of webhooks, the files."""
 
-    def __init__(self, simulator: Simulator, studio: RenderQueue, api_key: str | None) -> None:
-        self._simulator = simulator
-        self._studio = studio
-        self._upstream = FaultInjector(simulator, refusal_body=self._refusal_body, api_key=api_key)
-        self._files = FaultInjector(simulator, refusal_body=self._refusal_body, api_key=None)
-        self._callbacks = CallbackSender()
+    job_missing = "The requested resource could not be found."
+    file_path = "/replicate/files/{id}/output.mp4"
+
+    def __init__(self, simulator: Simulator, queue: RenderQueue, api_key: str | None) -> None:
+        super().__init__(simulator, queue, api_key)
         self._predictions: dict[str, _Prediction] = {}
         self._secret = base64.b64encode(simulator.random.randbytes(24)).decode()
 
-    def mount(self, app: web.Application) -> None:
-        """Add the routes, with their prefix, and what runs beside them."""
-        handler, exempt = self._upstream.handler, self._upstream.exempt
+    def _injector(self, api_key: str | None) -> FaultInjector:
+        return FaultInjector(self._simulator, refusal_body=self._refusal_body, api_key=api_key)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes, with their full paths."""
+        handler, exempt = self.injector.handler, self.injector.exempt
         one = ROOT + "/predictions/{id}"
-        app.add_routes(
-            [
-                web.post(f"{ROOT}/predictions", handler(CREATE, self._create)),
-                web.post(
-                    ROOT + "/models/{owner}/{name}/predictions", handler(CREATE, self._create)
-                ),
-                web.get(f"{ROOT}/predictions", handler("list", self._list), allow_head=False),
-                web.get(one, handler("get", self._get), allow_head=False),
-                web.post(f"{one}/cancel", handler("delete", self._cancel)),
-                web.get(f"{ROOT}/account", exempt(self._account)),
-                web.get(f"{ROOT}/webhooks/default/secret", exempt(self._tell_secret)),
-                web.get(
-                    "/replicate/files/{id}/output.mp4", self._files.handler(CONTENT, self._file)
-                ),
-            ]
-        )
-        app.cleanup_ctx.append(self._callbacks.running)
+        return [
+            web.post(f"{ROOT}/predictions", handler(CREATE, self._create)),
+            web.post(ROOT + "/models/{owner}/{name}/predictions", handler(CREATE, self._create)),
+            web.get(f"{ROOT}/predictions", handler("list", self._list), allow_head=False),
+            web.get(one, handler("get", self._get), allow_head=False),
+            web.post(f"{one}/cancel", handler("delete", self._cancel)),
+            web.get(f"{ROOT}/account", exempt(self._account)),
+            web.get(f"{ROOT}/webhooks/default/secret", exempt(self._show_secret)),
+            self._file_route(),
+        ]
 
     def _refusal_body(self, refusal: SimulatedRefusal) -> Mapping[str, object]:
         if refusal.status == 429:
@@ -101,17 +96,16 @@ class ReplicateWire:
     async def _create(self, request: web.Request) -> web.Response:
         path = request.match_info
         model = f"{path['owner']}/{path['name']}" if "owner" in path else None
-        asked = await asked_by(request, model)
-        job = self._simulator.create(asked.video, id_prefix="")
-        prediction = self._predictions[job.id] = _Prediction(asked, job)
+        given = await request_from(request, model)
+        job = self._create_job(given.video)
+        prediction = self._predictions[job.id] = _Prediction(given, job)
         self._forget()
-        self._studio.video_created(asked.video)
-        if asked.webhook is not None:
-            self._call(asked.webhook, prediction, request)
-        return json_answer(self._shown(prediction, request), 201)
+        if given.webhook is not None:
+            self._call(given.webhook, prediction, request)
+        return json_response(self._shown(prediction, request), 201)
 
     async def _get(self, request: web.Request) -> web.Response:
-        return json_answer(self._shown(self._prediction(request), request))
+        return json_response(self._shown(self._prediction(request), request))
 
     async def _list(self, request: web.Request) -> web.Response:
         if not self._simulator.faults.listing:
@@ -120,8 +114,8 @@ class ReplicateWire:
         page = list(islice(found, PAGE_SIZE))
         more = next(found, None) is not None
         following = {"cursor": cursor(page[-1].job.number)} if more else {}
-        lines = [self._shown(one, request) for one in page]
-        return json_answer(
+        lines = [self._shown(prediction, request) for prediction in page]
+        return json_response(
             {
                 "previous": None,
                 "next": str(request.url.update_query(following)) if more else None,
@@ -136,35 +130,36 @@ class ReplicateWire:
         prediction = self._prediction(request)
         if self._phase(prediction) in {Phase.QUEUED, Phase.RUNNING}:
             prediction.canceled_at = self._simulator.now()
-        return json_answer(self._shown(prediction, request))
+        return json_response(self._shown(prediction, request))
 
     async def _account(self, _request: web.Request) -> web.Response:
         account = {"type": "user", "username": "simulator", "name": "Simulator"}
-        return json_answer({**account, "github_url": None})
+        return json_response({**account, "github_url": None})
 
-    async def _tell_secret(self, _request: web.Request) -> web.Response:
-        return json_answer({"key": f"whsec_{self._secret}"})
+    async def _show_secret(self, _request: web.Request) -> web.Response:
+        return json_response({"key": f"whsec_{self._secret}"})
 
     async def _file(self, request: web.Request) -> web.Response:
+        """Send the video of a prediction until its data is removed."""
         prediction = self._prediction(request)
         if prediction.canceled_at is not None or self._removed(prediction):
             raise SimulatedRefusal(404, "There is no such file.")
         if self._phase(prediction) is not Phase.COMPLETED:
             raise SimulatedRefusal(404, "There is no such file yet.")
-        return await video_download(request, self._studio, prediction.asked.video)
+        return await video_download(request, self._queue, prediction.request.video)
 
     # -- predictions --------------------------------------------------------------------------
 
     def _prediction(self, request: web.Request) -> _Prediction:
-        try:
-            return self._predictions[self._simulator.get(request.match_info["id"]).id]
-        except (NotFoundError, KeyError) as error:
-            raise SimulatedRefusal(404, "The requested resource could not be found.") from error
+        prediction = self._predictions.get(self._job(request).id)
+        if prediction is None:  # a job of another wire: these ids have no prefix
+            raise SimulatedRefusal(404, self.job_missing)
+        return prediction
 
     def _found(self, query: PredictionsQuery) -> Iterator[_Prediction]:
-        """Return the predictions of a listing, newest first."""
-        for one in reversed(self._predictions.values()):
-            job = one.job
+        """Yield the predictions of a listing, newest first."""
+        for prediction in reversed(self._predictions.values()):
+            job = prediction.job
             if job.id not in self._simulator.jobs:
                 continue
             if query.below is not None and job.number >= query.below:
@@ -174,7 +169,7 @@ class ReplicateWire:
                 continue
             if query.created_after is not None and created_at < query.created_after:
                 return
-            yield one
+            yield prediction
 
     def _forget(self) -> None:
         if len(self._predictions) > 2 * len(self._simulator.jobs) + _FORGOTTEN_MAX:
@@ -192,20 +187,20 @@ class ReplicateWire:
         return ended_long_ago and self._phase(prediction) in {Phase.COMPLETED, Phase.FAILED}
 
     def _shown(self, prediction: _Prediction, request: web.Request) -> dict[str, object]:
-        asked, job = prediction.asked, prediction.job
+        given, job = prediction.request, prediction.job
         phase, state = self._phase(prediction), self._simulator.state(job)
         canceled = prediction.canceled_at is not None
         removed = self._removed(prediction)
         root = request.url.origin()
         ended_at = prediction.canceled_at or job.ends_at
-        file = job.file_url(root.with_path(f"/replicate/files/{job.id}/output.mp4"))
+        file = job.file_url(self._file_url(job, request))
         address = str(root.with_path(f"{ROOT}/predictions/{job.id}"))
         failed = phase is Phase.FAILED and not canceled
         return {
             "id": job.id,
-            "model": asked.model,
-            "version": asked.version,
-            "input": {} if removed else self._input(asked),
+            "model": given.model,
+            "version": given.version,
+            "input": {} if removed else self._input(given),
             "logs": "" if removed or phase is Phase.QUEUED else _logs(state.progress),
             "output": file if phase is Phase.COMPLETED and not removed else None,
             "data_removed": removed,
@@ -219,15 +214,15 @@ class ReplicateWire:
             "urls": {"get": address, "cancel": f"{address}/cancel", "web": address},
         }
 
-    def _input(self, asked: ReplicateRequest) -> Mapping[str, object]:
-        shown = self._simulator.faults.shown(asked.video.prompt)
-        return {name: shown if name == "prompt" else value for name, value in asked.input.items()}
+    def _input(self, given: ReplicateRequest) -> Mapping[str, object]:
+        shown = self._simulator.faults.shown(given.video.prompt)
+        return {name: shown if name == "prompt" else value for name, value in given.input.items()}
 
     # -- webhooks -----------------------------------------------------------------------------
 
     def _call(self, url: str, prediction: _Prediction, request: web.Request) -> None:
         def message(phase: Phase) -> Message | None:
-            if _EVENT.get(phase) not in prediction.asked.events:
+            if _EVENT.get(phase) not in prediction.request.events:
                 return None
             return self._signed(json.dumps(self._shown(prediction, request)).encode())
 
@@ -249,17 +244,20 @@ def _started_at(job: SimulatedJob) -> float:
 
 
 def _exact(unix_seconds: float) -> float:
-    """Round to what is shown, so that what is asked for by a moment shown is found by it."""
+    """Round to the precision shown, so that a filter by a shown time matches its prediction."""
     return datetime.fromtimestamp(unix_seconds, UTC).timestamp()
 
 
 def _iso(unix_seconds: float) -> str:
-    moment = datetime.fromtimestamp(unix_seconds, UTC)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(unix_seconds, UTC)
+        .isoformat(timespec="microseconds")
+        .replace("+00:00", "Z")
+    )
 
 
 def _logs(progress: int) -> str:
-    """Return logs with tqdm's bars, by which progress is told."""
+    """Return logs with the progress bars of tqdm."""
     bar = "█" * (progress // 10) + " " * (10 - progress // 10)
     first = "  0%|          | 0/100 [00:00<?, ?it/s]"
     return f"Using seed: 42\n{first}\n{progress:3}%|{bar}| {progress}/100"

@@ -1,4 +1,4 @@
-"""Runway's wire below `/runway/v1`, as runwayml-python 5.24 speaks it."""
+"""Runway's wire below `/runway/v1`, as runwayml-python 5.24 uses it."""
 
 import re
 from collections.abc import Mapping
@@ -6,24 +6,21 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from reelhook.simulator.core import NotFoundError, Simulator
 from reelhook.simulator.download import video_download
 from reelhook.simulator.fault_injector import (
-    CONTENT,
     CREATE,
     FaultInjector,
     SimulatedRefusal,
-    json_answer,
+    json_response,
 )
 from reelhook.simulator.job import Phase, SimulatedJob, VideoSpec
-from reelhook.simulator.openai_request import PIXELS_MAX, video_from
-from reelhook.simulator.render_queue import RenderQueue
-from reelhook.simulator.replicate_request import json_object
+from reelhook.simulator.requests import PIXELS_MAX, json_object, video_from
+from reelhook.simulator.wire import Wire
 
 ROOT = "/runway/v1"
 VERSION = "2024-11-06"
 URL_SECONDS = 24 * 3600
-"""How long the address of a file can be used; the next look at its task brings a new one."""
+"""The lifetime of a file's address; each read of its task returns a new one."""
 CREDITS_PER_SECOND = 5
 CREDITS_LEFT = 100_000
 
@@ -33,7 +30,6 @@ _STATUS = {
     Phase.COMPLETED: "SUCCEEDED",
     Phase.FAILED: "FAILED",
 }
-_ID_PREFIX = "runway-"
 _PIXELS = re.compile(r"(\d{3,4}):(\d{3,4})", re.ASCII)
 
 
@@ -42,43 +38,40 @@ def refusal_body(refusal: SimulatedRefusal) -> Mapping[str, object]:
     return {"error": refusal.message}
 
 
-class RunwayWire:
+class RunwayWire(Wire):
     """Tasks: create from a text or an image, get, delete; the organization and the files."""
 
-    def __init__(self, simulator: Simulator, studio: RenderQueue, api_key: str | None) -> None:
-        self._simulator = simulator
-        self._studio = studio
-        self._upstream = FaultInjector(simulator, refusal_body=refusal_body, api_key=api_key)
-        self._files = FaultInjector(simulator, refusal_body=refusal_body, api_key=None)
+    id_prefix = "runway-"
+    job_missing = "No such task."
+    file_path = "/runway/files/{id}/output.mp4"
 
-    def mount(self, app: web.Application) -> None:
-        """Add the routes, with their prefix."""
-        handler = self._upstream.handler
-        one = ROOT + "/tasks/{id}"
-        app.add_routes(
-            [
-                web.post(f"{ROOT}/text_to_video", handler(CREATE, self._create)),
-                web.post(f"{ROOT}/image_to_video", handler(CREATE, self._create)),
-                web.get(one, handler("get", self._get), allow_head=False),
-                web.delete(one, handler("delete", self._delete)),
-                web.get(f"{ROOT}/organization", self._upstream.exempt(self._organization)),
-                web.get("/runway/files/{id}/output.mp4", self._files.handler(CONTENT, self._file)),
-            ]
-        )
+    def _injector(self, api_key: str | None) -> FaultInjector:
+        return FaultInjector(self._simulator, refusal_body=refusal_body, api_key=api_key)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes, with their full paths."""
+        handler = self.injector.handler
+        task = ROOT + "/tasks/{id}"
+        return [
+            web.post(f"{ROOT}/text_to_video", handler(CREATE, self._create)),
+            web.post(f"{ROOT}/image_to_video", handler(CREATE, self._create)),
+            web.get(task, handler("get", self._get), allow_head=False),
+            web.delete(task, handler("delete", self._delete)),
+            web.get(f"{ROOT}/organization", self.injector.exempt(self._organization)),
+            self._file_route(),
+        ]
 
     async def _create(self, request: web.Request) -> web.Response:
         _check_version(request)
         fields = await json_object(request)
         if request.path.endswith("image_to_video") and not fields.get("promptImage"):
             raise SimulatedRefusal(400, "promptImage: required")
-        video = _video(fields)
-        job = self._simulator.create(video, id_prefix=_ID_PREFIX)
-        self._studio.video_created(video)
-        return json_answer({"id": job.id, "estimatedCost": _cost(job)})
+        job = self._create_job(_video(fields))
+        return json_response({"id": job.id, "estimatedCost": _cost(job)})
 
     async def _get(self, request: web.Request) -> web.Response:
         _check_version(request)
-        return json_answer(self._shown(self._job(request), request))
+        return json_response(self._shown(self._job(request), request))
 
     async def _delete(self, request: web.Request) -> web.Response:
         _check_version(request)
@@ -86,7 +79,7 @@ class RunwayWire:
         return web.Response(status=204)
 
     async def _organization(self, _request: web.Request) -> web.Response:
-        return json_answer(
+        return json_response(
             {
                 "creditBalance": CREDITS_LEFT,
                 "tier": {"maxMonthlyCreditSpend": CREDITS_LEFT, "models": {}},
@@ -95,6 +88,7 @@ class RunwayWire:
         )
 
     async def _file(self, request: web.Request) -> web.Response:
+        """Send a job's video until the expiry in its address."""
         job = self._job(request)
         until = request.query.get("until", "")
         now = self._simulator.now()
@@ -102,16 +96,7 @@ class RunwayWire:
             raise SimulatedRefusal(401, "The address has expired.")
         if self._simulator.state(job).phase is not Phase.COMPLETED:
             raise SimulatedRefusal(404, "There is no such file yet.")
-        return await video_download(request, self._studio, job.video)
-
-    def _job(self, request: web.Request) -> SimulatedJob:
-        task = request.match_info["id"]
-        try:
-            if task.startswith(_ID_PREFIX):
-                return self._simulator.get(task)
-        except NotFoundError:
-            pass
-        raise SimulatedRefusal(404, "No such task.")
+        return await video_download(request, self._queue, job.video)
 
     def _shown(self, job: SimulatedJob, request: web.Request) -> dict[str, object]:
         state = self._simulator.state(job)
@@ -134,7 +119,7 @@ class RunwayWire:
                 return task | {"estimatedCost": _cost(job)}
 
     def _address(self, job: SimulatedJob, request: web.Request) -> str:
-        file = request.url.origin().with_path(f"/runway/files/{job.id}/output.mp4")
+        file = self._file_url(job, request)
         return job.file_url(file.with_query(until=int(self._simulator.now()) + URL_SECONDS))
 
 
@@ -155,7 +140,7 @@ def _video(fields: Mapping[str, object]) -> VideoSpec:
 
 
 def _size(ratio: object) -> str:
-    """Return the video's size: what is larger than this simulator draws is drawn smaller."""
+    """Return the video's size, halved if it is larger than the simulator draws."""
     written = _PIXELS.fullmatch(ratio) if isinstance(ratio, str) else None
     if written is None:
         return "1280x720"

@@ -7,31 +7,31 @@ from dataclasses import dataclass
 from random import Random
 
 from aiohttp import web
-from yarl import URL
 
+from reelhook.guard.hosts import local_url
 from reelhook.simulator.ark_wire import ArkWire
 from reelhook.simulator.control import Control
 from reelhook.simulator.core import JOBS_MAX, Simulator
 from reelhook.simulator.fal_wire import FalWire
-from reelhook.simulator.fault_injector import FaultInjector, router_refusals
+from reelhook.simulator.fault_injector import router_refusals
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.flavour import Flavour
-from reelhook.simulator.flavoured_wire import FlavouredFaults, FlavouredWire
-from reelhook.simulator.openai_wire import OpenAIWire, refusal_body
+from reelhook.simulator.flavoured_wire import FlavouredWire
+from reelhook.simulator.openai_wire import OpenAIWire
 from reelhook.simulator.render_queue import RenderQueue
 from reelhook.simulator.replicate_wire import ReplicateWire
 from reelhook.simulator.runway_wire import RunwayWire
+from reelhook.simulator.wire import Wire
 from reelhook.simulator.xai_wire import XAIWire
 
 _BODY_BYTES_MAX = 64 * 1024 * 1024
 _BACKLOG = 1024
 _SHUTDOWN_SECONDS = 0.2
-_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 
 
 @dataclass(frozen=True, slots=True)
 class RunningSimulator:
-    """A simulator that answers: `base_url` is for clients, `simulator` for looking inside."""
+    """A simulator that accepts requests; tests inspect it through `simulator`."""
 
     simulator: Simulator
     host: str
@@ -39,13 +39,12 @@ class RunningSimulator:
 
     @property
     def root_url(self) -> str:
-        """Where the control routes are, without a slash at the end."""
-        host = _EVERY_ADDRESS.get(self.host, self.host)
-        return str(URL.build(scheme="http", host=host, port=self.port)).rstrip("/")
+        """The root, below which the control routes are, without a slash at the end."""
+        return local_url(self.host, self.port)
 
     @property
     def base_url(self) -> str:
-        """What a client of the OpenAI wire is given as its base URL."""
+        """The base URL for clients of the OpenAI wire."""
         return f"{self.root_url}/v1"
 
 
@@ -64,17 +63,15 @@ async def running(
 ) -> AsyncIterator[RunningSimulator]:
     """Run the simulator on the running loop until the block ends; port 0 takes a free one.
 
-    With an `api_key` every request must bear it. `render_ahead` begins a video when its job is
-    created, which suits a person; tests and load tests are better off paying for what they fetch.
-    With a `flavour` it speaks `/v1/videos` as that server does.
-    Raises OSError when the port is taken.
+    With an `api_key`, every request must carry it. `render_ahead` starts to render a video when its
+    job is created, which suits a person; tests render only the videos that they download.
+    With a `flavour`, `/v1/videos` behaves like that server. Raises OSError if the port is taken.
     """
-    # Chance in a simulator keeps no secret.
-    random = random or Random()  # noqa: S311 - see above
+    random = random or Random()  # noqa: S311 - makes no secrets
     simulator = Simulator(faults or Faults(), random=random, clock=clock, jobs_max=jobs_max)
-    studio = RenderQueue(render_ahead=render_ahead)
+    queue = RenderQueue(render_ahead=render_ahead)
     runner = web.AppRunner(
-        create_app(simulator, studio, api_key=api_key, flavour=flavour),
+        create_app(simulator, queue, api_key=api_key, flavour=flavour),
         access_log=None,
         shutdown_timeout=_SHUTDOWN_SECONDS,
     )
@@ -84,31 +81,27 @@ async def running(
         await site.start()
         yield RunningSimulator(simulator, host, runner.addresses[0][1])
     finally:
-        await studio.close()
+        await queue.close()
         await runner.cleanup()
 
 
 def create_app(
     simulator: Simulator,
-    studio: RenderQueue,
+    queue: RenderQueue,
     *,
     api_key: str | None = None,
     flavour: Flavour | None = None,
 ) -> web.Application:
     """Return the application with every wire's routes and the control routes."""
-    upstream: FaultInjector
     if flavour is None:
-        upstream = FaultInjector(simulator, refusal_body=refusal_body, api_key=api_key)
-        routes = OpenAIWire(simulator, studio, upstream).routes()
+        videos: Wire = OpenAIWire(simulator, queue, api_key)
     else:
-        upstream = FlavouredFaults(simulator, flavour, api_key)
-        routes = FlavouredWire(simulator, studio, upstream, flavour).routes()
-    app = web.Application(middlewares=[router_refusals(upstream)], client_max_size=_BODY_BYTES_MAX)
-    app.add_routes(routes)
-    ReplicateWire(simulator, studio, api_key).mount(app)
-    RunwayWire(simulator, studio, api_key).mount(app)
-    ArkWire(simulator, studio, api_key).mount(app)
-    XAIWire(simulator, studio, api_key).mount(app)
-    FalWire(simulator, studio, api_key).mount(app)
-    app.add_routes(Control(simulator, upstream).routes())
+        videos = FlavouredWire(simulator, queue, api_key, flavour)
+    app = web.Application(
+        middlewares=[router_refusals(videos.injector)], client_max_size=_BODY_BYTES_MAX
+    )
+    videos.mount(app)
+    for wire in (ReplicateWire, RunwayWire, ArkWire, XAIWire, FalWire):
+        wire(simulator, queue, api_key).mount(app)
+    app.add_routes(Control(simulator, videos.injector).routes())
     return app

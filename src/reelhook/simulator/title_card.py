@@ -16,7 +16,7 @@ SIZES = (0.088, 0.074, 0.062, 0.052, 0.044, 0.037, 0.031, 0.026)
 """Sizes of the prompt to try, in shares of the root of the frame's area."""
 
 _UNLIT = 62
-"""How bright a word is that is still to come, of 255."""
+"""The brightness of a word that is not lit yet, of 255."""
 _LABEL = "REELHOOK SIMULATOR"
 _WORDS_FADING = 4.0
 _READ_SHARE = 0.8
@@ -32,7 +32,7 @@ class _Palette:
 
 
 class TitleCard:
-    """The frames of one video. What doesn't change from frame to frame is drawn once."""
+    """The frames of one video. Parts that never change are drawn once."""
 
     def __init__(self, video: VideoSpec) -> None:
         self._video = video
@@ -150,7 +150,7 @@ class TitleCard:
 
 
 def _palette(prompt: str) -> _Palette:
-    """Choose colours by the prompt, so that videos are told apart at a glance."""
+    """Choose colours by the prompt, so that videos differ at a glance."""
     digest = hashlib.sha256(prompt.encode("utf-8", "replace")).digest()
     # From teal over blue to wine red: dark yellows and greens look like mud.
     hue = 0.48 + 0.46 * digest[0] / 255

@@ -9,7 +9,7 @@ from itertools import islice
 from PIL import ImageFont
 
 PROMPT_CHARACTERS_MAX = 600
-"""How much of a prompt is set at most; smaller print could not be read anyway."""
+"""The most characters of a prompt that are set; smaller print would be unreadable."""
 
 LINE_HEIGHT = 1.32
 """In font sizes."""
@@ -32,7 +32,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A text in its place: its words in reading order, its font, its height in pixels."""
+    """A text that was set: its words in reading order, its font, its height in pixels."""
 
     words: tuple[Word, ...]
     font: ImageFont.FreeTypeFont

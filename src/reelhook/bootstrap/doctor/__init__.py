@@ -1,4 +1,4 @@
-"""`reelhook doctor`: what can be known of an installation before a job fails of it.
+"""`reelhook doctor`: finds faults of an installation before a job fails because of them.
 
 It starts no loops, takes no lock, changes nothing and costs nothing.
 """
@@ -18,7 +18,7 @@ from reelhook.bootstrap.doctor.files import files
 from reelhook.bootstrap.doctor.finding import Finding, Severity, failed, ok
 from reelhook.bootstrap.doctor.local_checks import authorities, database, secret, variables
 from reelhook.bootstrap.doctor.network_checks import receiver, server
-from reelhook.bootstrap.doctor.openai_server import proxies
+from reelhook.bootstrap.doctor.proxy_checks import proxies
 from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
 from reelhook.telemetry.lines import hider
@@ -34,9 +34,9 @@ async def examine(
     now: Callable[[], float] = time.time,
     **overrides: Any,
 ) -> list[Finding]:
-    """Judge the installation of these settings. `send`: try WEBHOOK_URL with a test event.
+    """Check the installation with these settings. `send`: send a test event to WEBHOOK_URL.
 
-    `now` tells Unix seconds; `overrides` go to `Settings.load`. No finding shows a secret.
+    `now` returns Unix seconds; `overrides` go to `Settings.load`. No finding shows a secret.
     """
     try:
         settings = Settings.load(env_file=env_file, **overrides)
@@ -66,9 +66,10 @@ async def examine(
 
 
 def _startable(settings: Settings, *, running: bool) -> Finding:
-    """Say whether `serve` would start; a server that runs may have been started to simulate."""
+    """Check that `serve` would start; a running server may have been started to simulate."""
     try:
-        settings.check_for_serving(simulate=running)
+        settings.check_for_server(simulate=running)
     except SettingsError as error:
         return failed("settings", error.message)
-    return ok("settings", f"are right; {len(settings.model_fields_set)} are set")
+    count = len(settings.model_fields_set)
+    return ok("settings", f"are valid; {count} {'is' if count == 1 else 'are'} set")

@@ -1,4 +1,4 @@
-"""Accounts: does each key open its provider, by a request that costs nothing?"""
+"""Checks the key of each account with a request that costs nothing."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -26,8 +26,8 @@ from reelhook.providers.http.provider import HttpProvider
 DATE_SECONDS_MAX = 10.0
 CHECK_SECONDS_MAX = 30.0
 _ALONE = (
-    "use it for this installation only: a video that another program creates with it can't be "
-    "told from one whose create was lost"
+    "use it for this installation only: a video that another program creates with it looks like "
+    "one whose create was lost"
 )
 _GONE = "api.openai.com"
 
@@ -35,13 +35,13 @@ _GONE = "api.openai.com"
 async def accounts(
     settings: Settings, http: ClientSession, now: Callable[[], float]
 ) -> list[Finding]:
-    """Judge every account, all at once, and the model that is used where none is named."""
+    """Check all accounts concurrently, then the default model and the aliases."""
     served: Served = {}
     found = await asyncio.gather(
         *(_account(one, settings, http, now, served) for one in settings.credentials)
     )
-    judged = [finding for findings in found for finding in findings]
-    return [*judged, *models(settings, served)]
+    checked = [finding for findings in found for finding in findings]
+    return [*checked, *models(settings, served)]
 
 
 async def _account(
@@ -56,8 +56,8 @@ async def _account(
         return [
             failed(
                 subject,
-                f"{_GONE} has had no /v1/videos since 2026-09-24; set OPENAI_BASE_URL to another "
-                "server that speaks it",
+                f"{_GONE} has not served /v1/videos since 2026-09-24; set OPENAI_BASE_URL to "
+                "another server",
             )
         ]
     try:
@@ -80,8 +80,8 @@ async def _account(
 async def _advice(subject: str, one: Credential, provider: HttpProvider) -> list[Finding]:
     found = [warning(subject, advice.message) for advice in await provider.advice()]
     if one.resubmit_forgotten and not await provider.forgets_when_restarted():
-        words = "resubmit_forgotten does nothing here: the server is none that is known to forget"
-        found.append(warning(subject, words))
+        message = "resubmit_forgotten has no effect: this server is not known to lose jobs"
+        found.append(warning(subject, message))
     return found
 
 
@@ -95,28 +95,30 @@ async def _served(provider: HttpProvider) -> ServedModels | None:
 async def _key(subject: str, check: Callable[[], Awaitable[str]]) -> Finding:
     try:
         async with asyncio.timeout(CHECK_SECONDS_MAX):
-            told = await check()
+            details = await check()
     except CheckUnsupportedError as error:
-        return warning(subject, f"was not asked: {error.message}")
+        return warning(subject, f"was not checked: {error.message}")
     except AccountEmptyError as error:
-        return failed(subject, f"its account can't pay: {error.message}")
+        return failed(subject, f"can't pay for jobs: {error.message}")
     except ProviderUnauthorizedError as error:
-        return failed(subject, f"its key is refused: {error.message}; set another")
+        return failed(subject, f"its key is refused: {error.message}; set a valid key")
     except ServerUnfitError as error:
         return failed(subject, error.message)
     except (ProviderError, TimeoutError) as error:
-        words = error.message if isinstance(error, ProviderError) else "no answer came in time"
-        return failed(subject, f"{words}; is its base URL right, and can this machine reach it?")
-    return ok(subject, f"its key works: {told}")
+        reason = error.message if isinstance(error, ProviderError) else "no response in time"
+        return failed(
+            subject, f"{reason}; check its base URL, and that this machine can reach the server"
+        )
+    return ok(subject, f"its key works: {details}")
 
 
 async def _date(http: ClientSession, base: URL) -> float | None:
-    """Return what time a server has, in Unix seconds; None where it does not tell. No key goes."""
+    """Return a server's time in Unix seconds, or None if it sends no date. No key is sent."""
     try:
         async with http.head(
             base, allow_redirects=False, timeout=ClientTimeout(total=DATE_SECONDS_MAX)
         ) as response:
-            moment = parsedate_to_datetime(response.headers["Date"]).timestamp()
-            return moment + float(response.headers.get("Age", 0))  # a cache's answer is older
+            date = parsedate_to_datetime(response.headers["Date"]).timestamp()
+            return date + float(response.headers.get("Age", 0))  # a cached response is older
     except (ClientError, TimeoutError, OSError, KeyError, ValueError):
         return None

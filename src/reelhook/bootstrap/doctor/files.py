@@ -1,4 +1,4 @@
-"""Finished files: may they be fetched from where providers put them?"""
+"""Checks that finished files may be fetched from where providers put them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ from reelhook.storage.newest_files import FinishedFile, newest_files
 
 LOOK_UP_SECONDS_MAX = 5.0
 ORIGINS_MAX = 10
-"""How many places of an account's files are judged, the newest first."""
+"""The most hosts of an account's files that are checked, the newest first."""
 
 
 async def files(settings: Settings) -> list[Finding]:
-    """Judge, for every account, where its newest files lie; nothing is fetched."""
+    """Check, for every account, the hosts of its newest files; nothing is fetched."""
     try:
         newest = await newest_files(settings.database)
     except SettingsError:
-        newest = []  # said of the database
+        newest = []  # a finding of the database says so
     found = await asyncio.gather(
         *(
             _account(one, settings, [file for file in newest if file.account == one.id])
@@ -37,14 +37,14 @@ async def _account(
     try:
         provider = provider_of(one, settings)
     except SettingsError:
-        return []  # said of the account
+        return []  # a finding of the account says so
     async with provider:
-        by_place: dict[str, FinishedFile] = {}
+        by_host: dict[str, FinishedFile] = {}
         for file in newest:
-            by_place.setdefault(origin_text(file.url), file)
+            by_host.setdefault(origin_text(file.url), file)
         refused = [
-            warning(subject, f"the file of {file.job_id} lies at {where}: {reason}")
-            for where, file in list(by_place.items())[:ORIGINS_MAX]
+            warning(subject, f"the file of {file.job_id} is at {host}: {reason}")
+            for host, file in list(by_host.items())[:ORIGINS_MAX]
             if (reason := await _refusal(provider.files, file.url)) is not None
         ]
         return refused or await _allowed(subject, one, provider.files, str(provider.base))
@@ -56,23 +56,23 @@ async def _refusal(of_account: Files, url: str, *, trusting: bool = True) -> str
             await of_account.check(url, trusting=trusting)
     except FileAddressRefusedError as error:
         return error.message
-    except OSError:  # TimeoutError is one: the name says nothing now
+    except OSError:  # includes TimeoutError: the name can't be resolved now
         return None
     return None
 
 
 async def _allowed(subject: str, one: Credential, of_account: Files, base: str) -> list[Finding]:
-    """Tell what is allowed, where it matters: other accounts' files are public."""
+    """Report what is allowed, if the provider is on a private network."""
     allowed = [*map(str, one.file_networks), *one.file_origins]
     if allowed:
-        return [ok(subject, f"may lie in {', '.join(allowed)} too")]
+        return [ok(subject, f"may also be at {', '.join(allowed)}")]
     if await _refusal(of_account, base, trusting=False) is None:
         return []
     return [
         ok(
             subject,
-            f"may lie at {origin_text(base)} and at public addresses; if the server names "
-            "another private host, put its network into file_networks, or its origin into "
-            "file_origins, of the account (REELHOOK_FILE_NETWORKS, REELHOOK_FILE_ORIGINS)",
+            f"may be at {origin_text(base)} and at public addresses; if the server names "
+            "another private host, add its network to file_networks or its origin to file_origins "
+            "of the account (REELHOOK_FILE_NETWORKS, REELHOOK_FILE_ORIGINS)",
         )
     ]

@@ -1,11 +1,11 @@
-"""What was found: one subject, how it fares, and what to do."""
+"""Findings: a subject, a severity, and a message with the remedy."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """How a subject fares. A warning hinders nothing, but is likely a mistake."""
+    """The severity of a finding. A warning prevents nothing, but is likely a mistake."""
 
     OK = "ok"
     WARNING = "warning"
@@ -14,7 +14,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`message` says what is, and where something is to be done, what."""
+    """The result of one check. `message` says what is wrong, and what to do about it."""
 
     subject: str
     verdict: Severity
@@ -22,15 +22,15 @@ class Finding:
 
 
 def ok(subject: str, message: str) -> Finding:
-    """All is well."""
+    """Return a finding without a fault."""
     return Finding(subject, Severity.OK, message)
 
 
 def warning(subject: str, message: str) -> Finding:
-    """It works, and is likely not what is meant."""
+    """Return a finding that is likely a mistake."""
     return Finding(subject, Severity.WARNING, message)
 
 
 def failed(subject: str, message: str) -> Finding:
-    """It does not work."""
+    """Return a finding of a fault."""
     return Finding(subject, Severity.FAILED, message)

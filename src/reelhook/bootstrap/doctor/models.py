@@ -1,9 +1,9 @@
-"""Models: does a request without one find one, do aliases, and do the servers have them?"""
+"""Checks that the default model and the aliases name models that the servers have."""
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
-from reelhook.bootstrap.accounts import installed, provider_kind
+from reelhook.bootstrap.accounts import installed, provider_class
 from reelhook.bootstrap.doctor.finding import Finding, ok, warning
 from reelhook.config import Settings
 from reelhook.domain.catalog import Account, Catalog, ModelRoute
@@ -11,17 +11,17 @@ from reelhook.domain.errors import InvalidRequestError, SettingsError
 from reelhook.ports import ServedModels
 
 NAMES_MAX = 5
-"""How many models of a server a sentence names."""
+"""The most models of a server that a message names."""
 Served = dict[str, ServedModels | None]
-"""What the servers of accounts say they have, by the accounts' ids."""
+"""The models that the servers of accounts report, by account id."""
 
 
 def models(settings: Settings, served: Mapping[str, ServedModels | None]) -> list[Finding]:
-    """Tell whether requests without a model find one, and aliases theirs."""
+    """Check the default model, and the model of each alias."""
     try:
-        known = {one.provider: provider_kind(one.provider).models for one in settings.credentials}
+        known = {one.provider: provider_class(one.provider).models for one in settings.credentials}
     except SettingsError:
-        return []  # said of the account
+        return []  # a finding of the account says so
     given = [Account(one.id, one.provider) for one in settings.credentials]
     if not given:
         return []
@@ -45,30 +45,30 @@ def _model(
         choice = catalog.choose(name)
     except InvalidRequestError as error:
         return warning(subject, error.message)
-    told = [one for account in choice.accounts if (one := served.get(account.id)) and one.names]
-    if not told:
-        own = "" if name else " server's own"
-        return ok(subject, f"is {'' if name else 'the '}{choice.called}{own}")
-    return _of_servers(subject, choice, told, chosen=chosen)
+    reported = [one for account in choice.accounts if (one := served.get(account.id)) and one.names]
+    if not reported:
+        return ok(subject, f"is {choice.called}" if name else f"is up to {choice.called}")
+    return _of_servers(subject, choice, reported, chosen=chosen)
 
 
 def _of_servers(
-    subject: str, choice: ModelRoute, told: list[ServedModels], *, chosen: bool
+    subject: str, choice: ModelRoute, reported: list[ServedModels], *, chosen: bool
 ) -> Finding:
-    names = list(dict.fromkeys(name for one in told for name in one.names))
-    if all(one.ignored for one in told):
-        titles = " and ".join(dict.fromkeys(one.title for one in told))
-        return ok(subject, f"is {_list(names)}: {titles} renders with it, whatever is named")
+    names = list(dict.fromkeys(name for one in reported for name in one.names))
+    if all(one.ignored for one in reported):
+        titles = " and ".join(dict.fromkeys(one.title for one in reported))
+        return ok(subject, f"is {_list(names)}: {titles} always uses it, whatever a request names")
     if not chosen and len(names) == 1:
-        return ok(subject, f"is {choice.provider}/{names[0]}, the only one of its server")
+        return ok(subject, f"is {choice.provider}/{names[0]}, the only model of its server")
     if chosen and any(fnmatchcase(choice.model, name) for name in names):
         return ok(subject, f"is {choice.called}")
     if not chosen:
         return warning(
             subject,
-            f"is not set, and the server has {_list(names)}; set REELHOOK_DEFAULT_MODEL to one",
+            f"is not set, and the server has {_list(names)}; set REELHOOK_DEFAULT_MODEL to one of "
+            "them",
         )
-    return warning(subject, f"{choice.called} is none of the server's: it has {_list(names)}")
+    return warning(subject, f"the server has no model {choice.called}; it has {_list(names)}")
 
 
 def _list(names: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Who reaches whom: receivers, this server, and providers that call it."""
+"""Checks of connections: to the receiver, to this server, and from providers to it."""
 
 import secrets
 import time
@@ -21,16 +21,19 @@ from reelhook.service.endpoints import test_event
 from reelhook.storage.open import read_key
 from reelhook.webhooks.sender import AiohttpSender
 
-ANSWER_SECONDS_MAX = 10.0
-_TIMEOUT = ClientTimeout(total=ANSWER_SECONDS_MAX)
+RESPONSE_SECONDS_MAX = 10.0
+_TIMEOUT = ClientTimeout(total=RESPONSE_SECONDS_MAX)
 _FAILURES = (ClientError, TimeoutError, OSError, ValueError)
 
 
 async def receiver(settings: Settings, http: ClientSession, *, send: bool) -> Finding:
-    """Judge WEBHOOK_URL: whether anything answers, or with `send` whether it takes an event."""
+    """Check that WEBHOOK_URL responds, or with `send` that it accepts a test event."""
     subject = "WEBHOOK_URL"
     if settings.webhook_url is None:
-        return ok(subject, "is not set; requests and endpoints then say where webhooks go")
+        return ok(
+            subject,
+            "is not set; webhooks go only to receivers that requests name, and to endpoints",
+        )
     if send:
         return await _sent(subject, settings, settings.webhook_url)
     try:
@@ -41,15 +44,19 @@ async def receiver(settings: Settings, http: ClientSession, *, send: bool) -> Fi
     except _FAILURES as error:
         if (distrusted := distrust(error)) is not None:
             return failed(subject, f"its certificate {distrusted}")
-        words = str(error) or "no answer came in time"
-        return failed(subject, f"nothing answers: {words}; start the receiver, or correct it")
+        reason = str(error) or "no response in time"
+        return failed(subject, f"does not respond: {reason}; start the receiver, or correct it")
     if 300 <= status < 400:
-        return failed(subject, f"redirects (HTTP {status}), and webhooks follow none; set the end")
+        return failed(
+            subject,
+            f"redirects (HTTP {status}), and webhooks follow no redirects; set the final URL",
+        )
     if status == 404 or (status >= 500 and status != 501):  # 501: it does not know HEAD
         return warning(
-            subject, f"answers HTTP {status} to HEAD; `reelhook doctor --send` tries an event"
+            subject,
+            f"responds to HEAD with HTTP {status}; `reelhook doctor --send` sends a test event",
         )
-    return ok(subject, f"answers (HTTP {status} to HEAD); --send tries an event")
+    return ok(subject, f"responds (HTTP {status} to HEAD); --send sends a test event")
 
 
 async def _sent(subject: str, settings: Settings, url: str) -> Finding:
@@ -57,9 +64,12 @@ async def _sent(subject: str, settings: Settings, url: str) -> Finding:
     try:
         secret = settings.webhook_secret or await read_key(settings.database, WEBHOOK_KEY)
     except SettingsError as error:
-        return failed(subject, f"was not tried: {error.message}")
+        return failed(subject, f"was not checked: {error.message}")
     if secret is None:
-        return warning(subject, "was not tried: no secret was made yet; start `serve` once")
+        return warning(
+            subject,
+            "was not checked: there is no secret yet; start `serve` once, which generates it",
+        )
     signing = Signing(
         Secrets(secret, settings.webhook_secret_previous),
         user_agent=f"reelhook/{reelhook.__version__}",
@@ -76,38 +86,40 @@ async def _sent(subject: str, settings: Settings, url: str) -> Finding:
         timeout_seconds=ATTEMPT_SECONDS,
     )
     async with AiohttpSender(AddressPolicy(settings.allow_networks)) as sender:
-        answer = await sender.send(request)
-    if answer.succeeded:
-        return ok(subject, f"took a signed test event (HTTP {answer.status})")
-    words = f"HTTP {answer.status}" if answer.error is None else answer.detail or answer.error
-    return failed(subject, f"did not take a signed test event: {words}; it must answer 2xx")
+        response = await sender.send(request)
+    if response.succeeded:
+        return ok(subject, f"accepted a signed test event (HTTP {response.status})")
+    reason = f"HTTP {response.status}"
+    if response.error is not None:
+        reason = response.detail or response.error
+    return failed(
+        subject, f"did not accept a signed test event: {reason}; it must respond with 2xx"
+    )
 
 
 async def server(settings: Settings, http: ClientSession) -> tuple[bool, list[Finding]]:
-    """Tell whether this server runs, and if so whether REELHOOK_PUBLIC_URL leads to it."""
+    """Return whether this server runs, and check that REELHOOK_PUBLIC_URL leads to it."""
     ready = await _ready(http, settings.url)
     if isinstance(ready, str):
         return False, [failed("server", f"{settings.url}: its certificate {ready}")]
     if ready is None:
         return False, [
-            ok("server", f"none answers at {settings.url}, so REELHOOK_PUBLIC_URL was not tried")
+            ok("server", f"none runs at {settings.url}, so REELHOOK_PUBLIC_URL was not checked")
         ]
-    found = [ok("server", f"answers at {settings.url}")]
+    found = [ok("server", f"runs at {settings.url}")]
     if ready.get("watcher") == "paused":
-        found = [
-            warning("server", "its watcher is paused; `reelhook watcher resume` goes on watching")
-        ]
+        found = [warning("server", "its watcher is paused; `reelhook watcher resume` resumes it")]
     return True, [*found, await _public(settings, http)]
 
 
 async def _ready(http: ClientSession, url: str) -> dict[str, object] | str | None:
-    """Return what a server says of itself, or why its certificate is not trusted."""
+    """Return a server's readiness report, or why its certificate is not trusted."""
     try:
         async with http.get(f"{url}/readyz", allow_redirects=False, timeout=_TIMEOUT) as response:
-            told = await response.json()
+            reported = await response.json()
     except _FAILURES as error:
         return distrust(error)
-    return told if isinstance(told, dict) and told.get("status") == "ready" else None
+    return reported if isinstance(reported, dict) and reported.get("status") == "ready" else None
 
 
 async def _public(settings: Settings, http: ClientSession) -> Finding:
@@ -115,8 +127,8 @@ async def _public(settings: Settings, http: ClientSession) -> Finding:
     if "public_url" not in settings.model_fields_set:
         return ok(
             subject,
-            "is not set: the links in webhooks lead to this machine's own address, and no "
-            "provider can call",
+            "is not set: links in webhooks use this machine's own address, and no provider is "
+            "given a callback address",
         )
     ready = await _ready(http, public)
     if isinstance(ready, str):
@@ -124,20 +136,25 @@ async def _public(settings: Settings, http: ClientSession) -> Finding:
     if ready is None:
         return failed(
             subject,
-            f"{public} does not lead to a reelhook; correct it, or the proxy that answers there",
+            f"{public} does not lead to a reelhook server; correct it, or the proxy that responds "
+            "there",
         )
     here = await _known(settings, http, settings.url)
     if here and not await _known(settings, http, public):
         return failed(
-            subject, f"{public} leads to another reelhook than {settings.url}; correct it"
+            subject,
+            f"{public} leads to another reelhook server than {settings.url}; correct it",
         )
-    return ok(subject, f"{public} leads to this server" if here else f"a reelhook is at {public}")
+    return ok(
+        subject,
+        f"{public} leads to this server" if here else f"{public} leads to a reelhook server",
+    )
 
 
 async def _known(settings: Settings, http: ClientSession, url: str) -> bool:
-    """Whether a server has our keys: only it knows the addresses that we give to providers.
+    """Return True if a server has our keys: only it knows our callback addresses.
 
-    Nothing secret goes there, so it does no harm to ask a stranger.
+    Nothing secret is sent, so asking another server does no harm.
     """
     try:
         key = await read_key(settings.database, CALLBACK_KEY)
@@ -152,11 +169,11 @@ async def _known(settings: Settings, http: ClientSession, url: str) -> bool:
             async with http.post(
                 address, data=b"", allow_redirects=False, timeout=_TIMEOUT
             ) as response:
-                told = await response.json()
+                reported = await response.json()
         except _FAILURES:
             return False
-        # The address is one of its own, and no provider signed what came.
-        if isinstance(told, dict) and told.get("code") == WebhookVerificationError.code:
+        # The address is known there, and no provider signed this request.
+        if isinstance(reported, dict) and reported.get("code") == WebhookVerificationError.code:
             return True
     return False
 

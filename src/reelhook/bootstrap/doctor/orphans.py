@@ -1,4 +1,4 @@
-"""Orphans: what providers list and no job owns, as after a restore."""
+"""Finds orphans: listed videos that no job owns, as after a restore."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,9 +21,10 @@ PROMPT_CHARACTERS = 80
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """An entry that no job owns. `job_id`: a job in doubt that asked for just this prompt.
+    """A listed video that no job owns.
 
-    `command` adopts it: for that job, or as a job of its own.
+    `job_id` is a job in doubt with the same prompt. `command` adopts the video for that job, or
+    registers it as a new one.
     """
 
     account: str
@@ -36,10 +37,12 @@ class Orphan:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """How far one account's listing was read. `complete`: to its end; `error`: what stopped it.
+class ListingRead:
+    """The part of an account's listing that was read.
 
-    `listed` is False where the provider has no listing.
+    `complete`: to its end; `error`: the reason why the rest was not read.
+
+    `listed` is False if the provider has no listing.
     """
 
     account: str
@@ -51,33 +54,33 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Orphans:
-    """What was found, newest first within each account."""
+    """The orphans, newest first within each account, and what was read."""
 
     orphans: tuple[Orphan, ...]
-    accounts: tuple[Looked, ...]
+    accounts: tuple[ListingRead, ...]
 
 
 async def find_orphans(
-    tell: Callable[[str], None],
+    report: Callable[[str], None],
     *,
     pages_max: int = PAGES_MAX,
     env_file: Path | None = Path(".env"),
     **overrides: Any,
 ) -> Orphans:
-    """Read the listing of each account, at most `pages_max` pages; return what no job owns.
+    """Read at most `pages_max` pages of each account's listing; return the videos no job owns.
 
-    `tell` gets a line of progress before each page. Nothing is changed. Raises `SettingsError`.
+    `report` gets a line of progress before each page. Nothing is changed. Raises `SettingsError`.
     """
     settings = Settings.load(env_file=env_file, **overrides)
     if not settings.credentials:
-        raise SettingsError("No provider is set, so there is no listing to read")
+        raise SettingsError("No provider is configured, so there is no listing to read")
     hide = hider(settings.secrets)
     doubtful = await owned.read(settings.database, owned.doubtful())
     by_prompt = {one.prompt: one.id for one in reversed(doubtful)}
     orphans: list[Orphan] = []
-    accounts: list[Looked] = []
+    accounts: list[ListingRead] = []
     for one in settings.credentials:
-        entries, looked = await _listing(one, settings, tell, pages_max, hide)
+        entries, looked = await _listing(one, settings, report, pages_max, hide)
         accounts.append(looked)
         ids = [entry.provider_job_id for entry in entries]
         known = [other.id for other in settings.credentials if other.provider == one.provider]
@@ -93,53 +96,53 @@ async def find_orphans(
 async def _listing(
     one: Credential,
     settings: Settings,
-    tell: Callable[[str], None],
+    report: Callable[[str], None],
     pages_max: int,
     hide: Callable[[str], str],
-) -> tuple[list[Entry], Looked]:
+) -> tuple[list[Entry], ListingRead]:
     entries: dict[str, Entry] = {}
     try:
         async with provider_of(one, settings) as provider:
             if not provider.traits.page_size_max:
-                return [], Looked(one.id, 0, complete=False, listed=False)
-            complete = await _pages(one.id, provider, entries, tell, pages_max)
+                return [], ListingRead(one.id, 0, complete=False, listed=False)
+            complete = await _pages(one.id, provider, entries, report, pages_max)
     except ListingUnsupportedError:
-        return [], Looked(one.id, 0, complete=False, listed=False)
+        return [], ListingRead(one.id, 0, complete=False, listed=False)
     except (ProviderError, SettingsError) as error:
-        looked = Looked(one.id, len(entries), complete=False, error=hide(error.message))
+        looked = ListingRead(one.id, len(entries), complete=False, error=hide(error.message))
         return list(entries.values()), looked
-    return list(entries.values()), Looked(one.id, len(entries), complete)
+    return list(entries.values()), ListingRead(one.id, len(entries), complete)
 
 
 async def _pages(
     account: str,
     provider: Provider,
     entries: dict[str, Entry],
-    tell: Callable[[str], None],
+    report: Callable[[str], None],
     pages_max: int,
 ) -> bool:
-    """Read page by page; return whether that was all."""
+    """Read page by page; return True if the end was reached."""
     after: str | None = None
     for number in range(1, pages_max + 1):
-        tell(f"{account}: page {number}, {len(entries)} entries so far")
+        report(f"{account}: page {number}, {len(entries)} entries so far")
         page = await provider.page(after, provider.traits.page_size_max)
         fresh = [entry for entry in page.entries if entry.provider_job_id not in entries]
         entries |= {entry.provider_job_id: entry for entry in fresh}
         if not page.more:
             return True
-        if not fresh:  # the cursor was ignored, so what follows can't be seen
+        if not fresh:  # the server ignored the cursor, so the rest can't be read
             return False
         after = fresh[-1].provider_job_id
     return False
 
 
 def _orphan(account: str, entry: Entry, by_prompt: dict[str, str]) -> Orphan:
-    one = entry.provider_job_id
+    video_id = entry.provider_job_id
     job_id = by_prompt.pop(entry.prompt, None) if entry.prompt else None
     command = (
-        f"reelhook register {quote(one)} --account {quote(account)}"
+        f"reelhook register {quote(video_id)} --account {quote(account)}"
         if job_id is None
-        else f"reelhook adopt {quote(job_id)} {quote(one)}"
+        else f"reelhook adopt {quote(job_id)} {quote(video_id)}"
     )
     prompt = entry.prompt[:PROMPT_CHARACTERS] if entry.prompt else None
-    return Orphan(account, one, entry.model, prompt, entry.created_at, job_id, command)
+    return Orphan(account, video_id, entry.model, prompt, entry.created_at, job_id, command)

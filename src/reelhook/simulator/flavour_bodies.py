@@ -1,4 +1,4 @@
-"""How each server words a refusal and shows a job."""
+"""Renders refusals and jobs as each server does."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,12 +7,12 @@ from random import Random
 
 from aiohttp import web
 
-from reelhook.simulator.fault_injector import SimulatedRefusal, json_answer
+from reelhook.simulator.fault_injector import SimulatedRefusal, json_response
 from reelhook.simulator.flavour import OUT_OF_MEMORY
 from reelhook.simulator.job import Phase, RenderState, SimulatedJob
 
 CRASH = SimulatedRefusal(500, "Internal Server Error", code="crash")
-"""An exception that nothing in the server catches, which uvicorn answers as plain text."""
+"""An uncaught exception in the server, for which uvicorn responds in plain text."""
 _LITELLM_KINDS = {400: "invalid_request_error", 401: "auth_error", 404: "not_found_error"}
 
 
@@ -25,35 +25,35 @@ def hexadecimal(random: Random) -> str:
 
 
 def detail(refusal: SimulatedRefusal) -> web.Response:
-    """Return the refusal as FastAPI words it: a text, or for 422 a list."""
+    """Return the refusal in FastAPI's form: a text, or for 422 a list."""
     if refusal is CRASH:
         return web.Response(text=refusal.message, status=refusal.status)
     if refusal.code == "error":
-        return json_answer({"error": refusal.message}, refusal.status)
+        return json_response({"error": refusal.message}, refusal.status)
     if refusal.status == 422:
         at = ["body", refusal.param]
-        return json_answer({"detail": [{"loc": at, "msg": refusal.message}]}, refusal.status)
-    return json_answer({"detail": refusal.message}, refusal.status)
+        return json_response({"detail": [{"loc": at, "msg": refusal.message}]}, refusal.status)
+    return json_response({"detail": refusal.message}, refusal.status)
 
 
 def vllm_error(refusal: SimulatedRefusal) -> web.Response:
     """Return vLLM's error object, whose `code` is the status; a wrong key is one word."""
     if refusal.status == 401:
-        return json_answer({"error": refusal.message}, refusal.status)
+        return json_response({"error": refusal.message}, refusal.status)
     if not refusal.message.startswith("Video") and refusal.status in {404, 405}:
         return detail(refusal)  # its router is FastAPI's
-    if refusal.status == 422 and refusal.param is not None:  # what FastAPI would answer 422
+    if refusal.status == 422 and refusal.param is not None:  # FastAPI would respond with 422
         refusal = replace(refusal, status=400, param=f"query.{refusal.param}")
     kind = HTTPStatus(refusal.status).phrase
     return _error(refusal, {"type": kind, "param": refusal.param, "code": refusal.status})
 
 
 def tensorrt_error(refusal: SimulatedRefusal) -> web.Response:
-    """Return TensorRT-LLM's error: its members lie at the top."""
+    """Return TensorRT-LLM's error, whose members are at the top level."""
     kinds = {404: "NotFoundError", 500: "InternalServerError"}
     kind = kinds.get(refusal.status, "BadRequestError")
     body = {"object": "error", "message": refusal.message, "type": kind, "param": None}
-    return json_answer({**body, "code": refusal.status}, refusal.status)
+    return json_response({**body, "code": refusal.status}, refusal.status)
 
 
 def litellm_error(refusal: SimulatedRefusal) -> web.Response:
@@ -66,7 +66,7 @@ def litellm_error(refusal: SimulatedRefusal) -> web.Response:
 
 
 def _error(refusal: SimulatedRefusal, more: Mapping[str, object]) -> web.Response:
-    return json_answer({"error": {"message": refusal.message, **more}}, refusal.status)
+    return json_response({"error": {"message": refusal.message, **more}}, refusal.status)
 
 
 # -- jobs -----------------------------------------------------------------------------------------
@@ -79,8 +79,8 @@ def sglang(
     video = fastvideo(job, state, status, progress)
     message = _message(state)
     if message is not None:
-        words = f"Model generation failed. Error from scheduler: {message}"
-        video["error"] = {"message": words}
+        failure = f"Model generation failed. Error from scheduler: {message}"
+        video["error"] = {"message": failure}
     return video
 
 
@@ -150,7 +150,7 @@ def aquiles(
 def tensorrt_llm(
     job: SimulatedJob, state: RenderState, status: str, progress: int | None
 ) -> dict[str, object]:
-    """Show a job of TensorRT-LLM: `error` is a text, `duration` stands in place of `seconds`."""
+    """Show a job of TensorRT-LLM: `error` is a text, `duration` replaces `seconds`."""
     return {
         "completed_at": _whole(state.completed_at),
         "created_at": int(job.created_at),

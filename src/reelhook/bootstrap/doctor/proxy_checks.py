@@ -1,4 +1,4 @@
-"""What lies before REELHOOK_PUBLIC_URL: does it let in anyone, hold streams back, or hang up?"""
+"""Checks of proxies in front of the server: access without a key, buffering, idle timeouts."""
 
 import asyncio
 import time
@@ -11,16 +11,16 @@ from aiohttp import TraceConnectionCreateEndParams as Created
 
 from reelhook.bootstrap.doctor.finding import Finding, failed, ok, warning
 from reelhook.config import Settings
-from reelhook.config.settings import is_loopback
 from reelhook.doors.live.sse import HEARTBEAT_SECONDS
+from reelhook.guard.hosts import is_loopback
 
 FIRST_SECONDS_MAX = 3.0
-"""When the beginning of a stream must be here; without a buffer on the way it is at once."""
+"""The time limit for the beginning of a stream; without buffering it comes at once."""
 SLACK_SECONDS = 5.0
 BUSY_SECONDS_MAX = 60.0
-"""How long a silence is waited for while the followed job changes."""
+"""The time limit for a silence while the followed job changes."""
 IDLE_SECONDS = 6.0
-"""How long a connection is idle before it is used again: longer than clients that poll wait."""
+"""The pause before a connection is used again: longer than polling clients wait."""
 IDLE_SECONDS_USUAL = 60.0
 _TIMEOUT = ClientTimeout(total=10.0)
 _FAILURES = (ClientError, TimeoutError, OSError, ValueError)
@@ -29,17 +29,17 @@ _IDLE = "idle connections"
 
 
 async def proxies(settings: Settings, http: ClientSession) -> list[Finding]:
-    """Judge the way from REELHOOK_PUBLIC_URL to the server, where others can go it."""
+    """Check the path from REELHOOK_PUBLIC_URL to the server, if others can use it."""
     host = urlsplit(settings.public_url).hostname or ""
-    if is_loopback(host) or not await _leads_to_one(settings, http):
-        return []  # said of the server
+    if is_loopback(host) or not await _leads_to_a_server(settings, http):
+        return []  # a finding of the server says so
     found = await asyncio.gather(
         _key(settings, http), _streams(settings, http), _idle_connections(settings)
     )
     return [*(one for one in found if one is not None), _clients(settings)]
 
 
-async def _leads_to_one(settings: Settings, http: ClientSession) -> bool:
+async def _leads_to_a_server(settings: Settings, http: ClientSession) -> bool:
     try:
         async with http.get(f"{settings.public_url}/healthz", timeout=_TIMEOUT) as response:
             return response.status == 200
@@ -48,27 +48,34 @@ async def _leads_to_one(settings: Settings, http: ClientSession) -> bool:
 
 
 async def _key(settings: Settings, http: ClientSession) -> Finding | None:
-    """Ask without a key, as a stranger would."""
+    """Check that a request without a key is refused."""
     subject = "REELHOOK_API_KEY"
     try:
-        async with http.get(f"{settings.public_url}/api/jobs?limit=1", timeout=_TIMEOUT) as answer:
-            status = answer.status
+        async with http.get(
+            f"{settings.public_url}/api/jobs?limit=1", timeout=_TIMEOUT
+        ) as response:
+            status = response.status
     except _FAILURES:
         return None
     if status != 200:
-        return ok(subject, f"strangers are refused at {settings.public_url} (HTTP {status})")
-    words = "anyone who reaches it can read the jobs there and spend money; set REELHOOK_API_KEY"
-    return failed(subject, f"{settings.public_url} asks for no key: {words}, and start serve anew")
+        return ok(
+            subject, f"requests without a key are refused at {settings.public_url} (HTTP {status})"
+        )
+    return failed(
+        subject,
+        f"{settings.public_url} needs no key, so anyone can read its jobs and spend money; set "
+        "REELHOOK_API_KEY, and restart `serve`",
+    )
 
 
 def _clients(settings: Settings) -> Finding:
     subject = "REELHOOK_TRUSTED_PROXIES"
     if settings.trusted_proxies:
-        return ok(subject, f"of {', '.join(map(str, settings.trusted_proxies))} is believed")
+        return ok(subject, f"are {', '.join(map(str, settings.trusted_proxies))}")
     return warning(
         subject,
-        "is not set, so the log names the proxy in place of clients that were refused; set it to "
-        "the proxy's address, such as 127.0.0.1",
+        "is not set, so the log shows the proxy's address for clients that were refused; set it to "
+        "that address, such as 127.0.0.1",
     )
 
 
@@ -77,17 +84,17 @@ def _bearer(settings: Settings) -> dict[str, str]:
 
 
 async def _streams(settings: Settings, http: ClientSession) -> Finding | None:
-    """Follow a job until the first sign of life."""
+    """Follow a job until the first heartbeat."""
     bearer = _bearer(settings)
     try:
         async with http.get(
             f"{settings.public_url}/api/jobs?limit=1", headers=bearer, timeout=_TIMEOUT
-        ) as answer:
-            jobs = (await answer.json())["jobs"] if answer.status == 200 else None
+        ) as response:
+            jobs = (await response.json())["jobs"] if response.status == 200 else None
     except (*_FAILURES, KeyError):
         return None
     if not jobs:
-        return ok(_STREAMS, "were not tried: there is no job yet that could be followed")
+        return ok(_STREAMS, "were not checked: there is no job yet to follow")
     url = f"{settings.public_url}/api/jobs/events?jobIds={jobs[0]['jobId']}"
     started = time.monotonic()
     try:
@@ -97,17 +104,17 @@ async def _streams(settings: Settings, http: ClientSession) -> Finding | None:
     except TimeoutError:
         return warning(
             _STREAMS,
-            f"are held back: nothing came within {time.monotonic() - started:.0f} s; have the "
-            "proxy pass text/event-stream on unbuffered (docs/production.md)",
+            f"are buffered: nothing arrived within {time.monotonic() - started:.0f} s; turn off "
+            "the proxy's buffering of text/event-stream (docs/production.md)",
         )
     except _FAILURES:
         return _cut(time.monotonic() - started)
 
 
 async def _followed(stream: ClientResponse, started: float, limit: asyncio.Timeout) -> Finding:
-    """Read on to the first sign of life; each line puts `limit` off by as long as one may take."""
+    """Read to the first heartbeat; each line extends `limit` by the time that one may take."""
     if stream.status != 200:
-        return warning(_STREAMS, f"can't be followed there (HTTP {stream.status})")
+        return warning(_STREAMS, f"can't be followed at REELHOOK_PUBLIC_URL (HTTP {stream.status})")
     await stream.content.readuntil(b"\n\n")
     while time.monotonic() < started + BUSY_SECONDS_MAX:
         limit.reschedule(asyncio.get_running_loop().time() + HEARTBEAT_SECONDS + SLACK_SECONDS)
@@ -115,20 +122,23 @@ async def _followed(stream: ClientResponse, started: float, limit: asyncio.Timeo
         if not line:
             return _cut(time.monotonic() - started)
         if b": still here" in line:
-            return ok(_STREAMS, f"pass at once, and last over {HEARTBEAT_SECONDS:g} s of silence")
-    return ok(_STREAMS, "pass at once, but the followed job changes too often to try a silence")
+            return ok(_STREAMS, f"arrive at once, and survive {HEARTBEAT_SECONDS:g} s of silence")
+    return ok(
+        _STREAMS,
+        "arrive at once; a silence was not checked, because the followed job changes too often",
+    )
 
 
 def _cut(seconds: float) -> Finding:
     return warning(
         _STREAMS,
-        f"are cut off after {seconds:.0f} s; let the proxy wait longer than "
-        f"{HEARTBEAT_SECONDS:g} s for a response to go on (docs/production.md)",
+        f"are cut off after {seconds:.0f} s; raise the proxy's read timeout above "
+        f"{HEARTBEAT_SECONDS:g} s (docs/production.md)",
     )
 
 
 async def _idle_connections(settings: Settings) -> Finding | None:
-    """Use a connection again after a pause."""
+    """Check that a connection can be used again after a pause."""
     opened = 0
 
     async def count(_: ClientSession, __: SimpleNamespace, ___: Created) -> None:
@@ -152,13 +162,13 @@ async def _idle_connections(settings: Settings) -> Finding | None:
     if opened > 1:
         return warning(
             _IDLE,
-            f"are closed there within {IDLE_SECONDS:g} s, so that clients which ask every few "
-            "seconds lose requests; let the proxy keep them for 60 s or more",
+            f"are closed at REELHOOK_PUBLIC_URL within {IDLE_SECONDS:g} s, so polling clients lose "
+            "requests; raise the proxy's idle timeout to 60 s or more",
         )
     if settings.keep_alive_seconds <= IDLE_SECONDS_USUAL:
         return warning(
             _IDLE,
-            f"are closed here after {settings.keep_alive_seconds:g} s, and proxies keep theirs for "
-            "60 s: requests meet closed connections; raise REELHOOK_KEEP_ALIVE_SECONDS",
+            f"are closed by this server after {settings.keep_alive_seconds:g} s, but proxies keep "
+            "theirs for 60 s and lose requests; raise REELHOOK_KEEP_ALIVE_SECONDS",
         )
     return ok(_IDLE, f"last longer than {IDLE_SECONDS:g} s")

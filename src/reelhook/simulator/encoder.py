@@ -84,9 +84,10 @@ def _image(image: Image.Image, image_format: str) -> bytes:
 
 
 def main(orders: BinaryIO, videos: BinaryIO) -> None:
-    """Answer each line `{"video", "variant"}` with a line `{"bytes"}` and so many bytes.
+    """Read orders `{"video", "variant"}`, one a line; write a line `{"bytes"}` and so many bytes.
 
-    An error is answered `{"error"}`. Ends with the orders, and so with the process that sends them.
+    The response to a failed order is `{"error"}`. Ends when stdin closes, and so with
+    the process that sends the orders.
     """
     for line in orders:
         try:
@@ -94,7 +95,7 @@ def main(orders: BinaryIO, videos: BinaryIO) -> None:
             content = render(VideoSpec(**order["video"]), Variant(order["variant"]))
             header: dict[str, object] = {"bytes": len(content)}
         except Exception as error:
-            # Whatever it is: the server answers with it, and the next order is carried out.
+            # Any error becomes a response, and the next order is carried out.
             content, header = b"", {"error": f"{type(error).__name__}: {error}"}
         videos.write(json.dumps(header).encode() + b"\n" + content)
         videos.flush()

@@ -1,0 +1,164 @@
+"""Builds the loops: those of every process, of each leased account, and of maintenance."""
+
+from functools import partial
+
+from reelhook.bootstrap.components import Components
+from reelhook.engine.delivering.deliver import Deliver
+from reelhook.engine.delivering.redeliver import Redeliver
+from reelhook.engine.leased_account import LeasedAccount
+from reelhook.engine.leased_provider import LeasedProvider
+from reelhook.engine.leases import Leases
+from reelhook.engine.polling.watch import Watch
+from reelhook.engine.runner import Loop
+from reelhook.engine.submitting.account_listing import AccountListing
+from reelhook.engine.submitting.fallback import Fallback
+from reelhook.engine.submitting.listing_delay import ListingDelay
+from reelhook.engine.submitting.paid_calls import PaidCalls
+from reelhook.engine.submitting.resolve import Resolve
+from reelhook.engine.submitting.resolved import Retrying
+from reelhook.engine.submitting.submit import Submit
+from reelhook.engine.upkeep.account_status import AccountStatusPublisher
+from reelhook.engine.upkeep.clock_repair import ClockRepair
+from reelhook.engine.upkeep.pause_sync import PauseSync
+from reelhook.engine.upkeep.retention import Keep, Retention
+from reelhook.engine.upkeep.sweep import Sweep
+from reelhook.ports import Lease
+
+
+def process_loops(parts: Components, leases: Leases) -> tuple[Deliver, PauseSync, ClockRepair]:
+    """Return the loops that every working process runs, whatever it leases."""
+    schedule = parts.settings.retry_schedule
+    deliver = Deliver(
+        parts.store,
+        parts.sender,
+        parts.signals,
+        leases=leases,
+        signing=parts.signing,
+        schedule=schedule,
+        concurrency=parts.settings.endpoint_concurrency,
+        clock=parts.clock,
+        random=parts.random,
+    )
+    return (
+        deliver,
+        PauseSync(parts.store, parts.signals),
+        ClockRepair(parts.store, schedule, parts.signals, clock=parts.clock),
+    )
+
+
+def account_loops(
+    parts: Components, leases: Leases, calls: PaidCalls, account: str, lease: Lease
+) -> list[Loop]:
+    """Return the loops of an account under one lease.
+
+    `calls` outlives the lease: the next lease of the account may begin while calls are in flight.
+    """
+    held = _leased_account(parts, leases, account, lease)
+    listing = AccountListing(parts.store, held, parts.clock)
+    fallback = _fallback(parts)
+    submit = _submit(parts, leases, held, listing, fallback, calls)
+    health = parts.signals.account_taken(account)
+    return [
+        submit,
+        AccountStatusPublisher(parts.store, lease, health, account=account),
+        _resolve(parts, held, listing, fallback, submit),
+        ListingDelay(held, listing, parts.signals, parts.clock),
+        Watch(
+            parts.store,
+            held,
+            parts.recording,
+            parts.signals,
+            poll_seconds=parts.settings.poll_seconds,
+            max_age_hours=parts.settings.max_age_hours,
+            clock=parts.clock,
+        ),
+    ]
+
+
+def maintenance_loops(parts: Components, lease: Lease) -> list[Loop]:
+    """Return the loops that only one process of an installation runs at a time."""
+    return [
+        Redeliver(parts.store, parts.signals, clock=parts.clock, lease=lease),
+        Sweep(
+            parts.store,
+            lease,
+            parts.recording,
+            parts.signals,
+            max_age_hours=parts.settings.max_age_hours,
+            call_seconds=2 * parts.settings.submit_timeout_seconds,
+            clock=parts.clock,
+        ),
+        Retention(
+            parts.store,
+            Keep(parts.settings.keep_jobs_days, parts.settings.keep_attempts_days),
+            parts.signals,
+            clock=parts.clock,
+        ),
+    ]
+
+
+def _leased_account(parts: Components, leases: Leases, account: str, lease: Lease) -> LeasedAccount:
+    providers, catalog = parts.accounts.providers, parts.accounts.catalog
+    server = providers[account].server
+    return LeasedAccount(
+        catalog.accounts[account],
+        LeasedProvider(providers[account], partial(leases.good, lease)),
+        lease,
+        [other for other in catalog.siblings(account) if providers[other].server == server],
+    )
+
+
+def _fallback(parts: Components) -> Fallback:
+    return Fallback(
+        parts.accounts.catalog,
+        parts.recording,
+        parts.signals,
+        wait_seconds=parts.settings.fallback_wait_seconds,
+        clock=parts.clock,
+        random=parts.random,
+    )
+
+
+def _submit(
+    parts: Components,
+    leases: Leases,
+    held: LeasedAccount,
+    listing: AccountListing,
+    fallback: Fallback,
+    calls: PaidCalls,
+) -> Submit:
+    return Submit(
+        parts.store,
+        held,
+        parts.recording,
+        parts.signals,
+        fallback,
+        listing,
+        takes_overflow_of=parts.accounts.catalog.takes_overflow_of(held.id),
+        calls=calls,
+        max_age_hours=parts.settings.max_age_hours,
+        may_send=partial(leases.good, held.lease),
+        callback_url=partial(parts.callbacks.url, held.id),
+        clock=parts.clock,
+        random=parts.random,
+    )
+
+
+def _resolve(
+    parts: Components,
+    held: LeasedAccount,
+    listing: AccountListing,
+    fallback: Fallback,
+    submit: Submit,
+) -> Resolve:
+    settings = parts.settings
+    return Resolve(
+        parts.store,
+        held,
+        parts.recording,
+        parts.signals,
+        submit,
+        listing,
+        retrying=Retrying(fallback, settings.submit_retries, settings.submit_settle_seconds),
+        clock=parts.clock,
+    )

@@ -1,0 +1,54 @@
+"""Runs the loops of one process: its own, and those of what it holds leases on."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from functools import partial
+
+import structlog
+
+from reelhook.bootstrap.components import Components
+from reelhook.bootstrap.loops import account_loops, maintenance_loops, process_loops
+from reelhook.engine.leases import CHORES_ID, Leases, account_id
+from reelhook.engine.runner import Runner
+from reelhook.engine.submitting.paid_calls import PaidCalls
+from reelhook.engine.worker import Worker, WorkerIdentity
+
+log = structlog.get_logger()
+STORE_POLL_SECONDS = 1.0
+"""The interval in which loops poll a store that other processes write to."""
+
+
+@contextlib.asynccontextmanager
+async def working(parts: Components, identity: WorkerIdentity) -> AsyncIterator[None]:
+    """Run the loops until the block ends."""
+    leases = Leases()
+    loops = process_loops(parts, leases)
+    deliver, *_ = loops
+    alone = identity.lease_seconds is None
+    runner = Runner(loops, parts.clock, look_seconds=None if alone else STORE_POLL_SECONDS)
+    worker = Worker(
+        parts.store,
+        leases,
+        runner,
+        {
+            **{
+                account_id(account): partial(account_loops, parts, leases, PaidCalls(), account)
+                for account in parts.accounts.providers
+            },
+            CHORES_ID: partial(maintenance_loops, parts),
+        },
+        deliver.is_busy,
+        identity,
+        changed=parts.signals.leases,
+        clock=parts.clock,
+    )
+    log.info("Starting Sora API polling service...", emoji="🔍")
+    runner.start()
+    await worker.start()
+    interval = round(parts.settings.poll_seconds * 1000)
+    log.info(f"Sora polling service started (interval: {interval}ms)", emoji="✅")
+    try:
+        yield
+    finally:
+        await worker.stop()
+        log.info("Sora polling service stopped", emoji="⏹️")

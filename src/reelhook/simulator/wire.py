@@ -1,0 +1,80 @@
+"""The base class of wires: what every provider's simulated API has in common."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+from aiohttp import web
+from yarl import URL
+
+from reelhook.simulator.callbacks import CallbackSender
+from reelhook.simulator.core import NotFoundError, Simulator
+from reelhook.simulator.download import video_download
+from reelhook.simulator.fault_injector import CONTENT, FaultInjector, SimulatedRefusal
+from reelhook.simulator.job import SimulatedJob, VideoSpec
+from reelhook.simulator.render_queue import RenderQueue
+
+FILE_SECONDS = 24 * 3600
+"""The time in which a finished video can be downloaded, unless a wire has its own limit."""
+
+
+class Wire(ABC):
+    """The simulated API of one provider: its routes, its jobs and its files."""
+
+    id_prefix: ClassVar[str] = ""
+    """Tells the jobs of this wire from those of others."""
+    job_missing: ClassVar[str]
+    """The message of a 404 for an unknown job."""
+    file_missing: ClassVar[str] = "No such file."
+    """The message of a 404 for a file that does not exist, or no longer."""
+    file_path: ClassVar[str]
+    """The path of a job's video, with `{id}`."""
+
+    def __init__(self, simulator: Simulator, queue: RenderQueue, api_key: str | None) -> None:
+        self._simulator = simulator
+        self._queue = queue
+        self.injector = self._injector(api_key)
+        self._files = self._injector(None)
+        self._callbacks = CallbackSender()
+
+    @abstractmethod
+    def _injector(self, api_key: str | None) -> FaultInjector:
+        """Return the wrapper of handlers that checks this key and renders refusals."""
+
+    @abstractmethod
+    def routes(self) -> Sequence[web.RouteDef]:
+        """Return the routes, with their full paths."""
+
+    def mount(self, app: web.Application) -> None:
+        """Add the routes, and end the callbacks with the application."""
+        app.add_routes(self.routes())
+        app.cleanup_ctx.append(self._callbacks.running)
+
+    def _create_job(self, video: VideoSpec) -> SimulatedJob:
+        job = self._simulator.create(video, id_prefix=self.id_prefix)
+        self._queue.video_created(video)
+        return job
+
+    def _job(self, request: web.Request) -> SimulatedJob:
+        """Return the job that the path names, or raise the refusal."""
+        job_id = request.match_info["id"]
+        try:
+            if job_id.startswith(self.id_prefix):
+                return self._simulator.get(job_id)
+        except NotFoundError:
+            pass
+        raise SimulatedRefusal(404, self.job_missing)
+
+    def _file_route(self) -> web.RouteDef:
+        return web.get(self.file_path, self._files.handler(CONTENT, self._file))
+
+    def _file_url(self, job: SimulatedJob, request: web.Request) -> URL:
+        return request.url.origin().with_path(self.file_path.format(id=job.id))
+
+    async def _file(self, request: web.Request) -> web.Response:
+        """Send a job's video, for a day after its end."""
+        job = self._job(request)
+        ended_at = self._simulator.state(job).completed_at
+        if ended_at is None or self._simulator.now() >= ended_at + FILE_SECONDS:
+            raise SimulatedRefusal(404, self.file_missing)
+        return await video_download(request, self._queue, job.video)
