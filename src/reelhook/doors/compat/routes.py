@@ -9,13 +9,13 @@ from fastapi import APIRouter, Header, Query, Request
 from reelhook.domain.job import VideoRequest
 from reelhook.domain.request import RENDER_VERSION, check_image
 from reelhook.doors.access import holder_of
-from reelhook.doors.context import ServiceOf, options_of, use_cases_of
-from reelhook.doors.native.schemas import (
+from reelhook.doors.compat.schemas import (
     GenerateBody,
     GenerateResponse,
     StatusResponse,
     status_answer,
 )
+from reelhook.doors.context import ServiceOf, options_of, use_cases_of
 from reelhook.ports import IdempotencyKey
 
 router = APIRouter(tags=["videos"])
