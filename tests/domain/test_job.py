@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelhook.domain.event import Event, EventKind, WireStatus
-from reelhook.domain.job import MISSING_TOLERATED_MILLISECONDS, Job, Status, VideoRequest
+from reelhook.domain.job import MISSING_TOLERATED_MILLISECONDS, Job, Status
 from reelhook.domain.report import Cost, Failed, Finished, Missing, Progress, Report, Unknown
 
 from .samples import ACCEPTED, IN_DOUBT, MINUTE, NOW, QUEUED, SUBMITTING, UNENDED, reports
@@ -286,22 +286,6 @@ def test_a_canceled_job_keeps_what_became_of_its_render(job: Job, stopped: bool 
     canceled, _ = job.cancel(NOW, stopped=stopped)
     assert canceled.stopped is stopped
     assert canceled.cancel(NOW + 1, stopped=not stopped) == (canceled, ())
-
-
-# -- requests --------------------------------------------------------------------------------------
-
-
-def test_the_direction_stands_before_the_script() -> None:
-    request = VideoRequest(script="A cat.", model="sora-2", direction="In black and white.")
-    assert request.prompt == "In black and white.\n\nA cat."
-    assert replace(request, direction=None).prompt == "A cat."
-
-
-@given(st.text())
-def test_the_title_is_the_first_50_characters_of_the_script(script: str) -> None:
-    title = VideoRequest(script=script, model="m", direction="x").title
-    assert script.startswith(title)
-    assert len(title) == min(len(script), 50)
 
 
 # -- another model --------------------------------------------------------------------------------

@@ -1,10 +1,10 @@
 """Job: one request for a video, and the pure transitions of its life."""
 
-import json
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, assert_never
 
+from reelhook.domain.earlier_names import earlier_video_request
 from reelhook.domain.event import Event, EventKind, Instant, WireStatus
 from reelhook.domain.report import (
     Cost,
@@ -18,13 +18,17 @@ from reelhook.domain.report import (
 )
 from reelhook.domain.waiting import Waiting
 
-SCRIPT_CHARACTERS_MAX = 32_000
-"""The longest prompt of the OpenAI wire (its public API description)."""
-TITLE_CHARACTERS = 50
 SUBMISSION_UNKNOWN = "submission_unknown"
 """The code of a job that a provider may or may not have, as far as anyone can tell."""
 MISSING_TOLERATED_MILLISECONDS = 10 * 60 * 1000
 """How long a provider may answer 404 for a job before that is believed."""
+
+
+def __getattr__(name: str) -> Any:
+    """Return `VideoRequest`, which was here. Deprecated: it is in `reelhook.domain.request`."""
+    if name == "VideoRequest":
+        return earlier_video_request()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class Status(StrEnum):
@@ -58,45 +62,6 @@ _WIRE = {
     Status.FAILED: WireStatus.FAILED,
     Status.CANCELED: WireStatus.FAILED,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class VideoRequest:
-    """What was asked for. `direction` is prepended to `script`.
-
-    `model` is the name that its provider knows; empty: the provider's own. `image` is an http(s)
-    URL or a `data:` URI, for models that begin with an image. `provider_options` is a JSON object,
-    as text: what goes to the provider as it is. `fallbacks` are the models that are tried, in
-    order, where the ones before definitely did not accept; see `domain.catalog` for their form.
-    """
-
-    script: str
-    model: str
-    direction: str | None = None
-    seconds: str | None = None
-    size: str | None = None
-    wallet_address: str | None = None
-    render_version: str = "v3"
-    aspect_ratio: str | None = None
-    image: str | None = None
-    seed: int | None = None
-    provider_options: str | None = None
-    fallbacks: tuple[str, ...] = ()
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The provider's own parameters, read."""
-        return json.loads(self.provider_options) if self.provider_options else {}
-
-    @property
-    def prompt(self) -> str:
-        """The text that the provider renders."""
-        return f"{self.direction}\n\n{self.script}" if self.direction else self.script
-
-    @property
-    def title(self) -> str:
-        """The first characters of the script."""
-        return self.script[:TITLE_CHARACTERS]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from reelhook.domain.event import Instant
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Entry
+from reelhook.domain.request import VideoRequest
 
 ORDER_MARGIN_MILLISECONDS = 2000
 """By how much one moment must precede another before we call it earlier: workers' clocks differ."""

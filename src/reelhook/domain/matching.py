@@ -3,10 +3,10 @@
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 
-from reelhook.domain.job import VideoRequest
-from reelhook.domain.likeness import Rivals, asked, fits, vagueness
 from reelhook.domain.listing import Doubt, Known, Listing
 from reelhook.domain.report import Entry
+from reelhook.domain.request import VideoRequest
+from reelhook.domain.request_match import CompetingRequests, as_sent, fits, unspecified
 
 
 class Matching:
@@ -36,12 +36,12 @@ class Matching:
         self.found: dict[str, Entry] = {}
         self.groups: dict[VideoRequest, list[Doubt]] = defaultdict(list)
         for doubt in self._without_marked(in_doubt):
-            self.groups[asked(doubt.request)].append(doubt)
-        self.elsewhere = {asked(one) for one in elsewhere}
-        explained = [asked(one) for one in ended]
-        self._rivals = Rivals({*self.groups, *explained, *self.elsewhere})
+            self.groups[as_sent(doubt.request)].append(doubt)
+        self.elsewhere = {as_sent(one) for one in elsewhere}
+        explained = [as_sent(one) for one in ended]
+        self._competing = CompetingRequests({*self.groups, *explained, *self.elsewhere})
         # The most specific requests choose first: an entry that fits them fits vaguer ones as well.
-        for request in sorted(self.groups, key=vagueness):
+        for request in sorted(self.groups, key=unspecified):
             self._assign(request)
         self._exchange()
         for request in explained:
@@ -65,7 +65,9 @@ class Matching:
         if request in self.elsewhere:
             return
         listing = self._listing
-        ours = (e for e in self.left if fits(request, e) and not self._rivals.claim(request, e))
+        ours = (
+            e for e in self.left if fits(request, e) and not self._competing.also_fit(request, e)
+        )
         candidates = sorted(ours, key=self._age)
         for doubt in sorted(self.groups[request], key=lambda one: (one.since, one.sent_at)):
             entry = next((e for e in candidates if listing.in_window(doubt, e)), None)
@@ -130,7 +132,7 @@ class Matching:
         left: Entry | None = entry
         while left is not None:
             taker = takers[left.provider_job_id]
-            owners[left.provider_job_id] = (asked(taker.request), taker)
+            owners[left.provider_job_id] = (as_sent(taker.request), taker)
             before = self.found.get(taker.job_id)
             self.found[taker.job_id] = left
             left = before
@@ -139,7 +141,7 @@ class Matching:
         return (
             request not in self.elsewhere
             and fits(request, entry)
-            and not self._rivals.claim(request, entry)
+            and not self._competing.also_fit(request, entry)
             and self._listing.in_window(doubt, entry)
         )
 
@@ -152,7 +154,7 @@ class Matching:
     def _explain(self, request: VideoRequest) -> None:
         """Take one entry that a job which ended without an answer must have left."""
         entry = next((e for e in self.left if fits(request, e)), None)
-        if entry is not None and not self._rivals.claim(request, entry):
+        if entry is not None and not self._competing.also_fit(request, entry):
             self.left.remove(entry)
             self.taken.append(entry)
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from reelhook.domain.event import Instant
-from reelhook.domain.job import VideoRequest
-from reelhook.domain.likeness import fits
 from reelhook.domain.listing import Doubt, Listing
 from reelhook.domain.matching import Matching
 from reelhook.domain.report import Entry
+from reelhook.domain.request import VideoRequest
+from reelhook.domain.request_match import fits
 
 DELAY_MARGIN_MILLISECONDS = 5000
 DELAYS_WITH_A_LATER_ENTRY = 2

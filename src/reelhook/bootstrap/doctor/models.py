@@ -48,7 +48,7 @@ def _model(
     told = [one for account in choice.accounts if (one := served.get(account.id)) and one.names]
     if not told:
         own = "" if name else " server's own"
-        return ok(subject, f"is {'' if name else 'the '}{choice.called}{own}")
+        return ok(subject, f"is {'' if name else 'the '}{choice.display_name}{own}")
     return _of_servers(subject, choice, told, chosen=chosen)
 
 
@@ -62,13 +62,13 @@ def _of_servers(
     if not chosen and len(names) == 1:
         return ok(subject, f"is {choice.provider}/{names[0]}, the only one of its server")
     if chosen and any(fnmatchcase(choice.model, name) for name in names):
-        return ok(subject, f"is {choice.called}")
+        return ok(subject, f"is {choice.display_name}")
     if not chosen:
         return warning(
             subject,
             f"is not set, and the server has {_list(names)}; set REELHOOK_DEFAULT_MODEL to one",
         )
-    return warning(subject, f"{choice.called} is none of the server's: it has {_list(names)}")
+    return warning(subject, f"{choice.display_name} is none of the server's: it has {_list(names)}")
 
 
 def _list(names: list[str]) -> str:

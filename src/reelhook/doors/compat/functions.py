@@ -6,7 +6,8 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from reelhook.domain.job import Job, Status, VideoRequest
+from reelhook.domain.job import Job, Status
+from reelhook.doors.compat.request import video_request
 from reelhook.ports import StoredJob
 from reelhook.service import Deliveries, Endpoints, Jobs, Operations
 from reelhook.service.reading_back import read_back
@@ -35,12 +36,13 @@ class Hook:
         endpoints: Sequence[str] = (),
         **parameters: Any,
     ) -> str:
-        """Ask for a video; return the job's id. `parameters` are those of `VideoRequest`.
+        """Request a video; return the job's id.
 
-        Its events go to `webhook_url` and to the registered `endpoints`; where neither is given,
-        to WEBHOOK_URL.
+        `parameters` are the fields of `VideoRequest` except its prompt, and `direction` and
+        `wallet_address`. The job's events go to `webhook_url` and to the registered `endpoints`;
+        if neither is given, to WEBHOOK_URL.
         """
-        request = VideoRequest(script=script, **{"model": self.default_model or "", **parameters})
+        request = video_request(script, **{"model": self.default_model or "", **parameters})
         created = await self.service.submit(request, webhook_url, endpoints=endpoints)
         return created.job_id
 

@@ -1,60 +1,69 @@
-"""The bodies that the inherited routes take and return."""
+"""The bodies that the first client's routes take and return."""
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field
 
 from reelhook.domain.event import iso, maybe_iso
-from reelhook.domain.job import SCRIPT_CHARACTERS_MAX, Job, Status
-from reelhook.domain.request import ASPECT_RATIO, FALLBACKS_MAX, SECONDS, SEED_MAX, SIZE
+from reelhook.domain.job import Job, Status
+from reelhook.domain.request import (
+    ASPECT_RATIO,
+    FALLBACKS_MAX,
+    PROMPT_CHARACTERS_MAX,
+    SECONDS,
+    SEED_MAX,
+    SHORT_CHARACTERS_MAX,
+    SIZE,
+)
 from reelhook.domain.waiting import Waiting
-from reelhook.doors.fields import EndpointIds, NoNul, Schema, ShortText, Text, untold
+from reelhook.doors.fields import EndpointIds, Schema, Text, documented, untold
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
 from reelhook.ports import StoredJob
 
 
 def _as_text(value: Any) -> Any:
-    # The wire says `seconds: "4"`; clients say 4 as often.
+    # The API has `seconds: "4"`; clients send 4 as often.
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value
 
 
-Script = Annotated[
-    str, StringConstraints(strict=True, min_length=1, max_length=SCRIPT_CHARACTERS_MAX), NoNul
-]
-Seconds = Annotated[str, BeforeValidator(_as_text), StringConstraints(pattern=f"^{SECONDS}$")]
-AspectRatio = Annotated[str, StringConstraints(strict=True, pattern=f"^{ASPECT_RATIO}$")]
-Seed = Annotated[int, Field(strict=True, ge=0, le=SEED_MAX)]
-Size = Annotated[str, StringConstraints(strict=True, pattern=f"^{SIZE}$")]
-Fallbacks = Annotated[list[ShortText], Field(max_length=FALLBACKS_MAX)]
+Words = Annotated[str, Field(strict=True)]
+Script = Annotated[str, documented(minLength=1, maxLength=PROMPT_CHARACTERS_MAX)]
+Name = Annotated[str, documented(minLength=1, maxLength=SHORT_CHARACTERS_MAX)]
+Seconds = Annotated[str, BeforeValidator(_as_text), documented(pattern=f"^{SECONDS}$")]
+AspectRatio = Annotated[str, documented(pattern=f"^{ASPECT_RATIO}$")]
+Seed = Annotated[int, documented(minimum=0, maximum=SEED_MAX)]
+Size = Annotated[str, documented(pattern=f"^{SIZE}$")]
+Fallbacks = Annotated[list[Name], documented(maxItems=FALLBACKS_MAX)]
 
 
 class GenerateBody(Schema):
     """A request for a video."""
 
-    script: Script = Field(description="What is rendered")
-    prompt: Text | None = Field(None, description="Direction, prepended to the script")
-    wallet_address: ShortText | None = Field(None, description="Whose job it is; kept as given")
+    script: Script = Field(description="The text to render")
+    prompt: Words | None = Field(None, description="Direction, put before the script")
+    wallet_address: Name | None = Field(None, description="The job's owner; stored as given")
     render_version: Text | None = Field(None, description="Only v3, a video model")
     webhook_url: Text | None = Field(None, description="Where this job's events go")
-    endpoints: EndpointIds = Field([], description="Registered endpoints that they go to")
-    model: ShortText | None = Field(None, description="`provider/model`, an alias, or a bare name")
+    endpoints: EndpointIds = Field([], description="Registered endpoints that its events go to")
+    model: Name | None = Field(None, description="`provider/model`, an alias, or a bare name")
     seconds: Seconds | None = None
     size: Size | None = Field(None, description="Width x height, e.g. 1280x720")
     aspect_ratio: AspectRatio | None = Field(None, description="Instead of a size, e.g. 16:9")
-    image: Text | None = Field(None, description="The first image: a URL, or a data: URI")
-    seed: Seed | None = Field(None, description="The same seed brings a similar video")
+    image: Words | None = Field(None, description="The first image: a URL, or a data: URI")
+    seed: Seed | None = Field(None, description="The same seed gives a similar video")
     provider_options: dict[str, Any] | None = Field(
-        None, description="The provider's own parameters, passed on as they are"
+        None, description="The provider's own parameters, passed on unchanged"
     )
     fallbacks: Fallbacks = Field(
-        [], description="Models to try, in order, where the ones before definitely did not accept"
+        [],
+        description="Models to try, in order, when the ones before definitely did not accept",
     )
 
 
 class GenerateResponse(Schema):
-    """The answer to a request for a video; the provider is called after it."""
+    """The response to a request for a video; the provider is called after it."""
 
     job_id: str
     status: str = "generating"
@@ -64,7 +73,7 @@ class GenerateResponse(Schema):
 
 
 class StatusResponse(Schema):
-    """The fallback for clients that missed a webhook. Three keys keep their inherited names."""
+    """A job's status, for clients that missed a webhook. Three keys are in snake case."""
 
     job_id: str
     status: str = Field(description="generating, completed or failed")
@@ -82,19 +91,19 @@ class StatusResponse(Schema):
     missing_since: str | None = Field(
         None,
         exclude_if=untold,
-        description="Since when the provider says that it does not know the job; absent: it does",
+        description="Since when the provider has not known the job; absent: it knows it",
     )
 
 
 def status_answer(
     stored: StoredJob, video_url: str, waiting: Waiting | None = None
 ) -> StatusResponse:
-    """Tell a job in the seed's words."""
+    """Return a job's status in the first client's terms."""
     job = stored.job
     ready = job.status is Status.COMPLETED
     return StatusResponse(
         job_id=job.id,
-        status=_seed_status(job),
+        status=_client_status(job),
         ready=ready,
         error=job.error,
         code=job.code,
@@ -110,7 +119,7 @@ def status_answer(
     )
 
 
-def _seed_status(job: Job) -> str:
+def _client_status(job: Job) -> str:
     if not job.status.terminal:
         return "generating"
     return "completed" if job.status is Status.COMPLETED else "failed"

@@ -2,21 +2,27 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from reelhook.domain.event import iso, maybe_iso
 from reelhook.domain.job import Job, Status
-from reelhook.domain.request import PROVIDER_JOB_ID, SHORT_CHARACTERS_MAX
+from reelhook.domain.request import (
+    JOB_ID,
+    JOB_ID_CHARACTERS_MAX,
+    PROVIDER_JOB_ID,
+    SHORT_CHARACTERS_MAX,
+)
 from reelhook.domain.waiting import Waiting
-from reelhook.doors.fields import EndpointIds, JobId, Schema, ShortText, Text, untold
+from reelhook.doors.fields import EndpointIds, Schema, ShortText, Text, documented, untold
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
 from reelhook.ports import ListedJob
 
 ProviderJobId = Annotated[
     str,
-    StringConstraints(
-        strict=True, min_length=1, max_length=SHORT_CHARACTERS_MAX, pattern=f"^{PROVIDER_JOB_ID}$"
-    ),
+    documented(minLength=1, maxLength=SHORT_CHARACTERS_MAX, pattern=f"^{PROVIDER_JOB_ID}$"),
+]
+OwnJobId = Annotated[
+    str, documented(minLength=1, maxLength=JOB_ID_CHARACTERS_MAX, pattern=f"^{JOB_ID}$")
 ]
 
 
@@ -24,7 +30,7 @@ class RegisterBody(Schema):
     """A job that was created at the provider by someone else."""
 
     sora_job_id: ProviderJobId = Field(description="The provider's id of the job")
-    job_id: JobId | None = Field(None, description="The id it shall have here")
+    job_id: OwnJobId | None = Field(None, description="The id that it gets here")
     webhook_url: Text | None = None
     endpoints: EndpointIds = Field([], description="Registered endpoints that its events go to")
     account: ShortText | None = Field(

@@ -70,7 +70,7 @@ class Fallback:
                 now=self._clock.now(),
             )
             await self._recording.record([sent_on], lease)
-            log.warning("submit.fallback", job=job.id, model=choice.called, error=message)
+            log.warning("submit.fallback", job=job.id, model=choice.display_name, error=message)
             self._signals.submit.tell()
             return True
         return False

@@ -9,8 +9,8 @@ ModelArk's and Volcengine's API reference, "Create a video generation task". See
 
 from collections.abc import Mapping
 
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Image, Model, aspect_ratio_for
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.json_fields import encodable
 from reelhook.providers.http.resolution import nearest
 
@@ -64,7 +64,7 @@ def body(request: VideoRequest, callback_url: str | None) -> dict[str, object]:
     A size is understood as its ratio and the nearest resolution. What the user's own `content`
     lists (a last frame, reference images) follows the prompt and the first frame.
     """
-    options = request.options
+    options = dict(request.options)
     more = options.pop("content", None)
     given: Mapping[str, object] = {
         "model": request.model,

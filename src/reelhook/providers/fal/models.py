@@ -7,8 +7,8 @@ names that most of them share; what it calls otherwise goes in by `provider_opti
 
 from collections.abc import Callable, Mapping
 
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Image, Model, aspect_ratio_for
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.json_fields import encodable, number
 
 _NONE: tuple[str, ...] = ()

@@ -20,7 +20,6 @@ from reelhook.domain.errors import (
     WebhookVerificationError,
 )
 from reelhook.domain.fingerprint import fingerprint
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Model
 from reelhook.domain.report import (
     Accepted,
@@ -32,6 +31,7 @@ from reelhook.domain.report import (
     Report,
     SubmitOutcome,
 )
+from reelhook.domain.request import VideoRequest
 from reelhook.ports import Capabilities, Content, ServedModels
 from reelhook.providers.http import reads
 from reelhook.providers.http.address import base_url, bearer
@@ -266,7 +266,7 @@ class HttpProvider(ABC):
         """Return our id of a job of this model that is called so. Raises `InvalidRequestError`."""
         if not is_segment(called):
             raise InvalidRequestError(
-                "soraJobId",
+                "provider_job_id",
                 f"{called!r} can't be a job's id at {self.name}: it must be one segment of a path, "
                 "without slashes",
             )

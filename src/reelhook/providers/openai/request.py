@@ -13,9 +13,9 @@ from collections.abc import Mapping
 
 from aiohttp import FormData
 
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Model, ratio_of
 from reelhook.domain.report import Refused
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.json_fields import encodable
 from reelhook.providers.openai.server import OpenAIServer
 from reelhook.providers.openai.server_kind import Encoding, ServerFacts, ServerKind

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from reelhook.domain.errors import ContentMissingError, ProviderError
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (
     Accepted,
     Cost,
@@ -22,6 +21,7 @@ from reelhook.domain.report import (
     SubmitOutcome,
     Unknown,
 )
+from reelhook.domain.request import VideoRequest
 from reelhook.ports import Capabilities, Content
 from reelhook.providers.http.address import segment
 from reelhook.providers.http.error_mapping import NO_REASON, failed, not_understood, unread

@@ -7,9 +7,9 @@ from docs.x.ai, REST API reference.
 
 from collections.abc import Mapping
 
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Model, aspect_ratio_for
 from reelhook.domain.report import Cost, Failed, Finished, Progress, Report
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.error_mapping import NO_REASON, failed
 from reelhook.providers.http.json_fields import (
     absent,
