@@ -92,9 +92,7 @@ async def test_a_create_sends_the_common_parameters(server: Upstream, xai: XAI) 
 
 async def test_what_was_not_asked_for_is_not_sent(server: Upstream, xai: XAI) -> None:
     server.answers(200, {"request_id": ONE})
-    await xai.submit(
-        VideoRequest("A fox", "m", aspect_ratio="1:1", options={"resolution": "720p"})
-    )
+    await xai.submit(VideoRequest("A fox", "m", aspect_ratio="1:1", options={"resolution": "720p"}))
     assert server.seen[0].json() == {
         "model": "m",
         "prompt": "A fox",

@@ -101,7 +101,7 @@ class Job:
     error: str | None = None
     code: str | None = None
     content_url: str | None = None
-    content_expires_at: int | None = None
+    content_expires_at: Instant | None = None
     provider: str = "openai"
     model: str = ""
     model_since: Instant | None = None
@@ -188,55 +188,6 @@ class Job:
             updated_at=now,
         )
 
-    def absent(self, due_at: Instant, now: Instant) -> "Job":
-        """Its create provably left nothing at the provider: it is submitted again at `due_at`."""
-        return replace(self.submit_again(due_at, now), creates_absent=self.creates_absent + 1)
-
-    def fall_back(
-        self,
-        *,
-        account: str,
-        provider: str,
-        model: str,
-        pinned: bool,
-        given_up: int,
-        code: str,
-        message: str,
-        now: Instant,
-    ) -> tuple["Job", tuple[Event, ...]]:
-        """Its model definitely did not take it, for this reason: the next one is tried."""
-        job = replace(
-            self,
-            status=Status.ACCEPTED,
-            account=account,
-            provider=provider,
-            model=model,
-            pinned=pinned,
-            model_since=now,
-            fallback=given_up,
-            sequence=self.sequence + 1,
-            submit_attempts=0,
-            submit_due_at=now,
-            doubt_since=None,
-            last_response=None,
-            waiting_since=None,
-            creates_absent=0,
-            updated_at=now,
-        )
-        event = Event(
-            job_id=job.id,
-            sequence=job.sequence,
-            kind=EventKind.FALLBACK,
-            status=WireStatus.QUEUED,
-            progress=job.progress,
-            occurred_at=now,
-            provider_job_id=None,
-            error=message,
-            code=code,
-            model=f"{provider}/{model}",
-        )
-        return job, (event,)
-
     def taken_over(self, account: str) -> "Job":
         """Another account of its provider creates it."""
         return self if account == self.account else replace(self, account=account)
@@ -253,58 +204,6 @@ class Job:
             updated_at=now,
         )
         return job if outcome is None else job.responded(outcome.reason, now)
-
-    def send_again(self, now: Instant) -> tuple["Job", tuple[Event, ...]]:
-        """Its provider has lost it, and renders nothing: it is created once more.
-
-        Clients get an event if they had one that said more than that it waits.
-        """
-        job = replace(
-            self,
-            status=Status.ACCEPTED,
-            progress=0,
-            provider_job_id=None,
-            adopted=False,
-            accepted_at=None,
-            missing_since=None,
-            submit_attempts=0,
-            submit_due_at=now,
-            submit_after=None,
-            doubt_since=None,
-            last_response=None,
-            waiting_since=None,
-            creates_absent=0,
-            exchange_ended=False,
-            forgotten=self.forgotten + 1,
-            updated_at=now,
-        )
-        if self.status is Status.QUEUED and self.progress == 0:
-            return job, ()
-        job = replace(job, sequence=self.sequence + 1)
-        event = Event(
-            job_id=job.id,
-            sequence=job.sequence,
-            kind=EventKind.STATUS,
-            status=WireStatus.QUEUED,
-            progress=0,
-            occurred_at=now,
-            provider_job_id=self.provider_job_id,
-        )
-        return job, (event,)
-
-    def dislodged(self, now: Instant) -> "Job":
-        """Another job's own create answer claims the entry that this one had adopted."""
-        return replace(
-            self,
-            status=Status.SUBMITTING,
-            provider_job_id=None,
-            adopted=False,
-            accepted_at=None,
-            missing_since=None,
-            doubt_since=now,
-            exchange_ended=False,
-            updated_at=now,
-        )
 
     def accept(
         self,
@@ -346,7 +245,8 @@ class Job:
                 status = Status.PROCESSING if running else Status.QUEUED
                 return self._moved(status, self.progress if percent is None else percent, now)
             case Finished(url=url, expires_at=expires_at, cost=cost):
-                job = replace(self, content_url=url, content_expires_at=expires_at)
+                instant = None if expires_at is None else expires_at * 1000
+                job = replace(self, content_url=url, content_expires_at=instant)
                 return job._charged(cost)._changed(Status.COMPLETED, 100, now)
             case Failed(code=code, message=message, cost=cost):
                 return self._charged(cost).fail(code, message, now)
@@ -379,10 +279,6 @@ class Job:
         """End the job as canceled; see `stopped`."""
         job = self if self.status.terminal else replace(self, stopped=stopped)
         return job._ended(Status.CANCELED, "canceled", "canceled", now)
-
-    def close_doubt(self, now: Instant) -> "Job":
-        """A person has settled what became of a submit without an answer."""
-        return replace(self, doubt_closed_at=now, updated_at=now)
 
     def _charged(self, cost: Cost | None) -> "Job":
         if cost is None:
@@ -436,6 +332,7 @@ class Job:
             updated_at=now,
             missing_since=None,
         )
+        expires_at = job.content_expires_at
         event = Event(
             job_id=job.id,
             sequence=job.sequence,
@@ -447,6 +344,6 @@ class Job:
             error=job.error,
             code=job.code,
             provider_video_url=job.content_url,
-            content_expires_at=job.content_expires_at,
+            content_expires_at=None if expires_at is None else expires_at // 1000,
         )
         return job, (event,)

@@ -11,6 +11,7 @@ from reelhook.domain.errors import (
 )
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
+from reelhook.domain.lost_create import dislodged
 from reelhook.ports import (
     SOLE_HOLDER,
     Acceptance,
@@ -198,7 +199,7 @@ def accept(change: Change, lease: Lease | None, sharing: Sequence[str]) -> Opera
         # Nobody may be dislodged for a claim that then comes to nothing.
         if not (yield from _may_change(job, lease)):
             return Acceptance.STALE
-        if not (yield from _record_one(Change(holder.dislodged(job.updated_at)), None)):
+        if not (yield from _record_one(Change(dislodged(holder, job.updated_at)), None)):
             return Acceptance.STALE  # the holder has just changed: the caller looks again
     recorded = yield from _record_one(change, lease)
     return Acceptance.RECORDED if recorded else Acceptance.STALE

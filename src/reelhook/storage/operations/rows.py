@@ -129,6 +129,8 @@ _FLAGS = [
     for name in ("adopted", "pinned", "submit_marked", "exchange_ended")
 ]
 _MAYBE_FLAG = STATE_COLUMNS[3:].index("stopped")
+_SECONDS = STATE_COLUMNS[3:].index("content_expires_at")
+"""The only time that has a column in seconds."""
 _REQUEST = slice(len(STATE_COLUMNS), len(STATE_COLUMNS) + len(REQUEST_COLUMNS))
 
 
@@ -139,16 +141,21 @@ def job_of(row: Sequence[Any]) -> Job:
         rest[place] = bool(rest[place])
     if rest[_MAYBE_FLAG] is not None:
         rest[_MAYBE_FLAG] = bool(rest[_MAYBE_FLAG])
+    if rest[_SECONDS] is not None:
+        rest[_SECONDS] *= 1000
     # Thousands of jobs share an account's name.
     return Job(job_id, intern(account), _STATUS[status], *rest)
 
 
 def state_of(job: Job, columns: Iterable[str] = STATE_COLUMNS) -> tuple[Any, ...]:
     """Write `STATE`, or some columns of it."""
-    return tuple(
-        value.value if isinstance(value := getattr(job, name), Status) else value
-        for name in columns
-    )
+    return tuple(_state_value(name, getattr(job, name)) for name in columns)
+
+
+def _state_value(name: str, value: Any) -> Any:
+    if name == "content_expires_at" and value is not None:
+        return value // 1000
+    return value.value if isinstance(value, Status) else value
 
 
 def request_of(request: VideoRequest) -> tuple[Any, ...]:
