@@ -1,4 +1,4 @@
-"""Job: one request for a video, and the pure transitions of its life."""
+"""A job: the state of one request for a video, and its pure transitions."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -19,9 +19,9 @@ from reelhook.domain.report import (
 from reelhook.domain.waiting import Waiting
 
 SUBMISSION_UNKNOWN = "submission_unknown"
-"""The code of a job that a provider may or may not have, as far as anyone can tell."""
+"""The code of a job that ended without anyone knowing whether a provider has it."""
 MISSING_TOLERATED_MILLISECONDS = 10 * 60 * 1000
-"""How long a provider may answer 404 for a job before that is believed."""
+"""How long a provider may respond with 404 for a job before we believe it."""
 
 
 def __getattr__(name: str) -> Any:
@@ -32,7 +32,7 @@ def __getattr__(name: str) -> Any:
 
 
 class Status(StrEnum):
-    """`queued` and `processing` are the provider's; the last three are terminal."""
+    """The status of a job. From `queued` on the provider has it; the last three are terminal."""
 
     ACCEPTED = "accepted"
     SUBMITTING = "submitting"
@@ -44,12 +44,12 @@ class Status(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        """Whether the job has ended. A terminal status is never left."""
+        """True if the job has ended. A terminal status never changes."""
         return self in _TERMINAL
 
     @property
     def watched(self) -> bool:
-        """Whether the provider has the job and has not ended it."""
+        """True if the provider has the job and has not ended it."""
         return self in _WATCHED
 
 
@@ -66,20 +66,20 @@ _WIRE = {
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The state of a job: what changes, without the text of the request.
+    """The state of a job, without the text of its request.
 
-    `version` counts its writes and guards against lost updates; `sequence` is its last event's.
-    `model` is what it is, or is to be, made with since `model_since`; `fallback` counts the models
-    that were given up before it. `doubt_closed_at`: when a person settled what became of it.
-    `pinned`: its account was named, so that no other takes it. `submit_fingerprint` says to which
-    server, and with which credential, its create was sent, `submit_marked` whether it bore a mark
-    (`domain.mark`).
-    `last_response` is what the provider last said instead of moving it on, and `waiting_since` when
-    the first such response came. `creates_absent` counts the creates of its model that provably
-    left nothing at the provider. `exchange_ended`: see `InDoubt.ended`.
-    `stopped`: whether a cancel ended its
-    render; None: not known, or not canceled. `forgotten` counts how often a restarted server had
-    lost it and it was sent again.
+    `version` counts the writes and guards against lost updates. `sequence` is the last event's.
+    `model` is the current one, since `model_since`; `fallback` counts the models given up before.
+    `pinned`: the request named the account, so no other takes the job.
+
+    `submit_fingerprint` identifies the server and the credential of the last create, and
+    `submit_marked` says whether that create carried a mark (`domain.model_mark`).
+    `creates_absent` counts the model's creates that provably left nothing at the provider.
+    `exchange_ended`: see `InDoubt.ended`. `doubt_closed_at`: when a person settled the doubt.
+
+    `last_response` is the provider's last message that did not move the job on; `waiting_since` is
+    the time of the first one. `stopped` says whether a cancel ended the render; None: not known,
+    or not canceled. `forgotten` counts the resubmissions after a restarted server lost the job.
     """
 
     id: str
@@ -125,7 +125,7 @@ class Job:
 
     @property
     def waiting(self) -> Waiting | None:
-        """What it waits for, in the provider's words; None where it has said nothing against it."""
+        """The reason why it waits, in the provider's words; None if the provider gave none."""
         if self.status.terminal or self.last_response is None or self.waiting_since is None:
             return None
         tries = None if self.status.watched else self.submit_attempts
@@ -133,15 +133,15 @@ class Job:
 
     @property
     def older_entries(self) -> tuple[str, ...] | None:
-        """The newest entries of the listing that were known before its create was sent.
+        """The newest listing entries that were known before the create was sent.
 
-        Empty: the listing had none. None: not known.
+        Empty: the listing had no entries. None: not known.
         """
         return None if self.submit_after is None else tuple(self.submit_after.split())
 
     @property
     def in_doubt_now(self) -> bool:
-        """Whether nobody knows if a provider has it, and nobody has settled that."""
+        """True if it is not known whether a provider has the job, and nobody has settled that."""
         if self.status is Status.SUBMITTING:
             return self.doubt_since is not None
         return self.code == SUBMISSION_UNKNOWN and self.doubt_closed_at is None
@@ -156,7 +156,10 @@ class Job:
         after: tuple[str, ...] | None = None,
         marked: bool = False,
     ) -> "Job":
-        """Return the intent, stored before the provider is called; see `older_entries`."""
+        """Return the intent to submit, which is stored before the provider is called.
+
+        `after` becomes `older_entries`.
+        """
         return replace(
             self,
             status=Status.SUBMITTING,
@@ -171,15 +174,18 @@ class Job:
             updated_at=now,
         )
 
-    def responded(self, words: str, now: Instant) -> "Job":
-        """Keep what the provider said instead of moving it on; the same job where it is known."""
-        if self.last_response == words:
+    def responded(self, message: str, now: Instant) -> "Job":
+        """Keep a message of the provider that does not move the job on.
+
+        Return the same job if it has that message already.
+        """
+        if self.last_response == message:
             return self
         since = now if self.waiting_since is None else self.waiting_since
-        return replace(self, last_response=words, waiting_since=since)
+        return replace(self, last_response=message, waiting_since=since)
 
     def submit_again(self, due_at: Instant, now: Instant) -> "Job":
-        """The provider definitely has no such job: it waits to be submitted at `due_at`."""
+        """Wait for a submit at `due_at`, since the provider definitely did not accept the job."""
         return replace(
             self,
             status=Status.ACCEPTED,
@@ -189,13 +195,13 @@ class Job:
         )
 
     def taken_over(self, account: str) -> "Job":
-        """Another account of its provider creates it."""
+        """Move the job to another account of its provider, which then creates it."""
         return self if account == self.account else replace(self, account=account)
 
     def in_doubt(self, now: Instant, outcome: InDoubt | None = None) -> "Job":
-        """The provider may have the job: it is looked up from now on.
+        """Record that the provider may have the job, so that it is looked up from now on.
 
-        `outcome` None: nobody knows how its create ended.
+        `outcome` None: it is not known how the create ended.
         """
         job = replace(
             self,
@@ -213,7 +219,7 @@ class Job:
         adopted: bool = False,
         quote: Cost | None = None,
     ) -> "Job":
-        """The provider has the job. Changes are told from here on."""
+        """Record that the provider has the job. Clients get events from now on."""
         return replace(
             self,
             status=Status.QUEUED,
@@ -234,9 +240,9 @@ class Job:
     # -- watching -----------------------------------------------------------------------------
 
     def apply(self, report: Report, now: Instant) -> tuple["Job", tuple[Event, ...]]:
-        """Return the job after the report, and the events that tell the change.
+        """Return the job after the report, and the events of the change.
 
-        The same job object comes back when nothing changed; then nothing is written either.
+        The same job object comes back if nothing changed; then nothing is written either.
         """
         if not self.status.watched:
             return self, ()
@@ -251,16 +257,16 @@ class Job:
             case Failed(code=code, message=message, cost=cost):
                 return self._charged(cost).fail(code, message, now)
             case Unknown(status=status):
-                words = f"The status {status!r} is not known here" if status else "No status"
+                message = f"The status {status!r} is not known here" if status else "No status"
                 job = self if self.missing_since is None else replace(self, missing_since=None)
-                return job.responded(words, now), ()
+                return job.responded(message, now), ()
             case Missing():
                 return self._absent(now)
             case _:
                 assert_never(report)
 
     def is_as(self, report: Report) -> bool:
-        """Whether the report certainly tells nothing new: quicker than `apply`, for the many."""
+        """Return True if the report definitely changes nothing; quicker than `apply`."""
         return (
             type(report) is Progress
             and self.missing_since is None
@@ -276,7 +282,7 @@ class Job:
     def cancel(
         self, now: Instant, *, stopped: bool | None = None
     ) -> tuple["Job", tuple[Event, ...]]:
-        """End the job as canceled; see `stopped`."""
+        """End the job as canceled; `stopped` says whether its render ended."""
         job = self if self.status.terminal else replace(self, stopped=stopped)
         return job._ended(Status.CANCELED, "canceled", "canceled", now)
 
