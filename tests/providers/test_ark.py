@@ -443,4 +443,4 @@ def test_seedance_2_5_takes_4_to_30_seconds_and_no_ratio_beside_an_image(name: s
         model.check(
             VideoRequest(prompt="A fox", model=name, image=image, aspect_ratio="16:9"), name
         )
-    assert raised.value.field == "aspectRatio"
+    assert raised.value.field == "aspect_ratio"

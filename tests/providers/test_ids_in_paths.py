@@ -62,7 +62,7 @@ async def test_what_would_lead_elsewhere_is_no_id(
     async with kind(server.url, "k") as provider:
         with pytest.raises(InvalidRequestError) as refused:
             provider.id_of(called(kind, one), "")
-    assert refused.value.field == "soraJobId"
+    assert refused.value.field == "provider_job_id"
     assert server.seen == []
 
 

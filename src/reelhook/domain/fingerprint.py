@@ -1,4 +1,4 @@
-"""Fingerprints, which tell servers and credentials apart without storing either."""
+"""Fingerprints, which identify servers and credentials without storing either."""
 
 import json
 from collections.abc import Mapping

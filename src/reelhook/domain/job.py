@@ -21,7 +21,7 @@ from reelhook.domain.waiting import Waiting
 SUBMISSION_UNKNOWN = "submission_unknown"
 """The code of a job that ended without anyone knowing whether a provider has it."""
 MISSING_TOLERATED_MILLISECONDS = 10 * 60 * 1000
-"""How long a provider may respond with 404 for a job before we believe it."""
+"""The time for which a provider may respond with 404 for a job before we believe it."""
 
 
 def __getattr__(name: str) -> Any:

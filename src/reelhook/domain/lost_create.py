@@ -14,7 +14,7 @@ def found_absent(job: Job, due_at: Instant, now: Instant) -> Job:
 def dislodged(job: Job, now: Instant) -> Job:
     """Put a job in doubt again, since the entry that it had adopted is another job's.
 
-    The other job's own create was answered with this id.
+    The response to the other job's own create had this id.
     """
     return replace(
         job,

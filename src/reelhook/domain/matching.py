@@ -10,15 +10,15 @@ from reelhook.domain.request_match import CompetingRequests, as_sent, fits, unsp
 
 
 class Matching:
-    """Which entry each doubt has, by what they asked for and when they were sent.
+    """The assignment of entries to doubts, by their requests and the times of sending.
 
-    `groups` are the doubts by their request, but for those that a mark has settled. `found`: job id
-    to entry. `left`: unclaimed entries that nobody has. `taken`: entries that doubts have or that
-    earlier ones have adopted, and `takers` who has them: an entry may be another's, while the
-    taker's own may still appear.
+    `groups` are the doubts by request, without those that a mark has settled. `found` maps job ids
+    to entries. `left` are the unclaimed entries that no doubt has. `taken` are the entries that
+    doubts have, or that earlier ones adopted, and `takers` are their owners. An entry may really be
+    another's, while the taker's own may still appear.
 
     `elsewhere` are the requests of other accounts' doubts, which may have any entry that fits.
-    `ended` are the requests of jobs that ended without an answer, each of which has one entry.
+    `ended` are the requests of jobs that ended without a response, each of which has one entry.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Matching:
         self.elsewhere = {as_sent(one) for one in elsewhere}
         explained = [as_sent(one) for one in ended]
         self._competing = CompetingRequests({*self.groups, *explained, *self.elsewhere})
-        # The most specific requests choose first: an entry that fits them fits vaguer ones as well.
+        # The most specific requests choose first: their entries fit less specific ones too.
         for request in sorted(self.groups, key=unspecified):
             self._assign(request)
         self._exchange()
@@ -48,9 +48,9 @@ class Matching:
             self._explain(request)
 
     def _without_marked(self, in_doubt: Sequence[Doubt]) -> list[Doubt]:
-        """Give each doubt the entry that bears its mark; return those that are left.
+        """Give each doubt the entry with its mark; return the other doubts.
 
-        No entry with a mark can be another create's.
+        An entry with a mark can't be another create's.
         """
         marked = {entry.mark: entry for entry in self.left if entry.mark is not None}
         self.left = [entry for entry in self.left if entry.mark is None]
@@ -58,9 +58,9 @@ class Matching:
         return [one for one in in_doubt if one.job_id not in self.found]
 
     def _assign(self, request: VideoRequest) -> None:
-        """Give each doubt the oldest entry of its window, which is the least use to the others.
+        """Give each doubt the oldest entry of its window, which is of least use to the others.
 
-        Who has waited longest chooses first: the others can still wait for an entry of their own.
+        The doubt that has waited longest chooses first: the others can still wait for an entry.
         """
         if request in self.elsewhere:
             return
@@ -77,9 +77,9 @@ class Matching:
                 self.found[doubt.job_id] = entry
 
     def _exchange(self) -> None:
-        """Find entries for doubts that were left without, where others can take another one.
+        """Find entries for the remaining doubts by letting others switch to another entry.
 
-        Of two requests neither may be the more specific: one names a length, the other a size.
+        Needed since requests may not be ordered by specificity: one has a length, one a size.
         """
         by_prompt: dict[str | None, list[Entry]] = defaultdict(list)
         for entry in self._listing.unclaimed():
@@ -107,7 +107,7 @@ class Matching:
         entries: Sequence[Entry],
         owners: dict[str, tuple[VideoRequest, Doubt]],
     ) -> None:
-        """Give a doubt an entry on the shortest way of doubts that each take the next one's."""
+        """Give a doubt an entry by the shortest chain of doubts that each take the next one's."""
         takers: dict[str, Doubt] = {}
         waiting = deque([(request, doubt)])
         while waiting:
@@ -146,13 +146,13 @@ class Matching:
         )
 
     def _age(self, entry: Entry) -> float:
-        """Return what is less for older entries; one without a time fits all, so it goes last."""
+        """Return a sort key, oldest first; an entry without a time fits all, so it is last."""
         if self._listing.ordered:
             return -self._listing.place[entry.provider_job_id]
         return float("inf") if entry.created_at is None else entry.created_at
 
     def _explain(self, request: VideoRequest) -> None:
-        """Take one entry that a job which ended without an answer must have left."""
+        """Reserve an entry that a job may have left that ended without a response."""
         entry = next((e for e in self.left if fits(request, e)), None)
         if entry is not None and not self._competing.also_fit(request, entry):
             self.left.remove(entry)
@@ -165,6 +165,6 @@ def _adopted(listing: Listing, entry: Entry) -> bool:
 
 
 def _adopter(one: Known) -> Doubt:
-    """Return the doubt of a job that has adopted an entry, which it did after it began."""
+    """Return a doubt that stands for a job which adopted an entry."""
     sent_at = one.sent_at or 0
     return Doubt("", one.request, sent_at, one.accepted_at or sent_at)

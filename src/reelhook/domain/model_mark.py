@@ -1,4 +1,4 @@
-"""A job's id after a model's name, which tells in some listings whose create made an entry.
+"""A job's id after a model's name: in some listings it identifies the create of an entry.
 
 Some servers ignore the model's name and repeat it in their listing, which has no prompts. There
 the id after the name identifies the job.

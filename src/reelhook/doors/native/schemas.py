@@ -27,25 +27,25 @@ OwnJobId = Annotated[
 
 
 class RegisterBody(Schema):
-    """A job that was created at the provider by someone else."""
+    """A job that another program created at the provider."""
 
     sora_job_id: ProviderJobId = Field(description="The provider's id of the job")
     job_id: OwnJobId | None = Field(None, description="The id that it gets here")
     webhook_url: Text | None = None
     endpoints: EndpointIds = Field([], description="Registered endpoints that its events go to")
     account: ShortText | None = Field(
-        None, description="Whose job it is: an account, or a provider with one"
+        None, description="The job's account, or a provider whose first account has it"
     )
 
 
 class AdoptBody(Schema):
-    """The provider's job that a job in doubt turned out to be."""
+    """The provider's job that belongs to a job in doubt."""
 
     sora_job_id: ProviderJobId = Field(description="The provider's id of the job")
 
 
 class CancelBody(Schema):
-    """How to cancel."""
+    """The options of a cancel."""
 
     force: Annotated[bool, Field(strict=True)] = Field(
         False, description="Stop watching even if the provider can't cancel"
@@ -53,7 +53,7 @@ class CancelBody(Schema):
 
 
 class CostResponse(Schema):
-    """What a job cost. The unit is USD where the provider tells money, else its own."""
+    """The cost of a job. The unit is USD if the provider reports money, else its own."""
 
     amount: float
     unit: str
@@ -61,7 +61,7 @@ class CostResponse(Schema):
 
 
 class JobResponse(Schema):
-    """A job as it stands."""
+    """A job in its present state."""
 
     job_id: str
     status: Status
@@ -77,12 +77,12 @@ class JobResponse(Schema):
     fallbacks: list[str]
     queue_position: int | None = Field(
         None,
-        description="Jobs of the same account that are created before this one, if it waits; "
-        "what its provider renders before it, where the provider says so",
+        description="For a waiting job, the jobs of its account that are created before it. For a "
+        "queued one, the jobs that its provider renders before it, if the provider reports that",
     )
-    cost: CostResponse | None = Field(description="What the provider charged, else what it quoted")
-    adopted_from: str | None = Field(description="The job in doubt that this one turned out to be")
-    in_doubt: bool = Field(description="Whether nobody knows if a provider has it")
+    cost: CostResponse | None = Field(description="The provider's charge, else its quote")
+    adopted_from: str | None = Field(description="The job in doubt that this one resolved")
+    in_doubt: bool = Field(description="true: it is not known whether a provider has the job")
     sora_job_id: str | None
     error: str | None
     code: str | None
@@ -96,13 +96,13 @@ class JobResponse(Schema):
     missing_since: str | None = Field(
         None,
         exclude_if=untold,
-        description="Since when the provider says that it does not know the job; absent: it does",
+        description="Since when the provider has not known the job; absent: it knows it",
     )
     stopped: bool | None = Field(
         None,
         exclude_if=untold,
-        description="Of a canceled job: whether nothing renders on. false: the provider goes on "
-        "nevertheless, since it can't stop a render; absent: not known",
+        description="For a canceled job. true: its render ended too; false: the provider "
+        "continues, since it can't stop a render; absent: not known",
     )
 
 
@@ -120,13 +120,13 @@ class EventsResponse(Schema):
 
 
 class WatcherResponse(Schema):
-    """The watcher's switch."""
+    """The state of polling."""
 
     paused: bool
 
 
 class ErrorResponse(Schema):
-    """What every error looks like."""
+    """The form of every error."""
 
     error: str = Field(description="What is wrong and what to do")
     code: str = Field(description="Stable, for programs")
@@ -151,7 +151,7 @@ def job_answer(
     queue_position: int | None = None,
     waiting: Waiting | None = None,
 ) -> JobResponse:
-    """Tell a job whole."""
+    """Return all that clients may read of a job."""
     job = listed.job
     return JobResponse(
         job_id=job.id,
