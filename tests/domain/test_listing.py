@@ -102,6 +102,21 @@ def test_below_the_window_only_the_same_prompt_without_a_time_prevents_it() -> N
     assert judge([LOST], listing([*BEFORE, older], known=KNOWN)) == ABSENT
 
 
+@pytest.mark.parametrize("prompt", ["A cat ", "A CAT IN THE RAIN!", "***", None])
+def test_below_the_window_an_altered_prompt_without_a_time_prevents_it_as_well(
+    prompt: str | None,
+) -> None:
+    # The order of ours may be an accident, and the listing shows no prompt of ours unchanged.
+    altered = [one._replace(prompt=(one.prompt or "")[:6], created_at=None) for one in BEFORE]
+    timeless = entry("timeless", CAT, None)._replace(prompt=prompt)
+    assert judge([LOST], listing([*altered, timeless], known=KNOWN)) == UNKNOWN
+
+
+def test_below_the_window_a_prompt_in_another_form_without_a_time_prevents_it_as_well() -> None:
+    escaped = entry("timeless", CAT, None)._replace(prompt="A cat in the rain!")
+    assert judge([LOST], listing([*BEFORE, escaped], known=KNOWN)) == UNKNOWN
+
+
 def test_in_another_order_the_whole_listing_is_the_window_and_read_to_its_end() -> None:
     backwards = [*reversed(BEFORE), entry("new", DOG, NOW)]
     assert judge([LOST], listing(backwards, known=KNOWN)) == UNKNOWN

@@ -27,6 +27,16 @@ class ListedForms:
         same, changed = self._values
         return not (_differences(request, entry) & (same - changed))
 
+    def may_have_prompt(self, request: VideoRequest, entry: Entry) -> bool:
+        """Return True if an entry's prompt may be the request's, as this listing shows prompts.
+
+        If it shows a prompt of ours of this length unchanged, only the form may differ.
+        """
+        if _folded(entry.prompt or "") == _folded(request.prompt):
+            return True
+        whole = any(length >= len(request.prompt) for length in self._verbatim)
+        return not whole and self.may_be(request, entry)
+
     def may_be_altered(self, request: VideoRequest, entry: Entry) -> bool:
         """Return True if an entry that fits another request exactly may still be this one's.
 

@@ -231,11 +231,12 @@ class Listing:
         return min(offsets) - OFFSET_SLACK_MILLISECONDS
 
     def may_be_below(self, request: VideoRequest, entry: Entry) -> bool:
-        """Return True if an entry below the window has the prompt, and no time to show its age.
+        """Return True if an entry below the window may have the prompt, and has no time.
 
-        If times contradict the order, there is no window; see `ordered`.
+        The order of our entries may be an accident, and only a time would show the entry's age. If
+        times contradict the order, there is no window; see `ordered`.
         """
-        return entry.prompt == request.prompt and entry.created_at is None
+        return entry.created_at is None and self.forms.may_have_prompt(request, entry)
 
     @cached_property
     def forms(self) -> ListedForms:
