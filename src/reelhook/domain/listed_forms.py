@@ -103,4 +103,4 @@ def _names(name: str, entry: Entry) -> tuple[str, ...]:
 def _folded(prompt: str) -> str:
     """Reduce a prompt to its letters and digits, which escaping and normalising leave unchanged."""
     plain = unicodedata.normalize("NFKC", html.unescape(prompt)).casefold()
-    return "".join(one for one in plain if one.isalnum())
+    return "".join(letter for letter in plain if letter.isalnum())

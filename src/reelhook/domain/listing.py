@@ -132,19 +132,25 @@ class Listing:
     @property
     def _pairs_agree(self) -> bool:
         """True if the older of two entries whose order we know is always below the newer one."""
-        ours = [(self.known[one], at) for one, at in self.place.items() if one in self.known]
+        ours = [
+            (self.known[entry_id], at)
+            for entry_id, at in self.place.items()
+            if entry_id in self.known
+        ]
         first = self.place.get(self.facts.first_id or "")
         since = self.facts.first_read_at + ORDER_MARGIN_MILLISECONDS
-        new = [at for one, at in ours if one.created and (one.sent_at or 0) > since]
+        new = [at for known, at in ours if known.created and (known.sent_at or 0) > since]
         if first is not None and any(at > first for at in new):
             return False
         agreed = first is not None and bool(new)
-        accepted = [math.inf if one.accepted_at is None else one.accepted_at for one, _ in ours]
+        accepted = [
+            math.inf if known.accepted_at is None else known.accepted_at for known, _ in ours
+        ]
         below = list(accumulate(accepted[::-1], min))[::-1]
         above = math.inf
-        for number, (one, _) in enumerate(ours):
-            if one.created and one.sent_at is not None:
-                before = one.sent_at - ORDER_MARGIN_MILLISECONDS
+        for number, (known, _) in enumerate(ours):
+            if known.created and known.sent_at is not None:
+                before = known.sent_at - ORDER_MARGIN_MILLISECONDS
                 if above <= before:
                     return False
                 agreed = agreed or (number + 1 < len(ours) and below[number + 1] <= before)
@@ -163,7 +169,7 @@ class Listing:
 
     def anchor(self, doubt: Doubt) -> int | None:
         """Return the place of the newest entry that is known to be older than the doubt's own."""
-        places = [self.place[one] for one in doubt.after or () if one in self.place]
+        places = [self.place[entry_id] for entry_id in doubt.after or () if entry_id in self.place]
         return min(places, default=None)
 
     def window_end(self, doubt: Doubt) -> int:
@@ -219,12 +225,12 @@ class Listing:
     def _offset_min(self) -> float:
         """The least by which the provider's clock may be ahead of ours, in milliseconds."""
         offsets = [
-            entry.created_at - one.accepted_at
+            entry.created_at - known.accepted_at
             for entry in self.entries
             if entry.created_at is not None
-            and (one := self.known.get(entry.provider_job_id)) is not None
-            and one.created
-            and one.accepted_at is not None
+            and (known := self.known.get(entry.provider_job_id)) is not None
+            and known.created
+            and known.accepted_at is not None
         ]
         if not offsets:
             return -CLOCK_SLACK_MILLISECONDS
@@ -245,9 +251,9 @@ class Listing:
 
     def _created(self) -> Iterator[tuple[Entry, Known]]:
         for entry in self.entries:
-            one = self.known.get(entry.provider_job_id)
-            if one is not None and one.created:
-                yield entry, one
+            known = self.known.get(entry.provider_job_id)
+            if known is not None and known.created:
+                yield entry, known
 
     def bears_another_mark(self, doubt: Doubt, entry: Entry) -> bool:
         """Return True if an entry's mark, or its lack of one, shows that it is not the doubt's own.
@@ -262,10 +268,10 @@ class Listing:
     @cached_property
     def _marked_length(self) -> int:
         """The length of the longest model's name listed with a mark; 0 if any mark is missing."""
-        bearing = [(entry, one) for entry, one in self._created() if one.marked]
-        if any(entry.mark != one.job_id for entry, one in bearing):
+        bearing = [(entry, known) for entry, known in self._created() if known.marked]
+        if any(entry.mark != known.job_id for entry, known in bearing):
             return 0
-        return max((len(one.request.model) for _, one in bearing), default=0)
+        return max((len(known.request.model) for _, known in bearing), default=0)
 
     # -- what it proves -------------------------------------------------------------------------
 
@@ -295,16 +301,17 @@ class Listing:
         Entries older than the doubt may be missing: servers forget old ones, and all of them at a
         restart.
         """
-        oldest = min((one.accepted_at or 0 for _, one in self._created()), default=0)
+        oldest = min((known.accepted_at or 0 for _, known in self._created()), default=0)
         anchored = self.anchor(doubt) is not None
         reached = oldest + ORDER_MARGIN_MILLISECONDS if anchored else -math.inf
         return any(
-            accepted_at > reached and one not in self.place
-            for one, accepted_at in self.expected.items()
+            accepted_at > reached and entry_id not in self.place
+            for entry_id, accepted_at in self.expected.items()
         )
 
     def shows_later_than(self, doubt: Doubt) -> bool:
         """Return True if it shows an entry that we created after the doubt began."""
         return any(
-            one.sent_at is not None and one.sent_at > doubt.since for _, one in self._created()
+            known.sent_at is not None and known.sent_at > doubt.since
+            for _, known in self._created()
         )

@@ -37,8 +37,8 @@ class Matching:
         self.groups: dict[VideoRequest, list[Doubt]] = defaultdict(list)
         for doubt in self._without_marked(in_doubt):
             self.groups[as_sent(doubt.request)].append(doubt)
-        self.elsewhere = {as_sent(one) for one in elsewhere}
-        explained = [as_sent(one) for one in ended]
+        self.elsewhere = {as_sent(request) for request in elsewhere}
+        explained = [as_sent(request) for request in ended]
         self._competing = CompetingRequests({*self.groups, *explained, *self.elsewhere})
         # The most specific requests choose first: their entries fit less specific ones too.
         for request in sorted(self.groups, key=unspecified):
@@ -54,8 +54,10 @@ class Matching:
         """
         marked = {entry.mark: entry for entry in self.left if entry.mark is not None}
         self.left = [entry for entry in self.left if entry.mark is None]
-        self.found |= {one.job_id: marked[one.job_id] for one in in_doubt if one.job_id in marked}
-        return [one for one in in_doubt if one.job_id not in self.found]
+        self.found |= {
+            doubt.job_id: marked[doubt.job_id] for doubt in in_doubt if doubt.job_id in marked
+        }
+        return [doubt for doubt in in_doubt if doubt.job_id not in self.found]
 
     def _assign(self, request: VideoRequest) -> None:
         """Give each doubt the oldest entry of its window, which is of least use to the others.
@@ -69,7 +71,7 @@ class Matching:
             e for e in self.left if fits(request, e) and not self._competing.also_fit(request, e)
         )
         candidates = sorted(ours, key=self._age)
-        for doubt in sorted(self.groups[request], key=lambda one: (one.since, one.sent_at)):
+        for doubt in sorted(self.groups[request], key=lambda other: (other.since, other.sent_at)):
             entry = next((e for e in candidates if listing.in_window(doubt, e)), None)
             if entry is not None:
                 candidates.remove(entry)
@@ -111,12 +113,12 @@ class Matching:
         takers: dict[str, Doubt] = {}
         waiting = deque([(request, doubt)])
         while waiting:
-            wanted, one = waiting.popleft()
+            wanted, taker = waiting.popleft()
             for entry in entries:
                 name = entry.provider_job_id
-                if name in takers or not self._may_take(wanted, one, entry):
+                if name in takers or not self._may_take(wanted, taker, entry):
                     continue
-                takers[name] = one
+                takers[name] = taker
                 if name in owners:
                     waiting.append(owners[name])
                     continue
@@ -160,11 +162,11 @@ class Matching:
 
 
 def _adopted(listing: Listing, entry: Entry) -> bool:
-    one = listing.known.get(entry.provider_job_id)
-    return one is not None and not one.created
+    known = listing.known.get(entry.provider_job_id)
+    return known is not None and not known.created
 
 
-def _adopter(one: Known) -> Doubt:
+def _adopter(known: Known) -> Doubt:
     """Return a doubt that stands for a job which adopted an entry."""
-    sent_at = one.sent_at or 0
-    return Doubt("", one.request, sent_at, one.accepted_at or sent_at)
+    sent_at = known.sent_at or 0
+    return Doubt("", known.request, sent_at, known.accepted_at or sent_at)

@@ -158,7 +158,7 @@ class _Reconciliation:
             return reason
         if not ready:
             return _WAIT
-        if all(self._is_ready(one, now) for one in self._takers_from(request, doubt)):
+        if all(self._is_ready(taker, now) for taker in self._takers_from(request, doubt)):
             return None
         wait = round(SETTLES_MAX * (latest - doubt.since))
         return _WAIT if now < max(given_up, doubt.since + wait) else AMBIGUOUS
@@ -222,4 +222,4 @@ _WAIT = ""
 
 def _ambiguous(entries: Iterable[Entry]) -> str:
     """Name the candidates for the person who decides, by their web pages if there are any."""
-    return f"{AMBIGUOUS}: {', '.join(one.page or one.provider_job_id for one in entries)}"
+    return f"{AMBIGUOUS}: {', '.join(entry.page or entry.provider_job_id for entry in entries)}"

@@ -48,19 +48,19 @@ def forgotten(
     created a job within `margin` milliseconds before the first 404. The result is empty while the
     server still knows an older job.
     """
-    lost = [one for one in watched if one.provider_job_id in denials and was_shown(one)]
+    lost = [job for job in watched if job.provider_job_id in denials and was_shown(job)]
     gone_at = first_missed(lost, now)
     if any(
-        one.provider_job_id not in denials and (one.accepted_at or 0) < gone_at - margin
-        for one in watched
+        job.provider_job_id not in denials and (job.accepted_at or 0) < gone_at - margin
+        for job in watched
     ):
         return []
-    return [one for one in lost if _is_steady(one, denials[one.provider_job_id or ""], now)]
+    return [job for job in lost if _is_steady(job, denials[job.provider_job_id or ""], now)]
 
 
 def first_missed(jobs: Iterable[Job], now: Instant) -> Instant:
     """Return the time at which the first of these jobs was missing; now, if none is."""
-    return min((one.missing_since for one in jobs if one.missing_since is not None), default=now)
+    return min((job.missing_since for job in jobs if job.missing_since is not None), default=now)
 
 
 def _is_steady(job: Job, denials: Denials, now: Instant) -> bool:
