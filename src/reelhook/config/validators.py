@@ -106,8 +106,7 @@ def _private_keys(value: Any, info: ValidationInfo) -> tuple[str, ...]:
         for text in texts:
             PrivateKey.parse(text, name=_name(info))
     except BadKeyError as error:
-        remedy = "or make one with `reelhook secret --new-private-key`"
-        raise SettingsError(f"{error.message}, {remedy}") from None
+        raise SettingsError(error.message) from None
     return texts
 
 
