@@ -25,7 +25,8 @@ from bench.processes import free_port
 from bench.stage import RESULTS, Stage, stage
 from bench.store_databases import KINDS, execute, fresh, open_store
 from bench.store_loads import spread
-from reelhook.domain.job import Job, Status, VideoRequest
+from reelhook.domain.job import Job, Status
+from reelhook.domain.request import VideoRequest
 from reelhook.ports import Change, Destination, NewJob
 from reelhook.storage.open import Target
 from reelhook.storage.store import Store

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from reelhook.clock import SystemClock
 from reelhook.core.wakeups import Signals
-from reelhook.domain.job import Job, Status, VideoRequest
+from reelhook.domain.job import Job, Status
+from reelhook.domain.request import VideoRequest
 from reelhook.engine.runner import Runner
 from reelhook.engine.upkeep.retention import Keep, Retention
 from reelhook.ports import Destination, NewJob

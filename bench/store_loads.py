@@ -9,8 +9,9 @@ from typing import TypeVar
 
 from reelhook.domain.delivery import Attempt, WebhookResponse
 from reelhook.domain.endpoint import lane_of
-from reelhook.domain.job import Job, Status, VideoRequest
+from reelhook.domain.job import Job, Status
 from reelhook.domain.report import Progress
+from reelhook.domain.request import VideoRequest
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.engine.delivering.deliver import READY_MAX, READY_PER_ENDPOINT
 from reelhook.engine.leases import LANE_IDS
@@ -31,7 +32,7 @@ from .store_databases import execute
 
 T = TypeVar("T")
 ACCOUNT = "bench"
-_REQUEST = VideoRequest(script="A cat in the rain, seen from a moving tram " * 4, model="sora-2")
+_REQUEST = VideoRequest(prompt="A cat in the rain, seen from a moving tram " * 4, model="sora-2")
 _NUMBERS = (
     "WITH RECURSIVE numbers(n) AS"
     " (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < CAST(?1 AS INTEGER))"

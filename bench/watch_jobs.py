@@ -7,7 +7,8 @@ from pathlib import Path
 
 from bench.store_databases import execute, open_store
 from bench.store_loads import spread
-from reelhook.domain.job import Job, Status, VideoRequest
+from reelhook.domain.job import Job, Status
+from reelhook.domain.request import VideoRequest
 from reelhook.ports import NewJob
 from reelhook.storage.open import Target
 from reelhook.storage.postgres import driver as postgres
@@ -15,7 +16,7 @@ from reelhook.storage.sqlite.driver import connect
 from reelhook.storage.store import Store
 
 ACCOUNT = "openai"
-_REQUEST = VideoRequest(script="made", model="sora-2", seconds="4", size="720x1280")
+_REQUEST = VideoRequest(prompt="made", model="sora-2", seconds="4", size="720x1280")
 _SQLITE_ROWS = (
     "SELECT (SELECT coalesce(sum(version), 0) FROM jobs) + (SELECT count(*) FROM events)"
     " + (SELECT count(*) FROM deliveries) + (SELECT count(*) FROM attempts)"

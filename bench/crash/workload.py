@@ -12,8 +12,9 @@ from reelhook.core.recording import Recording, Transition
 from reelhook.domain.delivery import Attempt, WebhookResponse
 from reelhook.domain.endpoint import Endpoint, EndpointKind
 from reelhook.domain.errors import JobNotFoundError, ResendNotFoundError
-from reelhook.domain.job import Job, Status, VideoRequest
+from reelhook.domain.job import Job, Status
 from reelhook.domain.report import Failed, Finished, Progress, Report
+from reelhook.domain.request import VideoRequest
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.ports import Clock, Destination, DueDelivery, Lease, NewJob, Resend, Settlement
 from reelhook.storage.store import Store
@@ -118,7 +119,7 @@ class Feed:
         except JobNotFoundError:
             now, url = self.clock.now(), self.work.destination(job_id)
             job = Job(job_id, ACCOUNT, Status.ACCEPTED, created_at=now, updated_at=now)
-            request = VideoRequest(script="A lighthouse in a storm", model="sora-2")
+            request = VideoRequest(prompt="A lighthouse in a storm", model="sora-2")
             registered = job.accept(f"video_{job_id}", now)
             await self.store.create(NewJob(registered, request, url, (Destination.to(url),)))
 

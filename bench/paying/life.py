@@ -13,7 +13,8 @@ from bench import lossy_sqlite
 from bench.forked import fork
 from bench.paying.mischief import SETTLE_SECONDS, TIMEOUT_SECONDS
 from reelhook.domain.errors import DATABASE_FAILURES, ReelhookError
-from reelhook.domain.job import Job, VideoRequest
+from reelhook.domain.job import Job
+from reelhook.domain.request import VideoRequest
 from reelhook.doors.compat.functions import Hook
 from reelhook.engine.submitting.submit import Submit
 from reelhook.ports import IdempotencyKey
@@ -133,7 +134,7 @@ async def _repeat(submit: Submit, job: Job, *_: object) -> None:
 
 
 async def _ask(hook: Hook, wish: Wish) -> None:
-    request = VideoRequest(script=wish.prompt, model=MODELS[wish.provider])
+    request = VideoRequest(prompt=wish.prompt, model=MODELS[wish.provider])
     key = IdempotencyKey("bench", wish.key, wish.key)
     for _ in range(TRIES_MAX - 1):
         try:

@@ -348,7 +348,7 @@ async def test_clocks_that_differ_are_told() -> None:
 async def test_a_default_model_that_no_provider_has_is_told() -> None:
     findings = await found(fal_key="k", fal_base_url="http://127.0.0.1:9", default_model="sora-2")
     assert told(findings, "default model")[0] == "warning"
-    assert "sora-2 is no model of fal" in told(findings, "default model")[1]
+    assert "sora-2 is not a model of fal" in told(findings, "default model")[1]
 
 
 # -- receivers and this server --------------------------------------------------------------------

@@ -19,7 +19,7 @@ from made_certificates import Authority, authority
 
 from reelhook import open as open_program
 from reelhook.config import Settings
-from reelhook.domain.job import VideoRequest
+from reelhook.domain.request import VideoRequest
 from reelhook.storage.schema import migrate as migrations
 
 
@@ -61,7 +61,7 @@ async def test_a_disk_that_is_small_or_full_is_told(small_disk: Path) -> None:
 async def test_records_of_the_future_show_that_the_clock_was_set_back(tmp_path: Path) -> None:
     settings = Settings.of(data_dir="data", openai_base_url="http://127.0.0.1:9/v1")
     async with open_program(settings, work=False) as hook:
-        await hook.service.submit(VideoRequest(script="A fox", model="m"), None)
+        await hook.service.submit(VideoRequest(prompt="A fox", model="m"), None)
     assert "clock" not in await found()
     verdict, message = told(await found(now=partial(ago, 3600)), "clock")
     assert verdict == "warning"

@@ -10,7 +10,7 @@ from pages import blocks
 
 import reelhook
 from reelhook.domain.errors import SettingsError
-from reelhook.domain.job import VideoRequest
+from reelhook.domain.request import VideoRequest
 from reelhook.storage.schema import migrate as migrations
 
 
@@ -45,7 +45,7 @@ async def test_the_roles_of_the_page_have_the_rights_that_they_need(
         )
 
     async with reelhook.open(settings(as_server), migrate=False) as hook:
-        created = await hook.service.submit(VideoRequest(script="A fox", model="m"), None)
+        created = await hook.service.submit(VideoRequest(prompt="A fox", model="m"), None)
         assert (await hook.service.job(created.job_id)).job.id == created.job_id
         assert (await hook.operations.stats())["jobs"]["total"] == 1
         await hook.operations.check_writable()

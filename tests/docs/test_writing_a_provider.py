@@ -16,8 +16,8 @@ from structlog.testing import capture_logs
 
 from reelhook import bootstrap
 from reelhook.config import Settings
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, Cost, Refused, Unknown
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.error_mapping import refusal_from
 from reelhook.providers.http.response import ProviderResponse
 
@@ -104,7 +104,7 @@ class TestPayingOfThePage(PaysOnce):
         return provider
 
     def request_(self) -> VideoRequest:
-        return VideoRequest(script="A road runs", model="video-1")
+        return VideoRequest(prompt="A road runs", model="video-1")
 
 
 async def test_what_is_told_of_a_video_is_understood() -> None:

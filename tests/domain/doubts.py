@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.listing import Doubt, Known, Listing, ListingFacts
 from reelhook.domain.reconciliation import Others, resolve
 from reelhook.domain.report import Entry, Progress
+from reelhook.domain.request import VideoRequest
 
 from .samples import MINUTE, NOW
 
-CAT = VideoRequest(script="A cat in the rain", model="sora-2", seconds="4", size="720x1280")
-DOG = replace(CAT, script="A dog in the snow")
+CAT = VideoRequest(prompt="A cat in the rain", model="sora-2", seconds="4", size="720x1280")
+DOG = replace(CAT, prompt="A dog in the snow")
 RUNNING = Progress(running=True)
 NOTHING: tuple[str, ...] = ()
 LOOKED_AT = NOW + 60 * MINUTE

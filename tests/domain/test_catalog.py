@@ -6,8 +6,8 @@ import pytest
 
 from reelhook.domain.catalog import Account, Catalog, ModelRoute
 from reelhook.domain.errors import InvalidRequestError
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Model
+from reelhook.domain.request import VideoRequest
 
 from .samples import seeded
 
@@ -60,13 +60,13 @@ def test_a_name_is_one_provider_s(
 
 def test_without_a_name_the_openai_server_chooses() -> None:
     chosen = CATALOG.choose("")
-    assert (chosen.called, chosen.provider, chosen.model) == ("openai", "openai", "")
+    assert (chosen.display_name, chosen.provider, chosen.model) == ("openai", "openai", "")
     assert not chosen.pinned
 
 
 def test_without_a_name_and_an_openai_server_one_is_asked_for() -> None:
     catalog = Catalog([Account("fal", "fal")], MODELS, {})
-    with pytest.raises(InvalidRequestError, match="name a model") as told:
+    with pytest.raises(InvalidRequestError, match="Name a model") as told:
         catalog.choose("")
     assert told.value.field == "model"
 
@@ -93,7 +93,7 @@ def test_without_the_default_provider_an_unlisted_name_is_refused() -> None:
     assert catalog.default_provider == "fal"
     assert place(catalog.choose("grok")) == ("xai", "grok", ["xai"])
     assert place(catalog.choose("xai/unlisted"))[1] == "unlisted"
-    with pytest.raises(InvalidRequestError, match="sora-2 is no model of fal, xai; write"):
+    with pytest.raises(InvalidRequestError, match="sora-2 is not a model of fal, xai; write"):
         catalog.choose("sora-2")
 
 
@@ -113,13 +113,14 @@ def test_a_provider_s_name_goes_before_an_account_s() -> None:
 
 
 def test_a_choice_is_called_as_users_read_it_whatever_it_was_asked_by() -> None:
-    called = {CATALOG.choose(name).called for name in ("fast", "fal-eu/fal-ai/veo2", "fal-ai/veo2")}
+    names = ("fast", "fal-eu/fal-ai/veo2", "fal-ai/veo2")
+    called = {CATALOG.choose(name).display_name for name in names}
     assert called == {"fal/fal-ai/veo2"}
 
 
 def test_limits_are_those_of_the_listed_model_and_unlisted_ones_have_none() -> None:
-    request = VideoRequest(script="A fox", model="fast", seconds="6")
-    with pytest.raises(InvalidRequestError, match="seconds of fal/fal-ai/veo2 has one of 5, not 6"):
+    request = VideoRequest(prompt="A fox", model="fast", seconds="6")
+    with pytest.raises(InvalidRequestError, match="veo2 must be one of 5, not 6"):
         CATALOG.choose("fast").check(request)
     assert CATALOG.choose("fal/unlisted").limits is None
     CATALOG.choose("fal/unlisted").check(request)
@@ -127,10 +128,10 @@ def test_limits_are_those_of_the_listed_model_and_unlisted_ones_have_none() -> N
 
 @pytest.mark.parametrize("name", ["sora-2", "fal/unlisted", "fast"])
 def test_a_size_and_a_ratio_that_contradict_each_other_are_refused_for_any_model(name: str) -> None:
-    request = VideoRequest(script="A fox", model=name, size="1280x720", aspect_ratio="1:1")
+    request = VideoRequest(prompt="A fox", model=name, size="1280x720", aspect_ratio="1:1")
     with pytest.raises(InvalidRequestError, match="1:1 is not that of size 1280x720") as told:
         CATALOG.choose(name).check(request)
-    assert told.value.field == "aspectRatio"
+    assert told.value.field == "aspect_ratio"
 
 
 def test_accounts_are_picked_by_weight() -> None:
@@ -141,7 +142,7 @@ def test_accounts_are_picked_by_weight() -> None:
 
 
 def test_every_listed_model_is_told_once() -> None:
-    assert [one.called for one in CATALOG.models()] == [
+    assert [one.display_name for one in CATALOG.models()] == [
         "fal/fal-ai/veo2",
         "fal/shared",
         "xai/grok",
@@ -158,7 +159,7 @@ def test_an_account_goes_by_its_name_or_its_provider_s(name: str | None, account
 
 
 def test_an_account_that_there_is_not_is_refused_with_those_there_are() -> None:
-    with pytest.raises(InvalidRequestError, match="there are openai, fal, fal-eu, xai"):
+    with pytest.raises(InvalidRequestError, match="the accounts are openai, fal, fal-eu, xai"):
         CATALOG.account("nobody")
 
 

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelhook.domain.event import Event, EventKind, WireStatus
-from reelhook.domain.job import MISSING_TOLERATED_MILLISECONDS, Job, Status, VideoRequest
+from reelhook.domain.fallback import fall_back
+from reelhook.domain.job import MISSING_TOLERATED_MILLISECONDS, Job, Status
+from reelhook.domain.lost_create import dislodged, resubmitted
 from reelhook.domain.report import Cost, Failed, Finished, Missing, Progress, Report, Unknown
 
 from .samples import ACCEPTED, IN_DOUBT, MINUTE, NOW, QUEUED, SUBMITTING, UNENDED, reports
@@ -100,7 +102,8 @@ def test_an_event_tells_the_state_that_it_led_to(life: list[Step]) -> None:
             assert event.provider_job_id == "video_1"
             assert (event.error, event.code) == (state.error, state.code)
             assert event.provider_video_url == state.content_url
-            assert event.content_expires_at == state.content_expires_at
+            expires_at = state.content_expires_at
+            assert event.content_expires_at == (expires_at and expires_at // 1000)
 
 
 @given(st.sampled_from(UNENDED), steps)
@@ -169,14 +172,14 @@ def test_acceptance_ends_every_doubt() -> None:
 def test_a_dislodged_job_is_in_doubt_again_and_counts_its_events_on() -> None:
     adopted = IN_DOUBT.accept("video_9", NOW, adopted=True)
     running, _ = adopted.apply(Progress(running=True, percent=40), NOW + 1)
-    dislodged = running.dislodged(NOW + 2)
-    assert (dislodged.status, dislodged.doubt_since) == (Status.SUBMITTING, NOW + 2)
-    assert (dislodged.provider_job_id, dislodged.adopted, dislodged.accepted_at) == (
+    doubtful = dislodged(running, NOW + 2)
+    assert (doubtful.status, doubtful.doubt_since) == (Status.SUBMITTING, NOW + 2)
+    assert (doubtful.provider_job_id, doubtful.adopted, doubtful.accepted_at) == (
         None,
         False,
         None,
     )
-    _, (event,) = dislodged.accept("video_10", NOW + 3).apply(Finished("https://x"), NOW + 4)
+    _, (event,) = doubtful.accept("video_10", NOW + 3).apply(Finished("https://x"), NOW + 4)
     assert (event.sequence, event.kind) == (2, EventKind.TERMINAL)
 
 
@@ -188,7 +191,7 @@ def test_a_finished_job_is_completed_at_100_percent_with_its_file() -> None:
     assert (job.status, job.progress) == (Status.COMPLETED, 100)
     assert (event.kind, event.status) == (EventKind.TERMINAL, WireStatus.COMPLETED)
     assert event.provider_video_url == "https://cdn.example/v.mp4"
-    assert event.content_expires_at == 123
+    assert (job.content_expires_at, event.content_expires_at) == (123_000, 123)
 
 
 def test_a_failed_job_keeps_its_progress_and_the_providers_words() -> None:
@@ -267,7 +270,7 @@ def test_a_job_that_its_provider_lost_waits_to_be_created_as_if_it_never_was() -
         Progress(running=True, percent=40), NOW
     )
     missing, _ = running.apply(Missing(), NOW)
-    job, (event,) = missing.send_again(NOW + 5)
+    job, (event,) = resubmitted(missing, NOW + 5)
     assert (job.status, job.progress, job.provider_job_id) == (Status.ACCEPTED, 0, None)
     assert (job.adopted, job.accepted_at, job.missing_since) == (False, None, None)
     assert (job.submit_attempts, job.submit_due_at, job.submit_after) == (0, NOW + 5, None)
@@ -277,7 +280,7 @@ def test_a_job_that_its_provider_lost_waits_to_be_created_as_if_it_never_was() -
 
 
 def test_clients_who_heard_nothing_of_a_lost_job_are_told_nothing() -> None:
-    job, events = QUEUED.send_again(NOW)
+    job, events = resubmitted(QUEUED, NOW)
     assert (job.status, job.sequence, events) == (Status.ACCEPTED, QUEUED.sequence, ())
 
 
@@ -288,27 +291,12 @@ def test_a_canceled_job_keeps_what_became_of_its_render(job: Job, stopped: bool 
     assert canceled.cancel(NOW + 1, stopped=not stopped) == (canceled, ())
 
 
-# -- requests --------------------------------------------------------------------------------------
-
-
-def test_the_direction_stands_before_the_script() -> None:
-    request = VideoRequest(script="A cat.", model="sora-2", direction="In black and white.")
-    assert request.prompt == "In black and white.\n\nA cat."
-    assert replace(request, direction=None).prompt == "A cat."
-
-
-@given(st.text())
-def test_the_title_is_the_first_50_characters_of_the_script(script: str) -> None:
-    title = VideoRequest(script=script, model="m", direction="x").title
-    assert script.startswith(title)
-    assert len(title) == min(len(script), 50)
-
-
 # -- another model --------------------------------------------------------------------------------
 
 
 def sent_on(job: Job, *, now: int = NOW + 5) -> tuple[Job, tuple[Event, ...]]:
-    return job.fall_back(
+    return fall_back(
+        job,
         account="fal-eu",
         provider="fal",
         model="fal-ai/veo2",
@@ -372,4 +360,4 @@ def test_only_a_doubt_that_nobody_settled_is_one() -> None:
     assert [job.in_doubt_now for job in (ACCEPTED, SUBMITTING, IN_DOUBT, QUEUED, unknown)] == [
         *(False, False, True, False, True)
     ]
-    assert not unknown.close_doubt(NOW).in_doubt_now
+    assert not replace(unknown, doubt_closed_at=NOW).in_doubt_now

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.listing import EXPECTED_MILLISECONDS, Known, ListingFacts
 from reelhook.domain.reconciliation import Others, deadline
 from reelhook.domain.report import Entry
+from reelhook.domain.request import VideoRequest
 
 from .doubts import (
     CAT,
@@ -32,7 +32,7 @@ ABSENT = Verdict({}, ("job_1",), NOTHING)
 UNKNOWN = Verdict({}, NOTHING, ("job_1",))
 WAITS = Verdict()
 EARLIER, EARLIEST = NOW - 10 * MINUTE, NOW - 20 * MINUTE
-HEN = replace(CAT, script="A hen on the roof")
+HEN = replace(CAT, prompt="A hen on the roof")
 BEFORE = [entry("b", HEN, EARLIER), entry("a", HEN, EARLIEST)]
 """Two entries of ours that are older than the doubt, newest first."""
 KNOWN: Mapping[str, Known] = {"b": ours(HEN, EARLIER), "a": ours(HEN, EARLIEST)}
@@ -56,7 +56,7 @@ def test_what_is_below_it_is_older_whoever_made_it() -> None:
     assert judge([LOST], listing([*BEFORE, *below], known=KNOWN, ended=False)) == ABSENT
 
 
-@pytest.mark.parametrize("prompt", [CAT.script, None])
+@pytest.mark.parametrize("prompt", [CAT.prompt, None])
 def test_what_shows_the_time_of_that_entry_may_be_newer_though_it_is_below(
     prompt: str | None,
 ) -> None:
@@ -100,6 +100,21 @@ def test_below_the_window_only_the_same_prompt_without_a_time_prevents_it() -> N
     assert judge([LOST], listing([*BEFORE, timeless._replace(prompt="x")], known=KNOWN)) == ABSENT
     older = timeless._replace(created_at=EARLIEST)
     assert judge([LOST], listing([*BEFORE, older], known=KNOWN)) == ABSENT
+
+
+@pytest.mark.parametrize("prompt", ["A cat ", "A CAT IN THE RAIN!", "***", None])
+def test_below_the_window_an_altered_prompt_without_a_time_prevents_it_as_well(
+    prompt: str | None,
+) -> None:
+    # The order of ours may be an accident, and the listing shows no prompt of ours unchanged.
+    altered = [one._replace(prompt=(one.prompt or "")[:6], created_at=None) for one in BEFORE]
+    timeless = entry("timeless", CAT, None)._replace(prompt=prompt)
+    assert judge([LOST], listing([*altered, timeless], known=KNOWN)) == UNKNOWN
+
+
+def test_below_the_window_a_prompt_in_another_form_without_a_time_prevents_it_as_well() -> None:
+    escaped = entry("timeless", CAT, None)._replace(prompt="A cat in the rain!")
+    assert judge([LOST], listing([*BEFORE, escaped], known=KNOWN)) == UNKNOWN
 
 
 def test_in_another_order_the_whole_listing_is_the_window_and_read_to_its_end() -> None:
@@ -172,12 +187,12 @@ def test_a_difference_counts_where_ours_show_the_same_value_unchanged(change: An
 
 
 def test_a_prompt_that_equals_another_one_cut_off_is_the_others_and_proves_nothing() -> None:
-    short, long = replace(CAT, script="A cat"), replace(CAT, script="A cat and a dog on the roof")
+    short, long = replace(CAT, prompt="A cat"), replace(CAT, prompt="A cat and a dog on the roof")
     in_doubt = [replace(LOST, request=long), replace(LOST, job_id="short", request=short)]
     there = entry("there", short)
     both = judge(in_doubt, shown(there))  # "A hen on the roof" is shown in full, and longer
     assert both == Verdict({"short": there}, ("job_1",), NOTHING)
-    brief = replace(CAT, script="Hen")
+    brief = replace(CAT, prompt="Hen")
     known = {"b": ours(brief, EARLIER), "a": ours(brief, EARLIEST)}
     entries = [there, entry("b", brief, EARLIER), entry("a", brief, EARLIEST)]
     both = judge(in_doubt, listing(entries, known=known))
@@ -185,12 +200,12 @@ def test_a_prompt_that_equals_another_one_cut_off_is_the_others_and_proves_nothi
 
 
 def test_a_prompt_that_was_adopted_before_counts_as_well() -> None:
-    long = replace(CAT, script="A cat and a dog on the roof")
-    adopted = {"there": ours(replace(CAT, script="A cat"), NOW, created=False)}
-    brief = replace(CAT, script="Hen")
+    long = replace(CAT, prompt="A cat and a dog on the roof")
+    adopted = {"there": ours(replace(CAT, prompt="A cat"), NOW, created=False)}
+    brief = replace(CAT, prompt="Hen")
     known = {"b": ours(brief, EARLIER), "a": ours(brief, EARLIEST), **adopted}
     entries = [
-        entry("there", replace(CAT, script="A cat")),
+        entry("there", replace(CAT, prompt="A cat")),
         *(entry(one, brief, at) for one, at in (("b", EARLIER), ("a", EARLIEST))),
     ]
     assert judge([replace(LOST, request=long)], listing(entries, known=known)) == UNKNOWN
@@ -200,8 +215,8 @@ def test_a_prompt_that_was_adopted_before_counts_as_well() -> None:
     "script", ["Un cafe\u0301", "Un caf\u00e9", "Un  caf\u00e9!", "Un caf&eacute;"]
 )
 def test_prompts_that_differ_only_in_form_are_never_told_apart(script: str) -> None:
-    other = replace(CAT, script="Un café.")
-    request = replace(CAT, script=script)
+    other = replace(CAT, prompt="Un café.")
+    request = replace(CAT, prompt=script)
     in_doubt = [replace(LOST, request=request), replace(LOST, job_id="other", request=other)]
     told = judge(in_doubt, shown(entry("there", other)))
     assert told == Verdict({"other": entry("there", other)}, NOTHING, ("job_1",))

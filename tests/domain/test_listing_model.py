@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.listing import Doubt, Known, Listing, ListingFacts
 from reelhook.domain.reconciliation import resolve
 from reelhook.domain.report import Entry, Progress
+from reelhook.domain.request import VideoRequest
 
 from .samples import NOW
 
@@ -53,12 +53,12 @@ Show = Callable[[list[Entry]], list[Entry]]
 
 requests = st.builds(
     VideoRequest,
-    script=st.sampled_from(PROMPTS),
+    prompt=st.sampled_from(PROMPTS),
     model=st.just("sora-2"),
     seconds=st.sampled_from([None, "4", "8"]),
     size=st.sampled_from([None, "720x1280"]),
 )
-plain = requests.filter(lambda request: "cafe" not in request.script)
+plain = requests.filter(lambda request: "cafe" not in request.prompt)
 """Without one of two prompts that differ in form alone: no one can tell these apart."""
 fates = st.sampled_from(
     # ours, made, answered

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.listing import CLOCK_SLACK_MILLISECONDS, Doubt
 from reelhook.domain.report import Entry
+from reelhook.domain.request import VideoRequest
 
 from .doubts import CAT, DOG, NOTHING, Verdict, doubt, entry, ids, look
 from .samples import MINUTE, NOW
@@ -56,19 +56,19 @@ def test_an_entry_with_another_prompt_is_not_ours(prompt: str | None) -> None:
 
 
 def test_the_prompt_that_was_sent_is_looked_for_and_not_the_script() -> None:
-    directed = replace(CAT, direction="Slowly.")
+    directed = replace(CAT, prompt=f"Slowly.\n\n{CAT.prompt}", title=CAT.title)
     assert ids(look([doubt(request=directed)], [entry(request=directed)])) == {"job_1": "video_1"}
     assert look([doubt(request=directed)], [entry()]).found == {}
 
 
 def test_what_the_provider_was_not_told_makes_no_difference() -> None:
     in_doubt = [
-        doubt("job_1", replace(CAT, wallet_address="a")),
-        doubt("job_2", replace(CAT, script="in the rain", direction="A cat")),
+        doubt("job_1", replace(CAT, metadata={"wallet_address": "a"})),
+        doubt("job_2", replace(CAT, prompt="A cat\n\nin the rain", title="in the rain")),
     ]
     entries = [
         entry("video_1"),
-        entry("video_2", replace(CAT, script="A cat\n\nin the rain")),
+        entry("video_2", replace(CAT, prompt="A cat\n\nin the rain")),
     ]
     assert ids(look(in_doubt, entries)) == {"job_1": "video_1", "job_2": "video_2"}
 
@@ -179,7 +179,7 @@ def test_the_order_of_doubts_and_entries_does_not_change_how_many_are_found(
 UNSHOWN: list[dict[str, Any]] = [
     {"image": "https://i.example/fox.png"},
     {"seed": 0},
-    {"provider_options": '{"fps": 24}'},
+    {"options": {"fps": 24}},
     {"aspect_ratio": "9:16"},
 ]
 
@@ -193,6 +193,12 @@ def test_requests_that_differ_in_what_is_not_shown_are_never_mixed_up(
     listed = [entry(f"video_{number}") for number in range(entries)]
     assert look(in_doubt, listed) == Verdict({}, NOTHING, ("job_1", "job_2"))
     assert look(in_doubt, []) == Verdict({}, ("job_1", "job_2"), NOTHING)
+
+
+def test_options_that_only_python_calls_equal_are_never_mixed_up() -> None:
+    one, other = (replace(CAT, options={"loop": loop}) for loop in (1, True))
+    assert one == other
+    assert look([doubt("job_1", one), doubt("job_2", other)], [entry()]).found == {}
 
 
 @pytest.mark.parametrize("hidden", UNSHOWN)

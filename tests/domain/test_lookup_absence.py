@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.listing import Doubt
 from reelhook.domain.reconciliation import resolve
 from reelhook.domain.report import Entry
+from reelhook.domain.request import VideoRequest
 
 from .doubts import (
     CAT,
@@ -46,7 +46,7 @@ def test_a_listing_that_was_never_seen_to_show_our_jobs_proves_nothing() -> None
     assert look([doubt()], [STRANGER], proven=False) == Verdict({}, NOTHING, ("job_1",))
 
 
-LONG = replace(CAT, script="A very long story about a cat that walks through the rain at night")
+LONG = replace(CAT, prompt="A very long story about a cat that walks through the rain at night")
 
 
 @pytest.mark.parametrize(
@@ -61,9 +61,9 @@ LONG = replace(CAT, script="A very long story about a cat that walks through the
         (CAT, entry()._replace(size="704x1280")),
         (CAT, entry()._replace(prompt="  A cat\nin the  rain ", seconds="5")),
         (CAT, entry()._replace(prompt=" A cat in the rain")),
-        (LONG, entry()._replace(prompt=LONG.script[:30])),
-        (LONG, entry()._replace(prompt=LONG.script[:30] + "...")),
-        (LONG, entry()._replace(prompt=LONG.script[:30] + "…")),
+        (LONG, entry()._replace(prompt=LONG.prompt[:30])),
+        (LONG, entry()._replace(prompt=LONG.prompt[:30] + "...")),
+        (LONG, entry()._replace(prompt=LONG.prompt[:30] + "…")),
     ],
     ids=[
         *("no prompt", "empty prompt", "blank prompt", "no prompt, no time"),
@@ -129,7 +129,7 @@ def test_an_entry_goes_to_the_request_that_has_no_other() -> None:
 
 requests = st.builds(
     VideoRequest,
-    script=st.sampled_from(["A cat", "A dog"]),
+    prompt=st.sampled_from(["A cat", "A dog"]),
     model=st.sampled_from(["sora-2", "other"]),
     seconds=st.sampled_from([None, "4", "8"]),
     size=st.sampled_from([None, "720x1280"]),

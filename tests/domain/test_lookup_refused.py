@@ -4,10 +4,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.listing import Doubt, Known, Listing, ListingFacts
 from reelhook.domain.reconciliation import deadline, given_up_at, resolve, settled_at
 from reelhook.domain.report import Entry
+from reelhook.domain.request import VideoRequest
 
 from .doubts import FACTS, SETTLE, doubt, listing
 from .samples import NOW

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.listing import Doubt, Known, Listing
 from reelhook.domain.model_mark import marked, unmarked
 from reelhook.domain.reconciliation import resolve
 from reelhook.domain.report import Entry
+from reelhook.domain.request import VideoRequest
 
 from .doubts import CAT, FACTS, LOOKED_AT, NONE, NOTHING, RUNNING, SETTLE, Verdict, doubt, judge
 from .doubts import listing as listing_of

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelhook.domain.errors import InvalidRequestError
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Image, Model, aspect_ratio_for, ratio_of
+from reelhook.domain.request import VideoRequest
 
-ASKED = VideoRequest(script="A fox", model="m")
+ASKED = VideoRequest(prompt="A fox", model="m")
 IMAGE = "https://i.example/fox.png"
 SIZED = Model("m", sizes=("1280x720", "720x1280"), aspect_ratios=())
 SHAPED = Model("m", sizes=(), aspect_ratios=("16:9", "1:1"))
@@ -30,7 +30,7 @@ def refusal(model: Model, **fields: Any) -> tuple[str | None, str]:
             Model("m", seconds=("5", "8")),
             {"seconds": "4"},
             "seconds",
-            "seconds of ark/m has one of 5, 8, not 4",
+            "seconds of ark/m must be one of 5, 8, not 4",
         ),
         (
             Model("m", seconds=()),
@@ -42,25 +42,25 @@ def refusal(model: Model, **fields: Any) -> tuple[str | None, str]:
             SIZED,
             {"size": "1x1"},
             "size",
-            "size of ark/m has one of 1280x720, 720x1280, not 1x1",
+            "size of ark/m must be one of 1280x720, 720x1280, not 1x1",
         ),
         (
             SIZED,
             {"aspect_ratio": "1:1"},
-            "aspectRatio",
-            "aspectRatio of ark/m has one of 16:9, 9:16, not 1:1",
+            "aspect_ratio",
+            "aspect_ratio of ark/m must be one of 16:9, 9:16, not 1:1",
         ),
         (
             SHAPED,
             {"size": "720x1280"},
             "size",
-            "size of ark/m has ratio of 16:9, 1:1, not 9:16",
+            "size of ark/m must have one of the ratios 16:9, 1:1, not 9:16",
         ),
         (
             SHAPED,
             {"aspect_ratio": "9:16"},
-            "aspectRatio",
-            "aspectRatio of ark/m has one of 16:9, 1:1, not 9:16",
+            "aspect_ratio",
+            "aspect_ratio of ark/m must be one of 16:9, 1:1, not 9:16",
         ),
         (
             Model("m", sizes=(), aspect_ratios=()),
@@ -78,14 +78,14 @@ def refusal(model: Model, **fields: Any) -> tuple[str | None, str]:
             Model("m", image=Image.REQUIRED),
             {},
             "image",
-            "ark/m begins with an image: give image",
+            "ark/m begins with an image; give image",
         ),
         (Model("m", seed=False), {"seed": 0}, "seed", "ark/m takes no seed; leave seed out"),
         (
             Model("m", prompt_characters_max=10),
-            {"direction": "Slow", "script": "A fox"},
-            "script",
-            "ark/m takes at most 10 characters of prompt and script together, not 11",
+            {"prompt": "Slow\n\nA fox"},
+            "prompt",
+            "ark/m takes a prompt of at most 10 characters, not 11",
         ),
     ],
 )
@@ -158,7 +158,7 @@ def test_where_the_image_sets_the_ratio_none_can_be_asked_for() -> None:
     model.check(replace(ASKED, image=IMAGE), "ark/m")
     words = "ark/m gives the video the ratio of its image; leave {} out"
     assert refusal(model, image=IMAGE, aspect_ratio="16:9") == (
-        "aspectRatio",
-        words.format("aspectRatio"),
+        "aspect_ratio",
+        words.format("aspect_ratio"),
     )
     assert refusal(model, image=IMAGE, size="720x720") == ("size", words.format("size"))

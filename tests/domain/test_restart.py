@@ -5,9 +5,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelhook.domain.job import Job, VideoRequest
+from reelhook.domain.job import Job
 from reelhook.domain.listing import Known
 from reelhook.domain.report import Entry, Progress
+from reelhook.domain.request import VideoRequest
 from reelhook.domain.restart import (
     DENIALS_MIN,
     FORGOTTEN_MILLISECONDS,

@@ -30,7 +30,8 @@ from reelhook.core.signing import Secrets, Signing
 from reelhook.core.wakeups import Signals
 from reelhook.domain.catalog import Account, Catalog
 from reelhook.domain.endpoint import Endpoint
-from reelhook.domain.job import Job, Status, VideoRequest
+from reelhook.domain.job import Job, Status
+from reelhook.domain.request import VideoRequest
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.engine.leases import CHORES_ID, LANE_IDS, Leases, account_id
 from reelhook.engine.runner import Loop, Runner
@@ -127,7 +128,7 @@ class Engine:
         return await self.endpoints.register(url, EndpointFields(**fields))  # type: ignore[typeddict-item] # a test names its fields itself
 
     async def submit(self, script: str, webhook_url: str | None = None, **fields: Any) -> str:
-        request = VideoRequest(script=script, **{"model": "sora-2", **fields})
+        request = VideoRequest(prompt=script, **{"model": "sora-2", **fields})
         return (await self.service.submit(request, webhook_url)).job_id
 
     async def register(

@@ -10,8 +10,9 @@ from engine_stage import Engine, Played, Stage, stage
 from engine_upstream import Respond, answers, one_after_the_other, reset
 
 from reelhook.domain.catalog import Account
-from reelhook.domain.job import Status, VideoRequest
+from reelhook.domain.job import Status
 from reelhook.domain.report import SubmitOutcome
+from reelhook.domain.request import VideoRequest
 from reelhook.ports import Change
 from reelhook.providers.openai.provider import OpenAI
 

@@ -22,7 +22,7 @@ from storage.postgres_databases import fresh_database
 
 import reelhook
 from reelhook.domain.errors import SettingsError, StoreError
-from reelhook.domain.job import VideoRequest
+from reelhook.domain.request import VideoRequest
 from reelhook.doors.compat.functions import Hook
 
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
@@ -100,7 +100,7 @@ async def test_jobs_of_several_processes_end_and_are_told_of(
     hooks: list[Hook], upstream: Upstream, receiver: Receiver
 ) -> None:
     *_, door = hooks
-    requests = [VideoRequest(script=f"A fox {number}", model="m") for number in range(40)]
+    requests = [VideoRequest(prompt=f"A fox {number}", model="m") for number in range(40)]
     created = await asyncio.gather(*(door.service.submit(one, None) for one in requests))
     await until(lambda: len(upstream.videos) == 40)
     for video in upstream.videos.values():
@@ -122,7 +122,7 @@ async def test_a_lost_response_to_commit_is_cleared_up_through_the_pooler(
         behind = settings.model_copy(update={"database_url": url, "wake_ups": False})
         hook = await stack.enter_async_context(reelhook.open(behind, work=False))
         proxy.lose(b"A fox", delivered=delivered)
-        request = VideoRequest(script="A fox", model="m")
+        request = VideoRequest(prompt="A fox", model="m")
         if delivered:
             created = await hook.service.submit(request)
             assert (await hook.service.job(created.job_id)).job.created_at
@@ -159,7 +159,7 @@ async def test_in_session_mode_processes_wake_each_other_through_the_pooler(
             await stack.enter_async_context(reelhook.open(behind, work=work))
             for work in (True, False)
         ]
-        created = await door.service.submit(VideoRequest(script="A fox", model="m"), None)
+        created = await door.service.submit(VideoRequest(prompt="A fox", model="m"), None)
         await until(lambda: len(upstream.videos) == 1)
         for video in upstream.videos.values():
             video.update(status="completed", progress=100)

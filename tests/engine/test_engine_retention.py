@@ -10,7 +10,8 @@ from structlog.testing import capture_logs
 
 from reelhook.core.wakeups import Signals
 from reelhook.domain.errors import StoreError
-from reelhook.domain.job import Job, Status, VideoRequest
+from reelhook.domain.job import Job, Status
+from reelhook.domain.request import VideoRequest
 from reelhook.engine.upkeep.retention import (
     PAUSE_SECONDS,
     RETRY_SECONDS,

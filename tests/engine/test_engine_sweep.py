@@ -5,7 +5,8 @@ from pathlib import Path
 from engine_stage import stage
 from engine_upstream import reset
 
-from reelhook.domain.job import Status, VideoRequest
+from reelhook.domain.job import Status
+from reelhook.domain.request import VideoRequest
 from reelhook.ports import Change, IdempotencyKey
 
 DAY_SECONDS = 24 * 3600

@@ -8,8 +8,9 @@ import pytest
 
 from reelhook.core.recording import Recording
 from reelhook.core.wakeups import Signals
-from reelhook.domain.job import Job, Status, VideoRequest
+from reelhook.domain.job import Job, Status
 from reelhook.domain.report import Progress
+from reelhook.domain.request import VideoRequest
 from reelhook.ports import NewJob
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.schema import migrate as migrations

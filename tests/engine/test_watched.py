@@ -7,8 +7,9 @@ from pathlib import Path
 from aiohttp import web
 from engine_stage import stage, until
 
-from reelhook.domain.job import Job, Status, VideoRequest
+from reelhook.domain.job import Job, Status
 from reelhook.domain.report import Progress
+from reelhook.domain.request import VideoRequest
 from reelhook.engine.polling.pending_jobs import PendingJobsCache
 from reelhook.engine.polling.read_limiter import READS_AT_ONCE
 from reelhook.ports import Change, Lease, NewJob
@@ -126,7 +127,7 @@ async def test_a_job_accepted_elsewhere_between_two_rounds_is_in_the_next(tmp_pa
         at = here.time.now()
         here.upstream.add("b", status="in_progress", progress=30)
         job = Job("b", "openai", Status.ACCEPTED, at, at).accept("b", at)
-        await engine.store.create(NewJob(job, VideoRequest(script="x", model="sora-2"), None, ()))
+        await engine.store.create(NewJob(job, VideoRequest(prompt="x", model="sora-2"), None, ()))
         await engine.pass_time(5)
         assert (await engine.job("b")).progress == 30
         assert (await engine.job("a")).progress == 10

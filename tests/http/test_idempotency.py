@@ -109,6 +109,46 @@ async def test_a_key_of_an_earlier_version_still_replays(tmp_path: Path, before:
             assert await server.total() == 1
 
 
+FULL_BODY = {
+    "script": "A fox",
+    "prompt": "Slowly",
+    "walletAddress": "0xabc",
+    "renderVersion": "v3",
+    "model": "sora-2",
+    "seconds": "4",
+    "size": "1280x720",
+    "webhookUrl": "https://client.example/hook",
+    "aspectRatio": "16:9",
+    "image": "data:image/png;base64,iVBORw0KGgo=",
+    "seed": 7,
+    "providerOptions": {"fps": 24, "a": {"b": [1, None]}},
+    "fallbacks": ["openai/sora-2-pro"],
+}
+KEPT = [
+    (BODY, "d92e92591790cec269448a1fe6c23cf441f9acad0f1dd2cf78b60e05f779504e"),
+    (FULL_BODY, "5b82dfbb1bad19d154ede303ed3b5fdafc1aaf960744b012b25da4d63524791b"),
+    (
+        {"script": "A fox", "providerOptions": {}},
+        "d48a3ab016f34252d94d6f53c28aca28edb0667fab553b29239bf4b15ad915e1",
+    ),
+]
+"""Bodies, each with the fingerprint that the version before the neutral request kept."""
+
+
+@pytest.mark.parametrize(("body", "kept"), KEPT, ids=["few fields", "all fields", "no options"])
+async def test_a_body_whose_fingerprint_an_earlier_version_kept_still_replays(
+    tmp_path: Path, body: dict[str, Any], kept: str
+) -> None:
+    async with gateway(tmp_path) as server:
+        first = await send(server, json={"script": "Another body"})
+    with closing(apsw.Connection(str(tmp_path / "reelhook.db"))) as database:
+        database.execute("UPDATE idempotency_keys SET fingerprint = ?", (kept,))
+    async with gateway(tmp_path) as server:
+        again = await send(server, json=body)
+        assert (again.status, again.json()["jobId"]) == (200, first.json()["jobId"])
+        assert await server.total() == 1
+
+
 async def test_a_key_outlives_the_api_key_that_it_was_sent_with(tmp_path: Path) -> None:
     async with gateway(tmp_path, api_key="one", headers={"Authorization": "Bearer one"}) as server:
         first = await send(server)

@@ -62,7 +62,7 @@ async def test_a_job_s_own_parameters_are_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "field", "words"),
     [
-        ({"model": ARK, "seconds": 99}, "seconds", f"seconds of {ARK} has one of"),
+        ({"model": ARK, "seconds": 99}, "seconds", f"seconds of {ARK} must be one of"),
         ({"model": "ark/x", "fallbacks": ["xai/grok-imagine-video"], "seconds": 99}, "seconds", ""),
         ({"fallbacks": [ARK], "seconds": 99}, "seconds", f"seconds of {ARK}"),
         ({"model": "shared/x"}, None, None),
@@ -85,7 +85,7 @@ async def test_without_the_default_provider_an_unknown_model_is_refused(tmp_path
     async with gateway(tmp_path, providers=["ark"], openai_base_url=None) as server:
         reply = await server.post("/api/generate", json={"script": "A fox", "model": "sora-2"})
         assert reply.refusal == (400, "invalid_request", "model")
-        assert "sora-2 is no model of ark" in reply.json()["error"]
+        assert "sora-2 is not a model of ark" in reply.json()["error"]
 
 
 async def test_fallbacks_are_tried_and_told(tmp_path: Path) -> None:

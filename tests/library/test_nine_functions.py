@@ -87,7 +87,7 @@ async def test_an_embedding_program_is_held_to_the_limits_of_the_api(tmp_path: P
         for wrong in ({"script": "x" * 32_001}, {"script": "A fox", "size": "big"}):
             with pytest.raises(InvalidRequestError):
                 await one.hook.submit(**wrong)
-        with pytest.raises(InvalidRequestError, match="another route"):
+        with pytest.raises(InvalidRequestError, match="reserved"):
             await one.hook.register_sora_job("events", one.created_elsewhere())
         assert (await one.hook.get_sora_polling_stats())["total"] == 0
 

@@ -13,8 +13,8 @@ import pytest
 from loop_clock import jump
 
 from providers.upstreams import Raw, raw_upstream, reset, unused_port
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import InDoubt, NotSent, RateLimited, Refused, SubmitOutcome
+from reelhook.domain.request import VideoRequest
 
 SUBMIT_SECONDS = 60.0  # longer than a response takes on any machine, however busy it is
 Behaviour = Callable[[Raw, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

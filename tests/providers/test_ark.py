@@ -19,7 +19,6 @@ from reelhook.domain.errors import (
     ProviderUnauthorizedError,
     WebhookVerificationError,
 )
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Image
 from reelhook.domain.report import (
     Accepted,
@@ -33,6 +32,7 @@ from reelhook.domain.report import (
     Report,
     Unknown,
 )
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.ark.models import MODELS
 from reelhook.providers.ark.provider import Ark
 from reelhook.providers.http.error_mapping import NO_REASON
@@ -82,7 +82,7 @@ class TestArkPaysOnce(PaysOnce):
         return Ark(base, "key", submit_timeout_seconds=SUBMIT_SECONDS)
 
     def request_(self) -> VideoRequest:
-        return VideoRequest(script="A fox", model="seedance-1-5-pro-251215")
+        return VideoRequest(prompt="A fox", model="seedance-1-5-pro-251215")
 
 
 # -- submitting -----------------------------------------------------------------------------------
@@ -91,23 +91,21 @@ class TestArkPaysOnce(PaysOnce):
 async def test_a_create_sends_the_common_parameters_as_fields(server: Upstream, ark: Ark) -> None:
     server.answers(200, {"id": ONE})
     request = VideoRequest(
-        script="A fox",
-        direction="Calm",
+        prompt="Calm\n\nA fox",
         model="dreamina-seedance-2-0-260128",
         seconds="8",
         size="1920x1080",
         image="https://h/fox.png",
         seed=7,
-        provider_options=json.dumps(
-            {
-                "service_tier": "flex",
-                "seed": 1,
-                "watermark": False,
-                "content": [{"type": "image_url", "image_url": {"url": "u"}, "role": "last_frame"}],
-            }
-        ),
+        options={
+            "service_tier": "flex",
+            "seed": 1,
+            "watermark": False,
+            "content": [{"type": "image_url", "image_url": {"url": "u"}, "role": "last_frame"}],
+        },
     )
     assert await ark.submit(request, callback_url="https://me/hook") == Accepted(ONE)
+    assert "content" in request.options  # a request is another's, and may be sent again
     [seen] = server.seen
     assert (seen.method, seen.path) == ("POST", TASKS)
     assert seen.headers["Authorization"] == "Bearer key"
@@ -134,7 +132,7 @@ async def test_a_create_sends_the_common_parameters_as_fields(server: Upstream, 
 
 async def test_what_was_not_asked_for_is_not_sent(server: Upstream, ark: Ark) -> None:
     server.answers(200, {"id": ONE})
-    await ark.submit(VideoRequest(script="A fox", model="ep-1", aspect_ratio="21:9"))
+    await ark.submit(VideoRequest(prompt="A fox", model="ep-1", aspect_ratio="21:9"))
     assert server.seen[0].json() == {
         "model": "ep-1",
         "content": [{"type": "text", "text": "A fox"}],
@@ -157,7 +155,7 @@ async def test_a_size_is_its_ratio_and_the_nearest_resolution(
     server: Upstream, ark: Ark, size: str, ratio: str, resolution: str
 ) -> None:
     server.answers(200, {"id": ONE})
-    await ark.submit(VideoRequest(script="A fox", model="ep-1", size=size))
+    await ark.submit(VideoRequest(prompt="A fox", model="ep-1", size=size))
     sent = server.seen[0].json()
     assert (sent["ratio"], sent["resolution"]) == (ratio, resolution)
 
@@ -168,7 +166,7 @@ async def test_our_create_is_that_of_the_official_client(
     server.answers(200, {"id": ONE})
     await ark.submit(
         VideoRequest(
-            script="A fox",
+            prompt="A fox",
             model="m",
             seconds="5",
             size="1280x720",
@@ -215,12 +213,12 @@ async def test_a_refusal_keeps_arks_words(
     server.answers(
         status, {"error": {"code": code, "message": "No.", "param": "", "type": "BadRequest"}}
     )
-    assert await ark.submit(VideoRequest(script="A fox", model="m")) == Refused(ours, "No.")
+    assert await ark.submit(VideoRequest(prompt="A fox", model="m")) == Refused(ours, "No.")
 
 
 async def test_an_overdue_account_is_unhealthy(server: Upstream, ark: Ark) -> None:
     server.answers(403, {"error": {"code": "AccountOverdueError", "message": "Overdue."}})
-    outcome = await ark.submit(VideoRequest(script="A fox", model="m"))
+    outcome = await ark.submit(VideoRequest(prompt="A fox", model="m"))
     assert outcome == Refused("quota", "Overdue.", unauthorized=True)
 
 
@@ -436,13 +434,13 @@ async def test_models_know_their_limits() -> None:
 def test_seedance_2_5_takes_4_to_30_seconds_and_no_ratio_beside_an_image(name: str) -> None:
     [model] = [one for one in MODELS if one.name == name]
     for seconds in (4, 5, 6, 8, 10, 12, 15, 16, 20, 24, 30):
-        model.check(VideoRequest(script="A fox", model=name, seconds=str(seconds)), name)
+        model.check(VideoRequest(prompt="A fox", model=name, seconds=str(seconds)), name)
     for seconds in (3, 31):
         with pytest.raises(InvalidRequestError):
-            model.check(VideoRequest(script="A fox", model=name, seconds=str(seconds)), name)
+            model.check(VideoRequest(prompt="A fox", model=name, seconds=str(seconds)), name)
     image = "https://h/fox.png"
     with pytest.raises(InvalidRequestError) as raised:
         model.check(
-            VideoRequest(script="A fox", model=name, image=image, aspect_ratio="16:9"), name
+            VideoRequest(prompt="A fox", model=name, image=image, aspect_ratio="16:9"), name
         )
-    assert raised.value.field == "aspectRatio"
+    assert raised.value.field == "aspect_ratio"

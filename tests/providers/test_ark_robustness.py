@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from providers.robustness import STATUSES, bodies
 from providers.upstreams import Upstream, upstream
 from reelhook.domain.errors import ContentMissingError, ProviderError, WebhookVerificationError
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, Failed, Finished, InDoubt, RateLimited, Refused, Report
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.ark.provider import Ark
 
 NAMES = [
@@ -37,7 +37,7 @@ class Rig:
 
     async def _check(self, body: bytes) -> None:
         self._server.seen.clear()
-        outcome = await self._ark.submit(VideoRequest(script="A fox", model="m"))
+        outcome = await self._ark.submit(VideoRequest(prompt="A fox", model="m"))
         assert isinstance(outcome, Accepted | RateLimited | Refused | InDoubt)
         assert self._server.posts == 1
         reports: list[Report] = []

@@ -14,7 +14,6 @@ from reelhook.domain.errors import (
     ProviderError,
     ProviderUnauthorizedError,
 )
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (
     Accepted,
     Cost,
@@ -26,12 +25,13 @@ from reelhook.domain.report import (
     Report,
     Unknown,
 )
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.fal.provider import Fal, video_url
 
 APP = "fal-ai/kling-video/o3/pro/text-to-video"
 ONE = "fal-ai/kling-video/requests/764cabcf-b745-4b3e-ae38-1200304cf45b"
 URL = "https://v3.fal.media/files/video.mp4"
-REQUEST = VideoRequest(script="A fox", model=APP)
+REQUEST = VideoRequest(prompt="A fox", model=APP)
 
 
 @pytest.fixture
@@ -54,14 +54,13 @@ class TestFalPaysOnce(PaysOnce):
 async def test_a_request_says_everything_in_fals_words(server: Upstream, fal: Fal) -> None:
     server.answers(200, {"request_id": "r-1", "status": "IN_QUEUE"})
     request = VideoRequest(
-        script="in the snow",
-        direction="A fox",
+        prompt="A fox\n\nin the snow",
         model=APP,
         seconds="5",
         size="1280x720",
         image="https://example.com/fox.png",
         seed=7,
-        provider_options='{"negative_prompt": "blur", "seed": 1}',
+        options={"negative_prompt": "blur", "seed": 1},
     )
     outcome = await fal.submit(request, callback_url="https://here.example/p?x=1&y=ä")
     assert outcome == Accepted("fal-ai/kling-video/requests/r-1")
@@ -92,7 +91,7 @@ async def test_a_duration_is_written_as_the_app_wants_it(
     server: Upstream, fal: Fal, model: str, written: object
 ) -> None:
     server.answers(200, {"request_id": "r-1"})
-    await fal.submit(VideoRequest(script="A fox", model=model, seconds="8"))
+    await fal.submit(VideoRequest(prompt="A fox", model=model, seconds="8"))
     assert json.loads(server.seen[0].body)["duration"] == written
 
 
@@ -104,7 +103,7 @@ async def test_our_id_is_the_path_that_the_official_client_asks(
     server: Upstream, fal: Fal, app: str
 ) -> None:
     server.answers(200, {"request_id": "r-1"})
-    outcome = await fal.submit(VideoRequest(script="A fox", model=app))
+    outcome = await fal.submit(VideoRequest(prompt="A fox", model=app))
     handle = AsyncRequestHandle.from_request_id(None, app, "r-1")  # type: ignore[arg-type] # never asked
     assert isinstance(outcome, Accepted)
     assert handle.response_url == f"https://queue.fal.run/{outcome.provider_job_id}"
@@ -117,7 +116,7 @@ async def test_what_could_never_be_asked_for_is_not_created(
     server: Upstream, fal: Fal, model: str
 ) -> None:
     server.answers(200, {"request_id": "r-1"})
-    outcome = await fal.submit(VideoRequest(script="A fox", model=model))
+    outcome = await fal.submit(VideoRequest(prompt="A fox", model=model))
     assert outcome == Refused("invalid_request", "A model at fal is written owner/name")
     assert server.seen == []
 

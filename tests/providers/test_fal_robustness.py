@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from providers.robustness import STATUSES, bodies
 from providers.upstreams import Upstream, upstream
 from reelhook.domain.errors import ContentMissingError, ProviderError, WebhookVerificationError
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, Failed, Finished, InDoubt, RateLimited, Refused
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.fal.provider import Fal
 
 NAMES = [
@@ -45,7 +45,7 @@ class Rig:
 
     async def _check(self) -> None:
         self._server.seen.clear()
-        outcome = await self._fal.submit(VideoRequest(script="A fox", model="fal-ai/veo2"))
+        outcome = await self._fal.submit(VideoRequest(prompt="A fox", model="fal-ai/veo2"))
         assert isinstance(outcome, Accepted | RateLimited | Refused | InDoubt)
         assert self._server.posts == 1
         try:

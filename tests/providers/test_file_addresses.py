@@ -14,8 +14,8 @@ from reelhook.domain.errors import (
     ProviderError,
     SettingsError,
 )
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Reading, SubmitOutcome
+from reelhook.domain.request import VideoRequest
 from reelhook.guard.addresses import LookUp
 from reelhook.guard.networks import IPAddress
 from reelhook.ports import Content

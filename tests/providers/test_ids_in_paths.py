@@ -7,8 +7,8 @@ import pytest
 
 from providers.upstreams import Upstream
 from reelhook.domain.errors import InvalidRequestError, ProviderError
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Refused
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.ark.provider import Ark
 from reelhook.providers.fal.provider import Fal
 from reelhook.providers.http.provider import HttpProvider
@@ -62,7 +62,7 @@ async def test_what_would_lead_elsewhere_is_no_id(
     async with kind(server.url, "k") as provider:
         with pytest.raises(InvalidRequestError) as refused:
             provider.id_of(called(kind, one), "")
-    assert refused.value.field == "soraJobId"
+    assert refused.value.field == "provider_job_id"
     assert server.seen == []
 
 
@@ -91,6 +91,6 @@ async def test_a_request_at_fal_climbs_out_of_no_queue(server: Upstream, one: st
 @pytest.mark.parametrize("model", ["../predictions", "a/..", "./a", "a\\b/c", "../..:v1"])
 async def test_neither_does_a_model_at_replicate(server: Upstream, model: str) -> None:
     async with Replicate(server.url, "k") as replicate:
-        outcome = await replicate.submit(VideoRequest(script="A fox", model=model))
+        outcome = await replicate.submit(VideoRequest(prompt="A fox", model=model))
     assert isinstance(outcome, Refused)
     assert server.seen == []

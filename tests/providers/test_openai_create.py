@@ -10,7 +10,6 @@ from aiohttp import web
 from loop_clock import jump, others_go_on
 
 from providers.upstreams import Raw, Upstream, raw_upstream, reset, unused_port
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (
     Accepted,
     Failed,
@@ -21,9 +20,10 @@ from reelhook.domain.report import (
     RateLimited,
     Refused,
 )
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.openai.provider import OpenAI
 
-REQUEST = VideoRequest(script="A fox", model="sora-2", direction="Calm", seconds="8", size="64x64")
+REQUEST = VideoRequest("Calm\n\nA fox", model="sora-2", seconds="8", size="64x64")
 QUEUED = {"id": "video_1", "object": "video", "status": "queued", "progress": 0}
 FASTAPI_MISSING = {
     "detail": [{"type": "missing", "loc": ["body", "prompt"], "msg": "Field required"}]
@@ -64,7 +64,7 @@ EVERYTHING = replace(
     image="https://i.example/fox.png",
     seed=7,
     aspect_ratio="1:1",
-    provider_options='{"fps": 24, "negative_prompt": "blur", "lora": {"a": [1]}, "seed": 1}',
+    options={"fps": 24, "negative_prompt": "blur", "lora": {"a": [1]}, "seed": 1},
 )
 IMAGE = "data:image/svg+xml;base64,PHN2Zy8+"
 
@@ -104,7 +104,7 @@ async def test_a_server_that_takes_only_json_gets_its_image_there(
         return web.json_response(body, status=status)
 
     server.respond = respond
-    request = VideoRequest(script="A fox", model="m", image=image)
+    request = VideoRequest(prompt="A fox", model="m", image=image)
     for _ in range(2):
         assert isinstance(await wire.submit(request), Accepted)
         sent = {"model": "m", "prompt": "A fox", "input_reference": {"image_url": image}}
@@ -136,14 +136,14 @@ async def test_everything_that_was_asked_for_goes_into_a_form(
 
 async def test_an_image_goes_into_a_form_as_a_file(server: Upstream, wire: OpenAI) -> None:
     _take_forms_only(server)
-    imaged = VideoRequest(script="A fox", model="m", image=IMAGE)
+    imaged = VideoRequest(prompt="A fox", model="m", image=IMAGE)
     assert isinstance(await wire.submit(imaged), Accepted)
     [seen] = server.seen
     body = seen.body
     assert b'name="input_reference"; filename="image.svg"' in body
     assert b"Content-Type: image/svg+xml" in body
     assert b"<svg/>" in body
-    await wire.submit(VideoRequest(script="A fox", model="m"))
+    await wire.submit(VideoRequest(prompt="A fox", model="m"))
     assert b"input_reference" not in server.seen[-1].body
 
 
@@ -151,7 +151,7 @@ async def test_an_image_goes_into_a_form_as_a_file(server: Upstream, wire: OpenA
 async def test_any_options_can_be_sent(server: Upstream, wire: OpenAI, form_only: bool) -> None:
     _take_forms_only(server) if form_only else server.answers(200, QUEUED)
     odd = {"\ud800": "\udfff\0", "": "c\r\nd", "none": None, "nested": {"\0": [True]}}
-    request = VideoRequest(script="A fox", model="m", provider_options=json.dumps(odd))
+    request = VideoRequest(prompt="A fox", model="m", options=odd)
     assert isinstance(await wire.submit(request), Accepted)
     assert server.posts == 1 + form_only
 
@@ -162,7 +162,7 @@ async def test_a_ratio_is_told_as_the_size_of_that_shape(
     server: Upstream, wire: OpenAI, ratio: str, size: str, form_only: bool
 ) -> None:
     _take_forms_only(server) if form_only else server.answers(200, QUEUED)
-    request = VideoRequest(script="A fox", model="m", aspect_ratio=ratio)
+    request = VideoRequest(prompt="A fox", model="m", aspect_ratio=ratio)
     assert isinstance(await wire.submit(request), Accepted)
     assert size.encode() in server.seen[-1].body
 
@@ -173,14 +173,14 @@ async def test_a_ratio_is_told_as_the_size_of_that_shape(
         {"aspect_ratio": "21:9"},
         {"aspect_ratio": "16:9", "size": "720x1280"},
         {"image": "data:image/png;base64,A"},
-        {"provider_options": '{"a\\r\\nb": 1}'},
-        {"provider_options": '{"a\\u0000": 1}'},
+        {"options": {"a\r\nb": 1}},
+        {"options": {"a\0": 1}},
     ],
 )
 async def test_what_the_wire_has_no_words_for_is_refused_unpaid(
     server: Upstream, wire: OpenAI, fields: dict[str, Any]
 ) -> None:
-    outcome = await wire.submit(VideoRequest(script="A fox", model="m", **fields))
+    outcome = await wire.submit(VideoRequest(prompt="A fox", model="m", **fields))
     assert isinstance(outcome, Refused)
     assert outcome.code == "invalid_request"
     assert server.seen == []
@@ -189,7 +189,7 @@ async def test_what_the_wire_has_no_words_for_is_refused_unpaid(
 async def test_what_was_not_asked_for_is_not_sent(server: Upstream) -> None:
     server.answers(200, QUEUED)
     async with OpenAI(server.url) as wire:
-        await wire.submit(VideoRequest(script="A fox", model="m"))
+        await wire.submit(VideoRequest(prompt="A fox", model="m"))
     [seen] = server.seen
     assert seen.json() == {"model": "m", "prompt": "A fox"}
     assert "Authorization" not in seen.headers
@@ -217,7 +217,7 @@ async def test_any_text_can_be_sent(
     server: Upstream, wire: OpenAI, script: str, form_only: bool
 ) -> None:
     _take_forms_only(server) if form_only else server.answers(200, QUEUED)
-    outcome = await wire.submit(VideoRequest(script=script, model="m"))
+    outcome = await wire.submit(VideoRequest(prompt=script, model="m"))
     assert isinstance(outcome, Accepted)
     assert server.posts == 1 + form_only
 

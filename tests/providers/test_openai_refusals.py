@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from providers.upstreams import Upstream
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import InDoubt, RateLimited, Refused, SubmitOutcome
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.openai.provider import OpenAI
 from reelhook.providers.openai.server_kind import ServerKind
 
-REQUEST = VideoRequest(script="A fox", model="m", size="1280x720")
+REQUEST = VideoRequest(prompt="A fox", model="m", size="1280x720")
 
 SGLANG = {"error": "Offline request broker exited; restart the server."}
 LIMIT = "The limit of 1 concurrent tasks has been reached. Please try again later."

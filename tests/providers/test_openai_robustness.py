@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from providers.upstreams import Upstream, upstream
 from reelhook.domain.errors import ContentMissingError, ProviderError
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (
     Accepted,
     Failed,
@@ -22,10 +21,11 @@ from reelhook.domain.report import (
     Reading,
     Refused,
 )
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.retry_after import poll_after_seconds, retry_after_seconds
 from reelhook.providers.openai.provider import OpenAI
 
-REQUEST = VideoRequest(script="A fox", model="m")
+REQUEST = VideoRequest(prompt="A fox", model="m")
 STATUSES = [200, 200, 201, 204, 302, 400, 401, 403, 404, 405, 409, 415, 422, 429, 500, 501, 503]
 
 anything = st.recursive(

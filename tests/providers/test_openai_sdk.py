@@ -7,8 +7,8 @@ from openai import AsyncOpenAI
 from openai.types import Video
 
 from providers.upstreams import Seen, Upstream
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, Failed, Finished, Progress, Reading
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.openai.provider import OpenAI
 
 VIDEO = Video.model_validate(
@@ -48,7 +48,7 @@ async def test_our_requests_are_those_of_the_official_client(
     server: Upstream, wire: OpenAI, sdk: AsyncOpenAI
 ) -> None:
     server.answers(200, VIDEO.model_dump())
-    await wire.submit(VideoRequest(script="A fox", model="sora-2", seconds="4"))
+    await wire.submit(VideoRequest(prompt="A fox", model="sora-2", seconds="4"))
     await sdk.videos.create(prompt="A fox", model="sora-2", seconds="4")
     await wire.get("video_1")
     await sdk.videos.retrieve("video_1")
@@ -74,7 +74,7 @@ async def test_the_official_clients_video_is_read_whole(server: Upstream, wire: 
     url = f"{server.url}/v1/videos/video_1/content"
     finished = Finished(url, VIDEO.expires_at)
     assert await wire.get("video_1") == Reading(finished)
-    assert await wire.submit(VideoRequest(script="A fox", model="m")) == Accepted(
+    assert await wire.submit(VideoRequest(prompt="A fox", model="m")) == Accepted(
         "video_1", finished
     )
     server.answers(200, {"object": "list", "data": [VIDEO.model_dump()], "has_more": False})

@@ -13,13 +13,13 @@ from loop_clock import jump
 
 from providers.servers import VideoServer
 from providers.upstreams import Upstream, unused_port, upstream
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.model_mark import marked
 from reelhook.domain.report import Accepted, NotSent, Refused
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.openai.provider import OpenAI
 from reelhook.providers.openai.server_kind import UNKNOWN_JOB, ServerKind
 
-REQUEST = VideoRequest(script="A fox", model="")
+REQUEST = VideoRequest(prompt="A fox", model="")
 JOB = "job_01kc3v9q2f0123456789abcdef"
 URL = "https://i.example/fox.png"
 PICTURE = "data:image/png;base64,iVBORw0KGgo="
@@ -191,8 +191,8 @@ async def test_a_name_that_was_given_is_sent() -> None:
     [
         (ServerKind.VLLM_OMNI, {}, "4"),
         (ServerKind.VLLM_OMNI, {"seconds": "8"}, "8"),
-        (ServerKind.VLLM_OMNI, {"provider_options": '{"num_frames": 81}'}, None),
-        (ServerKind.VLLM_OMNI, {"provider_options": '{"seconds": 6}'}, "6"),
+        (ServerKind.VLLM_OMNI, {"options": {"num_frames": 81}}, None),
+        (ServerKind.VLLM_OMNI, {"options": {"seconds": 6}}, "6"),
         (ServerKind.SGLANG, {}, None),
         (ServerKind.FASTVIDEO, {}, None),
     ],

@@ -8,8 +8,8 @@ from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 import pytest
 from aiohttp import ClientConnectionError
 
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import NotSent
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.local_errors import is_local_error
 from reelhook.providers.openai.provider import OpenAI
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from providers.refusing import BODIES, IDS, MODELS, Body
 from providers.upstreams import Upstream
 from reelhook.domain.errors import AccountEmptyError, ProviderError, ProviderUnauthorizedError
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Failed, RateLimited, Refused
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.error_mapping import (
     error_message,
     failure_from,
@@ -44,7 +44,7 @@ async def provider(kind: type[HttpProvider], server: Upstream) -> AsyncIterator[
 
 
 def asked(kind: type[HttpProvider]) -> VideoRequest:
-    return VideoRequest(script="A fox", model=MODELS[kind])
+    return VideoRequest(prompt="A fox", model=MODELS[kind])
 
 
 MEANT = [

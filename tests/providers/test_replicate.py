@@ -1,7 +1,6 @@
 """Replicate: what is sent, and what its answers mean."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -10,7 +9,6 @@ import pytest
 from providers.paying import SUBMIT_SECONDS, PaysOnce
 from providers.upstreams import Upstream
 from reelhook.domain.errors import ContentMissingError, ProviderError, ProviderUnauthorizedError
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (
     Accepted,
     Failed,
@@ -22,6 +20,7 @@ from reelhook.domain.report import (
     Report,
     Unknown,
 )
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.replicate.provider import Replicate
 
 VERSION = "5c7d5dc6dd8bf75c1acaa8565735e7986bc5b66206b55cca93cb72c9bf15ccaa"
@@ -63,7 +62,7 @@ class TestReplicatePaysOnce(PaysOnce):
         return Replicate(base, "r8_key", submit_timeout_seconds=SUBMIT_SECONDS)
 
     def request_(self) -> VideoRequest:
-        return VideoRequest(script="A fox", model="google/veo-3-fast")
+        return VideoRequest(prompt="A fox", model="google/veo-3-fast")
 
 
 # -- submitting -----------------------------------------------------------------------------------
@@ -86,7 +85,7 @@ async def test_a_model_says_where_its_predictions_are_created(
     fields: Mapping[str, object],
 ) -> None:
     server.answers(201, prediction())
-    outcome = await replicate.submit(VideoRequest(script="A fox", model=model))
+    outcome = await replicate.submit(VideoRequest(prompt="A fox", model=model))
     if path is None:
         assert isinstance(outcome, Refused)
         assert not server.seen
@@ -103,14 +102,13 @@ async def test_the_common_parameters_win_over_the_providers_own(
     server.answers(201, prediction())
     await replicate.submit(
         VideoRequest(
-            script="A fox",
-            direction="Calm",
+            prompt="Calm\n\nA fox",
             model="google/veo-3-fast",
             seconds="8",
             size="1280x720",
             image="https://example.com/fox.png",
             seed=7,
-            provider_options=json.dumps({"prompt": "no", "seed": 1, "generate_audio": False}),
+            options={"prompt": "no", "seed": 1, "generate_audio": False},
         )
     )
     (seen,) = server.seen
@@ -144,7 +142,7 @@ async def test_an_image_goes_by_the_name_that_the_model_has_for_it(
 ) -> None:
     server.answers(201, prediction())
     image = "data:image/png;base64,AAAA"
-    await replicate.submit(VideoRequest(script="A fox", model=model, image=image))
+    await replicate.submit(VideoRequest(prompt="A fox", model=model, image=image))
     assert server.seen[0].json()["input"] == {"prompt": "A fox", called: image}
 
 
@@ -152,7 +150,7 @@ async def test_a_webhook_is_asked_for_at_the_start_and_the_end(
     server: Upstream, replicate: Replicate
 ) -> None:
     server.answers(201, prediction())
-    request = VideoRequest(script="A fox", model="a/b")
+    request = VideoRequest(prompt="A fox", model="a/b")
     await replicate.submit(request, callback_url="https://example.com/hook")
     assert server.seen[0].json() == {
         "input": {"prompt": "A fox"},
@@ -171,7 +169,7 @@ async def test_an_accepted_prediction_tells_its_id_and_state(
     server: Upstream, replicate: Replicate
 ) -> None:
     server.answers(201, prediction(status="processing", id="p1"))
-    outcome = await replicate.submit(VideoRequest(script="A fox", model="a/b"))
+    outcome = await replicate.submit(VideoRequest(prompt="A fox", model="a/b"))
     assert outcome == Accepted("p1", Progress(running=True))
 
 
@@ -188,7 +186,7 @@ async def test_a_429_tells_its_wait_in_words_where_it_has_no_header(
     server: Upstream, replicate: Replicate, detail: str, wait: float | None
 ) -> None:
     server.answers(429, {"detail": detail})
-    outcome = await replicate.submit(VideoRequest(script="A fox", model="a/b"))
+    outcome = await replicate.submit(VideoRequest(prompt="A fox", model="a/b"))
     assert outcome == RateLimited(wait, detail)
     with pytest.raises(ProviderError) as caught:
         await replicate.get("p1")
@@ -204,7 +202,7 @@ async def test_wrong_input_is_refused_in_replicates_words(
 ) -> None:
     words = "- input.duration: must be one of 4, 6, 8"
     server.answers(422, {"title": "Input validation failed", "detail": words, "status": 422})
-    outcome = await replicate.submit(VideoRequest(script="A fox", model="a/b"))
+    outcome = await replicate.submit(VideoRequest(prompt="A fox", model="a/b"))
     assert outcome == Refused("invalid_request", words)
 
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from providers.upstreams import Upstream
 from reelhook.domain.errors import CursorRefusedError, ListingUnsupportedError, ProviderError
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.listing import Doubt, ListingFacts
 from reelhook.domain.listing import Listing as ReadListing
 from reelhook.domain.reconciliation import resolve
 from reelhook.domain.report import Accepted, Finished, Progress
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.replicate.cursor_cache import CursorCache
 from reelhook.providers.replicate.prediction import entry
 from reelhook.providers.replicate.provider import Replicate
@@ -190,7 +190,7 @@ async def test_the_answer_to_a_create_is_a_place_too(
     server.answers(
         201, {"id": "p2", "status": "starting", "created_at": "2026-11-20T12:00:02.000000Z"}
     )
-    assert isinstance(await replicate.submit(VideoRequest(script="A fox", model="a/b")), Accepted)
+    assert isinstance(await replicate.submit(VideoRequest(prompt="A fox", model="a/b")), Accepted)
     listing(server, seconds(4))
     server.seen.clear()
     page = await replicate.page("p2", 100)
@@ -266,7 +266,7 @@ async def test_a_lost_submit_is_found_by_whatever_name_its_model_was_asked_for(
     }
     server.answers(200, {"next": None, "results": [line]})
     page = await replicate.page(None, 100)
-    request = VideoRequest(script="A fox", model=model, seconds="8")
+    request = VideoRequest(prompt="A fox", model=model, seconds="8")
     sent_at = round(START.timestamp() * 1000)
     doubt = Doubt("job", request, sent_at, sent_at)
     shown = ReadListing(

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from providers.robustness import STATUSES, bodies
 from providers.upstreams import Upstream, upstream
 from reelhook.domain.errors import ProviderError
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, InDoubt, Page, RateLimited, Reading, Refused
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.replicate.provider import Replicate
 
-REQUEST = VideoRequest(script="A fox", model="google/veo-3-fast")
+REQUEST = VideoRequest(prompt="A fox", model="google/veo-3-fast")
 NAMES = ["id", "status", "output", "error", "logs", "input", "prompt", "duration", "model"]
 NAMES += ["version", "created_at", "completed_at", "results", "next", "data_removed", "detail"]
 NAMES += ["key", "username", "metrics", "urls"]

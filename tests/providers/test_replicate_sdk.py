@@ -10,8 +10,8 @@ from replicate.prediction import Prediction
 
 from providers.test_replicate import VERSION, prediction
 from providers.upstreams import Upstream
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Progress
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.replicate.prediction import report
 from reelhook.providers.replicate.provider import Replicate
 
@@ -41,7 +41,7 @@ async def test_what_is_sent_is_what_the_sdk_sends(
             model, INPUT, webhook=hook, webhook_events_filter=EVENTS
         )
     async with Replicate(f"{server.url}/v1", "r8_key") as replicate:
-        request = VideoRequest(script="A fox", model=model, seconds="8")
+        request = VideoRequest(prompt="A fox", model=model, seconds="8")
         await replicate.submit(request, callback_url=hook)
         await replicate.cancel("p1")
         await client.predictions.async_cancel("p1")

@@ -14,8 +14,8 @@ from aiohttp import web
 
 from providers.upstreams import Upstream
 from reelhook.domain.errors import ProviderError, ResponseTooLargeError
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, InDoubt, Progress
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.ark.provider import Ark
 from reelhook.providers.fal.provider import Fal
 from reelhook.providers.http.provider import HttpProvider

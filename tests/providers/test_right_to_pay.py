@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from providers.upstreams import Raw, Upstream, raw_upstream
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, NotSent
+from reelhook.domain.request import VideoRequest
 from reelhook.engine.leases import Leases
 from reelhook.ports import Lease
 from reelhook.providers.openai.provider import OpenAI
 
-REQUEST = VideoRequest(script="A fox", model="sora-2")
+REQUEST = VideoRequest(prompt="A fox", model="sora-2")
 QUEUED = {"id": "video_1", "object": "video", "status": "queued", "progress": 0}
 LEASE = Lease("account:openai", 3)
 

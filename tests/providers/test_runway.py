@@ -1,6 +1,5 @@
 """Runway: what is sent, and what its answers mean."""
 
-import json
 from collections.abc import AsyncIterator
 from typing import Any, Required, get_args, get_origin, get_type_hints
 
@@ -13,7 +12,6 @@ from runwayml.types.text_to_video_create_params import TextToVideoCreateParams
 from providers.paying import SUBMIT_SECONDS, PaysOnce
 from providers.upstreams import Upstream
 from reelhook.domain.errors import ContentMissingError, ListingUnsupportedError, ProviderError
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Image
 from reelhook.domain.report import (
     Accepted,
@@ -26,6 +24,7 @@ from reelhook.domain.report import (
     Report,
     Unknown,
 )
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.runway.models import body_of
 from reelhook.providers.runway.provider import Runway
 
@@ -51,7 +50,7 @@ class TestRunwayPaysOnce(PaysOnce):
         return Runway(base, "key_1", submit_timeout_seconds=SUBMIT_SECONDS)
 
     def request_(self) -> VideoRequest:
-        return VideoRequest(script="A fox", model="gen4.5")
+        return VideoRequest(prompt="A fox", model="gen4.5")
 
 
 # -- submitting -----------------------------------------------------------------------------------
@@ -65,7 +64,7 @@ async def test_a_text_is_sent_as_the_sdk_sends_it(
         model="gen4.5", prompt_text="A fox", ratio="720:1280", duration=8, seed=7
     )
     outcome = await runway.submit(
-        VideoRequest(script="A fox", model="gen4.5", seconds="8", aspect_ratio="9:16", seed=7)
+        VideoRequest(prompt="A fox", model="gen4.5", seconds="8", aspect_ratio="9:16", seed=7)
     )
     theirs, ours = server.seen
     assert (ours.method, ours.path) == (theirs.method, theirs.path) == ("POST", "/v1/text_to_video")
@@ -83,7 +82,7 @@ async def test_an_image_is_sent_as_the_sdk_sends_it(
         model="gen4_turbo", prompt_text="A fox", prompt_image=IMAGE, ratio="1104:832", duration=5
     )
     request = VideoRequest(
-        script="A fox", model="gen4_turbo", seconds="5", size="1104x832", image=IMAGE
+        prompt="A fox", model="gen4_turbo", seconds="5", size="1104x832", image=IMAGE
     )
     await runway.submit(request)
     theirs, ours = server.seen
@@ -109,9 +108,7 @@ async def test_an_image_is_sent_as_the_sdk_sends_it(
             {
                 "model": "gen4.5",
                 "seconds": "4",
-                "provider_options": json.dumps(
-                    {"ratio": "720:1280", "duration": 9, "outputFormat": "prores"}
-                ),
+                "options": {"ratio": "720:1280", "duration": 9, "outputFormat": "prores"},
             },
             {"ratio": "720:1280", "duration": 4, "outputFormat": "prores"},
         ),
@@ -121,17 +118,17 @@ async def test_shape_and_length_are_told_as_the_model_has_them(
     server: Upstream, runway: Runway, asked: dict[str, Any], sent: dict[str, object]
 ) -> None:
     server.answers(200, CREATED)
-    await runway.submit(VideoRequest(script="A fox", **asked))
+    await runway.submit(VideoRequest(prompt="A fox", **asked))
     assert server.seen[0].json() == {"model": asked["model"], "promptText": "A fox", **sent}
 
 
 async def test_an_empty_account_is_told_as_quota(server: Upstream, runway: Runway) -> None:
     words = "You do not have enough credits to run this task."
     server.answers(400, {"error": words})
-    outcome = await runway.submit(VideoRequest(script="A fox", model="gen4.5"))
+    outcome = await runway.submit(VideoRequest(prompt="A fox", model="gen4.5"))
     assert outcome == Refused("quota", words)
     server.answers(400, {"error": "promptText: no opening credits, please"})
-    outcome = await runway.submit(VideoRequest(script="A fox", model="gen4.5"))
+    outcome = await runway.submit(VideoRequest(prompt="A fox", model="gen4.5"))
     assert isinstance(outcome, Refused)
     assert outcome.code == "invalid_request"
 
@@ -169,7 +166,7 @@ def test_what_runway_demands_is_always_told() -> None:
             [name] = get_args(get_type_hints(variant)["model"])
             demanded = {_camel(key) for key, hint in hints.items() if get_origin(hint) is Required}
             limits = next(model for model in Runway.models if model.name == name)
-            body = body_of(VideoRequest(script="A fox", model=name, image=image), limits)
+            body = body_of(VideoRequest(prompt="A fox", model=name, image=image), limits)
             assert demanded <= body.keys()
             assert {"ratio", "duration"} & body.keys() <= demanded
             assert body.keys() <= {_camel(key) for key in hints}

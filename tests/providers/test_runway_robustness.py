@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from providers.robustness import STATUSES, bodies
 from providers.upstreams import Upstream, upstream
 from reelhook.domain.errors import ContentMissingError, ProviderError
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, Failed, InDoubt, RateLimited, Reading, Refused
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.runway.provider import Runway
 
-REQUEST = VideoRequest(script="A fox", model="gen4.5")
+REQUEST = VideoRequest(prompt="A fox", model="gen4.5")
 NAMES = ["id", "status", "output", "failure", "failureCode", "progress", "cost", "credits"]
 NAMES += ["estimatedCost", "createdAt", "error", "creditBalance"]
 WORDS = ["PENDING", "THROTTLED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"]

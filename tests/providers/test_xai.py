@@ -20,7 +20,6 @@ from reelhook.domain.errors import (
     ProviderUnauthorizedError,
     WebhookVerificationError,
 )
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (
     Accepted,
     Cost,
@@ -32,6 +31,7 @@ from reelhook.domain.report import (
     Report,
     Unknown,
 )
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.error_mapping import NO_REASON
 from reelhook.providers.xai.provider import XAI
 from reelhook.providers.xai.video import PIXELS, RATIOS, report
@@ -59,7 +59,7 @@ class TestXAIPaysOnce(PaysOnce):
         return XAI(base, "xai-key", submit_timeout_seconds=SUBMIT_SECONDS)
 
     def request_(self) -> VideoRequest:
-        return VideoRequest(script="A fox", model="grok-imagine-video")
+        return VideoRequest(prompt="A fox", model="grok-imagine-video")
 
 
 # -- submitting -----------------------------------------------------------------------------------
@@ -68,13 +68,12 @@ class TestXAIPaysOnce(PaysOnce):
 async def test_a_create_sends_the_common_parameters(server: Upstream, xai: XAI) -> None:
     server.answers(200, {"request_id": ONE})
     request = VideoRequest(
-        script="A fox",
-        direction="Calm",
+        prompt="Calm\n\nA fox",
         model="grok-imagine-video",
         seconds="8",
         size="720x1280",
         image="data:image/png;base64,AAAA",
-        provider_options='{"user": "me", "duration": 3, "resolution": "480p"}',
+        options={"user": "me", "duration": 3, "resolution": "480p"},
     )
     assert await xai.submit(request, callback_url="https://me/hook") == Accepted(ONE)
     [seen] = server.seen
@@ -93,11 +92,7 @@ async def test_a_create_sends_the_common_parameters(server: Upstream, xai: XAI) 
 
 async def test_what_was_not_asked_for_is_not_sent(server: Upstream, xai: XAI) -> None:
     server.answers(200, {"request_id": ONE})
-    await xai.submit(
-        VideoRequest(
-            script="A fox", model="m", aspect_ratio="1:1", provider_options='{"resolution": "720p"}'
-        )
-    )
+    await xai.submit(VideoRequest("A fox", "m", aspect_ratio="1:1", options={"resolution": "720p"}))
     assert server.seen[0].json() == {
         "model": "m",
         "prompt": "A fox",
@@ -127,7 +122,7 @@ async def test_a_refusal_is_understood_by_its_words(
 ) -> None:
     code = "Client specified an invalid argument" if status == 400 else "Told"
     server.answers(status, {"code": code, "error": words})
-    assert await xai.submit(VideoRequest(script="A fox", model="m")) == refused
+    assert await xai.submit(VideoRequest(prompt="A fox", model="m")) == refused
     assert server.posts == 1
 
 
@@ -291,7 +286,7 @@ async def test_the_sdk_makes_the_same_request_of_what_we_send(server: Upstream, 
     server.answers(200, {"request_id": ONE})
     await xai.submit(
         VideoRequest(
-            script="A fox",
+            prompt="A fox",
             model="grok-imagine-video",
             seconds="8",
             size="1280x720",

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from providers.robustness import STATUSES, bodies
 from providers.upstreams import Upstream, upstream
 from reelhook.domain.errors import ContentMissingError, ProviderError
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, Failed, Finished, InDoubt, RateLimited, Refused
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.xai.provider import XAI
 
 NAMES = [
@@ -35,7 +35,7 @@ class Rig:
 
     async def _check(self) -> None:
         self._server.seen.clear()
-        outcome = await self._xai.submit(VideoRequest(script="A fox", model="m"))
+        outcome = await self._xai.submit(VideoRequest(prompt="A fox", model="m"))
         assert isinstance(outcome, Accepted | RateLimited | Refused | InDoubt)
         assert self._server.posts == 1
         try:

@@ -18,7 +18,6 @@ from volcenginesdkarkruntime.types.content_generation.content_generation_task im
 )
 
 from reelhook.domain.errors import ContentMissingError, ProviderUnauthorizedError
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (
     Accepted,
     Cost,
@@ -31,12 +30,13 @@ from reelhook.domain.report import (
     RateLimited,
     Refused,
 )
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.ark.provider import Ark
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.server import RunningSimulator, running
 
 MODEL = "seedance-1-5-pro-251215"
-REQUEST = VideoRequest(script="A fox", model=MODEL, seconds="4", size="864x480", seed=7)
+REQUEST = VideoRequest(prompt="A fox", model=MODEL, seconds="4", size="864x480", seed=7)
 FAULTS = Faults(queue_seconds=1, render_seconds=8)
 
 
@@ -194,9 +194,7 @@ async def test_a_thousand_jobs_cost_at_most_five_requests_a_round(
 async def test_the_adapter_pages_through_both_tiers(
     simulator: RunningSimulator, ark: Ark, clock: Hand
 ) -> None:
-    flexible = VideoRequest(
-        script="A fox", model=MODEL, provider_options='{"service_tier": "flex"}'
-    )
+    flexible = VideoRequest(prompt="A fox", model=MODEL, options={"service_tier": "flex"})
     made = []
     for number in range(1100):
         outcome = await ark.submit(flexible if number % 3 == 0 else REQUEST)

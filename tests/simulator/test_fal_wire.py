@@ -13,7 +13,6 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from reelhook.domain.errors import ProviderUnauthorizedError, WebhookVerificationError
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (
     Accepted,
     Failed,
@@ -24,12 +23,13 @@ from reelhook.domain.report import (
     RateLimited,
     Refused,
 )
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.fal.provider import Fal
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.server import RunningSimulator, running
 
 APP = "fal-ai/veo3/fast"
-REQUEST = VideoRequest(script="A fox", model=APP, seconds="4", aspect_ratio="16:9")
+REQUEST = VideoRequest(prompt="A fox", model=APP, seconds="4", aspect_ratio="16:9")
 
 
 class Hand:

@@ -13,15 +13,15 @@ from replicate.exceptions import ReplicateError
 from replicate.webhook import Webhooks, WebhookSigningSecret
 
 from reelhook.domain.errors import ContentMissingError
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, Failed, Finished, Notice, Progress, RateLimited
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.replicate.provider import Replicate
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.server import RunningSimulator, running
 
 MODEL = "google/veo-3-fast"
 VERSION = "5c7d5dc6dd8bf75c1acaa8565735e7986bc5b66206b55cca93cb72c9bf15ccaa"
-REQUEST = VideoRequest(script="A fox", model=MODEL, seconds="4", aspect_ratio="16:9")
+REQUEST = VideoRequest(prompt="A fox", model=MODEL, seconds="4", aspect_ratio="16:9")
 
 
 class Hand:

@@ -6,13 +6,13 @@ from random import Random
 import pytest
 from runwayml import AsyncRunwayML, AuthenticationError, BadRequestError, NotFoundError
 
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Accepted, Cost, Failed, Finished, Missing, Progress
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.runway.provider import Runway
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.server import RunningSimulator, running
 
-REQUEST = VideoRequest(script="A fox", model="gen4.5", seconds="4")
+REQUEST = VideoRequest(prompt="A fox", model="gen4.5", seconds="4")
 
 
 class Hand:
@@ -142,6 +142,6 @@ async def test_the_adapter_takes_a_job_from_submit_to_its_video(
 async def test_any_ratio_makes_a_video(
     runway: Runway, simulator: RunningSimulator, ratio: str | None
 ) -> None:
-    options = "{}" if ratio is None else f'{{"ratio": "{ratio}"}}'
-    request = VideoRequest(script="A fox", model="new", provider_options=options)
+    options = {} if ratio is None else {"ratio": ratio}
+    request = VideoRequest(prompt="A fox", model="new", options=options)
     assert isinstance(await runway.submit(request), Accepted)

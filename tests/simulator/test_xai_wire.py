@@ -10,7 +10,6 @@ from xai_sdk.proto import video_pb2
 from xai_sdk.video import VideoResponse
 
 from reelhook.domain.errors import ContentMissingError, ProviderUnauthorizedError
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (
     Accepted,
     Cost,
@@ -22,11 +21,12 @@ from reelhook.domain.report import (
     RateLimited,
     Refused,
 )
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.xai.provider import XAI
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.server import RunningSimulator, running
 
-REQUEST = VideoRequest(script="A fox", model="grok-imagine-video", seconds="4", size="848x480")
+REQUEST = VideoRequest(prompt="A fox", model="grok-imagine-video", seconds="4", size="848x480")
 
 
 class Hand:
@@ -118,7 +118,7 @@ async def test_the_adapter_meets_the_faults(simulator: RunningSimulator, xai: XA
 async def test_a_wrong_key_and_a_wrong_request_are_refused(
     simulator: RunningSimulator, xai: XAI
 ) -> None:
-    too_long = VideoRequest(script="A fox", model="grok-imagine-video", seconds="16")
+    too_long = VideoRequest(prompt="A fox", model="grok-imagine-video", seconds="16")
     outcome = await xai.submit(too_long)
     assert isinstance(outcome, Refused)
     assert (outcome.code, outcome.unauthorized) == ("invalid_request", False)

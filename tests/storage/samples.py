@@ -8,8 +8,9 @@ from typing import Any
 from reelhook.domain.delivery import Attempt, Delivery, WebhookResponse
 from reelhook.domain.endpoint import Endpoint, EndpointKind
 from reelhook.domain.event import Event
-from reelhook.domain.job import Job, Status, VideoRequest
+from reelhook.domain.job import Job, Status
 from reelhook.domain.report import Failed, Finished, Progress
+from reelhook.domain.request import VideoRequest
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.ports import (
     Acceptance,
@@ -28,7 +29,7 @@ from reelhook.storage.store import Store
 NOW = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 ACCOUNT = "acme"
 URL = "https://h.example/hook"
-CAT = VideoRequest(script="A cat in the rain", model="sora-2")
+CAT = VideoRequest(prompt="A cat in the rain", model="sora-2")
 RUNNING = Progress(running=True, percent=40)
 FINISHED = Finished("https://cdn.example/v.mp4", expires_at=1_767_229_200)
 FAILED = Failed("moderation", "Not this prompt")

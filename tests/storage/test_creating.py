@@ -5,11 +5,13 @@ import pytest
 from reelhook.domain.endpoint import lane_of, url_id
 from reelhook.domain.errors import (
     IdempotencyKeyReusedError,
+    InvalidRequestError,
     JobIdTakenError,
     JobNotFoundError,
     StoreError,
 )
-from reelhook.domain.job import Job, Status, VideoRequest
+from reelhook.domain.job import Job, Status
+from reelhook.domain.request import VideoRequest
 from reelhook.ports import Created, IdempotencyKey
 from reelhook.storage.store import Store
 
@@ -18,18 +20,17 @@ from .samples import ACCOUNT, CAT, NOW, URL, moved, new, registered, stored, sub
 
 KEY = IdempotencyKey("alice", "key-1", "body-1")
 FULL_REQUEST = VideoRequest(
-    script="A cat",
+    prompt="Slowly.\n\nA cat",
     model="sora-2-pro",
-    direction="Slowly.",
+    title="A cat",
     seconds="8",
     size="720x1280",
-    wallet_address="0xabc",
-    render_version="v4",
     aspect_ratio="16:9",
     image="https://i.example/fox.png",
     seed=2**32 - 1,
-    provider_options='{"fps": 24}',
+    options={"fps": 24},
     fallbacks=("fal/veo", "openai/Wan-AI/Wan2.2"),
+    metadata={"direction": "Slowly.", "wallet_address": "0xabc", "render_version": "v4"},
 )
 FULL_JOB = Job(
     id="job_full",
@@ -51,7 +52,7 @@ FULL_JOB = Job(
     error="words",
     code="word",
     content_url="https://cdn.example/full.mp4",
-    content_expires_at=12,
+    content_expires_at=12_000,
     provider="ark",
     model=FULL_REQUEST.model,
     model_since=NOW + 13,
@@ -78,7 +79,7 @@ FULL_JOB = Job(
 def test_the_samples_leave_no_field_at_its_default() -> None:
     samples: list[tuple[Job, Job] | tuple[VideoRequest, VideoRequest]] = [
         (FULL_JOB, new().job),
-        (FULL_REQUEST, VideoRequest(script="", model="")),
+        (FULL_REQUEST, VideoRequest(prompt="")),
     ]
     for full, bare in samples:
         for field in fields(full):
@@ -96,8 +97,24 @@ async def test_a_job_is_read_as_it_was_stored(store: Store) -> None:
 
 @pytest.mark.parametrize("script", ["", "\t\n", "naïve 😀", "x" * 32_000, "'; DROP TABLE jobs; --"])
 async def test_any_text_comes_back_as_it_was(store: Store, script: str) -> None:
-    await store.create(new(request=replace(CAT, script=script)))
-    assert (await store.job("job_1")).request.script == script
+    await store.create(new(request=replace(CAT, prompt=script)))
+    assert (await store.job("job_1")).request.prompt == script
+
+
+async def test_metadata_that_has_no_column_is_refused_before_anything_is_stored(
+    store: Store,
+) -> None:
+    with pytest.raises(InvalidRequestError, match="metadata must be one of"):
+        await store.create(new(request=replace(CAT, metadata={"colour": "red"})))
+    with pytest.raises(JobNotFoundError):
+        await store.job("job_1")
+
+
+async def test_a_direction_that_the_prompt_does_not_begin_with_changes_no_prompt(
+    store: Store,
+) -> None:
+    await store.create(new(request=replace(CAT, metadata={"direction": "Slowly."})))
+    assert (await store.job("job_1")).request.prompt == CAT.prompt
 
 
 async def test_a_job_comes_with_a_delivery_for_each_destination(store: Store, sql: Sql) -> None:

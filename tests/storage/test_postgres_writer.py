@@ -81,7 +81,7 @@ async def test_a_round_is_recorded_with_as_many_round_trips_as_one_change(
 async def test_a_text_that_the_database_can_not_keep_harms_no_other(url: str) -> None:
     async with worker(url) as database:
         store = Store(database)
-        bad = new("bad", request=type(CAT)(script="\0", model="sora-2"))
+        bad = new("bad", request=type(CAT)("\0", model="sora-2"))
         outcomes = await asyncio.gather(
             *(store.create(new(f"job_{n}")) for n in range(5)),
             store.create(bad),

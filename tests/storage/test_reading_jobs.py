@@ -1,4 +1,3 @@
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -118,7 +117,7 @@ async def test_accepted_jobs_are_submitted_oldest_first(store: Store) -> None:
 
 async def test_jobs_with_large_images_are_read_a_few_at_a_time(store: Store) -> None:
     image = "data:image/png;base64," + "A" * 978
-    large = replace(CAT, image=image, provider_options=json.dumps({"a": "b"}))
+    large = replace(CAT, image=image, options={"a": "b"})
     for number in range(4):
         await store.create(new(f"job_{number}", at=NOW + number, request=large))
     await store.create(new("job_4", at=NOW + 4))

@@ -39,7 +39,7 @@ from .samples import REFUSED as FAILS
 ASKED: dict[str, dict[str, Any]] = {
     "image": {"image": "https://example.com/anna.png"},
     "seed": {"seed": 7},
-    "options": {"provider_options": '{"quality": "high"}'},
+    "options": {"options": {"quality": "high"}},
     "ratio": {"aspect_ratio": "9:16"},
     "fallbacks": {"fallbacks": ("ark/seedance",)},
 }

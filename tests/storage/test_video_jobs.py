@@ -1,6 +1,5 @@
 """The view that keeps the inherited columns readable under their names."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,10 +7,11 @@ import pytest
 from reelhook.domain.event import iso
 from reelhook.domain.job import Status
 from reelhook.domain.report import Progress
+from reelhook.domain.request import VideoRequest
 from reelhook.storage.store import Store
 
 from .conftest import Sql
-from .samples import ACCOUNT, CAT, FAILED, FINISHED, NOW, RUNNING, URL, moved, new, queued, stored
+from .samples import ACCOUNT, FAILED, FINISHED, NOW, RUNNING, URL, moved, new, queued, stored
 
 SELECT = """
 SELECT job_id, wallet_address, script_body, title, status, error_message, created_at, updated_at,
@@ -34,7 +34,7 @@ async def test_the_view_has_the_inherited_columns_and_no_others(store: Store, sq
 
 
 async def test_a_job_that_is_not_with_the_provider_yet(store: Store, sql: Sql) -> None:
-    request = replace(CAT, script="x" * 60, wallet_address="0xabc")
+    request = VideoRequest("x" * 60, metadata={"wallet_address": "0xabc"})
     await store.create(new(request=request))
     assert await view(sql) == {
         "job_id": "job_1",

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from reelhook.domain.job import Status, VideoRequest
+from reelhook.domain.job import Status
 from reelhook.domain.report import Cost, Failed, Finished
+from reelhook.domain.request import VideoRequest
 from reelhook.ports import Acceptance, AccountLoad, CostLine, NewJob
 from reelhook.storage.operations.account_load import DAY_MILLISECONDS
 from reelhook.storage.store import Store
@@ -143,7 +144,7 @@ async def test_jobs_with_other_models_are_told_by_how_long_they_waited_for_their
 
 
 def made(name: str, model: str, *, at: int = NOW, provider: str = "ark") -> NewJob:
-    asked = VideoRequest(script="A cat", model=model)
+    asked = VideoRequest(prompt="A cat", model=model)
     one = new(name, at=at, request=asked)
     return replace(one, job=replace(one.job, provider=provider))
 

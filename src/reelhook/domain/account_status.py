@@ -1,4 +1,4 @@
-"""How an account fares with the worker that holds it."""
+"""The status of an account, as the worker that leases it sees it."""
 
 from dataclasses import dataclass
 
@@ -6,18 +6,18 @@ from reelhook.domain.event import Instant
 from reelhook.domain.waiting import Waiting
 
 WORDS_MILLISECONDS = 60_000
-"""Of words that change with every response, those of one in so long are kept and logged."""
+"""A message that changes with every response is stored and logged once in this time."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccountStatus:
-    """What every process may know of it.
+    """The status of an account that every process may read.
 
-    `unauthorized`: the provider's words where it refuses the key. `stretched_milliseconds`: how
-    long the last interval between two rounds was, where it had to be longer than asked for.
-    `reads_wait_until`, `creates_wait_until`: until when the provider asked to be left alone
-    (`Retry-After`), where that was long; it may have passed. `creates`, `reads`: what it said when
-    it last refused all creates for now (429), or could not be read, until that works again.
+    `unauthorized` is the provider's message if it refuses the key. `stretched_milliseconds` is the
+    last interval between two rounds, if it had to be longer than configured. `reads_wait_until`
+    and `creates_wait_until` are the ends of long pauses that the provider asked for
+    (`Retry-After`); they may have passed. `creates` and `reads` hold the provider's last refusal
+    of all creates (429), or of reads, until one succeeds again.
     """
 
     unauthorized: str | None = None
@@ -28,7 +28,7 @@ class AccountStatus:
     reads: Waiting | None = None
 
     def waiting(self, *, watched: bool) -> Waiting | None:
-        """Return what jobs that a provider has (`watched`) wait for there, or all the others."""
+        """Return why jobs wait: those that the provider has (`watched`), or all the others."""
         return self.reads if watched else self.creates
 
 

@@ -1,42 +1,42 @@
-"""Age: how long a job may wait for a provider, and how long its provider may take."""
+"""The limits on a job's wait for a provider and on the time that its provider takes."""
 
 from dataclasses import dataclass
 
 from reelhook.domain.event import Event, Instant
 from reelhook.domain.job import Job
-from reelhook.domain.waiting import with_words
+from reelhook.domain.waiting import with_last_response
 
 
 @dataclass(frozen=True, slots=True)
 class Age:
-    """The age that jobs may reach, in hours.
+    """The greatest age of a job, in hours.
 
-    It counts twice: from the request until a provider has accepted the job, and from there until
-    the job is finished. So a job that had to wait long still gets the time that a render takes.
+    It applies twice: from the request to the acceptance by a provider, and from there to the end.
+    So a job that had to wait long still has the whole time for its render.
     """
 
     hours: float
 
     @property
     def milliseconds(self) -> int:
-        """The same in milliseconds."""
+        """The age in milliseconds."""
         return round(self.hours * 3600 * 1000)
 
     def may_begin(self, job: Job, now: Instant) -> bool:
-        """Whether a job that no provider has may still be created, and paid for."""
+        """Return True if a job that no provider has may still be created, and paid for."""
         return now < job.created_at + self.milliseconds
 
     def deadline(self, job: Job) -> Instant:
-        """Return when a job that its provider has must be finished."""
+        """Return the time by which a provider must finish the job."""
         accepted_at = job.created_at if job.accepted_at is None else job.accepted_at
         return max(job.created_at, accepted_at) + self.milliseconds
 
     def unaccepted(self, job: Job, now: Instant) -> tuple[Job, tuple[Event, ...]]:
         """End a job that no provider accepted in time."""
         message = f"No provider accepted the job within {self.hours:g} hours"
-        return job.fail("expired", with_words(message, job.last_response), now)
+        return job.fail("expired", with_last_response(message, job.last_response), now)
 
     def unfinished(self, job: Job, now: Instant) -> tuple[Job, tuple[Event, ...]]:
         """End a job that its provider did not finish in time."""
         message = f"The job was not finished within {self.hours:g} hours of its acceptance"
-        return job.fail("expired", with_words(message, job.last_response), now)
+        return job.fail("expired", with_last_response(message, job.last_response), now)

@@ -1,6 +1,6 @@
-"""Health of an endpoint: a breaker that opens on failures, probes, and lets traffic back slowly.
+"""The circuit breaker of an endpoint: it opens on failures, probes, and closes gradually.
 
-What an open breaker holds back burns no attempts: it simply stays due.
+A delivery that an open breaker holds back uses up no attempt: it stays due.
 """
 
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from reelhook.domain.event import Instant
 
 FAILURES_IN_A_ROW_MAX = 5
 WINDOW_MILLISECONDS = 60_000
-WINDOW_ANSWERS_MIN = 20
+WINDOW_RESPONSES_MIN = 20
 WINDOW_FAILED_SHARE = 0.5
 PROBE_MILLISECONDS_MIN = 5_000
 PROBE_MILLISECONDS_MAX = 5 * 60 * 1000
@@ -21,21 +21,21 @@ _BUCKET_MILLISECONDS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """The answers of some seconds, counted."""
+    """The responses of a few seconds, counted."""
 
     started_at: Instant
-    answers: int
+    responses: int
     failures: int
 
 
 @dataclass(frozen=True, slots=True)
 class CircuitBreaker:
-    """How one endpoint answers; a fresh one is trusted.
+    """The health of one endpoint; a new breaker is closed.
 
-    `failures` counts since the last success, `failing_since` is the first of them. While
-    `probe_due_at` is set the breaker is open: one request at a time, each `probe_milliseconds`
-    after the last. `ramp` is how many requests may be under way on the way back, None when the
-    endpoint's own limit holds. `window` is not kept over a restart.
+    `failures` counts the failures since the last success, and `failing_since` is the first one's
+    time. The breaker is open while `probe_due_at` is set: one request at a time, at intervals of
+    `probe_milliseconds`. `ramp` limits the requests in flight after it closes; None: the endpoint's
+    own limit applies. `window` does not survive a restart.
     """
 
     failures: int = 0
@@ -47,12 +47,12 @@ class CircuitBreaker:
 
     @property
     def open(self) -> bool:
-        """Whether only probes go out."""
+        """True if only probes are sent."""
         return self.probe_due_at is not None
 
     @property
     def kept(self) -> tuple[int | None, ...]:
-        """What outlives a restart."""
+        """The values that survive a restart."""
         return (
             self.failures,
             self.failing_since,
@@ -62,13 +62,13 @@ class CircuitBreaker:
         )
 
     def allowed(self, limit: int) -> int:
-        """Return how many requests may be under way at once, at most `limit`."""
+        """Return how many requests may be in flight at once, at most `limit`."""
         if self.open:
             return 1
         return limit if self.ramp is None else min(self.ramp, limit)
 
     def failing_too_long(self, now: Instant) -> bool:
-        """Whether it has failed for so long that nothing more is sent until a person looks."""
+        """Return True if it has failed for so long that sending stops until a person intervenes."""
         return (
             self.failing_since is not None
             and self.failures >= FAILURES_BEFORE_DISABLED
@@ -76,14 +76,14 @@ class CircuitBreaker:
         )
 
     def succeeded(self, now: Instant) -> "CircuitBreaker":
-        """Take a success: it closes an open breaker; on the way back each one doubles the ramp."""
+        """Record a success. It closes an open breaker; each later one doubles the ramp."""
         if self.open:
             return CircuitBreaker(ramp=1)
         ramp = None if self.ramp is None or self.ramp * 2 > RAMP_MAX else self.ramp * 2
         return CircuitBreaker(ramp=ramp, window=self._counted(now, failures=0))
 
     def failed(self, now: Instant, *, probe: bool) -> "CircuitBreaker":
-        """Take a failure: enough of them open the breaker; after a probe's the wait doubles."""
+        """Record a failure. Enough failures open the breaker; a failed probe doubles the wait."""
         failing = replace(
             self,
             failures=self.failures + 1,
@@ -95,7 +95,7 @@ class CircuitBreaker:
         return failing._opened(now) if failing._too_many() else failing
 
     def opened_again(self, now: Instant) -> "CircuitBreaker":
-        """Probe at once, as rarely as before, and count the time of failing from now on."""
+        """Probe at once and then at the former interval; count the time of failure from now on."""
         return replace(self, failing_since=now, probe_due_at=now, ramp=None, window=())
 
     def _probed(self, now: Instant) -> "CircuitBreaker":
@@ -107,16 +107,16 @@ class CircuitBreaker:
         return replace(self, probe_due_at=now + wait, probe_milliseconds=wait, ramp=None, window=())
 
     def _counted(self, now: Instant, *, failures: int) -> tuple[Bucket, ...]:
-        fresh = [one for one in self.window if now - one.started_at < WINDOW_MILLISECONDS]
+        fresh = [each for each in self.window if now - each.started_at < WINDOW_MILLISECONDS]
         last = fresh[-1] if fresh else None
         if last is None or now - last.started_at >= _BUCKET_MILLISECONDS:
             return (*fresh, Bucket(now, 1, failures))
-        grown = Bucket(last.started_at, last.answers + 1, last.failures + failures)
+        grown = Bucket(last.started_at, last.responses + 1, last.failures + failures)
         return (*fresh[:-1], grown)
 
     def _too_many(self) -> bool:
-        answers = sum(one.answers for one in self.window)
-        failures = sum(one.failures for one in self.window)
+        responses = sum(bucket.responses for bucket in self.window)
+        failures = sum(bucket.failures for bucket in self.window)
         return self.failures >= FAILURES_IN_A_ROW_MAX or (
-            answers >= WINDOW_ANSWERS_MIN and failures >= answers * WINDOW_FAILED_SHARE
+            responses >= WINDOW_RESPONSES_MIN and failures >= responses * WINDOW_FAILED_SHARE
         )

@@ -1,4 +1,4 @@
-"""Callback: the addresses of ours that providers call, which nobody can guess."""
+"""The addresses that providers call: they can't be guessed."""
 
 import hmac
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ _MAC_CHARACTERS = 32
 
 
 class SubjectKind(StrEnum):
-    """Whose address it is."""
+    """The kind of thing that an address is about."""
 
     JOB = "job"
     ACCOUNT = "account"
@@ -18,7 +18,7 @@ class SubjectKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom a call is about: a job, or an account whose jobs are named in the call's body."""
+    """The subject of a call: a job, or an account whose jobs the call's body names."""
 
     kind: SubjectKind
     id: str
@@ -26,10 +26,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class CallbackAddresses:
-    """Makes the addresses, and reads them. `key` is the installation's.
+    """Makes the addresses and reads them; `key` belongs to the installation.
 
-    `offered` are the accounts whose providers take an address along with a submit, by their
-    provider: none where no provider could reach us.
+    `offered` maps the accounts whose providers accept an address with a submit to their provider.
+    It is empty if no provider could reach us.
     """
 
     public_url: str
@@ -37,18 +37,18 @@ class CallbackAddresses:
     offered: dict[str, str]
 
     def url(self, account: str, job_id: str) -> str | None:
-        """Return a job's address, where its provider takes one along."""
+        """Return a job's address, if its provider accepts one."""
         provider = self.offered.get(account)
         if provider is None:
             return None
         return self.address(provider, Subject(SubjectKind.JOB, job_id))
 
     def address(self, provider: str, subject: Subject) -> str:
-        """Return the address at which a provider may call about this."""
+        """Return the address at which a provider may call about the subject."""
         return f"{self.public_url}/providers/{provider}/webhook/{self._token(provider, subject)}"
 
     def subject(self, provider: str, token: str) -> Subject | None:
-        """Return whom an address is about; None where it is not one of ours."""
+        """Return the subject of an address; None if the address is not one of ours."""
         kind, _, rest = token.partition(".")
         subject_id, _, _ = rest.rpartition(".")
         if kind not in set(SubjectKind):

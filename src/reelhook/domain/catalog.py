@@ -1,8 +1,8 @@
-"""Catalog: whose a model is, by the name that a user gives it.
+"""The catalog of models: it finds the provider and the accounts for a name that a user gives.
 
-`provider/model` names a provider and what it calls the model; in the provider's place may stand
-one account of it. A bare name is an alias, or the model of a configured provider that knows it,
-or else one of the default provider. Without a name it is that provider's own to choose.
+`provider/model` is a provider and its own name for the model; an account's name can take the
+provider's place. A bare name is an alias, or a model that a configured provider lists, or else a
+model of the default provider. Without a name the default provider chooses.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -10,19 +10,20 @@ from dataclasses import dataclass
 from random import Random
 
 from reelhook.domain.errors import InvalidRequestError
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Model, check_agreement
+from reelhook.domain.problem import Problem
+from reelhook.domain.request import VideoRequest
 
 DEFAULT_PROVIDER = "openai"
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One credential at one provider. New jobs are shared out by `weight`; 0: only those that
-    name the account are its.
+    """One credential at one provider.
 
-    `jobs_max`: how many jobs it may have at the provider at once; None: any number.
-    `resubmit_forgotten`: whether jobs are sent again that a restarted server has forgotten.
+    New jobs are distributed by `weight`; an account of weight 0 gets only jobs that name it.
+    `jobs_max` limits its unfinished jobs at the provider; None: no limit. `resubmit_forgotten`:
+    jobs that a restarted server has forgotten are sent again.
     """
 
     id: str
@@ -34,13 +35,13 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class ModelRoute:
-    """A model that was chosen: what its provider calls it, and the accounts that can make it.
+    """The provider's name for a model, and the accounts that can create a job with it.
 
-    `called` is `provider/model`, as users read it; the provider alone where it is to choose.
-    `pinned`: the account was named, so that no other may take the job.
+    `display_name` is `provider/model`; the provider alone if it chooses the model. `pinned`: the
+    request named the account, so no other may take the job.
     """
 
-    called: str
+    display_name: str
     provider: str
     model: str
     accounts: tuple[Account, ...]
@@ -48,20 +49,20 @@ class ModelRoute:
     pinned: bool = False
 
     def pick(self, random: Random) -> Account:
-        """Return the account that gets the next job, by weight and chance."""
-        return random.choices(self.accounts, [max(1, one.weight) for one in self.accounts])[0]
+        """Return an account for the next job, at random by weight."""
+        return random.choices(self.accounts, [max(1, each.weight) for each in self.accounts])[0]
 
     def check(self, request: VideoRequest) -> None:
-        """Raise `InvalidRequestError` for what the model can't do."""
+        """Raise `InvalidRequestError` if the model can't fulfil the request."""
         check_agreement(request)
         if self.limits is not None:
-            self.limits.check(request, self.called)
+            self.limits.check(request, self.display_name)
 
 
 class Catalog:
     """The accounts in their order, the models that their providers list, and the aliases.
 
-    `known` are the providers that there could be accounts of.
+    `known` are all installed providers, with or without an account.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class Catalog:
 
     @property
     def default_provider(self) -> str:
-        """Whose a bare name is that nobody lists."""
+        """The provider of a bare name that no provider lists."""
         return DEFAULT_PROVIDER if DEFAULT_PROVIDER in self._models else self.providers[0]
 
     def models(self) -> list[ModelRoute]:
@@ -103,67 +104,62 @@ class Catalog:
         ]
 
     def choose(self, name: str, field: str = "model") -> ModelRoute:
-        """Return whose model this is. Raises `InvalidRequestError`, naming `field`."""
+        """Return the route for a model's name. Raises `InvalidRequestError`, naming `field`."""
         if not name:
             return self._unnamed(field)
         name = self.aliases.get(name, name)
         prefix, slash, rest = name.partition("/")
         if slash and rest and prefix in self._by_prefix:
-            return self._choice(self._by_prefix[prefix], rest, pinned=prefix not in self._models)
+            return self._route(self._by_prefix[prefix], rest, pinned=prefix not in self._models)
         if slash and rest and prefix in self._known:
-            raise InvalidRequestError(field, self._unset(prefix, name))
-        knowing = [provider for provider, models in self._models.items() if name in models]
+            raise self._unset(field, prefix, name)
+        knowing = tuple(provider for provider, models in self._models.items() if name in models)
         if self.default_provider in knowing or (not knowing and self._takes_any(name)):
-            return self._choice(self._by_prefix[self.default_provider], name)
+            return self._route(self._by_prefix[self.default_provider], name)
         if len(knowing) == 1:
-            return self._choice(self._by_prefix[knowing[0]], name)
-        raise InvalidRequestError(field, self._unknown(name, knowing))
+            return self._route(self._by_prefix[knowing[0]], name)
+        if knowing:
+            names = tuple(f"{provider}/{name}" for provider in knowing)
+            raise InvalidRequestError(field, Problem.MODEL_AMBIGUOUS, value=name, names=names)
+        problem = Problem.MODEL_UNKNOWN
+        raise InvalidRequestError(field, problem, value=name, providers=self.providers)
 
     def _unnamed(self, field: str) -> ModelRoute:
         if DEFAULT_PROVIDER not in self._models:
-            raise InvalidRequestError(
-                field,
-                "name a model as provider/model, or set REELHOOK_DEFAULT_MODEL; see "
-                "GET /api/models or `reelhook models`",
-            )
-        return self._choice(self._by_prefix[DEFAULT_PROVIDER], "")
+            raise InvalidRequestError(field, Problem.MODEL_UNNAMED)
+        return self._route(self._by_prefix[DEFAULT_PROVIDER], "")
 
-    def _unset(self, provider: str, name: str) -> str:
-        """Another provider would make something else of the name, and be paid for it."""
-        sentence = f"{provider} has no account here: set its key"
-        if DEFAULT_PROVIDER in self._models:
-            sentence += f", or write {DEFAULT_PROVIDER}/{name} if that server calls a model so"
-        return sentence
-
-    def _takes_any(self, name: str) -> bool:
-        """Whether the default provider may know a model that it does not list."""
-        return self.default_provider == DEFAULT_PROVIDER and bool(name.strip("/"))
-
-    def _unknown(self, name: str, knowing: Sequence[str]) -> str:
-        if knowing:
-            names = " or ".join(f"{provider}/{name}" for provider in knowing)
-            return f"{name} is a model of several providers; write {names}"
-        return (
-            f"{name} is no model of {', '.join(self.providers)}; write provider/model, "
-            "and see GET /api/models or `reelhook models`"
+    def _unset(self, field: str, provider: str, name: str) -> InvalidRequestError:
+        """Return the refusal: another provider would sell something else by that name."""
+        if DEFAULT_PROVIDER not in self._models:
+            return InvalidRequestError(field, Problem.PROVIDER_UNSET, provider=provider)
+        return InvalidRequestError(
+            field,
+            Problem.PROVIDER_UNSET_OR_MODEL,
+            provider=provider,
+            instead=f"{DEFAULT_PROVIDER}/{name}",
         )
 
-    def _choice(
+    def _takes_any(self, name: str) -> bool:
+        """Return True if the default provider may know a model that it does not list."""
+        return self.default_provider == DEFAULT_PROVIDER and bool(name.strip("/"))
+
+    def _route(
         self, accounts: Sequence[Account], model: str, *, pinned: bool = False
     ) -> ModelRoute:
         provider = accounts[0].provider
-        sharing = [one for one in accounts if one.weight]
+        weighted = [account for account in accounts if account.weight]
         return ModelRoute(
-            called=f"{provider}/{model}" if model else provider,
+            display_name=f"{provider}/{model}" if model else provider,
             provider=provider,
             model=model,
-            accounts=tuple(sharing or accounts),
+            accounts=tuple(weighted or accounts),
             limits=self._models[provider].get(model),
             pinned=pinned,
         )
 
     def account(self, name: str | None) -> Account:
-        """Return an account, or the first of a provider; None: of the default provider.
+        """Return an account by its name or its provider's; None: the default provider's first.
 
         Raises `InvalidRequestError`.
         """
@@ -172,21 +168,20 @@ class Catalog:
             return self.accounts[wanted]
         if wanted in self._by_prefix:
             return self._by_prefix[wanted][0]
-        raise InvalidRequestError(
-            "account", f"{wanted} is no account here; there are {', '.join(self.accounts)}"
-        )
+        problem, allowed = Problem.UNKNOWN_ACCOUNT, tuple(self.accounts)
+        raise InvalidRequestError("account", problem, value=wanted, allowed=allowed)
 
     def siblings(self, account_id: str) -> list[str]:
-        """Return the other accounts of an account's provider."""
-        mine = self.accounts[account_id]
+        """Return the other accounts of the same provider."""
+        provider = self.accounts[account_id].provider
         return [
-            one.id
-            for one in self.accounts.values()
-            if one.provider == mine.provider and one.id != account_id
+            account.id
+            for account in self.accounts.values()
+            if account.provider == provider and account.id != account_id
         ]
 
     def takes_overflow_of(self, account_id: str) -> list[str]:
-        """Return the accounts whose jobs this one may take when they wait too long."""
+        """Return the accounts whose jobs this one may take if they wait too long."""
         if not self.accounts[account_id].weight:
             return []
-        return [one for one in self.siblings(account_id) if self.accounts[one].weight]
+        return [other for other in self.siblings(account_id) if self.accounts[other].weight]

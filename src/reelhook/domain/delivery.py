@@ -1,4 +1,4 @@
-"""Delivery: the cursor of one job's events at one endpoint."""
+"""A delivery: the cursor of one job's events at one endpoint."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -15,11 +15,11 @@ STALE_ATTEMPT_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class WebhookResponse:
-    """What one HTTP try brought. `status` None: no complete status line came.
+    """The result of one HTTP request. `status` None: no complete status line arrived.
 
-    `error` is a stable class of failure, `detail` the words for a person, `body` at most the
-    first 16 KiB of the answer. `unsent`: a limit of our own kept the request here, which says
-    nothing about the receiver.
+    `error` is a stable class of failure, `detail` a message for a person, `body` at most the first
+    16 KiB of the response. `unsent`: a limit of ours stopped the request, so it says nothing about
+    the receiver.
     """
 
     duration_ms: int
@@ -32,17 +32,17 @@ class WebhookResponse:
 
     @property
     def succeeded(self) -> bool:
-        """Only 2xx is success; a redirect is a failure and never followed."""
+        """True for 2xx only; a redirect is a failure and never followed."""
         return self.status is not None and 200 <= self.status < 300
 
     @property
     def gone(self) -> bool:
-        """410: the receiver wants no more of this delivery."""
+        """True for 410: the receiver wants no more of this delivery."""
         return self.status == 410
 
 
 class UndeliveredReason(StrEnum):
-    """Why an event will not be sent any more without ever having arrived."""
+    """The reason why an event that never arrived will not be sent any more."""
 
     SUPERSEDED = "superseded"
     EXHAUSTED = "exhausted"
@@ -50,7 +50,7 @@ class UndeliveredReason(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How the last event that a delivery was through with ended."""
+    """The end of the last event that a delivery has finished."""
 
     DELIVERED = "delivered"
     EXHAUSTED = "exhausted"
@@ -59,14 +59,16 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What waits for one endpoint of one job: at most one change of status and one of progress.
+    """The events of one job that wait for one endpoint: at most one of status and one of progress.
 
-    A newer event supersedes what waits, so a slow receiver never builds a backlog; only progress
-    never supersedes a change of status. `attempts` counts the tries of the next event, `due_at`
-    is None when nothing waits, `not_before` is what the receiver's `Retry-After` asked for,
-    `terminal_at` when the job ended whose end is what waits. `ended` after a 410. `url` is the
-    job's own, None where the endpoint's holds. A resend is a delivery of one event, outside the
-    order: `resend_of` is the delivery that it repeats.
+    A newer event supersedes the waiting one, so a slow receiver builds no backlog. Progress never
+    supersedes a change of status. `attempts` counts the attempts at the next event. `due_at` is
+    None if nothing waits. `not_before` comes from the receiver's `Retry-After`. `terminal_at` is
+    the end of the job, set only while its final event waits. `ended`: the receiver responded with
+    410, and nothing more is sent.
+
+    `url` is the job's own; None: the endpoint's. A resend is a delivery of one event, outside the
+    order; `resend_of` is the delivery that it repeats.
     """
 
     id: int
@@ -86,7 +88,7 @@ class Delivery:
 
     @property
     def next_sequence(self) -> int | None:
-        """The event to send next. A waiting status change is always older than the progress."""
+        """The next event's sequence. A waiting change of status is always older than progress."""
         return self.progress_sequence if self.status_sequence is None else self.status_sequence
 
     @property
@@ -105,21 +107,21 @@ class Delivery:
                 return None
 
     def is_retry_due(self, now: Instant) -> bool:
-        """Whether the schedule asks for the next attempt of an event that was tried before."""
+        """Return True if the schedule has the next attempt at an event that was tried before."""
         return self.attempts > 0 and self.due_at is not None and self.due_at <= now
 
     def probe_at(self, probe_due_at: Instant) -> Instant:
-        """Return when this delivery may go out while the breaker is open.
+        """Return the time at which this delivery may be sent while the breaker is open.
 
-        Retries keep their schedule, so that a lone delivery has all of its attempts in time;
-        probes go out between, as early as the receiver's `Retry-After` allows.
+        Retries keep their schedule, so a lone delivery makes all of its attempts in time. Probes
+        are sent between them, as early as the receiver's `Retry-After` allows.
         """
         probe = max(probe_due_at, self.not_before or 0)
         retries = self.attempts > 0 and self.due_at is not None
         return min(self.due_at or probe, probe) if retries else probe
 
     def offer(self, sequence: int, kind: EventKind, now: Instant) -> "Delivery":
-        """Take a new event in."""
+        """Add a new event, which may supersede a waiting one."""
         if self.ended:
             return self
         if kind is not EventKind.PROGRESS:
@@ -139,57 +141,57 @@ class Delivery:
     def settle(
         self,
         sequence: int,
-        answer: WebhookResponse,
+        response: WebhookResponse,
         now: Instant,
         *,
         probe: bool,
         schedule: RetrySchedule,
         random: Random,
     ) -> "Delivery":
-        """Take the answer to an attempt of event `sequence`.
+        """Record the response to an attempt at event `sequence`.
 
-        The event may have been superseded while its attempt was under way: then what waits now
-        is already due. A probe burns no attempt; what it brings as `Retry-After` holds.
+        The event may have been superseded while its attempt was in flight: then the waiting event
+        is due already. A probe uses up no attempt, but its `Retry-After` applies.
         """
-        if answer.gone:
+        if response.gone:
             return replace(self._idle(), ended=True, outcome=Outcome.GONE)
-        heard = self._heard(sequence, answer, now)
+        noted = self._noted(sequence, response, now)
         if sequence != self.next_sequence:
-            return heard
-        if answer.succeeded:
-            return heard._past(sequence, now)
+            return noted
+        if response.succeeded:
+            return noted._past(sequence, now)
         if probe:
-            return replace(heard, due_at=max(self.due_at or now, heard.not_before or 0))
+            return replace(noted, due_at=max(self.due_at or now, noted.not_before or 0))
         delay = schedule.delay_after(
             self.attempts + 1,
             progress=self.status_sequence is None,
-            retry_after_seconds=answer.retry_after_seconds,
+            retry_after_seconds=response.retry_after_seconds,
             random=random,
         )
         if delay is None:
-            return replace(heard._past(sequence, now), outcome=Outcome.EXHAUSTED)
-        return replace(heard, attempts=self.attempts + 1, due_at=now + round(delay * 1000))
+            return replace(noted._past(sequence, now), outcome=Outcome.EXHAUSTED)
+        return replace(noted, attempts=self.attempts + 1, due_at=now + round(delay * 1000))
 
     def dropped_by(self, after: "Delivery") -> tuple[int, ...]:
-        """Return the events that waited here and no longer do in `after`."""
+        """Return the events that wait here but no longer do in `after`."""
         waited = {self.status_sequence, self.progress_sequence}
         left = waited - {None, after.status_sequence, after.progress_sequence}
         return tuple(sorted(sequence for sequence in left if sequence is not None))
 
-    def _heard(self, sequence: int, answer: WebhookResponse, now: Instant) -> "Delivery":
-        """Keep what any answer tells: that an event arrived, or when to come again."""
-        if answer.succeeded:
+    def _noted(self, sequence: int, response: WebhookResponse, now: Instant) -> "Delivery":
+        """Keep a response's facts: an event's arrival, or the earliest time of the next attempt."""
+        if response.succeeded:
             arrived = max(sequence, self.delivered_sequence or 0)
             return replace(
                 self, outcome=Outcome.DELIVERED, delivered_sequence=arrived, not_before=None
             )
-        if answer.retry_after_seconds is None:
+        if response.retry_after_seconds is None:
             return replace(self, not_before=None)
-        wait = min(answer.retry_after_seconds, RETRY_AFTER_SECONDS_MAX)
+        wait = min(response.retry_after_seconds, RETRY_AFTER_SECONDS_MAX)
         return replace(self, not_before=now + round(wait * 1000))
 
     def _past(self, sequence: int, now: Instant) -> "Delivery":
-        """Be through with the event that was next; progress behind a change of status is due."""
+        """Finish the next event; progress that waits after a change of status is then due."""
         if self.status_sequence != sequence or self.progress_sequence is None:
             return self._idle()
         return replace(
@@ -213,10 +215,10 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One HTTP try of one event, as it is kept.
+    """A stored attempt to send one event.
 
-    `number` counts from 1 for each event; a `probe`, to see whether a receiver is back, does not
-    count.
+    `number` counts from 1 for each event. A `probe` only tests whether the receiver has recovered,
+    and is not counted.
     """
 
     delivery_id: int

@@ -1,4 +1,4 @@
-"""Endpoint: where events go, what it wants, how it is signed for, and how it answers."""
+"""An endpoint: its address, its filter of events, its secrets and its health."""
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -14,28 +14,28 @@ from reelhook.domain.event import Event, EventKind, Instant
 DEFAULT_ENDPOINT = "default"
 """The id of the endpoint that WEBHOOK_URL names."""
 LANES = 16
-"""Shares of the endpoints; the unit that workers lease. Changing it needs a migration."""
+"""The shards of the endpoints, which workers lease. Changing the number needs a migration."""
 ALL_LANES = frozenset(range(LANES))
 CONCURRENCY_MAX = 25
-"""A tenth of all slots: what one endpoint may have under way, however much waits for it."""
+"""The most requests to one endpoint in flight: a tenth of all slots."""
 
 MASK = "********"
-"""What is shown of a header's value, which may be a password."""
+"""Shown in place of a header's value, which may be a password."""
 OVERLAP_HOURS_MAX = 720
-"""How long, at most, a secret that was replaced signs along."""
+"""The longest time for which a replaced secret still signs as well."""
 
 
 class EndpointKind(StrEnum):
-    """How an endpoint came to be."""
+    """The origin of an endpoint."""
 
     REGISTERED = "registered"
     DEFAULT = "default"
     URL = "url"
-    """A job brought its URL along. Told apart from others without the query, see `url_id`."""
+    """A job came with the URL. The query does not distinguish it from others, see `url_id`."""
 
 
 class EventName(StrEnum):
-    """What an endpoint may ask to be told of."""
+    """An event that an endpoint may subscribe to."""
 
     QUEUED = "queued"
     PROCESSING = "processing"
@@ -48,7 +48,7 @@ ALL_EVENTS = frozenset(EventName)
 
 
 class Disabled(StrEnum):
-    """Why nothing is sent. What waits is kept, and goes out once the endpoint is enabled again."""
+    """The reason why nothing is sent. Waiting events are kept until the endpoint is enabled."""
 
     OPERATOR = "operator"
     FAILING = "failing"
@@ -57,11 +57,11 @@ class Disabled(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where events go. `secret` None: the installation's own signs.
+    """A receiver of events. `secret` None: the installation's secret signs.
 
-    `trusted`: the operator named the URL, so no address is refused. `previous_secret` signs along
-    until `previous_until`. `concurrency` None: the setting's. `health_version` counts how often the
-    health was reset: an attempt that began before has nothing to say about it.
+    `trusted`: the operator named the URL, so no address is refused. `previous_secret` also signs
+    until `previous_until`. `concurrency` None: the setting applies. `health_version` counts the
+    resets of the health: attempts that began before a reset don't affect it.
     """
 
     id: str
@@ -84,17 +84,17 @@ class Endpoint:
 
     @property
     def held_back(self) -> bool:
-        """Whether nothing, or nothing but probes, goes out."""
+        """True if nothing is sent, or only probes."""
         return self.health.open or self.disabled is not None
 
     def wants(self, event: Event) -> bool:
-        """Whether the endpoint asked to be told of this."""
+        """Return True if the endpoint subscribes to this event."""
         return name_of(event) in self.events
 
     def with_masked_kept(self, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-        """Return headers with our values in place of masks. Raises `InvalidRequestError`.
+        """Return headers with the stored values in place of masks.
 
-        So what was read can be sent back with a change.
+        So a client can send back the headers that it read. Raises `InvalidRequestError`.
         """
         values = {name.lower(): value for name, value in self.headers}
         return tuple(
@@ -102,12 +102,12 @@ class Endpoint:
         )
 
     def honoured_previous(self, now: Instant) -> str | None:
-        """Return the previous secret while it still signs along."""
+        """Return the previous secret while it still signs as well."""
         until = self.previous_until
         return self.previous_secret if until is not None and now < until else None
 
     def rotated(self, secret: str, now: Instant, overlap_milliseconds: int) -> "Endpoint":
-        """Sign with a new secret, and for a while with the one so far as well."""
+        """Sign with a new secret, and for a while with the current one as well."""
         return replace(
             self,
             secret=secret,
@@ -115,16 +115,16 @@ class Endpoint:
             previous_until=now + overlap_milliseconds,
         )
 
-    def answered(self, answer: WebhookResponse, now: Instant, *, probe: bool) -> "Endpoint":
-        """Take how the receiver answered an attempt.
+    def answered(self, response: WebhookResponse, now: Instant, *, probe: bool) -> "Endpoint":
+        """Record the receiver's response to an attempt.
 
-        A 410 shows that it is alive; it ends the endpoint, or where a job brought the URL that
-        job's delivery alone.
+        A 410 counts as healthy. It ends the endpoint; if a job came with the URL, only that job's
+        delivery.
         """
-        if answer.gone:
+        if response.gone:
             alive = replace(self, health=self.health.succeeded(now))
             return alive if self.kind is EndpointKind.URL else alive._stopped(Disabled.GONE, now)
-        if answer.succeeded:
+        if response.succeeded:
             return replace(self, health=self.health.succeeded(now))
         failing = replace(self, health=self.health.failed(now, probe=probe))
         return (
@@ -134,26 +134,26 @@ class Endpoint:
         )
 
     def same_health_as(self, other: "Endpoint") -> bool:
-        """Whether there is nothing new to keep about how it fares."""
+        """Return True if the stored health of both is the same."""
         return self.health.kept == other.health.kept and self.disabled == other.disabled
 
     def disable(self, now: Instant) -> "Endpoint":
-        """Stop sending, by the operator's will."""
+        """Stop sending, at the operator's request."""
         return self if self.disabled else self._stopped(Disabled.OPERATOR, now)
 
     def enable(self) -> "Endpoint":
-        """Send again, what waits first. The endpoint is trusted anew."""
+        """Send again, waiting events first, with a new circuit breaker."""
         return self if self.disabled is None else self._reset(CircuitBreaker())
 
     def moved(self, url: str) -> "Endpoint":
-        """Send to another address, of which nothing is known yet."""
+        """Send to another address, with a new circuit breaker."""
         return replace(self._reset(CircuitBreaker()), url=url)
 
     def asked_again(self, now: Instant) -> "Endpoint":
-        """Probe a job's own URL again that was given up as failing, since something new is for it.
+        """Probe a job's own URL that was disabled as failing, since there is a new event for it.
 
-        Nobody registered it, so nobody may be there to enable it. It is given up again when it has
-        failed for as long once more.
+        No one registered the URL, so there may be no one to enable it. It is disabled again after
+        failing for as long again.
         """
         if self.kind is not EndpointKind.URL or self.disabled is not Disabled.FAILING:
             return self
@@ -172,28 +172,28 @@ def _unmasked(name: str, value: str, known: str | None) -> str:
         return value
     if known is None:
         raise InvalidRequestError(
-            "headers", f"headers must give {name} its value: {MASK} keeps one that is there"
+            "headers", f"headers must give the value of {name}: {MASK} only keeps a stored one"
         )
     return known
 
 
 def name_of(event: Event) -> EventName:
-    """Return what an endpoint's filter calls an event."""
+    """Return an event's name in the filters of endpoints."""
     if event.kind is EventKind.PROGRESS:
         return EventName.PROGRESS
     return EventName(event.status.value)
 
 
 def url_id(url: str) -> str:
-    """Return the id of the endpoint behind a job's own URL.
+    """Return the id of the endpoint for a job's own URL.
 
-    Endpoints are told apart by scheme, host, port and path: a per-job query makes no new one.
+    Scheme, host, port and path identify an endpoint: a query for each job makes no new one.
     """
     return "url_" + sha256(origin_of(url).encode()).hexdigest()[:32]
 
 
 def origin_of(url: str) -> str:
-    """Return a URL's scheme, host, port and path: what tells endpoints apart."""
+    """Return a URL's scheme, host, port and path, which identify an endpoint."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     host = (parts.hostname or "").lower()
@@ -201,8 +201,9 @@ def origin_of(url: str) -> str:
 
 
 def shown_url(url: str) -> str:
-    """Return a URL as logs show it: where path or query may be the receiver's secret, a mark of
-    them that tells one URL from another.
+    """Return a URL as logs show it, with a hash in place of path and query.
+
+    These may be the receiver's secret; the hash distinguishes URLs.
     """
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()

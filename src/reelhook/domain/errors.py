@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from reelhook.domain.problem import Problem, sentence
+
 
 class ReelhookError(Exception):
     """Base of all errors that a user of reelhook may see."""
@@ -20,13 +22,21 @@ class SettingsError(ReelhookError):
 
 
 class InvalidRequestError(ReelhookError):
-    """A request is wrong. Names the field and the remedy; nothing was stored."""
+    """A field of a request is wrong; nothing was stored.
+
+    `field` is the name that the domain has for it, and `facts` are what the problem is about. A
+    sentence in place of `problem` is the whole message.
+    """
 
     code = "invalid_request"
 
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, field: str, problem: Problem | str, **facts: object) -> None:
+        if not isinstance(problem, Problem):
+            problem, facts = Problem.STATED, {"message": problem}
+        super().__init__(sentence(problem, field, facts))
         self.field = field
+        self.problem = problem
+        self.facts = facts
 
 
 class WebhookUrlRefusedError(InvalidRequestError):

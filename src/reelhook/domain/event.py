@@ -1,4 +1,4 @@
-"""Event: an immutable fact about a job, and the body of the webhook that tells it."""
+"""An event: an immutable fact about a job, and the body of its webhook."""
 
 import hashlib
 import json
@@ -9,20 +9,20 @@ from enum import StrEnum
 from typing import Any
 
 Instant = int
-"""A moment: milliseconds since the Unix epoch, UTC."""
+"""A point in time: milliseconds since the Unix epoch, UTC."""
 ID_DIGEST_BYTES = 6
-"""How much of an event's id is a digest of what the event says."""
+"""The part of an event's id that is a digest of its content."""
 
 
 class EventKind(StrEnum):
-    """What an event may supersede: see `Delivery.offer`."""
+    """The kind of an event, which decides what it supersedes; see `Delivery.offer`."""
 
     PROGRESS = "progress"
     STATUS = "status"
     TERMINAL = "terminal"
     FALLBACK = "fallback"
-    """Another model is tried. It is kept in the job's history, and sent to nobody: the webhooks of
-    a job begin when a provider has it."""
+    """Another model is tried. It is kept in the job's history but not sent: the webhooks of a job
+    begin once a provider has it."""
 
 
 class WireStatus(StrEnum):
@@ -36,27 +36,27 @@ class WireStatus(StrEnum):
 
 def iso(instant: Instant) -> str:
     """Return ISO 8601 in UTC with milliseconds and `Z`."""
-    moment = datetime.fromtimestamp(instant / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    time = datetime.fromtimestamp(instant / 1000, UTC)
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def maybe_iso(instant: Instant | None) -> str | None:
-    """Return `iso`, or None where there is no moment."""
+    """Return `iso`, or None for None."""
     return None if instant is None else iso(instant)
 
 
 def is_event_id(text: str) -> bool:
-    """Return whether an event may have this id, or could have it before ids named the content."""
+    """Return True for a possible id of an event, also of the form without a digest."""
     return re.fullmatch(r"evt_.+_[1-9][0-9]{0,9}(-[0-9a-f]{12})?", text) is not None
 
 
 def job_id_of(event_id: str) -> str:
-    """Return the job that an event's id names."""
+    """Return the job's id in an event's id."""
     return event_id.removeprefix("evt_").rpartition("_")[0]
 
 
 def sequence_of(event_id: str, job_id: str) -> int | None:
-    """Return the sequence that an event's id names, or None where it is not of this job."""
+    """Return the sequence in an event's id, or None if it is not this job's."""
     if not is_event_id(event_id) or job_id_of(event_id) != job_id:
         return None
     return int(event_id.rpartition("_")[2].partition("-")[0])
@@ -64,7 +64,10 @@ def sequence_of(event_id: str, job_id: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change of a job. `sequence` counts from 1 within the job; `progress` is 0..100."""
+    """A change of a job. `sequence` counts from 1 within the job; `progress` is 0..100.
+
+    `content_expires_at` is in Unix seconds, as clients read it.
+    """
 
     job_id: str
     sequence: int
@@ -83,8 +86,8 @@ class Event:
     def id(self) -> str:
         """The `webhook-id`: the same on every attempt and resend.
 
-        It follows from what the event says, so that no crash or race gives one fact two ids, and
-        a restored database, which may use a sequence a second time, gives no id to two facts.
+        It is derived from the content. So no crash or race gives one fact two ids. A restored
+        database may reuse a sequence, but never an id for another fact.
         """
         content = repr([getattr(self, name) for name in self.__slots__]).encode()
         digest = hashlib.blake2b(content, digest_size=ID_DIGEST_BYTES).hexdigest()

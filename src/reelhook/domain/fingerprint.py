@@ -1,4 +1,4 @@
-"""Telling servers and credentials apart without keeping either."""
+"""Fingerprints, which identify servers and credentials without storing either."""
 
 import json
 from collections.abc import Mapping
@@ -8,13 +8,13 @@ _CHARACTERS = 16
 
 
 def fingerprint(server: str, credential: Mapping[str, str]) -> str:
-    """Return a hash of the server, a dot, and a hash of the headers that show who asks."""
+    """Return a hash of the server, a dot, and a hash of the headers with the credential."""
     return f"{_hash(server)}.{_hash(json.dumps(sorted(credential.items())))}"
 
 
-def server_of(made: str) -> str:
-    """Return the part of a fingerprint that stands for the server."""
-    return made.partition(".")[0]
+def server_of(fingerprint: str) -> str:
+    """Return the part of a fingerprint that identifies the server."""
+    return fingerprint.partition(".")[0]
 
 
 def _hash(text: str) -> str:

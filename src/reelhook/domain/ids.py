@@ -1,4 +1,4 @@
-"""Ids: a prefix, the time and chance, so that they sort by age and index well."""
+"""Ids: a prefix, the time and random bits. They sort by age and index well."""
 
 from random import Random
 
@@ -16,5 +16,5 @@ def _base32(number: int, length: int) -> str:
 
 
 def new_id(prefix: str, now: Instant, random: Random) -> str:
-    """Return e.g. `job_01kc3v9q2f` + 80 bits of chance; ids of different moments sort by age."""
+    """Return an id: `job_01kc3v9q2f`, which holds the time, and 80 random bits."""
     return f"{prefix}_{_base32(now, 10)}{_base32(random.getrandbits(80), 16)}"

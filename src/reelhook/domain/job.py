@@ -1,10 +1,10 @@
-"""Job: one request for a video, and the pure transitions of its life."""
+"""A job: the state of one request for a video, and its pure transitions."""
 
-import json
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, assert_never
 
+from reelhook.domain.earlier_names import earlier_video_request
 from reelhook.domain.event import Event, EventKind, Instant, WireStatus
 from reelhook.domain.report import (
     Cost,
@@ -18,17 +18,21 @@ from reelhook.domain.report import (
 )
 from reelhook.domain.waiting import Waiting
 
-SCRIPT_CHARACTERS_MAX = 32_000
-"""The longest prompt of the OpenAI wire (its public API description)."""
-TITLE_CHARACTERS = 50
 SUBMISSION_UNKNOWN = "submission_unknown"
-"""The code of a job that a provider may or may not have, as far as anyone can tell."""
+"""The code of a job that ended without anyone knowing whether a provider has it."""
 MISSING_TOLERATED_MILLISECONDS = 10 * 60 * 1000
-"""How long a provider may answer 404 for a job before that is believed."""
+"""The time for which a provider may respond with 404 for a job before we believe it."""
+
+
+def __getattr__(name: str) -> Any:
+    """Return `VideoRequest`, which was here. Deprecated: it is in `reelhook.domain.request`."""
+    if name == "VideoRequest":
+        return earlier_video_request()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class Status(StrEnum):
-    """`queued` and `processing` are the provider's; the last three are terminal."""
+    """The status of a job. From `queued` on the provider has it; the last three are terminal."""
 
     ACCEPTED = "accepted"
     SUBMITTING = "submitting"
@@ -40,12 +44,12 @@ class Status(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        """Whether the job has ended. A terminal status is never left."""
+        """True if the job has ended. A terminal status never changes."""
         return self in _TERMINAL
 
     @property
     def watched(self) -> bool:
-        """Whether the provider has the job and has not ended it."""
+        """True if the provider has the job and has not ended it."""
         return self in _WATCHED
 
 
@@ -61,60 +65,21 @@ _WIRE = {
 
 
 @dataclass(frozen=True, slots=True)
-class VideoRequest:
-    """What was asked for. `direction` is prepended to `script`.
-
-    `model` is the name that its provider knows; empty: the provider's own. `image` is an http(s)
-    URL or a `data:` URI, for models that begin with an image. `provider_options` is a JSON object,
-    as text: what goes to the provider as it is. `fallbacks` are the models that are tried, in
-    order, where the ones before definitely did not accept; see `domain.catalog` for their form.
-    """
-
-    script: str
-    model: str
-    direction: str | None = None
-    seconds: str | None = None
-    size: str | None = None
-    wallet_address: str | None = None
-    render_version: str = "v3"
-    aspect_ratio: str | None = None
-    image: str | None = None
-    seed: int | None = None
-    provider_options: str | None = None
-    fallbacks: tuple[str, ...] = ()
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The provider's own parameters, read."""
-        return json.loads(self.provider_options) if self.provider_options else {}
-
-    @property
-    def prompt(self) -> str:
-        """The text that the provider renders."""
-        return f"{self.direction}\n\n{self.script}" if self.direction else self.script
-
-    @property
-    def title(self) -> str:
-        """The first characters of the script."""
-        return self.script[:TITLE_CHARACTERS]
-
-
-@dataclass(frozen=True, slots=True)
 class Job:
-    """The state of a job: what changes, without the text of the request.
+    """The state of a job, without the text of its request.
 
-    `version` counts its writes and guards against lost updates; `sequence` is its last event's.
-    `model` is what it is, or is to be, made with since `model_since`; `fallback` counts the models
-    that were given up before it. `doubt_closed_at`: when a person settled what became of it.
-    `pinned`: its account was named, so that no other takes it. `submit_fingerprint` says to which
-    server, and with which credential, its create was sent, `submit_marked` whether it bore a mark
-    (`domain.mark`).
-    `last_response` is what the provider last said instead of moving it on, and `waiting_since` when
-    the first such response came. `creates_absent` counts the creates of its model that provably
-    left nothing at the provider. `exchange_ended`: see `InDoubt.ended`.
-    `stopped`: whether a cancel ended its
-    render; None: not known, or not canceled. `forgotten` counts how often a restarted server had
-    lost it and it was sent again.
+    `version` counts the writes and guards against lost updates. `sequence` is the last event's.
+    `model` is the current one, since `model_since`; `fallback` counts the models given up before.
+    `pinned`: the request named the account, so no other takes the job.
+
+    `submit_fingerprint` identifies the server and the credential of the last create, and
+    `submit_marked` says whether that create carried a mark (`domain.model_mark`).
+    `creates_absent` counts the model's creates that provably left nothing at the provider.
+    `exchange_ended`: see `InDoubt.ended`. `doubt_closed_at`: when a person settled the doubt.
+
+    `last_response` is the provider's last message that did not move the job on; `waiting_since` is
+    the time of the first one. `stopped` says whether a cancel ended the render; None: not known,
+    or not canceled. `forgotten` counts the resubmissions after a restarted server lost the job.
     """
 
     id: str
@@ -136,7 +101,7 @@ class Job:
     error: str | None = None
     code: str | None = None
     content_url: str | None = None
-    content_expires_at: int | None = None
+    content_expires_at: Instant | None = None
     provider: str = "openai"
     model: str = ""
     model_since: Instant | None = None
@@ -160,7 +125,7 @@ class Job:
 
     @property
     def waiting(self) -> Waiting | None:
-        """What it waits for, in the provider's words; None where it has said nothing against it."""
+        """The reason why it waits, in the provider's words; None if the provider gave none."""
         if self.status.terminal or self.last_response is None or self.waiting_since is None:
             return None
         tries = None if self.status.watched else self.submit_attempts
@@ -168,15 +133,15 @@ class Job:
 
     @property
     def older_entries(self) -> tuple[str, ...] | None:
-        """The newest entries of the listing that were known before its create was sent.
+        """The newest listing entries that were known before the create was sent.
 
-        Empty: the listing had none. None: not known.
+        Empty: the listing had no entries. None: not known.
         """
         return None if self.submit_after is None else tuple(self.submit_after.split())
 
     @property
     def in_doubt_now(self) -> bool:
-        """Whether nobody knows if a provider has it, and nobody has settled that."""
+        """True if it is not known whether a provider has the job, and nobody has settled that."""
         if self.status is Status.SUBMITTING:
             return self.doubt_since is not None
         return self.code == SUBMISSION_UNKNOWN and self.doubt_closed_at is None
@@ -191,7 +156,10 @@ class Job:
         after: tuple[str, ...] | None = None,
         marked: bool = False,
     ) -> "Job":
-        """Return the intent, stored before the provider is called; see `older_entries`."""
+        """Return the intent to submit, which is stored before the provider is called.
+
+        `after` becomes `older_entries`.
+        """
         return replace(
             self,
             status=Status.SUBMITTING,
@@ -206,15 +174,18 @@ class Job:
             updated_at=now,
         )
 
-    def responded(self, words: str, now: Instant) -> "Job":
-        """Keep what the provider said instead of moving it on; the same job where it is known."""
-        if self.last_response == words:
+    def responded(self, message: str, now: Instant) -> "Job":
+        """Keep a message of the provider that does not move the job on.
+
+        Return the same job if it has that message already.
+        """
+        if self.last_response == message:
             return self
         since = now if self.waiting_since is None else self.waiting_since
-        return replace(self, last_response=words, waiting_since=since)
+        return replace(self, last_response=message, waiting_since=since)
 
     def submit_again(self, due_at: Instant, now: Instant) -> "Job":
-        """The provider definitely has no such job: it waits to be submitted at `due_at`."""
+        """Wait for a submit at `due_at`, since the provider definitely did not accept the job."""
         return replace(
             self,
             status=Status.ACCEPTED,
@@ -223,63 +194,14 @@ class Job:
             updated_at=now,
         )
 
-    def absent(self, due_at: Instant, now: Instant) -> "Job":
-        """Its create provably left nothing at the provider: it is submitted again at `due_at`."""
-        return replace(self.submit_again(due_at, now), creates_absent=self.creates_absent + 1)
-
-    def fall_back(
-        self,
-        *,
-        account: str,
-        provider: str,
-        model: str,
-        pinned: bool,
-        given_up: int,
-        code: str,
-        message: str,
-        now: Instant,
-    ) -> tuple["Job", tuple[Event, ...]]:
-        """Its model definitely did not take it, for this reason: the next one is tried."""
-        job = replace(
-            self,
-            status=Status.ACCEPTED,
-            account=account,
-            provider=provider,
-            model=model,
-            pinned=pinned,
-            model_since=now,
-            fallback=given_up,
-            sequence=self.sequence + 1,
-            submit_attempts=0,
-            submit_due_at=now,
-            doubt_since=None,
-            last_response=None,
-            waiting_since=None,
-            creates_absent=0,
-            updated_at=now,
-        )
-        event = Event(
-            job_id=job.id,
-            sequence=job.sequence,
-            kind=EventKind.FALLBACK,
-            status=WireStatus.QUEUED,
-            progress=job.progress,
-            occurred_at=now,
-            provider_job_id=None,
-            error=message,
-            code=code,
-            model=f"{provider}/{model}",
-        )
-        return job, (event,)
-
     def taken_over(self, account: str) -> "Job":
-        """Another account of its provider creates it."""
+        """Move the job to another account of its provider, which then creates it."""
         return self if account == self.account else replace(self, account=account)
 
     def in_doubt(self, now: Instant, outcome: InDoubt | None = None) -> "Job":
-        """The provider may have the job: it is looked up from now on.
+        """Record that the provider may have the job, so that it is looked up from now on.
 
-        `outcome` None: nobody knows how its create ended.
+        `outcome` None: it is not known how the create ended.
         """
         job = replace(
             self,
@@ -289,58 +211,6 @@ class Job:
         )
         return job if outcome is None else job.responded(outcome.reason, now)
 
-    def send_again(self, now: Instant) -> tuple["Job", tuple[Event, ...]]:
-        """Its provider has lost it, and renders nothing: it is created once more.
-
-        Clients get an event if they had one that said more than that it waits.
-        """
-        job = replace(
-            self,
-            status=Status.ACCEPTED,
-            progress=0,
-            provider_job_id=None,
-            adopted=False,
-            accepted_at=None,
-            missing_since=None,
-            submit_attempts=0,
-            submit_due_at=now,
-            submit_after=None,
-            doubt_since=None,
-            last_response=None,
-            waiting_since=None,
-            creates_absent=0,
-            exchange_ended=False,
-            forgotten=self.forgotten + 1,
-            updated_at=now,
-        )
-        if self.status is Status.QUEUED and self.progress == 0:
-            return job, ()
-        job = replace(job, sequence=self.sequence + 1)
-        event = Event(
-            job_id=job.id,
-            sequence=job.sequence,
-            kind=EventKind.STATUS,
-            status=WireStatus.QUEUED,
-            progress=0,
-            occurred_at=now,
-            provider_job_id=self.provider_job_id,
-        )
-        return job, (event,)
-
-    def dislodged(self, now: Instant) -> "Job":
-        """Another job's own create answer claims the entry that this one had adopted."""
-        return replace(
-            self,
-            status=Status.SUBMITTING,
-            provider_job_id=None,
-            adopted=False,
-            accepted_at=None,
-            missing_since=None,
-            doubt_since=now,
-            exchange_ended=False,
-            updated_at=now,
-        )
-
     def accept(
         self,
         provider_job_id: str,
@@ -349,7 +219,7 @@ class Job:
         adopted: bool = False,
         quote: Cost | None = None,
     ) -> "Job":
-        """The provider has the job. Changes are told from here on."""
+        """Record that the provider has the job. Clients get events from now on."""
         return replace(
             self,
             status=Status.QUEUED,
@@ -370,9 +240,9 @@ class Job:
     # -- watching -----------------------------------------------------------------------------
 
     def apply(self, report: Report, now: Instant) -> tuple["Job", tuple[Event, ...]]:
-        """Return the job after the report, and the events that tell the change.
+        """Return the job after the report, and the events of the change.
 
-        The same job object comes back when nothing changed; then nothing is written either.
+        The same job object comes back if nothing changed; then nothing is written either.
         """
         if not self.status.watched:
             return self, ()
@@ -381,21 +251,22 @@ class Job:
                 status = Status.PROCESSING if running else Status.QUEUED
                 return self._moved(status, self.progress if percent is None else percent, now)
             case Finished(url=url, expires_at=expires_at, cost=cost):
-                job = replace(self, content_url=url, content_expires_at=expires_at)
+                instant = None if expires_at is None else expires_at * 1000
+                job = replace(self, content_url=url, content_expires_at=instant)
                 return job._charged(cost)._changed(Status.COMPLETED, 100, now)
             case Failed(code=code, message=message, cost=cost):
                 return self._charged(cost).fail(code, message, now)
             case Unknown(status=status):
-                words = f"The status {status!r} is not known here" if status else "No status"
+                message = f"The status {status!r} is not known here" if status else "No status"
                 job = self if self.missing_since is None else replace(self, missing_since=None)
-                return job.responded(words, now), ()
+                return job.responded(message, now), ()
             case Missing():
                 return self._absent(now)
             case _:
                 assert_never(report)
 
     def is_as(self, report: Report) -> bool:
-        """Whether the report certainly tells nothing new: quicker than `apply`, for the many."""
+        """Return True if the report definitely changes nothing; quicker than `apply`."""
         return (
             type(report) is Progress
             and self.missing_since is None
@@ -411,13 +282,9 @@ class Job:
     def cancel(
         self, now: Instant, *, stopped: bool | None = None
     ) -> tuple["Job", tuple[Event, ...]]:
-        """End the job as canceled; see `stopped`."""
+        """End the job as canceled; `stopped` says whether its render ended."""
         job = self if self.status.terminal else replace(self, stopped=stopped)
         return job._ended(Status.CANCELED, "canceled", "canceled", now)
-
-    def close_doubt(self, now: Instant) -> "Job":
-        """A person has settled what became of a submit without an answer."""
-        return replace(self, doubt_closed_at=now, updated_at=now)
 
     def _charged(self, cost: Cost | None) -> "Job":
         if cost is None:
@@ -471,6 +338,7 @@ class Job:
             updated_at=now,
             missing_since=None,
         )
+        expires_at = job.content_expires_at
         event = Event(
             job_id=job.id,
             sequence=job.sequence,
@@ -482,6 +350,6 @@ class Job:
             error=job.error,
             code=job.code,
             provider_video_url=job.content_url,
-            content_expires_at=job.content_expires_at,
+            content_expires_at=None if expires_at is None else expires_at // 1000,
         )
         return job, (event,)

@@ -1,46 +1,42 @@
-"""What a provider's listing can prove about a create whose response was lost.
+"""A provider's listing, and the proofs that it allows about a create whose response was lost.
 
-Order is the evidence, not clocks: a create stores the newest entries that were known before it was
-sent, so everything above them in the listing is the window in which its own entry must be.
+The proof is the order, not clocks. A create stores the newest entries that were known before it was
+sent. Its own entry must be above them in the listing: that part is its window.
 """
 
-import html
 import math
-import unicodedata
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import accumulate
 
 from reelhook.domain.event import Instant
-from reelhook.domain.job import VideoRequest
+from reelhook.domain.listed_forms import ListedForms
 from reelhook.domain.report import Entry
+from reelhook.domain.request import VideoRequest
 
 ORDER_MARGIN_MILLISECONDS = 2000
-"""By how much one moment must precede another before we call it earlier: workers' clocks differ."""
+"""The margin by which one time must precede another to count as earlier: workers' clocks differ."""
 INVERSION_MILLISECONDS = 5000
-"""By how much `created_at` may rise further down in a listing that is newest first."""
+"""The most by which `created_at` may rise further down in a listing that is newest first."""
 CLOCK_SLACK_MILLISECONDS = 120 * 1000
-"""How far a provider's clock may be off while none of our own entries shows its offset."""
+"""The assumed error of a provider's clock while no entry of ours shows its offset."""
 OFFSET_SLACK_MILLISECONDS = 5000
-"""How far it may deviate from an offset that our own entries show."""
+"""The assumed deviation from an offset that our entries show."""
 EXPECTED_MILLISECONDS = 24 * 3600 * 1000
-"""How long an entry of ours must stay in the listing for the listing to be believed."""
+"""The age up to which the listing must still show our entries to be believed."""
 UNANCHORED_ENTRIES_MAX = 10
-"""Up to how many entries a listing without any entry that we knew before is not taken for one that
-shows only the newest."""
-
-Values = frozenset[tuple[str, str]]
-"""Names of a request's parameters, each with what was asked for."""
+"""A longer listing without any entry that we knew before may show only the newest entries."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListingFacts:
-    """What was learned about an account's listing, at one server and with one credential.
+    """The facts learned about an account's listing, at one server and with one credential.
 
-    `first_id` is the newest entry when the listing was first read, at `first_read_at`; empty if
-    there was none; None: it was not read yet. `delay_max` is the longest time, in milliseconds,
-    that an entry of ours took to appear; None: never measured. `models` are those whose entries we
-    created and saw in it. `server` is what its adapter found out (`Provider.learnt`).
+    `first_id` is the newest entry of the first read, at `first_read_at`; empty: there was none;
+    None: not read yet. `delay_max` is the longest time, in milliseconds, that an entry of ours took
+    to appear; None: never measured. `models` are those of entries that we created and saw listed.
+    `server` holds the adapter's own findings (`Provider.learnt`).
     """
 
     fingerprint: str
@@ -51,23 +47,24 @@ class ListingFacts:
     server: str = ""
 
     def with_delay(self, milliseconds: int) -> "ListingFacts":
-        """Return the facts with one more measured delay."""
+        """Return the facts with another measured delay."""
         return replace(self, delay_max=max(milliseconds, self.delay_max or 0))
 
     def with_model(self, *models: str) -> "ListingFacts":
-        """Return the facts with models whose entries were seen."""
+        """Return the facts with more models whose entries were seen."""
         return replace(self, models=self.models.union(models))
 
     def read_first(self, first_id: str, now: Instant) -> "ListingFacts":
-        """Return the facts with what the listing showed before anything of ours was in it."""
+        """Return the facts with the newest entry before any of ours."""
         return replace(self, first_id=first_id, first_read_at=now)
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An entry of a job of ours. `created`: our create was answered with this id, so its times and
-    its request say what an entry of this server looks like. `job_id` is the job's; `marked`: that
-    create bore it as a mark.
+    """Our knowledge of an entry that belongs to one of our jobs.
+
+    `created`: the response to our create had this id, so the times and the request show how this
+    server lists a job. `marked`: that create carried `job_id` as its mark.
     """
 
     created: bool
@@ -80,12 +77,12 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """An unresolved create: what was asked, when it was sent, since when it has no response.
+    """An unresolved create, sent at `sent_at` and in doubt since `since`.
 
-    `after` are the newest entries known before it was sent (empty: the listing had none; None: not
-    known). `same_server`: it was sent, with the same credential, to the server whose listing is
-    read. `marked`: it bore its job's id as a mark. `ended`: that server refused it in a response of
-    its own, so it is not being carried out any more.
+    `after` are the newest entries that were known before; empty: the listing had none; None: not
+    known. `same_server`: it was sent to the listed server, with the same credential. `marked`: it
+    carried its job's id as a mark. `ended`: the server refused it with a response of its own, so
+    it is no longer in flight.
     """
 
     job_id: str
@@ -100,11 +97,11 @@ class Doubt:
 
 @dataclass(frozen=True)
 class Listing:
-    """A listing as it was read from `read_at` on, newest first as far as it is honest.
+    """A listing as read from `read_at` on; the provider claims that it is newest first.
 
-    `ended`: read to its end. `readable`: nothing in it was passed over. `supported`: the provider
-    has a listing. `expected` are ids of our
-    entries, with the moment of their acceptance, that it must show where it was read that far.
+    `ended`: read to its end. `readable`: no entry was skipped. `supported`: the provider has a
+    listing. `expected` are entries of ours with the time of their acceptance: the listing must
+    show them, if it was read that far.
     """
 
     entries: tuple[Entry, ...]
@@ -122,32 +119,38 @@ class Listing:
         return {entry.provider_job_id: at for at, entry in enumerate(self.entries)}
 
     def unclaimed(self) -> Iterator[Entry]:
-        """Yield the entries that no job of ours holds."""
-        return (one for one in self.entries if one.provider_job_id not in self.known)
+        """Yield the entries that belong to no job of ours."""
+        return (entry for entry in self.entries if entry.provider_job_id not in self.known)
 
     # -- order ----------------------------------------------------------------------------------
 
     @cached_property
     def ordered(self) -> bool:
-        """Whether our own entries show that it is newest first, and nothing contradicts that."""
+        """True if our entries prove that it is newest first, and nothing contradicts that."""
         return self._pairs_agree and self._times_agree
 
     @property
     def _pairs_agree(self) -> bool:
-        """Whether of two entries that we know to be older and newer the older one is below."""
-        ours = [(self.known[one], at) for one, at in self.place.items() if one in self.known]
+        """True if the older of two entries whose order we know is always below the newer one."""
+        ours = [
+            (self.known[entry_id], at)
+            for entry_id, at in self.place.items()
+            if entry_id in self.known
+        ]
         first = self.place.get(self.facts.first_id or "")
         since = self.facts.first_read_at + ORDER_MARGIN_MILLISECONDS
-        new = [at for one, at in ours if one.created and (one.sent_at or 0) > since]
+        new = [at for known, at in ours if known.created and (known.sent_at or 0) > since]
         if first is not None and any(at > first for at in new):
             return False
         agreed = first is not None and bool(new)
-        accepted = [math.inf if one.accepted_at is None else one.accepted_at for one, _ in ours]
-        below = _running_min(accepted[::-1])[::-1]
+        accepted = [
+            math.inf if known.accepted_at is None else known.accepted_at for known, _ in ours
+        ]
+        below = list(accumulate(accepted[::-1], min))[::-1]
         above = math.inf
-        for number, (one, _) in enumerate(ours):
-            if one.created and one.sent_at is not None:
-                before = one.sent_at - ORDER_MARGIN_MILLISECONDS
+        for number, (known, _) in enumerate(ours):
+            if known.created and known.sent_at is not None:
+                before = known.sent_at - ORDER_MARGIN_MILLISECONDS
                 if above <= before:
                     return False
                 agreed = agreed or (number + 1 < len(ours) and below[number + 1] <= before)
@@ -166,15 +169,15 @@ class Listing:
 
     def anchor(self, doubt: Doubt) -> int | None:
         """Return the place of the newest entry that is known to be older than the doubt's own."""
-        places = [self.place[one] for one in doubt.after or () if one in self.place]
+        places = [self.place[entry_id] for entry_id in doubt.after or () if entry_id in self.place]
         return min(places, default=None)
 
     def window_end(self, doubt: Doubt) -> int:
-        """Return how many entries, from the top, may be the doubt's own as far as order tells.
+        """Return how many entries, from the top, may be the doubt's own by their order.
 
-        Of entries that show the same time none is known to be newer: SGLang, vLLM-Omni, FastVideo
-        and Aquiles-Image sort by whole seconds, and list those of one second oldest first. So the
-        window ends at the first entry that is older by its time too.
+        Entries with equal times have no known order: SGLang, vLLM-Omni, FastVideo and Aquiles-Image
+        sort by whole seconds, and list the entries of one second oldest first. So the window ends
+        at the first entry whose time is older too.
         """
         anchor = self.anchor(doubt)
         if anchor is None or not self.ordered:
@@ -185,11 +188,11 @@ class Listing:
 
     @cached_property
     def _ends(self) -> dict[int, int]:
-        """The ends of the windows that were asked for, by the place of their anchor."""
+        """A cache of the windows' ends, by the place of the anchor."""
         return {}
 
     def _first_older(self, anchor: int) -> int:
-        """Return the place of the first entry that is older than the anchor by its time too."""
+        """Return the place of the first entry after the anchor whose time is older too."""
         at = self.entries[anchor].created_at
         if at is None:
             return anchor
@@ -201,16 +204,16 @@ class Listing:
         return next(below, len(self.entries))
 
     def may_be_newer(self, doubt: Doubt, entry: Entry) -> bool:
-        """Whether an entry may have been made after the doubt's create was sent, by its place."""
+        """Return True if an entry, by its place, may be newer than the sending of the create."""
         place = self.place[entry.provider_job_id]
         return place < self.window_end(doubt) and entry.provider_job_id not in (doubt.after or ())
 
     # -- what an entry may be -------------------------------------------------------------------
 
     def in_window(self, doubt: Doubt, entry: Entry) -> bool:
-        """Whether an entry with the doubt's prompt was made late enough to be its own.
+        """Return True if an entry with the doubt's prompt is recent enough to be its own.
 
-        By its place where the order is proven; else by its time, if it shows one.
+        Its place decides if the order is proven; else its time, if the listing shows one.
         """
         if self.window_end(doubt) < len(self.entries):
             return self.may_be_newer(doubt, entry)
@@ -220,87 +223,43 @@ class Listing:
 
     @cached_property
     def _offset_min(self) -> float:
-        """The least that the provider's clock may be ahead of ours, in milliseconds."""
+        """The least by which the provider's clock may be ahead of ours, in milliseconds."""
         offsets = [
-            entry.created_at - one.accepted_at
+            entry.created_at - known.accepted_at
             for entry in self.entries
             if entry.created_at is not None
-            and (one := self.known.get(entry.provider_job_id)) is not None
-            and one.created
-            and one.accepted_at is not None
+            and (known := self.known.get(entry.provider_job_id)) is not None
+            and known.created
+            and known.accepted_at is not None
         ]
         if not offsets:
             return -CLOCK_SLACK_MILLISECONDS
         return min(offsets) - OFFSET_SLACK_MILLISECONDS
 
     def may_be_below(self, request: VideoRequest, entry: Entry) -> bool:
-        """Whether an entry below the window shows the prompt, and no time that says it is older.
+        """Return True if an entry below the window may have the prompt, and has no time.
 
-        Times that contradict the order of the listing leave no window, see `ordered`.
+        The order of our entries may be an accident, and only a time would show the entry's age. If
+        times contradict the order, there is no window; see `ordered`.
         """
-        return entry.prompt == request.prompt and entry.created_at is None
-
-    def may_be(self, request: VideoRequest, entry: Entry) -> bool:
-        """Whether model, length and size of an entry could be the request's, whatever its prompt.
-
-        A difference counts only where an entry of ours that asked for the same value shows it
-        unchanged: servers normalise sizes and lengths and give models other names.
-        """
-        same, changed = self._values
-        return not (_differences(request, entry) & (same - changed))
-
-    def may_be_altered(self, request: VideoRequest, entry: Entry) -> bool:
-        """Whether an entry that shows exactly what another request asked for may be this one's.
-
-        A prompt cut off can be equal to a shorter one, and one with words added to a longer one; an
-        entry of ours of such a length that is shown unchanged speaks against it. So does one that
-        shows its length and size unchanged, where these are what differs.
-        """
-        same, changed = self._values
-        kept = {name for name, _ in same} - {name for name, _ in changed}
-        if any(name in kept for name, _ in _differences(request, entry)):
-            return False
-        shown, asked = _folded(entry.prompt or ""), _folded(request.prompt)
-        if shown == asked:
-            return True
-        if shown in asked:
-            return not any(length > len(entry.prompt or "") for length in self._verbatim)
-        if asked in shown:
-            return not any(length <= len(request.prompt) for length in self._verbatim)
-        return False
+        return entry.created_at is None and self.forms.may_have_prompt(request, entry)
 
     @cached_property
-    def _values(self) -> tuple[Values, Values]:
-        """The values that entries of ours asked for and show unchanged, and those that changed."""
-        same: set[tuple[str, str]] = set()
-        changed: set[tuple[str, str]] = set()
-        for entry, one in self._created():
-            differences = _differences(one.request, entry)
-            changed |= differences
-            same |= {(name, wanted) for name, wanted, _ in _values(one.request, entry)}
-            same -= differences
-        return frozenset(same), frozenset(changed)
-
-    @cached_property
-    def _verbatim(self) -> Collection[int]:
-        """The lengths of those prompts of ours that the listing shows word for word."""
-        return {
-            len(one.request.prompt)
-            for entry, one in self._created()
-            if entry.prompt == one.request.prompt
-        }
+    def forms(self) -> ListedForms:
+        """The forms in which this listing shows requests, learned from our own entries."""
+        return ListedForms([(entry, known.request) for entry, known in self._created()])
 
     def _created(self) -> Iterator[tuple[Entry, Known]]:
         for entry in self.entries:
-            one = self.known.get(entry.provider_job_id)
-            if one is not None and one.created:
-                yield entry, one
+            known = self.known.get(entry.provider_job_id)
+            if known is not None and known.created:
+                yield entry, known
 
     def bears_another_mark(self, doubt: Doubt, entry: Entry) -> bool:
-        """Whether an entry can't be the doubt's own, since its mark, or that it has none, says so.
+        """Return True if an entry's mark, or its lack of one, shows that it is not the doubt's own.
 
-        That it has none says so where this listing shows the mark of every create that bore one,
-        and of one behind a name of such a length.
+        A missing mark is evidence only if this listing shows the marks of all creates that carried
+        one, also after a model's name of this length.
         """
         if entry.mark is not None:
             return entry.mark != doubt.job_id
@@ -308,22 +267,22 @@ class Listing:
 
     @cached_property
     def _marked_length(self) -> int:
-        """The length of the longest name behind which a mark is shown; 0 where one is missing."""
-        bearing = [(entry, one) for entry, one in self._created() if one.marked]
-        if any(entry.mark != one.job_id for entry, one in bearing):
+        """The length of the longest model's name listed with a mark; 0 if any mark is missing."""
+        bearing = [(entry, known) for entry, known in self._created() if known.marked]
+        if any(entry.mark != known.job_id for entry, known in bearing):
             return 0
-        return max((len(one.request.model) for _, one in bearing), default=0)
+        return max((len(known.request.model) for _, known in bearing), default=0)
 
     # -- what it proves -------------------------------------------------------------------------
 
     def why_not(self, doubt: Doubt) -> str | None:
-        """Return why the listing can't prove that an entry was never made; None where it can."""
+        """Return why the listing can't prove that the create left no entry; None if it can."""
         if not doubt.same_server:
             return "it was sent to another server, or with another key"
         if not self.readable:
             return "the listing could not be read completely"
         if doubt.request.model not in self.facts.models:
-            return "no video of this model that we created was ever seen in the listing"
+            return "the listing has never shown a video of this model that we created"
         if self._misses_ours(doubt):
             return "videos that we created are missing in the listing"
         if self.window_end(doubt) == len(self.entries) and not self.ended:
@@ -337,56 +296,22 @@ class Listing:
         return None
 
     def _misses_ours(self, doubt: Doubt) -> bool:
-        """Whether an entry of ours is missing that should be there if the doubt's own should.
+        """Return True if an entry of ours is missing from where the doubt's own would be.
 
-        Below an entry that is older than the doubt's, none has to be: servers forget old entries,
-        and all of them when they are restarted.
+        Entries older than the doubt may be missing: servers forget old ones, and all of them at a
+        restart.
         """
-        oldest = min((one.accepted_at or 0 for _, one in self._created()), default=0)
+        oldest = min((known.accepted_at or 0 for _, known in self._created()), default=0)
         anchored = self.anchor(doubt) is not None
         reached = oldest + ORDER_MARGIN_MILLISECONDS if anchored else -math.inf
         return any(
-            accepted_at > reached and one not in self.place
-            for one, accepted_at in self.expected.items()
+            accepted_at > reached and entry_id not in self.place
+            for entry_id, accepted_at in self.expected.items()
         )
 
     def shows_later_than(self, doubt: Doubt) -> bool:
-        """Whether it shows an entry that we created after the doubt's own must have been made."""
+        """Return True if it shows an entry that we created after the doubt began."""
         return any(
-            one.sent_at is not None and one.sent_at > doubt.since for _, one in self._created()
+            known.sent_at is not None and known.sent_at > doubt.since
+            for _, known in self._created()
         )
-
-
-def _values(request: VideoRequest, entry: Entry) -> Iterator[tuple[str, str, str]]:
-    """Yield the name of each value that was asked for and is shown, as asked for and as shown."""
-    shown = {"model": entry.model, "seconds": entry.seconds, "size": entry.size}
-    for name, there in shown.items():
-        wanted: str | None = getattr(request, name)
-        if wanted and there is not None:
-            yield name, wanted, there
-
-
-def _differences(request: VideoRequest, entry: Entry) -> Values:
-    return frozenset(
-        (name, wanted)
-        for name, wanted, there in _values(request, entry)
-        if wanted not in {there, *_names(name, entry)}
-    )
-
-
-def _names(name: str, entry: Entry) -> tuple[str, ...]:
-    return entry.also_called if name == "model" else ()
-
-
-def _running_min(values: Sequence[float]) -> list[float]:
-    least, lowest = [], math.inf
-    for value in values:
-        lowest = min(lowest, value)
-        least.append(lowest)
-    return least
-
-
-def _folded(prompt: str) -> str:
-    """Reduce a prompt to its letters and digits: what escapes, normal forms and blanks leave."""
-    plain = unicodedata.normalize("NFKC", html.unescape(prompt)).casefold()
-    return "".join(one for one in plain if one.isalnum())

@@ -3,22 +3,22 @@
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 
-from reelhook.domain.job import VideoRequest
-from reelhook.domain.likeness import Rivals, asked, fits, vagueness
 from reelhook.domain.listing import Doubt, Known, Listing
 from reelhook.domain.report import Entry
+from reelhook.domain.request import VideoRequest
+from reelhook.domain.request_match import CompetingRequests, as_sent, fits, unspecified
 
 
 class Matching:
-    """Which entry each doubt has, by what they asked for and when they were sent.
+    """The assignment of entries to doubts, by their requests and the times of sending.
 
-    `groups` are the doubts by their request, but for those that a mark has settled. `found`: job id
-    to entry. `left`: unclaimed entries that nobody has. `taken`: entries that doubts have or that
-    earlier ones have adopted, and `takers` who has them: an entry may be another's, while the
-    taker's own may still appear.
+    `groups` are the doubts by request, without those that a mark has settled. `found` maps job ids
+    to entries. `left` are the unclaimed entries that no doubt has. `taken` are the entries that
+    doubts have, or that earlier ones adopted, and `takers` are their owners. An entry may really be
+    another's, while the taker's own may still appear.
 
     `elsewhere` are the requests of other accounts' doubts, which may have any entry that fits.
-    `ended` are the requests of jobs that ended without an answer, each of which has one entry.
+    `ended` are the requests of jobs that ended without a response, each of which has one entry.
     """
 
     def __init__(
@@ -36,38 +36,42 @@ class Matching:
         self.found: dict[str, Entry] = {}
         self.groups: dict[VideoRequest, list[Doubt]] = defaultdict(list)
         for doubt in self._without_marked(in_doubt):
-            self.groups[asked(doubt.request)].append(doubt)
-        self.elsewhere = {asked(one) for one in elsewhere}
-        explained = [asked(one) for one in ended]
-        self._rivals = Rivals({*self.groups, *explained, *self.elsewhere})
-        # The most specific requests choose first: an entry that fits them fits vaguer ones as well.
-        for request in sorted(self.groups, key=vagueness):
+            self.groups[as_sent(doubt.request)].append(doubt)
+        self.elsewhere = {as_sent(request) for request in elsewhere}
+        explained = [as_sent(request) for request in ended]
+        self._competing = CompetingRequests({*self.groups, *explained, *self.elsewhere})
+        # The most specific requests choose first: their entries fit less specific ones too.
+        for request in sorted(self.groups, key=unspecified):
             self._assign(request)
         self._exchange()
         for request in explained:
             self._explain(request)
 
     def _without_marked(self, in_doubt: Sequence[Doubt]) -> list[Doubt]:
-        """Give each doubt the entry that bears its mark; return those that are left.
+        """Give each doubt the entry with its mark; return the other doubts.
 
-        No entry with a mark can be another create's.
+        An entry with a mark can't be another create's.
         """
         marked = {entry.mark: entry for entry in self.left if entry.mark is not None}
         self.left = [entry for entry in self.left if entry.mark is None]
-        self.found |= {one.job_id: marked[one.job_id] for one in in_doubt if one.job_id in marked}
-        return [one for one in in_doubt if one.job_id not in self.found]
+        self.found |= {
+            doubt.job_id: marked[doubt.job_id] for doubt in in_doubt if doubt.job_id in marked
+        }
+        return [doubt for doubt in in_doubt if doubt.job_id not in self.found]
 
     def _assign(self, request: VideoRequest) -> None:
-        """Give each doubt the oldest entry of its window, which is the least use to the others.
+        """Give each doubt the oldest entry of its window, which is of least use to the others.
 
-        Who has waited longest chooses first: the others can still wait for an entry of their own.
+        The doubt that has waited longest chooses first: the others can still wait for an entry.
         """
         if request in self.elsewhere:
             return
         listing = self._listing
-        ours = (e for e in self.left if fits(request, e) and not self._rivals.claim(request, e))
+        ours = (
+            e for e in self.left if fits(request, e) and not self._competing.also_fit(request, e)
+        )
         candidates = sorted(ours, key=self._age)
-        for doubt in sorted(self.groups[request], key=lambda one: (one.since, one.sent_at)):
+        for doubt in sorted(self.groups[request], key=lambda other: (other.since, other.sent_at)):
             entry = next((e for e in candidates if listing.in_window(doubt, e)), None)
             if entry is not None:
                 candidates.remove(entry)
@@ -75,9 +79,9 @@ class Matching:
                 self.found[doubt.job_id] = entry
 
     def _exchange(self) -> None:
-        """Find entries for doubts that were left without, where others can take another one.
+        """Find entries for the remaining doubts by letting others switch to another entry.
 
-        Of two requests neither may be the more specific: one names a length, the other a size.
+        Needed since requests may not be ordered by specificity: one has a length, one a size.
         """
         by_prompt: dict[str | None, list[Entry]] = defaultdict(list)
         for entry in self._listing.unclaimed():
@@ -105,16 +109,16 @@ class Matching:
         entries: Sequence[Entry],
         owners: dict[str, tuple[VideoRequest, Doubt]],
     ) -> None:
-        """Give a doubt an entry on the shortest way of doubts that each take the next one's."""
+        """Give a doubt an entry by the shortest chain of doubts that each take the next one's."""
         takers: dict[str, Doubt] = {}
         waiting = deque([(request, doubt)])
         while waiting:
-            wanted, one = waiting.popleft()
+            wanted, taker = waiting.popleft()
             for entry in entries:
                 name = entry.provider_job_id
-                if name in takers or not self._may_take(wanted, one, entry):
+                if name in takers or not self._may_take(wanted, taker, entry):
                     continue
-                takers[name] = one
+                takers[name] = taker
                 if name in owners:
                     waiting.append(owners[name])
                     continue
@@ -130,7 +134,7 @@ class Matching:
         left: Entry | None = entry
         while left is not None:
             taker = takers[left.provider_job_id]
-            owners[left.provider_job_id] = (asked(taker.request), taker)
+            owners[left.provider_job_id] = (as_sent(taker.request), taker)
             before = self.found.get(taker.job_id)
             self.found[taker.job_id] = left
             left = before
@@ -139,30 +143,30 @@ class Matching:
         return (
             request not in self.elsewhere
             and fits(request, entry)
-            and not self._rivals.claim(request, entry)
+            and not self._competing.also_fit(request, entry)
             and self._listing.in_window(doubt, entry)
         )
 
     def _age(self, entry: Entry) -> float:
-        """Return what is less for older entries; one without a time fits all, so it goes last."""
+        """Return a sort key, oldest first; an entry without a time fits all, so it is last."""
         if self._listing.ordered:
             return -self._listing.place[entry.provider_job_id]
         return float("inf") if entry.created_at is None else entry.created_at
 
     def _explain(self, request: VideoRequest) -> None:
-        """Take one entry that a job which ended without an answer must have left."""
+        """Reserve an entry that a job may have left that ended without a response."""
         entry = next((e for e in self.left if fits(request, e)), None)
-        if entry is not None and not self._rivals.claim(request, entry):
+        if entry is not None and not self._competing.also_fit(request, entry):
             self.left.remove(entry)
             self.taken.append(entry)
 
 
 def _adopted(listing: Listing, entry: Entry) -> bool:
-    one = listing.known.get(entry.provider_job_id)
-    return one is not None and not one.created
+    known = listing.known.get(entry.provider_job_id)
+    return known is not None and not known.created
 
 
-def _adopter(one: Known) -> Doubt:
-    """Return the doubt of a job that has adopted an entry, which it did after it began."""
-    sent_at = one.sent_at or 0
-    return Doubt("", one.request, sent_at, one.accepted_at or sent_at)
+def _adopter(known: Known) -> Doubt:
+    """Return a doubt that stands for a job which adopted an entry."""
+    sent_at = known.sent_at or 0
+    return Doubt("", known.request, sent_at, known.accepted_at or sent_at)

@@ -1,15 +1,16 @@
-"""Model: what one of a provider's models can make, so that the rest is refused before paying."""
+"""A model and its limits, by which a request that it can't fulfil is refused before paying."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from math import gcd
 
 from reelhook.domain.errors import InvalidRequestError
-from reelhook.domain.job import VideoRequest
+from reelhook.domain.problem import Problem
+from reelhook.domain.request import VideoRequest
 
 
 class Image(StrEnum):
-    """Whether a model begins with an image."""
+    """A model's use of a first image."""
 
     NONE = "none"
     OPTIONAL = "optional"
@@ -20,9 +21,9 @@ class Image(StrEnum):
 class Model:
     """A model and its limits. None: no limit is known, and the provider decides; (): takes none.
 
-    `name` is the provider's own. `sizes` are "1280x720", `aspect_ratios` "16:9". Where a model
-    takes ratios and no sizes, a size is understood as its ratio. `image_sets_ratio`: a video that
-    begins with an image has its ratio, and the provider refuses to be asked for any.
+    `name` is the provider's own. `sizes` are like "1280x720", `aspect_ratios` like "16:9". If a
+    model takes ratios but no sizes, a size stands for its ratio. `image_sets_ratio`: a video that
+    begins with an image has the image's ratio, and the provider refuses any other.
     """
 
     name: str
@@ -35,45 +36,41 @@ class Model:
     image_sets_ratio: bool = False
 
     def check(self, request: VideoRequest, called: str) -> None:
-        """Raise `InvalidRequestError` for what the model, `called` so by users, can't do."""
+        """Raise `InvalidRequestError` if the model, which users know as `called`, can't do it."""
         self._check_prompt(request, called)
         _check_one_of("seconds", request.seconds, self.seconds, called)
         self._check_shape(request, called)
         if request.image is not None and self.image is Image.NONE:
-            raise InvalidRequestError("image", f"{called} takes no image; leave image out")
+            raise InvalidRequestError("image", Problem.NOT_TAKEN_BY_MODEL, model=called)
         if request.image is None and self.image is Image.REQUIRED:
-            raise InvalidRequestError("image", f"{called} begins with an image: give image")
+            raise InvalidRequestError("image", Problem.NEEDED_BY_MODEL, model=called)
         if request.seed is not None and not self.seed:
-            raise InvalidRequestError("seed", f"{called} takes no seed; leave seed out")
+            raise InvalidRequestError("seed", Problem.NOT_TAKEN_BY_MODEL, model=called)
 
     def _check_prompt(self, request: VideoRequest, called: str) -> None:
-        most = self.prompt_characters_max
-        if most is not None and len(request.prompt) > most:
-            raise InvalidRequestError(
-                "script",
-                f"{called} takes at most {most} characters of prompt and script together,"
-                f" not {len(request.prompt)}",
-            )
+        limit, length = self.prompt_characters_max, len(request.prompt)
+        if limit is not None and length > limit:
+            problem = Problem.PROMPT_TOO_LONG_FOR_MODEL
+            raise InvalidRequestError("prompt", problem, model=called, limit=limit, length=length)
 
     def _check_shape(self, request: VideoRequest, called: str) -> None:
         size, ratio = request.size, request.aspect_ratio
         if self.image_sets_ratio and request.image is not None and (size or ratio):
-            field = "size" if size else "aspectRatio"
-            raise InvalidRequestError(
-                field, f"{called} gives the video the ratio of its image; leave {field} out"
-            )
+            field = "size" if size else "aspect_ratio"
+            raise InvalidRequestError(field, Problem.RATIO_SET_BY_IMAGE, model=called)
         if size is not None and self.sizes == () and self.aspect_ratios:
-            _check_one_of("size", ratio_of(size), self.aspect_ratios, called, what="ratio")
+            problem = Problem.RATIO_NOT_OFFERED_BY_MODEL
+            _check_one_of("size", ratio_of(size), self.aspect_ratios, called, problem)
         else:
             _check_one_of("size", size, self.sizes, called)
         if ratio is not None and self.aspect_ratios == () and self.sizes:
-            ratios = tuple(dict.fromkeys(ratio_of(one) for one in self.sizes))
-            _check_one_of("aspectRatio", ratio, ratios, called)
+            ratios = tuple(dict.fromkeys(map(ratio_of, self.sizes)))
+            _check_one_of("aspect_ratio", ratio, ratios, called)
         else:
-            _check_one_of("aspectRatio", ratio, self.aspect_ratios, called)
+            _check_one_of("aspect_ratio", ratio, self.aspect_ratios, called)
 
     def size_for(self, request: VideoRequest) -> str | None:
-        """Return the size that was asked for, or the model's first of the asked ratio."""
+        """Return the requested size, or the model's first size of the requested ratio."""
         if request.size is not None or request.aspect_ratio is None:
             return request.size
         return next((s for s in self.sizes or () if ratio_of(s) == request.aspect_ratio), None)
@@ -83,13 +80,11 @@ def check_agreement(request: VideoRequest) -> None:
     """Raise `InvalidRequestError` for a size and a ratio that contradict each other."""
     size, ratio = request.size, request.aspect_ratio
     if size is not None and ratio is not None and ratio_of(size) != ratio:
-        raise InvalidRequestError(
-            "aspectRatio", f"aspectRatio {ratio} is not that of size {size}; give one of them"
-        )
+        raise InvalidRequestError("aspect_ratio", Problem.CONTRADICTION, value=ratio, size=size)
 
 
 def ratio_of(size: str) -> str:
-    """Return the aspect ratio of "1280x720": "16:9"; by name where a size only comes near it."""
+    """Return the aspect ratio of a size: the usual one, like "16:9", if the size comes near it."""
     width, height = map(int, size.split("x"))
     divisor = gcd(width, height)
     exact = f"{width // divisor}:{height // divisor}"
@@ -98,7 +93,7 @@ def ratio_of(size: str) -> str:
 
 
 def aspect_ratio_for(request: VideoRequest) -> str | None:
-    """Return the ratio that was asked for, or that of the size."""
+    """Return the requested ratio, or that of the requested size."""
     if request.aspect_ratio is not None or request.size is None:
         return request.aspect_ratio
     return ratio_of(request.size)
@@ -107,7 +102,7 @@ def aspect_ratio_for(request: VideoRequest) -> str | None:
 _NAMED = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3", "21:9", "9:21", "5:4", "4:5")
 _RATIOS = {name: int(name.split(":")[0]) / int(name.split(":")[1]) for name in _NAMED}
 _NEAR = 0.03
-"""Sizes are whole multiples of 8 or 16: 1104x832 is meant to be 4:3."""
+"""Relative. Sizes are whole multiples of 8 or 16: 1104x832 is meant to be 4:3."""
 
 
 def _check_one_of(
@@ -115,13 +110,10 @@ def _check_one_of(
     value: str | None,
     allowed: tuple[str, ...] | None,
     called: str,
-    *,
-    what: str | None = None,
+    problem: Problem = Problem.NOT_OFFERED_BY_MODEL,
 ) -> None:
     if value is None or allowed is None or value in allowed:
         return
     if not allowed:
-        raise InvalidRequestError(field, f"{called} takes no {field}; leave {field} out")
-    raise InvalidRequestError(
-        field, f"{field} of {called} has {what or 'one'} of {', '.join(allowed)}, not {value}"
-    )
+        raise InvalidRequestError(field, Problem.NOT_TAKEN_BY_MODEL, model=called)
+    raise InvalidRequestError(field, problem, model=called, allowed=allowed, value=value)

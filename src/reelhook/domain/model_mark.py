@@ -1,7 +1,7 @@
-"""A job's id in the name of a model, by which some listings show whose create made a video.
+"""A job's id after a model's name: in some listings it identifies the create of an entry.
 
-Some servers ignore the name of the model and show it again in their listing, which shows no
-prompt. There the id behind the name says whose create made an entry.
+Some servers ignore the model's name and repeat it in their listing, which has no prompts. There
+the id after the name identifies the job.
 """
 
 import re
@@ -10,12 +10,12 @@ _MARKED = re.compile(r"(.+)#(job_[0-9a-z]{26})", re.DOTALL)
 
 
 def marked(model: str, job_id: str) -> str:
-    """Return the name with the job's id behind it."""
+    """Return the name followed by the job's id."""
     return f"{model}#{job_id}"
 
 
 def unmarked(model: str) -> tuple[str, str | None]:
-    """Return a name without the id that stands behind it, and the id; None where there is none."""
+    """Return a name without the id that follows it, and the id or None."""
     if "#" not in model:  # almost all, of very many
         return model, None
     found = _MARKED.fullmatch(model)

@@ -1,4 +1,4 @@
-"""Covering the jobs to be read with the fewest requests: list pages, or single reads."""
+"""The plan of a round of reads: the fewest requests, of listing pages or of single jobs."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PageRead:
-    """One page of the listing after `cursor` (None: the newest), and the ids hoped for in it."""
+    """A read of the listing page after `cursor` (None: the newest), and the ids expected in it."""
 
     cursor: str | None
     expected: tuple[str, ...]
@@ -15,7 +15,7 @@ class PageRead:
 
 @dataclass(frozen=True, slots=True)
 class SingleRead:
-    """One job, read by itself."""
+    """A read of one job by itself."""
 
     provider_job_id: str
 
@@ -23,12 +23,12 @@ class SingleRead:
 Read = PageRead | SingleRead
 
 
-def cover(order: Sequence[str], wanted: Iterable[str], page_size: int) -> list[Read]:
-    """Return the fewest reads that cover `wanted`, given the listing's order, newest first.
+def plan_reads(order: Sequence[str], wanted: Iterable[str], page_size: int) -> list[Read]:
+    """Return the fewest reads of all `wanted` ids, given the listing's order, newest first.
 
-    Ids that are known to be in the listing serve as cursors, so all reads can run at once.
-    Every wanted id must be in `order`. A page for one id costs as much as reading it singly,
-    which needs no guess about where it stands, so then the single read is chosen.
+    Known ids are the cursors, so all reads can run at once. Every wanted id must be in `order`.
+    A page for one id costs as much as a read of that job, which needs no guess about its place.
+    So a single read is planned then.
     """
     left = set(wanted)
     reads: list[Read] = []
@@ -49,27 +49,27 @@ def cover(order: Sequence[str], wanted: Iterable[str], page_size: int) -> list[R
     return reads
 
 
-def learn(order: Sequence[str], pages: Mapping[str | None, Sequence[str]]) -> list[str]:
-    """Return the order with what the pages showed: each page's ids stand right behind its cursor.
+def merge_order(order: Sequence[str], pages: Mapping[str | None, Sequence[str]]) -> list[str]:
+    """Return the order corrected by the pages: each page's ids follow its cursor.
 
-    Ids that no page showed keep their place, so an id that was hoped for behind a cursor but was
-    not there now stands behind that page: the next reads go on from its end.
+    Ids that no page showed keep their place. So an id that was expected after a cursor, but not
+    found there, now follows that page: the next reads continue from the page's end.
     """
-    shown = {one for ids in pages.values() for one in ids}
-    learnt: dict[str, None] = {}
+    shown = {job_id for ids in pages.values() for job_id in ids}
+    merged: dict[str, None] = {}
 
     def place(ids: Iterable[str]) -> None:
         waiting = deque(ids)
         while waiting:
-            one = waiting.popleft()
-            if one not in learnt:
-                learnt[one] = None
-                waiting.extendleft(reversed(pages.get(one, ())))
+            job_id = waiting.popleft()
+            if job_id not in merged:
+                merged[job_id] = None
+                waiting.extendleft(reversed(pages.get(job_id, ())))
 
     place(pages.get(None, ()))
-    for one in order:
-        if one not in shown:
-            place([one])
-    for ids in pages.values():  # behind cursors that no page or order led to
+    for job_id in order:
+        if job_id not in shown:
+            place([job_id])
+    for ids in pages.values():  # after cursors that neither the order nor a page contains
         place(ids)
-    return list(learnt)
+    return list(merged)

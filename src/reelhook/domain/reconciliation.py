@@ -1,7 +1,7 @@
-"""Deciding, from a provider's listing, what became of creates without a response.
+"""Reconciliation of unresolved creates with a provider's listing.
 
-Nothing here pays. A create may be sent again only where its absence is proven; `domain.listing`
-says what a listing proves.
+Nothing here costs money. A create may be sent again only if its absence is proven, that is, if the
+provider definitely did not accept it. `domain.listing` has the proofs.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,25 +9,25 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from reelhook.domain.event import Instant
-from reelhook.domain.job import VideoRequest
-from reelhook.domain.likeness import fits
 from reelhook.domain.listing import Doubt, Listing
 from reelhook.domain.matching import Matching
 from reelhook.domain.report import Entry
+from reelhook.domain.request import VideoRequest
+from reelhook.domain.request_match import fits
 
 DELAY_MARGIN_MILLISECONDS = 5000
 DELAYS_WITH_A_LATER_ENTRY = 2
 DELAYS_WITHOUT = 5
-"""How many times the longest delay, with which entries of ours have appeared, is waited for."""
+"""The wait for an entry, in multiples of the longest delay with which one of ours appeared."""
 SETTLES_ONCE_ENDED = 0.25
-"""How much of the settle time is left where the server itself has ended the exchange."""
+"""The share of the settle time that remains if the server itself has ended the exchange."""
 SETTLES_MAX = 2.5
-"""After so many settle times a doubt that nothing speaks for resolving is given up."""
+"""The number of settle times after which an undecidable doubt is given up."""
 
 UNSUPPORTED = "it has none"
 AMBIGUOUS = "the listing shows a video that may be this one"
 NAMED_MAX = 3
-"""So many of the videos that may be a job's are named to the person who decides."""
+"""The most candidates that are named to the person who decides."""
 UNMEASURED = "it is not known how soon the listing shows a new video"
 CONTENDED = "another account of this server has an unresolved create of the same request"
 
@@ -36,8 +36,9 @@ CONTENDED = "another account of this server has an unresolved create of the same
 class Others:
     """Creates of other jobs that may have unclaimed entries in the listing.
 
-    `ended`: their jobs ended without an answer to the create. `elsewhere`: other accounts of the
-    same server have no answer to them yet. `open`: so has this account, and they may still appear.
+    `ended`: the jobs ended without a response to the create. `elsewhere`: creates of the server's
+    other accounts that are unresolved. `open`: this account has more unresolved creates, whose
+    entries may still appear.
     """
 
     ended: Sequence[VideoRequest] = ()
@@ -47,8 +48,10 @@ class Others:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """`found`: job id to entry. `absent`: the provider definitely has no such job. `unknown`: it
-    can't be decided, by job id and with the reason.
+    """The decisions of one look at the listing.
+
+    `found` maps job ids to entries. `absent`: the provider definitely did not accept these jobs.
+    `unknown` maps undecidable jobs to the reason.
     """
 
     found: Mapping[str, Entry] = field(default_factory=dict)
@@ -64,39 +67,38 @@ def resolve(
     settle_milliseconds: int,
     others: Others = Others(),
 ) -> Resolution:
-    """Match unresolved creates to unclaimed entries, one to one, and judge what is left.
+    """Match unresolved creates to unclaimed entries, one to one, and decide about the others.
 
     Identical requests are interchangeable, so they share one verdict and wait for the youngest.
-    Nothing is decided about them before the settle time has passed (see `settled_at`), except what
-    is found.
+    Apart from matches, nothing is decided before the settle time has passed (see `settled_at`).
     """
-    return _Look(in_doubt, listing, others, settle_milliseconds).resolve(now)
+    return _Reconciliation(in_doubt, listing, others, settle_milliseconds).resolve(now)
 
 
 def settled_at(doubt: Doubt, settle_milliseconds: int) -> Instant:
-    """Return from when on nothing can be under way any more that would still create the job.
+    """Return the time after which no request can be in flight that would still create the job.
 
-    A lost create may wait somewhere on its way. So may one behind a gateway that answered for the
-    server; but not one that the server itself has refused.
+    A lost create may be delayed on its way, even if a gateway responded in place of the server. A
+    create that the server itself has refused is not in flight.
     """
     share = SETTLES_ONCE_ENDED if doubt.ended else 1.0
     return doubt.since + round(share * settle_milliseconds)
 
 
 def given_up_at(doubt: Doubt, settle_milliseconds: int) -> Instant:
-    """Return from when on a doubt isn't kept open for a listing that can't tell."""
+    """Return the time after which a doubt is given up if the listing is inconclusive."""
     return doubt.since + round(SETTLES_MAX * settle_milliseconds)
 
 
 def deadline(doubt: Doubt, listing_delay: int | None, settle_milliseconds: int) -> Instant:
-    """Return when a doubt is decided at the latest, unless something may still change that."""
+    """Return the latest time of a decision, unless something may still change it."""
     if listing_delay is None:
         return doubt.since + 2 * settle_milliseconds
     wait = DELAYS_WITHOUT * listing_delay + DELAY_MARGIN_MILLISECONDS
     return max(settled_at(doubt, settle_milliseconds), doubt.since + wait)
 
 
-class _Look:
+class _Reconciliation:
     """One look at the listing."""
 
     def __init__(
@@ -115,33 +117,33 @@ class _Look:
         absent: list[str] = []
         unknown: dict[str, str] = {}
         for request, group in self._matching.groups.items():
-            rest = [doubt for doubt in group if doubt.job_id not in self._matching.found]
-            if not rest:
+            unmatched = [doubt for doubt in group if doubt.job_id not in self._matching.found]
+            if not unmatched:
                 continue
-            verdicts = [self._why_not(request, doubt, now) for doubt in rest]
-            if _WAIT in verdicts:
-                judged = self._overdue(zip(rest, verdicts, strict=True), now)
+            reasons = [self._why_not(request, doubt, now) for doubt in unmatched]
+            if _WAIT in reasons:
+                decided = self._overdue(zip(unmatched, reasons, strict=True), now)
             else:
-                shared = next((one for one in verdicts if one is not None), None)
-                judged = {doubt.job_id: shared for doubt in rest}
-            absent += [job_id for job_id, reason in judged.items() if reason is None]
-            unknown |= {job_id: reason for job_id, reason in judged.items() if reason is not None}
+                shared = next((reason for reason in reasons if reason is not None), None)
+                decided = {doubt.job_id: shared for doubt in unmatched}
+            absent += [job_id for job_id, reason in decided.items() if reason is None]
+            unknown |= {job_id: reason for job_id, reason in decided.items() if reason is not None}
         return Resolution(self._matching.found, tuple(absent), unknown)
 
     def _overdue(
-        self, verdicts: Iterable[tuple[Doubt, str | None]], now: Instant
+        self, reasons: Iterable[tuple[Doubt, str | None]], now: Instant
     ) -> dict[str, str | None]:
-        """Return the verdicts on those that can't wait for younger ones: more may come for ever."""
+        """Return the decisions that can't wait for younger doubts, which may never end."""
         return {
             doubt.job_id: reason
-            for doubt, reason in verdicts
+            for doubt, reason in reasons
             if reason != _WAIT and now >= given_up_at(doubt, self._settle)
         }
 
-    # -- judging --------------------------------------------------------------------------------
+    # -- deciding -------------------------------------------------------------------------------
 
     def _why_not(self, request: VideoRequest, doubt: Doubt, now: Instant) -> str | None:
-        """Return why absence is not proven, `_WAIT` while it may still be, None where it is."""
+        """Return why absence is not proven, `_WAIT` while a proof may follow, None if it is."""
         if now < settled_at(doubt, self._settle):
             return _WAIT
         if not self._listing.supported:
@@ -156,13 +158,13 @@ class _Look:
             return reason
         if not ready:
             return _WAIT
-        if all(self._is_ready(one, now) for one in self._takers_from(request, doubt)):
+        if all(self._is_ready(taker, now) for taker in self._takers_from(request, doubt)):
             return None
         wait = round(SETTLES_MAX * (latest - doubt.since))
         return _WAIT if now < max(given_up, doubt.since + wait) else AMBIGUOUS
 
     def _is_ready(self, doubt: Doubt, now: Instant) -> bool:
-        """Whether the listing would show a doubt's own entry by now."""
+        """Return True if the listing would show a doubt's own entry by now."""
         delay = self._listing.facts.delay_max
         if now >= deadline(doubt, delay, self._settle):
             return True
@@ -172,28 +174,28 @@ class _Look:
         return soon and self._listing.shows_later_than(doubt)
 
     def _takers_from(self, request: VideoRequest, doubt: Doubt) -> Iterable[Doubt]:
-        """Yield those that have an entry which fits this doubt as well, and may be its own.
+        """Yield the doubts that took an entry which fits this doubt as well.
 
-        Theirs may then be the one that does not show yet, which would be as good for this one.
+        That entry may be this doubt's own, and the taker's entry may still appear.
         """
         for entry, taker in self._matching.takers:
             if fits(request, entry) and self._listing.in_window(doubt, entry):
                 yield taker
 
     def _why_never(self, request: VideoRequest, doubt: Doubt, *, changing: bool) -> str | None:
-        """Return why waiting longer proves nothing; `_WAIT` where that is `changing`."""
+        """Return why waiting longer proves nothing; `_WAIT` while that may change (`changing`)."""
         listing = self._listing
         if request in self._matching.elsewhere:
             return _WAIT if changing else CONTENDED
         if (reason := listing.why_not(doubt)) is not None:
             return reason
-        if maybe := self._some_that_may_be(request, doubt):
-            return _WAIT if self._others.open and changing else _ambiguous(maybe)
+        if candidates := self._candidates(request, doubt):
+            return _WAIT if self._others.open and changing else _ambiguous(candidates)
         if any(
             not listing.bears_another_mark(doubt, entry)
             and listing.may_be_newer(doubt, entry)
-            and not fits(request, entry)  # else either could have it, and one is as good
-            and listing.may_be_altered(request, entry)
+            and not fits(request, entry)  # else the two creates are interchangeable
+            and listing.forms.may_be_altered(request, entry)
             for entry in self._matching.taken
         ):
             return AMBIGUOUS
@@ -201,23 +203,23 @@ class _Look:
             return UNMEASURED
         return None
 
-    def _some_that_may_be(self, request: VideoRequest, doubt: Doubt) -> list[Entry]:
-        every = (one for one in self._matching.left if self._may_be(request, doubt, one))
-        return list(islice(every, NAMED_MAX))
+    def _candidates(self, request: VideoRequest, doubt: Doubt) -> list[Entry]:
+        entries = (entry for entry in self._matching.left if self._may_be(request, doubt, entry))
+        return list(islice(entries, NAMED_MAX))
 
     def _may_be(self, request: VideoRequest, doubt: Doubt, entry: Entry) -> bool:
         listing = self._listing
         if listing.bears_another_mark(doubt, entry):
             return False
         if listing.may_be_newer(doubt, entry):
-            return listing.may_be(request, entry)
+            return listing.forms.may_be(request, entry)
         return listing.may_be_below(request, entry)
 
 
 _WAIT = ""
-"""No reason yet."""
+"""In place of a reason: it is too early to decide."""
 
 
 def _ambiguous(entries: Iterable[Entry]) -> str:
-    """Name the videos, by their pages where the provider has some, for the person who decides."""
-    return f"{AMBIGUOUS}: {', '.join(one.page or one.provider_job_id for one in entries)}"
+    """Name the candidates for the person who decides, by their web pages if there are any."""
+    return f"{AMBIGUOUS}: {', '.join(entry.page or entry.provider_job_id for entry in entries)}"

@@ -1,4 +1,4 @@
-"""What a provider says: of a submit (`SubmitOutcome`) and of a job now (`Report`)."""
+"""The responses of providers: to a submit (`SubmitOutcome`) and about a job (`Report`)."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -8,9 +8,9 @@ from reelhook.domain.event import Instant
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a job costs, as its provider says it: 0 or more of a unit.
+    """The cost of a job, as its provider reports it: 0 or more of a unit.
 
-    The unit is `USD` where the provider tells money, else its own: `tokens`, `credits`, `units`.
+    The unit is `USD` if the provider reports money, else its own: `tokens`, `credits`, `units`.
     """
 
     amount: float
@@ -19,7 +19,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The job waits (`running` false) or renders; `percent` is 0..100, None where none is told."""
+    """The job waits (`running` false) or renders; `percent` is 0..100, None if not reported."""
 
     running: bool
     percent: int | None = None
@@ -27,9 +27,9 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The video is ready at `url`; `expires_at` is in Unix seconds, None where none is told.
+    """The video is ready at `url`; `expires_at` is in Unix seconds, None if not reported.
 
-    `cost` is what the provider charged, None where it does not say.
+    `cost` is the provider's charge, None if not reported.
     """
 
     url: str
@@ -39,7 +39,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The provider ended the job: our stable code and the provider's own words.
+    """The provider ended the job: our stable code and the provider's own message.
 
     Codes: `moderation`, `quota`, `invalid_request`, `provider_error`, `expired`,
     `content_missing` (done, but there is no file) and `canceled` (by someone at the provider).
@@ -52,16 +52,16 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A status we don't know. It means "still running": never a crash, never an early end."""
+    """A status that we don't know. It counts as running: never a crash, never an early end."""
 
     status: str
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """The provider answers 404 for this job. For a young job that means "not yet".
+    """The provider responded with 404 for this job. For a young job that means "not yet".
 
-    `own`: the response has the form of the provider's own, so that no proxy in between gave it.
+    `own`: the response has the provider's own form, so it does not come from a proxy in between.
     """
 
     own: bool = True
@@ -72,10 +72,10 @@ Report = Progress | Finished | Failed | Unknown | Missing
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A read of a job that told nothing about it.
+    """A read of a job that returned nothing about it.
 
-    `words`: what the provider answered instead; empty where that says nothing about this job, as
-    where the provider could not be reached.
+    `words` is the provider's message; empty if it is not about this job, for example if the
+    provider could not be reached.
     """
 
     words: str = ""
@@ -83,21 +83,21 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One job's report, and how long the provider asks us to wait before the next look."""
+    """A job's report, and the provider's wish for a pause before the next read."""
 
     report: Report
     poll_after_seconds: float = 0.0
 
 
 class Entry(NamedTuple):
-    """One line of a provider's listing. What the provider does not show is None.
+    """An entry of a provider's listing. Values that the provider does not show are None.
 
-    `also_called`: other names by which a request may have asked for this model. `mark`: the id of
-    the job whose create made it, where that was sent along (`domain.mark`). `page`: where a person
-    can look at the job.
+    `also_called` are other names of the model that a request may have used. `mark` is the id of the
+    job whose create made the entry, if the create carried it (`domain.model_mark`). `page` is a web
+    page about the job for a person.
 
-    A tuple, since a round over 100,000 jobs makes as many: a frozen dataclass takes three times
-    as long to make.
+    A tuple, since a round over 100,000 jobs makes as many, and making a frozen dataclass takes
+    three times as long.
     """
 
     provider_job_id: str
@@ -114,10 +114,10 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a listing, newest first; `more` tells that older entries follow.
+    """A page of a listing, newest first; `more`: older entries follow.
 
-    `unreadable` counts entries without a usable id: they may be anything, so they bar every proof
-    of absence.
+    `unreadable` counts entries without a usable id. They may be any job's, so they prevent every
+    proof of absence.
     """
 
     entries: tuple[Entry, ...]
@@ -127,7 +127,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The provider has the job, and will charge for it; `quote` is what it says it will charge."""
+    """The provider has the job, and will charge for it; `quote` is its announced charge."""
 
     provider_job_id: str
     report: Report = Progress(running=False)
@@ -136,7 +136,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """No connection was made: definitely not accepted. `ours`: it was we who gave up."""
+    """No connection was made: definitely not accepted. `ours`: a limit of ours stopped it."""
 
     reason: str
     ours: bool = False
@@ -152,7 +152,7 @@ class RateLimited:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Refused for good: our code and the provider's words."""
+    """Refused permanently: definitely not accepted. Our code and the provider's message."""
 
     code: str
     message: str
@@ -161,10 +161,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class InDoubt:
-    """It may have been accepted, and charged. Looked up, never simply repeated.
+    """The job may have been accepted, and charged. It is looked up, never simply repeated.
 
-    `reason`: what the provider said, or what happened to the connection. `ended`: the server itself
-    has refused it, with a response of its own, so nothing of the exchange is under way any more.
+    `reason` is the provider's message, or the failure of the connection. `ended`: the server itself
+    refused it with a response of its own, so the request is no longer in flight.
     """
 
     reason: str
@@ -176,6 +176,6 @@ SubmitOutcome = Accepted | NotSent | RateLimited | Refused | InDoubt
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A provider's webhook, verified: something happened to this job. What, is read back."""
+    """A provider's verified webhook: this job has changed. Its state is read from the provider."""
 
     provider_job_id: str

@@ -1,11 +1,18 @@
-"""The limits of what can be asked for, the same for every door. Fields go by their wire names."""
+"""A request for a video, and its limits, which are the same for every door."""
 
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+from reelhook.domain.earlier_names import EarlierNames
 from reelhook.domain.errors import InvalidRequestError
-from reelhook.domain.job import SCRIPT_CHARACTERS_MAX, VideoRequest
+from reelhook.domain.problem import Problem
 
+PROMPT_CHARACTERS_MAX = 32_000
+"""The longest prompt of the OpenAI protocol (its public API description)."""
+TITLE_CHARACTERS = 50
 SHORT_CHARACTERS_MAX = 255
 JOB_ID_CHARACTERS_MAX = 128
 JOB_ID = "[A-Za-z0-9_-]+"
@@ -16,40 +23,62 @@ ASPECT_RATIO = "[1-9][0-9]{0,2}:[1-9][0-9]{0,2}"
 SEED_MAX = 2**32 - 1
 IMAGE = "https?://[!-~]+|data:image/[a-z0-9.+-]+;base64,[A-Za-z0-9+/=]+"
 IMAGE_CHARACTERS_MAX = 900_000
-"""A body has at most 1 MiB; a larger image goes by its URL."""
+"""A request body has at most 1 MiB; a larger image is given as a URL."""
 OPTIONS_CHARACTERS_MAX = 100_000
 FALLBACKS_MAX = 5
-RENDER_VERSION = "v3"
 RESERVED_JOB_IDS = frozenset({"events"})
-"""What follows /api/jobs/ in other routes."""
+"""Words that a door uses where it else has a job's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoRequest(EarlierNames):
+    """A request for a video, as every door makes it and every provider gets it.
+
+    `model` is the name that its provider knows; empty: the provider's own choice. `title` is the
+    beginning of the prompt unless a door gives another one. `image` is an http(s) URL or a `data:`
+    URI, for models that begin with an image. `options` go to the provider as they are. `fallbacks`
+    are the models to try, in order, when the ones before definitely did not accept; see
+    `domain.catalog` for their form. `metadata` is what a door keeps with the job: no provider gets
+    it.
+    """
+
+    prompt: str
+    model: str = ""
+    title: str = ""
+    seconds: str | None = None
+    size: str | None = None
+    aspect_ratio: str | None = None
+    image: str | None = None
+    seed: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    fallbacks: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        if not self.title and isinstance(self.prompt, str):
+            object.__setattr__(self, "title", self.prompt[:TITLE_CHARACTERS])
+
+    @property
+    def options_json(self) -> str | None:
+        """The options as JSON, equal for equal options; None where there are none."""
+        return json.dumps(dict(self.options), sort_keys=True) if self.options else None
 
 
 def check_request(request: VideoRequest) -> None:
-    """Raise `InvalidRequestError` for a request that no provider should see."""
-    if request.render_version != RENDER_VERSION:
-        raise InvalidRequestError(
-            "renderVersion",
-            "renderVersion must be v3, the video model; v1 and v2 are not offered here",
-        )
-    _check_text("script", request.script, SCRIPT_CHARACTERS_MAX)
-    if not request.script.strip():
-        raise InvalidRequestError("script", "script must not be empty")
-    if request.direction is not None:
-        _check_text("prompt", request.direction, SCRIPT_CHARACTERS_MAX, empty=True)
-    if len(request.prompt) > SCRIPT_CHARACTERS_MAX:
-        raise InvalidRequestError(
-            "prompt", f"prompt and script together have at most {SCRIPT_CHARACTERS_MAX} characters"
-        )
-    _check_text("model", request.model, SHORT_CHARACTERS_MAX, empty=True)
-    if request.wallet_address is not None:
-        _check_text("walletAddress", request.wallet_address, SHORT_CHARACTERS_MAX)
+    """Raise `InvalidRequestError` for a request that no provider should get."""
+    check_text("prompt", request.prompt, PROMPT_CHARACTERS_MAX)
+    if not request.prompt.strip():
+        raise InvalidRequestError("prompt", Problem.EMPTY)
+    check_text("title", request.title, SHORT_CHARACTERS_MAX)
+    check_text("model", request.model, SHORT_CHARACTERS_MAX, empty=True)
     _check_video(request)
-    if request.provider_options is not None:
-        _check_options(request.provider_options)
-    for fallback in request.fallbacks:
-        _check_text("fallbacks", fallback, SHORT_CHARACTERS_MAX)
+    _check_options(request.options)
+    for number, fallback in enumerate(request.fallbacks):
+        check_text(f"fallbacks.{number}", fallback, SHORT_CHARACTERS_MAX)
     if len(request.fallbacks) > FALLBACKS_MAX:
-        raise InvalidRequestError("fallbacks", f"fallbacks must name at most {FALLBACKS_MAX}")
+        raise InvalidRequestError("fallbacks", Problem.TOO_MANY, limit=FALLBACKS_MAX)
+    for value in request.metadata.values():
+        check_text("metadata", value, PROMPT_CHARACTERS_MAX)
 
 
 def _check_video(request: VideoRequest) -> None:
@@ -58,70 +87,62 @@ def _check_video(request: VideoRequest) -> None:
     if request.size is not None:
         _check_form("size", request.size, SIZE)
     if request.aspect_ratio is not None:
-        _check_form("aspectRatio", request.aspect_ratio, ASPECT_RATIO)
+        _check_form("aspect_ratio", request.aspect_ratio, ASPECT_RATIO)
     if request.seed is not None and not 0 <= request.seed <= SEED_MAX:
-        raise InvalidRequestError("seed", f"seed must be a whole number from 0 to {SEED_MAX}")
+        raise InvalidRequestError("seed", Problem.RANGE, least=0, most=SEED_MAX)
     if request.image is not None:
         check_image(request.image)
 
 
 def check_image(image: str) -> None:
-    """Raise `InvalidRequestError` for what is neither a URL nor an image itself."""
-    _check_text("image", image, IMAGE_CHARACTERS_MAX)
+    """Raise `InvalidRequestError` for a text that is neither a URL nor an image itself."""
+    check_text("image", image, IMAGE_CHARACTERS_MAX)
     if re.fullmatch(IMAGE, image) is None:
-        raise InvalidRequestError(
-            "image", "image must be an http(s) URL, or an image as data:image/png;base64,..."
-        )
+        raise InvalidRequestError("image", Problem.NOT_AN_IMAGE)
 
 
-def _check_options(text: str) -> None:
-    _check_text("providerOptions", text, OPTIONS_CHARACTERS_MAX)
+def _check_options(options: Mapping[str, Any]) -> None:
+    if not isinstance(options, Mapping):
+        raise InvalidRequestError("options", Problem.NOT_AN_OBJECT)
     try:
-        fine = isinstance(json.loads(text, parse_constant=_no_number), dict)
-    except (ValueError, RecursionError):
-        fine = False
-    if not fine:
-        raise InvalidRequestError("providerOptions", "providerOptions must be a JSON object")
-
-
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+        text = json.dumps(dict(options), allow_nan=False, sort_keys=True)
+    except (TypeError, ValueError, RecursionError):
+        raise InvalidRequestError("options", Problem.NOT_AN_OBJECT) from None
+    if len(text) > OPTIONS_CHARACTERS_MAX:
+        raise InvalidRequestError("options", Problem.TOO_LONG, limit=OPTIONS_CHARACTERS_MAX)
 
 
 def check_ids(provider_job_id: str, job_id: str | None) -> None:
-    """Raise `InvalidRequestError` for ids that a job can't be registered under."""
-    _check_text("soraJobId", provider_job_id, SHORT_CHARACTERS_MAX)
-    _check_form("soraJobId", provider_job_id, PROVIDER_JOB_ID)
+    """Raise `InvalidRequestError` for ids under which no job can be registered."""
+    check_text("provider_job_id", provider_job_id, SHORT_CHARACTERS_MAX)
+    _check_form("provider_job_id", provider_job_id, PROVIDER_JOB_ID)
     if job_id is None:
         return
-    _check_text("jobId", job_id, JOB_ID_CHARACTERS_MAX)
-    _check_form("jobId", job_id, JOB_ID)
+    check_text("job_id", job_id, JOB_ID_CHARACTERS_MAX)
+    _check_form("job_id", job_id, JOB_ID)
     if job_id in RESERVED_JOB_IDS:
-        raise InvalidRequestError(
-            "jobId", f"jobId must not be {job_id}: /api/jobs/{job_id} is another route's address"
-        )
+        raise InvalidRequestError("job_id", Problem.RESERVED, value=job_id)
 
 
-def _check_text(field: str, text: object, characters_max: int, *, empty: bool = False) -> None:
+def check_text(name: str, text: object, characters_max: int, *, empty: bool = False) -> None:
+    """Raise `InvalidRequestError` for a text that no database or provider can take."""
     if not isinstance(text, str):
-        raise InvalidRequestError(field, f"{field} must be a string")
+        raise InvalidRequestError(name, Problem.NOT_TEXT)
     if not text and not empty:
-        raise InvalidRequestError(field, f"{field} must not be empty")
+        raise InvalidRequestError(name, Problem.EMPTY)
     if len(text) > characters_max:
-        raise InvalidRequestError(field, f"{field} must have at most {characters_max} characters")
+        raise InvalidRequestError(name, Problem.TOO_LONG, limit=characters_max)
     if "\0" in text:
         # PostgreSQL's text and many renderers can't take it.
-        raise InvalidRequestError(field, f"{field} must not contain NUL characters")
+        raise InvalidRequestError(name, Problem.NUL)
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise InvalidRequestError(
-            field, f"{field} must be Unicode text; it has half of a surrogate pair"
-        ) from None
+        raise InvalidRequestError(name, Problem.NOT_UNICODE) from None
 
 
-def _check_form(field: str, text: object, form: str) -> None:
-    if not isinstance(text, str) or re.fullmatch(form, text) is None:
-        raise InvalidRequestError(
-            field, f"{field} has a form that is not allowed: it must be a string like ^{form}$"
-        )
+def _check_form(name: str, text: object, form: str) -> None:
+    if not isinstance(text, str):
+        raise InvalidRequestError(name, Problem.NOT_TEXT)
+    if re.fullmatch(form, text) is None:
+        raise InvalidRequestError(name, Problem.FORM, form=form)

@@ -1,8 +1,8 @@
-"""What shows that a server which keeps its jobs in memory was restarted, and has forgotten them.
+"""Evidence that a server which keeps jobs in memory was restarted, and has forgotten them.
 
-One 404 shows nothing: proxies, replicas and young servers answer so too. So a restart is believed
-only where everything agrees for `FORGOTTEN_MILLISECONDS`: each job that the server had is denied by
-the server itself, read by read, and its listing, read to the end, shows nothing from before.
+A single 404 proves nothing: proxies, replicas and young servers respond with it too. A restart is
+believed only if all evidence agrees for `FORGOTTEN_MILLISECONDS`: the server itself responds with
+404 to every read of each of its jobs, and its complete listing shows nothing older.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -14,11 +14,11 @@ from reelhook.domain.listing import CLOCK_SLACK_MILLISECONDS, Known
 from reelhook.domain.report import Entry
 
 FORGOTTEN_MILLISECONDS = 30_000
-"""How long all must agree before a restart is believed."""
+"""The time for which all evidence must agree before a restart is believed."""
 DENIALS_MIN = 3
-"""How many 404 in a row each of the jobs must have got within that time."""
+"""The number of consecutive 404 responses for each job within that time."""
 RESUBMITS_MAX = 2
-"""How often a forgotten job is sent again: its render may be what ends the server."""
+"""The most resubmissions of a forgotten job: its render may be what crashes the server."""
 MESSAGE = (
     "The server was restarted and has forgotten this job, since it keeps its jobs in memory only. "
     "Send it again, or set resubmit_forgotten for the account to have that done"
@@ -27,7 +27,7 @@ MESSAGE = (
 
 @dataclass(frozen=True, slots=True)
 class Denials:
-    """The server's own 404 responses for one job in a row: how many, and since when."""
+    """The server's own consecutive 404 responses for one job: their number and the first time."""
 
     count: int
     since: Instant
@@ -41,26 +41,26 @@ def forgotten(
     margin: int,
     now: Instant,
 ) -> list[Job]:
-    """Return the jobs that a restart must have lost, as far as reads of single jobs can tell.
+    """Return the jobs that a restart must have lost, by the evidence of single reads.
 
-    `watched` are those that this server had, with this credential; `denials` go by the provider's
-    ids. `was_shown`: whether the listing showed a job before. Within `margin`, in milliseconds,
-    before the first 404 a job may have been created by the restarted server already. None are
-    returned while the server still knows any that is older.
+    `watched` are the jobs of this server and credential. `denials` has the provider's ids as keys.
+    `was_shown` returns True if the listing showed a job before. The restarted server may have
+    created a job within `margin` milliseconds before the first 404. The result is empty while the
+    server still knows an older job.
     """
-    lost = [one for one in watched if one.provider_job_id in denials and was_shown(one)]
+    lost = [job for job in watched if job.provider_job_id in denials and was_shown(job)]
     gone_at = first_missed(lost, now)
     if any(
-        one.provider_job_id not in denials and (one.accepted_at or 0) < gone_at - margin
-        for one in watched
+        job.provider_job_id not in denials and (job.accepted_at or 0) < gone_at - margin
+        for job in watched
     ):
         return []
-    return [one for one in lost if _is_steady(one, denials[one.provider_job_id or ""], now)]
+    return [job for job in lost if _is_steady(job, denials[job.provider_job_id or ""], now)]
 
 
 def first_missed(jobs: Iterable[Job], now: Instant) -> Instant:
-    """Return when the first of these jobs was missed; now, if none was."""
-    return min((one.missing_since for one in jobs if one.missing_since is not None), default=now)
+    """Return the time at which the first of these jobs was missing; now, if none is."""
+    return min((job.missing_since for job in jobs if job.missing_since is not None), default=now)
 
 
 def _is_steady(job: Job, denials: Denials, now: Instant) -> bool:
@@ -71,10 +71,10 @@ def _is_steady(job: Job, denials: Denials, now: Instant) -> bool:
 def is_from_before(
     entry: Entry, lost: Collection[str], known: Known | None, *, gone_at: Instant, margin: int
 ) -> bool:
-    """Whether an entry of the listing shows that its server has not forgotten everything.
+    """Return True if an entry shows that its server has not forgotten everything.
 
-    `lost` are the ids of the jobs that seem forgotten, `known` is what we know of the entry, if it
-    is of a job of ours. Others' entries are told by their times alone, by the server's clock.
+    `lost` are the ids of the jobs that seem forgotten. `known` is our knowledge of the entry, if a
+    job of ours has it. Others' entries are judged by their times alone, on the server's clock.
     """
     if entry.provider_job_id in lost:
         return True

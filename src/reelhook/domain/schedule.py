@@ -1,4 +1,4 @@
-"""When a webhook is tried again."""
+"""The schedule of a webhook's retries."""
 
 import re
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ class RetrySchedule:
 
     @property
     def longest_seconds(self) -> tuple[float, ...]:
-        """The longest that each wait may become by jitter."""
+        """The waits with the most jitter."""
         return tuple(
             wait + min(wait * JITTER_SHARE, JITTER_SECONDS_MAX) for wait in self.waits_seconds
         )
@@ -85,7 +85,7 @@ class RetrySchedule:
     ) -> float | None:
         """Return the seconds to wait after `attempt` (1, 2, …) failed, or None after the last one.
 
-        Jitter only adds, so that no retry fires early; a receiver's `Retry-After` only lengthens.
+        Jitter and a receiver's `Retry-After` only lengthen a wait, so no retry is early.
         """
         if progress and attempt >= PROGRESS_ATTEMPTS_MAX:
             return None

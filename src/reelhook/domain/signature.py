@@ -1,4 +1,4 @@
-"""Signatures of webhooks: the inherited `X-Signature`, and Standard Webhooks v1 and v1a.
+"""Signatures of webhooks: the first client's `X-Signature`, and Standard Webhooks v1 and v1a.
 
 https://www.standardwebhooks.com/ signs `id.timestamp.body`: v1 by HMAC-SHA256 with a shared
 secret, v1a by Ed25519 with a private key.
@@ -19,16 +19,16 @@ _PREFIX = "whsec_"
 def standard_key(secret: str, *, name: str = "The secret") -> bytes:
     """Return the key of Standard Webhooks: decoded after `whsec_`, else the secret's UTF-8 bytes.
 
-    Raises `BadKeyError`, which calls the secret `name`: what follows `whsec_` is not base64, the
-    secret is empty, or it is a key of the other kind.
+    Raises `BadKeyError`, with `name` for the secret, if the text after `whsec_` is not base64, the
+    secret is empty, or it is an Ed25519 key.
     """
-    if secret.startswith((PRIVATE_PREFIX, PUBLIC_PREFIX)):  # whoever has the public key could sign
+    if secret.startswith((PRIVATE_PREFIX, PUBLIC_PREFIX)):  # anyone with the public key could sign
         raise BadKeyError(
             f"{name} is an Ed25519 key (whsk_ or whpk_), not a shared secret; "
-            "put a long random text in its place"
+            "use a long random text instead"
         )
     if not secret:
-        raise BadKeyError(f"{name} is empty, so that anyone could sign; choose a long random text")
+        raise BadKeyError(f"{name} is empty, so anyone could sign; choose a long random text")
     if not secret.startswith(_PREFIX):
         return secret.encode()
     try:
@@ -44,7 +44,7 @@ def standard_key(secret: str, *, name: str = "The secret") -> bytes:
 
 
 def standard_secret(secret: str) -> str:
-    """Return the form that a Standard Webhooks receiver must be given."""
+    """Return the secret in the form that a Standard Webhooks receiver needs."""
     return _PREFIX + base64.b64encode(standard_key(secret)).decode()
 
 
@@ -65,7 +65,7 @@ def v1a(key: PrivateKey, content: bytes) -> str:
     return "v1a," + base64.b64encode(key.sign(content)).decode()
 
 
-# Taking a key in costs more than signing with it, and each endpoint may have a secret of its own.
+# Setting up a key costs more than signing with it, and each endpoint may have its own secret.
 @lru_cache(maxsize=1024)
 def _standard(secret: str) -> hmac.HMAC:
     return hmac.new(standard_key(secret), digestmod="sha256")
@@ -77,7 +77,7 @@ def _inherited(secret: str) -> hmac.HMAC:
 
 
 def _bytes(header: str) -> bytes:
-    """Encode a header's text; servers hand on bytes that are not UTF-8 as lone surrogates."""
+    """Encode a header's text; servers pass on bytes that are not UTF-8 as lone surrogates."""
     return header.encode(errors="surrogatepass")
 
 
@@ -96,10 +96,10 @@ def sign(
     previous: str | None = None,
     private_keys: Sequence[PrivateKey] = (),
 ) -> dict[str, str]:
-    """Return the headers that sign `body`, made afresh for each attempt.
+    """Return the headers that sign `body`, to be made again for each attempt.
 
-    While a previous secret is still honoured, `webhook-signature` carries both signatures and
-    `X-Signature`, a single value, stays on the previous one. Every private key signs as well.
+    While a previous secret is still valid, `webhook-signature` has both signatures. `X-Signature`
+    has room for one, the previous secret's. Every private key signs as well.
     """
     timestamp = str(now // 1000)
     content = signed_content(message_id, timestamp, body)

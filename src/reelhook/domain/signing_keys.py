@@ -1,6 +1,6 @@
 """Ed25519 keys, as Standard Webhooks writes them (`whsk_`, `whpk_`) and as JWKS (RFC 7517, 8037).
 
-`cryptography` takes 20 ms to load, so that only the first key that is used loads it.
+`cryptography` takes 20 ms to load, so the first use of a key loads it.
 """
 
 import base64
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 PRIVATE_PREFIX = "whsk_"
 PUBLIC_PREFIX = "whpk_"
 KEY_BYTES = 32
-"""A seed has as many, and so has a public key."""
+"""The length of a seed, and of a public key."""
 PAIR_BYTES = 2 * KEY_BYTES
 SIGNATURE_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """What receivers verify with; `raw` has 32 bytes."""
+    """A key with which receivers verify webhooks; `raw` has 32 bytes."""
 
     raw: bytes
 
@@ -33,14 +33,14 @@ class PublicKey:
         return PUBLIC_PREFIX + base64.b64encode(self.raw).decode()
 
     def jwk(self) -> dict[str, str]:
-        """Return the key as RFC 8037, section 2 writes it; `kid` is its thumbprint (RFC 7638)."""
+        """Return the key as a JWK (RFC 8037, section 2); `kid` is its thumbprint (RFC 7638)."""
         required = {"crv": "Ed25519", "kty": "OKP", "x": _base64url(self.raw)}
         canonical = json.dumps(required, separators=(",", ":"), sort_keys=True).encode()
         thumbprint = _base64url(hashlib.sha256(canonical).digest())
         return {**required, "use": "sig", "alg": "EdDSA", "kid": thumbprint}
 
     def verifies(self, signature: bytes, signed: bytes) -> bool:
-        """Whether the signature is this key's."""
+        """Return True if this key made the signature."""
         from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - see the module
         from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415 - as above
             Ed25519PublicKey,
@@ -55,7 +55,7 @@ class PublicKey:
 
 @dataclass(frozen=True, slots=True)
 class PrivateKey:
-    """What webhooks are signed with. It never shows itself; `public` may be shown to anyone."""
+    """A key that signs webhooks. Its `repr` does not reveal it; `public` is no secret."""
 
     public: PublicKey
     _key: "Ed25519PrivateKey" = field(repr=False, compare=False)
@@ -72,9 +72,9 @@ class PrivateKey:
 
     @classmethod
     def parse(cls, text: str, *, name: str = "The private key") -> "PrivateKey":
-        """Return the key that `whsk_<base64>` writes: a seed, or a seed with its public key.
+        """Return the key of a text `whsk_<base64>`: a seed, or a seed with its public key.
 
-        Raises `BadKeyError`, which calls the key `name` and never shows it.
+        Raises `BadKeyError`, with `name` for the key, which it never shows.
         """
         raw = _decoded(text, PRIVATE_PREFIX)
         if raw is None or len(raw) not in {KEY_BYTES, PAIR_BYTES}:
@@ -84,16 +84,16 @@ class PrivateKey:
             )
         key = cls.of(raw[:KEY_BYTES])
         if len(raw) == PAIR_BYTES and raw[KEY_BYTES:] != key.public.raw:
-            raise BadKeyError(f"{name} ends with another key's public half; copy the key anew")
+            raise BadKeyError(f"{name} ends with another key's public half; copy the key again")
         return key
 
     def sign(self, content: bytes) -> bytes:
-        """Return the signature, 64 bytes; the same content always brings the same one."""
+        """Return the signature of 64 bytes; it is the same for the same content."""
         return self._key.sign(content)
 
 
 def private_text(seed: bytes) -> str:
-    """Return the form in which a private key is configured."""
+    """Return a private key in the form of the settings."""
     return PRIVATE_PREFIX + base64.b64encode(seed).decode()
 
 
@@ -103,10 +103,10 @@ def jwk_set(keys: Iterable[PublicKey]) -> dict[str, list[dict[str, str]]]:
 
 
 def public_keys(given: str | Iterable[str] | Mapping[str, Any]) -> tuple[PublicKey, ...]:
-    """Return the keys of `whpk_` texts, of a single one, or of a JWK Set.
+    """Return the keys of one or more `whpk_` texts, or of a JWK Set.
 
-    What a set holds beside Ed25519 keys for signatures is passed over, as RFC 7517, section 5
-    asks. Raises `BadKeyError` for a wrong text, or a mapping that is no JWK Set.
+    Keys of other kinds in a set are ignored, as RFC 7517, section 5 requires. Raises `BadKeyError`
+    for a wrong text, or a mapping that is not a JWK Set.
     """
     match given:
         case str():
@@ -115,8 +115,8 @@ def public_keys(given: str | Iterable[str] | Mapping[str, Any]) -> tuple[PublicK
             keys = given.get("keys")
             if not isinstance(keys, list):
                 raise BadKeyError(
-                    "The public keys are no JWK Set, which has its keys in a list `keys`; "
-                    "give what /.well-known/webhooks/jwks.json answers"
+                    "The public keys are not a JWK Set, which has a list `keys`; "
+                    "use the response of /.well-known/webhooks/jwks.json"
                 )
             return tuple(key for jwk in keys if (key := _from_jwk(jwk)) is not None)
         case _:

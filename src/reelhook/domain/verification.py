@@ -1,4 +1,4 @@
-"""What a receiver does with a webhook before it believes a word: Standard Webhooks v1 and v1a."""
+"""Verification of a received webhook by Standard Webhooks v1 and v1a."""
 
 import base64
 import hmac
@@ -14,11 +14,11 @@ from reelhook.domain.signing_keys import SIGNATURE_BYTES, PublicKey
 TOLERANCE_SECONDS = 300
 _TIMESTAMP_DIGITS_MAX = 12
 _SIGNATURES_MAX = 32
-"""What comes behind is not looked at: each may cost 0.1 ms per public key."""
+"""Further signatures are ignored: each may cost 0.1 ms for each public key."""
 
 
 class Headers(Protocol):
-    """A request's headers: a dict, or what aiohttp, Starlette, Flask and Django have for them."""
+    """A request's headers: a dict, or the headers of aiohttp, Starlette, Flask or Django."""
 
     def items(self) -> Iterable[tuple[str, str]]:
         """Return names, in any case, and values."""
@@ -27,10 +27,10 @@ class Headers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ReceivedWebhook:
-    """A webhook that is to be believed.
+    """A verified webhook.
 
-    `id` stays the same when it is sent again; `timestamp` is when it was sent, in Unix seconds;
-    `body` is its JSON.
+    `id` is the same when the webhook is sent again. `timestamp` is the time of sending in Unix
+    seconds. `body` is the parsed JSON.
     """
 
     id: str
@@ -49,14 +49,14 @@ def verified(
 ) -> ReceivedWebhook:
     """Return the webhook if one of the secrets or keys signed it. Comparison takes constant time.
 
-    Raises `WebhookVerificationError`; and `BadKeyError` for a secret that is none.
+    Raises `WebhookVerificationError`, and `BadKeyError` for a malformed secret.
     """
     lower = {name.lower(): value for name, value in headers.items()}
     message_id, timestamp, signatures = (
         _header(lower, name) for name in ("webhook-id", "webhook-timestamp", "webhook-signature")
     )
-    if "." in message_id:  # it would blur where the id ends and the time begins
-        raise WebhookVerificationError("webhook-id has a dot, which no id of a webhook may have")
+    if "." in message_id:  # a dot ends the id in the signed content
+        raise WebhookVerificationError("webhook-id has a dot, which is not allowed in an id")
     content = signed_content(message_id, timestamp, body)
     entries = signatures.split()[:_SIGNATURES_MAX]
     sent_at = _sent_at(timestamp, now_seconds, tolerance_seconds)
@@ -65,8 +65,8 @@ def verified(
         or _signed_with_key(entries, content, public_keys)
     ):
         raise WebhookVerificationError(
-            "No signature matches: another secret or key signed this, or the body is not, byte "
-            "for byte, what arrived; verify it before anything parses it"
+            "No signature matches: another secret or key signed this, or the body is not exactly "
+            "the bytes that arrived; verify it before anything parses it"
         )
     return ReceivedWebhook(message_id, sent_at, _json(body))
 
@@ -75,8 +75,8 @@ def _header(lower: dict[str, str], name: str) -> str:
     value = lower.get(name)
     if not value:
         raise WebhookVerificationError(
-            f"The header {name} is missing; give all headers of the request, and a proxy in "
-            "between must let it through"
+            f"The header {name} is missing; pass all headers of the request, and let proxies in "
+            "between forward it"
         )
     return value
 
@@ -89,11 +89,11 @@ def _sent_at(timestamp: str, now_seconds: float, tolerance_seconds: float) -> in
         raise WebhookVerificationError("webhook-timestamp is not a time in Unix seconds")
     sent_at = int(timestamp)
     age = now_seconds - sent_at
-    if not abs(age) <= tolerance_seconds:  # written so that nothing passes where one is no number
+    if not abs(age) <= tolerance_seconds:  # so written since NaN must not pass
         when = f"{age:.0f} s ago" if age > 0 else f"{-age:.0f} s from now"
         raise WebhookVerificationError(
-            f"The webhook was sent {when}, and {tolerance_seconds:g} s are allowed: somebody "
-            "replays it, or a clock is wrong; compare this machine's with a time server"
+            f"The webhook was sent {when}, and {tolerance_seconds:g} s are allowed: it is a "
+            "replay, or a clock is wrong; compare this machine's with a time server"
         )
     return sent_at
 
@@ -101,7 +101,7 @@ def _sent_at(timestamp: str, now_seconds: float, tolerance_seconds: float) -> in
 def _signed_with_secret(entries: Sequence[str], content: bytes, secrets: Sequence[str]) -> bool:
     expected = [v1(secret, content).encode() for secret in secrets]
     given = [entry.encode(errors="surrogatepass") for entry in entries]
-    return any(hmac.compare_digest(one, other) for one in given for other in expected)
+    return any(hmac.compare_digest(mine, theirs) for theirs in given for mine in expected)
 
 
 def _signed_with_key(
@@ -119,7 +119,7 @@ def _v1a_signature(entry: str) -> bytes | None:
         raw = base64.b64decode(text, validate=True)
     except ValueError:
         return None
-    # Base64 has several ways to write the same bytes; only the canonical one will do.
+    # Base64 can write the same bytes in several ways; only the canonical one is valid.
     canonical = base64.b64encode(raw).decode() == text
     return raw if canonical and len(raw) == SIGNATURE_BYTES else None
 
@@ -129,5 +129,5 @@ def _json(body: bytes) -> Any:
         return json.loads(body)
     except ValueError:
         raise WebhookVerificationError(
-            "The signature is right, but the body is not JSON, so reelhook did not send it"
+            "The signature is valid, but the body is not JSON, so reelhook did not send it"
         ) from None

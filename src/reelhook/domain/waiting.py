@@ -1,4 +1,4 @@
-"""What a job waits for, as its provider last put it."""
+"""The reason why a job waits, in its provider's last words."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,11 @@ from reelhook.domain.event import Instant
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A job that its provider has not moved on, and why.
+    """The reason why a provider has not moved a job on.
 
-    `since`: when the first such response came. `last_response`: the provider's last words, or what
-    happened instead of a response. `tries`: how often its create was tried at this model; None once
-    a provider has the job.
+    `since` is the time of the first such response. `last_response` is the provider's last message,
+    or what happened instead of a response. `tries` counts the creates at this model; None once a
+    provider has the job.
     """
 
     since: Instant
@@ -19,6 +19,8 @@ class Waiting:
     tries: int | None = None
 
 
-def with_words(message: str, words: str | None) -> str:
-    """Return a message of ours with what the provider said last, if it said anything."""
-    return message if words is None else f"{message}. The provider's last words: {words}"
+def with_last_response(message: str, last_response: str | None) -> str:
+    """Return a message of ours with the provider's last message, if there is one."""
+    if last_response is None:
+        return message
+    return f"{message}. The provider's last response: {last_response}"

@@ -49,7 +49,7 @@ def _model(choice: ModelRoute) -> ModelResponse:
     limits = choice.limits
     assert limits is not None  # noqa: S101 - a listed model has limits
     return ModelResponse(
-        model=choice.called,
+        model=choice.display_name,
         provider=choice.provider,
         accounts=[account.id for account in choice.accounts],
         seconds=limits.seconds,

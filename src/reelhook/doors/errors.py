@@ -29,6 +29,7 @@ from reelhook.domain.errors import (
 )
 from reelhook.doors.clients import RefusedClients, client_address
 from reelhook.doors.limits import LimitError, Refusals
+from reelhook.doors.request_messages import request_message
 
 log = structlog.get_logger()
 RETRY_AFTER_SECONDS = "5"
@@ -124,8 +125,10 @@ def install_errors(app: FastAPI, refusals: Refusals, clients: RefusedClients) ->
         status = next((s for kind, s in _STATUS if isinstance(error, kind)), 500)
         if status == 401:
             clients.tell(client_address(request.scope), status, error.code, request.method)
-        field = error.field if isinstance(error, InvalidRequestError) else None
-        return error_response(status, error.message, error.code, field=field)
+        message, field = error.message, None
+        if isinstance(error, InvalidRequestError):
+            message, field = request_message(error)
+        return error_response(status, message, error.code, field=field)
 
     @app.exception_handler(StoreError)
     async def _store(request: Request, error: StoreError) -> JSONResponse:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from reelhook.domain.errors import ProviderError
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import Notice, Page, Reading, SubmitOutcome
+from reelhook.domain.request import VideoRequest
 from reelhook.ports import Content, Provider, ServedModels
 
 

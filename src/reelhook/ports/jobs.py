@@ -8,7 +8,8 @@ from typing import Protocol
 from reelhook.domain.account_status import AccountStatus
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.event import Event, Instant
-from reelhook.domain.job import Job, Status, VideoRequest
+from reelhook.domain.job import Job, Status
+from reelhook.domain.request import VideoRequest
 from reelhook.domain.waiting import Waiting
 from reelhook.ports.leases import Lease
 from reelhook.ports.webhooks import StoredEvent

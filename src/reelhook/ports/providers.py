@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from reelhook.domain.event import Instant
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Model
 from reelhook.domain.report import Notice, Page, Reading, SubmitOutcome
+from reelhook.domain.request import VideoRequest
 
 
 class Clock(Protocol):

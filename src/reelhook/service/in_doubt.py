@@ -76,7 +76,8 @@ class InDoubtSubmissions:
         reading = await provider_of(self._providers, job).get(provider_job_id)
         if isinstance(reading.report, Missing):
             raise InvalidRequestError(
-                "soraJobId", f"{job.account} does not know {provider_job_id}; look its id up there"
+                "provider_job_id",
+                f"{job.account} does not know {provider_job_id}; look its id up there",
             )
         now = self._clock.now()
         # As one that is registered: no other job's lookup or answer takes from it what a person

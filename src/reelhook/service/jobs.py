@@ -24,9 +24,10 @@ from reelhook.domain.errors import (
     SubmissionPendingError,
 )
 from reelhook.domain.ids import new_id
-from reelhook.domain.job import Job, Status, VideoRequest
+from reelhook.domain.job import Job, Status
+from reelhook.domain.problem import Problem
 from reelhook.domain.report import Failed, Finished, Progress, Report
-from reelhook.domain.request import check_ids, check_request
+from reelhook.domain.request import VideoRequest, check_ids, check_request
 from reelhook.ports import (
     Clock,
     Content,
@@ -147,7 +148,7 @@ class Jobs:
             created_at=now,
             updated_at=now,
         ).accept(provider_job_id, now)
-        request = VideoRequest(script="", model="")
+        request = VideoRequest(prompt="")
         try:
             created = await self._create(job, request, webhook_url, endpoints, None)
         finally:
@@ -284,11 +285,10 @@ class Jobs:
             "failed": Failed("provider_error", "The job was reported as failed."),
         }
         if status not in reports:
-            raise InvalidRequestError(
-                "status", f"status must be one of {', '.join(reports)}, not {status!r}"
-            )
+            problem, allowed = Problem.NOT_ONE_OF, tuple(reports)
+            raise InvalidRequestError("status", problem, allowed=allowed, value=status)
         if progress is not None and not 0 <= progress <= 100:
-            raise InvalidRequestError("progress", f"progress must be from 0 to 100, not {progress}")
+            raise InvalidRequestError("progress", Problem.RANGE, least=0, most=100)
         for _ in range(WRITE_TRIES):
             job = (await self._store.job(job_id)).job
             if await self._written(job, job.apply(reports[status], self._clock.now())):

@@ -47,7 +47,8 @@ def _model(
         return warning(subject, error.message)
     reported = [one for account in choice.accounts if (one := served.get(account.id)) and one.names]
     if not reported:
-        return ok(subject, f"is {choice.called}" if name else f"is up to {choice.called}")
+        own = f"is the default of the {choice.display_name} server"
+        return ok(subject, f"is {choice.display_name}" if name else own)
     return _of_servers(subject, choice, reported, chosen=chosen)
 
 
@@ -61,14 +62,14 @@ def _of_servers(
     if not chosen and len(names) == 1:
         return ok(subject, f"is {choice.provider}/{names[0]}, the only model of its server")
     if chosen and any(fnmatchcase(choice.model, name) for name in names):
-        return ok(subject, f"is {choice.called}")
+        return ok(subject, f"is {choice.display_name}")
     if not chosen:
         return warning(
             subject,
             f"is not set, and the server has {_list(names)}; set REELHOOK_DEFAULT_MODEL to one of "
             "them",
         )
-    return warning(subject, f"the server has no model {choice.called}; it has {_list(names)}")
+    return warning(subject, f"the server has no model {choice.display_name}; it has {_list(names)}")
 
 
 def _list(names: list[str]) -> str:

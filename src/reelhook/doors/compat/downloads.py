@@ -16,7 +16,7 @@ router = APIRouter(tags=["videos"])
 ByteRange = Annotated[str | None, Header(alias="Range")]
 IfRange = Annotated[
     str | None,
-    Header(alias="If-Range", description="The range counts only if the file still has this tag"),
+    Header(alias="If-Range", description="The range applies only if the file still has this tag"),
 ]
 
 
@@ -50,7 +50,7 @@ async def download_by_query(
     byte_range: ByteRange = None,
     if_range: IfRange = None,
 ) -> StreamingResponse:
-    """Return the finished video; the same by a query parameter."""
+    """Return the finished video, like the route with the id in its path."""
     return await _stream(request, service, job_id, byte_range, if_range)
 
 
@@ -70,7 +70,7 @@ async def _stream(
     if request.method == "HEAD":
         await stack.aclose()
     return StreamingResponse(
-        # Nothing of a closed file: Content-Length tells the whole one all the same.
+        # The file is closed, but Content-Length is still the whole file's.
         () if request.method == "HEAD" else _chunks(file, stack),
         file.status,
         {
@@ -84,23 +84,23 @@ async def _file(
     stack: AsyncExitStack,
     service: Jobs,
     job_id: str,
-    asked: Range | None,
+    wanted: Range | None,
     if_range: str | None,
 ) -> FileDownload:
-    """Open the file, until the stack is closed.
+    """Open the file until the stack is closed.
 
-    Not every server of files knows `If-Range`, so it is judged here; only where the file is
-    another one by now is it asked for a second time, as a whole.
+    Not every file server supports `If-Range`, so it is evaluated here. If the file has changed, it
+    is requested again as a whole.
     """
     content = await stack.enter_async_context(
-        await service.content(job_id, None if asked is None else str(asked))
+        await service.content(job_id, None if wanted is None else str(wanted))
     )
-    if asked is None or if_range is None or is_version(if_range, content.headers):
-        return answer(content, asked)
+    if wanted is None or if_range is None or is_version(if_range, content.headers):
+        return answer(content, wanted)
     if content.status != 200:
         await stack.aclose()
         content = await stack.enter_async_context(await service.content(job_id))
-    return answer(content, asked if is_version(if_range, content.headers) else None)
+    return answer(content, wanted if is_version(if_range, content.headers) else None)
 
 
 async def _chunks(file: FileDownload, stack: AsyncExitStack) -> AsyncIterator[bytes]:

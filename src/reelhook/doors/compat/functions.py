@@ -1,4 +1,4 @@
-"""reelhook inside another Python program: its use cases, the ASGI app, the inherited functions."""
+"""reelhook in another Python program: use cases, ASGI app and the first client's functions."""
 
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from reelhook.domain.job import Job, Status, VideoRequest
+from reelhook.domain.job import Job, Status
+from reelhook.doors.compat.request import video_request
 from reelhook.ports import StoredJob
 from reelhook.service import Deliveries, Endpoints, Jobs, Operations
 from reelhook.service.reading_back import read_back
@@ -16,8 +17,8 @@ from reelhook.service.reading_back import read_back
 class Hook:
     """A running reelhook. Mount `asgi` in your application, or call its functions.
 
-    The nine functions of the original service keep their names; each is thin over `service` or
-    `operations`.
+    Nine functions have the names of the service that reelhook replaced; each only calls `service`
+    or `operations`.
     """
 
     service: Jobs
@@ -35,37 +36,38 @@ class Hook:
         endpoints: Sequence[str] = (),
         **parameters: Any,
     ) -> str:
-        """Ask for a video; return the job's id. `parameters` are those of `VideoRequest`.
+        """Request a video; return the job's id.
 
-        Its events go to `webhook_url` and to the registered `endpoints`; where neither is given,
-        to WEBHOOK_URL.
+        `parameters` are the fields of `VideoRequest` except its prompt, and `direction` and
+        `wallet_address`. The job's events go to `webhook_url` and to the registered `endpoints`;
+        if neither is given, to WEBHOOK_URL.
         """
-        request = VideoRequest(script=script, **{"model": self.default_model or "", **parameters})
+        request = video_request(script, **{"model": self.default_model or "", **parameters})
         created = await self.service.submit(request, webhook_url, endpoints=endpoints)
         return created.job_id
 
     # -- the polling service's functions ------------------------------------------------------
 
     def start_sora_polling(self) -> Awaitable[None]:
-        """Ask providers how jobs fare. It is on from the first start. Need not be awaited."""
+        """Poll the providers, which is on from the first start. Need not be awaited."""
         return self.operations.resume_watching()
 
     def stop_sora_polling(self) -> Awaitable[None]:
-        """Stop asking providers until `start_sora_polling`: a restart alone does not resume.
+        """Stop polling until `start_sora_polling` is called: a restart alone does not resume it.
 
-        Need not be awaited: it is kept soon.
+        Need not be awaited: the change is stored soon.
         """
         return self.operations.pause_watching()
 
     async def register_sora_job(
         self, job_id: str, sora_job_id: str, webhook_url: str | None = None
     ) -> StoredJob:
-        """Watch a job that was created at the provider elsewhere. Twice is once."""
+        """Watch a job that another program created at the provider. Twice is like once."""
         created = await self.service.register(sora_job_id, job_id, webhook_url)
         return await read_back(self.service.job(created.job_id), jobId=created.job_id)
 
     async def force_poll_job(self, job_id: str) -> StoredJob:
-        """Check a job at its provider now."""
+        """Read a job from its provider now."""
         return await self.service.check_now(job_id)
 
     async def get_polling_stats(self) -> dict[str, Any]:
@@ -77,7 +79,7 @@ class Hook:
     async def register_sora_job_for_polling(
         self, job_id: str, sora_job_id: str, webhook_url: str | None = None
     ) -> StoredJob:
-        """The same as `register_sora_job`: storing a job is what makes it watched."""
+        """Do the same as `register_sora_job`: every stored job is watched."""
         return await self.register_sora_job(job_id, sora_job_id, webhook_url)
 
     async def update_sora_job_status(
@@ -85,7 +87,7 @@ class Hook:
     ) -> StoredJob:
         """Write a status (queued, processing, completed, failed) that you vouch for.
 
-        Not reachable over HTTP: anyone could fake an ending.
+        Not available over HTTP, where anyone could fake an ending.
         """
         return await self.service.update_status(job_id, status, progress)
 
@@ -103,6 +105,6 @@ class Hook:
         return sorted(pending, key=lambda job: job.created_at, reverse=True)
 
     async def get_sora_polling_stats(self) -> dict[str, int]:
-        """Return the number of jobs: in all, and of each status."""
+        """Return the number of jobs, in total and for each status."""
         counts: dict[str, int] = (await self.operations.stats())["jobs"]
         return counts

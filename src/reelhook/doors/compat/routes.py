@@ -1,27 +1,27 @@
-"""The inherited routes: ask for a video, and ask how it fares."""
+"""The routes of the first client: request a video, and read its status."""
 
 import json
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
 
-from reelhook.domain.job import VideoRequest
-from reelhook.domain.request import RENDER_VERSION, check_image
+from reelhook.domain.request import SHORT_CHARACTERS_MAX, check_image, check_text
 from reelhook.doors.access import holder_of
-from reelhook.doors.context import ServiceOf, options_of, use_cases_of
-from reelhook.doors.native.schemas import (
+from reelhook.doors.compat.request import RENDER_VERSION, video_request
+from reelhook.doors.compat.schemas import (
     GenerateBody,
     GenerateResponse,
     StatusResponse,
     status_answer,
 )
+from reelhook.doors.context import ServiceOf, options_of, use_cases_of
 from reelhook.ports import IdempotencyKey
 
 router = APIRouter(tags=["videos"])
 
 
-@router.post("/api/generate", summary="Ask for a video")
+@router.post("/api/generate", summary="Request a video")
 async def generate(
     request: Request,
     service: ServiceOf,
@@ -29,10 +29,10 @@ async def generate(
     render_version: Annotated[str | None, Query(alias="renderVersion")] = None,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
 ) -> GenerateResponse:
-    """Take the request and answer at once; the provider is called after that.
+    """Take the request and respond at once; the provider is called after that.
 
-    With an `Idempotency-Key` the same request can be sent again for 24 hours: it brings the first
-    answer, never a second render.
+    With an `Idempotency-Key` the same request can be sent again for 24 hours: the response is the
+    first one, and nothing is rendered twice.
     """
     options = options_of(request)
     version = body.render_version or render_version or RENDER_VERSION
@@ -41,18 +41,20 @@ async def generate(
     if body.image is not None and not body.image.startswith("data:"):
         check_image(body.image)
         await options.check_url(body.image, field="image")
-    video = VideoRequest(
-        script=body.script,
-        model=body.model or options.default_model or "",
+    if body.model is not None:
+        check_text("model", body.model, SHORT_CHARACTERS_MAX)
+    video = video_request(
+        body.script,
         direction=body.prompt,
-        seconds=body.seconds,
-        size=body.size,
         wallet_address=body.wallet_address,
         render_version=version,
+        model=body.model or options.default_model or "",
+        seconds=body.seconds,
+        size=body.size,
         aspect_ratio=body.aspect_ratio,
         image=body.image,
         seed=body.seed,
-        provider_options=_as_json(body.provider_options),
+        options=body.provider_options or {},
         fallbacks=tuple(body.fallbacks),
     )
     key = None
@@ -64,28 +66,25 @@ async def generate(
         job_id=created.job_id,
         title=video.title,
         render_version=version,
-        message="The video is being generated; webhooks tell how it fares.",
+        message="The video is being generated; webhooks report its progress.",
     )
 
 
-@router.get("/api/videos/status/{job_id}", summary="How a video fares: the fallback")
+@router.get("/api/videos/status/{job_id}", summary="Read a video's status")
 async def status(job_id: str, request: Request, service: ServiceOf) -> StatusResponse:
-    """Tell a job's status, for clients that missed a webhook."""
+    """Return a job's status, for clients that missed a webhook."""
     stored = await service.job(job_id)
     waiting = await use_cases_of(request).waits.of(stored.job)
     return status_answer(stored, options_of(request).video_url(job_id), waiting)
 
 
-def _as_json(options: dict[str, Any] | None) -> str | None:
-    return None if options is None else json.dumps(options, sort_keys=True)
-
-
 def _fingerprint(body: GenerateBody, version: str) -> str:
-    asked = body.model_dump(exclude=_apart(body)) | {"version": version}
-    return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    """Return the hash by which a repeated body is known; stored keys depend on its form."""
+    fields = body.model_dump(exclude=_left_out(body)) | {"version": version}
+    return sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
-def _apart(body: GenerateBody) -> set[str]:
-    # A request without these has the fingerprint that it had before there were any.
+def _left_out(body: GenerateBody) -> set[str]:
+    # A request without these has the fingerprint that it had before these fields existed.
     later = ("endpoints", "aspect_ratio", "image", "seed", "provider_options", "fallbacks")
     return {"render_version", *(name for name in later if getattr(body, name) in (None, []))}

@@ -11,7 +11,7 @@ from reelhook.domain.delivery import Attempt
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Instant, iso, maybe_iso
 from reelhook.doors.context import DeliveriesOf, EndpointsOf
-from reelhook.doors.native.schemas import Schema
+from reelhook.doors.fields import Schema
 from reelhook.ports import DeliveryFilter, Resend, StoredDelivery
 from reelhook.service.reading_back import read_back
 

@@ -18,7 +18,7 @@ from reelhook.domain.endpoint import (
 from reelhook.domain.errors import BadKeyError
 from reelhook.domain.event import iso, maybe_iso
 from reelhook.domain.signature import standard_key
-from reelhook.doors.native.schemas import Schema, ShortText, Text
+from reelhook.doors.fields import Schema, ShortText, Text
 from reelhook.service import EndpointFields
 
 HEADERS_MAX = 20

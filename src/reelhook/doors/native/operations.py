@@ -8,7 +8,7 @@ from reelhook.domain.event import maybe_iso
 from reelhook.domain.waiting import Waiting
 from reelhook.doors.context import OperationsOf
 from reelhook.doors.native.schemas import WatcherResponse
-from reelhook.doors.native.waiting import waiting_answer
+from reelhook.doors.waiting import waiting_answer
 from reelhook.ports import RefusedJob
 
 router = APIRouter(tags=["operations"])

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pydantic import Field
 
 from reelhook.domain.model import Image
-from reelhook.doors.native.schemas import Schema, untold
+from reelhook.doors.fields import Schema, untold
 from reelhook.ports import CostLine
 from reelhook.service import ProviderServer
 

@@ -1,176 +1,59 @@
-"""What the routes take and give, in the inherited camelCase."""
+"""The bodies that the routes about jobs take and return, in camelCase."""
 
 from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-)
-from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from reelhook.domain.event import iso, maybe_iso
-from reelhook.domain.job import SCRIPT_CHARACTERS_MAX, Job, Status
+from reelhook.domain.job import Job, Status
 from reelhook.domain.request import (
-    ASPECT_RATIO,
-    FALLBACKS_MAX,
     JOB_ID,
     JOB_ID_CHARACTERS_MAX,
     PROVIDER_JOB_ID,
-    SECONDS,
-    SEED_MAX,
     SHORT_CHARACTERS_MAX,
-    SIZE,
 )
 from reelhook.domain.waiting import Waiting
-from reelhook.doors.native.waiting import MaybeWaiting, maybe_waiting
-from reelhook.ports import ListedJob, StoredJob
+from reelhook.doors.fields import EndpointIds, Schema, ShortText, Text, documented, untold
+from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
+from reelhook.ports import ListedJob
 
-ENDPOINTS_MAX = 10
-"""How many endpoints a job may name."""
-
-
-class Schema(BaseModel):
-    """camelCase outside, snake_case inside; strict about types, open to keys we don't know."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-
-def _as_text(value: Any) -> Any:
-    # The wire says `seconds: "4"`; clients say 4 as often.
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return value
-
-
-def _without_nul(value: str) -> str:
-    # PostgreSQL's text and many renderers can't take it.
-    if "\0" in value:
-        raise PydanticCustomError("nul", "must not contain NUL characters")
-    return value
-
-
-def untold(value: object) -> bool:
-    """Whether a field has nothing to say, and is left out."""
-    return value is None
-
-
-_NoNul = AfterValidator(_without_nul)
-JobId = Annotated[
-    str,
-    StringConstraints(
-        strict=True, min_length=1, max_length=JOB_ID_CHARACTERS_MAX, pattern=f"^{JOB_ID}$"
-    ),
-]
 ProviderJobId = Annotated[
     str,
-    StringConstraints(
-        strict=True, min_length=1, max_length=SHORT_CHARACTERS_MAX, pattern=f"^{PROVIDER_JOB_ID}$"
-    ),
+    documented(minLength=1, maxLength=SHORT_CHARACTERS_MAX, pattern=f"^{PROVIDER_JOB_ID}$"),
 ]
-Text = Annotated[str, StringConstraints(strict=True), _NoNul]
-Script = Annotated[
-    str, StringConstraints(strict=True, min_length=1, max_length=SCRIPT_CHARACTERS_MAX), _NoNul
+OwnJobId = Annotated[
+    str, documented(minLength=1, maxLength=JOB_ID_CHARACTERS_MAX, pattern=f"^{JOB_ID}$")
 ]
-ShortText = Annotated[
-    str, StringConstraints(strict=True, min_length=1, max_length=SHORT_CHARACTERS_MAX), _NoNul
-]
-Seconds = Annotated[str, BeforeValidator(_as_text), StringConstraints(pattern=f"^{SECONDS}$")]
-AspectRatio = Annotated[str, StringConstraints(strict=True, pattern=f"^{ASPECT_RATIO}$")]
-Seed = Annotated[int, Field(strict=True, ge=0, le=SEED_MAX)]
-Size = Annotated[str, StringConstraints(strict=True, pattern=f"^{SIZE}$")]
-Fallbacks = Annotated[list[ShortText], Field(max_length=FALLBACKS_MAX)]
-EndpointIds = Annotated[list[JobId], Field(max_length=ENDPOINTS_MAX)]
-
-
-class GenerateBody(Schema):
-    """A request for a video."""
-
-    script: Script = Field(description="What is rendered")
-    prompt: Text | None = Field(None, description="Direction, prepended to the script")
-    wallet_address: ShortText | None = Field(None, description="Whose job it is; kept as given")
-    render_version: Text | None = Field(None, description="Only v3, a video model")
-    webhook_url: Text | None = Field(None, description="Where this job's events go")
-    endpoints: EndpointIds = Field([], description="Registered endpoints that they go to")
-    model: ShortText | None = Field(None, description="`provider/model`, an alias, or a bare name")
-    seconds: Seconds | None = None
-    size: Size | None = Field(None, description="Width x height, e.g. 1280x720")
-    aspect_ratio: AspectRatio | None = Field(None, description="Instead of a size, e.g. 16:9")
-    image: Text | None = Field(None, description="The first image: a URL, or a data: URI")
-    seed: Seed | None = Field(None, description="The same seed brings a similar video")
-    provider_options: dict[str, Any] | None = Field(
-        None, description="The provider's own parameters, passed on as they are"
-    )
-    fallbacks: Fallbacks = Field(
-        [], description="Models to try, in order, where the ones before definitely did not accept"
-    )
 
 
 class RegisterBody(Schema):
-    """A job that was created at the provider by someone else."""
+    """A job that another program created at the provider."""
 
     sora_job_id: ProviderJobId = Field(description="The provider's id of the job")
-    job_id: JobId | None = Field(None, description="The id it shall have here")
+    job_id: OwnJobId | None = Field(None, description="The id that it gets here")
     webhook_url: Text | None = None
     endpoints: EndpointIds = Field([], description="Registered endpoints that its events go to")
     account: ShortText | None = Field(
-        None, description="Whose job it is: an account, or a provider with one"
+        None, description="The job's account, or a provider whose first account has it"
     )
 
 
 class AdoptBody(Schema):
-    """The provider's job that a job in doubt turned out to be."""
+    """The provider's job that belongs to a job in doubt."""
 
     sora_job_id: ProviderJobId = Field(description="The provider's id of the job")
 
 
 class CancelBody(Schema):
-    """How to cancel."""
+    """The options of a cancel."""
 
     force: Annotated[bool, Field(strict=True)] = Field(
         False, description="Stop watching even if the provider can't cancel"
     )
 
 
-class GenerateResponse(Schema):
-    """The answer to a request for a video; the provider is called after it."""
-
-    job_id: str
-    status: str = "generating"
-    title: str
-    render_version: str
-    message: str
-
-
-class StatusResponse(Schema):
-    """The fallback for clients that missed a webhook. Three keys keep their inherited names."""
-
-    job_id: str
-    status: str = Field(description="generating, completed or failed")
-    ready: bool
-    error: str | None
-    code: str | None
-    created_at: str
-    updated_at: str
-    video_available: bool
-    video_url: str | None
-    sora_job_id: str | None = Field(alias="sora_job_id")
-    sora_status: str | None = Field(alias="sora_status")
-    sora_progress: int = Field(alias="sora_progress")
-    waiting: MaybeWaiting = None
-    missing_since: str | None = Field(
-        None,
-        exclude_if=untold,
-        description="Since when the provider says that it does not know the job; absent: it does",
-    )
-
-
 class CostResponse(Schema):
-    """What a job cost. The unit is USD where the provider tells money, else its own."""
+    """The cost of a job. The unit is USD if the provider reports money, else its own."""
 
     amount: float
     unit: str
@@ -178,7 +61,7 @@ class CostResponse(Schema):
 
 
 class JobResponse(Schema):
-    """A job as it stands."""
+    """A job in its present state."""
 
     job_id: str
     status: Status
@@ -194,12 +77,12 @@ class JobResponse(Schema):
     fallbacks: list[str]
     queue_position: int | None = Field(
         None,
-        description="Jobs of the same account that are created before this one, if it waits; "
-        "what its provider renders before it, where the provider says so",
+        description="For a waiting job, the jobs of its account that are created before it. For a "
+        "queued one, the jobs that its provider renders before it, if the provider reports that",
     )
-    cost: CostResponse | None = Field(description="What the provider charged, else what it quoted")
-    adopted_from: str | None = Field(description="The job in doubt that this one turned out to be")
-    in_doubt: bool = Field(description="Whether nobody knows if a provider has it")
+    cost: CostResponse | None = Field(description="The provider's charge, else its quote")
+    adopted_from: str | None = Field(description="The job in doubt that this one resolved")
+    in_doubt: bool = Field(description="true: it is not known whether a provider has the job")
     sora_job_id: str | None
     error: str | None
     code: str | None
@@ -213,13 +96,13 @@ class JobResponse(Schema):
     missing_since: str | None = Field(
         None,
         exclude_if=untold,
-        description="Since when the provider says that it does not know the job; absent: it does",
+        description="Since when the provider has not known the job; absent: it knows it",
     )
     stopped: bool | None = Field(
         None,
         exclude_if=untold,
-        description="Of a canceled job: whether nothing renders on. false: the provider goes on "
-        "nevertheless, since it can't stop a render; absent: not known",
+        description="For a canceled job. true: its render ended too; false: the provider "
+        "continues, since it can't stop a render; absent: not known",
     )
 
 
@@ -237,13 +120,13 @@ class EventsResponse(Schema):
 
 
 class WatcherResponse(Schema):
-    """The watcher's switch."""
+    """The state of polling."""
 
     paused: bool
 
 
 class ErrorResponse(Schema):
-    """What every error looks like."""
+    """The form of every error."""
 
     error: str = Field(description="What is wrong and what to do")
     code: str = Field(description="Stable, for programs")
@@ -262,37 +145,13 @@ class ErrorResponse(Schema):
     )
 
 
-def status_answer(
-    stored: StoredJob, video_url: str, waiting: Waiting | None = None
-) -> StatusResponse:
-    """Tell a job in the seed's words."""
-    job = stored.job
-    ready = job.status is Status.COMPLETED
-    return StatusResponse(
-        job_id=job.id,
-        status=_seed_status(job),
-        ready=ready,
-        error=job.error,
-        code=job.code,
-        created_at=iso(job.created_at),
-        updated_at=iso(job.updated_at),
-        video_available=ready,
-        video_url=video_url if ready else None,
-        sora_job_id=job.provider_job_id,
-        sora_status=_sora_status(job),
-        sora_progress=job.progress,
-        waiting=maybe_waiting(waiting),
-        missing_since=maybe_iso(job.missing_since),
-    )
-
-
 def job_answer(
     listed: ListedJob,
     video_url: str,
     queue_position: int | None = None,
     waiting: Waiting | None = None,
 ) -> JobResponse:
-    """Tell a job whole."""
+    """Return all that clients may read of a job."""
     job = listed.job
     return JobResponse(
         job_id=job.id,
@@ -332,15 +191,3 @@ def _cost(job: Job) -> CostResponse | None:
     if job.quoted_amount is not None and job.quoted_unit is not None:
         return CostResponse(amount=job.quoted_amount, unit=job.quoted_unit, charged=False)
     return None
-
-
-def _seed_status(job: Job) -> str:
-    if not job.status.terminal:
-        return "generating"
-    return "completed" if job.status is Status.COMPLETED else "failed"
-
-
-def _sora_status(job: Job) -> str | None:
-    if job.status in {Status.ACCEPTED, Status.SUBMITTING}:
-        return None
-    return "failed" if job.status is Status.CANCELED else job.status.value

@@ -15,6 +15,7 @@ from reelhook.domain.event import Instant
 from reelhook.domain.fingerprint import server_of
 from reelhook.domain.job import Job
 from reelhook.domain.listing import ListingFacts
+from reelhook.domain.lost_create import resubmitted
 from reelhook.domain.report import Missing, Report, Unread
 from reelhook.domain.restart import (
     MESSAGE,
@@ -159,7 +160,7 @@ class Forgotten:
         # One that was registered has no request here that could be sent.
         may = self._held.account.resubmit_forgotten and job.submit_fingerprint is not None
         if may and job.forgotten < RESUBMITS_MAX:
-            return job.send_again(now)
+            return resubmitted(job, now)
         return job.fail("provider_error", MESSAGE, now)
 
 

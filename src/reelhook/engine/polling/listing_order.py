@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from reelhook.domain.read_plan import PageRead, Read, learn
+from reelhook.domain.read_plan import PageRead, Read, merge_order
 from reelhook.engine.polling.listing_scan import ListingScan, PageBatch
 
 ORDER_MAX = 20_000
@@ -63,7 +63,7 @@ class ListingOrder:
         """Take over the order that a wave's pages showed."""
         if plan.order is not self._known.order or not _as_expected(plan.reads, batch):
             shown = {cursor: page.ids for cursor, page in batch.pages.items()}
-            self._set([one for one in learn(plan.order, shown) if one not in batch.refused])
+            self._set([one for one in merge_order(plan.order, shown) if one not in batch.refused])
         # Where more follows, a page's length is the server's own limit, unless it leaves out some.
         full = [page.length for page in batch.pages.values() if page.more]
         self.page_size = max(2, *full) if full else self.page_size

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from reelhook.domain.read_plan import PageRead, Read, SingleRead, cover
+from reelhook.domain.read_plan import PageRead, Read, SingleRead, plan_reads
 from reelhook.domain.report import Page
 
 
@@ -54,7 +54,7 @@ class ListingScan:
     def plan(self, listed: Sequence[str], order: Sequence[str], page_size: int) -> list[Read]:
         """Return the next wave's reads."""
         wanted = self.left.intersection(listed) - self.lost - self.given_up
-        reads = cover(order, wanted - self.displaced, page_size)
+        reads = plan_reads(order, wanted - self.displaced, page_size)
         own = [one for one in order if one in wanted & self.displaced]
         for start in range(0, len(own), page_size + 1):
             first, *rest = own[start : start + page_size + 1]

@@ -9,6 +9,7 @@ from reelhook.core.wakeups import Signals
 from reelhook.domain.catalog import Catalog
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Instant
+from reelhook.domain.fallback import fall_back
 from reelhook.ports import Clock, Lease, ListedJob, StoredJob
 
 log = structlog.get_logger()
@@ -59,7 +60,8 @@ class Fallback:
                 log.warning("fallback.unknown", job=job.id, error=error.message)
                 continue
             account = choice.pick(self._random)
-            sent_on = job.fall_back(
+            sent_on = fall_back(
+                job,
                 account=account.id,
                 provider=choice.provider,
                 model=choice.model,
@@ -70,7 +72,7 @@ class Fallback:
                 now=self._clock.now(),
             )
             await self._recording.record([sent_on], lease)
-            log.warning("submit.fallback", job=job.id, model=choice.called, error=message)
+            log.warning("submit.fallback", job=job.id, model=choice.display_name, error=message)
             self._signals.submit.tell()
             return True
         return False

@@ -10,9 +10,10 @@ import structlog
 
 from reelhook.core.recording import Recording, log_registered
 from reelhook.core.wakeups import Signals
+from reelhook.domain.lost_create import found_absent
 from reelhook.domain.reconciliation import Resolution
 from reelhook.domain.report import Entry
-from reelhook.domain.waiting import with_words
+from reelhook.domain.waiting import with_last_response
 from reelhook.engine.leased_account import LeasedAccount
 from reelhook.engine.submitting.fallback import Fallback
 from reelhook.ports import Acceptance, Clock, StoredJob, SubmitStore
@@ -90,7 +91,8 @@ class ResolvedCreates:
         again = []
         for job in (stored.job for stored in absent):
             wait = self._retrying.wait_milliseconds(job.creates_absent)
-            again.append((job.absent(max(now, (job.doubt_since or now) + wait), now), ()))
+            due_at = max(now, (job.doubt_since or now) + wait)
+            again.append((found_absent(job, due_at, now), ()))
         for job in await self._recording.record(again, self._held.lease):
             log.info(
                 "resolve.absent",
@@ -127,4 +129,4 @@ def _unknown(stored: StoredJob, reason: str) -> str:
         "The provider may or may not have accepted this job, and its listing can't tell "
         f"({reason}); look it up there, then adopt or abandon it"
     )
-    return with_words(message, stored.job.last_response)
+    return with_last_response(message, stored.job.last_response)

@@ -412,4 +412,4 @@ class Submit:
 
 def _size(stored: StoredJob) -> int:
     request = stored.request
-    return len(request.image or "") + len(request.provider_options or "")
+    return len(request.image or "") + len(request.options_json or "")

@@ -5,7 +5,7 @@ from reelhook.core.wakeups import Signals
 from reelhook.domain.age_limits import Age
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
-from reelhook.domain.waiting import with_words
+from reelhook.domain.waiting import with_last_response
 from reelhook.engine.runner import RunningTasks
 from reelhook.ports import Clock, Lease, SweepStore
 
@@ -87,5 +87,6 @@ class Sweep:
         if job.status is Status.SUBMITTING:
             hours = f"{self._age.hours:g} hours"
             message = f"Whether the provider accepted the job could not be found out in {hours}"
-            return job.fail("submission_unknown", with_words(message, job.last_response), now)
+            sentence = with_last_response(message, job.last_response)
+            return job.fail("submission_unknown", sentence, now)
         return self._age.unaccepted(job, now)

@@ -7,8 +7,8 @@ ModelArk's and Volcengine's API reference, "Create a video generation task". See
 `ratio` except `adaptive` (400 `InvalidParameter.TaskTypeConstraint`).
 """
 
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Image, Model, aspect_ratio_for
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.json_fields import encodable
 from reelhook.providers.http.request_fields import merged, nearest_resolution
 
@@ -62,7 +62,7 @@ def body(request: VideoRequest, callback_url: str | None) -> dict[str, object]:
     A size becomes its ratio and the nearest resolution. The items of the user's own `content`
     (a last frame, reference images) follow the prompt and the first frame.
     """
-    options = request.options
+    options = dict(request.options)
     more = options.pop("content", None)
     common = {
         "model": request.model,

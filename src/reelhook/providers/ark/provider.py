@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 from reelhook.domain.errors import WebhookVerificationError
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (
     Accepted,
     Notice,
@@ -17,6 +16,7 @@ from reelhook.domain.report import (
     Reading,
     SubmitOutcome,
 )
+from reelhook.domain.request import VideoRequest
 from reelhook.ports import Capabilities
 from reelhook.providers.ark.batch import URL_BYTES_MAX, Batch
 from reelhook.providers.ark.models import MODELS, body

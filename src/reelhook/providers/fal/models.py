@@ -7,8 +7,8 @@ app gets the common names of arguments; `providerOptions` sets arguments with ot
 
 from collections.abc import Callable
 
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Image, Model, aspect_ratio_for
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.json_fields import encodable, number
 from reelhook.providers.http.request_fields import merged
 

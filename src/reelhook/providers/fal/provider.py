@@ -14,7 +14,6 @@ from functools import cached_property, partial
 from urllib.parse import quote
 
 from reelhook.domain.errors import InvalidRequestError, ProviderError
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (
     Accepted,
     Cost,
@@ -28,6 +27,7 @@ from reelhook.domain.report import (
     Report,
     SubmitOutcome,
 )
+from reelhook.domain.request import VideoRequest
 from reelhook.ports import Capabilities
 from reelhook.providers.fal.models import MODELS, arguments
 from reelhook.providers.fal.queue import Queue
@@ -178,7 +178,7 @@ class Fal(ExpiringProvider):
         is_ours = "/requests/" in called
         job_id = called if is_ours else f"{_queue(model.strip('/'))}/requests/{called}"
         if not _is_id(job_id):
-            raise InvalidRequestError("soraJobId", _NO_ID.format(called))
+            raise InvalidRequestError("provider_job_id", _NO_ID.format(called))
         return job_id
 
     async def check(self) -> str:

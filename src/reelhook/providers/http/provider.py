@@ -21,7 +21,6 @@ from reelhook.domain.errors import (
     WebhookVerificationError,
 )
 from reelhook.domain.fingerprint import fingerprint
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Model
 from reelhook.domain.report import (
     Accepted,
@@ -33,6 +32,7 @@ from reelhook.domain.report import (
     Report,
     SubmitOutcome,
 )
+from reelhook.domain.request import VideoRequest
 from reelhook.ports import Capabilities, Content, ServedModels
 from reelhook.providers.http import reads
 from reelhook.providers.http.address import base_url, bearer, segment
@@ -284,7 +284,7 @@ class HttpProvider(ABC):
         """Return our id of a job that the provider calls `called`; see `Provider.id_of`."""
         if not is_segment(called):
             raise InvalidRequestError(
-                "soraJobId",
+                "provider_job_id",
                 f"{called!r} is not a job id at {self.title}: it must be one segment of a path, "
                 "without slashes",
             )

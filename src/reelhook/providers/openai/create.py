@@ -12,7 +12,6 @@ from typing import assert_never
 from aiohttp import FormData
 from yarl import URL
 
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.model_mark import unmarked
 from reelhook.domain.report import (
     Accepted,
@@ -22,6 +21,7 @@ from reelhook.domain.report import (
     Refused,
     SubmitOutcome,
 )
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.error_mapping import error_message
 from reelhook.providers.http.json_fields import Fields, readable_id
 from reelhook.providers.http.paid_post import PaidPost

@@ -18,9 +18,9 @@ from reelhook.domain.errors import (
     ResponseTooLargeError,
     WebhookVerificationError,
 )
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.model_mark import marked, unmarked
 from reelhook.domain.report import Finished, Missing, Notice, Page, Reading, Report, SubmitOutcome
+from reelhook.domain.request import VideoRequest
 from reelhook.ports import Capabilities, Content, ServedModels
 from reelhook.providers.http import reads
 from reelhook.providers.http.address import segment

@@ -12,9 +12,9 @@ from base64 import b64decode
 
 from aiohttp import FormData
 
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Model, ratio_of
 from reelhook.domain.report import Refused
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.json_fields import encodable
 from reelhook.providers.http.request_fields import merged
 from reelhook.providers.openai.server import OpenAIServer

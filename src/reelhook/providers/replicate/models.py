@@ -8,8 +8,8 @@ the common names of inputs; `providerOptions` sets inputs with other names.
 import re
 from dataclasses import dataclass
 
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Image, Model, aspect_ratio_for
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.address import segment
 from reelhook.providers.http.json_fields import encodable, is_segment
 from reelhook.providers.http.request_fields import duration, merged

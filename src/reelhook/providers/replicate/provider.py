@@ -13,7 +13,6 @@ from yarl import URL
 
 from reelhook.core.offload import run_in_thread_if_large
 from reelhook.domain.errors import CursorRefusedError, ListingUnsupportedError, ProviderError
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (
     Accepted,
     Notice,
@@ -24,6 +23,7 @@ from reelhook.domain.report import (
     Report,
     SubmitOutcome,
 )
+from reelhook.domain.request import VideoRequest
 from reelhook.ports import Capabilities
 from reelhook.providers.http.error_mapping import error_message, not_understood, read_error
 from reelhook.providers.http.json_fields import Fields, encodable, readable_id, text, web_address

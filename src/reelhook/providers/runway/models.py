@@ -5,8 +5,8 @@ From runwayml-python 5.24 (`types/text_to_video_create_params.py`,
 `ratio` there is a size, "1280:720"; two models take "16:9" and a `resolution` instead.
 """
 
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Image, Model, aspect_ratio_for
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.json_fields import encodable
 from reelhook.providers.http.request_fields import duration, merged
 

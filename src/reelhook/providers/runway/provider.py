@@ -8,7 +8,6 @@ docs.dev.runwayml.com/errors/task-failures. Runway has no listing and no webhook
 
 from collections.abc import Callable
 
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (
     Accepted,
     Cost,
@@ -20,6 +19,7 @@ from reelhook.domain.report import (
     SubmitOutcome,
     Unknown,
 )
+from reelhook.domain.request import VideoRequest
 from reelhook.ports import Capabilities
 from reelhook.providers.http.error_mapping import (
     NO_REASON,

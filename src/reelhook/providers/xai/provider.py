@@ -8,7 +8,6 @@ the same fields, ratios, resolutions and costs. xAI has no listing, no cancel an
 import re
 from collections.abc import Callable
 
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.report import (
     Accepted,
     Failed,
@@ -17,6 +16,7 @@ from reelhook.domain.report import (
     Reading,
     SubmitOutcome,
 )
+from reelhook.domain.request import VideoRequest
 from reelhook.ports import Capabilities
 from reelhook.providers.http.error_mapping import error_message, not_understood, read_error
 from reelhook.providers.http.expiring import ExpiringProvider

@@ -8,9 +8,9 @@ and that there is no seed.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from reelhook.domain.job import VideoRequest
 from reelhook.domain.model import Model, aspect_ratio_for
 from reelhook.domain.report import Cost, Failed, Finished, Progress, Report
+from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.error_mapping import failure_from, failure_message
 from reelhook.providers.http.json_fields import (
     Fields,

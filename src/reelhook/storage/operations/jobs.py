@@ -11,6 +11,7 @@ from reelhook.domain.errors import (
 )
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
+from reelhook.domain.lost_create import dislodged
 from reelhook.ports import (
     SOLE_HOLDER,
     Acceptance,
@@ -49,7 +50,7 @@ from reelhook.storage.operations.rows import (
     within,
 )
 
-_NEW_COLUMNS = (*STATE_COLUMNS, *REQUEST_COLUMNS, "title", "webhook_url")
+_NEW_COLUMNS = (*STATE_COLUMNS, *REQUEST_COLUMNS, "webhook_url")
 _INSERT = "INSERT INTO jobs ({columns}) VALUES ({values})".format(
     columns=", ".join(_NEW_COLUMNS),
     values=", ".join(f"?{number}" for number in range(1, len(_NEW_COLUMNS) + 1)),
@@ -98,16 +99,13 @@ def create(new: NewJob) -> Operation[Created]:
     if taken[0][0]:
         raise JobIdTakenError(f"Another job has the id {new.job.id}; choose another jobId")
     # Before anything is written: a refusal spoils no transaction that others share.
+    request = request_of(new.request)
     yield from check_registered(new.destinations)
     if new.job.adopted_from is not None and not (
         yield from close_doubt(new.job.adopted_from, new.job.created_at)
     ):
         raise JobConflictError("The job's doubt is settled already")
-    request = new.request
-    yield Statement(
-        _INSERT,
-        (*state_of(new.job), *request_of(request), request.title, new.webhook_url),
-    )
+    yield Statement(_INSERT, (*state_of(new.job), *request, new.webhook_url))
     yield from add_deliveries(new.job.id, new.destinations, new.job.created_at)
     if new.idempotency:
         key = new.idempotency
@@ -201,7 +199,7 @@ def accept(change: Change, lease: Lease | None, sharing: Sequence[str]) -> Opera
         # Nobody may be dislodged for a claim that then comes to nothing.
         if not (yield from _may_change(job, lease)):
             return Acceptance.STALE
-        if not (yield from _record_one(Change(holder.dislodged(job.updated_at)), None)):
+        if not (yield from _record_one(Change(dislodged(holder, job.updated_at)), None)):
             return Acceptance.STALE  # the holder has just changed: the caller looks again
     recorded = yield from _record_one(change, lease)
     return Acceptance.RECORDED if recorded else Acceptance.STALE

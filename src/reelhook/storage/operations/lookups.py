@@ -6,12 +6,13 @@ from dataclasses import replace
 from hashlib import sha256
 
 from reelhook.domain.event import Instant
-from reelhook.domain.job import Job, VideoRequest
+from reelhook.domain.job import Job
 from reelhook.domain.listing import Known, ListingFacts
+from reelhook.domain.request import VideoRequest
 from reelhook.ports import Lease, StoredJob
 from reelhook.storage.operation import Operation, Row, Statement, query, side_by_side
 from reelhook.storage.operations.leases import holds
-from reelhook.storage.operations.rows import STATE, STORED_JOB, job_of, stored_job_of
+from reelhook.storage.operations.rows import STATE, STORED_JOB, job_of, prompt_of, stored_job_of
 
 _DAY_MILLISECONDS = 24 * 3600 * 1000
 
@@ -81,7 +82,7 @@ def known_entries(
 
 def _known(row: Row) -> Known:
     created, sent_at, accepted_at, model, script, direction, seconds, size, job_id, marked = row
-    request = VideoRequest(script, model, direction, seconds, size)
+    request = VideoRequest(prompt_of(script, direction), model, seconds=seconds, size=size)
     return Known(bool(created), sent_at, accepted_at, request, job_id, bool(marked))
 
 

@@ -10,6 +10,7 @@ from reelhook.domain.errors import SettingsError
 from reelhook.domain.job import SUBMISSION_UNKNOWN
 from reelhook.storage.open import Target
 from reelhook.storage.operation import Operation, Statement
+from reelhook.storage.operations.rows import prompt_of
 
 _OWNED = "SELECT 1 FROM jobs WHERE account = ?1 AND provider_job_id = ?2"
 _DOUBTFUL = (
@@ -43,10 +44,7 @@ def unowned(accounts: Sequence[str], provider_job_ids: Sequence[str]) -> Operati
 def doubtful() -> Operation[list[DoubtfulJob]]:
     """Return the jobs that ended without anybody knowing whether a provider has them."""
     rows = yield Statement(_DOUBTFUL, (SUBMISSION_UNKNOWN,))
-    return [
-        DoubtfulJob(job_id, f"{direction}\n\n{script}" if direction else script)
-        for job_id, script, direction in rows
-    ]
+    return [DoubtfulJob(job_id, prompt_of(script, direction)) for job_id, script, direction in rows]
 
 
 async def read(target: Target, operation: Operation[Any]) -> Any:

@@ -8,8 +8,11 @@ from typing import Any
 from reelhook.domain.breaker import PROBE_MILLISECONDS_MIN, CircuitBreaker
 from reelhook.domain.delivery import Delivery, Outcome
 from reelhook.domain.endpoint import ALL_EVENTS, Disabled, Endpoint, EndpointKind, EventName
+from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Instant
-from reelhook.domain.job import Job, Status, VideoRequest
+from reelhook.domain.job import Job, Status
+from reelhook.domain.problem import Problem
+from reelhook.domain.request import VideoRequest
 from reelhook.ports import JobPage, ListedJob, StoredJob
 
 STATE_COLUMNS = (
@@ -66,7 +69,11 @@ REQUEST_COLUMNS = (
     "seed",
     "provider_options",
     "fallbacks",
+    "title",
 )
+_DIRECTION, _OWNER, _VERSION = _METADATA = ("direction", "wallet_address", "render_version")
+"""What a request's metadata may have: these have columns."""
+_VERSION_DEFAULT = "v3"
 DELIVERY_COLUMNS = (
     "id",
     "job_id",
@@ -122,6 +129,8 @@ _FLAGS = [
     for name in ("adopted", "pinned", "submit_marked", "exchange_ended")
 ]
 _MAYBE_FLAG = STATE_COLUMNS[3:].index("stopped")
+_SECONDS = STATE_COLUMNS[3:].index("content_expires_at")
+"""The only time that has a column in seconds."""
 _REQUEST = slice(len(STATE_COLUMNS), len(STATE_COLUMNS) + len(REQUEST_COLUMNS))
 
 
@@ -132,22 +141,49 @@ def job_of(row: Sequence[Any]) -> Job:
         rest[place] = bool(rest[place])
     if rest[_MAYBE_FLAG] is not None:
         rest[_MAYBE_FLAG] = bool(rest[_MAYBE_FLAG])
+    if rest[_SECONDS] is not None:
+        rest[_SECONDS] *= 1000
     # Thousands of jobs share an account's name.
     return Job(job_id, intern(account), _STATUS[status], *rest)
 
 
 def state_of(job: Job, columns: Iterable[str] = STATE_COLUMNS) -> tuple[Any, ...]:
     """Write `STATE`, or some columns of it."""
-    return tuple(
-        value.value if isinstance(value := getattr(job, name), Status) else value
-        for name in columns
-    )
+    return tuple(_state_value(name, getattr(job, name)) for name in columns)
+
+
+def _state_value(name: str, value: Any) -> Any:
+    if name == "content_expires_at" and value is not None:
+        return value // 1000
+    return value.value if isinstance(value, Status) else value
 
 
 def request_of(request: VideoRequest) -> tuple[Any, ...]:
-    """Write `REQUEST_COLUMNS`."""
-    *values, fallbacks = (getattr(request, name) for name in REQUEST_COLUMNS)
-    return (*values, json.dumps(fallbacks) if fallbacks else None)
+    """Write `REQUEST_COLUMNS`. Raises `InvalidRequestError` for metadata without a column.
+
+    A direction is the beginning of the prompt, and has a column of its own.
+    """
+    metadata = request.metadata
+    if unknown := sorted(metadata.keys() - set(_METADATA)):
+        problem, allowed = Problem.NOT_ONE_OF, _METADATA
+        raise InvalidRequestError("metadata", problem, allowed=allowed, value=unknown[0])
+    direction = metadata.get(_DIRECTION)
+    lead = f"{direction}\n\n" if direction else ""
+    directed = bool(lead) and request.prompt.startswith(lead)
+    return (
+        request.prompt.removeprefix(lead),
+        direction if directed else None,
+        request.seconds,
+        request.size,
+        metadata.get(_OWNER),
+        metadata.get(_VERSION, _VERSION_DEFAULT),
+        request.aspect_ratio,
+        request.image,
+        request.seed,
+        request.options_json,
+        json.dumps(request.fallbacks) if request.fallbacks else None,
+        request.title,
+    )
 
 
 def stored_job_of(row: Sequence[Any]) -> StoredJob:
@@ -206,9 +242,25 @@ def _fallbacks_of(text: str | None) -> tuple[str, ...]:
 
 
 def _request_of(model: str, row: Sequence[Any]) -> VideoRequest:
-    *values, fallbacks = row
-    named = dict(zip(REQUEST_COLUMNS, values, strict=False))
-    return VideoRequest(**named, model=model, fallbacks=_fallbacks_of(fallbacks))
+    named = dict(zip(REQUEST_COLUMNS, row, strict=True))
+    prompt = prompt_of(named.pop("script"), named[_DIRECTION])
+    metadata = {name: value for name in _METADATA if (value := named.pop(name)) is not None}
+    if metadata.get(_VERSION) == _VERSION_DEFAULT:
+        del metadata[_VERSION]
+    options, fallbacks = named.pop("provider_options"), _fallbacks_of(named.pop("fallbacks"))
+    return VideoRequest(
+        prompt=prompt,
+        model=model,
+        options=json.loads(options) if options else {},
+        fallbacks=fallbacks,
+        metadata=metadata,
+        **named,
+    )
+
+
+def prompt_of(script: str, direction: str | None) -> str:
+    """Return the prompt of two columns."""
+    return f"{direction}\n\n{script}" if direction else script
 
 
 def _checked_at(job: Job, checked_at: Instant | None, round_at: Instant | None) -> Instant | None:

@@ -3,7 +3,7 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelhook.domain.read_plan import PageRead, Read, SingleRead, cover, learn
+from reelhook.domain.read_plan import PageRead, Read, SingleRead, merge_order, plan_reads
 
 IDS = "abcdefgh"
 
@@ -33,7 +33,7 @@ def test_every_wanted_id_is_covered_exactly_once_and_nothing_else(
     listing: tuple[list[str], set[str], int],
 ) -> None:
     order, wanted, page_size = listing
-    ids = [one for read in cover(order, wanted, page_size) for one in covered(read)]
+    ids = [one for read in plan_reads(order, wanted, page_size) for one in covered(read)]
     assert sorted(ids) == sorted(wanted)
 
 
@@ -42,12 +42,12 @@ def test_the_reads_are_the_fewest_that_there_are(
     listing: tuple[list[str], set[str], int],
 ) -> None:
     order, wanted, page_size = listing
-    assert len(cover(order, wanted, page_size)) == fewest(order, wanted, page_size)
+    assert len(plan_reads(order, wanted, page_size)) == fewest(order, wanted, page_size)
 
 
 @given(listings())
 def test_a_page_is_read_only_for_two_ids_or_more(listing: tuple[list[str], set[str], int]) -> None:
-    for read in cover(*listing):
+    for read in plan_reads(*listing):
         assert isinstance(read, SingleRead) or len(read.expected) >= 2
 
 
@@ -56,7 +56,7 @@ def test_a_page_starts_behind_a_known_id_and_holds_what_is_expected_of_it(
     listing: tuple[list[str], set[str], int],
 ) -> None:
     order, wanted, page_size = listing
-    for read in cover(order, wanted, page_size):
+    for read in plan_reads(order, wanted, page_size):
         if isinstance(read, PageRead):
             start = 0 if read.cursor is None else order.index(read.cursor) + 1
             assert set(read.expected) <= set(order[start : start + page_size])
@@ -64,7 +64,7 @@ def test_a_page_starts_behind_a_known_id_and_holds_what_is_expected_of_it(
 
 def test_a_full_listing_is_tiled_by_pages_without_overlap() -> None:
     order = [f"v{number}" for number in range(1000)]
-    reads = cover(order, order, 100)
+    reads = plan_reads(order, order, 100)
     assert [read.cursor for read in reads if isinstance(read, PageRead)] == [
         None,
         *(f"v{number}" for number in range(99, 999, 100)),
@@ -73,7 +73,7 @@ def test_a_full_listing_is_tiled_by_pages_without_overlap() -> None:
 
 def test_stretches_without_wanted_ids_are_skipped() -> None:
     order = [f"v{number}" for number in range(1000)]
-    assert cover(order, ["v0", "v1", "v700", "v710", "v900"], 100) == [
+    assert plan_reads(order, ["v0", "v1", "v700", "v710", "v900"], 100) == [
         PageRead(None, ("v0", "v1")),
         PageRead("v699", ("v700", "v710")),
         SingleRead("v900"),
@@ -81,7 +81,7 @@ def test_stretches_without_wanted_ids_are_skipped() -> None:
 
 
 def test_nothing_wanted_means_nothing_read() -> None:
-    assert cover(["a", "b"], [], 2) == []
+    assert plan_reads(["a", "b"], [], 2) == []
 
 
 # -- learning the order ----------------------------------------------------------------------------
@@ -105,7 +105,7 @@ def test_what_is_learnt_is_in_the_listings_true_order(
     look: tuple[list[str], list[str], dict[str | None, list[str]]],
 ) -> None:
     true, order, pages = look
-    learnt = learn(order, pages)
+    learnt = merge_order(order, pages)
     assert learnt == [one for one in true if one in learnt]
     assert set(learnt) == set(order).union(*pages.values())
 
@@ -117,17 +117,17 @@ def test_what_is_learnt_is_in_the_listings_true_order(
 def test_pages_that_contradict_each_other_lose_and_double_no_id(
     order: list[str], pages: dict[str | None, list[str]]
 ) -> None:
-    learnt = learn(order[:4], pages)
+    learnt = merge_order(order[:4], pages)
     assert sorted(learnt) == sorted(set(order[:4]).union(*pages.values()))
 
 
 def test_an_id_that_was_not_behind_its_cursor_stands_behind_the_page() -> None:
-    assert learn(["a", "z"], {"a": ["b", "c"]}) == ["a", "b", "c", "z"]
+    assert merge_order(["a", "z"], {"a": ["b", "c"]}) == ["a", "b", "c", "z"]
 
 
 def test_a_page_behind_an_id_stands_before_what_another_page_showed_there() -> None:
-    assert learn([], {None: ["a", "x"], "a": ["b", "c"]}) == ["a", "b", "c", "x"]
+    assert merge_order([], {None: ["a", "x"], "a": ["b", "c"]}) == ["a", "b", "c", "x"]
 
 
 def test_new_ids_stand_before_the_known_ones() -> None:
-    assert learn(["c", "d"], {None: ["a", "b", "c"]}) == ["a", "b", "c", "d"]
+    assert merge_order(["c", "d"], {None: ["a", "b", "c"]}) == ["a", "b", "c", "d"]

@@ -1,0 +1,53 @@
+"""Deprecated names, kept for one release: programs and provider packages still use them.
+
+The fields of a request had the names of the first door. Reading them goes on working here, and
+`reelhook.domain.job.VideoRequest` still takes them; `reelhook.domain.request` has the new ones.
+"""
+
+import json
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+
+class EarlierNames:
+    """The earlier names of a request's fields, to be read."""
+
+    __slots__ = ()
+    prompt: str
+    options: Mapping[str, Any]
+    metadata: Mapping[str, str]
+
+    @property
+    def direction(self) -> str | None:
+        """Return the text that the first door put before the script."""
+        direction = self.metadata.get("direction")
+        return direction if self.prompt.startswith(f"{direction}\n\n") else None
+
+    @property
+    def script(self) -> str:
+        """Return the prompt without that text."""
+        return self.prompt.removeprefix(f"{self.direction}\n\n") if self.direction else self.prompt
+
+    @property
+    def wallet_address(self) -> str | None:
+        """Return the owner that the first door was given."""
+        return self.metadata.get("wallet_address")
+
+    @property
+    def render_version(self) -> str:
+        """Return the version of the first door's renderer."""
+        return self.metadata.get("render_version", "v3")
+
+    @property
+    def provider_options(self) -> str | None:
+        """Return the options as JSON text."""
+        return json.dumps(dict(self.options), sort_keys=True) if self.options else None
+
+
+def earlier_video_request() -> Any:
+    """Return the class that takes the earlier names.
+
+    The door that speaks them has it; nothing else in the domain knows of a door.
+    """
+    return import_module("reelhook.doors.compat.request").ScriptRequest

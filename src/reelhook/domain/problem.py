@@ -1,0 +1,94 @@
+"""Problems of a request: each has a name and facts, and a sentence that needs no door's words."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Problem(StrEnum):
+    """A way in which a field of a request is wrong."""
+
+    STATED = "stated"
+    NOT_TEXT = "not_text"
+    EMPTY = "empty"
+    TOO_LONG = "too_long"
+    TOO_MANY = "too_many"
+    NUL = "nul"
+    NOT_UNICODE = "not_unicode"
+    FORM = "form"
+    RANGE = "range"
+    RESERVED = "reserved"
+    NOT_AN_IMAGE = "not_an_image"
+    NOT_AN_OBJECT = "not_an_object"
+    NOT_ONE_OF = "not_one_of"
+    CONTRADICTION = "contradiction"
+    UNKNOWN_ACCOUNT = "unknown_account"
+    MODEL_UNNAMED = "model_unnamed"
+    MODEL_UNKNOWN = "model_unknown"
+    MODEL_AMBIGUOUS = "model_ambiguous"
+    PROVIDER_UNSET = "provider_unset"
+    PROVIDER_UNSET_OR_MODEL = "provider_unset_or_model"
+    PROMPT_TOO_LONG_FOR_MODEL = "prompt_too_long_for_model"
+    NOT_TAKEN_BY_MODEL = "not_taken_by_model"
+    NEEDED_BY_MODEL = "needed_by_model"
+    NOT_OFFERED_BY_MODEL = "not_offered_by_model"
+    RATIO_NOT_OFFERED_BY_MODEL = "ratio_not_offered_by_model"
+    RATIO_SET_BY_IMAGE = "ratio_set_by_image"
+
+
+_SENTENCES: Mapping[Problem, str] = {
+    Problem.STATED: "{message}",
+    Problem.NOT_TEXT: "{field} must be a string",
+    Problem.EMPTY: "{field} must not be empty",
+    Problem.TOO_LONG: "{field} must have at most {limit} characters",
+    Problem.TOO_MANY: "{field} must name at most {limit}",
+    Problem.NUL: "{field} must not contain NUL characters",
+    Problem.NOT_UNICODE: "{field} must be Unicode text; it has half of a surrogate pair",
+    Problem.FORM: "{field} has a form that is not allowed: it must match ^{form}$",
+    Problem.RANGE: "{field} must be a whole number from {least} to {most}",
+    Problem.RESERVED: "{field} must not be {value}, which is reserved",
+    Problem.NOT_AN_IMAGE: (
+        "{field} must be an http(s) URL, or an image as data:image/png;base64,..."
+    ),
+    Problem.NOT_AN_OBJECT: "{field} must be a JSON object",
+    Problem.NOT_ONE_OF: "{field} must be one of {allowed}, not {value}",
+    Problem.CONTRADICTION: "{field} {value} is not that of size {size}; give one of them",
+    Problem.UNKNOWN_ACCOUNT: "{value} is no account here; the accounts are {allowed}",
+    Problem.MODEL_UNNAMED: "Name a model as provider/model, or set a default model",
+    Problem.MODEL_UNKNOWN: "{value} is not a model of {providers}; write provider/model",
+    Problem.MODEL_AMBIGUOUS: "{value} is a model of several providers; write {names}",
+    Problem.PROVIDER_UNSET: "{provider} has no account here: set its key",
+    Problem.PROVIDER_UNSET_OR_MODEL: (
+        "{provider} has no account here: set its key, or write {instead} "
+        "if that server has a model of this name"
+    ),
+    Problem.PROMPT_TOO_LONG_FOR_MODEL: (
+        "{model} takes a prompt of at most {limit} characters, not {length}"
+    ),
+    Problem.NOT_TAKEN_BY_MODEL: "{model} takes no {field}; leave {field} out",
+    Problem.NEEDED_BY_MODEL: "{model} begins with an image; give {field}",
+    Problem.NOT_OFFERED_BY_MODEL: "{field} of {model} must be one of {allowed}, not {value}",
+    Problem.RATIO_NOT_OFFERED_BY_MODEL: (
+        "{field} of {model} must have one of the ratios {allowed}, not {value}"
+    ),
+    Problem.RATIO_SET_BY_IMAGE: (
+        "{model} gives the video the ratio of its image; leave {field} out"
+    ),
+}
+_SEPARATORS = {"names": " or "}
+
+
+def sentence(
+    problem: Problem, field: str, facts: Mapping[str, object], template: str | None = None
+) -> str:
+    """Return a sentence with the remedy, in which the field has the name that its reader knows.
+
+    A door with better words for its readers gives its own `template`.
+    """
+    texts = {name: _text(name, value) for name, value in facts.items()}
+    return (template or _SENTENCES[problem]).format_map(texts | {"field": field})
+
+
+def _text(name: str, value: object) -> str:
+    if isinstance(value, tuple):
+        return _SEPARATORS.get(name, ", ").join(map(str, value))
+    return str(value)

@@ -1,0 +1,57 @@
+"""Requests compared with the entries of a provider's listing, by what listings show."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+
+from reelhook.domain.report import Entry
+from reelhook.domain.request import VideoRequest
+
+
+class CompetingRequests:
+    """Requests that differ only in what a listing may not show, so an entry may be either's.
+
+    No listing shows an image, a seed, options or an aspect ratio, and some show no model.
+    """
+
+    def __init__(self, requests: Iterable[VideoRequest]) -> None:
+        self._by_prompt: dict[str, list[VideoRequest]] = defaultdict(list)
+        for request in requests:
+            self._by_prompt[request.prompt].append(request)
+
+    def also_fit(self, request: VideoRequest, entry: Entry) -> bool:
+        """Return True if an entry fits this request and a different one as well."""
+        return fits(request, entry) and any(
+            _not_listed_fields(other) != _not_listed_fields(request) and fits(other, entry)
+            for other in self._by_prompt[request.prompt]
+        )
+
+
+def as_sent(request: VideoRequest) -> VideoRequest:
+    """Reduce a request to what its provider was sent, so that equal ones are interchangeable.
+
+    The options become their JSON: Python calls 1 and True equal, a provider may not.
+    """
+    options = {"json": request.options_json}
+    return replace(request, title="", options=options, fallbacks=(), metadata={})
+
+
+def _not_listed_fields(request: VideoRequest) -> tuple[object, ...]:
+    options = request.options_json
+    return request.model, request.aspect_ratio, request.image, request.seed, options
+
+
+def unspecified(request: VideoRequest) -> int:
+    """Return how many of the values that listings show a request leaves open."""
+    return (request.seconds is None) + (request.size is None)
+
+
+def fits(request: VideoRequest, entry: Entry) -> bool:
+    """Return True if an entry shows exactly the request's prompt and contradicts nothing in it."""
+    if entry.prompt != request.prompt:
+        return False
+    named = request.model and entry.model is not None
+    if named and request.model not in {entry.model, *entry.also_called}:
+        return False
+    pairs = ((request.seconds, entry.seconds), (request.size, entry.size))
+    return all(wanted is None or shown is None or wanted == shown for wanted, shown in pairs)

@@ -1,0 +1,131 @@
+"""The bodies that the first client's routes take and return."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from reelhook.domain.event import iso, maybe_iso
+from reelhook.domain.job import Job, Status
+from reelhook.domain.request import (
+    ASPECT_RATIO,
+    FALLBACKS_MAX,
+    PROMPT_CHARACTERS_MAX,
+    SECONDS,
+    SEED_MAX,
+    SHORT_CHARACTERS_MAX,
+    SIZE,
+)
+from reelhook.domain.waiting import Waiting
+from reelhook.doors.fields import EndpointIds, Schema, Text, documented, untold
+from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
+from reelhook.ports import StoredJob
+
+
+def _as_text(value: Any) -> Any:
+    # The API has `seconds: "4"`; clients send 4 as often.
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value
+
+
+Words = Annotated[str, Field(strict=True)]
+Script = Annotated[str, documented(minLength=1, maxLength=PROMPT_CHARACTERS_MAX)]
+Name = Annotated[str, documented(minLength=1, maxLength=SHORT_CHARACTERS_MAX)]
+Seconds = Annotated[str, BeforeValidator(_as_text), documented(pattern=f"^{SECONDS}$")]
+AspectRatio = Annotated[str, documented(pattern=f"^{ASPECT_RATIO}$")]
+Seed = Annotated[int, documented(minimum=0, maximum=SEED_MAX)]
+Size = Annotated[str, documented(pattern=f"^{SIZE}$")]
+Fallbacks = Annotated[list[Name], documented(maxItems=FALLBACKS_MAX)]
+
+
+class GenerateBody(Schema):
+    """A request for a video."""
+
+    script: Script = Field(description="The text to render")
+    prompt: Words | None = Field(None, description="Direction, put before the script")
+    wallet_address: Name | None = Field(None, description="The job's owner; stored as given")
+    render_version: Text | None = Field(None, description="Only v3, a video model")
+    webhook_url: Text | None = Field(None, description="Where this job's events go")
+    endpoints: EndpointIds = Field([], description="Registered endpoints that its events go to")
+    model: Name | None = Field(None, description="`provider/model`, an alias, or a bare name")
+    seconds: Seconds | None = None
+    size: Size | None = Field(None, description="Width x height, e.g. 1280x720")
+    aspect_ratio: AspectRatio | None = Field(None, description="Instead of a size, e.g. 16:9")
+    image: Words | None = Field(None, description="The first image: a URL, or a data: URI")
+    seed: Seed | None = Field(None, description="The same seed gives a similar video")
+    provider_options: dict[str, Any] | None = Field(
+        None, description="The provider's own parameters, passed on unchanged"
+    )
+    fallbacks: Fallbacks = Field(
+        [],
+        description="Models to try, in order, when the ones before definitely did not accept",
+    )
+
+
+class GenerateResponse(Schema):
+    """The response to a request for a video; the provider is called after it."""
+
+    job_id: str
+    status: str = "generating"
+    title: str
+    render_version: str
+    message: str
+
+
+class StatusResponse(Schema):
+    """A job's status, for clients that missed a webhook. Three keys are in snake case."""
+
+    job_id: str
+    status: str = Field(description="generating, completed or failed")
+    ready: bool
+    error: str | None
+    code: str | None
+    created_at: str
+    updated_at: str
+    video_available: bool
+    video_url: str | None
+    sora_job_id: str | None = Field(alias="sora_job_id")
+    sora_status: str | None = Field(alias="sora_status")
+    sora_progress: int = Field(alias="sora_progress")
+    waiting: MaybeWaiting = None
+    missing_since: str | None = Field(
+        None,
+        exclude_if=untold,
+        description="Since when the provider has not known the job; absent: it knows it",
+    )
+
+
+def status_answer(
+    stored: StoredJob, video_url: str, waiting: Waiting | None = None
+) -> StatusResponse:
+    """Return a job's status in the first client's terms."""
+    job = stored.job
+    ready = job.status is Status.COMPLETED
+    return StatusResponse(
+        job_id=job.id,
+        status=_client_status(job),
+        ready=ready,
+        error=job.error,
+        code=job.code,
+        created_at=iso(job.created_at),
+        updated_at=iso(job.updated_at),
+        video_available=ready,
+        video_url=video_url if ready else None,
+        sora_job_id=job.provider_job_id,
+        sora_status=_sora_status(job),
+        sora_progress=job.progress,
+        waiting=maybe_waiting(waiting),
+        missing_since=maybe_iso(job.missing_since),
+    )
+
+
+def _client_status(job: Job) -> str:
+    if not job.status.terminal:
+        return "generating"
+    return "completed" if job.status is Status.COMPLETED else "failed"
+
+
+def _sora_status(job: Job) -> str | None:
+    if job.status in {Status.ACCEPTED, Status.SUBMITTING}:
+        return None
+    return "failed" if job.status is Status.CANCELED else job.status.value

@@ -1,0 +1,49 @@
+"""The fields that several doors take: their types, and the form of all bodies."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from reelhook.domain.request import JOB_ID, JOB_ID_CHARACTERS_MAX, SHORT_CHARACTERS_MAX
+
+ENDPOINTS_MAX = 10
+"""How many endpoints a job may name."""
+
+
+class Schema(BaseModel):
+    """camelCase outside, snake_case inside; strict about types, open to keys we don't know."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+
+def _without_nul(value: str) -> str:
+    # PostgreSQL's text and many renderers can't take it.
+    if "\0" in value:
+        raise PydanticCustomError("nul", "must not contain NUL characters")
+    return value
+
+
+def untold(value: object) -> bool:
+    """Whether a field has nothing to say, and is left out."""
+    return value is None
+
+
+def documented(**limits: int | str) -> Any:
+    """Return the annotation of a field whose limits OpenAPI shows and the domain judges."""
+    return Field(strict=True, json_schema_extra=dict(limits))
+
+
+NoNul = AfterValidator(_without_nul)
+JobId = Annotated[
+    str,
+    StringConstraints(
+        strict=True, min_length=1, max_length=JOB_ID_CHARACTERS_MAX, pattern=f"^{JOB_ID}$"
+    ),
+]
+Text = Annotated[str, StringConstraints(strict=True), NoNul]
+ShortText = Annotated[
+    str, StringConstraints(strict=True, min_length=1, max_length=SHORT_CHARACTERS_MAX), NoNul
+]
+EndpointIds = Annotated[list[JobId], Field(max_length=ENDPOINTS_MAX)]

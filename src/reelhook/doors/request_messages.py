@@ -1,0 +1,44 @@
+"""The names and sentences that HTTP clients read of a wrong request."""
+
+from collections.abc import Mapping
+
+from reelhook.domain.errors import InvalidRequestError
+from reelhook.domain.problem import Problem, sentence
+
+_WIRE_NAMES: Mapping[str, str] = {
+    "prompt": "script",
+    "direction": "prompt",
+    "aspect_ratio": "aspectRatio",
+    "options": "providerOptions",
+    "wallet_address": "walletAddress",
+    "render_version": "renderVersion",
+    "provider_job_id": "soraJobId",
+    "job_id": "jobId",
+}
+_MODELS = "see GET /api/models or `reelhook models`"
+_SENTENCES: Mapping[Problem, str] = {
+    Problem.RESERVED: "{field} must not be {value}: /api/jobs/{value} is another route's address",
+    Problem.MODEL_UNNAMED: (
+        f"name a model as provider/model, or set REELHOOK_DEFAULT_MODEL; {_MODELS}"
+    ),
+    Problem.MODEL_UNKNOWN: (
+        f"{{value}} is not a model of {{providers}}; write provider/model, and {_MODELS}"
+    ),
+    Problem.PROMPT_TOO_LONG_FOR_MODEL: (
+        "{model} takes at most {limit} characters of prompt and script together, not {length}"
+    ),
+}
+
+
+def wire_name(field: str) -> str:
+    """Return a domain field's name in bodies; a part of it follows a dot, as in `fallbacks.0`."""
+    name, dot, part = field.partition(".")
+    return f"{_WIRE_NAMES.get(name, name)}{dot}{part}"
+
+
+def request_message(error: InvalidRequestError) -> tuple[str, str]:
+    """Return the sentence and the name of the field that it is about."""
+    field = wire_name(error.field)
+    if error.problem is Problem.STATED:
+        return error.message, field
+    return sentence(error.problem, field, error.facts, _SENTENCES.get(error.problem)), field
