@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
+from reelhook.domain.event import DAY_MILLISECONDS
 from reelhook.domain.job import Status, VideoRequest
 from reelhook.domain.report import Cost, Failed, Finished
 from reelhook.ports import Acceptance, AccountLoad, CostLine, NewJob
-from reelhook.storage.operations.account_load import DAY_MILLISECONDS
 from reelhook.storage.store import Store
 
 from .samples import (

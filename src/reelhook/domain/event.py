@@ -10,6 +10,7 @@ from typing import Any
 
 Instant = int
 """A moment: milliseconds since the Unix epoch, UTC."""
+DAY_MILLISECONDS = 24 * 3600 * 1000
 ID_DIGEST_BYTES = 6
 """How much of an event's id is a digest of what the event says."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reelhook.storage.operation import Database
-from reelhook.storage.operations.history import tell
+from reelhook.storage.operations.history import log_past
 from reelhook.storage.sqlite import driver as sqlite
 from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.sqlite.driver import read_key as read_key_of_file
@@ -74,7 +74,7 @@ async def _opened_file(path: Path) -> AsyncIterator[Database]:
     with Witness(path) as witness:
         database = SQLite(path, connection, committed=witness.note)
         try:
-            tell(await witness.testify(database))
+            log_past(await witness.testify(database))
             yield database
         finally:
             await database.close()

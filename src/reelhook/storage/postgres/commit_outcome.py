@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import structlog
 
-from reelhook.storage.error_text import words_of
+from reelhook.storage.error_text import error_text
 from reelhook.storage.operations.receipts import ASK, CLAIM, CommitOutcome, inline
 from reelhook.storage.postgres.failover import FAILURES
 from reelhook.storage.postgres.pool import Pool
@@ -42,7 +42,7 @@ async def find_out(pool: Pool, receipt: str) -> CommitOutcome:
             async with pool.borrowed(left) as connection:
                 return await _settled(pool, connection, receipt)
         except FAILURES as error:
-            log.debug("commit.not_cleared_up", receipt=receipt, error=words_of(error))
+            log.debug("commit.not_cleared_up", receipt=receipt, error=error_text(error))
             if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
                 await pool.renew()  # another server may be the one that takes writes now
         await asyncio.sleep(AGAIN_SECONDS)

@@ -12,7 +12,7 @@ import asyncpg
 import structlog
 
 from reelhook.domain.errors import CommitUnknownError, SettingsError, StoreError
-from reelhook.storage.error_text import words_of
+from reelhook.storage.error_text import error_text
 from reelhook.storage.operation import ConflictKeys, Operation
 from reelhook.storage.postgres.failover import FAILURES, Failover
 from reelhook.storage.postgres.group_commit import PostgresGroups, PostgresWork, refuse
@@ -180,7 +180,7 @@ class PostgreSQL:
         except FAILURES as error:
             if committing:
                 raise CommitUnknownError from error
-            raise StoreError(f"The database refused a write: {words_of(error)}") from error
+            raise StoreError(f"The database refused a write: {error_text(error)}") from error
         return result
 
     async def read(self, make: Callable[[], Operation[T]]) -> T:
@@ -190,7 +190,7 @@ class PostgreSQL:
             async with self._pool.borrowed(READ_SECONDS) as connection:
                 return await self._read(connection, make)
         except FAILURES as error:
-            raise StoreError(f"The database can't be read: {words_of(error)}") from error
+            raise StoreError(f"The database can't be read: {error_text(error)}") from error
 
     async def _read(self, connection: Any, make: Callable[[], Operation[T]]) -> T:
         """Save a single statement the two round trips of a transaction."""

@@ -12,12 +12,12 @@ import asyncpg
 import structlog
 
 from reelhook.domain.errors import CommitUnknownError, StoreError
-from reelhook.storage.error_text import words_of
+from reelhook.storage.error_text import error_text
 from reelhook.storage.operation import (
     ConflictKeys,
     Operation,
+    concurrently,
     conflict_free_batches,
-    side_by_side,
     statements_of,
 )
 from reelhook.storage.operations.receipts import FORGET, LEAVE, CommitOutcome, Receipts, inline
@@ -242,7 +242,7 @@ class PostgresGroups:
     async def _tell_apart(
         self, group: Sequence[PostgresWork], receipt: str, error: Exception
     ) -> None:
-        ids = {"receipt": receipt, "error": words_of(error)}
+        ids = {"receipt": receipt, "error": error_text(error)}
         try:
             outcome = await find_out(self._pool, receipt)
             _mark(group, None if outcome is CommitOutcome.NOT_WRITTEN else outcome)
@@ -266,7 +266,7 @@ async def _run_batches(pipeline: Pipeline, group: Sequence[PostgresWork]) -> Non
             work.begin()
         if batch[0].conflict_keys is None:
             await pipeline.finish()  # it may ask for what others wrote
-        await pipeline.run(side_by_side([work.attempt() for work in batch]))
+        await pipeline.run(concurrently([work.attempt() for work in batch]))
         if any(work.spoils for work in batch):
             raise _GroupSpoiltError
     await pipeline.finish()
@@ -276,7 +276,7 @@ def refuse(group: Sequence[PostgresWork], error: BaseException) -> None:
     """Tell all of a group that nothing was written, but for those of which more is known."""
     for work in group:
         if work.outcome is None:
-            work.error = StoreError(f"The database refused a write: {words_of(error)}")
+            work.error = StoreError(f"The database refused a write: {error_text(error)}")
 
 
 def _mark(group: Sequence[PostgresWork], outcome: CommitOutcome | None) -> None:

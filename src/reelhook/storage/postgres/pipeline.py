@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 import asyncpg
 
-from reelhook.storage.operation import Operation, Row, Statement, Together
+from reelhook.storage.operation import Operation, Row, Statement, StatementBatch
 
 T = TypeVar("T")
 # Chosen once: the advisory lock of the transaction that gives out numbers.
@@ -35,7 +35,7 @@ class Pipeline:
                 asked = operation.send(rows)
             except StopIteration as stop:
                 return cast("T", stop.value)
-            if isinstance(asked, Together):
+            if isinstance(asked, StatementBatch):
                 rows = await self._run_all(asked.statements)
             else:
                 rows = (await self._run_all((asked,)))[0]
@@ -134,7 +134,7 @@ def single(operation: Operation[T]) -> Operation[T]:
         except StopIteration as stop:
             result: T = stop.value
             return result
-        if rows is not None or isinstance(asked, Together) or not only_reads(asked.sql):
+        if rows is not None or isinstance(asked, StatementBatch) or not only_reads(asked.sql):
             break
         rows = yield asked
     raise SeveralStatementsError

@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from reelhook.storage.operations.history import Past, go_on, kept, tell
+from reelhook.storage.operations.history import Past, kept, log_past, resume
 from reelhook.storage.postgres.pipeline import Pipeline
 
 # Chosen once: the advisory lock of the process that finds another database than before.
@@ -71,9 +71,9 @@ class TimelineCheck:
             value = await pipeline.run(kept())
             past = _past(value, place, here)
             if past is not Past.KNOWN:
-                await pipeline.run(go_on(past, f"{place} {here}"))
+                await pipeline.run(resume(past, f"{place} {here}"))
         self._here = here
-        tell(past)
+        log_past(past)
 
 
 async def _maybe(connection: Any, sql: str) -> str:

@@ -9,7 +9,7 @@ import asyncpg
 
 from reelhook.domain.errors import SettingsError
 from reelhook.guard.certificates import distrust
-from reelhook.storage.error_text import words_of
+from reelhook.storage.error_text import error_text
 
 _CANT = "The database of DATABASE_URL can't be"
 _PASSING = (
@@ -84,7 +84,7 @@ def _may_pass(error: BaseException) -> bool:
 def _sentence(error: BaseException) -> str:
     if isinstance(error, ssl.SSLError):
         return _of_certificate(error)
-    words = words_of(error).rstrip(".")
+    words = error_text(error).rstrip(".")
     if "rejected SSL upgrade" in words:
         return "the server speaks no TLS; turn ssl on there, or write sslmode=disable"
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
@@ -117,7 +117,7 @@ def _of_certificate(error: ssl.SSLError) -> str:
     told = distrust(error, "name its authority by sslrootcert=/path/to/ca.pem in DATABASE_URL")
     if told is not None:
         return f"the server's certificate {told}"
-    words = words_of(error)
+    words = error_text(error)
     return f"TLS failed ({words}); correct sslmode, sslcert and sslkey in DATABASE_URL"
 
 

@@ -10,7 +10,7 @@ import apsw
 import structlog
 
 from reelhook.domain.errors import CommitUnknownError, StoreError
-from reelhook.storage.operation import Operation, Row, Statement, Together
+from reelhook.storage.operation import Operation, Row, Statement, StatementBatch
 from reelhook.storage.operations.receipts import ASK, CLAIM, FORGET, LEAVE, CommitOutcome, Receipts
 from reelhook.storage.sqlite.refusals import reason
 
@@ -30,7 +30,7 @@ def run(connection: apsw.Connection, operation: Operation[T]) -> T:
             asked = operation.send(rows)
         except StopIteration as stop:
             return cast("T", stop.value)
-        if isinstance(asked, Together):
+        if isinstance(asked, StatementBatch):
             rows = [_rows(connection, statement) for statement in asked.statements]
         else:
             rows = _rows(connection, asked)

@@ -9,7 +9,7 @@ from pathlib import Path
 import apsw
 
 from reelhook.domain.errors import SettingsError
-from reelhook.storage.error_text import words_of
+from reelhook.storage.error_text import error_text
 
 FULL_BYTES = 1024 * 1024
 _SPACE = "free some space on its disk"
@@ -59,10 +59,10 @@ def _is_full(path: Path, error: BaseException) -> bool:
 def reason(error: BaseException) -> str:
     """Return what SQLite or the system says, with the remedy where there is one."""
     if isinstance(error, OSError):
-        words, remedy = error.strerror or words_of(error), _SYSTEM.get(error.errno or 0)
+        words, remedy = error.strerror or error_text(error), _SYSTEM.get(error.errno or 0)
     else:
         code = _code(error)
-        words, remedy = words_of(error), None if code is None else _REMEDIES.get(code & 0xFF)
+        words, remedy = error_text(error), None if code is None else _REMEDIES.get(code & 0xFF)
     return words if remedy is None else f"{words}; {remedy}"
 
 

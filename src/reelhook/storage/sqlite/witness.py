@@ -56,7 +56,7 @@ class Witness:
                 log.warning("witness.unwritten", error=str(error))
 
     async def testify(self, database: Database) -> Past:
-        """Tell what the database's past is, and prepare it for that; see `history.go_on`.
+        """Tell what the database's past is, and prepare it for that; see `history.resume`.
 
         Raises `SettingsError` where the file can't be written, and as `Database.write`.
         """
@@ -64,7 +64,7 @@ class Witness:
         past, name = await database.read(lambda: _past(seen, self._inode(), boot))
         if past is not Past.KNOWN:
             fresh = name if past is Past.INTERRUPTED else secrets.token_hex(8)
-            await database.write(lambda: history.go_on(past, fresh))
+            await database.write(lambda: history.resume(past, fresh))
             seen = _Seen(fresh, self._inode(), boot, self._receipt)
         self._open(seen)
         return past
