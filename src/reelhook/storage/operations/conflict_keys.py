@@ -19,7 +19,8 @@ def of_new(new: NewJob) -> ConflictKeys:
     if new.job.adopted_from is not None:
         keys.append(new.job.adopted_from)
     if new.idempotency:
-        keys.append((new.idempotency.holder, new.idempotency.key))
+        # Without the holder: the keys of `SOLE_HOLDER` match those of every other one.
+        keys.append(("idempotency", new.idempotency.key))
     return keys
 
 
