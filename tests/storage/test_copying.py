@@ -201,7 +201,7 @@ async def test_the_source_is_closed_until_the_copy_is_thrown_away(
     await copy(source, tmp_path / "one.db", quiet)
     with pytest.raises(SettingsError, match=r"was moved to another one.* --reopen"):
         migrations.pending(source)
-    with pytest.raises(SettingsError, match="was moved to another database already"):
+    with pytest.raises(SettingsError, match="was already moved to another database"):
         await copy(source, tmp_path / "two.db", quiet)
     await reopen(source)
     assert migrations.pending(source) == []

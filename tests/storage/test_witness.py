@@ -216,7 +216,7 @@ async def test_a_witness_that_can_not_be_written_stops_the_start_in_one_sentence
     database_path: Path,
 ) -> None:
     witness_of(database_path).mkdir()
-    with pytest.raises(SettingsError, match=r"reelhook.db.witness beside the database can't be"):
+    with pytest.raises(SettingsError, match=r"reelhook.db.witness next to the database can't be"):
         async with running(database_path):
             pass
 

@@ -85,7 +85,7 @@ async def open_database(settings: Settings, *, migrate: bool) -> AsyncIterator[O
             open_store(target, pooled=pooled) as database,
             open_notifier(target, pooled=pooled) as wire,
         ):
-            yield OpenDatabase(Store(database), sharing, wire.tell, wire.start)
+            yield OpenDatabase(Store(database), sharing, wire.publish, wire.start)
 
 
 async def check_upstream(store: Store, *, simulated: bool) -> None:
