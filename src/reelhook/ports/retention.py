@@ -6,12 +6,12 @@ from typing import Protocol
 from reelhook.domain.event import Instant
 
 Position = tuple[int | str, ...]
-"""How far the scan of a table has come; () is its beginning."""
+"""The progress of a table's scan; () is its beginning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """How many rows one batch removed, and where the next begins; None: the scan is finished."""
+    """The number of rows one batch removed, and where the next begins; None: the scan has ended."""
 
     removed: int
     position: Position | None

@@ -71,7 +71,7 @@ class StatisticsStore(Protocol):
 
 
 class OperationsStore(StatisticsStore, PauseStore, AccountStatusReads, Protocol):
-    """What an operator reads and decides."""
+    """Reads and decisions of an operator."""
 
     async def probe(self) -> None:
         """Write a row that no one reads. Raises `StoreError` or `CommitUnknownError`."""

@@ -10,7 +10,7 @@ from reelhook.domain.event import Instant
 from reelhook.ports.leases import Lease
 
 PROBES_READ = 32
-"""How many probes one query returns by default."""
+"""The number of probes that one query returns by default."""
 
 
 @dataclass(frozen=True, slots=True)

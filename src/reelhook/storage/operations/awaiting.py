@@ -16,9 +16,9 @@ from reelhook.storage.preflight import check_connection
 log = structlog.get_logger()
 RETRY_SECONDS = 0.5
 LOG_SECONDS = 5.0
-"""How often the wait is logged."""
+"""The interval at which the wait is logged."""
 POOLER_SECONDS = 3.0
-"""How long the second connection may take. It only shows in which mode a pooler works."""
+"""The time limit of the second connection, which only shows in which mode a pooler works."""
 _TRIES = 5
 
 

@@ -27,10 +27,10 @@ from reelhook.storage.operations.rows import (
 )
 
 REST_MILLISECONDS = 500
-"""How long an idle endpoint is still checked before it rests. The next event may come soon, and
-waking an endpoint that rests takes a write."""
+"""The time for which an idle endpoint is still checked before it rests. The next event may come
+soon, and waking an endpoint that rests takes a write."""
 RESTING_MAX = 256
-"""How many endpoints are put to rest at once: a few milliseconds of work."""
+"""The number of endpoints put to rest at once: a few milliseconds of work."""
 
 _ENDPOINT_COLUMNS = ", ".join((*ENDPOINT_COLUMNS, *HEALTH_COLUMNS))
 # Each kind has its own index. They are read separately, so that many due endpoints of one kind do

@@ -6,7 +6,7 @@ from reelhook.ports import Lease
 from reelhook.storage.operation import Operation, Statement
 
 _FORGET_MILLISECONDS = 60 * 60 * 1000
-"""How long a dead worker stays in the table."""
+"""The time for which a dead worker stays in the table."""
 _RENEW = (
     "UPDATE leases SET lease_until = now_ms() + ?2 WHERE owner = ?1 AND id LIKE ?3"
     " AND lease_until > 0"

@@ -13,7 +13,7 @@ from reelhook.storage.operation import Operation, Row, Statement
 
 JOBS_SCANNED = 64
 ROWS_MAX = 400
-"""How many rows one batch removes, roughly: a few milliseconds of work."""
+"""The approximate number of rows that one batch removes: a few milliseconds of work."""
 ATTEMPTS_SCANNED = 200
 ENDPOINTS_SCANNED = 200
 

@@ -15,10 +15,10 @@ from reelhook.storage.postgres.pool import Pool
 
 log = structlog.get_logger()
 FIND_OUT_SECONDS = 6.0
-"""How long a caller waits for the outcome. A restarting server is usually back by then."""
+"""The time a caller waits for the outcome. A restarting server is usually back by then."""
 OUTCOME_RETRY_SECONDS = 0.1
 BLOCKED_SECONDS = 0.3
-"""How long the unfinished transaction may continue before the server is asked to end it."""
+"""The time an unfinished transaction may continue before the server is asked to end it."""
 END_SECONDS = 1.0
 _LOCK_MILLISECONDS = 2000
 # The transaction has lost its client, so only the server can end it, once it notices; behind a

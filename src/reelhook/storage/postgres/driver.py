@@ -24,7 +24,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 GROUP_SIZE_MAX = 1000
 QUEUE_SECONDS = 3.0
-"""How long a write waits for its turn. After that the server is taken to be unreachable."""
+"""The time a write waits for its turn. After that the server counts as unreachable."""
 READ_SECONDS = 7.0
 BACKGROUND_SECONDS = 30.0
 DRIVER_CLOSE_SECONDS = 0.3

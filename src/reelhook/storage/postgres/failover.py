@@ -21,9 +21,9 @@ FAILURES = (
     TimeoutError,
 )
 SOLE_SERVER_SECONDS = 10.0
-"""How long connecting to the only server may take."""
+"""The time limit for connecting to the only server."""
 ONE_OF_SEVERAL_SECONDS = 2.0
-"""How long connecting to one of several may take before the next one is tried."""
+"""The time limit for connecting to one of several servers before the next one is tried."""
 
 
 class Failover:

@@ -31,7 +31,7 @@ from reelhook.storage.postgres.pool import Pool
 log = structlog.get_logger()
 
 WRITE_SECONDS = 4.0
-"""How long writing a group may take. A server that needs longer counts as unreachable."""
+"""The time limit for writing a group. A server that needs longer counts as unreachable."""
 # A transaction of another process holds a lock that is needed, or both are deadlocked.
 _CONFLICTS = (asyncpg.LockNotAvailableError, asyncpg.TransactionRollbackError)
 # Replies to COMMIT that mean that the transaction was rolled back.
@@ -41,7 +41,7 @@ _REFUSED_AT_COMMIT = (
     asyncpg.DeadlockDetectedError,
 )
 _PATIENCE_MILLISECONDS = (None, 300, 1000)
-"""How long each try waits for a lock; None: the session's default."""
+"""The time each try waits for a lock; None: the session's default."""
 OUTCOME_RETRY_SECONDS = 0.5
 # Errors that a single operation can cause: bad values, violated constraints, wrong statements, and
 # conflicts with other transactions. Any other error concerns the whole group.

@@ -20,7 +20,7 @@ STATEMENT_SECONDS = 5.0
 IDLE_SECONDS = 30.0
 """After how long without a message the connection is tested."""
 LAST_MESSAGE_SECONDS = 0.3
-"""How long sending the last messages may take."""
+"""The time limit for sending the last messages."""
 
 
 class PollingNotifier:

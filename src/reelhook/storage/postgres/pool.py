@@ -11,11 +11,11 @@ from reelhook.storage.postgres.failover import FAILURES, Failover
 
 CONNECTIONS = 4
 ACQUIRE_SECONDS = 3.0
-"""How long to wait for a connection if all are lent or none can be opened."""
+"""The time to wait for a connection if all are lent or none can be opened."""
 STATEMENTS_KEPT = 200
 POOL_CLOSE_SECONDS = 0.3
 CANCEL_CHECK_SECONDS = 0.2
-"""How often to check for cancellation. If the server is unreachable, a canceled borrower would
+"""The interval of checks for cancellation. If the server is unreachable, a canceled borrower would
 otherwise hang in its rollback until the deadline."""
 # A process that is frozen in a transaction, or cut off from the server, holds its locks no longer
 # than this. A lease lasts longer.

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 END_SECONDS = 3.0
-"""How long interrupted work may take to end. After that its thread is abandoned: it does not keep
+"""The time interrupted work may take to end. After that its thread is abandoned: it does not keep
 the process alive, and its uncommitted changes are lost with its connection."""
 INTERRUPT_AGAIN_SECONDS = 0.05
 

@@ -21,7 +21,7 @@ from reelhook.storage.transfer.database import (
 )
 
 LEAVE_SECONDS = 3.0
-"""How long the session of a process that was just killed may remain on the server."""
+"""The time the session of a process that was just killed may remain on the server."""
 _USED_BY_OTHERS = """
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
   AND usename = current_user AND pid <> pg_backend_pid()

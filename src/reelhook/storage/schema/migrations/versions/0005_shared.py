@@ -1,4 +1,4 @@
-"""shared: what every process must know: switches of the installation, how accounts fare"""
+"""shared: state of all processes: switches of the installation, and the status of accounts"""
 
 import sqlalchemy as sa
 from alembic import op
