@@ -1,4 +1,4 @@
-"""Two processes on one database change the same row: neither takes the other's change back."""
+"""Two processes on one database change the same row: neither undoes the other's change."""
 
 import asyncio
 from collections.abc import Callable

@@ -63,7 +63,7 @@ class Stage:
             self.known: Snapshot = run(connection, prepared())
 
     def undeclared(self, write: Write) -> list[Demand]:
-        """Return the accesses of a write that none of its keys stands for."""
+        """Return the accesses of a write that none of its keys covers."""
         if write.keys is None:
             return []  # it runs alone
         self._connection.execute("BEGIN")
@@ -80,7 +80,7 @@ def is_exempt(write: Write, access: Access) -> bool:
     """Return True if the access commutes with those of all other frequent writes."""
     sql = access.statement.sql
     if access.table == "endpoints" and sql == new_deliveries._ADD_URL:
-        return True  # the row is the same, whoever inserts it
+        return True  # every job would insert the same row
     if access.table == "endpoints" and sql in {endpoint_wakeups._LOWER, endpoint_wakeups._NEXT_AT}:
         return True  # the lowest value wins
     if access.statement.last and not access.written:
@@ -98,7 +98,7 @@ def test_the_declared_keys_cover_what_a_write_reads_and_writes(
     assert stage.undeclared(data.draw(writes(stage.known))) == []
 
 
-# -- what is declared wrongly is found out ---------------------------------------------------------
+# -- wrong declarations are detected ---------------------------------------------------------------
 
 
 def without(name: str, keys: Callable[..., ConflictKeys]) -> Callable[..., ConflictKeys]:

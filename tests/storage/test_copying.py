@@ -1,4 +1,4 @@
-"""Moving an installation: every row arrives, once, whatever interrupts it; never two are open."""
+"""Copying an installation: each row arrives once, despite interruptions; never are both open."""
 
 import asyncio
 import shutil
@@ -43,7 +43,7 @@ async def target(postgres_url: str) -> AsyncIterator[str]:
 
 
 def quiet(_what: str, _table: str, _done: int, _total: int) -> None:
-    """Nobody is told."""
+    """Ignore the progress."""
 
 
 class CutOffError(Exception):

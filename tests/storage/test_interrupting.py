@@ -1,4 +1,4 @@
-"""Blocking work ends with whoever waits for it."""
+"""Blocking work is interrupted when its caller is canceled."""
 
 import asyncio
 import sqlite3

@@ -1,4 +1,4 @@
-"""Whatever happens, an endpoint is looked at when something is due there: never later.
+"""An endpoint is always checked when something is due there, never later.
 
 A brute-force reading of all rows says what is due; the store has to find the same by `next_at`.
 """

@@ -1,4 +1,4 @@
-"""The wire between processes: what is told arrives, coalesced, and a lost connection comes back."""
+"""Messages between processes arrive, coalesced, and a lost connection is reopened."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

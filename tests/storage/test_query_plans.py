@@ -1,4 +1,4 @@
-"""Hot statements use indexes, however much waits: plans and steps are looked at, never the time."""
+"""Frequent statements use indexes, however much waits. Plans and steps are checked, never times."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -42,7 +42,7 @@ FEW_STEPS = 300
 
 @pytest.fixture(scope="module")
 def crowded(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database where very much waits at one endpoint, and little at those beside it."""
+    """A database with very many waiting deliveries at one endpoint, and few at the others."""
     assert lane_of(LOUD) == lane_of(BEFORE) == lane_of(BEHIND)
     path = Path(shutil.copy(migrated, tmp_path_factory.mktemp("crowded")))
     connection = connect(path, read_only=False)
@@ -139,7 +139,7 @@ def listing(**wanted: str) -> Callable[[], Operation[Any]]:
 
 
 def resending() -> Operation[None]:
-    """Send anew the first of what failed."""
+    """Send the first failed events again."""
     yield from failing(50)
     yield from resends.start(Resend("resend_1", NOW, LATE))
     yield from resends.advance("resend_1", 2, LATE)

@@ -1,4 +1,4 @@
-"""An endpoint at rest costs no look; whatever makes something due there wakes it."""
+"""An endpoint at rest is not checked; anything that makes something due there wakes it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""What is old enough goes, with all that belongs to it; what is not, or still waits, stays."""
+"""Old records are removed with all that belongs to them; newer or waiting ones stay."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ TABLES = ("jobs", "events", "deliveries", "attempts", "undelivered", "idempotenc
 async def ended(
     store: Store, job_id: str, *, at: int = NOW, urls: Sequence[str] = (URL,), key: str = ""
 ) -> Job:
-    """Store a job that was completed at that moment; its webhook waits."""
+    """Store a job that was completed at that time; its webhook waits."""
     idempotency = IdempotencyKey("holder", key, "print") if key else None
     job = await queued(store, new(job_id, at=NOW, urls=urls, key=idempotency), f"video_{job_id}")
     running = await moved(store, job.apply(RUNNING, at))

@@ -89,7 +89,7 @@ def concurrently(operations: Sequence[Operation[T]]) -> Operation[list[T]]:
 
 
 def _send_batch(yielded: dict[int, Statement | StatementBatch]) -> Operation[dict[int, Any]]:
-    statements = [one for each in yielded.values() for one in statements_of(each)]
+    statements = [statement for each in yielded.values() for statement in statements_of(each)]
     rows = iter(cast("list[list[Row]]", (yield StatementBatch(tuple(statements)))))
     return {
         index: [next(rows) for _ in each.statements]

@@ -171,26 +171,28 @@ def due(
     most = 2 * probes
     read = (limit + len(busy), limit + len(busy), most + len(busy) if probes else 0)
     rows = yield Statement(_checked_endpoints(lanes), (now, *read))
-    look = _DueQuery(now, busy)
+    due_query = _DueQuery(now, busy)
     # If no probe may be sent, the time of the next one does not matter.
     kinds = rows[0][-len(_KINDS) :] if probes else rows[0][-len(_KINDS) : -1]
-    look.later += [at for at in kinds if at is not None]
+    due_query.later += [at for at in kinds if at is not None]
     for row in rows:
         if row[0] is not None:
-            look.take(row)
-    yield from concurrently([_probe(row, next_at, look) for next_at, row in look.open[:most]])
-    ready = sorted(look.due, key=lambda each: each[0])
+            due_query.take(row)
+    yield from concurrently(
+        [_probe(row, next_at, due_query) for next_at, row in due_query.open[:most]]
+    )
+    ready = sorted(due_query.due, key=lambda each: each[0])
     share = max(1, min(per_endpoint, limit // max(1, len(ready))))
     found = yield from concurrently(
         [_due_at(endpoint_of(row), first, now, share) for first, row in _chosen(ready, limit)]
     )
-    probed = [probe for _, _, probe in sorted(look.probes, key=lambda each: each[:2])]
+    probed = [probe for _, _, probe in sorted(due_query.probes, key=lambda each: each[:2])]
     return DueDeliveries(
         (*found, *probed[:probes]),
-        min(look.later, default=None),
+        min(due_query.later, default=None),
         left=len(probed) > probes
-        or any(0 < full == look.read[kind] for kind, full in zip(_KINDS, read, strict=True)),
-        early=tuple(look.early),
+        or any(0 < full == due_query.read[kind] for kind, full in zip(_KINDS, read, strict=True)),
+        early=tuple(due_query.early),
     )
 
 
@@ -214,21 +216,21 @@ def _due_at(endpoint: Endpoint, first: Instant, now: Instant, share: int) -> Ope
     return DueEndpoint(endpoint, tuple(_due_delivery(row) for row in rows))
 
 
-def _probe(row: Sequence[Any], next_at: Instant, look: _DueQuery) -> Operation[None]:
+def _probe(row: Sequence[Any], next_at: Instant, due_query: _DueQuery) -> Operation[None]:
     """Find the one delivery that an open breaker lets through next, if its time has come."""
     endpoint = endpoint_of(row)
     rows = yield Statement(_PROBE_WITH_END, (endpoint.id,))
     if not rows:
         rows = yield Statement(_PROBE_WITH_ANY, (endpoint.id, lane_of(endpoint.id)))
     if not rows:
-        look.note_early(endpoint.id)
+        due_query.note_early(endpoint.id)
     for probe in map(_due_delivery, rows):
-        at = probe.delivery.probe_at(endpoint.health.probe_due_at or look.now)
-        if at <= look.now:
-            look.probes.append((next_at, endpoint.id, DueEndpoint(endpoint, (probe,))))
+        at = probe.delivery.probe_at(endpoint.health.probe_due_at or due_query.now)
+        if at <= due_query.now:
+            due_query.probes.append((next_at, endpoint.id, DueEndpoint(endpoint, (probe,))))
         else:
-            look.later.append(at)
-            look.note_early(endpoint.id)
+            due_query.later.append(at)
+            due_query.note_early(endpoint.id)
 
 
 def rest(endpoint_ids: Sequence[str]) -> Operation[None]:

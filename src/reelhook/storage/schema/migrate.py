@@ -219,10 +219,10 @@ async def _alembic_on_postgres(url: str, direction: str, target: str) -> None:
 
 def _cause(error: BaseException, kinds: tuple[type[BaseException], ...]) -> BaseException | None:
     """Return the driver's error, which SQLAlchemy wraps twice."""
-    one: BaseException | None = error
-    while one is not None and not isinstance(one, kinds):
-        one = getattr(one, "orig", None) or one.__cause__
-    return one
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, kinds):
+        cause = getattr(cause, "orig", None) or cause.__cause__
+    return cause
 
 
 def _apply(connection: "Connection", direction: str, target: str) -> None:

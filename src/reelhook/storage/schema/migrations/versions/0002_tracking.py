@@ -1,4 +1,4 @@
-"""tracking: what the provider says of jobs, events, deliveries, attempts, accounts, leases"""
+"""tracking: the provider's reports on jobs, events, deliveries, attempts, accounts, leases"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""endpoints: places that events go to, their health; what was not delivered, and resends"""
+"""endpoints: receivers of events, their health; undelivered events, and resends"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""workers: who is alive, so that leases even out"""
+"""workers: those alive, so that leases are shared evenly"""
 
 import sqlalchemy as sa
 from alembic import op

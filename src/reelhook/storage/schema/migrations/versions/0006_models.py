@@ -1,4 +1,4 @@
-"""models: several providers, what was asked of them, what they charge, and settled doubts"""
+"""models: several providers, their requests and costs, and settled unresolved submissions"""
 
 from typing import Any
 

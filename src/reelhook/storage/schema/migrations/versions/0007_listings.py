@@ -1,4 +1,4 @@
-"""listings: where a create was sent, what was known before it, and what a listing taught us"""
+"""listings: the target of a create, the entries known before it, and facts about a listing"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""next_at: when an endpoint has to be looked at next, so that a look costs what is due"""
+"""next_at: the time of an endpoint's next check, so that queries cost what is due"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""commits: receipts of transactions, so that a lost response to COMMIT can be cleared up"""
+"""commits: receipts of transactions, which resolve a lost reply to COMMIT"""
 
 import sqlalchemy as sa
 from alembic import op

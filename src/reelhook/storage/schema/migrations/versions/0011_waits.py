@@ -1,4 +1,4 @@
-"""waits: until when an account's provider asked to be left alone"""
+"""waits: the time until which an account's provider wants no requests"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""responses: what providers said last to jobs that wait, and how often a create was in vain"""
+"""responses: the last responses of providers to waiting jobs, and the number of failed creates"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""servers: what an account's adapter found out about its server, and creates that bear a mark"""
+"""servers: facts about an account's server found by its adapter, and creates that bear a mark"""
 
 import sqlalchemy as sa
 from alembic import op

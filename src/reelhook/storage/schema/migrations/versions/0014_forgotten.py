@@ -1,4 +1,4 @@
-"""forgotten: how often a restarted server lost a job, and whether a cancel ended its render"""
+"""forgotten: the number of times a restarted server lost a job, and whether a cancel stopped it"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What every process must know: on both databases."""
+"""The pause and the status of accounts, which all processes share, on both databases."""
 
 from reelhook.domain.account_status import HEALTHY, AccountStatus
 from reelhook.ports import Lease

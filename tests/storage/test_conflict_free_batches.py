@@ -1,4 +1,4 @@
-"""Works that touch nothing in common may run side by side; the others keep their order."""
+"""Items that share no conflict key may run concurrently; the others keep their order."""
 
 from collections.abc import Iterable
 
@@ -24,7 +24,7 @@ def arranged(works: Iterable[Work]) -> list[str]:
     return ["".join(name for name, _ in batch) for batch in found]
 
 
-def test_works_that_touch_nothing_in_common_share_a_wave() -> None:
+def test_items_without_a_common_key_share_a_batch() -> None:
     assert arranged([("a", "1"), ("b", "2"), ("c", "34")]) == ["abc"]
 
 
@@ -90,7 +90,7 @@ def test_the_next_statements_of_all_go_together_until_the_longest_ends() -> None
     assert asked == [["a", "d"], ["b", "e"], ["c"]]
 
 
-def test_what_stands_side_by_side_within_goes_together_with_the_others() -> None:
+def test_a_batch_within_an_operation_joins_those_of_the_others() -> None:
     result, asked = run(concurrently([both("a", "b"), asking("c", "d"), both()]))
     assert result == [["A", "B"], ["C", "D"], []]
     assert asked == [["a", "b", "c"], ["d"]]

@@ -1,4 +1,4 @@
-"""Moments that no right clock could have chosen, and those that one could."""
+"""Times that no correct clock could have chosen are repaired; others are not."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What accounts have to do, in which order, and what their jobs cost."""
+"""The load of accounts, the order of their jobs, and their costs."""
 
 from dataclasses import replace
 
