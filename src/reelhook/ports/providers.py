@@ -151,7 +151,7 @@ class Cancels(Protocol):
         ...
 
 
-class Files(Protocol):
+class FileReads(Protocol):
     """Opens finished files of a provider."""
 
     def content(
@@ -185,7 +185,7 @@ class Checks(Protocol):
         ...
 
 
-class Provider(CreatesAndReads, Cancels, Files, Webhooks, Checks, Protocol):
+class Provider(CreatesAndReads, Cancels, FileReads, Webhooks, Checks, Protocol):
     """One credential at one provider, with everything an adapter implements."""
 
     models: Sequence[Model]
