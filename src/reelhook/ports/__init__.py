@@ -3,6 +3,7 @@
 from reelhook.ports.clock import Clock
 from reelhook.ports.clock_repair import ClockRepairStore, LongestWaits
 from reelhook.ports.coordination import (
+    AccountRecord,
     AccountStatusReads,
     AccountStatusStore,
     InstallationStore,
@@ -91,6 +92,7 @@ __all__ = [
     "Acceptance",
     "AcceptanceStore",
     "AccountLoad",
+    "AccountRecord",
     "AccountStatusReads",
     "AccountStatusStore",
     "CallbackStore",

@@ -1,5 +1,6 @@
 """State that every process on a database shares, besides jobs and webhooks."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from reelhook.domain.account_status import AccountStatus
@@ -25,6 +26,14 @@ class PauseStore(PauseReads, Protocol):
     async def resume_watching(self) -> None:
         """End the pause."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRecord:
+    """The stored state of one account: its status, and when its last round ended."""
+
+    status: AccountStatus
+    last_round_at: Instant | None
 
 
 class AccountStatusReads(Protocol):

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from reelhook.domain.event import Instant
 from reelhook.domain.waiting import Waiting
-from reelhook.ports.coordination import AccountStatusReads, PauseStore
+from reelhook.ports.coordination import AccountRecord, AccountStatusReads, PauseStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,10 @@ class StatisticsStore(Protocol):
 
     async def last_round(self, account: str) -> Instant | None:
         """Return when the account's last round ended."""
+        ...
+
+    async def account_records(self) -> dict[str, AccountRecord]:
+        """Return the state of every account that has one, by the account's id."""
         ...
 
 

@@ -124,6 +124,7 @@ class Store(Forwarding):
 
     record_round = writing(accounts.record_round)
     last_round = reading(accounts.last_round)
+    account_records = reading(accounts.records)
     save_account_status = writing(accounts.save_status)
     account_status = reading(accounts.status)
     tend = writing(leases.tend)

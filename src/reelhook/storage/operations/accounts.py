@@ -1,9 +1,12 @@
 """Operations on what is known of accounts: their status, and their last round."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from reelhook.domain.account_status import HEALTHY, AccountStatus
 from reelhook.domain.event import Instant
 from reelhook.domain.waiting import Waiting
-from reelhook.ports import Lease
+from reelhook.ports import AccountRecord, Lease
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.operations.leases import holds
 
@@ -65,9 +68,19 @@ def status(account: str) -> Operation[AccountStatus]:
     rows = yield Statement(
         f"SELECT {', '.join(_STATUS_COLUMNS)} FROM accounts WHERE id = ?1", (account,)
     )
-    if not rows:
-        return HEALTHY
-    unauthorized, stretched, reads_until, creates_until, *waiting = rows[0]
+    return _status_of(rows[0]) if rows else HEALTHY
+
+
+def records() -> Operation[dict[str, AccountRecord]]:
+    """Return the state of every account that has one, by the account's id."""
+    rows = yield Statement(f"SELECT id, round_at, {', '.join(_STATUS_COLUMNS)} FROM accounts")
+    return {
+        account: AccountRecord(_status_of(values), round_at) for account, round_at, *values in rows
+    }
+
+
+def _status_of(values: Sequence[Any]) -> AccountStatus:
+    unauthorized, stretched, reads_until, creates_until, *waiting = values
     creates, reads = waiting[:2], waiting[2:]
     return AccountStatus(
         unauthorized,
