@@ -14,8 +14,8 @@ from bench.crash.plan import Failpoint, Kill
 from reelhook.domain.delivery import WebhookResponse
 from reelhook.domain.event import Instant
 from reelhook.ports import Change, Lease, Resend, Sender, SignedRequest
+from reelhook.storage.pending_write import PendingWrite
 from reelhook.storage.sqlite.driver import SQLite
-from reelhook.storage.sqlite.group_commit import SQLiteWork
 from reelhook.storage.store import Store
 from reelhook.webhooks.connection import open_socket
 
@@ -59,12 +59,12 @@ class CrashingSQLite(SQLite):
         self._left = 0
         super().__init__(path)
 
-    def _commit(self, group: list[SQLiteWork]) -> None:
+    def _commit(self, group: list[PendingWrite]) -> None:
         self._left = len(group)
         super()._commit(group)
         self._points.reach(Failpoint.COMMIT_UNTOLD)
 
-    def _attempt(self, work: SQLiteWork) -> None:
+    def _attempt(self, work: PendingWrite) -> None:
         super()._attempt(work)
         self._left -= 1
         if self._left:

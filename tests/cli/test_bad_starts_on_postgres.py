@@ -233,7 +233,7 @@ async def test_a_server_that_does_not_answer(stage: Stage, tmp_path: Path) -> No
         silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         port = silent.getsockname()[1]
         url = stage.url("empty", port=port, query="?connect_timeout=1")
-        await refused(tmp_path, "did not answer in time", DATABASE_URL=url)
+        await refused(tmp_path, "did not respond in time", DATABASE_URL=url)
 
 
 async def test_a_worker_says_it_too(tmp_path: Path) -> None:

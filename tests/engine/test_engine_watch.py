@@ -20,17 +20,22 @@ WATCH_ALONE = frozenset({"watch", "standing"})
 
 
 async def test_unchanged_jobs_cost_no_write_but_the_rounds_time(tmp_path: Path) -> None:
+    class CountingDatabase:
+        def __init__(self, database: SQLite) -> None:
+            self.written: list[str] = []
+            self._write = database.write
+            self.read, self.background = database.read, database.background
+            self.close = database.close
+
+        async def write(self, make: Any, conflict_keys: Any = None) -> Any:
+            self.written.append(make.func.__name__)
+            return await self._write(make, conflict_keys)
+
     class Counting(Store):
         def __init__(self, database: SQLite) -> None:
-            super().__init__(database)
-            self.written: list[str] = []
-            write = self._write
-
-            def counted(make: Any, conflict_keys: Any = None) -> Any:
-                self.written.append(make.__qualname__.removeprefix("Store.").partition(".")[0])
-                return write(make, conflict_keys)
-
-            self._write = counted
+            counting = CountingDatabase(database)
+            super().__init__(counting)
+            self.written = counting.written
 
     async with stage(tmp_path, store=Counting, loops=WATCH_ALONE) as here, here.engine() as engine:
         here.upstream.add("a", "b", "c", status="in_progress", progress=40)

@@ -2,7 +2,9 @@
 
 from reelhook.domain.endpoint import lane_of
 from reelhook.storage.operation import Operation, Statement
-from reelhook.storage.operations import endpoints
+from reelhook.storage.operations import (
+    endpoint_wakeups,
+)
 
 _JOBS = """
 WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < ?1)
@@ -32,4 +34,4 @@ def crowd(endpoint_id: str, count: int, *, at: int, prefix: str = "crowd_") -> O
     yield Statement(_JOBS, (count, prefix, at))
     yield Statement(_EVENTS, (count, prefix, at, b"{}"))
     yield Statement(_DELIVERIES, (count, prefix, at, endpoint_id, lane_of(endpoint_id)))
-    yield from endpoints.wake(endpoint_id, at)
+    yield from endpoint_wakeups.wake(endpoint_id, at)

@@ -1,4 +1,4 @@
-"""A process that stores jobs without end, and tells of each once it is stored."""
+"""A process that stores jobs forever and prints each one once it is stored."""
 
 import asyncio
 import sys

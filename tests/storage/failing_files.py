@@ -1,4 +1,4 @@
-"""SQLite's file system, whose syncs fail when they are told to."""
+"""SQLite's file system with syncs that fail on demand."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

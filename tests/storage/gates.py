@@ -1,4 +1,4 @@
-"""A way to hold the writer still, so that tests decide what happens meanwhile."""
+"""Gates that block the writer, so that tests decide what happens meanwhile."""
 
 import asyncio
 import threading
@@ -12,19 +12,19 @@ SECONDS_MAX = 30.0
 
 
 class Gate:
-    """Stops an operation where it stands until it is opened."""
+    """Blocks an operation until it is opened."""
 
     def __init__(self) -> None:
         self._reached = threading.Event()
         self._opened = threading.Event()
 
     def stop(self) -> None:
-        """Stand still, in the operation's own thread."""
+        """Block, in the operation's own thread."""
         self._reached.set()
         assert self._opened.wait(SECONDS_MAX)
 
     async def reached(self) -> None:
-        """Return once the operation stands still."""
+        """Return once the operation is blocked."""
         assert await asyncio.to_thread(self._reached.wait, SECONDS_MAX)
 
     def open(self) -> None:
@@ -34,7 +34,7 @@ class Gate:
 
 @asynccontextmanager
 async def held(database: SQLite) -> AsyncIterator[None]:
-    """Hold the writer within a transaction of its own; what is written meanwhile has to queue."""
+    """Block the writer within a transaction; other writes have to queue meanwhile."""
     gate = Gate()
 
     def operation() -> Operation[None]:

@@ -1,4 +1,4 @@
-"""What another process does on the same PostgreSQL database, stopped in its transaction."""
+"""The work of another process on the same PostgreSQL database, stopped within its transaction."""
 
 import asyncio
 
@@ -19,13 +19,13 @@ async def transaction(url: str, operation: Operation[object]) -> asyncpg.Connect
 
 
 async def commit(connection: asyncpg.Connection) -> None:
-    """Commit what the other process did, and end it."""
+    """Commit the other process's transaction, and close its connection."""
     await connection.execute("COMMIT")
     await connection.close()
 
 
 async def waits_for_a_lock(url: str) -> None:
-    """Wait until somebody waits for a lock."""
+    """Return once a connection waits for a lock."""
     connection = await asyncpg.connect(url)
     async with asyncio.timeout(20):
         while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):

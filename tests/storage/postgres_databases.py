@@ -10,7 +10,7 @@ from reelhook.storage.postgres import driver as postgres
 from reelhook.storage.schema import migrate as migrations
 
 _OWN = os.environ.get("PYTEST_XDIST_WORKER", "alone")
-"""Whose databases these are: tests that run beside each other may share a server."""
+"""The owner of these databases, since parallel tests may share a server."""
 _TEMPLATE = f"reelhook_migrated_{_OWN}"
 _numbers = count(1)
 _migrated: set[str] = set()

@@ -1,4 +1,4 @@
-"""Processes of the tests' own, which end with the test."""
+"""Processes that end with their test."""
 
 import subprocess
 import sys

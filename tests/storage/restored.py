@@ -1,4 +1,4 @@
-"""One job in each state that a restore has to deal with, and what became of them."""
+"""One job in each state that a restore has to handle, and the state it is in afterwards."""
 
 from reelhook.domain.job import Job, Status
 from reelhook.storage.store import Store

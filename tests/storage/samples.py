@@ -84,7 +84,7 @@ async def stored(store: Store, made: NewJob) -> Job:
 
 
 async def submitting(store: Store, made: NewJob) -> Job:
-    """Store a job whose create call is under way."""
+    """Store a job whose create call is in flight."""
     job = await stored(store, made)
     return await moved(store, (job.submitting(NOW), ()))
 
@@ -109,7 +109,7 @@ def change(transition: Transition) -> Change:
 
 
 async def moved(store: Store, transition: Transition) -> Job:
-    """Record a transition that nothing stands against; return the job as it is now."""
+    """Record a transition that cannot conflict. Return the job as it is now."""
     job_id = transition[0].id
     assert await store.record([change(transition)], None) == [job_id]
     return (await store.job(job_id)).job
@@ -140,12 +140,12 @@ async def look(
 
 
 def flat(due: DueDeliveries) -> list[DueDelivery]:
-    """What is due, whatever endpoint it is for."""
+    """Return the due deliveries of all endpoints."""
     return [one for endpoint in due.endpoints for one in endpoint.deliveries]
 
 
 async def due_now(store: Store, now: int = NOW) -> list[DueDelivery]:
-    """What is due, whatever endpoint it is for."""
+    """Return the due deliveries of all endpoints."""
     return flat(await look(store, now))
 
 
@@ -185,7 +185,7 @@ async def settled(
     schedule: RetrySchedule = SCHEDULE,
     probe: bool = False,
 ) -> Delivery:
-    """Settle an attempt as it would be in earnest."""
+    """Settle an attempt as the engine does."""
     made = attempt(due, answer, number=due.delivery.attempts + 1, at=at, probe=probe)
 
     def decide(current: Delivery) -> Delivery:
@@ -205,7 +205,7 @@ async def exhausted(store: Store, due: DueDelivery, *, at: int = NOW + 5) -> Del
 
 
 async def take(store: Store, ids: Sequence[str], owner: str) -> list[Lease]:
-    """Let a worker have leases, whoever had them."""
+    """Give leases to a worker, even if another one has them."""
     await store.free_leases()
     held, _ = await store.tend(owner, ids, 10**9)
     return held

@@ -1,4 +1,4 @@
-"""Two processes on one database change the same row: neither takes the other's change back."""
+"""Two processes on one database change the same row: neither undoes the other's change."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,8 +12,12 @@ from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Disabled, Endpoint, Endpo
 from reelhook.domain.errors import EndpointNotFoundError, InvalidRequestError
 from reelhook.ports import Resend
 from reelhook.storage.operation import Operation
-from reelhook.storage.operations import deliveries, endpoints, jobs
-from reelhook.storage.operations import event_feed as repair
+from reelhook.storage.operations import (
+    delivery_writes,
+    endpoint_writes,
+    job_writes,
+    resends,
+)
 from reelhook.storage.postgres.driver import PostgreSQL
 from reelhook.storage.store import Store
 
@@ -37,8 +41,8 @@ def describing(one: Endpoint) -> Endpoint:
 # -- endpoints -------------------------------------------------------------------------------------
 
 OTHERS: dict[str, Callable[[], Operation[object]]] = {
-    "a rotation": lambda: endpoints.change("ep_1", rotating),
-    "how it fares": lambda: endpoints.account_status(replace(ENDPOINT, health=FAILING)),
+    "a rotation": lambda: endpoint_writes.change("ep_1", rotating),
+    "how it fares": lambda: endpoint_writes.save_health(replace(ENDPOINT, health=FAILING)),
 }
 
 
@@ -61,7 +65,7 @@ async def test_another_default_url_keeps_what_another_process_is_changing(
     url: str, shared: Store
 ) -> None:
     await shared.keep_default_endpoint(DEFAULT)
-    other = await transaction(url, endpoints.change(DEFAULT_ENDPOINT, rotating))
+    other = await transaction(url, endpoint_writes.change(DEFAULT_ENDPOINT, rotating))
     moved = replace(DEFAULT, url="https://moved.example/")
     keeping = asyncio.create_task(shared.keep_default_endpoint(moved))
     await waits_for_a_lock(url)
@@ -74,7 +78,7 @@ async def test_another_default_url_keeps_what_another_process_is_changing(
 async def test_two_that_start_at_once_both_keep_the_default_endpoint(
     url: str, shared: Store
 ) -> None:
-    other = await transaction(url, endpoints.keep_default(DEFAULT))
+    other = await transaction(url, endpoint_writes.keep_default(DEFAULT))
     keeping = asyncio.create_task(shared.keep_default_endpoint(DEFAULT))
     await waits_for_a_lock(url)
     await commit(other)
@@ -123,7 +127,7 @@ async def test_a_job_that_is_just_coming_in_is_followed_by_a_new_endpoint_for_al
     broadcast = replace(ENDPOINT, broadcast=True)
     if how == "changed":
         await shared.create_endpoint(ENDPOINT)
-    other = await transaction(url, jobs.create(new("job_1", urls=())))
+    other = await transaction(url, job_writes.create(new("job_1", urls=())))
     following = asyncio.create_task(
         shared.create_endpoint(broadcast)
         if how == "registered"
@@ -138,7 +142,7 @@ async def test_a_job_that_is_just_coming_in_is_followed_by_a_new_endpoint_for_al
 async def test_a_job_that_comes_in_while_an_endpoint_for_all_is_registered_has_it(
     url: str, shared: Store
 ) -> None:
-    other = await transaction(url, endpoints.create(replace(ENDPOINT, broadcast=True)))
+    other = await transaction(url, endpoint_writes.create(replace(ENDPOINT, broadcast=True)))
     coming = asyncio.create_task(shared.create(new("job_1", urls=())))
     await waits_for_a_lock(url)
     await commit(other)
@@ -147,7 +151,7 @@ async def test_a_job_that_comes_in_while_an_endpoint_for_all_is_registered_has_i
 
 
 async def test_jobs_of_two_processes_do_not_wait_for_each_other(url: str, shared: Store) -> None:
-    other = await transaction(url, jobs.create(new("job_1", urls=())))
+    other = await transaction(url, job_writes.create(new("job_1", urls=())))
     async with asyncio.timeout(20):
         await shared.create(new("job_2", urls=()))
     await commit(other)
@@ -161,7 +165,7 @@ async def test_a_job_for_an_endpoint_that_is_just_deleted_is_refused_or_goes_now
     url: str, shared: Store, broadcast: bool
 ) -> None:
     await shared.create_endpoint(replace(ENDPOINT, broadcast=broadcast))
-    other = await transaction(url, endpoints.delete("ep_1", NOW))
+    other = await transaction(url, endpoint_writes.delete("ep_1", NOW))
     named = () if broadcast else ("ep_1",)
     coming = asyncio.create_task(shared.create(new("job_1", urls=(), endpoints=named)))
     await waits_for_a_lock(url)
@@ -178,7 +182,7 @@ async def test_what_comes_for_an_endpoint_before_it_is_deleted_ends_with_it(
     url: str, shared: Store
 ) -> None:
     await shared.create_endpoint(ENDPOINT)
-    other = await transaction(url, jobs.create(new("job_1", urls=(), endpoints=["ep_1"])))
+    other = await transaction(url, job_writes.create(new("job_1", urls=(), endpoints=["ep_1"])))
     deleting = asyncio.create_task(shared.delete_endpoint("ep_1", NOW))
     await waits_for_a_lock(url)
     await commit(other)
@@ -193,7 +197,7 @@ async def test_nothing_is_sent_again_to_an_endpoint_that_is_just_deleted(
     await telling(shared, "job_1", endpoints=["ep_1"])
     (due,) = await due_now(shared)
     await settled(shared, due, OK)
-    other = await transaction(url, endpoints.delete("ep_1", NOW))
+    other = await transaction(url, endpoint_writes.delete("ep_1", NOW))
     sending = asyncio.create_task(shared.resend_one(due.delivery.id, None, NOW + 9))
     await waits_for_a_lock(url)
     await commit(other)
@@ -210,7 +214,7 @@ async def test_what_a_person_is_sending_again_is_not_sent_again_by_a_run_for_all
     (due,) = await due_now(shared)
     await exhausted(shared, due)
     await shared.start_resend(Resend("resend_1", 0, NOW + 99))
-    other = await transaction(url, repair.resend_one(due.delivery.id, 1, NOW + 9))
+    other = await transaction(url, resends.resend_one(due.delivery.id, 1, NOW + 9))
     running = asyncio.create_task(shared.advance_resend("resend_1", 10, NOW + 9))
     await waits_for_a_lock(url)
     await commit(other)
@@ -225,7 +229,7 @@ async def test_an_attempt_and_an_event_of_one_delivery_wait_for_each_other(
     job = await telling(shared, "job_1", endpoints=["ep_1"])
     (due,) = await due_now(shared)
     (event,) = job.cancel(NOW + 5)[1]
-    other = await transaction(url, deliveries.offer(event))
+    other = await transaction(url, delivery_writes.offer(event))
     settling = asyncio.create_task(settled(shared, due, OK))
     await waits_for_a_lock(url)
     await commit(other)

@@ -1,4 +1,4 @@
-"""`reelhook copy` as users meet it: killed in the middle, run again, and served from afterwards."""
+"""`reelhook copy` as users run it: killed half-way, run again, and the copy served afterwards."""
 
 import asyncio
 import json
@@ -136,7 +136,7 @@ async def test_wrong_usage_is_told_in_one_line(tmp_path: Path) -> None:
 async def running(
     *arguments: str, says: str, **variables: str
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """Run a command until the block ends; yield it with the URL that it told."""
+    """Run a command until the block ends; yield it with the URL that it printed."""
     process = await asyncio.create_subprocess_exec(
         *COMMAND, *arguments, env=environment(**variables), stdout=subprocess.PIPE
     )
@@ -156,7 +156,7 @@ async def running(
 
 
 class Receiver:
-    """Is down until it is told otherwise; remembers what it took."""
+    """A receiver that is down until it is switched on, and keeps what it accepted."""
 
     def __init__(self) -> None:
         self.up = False

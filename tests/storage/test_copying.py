@@ -1,4 +1,4 @@
-"""Moving an installation: every row arrives, once, whatever interrupts it; never two are open."""
+"""Copying an installation: each row arrives once, despite interruptions; never are both open."""
 
 import asyncio
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reelhook.domain.errors import CopyError, SettingsError
-from reelhook.storage.operations import leases as ownership
+from reelhook.storage.operations import leases
 from reelhook.storage.postgres.driver import PostgreSQL
 from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.sqlite.file_lock import FileLock
@@ -43,7 +43,7 @@ async def target(postgres_url: str) -> AsyncIterator[str]:
 
 
 def quiet(_what: str, _table: str, _done: int, _total: int) -> None:
-    """Nobody is told."""
+    """Ignore the progress."""
 
 
 class CutOffError(Exception):
@@ -201,7 +201,7 @@ async def test_the_source_is_closed_until_the_copy_is_thrown_away(
     await copy(source, tmp_path / "one.db", quiet)
     with pytest.raises(SettingsError, match=r"was moved to another one.* --reopen"):
         migrations.pending(source)
-    with pytest.raises(SettingsError, match="was moved to another database already"):
+    with pytest.raises(SettingsError, match="was already moved to another database"):
         await copy(source, tmp_path / "two.db", quiet)
     await reopen(source)
     assert migrations.pending(source) == []
@@ -248,7 +248,7 @@ async def test_a_source_with_a_worker_is_refused(
     monkeypatch.setattr("reelhook.storage.transfer.postgres.LEAVE_SECONDS", 0.0)
     migrations.migrate(target)
     database = await PostgreSQL.open(target)
-    await database.write(lambda: ownership.tend("alive", ["lane:00"], 60_000))
+    await database.write(lambda: leases.tend("alive", ["lane:00"], 60_000))
     await database.close()
     with pytest.raises(SettingsError, match="is in use by others"):
         await copy(target, tmp_path / "other.db", quiet)

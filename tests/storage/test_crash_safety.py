@@ -12,7 +12,7 @@ ACKNOWLEDGED_MIN = 300
 
 
 def killed_while_writing(path: Path) -> set[str]:
-    """Kill a process in the midst of its writes; return the jobs that it had told of by then."""
+    """Kill a process during its writes; return the jobs that it had printed by then."""
     with running("endless_writer", str(path)) as writer:
         assert writer.stdout is not None
         told = [writer.stdout.readline() for _ in range(ACKNOWLEDGED_MIN)]

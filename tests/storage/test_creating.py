@@ -1,3 +1,4 @@
+import asyncio
 from dataclasses import fields, replace
 
 import pytest
@@ -12,7 +13,7 @@ from reelhook.domain.errors import (
 )
 from reelhook.domain.job import Job, Status
 from reelhook.domain.request import VideoRequest
-from reelhook.ports import Created, IdempotencyKey
+from reelhook.ports import SOLE_HOLDER, Created, IdempotencyKey
 from reelhook.storage.store import Store
 
 from .conftest import Sql
@@ -233,3 +234,11 @@ async def test_the_database_itself_refuses_a_providers_id_twice(store: Store, sq
     await store.create(registered("job_2", "video_2"))
     with pytest.raises(StoreError):
         await sql("UPDATE jobs SET provider_job_id = 'video_1'")
+
+
+async def test_a_key_of_one_client_and_of_the_sole_one_make_one_job_at_once(store: Store) -> None:
+    keys = (IdempotencyKey(holder, "k1", "f") for holder in (SOLE_HOLDER, "h1"))
+    made = [new(f"job_{number}", key=key) for number, key in enumerate(keys)]
+    created = await asyncio.gather(*[store.create(one) for one in made])
+    assert [one.replayed for one in created] == [False, True]
+    assert created[0].job_id == created[1].job_id

@@ -1,4 +1,4 @@
-"""What a restored database does to its jobs, on every kind of database."""
+"""The treatment of jobs in a restored database, on every kind of database."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Blocking work ends with whoever waits for it."""
+"""Blocking work is interrupted when its caller is canceled."""
 
 import asyncio
 import sqlite3
@@ -66,6 +66,6 @@ async def test_work_that_no_interrupt_reaches_is_left_alone(
 
 def test_work_that_begins_to_listen_too_late_is_interrupted_at_once() -> None:
     interrupt, told = Interrupt(), []
-    interrupt.tell()
+    interrupt.stop()
     interrupt.by(lambda: told.append(True))
     assert told == [True]

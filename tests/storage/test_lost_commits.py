@@ -1,4 +1,4 @@
-"""COMMIT whose response is lost: what became of it is found out, or it is said to be unknown."""
+"""A lost reply to COMMIT: the outcome is determined, or reported as unknown."""
 
 import asyncio
 import shutil
@@ -192,7 +192,7 @@ async def test_a_transaction_is_ended_for_nobody_but_the_one_that_lost_it(lost: 
 
 
 async def test_the_loser_of_a_race_for_a_key_is_done_again(lost: Behind) -> None:
-    """As with two processes that take the same Idempotency-Key at the same moment."""
+    """As with two processes that get the same Idempotency-Key at the same time."""
     other = await asyncpg.connect(lost.direct)
     insert = "INSERT INTO keys (name, value) VALUES ('name', 'other')"
     looked = asyncio.Event()

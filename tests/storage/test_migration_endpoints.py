@@ -1,4 +1,4 @@
-"""What becomes of deliveries when endpoints come, go, and come again."""
+"""Deliveries when endpoints are migrated, rolled back, and migrated again."""
 
 import shutil
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Whatever happens, an endpoint is looked at when something is due there: never later.
+"""An endpoint is always checked when something is due there, never later.
 
 A brute-force reading of all rows says what is due; the store has to find the same by `next_at`.
 """
@@ -22,8 +22,14 @@ from reelhook.domain.job import Job
 from reelhook.domain.report import Progress, Report
 from reelhook.ports import DueDelivery, Settlement
 from reelhook.storage.operation import Operation
-from reelhook.storage.operations import deliveries, due, endpoints, jobs
-from reelhook.storage.operations import event_feed as repair
+from reelhook.storage.operations import (
+    delivery_writes,
+    due,
+    endpoint_writes,
+    job_reads,
+    job_writes,
+    resends,
+)
 from reelhook.storage.operations.rows import DELIVERY, ENDPOINT, delivery_of, endpoint_of
 from reelhook.storage.schema import migrate
 from reelhook.storage.sqlite.driver import connect, run
@@ -83,8 +89,8 @@ class Looking(RuleBasedStateMachine):
         self.count = 0
         self.jobs: list[str] = []
         self.flights: list[tuple[Endpoint, DueDelivery]] = []
-        self.do(endpoints.create(REGISTERED))
-        self.do(endpoints.keep_default(DEFAULT))
+        self.do(endpoint_writes.create(REGISTERED))
+        self.do(endpoint_writes.keep_default(DEFAULT))
 
     def teardown(self) -> None:
         if hasattr(self, "connection"):
@@ -99,7 +105,7 @@ class Looking(RuleBasedStateMachine):
             return run(self.connection, operation)
 
     def job(self, job_id: str) -> Job:
-        return run(self.connection, jobs.job(job_id)).job
+        return run(self.connection, job_reads.job(job_id)).job
 
     def endpoints(self) -> list[tuple[Endpoint, int | None]]:
         text = f"SELECT {ENDPOINT}, e.next_at FROM endpoints e WHERE e.deleted_at IS NULL"  # noqa: S608 - names of ours
@@ -124,14 +130,14 @@ class Looking(RuleBasedStateMachine):
             urls=() if url is None else (url,),
             endpoints=[named] if url is None and named in there else (),
         )
-        self.do(jobs.create(made))
+        self.do(job_writes.create(made))
         begun = self.job(made.job.id).submitting(self.now)
-        self.do(jobs.record([change((begun, ()))], None))
+        self.do(job_writes.record([change((begun, ()))], None))
         accepted = self.job(made.job.id).accept(f"video_{self.count}", self.now)
-        self.do(jobs.record([change((accepted, ()))], None))
+        self.do(job_writes.record([change((accepted, ()))], None))
         self.jobs.append(made.job.id)
         told = self.job(made.job.id).apply(RUNNING, self.now)
-        self.do(jobs.record([change(told)], None))
+        self.do(job_writes.record([change(told)], None))
 
     @precondition(lambda self: bool(self.jobs))
     @rule(data=st.data(), percent=st.integers(0, 99))
@@ -140,12 +146,12 @@ class Looking(RuleBasedStateMachine):
         progress = Progress(running=True, percent=percent)
         reports: list[Report] = [RUNNING, progress, FINISHED, FAILED]
         report = data.draw(st.sampled_from(reports))
-        self.do(jobs.record([change(job.apply(report, self.now))], None))
+        self.do(job_writes.record([change(job.apply(report, self.now))], None))
 
     @rule(data=st.data())
     def an_attempt_begins(self, data: st.DataObject) -> None:
         """Two workers may both be at one, for a while after a lane was handed over."""
-        found = self.do(due.due(self.now, 5, 50, frozenset())).endpoints
+        found = self.do(due.due(self.now, per_endpoint=5, limit=50, busy=frozenset())).endpoints
         if found:
             place = data.draw(st.sampled_from(found))
             self.flights.append((place.endpoint, data.draw(st.sampled_from(place.deliveries))))
@@ -176,35 +182,35 @@ class Looking(RuleBasedStateMachine):
 
         reopened = before.health.open and not after.health.open
         account_status = None if after.same_health_as(before) else after
-        self.do(deliveries.settle(Settlement(made, decide, account_status, reopened)))
+        self.do(delivery_writes.settle(Settlement(made, decide, account_status, reopened)))
 
     @rule(data=st.data(), seconds=st.sampled_from([0, 5, 300]))
     def a_breaker_opens(self, data: st.DataObject, seconds: int) -> None:
         one, _ = data.draw(st.sampled_from(self.endpoints()))
         health = CircuitBreaker(5, self.now, self.now + seconds * 1000)
-        self.do(endpoints.change(one.id, lambda known: replace(known, health=health)))
+        self.do(endpoint_writes.change(one.id, lambda known: replace(known, health=health)))
 
     @rule(data=st.data())
     def an_endpoint_is_disabled_for_a_while(self, data: st.DataObject) -> None:
         one, _ = data.draw(st.sampled_from(self.endpoints()))
-        self.do(endpoints.change(one.id, lambda known: known.disable(self.now)))
-        self.do(endpoints.change(one.id, lambda known: known.enable()))
+        self.do(endpoint_writes.change(one.id, lambda known: known.disable(self.now)))
+        self.do(endpoint_writes.change(one.id, lambda known: known.enable()))
 
     @rule(data=st.data())
     def an_endpoint_changes(self, data: st.DataObject) -> None:
         one, _ = data.draw(st.sampled_from(self.endpoints()))
         how = data.draw(st.sampled_from(["disable", "enable", "describe", "move", "delete"]))
         if how == "disable":
-            self.do(endpoints.change(one.id, lambda known: known.disable(self.now)))
+            self.do(endpoint_writes.change(one.id, lambda known: known.disable(self.now)))
         elif how == "enable":
-            self.do(endpoints.change(one.id, lambda known: known.enable()))
+            self.do(endpoint_writes.change(one.id, lambda known: known.enable()))
         elif how == "describe":
-            self.do(endpoints.change(one.id, lambda known: replace(known, description="x")))
+            self.do(endpoint_writes.change(one.id, lambda known: replace(known, description="x")))
         elif how == "move":
             url = f"https://d{self.now}.example/"
-            self.do(endpoints.keep_default(replace(DEFAULT, url=url, created_at=self.now)))
+            self.do(endpoint_writes.keep_default(replace(DEFAULT, url=url, created_at=self.now)))
         elif one.id == "ep_1":
-            self.do(endpoints.delete(one.id, self.now))
+            self.do(endpoint_writes.delete(one.id, self.now))
 
     @rule(data=st.data())
     def one_is_sent_again(self, data: st.DataObject) -> None:
@@ -212,7 +218,7 @@ class Looking(RuleBasedStateMachine):
         known = [one for one in self.deliveries() if one.endpoint_id in there]
         known = [one for one in known if self.job(one.job_id).sequence]
         if known:
-            self.do(repair.resend_one(data.draw(st.sampled_from(known)).id, None, self.now))
+            self.do(resends.resend_one(data.draw(st.sampled_from(known)).id, None, self.now))
 
     @precondition(lambda self: len(self.jobs) > 1)
     @rule(data=st.data())
@@ -229,7 +235,9 @@ class Looking(RuleBasedStateMachine):
 
     @rule()
     def those_rest_that_are_early(self) -> None:
-        self.do(due.rest(self.do(due.due(self.now, 5, 50, frozenset())).early))
+        self.do(
+            due.rest(self.do(due.due(self.now, per_endpoint=5, limit=50, busy=frozenset())).early)
+        )
 
     def next_of(self, endpoint: Endpoint) -> int | None:
         at = [one for one in self.deliveries() if one.endpoint_id == endpoint.id]
@@ -243,7 +251,9 @@ class Looking(RuleBasedStateMachine):
 
     @invariant()
     def a_look_finds_what_is_due_and_tells_when_to_look_again(self) -> None:
-        look = run(self.connection, due.due(self.now, 1000, 1000, frozenset()))
+        look = run(
+            self.connection, due.due(self.now, per_endpoint=1000, limit=1000, busy=frozenset())
+        )
         sending = {
             one.id: true
             for one, _ in self.endpoints()

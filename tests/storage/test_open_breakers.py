@@ -1,4 +1,4 @@
-"""What goes out while an endpoint's breaker is open: one delivery at a time."""
+"""An endpoint with an open breaker gets one delivery at a time."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The parameters of libpq: done, or harmless, or refused in a sentence of our own."""
+"""The parameters of libpq are followed, harmless, or refused with a clear message."""
 
 import socket
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What only PostgreSQL needs: few round trips, and a feed that several writers share."""
+"""PostgreSQL alone: few round trips, and a feed that several writers share."""
 
 import asyncio
 import contextlib

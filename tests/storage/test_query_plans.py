@@ -1,4 +1,4 @@
-"""Hot statements use indexes, however much waits: plans and steps are looked at, never the time."""
+"""Frequent statements use indexes, however much waits. Plans and steps are checked, never times."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,9 +15,17 @@ from reelhook.domain.delivery import Attempt
 from reelhook.domain.endpoint import lane_of
 from reelhook.domain.event import Event, EventKind, WireStatus
 from reelhook.ports import DeliveryFilter, Resend, Settlement
-from reelhook.storage.operation import Operation, Statement, Together, statements_of
-from reelhook.storage.operations import deliveries, due, endpoints, jobs
-from reelhook.storage.operations import event_feed as repair
+from reelhook.storage.operation import Operation, Statement, StatementBatch, statements_of
+from reelhook.storage.operations import (
+    delivery_log,
+    delivery_writes,
+    due,
+    endpoint_reads,
+    endpoint_writes,
+    event_feed,
+    job_writes,
+    resends,
+)
 from reelhook.storage.sqlite.driver import connect
 from reelhook.storage.sqlite.group_commit import run
 
@@ -34,14 +42,14 @@ FEW_STEPS = 300
 
 @pytest.fixture(scope="module")
 def crowded(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database where very much waits at one endpoint, and little at those beside it."""
+    """A database with very many waiting deliveries at one endpoint, and few at the others."""
     assert lane_of(LOUD) == lane_of(BEFORE) == lane_of(BEHIND)
     path = Path(shutil.copy(migrated, tmp_path_factory.mktemp("crowded")))
     connection = connect(path, read_only=False)
     connection.execute("PRAGMA synchronous = OFF")
     with connection:
         for name in (LOUD, BEFORE, BEHIND):
-            run(connection, endpoints.create(replace(ENDPOINT, id=name)))
+            run(connection, endpoint_writes.create(replace(ENDPOINT, id=name)))
         run(connection, crowd(LOUD, WAITING, at=NOW, prefix="loud_"))
         run(connection, crowd(BEFORE, 8, at=NOW, prefix="before_"))
         run(connection, crowd(BEHIND, 8, at=NOW, prefix="behind_"))
@@ -82,7 +90,7 @@ def plan(connection: apsw.Connection, operation: Operation[Any]) -> list[str]:
             explained = connection.execute(f"EXPLAIN QUERY PLAN {one.sql}", one.parameters)
             told += [str(row[3]) for row in explained]
             answers.append(connection.execute(one.sql, one.parameters).fetchall())
-        rows = answers if isinstance(asked, Together) else answers[0]
+        rows = answers if isinstance(asked, StatementBatch) else answers[0]
 
 
 def whole_walks(told: list[str]) -> list[str]:
@@ -114,23 +122,27 @@ def settling() -> Operation[Any]:
         return current.settle(1, REFUSED, LATE, probe=False, schedule=SCHEDULE, random=Random(1))
 
     healthy = replace(ENDPOINT, id=LOUD, health=CircuitBreaker(ramp=1))
-    return deliveries.settle(Settlement(attempt, decide, healthy, reopened=True))
+    return delivery_writes.settle(Settlement(attempt, decide, healthy, reopened=True))
+
+
+def finding(busy: frozenset[str]) -> Operation[Any]:
+    return due.due(LATE, per_endpoint=4, limit=100, busy=busy)
 
 
 def offering() -> Operation[Any]:
     event = Event("loud_7", 2, EventKind.STATUS, WireStatus.QUEUED, 0, NOW, None)
-    return deliveries.offer(event)
+    return delivery_writes.offer(event)
 
 
 def listing(**wanted: str) -> Callable[[], Operation[Any]]:
-    return lambda: repair.deliveries(DeliveryFilter(**wanted), 10, WAITING // 2)
+    return lambda: delivery_log.page(DeliveryFilter(**wanted), 10, WAITING // 2)
 
 
 def resending() -> Operation[None]:
-    """Send anew the first of what failed."""
+    """Send the first failed events again."""
     yield from failing(50)
-    yield from repair.start(Resend("resend_1", NOW, LATE))
-    yield from repair.advance("resend_1", 2, LATE)
+    yield from resends.start(Resend("resend_1", NOW, LATE))
+    yield from resends.advance("resend_1", 2, LATE)
 
 
 def failing(count: int) -> Operation[None]:
@@ -144,22 +156,24 @@ def failing(count: int) -> Operation[None]:
 
 
 HOT: dict[str, Callable[[], Operation[Any]]] = {
-    "due": lambda: due.due(LATE, 4, 100, frozenset()),
-    "due, but one is busy": lambda: due.due(LATE, 4, 100, frozenset({LOUD})),
+    "due": lambda: due.due(LATE, per_endpoint=4, limit=100, busy=frozenset()),
+    "due, but one is busy": lambda: due.due(
+        LATE, per_endpoint=4, limit=100, busy=frozenset({LOUD})
+    ),
     "rest": lambda: due.rest([LOUD, BEFORE]),
     "one delivery": lambda: due.due_by_id(1, LATE),
     "ended meanwhile": lambda: due.ended_meanwhile([1, 2, 3]),
     "settle": settling,
     "offer": offering,
-    "create": lambda: jobs.create(new("job_new", endpoints=[LOUD])),
-    "held back": endpoints.held_back,
-    "counts": endpoints.counts,
-    "events after": lambda: repair.events_after("evt_loud_777_1", 10),
-    "attempts": lambda: repair.attempts(1, 10),
-    "undelivered": lambda: repair.undelivered(1),
-    "resend one": lambda: repair.resend_one(1, None, LATE),
+    "create": lambda: job_writes.create(new("job_new", endpoints=[LOUD])),
+    "held back": endpoint_reads.held_back,
+    "counts": endpoint_reads.counts,
+    "events after": lambda: event_feed.events_after("evt_loud_777_1", 10),
+    "attempts": lambda: delivery_log.attempts(1, 10),
+    "undelivered": lambda: delivery_log.undelivered(1),
+    "resend one": lambda: resends.resend_one(1, None, LATE),
     "resend what failed": resending,
-    "unfinished resends": repair.unfinished,
+    "unfinished resends": resends.unfinished,
     "waiting": listing(state="waiting"),
     "failed": listing(state="failed"),
     "ended": listing(state="ended"),
@@ -190,10 +204,10 @@ def test_sending_anew_takes_as_many_steps_as_it_sends_and_not_as_many_as_failed(
     connection: apsw.Connection,
 ) -> None:
     run(connection, failing(50))
-    run(connection, repair.start(Resend("resend_1", NOW, LATE)))
-    few = steps(connection, repair.advance("resend_1", 2, LATE))
+    run(connection, resends.start(Resend("resend_1", NOW, LATE)))
+    few = steps(connection, resends.advance("resend_1", 2, LATE))
     run(connection, failing(5000))
-    assert steps(connection, repair.advance("resend_1", 2, LATE)) <= few * 1.5
+    assert steps(connection, resends.advance("resend_1", 2, LATE)) <= few * 1.5
 
 
 BUSY = [frozenset[str](), frozenset({LOUD}), frozenset({BEFORE, BEHIND})]
@@ -207,20 +221,20 @@ def test_a_look_takes_as_long_as_where_little_waits(
     quiet = connect(migrated, read_only=False)
     quiet.execute("BEGIN")
     for name in (LOUD, BEFORE, BEHIND):
-        run(quiet, endpoints.create(replace(ENDPOINT, id=name)))
+        run(quiet, endpoint_writes.create(replace(ENDPOINT, id=name)))
         run(quiet, crowd(name, 8, at=NOW, prefix=name))
     taken = []
     for one in (quiet, connection):
         if probing:
             open_store = replace(ENDPOINT, id=LOUD, health=CircuitBreaker(5, NOW, NOW))
-            run(one, endpoints.account_status(open_store))
-        found = run(one, due.due(LATE, 4, 100, busy))
+            run(one, endpoint_writes.save_health(open_store))
+        found = run(one, due.due(LATE, per_endpoint=4, limit=100, busy=busy))
         assert {due.delivery.endpoint_id for due in flat(found)} == {
             LOUD,
             BEFORE,
             BEHIND,
         } - busy
-        taken.append(steps(one, due.due(LATE, 4, 100, busy)))
+        taken.append(steps(one, due.due(LATE, per_endpoint=4, limit=100, busy=busy)))
     quiet.execute("ROLLBACK")
     quiet.close()
     assert taken[1] <= taken[0] * 1.5, taken

@@ -9,9 +9,13 @@ import pytest
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.job import Status
 from reelhook.storage.operation import Operation
-from reelhook.storage.operations import account_load as workload
-from reelhook.storage.operations import feed_position as following
-from reelhook.storage.operations import in_doubt, jobs, watching
+from reelhook.storage.operations import (
+    event_feed,
+    in_doubt,
+    job_reads,
+    pending_jobs,
+    submit_queue,
+)
 from reelhook.storage.sqlite.driver import connect
 from reelhook.storage.sqlite.group_commit import run
 from reelhook.storage.store import Store
@@ -131,12 +135,12 @@ async def test_jobs_with_large_images_are_read_a_few_at_a_time(store: Store) -> 
 
 LARGE = frozenset({"script", "direction", "image", "provider_options"})
 LISTS: dict[str, Callable[[], Operation[Any]]] = {
-    "jobs": lambda: jobs.page(Status.ACCEPTED, 9, None),
+    "jobs": lambda: job_reads.page(Status.ACCEPTED, 9, None),
     "jobs in doubt": lambda: in_doubt.page(9, None),
-    "jobs with fallbacks": lambda: workload.with_fallbacks(ACCOUNT, NOW, 9),
-    "jobs to watch": lambda: watching.to_watch(ACCOUNT, 0),
-    "jobs that no provider took": lambda: jobs.unsubmitted_before(NOW),
-    "jobs that are followed": lambda: following.sequences(["job_1"]),
+    "jobs with fallbacks": lambda: submit_queue.with_fallbacks(ACCOUNT, NOW, 9),
+    "jobs to watch": lambda: pending_jobs.rows(ACCOUNT, 0),
+    "jobs that no provider took": lambda: job_reads.unsubmitted_before(NOW),
+    "jobs that are followed": lambda: event_feed.sequences(["job_1"]),
 }
 
 

@@ -1,4 +1,4 @@
-"""An endpoint at rest costs no look; whatever makes something due there wakes it."""
+"""An endpoint at rest is not checked; anything that makes something due there wakes it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,8 +9,7 @@ import pytest
 from reelhook.domain.breaker import CircuitBreaker
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Disabled, Endpoint, EndpointKind, url_id
 from reelhook.ports import Resend
-from reelhook.storage.operations import due
-from reelhook.storage.operations import jobs as jobs_of_store
+from reelhook.storage.operations import due, job_writes
 from reelhook.storage.postgres.driver import PostgreSQL
 from reelhook.storage.store import Store
 
@@ -226,7 +225,7 @@ async def test_an_endpoint_does_not_rest_while_an_event_for_it_is_not_committed(
     job = await queued(shared, new(urls=(), endpoints=["ep_1"]), "video_1")
     await shared.change_endpoint("ep_1", lambda one: replace(one, health=OPEN))
     await shared.change_endpoint("ep_1", lambda one: replace(one, health=CircuitBreaker()))
-    other = await transaction(url, jobs_of_store.record([change(job.apply(FINISHED, NOW))], None))
+    other = await transaction(url, job_writes.record([change(job.apply(FINISHED, NOW))], None))
     await shared.rest_endpoints(["ep_1"])
     await commit(other)
     assert jobs(await look(shared)) == ["job_1"]

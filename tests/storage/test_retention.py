@@ -1,4 +1,4 @@
-"""What is old enough goes, with all that belongs to it; what is not, or still waits, stays."""
+"""Old records are removed with all that belongs to them; newer or waiting ones stay."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ TABLES = ("jobs", "events", "deliveries", "attempts", "undelivered", "idempotenc
 async def ended(
     store: Store, job_id: str, *, at: int = NOW, urls: Sequence[str] = (URL,), key: str = ""
 ) -> Job:
-    """Store a job that was completed at that moment; its webhook waits."""
+    """Store a job that was completed at that time; its webhook waits."""
     idempotency = IdempotencyKey("holder", key, "print") if key else None
     job = await queued(store, new(job_id, at=NOW, urls=urls, key=idempotency), f"video_{job_id}")
     running = await moved(store, job.apply(RUNNING, at))
@@ -101,7 +101,7 @@ async def test_many_jobs_go_in_batches_that_pass_over_what_is_kept(store: Store,
     for number in range(5):
         await ended(store, f"job_{number}")
         await delivered(sql, f"job_{number}")
-    copies = retention.JOBS_LOOKED_AT * 3
+    copies = retention.JOBS_SCANNED * 3
     await sql(
         "INSERT INTO jobs (id, account, status, script, title, model, render_version, created_at,"
         " updated_at) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)"
@@ -110,7 +110,7 @@ async def test_many_jobs_go_in_batches_that_pass_over_what_is_kept(store: Store,
         copies,
     )
     first = await store.remove_jobs((), NOW + 1, 0)
-    assert 0 < first.removed <= retention.JOBS_LOOKED_AT
+    assert 0 < first.removed <= retention.JOBS_SCANNED
     assert first.removed + await remove_jobs(store, NOW + 1) == 5 + copies
     assert await job_ids(sql) == ["waiting"]
 
@@ -196,8 +196,8 @@ async def test_an_endpoint_that_a_job_takes_up_meanwhile_stays(store: Store, sql
     await ended(store, "a")
     await delivered(sql, "a")
     await remove_jobs(store, NOW + 1)
-    ids, _ = await store._read(lambda: retention.unused_endpoints((), NOW + DAY))
+    ids, _ = await store._database.read(lambda: retention.unused_endpoints((), NOW + DAY))
     assert ids == [url_id(URL)]
     await store.create(new("late"))
-    assert await store._aside(lambda: retention.endpoints(ids), lock="endpoints") == 0
+    assert await store._database.background(lambda: retention.endpoints(ids), lock="endpoints") == 0
     assert (await store.endpoint(url_id(URL))).id == url_id(URL)

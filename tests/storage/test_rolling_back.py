@@ -1,4 +1,4 @@
-"""Rolled back and migrated again, no waiting job is created as something else than it asked for."""
+"""After a rollback and a new migration, no waiting job is created as anything but its request."""
 
 import json
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""Leases in the store: who holds what, for how long, and under which epoch."""
+"""Leases in the store: their holders, duration and epochs."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Writes that wait together share a transaction, and each has the outcome it has alone."""
+"""Writes waiting at the same time share a transaction; each has the outcome it has alone."""
 
 import asyncio
 from collections.abc import Awaitable, Sequence

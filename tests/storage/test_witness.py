@@ -1,4 +1,4 @@
-"""A SQLite database that goes on from where it was left, and copies of it, put anywhere."""
+"""A SQLite database that continues, and copies of it in any place."""
 
 import shutil
 import sqlite3
@@ -216,7 +216,7 @@ async def test_a_witness_that_can_not_be_written_stops_the_start_in_one_sentence
     database_path: Path,
 ) -> None:
     witness_of(database_path).mkdir()
-    with pytest.raises(SettingsError, match=r"reelhook.db.witness beside the database can't be"):
+    with pytest.raises(SettingsError, match=r"reelhook.db.witness next to the database can't be"):
         async with running(database_path):
             pass
 
@@ -225,7 +225,7 @@ async def test_a_witness_that_can_not_be_written_stops_the_start_in_one_sentence
 
 
 def quiet(_what: str, _table: str, _done: int, _total: int) -> None:
-    """Nobody is told."""
+    """Ignore the progress."""
 
 
 async def test_an_installation_that_was_moved_lacks_nothing(

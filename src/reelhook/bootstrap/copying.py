@@ -3,10 +3,10 @@
 from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
 from reelhook.storage.transfer import copying
-from reelhook.storage.transfer.copying import Copied, Tell
+from reelhook.storage.transfer.copying import Copied, ReportProgress
 
 
-async def copy(settings: Settings, to: str, tell: Tell) -> Copied:
+async def copy(settings: Settings, to: str, tell: ReportProgress) -> Copied:
     """Copy the settings' database to an empty one, and close the source for use.
 
     Raises `SettingsError`, and `CopyError` if the copy failed: the source then stays in use.

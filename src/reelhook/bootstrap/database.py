@@ -85,7 +85,7 @@ async def open_database(settings: Settings, *, migrate: bool) -> AsyncIterator[O
             open_store(target, pooled=pooled) as database,
             open_notifier(target, pooled=pooled) as notifier,
         ):
-            yield OpenDatabase(Store(database), identity, notifier.tell, notifier.start)
+            yield OpenDatabase(Store(database), identity, notifier.publish, notifier.start)
 
 
 async def check_upstream(store: Store, *, simulated: bool) -> None:

@@ -14,7 +14,7 @@ from reelhook.domain.endpoint import shown_url
 from reelhook.domain.errors import DATABASE_FAILURES, CommitUnknownError, StoreError
 from reelhook.domain.event import Event
 from reelhook.domain.job import Job, Status
-from reelhook.ports import Acceptance, Change, Lease, Recorder, SubmitStore
+from reelhook.ports import Acceptance, AcceptanceStore, Change, Lease, Recorder
 
 log = structlog.get_logger()
 Transition = tuple[Job, tuple[Event, ...]]
@@ -81,7 +81,7 @@ class Recording:
 
     async def accept(
         self,
-        store: SubmitStore,
+        store: AcceptanceStore,
         transition: Transition,
         lease: Lease | None = None,
         sharing: Sequence[str] = (),
@@ -94,7 +94,7 @@ class Recording:
 
     async def _accept_and_tell(
         self,
-        store: SubmitStore,
+        store: AcceptanceStore,
         transition: Transition,
         lease: Lease | None,
         sharing: Sequence[str],

@@ -10,6 +10,7 @@ from typing import Any
 
 Instant = int
 """A point in time: milliseconds since the Unix epoch, UTC."""
+DAY_MILLISECONDS = 24 * 3600 * 1000
 ID_DIGEST_BYTES = 6
 """The part of an event's id that is a digest of its content."""
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request
 
 from reelhook.domain.catalog import ModelRoute
 from reelhook.domain.errors import InvalidRequestError
+from reelhook.domain.event import DAY_MILLISECONDS
 from reelhook.doors.context import OperationsOf, options_of, use_cases_of
 from reelhook.doors.native.provider_schemas import (
     CostsResponse,
@@ -20,7 +21,6 @@ from reelhook.doors.native.provider_schemas import (
 router = APIRouter(tags=["providers"])
 DAYS_MAX = 366
 DAYS = 30
-_DAY_MILLISECONDS = 24 * 3600 * 1000
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -79,12 +79,12 @@ async def costs(
         raise InvalidRequestError(
             "since", f"since must not be after until, nor more than {DAYS_MAX} days before it"
         )
-    lines = await operations.costs(_start(first), _start(last) + _DAY_MILLISECONDS)
+    lines = await operations.costs(_start(first), _start(last) + DAY_MILLISECONDS)
     return CostsResponse(costs=[cost_line(line) for line in lines])
 
 
 def _start(day: date) -> int:
-    return (day.toordinal() - _EPOCH) * _DAY_MILLISECONDS
+    return (day.toordinal() - _EPOCH) * DAY_MILLISECONDS
 
 
 @router.post("/providers/{provider}/webhook/{token}", summary="For providers: something happened")

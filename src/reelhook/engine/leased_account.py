@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reelhook.domain.catalog import Account
-from reelhook.ports import Lease, Provider
+from reelhook.ports import CreatesAndReads, Lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class LeasedAccount:
     """
 
     account: Account
-    provider: Provider
+    provider: CreatesAndReads
     lease: Lease
     sharing: Sequence[str] = ()
 

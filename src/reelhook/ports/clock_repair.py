@@ -1,4 +1,4 @@
-"""What a clock that was set back leaves to be mended."""
+"""Repair of times that were stored while the clock was wrong."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,10 +8,10 @@ from reelhook.domain.event import Instant
 
 @dataclass(frozen=True, slots=True)
 class LongestWaits:
-    """The longest that something may be due ahead of now, in milliseconds.
+    """The longest time ahead of now at which something may be due, in milliseconds.
 
-    `retries`: a delivery that was tried never, once, twice, and so on; `retry_after`: one whose
-    receiver asked for it; `probe`: a probe; `submit`: a job that waits to be created.
+    `retries`: for a delivery with no, one, two attempts, and so on. `retry_after`: for a delivery
+    whose receiver asked for it. `probe`: for a probe. `submit`: for a job that waits to be created.
     """
 
     retries: tuple[int, ...]
@@ -20,9 +20,9 @@ class LongestWaits:
     submit: int
 
 
-class MendingStore(Protocol):
-    """Moments that are stored."""
+class ClockRepairStore(Protocol):
+    """Repairs stored times."""
 
-    async def mend(self, now: Instant, longest: LongestWaits) -> None:
-        """Make due at once what is due later than the longest wait that could have been chosen."""
+    async def repair_due_times(self, now: Instant, longest: LongestWaits) -> None:
+        """Make everything due now that is due later than the longest possible wait."""
         ...

@@ -1,5 +1,6 @@
-"""What every process on a database must know, beyond jobs and webhooks."""
+"""State that every process on a database shares, besides jobs and webhooks."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from reelhook.domain.account_status import AccountStatus
@@ -7,23 +8,69 @@ from reelhook.domain.event import Instant
 from reelhook.ports.leases import Lease
 
 
-class PauseStore(Protocol):
-    """Whether providers may be asked how jobs fare."""
+class PauseReads(Protocol):
+    """Reads whether watching is paused."""
 
     async def watching_paused_since(self) -> Instant | None:
-        """Return since when watching is paused."""
+        """Return when watching was paused; None if it is not paused."""
         ...
 
 
-class AccountStore(Protocol):
-    """How accounts fare with their providers."""
+class PauseStore(PauseReads, Protocol):
+    """Pauses watching, for every process."""
+
+    async def pause_watching(self, now: Instant) -> None:
+        """Pause watching. An existing pause keeps its start time."""
+        ...
+
+    async def resume_watching(self) -> None:
+        """End the pause."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRecord:
+    """The stored state of one account: its status, and when its last round ended."""
+
+    status: AccountStatus
+    last_round_at: Instant | None
+
+
+class AccountStatusReads(Protocol):
+    """Reads the status of accounts."""
 
     async def account_status(self, account: str) -> AccountStatus:
-        """Return how an account fares with the worker that has it."""
+        """Return the status that the account's worker last stored."""
         ...
+
+
+class AccountStatusStore(AccountStatusReads, Protocol):
+    """Keeps the status of accounts."""
 
     async def save_account_status(
         self, account: str, account_status: AccountStatus, lease: Lease | None
     ) -> None:
-        """Keep it, unless the lease was lost."""
+        """Store an account's status, unless the lease was lost."""
+        ...
+
+
+class InstallationStore(Protocol):
+    """Keeps what the processes of one installation must agree on."""
+
+    async def key(self, name: str, made: str) -> str:
+        """Return our key of this name; `made` becomes the key if there is none yet."""
+        ...
+
+    async def upstream(self, kind: str) -> str:
+        """Return the kind of providers this database is used with: that of its first job.
+
+        Without any job, `kind` becomes the kind.
+        """
+        ...
+
+    async def free_leases(self) -> None:
+        """Expire every lease and remove every worker.
+
+        Only for the owner of a locked file: the lock proves that no other process is alive.
+        """
         ...

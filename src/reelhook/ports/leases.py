@@ -1,4 +1,4 @@
-"""What sharing work among several workers asks of the store."""
+"""Leases: the right of one worker to work on an account or a lane."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,29 +7,29 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to act for an account or a lane; `epoch` rises with every owner."""
+    """The right to act for an account or a lane. `epoch` rises with every owner."""
 
     id: str
     epoch: int
 
 
 class LeaseStore(Protocol):
-    """Leases on accounts, lanes and chores, by the database's own time."""
+    """Leases on accounts, lanes and maintenance. All times are the database's own."""
 
     async def tend(
         self, worker: str, ids: Sequence[str], lease_milliseconds: int
     ) -> tuple[list[Lease], int]:
-        """Say that a worker is alive, renew what it holds of these, all of one kind, and take
-        what is free, up to its share.
+        """Send a heartbeat, renew the worker's leases, and take free ones up to its share.
 
-        Returns what it holds, and how many of those are beyond its share.
+        `ids` are the leases of one kind. Return the worker's leases of that kind, and by how many
+        they exceed its share.
         """
         ...
 
     async def renew(self, worker: str, lease_milliseconds: int) -> list[Lease]:
-        """Renew what a worker holds, of every kind, and return it."""
+        """Renew and return a worker's leases of every kind."""
         ...
 
     async def release(self, worker: str, leases: Sequence[Lease], *, leaving: bool) -> None:
-        """Let others take these at once; a worker that is leaving counts no longer."""
+        """Expire these leases at once. A worker that is leaving no longer counts for the shares."""
         ...

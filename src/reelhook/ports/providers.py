@@ -1,32 +1,18 @@
-"""Time, and what reelhook asks of a provider."""
+"""Ports to providers, split by their users, and the values that these exchange."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from reelhook.domain.event import Instant
 from reelhook.domain.model import Model
 from reelhook.domain.report import Notice, Page, Reading, SubmitOutcome
 from reelhook.domain.request import VideoRequest
 
 
-class Clock(Protocol):
-    """Time, as an argument."""
-
-    def now(self) -> Instant:
-        """Return the wall clock, in milliseconds since the epoch."""
-        ...
-
-    async def wait(self, signal: asyncio.Event, seconds: float | None) -> None:
-        """Return when the signal is set, or after `seconds` (None: only when set)."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A finished file, as it streams. `status` is 200, 206 or 416 (no such range)."""
+    """A finished file as a stream. `status` is 200, 206, or 416 (no such range)."""
 
     status: int
     headers: Mapping[str, str]
@@ -35,15 +21,14 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """How a provider can be asked; the cheapest way is taken.
+    """The ways to read a provider. The cheapest one is used.
 
-    `batch_max`: how many jobs one `get_many` reads, however many requests it makes for them; 0:
-    it has none. `page_size_max`: entries in a page of the listing; 0: there is no listing, so a
-    lost submit can't be looked up. Pages serve for watching too, unless there is `get_many`.
-    `poll_seconds_min`: how long after a look at a job the next one may follow.
-    `reads_per_second_max`: of all reads of an account together; None: no limit is known.
-    `notifies`: whether it calls a URL that comes along with a submit. `cancels`: whether it can
-    stop a render.
+    `batch_max`: how many jobs one `get_many` reads, however many requests it makes; 0: not offered.
+    `page_size_max`: entries per page of the listing; 0: there is no listing, so a lost create
+    cannot be looked up. Pages also serve for watching, unless there is `get_many`.
+    `poll_seconds_min`: the least time between two reads of a job. `reads_per_second_max`: for all
+    reads of an account together; None: no known limit. `notifies`: it calls a URL that is passed
+    with a submit. `cancels`: it can stop a render.
     """
 
     batch_max: int = 0
@@ -60,9 +45,9 @@ Traits = Capabilities
 
 @dataclass(frozen=True, slots=True)
 class ServedModels:
-    """The models that a server says it has; `ignored`: it renders with its own, whatever is named.
+    """The models that a server reports. `ignored`: it renders with its own, whichever is named.
 
-    `title` is what its vendor calls the server, empty where that is not known.
+    `title` is its vendor's name for the server, empty if unknown.
     """
 
     names: tuple[str, ...]
@@ -70,11 +55,8 @@ class ServedModels:
     title: str = ""
 
 
-class Provider(Protocol):
-    """One credential at one provider, and how to talk to it.
-
-    Reads raise `ProviderError` when nothing could be learnt; they never invent an answer.
-    """
+class ProviderIdentity(Protocol):
+    """The name, server and capabilities of a provider."""
 
     name: str
     server: str
@@ -82,29 +64,31 @@ class Provider(Protocol):
     fingerprint: str
     """A hash of the server and the credential: what a listing belongs to."""
     traits: Capabilities
-    models: Sequence[Model]
-    """The models whose limits are known. Others are passed on, for the provider to judge."""
+
+
+class Creates(ProviderIdentity, Protocol):
+    """Creates jobs at a provider."""
+
+    learnt: str
+    """Facts found out about the server, as text that only this adapter reads. It is stored with
+    the fingerprint and set again in another process; empty if there are none."""
 
     @property
     def jobs_at_once(self) -> int | None:
-        """How many jobs it can take before one has ended, as far as is known; None: any number."""
+        """The known limit of unfinished jobs; None: no known limit."""
         ...
-
-    learnt: str
-    """What was found out about the server, as text that only this adapter reads, to be kept with
-    the fingerprint and set again in another process; empty where that is nothing."""
 
     async def get_ready(self) -> None:
         """Find out what creates need to know of the server, by requests that cost nothing.
 
-        Never raises. It takes a few seconds at most, and none where it is known already.
+        Never raises. It takes a few seconds at most, and none if that is already known.
         """
         ...
 
     def prepared(self, request: VideoRequest, job_id: str) -> VideoRequest:
         """Return the request as `submit` is to send it for this job.
 
-        Its model is the server's own where it names none, and may carry a mark (`domain.mark`).
+        Its model is the server's own if it names none, and may carry a mark (`domain.model_mark`).
         """
         ...
 
@@ -116,40 +100,59 @@ class Provider(Protocol):
     ) -> SubmitOutcome:
         """Call the paid create exactly once, over a fresh connection. Never raises.
 
-        `may_send` is asked once that connection stands, just before the first byte: the right to
-        pay may have run out meanwhile. `callback_url` is where the provider may tell of changes.
+        `may_send` is called once the connection is open, just before the first byte: the right to
+        pay may have expired meanwhile. The provider may report changes to `callback_url`.
         """
         ...
+
+
+class Reads(ProviderIdentity, Protocol):
+    """Reads jobs of a provider.
+
+    Reads raise `ProviderError` if nothing could be learned; they never invent a report.
+    """
 
     async def get(self, provider_job_id: str) -> Reading:
         """Read one job."""
         ...
 
     async def get_many(self, provider_job_ids: Sequence[str]) -> Mapping[str, Reading]:
-        """Read many jobs with few requests. Those left out are read singly."""
+        """Read many jobs with few requests. Jobs left out of the result are read singly."""
         ...
 
     async def page(self, after: str | None, limit: int) -> Page:
-        """Read one page of the listing, newest first, behind the entry `after`."""
-        ...
-
-    async def cancel(self, provider_job_id: str) -> bool:
-        """Cancel a job; False where the provider can't. What that means: see `cancel_stops`."""
+        """Read one page of the listing, newest first, after the entry `after`."""
         ...
 
     async def forgets_when_restarted(self) -> bool:
-        """Whether the server keeps its jobs in memory alone, so that a restart ends them.
+        """Return True if the server keeps its jobs in memory only, so that a restart ends them.
 
-        False where that is not known for sure, and wherever a job is charged.
+        False unless that is certain, and always if a job is charged.
         """
+        ...
+
+
+class CreatesAndReads(Creates, Reads, Protocol):
+    """The part of a provider that workers use."""
+
+
+class Cancels(Protocol):
+    """Cancels jobs of a provider."""
+
+    async def cancel(self, provider_job_id: str) -> bool:
+        """Cancel a job. Return False if the provider cannot. For its effect see `cancel_stops`."""
         ...
 
     async def cancel_stops(self) -> bool | None:
-        """Whether a cancel that was taken ends the render.
+        """Return True if an accepted cancel ends the render.
 
-        False where the job is only forgotten and is rendered all the same; None: not known.
+        False: the job is only forgotten and still rendered. None: unknown.
         """
         ...
+
+
+class FileReads(Protocol):
+    """Opens finished files of a provider."""
 
     def content(
         self, provider_job_id: str, url: str, byte_range: str | None
@@ -157,38 +160,47 @@ class Provider(Protocol):
         """Open the finished file. Raises `ContentMissingError` or `ProviderError`."""
         ...
 
-    async def notice(self, headers: Mapping[str, str], body: bytes) -> Notice:
-        """Read a webhook of the provider's.
 
-        Raises `WebhookVerificationError` where it is not signed as it must be, or not readable.
+class Webhooks(Protocol):
+    """Reads webhooks of a provider."""
+
+    async def notice(self, headers: Mapping[str, str], body: bytes) -> Notice:
+        """Read a webhook. Raises `WebhookVerificationError` if it is not signed or not readable."""
+        ...
+
+
+class Checks(Protocol):
+    """Checks a provider by requests that cost nothing."""
+
+    async def served(self) -> ServedModels | None:
+        """Return the server's models; None if it is not asked for them. Raises `ProviderError`."""
+        ...
+
+    async def check(self) -> str:
+        """Make a free request. Return what the key gives access to, in a few words.
+
+        Raises `ProviderUnauthorizedError` for a key that is refused, `CheckUnsupportedError` if
+        no request is free, otherwise `ProviderError`.
         """
         ...
 
-    def ahead(self, provider_job_id: str) -> int | None:
-        """Return how many jobs the provider renders before this one, as it last told this process.
 
-        None where that is not known.
+class Provider(CreatesAndReads, Cancels, FileReads, Webhooks, Checks, Protocol):
+    """One credential at one provider, with everything an adapter implements."""
+
+    models: Sequence[Model]
+    """The models whose limits are known. Others are passed on, for the provider to judge."""
+
+    def ahead(self, provider_job_id: str) -> int | None:
+        """Return how many jobs the provider renders before this one, as last reported to us.
+
+        None if unknown.
         """
         ...
 
     def id_of(self, called: str, model: str) -> str:
-        """Return our id of a job of this model that the provider, or we, call so.
+        """Return our id of a job of this model that the provider, or a user, calls `called`.
 
-        The model is empty where it is not known. Raises `InvalidRequestError` for what is no id.
-        """
-        ...
-
-    async def served(self) -> ServedModels | None:
-        """Return the models that the server has; None where it is not asked for them.
-
-        Raises `ProviderError`.
-        """
-        ...
-
-    async def check(self) -> str:
-        """Ask something that costs nothing; return what the key opens, in a few words.
-
-        Raises `ProviderUnauthorizedError` for a key that is refused, `CheckUnsupportedError`
-        where nothing is free, else `ProviderError`.
+        The model is empty if unknown. Raises `InvalidRequestError` for a text that is not an id.
         """
         ...

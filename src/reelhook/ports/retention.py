@@ -1,4 +1,4 @@
-"""What letting old records go asks of the store."""
+"""Port for removing old records."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,39 +6,40 @@ from typing import Protocol
 from reelhook.domain.event import Instant
 
 Position = tuple[int | str, ...]
-"""Where a scan of a table has come to; () is its beginning."""
+"""The progress of a table's scan; () is its beginning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What one batch removed, and where the next one begins; None: the scan is over."""
+    """The number of rows one batch removed, and where the next begins; None: the scan has ended."""
 
     removed: int
     position: Position | None
 
 
 class RetentionStore(Protocol):
-    """Removes old records, oldest first, in batches so small that nobody waits for them."""
+    """Removes old records, oldest first, in batches small enough not to delay other writes."""
 
     async def remove_attempts(self, position: Position, before: Instant) -> Removal:
-        """Remove records of attempts that were begun before that moment."""
+        """Remove records of attempts that began before that time."""
         ...
 
     async def remove_jobs(
         self, position: Position, ended_before: Instant, waiting_before: Instant
     ) -> Removal:
-        """Remove jobs that ended before that moment, with all that belongs to them.
+        """Remove jobs that ended before that time, with everything that belongs to them.
 
-        One whose webhooks still wait is kept, unless it ended before `waiting_before`.
+        A job whose webhooks are still waiting is kept, unless it ended before `waiting_before`.
         """
         ...
 
     async def remove_resends(self, before: Instant) -> Removal:
-        """Remove runs of sending anew that finished before that moment."""
+        """Remove runs of resends that finished before that time."""
         ...
 
     async def remove_endpoints(self, position: Position, before: Instant) -> Removal:
-        """Remove endpoints that no delivery names: those that were deleted before that moment, and
-        jobs' own URLs that are older, but for those that the operator disabled.
+        """Remove endpoints without deliveries that are older than that time.
+
+        They are deleted endpoints, and jobs' own URLs except those that the operator disabled.
         """
         ...

@@ -1,4 +1,4 @@
-"""What delivering asks of the store and of the wire."""
+"""Ports for delivering webhooks: the store of due deliveries, and the sender."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from reelhook.domain.event import Instant
 from reelhook.ports.leases import Lease
 
 PROBES_READ = 32
-"""How many probes one look at the store finds, unless it is told otherwise."""
+"""The number of probes that one query returns by default."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """One attempt, ready to go. `trusted`: the operator named the URL, no address is refused."""
+    """One attempt, ready to send. `trusted`: the operator named the URL; any address is allowed."""
 
     url: str
     body: bytes
@@ -25,16 +25,16 @@ class SignedRequest:
 
 
 class Sender(Protocol):
-    """Sends one attempt. Never raises, but for cancellation."""
+    """Sends attempts. Never raises, except for cancellation."""
 
     async def send(self, request: SignedRequest) -> WebhookResponse:
-        """POST and return what came back, within `timeout_seconds`, the body included."""
+        """POST and return the response, body included, within `timeout_seconds`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event as it is kept, with the body that every attempt sends."""
+    """A stored event, with the body that every attempt sends."""
 
     event_id: str
     job_id: str
@@ -44,7 +44,7 @@ class StoredEvent:
 
 @dataclass(frozen=True, slots=True)
 class DueDelivery:
-    """A delivery that may be sent now, with the event that is next."""
+    """A delivery that may be sent now, with its next event."""
 
     delivery: Delivery
     event: StoredEvent
@@ -52,7 +52,7 @@ class DueDelivery:
 
 @dataclass(frozen=True, slots=True)
 class DueEndpoint:
-    """An endpoint and what may be sent to it now; behind an open breaker that is the probe."""
+    """An endpoint and what may be sent to it now; only the probe if its breaker is open."""
 
     endpoint: Endpoint
     deliveries: tuple[DueDelivery, ...]
@@ -60,10 +60,10 @@ class DueEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class DueDeliveries:
-    """What may be sent now, by endpoint, and when the next one after these is due.
+    """Deliveries that may be sent now, by endpoint, and when the next one after these is due.
 
-    `left`: more endpoints may have something due than one look reads. `early`: endpoints that have
-    been looked at for a while without anything due; they may rest.
+    `left`: more endpoints may have something due than one query reads. `early`: endpoints that
+    have been checked for a while with nothing due; they may rest.
     """
 
     endpoints: tuple[DueEndpoint, ...]
@@ -74,12 +74,13 @@ class DueDeliveries:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What an attempt brought: the record, the cursor's move, and how the endpoint fares now.
+    """The result of an attempt: its record, the cursor's move, and the endpoint's new health.
 
-    `decide` is given the delivery as it stands by then. `lease` is the lane's: whoever lost it
-    records nothing (None: no lease is asked for). `endpoint` is None where nothing about it
-    changed; `reopened` when its breaker closed, so that what waits for a retry may go at once.
-    `again`: it may have been recorded already, and then it is not counted a second time.
+    `decide` gets the delivery as it is at the time of the write. It must be pure: it may be called
+    more than once, and in another thread. `lease` is the lane's; once lost, nothing is recorded
+    (None: no lease is required). `endpoint` is None if nothing about it changed. `reopened`: its
+    breaker closed, so pending retries are due at once. `again`: it may already have been recorded,
+    and then it is not counted twice.
     """
 
     attempt: Attempt
@@ -91,7 +92,7 @@ class Settlement:
 
 
 class DeliveryStore(Protocol):
-    """What delivering needs."""
+    """Reads due deliveries and records attempts."""
 
     async def due_deliveries(
         self,
@@ -105,29 +106,29 @@ class DeliveryStore(Protocol):
     ) -> DueDeliveries:
         """Return the oldest due deliveries of the lanes' endpoints, at most `per_endpoint` of each.
 
-        Endpoints in `busy` are passed over, and those that are disabled. Behind open breakers at
-        most `probes` deliveries are returned; with 0 nobody looks there.
+        Endpoints in `busy` and disabled ones are skipped. For endpoints with an open breaker at
+        most `probes` deliveries are returned; with 0 they are not read at all.
         """
         ...
 
     async def rest_endpoints(self, endpoint_ids: Sequence[str]) -> None:
-        """Look at these endpoints no earlier than something can be due there.
+        """Check these endpoints again only when something can be due there.
 
-        Not durable: after a crash they may be looked at once more.
+        Not durable: after a crash they may be checked once more.
         """
         ...
 
     async def due_delivery(self, delivery_id: int, now: Instant) -> DueEndpoint | None:
-        """Return one delivery with its endpoint as it is now, if it may be sent."""
+        """Return one delivery with its present endpoint, if it may be sent."""
         ...
 
     async def ended_meanwhile(self, delivery_ids: Sequence[int]) -> list[int]:
-        """Return those of the deliveries for which the end of their job waits."""
+        """Return those of the deliveries whose job has ended, with that event still waiting."""
         ...
 
     async def settle(self, settlement: Settlement) -> Delivery | None:
         """Record an attempt and move its delivery's cursor, in one transaction.
 
-        None when the lease was lost: nothing was recorded.
+        Return None if the lease was lost: nothing was recorded.
         """
         ...

@@ -10,9 +10,9 @@ from reelhook.domain.ids import new_id
 from reelhook.ports import (
     Clock,
     DeliveryFilter,
+    DeliveryLogStore,
     DeliveryPage,
     EventPage,
-    RepairStore,
     Resend,
     StoredDelivery,
     Undelivered,
@@ -23,7 +23,7 @@ class Deliveries:
     """The record of what was delivered, over one store."""
 
     def __init__(
-        self, store: RepairStore, signals: Signals, *, clock: Clock, random: Random
+        self, store: DeliveryLogStore, signals: Signals, *, clock: Clock, random: Random
     ) -> None:
         self._store = store
         self._signals = signals

@@ -18,7 +18,7 @@ from reelhook.domain.ids import new_id
 from reelhook.domain.job import SUBMISSION_UNKNOWN, Job, Status
 from reelhook.domain.report import Missing
 from reelhook.domain.request import check_ids
-from reelhook.ports import Clock, Created, JobPage, NewJob, Provider, ServiceStore, StoredJob
+from reelhook.ports import Clock, Created, InDoubtStore, JobPage, NewJob, Provider, StoredJob
 from reelhook.service.providers import provider_of
 from reelhook.service.reading_back import read_back
 
@@ -31,7 +31,7 @@ class InDoubtSubmissions:
 
     def __init__(
         self,
-        store: ServiceStore,
+        store: InDoubtStore,
         providers: Mapping[str, Provider],
         signals: Signals,
         *,

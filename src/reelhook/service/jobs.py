@@ -35,9 +35,9 @@ from reelhook.ports import (
     Destination,
     IdempotencyKey,
     JobPage,
+    JobStore,
     NewJob,
     Provider,
-    ServiceStore,
     StoredEvent,
     StoredJob,
 )
@@ -64,7 +64,7 @@ class Jobs:
 
     def __init__(
         self,
-        store: ServiceStore,
+        store: JobStore,
         providers: Mapping[str, Provider],
         catalog: Catalog,
         recording: Recording,

@@ -9,7 +9,7 @@ from reelhook.core.wakeups import Signals
 from reelhook.domain.catalog import Account, Catalog
 from reelhook.domain.errors import CommitUnknownError, StoreError
 from reelhook.domain.event import Instant
-from reelhook.ports import AccountLoad, Clock, CostLine, ServiceStore
+from reelhook.ports import AccountLoad, Clock, CostLine, OperationsStore
 
 PROBED_MILLISECONDS = 5000
 """For how long a probe of the database counts: health checks may come many times a second."""
@@ -21,7 +21,7 @@ class Operations:
 
     def __init__(
         self,
-        store: ServiceStore,
+        store: OperationsStore,
         catalog: Catalog,
         signals: Signals,
         *,

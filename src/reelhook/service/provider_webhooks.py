@@ -19,7 +19,7 @@ from reelhook.domain.errors import (
 )
 from reelhook.domain.job import Job, Status
 from reelhook.domain.report import Missing
-from reelhook.ports import Acceptance, Clock, Provider, ServiceStore, StoredJob
+from reelhook.ports import Acceptance, CallbackStore, Clock, Provider, StoredJob
 from reelhook.service.in_doubt import InDoubtSubmissions
 from reelhook.service.jobs import Jobs
 
@@ -32,7 +32,7 @@ class ProviderWebhooks:
 
     def __init__(
         self,
-        store: ServiceStore,
+        store: CallbackStore,
         providers: Mapping[str, Provider],
         catalog: Catalog,
         callbacks: CallbackAddresses,

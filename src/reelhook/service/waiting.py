@@ -1,31 +1,22 @@
 """What jobs wait for, in their providers' words."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from reelhook.domain.account_status import AccountStatus
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
 from reelhook.domain.waiting import Waiting
-from reelhook.ports import Clock
+from reelhook.ports import AccountStatusReads, Clock
 
 KEPT_MILLISECONDS = 1000
 """How old an account's words may be: many clients ask how their jobs are."""
 _ITS_CREATE = frozenset({Status.ACCEPTED, Status.SUBMITTING})
 
 
-class FaresStore(Protocol):
-    """What this asks of the store."""
-
-    async def account_status(self, account: str) -> AccountStatus:
-        """Return how an account fares with the worker that has it."""
-        ...
-
-
 class WaitingReasons:
     """Tells what jobs wait for: what was said to them, else to all jobs of their account."""
 
-    def __init__(self, store: FaresStore, clock: Clock) -> None:
+    def __init__(self, store: AccountStatusReads, clock: Clock) -> None:
         self._store = store
         self._clock = clock
         self._account_status: dict[str, tuple[Instant, AccountStatus]] = {}

@@ -1,9 +1,9 @@
-"""What an error says, in words that fit into a sentence of ours."""
+"""One line of text for an error, short enough to stand inside a sentence."""
 
-WORDS_MAX = 300
+ERROR_CHARACTERS_MAX = 300
 
 
-def words_of(error: BaseException) -> str:
-    """Return what an error says, in one line; those of time say nothing."""
-    words = " ".join(str(error).partition("\n")[0].split()) or "it did not answer in time"
-    return words if len(words) <= WORDS_MAX else words[:WORDS_MAX] + "..."
+def error_text(error: BaseException) -> str:
+    """Return the first line of an error's text. A timeout has none, so it gets a fixed text."""
+    text = " ".join(str(error).partition("\n")[0].split()) or "it did not respond in time"
+    return text if len(text) <= ERROR_CHARACTERS_MAX else text[:ERROR_CHARACTERS_MAX] + "..."

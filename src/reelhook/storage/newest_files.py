@@ -1,6 +1,4 @@
-"""Where the newest finished files lie, and when the newest record was made; asked beside whoever
-uses the database.
-"""
+"""Reads of the newest files and records, possible next to a running server."""
 
 import asyncio
 from collections.abc import Sequence
@@ -23,7 +21,7 @@ WHERE content_url LIKE 'http%'
 """
 
 
-_NEWEST_MOMENT = """
+_NEWEST_TIME = """
 SELECT max(created_at) FROM jobs
 UNION ALL
 SELECT occurred_at FROM (SELECT occurred_at FROM events ORDER BY position DESC LIMIT 1) AS last
@@ -32,7 +30,7 @@ SELECT occurred_at FROM (SELECT occurred_at FROM events ORDER BY position DESC L
 
 @dataclass(frozen=True, slots=True)
 class FinishedFile:
-    """A job's file: the address that its provider named."""
+    """A job's file and its address at the provider."""
 
     account: str
     job_id: str
@@ -42,23 +40,24 @@ class FinishedFile:
 async def newest_files(target: Target) -> list[FinishedFile]:
     """Return the files of the newest 1,000 jobs, newest first; none without a schema.
 
-    Raises `SettingsError` where the database can't be read.
+    Raises `SettingsError` if the database cannot be read.
     """
     return [FinishedFile(*map(str, row)) for row in await _rows(target, _NEWEST)]
 
 
 async def newest_record_at(target: Target) -> Instant | None:
-    """Return when the newest job or event was recorded, by the clock of whoever did; None if there
-    is none. Raises as `newest_files` does.
+    """Return when the newest job or event was recorded, by the clock of its writer.
+
+    None if there is none. Raises like `newest_files`.
     """
-    rows = await _rows(target, _NEWEST_MOMENT)
+    rows = await _rows(target, _NEWEST_TIME)
     return max((row[0] for row in rows if row[0] is not None), default=None)
 
 
 async def _rows(target: Target, sql: str) -> Sequence[Sequence[Any]]:
     if isinstance(target, Path):
         return await asyncio.to_thread(_of_file, target, sql)
-    from reelhook.storage.postgres import driver as postgres  # noqa: PLC0415 - loaded where it is the database
+    from reelhook.storage.postgres import driver as postgres  # noqa: PLC0415 - loaded only if it is the database
     from reelhook.storage.postgres.failover import FAILURES  # noqa: PLC0415 - as above
     from reelhook.storage.postgres.refusals import refusal  # noqa: PLC0415 - as above
 

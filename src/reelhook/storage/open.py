@@ -1,4 +1,4 @@
-"""Opening a database, whichever kind it is: a SQLite file by its path, PostgreSQL by its URL."""
+"""Opening a database of either kind: a SQLite file by its path, PostgreSQL by its URL."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reelhook.storage.operation import Database
-from reelhook.storage.operations.history import tell
+from reelhook.storage.operations.history import log_past
 from reelhook.storage.sqlite import driver as sqlite
 from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.sqlite.driver import read_key as read_key_of_file
@@ -23,24 +23,24 @@ Target = Path | str
 
 
 def _postgres() -> "ModuleType":
-    from reelhook.storage.postgres import driver as postgres  # noqa: PLC0415 - loaded where it is the database
+    from reelhook.storage.postgres import driver as postgres  # noqa: PLC0415 - loaded only if it is the database
 
     return postgres
 
 
 async def awaited(url: str, *, pooled: bool, seconds: float) -> None:
-    """See `awaiting.usable`."""
-    from reelhook.storage.operations.awaiting import usable  # noqa: PLC0415 - loaded where it is the database
+    """Wait for a PostgreSQL database; see `awaiting.usable`."""
+    from reelhook.storage.operations.awaiting import usable  # noqa: PLC0415 - loaded only if it is the database
 
     await usable(url, pooled=pooled, seconds=seconds)
 
 
 @contextlib.asynccontextmanager
 async def exclusive(target: Target) -> AsyncIterator[None]:
-    """Be the one process that may change the schema.
+    """Be the only process that may change the schema.
 
-    A SQLite file is owned as long as it is used, so another process that does raises
-    `SettingsError`; on PostgreSQL one waits.
+    On PostgreSQL this waits for another process. A SQLite file is owned as long as it is used, so
+    it raises `SettingsError` if another process has it.
     """
     if isinstance(target, Path):
         with FileLock(target):
@@ -54,7 +54,7 @@ async def exclusive(target: Target) -> AsyncIterator[None]:
 async def open_store(target: Target, *, pooled: bool = False) -> AsyncIterator[Database]:
     """Open a database that has its schema. Raises `SettingsError`.
 
-    `pooled`: statements of one session may reach the server on different connections.
+    `pooled`: a pooler may send statements of one session over different connections.
     """
     if isinstance(target, Path):
         async with _opened_file(target) as database:
@@ -69,12 +69,12 @@ async def open_store(target: Target, *, pooled: bool = False) -> AsyncIterator[D
 
 @contextlib.asynccontextmanager
 async def _opened_file(path: Path) -> AsyncIterator[Database]:
-    # Another program's lock on the file is waited for, which must not hold up the event loop.
+    # Waiting for another program's lock on the file must not block the event loop.
     connection = await interruptible(lambda _: sqlite.connect(path, read_only=False))
     with Witness(path) as witness:
         database = SQLite(path, connection, committed=witness.note)
         try:
-            tell(await witness.testify(database))
+            log_past(await witness.testify(database))
             yield database
         finally:
             await database.close()
@@ -84,21 +84,21 @@ async def _opened_file(path: Path) -> AsyncIterator[Database]:
 async def open_notifier(
     url: str, *, pooled: bool = False
 ) -> "AsyncIterator[Notifier | PollingNotifier]":
-    """Open the wire to the other processes on a PostgreSQL database, unless a pooler has none."""
-    from reelhook.storage.postgres.notifier import (  # noqa: PLC0415 - loaded where it is the database
+    """Open the exchange of messages with other processes; a pooler in transaction mode has none."""
+    from reelhook.storage.postgres.notifier import (  # noqa: PLC0415 - loaded only if it is the database
         Notifier,
         PollingNotifier,
     )
 
-    wire: Notifier | PollingNotifier = PollingNotifier() if pooled else Notifier(url)
+    notifier: Notifier | PollingNotifier = PollingNotifier() if pooled else Notifier(url)
     try:
-        yield wire
+        yield notifier
     finally:
-        await wire.close()
+        await notifier.close()
 
 
 async def read_key(target: Target, name: str) -> str | None:
-    """Return a key of our own from a database that may be in use; None if there is none."""
+    """Return one of our keys from a database that may be in use; None if there is none."""
     if isinstance(target, Path):
         return read_key_of_file(target, name)
     key: str | None = await _postgres().read_key(target, name)

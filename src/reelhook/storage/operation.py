@@ -1,8 +1,8 @@
-"""Operations: what the store does, as generators that yield statements and take their rows.
+"""Operations: database work as generators that yield SQL statements and receive their rows.
 
-An operation knows nothing of threads, connections or drivers, so it runs on any of them, and
-several can share one transaction. Parameters are numbered (`?1`), as both databases can read them.
-What only PostgreSQL shall read stands in a comment: `/*pg FOR UPDATE */`.
+An operation uses no thread, connection or driver, so it runs on any of them. Several operations
+can share one transaction. Parameters are numbered (`?1`), which both databases understand.
+SQL for PostgreSQL alone is written in a comment: `/*pg FOR UPDATE */`.
 """
 
 from collections.abc import Callable, Collection, Generator, Hashable, Sequence
@@ -17,9 +17,8 @@ Row = tuple[Any, ...]
 class Statement:
     """One SQL statement and its parameters.
 
-    `last`: one that gives out numbers in the order of commits. It returns no rows, and where
-    there are several writers it waits for the end of the transaction, so that the others wait
-    for that alone.
+    `last` marks a statement that assigns numbers in commit order. It returns no rows. With several
+    writers it runs at the end of the transaction, so that the others wait only for that part.
     """
 
     sql: str
@@ -28,72 +27,75 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
-    """Statements whose order among each other does not matter; answered with the rows of each."""
+class StatementBatch:
+    """Statements that may run in any order. The reply is a list of the rows of each."""
 
     statements: tuple[Statement, ...]
 
 
-Operation = Generator[Statement | Together, list[Row], T]
+Operation = Generator[Statement | StatementBatch, list[Row], T]
 ConflictKeys = Collection[Hashable] | None
-"""What an operation reads for its decisions and writes, by any names; None: maybe anything."""
+"""Names of everything an operation writes, or reads to decide. None: it may touch anything."""
 
 
 class Database(Protocol):
-    """What runs operations."""
+    """Runs operations."""
 
     async def write(
         self, make: Callable[[], Operation[T]], conflict_keys: ConflictKeys = None
     ) -> T:
-        """Run an operation in a transaction; return once it is durable.
+        """Run an operation in a transaction and return once it is durable.
 
-        Those that touch nothing in common may run side by side. Raises what the operation raises,
-        `StoreError` when nothing was written and nothing will be, or `CommitUnknownError` when
-        that can't be found out.
+        `make` may be called more than once, in another thread: a transaction that fails is undone
+        and run again. Operations that share no key may run concurrently. Raises what the operation
+        raises, `StoreError` if nothing was written and nothing will be, or `CommitUnknownError` if
+        that cannot be determined.
         """
         ...
 
     async def background(self, make: Callable[[], Operation[T]], *, lock: str | None = None) -> T:
-        """Run an operation for which nobody waits, beside those of `write` where that can be.
+        """Run an operation at low priority, concurrently with `write` where possible.
 
-        It may be undone by a crash. With `lock` nobody else writes to that table meanwhile; where
-        that can't be had at once, `StoreError` is raised. Otherwise raises as `write`.
+        A crash may undo it. `lock` names a table that no one else may write to meanwhile; if it
+        cannot be locked at once, `StoreError` is raised. Otherwise raises like `write`.
         """
         ...
 
     async def read(self, make: Callable[[], Operation[T]]) -> T:
-        """Run an operation that only reads, in one snapshot. Raises as `write`."""
+        """Run a read-only operation on one snapshot. Raises like `write`."""
         ...
 
     async def close(self) -> None:
-        """Finish what was begun and let go of the database."""
+        """Finish pending work and close the database."""
         ...
 
 
-def side_by_side(operations: Sequence[Operation[T]]) -> Operation[list[T]]:
-    """Run operations as one, the next statement of each together with those of the others.
+def concurrently(operations: Sequence[Operation[T]]) -> Operation[list[T]]:
+    """Run operations as one: the next statement of each goes out in one batch.
 
-    They must touch nothing in common: so it is as if one ran after the other.
+    They must share no conflict key; then the result is the same as running them in turn.
     """
     results: dict[int, T] = {}
-    answers: dict[int, Any] = dict.fromkeys(range(len(operations)))
-    while answers:
-        asked: dict[int, Statement | Together] = {}
-        for place, answer in answers.items():
+    replies: dict[int, Any] = dict.fromkeys(range(len(operations)))
+    while replies:
+        yielded: dict[int, Statement | StatementBatch] = {}
+        for index, reply in replies.items():
             try:
-                asked[place] = operations[place].send(answer)
+                yielded[index] = operations[index].send(reply)
             except StopIteration as stop:
-                results[place] = stop.value
-        answers = (yield from _ask_together(asked)) if asked else {}
-    return [results[place] for place in range(len(operations))]
+                results[index] = stop.value
+        replies = (yield from _send_batch(yielded)) if yielded else {}
+    return [results[index] for index in range(len(operations))]
 
 
-def _ask_together(asked: dict[int, Statement | Together]) -> Operation[dict[int, Any]]:
-    statements = [one for each in asked.values() for one in statements_of(each)]
-    rows = iter(cast("list[list[Row]]", (yield Together(tuple(statements)))))
+def _send_batch(yielded: dict[int, Statement | StatementBatch]) -> Operation[dict[int, Any]]:
+    statements = [statement for each in yielded.values() for statement in statements_of(each)]
+    rows = iter(cast("list[list[Row]]", (yield StatementBatch(tuple(statements)))))
     return {
-        place: [next(rows) for _ in one.statements] if isinstance(one, Together) else next(rows)
-        for place, one in asked.items()
+        index: [next(rows) for _ in each.statements]
+        if isinstance(each, StatementBatch)
+        else next(rows)
+        for index, each in yielded.items()
     }
 
 
@@ -102,31 +104,31 @@ def query(sql: str, parameters: Sequence[Any] = ()) -> Operation[list[Row]]:
     return (yield Statement(sql, parameters))
 
 
-def statements_of(asked: Statement | Together) -> tuple[Statement, ...]:
+def statements_of(yielded: Statement | StatementBatch) -> tuple[Statement, ...]:
     """Return the statements that an operation yielded at once."""
-    return asked.statements if isinstance(asked, Together) else (asked,)
+    return yielded.statements if isinstance(yielded, StatementBatch) else (yielded,)
 
 
 def conflict_free_batches(
-    works: Sequence[T], conflict_keys: Callable[[T], ConflictKeys]
+    items: Sequence[T], conflict_keys: Callable[[T], ConflictKeys]
 ) -> list[list[T]]:
-    """Arrange works in waves, within which they may run side by side.
+    """Split items into batches whose members share no key and so may run concurrently.
 
-    Works that touch the same keep their order; one that may touch anything has its own wave.
+    Items that share a key keep their order. An item that may touch anything is alone in its batch.
     """
-    found: list[list[T]] = []
+    batches: list[list[T]] = []
     earliest = 0
-    last: dict[Hashable, int] = {}
-    for work in works:
-        touched = conflict_keys(work)
-        if touched is None:
-            batch = earliest = len(found)
+    last_batch: dict[Hashable, int] = {}
+    for item in items:
+        keys = conflict_keys(item)
+        if keys is None:
+            index = earliest = len(batches)
             earliest += 1
         else:
-            batch = max((last.get(one, -1) + 1 for one in touched), default=0)
-            batch = max(batch, earliest)
-            last.update(dict.fromkeys(touched, batch))
-        if batch == len(found):
-            found.append([])
-        found[batch].append(work)
-    return found
+            index = max((last_batch.get(key, -1) + 1 for key in keys), default=0)
+            index = max(index, earliest)
+            last_batch.update(dict.fromkeys(keys, index))
+        if index == len(batches):
+            batches.append([])
+        batches[index].append(item)
+    return batches

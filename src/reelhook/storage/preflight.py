@@ -1,4 +1,4 @@
-"""Whether a database can be used, and what time it has; asked beside whoever uses it."""
+"""Checks that a database is usable, and reads its clock, without disturbing a running server."""
 
 import os
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 FULL_BYTES = 16 * MIB
-"""With less free than that, a start may not be able to write its schema and its log of frames."""
+"""With less free space, a start may fail to write its schema and its write-ahead log."""
 VERSION_MIN = 14
 _POSTGRES = """
 WITH known AS (SELECT to_regclass(name) AS id FROM unnest($1::text[]) AS name),
@@ -44,10 +44,10 @@ SELECT current_setting('server_version_num')::int / 10000 AS version,
 
 @dataclass(frozen=True, slots=True)
 class DatabaseCheck:
-    """`refusal` None: it can be used, else `may_pass` tells whether that may change by itself.
+    """The result of a check. `refusal` is the reason why the database cannot be used, if any.
 
-    `now` None: its clock is this machine's. `free_bytes` None: its disk is another machine's.
-    `pooler`: something that stands between us and the server answers for it.
+    `may_pass`: that may change by itself. `now` None: it uses this machine's clock. `free_bytes`
+    None: its disk is on another machine. `pooler`: a pooler responds in place of the server.
     """
 
     refusal: str | None
@@ -58,10 +58,10 @@ class DatabaseCheck:
 
 
 async def check_database(target: Target) -> DatabaseCheck:
-    """Ask a database. Raises `SettingsError` where it can't be reached."""
+    """Check a database. Raises `SettingsError` if it cannot be reached."""
     if isinstance(target, Path):
         return _of_file(target)
-    from reelhook.storage.postgres import driver as postgres  # noqa: PLC0415 - loaded where it is the database
+    from reelhook.storage.postgres import driver as postgres  # noqa: PLC0415 - loaded only if it is the database
     from reelhook.storage.postgres.failover import FAILURES  # noqa: PLC0415 - as above
     from reelhook.storage.postgres.refusals import refusal  # noqa: PLC0415 - as above
 
@@ -75,13 +75,13 @@ async def check_database(target: Target) -> DatabaseCheck:
 
 
 async def check_connection(connection: "Connection") -> DatabaseCheck:
-    """Ask a PostgreSQL database over a connection."""
+    """Check a PostgreSQL database over a connection."""
     row = await connection.fetchrow(_POSTGRES, list(TABLES))
     return DatabaseCheck(
         _refusal(row),
         row["now"],
         may_pass=row["read_only"],
-        # A pooler makes the number up, since it has to know whose query is to be canceled.
+        # A pooler makes up this number, so that it can tell whose query to cancel.
         pooler=row["process"] != connection.get_server_pid(),
     )
 
@@ -120,15 +120,15 @@ def _of_file(path: Path) -> DatabaseCheck:
     while not directory.exists():
         directory = directory.parent
     if not directory.is_dir() or not os.access(directory, os.W_OK | os.X_OK):
-        words = f"{directory} can't be written; choose another with REELHOOK_DATA_DIR"
-        return DatabaseCheck(words, None)
+        unwritable = f"{directory} can't be written; choose another with REELHOOK_DATA_DIR"
+        return DatabaseCheck(unwritable, None)
     disk = os.statvfs(directory)
     free = disk.f_bavail * disk.f_frsize
-    words = f"the disk of {directory} is full ({free // MIB} MiB are free); free some space"
-    return DatabaseCheck(words if free < FULL_BYTES else None, None, free)
+    full = f"the disk of {directory} is full ({free // MIB} MiB are free); free some space"
+    return DatabaseCheck(full if free < FULL_BYTES else None, None, free)
 
 
-def check(told: DatabaseCheck) -> None:
-    """Raise `SettingsError` where the database can't be used."""
-    if told.refusal is not None:
-        raise SettingsError(f"The database can't be used: {told.refusal}")
+def check(checked: DatabaseCheck) -> None:
+    """Raise `SettingsError` if the database cannot be used."""
+    if checked.refusal is not None:
+        raise SettingsError(f"The database can't be used: {checked.refusal}")

@@ -78,7 +78,7 @@ async def database(settings: Settings, now: Callable[[], float]) -> list[Finding
         checked = await check_database(target)
         if checked.refusal is not None:
             return [failed("database", f"{name}: {checked.refusal}")]
-        missing = await asyncio.to_thread(migrations.pending, target, beside=True)
+        missing = await asyncio.to_thread(migrations.pending, target, read_only=True)
         newest = None if missing else await newest_record_at(target)
     except ReelhookError as error:
         return [failed("database", error.message)]

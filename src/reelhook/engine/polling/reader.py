@@ -27,7 +27,7 @@ from reelhook.domain.report import Reading, Report, Unknown, Unread
 from reelhook.engine.polling.listing_order import ListingOrder
 from reelhook.engine.polling.listing_scan import ListingScan, PageBatch, PageResult
 from reelhook.engine.polling.read_limiter import ReadLimiter
-from reelhook.ports import Clock, Provider
+from reelhook.ports import Clock, Reads
 
 log = structlog.get_logger()
 HANDED_ON_AT_ONCE = 500
@@ -63,7 +63,7 @@ class Reader:
 
     def __init__(
         self,
-        provider: Provider,
+        provider: Reads,
         asking: ReadLimiter,
         clock: Clock,
     ) -> None:

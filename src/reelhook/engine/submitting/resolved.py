@@ -16,7 +16,7 @@ from reelhook.domain.report import Entry
 from reelhook.domain.waiting import with_last_response
 from reelhook.engine.leased_account import LeasedAccount
 from reelhook.engine.submitting.fallback import Fallback
-from reelhook.ports import Acceptance, Clock, StoredJob, SubmitStore
+from reelhook.ports import Acceptance, AcceptanceStore, Clock, StoredJob
 
 log = structlog.get_logger()
 AGAIN_SHARE = 6
@@ -49,7 +49,7 @@ class ResolvedCreates:
 
     def __init__(
         self,
-        store: SubmitStore,
+        store: AcceptanceStore,
         held: LeasedAccount,
         recording: Recording,
         signals: Signals,

@@ -3,7 +3,7 @@
 from reelhook.core.wakeups import AccountHealth
 from reelhook.domain.account_status import AccountStatus
 from reelhook.engine.runner import RunningTasks
-from reelhook.ports import AccountStore, Lease
+from reelhook.ports import AccountStatusStore, Lease
 
 
 class AccountStatusPublisher:
@@ -15,7 +15,7 @@ class AccountStatusPublisher:
     name = "standing"
 
     def __init__(
-        self, store: AccountStore, lease: Lease, health: AccountHealth, *, account: str
+        self, store: AccountStatusStore, lease: Lease, health: AccountHealth, *, account: str
     ) -> None:
         self._store = store
         self._lease = lease

@@ -9,7 +9,7 @@ from reelhook.domain.schedule import RETRY_AFTER_SECONDS_MAX, RetrySchedule
 from reelhook.engine.runner import RunningTasks
 from reelhook.engine.submitting.submit import WAIT_SECONDS_MAX
 from reelhook.ports import Clock
-from reelhook.ports.clock_repair import LongestWaits, MendingStore
+from reelhook.ports.clock_repair import ClockRepairStore, LongestWaits
 
 log = structlog.get_logger()
 LOOK_SECONDS = 5.0
@@ -25,7 +25,7 @@ class ClockRepair:
     name = "mending"
 
     def __init__(
-        self, store: MendingStore, schedule: RetrySchedule, signals: Signals, *, clock: Clock
+        self, store: ClockRepairStore, schedule: RetrySchedule, signals: Signals, *, clock: Clock
     ) -> None:
         self._store = store
         self._schedule = schedule
@@ -40,7 +40,7 @@ class ClockRepair:
         now, before = self._clock.now(), self._seen_at
         set_back = before is not None and now < before - SET_BACK_MILLISECONDS
         if set_back or before is None:
-            await self._store.mend(now, longest_waits(self._schedule, sure=set_back))
+            await self._store.repair_due_times(now, longest_waits(self._schedule, sure=set_back))
             # Loops that looked before this may wait for moments that it has changed.
             self._signals.deliver.set()
             self._signals.submit.set()

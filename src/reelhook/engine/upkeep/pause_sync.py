@@ -4,7 +4,7 @@ import structlog
 
 from reelhook.core.wakeups import Signals
 from reelhook.engine.runner import RunningTasks
-from reelhook.ports import PauseStore
+from reelhook.ports import PauseReads
 
 log = structlog.get_logger()
 
@@ -14,7 +14,7 @@ class PauseSync:
 
     name = "switch"
 
-    def __init__(self, store: PauseStore, signals: Signals) -> None:
+    def __init__(self, store: PauseReads, signals: Signals) -> None:
         self._store = store
         self._signals = signals
         self.signal = signals.switch

@@ -8,7 +8,7 @@ import structlog
 
 from reelhook.core.wakeups import Signals
 from reelhook.domain.errors import DATABASE_FAILURES
-from reelhook.domain.event import Instant
+from reelhook.domain.event import DAY_MILLISECONDS, Instant
 from reelhook.engine.runner import RunningTasks
 from reelhook.ports import Clock, Position, Removal, RetentionStore
 
@@ -22,7 +22,6 @@ RETRY_SECONDS = 5.0
 TOLD_EVERY = 10_000
 WAITING_DAYS = 30.0
 """How much longer a job is kept, at most, while its webhooks wait."""
-DAY_MILLISECONDS = 24 * 3600 * 1000
 
 Remove = Callable[[Position], Awaitable[Removal]]
 

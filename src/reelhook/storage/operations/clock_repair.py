@@ -1,4 +1,4 @@
-"""Moments that no right clock could have chosen: they lie further ahead than the longest wait."""
+"""Operations that repair times written under a wrong clock: later than any wait can last."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ WHERE due_at IS NOT NULL AND due_at - CAST({longest} AS BIGINT) > ?1
   AND (not_before IS NULL OR not_before < due_at OR not_before > ?2)
 """
 _PROBES = "UPDATE endpoints SET probe_due_at = ?1, next_at = 0 WHERE probe_due_at > ?2"
-# Too early costs one look, so whatever is not looked at for longer than it may be is looked at now.
+# A check that comes too early costs one query, so an overdue endpoint is simply checked now.
 _ENDPOINTS = """
 UPDATE endpoints SET next_at = 0 WHERE next_at > ?1 AND EXISTS (SELECT 1 FROM deliveries d
   WHERE d.lane = endpoints.lane AND d.endpoint_id = endpoints.id AND d.due_at <= ?1)
@@ -25,8 +25,8 @@ _SUBMITS = (
 )
 
 
-def mend(now: Instant, longest: LongestWaits) -> Operation[None]:
-    """Make due at once what is due later than the longest wait that could have been chosen."""
+def repair(now: Instant, longest: LongestWaits) -> Operation[None]:
+    """Make everything due now that is due later than the longest possible wait."""
     retries = _by_attempts(longest.retries)
     yield Statement(_DELIVERIES.format(longest=retries), (now, now + longest.retry_after))
     yield Statement(_PROBES, (now, now + longest.probe))
@@ -36,6 +36,6 @@ def mend(now: Instant, longest: LongestWaits) -> Operation[None]:
 
 
 def _by_attempts(retries: Sequence[int]) -> str:
-    """Return the longest wait as SQL: after none, one, two attempts, and after any more."""
-    cases = " ".join(f"WHEN {number} THEN {wait:d}" for number, wait in enumerate(retries))
+    """Return the longest wait as SQL, by the number of attempts made."""
+    cases = " ".join(f"WHEN {attempts} THEN {wait:d}" for attempts, wait in enumerate(retries))
     return f"CASE attempts {cases} ELSE {max(retries):d} END"

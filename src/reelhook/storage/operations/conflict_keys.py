@@ -1,36 +1,56 @@
-"""What the frequent writes touch: those with nothing in common may run side by side."""
+"""Conflict keys of the frequent writes. Writes that share no key may run concurrently.
 
-from collections.abc import Hashable, Iterable
+Each function takes the same arguments as its operation. A key stands for rows that the operation
+writes, or reads to decide. Only rows that another write with declared keys may change need a key:
+a write without declared keys runs alone.
+"""
 
-from reelhook.domain.event import job_id_of
+from collections.abc import Hashable, Sequence
+
+from reelhook.domain.event import Instant, job_id_of
 from reelhook.domain.job import Job
-from reelhook.ports import Change, NewJob, Settlement
+from reelhook.ports import Change, Lease, NewJob, Settlement
 from reelhook.storage.operation import ConflictKeys
 
 
 def of_new(new: NewJob) -> ConflictKeys:
-    """Return what storing a job touches: the job, its key, the provider's job, and its doubt."""
-    touched = _of_job(new.job)
+    """Return the keys of a new job: the job, its idempotency key, its provider job, its origin."""
+    keys = _of_job(new.job)
     if new.job.adopted_from is not None:
-        touched.append(new.job.adopted_from)
+        keys.append(new.job.adopted_from)
     if new.idempotency:
-        touched.append((new.idempotency.holder, new.idempotency.key))
-    return touched
+        # Without the holder: the keys of `SOLE_HOLDER` match those of every other one.
+        keys.append(("idempotency", new.idempotency.key))
+    return keys
 
 
-def of_changes(changes: Iterable[Change]) -> ConflictKeys:
-    """Return what recording changes touches: the jobs, with their deliveries."""
-    return [one for change in changes for one in _of_job(change.job)]
+def of_record(changes: Sequence[Change], lease: Lease | None) -> ConflictKeys:
+    """Return the keys of recording changes: the jobs, with their deliveries."""
+    return [key for change in changes for key in _of_job(change.job)]
+
+
+def of_acceptance(
+    change: Change,
+    lease: Lease | None,
+    sharing: Sequence[str] = (),
+) -> ConflictKeys:
+    """Return the keys of recording an acceptance: the job and the provider's job."""
+    return _of_job(change.job)
 
 
 def of_settlement(settlement: Settlement) -> ConflictKeys:
-    """Return what settling touches: one delivery of a job, and maybe its endpoint."""
+    """Return the keys of recording an attempt: its job's deliveries, and maybe its endpoint."""
     if settlement.reopened:
         return None  # it releases other deliveries too
-    touched: list[Hashable] = [job_id_of(settlement.attempt.event_id)]
+    keys: list[Hashable] = [job_id_of(settlement.attempt.event_id)]
     if settlement.endpoint is not None:
-        touched.append(("endpoint", settlement.endpoint.id))
-    return touched
+        keys.append(("endpoint", settlement.endpoint.id))
+    return keys
+
+
+def of_job(job_id: str, now: Instant) -> ConflictKeys:
+    """Return the key of a write to one job."""
+    return (job_id,)
 
 
 def _of_job(job: Job) -> list[Hashable]:

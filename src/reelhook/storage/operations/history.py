@@ -1,7 +1,7 @@
-"""Telling whether a database goes on from where it was left, or remembers less than was done.
+"""Detection of a database that lacks the latest commits, and the measures taken then.
 
-A restored copy, or a server that took over without the last commits, does not know all that was
-sent and paid for. What it does next must not be taken for what was done already.
+A restored copy, or a server that took over without the last commits, does not know everything that
+was sent and paid for. Its next actions must not be mistaken for actions that were already done.
 """
 
 from enum import Enum
@@ -13,18 +13,18 @@ from reelhook.storage.operations import lookups
 
 log = structlog.get_logger()
 REMEDY = (
-    "The database is a copy, or its server took over from another: what happened since is unknown "
-    "to it. Jobs that wait to be created are looked up first; `reelhook doctor --orphans` lists "
+    "The database is a copy, or its server took over from another: it does not know what happened "
+    "since. Jobs that wait to be created are looked up first; `reelhook doctor --orphans` lists "
     "videos that no job owns"
 )
 KEY = "history"
-"""The key of ours that says what the database was when it was last written."""
+"""Our key that identifies the database as it was when last written."""
 NEWEST_KEPT = 5
 SEQUENCE_STEP = 1000
-"""More than the events that a job has in its life."""
+"""More than the number of events of any job."""
 SEQUENCE_MAX = 2_147_000_000
-"""Receivers may keep a sequence as a 32-bit integer, and so does our own schema."""
-# Four a second since 2026, more than any job has events: that fits into 32 bits until 2043.
+"""Receivers may store a sequence as a 32-bit integer, and our own schema does."""
+# Four per second since 2026, more than any job has events. It fits into 32 bits until 2043.
 _FLOOR = "CAST((now_ms() - 1767225600000) / 250 AS BIGINT)"
 _UNFINISHED = "status NOT IN ('completed', 'failed', 'canceled')"
 _RAISE = (
@@ -44,7 +44,7 @@ _DOUBT = (
     f" submit_fingerprint = CASE WHEN {_SOLE} THEN CAST(?3 AS TEXT) END"
     " WHERE account = ?1 AND status = 'accepted'"
 )
-# What is being created may since have gone on to another account or model.
+# A job in submission may since have moved to another account or model.
 _UNPROVABLE = (
     "UPDATE jobs SET version = version + 1, submit_fingerprint = NULL"
     f" WHERE status = 'submitting' AND submit_fingerprint IS NOT NULL AND NOT ({_SOLE})"
@@ -52,20 +52,20 @@ _UNPROVABLE = (
 
 
 class Past(Enum):
-    """What is known of a database's past."""
+    """The known past of a database."""
 
     NEW = "new"
-    """It was never asked before."""
+    """It was never opened before."""
     KNOWN = "known"
-    """It has everything that was ever committed."""
+    """It has every commit ever made."""
     INTERRUPTED = "interrupted"
-    """The machine under it was started again: it may be a snapshot of an earlier disk."""
+    """Its machine was restarted: the disk may be an earlier snapshot."""
     RESTORED = "restored"
-    """It is a copy, or a server that took over: more may have been committed than it has."""
+    """It is a copy, or a server that took over: it may lack commits."""
 
 
-def tell(past: Past) -> None:
-    """Say in the log what was found, unless it is what is usual."""
+def log_past(past: Past) -> None:
+    """Log a past that is not the usual one."""
     if past is Past.RESTORED:
         log.warning("database.restored", remedy=REMEDY)
     elif past is Past.INTERRUPTED:
@@ -73,13 +73,13 @@ def tell(past: Past) -> None:
 
 
 def kept() -> Operation[str | None]:
-    """Return what is kept under `KEY`."""
+    """Return the value stored under `KEY`."""
     rows = yield Statement("SELECT value FROM keys WHERE name = ?1", (KEY,))
     return rows[0][0] if rows else None
 
 
-def go_on(past: Past, value: str) -> Operation[None]:
-    """Prepare for what may have been done already, and keep what the database is now."""
+def resume(past: Past, value: str) -> Operation[None]:
+    """Prepare for actions that may already have been done, and store the present identity."""
     if past in {Past.INTERRUPTED, Past.RESTORED}:
         yield from raise_sequences()
     if past is Past.RESTORED:
@@ -92,34 +92,34 @@ def go_on(past: Past, value: str) -> Operation[None]:
 
 
 def forget() -> Operation[None]:
-    """Have the database's next start find one that was never asked before."""
+    """Make the next start find a database that was never opened before."""
     yield Statement("DELETE FROM keys WHERE name = ?1", (KEY,))
 
 
 def distrust() -> Operation[None]:
-    """Have the database's next start find a copy."""
+    """Make the next start find a copy."""
     yield Statement("UPDATE keys SET value = '' WHERE name = ?1", (KEY,))
 
 
 def restored() -> Operation[None]:
-    """Prepare for what may have been done already: somebody says that this is a copy."""
+    """Prepare for actions that may already have been done: this database is a copy."""
     yield from raise_sequences()
     yield from put_waiting_in_doubt()
 
 
 def raise_sequences() -> Operation[None]:
-    """Have unfinished jobs number their next events beyond all that may have been sent.
+    """Raise the sequences of unfinished jobs beyond those of all events that may have been sent.
 
-    By the time, so that a copy that is restored twice goes beyond the first time too.
+    They follow the time, so that a second restore of the same copy exceeds the first.
     """
     yield Statement(_RAISE)
 
 
 def put_waiting_in_doubt() -> Operation[None]:
-    """Have jobs that wait to be created looked up first: they may have been created already.
+    """Make jobs that wait to be created be looked up first: they may already have been created.
 
-    Absence is proven only by the one listing that they can be in. A job that another account or
-    another model could have taken is never sent again by itself.
+    Only the one listing that they can be in proves their absence. A job that another account or
+    another model could have taken is never sent again automatically.
     """
     rows = yield Statement("SELECT DISTINCT account FROM jobs WHERE status = 'accepted'")
     for (account,) in rows:

@@ -1,4 +1,4 @@
-"""Operations on jobs of which nobody knows whether a provider has them."""
+"""Operations on unresolved submissions: jobs that a provider may or may not have accepted."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Status
 from reelhook.ports import Destination, JobPage, StoredJob
-from reelhook.storage.operation import Operation, Row, Statement, query, side_by_side
+from reelhook.storage.operation import Operation, Row, Statement, concurrently, query
 from reelhook.storage.operations.rows import LISTED_JOB, STORED_JOB, page_of, stored_job_of
 
 _OPEN = "code = 'submission_unknown' AND doubt_closed_at IS NULL"
@@ -15,21 +15,23 @@ _LOOKED_UP = "status = 'submitting' AND doubt_since IS NOT NULL"
 
 
 def page(limit: int, cursor: str | None) -> Operation[JobPage]:
-    """Return a page of the jobs of which nobody knows whether a provider has them.
+    """Return a page of the unresolved jobs.
 
-    Those that ended so come first, then those that are looked up, each oldest first. The cursor is
-    the last job's id.
+    Jobs that ended unresolved come first, then those still being looked up, each oldest first. The
+    cursor is the last job's id.
     """
-    behind, looked_up = (0, ""), False
+    start, looked_up = (0, ""), False
     if cursor is not None:
         rows = yield Statement("SELECT created_at, id, status FROM jobs WHERE id = ?1", (cursor,))
         if not rows:
-            raise InvalidRequestError("cursor", "cursor must be a nextCursor of an earlier answer")
-        behind, looked_up = (rows[0][0], rows[0][1]), rows[0][2] == Status.SUBMITTING
+            raise InvalidRequestError(
+                "cursor", "cursor must be the nextCursor of an earlier response"
+            )
+        start, looked_up = (rows[0][0], rows[0][1]), rows[0][2] == Status.SUBMITTING
     found: list[Row] = []
     for where, number in ((_OPEN, 0), (_LOOKED_UP, 1)):
         if number == looked_up:
-            after = behind
+            after = start
         elif number < looked_up:
             continue
         else:
@@ -43,7 +45,7 @@ def page(limit: int, cursor: str | None) -> Operation[JobPage]:
 
 
 def close_doubt(job_id: str, now: Instant) -> Operation[bool]:
-    """Keep that a person has settled it; False where there was nothing to settle."""
+    """Record that a person has settled it. Return False if there was nothing to settle."""
     rows = yield Statement(
         "UPDATE jobs SET doubt_closed_at = ?2, version = version + 1 WHERE id = ?1"
         " AND code = 'submission_unknown' AND doubt_closed_at IS NULL RETURNING id",
@@ -53,7 +55,7 @@ def close_doubt(job_id: str, now: Instant) -> Operation[bool]:
 
 
 def destinations(job_id: str) -> Operation[list[Destination]]:
-    """Return where a job's events go."""
+    """Return the destinations of a job's events."""
     rows = yield Statement(
         "SELECT d.endpoint_id, d.url, e.kind FROM deliveries d JOIN endpoints e"
         " ON e.id = d.endpoint_id WHERE d.job_id = ?1 AND d.resend_of IS NULL ORDER BY d.id",
@@ -66,8 +68,8 @@ def destinations(job_id: str) -> Operation[list[Destination]]:
 
 
 def of_provider(accounts: Sequence[str], provider_job_id: str) -> Operation[StoredJob | None]:
-    """Return the job of one of these accounts that its provider calls so."""
-    found = yield from side_by_side(
+    """Return the job of one of these accounts with this provider job id."""
+    found = yield from concurrently(
         [
             query(
                 f"SELECT {STORED_JOB} FROM jobs WHERE account = ?1 AND provider_job_id = ?2",

@@ -1,20 +1,18 @@
-"""Operations on unresolved creates: the jobs, our entries in a listing, and what it taught us."""
+"""Operations for resolving creates by a listing: jobs, their entries, and facts learned."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 
-from reelhook.domain.event import Instant
+from reelhook.domain.event import DAY_MILLISECONDS, Instant
 from reelhook.domain.job import Job
 from reelhook.domain.listing import Known, ListingFacts
 from reelhook.domain.request import VideoRequest
 from reelhook.ports import Lease, StoredJob
-from reelhook.storage.operation import Operation, Row, Statement, query, side_by_side
+from reelhook.storage.operation import Operation, Row, Statement, concurrently, query
 from reelhook.storage.operations.leases import holds
 from reelhook.storage.operations.rows import STATE, STORED_JOB, job_of, prompt_of, stored_job_of
-
-_DAY_MILLISECONDS = 24 * 3600 * 1000
 
 
 def submitting(account: str) -> Operation[list[Job]]:
@@ -28,7 +26,7 @@ def submitting(account: str) -> Operation[list[Job]]:
 
 
 def ended_unknown(accounts: Sequence[str], since: Instant) -> Operation[list[Job]]:
-    """Return the jobs that ended since then without anybody knowing if the provider has them."""
+    """Return the jobs that ended unresolved since then."""
     rows = yield Statement(
         f"SELECT {STATE} FROM jobs WHERE code = 'submission_unknown'"
         " AND doubt_closed_at IS NULL AND updated_at >= ?1",
@@ -38,9 +36,9 @@ def ended_unknown(accounts: Sequence[str], since: Instant) -> Operation[list[Job
 
 
 def to_look_up(job_ids: Sequence[str]) -> Operation[list[StoredJob]]:
-    """Return jobs with their requests, in which an image's hash stands in its place.
+    """Return jobs with their requests; a hash replaces each image.
 
-    One after the other, since each may have an image of a megabyte.
+    They are read one at a time, since an image may have a megabyte.
     """
     found: list[StoredJob] = []
     for job_id in job_ids:
@@ -60,12 +58,12 @@ def _without_image(stored: StoredJob) -> StoredJob:
 def known_entries(
     accounts: Sequence[str], server: str, provider_job_ids: Sequence[str]
 ) -> Operation[dict[str, Known]]:
-    """Return which of these ids are jobs of these accounts, and what we know of each.
+    """Return those of these ids that are jobs of these accounts, with the facts stored of each.
 
-    An id that another server gave, before the account was moved, says nothing of this one's.
+    Ids from another server, assigned before the account was moved, do not count.
     """
-    wanted = [(account, one) for account in accounts for one in provider_job_ids]
-    found = yield from side_by_side(
+    wanted = [(account, job_id) for account in accounts for job_id in provider_job_ids]
+    found = yield from concurrently(
         [
             query(
                 "SELECT submit_attempts > 0 AND NOT adopted, submit_started_at, accepted_at, model,"
@@ -77,7 +75,9 @@ def known_entries(
             for pair in wanted
         ]
     )
-    return {one: _known(rows[0]) for (_, one), rows in zip(wanted, found, strict=True) if rows}
+    return {
+        job_id: _known(rows[0]) for (_, job_id), rows in zip(wanted, found, strict=True) if rows
+    }
 
 
 def _known(row: Row) -> Known:
@@ -89,10 +89,10 @@ def _known(row: Row) -> Known:
 def expected_entries(
     account: str, fingerprint: str, since: Instant, until: Instant, limit: int
 ) -> Operation[dict[str, Instant]]:
-    """Return our entries that the listing must show, with the moment of acceptance, newest first.
+    """Return entries of ours that the listing must show, with their acceptance time, newest first.
 
-    Those accepted between these moments, by this server and with this credential, except what has
-    failed, was canceled, or whose file has expired: some servers remove these.
+    They were accepted in this period, by this server and with this credential. Jobs that failed,
+    were canceled, or whose file has expired are left out, since some servers remove them.
     """
     rows = yield Statement(
         "SELECT provider_job_id, accepted_at FROM jobs WHERE account = ?1"
@@ -100,13 +100,13 @@ def expected_entries(
         " AND accepted_at <= ?5 AND submit_attempts > 0 AND NOT adopted"
         " AND status NOT IN ('failed', 'canceled')"
         " AND coalesce(content_expires_at, ?6) >= ?6 ORDER BY created_at DESC LIMIT ?7",
-        (account, fingerprint, since - _DAY_MILLISECONDS, since, until, until // 1000, limit),
+        (account, fingerprint, since - DAY_MILLISECONDS, since, until, until // 1000, limit),
     )
     return {row[0]: row[1] for row in rows}
 
 
 def newest_entries(account: str, fingerprint: str, limit: int) -> Operation[list[str]]:
-    """Return the ids of entries that this server gave our creates, newest first."""
+    """Return the ids that this server assigned to our creates, newest first."""
     rows = yield Statement(
         "SELECT provider_job_id FROM jobs WHERE account = ?1 AND submit_fingerprint = ?2"
         " AND provider_job_id IS NOT NULL AND NOT adopted ORDER BY created_at DESC LIMIT ?3",
@@ -116,7 +116,7 @@ def newest_entries(account: str, fingerprint: str, limit: int) -> Operation[list
 
 
 def listing_facts(account: str) -> Operation[ListingFacts | None]:
-    """Return what was learned about an account's listing."""
+    """Return the facts learned about an account's listing."""
     rows = yield Statement(
         "SELECT fingerprint, first_id, first_read_at, delay_max, models, server"
         " FROM listings WHERE account = ?1",
@@ -129,7 +129,7 @@ def listing_facts(account: str) -> Operation[ListingFacts | None]:
 
 
 def record_listing_facts(account: str, facts: ListingFacts, lease: Lease | None) -> Operation[None]:
-    """Keep what was learned; nothing stays of what was learned before."""
+    """Store the facts learned about a listing. They replace earlier ones."""
     if not (yield from holds(lease)):
         return
     yield Statement(

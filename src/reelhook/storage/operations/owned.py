@@ -1,4 +1,4 @@
-"""What jobs own at their providers, read beside a server that uses the database."""
+"""Reads of the videos that jobs own at providers, possible next to a running server."""
 
 import contextlib
 from collections.abc import Sequence
@@ -21,40 +21,40 @@ _DOUBTFUL = (
 
 @dataclass(frozen=True, slots=True)
 class DoubtfulJob:
-    """A job that its provider may have; the prompt as it was sent."""
+    """An unresolved job, with the prompt as it was sent."""
 
     id: str
     prompt: str
 
 
 def unowned(accounts: Sequence[str], provider_job_ids: Sequence[str]) -> Operation[list[str]]:
-    """Return those of a provider's ids that no job of these accounts, or of former ones, has."""
+    """Return those of a provider's ids that no job of these or of former accounts has."""
     rows = yield Statement("SELECT id FROM accounts")
     known = list(dict.fromkeys([*accounts, *(row[0] for row in rows)]))
     left = []
-    for one in provider_job_ids:
+    for provider_job_id in provider_job_ids:
         for account in known:
-            if (yield Statement(_OWNED, (account, one))):
+            if (yield Statement(_OWNED, (account, provider_job_id))):
                 break
         else:
-            left.append(one)
+            left.append(provider_job_id)
     return left
 
 
 def doubtful() -> Operation[list[DoubtfulJob]]:
-    """Return the jobs that ended without anybody knowing whether a provider has them."""
+    """Return the jobs that ended unresolved: a provider may or may not have them."""
     rows = yield Statement(_DOUBTFUL, (SUBMISSION_UNKNOWN,))
     return [DoubtfulJob(job_id, prompt_of(script, direction)) for job_id, script, direction in rows]
 
 
 async def read(target: Target, operation: Operation[Any]) -> Any:
-    """Run one operation that only reads, beside a server that uses the database.
+    """Run one read-only operation, next to a server that may be using the database.
 
-    Raises `SettingsError` where there is no database, or it can't be read.
+    Raises `SettingsError` if there is no database, or it cannot be read.
     """
     if isinstance(target, Path):
         return _read_file(target, operation)
-    from reelhook.storage.postgres import driver as postgres  # noqa: PLC0415 - loaded where it is the database
+    from reelhook.storage.postgres import driver as postgres  # noqa: PLC0415 - loaded only if it is the database
     from reelhook.storage.postgres.failover import FAILURES  # noqa: PLC0415 - as above
     from reelhook.storage.postgres.pipeline import Pipeline  # noqa: PLC0415 - as above
 
@@ -68,7 +68,7 @@ async def read(target: Target, operation: Operation[Any]) -> Any:
 
 
 def _read_file(path: Path, operation: Operation[Any]) -> Any:
-    import apsw  # noqa: PLC0415 - loaded where it is the database
+    import apsw  # noqa: PLC0415 - loaded only if it is the database
 
     from reelhook.storage.sqlite.driver import connect, run  # noqa: PLC0415 - as above
 

@@ -1,44 +1,47 @@
-"""Receipts: how to find out what became of a transaction whose response to COMMIT was lost.
+"""Receipts: a way to find out whether a transaction was committed when the reply to COMMIT is lost.
 
-A transaction that writes leaves a row of its own in `commits`. Whoever does not learn what became
-of it claims the same id for "not written". The unique key admits one of the two rows and makes the
-later one wait for a transaction that has not ended, so the row that is there is the answer, and it
-stays the answer. Since it is data of the database that is written to, it holds behind a pooler and
-after a failover too, where a transaction's number may belong to another transaction.
+Each writing transaction inserts a row of its own into `commits`. A caller that gets no reply claims
+the same id for "not written". The unique key admits only one of the two rows, and makes the later
+one wait for a transaction that has not ended. So the row that exists is the result, for good. The
+row is data in the database itself: this works behind a pooler and after a failover too, where the
+number of a transaction may belong to another one.
 """
 
 import secrets
 from enum import Enum
 from itertools import count
 
+from reelhook.domain.event import Instant
+from reelhook.storage.operation import Operation, Statement
+
 LEAVE = "INSERT INTO commits (id, written, at) VALUES (?1, TRUE, now_ms())"
-"""Leaves a receipt: the transaction that does is written if the row is there after its end."""
+"""Inserts a receipt. If the row exists afterwards, its transaction was committed."""
 FORGET = "DELETE FROM commits WHERE id = ?1"
 CLAIM = (
     "INSERT INTO commits (id, written, at) VALUES (?1, FALSE, now_ms()) ON CONFLICT (id) DO NOTHING"
 )
-"""Claims a receipt for "not written", unless it is there."""
+"""Claims a receipt for "not written", unless it exists."""
 ASK = "SELECT written FROM commits WHERE id = ?1"
-"""Tells, once it was claimed, whether the transaction was written."""
+"""Reads, after a claim, whether the transaction was written."""
 
 
 class CommitOutcome(Enum):
-    """What became of a transaction."""
+    """The outcome of a transaction."""
 
     WRITTEN = "written"
     NOT_WRITTEN = "not written"
-    """Nor will it be written later."""
+    """It will not be written later either."""
     UNKNOWN = "unknown"
 
 
 class Receipts:
-    """The receipts of one writer, which has one transaction at a time.
+    """The receipts of one writer, which runs one transaction at a time.
 
-    `spent` is that of the last one that is known to be written: it has served its purpose.
+    `spent` is the receipt of the last transaction known to be written. It is no longer needed.
     """
 
     def __init__(self) -> None:
-        # Unique among all writers that ever were; nothing else depends on it.
+        # Unique among all writers ever. Nothing else depends on it.
         self._writer = secrets.token_hex(16)
         self._numbers = count(1)
         self.spent = ""
@@ -51,3 +54,16 @@ class Receipts:
 def inline(sql: str, receipt: str) -> str:
     """Return one of these statements with its parameter in its text."""
     return sql.replace("?1", f"'{receipt}'")
+
+
+def probe() -> Operation[None]:
+    """Write a row that no one reads, to find out whether the database accepts writes."""
+    yield Statement(
+        "INSERT INTO commits (id, written, at) VALUES ('probe', TRUE, now_ms())"
+        " ON CONFLICT (id) DO UPDATE SET at = excluded.at"
+    )
+
+
+def forget(before: Instant) -> Operation[None]:
+    """Delete receipts older than that. Their processes have ended."""
+    yield Statement("DELETE FROM commits WHERE at < ?1", (before,))

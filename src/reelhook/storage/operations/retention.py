@@ -1,7 +1,7 @@
-"""Operations that let old records go, in small batches, oldest first.
+"""Operations that remove old records, in small batches, oldest first.
 
-They walk along indexes that are there for reading: how old something is costs no index, and so no
-write, of its own. What belongs to a job goes with it by the schema's cascades.
+They scan indexes that exist for reading, so age needs no index, and no write, of its own. A job's
+other rows are removed by the cascades of the schema.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from reelhook.domain.event import Instant
 from reelhook.ports import Position, Removal
 from reelhook.storage.operation import Operation, Row, Statement
 
-JOBS_LOOKED_AT = 64
+JOBS_SCANNED = 64
 ROWS_MAX = 400
-"""How many rows one batch removes, about: a few milliseconds' worth."""
-ATTEMPTS_LOOKED_AT = 200
-ENDPOINTS_LOOKED_AT = 200
+"""The approximate number of rows that one batch removes: a few milliseconds of work."""
+ATTEMPTS_SCANNED = 200
+ENDPOINTS_SCANNED = 200
 
 _JOBS = """
 SELECT id, created_at,
@@ -28,7 +28,7 @@ SELECT id, created_at,
        WHERE d.job_id = jobs.id)
 FROM jobs WHERE created_at < ?1 AND (created_at, id) > (?3, ?4) ORDER BY created_at, id LIMIT ?5
 """
-# A job with more than a batch may remove is emptied piece by piece first.
+# A job with more rows than a batch may remove is emptied piece by piece first.
 _SOME_ATTEMPTS = """
 DELETE FROM attempts WHERE id IN (SELECT a.id FROM deliveries d
   JOIN attempts a ON a.delivery_id = d.id WHERE d.job_id = ?1 LIMIT ?2) RETURNING 1
@@ -38,7 +38,7 @@ DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries
   WHERE job_id = ?1 AND resend_of IS NOT NULL LIMIT ?2) RETURNING 1
 """
 _ATTEMPTS = "SELECT id, started_at FROM attempts WHERE id > ?1 ORDER BY id LIMIT ?2"
-# Where nothing but the attempt tells that an event did arrive, nothing may tell that it did not.
+# If only the attempt shows that an event arrived, the note that it did not must go with it.
 _ARRIVED = """
 DELETE FROM undelivered WHERE EXISTS (SELECT 1 FROM attempts a
   WHERE a.id IN ({ids}) AND a.http_status BETWEEN 200 AND 299
@@ -61,9 +61,7 @@ FROM endpoints WHERE id > ?2 ORDER BY id LIMIT ?3
 def jobs(position: Position, ended_before: Instant, waiting_before: Instant) -> Operation[Removal]:
     """Remove the next old jobs; see `RetentionStore.remove_jobs`."""
     created_at, job_id = position or (-1, "")
-    rows = yield Statement(
-        _JOBS, (ended_before, waiting_before, created_at, job_id, JOBS_LOOKED_AT)
-    )
+    rows = yield Statement(_JOBS, (ended_before, waiting_before, created_at, job_id, JOBS_SCANNED))
     doomed, passed, left = [], 0, ROWS_MAX
     for row in rows:
         if row[2]:
@@ -74,40 +72,40 @@ def jobs(position: Position, ended_before: Instant, waiting_before: Instant) -> 
         passed += 1
     if passed < len(rows) and not doomed:
         if (yield from _emptied(rows[passed][0])):
-            return Removal(0, _behind(rows[:passed]) or position)
+            return Removal(0, _after(rows[:passed]) or position)
         doomed, passed = [rows[passed][0]], passed + 1
     if doomed:
-        yield Statement(f"DELETE FROM jobs WHERE id IN ({_marks(doomed)})", doomed)
-    at_end = passed == len(rows) < JOBS_LOOKED_AT
-    return Removal(len(doomed), None if at_end else _behind(rows[:passed]))
+        yield Statement(f"DELETE FROM jobs WHERE id IN ({_placeholders(doomed)})", doomed)
+    at_end = passed == len(rows) < JOBS_SCANNED
+    return Removal(len(doomed), None if at_end else _after(rows[:passed]))
 
 
 def _emptied(job_id: str) -> Operation[bool]:
-    """Remove some of what a large job has; return whether there was anything."""
+    """Remove some rows of a large job. Return False if there were none."""
     for statement in (_SOME_ATTEMPTS, _SOME_RESENDS):
         if (yield Statement(statement, (job_id, ROWS_MAX))):
             return True
     return False
 
 
-def _behind(rows: Sequence[Row]) -> Position:
+def _after(rows: Sequence[Row]) -> Position:
     return (rows[-1][1], rows[-1][0]) if rows else ()
 
 
 def attempts(position: Position, before: Instant) -> Operation[Removal]:
-    """Remove the next old records of attempts; their ids rise with time."""
-    rows = yield Statement(_ATTEMPTS, (position[0] if position else 0, ATTEMPTS_LOOKED_AT))
+    """Remove the next old records of attempts. Their ids rise with time."""
+    rows = yield Statement(_ATTEMPTS, (position[0] if position else 0, ATTEMPTS_SCANNED))
     ids = [row[0] for row in rows if row[1] < before]
     if not ids:
         return Removal(0, None)
-    marks = _marks(ids)
-    yield Statement(_ARRIVED.format(ids=marks), ids)
-    yield Statement(f"DELETE FROM attempts WHERE id IN ({marks})", ids)
+    placeholders = _placeholders(ids)
+    yield Statement(_ARRIVED.format(ids=placeholders), ids)
+    yield Statement(f"DELETE FROM attempts WHERE id IN ({placeholders})", ids)
     return Removal(len(ids), (rows[-1][0],))
 
 
 def resends(before: Instant) -> Operation[Removal]:
-    """Remove old runs of sending anew."""
+    """Remove old runs of resends."""
     rows = yield Statement(_RESENDS, (before, ROWS_MAX))
     return Removal(len(rows), () if len(rows) == ROWS_MAX else None)
 
@@ -115,23 +113,23 @@ def resends(before: Instant) -> Operation[Removal]:
 def unused_endpoints(
     position: Position, before: Instant
 ) -> Operation[tuple[list[str], Position | None]]:
-    """Return the next endpoints that may go, and where to go on."""
-    rows = yield Statement(
-        _ENDPOINTS, (before, position[0] if position else "", ENDPOINTS_LOOKED_AT)
-    )
-    behind = (rows[-1][0],) if len(rows) == ENDPOINTS_LOOKED_AT else None
-    return [row[0] for row in rows if row[1]], behind
+    """Return the next endpoints that may be removed, and where the next batch begins."""
+    rows = yield Statement(_ENDPOINTS, (before, position[0] if position else "", ENDPOINTS_SCANNED))
+    following = (rows[-1][0],) if len(rows) == ENDPOINTS_SCANNED else None
+    return [row[0] for row in rows if row[1]], following
 
 
 def endpoints(ids: Sequence[str]) -> Operation[int]:
-    """Remove those that are still unused. Nobody else may write to the table meanwhile: who takes a
-    job in finds its endpoint and then adds a delivery that no one sees before it commits.
+    """Remove those that are still unused. Return how many.
+
+    No one else may write to the table meanwhile: the transaction of a new job finds its endpoint
+    and then adds a delivery that is invisible to others until it commits.
     """
     rows = yield Statement(
-        f"DELETE FROM endpoints WHERE id IN ({_marks(ids)}) AND {_UNUSED} RETURNING 1", ids
+        f"DELETE FROM endpoints WHERE id IN ({_placeholders(ids)}) AND {_UNUSED} RETURNING 1", ids
     )
     return len(rows)
 
 
-def _marks(values: Sequence[Any]) -> str:
+def _placeholders(values: Sequence[Any]) -> str:
     return ", ".join(f"?{number}" for number in range(1, len(values) + 1))

@@ -1,7 +1,8 @@
-"""Between rows and the domain's values: the one place that knows the order of columns."""
+"""Conversion between rows and domain values: the only module that knows the order of columns."""
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from sys import intern
 from typing import Any
 
@@ -15,48 +16,15 @@ from reelhook.domain.problem import Problem
 from reelhook.domain.request import VideoRequest
 from reelhook.ports import JobPage, ListedJob, StoredJob
 
-STATE_COLUMNS = (
-    "id",
-    "account",
-    "status",
-    "created_at",
-    "updated_at",
-    "progress",
-    "sequence",
-    "version",
-    "provider_job_id",
-    "adopted",
-    "submit_attempts",
-    "submit_due_at",
-    "submit_started_at",
-    "doubt_since",
-    "accepted_at",
-    "missing_since",
-    "error",
-    "code",
-    "content_url",
-    "content_expires_at",
-    "provider",
-    "model",
-    "model_since",
-    "fallback",
-    "quoted_amount",
-    "quoted_unit",
-    "charged_amount",
-    "charged_unit",
-    "adopted_from",
-    "doubt_closed_at",
-    "pinned",
-    "submit_fingerprint",
-    "submit_after",
-    "submit_marked",
-    "last_response",
-    "waiting_since",
-    "creates_absent",
-    "exchange_ended",
-    "stopped",
-    "forgotten",
-)
+
+def _columns(of: type[Any], *without: str) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(of) if field.name not in without)
+
+
+STATE_COLUMNS = _columns(Job)
+DELIVERY_COLUMNS = _columns(Delivery)
+ENDPOINT_COLUMNS = _columns(Endpoint, "health")
+HEALTH_COLUMNS = _columns(CircuitBreaker, "window")
 REQUEST_COLUMNS = (
     "script",
     "direction",
@@ -74,61 +42,27 @@ REQUEST_COLUMNS = (
 _DIRECTION, _OWNER, _VERSION = _METADATA = ("direction", "wallet_address", "render_version")
 """What a request's metadata may have: these have columns."""
 _VERSION_DEFAULT = "v3"
-DELIVERY_COLUMNS = (
-    "id",
-    "job_id",
-    "endpoint_id",
-    "url",
-    "status_sequence",
-    "progress_sequence",
-    "attempts",
-    "due_at",
-    "not_before",
-    "terminal_at",
-    "ended",
-    "resend_of",
-    "outcome",
-    "delivered_sequence",
-)
-ENDPOINT_COLUMNS = (
-    "id",
-    "kind",
-    "url",
-    "trusted",
-    "created_at",
-    "description",
-    "events",
-    "headers",
-    "concurrency",
-    "broadcast",
-    "secret",
-    "previous_secret",
-    "previous_until",
-    "disabled",
-    "disabled_at",
-    "health_version",
-)
-HEALTH_COLUMNS = ("failures", "failing_since", "probe_due_at", "probe_milliseconds", "ramp")
 STATE = ", ".join(STATE_COLUMNS)
 _ROUND_AT = (
     "(SELECT round_at FROM accounts WHERE accounts.id = jobs.account AND round_at >= accepted_at)"
 )
-_BESIDE = ("webhook_url", "checked_at", _ROUND_AT)
-STORED_JOB = ", ".join((*STATE_COLUMNS, *REQUEST_COLUMNS, *_BESIDE))
-# Nothing of what may be large.
+_JOB_EXTRAS = ("webhook_url", "checked_at", _ROUND_AT)
+STORED_JOB = ", ".join((*STATE_COLUMNS, *REQUEST_COLUMNS, *_JOB_EXTRAS))
+# Without the columns that may be large.
 _LISTED_COLUMNS = ("title", "seconds", "size", "aspect_ratio", "seed", "fallbacks")
-LISTED_JOB = ", ".join((*STATE_COLUMNS, *_LISTED_COLUMNS, *_BESIDE))
+LISTED_JOB = ", ".join((*STATE_COLUMNS, *_LISTED_COLUMNS, *_JOB_EXTRAS))
 DELIVERY = ", ".join(f"d.{name}" for name in DELIVERY_COLUMNS)
 ENDPOINT = ", ".join(f"e.{name}" for name in (*ENDPOINT_COLUMNS, *HEALTH_COLUMNS))
 
-# Many rows are read a second, and calling an enum takes longer than a look into a mapping.
-_STATUS = {one.value: one for one in Status}
-_OUTCOME = {None: None} | {one.value: one for one in Outcome}
+# Many rows are read per second, and a dictionary lookup is faster than calling an enum.
+_STATUS = {status.value: status for status in Status}
+_OUTCOME = {None: None} | {outcome.value: outcome for outcome in Outcome}
+_URL, _ENDED, _OUTCOME_AT = (DELIVERY_COLUMNS.index(name) for name in ("url", "ended", "outcome"))
 _FLAGS = [
     STATE_COLUMNS[3:].index(name)
     for name in ("adopted", "pinned", "submit_marked", "exchange_ended")
 ]
-_MAYBE_FLAG = STATE_COLUMNS[3:].index("stopped")
+_OPTIONAL_FLAG = STATE_COLUMNS[3:].index("stopped")
 _SECONDS = STATE_COLUMNS[3:].index("content_expires_at")
 """The only time that has a column in seconds."""
 _REQUEST = slice(len(STATE_COLUMNS), len(STATE_COLUMNS) + len(REQUEST_COLUMNS))
@@ -137,18 +71,18 @@ _REQUEST = slice(len(STATE_COLUMNS), len(STATE_COLUMNS) + len(REQUEST_COLUMNS))
 def job_of(row: Sequence[Any]) -> Job:
     """Read `STATE`."""
     job_id, account, status, *rest = row[: len(STATE_COLUMNS)]
-    for place in _FLAGS:
-        rest[place] = bool(rest[place])
-    if rest[_MAYBE_FLAG] is not None:
-        rest[_MAYBE_FLAG] = bool(rest[_MAYBE_FLAG])
+    for index in _FLAGS:
+        rest[index] = bool(rest[index])
+    if rest[_OPTIONAL_FLAG] is not None:
+        rest[_OPTIONAL_FLAG] = bool(rest[_OPTIONAL_FLAG])
     if rest[_SECONDS] is not None:
         rest[_SECONDS] *= 1000
-    # Thousands of jobs share an account's name.
+    # Thousands of jobs share the name of one account.
     return Job(job_id, intern(account), _STATUS[status], *rest)
 
 
 def state_of(job: Job, columns: Iterable[str] = STATE_COLUMNS) -> tuple[Any, ...]:
-    """Write `STATE`, or some columns of it."""
+    """Write `STATE`, or only the given columns of it."""
     return tuple(_state_value(name, getattr(job, name)) for name in columns)
 
 
@@ -217,16 +151,16 @@ def listed_job_of(row: Sequence[Any]) -> ListedJob:
 
 
 def page_of(rows: Sequence[Sequence[Any]], limit: int) -> JobPage:
-    """Read a page of `LISTED_JOB`, of which one row more than the limit was asked for."""
+    """Read a page of `LISTED_JOB` rows; the query must ask for one row more than the limit."""
     jobs = tuple(listed_job_of(row) for row in rows[:limit])
     return JobPage(jobs, jobs[-1].job.id if len(rows) > limit else None)
 
 
 def within(where: str, limit: str, bytes_max: str) -> str:
-    """Return a statement for the `STORED_JOB` of so many jobs at most, oldest first.
+    """Return a query for the `STORED_JOB` rows of at most `limit` jobs, oldest first.
 
-    It ends with the one whose image and options exceed `bytes_max` together with those of the
-    ones before. Neither database reads a large value to tell its length.
+    The result ends with the job whose image and options bring the total above `bytes_max`. Neither
+    database reads a large value to determine its length.
     """
     return (
         f"SELECT {STORED_JOB} FROM jobs WHERE id IN (SELECT id FROM (SELECT id, size,"
@@ -264,9 +198,9 @@ def prompt_of(script: str, direction: str | None) -> str:
 
 
 def _checked_at(job: Job, checked_at: Instant | None, round_at: Instant | None) -> Instant | None:
-    """Return the account's last completed round or the job's own last single read.
+    """Return the later of the account's last completed round and the job's last single read.
 
-    As the view `video_jobs` tells it: a round writes one row for all of its jobs.
+    The view `video_jobs` computes the same. A round writes one row for all of its jobs.
     """
     if job.accepted_at is None:
         return None
@@ -277,38 +211,11 @@ def _checked_at(job: Job, checked_at: Instant | None, round_at: Instant | None) 
 
 def delivery_of(row: Sequence[Any]) -> Delivery:
     """Read `DELIVERY`."""
-    (
-        delivery_id,
-        job_id,
-        endpoint_id,
-        url,
-        status_sequence,
-        progress_sequence,
-        attempts,
-        due_at,
-        not_before,
-        terminal_at,
-        ended,
-        resend_of,
-        outcome,
-        delivered_sequence,
-    ) = row[: len(DELIVERY_COLUMNS)]
-    return Delivery(
-        id=delivery_id,
-        job_id=job_id,
-        endpoint_id=endpoint_id,
-        url=url or None,
-        status_sequence=status_sequence,
-        progress_sequence=progress_sequence,
-        attempts=attempts,
-        due_at=due_at,
-        not_before=not_before,
-        terminal_at=terminal_at,
-        ended=bool(ended),
-        resend_of=resend_of,
-        outcome=_OUTCOME[outcome],
-        delivered_sequence=delivered_sequence,
-    )
+    values = list(row[: len(DELIVERY_COLUMNS)])
+    values[_URL] = values[_URL] or None
+    values[_ENDED] = bool(values[_ENDED])
+    values[_OUTCOME_AT] = _OUTCOME[values[_OUTCOME_AT]]
+    return Delivery(*values)
 
 
 def endpoint_of(row: Sequence[Any]) -> Endpoint:
@@ -332,8 +239,8 @@ def endpoint_of(row: Sequence[Any]) -> Endpoint:
 
 
 def events_of(names: str | None) -> frozenset[EventName]:
-    """Read an endpoint's filter; none lets all events pass."""
-    return ALL_EVENTS if names is None else frozenset(EventName(one) for one in names.split())
+    """Read an endpoint's event filter. No filter lets all events pass."""
+    return ALL_EVENTS if names is None else frozenset(EventName(name) for name in names.split())
 
 
 def endpoint_values(endpoint: Endpoint) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Finding out on PostgreSQL what became of a transaction whose response to COMMIT was lost."""
+"""Finds out, on PostgreSQL, the outcome of a transaction whose reply to COMMIT was lost."""
 
 import asyncio
 import contextlib
@@ -8,22 +8,22 @@ from typing import Any
 import asyncpg
 import structlog
 
-from reelhook.storage.error_text import words_of
+from reelhook.storage.error_text import error_text
 from reelhook.storage.operations.receipts import ASK, CLAIM, CommitOutcome, inline
 from reelhook.storage.postgres.failover import FAILURES
 from reelhook.storage.postgres.pool import Pool
 
 log = structlog.get_logger()
 FIND_OUT_SECONDS = 6.0
-"""How long a caller waits for the outcome. A server that restarts is back by then."""
-AGAIN_SECONDS = 0.1
+"""The time a caller waits for the outcome. A restarting server is usually back by then."""
+OUTCOME_RETRY_SECONDS = 0.1
 BLOCKED_SECONDS = 0.3
-"""How long the unfinished transaction may go on before its connection is closed at the server."""
+"""The time an unfinished transaction may continue before the server is asked to end it."""
 END_SECONDS = 1.0
 _LOCK_MILLISECONDS = 2000
-# The transaction has lost its client, so nobody can end it any more but the server: by itself only
-# when it notices, which behind a pooler may be never. One that waits for its standby is committed
-# here; ending it would tell so before the standby has it.
+# The transaction has lost its client, so only the server can end it, once it notices; behind a
+# pooler that may be never. A transaction that waits for its standby is already committed here:
+# ending that wait would report success before the standby has it.
 _END_BLOCKING = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE pid = ANY (pg_blocking_pids($1)) AND wait_event IS DISTINCT FROM 'SyncRep'
@@ -31,21 +31,21 @@ WHERE pid = ANY (pg_blocking_pids($1)) AND wait_event IS DISTINCT FROM 'SyncRep'
 
 
 async def find_out(pool: Pool, receipt: str) -> CommitOutcome:
-    """Return what became of the transaction; `UNKNOWN` if that can't be learned in time."""
+    """Return the outcome of the transaction; `UNKNOWN` if it cannot be determined in time."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     end = loop.time() + FIND_OUT_SECONDS
     while (left := end - loop.time()) > 0:
-        # A connection that is closed by a cancellation raises an error of its own in place of it.
+        # A connection closed by a cancellation raises an error of its own instead.
         if task and task.cancelling():
             raise asyncio.CancelledError
         try:
             async with pool.borrowed(left) as connection:
                 return await _settled(pool, connection, receipt)
         except FAILURES as error:
-            log.debug("commit.not_cleared_up", receipt=receipt, error=words_of(error))
+            log.debug("commit.not_cleared_up", receipt=receipt, error=error_text(error))
             if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
-                await pool.renew()  # another server may be the one that takes writes now
-        await asyncio.sleep(AGAIN_SECONDS)
+                await pool.renew()  # another server may now be the primary
+        await asyncio.sleep(OUTCOME_RETRY_SECONDS)
     return CommitOutcome.UNKNOWN
 
 
@@ -61,7 +61,7 @@ async def _settled(pool: Pool, connection: Any, receipt: str) -> CommitOutcome:
 
 @contextlib.asynccontextmanager
 async def _ending_what_blocks(pool: Pool, process: int) -> AsyncIterator[None]:
-    """End the transaction that a claim waits for, where we may: nobody else has its receipt."""
+    """End the transaction that a claim waits for, if we may; only it has that receipt."""
     over = asyncio.Event()
     ending = asyncio.create_task(_end_what_blocks(pool, process, over))
     try:

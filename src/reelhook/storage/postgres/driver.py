@@ -12,7 +12,7 @@ import asyncpg
 import structlog
 
 from reelhook.domain.errors import CommitUnknownError, SettingsError, StoreError
-from reelhook.storage.error_text import words_of
+from reelhook.storage.error_text import error_text
 from reelhook.storage.operation import ConflictKeys, Operation
 from reelhook.storage.postgres.failover import FAILURES, Failover
 from reelhook.storage.postgres.group_commit import PostgresGroups, PostgresWork, refuse
@@ -24,42 +24,42 @@ T = TypeVar("T")
 log = structlog.get_logger()
 GROUP_SIZE_MAX = 1000
 QUEUE_SECONDS = 3.0
-"""How long a write waits for its turn before it is given up: the writer waits for the server."""
+"""The time a write waits for its turn. After that the server counts as unreachable."""
 READ_SECONDS = 7.0
-ASIDE_SECONDS = 30.0
-CLOSE_SECONDS = 0.3
-# Chosen once: the advisory lock of whoever changes the schema.
+BACKGROUND_SECONDS = 30.0
+DRIVER_CLOSE_SECONDS = 0.3
+# Chosen once: the advisory lock for changing the schema.
 _SCHEMA_LOCK = 7_311_482_093
 _BEGIN_SCHEMA = (
     "BEGIN; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
 )
-# It holds up nobody for long: neither by waiting for a lock, nor by syncing.
-_ASIDE = "SET LOCAL lock_timeout = '50ms'; SET LOCAL synchronous_commit = off"
+# It never delays others for long, neither by waiting for a lock nor by syncing.
+_BACKGROUND = "SET LOCAL lock_timeout = '50ms'; SET LOCAL synchronous_commit = off"
 
 
 async def connect(url: str) -> asyncpg.Connection:
     """Open one connection.
 
-    Raises `SettingsError` when there is no such database, and `DatabaseAwayError`, which is one,
-    where it may come yet.
+    Raises `SettingsError` if there is no such database, or its subclass `DatabaseAwayError` if it
+    may still come up.
     """
     try:
-        # What runs on a connection of its own runs once: no statement is worth keeping.
+        # Each statement on such a connection runs once, so caching them is useless.
         return await Failover(url).connect(statement_cache_size=0)
     except (*FAILURES, ValueError) as error:
         raise refusal(error) from None
 
 
 async def hang_up(connection: asyncpg.Connection) -> None:
-    """Close a connection; not for long, if the server does not answer."""
+    """Close a connection, without waiting long for a server that does not respond."""
     with contextlib.suppress(*FAILURES):
-        async with asyncio.timeout(CLOSE_SECONDS):
+        async with asyncio.timeout(DRIVER_CLOSE_SECONDS):
             await connection.close()
     connection.terminate()
 
 
 async def read_key(url: str, name: str) -> str | None:
-    """Return a key of our own from a database that may be in use; None if there is none."""
+    """Return one of our keys from a database that may be in use; None if there is none."""
     connection = await connect(url)
     try:
         key: str | None = await connection.fetchval("SELECT value FROM keys WHERE name = $1", name)
@@ -75,8 +75,8 @@ async def read_key(url: str, name: str) -> str | None:
 class SchemaLock:
     """The server's lock under which one process at a time changes the schema.
 
-    It goes with its transaction, however the process ends, so no stale lock is ever left. A lock
-    of the session would stay behind on a pooler's connection.
+    It ends with its transaction, however the process ends, so no stale lock remains. A session
+    lock would stay on a pooler's connection.
     """
 
     def __init__(self, url: str) -> None:
@@ -86,7 +86,7 @@ class SchemaLock:
     async def __aenter__(self) -> Self:
         self._connection = connection = await connect(self._url)
         try:
-            # The role may have limits for a pooler's sake that are too short for this.
+            # The role may have limits, set for a pooler, that are too short for this.
             await connection.execute(_BEGIN_SCHEMA)
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _SCHEMA_LOCK, timeout=60)
         except TimeoutError:
@@ -98,7 +98,7 @@ class SchemaLock:
         except FAILURES as error:
             connection.terminate()
             raise refusal(error) from None
-        except BaseException:  # told to stop while it waits
+        except BaseException:  # canceled while it waits
             connection.terminate()
             raise
         return self
@@ -125,7 +125,7 @@ class PostgreSQL:
     async def open(
         cls, url: str, *, pooled: bool = False, group_size: int = GROUP_SIZE_MAX
     ) -> Self:
-        """Connect, see `Pool`. Raises as `connect` does."""
+        """Open the database. Raises like `connect`."""
         try:
             pool = await Pool.open(url, pooled=pooled)
         except (*FAILURES, ValueError) as error:
@@ -157,22 +157,22 @@ class PostgreSQL:
             end.cancel()
 
     def _give_up(self, work: PostgresWork) -> None:
-        """Refuse a write that has not begun, so that it is never done."""
+        """Refuse a write that has not begun, so that it never runs."""
         if work in self._queue:
             self._queue.remove(work)
             refuse([work], TimeoutError(f"nothing was written for {QUEUE_SECONDS:g} s"))
-            work.end()
+            work.deliver()
 
     async def background(self, make: Callable[[], Operation[T]], *, lock: str | None = None) -> T:
-        """Run an operation for which nobody waits, in a transaction of its own."""
+        """Run an operation at low priority, in a transaction of its own."""
         self._check_open()
         committing = False
         try:
             async with (
-                self._pool.borrowed(ASIDE_SECONDS) as connection,
+                self._pool.borrowed(BACKGROUND_SECONDS) as connection,
                 connection.transaction(),
             ):
-                await connection.execute(_ASIDE)
+                await connection.execute(_BACKGROUND)
                 if lock is not None:
                     await connection.execute(f"LOCK TABLE {lock} IN SHARE ROW EXCLUSIVE MODE")
                 result = await Pipeline(connection).run(make())
@@ -180,20 +180,20 @@ class PostgreSQL:
         except FAILURES as error:
             if committing:
                 raise CommitUnknownError from error
-            raise StoreError(f"The database refused a write: {words_of(error)}") from error
+            raise StoreError(f"The database refused a write: {error_text(error)}") from error
         return result
 
     async def read(self, make: Callable[[], Operation[T]]) -> T:
-        """Run an operation that only reads, in one snapshot."""
+        """Run a read-only operation on one snapshot."""
         self._check_open()
         try:
             async with self._pool.borrowed(READ_SECONDS) as connection:
                 return await self._read(connection, make)
         except FAILURES as error:
-            raise StoreError(f"The database can't be read: {words_of(error)}") from error
+            raise StoreError(f"The database can't be read: {error_text(error)}") from error
 
     async def _read(self, connection: Any, make: Callable[[], Operation[T]]) -> T:
-        """Save a single statement the two round trips of a transaction."""
+        """Run an operation. A single statement needs no transaction: this saves two round trips."""
         operation = make()
         if code_of(operation) not in self._long_reads:
             try:
@@ -205,15 +205,15 @@ class PostgreSQL:
             return await Pipeline(connection).run(operation)
 
     async def close(self) -> None:
-        """Finish what was begun and close the connections; not for long, if the server is away."""
+        """Finish pending writes and close the connections, without waiting long for the server."""
         self._closed = True
         self._queued.set()
-        await asyncio.wait([self._writer], timeout=CLOSE_SECONDS)
+        await asyncio.wait([self._writer], timeout=DRIVER_CLOSE_SECONDS)
         self._writer.cancel()
         await asyncio.gather(self._writer, return_exceptions=True)
         for work in list(self._queue):
             self._give_up(work)
-        await self._groups.close(CLOSE_SECONDS)
+        await self._groups.close(DRIVER_CLOSE_SECONDS)
         await self._pool.close()
 
     def _check_open(self) -> None:
@@ -235,9 +235,9 @@ class PostgreSQL:
             except asyncio.CancelledError as error:
                 refuse(group, error)
                 raise
-            except Exception as error:  # whatever it was: the writer lives on, and no caller hangs
+            except Exception as error:  # any error: the writer continues, and no caller hangs
                 log.exception("writer.failed")
                 refuse(group, error)
             finally:
                 for work in group:
-                    work.end()
+                    work.deliver()

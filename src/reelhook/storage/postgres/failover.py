@@ -1,4 +1,4 @@
-"""The servers that a PostgreSQL URL names: where there are several, one of them takes writes."""
+"""Failover among the servers that a PostgreSQL URL names."""
 
 import asyncio
 import contextlib
@@ -16,21 +16,21 @@ from reelhook.storage.postgres.url import name_of_host, read_url
 FAILURES = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a connection that was cut in the middle of a word
+    asyncpg.InternalClientError,  # a connection that was cut within a message
     OSError,
     TimeoutError,
 )
-CONNECT_SECONDS = 10.0
-"""How long a lone server may take to answer."""
+SOLE_SERVER_SECONDS = 10.0
+"""The time limit for connecting to the only server."""
 ONE_OF_SEVERAL_SECONDS = 2.0
-"""How long one of several may take before the next one is asked."""
+"""The time limit for connecting to one of several servers before the next one is tried."""
 
 
 class Failover:
-    """Connects to whichever takes writes, beginning with the one that did so last.
+    """Connects to the server that accepts writes, starting with the one that did so last.
 
-    The database library tries several hosts too, but in one time for all: a host that does not
-    answer at all would use it up, and a failure of one would hide the others.
+    asyncpg also tries several hosts, but with one time limit for all: a host that does not respond
+    would use it up, and a failure of one would hide the others.
     Raises `SettingsError` for a URL that can't be used.
     """
 
@@ -38,7 +38,7 @@ class Failover:
         read = read_url(url)
         self._urls = list(read.urls)
         several = len(self._urls) > 1
-        self._seconds = read.seconds or (ONE_OF_SEVERAL_SECONDS if several else CONNECT_SECONDS)
+        self._seconds = read.seconds or (ONE_OF_SEVERAL_SECONDS if several else SOLE_SERVER_SECONDS)
         chosen = several and "target_session_attrs=" not in self._urls[0]
         self._options = {
             **read.options,
@@ -63,8 +63,8 @@ class Failover:
     async def _connected(self, url: str, options: dict[str, Any]) -> asyncpg.Connection:
         async with asyncio.timeout(self._seconds):
             if (name := name_of_host(url)) is not None:
-                # asyncpg would look it up in a thread that holds up the end of the program for as
-                # long as the name server does not answer. That one then answers it quickly.
+                # asyncpg would look it up in a thread that delays the end of the program until the
+                # name server responds. After this look-up the reply is cached.
                 await self._look_up(name)
             connection = await asyncpg.connect(url, **self._options, **options)
         if self._keepalives is not None:
@@ -73,13 +73,13 @@ class Failover:
 
 
 def _keep_alive(connection: asyncpg.Connection, options: Mapping[str, int]) -> None:
-    """Have the system find out when the server is gone, as libpq does by default."""
-    # asyncpg has no public way to its socket, and makes it itself.
+    """Let the system detect that the server is gone, as libpq does by default."""
+    # asyncpg creates its socket itself and offers no public access to it.
     transport = getattr(connection, "_transport", None)
     sock = transport.get_extra_info("socket") if transport is not None else None
     if sock is None or sock.family not in {socket.AF_INET, socket.AF_INET6}:
         return
-    with contextlib.suppress(OSError):  # a refinement: the connection works without it
+    with contextlib.suppress(OSError):  # optional: the connection works without it
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in options.items():
             if (number := _TCP_OPTIONS.get(name)) is not None:

@@ -1,6 +1,6 @@
-"""Group commit on PostgreSQL: the writes that wait together share a transaction.
+"""Group commit on PostgreSQL: writes that are waiting at the same time share a transaction.
 
-Within it those that touch nothing in common run side by side, a statement of each at a time.
+Within it, writes that share no conflict key run concurrently, one statement of each at a time.
 """
 
 import asyncio
@@ -12,15 +12,16 @@ import asyncpg
 import structlog
 
 from reelhook.domain.errors import CommitUnknownError, StoreError
-from reelhook.storage.error_text import words_of
+from reelhook.storage.error_text import error_text
 from reelhook.storage.operation import (
     ConflictKeys,
     Operation,
+    concurrently,
     conflict_free_batches,
-    side_by_side,
     statements_of,
 )
 from reelhook.storage.operations.receipts import FORGET, LEAVE, CommitOutcome, Receipts, inline
+from reelhook.storage.pending_write import GroupSpoiltError, PendingWrite
 from reelhook.storage.postgres.commit_outcome import find_out
 from reelhook.storage.postgres.failover import FAILURES
 from reelhook.storage.postgres.pipeline import Pipeline, only_reads
@@ -30,20 +31,20 @@ from reelhook.storage.postgres.pool import Pool
 log = structlog.get_logger()
 
 WRITE_SECONDS = 4.0
-"""How long a group may take to be written; a server that needs longer counts as away."""
-# Another process's transaction is in the way: of a lock, or of both of us.
+"""The time limit for writing a group. A server that needs longer counts as unreachable."""
+# A transaction of another process holds a lock that is needed, or both are deadlocked.
 _CONFLICTS = (asyncpg.LockNotAvailableError, asyncpg.TransactionRollbackError)
-# What a server says to COMMIT when it has undone the transaction.
+# Replies to COMMIT that mean that the transaction was rolled back.
 _REFUSED_AT_COMMIT = (
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
 )
 _PATIENCE_MILLISECONDS = (None, 300, 1000)
-"""How long each try waits for a lock; None: as long as the session does."""
-LATER_SECONDS = 0.5
-# What a single operation can bring about: bad values, broken constraints, wrong statements, and
-# conflicts with other transactions. Anything else is the database's state, and everyone's.
+"""The time each try waits for a lock; None: the session's default."""
+OUTCOME_RETRY_SECONDS = 0.5
+# Errors that a single operation can cause: bad values, violated constraints, wrong statements, and
+# conflicts with other transactions. Any other error concerns the whole group.
 _FAULTS_OF_ONE = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
@@ -56,23 +57,14 @@ _FAULTS_OF_ONE = (
 )
 
 
-class PostgresWork:
-    """An operation on its way through the writer, what became of it, and who waits for that.
+class PostgresWork(PendingWrite):
+    """A pending write with its conflict keys and the outcome of its transaction.
 
-    `outcome` is that of its transaction; None while that has not been committed. `deferred`: it is
-    just being found out.
+    `outcome` is None until the transaction is committed. `deferred`: the outcome is being
+    determined.
     """
 
-    __slots__ = (
-        "conflict_keys",
-        "deferred",
-        "error",
-        "future",
-        "make",
-        "outcome",
-        "result",
-        "wrote",
-    )
+    __slots__ = ("conflict_keys", "deferred", "outcome", "wrote")
 
     def __init__(
         self,
@@ -80,54 +72,44 @@ class PostgresWork:
         conflict_keys: ConflictKeys,
         future: asyncio.Future[Any],
     ) -> None:
-        self.make = make
+        super().__init__(make, future)
         self.conflict_keys = conflict_keys
-        self.future = future
         self.outcome: CommitOutcome | None = None
         self.deferred = False
-        self.begin()
 
     def begin(self) -> None:
         """Forget an attempt that was undone."""
-        self.result: Any = None
-        self.error: Exception | None = None
+        super().begin()
         self.wrote = False
 
     @property
     def spoils(self) -> bool:
-        """Whether it failed half-way, so that what it wrote has to be undone."""
+        """True if it failed half-way, so that its writes have to be undone."""
         return self.error is not None and self.wrote
 
     def attempt(self) -> Operation[None]:
-        """Run the operation, and keep its failure as a value."""
+        """Run the operation, and store its failure as a value."""
         operation = self.make()
         rows: Any = None  # a generator begins with None
         try:
             while True:
-                asked = operation.send(rows)
+                yielded = operation.send(rows)
                 self.wrote = self.wrote or not all(
-                    only_reads(one.sql) for one in statements_of(asked)
+                    only_reads(statement.sql) for statement in statements_of(yielded)
                 )
-                rows = yield asked
+                rows = yield yielded
         except StopIteration as stop:
             self.result = stop.value
         except Exception as error:
             self.error = error
 
-    def end(self) -> None:
-        """Tell who waits."""
-        if self.deferred or self.future.done():
-            return  # its caller will be told, or was canceled; the write stands all the same
+    def deliver(self) -> None:
+        """Pass the result or the error to the caller, unless the outcome is being determined."""
+        if self.deferred:
+            return
         if self.outcome is CommitOutcome.UNKNOWN:
-            self.future.set_exception(CommitUnknownError())
-        elif self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(self.result)
-
-
-class _GroupSpoiltError(Exception):
-    """One operation's failure undoes the transaction that others share with it."""
+            self.error = CommitUnknownError()
+        super().deliver()
 
 
 class PostgresGroups:
@@ -137,50 +119,50 @@ class PostgresGroups:
         self._pool = pool
         self._receipts = Receipts()
         self._place = TimelineCheck()
-        self._doubts: set[asyncio.Task[None]] = set()
-        """What finds out about transactions."""
+        self._undetermined: set[asyncio.Task[None]] = set()
+        """Tasks that determine the outcome of transactions."""
 
     async def arrive(self) -> None:
-        """See `TimelineCheck.arrive`: before anything is written, so that this delays no write."""
+        """Identify the database before the first write, so that this delays none."""
         async with self._pool.borrowed(WRITE_SECONDS) as connection:
             await self._place.arrive(connection)
 
     async def close(self, seconds: float) -> None:
-        """Leave what can't be found out that soon at being unknown."""
-        in_doubt = list(self._doubts)
-        if in_doubt:
-            await asyncio.wait(in_doubt, timeout=seconds)
-        for task in in_doubt:
+        """Wait that long for outcomes being determined; the others stay unknown."""
+        tasks = list(self._undetermined)
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*in_doubt, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def commit(self, group: Sequence[PostgresWork], *, again: bool = False) -> None:
-        """Commit a group. Where one spoils it, halves are tried, down to that one alone."""
+        """Commit a group. If one write spoils it, halves are tried, down to that write alone."""
         try:
             await self._commit_patiently(group)
-        except (_GroupSpoiltError, *_FAULTS_OF_ONE) as error:
+        except (GroupSpoiltError, *_FAULTS_OF_ONE) as error:
             if len(group) > 1:
                 middle = len(group) // 2
                 await self.commit(group[:middle])
                 await self.commit(group[middle:])
             elif isinstance(error, asyncpg.UniqueViolationError) and not again:
-                # Another process wrote what was not there when it was looked for: now it is.
+                # Another process inserted the row since it was looked up; now it will be found.
                 await self.commit(group, again=True)
-            elif not isinstance(error, _GroupSpoiltError):
+            elif not isinstance(error, GroupSpoiltError):
                 refuse(group, error)
         except FAILURES as error:
             if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
-                await self._pool.renew()  # another server may be the one that takes writes now
+                await self._pool.renew()  # another server may now be the primary
             refuse(group, error)
 
     async def _commit_patiently(self, group: Sequence[PostgresWork]) -> None:
-        # One alone holds little that others wait for, so it may wait until the server decides.
+        # A single write holds few locks, so it may wait until the server decides.
         lone = len(group) == 1
         *first, last = (*_PATIENCE_MILLISECONDS, 0) if lone else _PATIENCE_MILLISECONDS
         for patience in first:
             try:
                 await self._commit_as_one(group, patience)
-            except _CONFLICTS:  # having let go of all locks, so that the other can go on
+            except _CONFLICTS:  # all locks are released, so that the other can continue
                 continue
             return
         await self._commit_as_one(group, last)
@@ -188,7 +170,7 @@ class PostgresGroups:
     async def _commit_as_one(self, group: Sequence[PostgresWork], patience: int | None) -> None:
         """Commit a group, or raise; then nothing was written, and nothing will be.
 
-        What is unknown is neither: the works say so.
+        If the outcome is unknown, the works are marked so.
         """
         receipt = self._receipts.new()
         try:
@@ -196,20 +178,18 @@ class PostgresGroups:
                 await self._run(connection, group, receipt, patience)
                 if not any(work.wrote for work in group):
                     await connection.execute("ROLLBACK;")
-                    _mark(group, CommitOutcome.WRITTEN)  # all of nothing
+                    _mark(group, CommitOutcome.WRITTEN)  # there was nothing to write
                     return
-                _mark(group, CommitOutcome.UNKNOWN)  # from the moment when COMMIT is sent
+                _mark(group, CommitOutcome.UNKNOWN)  # from now on, since COMMIT is sent
                 await connection.execute("COMMIT;")
                 _mark(group, CommitOutcome.WRITTEN)
         except FAILURES as error:
             if group[0].outcome is CommitOutcome.UNKNOWN and not isinstance(
                 error, _REFUSED_AT_COMMIT
             ):
-                self._clear_up(group, receipt, error)
+                self._determine_later(group, receipt, error)
                 return
-            if (
-                group[0].outcome is not CommitOutcome.WRITTEN
-            ):  # else it was only not given back well
+            if group[0].outcome is not CommitOutcome.WRITTEN:  # otherwise only its return failed
                 _mark(group, None)
                 raise
         self._receipts.spent = receipt
@@ -217,7 +197,7 @@ class PostgresGroups:
     async def _run(
         self, connection: Any, group: Sequence[PostgresWork], receipt: str, patience: int | None
     ) -> None:
-        # In one round trip with BEGIN it costs next to nothing.
+        # In one round trip with BEGIN this costs almost nothing.
         begin = ["BEGIN", inline(FORGET, self._receipts.spent), inline(LEAVE, receipt)]
         if patience is not None:
             begin.insert(1, f"SET LOCAL lock_timeout = {patience:d}")
@@ -231,31 +211,33 @@ class PostgresGroups:
 
     # -- lost responses to COMMIT -------------------------------------------------------------
 
-    def _clear_up(self, group: Sequence[PostgresWork], receipt: str, error: Exception) -> None:
-        """Find out what became of a group, while others are written, and tell its callers."""
-        for work in group:
-            work.deferred = True
-        task = asyncio.create_task(self._tell_apart(group, receipt, error))
-        self._doubts.add(task)
-        task.add_done_callback(self._doubts.discard)
-
-    async def _tell_apart(
+    def _determine_later(
         self, group: Sequence[PostgresWork], receipt: str, error: Exception
     ) -> None:
-        ids = {"receipt": receipt, "error": words_of(error)}
+        """Find out the outcome of a group while others are written, then reply to its callers."""
+        for work in group:
+            work.deferred = True
+        task = asyncio.create_task(self._determine_outcome(group, receipt, error))
+        self._undetermined.add(task)
+        task.add_done_callback(self._undetermined.discard)
+
+    async def _determine_outcome(
+        self, group: Sequence[PostgresWork], receipt: str, error: Exception
+    ) -> None:
+        ids = {"receipt": receipt, "error": error_text(error)}
         try:
             outcome = await find_out(self._pool, receipt)
             _mark(group, None if outcome is CommitOutcome.NOT_WRITTEN else outcome)
             refuse(group, error)
-        finally:  # canceled at the end of the program: what is unknown stays so
+        finally:  # if canceled at the end of the program, the outcome stays unknown
             for work in group:
                 work.deferred = False
-                work.end()
+                work.deliver()
         if outcome is CommitOutcome.UNKNOWN:
             log.error("commit.unknown", **ids)
         while outcome is CommitOutcome.UNKNOWN:
-            # Settled for good as soon as the database is back, though nobody waits for it now.
-            await asyncio.sleep(LATER_SECONDS)
+            # Determined as soon as the database is back, although no caller waits any more.
+            await asyncio.sleep(OUTCOME_RETRY_SECONDS)
             outcome = await find_out(self._pool, receipt)
         log.warning("commit.cleared_up", outcome=outcome.value, **ids)
 
@@ -265,18 +247,18 @@ async def _run_batches(pipeline: Pipeline, group: Sequence[PostgresWork]) -> Non
         for work in batch:
             work.begin()
         if batch[0].conflict_keys is None:
-            await pipeline.finish()  # it may ask for what others wrote
-        await pipeline.run(side_by_side([work.attempt() for work in batch]))
+            await pipeline.finish()  # it may read what others wrote
+        await pipeline.run(concurrently([work.attempt() for work in batch]))
         if any(work.spoils for work in batch):
-            raise _GroupSpoiltError
+            raise GroupSpoiltError
     await pipeline.finish()
 
 
 def refuse(group: Sequence[PostgresWork], error: BaseException) -> None:
-    """Tell all of a group that nothing was written, but for those of which more is known."""
+    """Mark all of a group as not written, except those with a known outcome."""
     for work in group:
         if work.outcome is None:
-            work.error = StoreError(f"The database refused a write: {words_of(error)}")
+            work.error = StoreError(f"The database refused a write: {error_text(error)}")
 
 
 def _mark(group: Sequence[PostgresWork], outcome: CommitOutcome | None) -> None:

@@ -1,6 +1,6 @@
-"""The wire between processes on one PostgreSQL database: coalesced NOTIFY.
+"""Messages between processes on one PostgreSQL database, by coalesced NOTIFY.
 
-Never inside anybody's transaction. What gets lost costs no more than a poll's delay.
+They are never part of another transaction. A lost message only costs the delay of a poll.
 """
 
 import asyncio
@@ -15,41 +15,41 @@ log = structlog.get_logger()
 CHANNEL = "reelhook"
 NOTIFY_SECONDS = 0.05
 RECONNECT_SECONDS = 1.0
-LOOK_SECONDS = 1.0
+STORE_POLL_SECONDS = 1.0
 STATEMENT_SECONDS = 5.0
 IDLE_SECONDS = 30.0
-"""How long nothing may be told before the connection is tried."""
-CLOSE_SECONDS = 0.3
-"""How long what was told last may take to go out."""
+"""After how long without a message the connection is tested."""
+LAST_MESSAGE_SECONDS = 0.3
+"""The time limit for sending the last messages."""
 
 
 class PollingNotifier:
-    """In place of a wire: what others changed is looked at once a second."""
+    """Stands in for `Notifier` behind a pooler: the store is polled once a second."""
 
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
 
-    def tell(self, name: str) -> None:
-        """Tell nobody: the others look by themselves."""
+    def publish(self, name: str) -> None:
+        """Do nothing: the other processes poll."""
 
-    def start(self, hear: Callable[[Sequence[str]], None]) -> None:
-        """Begin to beat."""
-        self._task = asyncio.create_task(self._beat(hear))
+    def start(self, on_message: Callable[[Sequence[str]], None]) -> None:
+        """Start polling."""
+        self._task = asyncio.create_task(self._poll(on_message))
 
     async def close(self) -> None:
-        """Stop."""
+        """Stop polling."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _beat(self, hear: Callable[[Sequence[str]], None]) -> None:
+    async def _poll(self, on_message: Callable[[Sequence[str]], None]) -> None:
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            hear(["changed"])
+            await asyncio.sleep(STORE_POLL_SECONDS)
+            on_message(["changed"])
 
 
 class Notifier:
-    """Wakes other processes, on a connection of its own."""
+    """Exchanges messages with other processes, on a connection of its own."""
 
     def __init__(self, url: str) -> None:
         self._servers = Failover(url)
@@ -58,17 +58,17 @@ class Notifier:
         self._task: asyncio.Task[None] | None = None
         self._connection: asyncpg.Connection | None = None
 
-    def tell(self, name: str) -> None:
-        """Pass a name on, within `NOTIFY_SECONDS`."""
+    def publish(self, name: str) -> None:
+        """Send a name to the other processes, within `NOTIFY_SECONDS`."""
         self._names.add(name)
         self._due.set()
 
-    def start(self, hear: Callable[[Sequence[str]], None]) -> None:
-        """Begin to tell and to hear."""
-        self._task = asyncio.create_task(self._keep_up(hear))
+    def start(self, on_message: Callable[[Sequence[str]], None]) -> None:
+        """Start sending and receiving."""
+        self._task = asyncio.create_task(self._run(on_message))
 
     async def close(self) -> None:
-        """Hang up. What was told last still goes out, unless the connection is lost."""
+        """Close the connection. The last messages are still sent, unless it is lost."""
         connection = self._connection
         if self._task is not None:
             self._task.cancel()
@@ -76,17 +76,17 @@ class Notifier:
         if connection is not None:
             try:
                 if self._names and not connection.is_closed():
-                    async with asyncio.timeout(CLOSE_SECONDS):
-                        await self._pass_on(connection)
+                    async with asyncio.timeout(LAST_MESSAGE_SECONDS):
+                        await self._send(connection)
             except FAILURES as error:
                 log.warning("wire.lost", error=str(error))
             finally:
                 connection.terminate()
 
-    async def _keep_up(self, hear: Callable[[Sequence[str]], None]) -> None:
+    async def _run(self, on_message: Callable[[Sequence[str]], None]) -> None:
         while True:
             try:
-                await self._talk(hear)
+                await self._exchange(on_message)
             except FAILURES as error:
                 log.warning("wire.lost", error=str(error))
             if self._connection is not None:
@@ -94,33 +94,33 @@ class Notifier:
                 self._connection = None
             await asyncio.sleep(RECONNECT_SECONDS)
 
-    async def _talk(self, hear: Callable[[Sequence[str]], None]) -> None:
+    async def _exchange(self, on_message: Callable[[Sequence[str]], None]) -> None:
         connection = await self._servers.connect(command_timeout=STATEMENT_SECONDS)
         self._connection = connection
-        # Asked for, since a pooler makes up what the connection itself was told.
+        # Queried, since the id that the connection itself reports may be made up by a pooler.
         ours = await connection.fetchval("SELECT pg_backend_pid()")
 
-        def heard(_: object, pid: int, _channel: str, names: str) -> None:
+        def received(_: object, pid: int, _channel: str, names: str) -> None:
             if pid != ours:
-                hear(names.split(","))
+                on_message(names.split(","))
 
         connection.add_termination_listener(lambda _: self._due.set())
-        self._due.set()  # for what was told meanwhile
-        await connection.add_listener(CHANNEL, heard)
-        hear(["changed"])  # maybe, while nothing could be heard
+        self._due.set()  # for messages published meanwhile
+        await connection.add_listener(CHANNEL, received)
+        on_message(["changed"])  # perhaps, while nothing could be received
         while not connection.is_closed():
             try:
                 async with asyncio.timeout(IDLE_SECONDS):
                     await self._due.wait()
-            except TimeoutError:  # an end that nobody told of shows when something is sent
+            except TimeoutError:  # an unnoticed disconnection shows when something is sent
                 await connection.execute("SELECT 1")
                 continue
             await asyncio.sleep(NOTIFY_SECONDS)
             self._due.clear()
             if self._names:
-                await self._pass_on(connection)
+                await self._send(connection)
 
-    async def _pass_on(self, connection: asyncpg.Connection) -> None:
+    async def _send(self, connection: asyncpg.Connection) -> None:
         names, self._names = self._names, set()
         try:
             await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, ",".join(sorted(names)))

@@ -1,7 +1,7 @@
-"""Running operations on a PostgreSQL connection with few round trips.
+"""Runs operations on a PostgreSQL connection with few round trips.
 
-Statements that are yielded together and read the same go out in one pipelined batch: each is
-still executed by itself, in order, but the network is waited for once.
+Statements of a batch with the same text are sent in one pipeline. Each is still executed by itself,
+in order, but there is only one network round trip.
 """
 
 import re
@@ -11,10 +11,10 @@ from typing import Any, TypeVar, cast
 
 import asyncpg
 
-from reelhook.storage.operation import Operation, Row, Statement, Together
+from reelhook.storage.operation import Operation, Row, Statement, StatementBatch
 
 T = TypeVar("T")
-# Chosen once: the advisory lock of the transaction that gives out numbers.
+# Chosen once: the advisory lock of the transaction that assigns numbers.
 _NUMBERING_LOCK = 7_311_482_094
 _PARAMETER = re.compile(r"\?(\d+)")
 _COMMENT = re.compile(r"/\*pg (.*?)\*/")
@@ -28,23 +28,23 @@ class Pipeline:
         self._last: list[Statement] = []
 
     async def run(self, operation: Operation[T]) -> T:
-        """Run one operation to its end, but for the statements that go last."""
+        """Run one operation, except its `last` statements."""
         rows: Any = None
         while True:
             try:
-                asked = operation.send(rows)
+                yielded = operation.send(rows)
             except StopIteration as stop:
                 return cast("T", stop.value)
-            if isinstance(asked, Together):
-                rows = await self._run_all(asked.statements)
+            if isinstance(yielded, StatementBatch):
+                rows = await self._run_all(yielded.statements)
             else:
-                rows = (await self._run_all((asked,)))[0]
+                rows = (await self._run_all((yielded,)))[0]
 
     async def finish(self) -> None:
-        """Run the statements that go last.
+        """Run the `last` statements.
 
-        A number that is given out here is greater than any that another transaction's readers
-        have seen, and none smaller appears later: the lock is held until the commit.
+        The lock is held until the commit. So a number assigned here exceeds all numbers visible to
+        readers, and no smaller one appears later.
         """
         if self._last:
             await self._connection.execute(f"SELECT pg_advisory_xact_lock({_NUMBERING_LOCK})")
@@ -52,38 +52,38 @@ class Pipeline:
             await self._run_batches(statements)
 
     async def _run_all(self, statements: Sequence[Statement]) -> list[list[Row]]:
-        self._last += [one for one in statements if one.last]
+        self._last += [statement for statement in statements if statement.last]
         if not self._last:
             return await self._run_batches(statements)
-        now = [one for one in statements if not one.last]
+        now = [statement for statement in statements if not statement.last]
         rows = iter(await self._run_batches(now))
-        return [[] if one.last else next(rows) for one in statements]
+        return [[] if statement.last else next(rows) for statement in statements]
 
     async def _run_batches(self, statements: Sequence[Statement]) -> list[list[Row]]:
-        answers: list[list[Row]] = [[] for _ in statements]
-        places: dict[str, list[int]] = {}
-        for place, one in enumerate(statements):
-            places.setdefault(one.sql, []).append(place)
-        for sql, alike in places.items():
-            # In one order everywhere: so it is rare that two processes wait for each other's locks.
-            alike.sort(key=lambda place: _rank(statements[place]))
-            batch = [statements[place].parameters for place in alike]
-            for place, rows in zip(alike, await self._run_batch(sql, batch), strict=True):
-                answers[place] = rows
-        return answers
+        replies: list[list[Row]] = [[] for _ in statements]
+        by_text: dict[str, list[int]] = {}
+        for index, statement in enumerate(statements):
+            by_text.setdefault(statement.sql, []).append(index)
+        for sql, indexes in by_text.items():
+            # The same order everywhere makes deadlocks between two processes rare.
+            indexes.sort(key=lambda index: _rank(statements[index]))
+            batch = [statements[index].parameters for index in indexes]
+            for index, rows in zip(indexes, await self._run_batch(sql, batch), strict=True):
+                replies[index] = rows
+        return replies
 
     async def _run_batch(self, sql: str, batch: Sequence[Sequence[Any]]) -> list[list[Row]]:
         if len(batch) == 1:
             return [await self._connection.fetch(_translated(sql), *batch[0])]
-        answers: list[list[Row]] = [[] for _ in batch]
-        placed = _placed(sql, len(batch[0]) + 1)
-        if placed is None:
+        replies: list[list[Row]] = [[] for _ in batch]
+        tagged = _tagged(sql, len(batch[0]) + 1)
+        if tagged is None:
             await self._connection.executemany(_translated(sql), batch)
-            return answers
-        numbered = [(*parameters, place) for place, parameters in enumerate(batch)]
-        for row in await self._connection.fetchmany(placed, numbered):
-            answers[row[0]].append(row[1:])
-        return answers
+            return replies
+        numbered = [(*parameters, index) for index, parameters in enumerate(batch)]
+        for row in await self._connection.fetchmany(tagged, numbered):
+            replies[row[0]].append(row[1:])
+        return replies
 
 
 def _rank(statement: Statement) -> tuple[bool, Any]:
@@ -93,48 +93,48 @@ def _rank(statement: Statement) -> tuple[bool, Any]:
 
 @lru_cache(maxsize=1024)
 def _translated(sql: str) -> str:
-    """Return the statement as PostgreSQL reads it."""
+    """Return the statement in PostgreSQL's syntax."""
     return _PARAMETER.sub(r"$\1", _COMMENT.sub(r"\1", sql))
 
 
 @lru_cache(maxsize=1024)
-def _placed(sql: str, number: int) -> str | None:
-    """Return the statement with a further parameter that comes back as its rows' first column.
+def _tagged(sql: str, number: int) -> str | None:
+    """Return the statement with one more parameter, which becomes the first column of its rows.
 
     None for a statement that returns no rows.
     """
-    place = f"CAST(${number} AS BIGINT)"
+    tag = f"CAST(${number} AS BIGINT)"
     if only_reads(sql):
-        return f"SELECT {place}, answer.* FROM ({_translated(sql)}) AS answer"
+        return f"SELECT {tag}, reply.* FROM ({_translated(sql)}) AS reply"
     head, returning, columns = _translated(sql).rpartition("RETURNING ")
-    return f"{head}{returning}{place}, {columns}" if returning else None
+    return f"{head}{returning}{tag}, {columns}" if returning else None
 
 
 @lru_cache(maxsize=1024)
 def only_reads(sql: str) -> bool:
-    """Return whether the statement writes nothing."""
+    """Return True if the statement writes nothing."""
     return sql.lstrip()[:6].upper() == "SELECT"
 
 
 class SeveralStatementsError(Exception):
-    """A read asks more than one question, so that it needs a transaction for its snapshot."""
+    """A read has more than one query, so it needs a transaction for its snapshot."""
 
 
 def code_of(operation: Operation[Any]) -> object:
-    """Return what all calls of one generator function have in common."""
+    """Return the code of an operation's generator function, the same for all calls of it."""
     return getattr(operation, "gi_code", None)
 
 
 def single(operation: Operation[T]) -> Operation[T]:
-    """Run an operation that is expected to be one plain query."""
+    """Run an operation that is expected to be a single query."""
     rows: Any = None
     for _ in range(2):
         try:
-            asked = operation.send(rows)
+            yielded = operation.send(rows)
         except StopIteration as stop:
             result: T = stop.value
             return result
-        if rows is not None or isinstance(asked, Together) or not only_reads(asked.sql):
+        if rows is not None or isinstance(yielded, StatementBatch) or not only_reads(yielded.sql):
             break
-        rows = yield asked
+        rows = yield yielded
     raise SeveralStatementsError

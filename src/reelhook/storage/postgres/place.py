@@ -1,7 +1,7 @@
-"""Telling on PostgreSQL whether the database is the one that was written last.
+"""Checks on PostgreSQL that the database is the one that was written last.
 
-A server that took over may lack the last commits of the other one, and nobody says so: the
-connection is made again, and that is all. So every transaction asks where it is.
+A server that took over may lack the last commits of the other one, without any notice: the client
+just reconnects. So every transaction checks which database it is in.
 """
 
 import contextlib
@@ -9,10 +9,10 @@ from typing import Any
 
 import asyncpg
 
-from reelhook.storage.operations.history import Past, go_on, kept, tell
+from reelhook.storage.operations.history import Past, kept, log_past, resume
 from reelhook.storage.postgres.pipeline import Pipeline
 
-# Chosen once: the advisory lock of the process that finds another database than before.
+# Chosen once: the advisory lock of the process that finds a different database.
 _LOCK = 7_311_482_096
 _WAIT_FOR_OTHERS = "SET LOCAL lock_timeout = '3s'"
 _HERE = (
@@ -20,26 +20,26 @@ _HERE = (
     " (SELECT oid FROM pg_database WHERE datname = current_database()),"
     " coalesce(CAST(to_regclass('keys') AS oid), 0))"
 )
-"""What is another one on another server, after its start, and in another database."""
+"""Differs on another server, after a restart, and in another database."""
 _LASTING = (
     "SELECT system_identifier::text FROM pg_control_system()",
     "SELECT oid::text FROM pg_database WHERE datname = current_database()",
     "SELECT to_regclass('keys')::oid::text",
     "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)",  # the timeline
 )
-"""What stays when the same server is started again, and differs in a copy and after a failover."""
+"""Stays the same after a restart of the server; differs in a copy and after a failover."""
 
 
 class TimelineCheck:
-    """Begins transactions, after having found out where they are."""
+    """Begins transactions, and checks which database they are in."""
 
     def __init__(self) -> None:
         self._here: str | None = None
 
     async def begin(self, connection: Any, sql: str) -> None:
-        """Run statements that begin a transaction, and make sure that it is where others were.
+        """Run statements that begin a transaction in the same database as earlier ones.
 
-        Raises one of `FAILURES`, with the transaction open or not.
+        Raises one of `FAILURES`; the transaction may then be open.
         """
         if self._here is None:
             await self.arrive(connection)
@@ -51,11 +51,11 @@ class TimelineCheck:
             await connection.execute(f"{sql}; {self._check()}")
 
     def _check(self) -> str:
-        # A statement that fails where we are elsewhere needs no answer, so no round trip.
+        # It fails in a different database. Its reply is not needed, so neither is a round trip.
         return f"SELECT 1 / CAST({_HERE} = '{self._here}' AS INTEGER)"
 
     async def arrive(self, connection: Any) -> None:
-        """Find out where the connection leads, and prepare the database where it is another one.
+        """Identify the database of the connection, and prepare it if it is a different one.
 
         Raises one of `FAILURES`.
         """
@@ -63,7 +63,7 @@ class TimelineCheck:
         if here.endswith("/0"):  # a database without our tables
             self._here = here
             return
-        place = "/".join([await _maybe(connection, sql) for sql in _LASTING])
+        place = "/".join([await _if_permitted(connection, sql) for sql in _LASTING])
         async with connection.transaction():
             await connection.execute(_WAIT_FOR_OTHERS)
             await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
@@ -71,13 +71,13 @@ class TimelineCheck:
             value = await pipeline.run(kept())
             past = _past(value, place, here)
             if past is not Past.KNOWN:
-                await pipeline.run(go_on(past, f"{place} {here}"))
+                await pipeline.run(resume(past, f"{place} {here}"))
         self._here = here
-        tell(past)
+        log_past(past)
 
 
-async def _maybe(connection: Any, sql: str) -> str:
-    """Return what the server tells; not every service lets everybody ask."""
+async def _if_permitted(connection: Any, sql: str) -> str:
+    """Return the server's reply, or "-": not every service permits these queries."""
     with contextlib.suppress(asyncpg.PostgresError):
         return await connection.fetchval(sql) or "-"
     return "-"

@@ -1,4 +1,4 @@
-"""The connections to PostgreSQL: borrowed for a bounded time, from a server that may be away."""
+"""Connections to PostgreSQL: lent for a limited time, even if the server is unreachable."""
 
 import asyncio
 import contextlib
@@ -11,24 +11,24 @@ from reelhook.storage.postgres.failover import FAILURES, Failover
 
 CONNECTIONS = 4
 ACQUIRE_SECONDS = 3.0
-"""How long one waits for a connection, be it that all are lent or that none can be made."""
+"""The time to wait for a connection if all are lent or none can be opened."""
 STATEMENTS_KEPT = 200
-CLOSE_SECONDS = 0.3
-LOOK_SECONDS = 0.2
-"""How often one looks whether a borrower was told to stop: it gets no answer to its rollback from
-a server that is away, and would stop when its time is over, not sooner."""
-# Whoever is frozen in a transaction, or cut off from the server, holds its locks no longer than
-# that. A lease takes longer to run out.
+POOL_CLOSE_SECONDS = 0.3
+CANCEL_CHECK_SECONDS = 0.2
+"""The interval of checks for cancellation. If the server is unreachable, a canceled borrower would
+otherwise hang in its rollback until the deadline."""
+# A process that is frozen in a transaction, or cut off from the server, holds its locks no longer
+# than this. A lease lasts longer.
 #
-# Two processes that lock the same rows in another order wait for each other; the server notices
-# after a second, which is long. So a group gives its locks up sooner, and tries again (`group`).
+# Two processes that lock the same rows in different orders deadlock, which the server detects only
+# after a second. So a group releases its locks sooner and tries again (`group_commit`).
 #
-# They are set once connected, since poolers refuse them as parameters of the connection.
+# They are set after connecting, since poolers refuse them as connection parameters.
 _SESSION = {"idle_in_transaction_session_timeout": "2000", "lock_timeout": "100"}
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc] # asyncpg ships no types
-    """A connection on which nothing is left behind that would have to be reset."""
+    """A connection that needs no reset, since its users leave no state on it."""
 
     def get_reset_query(self) -> str:
         """Save the round trip."""
@@ -39,8 +39,8 @@ async def _begin_session(connection: asyncpg.Connection) -> None:
     await connection.execute("; ".join(f"SET {name} = {value}" for name, value in _SESSION.items()))
 
 
-class _End:
-    """Closes a connection at its time, or soon after its borrower's task was canceled."""
+class _Deadline:
+    """Closes a connection at its deadline, or soon after its borrower's task was canceled."""
 
     def __init__(self, connection: asyncpg.Connection, at: float) -> None:
         self._connection = connection
@@ -50,10 +50,10 @@ class _End:
         self._wait()
 
     def _wait(self) -> None:
-        look_at = min(self._at, self._loop.time() + LOOK_SECONDS)
-        self._timer = self._loop.call_at(look_at, self._look)
+        check_at = min(self._at, self._loop.time() + CANCEL_CHECK_SECONDS)
+        self._timer = self._loop.call_at(check_at, self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         canceled = self._borrower is not None and self._borrower.cancelling()
         if canceled or self._loop.time() >= self._at:
             self._connection.terminate()
@@ -61,7 +61,7 @@ class _End:
             self._wait()
 
     def cancel(self) -> None:
-        """Leave it open: it was given back."""
+        """Keep it open: it was returned."""
         self._timer.cancel()
 
 
@@ -75,8 +75,7 @@ class Pool:
     async def open(cls, url: str, *, pooled: bool) -> Self:
         """Connect. Raises one of `FAILURES`, or `ValueError` for a wrong URL.
 
-        `pooled`: there is a pooler in transaction mode between us and the server, which keeps no
-        prepared statement.
+        `pooled`: a pooler in transaction mode, which keeps no prepared statements, is in between.
         """
         servers = Failover(url)
 
@@ -96,28 +95,29 @@ class Pool:
 
     @contextlib.asynccontextmanager
     async def borrowed(self, seconds: float) -> AsyncIterator[Any]:
-        """Lend a connection. Who has not given it back by then, the time to get it included, finds
-        it closed: a server that does not answer takes no word to stop either.
+        """Lend a connection for that long, including the time to get it; then it is closed.
+
+        A server that does not respond would not react to a cancellation either.
         """
         end_at = asyncio.get_running_loop().time() + seconds
         async with self._pool.acquire(timeout=min(seconds, ACQUIRE_SECONDS)) as connection:
-            end = _End(connection, end_at)
+            end = _Deadline(connection, end_at)
             try:
                 yield connection
             except asyncio.CancelledError:
-                # To give it back would be to wait until the server has stopped what was asked, for
-                # as long as getting it may take; and who waits there is canceled no more.
+                # Returning it would wait until the server has canceled the query, for as long as
+                # acquiring may take, and that wait could not be canceled.
                 connection.terminate()
                 raise
             finally:
                 end.cancel()
 
     async def renew(self) -> None:
-        """Have every connection made anew before it is lent again."""
+        """Reopen every connection before it is lent again."""
         await self._pool.expire_connections()
 
     async def close(self) -> None:
-        """Close all connections, of a server that does not answer too."""
+        """Close all connections, even if the server does not respond."""
         with contextlib.suppress(*FAILURES):
-            async with asyncio.timeout(CLOSE_SECONDS):
+            async with asyncio.timeout(POOL_CLOSE_SECONDS):
                 await self._pool.close()

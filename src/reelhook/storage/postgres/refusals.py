@@ -1,4 +1,4 @@
-"""Why a PostgreSQL database can't be used, in one sentence with its remedy."""
+"""Messages for a PostgreSQL database that cannot be used: a reason and its remedy."""
 
 import re
 import socket
@@ -9,7 +9,7 @@ import asyncpg
 
 from reelhook.domain.errors import SettingsError
 from reelhook.guard.certificates import distrust
-from reelhook.storage.error_text import words_of
+from reelhook.storage.error_text import error_text
 
 _CANT = "The database of DATABASE_URL can't be"
 _PASSING = (
@@ -18,7 +18,7 @@ _PASSING = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.PostgresConnectionError,
-    asyncpg.TargetServerAttributeNotMatched,  # a failover may be under way
+    asyncpg.TargetServerAttributeNotMatched,  # a failover may be in progress
     asyncpg.InternalClientError,
     OSError,
     TimeoutError,
@@ -61,7 +61,7 @@ _REMEDIES: Sequence[tuple[_Kinds, str]] = (
 
 
 class DatabaseAwayError(SettingsError):
-    """The database can't be used now, for a reason that may pass by itself."""
+    """The database cannot be used now, for a reason that may pass by itself."""
 
 
 def refusal(error: BaseException, done: str = "opened") -> SettingsError:
@@ -74,7 +74,7 @@ def _may_pass(error: BaseException) -> bool:
     if isinstance(error, ssl.SSLError) or "rejected SSL upgrade" in str(error):
         return False
     if isinstance(error, asyncpg.ProtocolViolationError):
-        # PgBouncer has this one code for all that goes wrong.
+        # PgBouncer uses this one code for all errors.
         return _STARTUP_PARAMETER.search(str(error)) is None and bool(
             _OF_A_POOLER.search(str(error))
         )
@@ -84,52 +84,52 @@ def _may_pass(error: BaseException) -> bool:
 def _sentence(error: BaseException) -> str:
     if isinstance(error, ssl.SSLError):
         return _of_certificate(error)
-    words = words_of(error).rstrip(".")
-    if "rejected SSL upgrade" in words:
+    text = error_text(error).rstrip(".")
+    if "rejected SSL upgrade" in text:
         return "the server speaks no TLS; turn ssl on there, or write sslmode=disable"
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
-        return f"{words}; {_grant(words)}"
-    if match := _STARTUP_PARAMETER.search(words):
+        return f"{text}; {_grant(text)}"
+    if match := _STARTUP_PARAMETER.search(text):
         return (
             f"the pooler refuses the parameter {match[1].rstrip(',')}; remove it from DATABASE_URL "
             "and give it to the role (ALTER ROLE ... SET ...), or put it into the pooler's "
             "ignore_startup_parameters"
         )
-    if isinstance(error, asyncpg.PostgresError) and (match := _PARAMETER.search(words)):
-        return f"{words}; correct {match[1]} in DATABASE_URL, or remove it"
-    if isinstance(error, asyncpg.PostgresError) and "no encryption" in words:
-        return f"{words}; the server may want TLS: write sslmode=require"
-    remedy = next((told for kind, told in _REMEDIES if isinstance(error, kind)), None)
-    return words if remedy is None else f"{_reason(error, words)}; {remedy}"
+    if isinstance(error, asyncpg.PostgresError) and (match := _PARAMETER.search(text)):
+        return f"{text}; correct {match[1]} in DATABASE_URL, or remove it"
+    if isinstance(error, asyncpg.PostgresError) and "no encryption" in text:
+        return f"{text}; the server may want TLS: write sslmode=require"
+    remedy = next((text for kind, text in _REMEDIES if isinstance(error, kind)), None)
+    return text if remedy is None else f"{_reason(error, text)}; {remedy}"
 
 
-def _reason(error: BaseException, words: str) -> str:
+def _reason(error: BaseException, text: str) -> str:
     if isinstance(error, socket.gaierror):
         return f"its host can't be looked up ({error.strerror})"
     if isinstance(error, ConnectionRefusedError):
         return "nothing listens there (connection refused)"
     if isinstance(error, FileNotFoundError):
         return "there is no socket of a server on this machine"
-    return words
+    return text
 
 
 def _of_certificate(error: ssl.SSLError) -> str:
-    told = distrust(error, "name its authority by sslrootcert=/path/to/ca.pem in DATABASE_URL")
-    if told is not None:
-        return f"the server's certificate {told}"
-    words = words_of(error)
-    return f"TLS failed ({words}); correct sslmode, sslcert and sslkey in DATABASE_URL"
+    reason = distrust(error, "name its authority by sslrootcert=/path/to/ca.pem in DATABASE_URL")
+    if reason is not None:
+        return f"the server's certificate {reason}"
+    text = error_text(error)
+    return f"TLS failed ({text}); correct sslmode, sslcert and sslkey in DATABASE_URL"
 
 
-def _grant(words: str) -> str:
-    if "schema" in words:
+def _grant(text: str) -> str:
+    if "schema" in text:
         return "as the database's owner: GRANT USAGE, CREATE ON SCHEMA public TO the role"
-    if "owner" in words:
+    if "owner" in text:
         return (
             "run `reelhook migrate --all` as the role that owns the tables, "
             "and start with --no-migrate"
         )
-    if "database" in words:
+    if "database" in text:
         return "as the database's owner: GRANT CONNECT ON DATABASE ... TO the role"
     return (
         "as the tables' owner: GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "

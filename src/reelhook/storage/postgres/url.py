@@ -1,7 +1,7 @@
-"""What a PostgreSQL URL says, with libpq's parameters, as the driver takes it.
+"""Translation of a PostgreSQL URL with libpq's parameters for the driver.
 
-asyncpg takes every parameter that it does not know for a setting of the server, which refuses those
-of libpq. They are listed at https://www.postgresql.org/docs/current/libpq-connect.html.
+asyncpg passes every parameter that it does not know to the server as a setting, and the server
+refuses those of libpq. They are listed at https://www.postgresql.org/docs/current/libpq-connect.html.
 """
 
 import os
@@ -21,10 +21,10 @@ _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ENCODE = (
     "write % as %25, @ as %40, / as %2F, ? as %3F, # as %23 and : as %3A in its user and password"
 )
-_ALPN = "postgresql"  # as PostgreSQL 17 asks for where TLS comes first
+_ALPN = "postgresql"  # required by PostgreSQL 17 for direct TLS
 _WRITING = frozenset({"any", "read-write", "primary"})
-_NOTHING_TO_DO: Mapping[str, frozenset[str]] = {
-    # Values that ask for nothing but what is done anyway.
+_ALREADY_MET: Mapping[str, frozenset[str]] = {
+    # Values that only ask for what is done anyway.
     "channel_binding": frozenset({"disable", "prefer"}),
     "gssencmode": frozenset({"disable", "prefer"}),
     "gssdelegation": frozenset({"0"}),
@@ -46,9 +46,9 @@ _REMEDIES: Mapping[str, str] = {
     "currentSchema": "write options=-csearch_path%3DNAME",
     "pgbouncer": "remove it; in transaction mode set REELHOOK_WAKE_UPS=false",
 }
-_UNABLE = frozenset(
+_UNSUPPORTED = frozenset(
     {
-        *_NOTHING_TO_DO,
+        *_ALREADY_MET,
         *_REMEDIES,
         *("require_auth", "requirepeer", "sslkeylogfile", "replication"),
         *("scram_client_key", "scram_server_key"),
@@ -73,10 +73,10 @@ _KEEPALIVES = ("keepalives_idle", "keepalives_interval", "keepalives_count", "tc
 
 @dataclass(frozen=True, slots=True)
 class PostgresUrl:
-    """One URL for each host, and what else the driver is told.
+    """One URL for each host, and further options of the driver.
 
-    `seconds`: how long one host may take to answer; None: not said. `keepalives`: by libpq's names,
-    in its units; None where the URL turns them off.
+    `seconds`: the time limit for connecting to one host; None: not given. `keepalives`: by libpq's
+    names, in its units; None if the URL turns them off.
     """
 
     urls: tuple[str, ...]
@@ -86,10 +86,10 @@ class PostgresUrl:
 
 
 def read_url(url: str, environment: Mapping[str, str] = os.environ) -> PostgresUrl:
-    """Read DATABASE_URL. Raises `SettingsError`; no sentence shows the password.
+    """Read DATABASE_URL. Raises `SettingsError`, whose message never shows the password.
 
-    What it leaves open is taken from libpq's variables in the environment. The driver reads the
-    others of them.
+    Parameters that it lacks are taken from libpq's environment variables. The driver reads the
+    remaining variables itself.
     """
     head, mark, query = url.partition("?")
     _check_head(head, query, url)
@@ -106,13 +106,13 @@ def read_url(url: str, environment: Mapping[str, str] = os.environ) -> PostgresU
     off = parameters.pop("keepalives", "1") == "0"
     context = _tls(parameters)
     _check_attributes(parameters)
-    _check_able(parameters)
+    _check_supported(parameters)
     if "fallback_application_name" in parameters:
         fallback = parameters.pop("fallback_application_name")
         parameters.setdefault("application_name", fallback)
-    rest = f"?{urlencode(parameters)}" if parameters else ""
+    suffix = f"?{urlencode(parameters)}" if parameters else ""
     return PostgresUrl(
-        tuple(f"{one}{rest}" for one in single_urls(head)),
+        tuple(f"{single}{suffix}" for single in single_urls(head)),
         {} if context is None else {"ssl": context},
         float(seconds) if seconds else None,
         None if off else keepalives,
@@ -128,9 +128,9 @@ def single_urls(url: str) -> list[str]:
 
 
 def name_of_host(url: str) -> str | None:
-    """Return the name that must be looked up to connect; None for an address, a socket or several.
+    """Return the host name to resolve; None for an address, a socket or several hosts.
 
-    `url` names one host, as `PostgresUrl.urls` do.
+    `url` names one host, like those of `PostgresUrl.urls`.
     """
     head, _, query = url.partition("?")
     host = head.partition("://")[2].partition("/")[0].rpartition("@")[2]
@@ -145,12 +145,12 @@ def name_of_host(url: str) -> str | None:
     return None
 
 
-def _wrong(words: str) -> SettingsError:
-    return SettingsError(f"DATABASE_URL {' '.join(words.split())}")
+def _wrong(problem: str) -> SettingsError:
+    return SettingsError(f"DATABASE_URL {' '.join(problem.split())}")
 
 
 def _check_head(head: str, query: str, url: str) -> None:
-    """Find characters that were not encoded: they end the user or the host too soon."""
+    """Refuse characters that should be encoded: they would end the user or host too early."""
     authority, _, path = head.partition("://")[2].partition("/")
     user, _, hosts = authority.rpartition("@")
     strays = "@" in user or "@" in path or ("@" in query and not user)
@@ -159,7 +159,7 @@ def _check_head(head: str, query: str, url: str) -> None:
     for host in hosts.split(","):
         port = "" if host.endswith("]") else host.rpartition(":")[2] if ":" in host else ""
         if port and not (unquote(port).isdecimal() and 0 < int(unquote(port)) <= 65535):
-            raise _wrong(f"has a port that is no number from 1 to 65535; {_ENCODE}")
+            raise _wrong(f"has a port that is not a number from 1 to 65535; {_ENCODE}")
 
 
 def _parameters(query: str) -> dict[str, str]:
@@ -192,20 +192,20 @@ def _check_attributes(parameters: Mapping[str, str]) -> None:
         )
 
 
-def _check_able(parameters: dict[str, str]) -> None:
-    for name in [one for one in parameters if one in _UNABLE or one.startswith("oauth_")]:
-        if parameters[name] in _NOTHING_TO_DO.get(name, ()):
+def _check_supported(parameters: dict[str, str]) -> None:
+    for name in [key for key in parameters if key in _UNSUPPORTED or key.startswith("oauth_")]:
+        if parameters[name] in _ALREADY_MET.get(name, ()):
             del parameters[name]
             continue
         remedy = _REMEDIES.get(name, "remove it")
-        raise _wrong(f"has a value of {name} that reelhook can't meet; {remedy}")
+        raise _wrong(f"has a value of {name} that reelhook does not support; {remedy}")
 
 
 # -- TLS ------------------------------------------------------------------------------------------
 
 
 def _tls(parameters: dict[str, str]) -> ssl.SSLContext | None:
-    """Return the context where the driver can't make it by itself: the system's authorities."""
+    """Return a context if the driver cannot create it: for the system's authorities."""
     _check_files(parameters)
     if parameters.get("channel_binding") == "require":
         _verify_instead(parameters)
@@ -226,19 +226,19 @@ def _check_mode(parameters: Mapping[str, str]) -> None:
     if mode.startswith("verify-") and "sslrootcert" not in parameters:
         try:
             usual = (Path.home() / ".postgresql" / "root.crt").exists()
-        except (OSError, RuntimeError):  # there is no home, or it may not be looked into
+        except (OSError, RuntimeError):  # there is no home directory, or it cannot be read
             usual = False
         if not usual:
             raise _wrong(
-                f"has sslmode={mode}, but names no authorities to trust; write "
+                f"has sslmode={mode}, but names no trusted authorities; write "
                 "sslrootcert=/path/to/ca.pem, or sslrootcert=system for this machine's"
             )
 
 
 def _verify_instead(parameters: dict[str, str]) -> None:
-    """Have the certificate checked, since the driver knows no channel binding.
+    """Verify the certificate, since the driver does not support channel binding.
 
-    Either keeps a stranger from standing between us and the server.
+    Either prevents a man-in-the-middle attack.
     """
     mode = parameters.get("sslmode", "prefer")
     if mode == "disable":
@@ -280,7 +280,7 @@ def _check_files(parameters: Mapping[str, str]) -> None:
         except OSError as error:
             raise _wrong(
                 f"has {name}={path}, which can't be read ({error.strerror}); "
-                "name a file in PEM form that this user may read"
+                "name a file in PEM form that this user can read"
             ) from None
     if (authorities := parameters.get("sslrootcert")) not in {None, "system"}:
         _load(lambda: ssl.create_default_context(cafile=authorities), "sslrootcert")
@@ -291,6 +291,6 @@ def _load(load: Callable[[], object], name: str) -> None:
         load()
     except (ssl.SSLError, OSError):
         raise _wrong(
-            f"has a file of {name} that is no certificate in PEM form, or not its key's; "
-            "name another"
+            f"has a {name} file that is not a certificate in PEM form, or does not match its key; "
+            "name another file"
         ) from None

@@ -1,1 +1,1 @@
-"""The tables and how they came to be."""
+"""The database schema and its migrations."""

@@ -1,6 +1,6 @@
-"""Bringing a database's schema forward and back, by Alembic, one revision at a time.
+"""Upgrades and downgrades the database schema with Alembic, one revision at a time.
 
-The caller owns the database. Alembic is loaded only when there is something to migrate.
+The caller owns the database. Alembic is loaded only if there is something to migrate.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Target = Path | str
 """A SQLite file, or the URL of a PostgreSQL database."""
 COPYING, MOVED = "copying:", "moved:"
-"""What stands before the version of a database that is being copied to, or was copied from."""
+"""Prefixes of the version of a database that is the target of a copy, or was its source."""
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -35,16 +35,15 @@ def revisions() -> list[str]:
 
 
 def pending(
-    database: Target, *, beside: bool = False, interrupt: Interrupt | None = None
+    database: Target, *, read_only: bool = False, interrupt: Interrupt | None = None
 ) -> list[str]:
     """Return the revisions this database still lacks.
 
-    `beside`: only read it, beside whoever owns it; no file is made. `interrupt` may end it early,
-    with any error.
-    Raises `SettingsError` when the database is newer than this program.
+    `read_only`: do not create a file; another process may own the database. `interrupt` may end
+    this early, with any error. Raises `SettingsError` if the database is newer than this program.
     """
     known = revisions()
-    current = _current(database, beside=beside, interrupt=interrupt)
+    current = _current(database, read_only=read_only, interrupt=interrupt)
     numbers = [name.partition("_")[0] for name in known]
     if current is None:
         return known
@@ -56,7 +55,7 @@ def pending(
     if current.startswith(MOVED):
         raise SettingsError(
             "The database was moved to another one by `reelhook copy`; set DATABASE_URL to that, "
-            "or throw the copy away and open this one again with `reelhook copy --reopen`"
+            "or delete the copy and reopen this one with `reelhook copy --reopen`"
         )
     if current not in numbers:
         raise SettingsError(
@@ -71,7 +70,7 @@ def migrate(
 ) -> list[str]:
     """Apply the next `steps` revisions (None: all that are missing); return their names.
 
-    Where `interrupt` ends it early, with any error, none of them is applied.
+    If `interrupt` ends it early, with any error, none of them is applied.
     """
     names = pending(database, interrupt=interrupt)[:steps]
     if names:
@@ -80,10 +79,10 @@ def migrate(
 
 
 def rollback(database: Target, *, destroy: bool) -> str | None:
-    """Undo the newest revision; return its name, or None when there is nothing left.
+    """Undo the newest revision. Return its name, or None if there is none left.
 
-    Raises `SettingsError` when that would delete the jobs and `destroy` is not set, and while
-    workers are alive.
+    Raises `SettingsError` while workers are alive, or if it would delete the jobs and `destroy` is
+    not set.
     """
     known, missing = revisions(), pending(database)
     applied = known[: len(known) - len(missing)]
@@ -91,9 +90,9 @@ def rollback(database: Target, *, destroy: bool) -> str | None:
         return None
     if len(applied) == 1 and not destroy:
         raise SettingsError(
-            f"Rolling back {applied[-1]} deletes every job; say --destroy if that is meant"
+            f"Rolling back {applied[-1]} deletes every job; add --destroy if you intend that"
         )
-    if isinstance(database, str) and (alive := _in_a_loop(_alive(database))):
+    if isinstance(database, str) and (alive := _run_in_loop(_alive(database))):
         raise SettingsError(
             f"Workers use this database ({', '.join(alive)}); stop them before rolling back"
         )
@@ -101,13 +100,13 @@ def rollback(database: Target, *, destroy: bool) -> str | None:
     return applied[-1]
 
 
-def _current(database: Target, *, beside: bool, interrupt: Interrupt | None) -> str | None:
+def _current(database: Target, *, read_only: bool, interrupt: Interrupt | None) -> str | None:
     if isinstance(database, str):
-        version: str | None = _in_a_loop(_current_of_postgres(database), interrupt)
+        version: str | None = _run_in_loop(_current_of_postgres(database), interrupt)
         return version
-    if beside and not database.exists():
+    if read_only and not database.exists():
         return None
-    connection = connect(database, read_only=beside)
+    connection = connect(database, read_only=read_only)
     try:
         rows = connection.execute("SELECT version_num FROM alembic_version").fetchall()
     except apsw.SQLError:
@@ -120,7 +119,7 @@ def _current(database: Target, *, beside: bool, interrupt: Interrupt | None) -> 
 
 
 async def _current_of_postgres(url: str) -> str | None:
-    from reelhook.storage.postgres import driver as postgres  # noqa: PLC0415 - only where that is the database
+    from reelhook.storage.postgres import driver as postgres  # noqa: PLC0415 - loaded only if it is the database
     from reelhook.storage.postgres.failover import FAILURES  # noqa: PLC0415 - as above
     from reelhook.storage.postgres.refusals import refusal  # noqa: PLC0415 - as above
 
@@ -137,7 +136,7 @@ async def _current_of_postgres(url: str) -> str | None:
 
 
 async def _alive(url: str) -> list[str]:
-    from reelhook.storage.postgres import driver as postgres  # noqa: PLC0415 - only where that is the database
+    from reelhook.storage.postgres import driver as postgres  # noqa: PLC0415 - loaded only if it is the database
 
     connection = await postgres.connect(url)
     try:
@@ -155,7 +154,7 @@ def _alembic(
     database: Target, direction: str, target: str, interrupt: Interrupt | None = None
 ) -> None:
     if isinstance(database, str):
-        _in_a_loop(_alembic_on_postgres(database, direction, target), interrupt)
+        _run_in_loop(_alembic_on_postgres(database, direction, target), interrupt)
     else:
         _alembic_on_sqlite(database, direction, target, interrupt)
 
@@ -166,8 +165,8 @@ def _alembic_on_sqlite(
     from sqlalchemy import URL, create_engine, event  # noqa: PLC0415 - see `_apply`
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - as above
 
-    # One connection on a file that we own alone: the standard library's SQLite is safe for that.
-    engine = create_engine(URL.create("sqlite", database=str(database)))  # any path, "?" in it too
+    # One connection to a file in exclusive use: the standard library's SQLite is safe for that.
+    engine = create_engine(URL.create("sqlite", database=str(database)))  # any path, even with "?"
 
     @event.listens_for(engine, "connect")
     def _leave_transactions_to_us(connection: Any, _record: Any) -> None:
@@ -198,11 +197,11 @@ async def _alembic_on_postgres(url: str, direction: str, target: str) -> None:
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - see `_apply`
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - as above
 
-    from reelhook.storage.postgres import driver as postgres  # noqa: PLC0415 - only where that is the database
+    from reelhook.storage.postgres import driver as postgres  # noqa: PLC0415 - loaded only if it is the database
     from reelhook.storage.postgres.failover import FAILURES  # noqa: PLC0415 - as above
     from reelhook.storage.postgres.refusals import refusal  # noqa: PLC0415 - as above
 
-    # Our own connection, since other readers of URLs refuse those with a socket's directory.
+    # Our own connection, since other URL parsers refuse URLs with a socket directory.
     engine = create_async_engine(
         "postgresql+asyncpg://", async_creator=lambda: postgres.connect(url)
     )
@@ -219,41 +218,41 @@ async def _alembic_on_postgres(url: str, direction: str, target: str) -> None:
 
 
 def _cause(error: BaseException, kinds: tuple[type[BaseException], ...]) -> BaseException | None:
-    """Return the driver's error behind SQLAlchemy's, which wraps it twice."""
-    one: BaseException | None = error
-    while one is not None and not isinstance(one, kinds):
-        one = getattr(one, "orig", None) or one.__cause__
-    return one
+    """Return the driver's error, which SQLAlchemy wraps twice."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, kinds):
+        cause = getattr(cause, "orig", None) or cause.__cause__
+    return cause
 
 
 def _apply(connection: "Connection", direction: str, target: str) -> None:
-    from alembic import command  # noqa: PLC0415 - half of a quick start's time, seldom needed
+    from alembic import command  # noqa: PLC0415 - half of the start-up time, rarely needed
     from alembic.config import Config  # noqa: PLC0415 - as above
 
     config: Config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    if direction == "downgrade":  # an earlier version does not keep up what is known of its past
+    if direction == "downgrade":  # an earlier version does not maintain this value
         connection.exec_driver_sql(f"DELETE FROM keys WHERE name = '{history.KEY}'")
     getattr(command, direction)(config, target)
 
 
-def _in_a_loop(work: Coroutine[Any, Any, Any], interrupt: Interrupt | None = None) -> Any:
-    """Run a coroutine to its end, whether or not a loop runs in this thread."""
+def _run_in_loop(work: Coroutine[Any, Any, Any], interrupt: Interrupt | None = None) -> Any:
+    """Run a coroutine to its end, even if an event loop is running in this thread."""
     ended: list[Any] = []
 
     async def interruptible() -> Any:
         task, loop = asyncio.ensure_future(work), asyncio.get_running_loop()
 
         def cancel() -> None:
-            if not task.cancelling():  # a second time would cut off its cleaning up
+            if not task.cancelling():  # a second cancellation would interrupt its clean-up
                 task.cancel()
 
-        def tell() -> None:
+        def stop() -> None:
             loop.call_soon_threadsafe(cancel)
 
         if interrupt is not None:
-            interrupt.by(tell)
+            interrupt.by(stop)
         return await task
 
     def run() -> None:

@@ -1,7 +1,7 @@
-"""The SQLite driver: one process owns the file, one thread writes it, others only read.
+"""The SQLite driver: one process owns the file, one thread writes it, other threads only read.
 
-Concurrent small writes share a transaction (group commit): with full synchronous writes that is
-the biggest factor of all. Nothing here blocks the event loop.
+Concurrent small writes share a transaction (group commit). With fully synchronous writes nothing
+else matters as much for throughput. Nothing here blocks the event loop.
 """
 
 import asyncio
@@ -18,8 +18,9 @@ import apsw
 
 from reelhook.domain.errors import StoreError
 from reelhook.storage.operation import ConflictKeys, Operation
+from reelhook.storage.pending_write import PendingWrite
 from reelhook.storage.sqlite.file_lock import FileLock
-from reelhook.storage.sqlite.group_commit import SQLiteGroups, SQLiteWork, run
+from reelhook.storage.sqlite.group_commit import SQLiteGroups, run
 from reelhook.storage.sqlite.refusals import reason, refusal
 
 __all__ = ["FileLock", "SQLite", "connect", "read_key", "run"]
@@ -31,9 +32,9 @@ BUSY_MILLISECONDS = 5000
 
 
 def connect(path: Path, *, read_only: bool) -> apsw.Connection:
-    """Open the file with the settings every connection needs.
+    """Open the file with the settings that every connection needs.
 
-    Raises `SettingsError` when it is not a database that can be used.
+    Raises `SettingsError` if it is not a usable database.
     """
     flags = apsw.SQLITE_OPEN_NOMUTEX | (
         apsw.SQLITE_OPEN_READONLY
@@ -58,12 +59,12 @@ def connect(path: Path, *, read_only: bool) -> apsw.Connection:
 
 
 def _now_ms(*_: object) -> int:
-    """What PostgreSQL has as a function of its own: the database's time."""
+    """Return the database's time. On PostgreSQL a stored function has this name."""
     return time.time_ns() // 1_000_000
 
 
 def read_key(path: Path, name: str) -> str | None:
-    """Return a key of our own from a database that may be in use; None if there is none."""
+    """Return one of our keys from a database that may be in use; None if there is none."""
     if not path.exists():
         return None
     connection = connect(path, read_only=True)
@@ -91,7 +92,7 @@ class SQLite(SQLiteGroups):
     ) -> None:
         super().__init__(lambda: connect(path, read_only=False), connection, committed)
         self._loop = asyncio.get_running_loop()
-        self._queue: queue.SimpleQueue[SQLiteWork | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[PendingWrite | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_groups, name="reelhook-writer")
         self._thread.start()
         self._local = threading.local()
@@ -108,20 +109,20 @@ class SQLite(SQLiteGroups):
         """
         self._check_open()
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(SQLiteWork(make, future))
+        self._queue.put(PendingWrite(make, future))
         return await future
 
     async def background(self, make: Callable[[], Operation[T]], *, lock: str | None = None) -> T:
-        """See `Database.aside`: the one writer is alone with every table."""
+        """See `Database.background`. The only writer needs no lock on a table."""
         return await self.write(make)
 
     async def read(self, make: Callable[[], Operation[T]]) -> T:
-        """Run an operation that only reads, beside the writer."""
+        """Run a read-only operation, concurrently with the writer."""
         self._check_open()
         return await self._loop.run_in_executor(self._readers, self._read, make)
 
     async def close(self) -> None:
-        """Finish what was begun and close the file."""
+        """Finish pending writes and close the file."""
         self._closed = True
         self._queue.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
@@ -137,11 +138,11 @@ class SQLite(SQLiteGroups):
         if connection is None:
             connection = self._local.connection = connect(self._path, read_only=True)
         try:
-            connection.execute("BEGIN")  # one snapshot for all of the operation's statements
+            connection.execute("BEGIN")  # one snapshot for all statements of the operation
             try:
                 return run(connection, make())
             finally:
-                if connection.in_transaction:  # some errors end it by themselves
+                if connection.in_transaction:  # some errors end it themselves
                     connection.execute("COMMIT")
         except apsw.Error as error:
             raise StoreError(f"The database can't be read: {reason(error)}") from error
@@ -164,18 +165,13 @@ class SQLite(SQLiteGroups):
                     break
                 group.append(work)
             self._commit(group)
-            # The loop is gone only when the program was torn down without `close`.
+            # The loop is only gone if the program ended without `close`.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(_deliver, group)
             if stop:
                 return
 
 
-def _deliver(group: list[SQLiteWork]) -> None:
+def _deliver(group: list[PendingWrite]) -> None:
     for work in group:
-        if work.future.done():  # its caller was canceled; the write stands all the same
-            continue
-        if work.error is None:
-            work.future.set_result(work.result)
-        else:
-            work.future.set_exception(work.error)
+        work.deliver()

@@ -1,4 +1,4 @@
-"""The lock that makes one process the owner of a SQLite file, by whatever name it is opened."""
+"""The lock that makes one process the owner of a SQLite file, under any of its names."""
 
 import errno
 import fcntl
@@ -10,22 +10,22 @@ from typing import Self
 from reelhook.domain.errors import SettingsError
 from reelhook.storage.sqlite.refusals import refusal
 
-# SQLite locks bytes of the file's first GiB; this one is far behind them.
+# SQLite locks bytes within the first GiB of the file; this byte is far beyond.
 _OWNED_BYTE = 1 << 62
 _WRITE_LOCK_ON_IT = struct.pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, _OWNED_BYTE, 1, 0)
 _LOCK_OF_A_DESCRIPTOR = getattr(fcntl, "F_OFD_SETLK", None)
-"""Linux only: such a lock stays when another descriptor of the same file is closed."""
+"""Linux only: such a lock survives the closing of another descriptor of the same file."""
 
 
 class FileLock:
-    """Two locks of the kernel's: on a file beside the database, and on the database itself.
+    """Two kernel locks: on a file next to the database, and on the database itself.
 
-    The first is found wherever symbolic links and relative paths lead to the same name, and says
-    who the owner is. The second holds for hard links and mounts too, where the file has other
-    names. Both go with the process, however that ends, so no stale lock is ever left.
+    The first works for symbolic links and relative paths, and names the owner. The second also
+    works for hard links and mounts, which give the file other names. Both end with the process, in
+    whatever way it ends, so no stale lock remains.
     """
 
-    _owned: set[tuple[int, int]] = set()  # noqa: RUF012 - one for all: closing a file that this process has open would drop SQLite's locks on it
+    _owned: set[tuple[int, int]] = set()  # noqa: RUF012 - shared: closing a file that this process has open would drop SQLite's locks on it
     """The files, by device and inode, that this process owns."""
 
     def __init__(self, database: Path) -> None:
@@ -35,7 +35,7 @@ class FileLock:
         self._inode: tuple[int, int] | None = None
 
     def acquire(self) -> None:
-        """Raise `SettingsError` when another process owns the file, or none can be made."""
+        """Take ownership. Raises `SettingsError` if it is taken, or the file cannot be used."""
         try:
             self._acquire()
         except BaseException:
@@ -43,23 +43,23 @@ class FileLock:
             raise
 
     def _acquire(self) -> None:
-        beside = self._open(self.path)
+        lock_file = self._open(self.path)
         try:
-            fcntl.flock(beside, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            owner = os.read(beside, 32).decode(errors="replace").strip() or "unknown"
+            owner = os.read(lock_file, 32).decode(errors="replace").strip() or "unknown"
             raise self._refusal(f"Another reelhook (process {owner}) already runs") from None
         if self._is_owned_here():
-            raise self._refusal("This process already runs, by another name of the database,")
+            raise self._refusal("This process already runs, under another name of the file,")
         database = self._open(self._database)
         if not _locked(database):
-            raise self._refusal("Another reelhook already runs, by another name of the database,")
+            raise self._refusal("Another reelhook already runs, under another name of the file,")
         found = os.fstat(database)
         self._inode = (found.st_dev, found.st_ino)
         self._owned.add(self._inode)
         try:
-            os.truncate(beside, 0)
-            os.pwrite(beside, str(os.getpid()).encode(), 0)
+            os.truncate(lock_file, 0)
+            os.pwrite(lock_file, str(os.getpid()).encode(), 0)
         except OSError as error:
             raise refusal(self._database, error) from None
 
@@ -84,13 +84,13 @@ class FileLock:
             return False
         return (found.st_dev, found.st_ino) in self._owned
 
-    def _refusal(self, words: str) -> SettingsError:
+    def _refusal(self, problem: str) -> SettingsError:
         return SettingsError(
-            f"{words} on {self.path.parent}; stop it, or choose another REELHOOK_DATA_DIR"
+            f"{problem} on {self.path.parent}; stop it, or choose another REELHOOK_DATA_DIR"
         )
 
     def release(self) -> None:
-        """Let others have the file."""
+        """Give up ownership."""
         if self._inode is not None:
             self._owned.discard(self._inode)
             self._inode = None
@@ -108,17 +108,17 @@ class FileLock:
 def _is_there(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # its directory may not be looked into
+    except OSError:  # its directory cannot be read
         return False
 
 
 def _locked(descriptor: int) -> bool:
-    """Lock the database itself; return False where another process has."""
+    """Lock the database itself. Return False if another process has the lock."""
     if _LOCK_OF_A_DESCRIPTOR is None:
-        return True  # the lock beside it has to do
+        return True  # the lock next to it has to suffice
     try:
         fcntl.fcntl(descriptor, _LOCK_OF_A_DESCRIPTOR, _WRITE_LOCK_ON_IT)
     except OSError as error:
-        # A file system that knows no such lock is no reason not to start.
+        # A file system without such locks does not prevent a start.
         return error.errno not in {errno.EAGAIN, errno.EACCES}
     return True

@@ -1,6 +1,5 @@
-"""Group commit on SQLite: the writes that wait together share a transaction."""
+"""Group commit on SQLite: writes that are waiting at the same time share a transaction."""
 
-import asyncio
 import contextlib
 import time
 from collections.abc import Callable
@@ -10,8 +9,9 @@ import apsw
 import structlog
 
 from reelhook.domain.errors import CommitUnknownError, StoreError
-from reelhook.storage.operation import Operation, Row, Statement, Together
+from reelhook.storage.operation import Operation, Row, Statement, StatementBatch
 from reelhook.storage.operations.receipts import ASK, CLAIM, FORGET, LEAVE, CommitOutcome, Receipts
+from reelhook.storage.pending_write import GroupSpoiltError, PendingWrite
 from reelhook.storage.sqlite.refusals import reason
 
 T = TypeVar("T")
@@ -27,37 +27,21 @@ def run(connection: apsw.Connection, operation: Operation[T]) -> T:
     rows: Any = None
     while True:
         try:
-            asked = operation.send(rows)
+            yielded = operation.send(rows)
         except StopIteration as stop:
             return cast("T", stop.value)
-        if isinstance(asked, Together):
-            rows = [_rows(connection, statement) for statement in asked.statements]
+        if isinstance(yielded, StatementBatch):
+            rows = [_rows(connection, statement) for statement in yielded.statements]
         else:
-            rows = _rows(connection, asked)
+            rows = _rows(connection, yielded)
 
 
 def _rows(connection: apsw.Connection, statement: Statement) -> list[Row]:
     return connection.execute(statement.sql, statement.parameters).fetchall()
 
 
-class SQLiteWork:
-    """An operation on its way through the writer, and the future of its result."""
-
-    __slots__ = ("error", "future", "make", "result")
-
-    def __init__(self, make: Callable[[], Operation[Any]], future: "asyncio.Future[Any]") -> None:
-        self.make = make
-        self.future = future
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-
-class _SpoiltError(Exception):
-    """One operation's failure undoes the transaction that others share with it."""
-
-
 class _CommitFailedError(Exception):
-    """COMMIT raised `error`: what became of the transaction is told by its receipt."""
+    """COMMIT raised `error`; the receipt shows the outcome of the transaction."""
 
     def __init__(self, receipt: str, error: Exception) -> None:
         super().__init__(receipt)
@@ -70,9 +54,9 @@ def _unwritten(error: BaseException) -> str:
 
 
 class SQLiteGroups:
-    """Commits groups, in the writer's thread, on the one connection that `open_file` opens.
+    """Commits groups in the writer's thread, on a single connection that `open_file` opens.
 
-    The first one may be open already. `committed` gets the receipt of each transaction.
+    The first connection may be open already. `committed` gets the receipt of each transaction.
     """
 
     def __init__(
@@ -86,18 +70,18 @@ class SQLiteGroups:
         self._receipts = Receipts()
         self._committed = committed
 
-    def _commit(self, group: list[SQLiteWork]) -> None:
+    def _commit(self, group: list[PendingWrite]) -> None:
         try:
-            self._undo()  # what the last group left behind, where that could not be undone then
+            self._undo()  # a transaction that the last group left open
             try:
                 self._commit_as_one(group)
-            except _SpoiltError:
+            except GroupSpoiltError:
                 self._undo()
                 self._commit_apart(group)
-        except Exception as error:  # whatever it was: the writer lives on, and no caller hangs
+        except Exception as error:  # any error: the writer continues, and no caller hangs
             outcome = CommitOutcome.NOT_WRITTEN
             if isinstance(error, _CommitFailedError):
-                outcome, error = self._cleared_up(error.receipt, error.error), error.error
+                outcome, error = self._outcome_of(error.receipt, error.error), error.error
             if outcome is CommitOutcome.WRITTEN:
                 return
             for work in group:
@@ -106,14 +90,14 @@ class SQLiteGroups:
                     if outcome is CommitOutcome.UNKNOWN
                     else StoreError(_unwritten(error))
                 )
-            with contextlib.suppress(Exception):  # else before the next group
+            with contextlib.suppress(Exception):  # otherwise before the next group
                 self._undo()
 
     def _undo(self) -> None:
-        """End the transaction that is open, if there is one.
+        """Roll back the open transaction, if there is one.
 
-        Where that fails the connection is replaced: its end undoes the transaction as well. Raises
-        `SettingsError` when no other one can be opened.
+        If that fails the connection is replaced; closing it also undoes the transaction. Raises
+        `SettingsError` if no other connection can be opened.
         """
         try:
             if self._connection.in_transaction:
@@ -124,11 +108,11 @@ class SQLiteGroups:
                 self._connection.close(True)
             self._connection = self._open()
 
-    def _commit_as_one(self, group: list[SQLiteWork]) -> None:
-        """Commit a group in which no operation fails half-way, as hardly any does.
+    def _commit_as_one(self, group: list[PendingWrite]) -> None:
+        """Commit a group without savepoints, which would take two fifths of each operation's time.
 
-        Raises `_SpoiltError` where one did: without savepoints it can't be undone alone. Those
-        would cost each operation two fifths of its time.
+        Raises `GroupSpoiltError` if an operation fails half-way, as hardly any does: without a
+        savepoint it cannot be undone alone.
         """
         self._connection.execute("BEGIN IMMEDIATE")
         before = self._connection.total_changes()
@@ -137,13 +121,13 @@ class SQLiteGroups:
             self._attempt(work)
             if work.error is None:
                 continue
-            # Some errors end the transaction by themselves: then nothing may go on as if in it.
+            # Some errors end the transaction themselves: then nothing may continue as if in it.
             if self._connection.total_changes() != changes or not self._connection.in_transaction:
-                raise _SpoiltError
+                raise GroupSpoiltError
         self._end(wrote=self._connection.total_changes() != before)
 
-    def _commit_apart(self, group: list[SQLiteWork]) -> None:
-        """Commit a group in which a failing operation undoes itself alone."""
+    def _commit_apart(self, group: list[PendingWrite]) -> None:
+        """Commit a group in which a failing operation is undone alone."""
         self._connection.execute("BEGIN IMMEDIATE")
         for work in group:
             self._connection.execute("SAVEPOINT work")
@@ -154,7 +138,7 @@ class SQLiteGroups:
         self._end(wrote=True)
 
     def _end(self, *, wrote: bool) -> None:
-        """Commit. Raises `_CommitFailedError` when it is not sure what became of that."""
+        """Commit. Raises `_CommitFailedError` if the outcome is uncertain."""
         if not wrote:
             self._connection.execute("COMMIT")
             return
@@ -168,12 +152,12 @@ class SQLiteGroups:
         self._receipts.spent = receipt
         self._committed(receipt)
 
-    def _cleared_up(self, receipt: str, error: Exception) -> CommitOutcome:
-        """Find out what became of a transaction whose COMMIT failed.
+    def _outcome_of(self, receipt: str, error: Exception) -> CommitOutcome:
+        """Find out the outcome of a transaction whose COMMIT failed.
 
-        SQLite may have committed it before it raised. Where it did not, the transaction may stand
-        in the log all the same, whole, though nobody sees it: a restart would find it there. What
-        is committed after it takes its place in the log, and that is what the claim is for.
+        SQLite may have committed it before it raised. If not, the log may still hold the whole
+        transaction, invisible until a restart would recover it. A later commit overwrites that part
+        of the log, and this is the purpose of the claim.
         """
         outcome = CommitOutcome.UNKNOWN
         for number in range(CLAIM_TRIES):
@@ -204,14 +188,14 @@ class SQLiteGroups:
         return CommitOutcome.WRITTEN if written else CommitOutcome.NOT_WRITTEN
 
     def _is_there(self, receipt: str) -> bool:
-        with contextlib.suppress(Exception):  # then it is not known either
+        with contextlib.suppress(Exception):  # then it stays unknown
             self._undo()
             rows = self._connection.execute(ASK, (receipt,)).fetchall()
             return bool(rows and rows[0][0])
         return False
 
-    def _attempt(self, work: SQLiteWork) -> None:
-        work.result, work.error = None, None
+    def _attempt(self, work: PendingWrite) -> None:
+        work.begin()
         try:
             work.result = run(self._connection, work.make())
         except (apsw.FullError, apsw.IOError, apsw.ReadOnlyError):

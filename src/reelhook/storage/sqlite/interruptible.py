@@ -1,4 +1,4 @@
-"""Blocking work in a thread, which ends when whoever waits for it is told to stop."""
+"""Blocking work in a thread, interrupted when its caller is canceled."""
 
 import asyncio
 import contextlib
@@ -8,43 +8,43 @@ from typing import TypeVar
 
 T = TypeVar("T")
 END_SECONDS = 3.0
-"""How long interrupted work may take to end. After that its thread is left alone: it keeps no
-process alive, and what it had not committed goes with its connection."""
-AGAIN_SECONDS = 0.05
+"""The time interrupted work may take to end. After that its thread is abandoned: it does not keep
+the process alive, and its uncommitted changes are lost with its connection."""
+INTERRUPT_AGAIN_SECONDS = 0.05
 
 
 class Interrupt:
-    """How work can be told to stop, from another thread."""
+    """Stops work from another thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._told = False
-        self._ways: list[Callable[[], None]] = []
+        self._requested = False
+        self._callbacks: list[Callable[[], None]] = []
 
-    def by(self, way: Callable[[], None]) -> None:
-        """Have this called when the work is to stop, at once if that was told already.
+    def by(self, callback: Callable[[], None]) -> None:
+        """Call this to stop the work; at once, if that has already been requested.
 
         It may be called several times, since it may come between two steps of the work, and from
         any thread.
         """
         with self._lock:
-            self._ways.append(way)
-            told = self._told
-        if told:
-            way()
+            self._callbacks.append(callback)
+            requested = self._requested
+        if requested:
+            callback()
 
-    def tell(self) -> None:
+    def stop(self) -> None:
         """Stop the work."""
         with self._lock:
-            self._told = True
-            ways = list(self._ways)
-        for way in ways:
-            with contextlib.suppress(Exception):  # that step has ended meanwhile
-                way()
+            self._requested = True
+            callbacks = list(self._callbacks)
+        for callback in callbacks:
+            with contextlib.suppress(Exception):  # that step has already ended
+                callback()
 
 
 async def interruptible(work: Callable[[Interrupt], T]) -> T:
-    """Run blocking work in a thread; where the caller is canceled, interrupt it and wait a little.
+    """Run blocking work in a thread. If the caller is canceled, interrupt it and wait briefly.
 
     Raises what the work raises.
     """
@@ -65,7 +65,7 @@ async def interruptible(work: Callable[[Interrupt], T]) -> T:
             results.append(work(interrupt))
         except BaseException as raised:
             error = raised
-        with contextlib.suppress(RuntimeError):  # the loop is closed: it was left alone
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the thread was abandoned
             loop.call_soon_threadsafe(end, error)
 
     threading.Thread(target=run, name="reelhook-interruptible", daemon=True).start()
@@ -74,8 +74,8 @@ async def interruptible(work: Callable[[Interrupt], T]) -> T:
     except asyncio.CancelledError:
         end_at = loop.time() + END_SECONDS
         while not future.done() and loop.time() < end_at:
-            interrupt.tell()
-            await asyncio.wait([future], timeout=AGAIN_SECONDS)
+            interrupt.stop()
+            await asyncio.wait([future], timeout=INTERRUPT_AGAIN_SECONDS)
         if future.done() and not future.cancelled():
-            future.exception()  # whatever it was, it is of no interest any more
+            future.exception()  # any error is of no interest any more
         raise

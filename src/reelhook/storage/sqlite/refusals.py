@@ -1,4 +1,4 @@
-"""Why a SQLite file can't be used, in one sentence with its remedy."""
+"""Messages for a SQLite file that cannot be used: a reason and its remedy."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 import apsw
 
 from reelhook.domain.errors import SettingsError
-from reelhook.storage.error_text import words_of
+from reelhook.storage.error_text import error_text
 
 FULL_BYTES = 1024 * 1024
 _SPACE = "free some space on its disk"
@@ -38,13 +38,14 @@ _SYSTEM: Mapping[int, str] = {
 
 def refusal(path: Path, error: BaseException, done: str = "opened") -> SettingsError:
     """Return the error that a user sees. `done`: what can't be done to the database."""
-    words = f"the disk is full; {_SPACE}" if _is_full(path, error) else reason(error)
-    return SettingsError(f"The database {path} can't be {done}: {words}")
+    text = f"the disk is full; {_SPACE}" if _is_full(path, error) else reason(error)
+    return SettingsError(f"The database {path} can't be {done}: {text}")
 
 
 def _is_full(path: Path, error: BaseException) -> bool:
-    """Whether an error that says nothing comes from a full disk: SQLite has no place for a file
-    that its connections share.
+    """Return True if an unspecific error comes from a full disk.
+
+    SQLite then has no space for a file that its connections share.
     """
     code = _code(error)
     if code is None or code & 0xFF != apsw.SQLITE_IOERR:
@@ -57,13 +58,13 @@ def _is_full(path: Path, error: BaseException) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """Return what SQLite or the system says, with the remedy where there is one."""
+    """Return the text of SQLite or the system, with a remedy if there is one."""
     if isinstance(error, OSError):
-        words, remedy = error.strerror or words_of(error), _SYSTEM.get(error.errno or 0)
+        text, remedy = error.strerror or error_text(error), _SYSTEM.get(error.errno or 0)
     else:
         code = _code(error)
-        words, remedy = words_of(error), None if code is None else _REMEDIES.get(code & 0xFF)
-    return words if remedy is None else f"{words}; {remedy}"
+        text, remedy = error_text(error), None if code is None else _REMEDIES.get(code & 0xFF)
+    return text if remedy is None else f"{text}; {remedy}"
 
 
 def _code(error: BaseException) -> int | None:

@@ -1,7 +1,7 @@
-"""The witness of a SQLite database: a file beside it that knows what was committed last.
+"""The witness of a SQLite database: a file next to it that names the last commit.
 
-A database that lacks what its witness saw, that is another file than the one it saw, or that has
-none though it once had, is a copy: more may have been done than it remembers.
+A database is a copy if it lacks that commit, is a different file than its witness saw, or has lost
+its witness. Then more may have been done than it contains.
 """
 
 import contextlib
@@ -21,12 +21,12 @@ from reelhook.storage.operations.history import Past
 log = structlog.get_logger()
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _LINE = 160
-"""Two lines of this length: what the database is, and the receipt of its last commit."""
+"""The length of its two lines: the identity of the database, and the receipt of its last commit."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What the file says: a name that the database has too, its inode, the machine's start."""
+    """The contents: a name that the database also has, its inode, and the boot of the machine."""
 
     name: str
     inode: str
@@ -35,9 +35,9 @@ class _Seen:
 
 
 class Witness:
-    """Writes down every commit, unsynced: what survives a process survives without that too.
+    """Notes every commit, without syncing: the note still survives the end of the process.
 
-    After a power cut it may know less than the database, which is no sign of a copy.
+    After a power failure it may lag behind the database, which is no sign of a copy.
     """
 
     def __init__(self, database: Path) -> None:
@@ -47,30 +47,30 @@ class Witness:
         self._receipt = ""
 
     def note(self, receipt: str) -> None:
-        """Keep the receipt of the transaction that has just been committed."""
+        """Write down the receipt of the transaction that has just been committed."""
         self._receipt = receipt
         if self._descriptor is not None:
             try:
                 os.pwrite(self._descriptor, _line(receipt), _LINE)
-            except OSError as error:  # a copy may go unnoticed; that stops no work
+            except OSError as error:  # a copy may go unnoticed; work continues
                 log.warning("witness.unwritten", error=str(error))
 
     async def testify(self, database: Database) -> Past:
-        """Tell what the database's past is, and prepare it for that; see `history.go_on`.
+        """Return the database's past, and prepare it accordingly; see `history.resume`.
 
-        Raises `SettingsError` where the file can't be written, and as `Database.write`.
+        Raises `SettingsError` if the file cannot be written, otherwise like `Database.write`.
         """
         seen, boot = self._seen(), _boot_id()
         past, name = await database.read(lambda: _past(seen, self._inode(), boot))
         if past is not Past.KNOWN:
             fresh = name if past is Past.INTERRUPTED else secrets.token_hex(8)
-            await database.write(lambda: history.go_on(past, fresh))
+            await database.write(lambda: history.resume(past, fresh))
             seen = _Seen(fresh, self._inode(), boot, self._receipt)
         self._open(seen)
         return past
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -79,7 +79,7 @@ class Witness:
         return str(self._database.stat().st_ino)
 
     def _seen(self) -> _Seen | None:
-        """Return what the file says; what can't be read says nothing that any database has."""
+        """Return the contents of the file. Unreadable contents match no database."""
         try:
             lines = self.path.read_text(errors="replace").splitlines()
         except FileNotFoundError:
@@ -105,7 +105,7 @@ class Witness:
 
     def _failure(self, error: OSError) -> SettingsError:
         return SettingsError(
-            f"The file {self.path} beside the database can't be used ({error.strerror}); give "
+            f"The file {self.path} next to the database can't be used ({error.strerror}); give "
             "this user the right to read and write it"
         )
 
@@ -117,7 +117,7 @@ class Witness:
 
 
 def _past(seen: _Seen | None, inode: str, boot: str) -> Operation[tuple[Past, str]]:
-    """Return the past, and the name that the database has."""
+    """Return the past, and the name of the database."""
     kept = yield from history.kept()
     if seen is None and kept is None:
         return Past.NEW, ""
@@ -129,7 +129,7 @@ def _past(seen: _Seen | None, inode: str, boot: str) -> Operation[tuple[Past, st
 
 
 def _has(receipt: str) -> Operation[bool]:
-    """Return whether the database has this receipt, or a later one of the same writer."""
+    """Return True if the database has this receipt, or a later one of the same writer."""
     writer, _, number = receipt.rpartition("-")
     if not number.isdigit():
         return False

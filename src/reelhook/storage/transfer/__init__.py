@@ -1,1 +1,1 @@
-"""Copies of a database: into another one, and into a file."""
+"""Copies of a database: to another database, and to a backup file."""

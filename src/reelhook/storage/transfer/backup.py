@@ -1,4 +1,4 @@
-"""A copy of a SQLite database that may be in use, and what an operator says of a copy."""
+"""Backup of a SQLite database that may be in use."""
 
 import contextlib
 import os
@@ -13,12 +13,12 @@ from reelhook.storage.operations import history
 from reelhook.storage.sqlite.driver import connect
 
 TAKEN_AS_COPY = "backup"
-"""What a copy says of itself, so that it is known as one wherever it is put."""
+"""The value in a copy that marks it as one, wherever it is moved."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackedUp:
-    """The file that was made, its size in bytes, and how many jobs it has."""
+    """The new file, its size in bytes, and its number of jobs."""
 
     path: Path
     size: int
@@ -26,10 +26,10 @@ class BackedUp:
 
 
 def back_up(source: Path, target: Path) -> BackedUp:
-    """Copy a database as it is at one moment, beside the server that writes to it; check the copy.
+    """Copy a snapshot of a database, while a server may be writing to it, and check the copy.
 
-    Raises `SettingsError` where there is no database or the file exists, and where the copy can't
-    be made: then nothing is left of it.
+    Raises `SettingsError` if there is no database, the file exists, or the copy fails. A failed
+    copy leaves no file.
     """
     if not source.exists():
         raise SettingsError(
@@ -55,20 +55,20 @@ def back_up(source: Path, target: Path) -> BackedUp:
     except OSError as error:
         raise SettingsError(f"The copy {target} can't be kept: {error.strerror}") from None
     finally:
-        for one in part.parent.glob(f"{part.name}*"):
-            one.unlink()
+        for leftover in part.parent.glob(f"{part.name}*"):
+            leftover.unlink()
     return BackedUp(target, target.stat().st_size, jobs)
 
 
 def _copy(source: Path, part: Path) -> None:
-    """Copy all in one step: a reader's snapshot, which hinders no writer."""
+    """Copy everything in one step, from a read snapshot that does not block writers."""
     with (
         contextlib.closing(connect(source, read_only=True)) as here,
         contextlib.closing(apsw.Connection(str(part))) as there,
     ):
         with there.backup("main", here, "main") as copying:
             copying.step(-1)
-        # In one file, that needs nothing beside it.
+        # A single file, without side files.
         there.execute("PRAGMA journal_mode = DELETE")
         there.execute(
             "INSERT INTO keys (name, value) VALUES (?1, ?2)"
@@ -78,7 +78,7 @@ def _copy(source: Path, part: Path) -> None:
 
 
 def _checked(part: Path) -> int:
-    """Return how many jobs the copy has, if it is sound. Raises `SettingsError`."""
+    """Return the number of jobs of the copy. Raises `SettingsError` if it is damaged."""
     with contextlib.closing(apsw.Connection(str(part))) as copy:
         found = [str(row[0]) for row in copy.execute("PRAGMA integrity_check(3)")]
         if found != ["ok"]:
@@ -90,7 +90,7 @@ def _checked(part: Path) -> int:
 
 
 def _keep(part: Path, target: Path) -> None:
-    """Give the copy its name, which nothing may have got meanwhile, and have it on the disk."""
+    """Sync the copy, and give it its name unless that has been taken meanwhile."""
     with part.open("rb") as written:
         os.fsync(written.fileno())
     try:

@@ -1,8 +1,8 @@
-"""Moving an installation to another database: every row of every table, checked, resumable.
+"""Moves an installation to another database: copies every row, checks it, and can be resumed.
 
-The schema's version says how far it is, so that no server starts on half of it, and none on both:
-a target bears `copying:` until all is there and checked, and the source is closed as `moved:`
-before the target opens.
+The schema version shows the progress, so that no server starts on an unfinished copy or on both
+databases. A target is marked `copying:` until every row was copied and checked; the source is
+marked `moved:` before the target opens.
 """
 
 from collections.abc import Callable
@@ -13,21 +13,20 @@ from pathlib import Path
 
 from reelhook.domain.errors import CopyError, SettingsError
 from reelhook.storage.operation import Operation, Row, Statement
-from reelhook.storage.operations import history
-from reelhook.storage.operations import leases as ownership
+from reelhook.storage.operations import history, leases
 from reelhook.storage.schema import migrate
 from reelhook.storage.transfer.database import TABLES, TransferDatabase
 from reelhook.storage.transfer.sqlite import sqlite_transfer
 
 _CHECKSUM_BYTES = 16
 
-Tell = Callable[[str, str, int, int], None]
-"""Is told what is done, with which table, how many rows so far, and of how many."""
+ReportProgress = Callable[[str, str, int, int], None]
+"""Gets the activity, the table, the number of rows so far, and the total."""
 
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """A table's rows as a number: however they are ordered, and whichever database has them."""
+    """A checksum of a table's rows, independent of their order and of the kind of database."""
 
     rows: int = 0
     checksum: str = "0" * 2 * _CHECKSUM_BYTES
@@ -35,7 +34,7 @@ class Digest:
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What was copied, by table. `resumed`: an earlier run had begun with it."""
+    """The result of a copy, by table. `resumed`: an earlier run had begun it."""
 
     source: str
     target: str
@@ -43,10 +42,10 @@ class Copied:
     resumed: bool
 
 
-async def copy(source: Path | str, target: Path | str, tell: Tell) -> Copied:
-    """Copy all of a database into an empty one, or go on with it; then close the source.
+async def copy(source: Path | str, target: Path | str, report: ReportProgress) -> Copied:
+    """Copy a database into an empty one, or resume that; then close the source.
 
-    Raises `SettingsError` where one of them can't be used for it, `CopyError` where it fails.
+    Raises `SettingsError` if one of them cannot be used for it, and `CopyError` if the copy fails.
     """
     if source == target:
         raise SettingsError("The source and the target of the copy are the same database")
@@ -57,42 +56,42 @@ async def copy(source: Path | str, target: Path | str, tell: Tell) -> Copied:
         resumed = await new.version() == migrate.COPYING + revision
         if moved and not resumed:
             raise SettingsError(
-                f"{old.name} was moved to another database already; if that is thrown away, "
-                "say `reelhook copy --reopen` first"
+                f"{old.name} was already moved to another database; if you have deleted that one, "
+                "run `reelhook copy --reopen` first"
             )
         if not resumed:
             await _prepare(new, target, revision)
-        await old.do(ownership.free_leases())
-        if resumed and not await _begun_rightly(old, new, tell):
-            await new.do(_wiped())
+        await old.run(leases.free_leases())
+        if resumed and not await _copied_rows_match(old, new, report):
+            await new.run(_delete_all())
         for table in TABLES:
-            await _fill(old, new, table, tell)
-        tables = {table: await _checked(old, new, table, tell) for table in TABLES}
+            await _fill(old, new, table, report)
+        tables = {table: await _checked(old, new, table, report) for table in TABLES}
         await new.finish()
-        # It says where the source is. The target begins as a database that lacks nothing.
-        await new.do(history.forget())
-        # In this order: at no moment would both start.
+        # This value identifies the source. The target starts as a complete database.
+        await new.run(history.forget())
+        # In this order, so that a server can never start on both.
         await old.mark(migrate.MOVED + revision)
         await new.mark(revision)
         return Copied(old.name, new.name, tables, resumed)
 
 
 async def reopen(source: Path | str) -> None:
-    """Open a database again that was closed by a copy. Raises `SettingsError`."""
+    """Reopen a database that was closed by a copy. Raises `SettingsError`."""
     async with database(source) as old:
         version = await old.version() or ""
         if not version.startswith(migrate.MOVED):
             raise SettingsError(f"{old.name} was not closed by a copy; nothing was changed")
-        # The copy may have been at work meanwhile.
-        await old.do(history.distrust())
+        # A server may have used the copy meanwhile.
+        await old.run(history.distrust())
         await old.mark(version.removeprefix(migrate.MOVED))
 
 
 def database(target: Path | str) -> AbstractAsyncContextManager[TransferDatabase]:
-    """Open a database and keep others out. Raises `SettingsError`."""
+    """Open a database exclusively. Raises `SettingsError`."""
     if isinstance(target, Path):
         return sqlite_transfer(target)
-    from reelhook.storage.transfer.postgres import (  # noqa: PLC0415 - loaded where it is the database
+    from reelhook.storage.transfer.postgres import (  # noqa: PLC0415 - loaded only if it is the database
         postgres_transfer,
     )
 
@@ -100,7 +99,7 @@ def database(target: Path | str) -> AbstractAsyncContextManager[TransferDatabase
 
 
 async def _check_source(old: TransferDatabase) -> tuple[str, bool]:
-    """Return the schema's revision, and whether an earlier copy closed the source."""
+    """Return the schema revision, and whether an earlier copy closed the source."""
     version = await old.version()
     if version is None:
         raise SettingsError(f"{old.name} is empty; there is nothing to copy")
@@ -116,7 +115,7 @@ async def _check_source(old: TransferDatabase) -> tuple[str, bool]:
 
 
 async def _prepare(new: TransferDatabase, target: Path | str, revision: str) -> None:
-    """Give an empty target its schema, marked as being filled."""
+    """Create the schema of an empty target, and mark it as unfinished."""
     version = await new.version()
     if version is None and not await new.tables():
         migrate.migrate(target)
@@ -134,23 +133,27 @@ async def _is_empty(new: TransferDatabase) -> bool:
     return not any([await new.count(table) for table in TABLES])
 
 
-async def _begun_rightly(old: TransferDatabase, new: TransferDatabase, tell: Tell) -> bool:
-    """Whether what an earlier run copied is what the source has to this day."""
+async def _copied_rows_match(
+    old: TransferDatabase, new: TransferDatabase, report: ReportProgress
+) -> bool:
+    """Return True if the rows copied by an earlier run still equal those of the source."""
     for table in TABLES:
         last = await new.last(table)
         if last is not None:
-            there = await _digest(new, table, None, tell)
-            if there != await _digest(old, table, last, tell):
+            there = await _digest(new, table, None, report)
+            if there != await _digest(old, table, last, report):
                 return False
     return True
 
 
-def _wiped() -> Operation[None]:
+def _delete_all() -> Operation[None]:
     for table in reversed(TABLES):
         yield Statement(f"DELETE FROM {table}")
 
 
-async def _fill(old: TransferDatabase, new: TransferDatabase, table: str, tell: Tell) -> None:
+async def _fill(
+    old: TransferDatabase, new: TransferDatabase, table: str, report: ReportProgress
+) -> None:
     columns = await old.columns(table)
     if columns != await new.columns(table):
         raise CopyError(f"The table {table} has other columns in {new.name} than in {old.name}")
@@ -158,11 +161,13 @@ async def _fill(old: TransferDatabase, new: TransferDatabase, table: str, tell: 
     async for rows in old.rows(table, columns, after=await new.last(table)):
         await new.add(table, columns, rows)
         done += len(rows)
-        tell("Copying", table, done, total)
+        report("Copying", table, done, total)
 
 
-async def _checked(old: TransferDatabase, new: TransferDatabase, table: str, tell: Tell) -> Digest:
-    here, there = await _digest(old, table, None, tell), await _digest(new, table, None, tell)
+async def _checked(
+    old: TransferDatabase, new: TransferDatabase, table: str, report: ReportProgress
+) -> Digest:
+    here, there = await _digest(old, table, None, report), await _digest(new, table, None, report)
     if here != there:
         raise CopyError(
             f"The table {table} is not the same in {new.name} ({there.rows} rows, checksum "
@@ -172,18 +177,20 @@ async def _checked(old: TransferDatabase, new: TransferDatabase, table: str, tel
     return here
 
 
-async def _digest(one: TransferDatabase, table: str, upto: Row | None, tell: Tell) -> Digest:
-    columns, total = await one.columns(table), await one.count(table)
+async def _digest(
+    transfer: TransferDatabase, table: str, upto: Row | None, report: ReportProgress
+) -> Digest:
+    columns, total = await transfer.columns(table), await transfer.count(table)
     rows, sum_ = 0, 0
-    async for batch in one.rows(table, columns, upto=upto):
+    async for batch in transfer.rows(table, columns, upto=upto):
         sum_ += sum(_hash(row) for row in batch)
         rows += len(batch)
-        tell("Checking", table, rows, total)
+        report("Checking", table, rows, total)
     return Digest(rows, f"{sum_ % 2 ** (8 * _CHECKSUM_BYTES):0{2 * _CHECKSUM_BYTES}x}")
 
 
 def _hash(row: Row) -> int:
-    """Return the same number for what SQLite keeps as 1 and PostgreSQL as true."""
+    """Return a hash of a row, the same for 1 on SQLite and true on PostgreSQL."""
     plain = tuple(int(value) if value is True or value is False else value for value in row)
     digest = blake2b(repr(plain).encode(errors="surrogatepass"), digest_size=_CHECKSUM_BYTES)
     return int.from_bytes(digest.digest())

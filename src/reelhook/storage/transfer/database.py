@@ -1,4 +1,4 @@
-"""The two sides of a copy: a whole database, read in the order of its keys, or filled."""
+"""A whole database as the source or target of a copy."""
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
@@ -9,7 +9,7 @@ from reelhook.storage.operation import Operation, Row
 
 BATCH_ROWS = 2000
 TABLES: dict[str, tuple[str, ...]] = {
-    # In this order nothing refers to what is not there yet.
+    # In this order no row refers to one that is not there yet.
     "accounts": ("id",),
     "listings": ("account",),
     "keys": ("name",),
@@ -26,18 +26,18 @@ TABLES: dict[str, tuple[str, ...]] = {
     "resends": ("id",),
     "commits": ("id",),
 }
-"""All tables but the schema's version, and their primary keys."""
+"""All tables except the schema version, and their primary keys."""
 
 
 class TransferDatabase(ABC):
-    """A database that nobody else uses. Every method may raise `CopyError`."""
+    """A database in exclusive use. Every method may raise `CopyError`."""
 
     name: str
     parameter: str
-    """What stands before the number of a statement's parameter."""
+    """The prefix of a numbered SQL parameter."""
 
     @abstractmethod
-    async def ask(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+    async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """Run one statement."""
 
     @abstractmethod
@@ -50,7 +50,7 @@ class TransferDatabase(ABC):
 
     @abstractmethod
     async def key(self, table: str) -> tuple[str, ...]:
-        """Return the primary key's columns as they are ordered by: texts by their bytes."""
+        """Return the primary key as ORDER BY terms, which compare texts by their bytes."""
 
     @abstractmethod
     def rows(
@@ -65,41 +65,41 @@ class TransferDatabase(ABC):
 
     @abstractmethod
     async def add(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """Add all of the rows, or none."""
+        """Add all rows, or none."""
 
     @abstractmethod
-    async def do(self, operation: Operation[None]) -> None:
-        """Run an operation that reads nothing, in a transaction."""
+    async def run(self, operation: Operation[None]) -> None:
+        """Run an operation without reads in a transaction."""
 
     @abstractmethod
     async def finish(self) -> None:
-        """Do what remains once all rows are there."""
+        """Complete the target after all rows were added."""
 
     async def version(self) -> str | None:
-        """Return what the schema's version is, or None in an empty database."""
+        """Return the schema version, or None for an empty database."""
         if "alembic_version" not in await self.tables():
             return None
-        rows = await self.ask("SELECT version_num FROM alembic_version")
+        rows = await self.fetch("SELECT version_num FROM alembic_version")
         return str(rows[0][0]) if rows else None
 
     async def mark(self, version: str) -> None:
-        """Write another version."""
-        await self.ask(f"UPDATE alembic_version SET version_num = {self.parameter}1", (version,))
+        """Set the schema version."""
+        await self.fetch(f"UPDATE alembic_version SET version_num = {self.parameter}1", (version,))
 
     async def count(self, table: str) -> int:
-        """Return how many rows a table has."""
-        return int((await self.ask(f"SELECT count(*) FROM {table}"))[0][0])
+        """Return the number of rows of a table."""
+        return int((await self.fetch(f"SELECT count(*) FROM {table}"))[0][0])
 
     async def last(self, table: str) -> Row | None:
         """Return the highest key of a table."""
         order = ", ".join(f"{name} DESC" for name in await self.key(table))
         names = ", ".join(TABLES[table])
-        rows = await self.ask(f"SELECT {names} FROM {table} ORDER BY {order} LIMIT 1")
+        rows = await self.fetch(f"SELECT {names} FROM {table} ORDER BY {order} LIMIT 1")
         return rows[0] if rows else None
 
 
 def failure(name: str, table: str | None, error: Exception) -> CopyError:
-    """Return the error that says in one line what went wrong with a side, or a table of it."""
+    """Return a one-line error about a database, or a table of it."""
     where = name if table is None else f"{name}, table {table}"
     return CopyError(f"{where}: {' '.join(str(error).split())}")
 
@@ -107,7 +107,7 @@ def failure(name: str, table: str | None, error: Exception) -> CopyError:
 def key_range(
     table: str, key: Sequence[str], mark: str, after: Row | None, upto: Row | None
 ) -> tuple[str, Row]:
-    """Return the condition of keys behind `after` and up to `upto`, and its parameters."""
+    """Return the SQL for keys after `after` and up to `upto`, and its parameters."""
     conditions, parameters = ["TRUE"], tuple[object, ...]()
     for sign, bound in ((">", after), ("<=", upto)):
         if bound is not None:

@@ -1,4 +1,4 @@
-"""A PostgreSQL database as one side of a copy."""
+"""A PostgreSQL database as the source or target of a copy."""
 
 import asyncio
 import re
@@ -21,7 +21,7 @@ from reelhook.storage.transfer.database import (
 )
 
 LEAVE_SECONDS = 3.0
-"""How long a process that was just killed may take to vanish from the server."""
+"""The time the session of a process that was just killed may remain on the server."""
 _USED_BY_OTHERS = """
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
   AND usename = current_user AND pid <> pg_backend_pid()
@@ -35,7 +35,7 @@ WHERE table_schema = current_schema() AND table_name = $1 ORDER BY column_name C
 
 @asynccontextmanager
 async def postgres_transfer(url: str) -> AsyncIterator["PostgresTransfer"]:
-    """Connect and keep others out. Raises `SettingsError`."""
+    """Connect, and exclude others. Raises `SettingsError`."""
     async with exclusive(url):
         connection = await postgres.connect(url)
         try:
@@ -56,14 +56,14 @@ class PostgresTransfer(TransferDatabase):
         self._connection = connection
 
     async def check_unused(self) -> None:
-        """Raise `SettingsError` when a server or a worker runs on it."""
+        """Raise `SettingsError` if a server or a worker is using it."""
         others = await self._others()
         end = asyncio.get_running_loop().time() + LEAVE_SECONDS
         while others and asyncio.get_running_loop().time() < end:
             await asyncio.sleep(0.1)
             others = await self._others()
         if "workers" in await self.tables():
-            alive = await self.ask("SELECT count(*) FROM workers WHERE seen_until > now_ms()")
+            alive = await self.fetch("SELECT count(*) FROM workers WHERE seen_until > now_ms()")
             others += alive[0][0]
         if others:
             raise SettingsError(
@@ -72,10 +72,10 @@ class PostgresTransfer(TransferDatabase):
             )
 
     async def _others(self) -> int:
-        return int((await self.ask(_USED_BY_OTHERS))[0][0])
+        return int((await self.fetch(_USED_BY_OTHERS))[0][0])
 
-    async def ask(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """See `TransferDatabase.ask`."""
+    async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """See `TransferDatabase.fetch`."""
         try:
             return [tuple(row) for row in await self._connection.fetch(sql, *parameters)]
         except FAILURES as error:
@@ -83,20 +83,20 @@ class PostgresTransfer(TransferDatabase):
 
     async def tables(self) -> set[str]:
         """See `TransferDatabase.tables`."""
-        rows = await self.ask(
+        rows = await self.fetch(
             "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()"
         )
         return {row[0] for row in rows}
 
     async def columns(self, table: str) -> tuple[str, ...]:
         """See `TransferDatabase.columns`."""
-        return tuple(row[0] for row in await self.ask(_COLUMNS, (table,)))
+        return tuple(row[0] for row in await self.fetch(_COLUMNS, (table,)))
 
     async def _of_type(self, table: str, kind: str) -> set[str]:
-        return {row[0] for row in await self.ask(_COLUMNS, (table,)) if row[1] == kind}
+        return {row[0] for row in await self.fetch(_COLUMNS, (table,)) if row[1] == kind}
 
     async def key(self, table: str) -> tuple[str, ...]:
-        """Return the key so that it is ordered as SQLite does it: by bytes."""
+        """Return the key with the collation that SQLite uses: by bytes."""
         text = await self._of_type(table, "text")
         return tuple(f'{name} COLLATE "C"' if name in text else name for name in TABLES[table])
 
@@ -109,8 +109,8 @@ class PostgresTransfer(TransferDatabase):
         upto: Row | None = None,
     ) -> AsyncIterator[list[Row]]:
         """See `TransferDatabase.rows`."""
-        behind, parameters = key_range(table, await self.key(table), "$", after, upto)
-        sql = f"SELECT {', '.join(columns)} {behind}"
+        suffix, parameters = key_range(table, await self.key(table), "$", after, upto)
+        sql = f"SELECT {', '.join(columns)} {suffix}"
         try:
             # Sorted once, for all batches.
             async with self._connection.transaction(isolation="repeatable_read", readonly=True):
@@ -131,8 +131,8 @@ class PostgresTransfer(TransferDatabase):
         except (*FAILURES, ValueError, TypeError) as error:
             raise failure(self.name, table, error) from error
 
-    async def do(self, operation: Operation[None]) -> None:
-        """See `TransferDatabase.do`."""
+    async def run(self, operation: Operation[None]) -> None:
+        """See `TransferDatabase.run`."""
         try:
             async with self._connection.transaction():
                 await Pipeline(self._connection).run(operation)
@@ -142,14 +142,14 @@ class PostgresTransfer(TransferDatabase):
     async def finish(self) -> None:
         """See `TransferDatabase.finish`."""
         for table in TABLES:
-            for name, _, default in await self.ask(_COLUMNS, (table,)):
+            for name, _, default in await self.fetch(_COLUMNS, (table,)):
                 if default is not None and default.startswith("nextval("):
-                    await self.ask(
+                    await self.fetch(
                         f"SELECT setval(pg_get_serial_sequence($1, $2), coalesce(max({name}), 1),"
                         f" max({name}) IS NOT NULL) FROM {table}",
                         (table, name),
                     )
-        await self.ask("ANALYZE")
+        await self.fetch("ANALYZE")
 
 
 def _with_booleans(row: Row, at: Sequence[int]) -> Row:

@@ -1,4 +1,4 @@
-"""A SQLite file as one side of a copy."""
+"""A SQLite file as the source or target of a copy."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 @asynccontextmanager
 async def sqlite_transfer(path: Path) -> AsyncIterator["SQLiteTransfer"]:
-    """Open the file and keep others out. Raises `SettingsError`."""
+    """Open the file exclusively. Raises `SettingsError`."""
     async with exclusive(path):
         connection = sqlite.connect(path, read_only=False)
         with ThreadPoolExecutor(1, thread_name_prefix="reelhook-copy") as thread:
@@ -37,7 +37,7 @@ async def sqlite_transfer(path: Path) -> AsyncIterator["SQLiteTransfer"]:
 
 
 class SQLiteTransfer(TransferDatabase):
-    """A SQLite file; one thread talks to it."""
+    """A SQLite file, used by one thread."""
 
     parameter = "?"
 
@@ -46,8 +46,8 @@ class SQLiteTransfer(TransferDatabase):
         self._connection = connection
         self._thread = thread
 
-    async def ask(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """See `TransferDatabase.ask`."""
+    async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """See `TransferDatabase.fetch`."""
         return await self._in_thread(lambda: self._connection.execute(sql, parameters).fetchall())
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
@@ -58,14 +58,14 @@ class SQLiteTransfer(TransferDatabase):
 
     async def tables(self) -> set[str]:
         """See `TransferDatabase.tables`."""
-        rows = await self.ask(
+        rows = await self.fetch(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
         )
         return {row[0] for row in rows}
 
     async def columns(self, table: str) -> tuple[str, ...]:
         """See `TransferDatabase.columns`."""
-        rows = await self.ask("SELECT name FROM pragma_table_info(?1) ORDER BY name", (table,))
+        rows = await self.fetch("SELECT name FROM pragma_table_info(?1) ORDER BY name", (table,))
         return tuple(row[0] for row in rows)
 
     async def key(self, table: str) -> tuple[str, ...]:
@@ -84,9 +84,9 @@ class SQLiteTransfer(TransferDatabase):
         key = TABLES[table]
         at = [list(columns).index(name) for name in key]
         while True:
-            behind, parameters = key_range(table, key, "?", after, upto)
-            found = await self.ask(
-                f"SELECT {', '.join(columns)} {behind} LIMIT {BATCH_ROWS}", parameters
+            suffix, parameters = key_range(table, key, "?", after, upto)
+            found = await self.fetch(
+                f"SELECT {', '.join(columns)} {suffix} LIMIT {BATCH_ROWS}", parameters
             )
             if found:
                 yield found
@@ -105,8 +105,8 @@ class SQLiteTransfer(TransferDatabase):
 
         await self._in_thread(add)
 
-    async def do(self, operation: Operation[None]) -> None:
-        """See `TransferDatabase.do`."""
+    async def run(self, operation: Operation[None]) -> None:
+        """See `TransferDatabase.run`."""
 
         def do() -> None:
             with self._connection:
@@ -116,4 +116,4 @@ class SQLiteTransfer(TransferDatabase):
 
     async def finish(self) -> None:
         """See `TransferDatabase.finish`."""
-        # Nothing: SQLite counts its ids up from what is there.
+        # Nothing to do: SQLite derives the next id from the rows.

@@ -1,4 +1,4 @@
-"""What the revisions write differently for SQLite and PostgreSQL."""
+"""SQL that differs between SQLite and PostgreSQL in the revisions."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 Counter = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-"""An id that the database counts up."""
+"""An id that the database assigns in ascending order."""
 
 
 def where(condition: str) -> dict[str, Any]:
@@ -15,21 +15,21 @@ def where(condition: str) -> dict[str, Any]:
 
 
 def iso(milliseconds: str) -> str:
-    """Return the expression that writes a moment as ISO 8601 in UTC."""
+    """Return the expression that formats a time as ISO 8601 in UTC."""
     if is_sqlite():
         return f"strftime('%Y-%m-%dT%H:%M:%fZ', ({milliseconds}) / 1000.0, 'unixepoch')"
     return (
         f"to_char(to_timestamp(({milliseconds}) / 1000.0) AT TIME ZONE 'UTC',"
-        # What looks like a parameter behind a colon is none.
+        # The escaped colons keep SQLAlchemy from reading parameters there.
         r""" 'YYYY-MM-DD"T"HH24\:MI\:SS.MS"Z"')"""
     )
 
 
 def later(one: str, other: str) -> str:
-    """Return the expression of the later of two moments."""
+    """Return the expression of the later of two times."""
     return f"{'max' if is_sqlite() else 'greatest'}({one}, {other})"
 
 
 def is_sqlite() -> bool:
-    """Whether the revision runs on SQLite."""
+    """Return True if the revision runs on SQLite."""
     return bool(op.get_context().dialect.name == "sqlite")

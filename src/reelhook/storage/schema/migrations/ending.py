@@ -1,4 +1,4 @@
-"""Ending jobs on the way down: those that would be created without what they asked for."""
+"""Ends jobs on rollback that would otherwise be created without options they requested."""
 
 import time
 from typing import Any
@@ -35,7 +35,7 @@ UPDATE deliveries SET status_sequence = :sequence, progress_sequence = NULL, att
 
 
 def end_jobs(which: str, *, code: str, error: str) -> None:
-    """End jobs as failed, with the event that tells their clients so.
+    """End jobs as failed, with the event that reports it.
 
     For schemas 0003 to 0006: they have events with positions, and endpoints, but no `next_at`.
     """
@@ -56,7 +56,7 @@ def end_jobs(which: str, *, code: str, error: str) -> None:
             error=error,
             code=code,
         )
-        told: dict[str, Any] = {
+        values: dict[str, Any] = {
             "id": event.id,
             "job": job_id,
             "sequence": event.sequence,
@@ -68,4 +68,4 @@ def end_jobs(which: str, *, code: str, error: str) -> None:
         }
         for statement in (_END, _TELL, _SUPERSEDE, _OFFER):
             text = sa.text(statement)
-            connection.execute(text, {name: told[name] for name in text.compile().params})
+            connection.execute(text, {name: values[name] for name in text.compile().params})

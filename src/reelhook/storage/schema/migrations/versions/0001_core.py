@@ -1,4 +1,4 @@
-"""core: jobs as they were asked for, idempotency keys, keys of our own"""
+"""core: jobs as requested, idempotency keys, and our own keys"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""tracking: what the provider says of jobs, events, deliveries, attempts, accounts, leases"""
+"""tracking: the provider's reports on jobs, events, deliveries, attempts, accounts, leases"""
 
 from typing import Any
 
@@ -76,14 +76,14 @@ FROM jobs
 """
 
 
-# A job that was with the provider when tracking was rolled back has lost the provider's id.
+# A job that a provider had when tracking was rolled back has lost its provider job id.
 END_UNTRACKED_JOBS = """
 UPDATE jobs SET status = 'failed', code = 'submission_unknown', version = version + 1,
   error = 'Tracking was rolled back while this job ran; register the provider''s job anew'
 WHERE status IN ('submitting', 'queued', 'processing')
 """
 
-# Jobs that waited when tracking was rolled back are created now; their webhooks were taken away.
+# Jobs that were waiting when tracking was rolled back are created now; their webhooks were removed.
 _WAITING = "SELECT id, webhook_url FROM jobs WHERE status = 'accepted' AND webhook_url IS NOT NULL"
 _ADD_DELIVERY = """
 INSERT INTO deliveries (job_id, endpoint_id, lane, url, trusted)
@@ -158,7 +158,7 @@ def _create_events() -> None:
         sa.Column("body", sa.LargeBinary, nullable=False),
     )
     op.create_index("events_of_job", "events", ["job_id", "sequence"], unique=True)
-    # The database holds it too: a job ends once.
+    # The database enforces it as well: a job ends once.
     op.create_index(
         "events_terminal_once",
         "events",
@@ -213,7 +213,7 @@ def _create_deliveries() -> None:
 
 
 def downgrade() -> None:
-    """Take tracking away; the jobs stay."""
+    """Remove tracking; the jobs stay."""
     op.execute("DROP VIEW video_jobs")
     for table in ("attempts", "deliveries", "events", "leases", "accounts"):
         op.drop_table(table)

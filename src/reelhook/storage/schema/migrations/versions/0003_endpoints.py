@@ -1,4 +1,4 @@
-"""endpoints: places that events go to, their health; what was not delivered, and resends"""
+"""endpoints: receivers of events, their health; undelivered events, and resends"""
 
 from typing import Any
 
@@ -17,13 +17,13 @@ UPDATE deliveries SET terminal_at = (
     AND events.sequence = deliveries.status_sequence AND events.kind = 'terminal')
 WHERE status_sequence IS NOT NULL
 """
-# States that few deliveries are in, so that their listing need not walk through all the others.
+# Rare states of deliveries, indexed so that listing them need not scan all the others.
 _LISTED = {
     "deliveries_waiting": "due_at IS NOT NULL",
     "deliveries_failed": "outcome = 'exhausted'",
     "deliveries_ended": "ended",
 }
-# How each delivery ended so far, as its last attempt tells it.
+# The outcome of each delivery so far, by its last attempt.
 _PAST = """
 UPDATE deliveries SET
   delivered_sequence = (SELECT max(sequence) FROM attempts
@@ -45,13 +45,13 @@ UPDATE events SET position = numbered.position FROM (
   SELECT id, row_number() OVER (ORDER BY occurred_at, job_id, sequence) AS position FROM events
 ) AS numbered WHERE events.id = numbered.id
 """
-# Before there were endpoints nothing kept the operator's word that nothing is to be sent to one.
+# Before there were endpoints, an operator's decision to disable one could not be stored.
 _END_AT_DISABLED = """
 UPDATE deliveries SET ended = TRUE, due_at = NULL, status_sequence = NULL, progress_sequence = NULL
 WHERE NOT ended AND endpoint_id IN (
   SELECT id FROM endpoints WHERE disabled = 'operator' OR deleted_at IS NOT NULL)
 """
-# Foreign keys are not held while the schema changes.
+# Foreign keys are not enforced while the schema changes.
 _DROP_RESENT_ATTEMPTS = """
 DELETE FROM attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE resend_of IS NOT NULL)
 """
@@ -85,7 +85,7 @@ def _delivery_columns() -> list[sa.Column[Any]]:
 
 
 def upgrade() -> None:
-    """Make endpoints of what deliveries named so far, and add what repairing needs."""
+    """Create endpoints from the URLs of deliveries, and add what resends need."""
     _create_endpoints()
     op.create_index("deliveries_of_endpoint", "deliveries", ["endpoint_id", "id"])
     _register_known_endpoints()
@@ -202,7 +202,7 @@ def _new_id(old: str, url: str, *, trusted: bool) -> str:
 
 
 def _create_repair() -> None:
-    # Why an event never arrived somewhere; what did arrive stands in `attempts`.
+    # The reason why an event never arrived at an endpoint; `attempts` has those that did.
     op.create_table(
         "undelivered",
         sa.Column(
@@ -235,7 +235,7 @@ def _create_repair() -> None:
 
 
 def downgrade() -> None:
-    """Take endpoints away. Deliveries keep the URL that they were last sent to.
+    """Remove endpoints. Deliveries keep the URL that they were last sent to.
 
     Those at endpoints that the operator had disabled end, or they would be sent.
     """

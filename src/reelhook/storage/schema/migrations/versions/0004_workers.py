@@ -1,4 +1,4 @@
-"""workers: who is alive, so that leases even out"""
+"""workers: those alive, so that leases are shared evenly"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ from reelhook.storage.schema.migrations.dialects import is_sqlite
 revision = "0004"
 down_revision = "0003"
 
-# The database's own time: clocks of machines differ. On SQLite the driver brings this function.
+# The database's own time, since clocks of machines differ. On SQLite the driver provides it.
 _NOW_MS = """
 CREATE FUNCTION now_ms() RETURNS BIGINT LANGUAGE sql VOLATILE AS
 $$ SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) $$
@@ -16,7 +16,7 @@ $$ SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) $$
 
 
 def upgrade() -> None:
-    """Make what several workers need."""
+    """Add what several workers need."""
     op.create_table(
         "workers",
         sa.Column("id", sa.Text, primary_key=True),
@@ -27,7 +27,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take it away."""
+    """Remove it."""
     if not is_sqlite():
         op.execute("DROP FUNCTION now_ms()")
     op.drop_table("workers")

@@ -1,4 +1,4 @@
-"""shared: what every process must know: switches of the installation, how accounts fare"""
+"""shared: state of all processes: switches of the installation, and the status of accounts"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Make room for them."""
+    """Add the tables and columns."""
     # A switch that is on has a row.
     op.create_table(
         "switches",
@@ -20,7 +20,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take them away: watching goes on, and no account is known to be refused."""
+    """Remove them: watching continues, and no account is known to be refused."""
     op.drop_column("accounts", "stretched_ms")
     op.drop_column("accounts", "unauthorized")
     op.drop_table("switches")

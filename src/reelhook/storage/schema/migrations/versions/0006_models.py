@@ -1,4 +1,4 @@
-"""models: several providers, what was asked of them, what they charge, and settled doubts"""
+"""models: several providers, their requests and costs, and settled unresolved submissions"""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ from reelhook.storage.schema.migrations.ending import end_jobs
 revision = "0006"
 down_revision = "0005"
 
-# What a waiting job asked for, and the columns below keep. Without them it would be created, and
-# paid for, as another video, or at another provider or account than the one that it named.
+# A waiting job that needs the columns below. Without them it would be created, and paid for, as
+# a different video, or at another provider or account than the one that it named.
 _LOSES = """
 (provider <> 'openai' OR pinned OR aspect_ratio IS NOT NULL OR image IS NOT NULL
   OR seed IS NOT NULL OR provider_options IS NOT NULL OR fallbacks IS NOT NULL)
@@ -21,8 +21,8 @@ _WHY = (
     "The database was rolled back to a version that can't keep all that this job asked for "
     "(picture, seed, options, provider or account); "
 )
-# Kept in `code` while the columns are gone, and read from there on the way up again: who has a job
-# that runs at another provider, and which doubts a person has settled already.
+# Stored in `code` while the columns are missing, and restored on the next upgrade: the provider of
+# a running job, and the unresolved submissions that a person has already settled.
 _KEEP_PROVIDER = """
 UPDATE jobs SET code = 'provider:' || provider
 WHERE provider <> 'openai' AND status IN ('queued', 'processing')
@@ -75,7 +75,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take it away. Jobs stay, but for those that wait and would be created as something else."""
+    """Remove it. Jobs stay, except waiting ones that would be created as something else."""
     end_jobs(
         f"status = 'accepted' AND {_LOSES}",
         code="rolled_back",

@@ -1,4 +1,4 @@
-"""listings: where a create was sent, what was known before it, and what a listing taught us"""
+"""listings: the target of a create, the entries known before it, and facts about a listing"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
-    """Make room. A listing that was believed before has to show our entries again."""
+    """Add the columns. A listing that was trusted before has to show our entries again."""
     op.create_table(
         "listings",
         sa.Column("account", sa.Text, primary_key=True),
@@ -24,7 +24,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take it away: no listing is believed until it has shown our entries again."""
+    """Remove them: no listing is trusted until it has shown our entries again."""
     op.execute("UPDATE accounts SET listing_proven = FALSE")
     op.drop_column("jobs", "submit_after")
     op.drop_column("jobs", "submit_fingerprint")

@@ -1,4 +1,4 @@
-"""next_at: when an endpoint has to be looked at next, so that a look costs what is due"""
+"""next_at: the time of an endpoint's next check, so that queries cost what is due"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,8 +15,8 @@ _INDEXES = {
     "endpoints_due_shaky": f"failures > 0 AND probe_due_at IS NULL AND {_WAITING}",
     "endpoints_due_open": f"probe_due_at IS NOT NULL AND {_WAITING}",
 }
-# Too early costs one look, too late would be a webhook that nobody sends: so behind an open breaker
-# every retry counts, whichever delivery the probe will be.
+# Too early costs one query; too late would be a webhook that is never sent. So with an open breaker
+# every retry counts, whichever delivery will be the probe.
 _FIRST_DUE = """
 UPDATE endpoints SET next_at = (
   SELECT min(CASE WHEN probe_due_at IS NULL OR (attempts > 0 AND due_at < probe_due_at)
@@ -27,7 +27,7 @@ UPDATE endpoints SET next_at = (
 
 
 def upgrade() -> None:
-    """Add the moment, and compute it for what waits already."""
+    """Add the time, and compute it for deliveries that already wait."""
     op.add_column("endpoints", sa.Column("lane", sa.Integer, nullable=False, server_default="0"))
     op.add_column("endpoints", sa.Column("next_at", sa.BigInteger))
     op.add_column(
@@ -46,7 +46,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take it away; what waits is found without it."""
+    """Remove it; waiting deliveries are found without it."""
     for name in _INDEXES:
         op.drop_index(name, "endpoints")
     for column in ("health_version", "next_at", "lane"):

@@ -1,4 +1,4 @@
-"""commits: receipts of transactions, so that a lost response to COMMIT can be cleared up"""
+"""commits: receipts of transactions, which resolve a lost reply to COMMIT"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0008"
 
 
 def upgrade() -> None:
-    """Make room for receipts, and find an idempotency key whoever brought it."""
+    """Add receipts, and an index for idempotency keys of any holder."""
     op.create_table(
         "commits",
         sa.Column("id", sa.Text, primary_key=True),
@@ -19,6 +19,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take both away. No transaction outlives the process that waits for its receipt."""
+    """Remove both. No transaction outlives the process that waits for its receipt."""
     op.drop_index("idempotency_keys_by_key", "idempotency_keys")
     op.drop_table("commits")

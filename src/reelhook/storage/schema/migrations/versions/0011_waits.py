@@ -1,4 +1,4 @@
-"""waits: until when an account's provider asked to be left alone"""
+"""waits: the time until which an account's provider wants no requests"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,12 +8,12 @@ down_revision = "0009"
 
 
 def upgrade() -> None:
-    """Make room for it."""
+    """Add the columns."""
     op.add_column("accounts", sa.Column("reads_wait_until", sa.BigInteger))
     op.add_column("accounts", sa.Column("creates_wait_until", sa.BigInteger))
 
 
 def downgrade() -> None:
-    """Take it away: whoever must wait is told so again by the provider."""
+    """Remove them: a provider that wants us to wait will say so again."""
     op.drop_column("accounts", "creates_wait_until")
     op.drop_column("accounts", "reads_wait_until")

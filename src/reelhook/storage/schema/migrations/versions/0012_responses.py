@@ -1,4 +1,4 @@
-"""responses: what providers said last to jobs that wait, and how often a create was in vain"""
+"""responses: the last responses of providers to waiting jobs, and the number of failed creates"""
 
 from typing import Any
 
@@ -27,14 +27,14 @@ def _columns() -> dict[str, list[sa.Column[Any]]]:
 
 
 def upgrade() -> None:
-    """Make room for them."""
+    """Add the columns."""
     for table, columns in _columns().items():
         for column in columns:
             op.add_column(table, column)
 
 
 def downgrade() -> None:
-    """Take them away: nothing that is bought depends on them."""
+    """Remove them: no paid job depends on them."""
     for table, columns in _columns().items():
         for column in columns:
             op.drop_column(table, column.name)

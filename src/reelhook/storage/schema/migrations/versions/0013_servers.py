@@ -1,4 +1,4 @@
-"""servers: what an account's adapter found out about its server, and creates that bear a mark"""
+"""servers: facts about an account's server found by its adapter, and creates that bear a mark"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0012"
 
 
 def upgrade() -> None:
-    """Make room for both. No create that was sent before bears a mark."""
+    """Add both. Creates that were sent before bear no mark."""
     op.add_column("listings", sa.Column("server", sa.Text, nullable=False, server_default=""))
     op.add_column(
         "jobs",
@@ -17,6 +17,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take it away: servers are asked again, and listings have to prove more."""
+    """Remove both: servers are queried again, and listings need more proof."""
     op.drop_column("jobs", "submit_marked")
     op.drop_column("listings", "server")

@@ -1,4 +1,4 @@
-"""forgotten: how often a restarted server lost a job, and whether a cancel ended its render"""
+"""forgotten: the number of times a restarted server lost a job, and whether a cancel stopped it"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,12 +8,12 @@ down_revision = "0013"
 
 
 def upgrade() -> None:
-    """Make room for both."""
+    """Add both."""
     op.add_column("jobs", sa.Column("stopped", sa.Boolean))
     op.add_column("jobs", sa.Column("forgotten", sa.Integer, nullable=False, server_default="0"))
 
 
 def downgrade() -> None:
-    """Take them away: what was sent again because its server forgot it stays as it is."""
+    """Remove both: jobs that were sent again because a server forgot them stay as they are."""
     op.drop_column("jobs", "forgotten")
     op.drop_column("jobs", "stopped")

@@ -1,4 +1,4 @@
-"""Servers that are away, that don't answer, and that are one of several in a URL."""
+"""Servers that are unreachable, do not respond, or are one of several in a URL."""
 
 import asyncio
 import time

@@ -1,7 +1,7 @@
-"""What every process must know: on both databases."""
+"""The pause and the status of accounts, which all processes share, on both databases."""
 
 from reelhook.domain.account_status import HEALTHY, AccountStatus
-from reelhook.ports import Lease
+from reelhook.ports import AccountRecord, Lease
 from reelhook.storage.store import Store
 
 from .conftest import Sql
@@ -36,3 +36,13 @@ async def test_only_who_holds_the_account_tells_how_it_stands(store: Store, sql:
     assert (await store.tend("two", [ID], 60_000))[0] == [Lease(ID, 2)]
     await store.save_account_status(ACCOUNT, AccountStatus(None, 7300), old)
     assert (await store.account_status(ACCOUNT)).unauthorized == "said one"
+
+
+async def test_the_state_of_all_accounts_is_read_at_once(store: Store) -> None:
+    refused = AccountStatus("No such key", 7300)
+    await store.save_account_status("acme", refused, None)
+    await store.record_round("acme_2", 1000)
+    assert await store.account_records() == {
+        "acme": AccountRecord(refused, None),
+        "acme_2": AccountRecord(HEALTHY, 1000),
+    }

@@ -1,4 +1,4 @@
-"""A PostgreSQL database that goes on, and those that remember less: copies, and other servers."""
+"""A PostgreSQL database that continues, and those that lack commits: copies and other servers."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

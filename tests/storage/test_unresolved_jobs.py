@@ -1,4 +1,4 @@
-"""Jobs of which nobody knows whether a provider has them."""
+"""Jobs that a provider may or may not have."""
 
 import asyncio
 from dataclasses import replace

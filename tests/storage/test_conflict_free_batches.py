@@ -1,4 +1,4 @@
-"""Works that touch nothing in common may run side by side; the others keep their order."""
+"""Items that share no conflict key may run concurrently; the others keep their order."""
 
 from collections.abc import Iterable
 
@@ -10,10 +10,10 @@ from reelhook.storage.operation import (
     ConflictKeys,
     Operation,
     Statement,
-    Together,
+    StatementBatch,
+    concurrently,
     conflict_free_batches,
     query,
-    side_by_side,
 )
 
 Work = tuple[str, ConflictKeys]
@@ -24,7 +24,7 @@ def arranged(works: Iterable[Work]) -> list[str]:
     return ["".join(name for name, _ in batch) for batch in found]
 
 
-def test_works_that_touch_nothing_in_common_share_a_wave() -> None:
+def test_items_without_a_common_key_share_a_batch() -> None:
     assert arranged([("a", "1"), ("b", "2"), ("c", "34")]) == ["abc"]
 
 
@@ -66,7 +66,7 @@ def asking(*questions: str) -> Operation[list[str]]:
 
 
 def both(*questions: str) -> Operation[list[str]]:
-    found = yield from side_by_side([query(question) for question in questions])
+    found = yield from concurrently([query(question) for question in questions])
     return [rows[0][0] for rows in found]
 
 
@@ -79,25 +79,25 @@ def run(operation: Operation[list[list[str]]]) -> tuple[list[list[str]], list[li
             step = operation.send(answer)  # type: ignore[arg-type] # whatever was asked for
         except StopIteration as stop:
             return stop.value, asked
-        assert isinstance(step, Together)
+        assert isinstance(step, StatementBatch)
         asked.append([one.sql for one in step.statements])
         answer = [[(one.sql.upper(),)] for one in step.statements]
 
 
 def test_the_next_statements_of_all_go_together_until_the_longest_ends() -> None:
-    result, asked = run(side_by_side([asking("a", "b", "c"), asking(), asking("d", "e")]))
+    result, asked = run(concurrently([asking("a", "b", "c"), asking(), asking("d", "e")]))
     assert result == [["A", "B", "C"], [], ["D", "E"]]
     assert asked == [["a", "d"], ["b", "e"], ["c"]]
 
 
-def test_what_stands_side_by_side_within_goes_together_with_the_others() -> None:
-    result, asked = run(side_by_side([both("a", "b"), asking("c", "d"), both()]))
+def test_a_batch_within_an_operation_joins_those_of_the_others() -> None:
+    result, asked = run(concurrently([both("a", "b"), asking("c", "d"), both()]))
     assert result == [["A", "B"], ["C", "D"], []]
     assert asked == [["a", "b", "c"], ["d"]]
 
 
 def test_nothing_at_all_is_done_at_once() -> None:
-    assert run(side_by_side([])) == ([], [])
+    assert run(concurrently([])) == ([], [])
 
 
 def test_a_failure_ends_all() -> None:
@@ -106,4 +106,4 @@ def test_a_failure_ends_all() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        run(side_by_side([asking("b", "c"), failing()]))
+        run(concurrently([asking("b", "c"), failing()]))

@@ -1,4 +1,4 @@
-"""Moments that no right clock could have chosen, and those that one could."""
+"""Times that no correct clock could have chosen are repaired; others are not."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ async def test_a_retry_is_due_where_no_wait_is_so_long(
     [due] = await due_now(store)
     await settled(store, due, REFUSED, at=NOW + back)
     before = await waits(store, sql)
-    await store.mend(NOW, LONGEST)
+    await store.repair_due_times(NOW, LONGEST)
     assert await waits(store, sql) == (before if due_in is None else due_in)
     assert len(await due_now(store, NOW)) == (due_in == 0)
 
@@ -43,9 +43,9 @@ async def test_what_the_receiver_asked_for_holds_for_a_day(store: Store, sql: Sq
     assert isinstance(asked, WebhookResponse)
     await settled(store, due, asked, at=NOW)
     before = await waits(store, sql)
-    await store.mend(NOW, LONGEST)
+    await store.repair_due_times(NOW, LONGEST)
     assert await waits(store, sql) == before > 22 * HOUR
-    await store.mend(NOW - 2 * HOUR, LONGEST)
+    await store.repair_due_times(NOW - 2 * HOUR, LONGEST)
     assert await waits(store, sql) == -2 * HOUR
 
 
@@ -54,7 +54,7 @@ async def test_a_job_that_waits_to_be_created_is_due(store: Store, sql: Sql) -> 
     late = await stored(store, new("late"))
     await sql("UPDATE jobs SET submit_due_at = ?1 WHERE id = 'soon'", NOW + 19 * SECOND)
     await sql("UPDATE jobs SET submit_due_at = ?1 WHERE id = 'late'", NOW + HOUR)
-    await store.mend(NOW, LONGEST)
+    await store.repair_due_times(NOW, LONGEST)
     by_id = {job.id: job for job in await store.jobs_now(["soon", "late"])}
     assert by_id["soon"].submit_due_at == NOW + 19 * SECOND
     assert by_id["soon"].version == soon.version
@@ -65,5 +65,5 @@ async def test_a_job_that_waits_to_be_created_is_due(store: Store, sql: Sql) -> 
 async def test_a_probe_is_due(store: Store, sql: Sql) -> None:
     await telling(store, "job_1", "https://h.example/hook")
     await sql("UPDATE endpoints SET probe_due_at = ?1, next_at = ?1", NOW + HOUR)
-    await store.mend(NOW, LONGEST)
+    await store.repair_due_times(NOW, LONGEST)
     assert await sql("SELECT probe_due_at, next_at FROM endpoints") == [(NOW, 0)]

@@ -1,12 +1,12 @@
-"""What accounts have to do, in which order, and what their jobs cost."""
+"""The load of accounts, the order of their jobs, and their costs."""
 
 from dataclasses import replace
 
+from reelhook.domain.event import DAY_MILLISECONDS
 from reelhook.domain.job import Status
 from reelhook.domain.report import Cost, Failed, Finished
 from reelhook.domain.request import VideoRequest
 from reelhook.ports import Acceptance, AccountLoad, CostLine, NewJob
-from reelhook.storage.operations.account_load import DAY_MILLISECONDS
 from reelhook.storage.store import Store
 
 from .samples import (

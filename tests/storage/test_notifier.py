@@ -1,4 +1,4 @@
-"""The wire between processes: what is told arrives, coalesced, and a lost connection comes back."""
+"""Messages between processes arrive, coalesced, and a lost connection is reopened."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from reelhook.storage.postgres import notifier as wires
+from reelhook.storage.postgres import notifier as notifiers
 from reelhook.storage.postgres.notifier import Notifier
 
 from .postgres_databases import fresh_database
@@ -21,7 +21,7 @@ async def url(postgres_url: str) -> AsyncIterator[str]:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wires, "RECONNECT_SECONDS", 0.05)
+    monkeypatch.setattr(notifiers, "RECONNECT_SECONDS", 0.05)
 
 
 class Ear:
@@ -71,7 +71,7 @@ async def listening(url: str, number: int) -> None:
 async def test_what_one_tells_the_others_hear_and_it_does_not(url: str) -> None:
     async with connected(url) as (one, own_ear), connected(url) as (_, ear):
         await listening(url, 2)
-        one.tell("submit")
+        one.publish("submit")
         await ear.hears("submit")
         assert own_ear.heard == [["changed"]]  # what it may have missed before
 
@@ -80,8 +80,8 @@ async def test_what_is_told_in_a_moment_goes_out_at_once(url: str) -> None:
     async with connected(url) as (one, _), connected(url) as (_, ear):
         await listening(url, 2)
         for _ in range(500):
-            one.tell("deliver")
-            one.tell("changed")
+            one.publish("deliver")
+            one.publish("changed")
         await ear.hears("changed", "deliver")
         assert ear.heard == [["changed"], ["changed", "deliver"]]
 
@@ -99,7 +99,7 @@ async def test_a_lost_connection_is_made_anew_and_what_was_told_meanwhile_arrive
         await connection.close()
         async with asyncio.timeout(60):
             while ["submit"] not in ear.heard:  # it may be told before the other listens again
-                one.tell("submit")
+                one.publish("submit")
                 await asyncio.sleep(0.1)
 
 
@@ -107,13 +107,13 @@ async def test_what_was_told_last_goes_out_before_the_end(url: str) -> None:
     async with connected(url) as (_, ear):
         async with connected(url) as (one, _):
             await listening(url, 2)
-            one.tell("leases")
+            one.publish("leases")
         await ear.hears("leases")
 
 
 async def test_without_a_server_telling_does_no_harm() -> None:
     async with connected("postgresql://nobody@127.0.0.1:1/none") as (one, ear):
-        one.tell("submit")
+        one.publish("submit")
         await asyncio.sleep(0.2)
         assert ear.heard == []
 
@@ -126,7 +126,7 @@ async def test_where_listening_is_refused_telling_does_no_harm(
 
     monkeypatch.setattr(asyncpg.Connection, "add_listener", refused)
     async with connected(url) as (one, ear):
-        one.tell("submit")
+        one.publish("submit")
         await asyncio.sleep(0.2)
         assert ear.heard == []
 
@@ -134,11 +134,11 @@ async def test_where_listening_is_refused_telling_does_no_harm(
 async def test_in_place_of_a_wire_readers_look_again_and_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(wires, "LOOK_SECONDS", 0.01)
-    metronome, ear = wires.PollingNotifier(), Ear()
+    monkeypatch.setattr(notifiers, "STORE_POLL_SECONDS", 0.01)
+    metronome, ear = notifiers.PollingNotifier(), Ear()
     metronome.start(ear)
     try:
-        metronome.tell("submit")
+        metronome.publish("submit")
         await ear.hears("changed")
     finally:
         await metronome.close()

@@ -38,7 +38,7 @@ async def test_postgresql_tells_its_time_and_whether_it_can_be_written(postgres_
         finally:
             await connection.close()
         assert "read-only" in str((await check_database(url)).refusal)
-        assert migrations.pending(url, beside=True) == []
+        assert migrations.pending(url, read_only=True) == []
 
 
 async def test_a_postgresql_that_does_not_answer_is_told() -> None:

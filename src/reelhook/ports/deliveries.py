@@ -1,0 +1,117 @@
+"""The record of deliveries: attempts, events that never arrived, and resends."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from reelhook.domain.delivery import Attempt, Delivery, UndeliveredReason
+from reelhook.domain.event import Instant
+from reelhook.ports.event_feed import FeedStore
+from reelhook.ports.leases import Lease
+
+DELIVERY_STATES = ("waiting", "delivered", "failed", "ended")
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """An event that never arrived, and the reason."""
+
+    sequence: int
+    fate: UndeliveredReason
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDelivery:
+    """A delivery as it is read. `url` is its present address, `last` its last attempt."""
+
+    delivery: Delivery
+    url: str
+    last: Attempt | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFilter:
+    """A choice of deliveries. `state` is one of `DELIVERY_STATES`."""
+
+    state: str | None = None
+    job_id: str | None = None
+    endpoint_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPage:
+    """A page of deliveries, newest first, and the cursor of the next one."""
+
+    deliveries: tuple[StoredDelivery, ...]
+    next_cursor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Resend:
+    """A run that sends all events that failed in a period again, in batches. It survives a restart.
+
+    `endpoint_id` None: at every endpoint. `resent` counts the events so far.
+    """
+
+    id: str
+    since: Instant
+    until: Instant
+    endpoint_id: str | None = None
+    resent: int = 0
+    finished_at: Instant | None = None
+
+
+class DeliveryLogStore(FeedStore, Protocol):
+    """Reads deliveries and starts resends."""
+
+    async def deliveries(
+        self, wanted: DeliveryFilter, limit: int, cursor: int | None
+    ) -> DeliveryPage:
+        """Return a page of deliveries, newest first."""
+        ...
+
+    async def delivery(self, delivery_id: int) -> StoredDelivery:
+        """Return one delivery. Raises `DeliveryNotFoundError`."""
+        ...
+
+    async def attempts(self, delivery_id: int, limit: int) -> list[Attempt]:
+        """Return a delivery's attempts and those of its resends, newest first."""
+        ...
+
+    async def undelivered(self, delivery_id: int) -> list[Undelivered]:
+        """Return the events that never arrived through this delivery, in order."""
+        ...
+
+    async def resend_one(self, delivery_id: int, sequence: int | None, now: Instant) -> Delivery:
+        """Add a delivery that repeats an event (None: the job's newest).
+
+        Raises `DeliveryNotFoundError`, `EndpointNotFoundError` if its endpoint was deleted, or
+        `InvalidRequestError` if the job has no such event.
+        """
+        ...
+
+    async def start_resend(self, resend: Resend) -> None:
+        """Store a new run that sends failed events again."""
+        ...
+
+    async def resend(self, resend_id: str) -> Resend:
+        """Return one run. Raises `ResendNotFoundError`."""
+        ...
+
+
+class ResendStore(Protocol):
+    """Carries out resends."""
+
+    async def unfinished_resends(self) -> Sequence[Resend]:
+        """Return the unfinished runs, oldest first."""
+        ...
+
+    async def advance_resend(
+        self, resend_id: str, limit: int, now: Instant, lease: Lease | None = None
+    ) -> Resend:
+        """Send the next `limit` failed events again, and record that, in one transaction.
+
+        Nothing is done if the lease was lost.
+        """
+        ...

@@ -1,0 +1,44 @@
+"""Port to stored endpoints."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from reelhook.domain.endpoint import Endpoint
+from reelhook.domain.event import Instant
+
+
+class EndpointStore(Protocol):
+    """Stores endpoints. Methods that take an id may raise `EndpointNotFoundError`."""
+
+    async def create_endpoint(self, endpoint: Endpoint) -> None:
+        """Store a new endpoint. One that gets every job's events starts with the running jobs."""
+        ...
+
+    async def endpoints(self) -> list[Endpoint]:
+        """Return the registered endpoints and the default one, oldest first."""
+        ...
+
+    async def endpoints_held_back(self) -> list[Endpoint]:
+        """Return the endpoints of any kind that are disabled, or whose breaker is open."""
+        ...
+
+    async def endpoint(self, endpoint_id: str) -> Endpoint:
+        """Return one endpoint of any kind."""
+        ...
+
+    async def change_endpoint(
+        self, endpoint_id: str, change: Callable[[Endpoint], Endpoint]
+    ) -> Endpoint:
+        """Change an endpoint in one transaction, and return the result.
+
+        `change` must be pure: it may be called more than once, and in another thread.
+        """
+        ...
+
+    async def delete_endpoint(self, endpoint_id: str, now: Instant) -> None:
+        """End an endpoint and all its deliveries. Attempts stay on record."""
+        ...
+
+    async def keep_default_endpoint(self, endpoint: Endpoint) -> None:
+        """Store the endpoint of WEBHOOK_URL. A changed URL starts with clean health."""
+        ...

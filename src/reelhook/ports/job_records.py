@@ -1,0 +1,140 @@
+"""Jobs as the store takes them in and returns them."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from reelhook.domain.endpoint import url_id
+from reelhook.domain.event import Event, Instant
+from reelhook.domain.job import Job
+from reelhook.domain.request import VideoRequest
+
+ANY_BYTES = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A job's new state and the events that report it. `version` is still the one that was read.
+
+    `bodies` are the events' webhook bodies, in the same order.
+    """
+
+    job: Job
+    events: tuple[Event, ...] = ()
+    bodies: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A destination of a job's events: a known endpoint, or the job's own `url`."""
+
+    endpoint_id: str
+    url: str | None = None
+
+    @classmethod
+    def to(cls, url: str) -> "Destination":
+        """Return the destination of a job's own URL."""
+        return cls(url_id(url), url)
+
+
+SOLE_HOLDER = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A client's key and the fingerprint of the body it came with.
+
+    `holder` distinguishes clients. `SOLE_HOLDER` stands for an installation with one client: it
+    matches the keys of every holder, and its keys match for every client distinguished later.
+    """
+
+    holder: str
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to store, in one transaction with its deliveries and its key.
+
+    Endpoints that get every job's events are added to the destinations when it is stored.
+    """
+
+    job: Job
+    request: VideoRequest
+    webhook_url: str | None
+    destinations: tuple[Destination, ...]
+    idempotency: IdempotencyKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """The stored job. `replayed`: the key, or the provider's id, was already known."""
+
+    job_id: str
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListedJob:
+    """A job as lists show it, without what may be large: its text, image and options."""
+
+    job: Job
+    title: str
+    seconds: str | None
+    size: str | None
+    aspect_ratio: str | None
+    seed: int | None
+    fallbacks: tuple[str, ...]
+    webhook_url: str | None
+    checked_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredJob:
+    """A single job with its state and its request."""
+
+    job: Job
+    request: VideoRequest
+    webhook_url: str | None
+    checked_at: Instant | None
+
+    @property
+    def fallbacks(self) -> tuple[str, ...]:
+        """The models to try if the ones before did not accept."""
+        return self.request.fallbacks
+
+    @property
+    def listed(self) -> ListedJob:
+        """The job as lists show it."""
+        request = self.request
+        return ListedJob(
+            self.job,
+            request.title,
+            request.seconds,
+            request.size,
+            request.aspect_ratio,
+            request.seed,
+            request.fallbacks,
+            self.webhook_url,
+            self.checked_at,
+        )
+
+
+class Acceptance(Enum):
+    """The result of recording that a provider has a job."""
+
+    RECORDED = "recorded"
+    TAKEN = "taken"
+    """Another job of ours holds this provider's job: read again."""
+    DUPLICATE = "duplicate"
+    """The provider returned the same id for two creates, or for a create and a registration."""
+    STALE = "stale"
+    """The job has changed since it was read, or the lease was lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """A page of jobs, newest first, and the cursor of the next one."""
+
+    jobs: tuple[ListedJob, ...]
+    next_cursor: str | None

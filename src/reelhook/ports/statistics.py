@@ -1,0 +1,82 @@
+"""Numbers about jobs, deliveries and accounts."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from reelhook.domain.event import Instant
+from reelhook.domain.waiting import Waiting
+from reelhook.ports.coordination import AccountRecord, AccountStatusReads, PauseStore
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedJob:
+    """A job that no provider has accepted yet, and what it waits for."""
+
+    job_id: str
+    waiting: Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLoad:
+    """The number of an account's jobs that wait to be created, and that its provider may have.
+
+    `refused` is the job whose create was refused last, of those that no provider has yet.
+    """
+
+    waiting: int = 0
+    in_flight: int = 0
+    refused: RefusedJob | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CostLine:
+    """The costs of one day (days since 1970, UTC), model and unit. None: not reported."""
+
+    day: int
+    provider: str
+    model: str
+    unit: str | None
+    jobs: int
+    completed: int
+    quoted: float | None
+    charged: float | None
+
+
+class StatisticsStore(Protocol):
+    """Counts and sums."""
+
+    async def counts(self) -> dict[str, int]:
+        """Return the number of jobs of each status."""
+        ...
+
+    async def deliveries_waiting(self) -> int:
+        """Return the number of deliveries with something to send."""
+        ...
+
+    async def endpoint_counts(self) -> dict[str, int]:
+        """Return how many endpoints are `failing` (only probes go out) and `disabled`."""
+        ...
+
+    async def account_loads(self) -> dict[str, AccountLoad]:
+        """Return the load of each account that has unfinished jobs."""
+        ...
+
+    async def costs(self, since: Instant, until: Instant) -> list[CostLine]:
+        """Return the costs of jobs created in this period, by day, model and unit."""
+        ...
+
+    async def last_round(self, account: str) -> Instant | None:
+        """Return when the account's last round ended."""
+        ...
+
+    async def account_records(self) -> dict[str, AccountRecord]:
+        """Return the state of every account that has one, by the account's id."""
+        ...
+
+
+class OperationsStore(StatisticsStore, PauseStore, AccountStatusReads, Protocol):
+    """Reads and decisions of an operator."""
+
+    async def probe(self) -> None:
+        """Write a row that no one reads. Raises `StoreError` or `CommitUnknownError`."""
+        ...

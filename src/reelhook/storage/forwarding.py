@@ -1,0 +1,50 @@
+"""Declarations of a store's methods: each forwards to an operation, with the same parameters."""
+
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from reelhook.storage.operation import ConflictKeys, Database, Operation
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Forwarding:
+    """A database whose operations are the methods of a subclass."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+
+Method = Callable[Concatenate[Forwarding, P], Coroutine[Any, Any, T]]
+
+
+def reading(operation: Callable[P, Operation[T]]) -> Method[P, T]:
+    """Return a method that runs the operation as a read."""
+
+    def read(store: Forwarding, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        return store._database.read(partial(operation, *args, **kwargs))
+
+    return read
+
+
+def writing(
+    operation: Callable[P, Operation[T]], conflict_keys: Callable[P, ConflictKeys] | None = None
+) -> Method[P, T]:
+    """Return a method that runs the operation as a write. Without `conflict_keys` it runs alone."""
+
+    def write(store: Forwarding, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        keys = conflict_keys(*args, **kwargs) if conflict_keys else None
+        return store._database.write(partial(operation, *args, **kwargs), keys)
+
+    return write
+
+
+def in_background(operation: Callable[P, Operation[T]]) -> Method[P, T]:
+    """Return a method that runs the operation at low priority."""
+
+    def write(store: Forwarding, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        return store._database.background(partial(operation, *args, **kwargs))
+
+    return write

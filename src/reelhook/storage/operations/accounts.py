@@ -1,0 +1,100 @@
+"""Operations on what is known of accounts: their status, and their last round."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from reelhook.domain.account_status import HEALTHY, AccountStatus
+from reelhook.domain.event import Instant
+from reelhook.domain.waiting import Waiting
+from reelhook.ports import AccountRecord, Lease
+from reelhook.storage.operation import Operation, Statement
+from reelhook.storage.operations.leases import holds
+
+_STATUS_COLUMNS = (
+    "unauthorized",
+    "stretched_ms",
+    "reads_wait_until",
+    "creates_wait_until",
+    "creates_refused_since",
+    "creates_response",
+    "reads_failed_since",
+    "reads_response",
+)
+"""The columns of `AccountStatus`, in its order."""
+
+
+def record_round(account: str, now: Instant, lease: Lease | None = None) -> Operation[None]:
+    """Store when the account's last round ended."""
+    if not (yield from holds(lease)):
+        return
+    yield Statement(
+        "INSERT INTO accounts (id, round_at) VALUES (?1, ?2)"
+        " ON CONFLICT (id) DO UPDATE SET round_at = excluded.round_at",
+        (account, now),
+    )
+
+
+def last_round(account: str) -> Operation[Instant | None]:
+    """Return when the account's last round ended."""
+    rows = yield Statement("SELECT round_at FROM accounts WHERE id = ?1", (account,))
+    return rows[0][0] if rows else None
+
+
+def save_status(
+    account: str, account_status: AccountStatus, lease: Lease | None
+) -> Operation[None]:
+    """Store an account's status."""
+    if not (yield from holds(lease)):
+        return
+    yield Statement(
+        f"INSERT INTO accounts (id, {', '.join(_STATUS_COLUMNS)})"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+        " ON CONFLICT (id) DO UPDATE SET "
+        + ", ".join(f"{name} = excluded.{name}" for name in _STATUS_COLUMNS),
+        (
+            account,
+            account_status.unauthorized,
+            account_status.stretched_milliseconds,
+            account_status.reads_wait_until,
+            account_status.creates_wait_until,
+            *_waiting_values(account_status.creates),
+            *_waiting_values(account_status.reads),
+        ),
+    )
+
+
+def status(account: str) -> Operation[AccountStatus]:
+    """Return an account's status."""
+    rows = yield Statement(
+        f"SELECT {', '.join(_STATUS_COLUMNS)} FROM accounts WHERE id = ?1", (account,)
+    )
+    return _status_of(rows[0]) if rows else HEALTHY
+
+
+def records() -> Operation[dict[str, AccountRecord]]:
+    """Return the state of every account that has one, by the account's id."""
+    rows = yield Statement(f"SELECT id, round_at, {', '.join(_STATUS_COLUMNS)} FROM accounts")
+    return {
+        account: AccountRecord(_status_of(values), round_at) for account, round_at, *values in rows
+    }
+
+
+def _status_of(values: Sequence[Any]) -> AccountStatus:
+    unauthorized, stretched, reads_until, creates_until, *waiting = values
+    creates, reads = waiting[:2], waiting[2:]
+    return AccountStatus(
+        unauthorized,
+        stretched,
+        reads_until,
+        creates_until,
+        _waiting_of(*creates),
+        _waiting_of(*reads),
+    )
+
+
+def _waiting_values(waiting: Waiting | None) -> tuple[Instant | None, str | None]:
+    return (None, None) if waiting is None else (waiting.since, waiting.last_response)
+
+
+def _waiting_of(since: Instant | None, last_response: str | None) -> Waiting | None:
+    return None if since is None or last_response is None else Waiting(since, last_response)

@@ -1,0 +1,49 @@
+"""Operations that read endpoints."""
+
+from collections.abc import Sequence
+
+from reelhook.domain.endpoint import Endpoint
+from reelhook.domain.errors import EndpointNotFoundError
+from reelhook.storage.operation import Operation, Row, Statement
+from reelhook.storage.operations.rows import ENDPOINT, endpoint_of
+
+ONE_ENDPOINT = f"SELECT {ENDPOINT} FROM endpoints e WHERE e.id = ?1 AND e.deleted_at IS NULL"
+_HELD_BACK = "(disabled IS NOT NULL OR probe_due_at IS NOT NULL) AND deleted_at IS NULL"
+
+
+def listed() -> Operation[list[Endpoint]]:
+    """Return the registered endpoints and the default one, oldest first."""
+    rows = yield Statement(
+        f"SELECT {ENDPOINT} FROM endpoints e WHERE e.kind <> 'url' AND e.deleted_at IS NULL"
+        " ORDER BY e.created_at, e.id"
+    )
+    return [endpoint_of(row) for row in rows]
+
+
+def held_back() -> Operation[list[Endpoint]]:
+    """Return the endpoints of any kind that are disabled, or whose breaker is open."""
+    rows = yield Statement(
+        f"SELECT {ENDPOINT} FROM endpoints e WHERE {_HELD_BACK} ORDER BY e.created_at, e.id"
+    )
+    return [endpoint_of(row) for row in rows]
+
+
+def counts() -> Operation[dict[str, int]]:
+    """Return how many endpoints are failing (breaker open) and how many are disabled."""
+    rows = yield Statement(
+        "SELECT count(*) FILTER (WHERE disabled IS NULL), count(disabled) FROM endpoints"
+        f" WHERE {_HELD_BACK}"
+    )
+    return {"failing": rows[0][0], "disabled": rows[0][1]}
+
+
+def endpoint(endpoint_id: str) -> Operation[Endpoint]:
+    """Return one endpoint of any kind. Raises `EndpointNotFoundError`."""
+    return found((yield Statement(ONE_ENDPOINT, (endpoint_id,))))
+
+
+def found(rows: Sequence[Row]) -> Endpoint:
+    """Return the endpoint of the first row. Raises `EndpointNotFoundError` if there is none."""
+    if not rows:
+        raise EndpointNotFoundError
+    return endpoint_of(rows[0])

@@ -1,0 +1,118 @@
+"""Operations that change endpoints."""
+
+from collections.abc import Callable
+
+from reelhook.domain.delivery import UndeliveredReason
+from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, lane_of
+from reelhook.domain.event import Instant
+from reelhook.storage.operation import Operation, Statement
+from reelhook.storage.operations.endpoint_reads import ONE_ENDPOINT, found
+from reelhook.storage.operations.endpoint_wakeups import release
+from reelhook.storage.operations.new_deliveries import EXCLUDE_NEW_JOBS, follow_running
+from reelhook.storage.operations.rows import (
+    ENDPOINT,
+    ENDPOINT_COLUMNS,
+    HEALTH_COLUMNS,
+    endpoint_values,
+    health_values,
+)
+
+_COLUMNS = (*ENDPOINT_COLUMNS, *HEALTH_COLUMNS)
+_VALUES = ", ".join(f"?{number}" for number in range(1, len(_COLUMNS) + 2))
+_INSERT = f"INSERT INTO endpoints ({', '.join(_COLUMNS)}, lane) VALUES ({_VALUES})"
+_SET = ", ".join(f"{name} = ?{number}" for number, name in enumerate(_COLUMNS[1:], start=2))
+_REPLACE = f"UPDATE endpoints SET {_SET} WHERE id = ?1"
+_HEALTH_SET = ", ".join(f"{name} = ?{number}" for number, name in enumerate(HEALTH_COLUMNS, 5))
+# A decision of the operator in the meantime wins: a disabled endpoint stays disabled, and one whose
+# health was reset does not get back the result of an attempt that began before.
+_SAVE_HEALTH = (
+    f"UPDATE endpoints SET {_HEALTH_SET}, disabled = coalesce(disabled, ?2),"
+    " disabled_at = coalesce(disabled_at, ?3) WHERE id = ?1 AND health_version = ?4"
+)
+# Another process may change the same endpoint, so a row that is written back is locked first. New
+# events hold the key's lock: they need not wait for a change, only for a deletion.
+_LOCKED_FOR_CHANGE = f"{ONE_ENDPOINT} /*pg FOR NO KEY UPDATE */"
+_DEFAULT_LOCKED = f"SELECT {ENDPOINT} FROM endpoints e WHERE e.id = ?1 /*pg FOR NO KEY UPDATE */"
+_LOCKED_FOR_DELETION = f"{ONE_ENDPOINT} /*pg FOR UPDATE */"
+_WAKE_NOW = "UPDATE endpoints SET next_at = 0 WHERE id = ?1"
+# Events that wait for a deleted endpoint will not arrive.
+_DROP_WAITING = """
+INSERT INTO undelivered (delivery_id, sequence, fate, at)
+SELECT id, status_sequence, ?4, CAST(?3 AS BIGINT) FROM deliveries
+WHERE lane = ?2 AND endpoint_id = ?1 AND due_at IS NOT NULL AND status_sequence IS NOT NULL
+UNION ALL
+SELECT id, progress_sequence, ?4, CAST(?3 AS BIGINT) FROM deliveries
+WHERE lane = ?2 AND endpoint_id = ?1 AND due_at IS NOT NULL AND progress_sequence IS NOT NULL
+"""
+
+
+def create(endpoint: Endpoint) -> Operation[None]:
+    """Store a new endpoint. One that gets every job's events starts with the unfinished jobs."""
+    if endpoint.broadcast:
+        yield EXCLUDE_NEW_JOBS
+    yield Statement(_INSERT, (*endpoint_values(endpoint), lane_of(endpoint.id)))
+    if endpoint.broadcast:
+        yield from follow_running(endpoint.id)
+
+
+def change(endpoint_id: str, change: Callable[[Endpoint], Endpoint]) -> Operation[Endpoint]:
+    """Change an endpoint. One that now gets every job's events starts with the unfinished jobs."""
+    before = found((yield Statement(_LOCKED_FOR_CHANGE, (endpoint_id,))))
+    after = change(before)
+    if after.broadcast and not before.broadcast:
+        yield EXCLUDE_NEW_JOBS
+        yield from follow_running(after.id)
+    if after is not before:
+        yield from _replace(before, after)
+    return after
+
+
+def probe_again(endpoint_id: str, now: Instant) -> Operation[None]:
+    """Probe a job's own URL that was disabled as failing, because a new event is there for it."""
+    yield from change(endpoint_id, lambda endpoint: endpoint.asked_again(now))
+
+
+def _replace(before: Endpoint, after: Endpoint) -> Operation[None]:
+    yield Statement(_REPLACE, endpoint_values(after))
+    if before.disabled_at is not None and after.disabled is None:
+        yield from release(after.id, before.disabled_at)
+    if (before.disabled, before.health) != (after.disabled, after.health):
+        yield Statement(_WAKE_NOW, (after.id,))
+
+
+def delete(endpoint_id: str, now: Instant) -> Operation[None]:
+    """End an endpoint and all its deliveries."""
+    yield EXCLUDE_NEW_JOBS
+    found((yield Statement(_LOCKED_FOR_DELETION, (endpoint_id,))))
+    yield Statement(
+        "UPDATE endpoints SET deleted_at = ?2, broadcast = FALSE, secret = NULL,"
+        " previous_secret = NULL, headers = NULL WHERE id = ?1",
+        (endpoint_id, now),
+    )
+    yield Statement(
+        _DROP_WAITING, (endpoint_id, lane_of(endpoint_id), now, UndeliveredReason.GONE.value)
+    )
+    yield Statement(
+        "UPDATE deliveries SET ended = TRUE, due_at = NULL, status_sequence = NULL,"
+        " progress_sequence = NULL, terminal_at = NULL WHERE endpoint_id = ?1",
+        (endpoint_id,),
+    )
+
+
+def keep_default(endpoint: Endpoint) -> Operation[None]:
+    """Store the endpoint of WEBHOOK_URL. A changed URL starts with clean health."""
+    # Two processes may start at once.
+    yield Statement(
+        f"{_INSERT} ON CONFLICT (id) DO NOTHING", (*endpoint_values(endpoint), lane_of(endpoint.id))
+    )
+    known = found((yield Statement(_DEFAULT_LOCKED, (DEFAULT_ENDPOINT,))))
+    if known.url != endpoint.url:
+        yield from _replace(known, known.moved(endpoint.url))
+        yield from release(known.id, endpoint.created_at)
+
+
+def save_health(endpoint: Endpoint) -> Operation[None]:
+    """Store an endpoint's health, and nothing else of it."""
+    disabled = None if endpoint.disabled is None else endpoint.disabled.value
+    fence = (disabled, endpoint.disabled_at, endpoint.health_version)
+    yield Statement(_SAVE_HEALTH, (endpoint.id, *fence, *health_values(endpoint.health)))

@@ -1,0 +1,99 @@
+"""Operations that read jobs and their events."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reelhook.domain.errors import InvalidRequestError, JobNotFoundError
+from reelhook.domain.event import Instant
+from reelhook.domain.job import Job, Status
+from reelhook.ports import JobPage, StoredEvent, StoredJob
+from reelhook.storage.operation import Operation, Statement, concurrently, query
+from reelhook.storage.operations.rows import (
+    LISTED_JOB,
+    STATE,
+    STORED_JOB,
+    job_of,
+    page_of,
+    stored_job_of,
+)
+
+
+def job(job_id: str) -> Operation[StoredJob]:
+    """Return one job. Raises `JobNotFoundError`."""
+    rows = yield Statement(f"SELECT {STORED_JOB} FROM jobs WHERE id = ?1", (job_id,))
+    if not rows:
+        raise JobNotFoundError
+    return stored_job_of(rows[0])
+
+
+def page(status: Status | None, limit: int, cursor: str | None) -> Operation[JobPage]:
+    """Return a page of jobs, newest first; the cursor is the last job's id."""
+    clauses: list[str] = []
+    parameters: list[Any] = [limit + 1]
+    if status is not None:
+        parameters.append(status.value)
+        clauses.append(f"status = ?{len(parameters)}")
+    if cursor is not None:
+        parameters.extend((yield from _position_of(cursor)))
+        clauses.append(f"(created_at, id) < (?{len(parameters) - 1}, ?{len(parameters)})")
+    where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
+    rows = yield Statement(
+        f"SELECT {LISTED_JOB} FROM jobs{where} ORDER BY created_at DESC, id DESC LIMIT ?1",
+        parameters,
+    )
+    return page_of(rows, limit)
+
+
+def _position_of(cursor: str) -> Operation[tuple[Instant, str]]:
+    rows = yield Statement("SELECT created_at, id FROM jobs WHERE id = ?1", (cursor,))
+    if not rows:
+        raise InvalidRequestError("cursor", "cursor must be the nextCursor of an earlier response")
+    return rows[0][0], rows[0][1]
+
+
+def current(job_ids: Sequence[str]) -> Operation[list[Job]]:
+    """Return the present state of these jobs."""
+    found = yield from concurrently(
+        [query(f"SELECT {STATE} FROM jobs WHERE id = ?1", (job_id,)) for job_id in job_ids]
+    )
+    return [job_of(row) for rows in found for row in rows]
+
+
+def events(job_ids: Sequence[str], after: Mapping[str, int]) -> Operation[list[StoredEvent]]:
+    """Return these jobs' events after the given sequences, in order."""
+    found = yield from concurrently(
+        [
+            query(
+                "SELECT id, job_id, sequence, body FROM events"
+                " WHERE job_id = ?1 AND sequence > ?2 ORDER BY sequence",
+                (job_id, after.get(job_id, 0)),
+            )
+            for job_id in job_ids
+        ]
+    )
+    return [StoredEvent(*row) for rows in found for row in rows]
+
+
+def unsubmitted_before(created_before: Instant) -> Operation[list[Job]]:
+    """Return jobs created before that time that no provider has accepted."""
+    rows = yield Statement(
+        f"SELECT {STATE} FROM jobs WHERE status IN ('accepted', 'submitting') AND created_at < ?1",
+        (created_before,),
+    )
+    return [job_of(row) for row in rows]
+
+
+def unfinished_before(accepted_before: Instant) -> Operation[list[Job]]:
+    """Return at most 1,000 unfinished jobs that a provider accepted before that time."""
+    rows = yield Statement(
+        f"SELECT {STATE} FROM jobs WHERE status IN ('queued', 'processing') AND accepted_at < ?1"
+        " ORDER BY accepted_at LIMIT 1000",
+        (accepted_before,),
+    )
+    return [job_of(row) for row in rows]
+
+
+def counts() -> Operation[dict[str, int]]:
+    """Return the number of jobs of each status."""
+    rows = yield Statement("SELECT status, count(*) FROM jobs GROUP BY status")
+    return {status.value: 0 for status in Status} | {row[0]: row[1] for row in rows}

@@ -1,0 +1,198 @@
+"""Operations that create jobs and record what happens to them."""
+
+from collections.abc import Sequence
+
+from reelhook.domain.errors import JobConflictError, JobIdTakenError
+from reelhook.domain.event import Instant
+from reelhook.domain.job import Job
+from reelhook.domain.lost_create import dislodged
+from reelhook.ports import Acceptance, Change, Created, Lease, NewJob
+from reelhook.storage.operation import (
+    Operation,
+    Row,
+    Statement,
+    concurrently,
+    conflict_free_batches,
+    query,
+)
+from reelhook.storage.operations import idempotency
+from reelhook.storage.operations.delivery_writes import offer
+from reelhook.storage.operations.in_doubt import close_doubt
+from reelhook.storage.operations.leases import holds
+from reelhook.storage.operations.new_deliveries import (
+    NEW_JOBS_LOCK,
+    add_deliveries,
+    check_registered,
+)
+from reelhook.storage.operations.rows import (
+    REQUEST_COLUMNS,
+    STATE,
+    STATE_COLUMNS,
+    job_of,
+    request_of,
+    state_of,
+)
+
+_NEW_COLUMNS = (*STATE_COLUMNS, *REQUEST_COLUMNS, "webhook_url")
+_INSERT = "INSERT INTO jobs ({columns}) VALUES ({values})".format(
+    columns=", ".join(_NEW_COLUMNS),
+    values=", ".join(f"?{number}" for number in range(1, len(_NEW_COLUMNS) + 1)),
+)
+_NEVER_CHANGED = ("created_at", "adopted_from")
+_NUMBER = {
+    name: number
+    for number, name in enumerate(
+        [name for name in STATE_COLUMNS if name not in _NEVER_CHANGED], start=1
+    )
+}
+_WRITTEN = [(name, number) for name, number in _NUMBER.items() if name not in {"id", "version"}]
+_LEASE, _EPOCH = len(_NUMBER) + 1, len(_NUMBER) + 2
+
+# The version fences off lost updates, the epoch a worker that has lost its lease; in both cases the
+# row stays unchanged. A terminal status is never left.
+_UPDATE = (
+    "UPDATE jobs SET version = version + 1, "
+    + ", ".join(f"{name} = ?{number}" for name, number in _WRITTEN)
+    + f" WHERE id = ?{_NUMBER['id']} AND version = ?{_NUMBER['version']}"
+    + " AND status NOT IN ('completed', 'failed', 'canceled')"
+    + f" AND (CAST(?{_LEASE} AS TEXT) IS NULL OR EXISTS"
+    + f" (SELECT 1 FROM leases WHERE id = ?{_LEASE} AND epoch = ?{_EPOCH}))"
+    + " RETURNING id"
+)
+# Registering an endpoint for every job's events waits for this lock, see `new_deliveries`. It is
+# taken by a query that is needed anyway.
+_TAKEN = (
+    "SELECT EXISTS (SELECT 1 FROM jobs WHERE id = ?1)"
+    f" /*pg , CAST(pg_advisory_xact_lock_shared({NEW_JOBS_LOCK}) AS TEXT) */"
+)
+_INSERT_EVENT = (
+    "INSERT INTO events (id, job_id, sequence, kind, status, progress, occurred_at, body, position)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
+    " (SELECT coalesce(max(position), 0) + 1 FROM events))"
+)
+
+
+def create(new: NewJob) -> Operation[Created]:
+    """Store a job with its deliveries and key, unless the key or the provider's id is known.
+
+    A job that adopts a video settles the unresolved submission it comes from; only one job can.
+    """
+    known = yield from _known(new)
+    if known:
+        return known
+    taken = yield Statement(_TAKEN, (new.job.id,))
+    if taken[0][0]:
+        raise JobIdTakenError(f"Another job has the id {new.job.id}; choose another jobId")
+    # Checked before the first write, so that a refusal undoes no transaction that others share.
+    request = request_of(new.request)
+    yield from check_registered(new.destinations)
+    if new.job.adopted_from is not None and not (
+        yield from close_doubt(new.job.adopted_from, new.job.created_at)
+    ):
+        raise JobConflictError("The job's unresolved submission has already been settled")
+    yield Statement(_INSERT, (*state_of(new.job), *request, new.webhook_url))
+    yield from add_deliveries(new.job.id, new.destinations, new.job.created_at)
+    if new.idempotency:
+        yield from idempotency.keep(new.idempotency, new.job.id, new.job.created_at)
+    return Created(new.job.id)
+
+
+def _known(new: NewJob) -> Operation[Created | None]:
+    if new.idempotency:
+        before = yield from idempotency.find(new.idempotency)
+        if before:
+            return before
+    if new.job.provider_job_id is not None:
+        rows = yield Statement(
+            "SELECT id FROM jobs WHERE account = ?1 AND provider_job_id = ?2",
+            (new.job.account, new.job.provider_job_id),
+        )
+        if rows:
+            return Created(rows[0][0], replayed=True)
+    return None
+
+
+def record(changes: Sequence[Change], lease: Lease | None) -> Operation[list[str]]:
+    """Write states, events and cursors; return the ids of the jobs that were written."""
+    written: list[str] = []
+    if not (yield from holds(lease)):
+        return written
+    for batch in conflict_free_batches(changes, lambda change: (change.job.id,)):
+        recorded = yield from concurrently([_record_one(change, lease) for change in batch])
+        written += [change.job.id for change, done in zip(batch, recorded, strict=True) if done]
+    return written
+
+
+def _record_one(change: Change, lease: Lease | None) -> Operation[bool]:
+    fence = (lease.id, lease.epoch) if lease else (None, None)
+    if not (yield Statement(_UPDATE, (*state_of(change.job, _NUMBER), *fence))):
+        return False
+    for event in change.events:
+        yield from offer(event)
+    for event, body in zip(change.events, change.bodies, strict=True):
+        yield Statement(
+            _INSERT_EVENT,
+            (
+                event.id,
+                event.job_id,
+                event.sequence,
+                event.kind.value,
+                event.status.value,
+                event.progress,
+                event.occurred_at,
+                body,
+            ),
+            last=True,
+        )
+    return True
+
+
+def accept(
+    change: Change, lease: Lease | None, sharing: Sequence[str] = ()
+) -> Operation[Acceptance]:
+    """Record that the provider has the job. A create's own response dislodges an adoption."""
+    job = change.job
+    rows = yield from _holders((job.account, *sharing), job)
+    if rows:
+        holder = job_of(rows[0])
+        if not job.adopted and not holder.adopted:
+            return Acceptance.DUPLICATE
+        if job.adopted or holder.status.terminal:
+            return Acceptance.TAKEN
+        # No job may be dislodged for a claim that then fails.
+        if not (yield from _may_change(job, lease)):
+            return Acceptance.STALE
+        if not (yield from _record_one(Change(dislodged(holder, job.updated_at)), None)):
+            return Acceptance.STALE  # the holder has just changed: the caller reads again
+    recorded = yield from _record_one(change, lease)
+    return Acceptance.RECORDED if recorded else Acceptance.STALE
+
+
+def _may_change(job: Job, lease: Lease | None) -> Operation[bool]:
+    """Return True if a change of the job will be written, and lock the row to keep it so."""
+    rows = yield Statement(
+        "SELECT 1 FROM jobs WHERE id = ?1 AND version = ?2"
+        " AND status NOT IN ('completed', 'failed', 'canceled') /*pg FOR UPDATE */",
+        (job.id, job.version),
+    )
+    return bool(rows) and (yield from holds(lease))
+
+
+def _holders(accounts: Sequence[str], job: Job) -> Operation[list[Row]]:
+    """Return the rows (`STATE`) of other jobs that hold the same video at the provider."""
+    found = yield from concurrently(
+        [
+            query(
+                f"SELECT {STATE} FROM jobs"
+                " WHERE account = ?1 AND provider_job_id = ?2 AND id <> ?3",
+                (account, job.provider_job_id, job.id),
+            )
+            for account in accounts
+        ]
+    )
+    return [row for rows in found for row in rows]
+
+
+def record_check(job_id: str, now: Instant) -> Operation[None]:
+    """Store when a job was last read by itself."""
+    yield Statement("UPDATE jobs SET checked_at = ?2 WHERE id = ?1", (job_id, now))

@@ -1,0 +1,66 @@
+"""Operations that create the deliveries of new jobs and of new endpoints."""
+
+from collections.abc import Iterable
+
+from reelhook.domain.endpoint import EndpointKind, lane_of, origin_of
+from reelhook.domain.errors import InvalidRequestError
+from reelhook.domain.event import Instant
+from reelhook.ports import Destination
+from reelhook.storage.operation import Operation, Statement
+
+_ADD_URL = (
+    "INSERT INTO endpoints (id, kind, url, trusted, created_at, lane)"
+    " VALUES (?1, 'url', ?2, FALSE, ?3, ?4) ON CONFLICT (id) DO NOTHING"
+)
+_ADD_DELIVERY = (
+    "INSERT INTO deliveries (job_id, endpoint_id, lane, url) VALUES (?1, ?2, ?3, ?4)"
+    " ON CONFLICT (job_id, endpoint_id) WHERE resend_of IS NULL DO NOTHING"
+)
+# The lock keeps the endpoint from being deleted before the job is there.
+_REGISTERED = (
+    "SELECT 1 FROM endpoints WHERE id = ?1 AND kind <> ?2 AND deleted_at IS NULL"
+    " /*pg FOR KEY SHARE */"
+)
+_FOLLOW_RUNNING = (
+    "INSERT INTO deliveries (job_id, endpoint_id, lane, url)"
+    " SELECT id, ?1, CAST(?2 AS INTEGER), '' FROM jobs"
+    " WHERE status IN ('accepted', 'submitting', 'queued', 'processing')"
+    " ON CONFLICT (job_id, endpoint_id) WHERE resend_of IS NULL DO NOTHING"
+)
+# Every transaction that creates a job holds this lock, shared. One that registers or deletes an
+# endpoint holds it exclusively. So each new job either gets its delivery there, or existed before.
+NEW_JOBS_LOCK = 7_311_482_095
+EXCLUDE_NEW_JOBS = Statement(f"SELECT 1 /*pg FROM pg_advisory_xact_lock({NEW_JOBS_LOCK}) */")
+
+
+def follow_running(endpoint_id: str) -> Operation[None]:
+    """Add a delivery for every unfinished job. Needs `EXCLUDE_NEW_JOBS`."""
+    yield Statement(_FOLLOW_RUNNING, (endpoint_id, lane_of(endpoint_id)))
+
+
+def add_deliveries(
+    job_id: str, destinations: Iterable[Destination], now: Instant
+) -> Operation[None]:
+    """Add a new job's deliveries: to its own destinations, and to endpoints that get every job."""
+    for destination in destinations:
+        endpoint_id, url = destination.endpoint_id, destination.url
+        if url is not None:
+            lane = lane_of(endpoint_id)
+            yield Statement(_ADD_URL, (endpoint_id, origin_of(url), now, lane))
+        yield Statement(_ADD_DELIVERY, (job_id, endpoint_id, lane_of(endpoint_id), url or ""))
+    for (endpoint_id,) in (
+        yield Statement("SELECT id FROM endpoints WHERE broadcast AND deleted_at IS NULL")
+    ):
+        yield Statement(_ADD_DELIVERY, (job_id, endpoint_id, lane_of(endpoint_id), ""))
+
+
+def check_registered(destinations: Iterable[Destination]) -> Operation[None]:
+    """Raise `InvalidRequestError` for an endpoint that does not exist."""
+    for destination in destinations:
+        if destination.url is not None:
+            continue
+        if not (yield Statement(_REGISTERED, (destination.endpoint_id, EndpointKind.URL.value))):
+            raise InvalidRequestError(
+                "endpoints",
+                f"There is no endpoint {destination.endpoint_id}; GET /api/endpoints lists them",
+            )

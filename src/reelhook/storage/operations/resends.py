@@ -1,0 +1,132 @@
+"""Operations that send events again: one of them, or all that failed in some period."""
+
+from collections.abc import Sequence
+
+from reelhook.domain.delivery import Delivery
+from reelhook.domain.endpoint import lane_of
+from reelhook.domain.errors import (
+    EndpointNotFoundError,
+    InvalidRequestError,
+    ResendNotFoundError,
+)
+from reelhook.domain.event import EventKind, Instant
+from reelhook.ports import Lease, Resend
+from reelhook.storage.operation import Operation, Statement
+from reelhook.storage.operations.delivery_log import delivery
+from reelhook.storage.operations.endpoint_wakeups import wake
+from reelhook.storage.operations.leases import holds
+from reelhook.storage.operations.rows import DELIVERY, delivery_of
+
+_RESEND = "id, since, until, endpoint_id, resent, finished_at"
+# Events that failed, were not sent again yet, and whose endpoint still exists. Another process may
+# be resending one of them by itself.
+_FAILED = f"""
+SELECT u.sequence, {DELIVERY} FROM undelivered u JOIN deliveries d ON d.id = u.delivery_id
+JOIN endpoints e ON e.id = d.endpoint_id AND e.deleted_at IS NULL
+WHERE u.fate = 'exhausted' AND u.resent_by IS NULL AND u.at BETWEEN ?1 AND ?2
+  AND (CAST(?3 AS TEXT) IS NULL OR d.endpoint_id = ?3)
+ORDER BY u.at, u.delivery_id, u.sequence LIMIT ?4 /*pg FOR UPDATE OF u */
+"""
+_ADD = """
+INSERT INTO deliveries
+  (job_id, endpoint_id, lane, url, status_sequence, due_at, terminal_at, resend_of)
+SELECT job_id, ?2, CAST(?3 AS INTEGER), ?4, sequence, CAST(?6 AS BIGINT),
+  CASE WHEN kind = ?7 THEN occurred_at END, CAST(?8 AS BIGINT)
+FROM events WHERE job_id = ?1 AND sequence = ?5
+RETURNING id
+"""
+# The newest resend takes over from the delivery and from all its earlier resends.
+_MARK = """
+UPDATE undelivered SET resent_by = ?3 WHERE sequence = ?2
+  AND (delivery_id = ?1 OR delivery_id IN (SELECT id FROM deliveries WHERE resend_of = ?1))
+"""
+
+
+def resend_one(delivery_id: int, sequence: int | None, now: Instant) -> Operation[Delivery]:
+    """Add a delivery that repeats one event of an earlier one, out of order."""
+    known = (yield from delivery(delivery_id)).delivery
+    if not (yield from wake(known.endpoint_id, now)):
+        raise EndpointNotFoundError  # it was deleted
+    if sequence is None:
+        rows = yield Statement(
+            "SELECT max(sequence) FROM events WHERE job_id = ?1", (known.job_id,)
+        )
+        sequence = rows[0][0]
+    added = None if sequence is None else (yield from _repeat(known, sequence, now))
+    if added is None:
+        raise InvalidRequestError(
+            "sequence",
+            f"The job has no event {'yet' if sequence is None else sequence}; "
+            f"GET /api/jobs/{known.job_id}/events lists them",
+        )
+    return (yield from delivery(added)).delivery
+
+
+def _repeat(known: Delivery, sequence: int, now: Instant) -> Operation[int | None]:
+    first = known.resend_of or known.id
+    rows = yield Statement(
+        _ADD,
+        (
+            known.job_id,
+            known.endpoint_id,
+            lane_of(known.endpoint_id),
+            known.url or "",
+            sequence,
+            now,
+            EventKind.TERMINAL.value,
+            first,
+        ),
+    )
+    if not rows:
+        return None
+    yield Statement(_MARK, (first, sequence, rows[0][0]))
+    return int(rows[0][0])
+
+
+def start(resend: Resend) -> Operation[None]:
+    """Store a new run that sends failed events again."""
+    yield Statement(
+        "INSERT INTO resends (id, since, until, endpoint_id) VALUES (?1, ?2, ?3, ?4)",
+        (resend.id, resend.since, resend.until, resend.endpoint_id),
+    )
+
+
+def resend(resend_id: str) -> Operation[Resend]:
+    """Return one run. Raises `ResendNotFoundError`."""
+    rows = yield Statement(f"SELECT {_RESEND} FROM resends WHERE id = ?1", (resend_id,))
+    if not rows:
+        raise ResendNotFoundError
+    return Resend(*rows[0])
+
+
+def unfinished() -> Operation[Sequence[Resend]]:
+    """Return the unfinished runs, oldest first."""
+    rows = yield Statement(f"SELECT {_RESEND} FROM resends WHERE finished_at IS NULL ORDER BY id")
+    return [Resend(*row) for row in rows]
+
+
+def advance(
+    resend_id: str, limit: int, now: Instant, lease: Lease | None = None
+) -> Operation[Resend]:
+    """Send the next failed events again. Each is marked in the same transaction, so only once."""
+    run = yield from resend(resend_id)
+    if not (yield from holds(lease)):
+        return run
+    rows = yield Statement(_FAILED, (run.since, run.until, run.endpoint_id, limit))
+    failed = {}  # by first delivery and event: one that failed in several resends is sent once
+    for sequence, *columns in rows:
+        known = delivery_of(columns)
+        failed[known.resend_of or known.id, sequence] = known
+    # An endpoint deleted meanwhile gets nothing. Sorted, since other processes may lock them too.
+    existing = set()
+    for endpoint_id in sorted({known.endpoint_id for known in failed.values()}):
+        if (yield from wake(endpoint_id, now)):
+            existing.add(endpoint_id)
+    resent = {key: known for key, known in failed.items() if known.endpoint_id in existing}
+    for (_, sequence), known in resent.items():
+        yield from _repeat(known, sequence, now)
+    yield Statement(
+        "UPDATE resends SET resent = resent + ?2, finished_at = ?3 WHERE id = ?1",
+        (resend_id, len(resent), now if len(rows) < limit else None),
+    )
+    return (yield from resend(resend_id))
