@@ -12,6 +12,7 @@ from reelhook.domain.endpoint import lane_of
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.report import Progress
 from reelhook.domain.schedule import RetrySchedule
+from reelhook.doors.compat.payload import event_body
 from reelhook.engine.delivering.deliver import READY_MAX, READY_PER_ENDPOINT
 from reelhook.engine.leases import LANE_IDS
 from reelhook.ports import (
@@ -85,7 +86,9 @@ async def watched(
 def progressed(job: Job, percent: int) -> Change:
     """What a round makes of a job whose progress changed."""
     after, events = job.apply(Progress(running=True, percent=percent), now())
-    return Change(after, events, tuple(event.body("https://us.example/v") for event in events))
+    return Change(
+        after, events, tuple(event_body(event, "https://us.example/v") for event in events)
+    )
 
 
 def settlement(due: DueDelivery, lease: Lease) -> Settlement:

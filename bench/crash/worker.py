@@ -31,6 +31,7 @@ from reelhook.core.recording import Recording
 from reelhook.core.signing import Secrets
 from reelhook.core.wakeups import Signals
 from reelhook.domain.schedule import RetrySchedule
+from reelhook.doors.compat.payload import CompatPayload
 from reelhook.engine.delivering.deliver import Deliver
 from reelhook.engine.delivering.redeliver import Redeliver
 from reelhook.engine.leases import LANE_IDS, Leases
@@ -110,7 +111,9 @@ async def _live(life: Life) -> None:
 async def _work(life: Life, store: Store, sender: CrashingSender, told: Told) -> None:
     signals, clock = Signals(), SystemClock()
     chance = Random(f"{life.seed} {life.number}")  # noqa: S311  # makes no keys
-    recording = Recording(store, signals, lambda job_id: f"https://gateway.example/{job_id}")
+    recording = Recording(
+        store, signals, CompatPayload(lambda job_id: f"https://gateway.example/{job_id}")
+    )
     await store.free_leases()  # the file's lock proves that no one else is alive
     held, _ = await store.tend(str(os.getpid()), LANE_IDS, LEASE_MILLISECONDS)
     leases = Leases()

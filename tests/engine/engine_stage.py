@@ -4,7 +4,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from ipaddress import ip_network
 from math import inf
@@ -21,6 +21,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from reelhook.clock import SystemClock
+from reelhook.core.payloads import PayloadFormat
 from reelhook.core.recording import Recording
 from reelhook.core.signing import Secrets, Signing
 from reelhook.core.wakeups import Signals
@@ -28,6 +29,7 @@ from reelhook.domain.catalog import Account, Catalog
 from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.schedule import RetrySchedule
+from reelhook.doors.compat.payload import CompatPayload
 from reelhook.engine.delivering.deliver import Deliver
 from reelhook.engine.delivering.redeliver import Redeliver
 from reelhook.engine.leased_account import LeasedAccount
@@ -101,6 +103,7 @@ class Options:
     store: Callable[[SQLite], Store] = Store
     sender: Callable[[Sender], Sender] = lambda sender: sender
     seed: int = 1
+    payload: PayloadFormat = field(default_factory=lambda: CompatPayload("http://here/{}/download".format))
 
 
 @dataclass
@@ -299,7 +302,8 @@ async def _engine(
 ) -> Engine:
     signals, random = Signals(), Random(options.seed)
     signing = Signing(Secrets(SECRET, options.previous_secret), user_agent="reelhook/test")
-    recording = Recording(store, signals, lambda job_id: f"http://here/{job_id}/download")
+    payload = options.payload
+    recording = Recording(store, signals, payload)
     await store.free_leases()
     leases = Leases()
     leases.keep(LANE_IDS, (await store.tend("test", LANE_IDS, 10**9))[0], inf)
@@ -369,6 +373,7 @@ async def _engine(
         store,
         sender,
         signing,
+        payload,
         signals,
         overlap_hours=options.overlap_hours,
         clock=clock,

@@ -9,6 +9,7 @@ from engine_stage import Engine, stage, until
 
 from reelhook.core.recording import Recording
 from reelhook.domain.job import Status
+from reelhook.doors.compat.payload import CompatPayload
 from reelhook.engine.leased_account import LeasedAccount
 from reelhook.engine.runner import Runner
 from reelhook.engine.submitting.account_listing import AccountListing
@@ -23,7 +24,7 @@ from reelhook.ports import Change, Lease
 def loops(engine: Engine, lease: Lease, calls: PaidCalls) -> tuple[Submit, Resolve]:
     """The loops of one lease on the account."""
     held = LeasedAccount(engine.catalog.accounts["openai"], engine.provider, lease)
-    recording = Recording(engine.store, engine.signals, lambda job_id: job_id)
+    recording = Recording(engine.store, engine.signals, CompatPayload(lambda job_id: job_id))
     clock, random = engine.clock, Random(1)
     fallback = Fallback(
         engine.catalog, recording, engine.signals, wait_seconds=30, clock=clock, random=random

@@ -10,6 +10,7 @@ from reelhook.core.recording import Recording
 from reelhook.core.wakeups import Signals
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.report import Progress
+from reelhook.doors.compat.payload import CompatPayload
 from reelhook.ports import NewJob
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.schema import migrate as migrations
@@ -27,7 +28,9 @@ async def test_a_caller_that_is_cut_off_within_the_commit_loses_no_wake_up(tmp_p
         yield Statement("SELECT 1")
 
     store = Store(database)
-    recording = Recording(store, signals, lambda job_id: f"https://example.com/{job_id}")
+    recording = Recording(
+        store, signals, CompatPayload(lambda job_id: f"https://example.com/{job_id}")
+    )
     job = Job("job_1", "acme", Status.ACCEPTED, 0, 0).accept("video_1", 1)
     try:
         await store.create(NewJob(job, VideoRequest("a fox", "sora-2"), None, ()))

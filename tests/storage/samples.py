@@ -11,6 +11,7 @@ from reelhook.domain.event import Event
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.report import Failed, Finished, Progress
 from reelhook.domain.schedule import RetrySchedule
+from reelhook.doors.compat.payload import event_body
 from reelhook.ports import (
     Acceptance,
     Change,
@@ -104,7 +105,7 @@ Transition = tuple[Job, tuple[Event, ...]]
 def change(transition: Transition) -> Change:
     """A transition with the bodies of its webhooks."""
     job, events = transition
-    return Change(job, events, tuple(event.body("https://us.example/v") for event in events))
+    return Change(job, events, tuple(event_body(event, "https://us.example/v") for event in events))
 
 
 async def moved(store: Store, transition: Transition) -> Job:

@@ -11,6 +11,7 @@ import structlog
 from reelhook.bootstrap.accounts import Accounts
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
+from reelhook.core.payloads import PayloadFormat
 from reelhook.core.recording import Recording
 from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
@@ -53,6 +54,7 @@ class Components:
     callbacks: CallbackAddresses
     sender: Sender
     signing: Signing
+    payload: PayloadFormat
     recording: Recording
     signals: Signals
     clock: SystemClock

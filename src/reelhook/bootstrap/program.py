@@ -36,6 +36,7 @@ from reelhook.domain.event import iso
 from reelhook.doors.access import Access
 from reelhook.doors.app import create_app
 from reelhook.doors.compat.functions import Hook
+from reelhook.doors.compat.payload import CompatPayload
 from reelhook.doors.context import HttpOptions, UrlCheck
 from reelhook.doors.limits import KIB, MIB, Limits
 from reelhook.guard.addresses import AddressPolicy, LookUp, check_registration
@@ -115,7 +116,8 @@ async def _running(
         private_keys=private_keys(settings),
     )
     await _keep_default_endpoint(settings, store, clock)
-    recording = Recording(store, signals, options.video_url)
+    payload = CompatPayload(options.video_url)
+    recording = Recording(store, signals, payload)
     async with contextlib.AsyncExitStack() as stack:
         accounts = await stack.enter_async_context(
             opened_accounts(settings, simulator_url, look_up)
@@ -124,7 +126,8 @@ async def _running(
         callbacks = await _callbacks(settings, store, accounts, reachable=reachable)
         sender = await stack.enter_async_context(AiohttpSender(policy, look_up=look_up))
         parts = Components(
-            *(settings, store, accounts, callbacks, sender, signing, recording, signals),
+            *(settings, store, accounts, callbacks, sender, signing),
+            *(payload, recording, signals),
             clock=clock,
             random=SystemRandom(),
         )
@@ -238,6 +241,7 @@ def _use_cases(parts: Components) -> UseCases:
             store,
             parts.sender,
             parts.signing,
+            parts.payload,
             signals,
             overlap_hours=settings.secret_overlap_hours,
             clock=clock,

@@ -4,11 +4,12 @@ Every change of a job, whoever found it, takes this way.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
 
+from reelhook.core.payloads import PayloadFormat
 from reelhook.core.wakeups import Signals
 from reelhook.domain.endpoint import shown_url
 from reelhook.domain.errors import DATABASE_FAILURES, CommitUnknownError, StoreError
@@ -24,10 +25,10 @@ Transition = tuple[Job, tuple[Event, ...]]
 class Recording:
     """Turns transitions into changes, stores them and wakes those who wait for them."""
 
-    def __init__(self, store: Recorder, signals: Signals, video_url: Callable[[str], str]) -> None:
+    def __init__(self, store: Recorder, signals: Signals, payload: PayloadFormat) -> None:
         self._store = store
         self._signals = signals
-        self._video_url = video_url
+        self._payload = payload
 
     async def record(
         self, transitions: Sequence[Transition], lease: Lease | None = None
@@ -110,8 +111,7 @@ class Recording:
         return acceptance
 
     def _change(self, job: Job, events: tuple[Event, ...]) -> Change:
-        url = self._video_url(job.id)
-        return Change(job, events, tuple(event.body(url) for event in events))
+        return Change(job, events, tuple(self._payload.body(job, event) for event in events))
 
     def _wake(self, transitions: Sequence[Transition]) -> None:
         """Have everybody look: it may be there."""
