@@ -27,6 +27,7 @@ from bench.crash.known_faults import Fault
 from bench.crash.plan import Failpoint, Kill
 from bench.crash.workload import LEASE_MILLISECONDS, RESEND, Feed, Told, Workload
 from reelhook.clock import SystemClock
+from reelhook.core.facts import emitter
 from reelhook.core.recording import Recording
 from reelhook.core.signing import Secrets
 from reelhook.core.wakeups import Signals
@@ -39,6 +40,7 @@ from reelhook.engine.runner import Runner
 from reelhook.guard.addresses import AddressPolicy
 from reelhook.storage.sqlite.file_lock import FileLock
 from reelhook.storage.store import Store
+from reelhook.telemetry.facts import log_fact
 from reelhook.webhooks.sender import AiohttpSender
 
 DATABASE, TOLD, LOG = "reelhook.db", "told", "worker.log"
@@ -109,10 +111,10 @@ async def _live(life: Life) -> None:
 
 
 async def _work(life: Life, store: Store, sender: CrashingSender, told: Told) -> None:
-    signals, clock = Signals(), SystemClock()
+    signals, clock, emit = Signals(), SystemClock(), emitter(log_fact)
     chance = Random(f"{life.seed} {life.number}")  # noqa: S311  # makes no keys
     recording = Recording(
-        store, signals, CompatPayload(lambda job_id: f"https://gateway.example/{job_id}")
+        store, signals, CompatPayload(lambda job_id: f"https://gateway.example/{job_id}"), emit
     )
     await store.free_leases()  # the file's lock proves that no one else is alive
     held, _ = await store.tend(str(os.getpid()), LANE_IDS, LEASE_MILLISECONDS)
@@ -127,6 +129,7 @@ async def _work(life: Life, store: Store, sender: CrashingSender, told: Told) ->
         signing=known_faults.signing(life.fault)(Secrets(SECRET), f"life/{life.number}"),
         schedule=SCHEDULE,
         concurrency=CONCURRENCY,
+        emit=emit,
         clock=clock,
         random=chance,
     )

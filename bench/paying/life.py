@@ -19,7 +19,7 @@ from bench.paying.mischief import SETTLE_SECONDS, TIMEOUT_SECONDS
 from reelhook.domain.errors import DATABASE_FAILURES, ReelhookError
 from reelhook.domain.job import Job, VideoRequest
 from reelhook.doors.compat.functions import Hook
-from reelhook.engine.submitting.submit import Submit
+from reelhook.engine.submitting.outcomes import PaidOutcomes
 from reelhook.ports import IdempotencyKey
 
 MODELS = {
@@ -131,7 +131,7 @@ def settings(life: Life) -> reelhook.Settings:
 async def _live(life: Life) -> None:
     chance = Random(life.seed)  # noqa: S311  # makes no keys
     if life.careless:
-        Submit._in_doubt = _repeat  # type: ignore[method-assign, assignment]  # the known fault
+        PaidOutcomes._in_doubt = _repeat  # type: ignore[method-assign, assignment]  # the known fault
     if life.commits and life.database_url is None:
         lossy_sqlite.lose(lossy_sqlite.Chance(life.commits, os.getpid()))
     async with contextlib.AsyncExitStack() as stack:
@@ -153,8 +153,8 @@ async def _opened(stack: contextlib.AsyncExitStack, life: Life) -> Hook:
     return await stack.enter_async_context(reelhook.open(settings(life)))
 
 
-async def _repeat(submit: Submit, job: Job, *_: object) -> None:
-    await submit._again(job, 0.1, "careless")
+async def _repeat(outcomes: PaidOutcomes, job: Job, *_: object) -> None:
+    await outcomes._submit_later(job, 0.1, "careless")
 
 
 async def _ask(hook: Hook, wish: Wish) -> None:

@@ -21,6 +21,9 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from reelhook.clock import SystemClock
+from reelhook.core.account_health import AccountHealth
+from reelhook.core.facts import Emit, emitter
+from reelhook.core.pause import WatchingPause
 from reelhook.core.payloads import PayloadFormat
 from reelhook.core.recording import Recording
 from reelhook.core.signing import Secrets, Signing
@@ -62,6 +65,7 @@ from reelhook.service import (
 from reelhook.storage.schema.migrate import migrate
 from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
+from reelhook.telemetry.facts import log_fact
 from reelhook.webhooks.sender import AiohttpSender
 
 ACCOUNT = "openai"
@@ -97,13 +101,15 @@ class Options:
     loops: frozenset[str] = frozenset(
         {
             *("submit", "resolve", "listing", "watch", "deliver"),
-            *("resend", "sweep", "switch", "standing"),
+            *("resend", "sweep", "pause", "account_status"),
         }
     )
     store: Callable[[SQLite], Store] = Store
     sender: Callable[[Sender], Sender] = lambda sender: sender
     seed: int = 1
-    payload: PayloadFormat = field(default_factory=lambda: CompatPayload("http://here/{}/download".format))
+    payload: PayloadFormat = field(
+        default_factory=lambda: CompatPayload("http://here/{}/download".format)
+    )
 
 
 @dataclass
@@ -124,6 +130,7 @@ class Engine:
     clock: ManualClock | SystemClock
     provider: HttpProvider
     catalog: Catalog
+    health: dict[str, AccountHealth]
 
     async def endpoint(self, url: str, **fields: Any) -> Endpoint:
         """Register an endpoint."""
@@ -289,7 +296,7 @@ async def engine(
         try:
             yield running
         finally:
-            running.signals.stopping.set()
+            running.service.stop_waiting()
             await running.runner.stop(0.0)
 
 
@@ -302,8 +309,8 @@ async def _engine(
 ) -> Engine:
     signals, random = Signals(), Random(options.seed)
     signing = Signing(Secrets(SECRET, options.previous_secret), user_agent="reelhook/test")
-    payload = options.payload
-    recording = Recording(store, signals, payload)
+    payload, pause, emit = options.payload, WatchingPause(), emitter(log_fact)
+    recording = Recording(store, signals, payload, emit)
     await store.free_leases()
     leases = Leases()
     leases.keep(LANE_IDS, (await store.tend("test", LANE_IDS, 10**9))[0], inf)
@@ -314,10 +321,12 @@ async def _engine(
         recording,
         signals,
         wait_seconds=options.fallback_wait_seconds,
+        emit=emit,
         clock=clock,
         random=random,
     )
     loops: dict[str, Loop] = {}
+    health: dict[str, AccountHealth] = {}
     held_leases, _ = await store.tend("test", [f"account:{one}" for one in providers], 10**9)
     for lease in held_leases:
         account = catalog.accounts[lease.id.partition(":")[2]]
@@ -327,9 +336,10 @@ async def _engine(
             if providers[one].server == providers[account.id].server
         ]
         held = LeasedAccount(account, providers[account.id], lease, sharing)
+        health[account.id] = held.health
         first = account.id == options.accounts[0].account.id
         for loop in _account_loops(
-            store, held, recording, signals, fallback, catalog, clock, options
+            store, held, recording, signals, pause, emit, fallback, catalog, clock, options
         ):
             loops[loop.name if first else f"{loop.name}:{account.id}"] = loop
     every: list[Loop] = [
@@ -341,17 +351,19 @@ async def _engine(
             signing=signing,
             schedule=options.schedule,
             concurrency=options.concurrency,
+            emit=emit,
             clock=clock,
             random=random,
         ),
         Redeliver(store, signals, clock=clock),
-        PauseSync(store, signals),
+        PauseSync(store, signals, pause, emit),
         ClockRepair(store, options.schedule, signals, clock=clock),
         Sweep(
             store,
             held_leases[0],
             recording,
             signals,
+            pause,
             max_age_hours=options.max_age_hours,
             call_seconds=2 * options.submit_timeout_seconds,
             clock=clock,
@@ -391,6 +403,7 @@ async def _engine(
         clock,
         providers[options.accounts[0].account.id],
         catalog,
+        health,
     )
 
 
@@ -399,6 +412,8 @@ def _account_loops(
     held: LeasedAccount,
     recording: Recording,
     signals: Signals,
+    pause: WatchingPause,
+    emit: Emit,
     fallback: Fallback,
     catalog: Catalog,
     clock: ManualClock | SystemClock,
@@ -414,6 +429,7 @@ def _account_loops(
         calls=PaidCalls(),
         max_age_hours=options.max_age_hours,
         may_send=lambda: True,
+        emit=emit,
         clock=clock,
         random=Random(options.seed),
     )
@@ -426,14 +442,16 @@ def _account_loops(
             retrying=Retrying(fallback, options.retries, options.settle_seconds),
             clock=clock,
         ),
-        ListingDelay(held, listing, signals, clock),
+        ListingDelay(held, listing, pause, clock),
         Watch(
             *shared,
+            pause,
             poll_seconds=options.poll_seconds,
             max_age_hours=options.max_age_hours,
+            emit=emit,
             clock=clock,
         ),
-        AccountStatusPublisher(store, held.lease, signals.account(account), account=account),
+        AccountStatusPublisher(store, held.lease, held.health, account=account),
     ]
 
 

@@ -56,7 +56,7 @@ def test_endpoints_take_turns(waiting: list[int]) -> None:
     turns = FairQueue(CONCURRENCY)
     for number, size in enumerate(waiting):
         name = f"e{number}"
-        turns.put(endpoint(name), [due(name) for _ in range(size)], 0)
+        turns.fill(endpoint(name), [due(name) for _ in range(size)], 0)
     rounds: Counter[str] = Counter()
     for one in taken(turns):
         rounds[one.delivery.endpoint_id] += 1
@@ -72,14 +72,14 @@ def test_endpoints_take_turns(waiting: list[int]) -> None:
 @given(st.integers(1, 25), st.integers(1, 40))
 def test_an_endpoint_s_own_limit_holds(concurrency: int, waiting: int) -> None:
     turns = FairQueue(CONCURRENCY)
-    turns.put(endpoint("e", concurrency), [due("e") for _ in range(waiting)], 0)
+    turns.fill(endpoint("e", concurrency), [due("e") for _ in range(waiting)], 0)
     assert len(taken(turns)) == min(concurrency, waiting)
 
 
 @given(st.sampled_from([1, 2, 4]))
 def test_on_the_way_back_the_ramp_holds(ramp: int) -> None:
     turns = FairQueue(25)
-    turns.put(endpoint("e", ramp=ramp), [due("e") for _ in range(30)], 0)
+    turns.fill(endpoint("e", ramp=ramp), [due("e") for _ in range(30)], 0)
     assert len(taken(turns)) == ramp
 
 
@@ -89,14 +89,14 @@ def test_half_of_the_slots_are_kept_for_first_attempts() -> None:
         name = f"e{number}"
         again = [due(name, attempts=1) for _ in range(12)]
         again += [due(name, resend_of=1) for _ in range(12)]
-        turns.put(endpoint(name), again, 0)
+        turns.fill(endpoint(name), again, 0)
     assert len(taken(turns)) == RETRY_SLOTS
     for number in range(20, 40):
-        turns.put(endpoint(f"e{number}"), [due(f"e{number}") for _ in range(25)], 0)
+        turns.fill(endpoint(f"e{number}"), [due(f"e{number}") for _ in range(25)], 0)
     firsts = taken(turns)
     assert len(firsts) == SLOTS - RETRY_SLOTS
     assert not any(is_retry(one.delivery) for one in firsts)
-    assert turns.done(firsts[0]) is False
+    assert turns.release(firsts[0]) is False
     assert not is_retry(taken(turns)[0].delivery)
 
 
@@ -104,13 +104,13 @@ def test_probes_share_the_slots_of_retries() -> None:
     turns = FairQueue(25)
     opened = CircuitBreaker(failures=5, failing_since=0, probe_due_at=0)
     for number in range(SLOTS):
-        turns.put(replace(endpoint(f"e{number}"), health=opened), [due(f"e{number}")], 0)
+        turns.fill(replace(endpoint(f"e{number}"), health=opened), [due(f"e{number}")], 0)
     probes = taken(turns)
     assert len(probes) == RETRY_SLOTS
-    turns.put(endpoint("well"), [due("well")], 0)
+    turns.fill(endpoint("well"), [due("well")], 0)
     assert [one.delivery.endpoint_id for one in taken(turns)] == ["well"]
-    turns.line(probes[0].delivery.endpoint_id).endpoint = endpoint("e0")  # the probe closed it
-    turns.done(probes[0])
+    turns.queue(probes[0].delivery.endpoint_id).endpoint = endpoint("e0")  # the probe closed it
+    turns.release(probes[0])
     assert len(taken(turns)) == 1
 
 
@@ -118,26 +118,26 @@ def test_a_first_attempt_goes_past_the_retries_of_its_endpoint_while_those_have_
     turns = FairQueue(25)
     for number in range(6):
         name = f"e{number}"
-        turns.put(endpoint(name), [due(name, attempts=1) for _ in range(25)], 0)
+        turns.fill(endpoint(name), [due(name, attempts=1) for _ in range(25)], 0)
     retries = taken(turns)
     assert len(retries) == RETRY_SLOTS
     assert turns.busy == frozenset()  # the store is asked whether a first attempt waits there
-    turns.put(endpoint("e5"), [due("e5", attempts=1), due("e5")], 0)
+    turns.fill(endpoint("e5"), [due("e5", attempts=1), due("e5")], 0)
     (first,) = taken(turns)
     assert not is_retry(first.delivery)
-    turns.done(retries[0])
+    turns.release(retries[0])
     assert is_retry(taken(turns)[0].delivery)
 
 
 def test_what_was_read_a_while_ago_is_read_anew() -> None:
     turns = FairQueue(1)
-    turns.put(endpoint("e"), [due("e") for _ in range(5)], 0)
+    turns.fill(endpoint("e"), [due("e") for _ in range(5)], 0)
     (one,) = taken(turns)
-    turns.done(one)
+    turns.release(one)
     assert taken(turns, READY_MILLISECONDS + 1) == []
-    assert turns.outdated
-    turns.tidy(READY_MILLISECONDS + 1)
-    assert not turns.outdated
+    assert turns.expired
+    turns.expire(READY_MILLISECONDS + 1)
+    assert not turns.expired
     assert turns.busy == frozenset()
 
 
@@ -149,10 +149,10 @@ class TurnsMachine(RuleBasedStateMachine):
         self.turns = FairQueue(CONCURRENCY)
         self.limits: dict[str, int] = {}
         self.ready: dict[str, list[DueDelivery]] = {}
-        self.under_way: list[DueDelivery] = []
+        self.in_flight: list[DueDelivery] = []
 
     def at(self, name: str) -> int:
-        return sum(one.delivery.endpoint_id == name for one in self.under_way)
+        return sum(one.delivery.endpoint_id == name for one in self.in_flight)
 
     @rule(number=st.integers(0, 80), firsts=st.integers(0, 12), retries=st.integers(0, 12))
     def read(self, number: int, firsts: int, retries: int) -> None:
@@ -163,7 +163,7 @@ class TurnsMachine(RuleBasedStateMachine):
         self.limits[name] = limit
         self.ready[name] = [due(name, attempts=1) for _ in range(retries)]
         self.ready[name] += [due(name) for _ in range(firsts)]
-        self.turns.put(endpoint(name, limit), self.ready[name], 0)
+        self.turns.fill(endpoint(name, limit), self.ready[name], 0)
 
     @rule(times=st.integers(1, 60))
     def take(self, times: int) -> None:
@@ -173,32 +173,32 @@ class TurnsMachine(RuleBasedStateMachine):
                 self.check_nothing_could_go()
                 return
             self.ready[one.delivery.endpoint_id].remove(one)
-            self.under_way.append(one)
+            self.in_flight.append(one)
 
     def check_nothing_could_go(self) -> None:
-        retries = sum(is_retry(one.delivery) for one in self.under_way)
-        if len(self.under_way) == SLOTS:
+        retries = sum(is_retry(one.delivery) for one in self.in_flight)
+        if len(self.in_flight) == SLOTS:
             return
         for name, ready in self.ready.items():
             if self.at(name) < self.limits[name]:
                 assert all(is_retry(one.delivery) for one in ready)
                 assert not ready or retries == RETRY_SLOTS
 
-    @precondition(lambda self: bool(self.under_way))
+    @precondition(lambda self: bool(self.in_flight))
     @rule(data=st.data())
     def end(self, data: st.DataObject) -> None:
-        one = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
-        assert self.turns.done(one) == (not self.ready[one.delivery.endpoint_id])
+        one = self.in_flight.pop(data.draw(st.integers(0, len(self.in_flight) - 1)))
+        assert self.turns.release(one) == (not self.ready[one.delivery.endpoint_id])
 
     @rule()
     def tick(self) -> None:
-        self.turns.tidy(0)
+        self.turns.expire(0)
 
     @invariant()
     def limits_hold(self) -> None:
-        assert len(self.under_way) <= SLOTS
-        assert sum(is_retry(one.delivery) for one in self.under_way) <= RETRY_SLOTS
-        for name, number in Counter(one.delivery.endpoint_id for one in self.under_way).items():
+        assert len(self.in_flight) <= SLOTS
+        assert sum(is_retry(one.delivery) for one in self.in_flight) <= RETRY_SLOTS
+        for name, number in Counter(one.delivery.endpoint_id for one in self.in_flight).items():
             assert number <= self.limits[name]
 
 
@@ -208,33 +208,33 @@ TestTurns.settings = settings(max_examples=60, stateful_step_count=40, deadline=
 
 def test_a_health_that_was_reset_holds_over_what_was_found_before() -> None:
     turns = FairQueue(CONCURRENCY)
-    turns.tidy(0)
+    turns.expire(0)
     opened = replace(
         endpoint("e"), health=CircuitBreaker(failures=5, failing_since=0, probe_due_at=0)
     )
-    turns.put(opened, [due("e")], 0)
+    turns.fill(opened, [due("e")], 0)
     assert turns.take(0) is not None
-    turns.put(replace(endpoint("e"), health_version=1), [due("e")], 0)
-    assert turns.line("e").endpoint.health == CircuitBreaker()
+    turns.fill(replace(endpoint("e"), health_version=1), [due("e")], 0)
+    assert turns.queue("e").endpoint.health == CircuitBreaker()
     assert turns.take(0) is not None
 
 
 def test_a_look_that_began_before_the_breaker_opened_lets_nothing_more_out() -> None:
     turns = FairQueue(CONCURRENCY)
-    turns.tidy(0)
-    turns.put(endpoint("e"), [due("e")], 0)
+    turns.expire(0)
+    turns.fill(endpoint("e"), [due("e")], 0)
     one = turns.take(0)
     assert one is not None
-    turns.tidy(0)  # the next look begins, and meanwhile the last attempt fails
+    turns.expire(0)  # the next look begins, and meanwhile the last attempt fails
     opened = replace(
         endpoint("e"), health=CircuitBreaker(failures=5, failing_since=0, probe_due_at=5000)
     )
-    turns.line("e").endpoint = opened
-    turns.done(one)
+    turns.queue("e").endpoint = opened
+    turns.release(one)
     before = replace(endpoint("e"), health=CircuitBreaker(failures=4, failing_since=0))
-    turns.put(before, [due("e") for _ in range(4)], 0)
+    turns.fill(before, [due("e") for _ in range(4)], 0)
     assert turns.take(0) is None
-    turns.tidy(0)  # the look after that sees it
-    turns.put(opened, [due("e")], 0)
+    turns.expire(0)  # the look after that sees it
+    turns.fill(opened, [due("e")], 0)
     assert turns.take(0) is not None
     assert turns.take(0) is None

@@ -11,6 +11,8 @@ import structlog
 from reelhook.bootstrap.accounts import Accounts
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
+from reelhook.core.facts import Emit
+from reelhook.core.pause import WatchingPause
 from reelhook.core.payloads import PayloadFormat
 from reelhook.core.recording import Recording
 from reelhook.core.signing import Signing
@@ -20,7 +22,7 @@ from reelhook.engine.delivering.deliver import Deliver
 from reelhook.engine.delivering.redeliver import Redeliver
 from reelhook.engine.leased_account import LeasedAccount
 from reelhook.engine.leased_provider import LeasedProvider
-from reelhook.engine.leases import CHORES_ID, Leases, account_id
+from reelhook.engine.leases import MAINTENANCE_ID, Leases, account_id
 from reelhook.engine.polling.watch import Watch
 from reelhook.engine.runner import Loop, Runner
 from reelhook.engine.submitting.account_listing import AccountListing
@@ -57,6 +59,8 @@ class Components:
     payload: PayloadFormat
     recording: Recording
     signals: Signals
+    pause: WatchingPause
+    emit: Emit
     clock: SystemClock
     random: Random
 
@@ -70,7 +74,7 @@ async def working(parts: Components, sharing: WorkerIdentity) -> AsyncIterator[N
     schedule = parts.settings.retry_schedule
     loops: list[Loop] = [
         deliver,
-        PauseSync(parts.store, parts.signals),
+        PauseSync(parts.store, parts.signals, parts.pause, parts.emit),
         ClockRepair(parts.store, schedule, parts.signals, clock=parts.clock),
     ]
     runner = Runner(loops, parts.clock, look_seconds=None if alone else LOOK_SECONDS)
@@ -84,11 +88,12 @@ async def working(parts: Components, sharing: WorkerIdentity) -> AsyncIterator[N
                 account_id(account): partial(_account_loops, parts, leases, account, PaidCalls())
                 for account in parts.accounts.providers
             },
-            CHORES_ID: lambda lease: _chores(parts, lease),
+            MAINTENANCE_ID: lambda lease: _chores(parts, lease),
         },
         deliver.is_busy,
         sharing,
         changed=parts.signals.leases,
+        emit=parts.emit,
         clock=parts.clock,
     )
     log.info("Starting Sora API polling service...", emoji="🔍")
@@ -112,6 +117,7 @@ def _deliver(parts: Components, leases: Leases) -> Deliver:
         signing=parts.signing,
         schedule=parts.settings.retry_schedule,
         concurrency=parts.settings.endpoint_concurrency,
+        emit=parts.emit,
         clock=parts.clock,
         random=parts.random,
     )
@@ -136,6 +142,7 @@ def _account_loops(
         recording,
         signals,
         wait_seconds=settings.fallback_wait_seconds,
+        emit=parts.emit,
         clock=clock,
         random=parts.random,
     )
@@ -150,12 +157,13 @@ def _account_loops(
         max_age_hours=settings.max_age_hours,
         may_send=may_go_on,
         callback_url=partial(parts.callbacks.url, account),
+        emit=parts.emit,
         clock=clock,
         random=parts.random,
     )
     return [
         submit,
-        AccountStatusPublisher(store, lease, signals.account_taken(account), account=account),
+        AccountStatusPublisher(store, lease, held.health, account=account),
         Resolve(
             store,
             held,
@@ -165,13 +173,15 @@ def _account_loops(
             retrying=Retrying(fallback, settings.submit_retries, settings.submit_settle_seconds),
             clock=clock,
         ),
-        ListingDelay(held, listing, signals, clock),
+        ListingDelay(held, listing, parts.pause, clock),
         Watch(
             store,
             held,
             *shared,
+            parts.pause,
             poll_seconds=settings.poll_seconds,
             max_age_hours=settings.max_age_hours,
+            emit=parts.emit,
             clock=clock,
         ),
     ]
@@ -190,6 +200,7 @@ def _chores(parts: Components, lease: Lease) -> list[Loop]:
             lease,
             parts.recording,
             parts.signals,
+            parts.pause,
             max_age_hours=parts.settings.max_age_hours,
             call_seconds=2 * parts.settings.submit_timeout_seconds,
             clock=parts.clock,

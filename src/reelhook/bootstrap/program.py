@@ -26,6 +26,8 @@ from reelhook.bootstrap.database import (
 from reelhook.bootstrap.lifespan import ServerLifespan
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
+from reelhook.core.facts import emitter
+from reelhook.core.pause import WatchingPause
 from reelhook.core.recording import Recording
 from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
@@ -62,6 +64,7 @@ from reelhook.service import (
 )
 from reelhook.storage.store import Store
 from reelhook.telemetry import lines as logs
+from reelhook.telemetry.facts import log_fact
 from reelhook.webhooks.sender import AiohttpSender
 
 log = structlog.get_logger()
@@ -116,8 +119,8 @@ async def _running(
         private_keys=private_keys(settings),
     )
     await _keep_default_endpoint(settings, store, clock)
-    payload = CompatPayload(options.video_url)
-    recording = Recording(store, signals, payload)
+    payload, pause, emit = CompatPayload(options.video_url), WatchingPause(), emitter(log_fact)
+    recording = Recording(store, signals, payload, emit)
     async with contextlib.AsyncExitStack() as stack:
         accounts = await stack.enter_async_context(
             opened_accounts(settings, simulator_url, look_up)
@@ -127,14 +130,14 @@ async def _running(
         sender = await stack.enter_async_context(AiohttpSender(policy, look_up=look_up))
         parts = Components(
             *(settings, store, accounts, callbacks, sender, signing),
-            *(payload, recording, signals),
+            *(payload, recording, signals, pause, emit),
             clock=clock,
             random=SystemRandom(),
         )
         use_cases = _use_cases(parts)
         _warn(settings)
-        await _tell_of_pause(store, signals)
-        at.listen(signals.hear)
+        await _tell_of_pause(store, pause)
+        at.listen(signals.receive)
         stack.push_async_callback(front.ended)
         if work:
             await stack.enter_async_context(advising(accounts.providers))
@@ -191,10 +194,10 @@ async def _keep_default_endpoint(settings: Settings, store: Store, clock: Clock)
         )
 
 
-async def _tell_of_pause(store: Store, signals: Signals) -> None:
+async def _tell_of_pause(store: Store, pause: WatchingPause) -> None:
     """Begin as the watcher was left: a pause outlives restarts, so it is said aloud."""
     since = await store.watching_paused_since()
-    signals.watching_paused = since is not None
+    pause.active = since is not None
     if since is not None:
         log.warning(
             "The watcher is paused, so no provider is asked how jobs fare; "
@@ -234,7 +237,9 @@ def _use_cases(parts: Components) -> UseCases:
         clock=clock,
         random=random,
     )
-    in_doubt = InDoubtSubmissions(store, providers, signals, clock=clock, random=random)
+    in_doubt = InDoubtSubmissions(
+        store, providers, signals, emit=parts.emit, clock=clock, random=random
+    )
     return UseCases(
         jobs,
         Endpoints(

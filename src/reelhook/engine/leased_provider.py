@@ -1,7 +1,7 @@
-"""A provider as the holder of a lease may ask it: not at all once the lease is no longer good.
+"""A provider that refuses every request once the lease on its account is no longer good.
 
-So whoever was frozen in the middle of a round, and wakes when another has taken over, goes no
-further with it.
+A worker that was frozen in the middle of a round, and wakes after another has taken over, then
+stops there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from reelhook.ports import Content, Provider, ServedModels
 
 
 class LeasedProvider:
-    """Implements `ports.Provider`; `held` tells whether the lease is good."""
+    """Implements `ports.Provider`. `held` returns True while the lease is good."""
 
     def __init__(self, provider: Provider, held: Callable[[], bool]) -> None:
         self._provider = provider
@@ -28,7 +28,7 @@ class LeasedProvider:
     def _check(self) -> None:
         if not self._held():
             raise ProviderError(
-                "The lease on the account was lost: another worker asks now", unreachable=True
+                "The lease on the account was lost: another worker reads it now", unreachable=True
             )
 
     @property
