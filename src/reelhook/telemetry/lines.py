@@ -123,6 +123,7 @@ def _route(usual: Iterable[Processor]) -> Processor:
 def _host_line(event: EventDict) -> tuple[tuple[str], dict[str, Any]]:
     """Return the arguments for a logger of the standard library."""
     exc_info = event.pop("exc_info", None)
+    event.pop("emoji", None)
     text = _text(event).strip()
     shown = (f"{key}={_shown(value)}" for key, value in _hide_keys(None, "", event).items())
     return (hider(())(" ".join([printable(text), *shown])),), {"exc_info": exc_info}
