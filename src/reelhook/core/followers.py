@@ -62,7 +62,7 @@ class Broadcast:
 
     def wake_all(self) -> None:
         """Wake every follower: each reads all of its jobs."""
-        for follower in {one for each in self._followers.values() for one in each}:
+        for follower in set[Follower]().union(*self._followers.values()):
             follower.wake()
 
     @property

@@ -1,6 +1,6 @@
 """Records changes of jobs: state, events with their webhook bodies, then the wake-ups.
 
-Every change of a job takes this way, whoever found it.
+All changes of jobs are recorded here, whatever found them.
 """
 
 import asyncio

@@ -72,7 +72,7 @@ class Signals:
         """Each process repairs by its own clock, so this one is never published."""
         self.changed = Broadcast()
         self.endpoints_version = 0
-        """Counts the changes of endpoints, so that nobody sends by what was read before one."""
+        """The number of changes of endpoints: what was read before the last one is outdated."""
         published = (
             *(self.submit, self.resolve, self.watch, self.deliver, self.sweep),
             *(self.resend, self.retention, self.pause, self.leases),

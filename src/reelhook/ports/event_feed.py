@@ -33,7 +33,10 @@ class EndpointStore(Protocol):
     async def change_endpoint(
         self, endpoint_id: str, change: Callable[[Endpoint], Endpoint]
     ) -> Endpoint:
-        """Change an endpoint in one transaction; return it as it is then."""
+        """Change an endpoint in one transaction. Return it as it is then.
+
+        `change` is pure: the store may call it again, and in another thread.
+        """
         ...
 
     async def delete_endpoint(self, endpoint_id: str, now: Instant) -> None:

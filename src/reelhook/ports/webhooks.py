@@ -76,7 +76,8 @@ class DueDeliveries:
 class Settlement:
     """What an attempt brought: the record, the cursor's move, and how the endpoint fares now.
 
-    `decide` is given the delivery as it stands by then. `lease` is the lane's: whoever lost it
+    `decide` gets the delivery as it is by then. It is pure: the store may call it again, and in
+    another thread. `lease` is the lane's: whoever lost it
     records nothing (None: no lease is asked for). `endpoint` is None where nothing about it
     changed; `reopened` when its breaker closed, so that what waits for a retry may go at once.
     `again`: it may have been recorded already, and then it is not counted a second time.

@@ -103,9 +103,10 @@ class Attempts:
         still_open = before.health.open and after.health.open
         if still_open:
             await self._probing.gather()
+        jitter = self._random.getrandbits(32)
         settlement = Settlement(
             attempt,
-            lambda current: self._decide(current, attempt, endpoint.kind, now),
+            lambda current: self._decide(current, attempt, endpoint.kind, now, jitter),
             None if after.same_health_as(before) else after,
             reopened=before.health.open and not after.health.open,
             lease=flight.lease,
@@ -150,11 +151,11 @@ class Attempts:
             flight.limit = None
 
     def _decide(
-        self, current: Delivery, attempt: Attempt, kind: EndpointKind, now: Instant
+        self, current: Delivery, attempt: Attempt, kind: EndpointKind, now: Instant, jitter: int
     ) -> Delivery:
-        """Return the delivery after an attempt. The store may call this again, in another thread.
+        """Return the delivery after an attempt. Pure: the store may call this more than once.
 
-        The jitter of the retry may then differ, and only the last result is stored.
+        `jitter` is the seed of the random part of a retry's delay.
         """
         if attempt.answer.gone and kind is not EndpointKind.URL:
             return current  # the endpoint has ended; what waits is kept until it is enabled
@@ -164,7 +165,7 @@ class Attempts:
             now,
             probe=attempt.probe,
             schedule=self._schedule,
-            random=self._random,
+            random=Random(jitter),  # noqa: S311  # makes no keys
         )
 
     def _keep(self, before: Endpoint, after: Endpoint) -> None:

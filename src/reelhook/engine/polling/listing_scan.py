@@ -47,7 +47,7 @@ class ListingScan:
     failed: set[str] = field(default_factory=set)
     given_up: set[str] = field(default_factory=set)
     """Their pages have failed twice: they are not read again in this round."""
-    answered: bool = False
+    responded: bool = False
     first_batch: bool = True
     """True until the first batch was read."""
 
@@ -66,7 +66,7 @@ class ListingScan:
     def add(self, reads: Sequence[Read], batch: PageBatch) -> None:
         """Note the results of a batch."""
         self.first_batch = False
-        self.answered = self.answered or bool(batch.pages)
+        self.responded = self.responded or bool(batch.pages)
         self.given_up |= batch.failed & self.failed
         self.failed |= batch.failed
         if not self.left:  # every job was found: the usual end

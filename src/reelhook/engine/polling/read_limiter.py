@@ -76,13 +76,13 @@ class ReadLimiter:
         except ProviderError as error:
             self._failed(error, single=single)
             raise
-        self._seen(answered=True)
+        self._seen(responded=True)
         self._health.unauthorized = None
         self._health.reads_work(self._clock.now())
         return result
 
     def _failed(self, error: ProviderError, *, single: bool) -> None:
-        self._seen(answered=not error.unreachable)
+        self._seen(responded=not error.unreachable)
         # An error about one job, from a provider that can be reached, is kept with that job.
         if not single or error.unreachable or isinstance(error, ProviderUnauthorizedError):
             self._not_read(error)
@@ -98,8 +98,8 @@ class ReadLimiter:
         if self._health.reads_failed(error.message, self._clock.now()):
             log.warning("account.unread", account=self._account, response=error.message)
 
-    def _seen(self, *, answered: bool) -> None:
+    def _seen(self, *, responded: bool) -> None:
         now = self._clock.now()
         self.trying.seen(now)
-        if answered:
+        if responded:
             self.responding.seen(now)

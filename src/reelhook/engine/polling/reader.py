@@ -180,7 +180,7 @@ class Reader:
         self._misses.update(scan.unlisted | scan.displaced)
         if not scan.given_up:
             return left
-        if scan.answered:  # only parts of the listing fail: their jobs are read singly
+        if scan.responded:  # only parts of the listing fail: their jobs are read singly
             self._misses.update(scan.given_up)
         elif await self._fails_for_good(min(scan.given_up), left, on_reports):
             self._stop_using_listing("it failed several times in a row, while single reads work")

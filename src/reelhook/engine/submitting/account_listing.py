@@ -29,7 +29,7 @@ class AccountListing:
         self._newest: deque[str] | None = None
         self._reminded = False
         self.unmeasured: dict[str, tuple[str, Instant]] = {}
-        """By model, the newest entry and when it was accepted, until its delay is measured."""
+        """The newest entry of each model, with the time of its acceptance, until it is measured."""
         self.signal = Signal("listing", lambda _: None)
         """Set when there is a new entry."""
 

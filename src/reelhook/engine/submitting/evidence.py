@@ -143,7 +143,7 @@ class Evidence:
 def _reached(in_doubt: Sequence[Doubt], pages: ListingPages) -> bool:
     """Return True if the listing was read past an entry that is older than all those in doubt.
 
-    A page more is read, because a wrong order shows itself around there. A create for which no
+    One page more is read, because a wrong order would show around there. A create for which no
     older entry is known can only be found, not proven absent: it is looked for by time.
     """
     place, oldest = pages.place, pages.oldest_at

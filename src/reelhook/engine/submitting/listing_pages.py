@@ -88,7 +88,7 @@ class ListingPages:
         if last is None:
             return True
         page = await self._page(before) if before is not None else None
-        return page is not None and [one.provider_job_id for one in page.entries] == [last]
+        return page is not None and [entry.provider_job_id for entry in page.entries] == [last]
 
     async def _page(self, after: str | None) -> Page:
         limit = self._held.provider.traits.page_size_max

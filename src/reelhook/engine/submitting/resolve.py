@@ -66,7 +66,7 @@ class Resolve:
         self._requests: dict[str, StoredJob] = {}
         self._used: set[str] = set()
         self._missed_at: dict[str, Instant] = {}
-        """By job, when the listing was last read without its entry since the doubt began."""
+        """The time of the last read, during the doubt, that did not show the entry of a job."""
         self.signal = signals.resolve.fork()
         self.tasks = RunningTasks(self.signal)
 
