@@ -5,6 +5,7 @@ sentences are what the first client's users know, so there they are the event it
 is the stable name.
 """
 
+from functools import lru_cache
 from typing import assert_never
 
 import structlog
@@ -32,6 +33,8 @@ from reelhook.domain.job import Status
 from reelhook.domain.report import Accepted
 
 log = structlog.get_logger()
+_shown_url = lru_cache(maxsize=1024)(shown_url)
+"""Parsing the URL took longer than all the rest of a line that is not shown."""
 
 
 def log_fact(fact: Fact) -> None:  # noqa: C901, PLR0912  # one flat table
@@ -86,7 +89,7 @@ def _job_created(fact: JobCreated) -> None:
         adopted=job.adopted,
     )
     if fact.webhook_url is not None:
-        url = shown_url(fact.webhook_url)
+        url = _shown_url(fact.webhook_url)
         log.info("job.webhook", message=f"   Webhook: {url}", job=job.id, url=url)
 
 
@@ -140,7 +143,7 @@ def _submit_decided(fact: SubmitDecided) -> None:
 
 def _webhook_attempted(fact: WebhookAttempted) -> None:
     delivery, attempt, response = fact.delivery, fact.attempt, fact.attempt.answer
-    url = shown_url(delivery.url or fact.endpoint.url)
+    url = _shown_url(delivery.url or fact.endpoint.url)
     fields = {
         "job": delivery.job_id,
         "delivery": delivery.id,
@@ -166,7 +169,7 @@ def _webhook_attempted(fact: WebhookAttempted) -> None:
 
 
 def _webhook_deferred(fact: WebhookDeferred) -> None:
-    url = shown_url(fact.delivery.url or fact.endpoint.url)
+    url = _shown_url(fact.delivery.url or fact.endpoint.url)
     log.debug(
         "webhook.deferred",
         message=f"   Webhook waits: {url}",
@@ -180,7 +183,7 @@ def _webhook_deferred(fact: WebhookDeferred) -> None:
 
 def _endpoint_changed(fact: EndpointChanged) -> None:
     before, after = fact.before, fact.after
-    url = shown_url(after.url)
+    url = _shown_url(after.url)
     fields = {"endpoint": after.id, "url": url, "failures": after.health.failures}
     if after.disabled is not None and before.disabled is None:
         reason = after.disabled.value
