@@ -61,7 +61,7 @@ def loops(engine: Engine, lease: Lease, calls: PaidCalls) -> tuple[Submit, Resol
 
 
 async def taken(engine: Engine) -> Lease:
-    """Take the account's lease anew, as after it was lost."""
+    """Take the account's lease again, as after it was lost."""
     await engine.store.free_leases()
     (lease,), _ = await engine.store.tend("test", ["account:openai"], 10**9)
     return lease

@@ -1,4 +1,4 @@
-"""What could not be sent for want of resources here is no failure of its receiver's."""
+"""A webhook that this process lacked the resources to send is no failure of its receiver."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ HOUR = 3600
 
 
 class NameServers:
-    """Those of `hung.example` answer when they are told to, all others at once."""
+    """Look-ups of `hung.example` end when the test says so, all others at once."""
 
     def __init__(self) -> None:
         self.answer = threading.Event()

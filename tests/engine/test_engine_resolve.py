@@ -180,7 +180,7 @@ async def test_a_creates_own_answer_dislodges_an_adoption_and_the_loser_looks_ag
             return web.json_response(video.shown())
 
         here.upstream.on_create = one_after_the_other(taken_meanwhile, here.upstream.take)
-        await engine.settled()  # a look under way would wait for the create, which waits for it
+        await engine.settled()  # a look-up in flight would wait for the create, which waits for it
         owner = await engine.submit("a fox")
         await engine.settled()
         assert (await engine.job(owner)).status is Status.QUEUED
@@ -287,7 +287,7 @@ async def test_a_listing_that_can_not_tell_ends_in_submission_unknown(
         here.upstream.add(*(f"other_{number}" for number in range(150)), prompt="of others")
         here.upstream.on_create = carried_out(here)
         await listing(here)
-        if listing is ignoring_after:  # what is lost lies behind the first page
+        if listing is ignoring_after:  # the lost entry is after the first page
             here.upstream.on_create = reset
         job_id = await doubtful(here, engine, size="720x1280")
         await engine.pass_time(SETTLE_SECONDS + 5)
@@ -369,7 +369,7 @@ async def test_a_retry_after_of_the_listing_is_honoured(tmp_path: Path) -> None:
 
 
 async def died_between_intent_and_outcome(here: Stage, script: str) -> Job:
-    """Leave a job behind as a worker does that is killed while it calls the provider."""
+    """Leave a job as a worker does that is killed during the call to the provider."""
     async with here.engine(loops=frozenset()) as engine:
         job = await engine.job(await engine.submit(script, here.hook))
         provider = engine.provider.fingerprint

@@ -232,7 +232,7 @@ async def test_a_doubtful_answer_is_never_simply_repeated(tmp_path: Path, outcom
 
 
 class Forgetful(Store):
-    """Fails to record acceptances, as a full disk would, as often as told."""
+    """Fails to record acceptances, as with a full disk, a given number of times."""
 
     failures = 0
 

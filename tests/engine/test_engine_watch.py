@@ -502,7 +502,7 @@ async def test_a_listing_that_comes_and_goes_ends_every_job_once(tmp_path: Path)
 
 
 class Refusing(Store):
-    """Refuses to record what was read, as where a database is away for a moment."""
+    """Refuses to record what was read, as while a database is briefly away."""
 
     failures = 0
 

@@ -1,4 +1,4 @@
-"""Recording: whoever is cut off while the store commits keeps no event from being sent."""
+"""Recording: a caller that is canceled during a commit keeps no event from being sent."""
 
 import asyncio
 import threading
@@ -37,7 +37,7 @@ async def test_a_caller_that_is_cut_off_within_the_commit_loses_no_wake_up(tmp_p
         await store.create(NewJob(job, VideoRequest("a fox", "sora-2"), None, ()))
         writer = asyncio.create_task(database.write(hold_up))
         caller = asyncio.create_task(recording.record([job.apply(Progress(True, 5), 2)]))
-        await asyncio.sleep(0)  # it begins, behind the writer
+        await asyncio.sleep(0)  # it begins after the writer
         caller.cancel()
         with pytest.raises(asyncio.CancelledError):
             await caller

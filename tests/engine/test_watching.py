@@ -13,7 +13,7 @@ from reelhook.doors.compat.functions import Hook
 
 @pytest.fixture
 def settings(settings: reelhook.Settings) -> reelhook.Settings:
-    # Rounds are told apart by their ends: far enough from each other that none is overlooked.
+    # Rounds are recognized by their ends, which are far enough apart that none is overlooked.
     return settings.model_copy(update={"poll_seconds": 0.4})
 
 

@@ -31,7 +31,7 @@ TENDING = LEASE_SECONDS / 3
 
 
 class CountingLoop:
-    """Counts its ticks; what it has under way ends when the test says so."""
+    """Counts its ticks. Its tasks end when the test says so."""
 
     name = "counting"
 
@@ -211,7 +211,7 @@ async def test_a_worker_that_leaves_hands_everything_over_at_once(team: Team) ->
     one, two = await team.join("one"), await team.join("two")
     await team.tended()
     await team.leave(one)
-    await until(lambda: len(two.lanes) == 16)  # without any time passing: it was told
+    await until(lambda: len(two.lanes) == 16)  # without any time passing: a signal woke it
     assert [loop.lease for loop in two.turning] == [Lease(ACCOUNT, 2)]
 
 

@@ -1,4 +1,4 @@
-"""Patience: a provider that asks to be left alone is, within reason, and that is told."""
+"""A provider that asks for a pause gets it, within reason, and the pause is reported."""
 
 from pathlib import Path
 from typing import Any
