@@ -169,4 +169,4 @@ def test_a_subscriber_that_fails_stops_neither_the_others_nor_the_work() -> None
     with capture_logs() as logs:
         emitter(broken, seen.append)(LeaseLost(LEASE))
     assert seen == [LeaseLost(LEASE)]
-    assert [(line["event"], line["fact"]) for line in logs] == [("fact.unreported", "LeaseLost")]
+    assert [(line["event"], line["kind"]) for line in logs] == [("fact.unreported", "LeaseLost")]

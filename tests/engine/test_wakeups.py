@@ -21,14 +21,14 @@ def test_a_signal_that_is_received_wakes_and_is_not_passed_on() -> None:
     assert signals.deliver.is_set()
     assert signals.leases.is_set()
     assert following.is_set()
-    assert signals.endpoints_version == 1
+    assert signals.endpoints.version == 1
     assert published == []
 
 
 def test_names_of_a_newer_process_are_ignored() -> None:
     signals = Signals()
-    signals.receive(["teleport", "endpoints_version", "submit ", "__class__", ""])
-    assert signals.endpoints_version == 0
+    signals.receive(["teleport", "version", "submit ", "__class__", ""])
+    assert signals.endpoints.version == 0
     assert not signals.submit.is_set()
 
 
@@ -36,6 +36,6 @@ def test_a_change_of_a_job_or_an_endpoint_is_published() -> None:
     published: list[str] = []
     signals = Signals(published.append)
     signals.jobs_changed(["job_1"])
-    signals.endpoints_changed()
+    signals.endpoints.publish()
     assert published == ["changed", "endpoints"]
     assert signals.deliver.is_set()

@@ -172,6 +172,6 @@ def emitter(*subscribers: Emit) -> Emit:
             try:
                 subscriber(fact)
             except Exception:
-                log.exception("fact.unreported", fact=type(fact).__name__)
+                log.exception("fact.unreported", kind=type(fact).__name__)
 
     return emit

@@ -47,6 +47,21 @@ class Signal(asyncio.Event):
         self._publish(self.name)
 
 
+class ChangeSignal(Signal):
+    """Wakes the loop of another signal too, and counts: each `set` makes a new `version`."""
+
+    def __init__(self, name: str, publish: Publish, also: Signal) -> None:
+        super().__init__(name, publish)
+        self._also = also
+        self.version = 0
+
+    def set(self) -> None:
+        """Make everything outdated that was read before, and wake the loops of this process."""
+        self.version += 1
+        super().set()
+        self._also.set()
+
+
 def _nobody(_name: str) -> None:
     """Stand in for `Publish` where no other process exists."""
 
@@ -63,6 +78,8 @@ class Signals:
         self.resolve = Signal("resolve", publish)
         self.watch = Signal("watch", publish)
         self.deliver = Signal("deliver", publish)
+        self.endpoints = ChangeSignal("endpoints", publish, self.deliver)
+        """Published after each change of an endpoint, before anything more is sent."""
         self.sweep = Signal("sweep", publish)
         self.resend = Signal("resend", publish)
         self.retention = Signal("retention", publish)
@@ -71,27 +88,19 @@ class Signals:
         self.clock_repair = Signal("clock_repair", _nobody)
         """Each process repairs by its own clock, so this one is never published."""
         self.changed = Broadcast()
-        self.endpoints_version = 0
-        """The number of changes of endpoints: what was read before the last one is outdated."""
         published = (
-            *(self.submit, self.resolve, self.watch, self.deliver, self.sweep),
+            *(self.submit, self.resolve, self.watch, self.deliver, self.endpoints, self.sweep),
             *(self.resend, self.retention, self.pause, self.leases),
         )
         self._received: dict[str, Callable[[], None]] = {
             **{signal.name: signal.set for signal in published},
             "changed": self._jobs_changed_elsewhere,
-            "endpoints": self._endpoints_changed,
         }
 
     def jobs_changed(self, job_ids: Collection[str]) -> None:
         """Wake everyone who follows these jobs, in every process."""
         self.changed.notify(job_ids)
         self._publish("changed")
-
-    def endpoints_changed(self) -> None:
-        """Have every process read endpoints again before it sends anything more."""
-        self._endpoints_changed()
-        self._publish("endpoints")
 
     def receive(self, names: Iterable[str]) -> None:
         """Set what another process has published. Unknown names are of a newer release."""
@@ -102,7 +111,3 @@ class Signals:
     def _jobs_changed_elsewhere(self) -> None:
         self.changed.notify()
         self.changed.elsewhere.set()
-
-    def _endpoints_changed(self) -> None:
-        self.endpoints_version += 1
-        self.deliver.set()

@@ -175,7 +175,7 @@ class Endpoints:
         except CommitUnknownError as error:
             raise error.naming(endpointId=endpoint_id) from error
         finally:
-            self._signals.endpoints_changed()
+            self._signals.endpoints.publish()
 
     def _made_secret(self) -> str:
         key = self._random.getrandbits(SECRET_BITS).to_bytes(SECRET_BITS // 8, "big")

@@ -52,7 +52,7 @@ class Deliver:
         random: Random,
     ) -> None:
         self._store = store
-        self._signals = signals
+        self._endpoints = signals.endpoints
         self._leases = leases
         self._clock = clock
         self._queue = FairQueue(concurrency)
@@ -83,7 +83,7 @@ class Deliver:
         self._queue.expire(now)
         await self._preempt_stale(now)
         self._use_lanes(self._leases.lanes())
-        version, busy = self._signals.endpoints_version, self._queue.busy
+        version, busy = self._endpoints.version, self._queue.busy
         if version != self._endpoints_version:
             # Endpoints have changed, and with them what is ready and how much may be in flight.
             self._queue.clear()
@@ -164,7 +164,7 @@ class Deliver:
 
     def _start_ready(self) -> None:
         """Start attempts at what is ready, the endpoints in turn, while slots are free."""
-        if self._endpoints_version != self._signals.endpoints_version:
+        if self._endpoints_version != self._endpoints.version:
             self._queue.clear()  # nothing goes out with a secret that was just replaced
             self.signal.set()
         if self._lanes != self._leases.lanes():
@@ -198,8 +198,8 @@ class Deliver:
 
         So no attempt that begins after a rotation is signed with the old secret alone.
         """
-        while flight.version != self._signals.endpoints_version:
-            flight.version = self._signals.endpoints_version
+        while flight.version != self._endpoints.version:
+            flight.version = self._endpoints.version
             delivery = flight.due.delivery
             found = await self._store.due_delivery(delivery.id, self._clock.now())
             if found is None or self._queue.queue(delivery.endpoint_id).endpoint.held_back:
