@@ -27,6 +27,7 @@ from bench.store_databases import KINDS, execute, fresh, open_store
 from bench.store_loads import spread
 from reelhook.domain.job import Job, Status
 from reelhook.domain.request import VideoRequest
+from reelhook.doors.compat.payload import event_body
 from reelhook.ports import Change, Destination, NewJob
 from reelhook.storage.open import Target
 from reelhook.storage.store import Store
@@ -148,7 +149,7 @@ async def _add(store: Store, number: int, port: int, now: int) -> None:
     request: Any = VideoRequest("x", "sora-2")
     await store.create(NewJob(job, request, url, (Destination.to(url),)))
     after, events = job.fail("provider_error", "It failed", now)
-    bodies = tuple(one.body("") for one in events)
+    bodies = tuple(event_body(one, "") for one in events)
     await store.record([Change(after, events, bodies)], None)
 
 

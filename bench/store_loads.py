@@ -13,6 +13,7 @@ from reelhook.domain.job import Job, Status
 from reelhook.domain.report import Progress
 from reelhook.domain.request import VideoRequest
 from reelhook.domain.schedule import RetrySchedule
+from reelhook.doors.compat.payload import event_body
 from reelhook.engine.delivering.deliver import READY_MAX, READY_PER_ENDPOINT
 from reelhook.engine.leases import LANE_IDS
 from reelhook.ports import (
@@ -86,7 +87,9 @@ async def watched(
 def progressed(job: Job, percent: int) -> Change:
     """What a round makes of a job whose progress changed."""
     after, events = job.apply(Progress(running=True, percent=percent), now())
-    return Change(after, events, tuple(event.body("https://us.example/v") for event in events))
+    return Change(
+        after, events, tuple(event_body(event, "https://us.example/v") for event in events)
+    )
 
 
 def settlement(due: DueDelivery, lease: Lease) -> Settlement:

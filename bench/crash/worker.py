@@ -29,7 +29,8 @@ from reelhook.config import Settings
 from reelhook.core.signing import Secrets
 from reelhook.domain.catalog import Catalog
 from reelhook.domain.schedule import RetrySchedule
-from reelhook.engine.leases import CHORES_ID, LANE_IDS, Leases
+from reelhook.doors.compat.payload import CompatPayload
+from reelhook.engine.leases import LANE_IDS, MAINTENANCE_ID, Leases
 from reelhook.engine.runner import Loop, Runner
 from reelhook.guard.addresses import AddressPolicy
 from reelhook.storage.sqlite.file_lock import FileLock
@@ -88,7 +89,7 @@ async def _work(life: Life, store: Store, sender: CrashingSender, told: Told) ->
         sender=sender,
         # The receivers see by the user agent which worker sent a request.
         signing=known_faults.signing(life.fault)(Secrets(SECRET), f"life/{life.number}"),
-        video_url=lambda job_id: f"https://gateway.example/{job_id}",
+        payload=CompatPayload(lambda job_id: f"https://gateway.example/{job_id}"),
         random=Random(f"{life.seed} {life.number}"),  # noqa: S311  # makes no keys
     )
     runner = Runner(await _loops(parts), parts.clock)
@@ -109,7 +110,7 @@ async def _loops(parts: Components) -> list[Loop]:
     """Return the loops that send and send again; the others would only add writes."""
     await parts.store.free_leases()  # the file's lock proves that no one else is alive
     leases = Leases()
-    for ids in (LANE_IDS, [CHORES_ID]):
+    for ids in (LANE_IDS, [MAINTENANCE_ID]):
         held, _ = await parts.store.tend(str(os.getpid()), ids, LEASE_MILLISECONDS)
         leases.keep(ids, held, inf)
     deliver, *_ = process_loops(parts, leases)

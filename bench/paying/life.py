@@ -16,7 +16,7 @@ from reelhook.domain.errors import DATABASE_FAILURES, ReelhookError
 from reelhook.domain.job import Job
 from reelhook.domain.request import VideoRequest
 from reelhook.doors.compat.functions import Hook
-from reelhook.engine.submitting.submit import Submit
+from reelhook.engine.submitting.outcomes import PaidOutcomes
 from reelhook.ports import IdempotencyKey
 
 MODELS = {
@@ -107,7 +107,7 @@ def settings(life: Life) -> reelhook.Settings:
 async def _live(life: Life) -> None:
     chance = Random(life.seed)  # noqa: S311  # makes no keys
     if life.careless:
-        Submit._in_doubt = _repeat  # type: ignore[method-assign, assignment]  # the known fault
+        PaidOutcomes._in_doubt = _repeat  # type: ignore[method-assign, assignment]  # the known fault
     if life.commits and life.database_url is None:
         lossy_sqlite.lose(lossy_sqlite.Chance(life.commits, os.getpid()))
     async with contextlib.AsyncExitStack() as stack:
@@ -129,8 +129,8 @@ async def _opened(stack: contextlib.AsyncExitStack, life: Life) -> Hook:
     return await stack.enter_async_context(reelhook.open(settings(life)))
 
 
-async def _repeat(submit: Submit, job: Job, *_: object) -> None:
-    await submit._again(job, 0.1, "careless")
+async def _repeat(outcomes: PaidOutcomes, job: Job, *_: object) -> None:
+    await outcomes._submit_later(job, 0.1, "careless")
 
 
 async def _ask(hook: Hook, wish: Wish) -> None:

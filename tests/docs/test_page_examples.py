@@ -16,6 +16,7 @@ from pages import SECRET, blocks, namespace, server
 
 from reelhook.domain.event import Event, EventKind, WireStatus
 from reelhook.domain.signature import sign
+from reelhook.doors.compat.payload import event_body
 
 SERVER = "http://127.0.0.1:3001"
 HOOK = "https://app.example.com/hooks/video"
@@ -139,7 +140,7 @@ def body(status: WireStatus) -> Any:
         provider_video_url="http://gpu:30000/v1/videos/video_abc/content",
         content_expires_at=1,
     )
-    return json.loads(event.body("https://video.example.com/"))
+    return json.loads(event_body(event, "https://video.example.com/"))
 
 
 def test_the_bodies_of_the_webhook_page_are_the_real_ones() -> None:

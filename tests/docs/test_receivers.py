@@ -23,6 +23,7 @@ from werkzeug.serving import make_server
 from reelhook.domain.event import Event, EventKind, WireStatus
 from reelhook.domain.signature import sign, standard_secret
 from reelhook.domain.signing_keys import PrivateKey, jwk_set, private_text
+from reelhook.doors.compat.payload import event_body
 from reelhook.guard.addresses import AddressPolicy
 from reelhook.ports import SignedRequest
 from reelhook.webhooks import WebhookVerificationError, verify
@@ -152,7 +153,7 @@ def webhook(
         error="Straße gesperrt 🎬",
         code="moderation",
     )
-    body = event.body("https://video.example.com/")
+    body = event_body(event, "https://video.example.com/")
     now = time.time_ns() // 1_000_000 - age_seconds * 1000
     headers = sign(
         body,

@@ -11,6 +11,7 @@ from reelhook.domain.fallback import fall_back
 from reelhook.domain.job import MISSING_TOLERATED_MILLISECONDS, Job, Status
 from reelhook.domain.lost_create import dislodged, resubmitted
 from reelhook.domain.report import Cost, Failed, Finished, Missing, Progress, Report, Unknown
+from reelhook.doors.compat.payload import event_body
 
 from .samples import ACCEPTED, IN_DOUBT, MINUTE, NOW, QUEUED, SUBMITTING, UNENDED, reports
 
@@ -323,7 +324,7 @@ def test_the_step_to_another_model_is_one_event_that_says_why() -> None:
     assert job.sequence == 3
     assert (event.model, event.code, event.error) == ("fal/fal-ai/veo2", "quota", "No money")
     assert (event.provider_job_id, event.occurred_at) == (None, NOW + 5)
-    assert json.loads(event.body("https://us.example/v")) == {
+    assert json.loads(event_body(event, "https://us.example/v")) == {
         "jobId": job.id,
         "soraJobId": None,
         "status": "queued",

@@ -51,7 +51,7 @@ class ManualClock:
         )
 
     def wakes_in(self, seconds: float) -> bool:
-        """Whether someone waits for the moment that lies so many seconds ahead."""
+        """Return True if someone waits until this many seconds from now."""
         moment = self._now + round(seconds * 1000)
         return any(due_at == moment for _, due_at in self._waiting.values())
 

@@ -1,4 +1,4 @@
-"""What tests of delivering share: telling of a job's steps, and what arrived of them."""
+"""Helpers for tests of delivering: report the steps of a job, and see what arrived."""
 
 import asyncio
 from collections.abc import Iterable
@@ -57,7 +57,7 @@ async def arrivals(here: Stage, engine: Engine, seconds: float) -> list[float]:
 
 
 def fails_at_times(share: float) -> Respond:
-    """Refuse that share of the requests, and answer each after a moment."""
+    """Refuse that share of the requests, and respond to each after a short while."""
     chance = Random(3)
 
     async def respond(_: web.Request) -> web.StreamResponse:

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from ipaddress import ip_network
 from math import inf
@@ -26,6 +26,8 @@ from reelhook.bootstrap.loops import account_loops, maintenance_loops, process_l
 from reelhook.bootstrap.program import build_use_cases
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
+from reelhook.core.account_health import AccountHealth
+from reelhook.core.payloads import PayloadFormat
 from reelhook.core.signing import Secrets, Signing
 from reelhook.core.wakeups import Signals
 from reelhook.domain.catalog import Account, Catalog
@@ -33,9 +35,11 @@ from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.job import Job, Status
 from reelhook.domain.request import VideoRequest
 from reelhook.domain.schedule import RetrySchedule
-from reelhook.engine.leases import CHORES_ID, LANE_IDS, Leases, account_id
+from reelhook.doors.compat.payload import CompatPayload
+from reelhook.engine.leases import LANE_IDS, MAINTENANCE_ID, Leases, account_id
 from reelhook.engine.runner import Loop, Runner
 from reelhook.engine.submitting.paid_calls import PaidCalls
+from reelhook.engine.upkeep.account_status import AccountStatusPublisher
 from reelhook.guard.addresses import AddressPolicy
 from reelhook.ports import Lease, Sender
 from reelhook.providers.http.provider import HttpProvider
@@ -79,12 +83,15 @@ class Options:
     loops: frozenset[str] = frozenset(
         {
             *("submit", "resolve", "listing", "watch", "deliver"),
-            *("resend", "sweep", "switch", "standing"),
+            *("resend", "sweep", "pause", "account_status"),
         }
     )
     store: Callable[[SQLite], Store] = Store
     sender: Callable[[Sender], Sender] = lambda sender: sender
     seed: int = 1
+    payload: PayloadFormat = field(
+        default_factory=lambda: CompatPayload("http://here/{}/download".format)
+    )
 
     @property
     def settings(self) -> Settings:
@@ -122,6 +129,7 @@ class Engine:
     clock: ManualClock | SystemClock
     provider: HttpProvider
     catalog: Catalog
+    health: dict[str, AccountHealth]
 
     async def endpoint(self, url: str, **fields: Any) -> Endpoint:
         """Register an endpoint."""
@@ -287,7 +295,7 @@ async def engine(
         try:
             yield running
         finally:
-            running.signals.stopping.set()
+            running.service.stop_waiting()
             await running.runner.stop(0.0)
 
 
@@ -306,13 +314,13 @@ async def _engine(
         accounts=Accounts(providers, catalog),
         sender=sender,
         signing=Signing(Secrets(SECRET, options.previous_secret), user_agent="reelhook/test"),
-        video_url=lambda job_id: f"http://here/{job_id}/download",
+        payload=options.payload,
         clock=clock,
         random=Random(options.seed),
     )
-    loops = {
-        name: loop for name, loop in (await _loops(parts)).items() if loop.name in options.loops
-    }
+    every = await _loops(parts)
+    loops = {name: loop for name, loop in every.items() if loop.name in options.loops}
+    publishers = [loop for loop in every.values() if isinstance(loop, AccountStatusPublisher)]
     use_cases = build_use_cases(parts)
     return Engine(
         use_cases.jobs,
@@ -326,6 +334,7 @@ async def _engine(
         clock,
         providers[options.accounts[0].account.id],
         catalog,
+        {one.account: one.health for one in publishers},
     )
 
 
@@ -334,7 +343,7 @@ async def _loops(parts: Components) -> dict[str, Loop]:
     accounts = list(parts.accounts.providers)
     await parts.store.free_leases()
     leases = Leases()
-    for ids in (LANE_IDS, [CHORES_ID], [account_id(account) for account in accounts]):
+    for ids in (LANE_IDS, [MAINTENANCE_ID], [account_id(account) for account in accounts]):
         leases.keep(ids, (await parts.store.tend("test", ids, 10**9))[0], inf)
 
     def lease(lease_id: str) -> Lease:
@@ -349,7 +358,7 @@ async def _loops(parts: Components) -> dict[str, Loop]:
             loops[loop.name + suffix] = loop
     others: list[Loop] = [
         *process_loops(parts, leases),
-        *maintenance_loops(parts, lease(CHORES_ID)),
+        *maintenance_loops(parts, lease(MAINTENANCE_ID)),
     ]
     return loops | {loop.name: loop for loop in others}
 

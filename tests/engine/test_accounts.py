@@ -26,7 +26,7 @@ class Other(OpenAI):
 
 @asynccontextmanager
 async def upstreams(here: Stage, count: int) -> AsyncIterator[list[Upstream]]:
-    """More providers beside the stage's own."""
+    """More providers in addition to that of the stage."""
     async with AsyncExitStack() as stack:
         yield [
             await stack.enter_async_context(upstream(lambda: here.clock.now() / 1000))
@@ -38,7 +38,7 @@ async def upstreams(here: Stage, count: int) -> AsyncIterator[list[Upstream]]:
 async def two_accounts(
     tmp_path: Path, first: Account, second: Account, **options: Any
 ) -> AsyncIterator[tuple[Stage, Engine, Upstream, Upstream]]:
-    """Two accounts of one provider, each at a server of its own so that they are told apart."""
+    """Two accounts of one provider, each at its own server, so that tests can tell them apart."""
     async with stage(tmp_path, **options) as here, upstreams(here, 1) as (there,):
         played = (Played(first), Played(second, OpenAI, there.url))
         async with here.engine(accounts=played) as engine:
@@ -226,7 +226,7 @@ async def test_what_a_sibling_created_in_the_same_listing_is_not_taken_for_ours(
 async def test_what_a_sibling_asks_for_in_the_same_listing_is_not_taken_for_ours(
     tmp_path: Path, answered: bool
 ) -> None:
-    """Two requests that differ in what no listing shows; the sibling's call is under way."""
+    """Two requests that differ in fields that no listing shows; the sibling's call is in flight."""
     gate = asyncio.Event()
     played = (Played(Account("one", "openai")), Played(Account("two", "openai")))
     async with (
@@ -260,7 +260,7 @@ async def test_what_a_sibling_asks_for_in_the_same_listing_is_not_taken_for_ours
         await engine.pass_time(120)
         jobs = [await engine.job(one) for one in (ours, theirs)]
         if answered:
-            assert here.upstream.creations == 5  # ours surely was not there: created anew
+            assert here.upstream.creations == 5  # ours definitely was not there: created again
             assert {job.status for job in jobs} == {Status.QUEUED}
             assert jobs[0].provider_job_id != jobs[1].provider_job_id
         else:

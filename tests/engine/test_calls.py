@@ -7,8 +7,10 @@ from random import Random
 from aiohttp import web
 from engine_stage import Engine, stage, until
 
+from reelhook.core.facts import emitter
 from reelhook.core.recording import Recording
 from reelhook.domain.job import Status
+from reelhook.doors.compat.payload import CompatPayload
 from reelhook.engine.leased_account import LeasedAccount
 from reelhook.engine.runner import Runner
 from reelhook.engine.submitting.account_listing import AccountListing
@@ -18,15 +20,22 @@ from reelhook.engine.submitting.resolve import Resolve
 from reelhook.engine.submitting.resolved import Retrying
 from reelhook.engine.submitting.submit import Submit
 from reelhook.ports import Change, Lease
+from reelhook.telemetry.facts import log_fact
 
 
 def loops(engine: Engine, lease: Lease, calls: PaidCalls) -> tuple[Submit, Resolve]:
     """The loops of one lease on the account."""
+    clock, random, emit = engine.clock, Random(1), emitter(log_fact)
     held = LeasedAccount(engine.catalog.accounts["openai"], engine.provider, lease)
-    recording = Recording(engine.store, engine.signals, lambda job_id: job_id)
-    clock, random = engine.clock, Random(1)
+    recording = Recording(engine.store, engine.signals, CompatPayload(str), emit)
     fallback = Fallback(
-        engine.catalog, recording, engine.signals, wait_seconds=30, clock=clock, random=random
+        engine.catalog,
+        recording,
+        engine.signals,
+        wait_seconds=30,
+        emit=emit,
+        clock=clock,
+        random=random,
     )
     shared = (engine.store, held, recording, engine.signals)
     listing = AccountListing(engine.store, held, clock)
@@ -37,6 +46,7 @@ def loops(engine: Engine, lease: Lease, calls: PaidCalls) -> tuple[Submit, Resol
         calls=calls,
         max_age_hours=24,
         may_send=lambda: True,
+        emit=emit,
         clock=clock,
         random=random,
     )
@@ -51,7 +61,7 @@ def loops(engine: Engine, lease: Lease, calls: PaidCalls) -> tuple[Submit, Resol
 
 
 async def taken(engine: Engine) -> Lease:
-    """Take the account's lease anew, as after it was lost."""
+    """Take the account's lease again, as after it was lost."""
     await engine.store.free_leases()
     (lease,), _ = await engine.store.tend("test", ["account:openai"], 10**9)
     return lease
@@ -74,7 +84,7 @@ async def test_a_call_of_a_lost_lease_keeps_its_entry_from_an_identical_lost_cre
         runner.add(before)
         in_flight = await engine.submit("a fox")
         await until(lambda: here.upstream.videos)
-        runner.forget(before, 60)
+        runner.remove_soon(before, 60)
         lease = await taken(engine)
         lost = await engine.job(await engine.submit("a fox"))
         now = here.time.now()

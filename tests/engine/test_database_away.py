@@ -135,7 +135,7 @@ async def test_a_database_that_takes_no_writes_is_told_to_clients(
         creations = upstream.counts["create"]
         status, retry_after, body = await one.ask("much more")
         assert (status, retry_after is None) == (503, False)
-        assert "read-only" not in body["error"]  # the database's words are for the log
+        assert "read-only" not in body["error"]  # the database's message is for the log
         await _administrate(
             database,
             "SET default_transaction_read_only=off",

@@ -56,7 +56,7 @@ async def test_it_is_told_when_a_receiver_fails_and_when_it_is_back(tmp_path: Pa
         assert (await engine.operations.stats())["endpoints"] == {"failing": 1, "disabled": 0}
         await engine.pass_time(600)
 
-        said = [one["event"].split(":")[0] for one in here.logs]
-        assert said.count("Endpoint fails, only probes go out") == 1
-        assert said.count("Endpoint answers again") == 1
+        said = [one["event"] for one in here.logs]
+        assert said.count("endpoint.failing") == 1
+        assert said.count("endpoint.recovered") == 1
         assert (await engine.operations.stats())["endpoints"] == {"failing": 0, "disabled": 0}

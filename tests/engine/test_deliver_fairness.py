@@ -61,7 +61,7 @@ async def test_however_much_waits_at_a_hung_endpoint_others_are_served_in_the_sa
         await until(lambda: engine.waits_for(4))
         await tell_all(engine, healthy, "completed")
 
-        # The clock stands still: whoever waited for time to pass would wait in vain.
+        # The clock stands still: anything that waited for time to pass would wait in vain.
         await until(lambda: engine.waits_for(4))
         assert {one.body["jobId"] for one in here.receivers.webhooks if one.path != "/deaf"} == set(
             healthy
@@ -111,7 +111,7 @@ async def test_one_that_is_slow_gets_everything_though_nothing_else_happens(
         await tell_all(engine, jobs, "completed")
         for _ in jobs:
             await until(lambda: held.waiting)
-            here.time.advance(2)  # long enough for what was read ahead to be read anew
+            here.time.advance(2)  # long enough for deliveries that were read ahead to be read again
             held.waiting.pop().set()
         await engine.settled()
 
@@ -139,7 +139,7 @@ async def test_retries_that_hang_leave_half_of_the_slots_to_first_attempts(tmp_p
         await until(lambda: engine.waits_for(128))
         assert {one.body["jobId"] for one in here.receivers.webhooks[288:]} == set(healthy)
 
-        # Neither does a new event wait behind the retries of its own endpoint.
+        # A new event does not wait for the retries of its own endpoint either.
         waiting = set(failing) - set(held.jobs)
         path = next(one.path for one in here.receivers.webhooks if one.body["jobId"] in waiting)
         held.open = True

@@ -89,7 +89,7 @@ async def test_with_failing_receivers_no_success_is_repeated_and_no_order_lost(
 
 
 class Refusing(Store):
-    """Records no attempts, as a full disk would, as often as told."""
+    """Fails to record attempts, as with a full disk, a given number of times."""
 
     refusals = 0
 

@@ -1,4 +1,4 @@
-"""Sending anew: with the same id, outside the order, each once, whatever is cut off midway."""
+"""Resends: with the same id, outside the order, each once, whatever is canceled midway."""
 
 import asyncio
 from collections import Counter
@@ -83,7 +83,7 @@ async def all_failed(here: Stage, engine: Engine) -> None:
     assert await engine.store.deliveries_waiting() == 0
     here.receivers.manners.clear()
     here.receivers.webhooks.clear()
-    here.time.advance(1)  # attempts take a moment, though the clock stands still
+    here.time.advance(1)  # attempts take some time, although the clock stands still
 
 
 def named(webhook_id: str) -> str:

@@ -97,7 +97,7 @@ async def test_nothing_goes_out_by_the_old_secret_alone_once_the_rotation_is_don
                 expected = {AFTER}
             elif signed_at > done_at:
                 expected = {OVERLAP}
-            else:  # the rotation was under way
+            else:  # the rotation was running
                 expected = {BEFORE, OVERLAP}
             assert verified_by(one) in expected
             seen.add(verified_by(one))

@@ -185,7 +185,7 @@ async def test_a_creates_own_answer_dislodges_an_adoption_and_the_loser_looks_ag
             return web.json_response(video.shown())
 
         here.upstream.on_create = one_after_the_other(taken_meanwhile, here.upstream.take)
-        await engine.settled()  # a look under way would wait for the create, which waits for it
+        await engine.settled()  # a look-up in flight would wait for the create, which waits for it
         owner = await engine.submit("a fox")
         await engine.settled()
         assert (await engine.job(owner)).status is Status.QUEUED
@@ -382,7 +382,7 @@ async def test_a_retry_after_of_the_listing_is_honoured(tmp_path: Path) -> None:
 
 
 async def died_between_intent_and_outcome(here: Stage, script: str) -> Job:
-    """Leave a job behind as a worker does that is killed while it calls the provider."""
+    """Leave a job as a worker does that is killed during the call to the provider."""
     async with here.engine(loops=frozenset()) as engine:
         job = await engine.job(await engine.submit(script, here.hook))
         provider = engine.provider.fingerprint

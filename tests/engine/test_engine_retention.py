@@ -37,7 +37,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 async def failed(store: Store, job_id: str) -> None:
-    """Store a job that has ended as the clock starts, and told nobody."""
+    """Store a job that ended when the clock started, without webhooks."""
     job = Job(job_id, "openai", Status.FAILED, START, START)
     await store.create(NewJob(job, VideoRequest("a fox", "sora-2"), None, ()))
 

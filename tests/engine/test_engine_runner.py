@@ -15,7 +15,7 @@ from reelhook.engine.runner import Runner, RunningTasks
 
 
 class Counting:
-    """A loop that counts its ticks, and fails in those that it is told to."""
+    """A loop that counts its ticks, and fails in the given ones."""
 
     def __init__(self, name: str, fails: int = 0, seconds: float | None = None) -> None:
         self.name = name

@@ -12,7 +12,7 @@ from engine_upstream import Respond, answers, never, one_after_the_other, reset,
 
 from reelhook.domain.errors import StoreError
 from reelhook.domain.job import Status
-from reelhook.engine.submitting import submit
+from reelhook.engine.submitting import outcomes
 from reelhook.engine.submitting.submit import SUBMITS_AT_ONCE
 from reelhook.ports import Acceptance, Change, Lease
 from reelhook.storage.store import Store
@@ -249,7 +249,7 @@ async def test_a_doubtful_answer_is_never_simply_repeated(tmp_path: Path, outcom
 
 
 class Forgetful(Store):
-    """Fails to record acceptances, as a full disk would, as often as told."""
+    """Fails to record acceptances, as with a full disk, a given number of times."""
 
     failures = 0
 
@@ -286,7 +286,7 @@ async def test_an_id_that_was_paid_for_is_recorded_once_the_store_works_again(
 async def test_the_id_of_a_paid_job_that_is_never_recorded_is_in_the_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, stopped: bool
 ) -> None:
-    monkeypatch.setattr(submit, "RECORD_TRIES", 10**6 if stopped else 2)
+    monkeypatch.setattr(outcomes, "RECORD_TRIES", 10**6 if stopped else 2)
     async with stage(tmp_path, store=Forgetful) as here:
         async with here.engine() as engine:
             assert isinstance(engine.store, Forgetful)

@@ -16,7 +16,7 @@ from reelhook.ports import Change, Lease
 from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 
-WATCH_ALONE = frozenset({"watch", "standing"})
+WATCH_ALONE = frozenset({"watch", "account_status"})
 
 
 async def test_unchanged_jobs_cost_no_write_but_the_rounds_time(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ async def test_a_retry_after_of_a_read_holds_every_read(tmp_path: Path) -> None:
         here.upstream.on_get = here.upstream.on_list
         here.time.advance(5)
         await until(lambda: here.upstream.count("list", "get") >= 2)
-        await until(lambda: engine.signals.account("openai").read_again_at > here.time.now())
+        await until(lambda: engine.health["openai"].read_again_at > here.time.now())
         here.upstream.on_list = here.upstream.on_get = None
         here.upstream.forget_requests()
         for _ in range(4):
@@ -524,7 +524,7 @@ async def test_a_listing_that_comes_and_goes_ends_every_job_once(tmp_path: Path)
 
 
 class Refusing(Store):
-    """Refuses to record what was read, as where a database is away for a moment."""
+    """Refuses to record what was read, as while a database is briefly away."""
 
     failures = 0
 

@@ -260,7 +260,7 @@ async def test_a_worker_that_died_within_the_paid_call_leads_nowhere(tmp_path: P
             assert here.creations[1:] == (0, 0)
 
 
-# -- what is told ---------------------------------------------------------------------------------
+# -- what is reported -----------------------------------------------------------------------------
 
 
 async def test_each_step_is_in_the_history_and_no_webhook_tells_it(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from engine_waiting import ended, until_job, watched
 from storage.postgres_databases import fresh_database
 
 import reelhook
-from reelhook.core.wakeups import Broadcast, Follower
+from reelhook.core.followers import Broadcast, Follower
 from reelhook.doors.compat.functions import Hook
 
 

@@ -56,21 +56,21 @@ def test_kinds_that_were_not_asked_for_are_not_lost() -> None:
 
 def test_in_a_lane_that_is_left_nothing_begins_and_what_is_under_way_may_end() -> None:
     leases, _ = held(LANE)
-    leases.leave(LANE)
+    leases.drain(LANE)
     assert leases.lanes() == {}
     assert leases.good(LANE)
-    leases.stay(LANE)
+    leases.undrain(LANE)
     assert leases.lanes() == {3: LANE}
 
 
 def test_what_was_given_away_and_came_back_is_not_left() -> None:
     leases, clock = held(LANE)
-    leases.leave(LANE)
-    leases.forget(LANE)
+    leases.drain(LANE)
+    leases.drop(LANE)
     assert not leases.good(LANE)
     back = Lease(LANE.id, 2)
     leases.keep(LANE_IDS, [back], clock() + 9)
-    leases.forget(LANE)  # a late word about the old one
+    leases.drop(LANE)  # a late word about the old one
     assert leases.lanes() == {3: back}
 
 

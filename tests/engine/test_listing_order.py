@@ -22,7 +22,7 @@ def answered(plan: Plan, listing: Sequence[str]) -> PageBatch:
         start = 0 if read.cursor is None else listing.index(read.cursor) + 1
         shown = listing[start : start + 3]
         entries = tuple(Entry(one, Progress(running=True)) for one in shown)
-        batch.pages[read.cursor] = PageResult.by(Page(entries, more=start + 3 < len(listing)), read)
+        batch.pages[read.cursor] = PageResult.of(Page(entries, more=start + 3 < len(listing)), read)
     return batch
 
 

@@ -10,7 +10,7 @@ from aiohttp import web
 from engine_stage import ACCOUNT, Stage, stage
 from engine_upstream import answers
 
-from reelhook.core.wakeups import AccountHealth
+from reelhook.core.account_health import AccountHealth
 from reelhook.domain.catalog import Account
 from reelhook.domain.listing import ListingFacts
 from reelhook.engine.leased_account import LeasedAccount

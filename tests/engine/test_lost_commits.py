@@ -26,7 +26,7 @@ from reelhook.storage.postgres import commit_outcome as verdict
 from reelhook.storage.postgres import pool
 from reelhook.storage.store import Store
 
-# As a value goes over the wire, behind its length: SQL that has the word is not meant.
+# A value as it is sent, after its length: SQL that has the word does not match.
 INTENT = b"\x00\x00\x00\x0asubmitting"
 
 

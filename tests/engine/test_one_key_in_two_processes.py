@@ -1,4 +1,4 @@
-"""The same Idempotency-Key at two processes at the same moment."""
+"""The same Idempotency-Key at two processes at the same time."""
 
 import asyncio
 from collections import Counter

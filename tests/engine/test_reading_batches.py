@@ -45,7 +45,7 @@ def names(count: int) -> list[str]:
 
 
 def by_ids(upstream: Upstream) -> list[str]:
-    """Let the listing tell the videos that it is asked for; return what it is asked for."""
+    """Let the listing return the videos that are requested. Return these requests."""
     asked: list[str] = []
 
     async def tell(request: web.Request) -> web.StreamResponse:
@@ -127,7 +127,7 @@ async def test_where_only_batches_fail_again_and_again_jobs_are_read_singly(tmp_
         assert [await next_round(here, engine) for _ in range(2)] == [(2, 0), (2, 0)]
         here.upstream.change(*names(6), status="completed")
         here.upstream.on_get = answers(500, {})
-        assert await next_round(here, engine) == (2, 1)  # all is down: one that is tried tells
+        assert await next_round(here, engine) == (2, 1)  # all is down: a single read shows that
         here.upstream.on_get = None
         assert await next_round(here, engine) == (2, 6)
         assert {job.status for job in await engine.jobs()} == {Status.COMPLETED}

@@ -1,4 +1,4 @@
-"""Recording: whoever is cut off while the store commits keeps no event from being sent."""
+"""Recording: a caller that is canceled during a commit keeps no event from being sent."""
 
 import asyncio
 import threading
@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from reelhook.core.facts import emitter
 from reelhook.core.recording import Recording
 from reelhook.core.wakeups import Signals
 from reelhook.domain.job import Job, Status
 from reelhook.domain.report import Progress
 from reelhook.domain.request import VideoRequest
+from reelhook.doors.compat.payload import CompatPayload
 from reelhook.ports import NewJob
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.schema import migrate as migrations
@@ -28,13 +30,15 @@ async def test_a_caller_that_is_cut_off_within_the_commit_loses_no_wake_up(tmp_p
         yield Statement("SELECT 1")
 
     store = Store(database)
-    recording = Recording(store, signals, lambda job_id: f"https://example.com/{job_id}")
+    recording = Recording(
+        store, signals, CompatPayload(lambda job_id: f"https://example.com/{job_id}"), emitter()
+    )
     job = Job("job_1", "acme", Status.ACCEPTED, 0, 0).accept("video_1", 1)
     try:
         await store.create(NewJob(job, VideoRequest("a fox", "sora-2"), None, ()))
         writer = asyncio.create_task(database.write(hold_up))
         caller = asyncio.create_task(recording.record([job.apply(Progress(True, 5), 2)]))
-        await asyncio.sleep(0)  # it begins, behind the writer
+        await asyncio.sleep(0)  # it begins after the writer
         caller.cancel()
         with pytest.raises(asyncio.CancelledError):
             await caller

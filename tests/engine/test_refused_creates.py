@@ -1,4 +1,4 @@
-"""Creates whose refusal proves nothing: each comes to an end, in its words."""
+"""Creates whose refusal proves nothing: each ends, with the provider's message."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

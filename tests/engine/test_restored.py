@@ -20,7 +20,7 @@ _AS_IF_NEVER_SENT = (
 
 
 async def seen_ours(engine: Engine) -> None:
-    """Have videos of our own that the listing has shown."""
+    """Make videos of our jobs that the listing has shown."""
     await asyncio.gather(*(engine.submit(f"known {number}") for number in range(2)))
     await engine.pass_time(5)
 

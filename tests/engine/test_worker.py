@@ -12,6 +12,7 @@ from engine_clock import ManualClock
 from engine_waiting import until
 from storage.postgres_databases import fresh_database
 
+from reelhook.core.facts import emitter
 from reelhook.core.wakeups import Signal
 from reelhook.domain.errors import StoreError
 from reelhook.engine.leases import Leases
@@ -22,6 +23,7 @@ from reelhook.storage.open import Target, open_store
 from reelhook.storage.operation import Database, Operation, Statement
 from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.store import Store
+from reelhook.telemetry.facts import log_fact
 
 ACCOUNT = "account:openai"
 LEASE_SECONDS = 30.0
@@ -29,7 +31,7 @@ TENDING = LEASE_SECONDS / 3
 
 
 class CountingLoop:
-    """Counts its ticks; what it has under way ends when the test says so."""
+    """Counts its ticks. Its tasks end when the test says so."""
 
     name = "counting"
 
@@ -84,6 +86,7 @@ class Member:
             self.busy.__contains__,
             WorkerIdentity(self.name, LEASE_SECONDS),
             changed=self.changed,
+            emit=emitter(log_fact),
             clock=self.clock,
         )
 
@@ -197,7 +200,7 @@ async def test_what_is_being_given_away_is_not_begun_anew(team: Team) -> None:
     one = await team.join("one")
     gate = asyncio.Event()
     one.loops[0].tasks.spawn(_waiting(gate))
-    one.worker._begin_giving_away(one.loops[0].lease, 30)
+    one.worker._begin_hand_over(one.loops[0].lease, 30)
     await team.tended()
     assert len(one.loops) == 1
     gate.set()
@@ -208,7 +211,7 @@ async def test_a_worker_that_leaves_hands_everything_over_at_once(team: Team) ->
     one, two = await team.join("one"), await team.join("two")
     await team.tended()
     await team.leave(one)
-    await until(lambda: len(two.lanes) == 16)  # without any time passing: it was told
+    await until(lambda: len(two.lanes) == 16)  # without any time passing: a signal woke it
     assert [loop.lease for loop in two.turning] == [Lease(ACCOUNT, 2)]
 
 

@@ -12,6 +12,7 @@ from reelhook.domain.job import Job, Status
 from reelhook.domain.report import Failed, Finished, Progress
 from reelhook.domain.request import VideoRequest
 from reelhook.domain.schedule import RetrySchedule
+from reelhook.doors.compat.payload import event_body
 from reelhook.ports import (
     Acceptance,
     Change,
@@ -105,7 +106,7 @@ Transition = tuple[Job, tuple[Event, ...]]
 def change(transition: Transition) -> Change:
     """A transition with the bodies of its webhooks."""
     job, events = transition
-    return Change(job, events, tuple(event.body("https://us.example/v") for event in events))
+    return Change(job, events, tuple(event_body(event, "https://us.example/v") for event in events))
 
 
 async def moved(store: Store, transition: Transition) -> Job:

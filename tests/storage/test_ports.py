@@ -51,5 +51,5 @@ def test_every_field_that_is_stored_has_its_column() -> None:
     ):
         assert {field.name for field in fields(stored)} - derived == set(columns)
     # The prompt and the metadata are in the columns of the first client's names.
-    columns = {*rows.REQUEST_COLUMNS, "prompt", "metadata", "options"}
-    assert {field.name for field in fields(VideoRequest)} - {"model"} <= columns
+    named = {*rows.REQUEST_COLUMNS, "prompt", "metadata", "options"}
+    assert {field.name for field in fields(VideoRequest)} - {"model"} <= named

@@ -1,18 +1,21 @@
 """The parts of one process: the program, the tests and the benchmarks build them here."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random, SystemRandom
 
 from reelhook.bootstrap.accounts import Accounts
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
+from reelhook.core.facts import Emit, emitter
+from reelhook.core.pause import WatchingPause
+from reelhook.core.payloads import PayloadFormat
 from reelhook.core.recording import Recording
 from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
 from reelhook.domain.callback import CallbackAddresses
 from reelhook.ports import Clock, Sender
 from reelhook.storage.store import Store
+from reelhook.telemetry.facts import log_fact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +27,10 @@ class Components:
     accounts: Accounts
     sender: Sender
     signing: Signing
+    payload: PayloadFormat
     signals: Signals
+    pause: WatchingPause
+    emit: Emit
     recording: Recording
     callbacks: CallbackAddresses
     clock: Clock
@@ -38,18 +44,19 @@ def build_components(
     accounts: Accounts,
     sender: Sender,
     signing: Signing,
-    video_url: Callable[[str], str],
+    payload: PayloadFormat,
     signals: Signals | None = None,
+    emit: Emit | None = None,
     callbacks: CallbackAddresses | None = None,
     clock: Clock | None = None,
     random: Random | None = None,
 ) -> Components:
     """Return the parts of one process.
 
-    `video_url` maps a job's id to the download address that webhooks name. Without `callbacks` no
-    provider is given an address to call.
+    `payload` renders the bodies of webhooks. Without `emit` every fact becomes a log line. Without
+    `callbacks` no provider is given an address to call.
     """
-    signals = signals or Signals()
+    signals, emit = signals or Signals(), emit or emitter(log_fact)
     return Components(
         settings=settings,
         store=store,
@@ -57,7 +64,10 @@ def build_components(
         sender=sender,
         signing=signing,
         signals=signals,
-        recording=Recording(store, signals, video_url),
+        payload=payload,
+        pause=WatchingPause(),
+        emit=emit,
+        recording=Recording(store, signals, payload, emit),
         callbacks=callbacks or CallbackAddresses(settings.public_url, "", {}),
         clock=clock or SystemClock(),
         random=random or SystemRandom(),

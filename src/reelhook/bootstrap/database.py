@@ -15,7 +15,7 @@ import structlog
 from reelhook.bootstrap.accounts import provider_class
 from reelhook.config import Settings
 from reelhook.core.signing import Secrets
-from reelhook.core.wakeups import Tell
+from reelhook.core.wakeups import Publish
 from reelhook.domain.callback import CallbackAddresses, Subject, SubjectKind
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.signing_keys import PrivateKey
@@ -55,7 +55,7 @@ class OpenDatabase:
 
     store: Store
     identity: WorkerIdentity
-    tell: Tell
+    tell: Publish
     listen: Callable[[Callable[[Sequence[str]], None]], None]
 
 

@@ -36,12 +36,13 @@ def process_loops(parts: Components, leases: Leases) -> tuple[Deliver, PauseSync
         signing=parts.signing,
         schedule=schedule,
         concurrency=parts.settings.endpoint_concurrency,
+        emit=parts.emit,
         clock=parts.clock,
         random=parts.random,
     )
     return (
         deliver,
-        PauseSync(parts.store, parts.signals),
+        PauseSync(parts.store, parts.signals, parts.pause, parts.emit),
         ClockRepair(parts.store, schedule, parts.signals, clock=parts.clock),
     )
 
@@ -57,19 +58,20 @@ def account_loops(
     listing = AccountListing(parts.store, held, parts.clock)
     fallback = _fallback(parts)
     submit = _submit(parts, leases, held, listing, fallback, calls)
-    health = parts.signals.account_taken(account)
     return [
         submit,
-        AccountStatusPublisher(parts.store, lease, health, account=account),
+        AccountStatusPublisher(parts.store, lease, held.health, account=account),
         _resolve(parts, held, listing, fallback, submit),
-        ListingDelay(held, listing, parts.signals, parts.clock),
+        ListingDelay(held, listing, parts.pause, parts.clock),
         Watch(
             parts.store,
             held,
             parts.recording,
             parts.signals,
+            parts.pause,
             poll_seconds=parts.settings.poll_seconds,
             max_age_hours=parts.settings.max_age_hours,
+            emit=parts.emit,
             clock=parts.clock,
         ),
     ]
@@ -84,6 +86,7 @@ def maintenance_loops(parts: Components, lease: Lease) -> list[Loop]:
             lease,
             parts.recording,
             parts.signals,
+            parts.pause,
             max_age_hours=parts.settings.max_age_hours,
             call_seconds=2 * parts.settings.submit_timeout_seconds,
             clock=parts.clock,
@@ -114,6 +117,7 @@ def _fallback(parts: Components) -> Fallback:
         parts.recording,
         parts.signals,
         wait_seconds=parts.settings.fallback_wait_seconds,
+        emit=parts.emit,
         clock=parts.clock,
         random=parts.random,
     )
@@ -139,6 +143,7 @@ def _submit(
         max_age_hours=parts.settings.max_age_hours,
         may_send=partial(leases.good, held.lease),
         callback_url=partial(parts.callbacks.url, held.id),
+        emit=parts.emit,
         clock=parts.clock,
         random=parts.random,
     )

@@ -25,6 +25,7 @@ from reelhook.bootstrap.lifespan import ServerLifespan
 from reelhook.bootstrap.working import working
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
+from reelhook.core.pause import WatchingPause
 from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
 from reelhook.domain.callback import CallbackAddresses
@@ -34,6 +35,7 @@ from reelhook.domain.event import iso
 from reelhook.doors.access import Access
 from reelhook.doors.app import create_app
 from reelhook.doors.compat.functions import Hook
+from reelhook.doors.compat.payload import CompatPayload
 from reelhook.doors.context import HttpOptions, UrlCheck
 from reelhook.doors.limits import KIB, MIB, Limits
 from reelhook.guard.addresses import AddressPolicy, LookUp, check_registration
@@ -120,15 +122,15 @@ async def _running(
             accounts=accounts,
             sender=await stack.enter_async_context(AiohttpSender(policy, look_up=look_up)),
             signing=await _signing(settings, store),
-            video_url=options.video_url,
+            payload=CompatPayload(options.video_url),
             signals=signals,
             callbacks=await _callbacks(settings, store, accounts, reachable=reachable),
         )
         await _keep_default_endpoint(settings, store, parts.clock)
         use_cases = build_use_cases(parts)
         _warn(settings)
-        await _restore_pause(store, signals)
-        database.listen(signals.hear)
+        await _restore_pause(store, parts.pause)
+        database.listen(signals.receive)
         stack.push_async_callback(lifespan.ended)
         if work:
             await stack.enter_async_context(warning_of_costs(accounts.providers))
@@ -193,10 +195,10 @@ async def _keep_default_endpoint(settings: Settings, store: Store, clock: Clock)
         )
 
 
-async def _restore_pause(store: Store, signals: Signals) -> None:
+async def _restore_pause(store: Store, pause: WatchingPause) -> None:
     """Start paused if the watcher was paused before, and log it: a pause outlives restarts."""
     since = await store.watching_paused_since()
-    signals.watching_paused = since is not None
+    pause.active = since is not None
     if since is not None:
         log.warning(
             "The watcher is paused, so no job's status is updated; "
@@ -237,13 +239,16 @@ def build_use_cases(parts: Components) -> UseCases:
         clock=clock,
         random=random,
     )
-    in_doubt = InDoubtSubmissions(store, providers, signals, clock=clock, random=random)
+    in_doubt = InDoubtSubmissions(
+        store, providers, signals, emit=parts.emit, clock=clock, random=random
+    )
     return UseCases(
         jobs,
         Endpoints(
             store,
             parts.sender,
             parts.signing,
+            parts.payload,
             signals,
             overlap_hours=settings.secret_overlap_hours,
             clock=clock,

@@ -8,7 +8,7 @@ import structlog
 
 from reelhook.bootstrap.components import Components
 from reelhook.bootstrap.loops import account_loops, maintenance_loops, process_loops
-from reelhook.engine.leases import CHORES_ID, Leases, account_id
+from reelhook.engine.leases import MAINTENANCE_ID, Leases, account_id
 from reelhook.engine.runner import Runner
 from reelhook.engine.submitting.paid_calls import PaidCalls
 from reelhook.engine.worker import Worker, WorkerIdentity
@@ -35,11 +35,12 @@ async def working(parts: Components, identity: WorkerIdentity) -> AsyncIterator[
                 account_id(account): partial(account_loops, parts, leases, PaidCalls(), account)
                 for account in parts.accounts.providers
             },
-            CHORES_ID: partial(maintenance_loops, parts),
+            MAINTENANCE_ID: partial(maintenance_loops, parts),
         },
         deliver.is_busy,
         identity,
         changed=parts.signals.leases,
+        emit=parts.emit,
         clock=parts.clock,
     )
     log.info("Starting Sora API polling service...", emoji="🔍")

@@ -1,1 +1,1 @@
-"""What use cases and loops share: recording changes, signing, waking each other."""
+"""The mechanisms that use cases and loops share: recording, facts, signing and wake-ups."""

@@ -1,14 +1,14 @@
-"""Work on very many jobs, done where it does not hold up what else the event loop does."""
+"""Moves large computations off the event loop."""
 
 import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-ASIDE_FROM = 2000
-"""From so many jobs on a thread does it: to hand it over costs as much as some hundred jobs."""
+THREAD_FROM = 2000
+"""The number of jobs from which a thread pays: the hand-over costs as much as a few hundred."""
 
 
 async def run_in_thread_if_large(count: int, work: Callable[[], T]) -> T:
-    """Work on so many jobs: in a thread, where they are many."""
-    return work() if count < ASIDE_FROM else await asyncio.to_thread(work)
+    """Return the result of work on this many jobs, computed in a thread if they are many."""
+    return work() if count < THREAD_FROM else await asyncio.to_thread(work)

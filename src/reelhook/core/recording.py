@@ -1,42 +1,49 @@
-"""Writing down what happened to jobs: state, events with their webhook bodies, then the wake-ups.
+"""Records changes of jobs: state, events with their webhook bodies, then the wake-ups.
 
-Every change of a job, whoever found it, takes this way.
+All changes of jobs are recorded here, whatever found them.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
 
+from reelhook.core.facts import Emit, JobCreated, JobEnded
+from reelhook.core.payloads import PayloadFormat
 from reelhook.core.wakeups import Signals
-from reelhook.domain.endpoint import shown_url
 from reelhook.domain.errors import DATABASE_FAILURES, CommitUnknownError, StoreError
 from reelhook.domain.event import Event
-from reelhook.domain.job import Job, Status
+from reelhook.domain.job import Job
 from reelhook.ports import Acceptance, AcceptanceStore, Change, Lease, Recorder
 
 log = structlog.get_logger()
 Transition = tuple[Job, tuple[Event, ...]]
-"""A job's new state and the events that tell it: what the transitions of `Job` return."""
+"""A job's new state and the events that report it, as the transitions of `Job` return them.
+
+A `Change` is a transition whose events have been rendered as webhook bodies.
+"""
 
 
 class Recording:
-    """Turns transitions into changes, stores them and wakes those who wait for them."""
+    """Renders transitions, stores them and wakes everyone who waits for them."""
 
-    def __init__(self, store: Recorder, signals: Signals, video_url: Callable[[str], str]) -> None:
+    def __init__(
+        self, store: Recorder, signals: Signals, payload: PayloadFormat, emit: Emit
+    ) -> None:
         self._store = store
         self._signals = signals
-        self._video_url = video_url
+        self._payload = payload
+        self._emit = emit
 
     async def record(
         self, transitions: Sequence[Transition], lease: Lease | None = None
     ) -> list[Job]:
-        """Write all in one transaction; return the jobs that were written, as they are now.
+        """Write all transitions in one transaction. Return the jobs that were written, as stored.
 
-        A job that changed since it was read is passed over: whoever wrote it knew more. One that
-        the store refuses keeps none of the others from being written. Raises `StoreError` when
-        none could be, and `CommitUnknownError` when it is not known whether any was.
+        A job that has changed since it was read is skipped, because its writer knew more. A job
+        that the store refuses does not keep the others from being written. Raises `StoreError`
+        if none could be written, and `CommitUnknownError` if some may have been.
         """
         if not transitions:
             return []
@@ -52,31 +59,32 @@ class Recording:
     ) -> list[Job]:
         written: list[Job] = []
         errors: list[StoreError | CommitUnknownError] = []
-        for one in transitions:
+        for transition in transitions:
             try:
-                written += await self._record([one], lease)
+                written += await self._record([transition], lease)
             except DATABASE_FAILURES as error:
-                log.warning("job.unrecorded", job=one[0].id, error=error.message)
+                log.warning("job.unrecorded", job=transition[0].id, error=error.message)
                 errors.append(error)
         if len(errors) == len(transitions):
-            raise next((one for one in errors if isinstance(one, CommitUnknownError)), errors[0])
+            unknown = (error for error in errors if isinstance(error, CommitUnknownError))
+            raise next(unknown, errors[0])
         return written
 
     async def _record(self, transitions: Sequence[Transition], lease: Lease | None) -> list[Job]:
-        # Whoever is cut off while the store commits must not keep the events from being sent.
-        return await asyncio.shield(self._write_and_tell(transitions, lease))
+        # A caller that is canceled during the commit must not keep the events from being sent.
+        return await asyncio.shield(self._write_and_notify(transitions, lease))
 
-    async def _write_and_tell(
+    async def _write_and_notify(
         self, transitions: Sequence[Transition], lease: Lease | None
     ) -> list[Job]:
         try:
-            changes = [self._change(*one) for one in transitions]
+            changes = [self._change(*transition) for transition in transitions]
             written = set(await self._store.record(changes, lease))
         except CommitUnknownError:
             self._wake(transitions)
             raise
-        done = [one for one in transitions if one[0].id in written]
-        self._tell(done)
+        done = [transition for transition in transitions if transition[0].id in written]
+        self._notify(done)
         return [replace(job, version=job.version + 1) for job, _ in done]
 
     async def accept(
@@ -86,13 +94,13 @@ class Recording:
         lease: Lease | None = None,
         sharing: Sequence[str] = (),
     ) -> Acceptance:
-        """Write that the provider has the job, unless another job of ours holds it.
+        """Record that the provider has the job, unless another of our jobs has that id already.
 
         `sharing` are the other accounts of the same server.
         """
-        return await asyncio.shield(self._accept_and_tell(store, transition, lease, sharing))
+        return await asyncio.shield(self._accept_and_notify(store, transition, lease, sharing))
 
-    async def _accept_and_tell(
+    async def _accept_and_notify(
         self,
         store: AcceptanceStore,
         transition: Transition,
@@ -105,52 +113,29 @@ class Recording:
             self._wake([transition])
             raise
         if acceptance is Acceptance.RECORDED:
-            self._tell([transition])
+            self._notify([transition])
             self._signals.watch.set()
         return acceptance
 
+    def created(self, job: Job, webhook_url: str | None) -> None:
+        """Report that a provider has the job and that it is watched from now on."""
+        self._emit(JobCreated(job, webhook_url))
+
     def _change(self, job: Job, events: tuple[Event, ...]) -> Change:
-        url = self._video_url(job.id)
-        return Change(job, events, tuple(event.body(url) for event in events))
+        return Change(job, events, tuple(self._payload.body(job, event) for event in events))
 
     def _wake(self, transitions: Sequence[Transition]) -> None:
-        """Have everybody look: it may be there."""
-        self._signals.deliver.tell()
+        """Wake everyone: the transitions may have been written."""
+        self._signals.deliver.publish()
         self._signals.watch.set()
         self._signals.jobs_changed([job.id for job, _ in transitions])
 
-    def _tell(self, transitions: Sequence[Transition]) -> None:
+    def _notify(self, transitions: Sequence[Transition]) -> None:
+        """Wake everyone who waits for what was written, and report the jobs that ended."""
         if any(events for _, events in transitions):
-            self._signals.deliver.tell()
+            self._signals.deliver.publish()
         if transitions:
             self._signals.jobs_changed([job.id for job, _ in transitions])
         for job, _ in transitions:
-            if job.status is Status.COMPLETED:
-                log.info(
-                    f"Sora job completed: {job.provider_job_id}",
-                    emoji="✅",
-                    job=job.id,
-                    provider_job=job.provider_job_id,
-                )
-            elif job.status.terminal:
-                log.warning(
-                    f"Sora job failed: {job.provider_job_id or job.id}",
-                    emoji="❌",
-                    job=job.id,
-                    provider_job=job.provider_job_id,
-                    code=job.code,
-                    error=job.error,
-                )
-
-
-def log_registered(job: Job, webhook_url: str | None) -> None:
-    """Say, in the inherited words, that a provider's job is watched from now on."""
-    log.info(
-        f"Registered Sora job: {job.id} -> {job.provider_job_id}",
-        emoji="📝",
-        job=job.id,
-        provider_job=job.provider_job_id,
-        adopted=job.adopted,
-    )
-    if webhook_url is not None:
-        log.info(f"   Webhook: {shown_url(webhook_url)}", job=job.id)
+            if job.status.terminal:
+                self._emit(JobEnded(job))

@@ -1,4 +1,4 @@
-"""Requests to receivers: a body, an endpoint and a moment become one signed attempt."""
+"""Signed requests to receivers: each is made of a body, an endpoint and the time."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from reelhook.ports import SignedRequest
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What webhooks are signed with where the endpoint has no secret of its own."""
+    """The secrets for endpoints that have no secret of their own."""
 
     secret: str
     previous: str | None = None
@@ -19,7 +19,7 @@ class Secrets:
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """Makes requests, each signed afresh."""
+    """Makes signed requests. Every attempt gets a new signature."""
 
     secrets: Secrets
     user_agent: str
@@ -35,7 +35,7 @@ class Signing:
         timeout_seconds: float,
         url: str | None = None,
     ) -> SignedRequest:
-        """Return the attempt to send; `url` where it is not the endpoint's own."""
+        """Return the request of one attempt. `url` overrides the endpoint's own URL."""
         secret, previous = self.secrets.secret, self.secrets.previous
         if endpoint.secret is not None:
             secret, previous = endpoint.secret, endpoint.honoured_previous(now)

@@ -1,12 +1,10 @@
-"""An event: an immutable fact about a job, and the body of its webhook."""
+"""Event: an immutable fact about a job, which webhooks report."""
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
 
 Instant = int
 """A point in time: milliseconds since the Unix epoch, UTC."""
@@ -93,24 +91,3 @@ class Event:
         content = repr([getattr(self, name) for name in self.__slots__]).encode()
         digest = hashlib.blake2b(content, digest_size=ID_DIGEST_BYTES).hexdigest()
         return f"evt_{self.job_id}_{self.sequence}-{digest}"
-
-    def body(self, video_url: str) -> bytes:
-        """Return the webhook's body. The keys are the inherited contract; more may be added."""
-        content: dict[str, Any] = {
-            "jobId": self.job_id,
-            "soraJobId": self.provider_job_id,
-            "status": self.status.value,
-            "progress": self.progress,
-        }
-        if self.status is WireStatus.COMPLETED:
-            content["videoUrl"] = video_url
-            content["contentExpiresAt"] = self.content_expires_at
-            content["providerVideoUrl"] = self.provider_video_url
-        if self.kind is EventKind.FALLBACK:
-            content |= {"fallback": self.model, "error": self.error, "code": self.code}
-        if self.status is WireStatus.FAILED:
-            content["error"] = self.error
-            content["code"] = self.code
-        content["timestamp"] = iso(self.occurred_at)
-        content["sequence"] = self.sequence
-        return json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,10 +1,10 @@
-"""Stretch: since when something has been going on without a break."""
+"""Measures since when something has been going on without a break."""
 
 from reelhook.domain.event import Instant
 
 
 class OngoingSince:
-    """A time in which something was seen again and again, never more than `break_` ms apart."""
+    """A period in which something was seen repeatedly, at most `break_` milliseconds apart."""
 
     def __init__(self, break_: int) -> None:
         self._break = break_
@@ -12,13 +12,13 @@ class OngoingSince:
         self._last: Instant | None = None
 
     def seen(self, now: Instant) -> None:
-        """Take in that it was seen."""
+        """Note that it was seen."""
         if self._broken(now):
             self._since = now
         self._last = now
 
     def since(self, now: Instant) -> Instant | None:
-        """Return when the present stretch began; None where there is none."""
+        """Return when the present period began. None: there is none."""
         return None if self._broken(now) else self._since
 
     def _broken(self, now: Instant) -> bool:

@@ -1,31 +1,34 @@
-"""An account as its holder works on it."""
+"""An account as the worker that holds its lease works on it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from reelhook.core.account_health import AccountHealth
 from reelhook.domain.catalog import Account
 from reelhook.ports import CreatesAndReads, Lease
 
 
 @dataclass(frozen=True, slots=True)
 class LeasedAccount:
-    """An account that this worker holds: how its provider is asked, and what fences its writes.
+    """An account that this worker holds, with its provider and the lease that fences its writes.
 
-    `sharing` are the other accounts of the same server: they may have one listing, and an id of
-    its jobs means the same job for all of them.
+    `sharing` are the other accounts of the same server. They may have one listing, and a job's id
+    means the same job for all of them. `health` starts over with each lease: an earlier holder may
+    have had another key.
     """
 
     account: Account
     provider: CreatesAndReads
     lease: Lease
     sharing: Sequence[str] = ()
+    health: AccountHealth = field(default_factory=AccountHealth, compare=False)
 
     @property
     def id(self) -> str:
-        """The account's."""
+        """The account's id."""
         return self.account.id
 
     @property
     def accounts(self) -> Sequence[str]:
-        """The account and those that share its server."""
+        """The ids of the account and of those that share its server."""
         return (self.id, *self.sharing)

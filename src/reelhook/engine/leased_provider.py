@@ -1,7 +1,7 @@
-"""A provider as a worker may use it: it is not read any more once the lease is lost.
+"""A provider that refuses every request once the lease on its account is no longer good.
 
-A worker that was frozen in the middle of a round, and resumes after another has taken over, stops
-there.
+A worker that was frozen in the middle of a round, and wakes after another has taken over, then
+stops there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from reelhook.ports import CreatesAndReads
 
 
 class LeasedProvider:
-    """Implements `ports.CreatesAndReads`; `held` returns True while the lease is valid."""
+    """Implements `ports.Provider`. `held` returns True while the lease is good."""
 
     def __init__(self, provider: CreatesAndReads, held: Callable[[], bool]) -> None:
         self._provider = provider
@@ -26,7 +26,7 @@ class LeasedProvider:
     def _check(self) -> None:
         if not self._held():
             raise ProviderError(
-                "The lease on the account was lost: another worker asks now", unreachable=True
+                "The lease on the account was lost: another worker has it now", unreachable=True
             )
 
     @property

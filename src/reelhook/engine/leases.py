@@ -1,7 +1,7 @@
-"""Leases: what this worker may act for, and until when.
+"""Leases: the accounts, lanes and maintenance that this worker may act for, and until when.
 
-A lease is good for a part of its time only, by a clock that counts suspension: whoever was frozen
-and is woken again finds it expired, before anyone else can have taken it.
+A worker uses a lease for a part of its time only, by a clock that counts suspension. A worker that
+was frozen finds its lease expired before another one can have taken it.
 """
 
 import time
@@ -12,8 +12,8 @@ from reelhook.ports import Lease
 
 USABLE_FRACTION = 0.8
 LANE_IDS = tuple(f"lane:{lane:02}" for lane in range(LANES))
-CHORES_ID = "chores:all"
-"""What any one worker does for all: sweeping, resending, forgetting."""
+MAINTENANCE_ID = "chores:all"
+"""The lease on maintenance, which one worker does for all: sweep, resends, retention."""
 
 
 def account_id(account: str) -> str:
@@ -22,25 +22,25 @@ def account_id(account: str) -> str:
 
 
 def boottime() -> float:
-    """Return seconds of a clock that goes on while the machine is suspended, where there is one."""
+    """Return the seconds of a clock that, where possible, counts while the machine is suspended."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime(clock)
 
 
 class Leases:
-    """What is held. `now` tells seconds, see `boottime`."""
+    """The leases that are held. `now` returns seconds, see `boottime`."""
 
     def __init__(self, now: Callable[[], float] = boottime) -> None:
         self._now = now
         self._held: dict[str, tuple[Lease, float]] = {}
-        self._leaving: set[Lease] = set()
+        self._draining: set[Lease] = set()
 
     def now(self) -> float:
-        """Return the moment by which leases are judged."""
+        """Return the time by which leases are judged."""
         return self._now()
 
     def keep(self, ids: Iterable[str], held: Iterable[Lease], good_until: float) -> list[Lease]:
-        """Take over what the store says is held of these; return what was lost."""
+        """Keep those of these leases that the store says are held. Return those that were lost."""
         kept = {lease.id: lease for lease in held}
         lost = [
             lease
@@ -48,12 +48,12 @@ class Leases:
             if (lease := self.of(lease_id)) is not None and kept.get(lease_id) != lease
         ]
         for lease in lost:
-            self.forget(lease)
+            self.drop(lease)
         self._held |= {lease.id: (lease, good_until) for lease in kept.values()}
         return lost
 
     def held(self) -> list[Lease]:
-        """Return what was held when the store was last asked."""
+        """Return the leases that were held when the store was last asked."""
         return [lease for lease, _ in self._held.values()]
 
     def of(self, lease_id: str) -> Lease | None:
@@ -62,29 +62,29 @@ class Leases:
         return None if held is None else held[0]
 
     def good(self, lease: Lease) -> bool:
-        """Whether one may still act for it."""
+        """Return True if this worker may still act for the lease."""
         held = self._held.get(lease.id)
         return held is not None and held[0] == lease and self._now() < held[1]
 
-    def leave(self, lease: Lease) -> None:
-        """Begin nothing new for it; what is under way may end."""
-        self._leaving.add(lease)
+    def drain(self, lease: Lease) -> None:
+        """Begin nothing new for the lease. Work in flight may end."""
+        self._draining.add(lease)
 
-    def stay(self, lease: Lease) -> None:
-        """Take back that it is left."""
-        self._leaving.discard(lease)
+    def undrain(self, lease: Lease) -> None:
+        """Begin new work for the lease again."""
+        self._draining.discard(lease)
 
-    def forget(self, lease: Lease) -> None:
-        """Act for it no longer."""
-        self._leaving.discard(lease)
+    def drop(self, lease: Lease) -> None:
+        """Stop acting for the lease."""
+        self._draining.discard(lease)
         if self.of(lease.id) == lease:
             del self._held[lease.id]
 
     def lanes(self) -> Mapping[int, Lease]:
-        """Return the lanes in which deliveries may begin."""
+        """Return the lanes in which deliveries may begin, with their leases."""
         found = {}
         for lane, lease_id in enumerate(LANE_IDS):
             lease = self.of(lease_id)
-            if lease is not None and lease not in self._leaving and self.good(lease):
+            if lease is not None and lease not in self._draining and self.good(lease):
                 found[lane] = lease
         return found

@@ -1,4 +1,4 @@
-"""The runner: starts every loop, wakes it, lets none die, and drains them all at the end."""
+"""Runs the loops: starts each, wakes it, lets none die, and drains them all at the end."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
@@ -13,33 +13,33 @@ log = structlog.get_logger()
 PAUSE_AFTER_ERROR_SECONDS = 1.0
 DRAIN_SECONDS = 4.5
 TICK_SECONDS = 1.0
-"""How much of that a tick may take to end: one that has stored an intent carries it out."""
+"""The part of that which a tick may take to end: an intent that it has stored is carried out."""
 
 
 class Loop(Protocol):
-    """One kind of work."""
+    """One kind of work that recurs."""
 
     name: str
     tasks: "RunningTasks"
 
     @property
     def signal(self) -> asyncio.Event:
-        """What wakes it."""
+        """The event that wakes the loop."""
         ...
 
     async def tick(self) -> float | None:
-        """Do what is due; return the seconds until more is due, or None: only when signaled."""
+        """Do what is due. Return the seconds until more is due; None: only after a signal."""
         ...
 
 
 class RunningTasks:
-    """What a loop has under way. No task's error goes further than the log."""
+    """The running tasks of a loop. Errors of tasks go to the log and no further."""
 
     def __init__(self, done: asyncio.Event) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
         self._done = done
         self.draining = False
-        """Whether the program stops: only what is in the store as begun may still be begun."""
+        """True while the program stops: then only work whose intent is stored may still begin."""
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -50,7 +50,7 @@ class RunningTasks:
         done: Callable[[], object] = lambda: None,
         **ids: Any,
     ) -> asyncio.Task[None]:
-        """Start a task; at its end `done` is called and the loop's signal set."""
+        """Start a task. When it ends, `done` is called and the loop's signal is set."""
         task = asyncio.create_task(self._guard(work, done, ids))
         self._tasks.add(task)
         return task
@@ -65,31 +65,31 @@ class RunningTasks:
             await asyncio.sleep(PAUSE_AFTER_ERROR_SECONDS)
         except Exception:
             log.exception("task.failed", **ids)
-            await asyncio.sleep(PAUSE_AFTER_ERROR_SECONDS)  # so that a broken store is not stormed
+            await asyncio.sleep(PAUSE_AFTER_ERROR_SECONDS)  # spares a broken store
         finally:
-            # First out of the count, then the signal: the loop that wakes must see the free slot.
+            # The count falls before the signal: the loop that wakes must see the free slot.
             self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
             done()
             self._done.set()
 
     async def drain(self, seconds: float) -> None:
-        """Wait for the tasks and for those that they start, at most that long; cancel the rest."""
+        """Wait this long for the tasks and those that they start, then cancel the rest."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         try:
             while self._tasks and (left := end - loop.time()) > 0:
                 await asyncio.wait(self._tasks, timeout=left)
-        finally:  # also where whoever waits for them is told to wait no longer
+        finally:  # also when the wait itself is canceled
             for task in self._tasks:
                 task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 class Runner:
-    """Turns loops until it is stopped.
+    """Runs loops until it is stopped.
 
-    With `look_seconds` each loop looks at the store that often at least: where other processes
-    write to it too, a signal that got lost costs no more.
+    With `look_seconds` each loop ticks at least that often. If other processes write to the store
+    too, a lost signal then costs no more than that.
     """
 
     def __init__(
@@ -107,15 +107,15 @@ class Runner:
         self.add(loops)
 
     def add(self, loops: Sequence[Loop], may_tick: Callable[[], bool] = lambda: True) -> None:
-        """Start more loops, each of which ticks only while it may."""
+        """Start more loops. Each ticks only while `may_tick` returns True."""
         for loop in loops:
             self._loops.append(loop)
-            self._running[id(loop)] = asyncio.create_task(self._turn(loop, may_tick))
+            self._running[id(loop)] = asyncio.create_task(self._run(loop, may_tick))
 
     async def remove(self, loops: Sequence[Loop], seconds: float = DRAIN_SECONDS) -> None:
-        """Begin nothing new in these, give what is under way that long, and cut off the rest.
+        """Begin nothing new in these loops, give running tasks this long, and cancel the rest.
 
-        What is cut off has its intent in the store, and is taken up by whoever comes next.
+        Work that is canceled has its intent in the store, and the next worker takes it up.
         """
         end = asyncio.get_running_loop().time() + seconds
         for loop in loops:
@@ -133,8 +133,8 @@ class Runner:
         left = end - asyncio.get_running_loop().time()
         await asyncio.gather(*(loop.tasks.drain(left) for loop in loops))
 
-    def forget(self, loops: Sequence[Loop], seconds: float) -> None:
-        """Do as `remove` does, and don't wait for it."""
+    def remove_soon(self, loops: Sequence[Loop], seconds: float) -> None:
+        """Remove loops like `remove`, in the background."""
         if loops:
             task = asyncio.create_task(self.remove(loops, seconds))
             self._draining.add(task)
@@ -147,7 +147,7 @@ class Runner:
             task.cancel()
         await asyncio.gather(*self._draining, return_exceptions=True)
 
-    async def _turn(self, loop: Loop, may_tick: Callable[[], bool]) -> None:
+    async def _run(self, loop: Loop, may_tick: Callable[[], bool]) -> None:
         while not loop.tasks.draining:
             loop.signal.clear()
             try:

@@ -66,7 +66,7 @@ class Deliveries:
         try:
             return await self._store.resend_one(delivery_id, sequence, self._clock.now())
         finally:
-            self._signals.deliver.tell()
+            self._signals.deliver.publish()
 
     async def resend_failed(self, since: Instant, endpoint_id: str | None = None) -> Resend:
         """Send anew, each once, all events whose last attempt failed since that moment.
@@ -82,7 +82,7 @@ class Deliveries:
         except CommitUnknownError as error:
             raise error.naming(resendId=resend.id) from error
         finally:
-            self._signals.resend.tell()
+            self._signals.resend.publish()
         return resend
 
     async def resend_run(self, resend_id: str) -> Resend:

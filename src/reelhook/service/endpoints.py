@@ -1,19 +1,18 @@
 """The use cases about endpoints: register them, change them, rotate their secrets, test them."""
 
 import base64
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from random import Random
 from typing import TypedDict
 
+from reelhook.core.payloads import PayloadFormat
 from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
 from reelhook.domain.delivery import ATTEMPT_SECONDS, WebhookResponse
 from reelhook.domain.endpoint import Endpoint, EndpointKind, EventName
 from reelhook.domain.errors import CommitUnknownError, EndpointConflictError
-from reelhook.domain.event import Instant, iso
 from reelhook.domain.ids import new_id
 from reelhook.ports import Clock, EndpointStore, Sender
 
@@ -39,6 +38,7 @@ class Endpoints:
         store: EndpointStore,
         sender: Sender,
         signing: Signing,
+        payload: PayloadFormat,
         signals: Signals,
         *,
         overlap_hours: float,
@@ -48,6 +48,7 @@ class Endpoints:
         self._store = store
         self._sender = sender
         self._signing = signing
+        self._payload = payload
         self._signals = signals
         self._overlap_milliseconds = round(overlap_hours * 3_600_000)
         self._clock = clock
@@ -159,7 +160,7 @@ class Endpoints:
         message_id = new_id("evt_test", now, self._random)
         request = self._signing.request(
             endpoint,
-            test_event(message_id, now),
+            self._payload.test_body(message_id, now),
             message_id=message_id,
             now=now,
             timeout_seconds=ATTEMPT_SECONDS,
@@ -174,7 +175,7 @@ class Endpoints:
         except CommitUnknownError as error:
             raise error.naming(endpointId=endpoint_id) from error
         finally:
-            self._signals.endpoints_changed()
+            self._signals.endpoints.publish()
 
     def _made_secret(self) -> str:
         key = self._random.getrandbits(SECRET_BITS).to_bytes(SECRET_BITS // 8, "big")
@@ -194,17 +195,3 @@ def _without_masks(endpoint: Endpoint, fields: EndpointFields) -> EndpointFields
     if "headers" not in fields:
         return fields
     return {**fields, "headers": endpoint.with_masked_kept(fields["headers"])}
-
-
-def test_event(message_id: str, now: Instant) -> bytes:
-    """A webhook like any other, but for `test`; no job has this id."""
-    content = {
-        "jobId": message_id,
-        "soraJobId": None,
-        "status": "queued",
-        "progress": 0,
-        "timestamp": iso(now),
-        "sequence": 1,
-        "test": True,
-    }
-    return json.dumps(content, separators=(",", ":")).encode()

@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterator, Sequence
 
 import structlog
 
-from reelhook.core.wakeups import Follower, Signals
+from reelhook.core.followers import Follower
+from reelhook.core.wakeups import Signals
 from reelhook.domain.errors import StoreError
 from reelhook.ports import Clock, FollowStore
 

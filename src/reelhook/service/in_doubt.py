@@ -5,7 +5,7 @@ from random import Random
 
 import structlog
 
-from reelhook.core.recording import log_registered
+from reelhook.core.facts import Emit, JobCreated
 from reelhook.core.wakeups import Signals
 from reelhook.domain.errors import (
     CommitUnknownError,
@@ -35,12 +35,14 @@ class InDoubtSubmissions:
         providers: Mapping[str, Provider],
         signals: Signals,
         *,
+        emit: Emit,
         clock: Clock,
         random: Random,
     ) -> None:
         self._store = store
         self._providers = providers
         self._signals = signals
+        self._emit = emit
         self._clock = clock
         self._random = random
 
@@ -97,12 +99,12 @@ class InDoubtSubmissions:
         try:
             created = await self._store.create(new)
         except CommitUnknownError as error:
-            self._signals.watch.tell()
+            self._signals.watch.publish()
             raise error.naming(jobId=adopted.id) from error
         if created.replayed:
             raise JobIdTakenError(f"{provider_job_id} is already watched as {created.job_id}")
-        log_registered(adopted, stored.webhook_url)
-        self._signals.watch.tell()
+        self._emit(JobCreated(adopted, stored.webhook_url))
+        self._signals.watch.publish()
         return created
 
     async def abandon(self, job_id: str) -> StoredJob:

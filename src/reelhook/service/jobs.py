@@ -8,8 +8,9 @@ from random import Random
 
 import structlog
 
-from reelhook.core.recording import Recording, Transition, log_registered
-from reelhook.core.wakeups import Follower, Signals
+from reelhook.core.followers import Follower
+from reelhook.core.recording import Recording, Transition
+from reelhook.core.wakeups import Signals
 from reelhook.domain.catalog import Catalog
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT
 from reelhook.domain.errors import (
@@ -78,6 +79,7 @@ class Jobs:
         self._providers = providers
         self._recording = recording
         self._signals = signals
+        self._stopping = asyncio.Event()
         self._options = options
         self._clock = clock
         self._random = random
@@ -120,7 +122,7 @@ class Jobs:
         try:
             return await self._create(job, request, webhook_url, endpoints, idempotency)
         finally:
-            self._signals.submit.tell()  # it may be there, even where nobody can say so
+            self._signals.submit.publish()  # it may be there, even where nobody can say so
 
     async def register(
         self,
@@ -152,14 +154,14 @@ class Jobs:
         try:
             created = await self._create(job, request, webhook_url, endpoints, None)
         finally:
-            self._signals.watch.tell()
+            self._signals.watch.publish()
         if created.replayed and job_id not in {None, created.job_id}:
             raise JobIdTakenError(
                 f"{provider_job_id} is already watched as {created.job_id}; "
                 "use that id, or leave jobId out"
             )
         if not created.replayed:
-            log_registered(job, webhook_url)
+            self._recording.created(job, webhook_url)
         return created
 
     async def _create(
@@ -320,7 +322,7 @@ class Jobs:
                 stored = await self._store.job(job_id)
                 left = deadline - self._clock.now()
                 doubtful = stored.job.doubt_since is not None
-                over = doubtful or left <= 0 or self._signals.stopping.is_set()
+                over = doubtful or left <= 0 or self._stopping.is_set()
                 if stored.job.status is not Status.SUBMITTING or over:
                     return stored
                 await self._clock.wait(follower.changed, min(left / 1000, 1.0))
@@ -351,10 +353,10 @@ class Jobs:
     @property
     def stopping(self) -> asyncio.Event:
         """An event that is set when the program stops."""
-        return self._signals.stopping
+        return self._stopping
 
     def stop_waiting(self) -> None:
         """Tell whoever follows or waits that the program stops."""
-        self._signals.stopping.set()
+        self._stopping.set()
         self._signals.changed.notify()
         self._signals.changed.wake_all()

@@ -105,7 +105,7 @@ class Operations:
             if before is not None:
                 await asyncio.wait([before])
             await write()
-            self._signals.switch.tell()
+            self._signals.pause.publish()
 
         self._switching = asyncio.create_task(switch())
         return self._switching

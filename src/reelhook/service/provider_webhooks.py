@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from reelhook.core.recording import Recording, log_registered
+from reelhook.core.recording import Recording
 from reelhook.domain.callback import CallbackAddresses, Subject, SubjectKind
 from reelhook.domain.catalog import Catalog
 from reelhook.domain.errors import (
@@ -126,7 +126,7 @@ class ProviderWebhooks:
         acceptance = await self._recording.accept(self._store, transition)
         if acceptance is Acceptance.RECORDED:
             log.info("notice.found", job=job.id, provider_job=provider_job_id)
-            log_registered(found, stored.webhook_url)
+            self._recording.created(found, stored.webhook_url)
         return acceptance is Acceptance.RECORDED
 
     async def _adopted(self, job: Job, provider_job_id: str) -> bool:

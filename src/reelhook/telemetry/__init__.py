@@ -1,1 +1,1 @@
-"""What the program says about itself: log lines."""
+"""The log lines of the program."""

@@ -1,7 +1,8 @@
-"""How log lines look: words, emoji and colour on a terminal, one JSON object a line elsewhere.
+"""The form of log lines: sentences, emoji and colour on a terminal, otherwise lines of JSON.
 
-`serve` logs to stdout, where the original logged too: its users watch the server's output, and
-`reelhook serve | jq .event` works. Other commands log to stderr, since stdout is their answer.
+`event` is the stable name of a line. A terminal shows its `message` instead, if it has one.
+`serve` logs to stdout, as the first client's server did, so that `reelhook serve | jq .event`
+works. Other commands log to stderr, because stdout carries their result.
 """
 
 import json
@@ -23,13 +24,13 @@ from reelhook.telemetry.log_limit import DatabaseLines
 
 HIDDEN = "[hidden]"
 SECRET_LENGTH_MIN = 8
-"""A shorter secret is a common word sooner or later; lines would become unreadable."""
+"""Hiding a shorter secret would hide common words too, and make lines unreadable."""
 
 _SECRET_KEY = re.compile(
     r"secret|authorization|(api|private)_?key|password|token|cookie", re.IGNORECASE
 )
 _SECRET_TEXTS = (
-    # What must be in a line for the pattern to be tried, the pattern, what takes its place.
+    # A text without which the pattern is not tried, the pattern, and its replacement.
     ("://", re.compile(r"://[^/\s\"'@]+@"), f"://{HIDDEN}@"),
     ("?", re.compile(r"(?i)([?&][\w-]*(?:signature|token|key|secret|password)=)[^&\s\"']+"), None),
     ("whsec_", re.compile(r"(whsec_)[\w+/=-]+"), None),
@@ -44,7 +45,7 @@ _LEVEL_COLOURS = {"warning": _YELLOW, "error": _RED, "critical": _RED}
 _LEVEL_EMOJI = {"warning": "⚠️", "error": "❌", "critical": "❌"}
 
 Renderer = Callable[[str, EventDict], str]
-"""Makes a line of a level's name and what was logged."""
+"""Makes a line from the name of a level and the fields that were logged."""
 
 
 def configure(
@@ -56,7 +57,7 @@ def configure(
 ) -> None:
     """Send structlog's and the standard library's log lines to `stream`.
 
-    `verbose` turns on the detailed lines; `secrets` are hidden wherever they turn up.
+    `verbose` turns on the detailed lines. `secrets` are hidden wherever they appear.
     """
     sink = _Sink(stream, hider(secrets))
     on_terminal = stream.isatty() if tty is None else tty
@@ -77,10 +78,10 @@ def configure(
 
 
 def defer_to_host() -> None:
-    """Where nobody configured structlog, hand reelhook's lines to the standard library's loggers.
+    """Pass reelhook's lines to the standard library's loggers, unless structlog is configured.
 
-    There the host decides about them. structlog's own defaults would print every detail to its
-    stdout, with the values of variables. What the host itself logs by structlog stays as it was.
+    The host program then decides about them. structlog's defaults would print every detail to the
+    host's stdout, with the values of variables. The host's own structlog lines do not change.
     """
     if structlog.is_configured():
         return
@@ -120,16 +121,16 @@ def _route(usual: Iterable[Processor]) -> Processor:
 
 
 def _host_line(event: EventDict) -> tuple[tuple[str], dict[str, Any]]:
-    """Return what a logger of the standard library is called with."""
+    """Return the arguments for a logger of the standard library."""
     exc_info = event.pop("exc_info", None)
     event.pop("emoji", None)
-    words = str(event.pop("event", "")).strip()
+    text = _text(event).strip()
     shown = (f"{key}={_shown(value)}" for key, value in _hide_keys(None, "", event).items())
-    return (hider(())(" ".join([printable(words), *shown])),), {"exc_info": exc_info}
+    return (hider(())(" ".join([printable(text), *shown])),), {"exc_info": exc_info}
 
 
 class _Sink:
-    """Where lines end. A reader that went away must not take the server with it."""
+    """Writes lines to a stream. A reader that goes away must not take the server with it."""
 
     def __init__(self, stream: TextIO, hide: Callable[[str], str]) -> None:
         self._stream = stream
@@ -148,7 +149,7 @@ class _Sink:
 
 
 class _ToStructlog(logging.Handler):
-    """Hands the standard library's records on, so that there is one form of log lines."""
+    """Passes the standard library's records on, so that all log lines have one form."""
 
     def emit(self, record: logging.LogRecord) -> None:
         structlog.get_logger().log(
@@ -177,7 +178,7 @@ def _hide_keys(_logger: object, _method: str, event: EventDict) -> EventDict:
 
 
 def hider(secrets: Iterable[str | None]) -> Callable[[str], str]:
-    """Return what hides these secrets, and what looks like one, in a line."""
+    """Return a function that hides these secrets, and all that looks like one, in a line."""
     known = [secret for secret in secrets if secret and len(secret) >= SECRET_LENGTH_MIN]
     # A line of JSON spells some characters differently.
     spelled = {form for secret in known for form in (secret, _json_text(secret)[1:-1])}
@@ -220,13 +221,14 @@ def _traceback(exc_info: Any) -> str:
 def render_json(level: str, event: EventDict) -> str:
     """Return one line of JSON, without emoji and indentation."""
     event.pop("emoji", None)
+    event.pop("message", None)
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    words = str(event.pop("event", "")).strip()
-    return _json_text({"time": now, "level": level, "event": words, **event})
+    name = str(event.pop("event", "")).strip()
+    return _json_text({"time": now, "level": level, "event": name, **event})
 
 
 def terminal_renderer(stream: TextIO) -> Renderer:
-    """Return the renderer for a terminal: emoji and colour as far as it shows them."""
+    """Return the renderer for a terminal, with emoji and colour if the terminal shows them."""
     colours = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     emoji = (getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
 
@@ -235,12 +237,12 @@ def terminal_renderer(stream: TextIO) -> Renderer:
 
     def render(level: str, event: EventDict) -> str:
         sign = event.pop("emoji", None) or _LEVEL_EMOJI.get(level, "")
-        words, trace = printable(str(event.pop("event", ""))), event.pop("exception", None)
-        text = words.lstrip(" ")
-        indent = words[: len(words) - len(text)]
+        message, trace = printable(_text(event)), event.pop("exception", None)
+        text = message.lstrip(" ")
+        indent = message[: len(message) - len(text)]
         line = indent + _sign(sign if emoji else "") + paint(_LEVEL_COLOURS.get(level, ""), text)
         shown = ((key, _shown(value)) for key, value in event.items())
-        extra = " ".join(f"{key}={value}" for key, value in shown if not _said(value, words))
+        extra = " ".join(f"{key}={value}" for key, value in shown if not _repeats(value, message))
         line += paint(_DIM, "  " + extra) if extra else ""
         return "\n".join([line, *map(printable, str(trace).splitlines())]) if trace else line
 
@@ -248,13 +250,20 @@ def terminal_renderer(stream: TextIO) -> Renderer:
 
 
 def _sign(emoji: str) -> str:
-    # Signs made wide by a selector take one column in many terminals, so they get a space more.
+    # Many terminals give an emoji with a selector one column, so it gets another space.
     return emoji and emoji + ("  " if emoji.endswith(_WIDE) else " ")
 
 
-def _said(value: str, words: str) -> bool:
-    """Whether the words say an id or a URL already. Short values stand in them by chance."""
-    return not value or (len(value) >= _ID_LENGTH_MIN and value in words)
+def _text(event: EventDict) -> str:
+    """Take the text that a person reads out of the event, with what only machines read."""
+    name, message = event.pop("event", ""), event.pop("message", None)
+    event.pop("fact", None)
+    return str(name if message is None else message)
+
+
+def _repeats(value: str, message: str) -> bool:
+    """Return True if the message has this id or URL already. Short values match by chance."""
+    return not value or (len(value) >= _ID_LENGTH_MIN and value in message)
 
 
 def _shown(value: object) -> str:
@@ -262,7 +271,7 @@ def _shown(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """Escape what could move a terminal's cursor or forge a line: some words are not ours."""
+    """Escape what could move a terminal's cursor or forge a line: some texts are not ours."""
     if text.isprintable():
         return text
     return "".join(

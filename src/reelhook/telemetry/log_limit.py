@@ -1,6 +1,6 @@
-"""Lines that repeat the same trouble of the database: one a minute, with how many were left out.
+"""Limits lines about the same database error to one a minute, with the number left out.
 
-While its disk is full every write fails, and each would be told by several lines.
+While the disk of the database is full, every write fails, and each would bring several lines.
 """
 
 import time
@@ -11,13 +11,13 @@ from structlog.typing import EventDict
 
 SECONDS = 60.0
 KINDS_MAX = 100
-"""How many different lines are remembered."""
+"""The number of different lines that are remembered."""
 _OF_THE_DATABASE = "The database "
-"""How errors of the database begin, see `domain.errors.StoreError`."""
+"""The beginning of database errors, see `domain.errors.StoreError`."""
 
 
 class DatabaseLines:
-    """A processor of structlog. `now` tells seconds that only go forward."""
+    """Implements a processor of structlog. `now` returns the seconds of a monotonic clock."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
@@ -29,9 +29,9 @@ class DatabaseLines:
         if method != "warning" or not str(error).startswith(_OF_THE_DATABASE):
             return event
         key = (event.get("event"), error, event.get("outcome"))
-        said_at, left_out = self._last.get(key, (-SECONDS, 0))
-        if self._now() - said_at < SECONDS:
-            self._last[key] = (said_at, left_out + 1)
+        logged_at, left_out = self._last.get(key, (-SECONDS, 0))
+        if self._now() - logged_at < SECONDS:
+            self._last[key] = (logged_at, left_out + 1)
             raise structlog.DropEvent
         if len(self._last) >= KINDS_MAX:
             self._last.clear()

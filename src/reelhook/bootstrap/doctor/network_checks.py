@@ -15,9 +15,9 @@ from reelhook.domain.callback import CallbackAddresses, Subject, SubjectKind
 from reelhook.domain.delivery import ATTEMPT_SECONDS
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, EndpointKind
 from reelhook.domain.errors import SettingsError, WebhookVerificationError
+from reelhook.doors.compat.payload import test_body
 from reelhook.guard.addresses import AddressPolicy
 from reelhook.guard.certificates import distrust
-from reelhook.service.endpoints import test_event
 from reelhook.storage.open import read_key
 from reelhook.webhooks.sender import AiohttpSender
 
@@ -80,7 +80,7 @@ async def _sent(subject: str, settings: Settings, url: str) -> Finding:
     endpoint = Endpoint(DEFAULT_ENDPOINT, EndpointKind.DEFAULT, url, trusted=True, created_at=now)
     request = signing.request(
         endpoint,
-        test_event(message_id, now),
+        test_body(message_id, now),
         message_id=message_id,
         now=now,
         timeout_seconds=ATTEMPT_SECONDS,

@@ -1,1 +1,1 @@
-"""Sending webhooks."""
+"""Sends webhooks."""

@@ -1,4 +1,4 @@
-"""Resend: carries out what was asked to be sent anew, in batches, so that nothing is held up."""
+"""Redeliver: carries out resends in batches, so that they hold nothing up."""
 
 import structlog
 
@@ -11,7 +11,7 @@ BATCH = 500
 
 
 class Redeliver:
-    """Turns failed events into deliveries of their own; `Deliver` sends them."""
+    """Turns failed events into new deliveries, which `Deliver` sends."""
 
     name = "resend"
 
@@ -26,12 +26,13 @@ class Redeliver:
         self.tasks = RunningTasks(signals.resend)
 
     async def tick(self) -> float | None:
-        """Do one batch of each; see `Loop`. What was done is kept, so a restart goes on with it."""
+        """Do one batch of each resend; see `Loop`. A restart goes on where the last batch ended."""
         unfinished = await self._store.unfinished_resends()
         left = False
-        for one in unfinished:
-            resend = await self._store.advance_resend(one.id, BATCH, self._clock.now(), self._lease)
-            self._signals.deliver.tell()
+        for each in unfinished:
+            now = self._clock.now()
+            resend = await self._store.advance_resend(each.id, BATCH, now, self._lease)
+            self._signals.deliver.publish()
             left = left or resend.finished_at is None
             if resend.finished_at is not None:
                 log.info("resend.finished", resend=resend.id, resent=resend.resent)

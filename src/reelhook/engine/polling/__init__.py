@@ -1,1 +1,1 @@
-"""Reading the state of jobs from providers."""
+"""Reads the status of jobs from providers."""

@@ -1,7 +1,7 @@
 """Forgotten: notices that a server was restarted and lost the jobs that it kept in memory.
 
-`domain.restart` says what shows that. Its jobs then end at once, or, where the operator allows
-that for the account, are sent again: what was lost with such a server neither renders on nor costs.
+`domain.restart` decides what proves that. The lost jobs then end at once. If the operator allows
+it for the account, they are sent again: such a server neither renders them nor charges for them.
 """
 
 from collections.abc import Collection, Mapping
@@ -32,9 +32,9 @@ from reelhook.ports import Clock, ForgottenStore
 
 log = structlog.get_logger()
 ENTRIES_MAX = 1000
-"""A listing that goes on behind so many entries is not read to its end, and proves nothing."""
+"""A listing with more entries is not read to its end, and proves nothing."""
 YOUNG_MILLISECONDS = 60_000
-"""How long after its acceptance a job may not be readable yet, though nothing is wrong."""
+"""The time after its acceptance for which a job may not be readable yet."""
 
 
 class Forgotten:
@@ -54,33 +54,33 @@ class Forgotten:
         self._held = held
         self._recording = recording
         self._signals = signals
-        self._patience = ReadPause(held.id, signals.account(held.id), clock)
+        self._pause = ReadPause(held.id, held.health, clock)
         self._margin = margin
         self._clock = clock
         self._denials: dict[str, Denials] = {}
         self._listed: set[str] = set()
-        """The ids that the listing showed to this process."""
+        """The provider's ids that this process has seen in the listing."""
 
-    def take(self, reports: Mapping[str, Report | Unread], *, listed: bool) -> None:
-        """Take in what was read: from the listing, which never denies a job, or one by one."""
+    def note(self, reports: Mapping[str, Report | Unread], *, listed: bool) -> None:
+        """Note what was read: from the listing, which never denies a job, or one by one."""
         if listed:
             self._listed.update(reports)
             if self._denials:
                 self._remove(reports)
             return
-        for one, report in reports.items():
+        for provider_job_id, report in reports.items():
             if isinstance(report, Missing) and report.own:
-                before = self._denials.get(one) or Denials(0, self._clock.now())
-                self._denials[one] = Denials(before.count + 1, before.since)
-            elif not isinstance(report, Unread):  # one that could not be read says neither
-                self._denials.pop(one, None)
+                before = self._denials.get(provider_job_id) or Denials(0, self._clock.now())
+                self._denials[provider_job_id] = Denials(before.count + 1, before.since)
+            elif not isinstance(report, Unread):  # a failed read neither confirms nor denies
+                self._denials.pop(provider_job_id, None)
 
     def _remove(self, ids: Collection[str]) -> None:
-        for one in self._denials.keys() & set(ids):
-            del self._denials[one]
+        for provider_job_id in self._denials.keys() & set(ids):
+            del self._denials[provider_job_id]
 
-    def missed(self, job: Job, now: Instant) -> None:
-        """Say, once, that a job which the provider knew before is not known there any more."""
+    def log_missing(self, job: Job, now: Instant) -> None:
+        """Log, once, that the provider no longer knows a job that it knew before."""
         knew = job.sequence > 0 or job.provider_job_id in self._listed
         if knew or now - (job.accepted_at or now) >= YOUNG_MILLISECONDS:
             log.warning(
@@ -91,10 +91,10 @@ class Forgotten:
                 error="The provider no longer knows this job (404)",
             )
 
-    async def look(self, watched: Mapping[str, Job]) -> None:
-        """After a round: end, or send again, what a restart has lost. Raises `StoreError`.
+    async def settle(self, watched: Mapping[str, Job]) -> None:
+        """After a round, end or send again the jobs that a restart has lost. Raises `StoreError`.
 
-        `watched` are the account's jobs, by the provider's ids.
+        `watched` are the account's jobs by the provider's ids.
         """
         self._remove(self._denials.keys() - watched.keys())
         if len(self._listed) > 2 * len(watched):
@@ -103,7 +103,7 @@ class Forgotten:
             return
         lost = await self._lost(watched)
         if lost and await self._was_restarted(lost):
-            await self._settle(lost)
+            await self._end_or_resend(lost)
 
     async def _lost(self, watched: Mapping[str, Job]) -> list[Job]:
         facts = await self._store.listing_facts(self._held.id)
@@ -118,11 +118,11 @@ class Forgotten:
 
     async def _was_restarted(self, lost: list[Job]) -> bool:
         """Ask the server itself, and read its listing to the end."""
-        provider, ids = self._held.provider, {one.provider_job_id or "" for one in lost}
+        provider, ids = self._held.provider, {job.provider_job_id or "" for job in lost}
         try:
             if not await provider.forgets_when_restarted():
                 return False
-            pages = ListingPages(self._held, self._patience, patient=False)
+            pages = ListingPages(self._held, self._pause, patient=False)
             complete = await pages.read(lambda read: len(read.entries) > ENTRIES_MAX)
             if not (complete and pages.ended and pages.readable and pages.supported):
                 return False
@@ -131,9 +131,10 @@ class Forgotten:
                 self._held.accounts, server_of(provider.fingerprint), list(entries)
             )
             gone_at = first_missed(lost, self._clock.now())
-            for one, entry in entries.items():
-                if is_from_before(entry, ids, known.get(one), gone_at=gone_at, margin=self._margin):
-                    log.debug("watch.not_restarted", account=self._held.id, shows=one)
+            for entry_id, entry in entries.items():
+                ours = known.get(entry_id)
+                if is_from_before(entry, ids, ours, gone_at=gone_at, margin=self._margin):
+                    log.debug("watch.not_restarted", account=self._held.id, shows=entry_id)
                     return False
             report = (await provider.get(min(ids))).report
         except ProviderError as error:
@@ -141,23 +142,23 @@ class Forgotten:
             return False
         return isinstance(report, Missing) and report.own
 
-    async def _settle(self, lost: list[Job]) -> None:
+    async def _end_or_resend(self, lost: list[Job]) -> None:
         now = self._clock.now()
-        transitions = [self._transition(one, now) for one in lost]
+        transitions = [self._transition(job, now) for job in lost]
         written = await self._recording.record(transitions, self._held.lease)
-        again = sum(not one.status.terminal for one in written)
+        again = sum(not job.status.terminal for job in written)
         log.warning(
             "watch.restarted",
             account=self._held.id,
             sent_again=again,
             failed=len(written) - again,
-            error="The server was restarted, and has forgotten the jobs that it kept in memory",
+            error="The server was restarted and has lost the jobs that it kept in memory",
         )
         if again:
-            self._signals.submit.tell()
+            self._signals.submit.publish()
 
     def _transition(self, job: Job, now: Instant) -> Transition:
-        # One that was registered has no request here that could be sent.
+        # A registered job has no request here that could be sent again.
         may = self._held.account.resubmit_forgotten and job.submit_fingerprint is not None
         if may and job.forgotten < RESUBMITS_MAX:
             return resubmitted(job, now)
@@ -165,9 +166,9 @@ class Forgotten:
 
 
 def _has_shown(facts: ListingFacts | None, job: Job) -> bool:
-    """Whether the listing showed jobs like this one to an earlier process.
+    """Return True if the listing has shown jobs like this one to an earlier process.
 
-    Its own create was answered with its id by this server, and so were others, which were seen.
+    This server returned the job's id when it was created, and those of others that were seen.
     """
     return (
         facts is not None

@@ -1,4 +1,4 @@
-"""What pages have taught of a listing: the order of its ids, and how long its pages are."""
+"""The order of the ids in a listing and the length of its pages, as its pages have shown them."""
 
 from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
@@ -12,7 +12,7 @@ ORDER_MAX = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The reads that cover the ids looked for, and the order that they were picked from."""
+    """The reads that cover the wanted ids, and the order that they were picked from."""
 
     order: list[str]
     reads: list[Read]
@@ -20,14 +20,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Ids in the listing's order, and the same for looking them up: taken over as one."""
+    """Ids in the listing's order, and as a set. Both are replaced together."""
 
     order: list[str]
     ids: AbstractSet[str]
 
 
 class ListingOrder:
-    """Plans the pages of a wave, and learns from what came of them."""
+    """Plans batches of pages, and learns from their results."""
 
     def __init__(self, page_size: int) -> None:
         self.page_size = page_size
@@ -37,7 +37,7 @@ class ListingOrder:
     def same_plan(self, listed: Sequence[str]) -> Plan | None:
         """Return the last round's plan for the same jobs, if nothing was learnt since.
 
-        So a round over jobs that come in the order they had costs no planning.
+        So a round over the same jobs in the same order costs no planning.
         """
         if self._last is None:
             return None
@@ -49,33 +49,34 @@ class ListingOrder:
         )
         return plan if same else None
 
-    def plan(self, search: ListingScan, listed: Sequence[str]) -> Plan:
-        """Pick the next reads, by the order as far as it is known or hoped for."""
+    def plan(self, scan: ListingScan, listed: Sequence[str]) -> Plan:
+        """Pick the next reads, by the order as far as it is known or expected."""
         known = self._known
-        new = [one for one in listed if one not in known.ids]
+        new = [job_id for job_id in listed if job_id not in known.ids]
         order = new + known.order if new else known.order
-        plan = Plan(order, search.plan(listed, order, self.page_size))
-        if search.fresh:
+        plan = Plan(order, scan.plan(listed, order, self.page_size))
+        if scan.first_batch:
             self._last = (listed, self.page_size, plan)
         return plan
 
     def learn(self, plan: Plan, batch: PageBatch) -> None:
-        """Take over the order that a wave's pages showed."""
+        """Adopt the order that the pages of a batch have shown."""
         if plan.order is not self._known.order or not _as_expected(plan.reads, batch):
             shown = {cursor: page.ids for cursor, page in batch.pages.items()}
-            self._set([one for one in merge_order(plan.order, shown) if one not in batch.refused])
-        # Where more follows, a page's length is the server's own limit, unless it leaves out some.
+            learnt = merge_order(plan.order, shown)
+            self._set([job_id for job_id in learnt if job_id not in batch.refused])
+        # The length of a page with more after it is the server's limit, unless it leaves out some.
         full = [page.length for page in batch.pages.values() if page.more]
         self.page_size = max(2, *full) if full else self.page_size
 
     def trim(self, watched: Collection[str]) -> None:
-        """Forget what lies behind the oldest job, and everything but the jobs if it grows long."""
+        """Forget all after the oldest job. If the order grows too long, keep the jobs only."""
         order = self._known.order
         length = len(order)
         while length and order[length - 1] not in watched:
             length -= 1
         if length > ORDER_MAX + 2 * len(watched):
-            self._set([one for one in order if one in watched])
+            self._set([job_id for job_id in order if job_id in watched])
         elif length < len(order):
             self._set(order[:length])
 
@@ -84,7 +85,7 @@ class ListingOrder:
 
 
 def _as_expected(reads: Sequence[Read], batch: PageBatch) -> bool:
-    """Whether every page held what it was asked for, and nothing else: then nothing is learnt."""
+    """Return True if every page held what was expected and nothing else: nothing is new then."""
     return all(
         isinstance(read, PageRead)
         and (page := batch.pages.get(read.cursor)) is not None

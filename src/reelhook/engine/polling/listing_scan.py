@@ -1,4 +1,4 @@
-"""Looking for jobs in a listing, in waves of pages: what to ask for next, and whom to give up."""
+"""Looks for jobs in a listing, in batches of pages: what to read next, and what to give up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,16 +9,16 @@ from reelhook.domain.report import Page
 
 @dataclass(frozen=True, slots=True)
 class PageResult:
-    """What a page showed: the ids, in their order. The rest of the page is not kept."""
+    """The ids that a page showed, in order. The rest of the page is not kept."""
 
     ids: tuple[str, ...]
     more: bool
     length: int
-    """Of the page, with what had no id."""
+    """The number of entries, with those that had no id."""
 
     @classmethod
-    def by(cls, page: Page, read: PageRead) -> "PageResult":
-        """Return what this page shows; the very ids of its read where it holds just them."""
+    def of(cls, page: Page, read: PageRead) -> "PageResult":
+        """Return the result of a page. It shares the ids of its read if it holds just these."""
         ids = tuple([entry.provider_job_id for entry in page.entries])
         expected = read.expected
         return cls(expected if ids == expected else ids, page.more, len(ids) + page.unreadable)
@@ -26,36 +26,36 @@ class PageResult:
 
 @dataclass(slots=True)
 class PageBatch:
-    """What came of pages that were asked for at once."""
+    """The results of pages that were read at the same time."""
 
     pages: dict[str | None, PageResult] = field(default_factory=dict)
     refused: set[str | None] = field(default_factory=set)
-    """Cursors that the listing does not know, or has nothing behind."""
+    """Cursors that the listing does not know, or that nothing follows."""
     failed: set[str] = field(default_factory=set)
-    """The ids that were hoped for in pages that failed."""
+    """The ids that were expected in pages that failed."""
 
 
 @dataclass(slots=True)
 class ListingScan:
-    """What a round's waves told so far of the jobs that are looked for in the listing."""
+    """The jobs that a round looks for in the listing, with what its batches have shown so far."""
 
     left: set[str]
     displaced: set[str] = field(default_factory=set)
-    """Not where they were hoped for: looked for once more, behind the newest one of their own."""
-    lost: set[str] = field(default_factory=set)
-    """Not listed, as it seems."""
+    """Not on the expected page: looked for once more, after the newest of them."""
+    unlisted: set[str] = field(default_factory=set)
+    """Probably not in the listing."""
     failed: set[str] = field(default_factory=set)
     given_up: set[str] = field(default_factory=set)
-    """Their pages failed twice, which is enough for one round."""
-    answered: bool = False
-    fresh: bool = True
-    """Whether no wave was taken yet."""
+    """Their pages have failed twice: they are not read again in this round."""
+    responded: bool = False
+    first_batch: bool = True
+    """True until the first batch was read."""
 
     def plan(self, listed: Sequence[str], order: Sequence[str], page_size: int) -> list[Read]:
-        """Return the next wave's reads."""
-        wanted = self.left.intersection(listed) - self.lost - self.given_up
+        """Return the reads of the next batch."""
+        wanted = self.left.intersection(listed) - self.unlisted - self.given_up
         reads = plan_reads(order, wanted - self.displaced, page_size)
-        own = [one for one in order if one in wanted & self.displaced]
+        own = [job_id for job_id in order if job_id in wanted & self.displaced]
         for start in range(0, len(own), page_size + 1):
             first, *rest = own[start : start + page_size + 1]
             reads.append(SingleRead(first))
@@ -63,34 +63,34 @@ class ListingScan:
                 reads.append(PageRead(first, tuple(rest)) if rest[1:] else SingleRead(rest[0]))
         return reads
 
-    def take(self, reads: Sequence[Read], batch: PageBatch) -> None:
-        """Learn from a wave."""
-        self.fresh = False
-        self.answered = self.answered or bool(batch.pages)
+    def add(self, reads: Sequence[Read], batch: PageBatch) -> None:
+        """Note the results of a batch."""
+        self.first_batch = False
+        self.responded = self.responded or bool(batch.pages)
         self.given_up |= batch.failed & self.failed
         self.failed |= batch.failed
-        if not self.left:  # nothing is looked for any more: the usual end
+        if not self.left:  # every job was found: the usual end
             self.displaced.clear()
             return
         for read in reads:
             if isinstance(read, PageRead) and (
                 read.cursor in batch.pages or read.cursor in batch.refused
             ):
-                self._take_page(read, batch.pages.get(read.cursor))
+                self._add_page(read, batch.pages.get(read.cursor))
 
-    def _take_page(self, read: PageRead, page: PageResult | None) -> None:
-        if page and self.left.isdisjoint(read.expected):  # it held all of them: the usual page
+    def _add_page(self, read: PageRead, page: PageResult | None) -> None:
+        if page and self.left.isdisjoint(read.expected):  # it showed all of them: the usual case
             self.displaced.difference_update([read.cursor], read.expected)
             return
-        place = {one: at for at, one in enumerate(read.expected, 1)}
+        place = {job_id: at for at, job_id in enumerate(read.expected, 1)}
         shown = page.ids if page else []
-        places = [place[one] for one in shown if one in place]
+        places = [place[job_id] for job_id in shown if job_id in place]
         if places:
-            # What the page passed over is not there; the rest comes behind it. Where it stands in
-            # another order than was thought, nothing was passed over.
-            passed = places[-1] if places == sorted(places) else 0
-            self.lost |= self.left.intersection(read.expected[:passed])
+            # A job that the page skipped is not listed; the rest comes after it. If the order is
+            # not the expected one, nothing was skipped.
+            skipped = places[-1] if places == sorted(places) else 0
+            self.unlisted |= self.left.intersection(read.expected[:skipped])
             self.displaced -= {read.cursor, *read.expected}
         else:
-            self.lost |= self.displaced.intersection(read.expected)
+            self.unlisted |= self.displaced.intersection(read.expected)
             self.displaced |= self.left.intersection(read.expected)

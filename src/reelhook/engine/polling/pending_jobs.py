@@ -1,8 +1,8 @@
-"""The jobs of an account that its provider has, kept in memory between rounds.
+"""Caches the jobs of an account that its provider has, between rounds.
 
-Reading 100,000 whole rows for every round took longer than the round's requests did. So each round
-asks for ids and versions alone, and reads anew what has changed. The store stays the truth:
-whatever is written by these copies is fenced by their versions.
+Reading 100,000 whole rows for every round took longer than the requests of the round. So each
+round reads ids and versions only, and then the rows that have changed. The store has the truth:
+every write that is based on these copies is fenced by their versions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,23 +13,23 @@ from reelhook.domain.job import Job
 from reelhook.ports import WatchStore
 
 READ_ALL_SHARE = 4
-"""Where more than one job of so many has changed, all are read with one statement."""
+"""If more than one in this many jobs has changed, all are read with one statement."""
 
 
 class PendingJobsCache:
-    """The jobs to watch, by their provider's ids, newest first."""
+    """The jobs to watch by their provider's ids, newest first."""
 
     def __init__(self, store: WatchStore, account: str) -> None:
         self._store = store
         self._account = account
         self._versions: str | None = None
-        """What the store told when these jobs were known to be all, and as it has them."""
+        """The versions that the store had when the cache was last known to equal it."""
         self._jobs: dict[str, Job] = {}
-        """By `id:version`, as the store tells them."""
+        """The jobs by `id:version`, as the store returns them."""
         self.by_provider_id: Mapping[str, Job] = {}
 
     async def refresh(self) -> Mapping[str, Job]:
-        """Return them as the store has them now. What was returned before stays as it was."""
+        """Return the jobs as the store has them now. Mappings returned earlier do not change."""
         versions = await self._store.versions_to_watch(self._account)
         if versions == self._versions:
             return self.by_provider_id
@@ -38,20 +38,20 @@ class PendingJobsCache:
         if not stale and len(wanted) == len(self._jobs):
             self._versions = versions
         elif len(stale) * READ_ALL_SHARE > len(wanted):
-            await self._take(await self._store.jobs_to_watch(self._account), [])
+            await self._keep(await self._store.jobs_to_watch(self._account), [])
         else:
             ids = [version.partition(":")[0] for version in stale]
-            await self._take(await self._store.watched_jobs(ids) if ids else [], wanted)
+            await self._keep(await self._store.watched_jobs(ids) if ids else [], wanted)
         return self.by_provider_id
 
     def _compared(self, versions: str) -> tuple[list[str], list[str]]:
-        """Return the versions one by one, and those that are not known."""
+        """Return the versions one by one, and those that are not cached."""
         wanted = versions.split(",") if versions else []
         return wanted, [version for version in wanted if version not in self._jobs]
 
-    async def _take(self, fresh: Sequence[Job], wanted: Sequence[str]) -> None:
-        """Know these jobs from now on, and those of the wanted versions that are known already."""
-        self._versions = None  # more may have been written between the two looks
+    async def _keep(self, fresh: Sequence[Job], wanted: Sequence[str]) -> None:
+        """Cache the fresh jobs, and those of the wanted versions that are cached already."""
+        self._versions = None  # more may have been written between the two reads
         self._jobs, self.by_provider_id = await run_in_thread_if_large(
             len(fresh) + len(wanted), partial(_merged, self._jobs, fresh, wanted)
         )

@@ -1,4 +1,4 @@
-"""Asking a provider: not too much at once, no sooner than it wishes, and how that goes is told."""
+"""Limits the reads of one account, and notes in its health whether they work."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import structlog
 
-from reelhook.core.wakeups import AccountHealth
+from reelhook.core.account_health import AccountHealth
 from reelhook.domain.errors import (
     CursorRefusedError,
     ListingUnsupportedError,
@@ -20,14 +20,15 @@ from reelhook.ports import Clock
 T = TypeVar("T")
 log = structlog.get_logger()
 READS_AT_ONCE = 64
-"""A round over 100,000 jobs, 1,000 pages of 150 ms, then ends within half of its interval."""
+"""A round over 100,000 jobs (1,000 pages of 150 ms) then takes half of its interval."""
 
 
 class ReadLimiter:
-    """The reads of one account. `asked_all` is called whenever none that reads many jobs waits.
+    """Runs the reads of one account, a limited number at a time, after any pause.
 
-    `tried` and `answered` tell since when the provider has been asked, and has answered, without
-    a break of `break_milliseconds`.
+    `on_idle` is called whenever no read of many jobs waits for a slot. `trying` and `responding`
+    say since when the provider has been read, and has responded, without a break of
+    `break_milliseconds`.
     """
 
     def __init__(
@@ -35,57 +36,57 @@ class ReadLimiter:
         account: str,
         health: AccountHealth,
         clock: Clock,
-        asked_all: Callable[[], object],
+        on_idle: Callable[[], object],
         *,
         break_milliseconds: int,
     ) -> None:
         self._account = account
         self._health = health
         self._clock = clock
-        self._asked_all = asked_all
-        self._patience = ReadPause(account, health, clock)
+        self._on_idle = on_idle
+        self._pause = ReadPause(account, health, clock)
         self._slots = asyncio.Semaphore(READS_AT_ONCE)
         self._queued = 0
-        self.tried = OngoingSince(break_milliseconds)
-        self.answered = OngoingSince(break_milliseconds)
+        self.trying = OngoingSince(break_milliseconds)
+        self.responding = OngoingSince(break_milliseconds)
 
     @property
     def busy(self) -> bool:
-        """Whether reads of many jobs wait for others to end: asking for more would not help."""
+        """True while reads of many jobs wait for a slot: more reads would only wait too."""
         return self._queued > 0
 
     async def one(self, read: Callable[[], Awaitable[T]]) -> T:
-        """Read a single job, in its turn. Raises `ProviderError`."""
+        """Read a single job when a slot is free. Raises `ProviderError`."""
         async with self._slots:
-            return await self._asked(read, one=True)
+            return await self._read(read, single=True)
 
     async def many(self, read: Callable[[], Awaitable[T]]) -> T:
-        """Read many jobs with one call, in its turn. Raises `ProviderError`."""
+        """Read many jobs with one call when a slot is free. Raises `ProviderError`."""
         self._queued += 1
         async with self._slots:
             self._queued -= 1
             if not self._queued:
-                self._asked_all()
-            return await self._asked(read, one=False)
+                self._on_idle()
+            return await self._read(read, single=False)
 
-    async def _asked(self, read: Callable[[], Awaitable[T]], *, one: bool) -> T:
-        await self._patience.pause()
+    async def _read(self, read: Callable[[], Awaitable[T]], *, single: bool) -> T:
+        await self._pause.wait()
         try:
-            answer = await read()
+            result = await read()
         except ProviderError as error:
-            self._failed(error, one=one)
+            self._failed(error, single=single)
             raise
-        self._seen(answered=True)
+        self._seen(responded=True)
         self._health.unauthorized = None
         self._health.reads_work(self._clock.now())
-        return answer
+        return result
 
-    def _failed(self, error: ProviderError, *, one: bool) -> None:
-        self._seen(answered=not error.unreachable)
-        # What is said of one job, by a provider that can be reached, is kept with that job.
-        if not one or error.unreachable or isinstance(error, ProviderUnauthorizedError):
+    def _failed(self, error: ProviderError, *, single: bool) -> None:
+        self._seen(responded=not error.unreachable)
+        # An error about one job, from a provider that can be reached, is kept with that job.
+        if not single or error.unreachable or isinstance(error, ProviderUnauthorizedError):
             self._not_read(error)
-        self._patience.obey(error)
+        self._pause.obey(error)
         if isinstance(error, ProviderUnauthorizedError):
             if self._health.unauthorized is None:
                 log.warning("account.unauthorized", account=self._account, error=error.message)
@@ -93,12 +94,12 @@ class ReadLimiter:
 
     def _not_read(self, error: ProviderError) -> None:
         if isinstance(error, ListingUnsupportedError | CursorRefusedError):
-            return  # the jobs are read in another way
+            return  # the jobs are read in another way then
         if self._health.reads_failed(error.message, self._clock.now()):
             log.warning("account.unread", account=self._account, response=error.message)
 
-    def _seen(self, *, answered: bool) -> None:
+    def _seen(self, *, responded: bool) -> None:
         now = self._clock.now()
-        self.tried.seen(now)
-        if answered:
-            self.answered.seen(now)
+        self.trying.seen(now)
+        if responded:
+            self.responding.seen(now)

@@ -1,8 +1,8 @@
-"""Reading many jobs of one account with the fewest requests, and handing on what comes.
+"""Reads many jobs of one account with the fewest requests, and passes their reports on.
 
-By ids where the provider reads many at once, else by pages of its listing, else one by one. Where
-the listing stands in between, it is learnt from its own pages: the ids seen in the last
-round serve as cursors, so that the next round's pages can be fetched at once.
+Jobs are read by ids if the provider can read many at once, otherwise by pages of its listing,
+otherwise one by one. The order of the listing is learnt from its pages: ids seen in the last
+round serve as cursors, so that all pages of the next round can be requested at once.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from typing import Protocol
 
 import structlog
 
+from reelhook.core.facts import Emit, JobPolled
 from reelhook.core.offload import run_in_thread_if_large
 from reelhook.domain.errors import (
     DATABASE_FAILURES,
@@ -30,19 +31,19 @@ from reelhook.engine.polling.read_limiter import ReadLimiter
 from reelhook.ports import Clock, Reads
 
 log = structlog.get_logger()
-HANDED_ON_AT_ONCE = 500
-"""Of readings that came together: what is done with them must not hold up the event loop."""
-WAVES_MAX = 6
+REPORTS_AT_ONCE = 500
+"""The reports that are passed on together: handling them must not hold up the event loop."""
+BATCHES_MAX = 6
 LISTING_FAILED_ROUNDS_MAX = 3
 MISSES_MAX = 2
 LISTING_RETRY_MILLISECONDS = 10 * 60 * 1000
 
 NO_STATUS = Unknown("")
-"""A listing that shows no status says nothing: the job is read singly."""
+"""The report of a listing without statuses. It says nothing, so the job is read singly."""
 
 
 class ReportHandler(Protocol):
-    """Takes reports as they arrive; `listed`: from the listing, not from single reads."""
+    """Handles reports as they arrive. `listed`: they come from the listing."""
 
     async def __call__(
         self,
@@ -51,7 +52,7 @@ class ReportHandler(Protocol):
         listed: bool,
         poll_after_seconds: float = 0.0,
     ) -> None:
-        """Take the reports of some jobs, by the provider's id."""
+        """Handle the reports of some jobs, given by the provider's ids."""
         ...
 
 
@@ -64,12 +65,14 @@ class Reader:
     def __init__(
         self,
         provider: Reads,
-        asking: ReadLimiter,
+        limiter: ReadLimiter,
         clock: Clock,
+        emit: Emit,
     ) -> None:
         self._provider = provider
         self._clock = clock
-        self._asking = asking
+        self._limiter = limiter
+        self._emit = emit
         self._listing = ListingOrder(provider.traits.page_size_max)
         self._failed_rounds = 0
         self._listing_off_until: Instant = 0
@@ -78,33 +81,33 @@ class Reader:
 
     @property
     def busy(self) -> bool:
-        """Whether pages wait for others to be read: more could not be read by asking for more."""
-        return self._asking.busy
+        """True while pages wait for a slot: a further round would only wait too."""
+        return self._limiter.busy
 
     @property
     def lost_listing(self) -> bool:
-        """Whether jobs are read one by one since their listing can't be used now."""
+        """True if jobs are read one by one because their listing can't be used now."""
         traits = self._provider.traits
         return bool(traits.page_size_max) and not traits.batch_max and not self._listing_usable()
 
-    async def read(self, wanted: Sequence[str], deliver: ReportHandler) -> None:
-        """Read the jobs, given newest first, and hand readings on as they arrive.
+    async def read(self, wanted: Sequence[str], on_reports: ReportHandler) -> None:
+        """Read these jobs, newest first, and pass their reports on as they arrive.
 
-        What could not be read is left out: the next round asks for it again.
+        A job that can't be read is left out. The next round reads it again.
         """
         left = set(wanted)
         if self._provider.traits.batch_max:
-            await self._read_batches(wanted, left, deliver)
+            await self._read_batches(wanted, left, on_reports)
         elif self._listing_usable():
-            left &= await self._read_listed(wanted, left, deliver)
+            left &= await self._read_listed(wanted, left, on_reports)
         if left:
             async with asyncio.TaskGroup() as group:
-                for one in wanted:
-                    if one in left:
-                        group.create_task(self._single(one, left, deliver))
+                for job_id in wanted:
+                    if job_id in left:
+                        group.create_task(self._single(job_id, left, on_reports))
 
     def trim(self, watched: Collection[str]) -> None:
-        """Forget what is no longer needed to find these jobs."""
+        """Forget all that is not needed to find these jobs."""
         self._listing.trim(watched)
 
     def _listing_usable(self) -> bool:
@@ -113,34 +116,36 @@ class Reader:
     # -- many by their ids --------------------------------------------------------------------
 
     async def _read_batches(
-        self, wanted: Sequence[str], left: set[str], deliver: ReportHandler
+        self, wanted: Sequence[str], left: set[str], on_reports: ReportHandler
     ) -> None:
-        """Read by ids; only what no batch told stays left.
+        """Read by ids. Jobs that no batch has reported stay in `left`.
 
-        Of those that failed nothing does, unless they alone fail, round after round.
+        Jobs of failed batches do not, unless batches alone fail, round after round.
         """
         size = self._provider.traits.batch_max
         chunks = [wanted[start : start + size] for start in range(0, len(wanted), size)]
-        chunks = [chunk for chunk in chunks if len(chunk) > 1]  # one is asked for by itself
+        chunks = [chunk for chunk in chunks if len(chunk) > 1]  # a single job is read by itself
         async with asyncio.TaskGroup() as group:
-            reads = [group.create_task(self._batch(chunk, left, deliver)) for chunk in chunks]
+            reads = [group.create_task(self._batch(chunk, left, on_reports)) for chunk in chunks]
         if any(read.result() for read in reads):
             self._failed_rounds = 0
         elif chunks:
             failed = set().union(*chunks)
             probe = min(failed)
-            if await self._fails_for_good(probe, left, deliver):
+            if await self._fails_for_good(probe, left, on_reports):
                 left |= failed - {probe}
 
-    async def _batch(self, chunk: Sequence[str], left: set[str], deliver: ReportHandler) -> bool:
-        """Read a batch; return whether that worked."""
+    async def _batch(self, chunk: Sequence[str], left: set[str], on_reports: ReportHandler) -> bool:
+        """Read a batch. Return True if that worked."""
         try:
-            readings = await self._asking.many(partial(self._provider.get_many, chunk))
-            told = [one for one in chunk if one in readings]
-            left.difference_update(told)
-            for start in range(0, len(told), HANDED_ON_AT_ONCE):
-                some = {one: readings[one] for one in told[start : start + HANDED_ON_AT_ONCE]}
-                await _hand_on(some, deliver)
+            readings = await self._limiter.many(partial(self._provider.get_many, chunk))
+            found = [job_id for job_id in chunk if job_id in readings]
+            left.difference_update(found)
+            for start in range(0, len(found), REPORTS_AT_ONCE):
+                some = {
+                    job_id: readings[job_id] for job_id in found[start : start + REPORTS_AT_ONCE]
+                }
+                await _pass_on(some, on_reports)
                 await asyncio.sleep(0)
         except Exception as error:
             self._log_failure("watch.batch_failed", error, jobs=str(len(chunk)))
@@ -151,65 +156,65 @@ class Reader:
     # -- the listing --------------------------------------------------------------------------
 
     async def _read_listed(
-        self, wanted: Sequence[str], left: set[str], deliver: ReportHandler
+        self, wanted: Sequence[str], left: set[str], on_reports: ReportHandler
     ) -> set[str]:
-        """Read by pages as far as that pays; return the ids that must be read singly."""
+        """Read by pages as far as that pays. Return the ids that must be read singly."""
         listed = self._listed(wanted)
-        search = ListingScan(left)
+        scan = ListingScan(left)
         listing = self._listing
-        for _ in range(WAVES_MAX):
-            plan = listing.same_plan(listed) if search.fresh else None
+        for _ in range(BATCHES_MAX):
+            plan = listing.same_plan(listed) if scan.first_batch else None
             if plan is None:
                 plan = await run_in_thread_if_large(
-                    len(listed), partial(listing.plan, search, listed)
+                    len(listed), partial(listing.plan, scan, listed)
                 )
             if not any(isinstance(read, PageRead) for read in plan.reads):
                 break
-            batch = await self._read_batch(plan.reads, left, deliver)
+            batch = await self._read_batch(plan.reads, left, on_reports)
             if not self._listing_usable():
                 return left
             await run_in_thread_if_large(len(listed), partial(listing.learn, plan, batch))
-            search.take(plan.reads, batch)
+            scan.add(plan.reads, batch)
             if not left:
                 break
-        self._misses.update(search.lost | search.displaced)
-        if not search.given_up:
+        self._misses.update(scan.unlisted | scan.displaced)
+        if not scan.given_up:
             return left
-        if search.answered:  # the listing fails in places: these are read singly in the end
-            self._misses.update(search.given_up)
-        elif await self._fails_for_good(min(search.given_up), left, deliver):
-            self._give_listing_up("it failed again and again, while single reads work")
+        if scan.responded:  # only parts of the listing fail: their jobs are read singly
+            self._misses.update(scan.given_up)
+        elif await self._fails_for_good(min(scan.given_up), left, on_reports):
+            self._stop_using_listing("it failed several times in a row, while single reads work")
             return left
-        return left - search.given_up
+        return left - scan.given_up
 
     def _listed(self, wanted: Sequence[str]) -> Sequence[str]:
-        """Leave out what the listing was twice seen without (some gateways list others)."""
+        """Leave out jobs that the listing twice did not have: some gateways list only others."""
         if self._clock.now() >= self._misses_forgotten_at:
             self._misses.clear()
             self._misses_forgotten_at = self._clock.now() + LISTING_RETRY_MILLISECONDS
         if not self._misses:
             return wanted
-        return [one for one in wanted if self._misses[one] < MISSES_MAX]
+        return [job_id for job_id in wanted if self._misses[job_id] < MISSES_MAX]
 
-    async def _fails_for_good(self, probe: str, left: set[str], deliver: ReportHandler) -> bool:
-        """Whether reading many alone is broken: where single reads fail too, all is down."""
+    async def _fails_for_good(self, probe: str, left: set[str], on_reports: ReportHandler) -> bool:
+        """Return True if only reads of many jobs fail. If single reads fail too, all is down."""
         self._failed_rounds += 1
         if self._failed_rounds < LISTING_FAILED_ROUNDS_MAX:
             return False
-        return await self._single(probe, left, deliver)
+        return await self._single(probe, left, on_reports)
 
     async def _read_batch(
-        self, reads: Sequence[Read], left: set[str], deliver: ReportHandler
+        self, reads: Sequence[Read], left: set[str], on_reports: ReportHandler
     ) -> PageBatch:
-        """Run reads at once."""
+        """Run reads concurrently."""
         batch = PageBatch()
 
         async def page(read: PageRead) -> None:
             try:
-                batch.pages[read.cursor] = await self._page(read, left, deliver)
+                batch.pages[read.cursor] = await self._page(read, left, on_reports)
                 self._failed_rounds = 0
             except ListingUnsupportedError as error:
-                self._give_listing_up(error.message)
+                self._stop_using_listing(error.message)
             except CursorRefusedError:
                 batch.refused.add(read.cursor)
             except Exception as error:
@@ -221,16 +226,16 @@ class Reader:
                 match read:
                     case PageRead():
                         group.create_task(page(read))
-                    case SingleRead(provider_job_id=one):
-                        group.create_task(self._single(one, left, deliver))
+                    case SingleRead(provider_job_id=job_id):
+                        group.create_task(self._single(job_id, left, on_reports))
         return batch
 
-    async def _page(self, read: PageRead, left: set[str], deliver: ReportHandler) -> PageResult:
+    async def _page(self, read: PageRead, left: set[str], on_reports: ReportHandler) -> PageResult:
         limit = self._provider.traits.page_size_max
-        page = await self._asking.many(partial(self._provider.page, read.cursor, limit))
+        page = await self._limiter.many(partial(self._provider.page, read.cursor, limit))
         if read.cursor is not None and not page.entries:
-            # SGLang and vLLM-Omni answer an unknown cursor so.
-            raise CursorRefusedError("The listing has nothing behind its cursor")
+            # SGLang and vLLM-Omni respond to an unknown cursor in this way.
+            raise CursorRefusedError("The listing has nothing after this cursor")
         reports = {
             entry.provider_job_id: entry.report
             for entry in page.entries
@@ -239,12 +244,12 @@ class Reader:
         }
         left.difference_update(reports)
         if self._misses:
-            for one in reports:
-                self._misses.pop(one, None)
-        await deliver(reports, listed=True)
-        return PageResult.by(page, read)
+            for job_id in reports:
+                self._misses.pop(job_id, None)
+        await on_reports(reports, listed=True)
+        return PageResult.of(page, read)
 
-    def _give_listing_up(self, reason: str) -> None:
+    def _stop_using_listing(self, reason: str) -> None:
         if self._listing_usable():
             log.warning("watch.listing_unused", provider=self._provider.name, reason=reason)
         self._listing_off_until = self._clock.now() + LISTING_RETRY_MILLISECONDS
@@ -252,33 +257,33 @@ class Reader:
 
     # -- single reads -------------------------------------------------------------------------
 
-    async def _single(self, one: str, left: set[str], deliver: ReportHandler) -> bool:
-        """Read one job; return whether that worked. It is asked for once a round."""
-        log.debug(f"Polling Sora job: {one}", emoji="📡", provider_job=one)
-        left.discard(one)
+    async def _single(self, job_id: str, left: set[str], on_reports: ReportHandler) -> bool:
+        """Read one job, given by the provider's id, once a round. Return True if that worked."""
+        self._emit(JobPolled(job_id))
+        left.discard(job_id)
         try:
-            reading = await self._asking.one(partial(self._provider.get, one))
-            await _hand_on({one: reading}, deliver)
+            reading = await self._limiter.one(partial(self._provider.get, job_id))
+            await _pass_on({job_id: reading}, on_reports)
         except Exception as error:
-            self._log_failure("watch.read_failed", error, provider_job=one)
-            await deliver({one: _unread(error)}, listed=False)
+            self._log_failure("watch.read_failed", error, provider_job=job_id)
+            await on_reports({job_id: _unread(error)}, listed=False)
             return False
         return True
 
     def _log_failure(self, event: str, error: Exception, **ids: str | None) -> None:
-        """Tell what went wrong with one read: it is never another's."""
+        """Log the failure of one read. It never fails another one."""
         if isinstance(error, ProviderError):
             log.debug(event, error=error.message, **ids)
         elif isinstance(error, DATABASE_FAILURES):
-            log.warning(event, error=error.message, **ids)  # what it said is read again
+            log.warning(event, error=error.message, **ids)  # the report is read again
         else:
             log.error(event, exc_info=error, **ids)
 
 
 def _unread(error: Exception) -> Unread:
-    """Return what a failed read says of the job that was asked for.
+    """Return what a failed read says about its job.
 
-    A provider that can't be reached, or refuses the key, says nothing of one job.
+    A provider that can't be reached, or refuses the key, says nothing about one job.
     """
     about_all = isinstance(error, ProviderUnauthorizedError)
     if not isinstance(error, ProviderError) or error.unreachable or about_all:
@@ -286,10 +291,10 @@ def _unread(error: Exception) -> Unread:
     return Unread(error.message)
 
 
-async def _hand_on(readings: Mapping[str, Reading], deliver: ReportHandler) -> None:
-    """Hand readings on, together as far as the provider wishes the same wait for them."""
+async def _pass_on(readings: Mapping[str, Reading], on_reports: ReportHandler) -> None:
+    """Pass readings on, those together for which the provider asks the same wait."""
     by_wait: dict[float, dict[str, Report | Unread]] = {}
-    for one, reading in readings.items():
-        by_wait.setdefault(reading.poll_after_seconds, {})[one] = reading.report
+    for job_id, reading in readings.items():
+        by_wait.setdefault(reading.poll_after_seconds, {})[job_id] = reading.report
     for wait, reports in by_wait.items():
-        await deliver(reports, listed=False, poll_after_seconds=wait)
+        await on_reports(reports, listed=False, poll_after_seconds=wait)

@@ -1,4 +1,4 @@
-"""Slowing: without a listing jobs are asked for one by one, and ever less often."""
+"""Slows down reads of single jobs: where the listing can't be used, each job takes a read."""
 
 from collections.abc import Collection, Mapping
 
@@ -8,14 +8,14 @@ from reelhook.domain.report import Report, Unread
 
 PAUSE_MILLISECONDS_MAX = 60_000
 MILLISECONDS_FOR_EACH = 1000
-"""How many milliseconds each job adds to the longest pause: so many jobs bring a read a second."""
+"""The milliseconds that each job adds to the longest pause: together they take a read a second."""
 
 
 class Slowdown:
-    """The pauses of single jobs: twice as long after every read that shows nothing new.
+    """The pauses between reads of single jobs. A read that shows nothing new doubles the pause.
 
-    They begin with the interval of rounds, and grow to a second for each job, a minute at most: so
-    a few jobs are read as ever, and many that wait don't flood their server.
+    Pauses begin with the interval of rounds and grow to one second for each job, a minute at most.
+    So a few jobs are read as often as before, and many jobs don't flood their server.
     """
 
     def __init__(self, interval: int) -> None:
@@ -30,20 +30,22 @@ class Slowdown:
         *,
         watched: int,
     ) -> dict[str, Instant]:
-        """Return before when each job that was read shall not be read again.
+        """Return for each job that was read when it may be read again.
 
-        `jobs` are these jobs as they were before, by the provider's ids; `watched` is how many are
-        read singly in all.
+        `jobs` are these jobs as they were before, by the provider's ids. `watched` counts all jobs
+        that are read singly.
         """
         longest = min(MILLISECONDS_FOR_EACH * watched, PAUSE_MILLISECONDS_MAX)
-        for one, report in reports.items():
-            same = not isinstance(report, Unread) and jobs[one].is_as(report)
-            longer = 2 * self._pauses.get(one, 0) if same else 0
-            self._pauses[one] = max(min(longer, longest), self._interval)
-        # Half an interval less: the round that is meant begins sooner than its reads.
-        return {one: now + self._pauses[one] - self._interval // 2 for one in reports}
+        for job_id, report in reports.items():
+            same = not isinstance(report, Unread) and jobs[job_id].is_as(report)
+            longer = 2 * self._pauses.get(job_id, 0) if same else 0
+            self._pauses[job_id] = max(min(longer, longest), self._interval)
+        # Half an interval less, because a round begins earlier than its reads.
+        return {job_id: now + self._pauses[job_id] - self._interval // 2 for job_id in reports}
 
     def trim(self, watched: Collection[str]) -> None:
-        """Forget the others."""
+        """Forget all jobs but these."""
         if len(self._pauses) > 2 * len(watched):
-            self._pauses = {one: wait for one, wait in self._pauses.items() if one in watched}
+            self._pauses = {
+                job_id: pause for job_id, pause in self._pauses.items() if job_id in watched
+            }

@@ -1,1 +1,1 @@
-"""Creating jobs at providers, once, and finding out what became of lost creates."""
+"""Creates jobs at providers, once, and finds out what became of creates without a response."""

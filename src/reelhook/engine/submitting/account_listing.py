@@ -1,4 +1,4 @@
-"""What the loops of one account know of its provider's listing and server, shared between them."""
+"""Knowledge of a provider's listing and server that the loops of one account share."""
 
 from collections import deque
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from reelhook.engine.leased_account import LeasedAccount
 from reelhook.ports import Clock, ListingStore
 
 NEWEST_KEPT = 5
-"""So many of the newest entries are stored with a create: some may be deleted by then."""
+"""The newest entries that are stored with a create: some of them may be deleted by then."""
 
 
 class AccountListing:
@@ -28,18 +28,18 @@ class AccountListing:
         self._facts: ListingFacts | None = None
         self._newest: deque[str] | None = None
         self._reminded = False
-        self.fresh: dict[str, tuple[str, Instant]] = {}
-        """The newest entry of each model and when it was accepted, until its delay is measured."""
+        self.unmeasured: dict[str, tuple[str, Instant]] = {}
+        """The newest entry of each model, with the time of its acceptance, until it is measured."""
         self.signal = Signal("listing", lambda _: None)
-        """Set when an entry is new."""
+        """Set when there is a new entry."""
 
     @property
     def fingerprint(self) -> str:
-        """Of the server and the credential that the account has now."""
+        """The fingerprint of the present server and credential of the account."""
         return self._held.provider.fingerprint
 
     async def facts(self) -> ListingFacts:
-        """Return what is known. Raises `StoreError`."""
+        """Return the facts that are known. Raises `StoreError`."""
         if self._facts is None:
             stored = await self._store.listing_facts(self._held.id)
             if stored is None or stored.fingerprint != self.fingerprint:
@@ -49,7 +49,7 @@ class AccountListing:
         return self._facts
 
     async def learn(self, change: Callable[[ListingFacts], ListingFacts]) -> None:
-        """Change what is known, and keep it where that is new. Raises `StoreError`."""
+        """Change the facts, and store them if they differ. Raises `StoreError`."""
         before = await self.facts()
         self._facts = after = change(before)
         if after == before:
@@ -57,30 +57,30 @@ class AccountListing:
         try:
             await self._store.record_listing_facts(self._held.id, after, self._held.lease)
         except BaseException:
-            self._facts = None  # the store tells what it has
+            self._facts = None  # read again: the store may have either
             raise
 
     async def remind(self) -> None:
-        """Tell the adapter, once, what an earlier process found out. Raises `StoreError`."""
+        """Give the adapter, once, what an earlier process has learnt. Raises `StoreError`."""
         if not self._reminded:
             self._held.provider.learnt = (await self.facts()).server
             self._reminded = True
 
     async def learn_server(self) -> None:
-        """Keep what the adapter found out about its server. Raises `StoreError`."""
+        """Store what the adapter has learnt about its server. Raises `StoreError`."""
         await self.learn(partial(replace, server=self._held.provider.learnt))
 
     def created(self, provider_job_id: str, model: str) -> None:
-        """Remember an entry that the provider has just given to a create of ours."""
+        """Note an entry that the provider has just made for one of our creates."""
         if self._newest is not None:
             self._newest.append(provider_job_id)
-        self.fresh[model] = (provider_job_id, self._clock.now())
+        self.unmeasured[model] = (provider_job_id, self._clock.now())
         self.signal.set()
 
     async def newest(self) -> tuple[str, ...] | None:
-        """Return entries that are in the listing by now: a create sent from here on is above them.
+        """Return entries that are in the listing now: later creates appear above them.
 
-        Empty: the listing had none when it was first read. None: nothing is known. Raises
+        Empty: the listing had no entry when it was first read. None: nothing is known. Raises
         `StoreError`.
         """
         if self._newest is None:

@@ -1,9 +1,10 @@
-"""Fallback: the next model of a request, where the one before definitely did not take the job."""
+"""Fallback: the next model of a request, after a provider definitely did not accept the job."""
 
 from random import Random
 
 import structlog
 
+from reelhook.core.facts import Emit, JobFellBack
 from reelhook.core.recording import Recording
 from reelhook.core.wakeups import Signals
 from reelhook.domain.catalog import Catalog
@@ -13,13 +14,13 @@ from reelhook.domain.fallback import fall_back
 from reelhook.ports import Clock, Lease, ListedJob, StoredJob
 
 log = structlog.get_logger()
-Waiting = StoredJob | ListedJob
+WaitingJob = StoredJob | ListedJob
 
 
 class Fallback:
-    """Sends jobs on to their next models.
+    """Moves jobs to their next models.
 
-    `wait_seconds`: how long a job waits for a provider that refuses for now (429), before that.
+    `wait_seconds`: the time that a job first waits for a provider that is rate-limited (429).
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class Fallback:
         signals: Signals,
         *,
         wait_seconds: float,
+        emit: Emit,
         clock: Clock,
         random: Random,
     ) -> None:
@@ -36,31 +38,35 @@ class Fallback:
         self._recording = recording
         self._signals = signals
         self._wait_milliseconds = round(wait_seconds * 1000)
+        self._emit = emit
         self._clock = clock
         self._random = random
 
     def fallback_cutoff(self, now: Instant) -> Instant:
-        """Return since when a job must have waited to be sent on now."""
+        """Return the instant since which a job must have waited to move on now."""
         return now - self._wait_milliseconds
 
-    def fallback_due(self, stored: Waiting, until: Instant) -> bool:
-        """Whether a job with another model to try would wait too long by that moment."""
+    def fallback_due(self, stored: WaitingJob, until: Instant) -> bool:
+        """Return True if a job that has another model would wait too long by that instant."""
         job = stored.job
         since = job.created_at if job.model_since is None else job.model_since
         more = job.fallback < len(stored.fallbacks)
         return more and until - since > self._wait_milliseconds
 
-    async def next_model(self, stored: Waiting, code: str, message: str, lease: Lease) -> bool:
-        """Send a job on; False where no other model is left. What was lost to others is sent on."""
+    async def next_model(self, stored: WaitingJob, code: str, message: str, lease: Lease) -> bool:
+        """Move the job to its next model. Return False if there is none.
+
+        A job that another worker has changed counts as moved.
+        """
         job, fallbacks = stored.job, stored.fallbacks
         for number in range(job.fallback, len(fallbacks)):
             try:
                 choice = self._catalog.choose(fallbacks[number], "fallbacks")
-            except InvalidRequestError as error:  # its account was removed meanwhile
+            except InvalidRequestError as error:  # its account was removed in the meantime
                 log.warning("fallback.unknown", job=job.id, error=error.message)
                 continue
             account = choice.pick(self._random)
-            sent_on = fall_back(
+            moved = fall_back(
                 job,
                 account=account.id,
                 provider=choice.provider,
@@ -71,8 +77,8 @@ class Fallback:
                 message=message,
                 now=self._clock.now(),
             )
-            await self._recording.record([sent_on], lease)
-            log.warning("submit.fallback", job=job.id, model=choice.display_name, error=message)
-            self._signals.submit.tell()
+            await self._recording.record([moved], lease)
+            self._emit(JobFellBack(job, choice.display_name, message))
+            self._signals.submit.publish()
             return True
         return False

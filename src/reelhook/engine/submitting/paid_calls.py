@@ -1,7 +1,7 @@
-"""Paid calls: those that this process has in flight for an account, whichever lease began them.
+"""The paid calls that this process has in flight for an account, under any of its leases.
 
-A lease that is lost and taken again has a new `Submit`, while calls of the old one may still be in
-flight. Each of them still owns the entry that it may be creating.
+If a lease is lost and taken again, a new `Submit` begins while calls of the old one may still be
+in flight. Each of them still owns the entry that it may be creating.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ class PaidCalls:
         return list(self._live)
 
     def owned(self) -> set[str]:
-        """Return the jobs whose call is in flight, or whose intent is just being stored."""
+        """Return the jobs whose call is in flight, or whose intent is being stored."""
         return {*self._live.values(), *self._beginning}
 
     @contextmanager

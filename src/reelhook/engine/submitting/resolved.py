@@ -1,14 +1,15 @@
-"""What becomes of creates once a listing has told of them, or can't.
+"""Records what a listing has shown about creates in doubt, or that it can't show anything.
 
-Found ones are adopted. Those that provably left nothing are sent again, a few times; then the next
-model is tried, or the job fails. Where nobody can tell, the job ends so and a person looks.
+An entry that was found is adopted. A create that provably left nothing is sent again, a few times.
+After that the next model is tried, or the job fails. If nothing can be proven, the job ends as
+`submission_unknown`, and a person decides.
 """
 
 from dataclasses import dataclass
 
 import structlog
 
-from reelhook.core.recording import Recording, log_registered
+from reelhook.core.recording import Recording
 from reelhook.core.wakeups import Signals
 from reelhook.domain.lost_create import found_absent
 from reelhook.domain.reconciliation import Resolution
@@ -22,16 +23,16 @@ log = structlog.get_logger()
 AGAIN_SHARE = 6
 AGAIN_MILLISECONDS_MIN = 1000
 AGAIN_DOUBLINGS_MAX = 5
-"""From one create to the next it takes a sixth of the settle time at least, then twice as long:
-10 s by default, 20, 40, and 320 at most."""
+"""The first wait before another create is a sixth of the settle time. It then doubles: by default
+10 s, 20 s, 40 s, and 320 s at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retrying:
-    """What is done about creates that provably left nothing.
+    """The retries of creates that provably left nothing.
 
-    They are sent again `retries` times, with waits that grow from a share of `settle_seconds`; then
-    it is the next model's turn.
+    They are sent again `retries` times, with waits that grow from a share of `settle_seconds`.
+    After that the next model is tried.
     """
 
     fallback: Fallback
@@ -39,13 +40,13 @@ class Retrying:
     settle_seconds: float
 
     def wait_milliseconds(self, times: int) -> int:
-        """Return how long after one create the next one may follow, after so many before it."""
+        """Return how long after a create the next one may follow, if so many came before it."""
         first = max(AGAIN_MILLISECONDS_MIN, round(self.settle_seconds * 1000 / AGAIN_SHARE))
         return first << min(times, AGAIN_DOUBLINGS_MAX)
 
 
 class ResolvedCreates:
-    """Records what was found out about the creates of one account."""
+    """Records how the creates of one account were resolved."""
 
     def __init__(
         self,
@@ -64,22 +65,22 @@ class ResolvedCreates:
         self._clock = clock
 
     async def record(self, jobs: dict[str, StoredJob], resolution: Resolution) -> None:
-        """Record what a listing told of these jobs."""
+        """Record what a listing has proven about these jobs."""
         for job_id, entry in resolution.found.items():
             await self._adopt(jobs[job_id], entry)
         absent = [jobs[job_id] for job_id in resolution.absent]
-        await self._send_again([one for one in absent if not self._was_last(one)])
-        for one in absent:
-            if self._was_last(one):
-                await self._end_refused(one)
+        await self._send_again([stored for stored in absent if not self._was_last(stored)])
+        for stored in absent:
+            if self._was_last(stored):
+                await self._end_absent(stored)
         await self.give_up({job_id: jobs[job_id] for job_id in resolution.unknown}, resolution)
 
     async def give_up(self, jobs: dict[str, StoredJob], resolution: Resolution) -> None:
         """End these jobs: it is not known whether the provider has them."""
         now = self._clock.now()
         lost = [
-            stored.job.fail("submission_unknown", _unknown(stored, resolution.unknown[one]), now)
-            for one, stored in jobs.items()
+            stored.job.fail("submission_unknown", _unknown(stored, resolution.unknown[job_id]), now)
+            for job_id, stored in jobs.items()
         ]
         await self._recording.record(lost, self._held.lease)
 
@@ -103,8 +104,8 @@ class ResolvedCreates:
             )
         self._signals.submit.set()
 
-    async def _end_refused(self, stored: StoredJob) -> None:
-        """Go on to the next model, or fail: the provider has had its tries, and has nothing."""
+    async def _end_absent(self, stored: StoredJob) -> None:
+        """Move to the next model, or fail: all tries at the provider have left nothing there."""
         tries = stored.job.creates_absent + 1
         times = "once" if tries == 1 else f"{tries} times"
         message = f"{stored.job.last_response or 'The provider did not respond'} (tried {times})"
@@ -121,7 +122,7 @@ class ResolvedCreates:
             self._store, transition, self._held.lease, self._held.sharing
         )
         if acceptance is Acceptance.RECORDED:
-            log_registered(adopted, stored.webhook_url)
+            self._recording.created(adopted, stored.webhook_url)
 
 
 def _unknown(stored: StoredJob, reason: str) -> str:

@@ -1,4 +1,4 @@
-"""What providers say of jobs that can't be understood: kept and logged once a minute at most."""
+"""Limits the messages of providers about single jobs: each is stored once a minute at most."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -11,52 +11,52 @@ from reelhook.domain.job import Job
 
 log = structlog.get_logger()
 LOGGED_MAX = 100
-"""How many different words are remembered as logged."""
+"""The number of different messages that are remembered as logged."""
 
 
 class ErrorTexts:
-    """Limits how often a job's last words are written: some change with every response."""
+    """Limits how often a job's last message is written: some change with every response."""
 
     def __init__(self) -> None:
-        self._worded_at: dict[str, Instant] = {}
+        self._changed_at: dict[str, Instant] = {}
         self._logged_at: dict[str, Instant] = {}
 
     def limited(self, before: Job, after: Job, now: Instant) -> Job:
-        """Return the job as it is after a response, with the words before it where these come too
-        soon after others.
+        """Return the job as it is after a response, but with the earlier message if the new one
+        comes too soon after it.
         """
-        words = after.last_response
-        if words is None or words == before.last_response:
+        message = after.last_response
+        if message is None or message == before.last_response:
             return after
-        if _young(self._worded_at.get(before.id), now):
+        if _is_recent(self._changed_at.get(before.id), now):
             if after.missing_since == before.missing_since:
                 return before
-            said, since = before.last_response, before.waiting_since
-            return replace(after, last_response=said, waiting_since=since)
-        self._worded_at[before.id] = now
-        self._log(after, words, now)
+            since = before.waiting_since
+            return replace(after, last_response=before.last_response, waiting_since=since)
+        self._changed_at[before.id] = now
+        self._log(after, message, now)
         return after
 
     def trim(self, jobs: Collection[Job]) -> None:
         """Forget all jobs but these."""
-        if self._worded_at:
-            for one in self._worded_at.keys() - {job.id for job in jobs}:
-                del self._worded_at[one]
+        if self._changed_at:
+            for job_id in self._changed_at.keys() - {job.id for job in jobs}:
+                del self._changed_at[job_id]
 
-    def _log(self, job: Job, words: str, now: Instant) -> None:
-        if _young(self._logged_at.get(words), now):
-            return  # of another job, which many more may follow
+    def _log(self, job: Job, message: str, now: Instant) -> None:
+        if _is_recent(self._logged_at.get(message), now):
+            return  # it was about another job, and may come for many more
         if len(self._logged_at) >= LOGGED_MAX:
-            self._logged_at = {k: v for k, v in self._logged_at.items() if _young(v, now)}
+            self._logged_at = {k: v for k, v in self._logged_at.items() if _is_recent(v, now)}
         if len(self._logged_at) < LOGGED_MAX:
-            self._logged_at[words] = now
+            self._logged_at[message] = now
             log.warning(
                 "watch.not_understood",
                 job=job.id,
                 provider_job=job.provider_job_id,
-                response=words,
+                response=message,
             )
 
 
-def _young(moment: Instant | None, now: Instant) -> bool:
-    return moment is not None and 0 <= now - moment < WORDS_MILLISECONDS
+def _is_recent(at: Instant | None, now: Instant) -> bool:
+    return at is not None and 0 <= now - at < WORDS_MILLISECONDS

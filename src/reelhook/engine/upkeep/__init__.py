@@ -1,1 +1,1 @@
-"""Loops that keep the database in order."""
+"""Loops that keep the database and its processes in order."""

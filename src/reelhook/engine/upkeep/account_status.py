@@ -1,36 +1,36 @@
-"""Standing: tells every process, by the store, how an account fares with its worker."""
+"""Publishes the status of an account, as its worker sees it, to every process by the store."""
 
-from reelhook.core.wakeups import AccountHealth
+from reelhook.core.account_health import AccountHealth
 from reelhook.domain.account_status import AccountStatus
 from reelhook.engine.runner import RunningTasks
 from reelhook.ports import AccountStatusStore, Lease
 
 
 class AccountStatusPublisher:
-    """Writes down how one account fares, when that changes.
+    """Stores the status of one account whenever it changes.
 
-    Whoever takes an account begins anew: its predecessor may have had another key.
+    A worker that takes an account starts over: its predecessor may have had another key.
     """
 
-    name = "standing"
+    name = "account_status"
 
     def __init__(
         self, store: AccountStatusStore, lease: Lease, health: AccountHealth, *, account: str
     ) -> None:
         self._store = store
         self._lease = lease
-        self._health = health
-        self._account = account
+        self.health = health
+        self.account = account
         self._written: AccountStatus | None = None
         self.signal = health.changed
         self.tasks = RunningTasks(self.signal)
 
     async def tick(self) -> float | None:
-        """Write what is new; see `Loop`."""
+        """Store the status if it has changed; see `Loop`."""
         if self._written is None:
-            self._written = await self._store.account_status(self._account)
-        account_status = self._health.account_status
+            self._written = await self._store.account_status(self.account)
+        account_status = self.health.account_status
         if account_status != self._written:
-            await self._store.save_account_status(self._account, account_status, self._lease)
+            await self._store.save_account_status(self.account, account_status, self._lease)
             self._written = account_status
         return None

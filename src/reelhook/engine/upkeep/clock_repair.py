@@ -1,4 +1,4 @@
-"""Mending: a clock that was set back delays nothing for longer than it would have waited anyway."""
+"""Clock repair: a clock that was set back delays nothing for longer than its usual wait."""
 
 import structlog
 
@@ -7,22 +7,22 @@ from reelhook.domain.breaker import PROBE_MILLISECONDS_MAX
 from reelhook.domain.event import Instant
 from reelhook.domain.schedule import RETRY_AFTER_SECONDS_MAX, RetrySchedule
 from reelhook.engine.runner import RunningTasks
-from reelhook.engine.submitting.submit import WAIT_SECONDS_MAX
+from reelhook.engine.submitting.outcomes import SUBMIT_WAIT_SECONDS_MAX
 from reelhook.ports import Clock
 from reelhook.ports.clock_repair import ClockRepairStore, LongestWaits
 
 log = structlog.get_logger()
 LOOK_SECONDS = 5.0
 SET_BACK_MILLISECONDS = 1000
-"""Less than that is the everyday correction of a clock."""
+"""Smaller steps are the usual corrections of a clock."""
 SLACK_MILLISECONDS = 2000
-"""Moments are stored a little after they were chosen, and by other hosts' clocks."""
+"""Times are stored a little after they were chosen, and by the clocks of other hosts."""
 
 
 class ClockRepair:
-    """Mends what is stored, at the start and when the clock is seen to go back."""
+    """Repairs stored times, at the start and whenever the clock goes back."""
 
-    name = "mending"
+    name = "clock_repair"
 
     def __init__(
         self, store: ClockRepairStore, schedule: RetrySchedule, signals: Signals, *, clock: Clock
@@ -32,16 +32,16 @@ class ClockRepair:
         self._signals = signals
         self._clock = clock
         self._seen_at: Instant | None = None
-        self.signal = signals.mending
+        self.signal = signals.clock_repair
         self.tasks = RunningTasks(self.signal)
 
     async def tick(self) -> float | None:
-        """Look at the clock; see `Loop`."""
+        """Compare the clock with the last look; see `Loop`."""
         now, before = self._clock.now(), self._seen_at
         set_back = before is not None and now < before - SET_BACK_MILLISECONDS
         if set_back or before is None:
-            await self._store.repair_due_times(now, longest_waits(self._schedule, sure=set_back))
-            # Loops that looked before this may wait for moments that it has changed.
+            await self._store.repair_due_times(now, longest_waits(self._schedule, certain=set_back))
+            # Loops that read the store before may wait for times that have changed.
             self._signals.deliver.set()
             self._signals.submit.set()
         if set_back:
@@ -50,13 +50,15 @@ class ClockRepair:
         return LOOK_SECONDS
 
 
-def longest_waits(schedule: RetrySchedule, *, sure: bool) -> LongestWaits:
-    """Return the longest waits. `sure`: the clock was set back, so no `Retry-After` of a provider
-    is believed, of which nobody knows how long it was: it says it again.
+def longest_waits(schedule: RetrySchedule, *, certain: bool) -> LongestWaits:
+    """Return the longest waits. `certain`: the clock was definitely set back.
+
+    Then no `Retry-After` of a provider is believed, because its length is unknown. The provider
+    sends it again.
     """
     day = round(RETRY_AFTER_SECONDS_MAX * 1000) + SLACK_MILLISECONDS
     waits = tuple(
         round(seconds * 1000) + SLACK_MILLISECONDS for seconds in (0.0, *schedule.longest_seconds)
     )
-    submit = round(WAIT_SECONDS_MAX * 1.2 * 1000) + SLACK_MILLISECONDS if sure else day
+    submit = round(SUBMIT_WAIT_SECONDS_MAX * 1.2 * 1000) + SLACK_MILLISECONDS if certain else day
     return LongestWaits(waits, day, PROBE_MILLISECONDS_MAX + SLACK_MILLISECONDS, submit)

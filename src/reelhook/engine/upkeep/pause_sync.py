@@ -1,33 +1,33 @@
-"""Switch: keeps this process to the pause that was asked for, in whichever process that was."""
+"""Pause sync: applies a pause that was requested in any process to this one."""
 
-import structlog
-
+from reelhook.core.facts import Emit, WatchingChanged
+from reelhook.core.pause import WatchingPause
 from reelhook.core.wakeups import Signals
 from reelhook.engine.runner import RunningTasks
 from reelhook.ports import PauseReads
 
-log = structlog.get_logger()
-
 
 class PauseSync:
-    """Looks whether watching is paused."""
+    """Copies the pause of watching from the store to this process."""
 
-    name = "switch"
+    name = "pause"
 
-    def __init__(self, store: PauseReads, signals: Signals) -> None:
+    def __init__(
+        self, store: PauseReads, signals: Signals, pause: WatchingPause, emit: Emit
+    ) -> None:
         self._store = store
         self._signals = signals
-        self.signal = signals.switch
+        self._pause = pause
+        self._emit = emit
+        self.signal = signals.pause
         self.tasks = RunningTasks(self.signal)
 
     async def tick(self) -> float | None:
-        """Look; see `Loop`."""
+        """Read the pause from the store; see `Loop`."""
         paused = await self._store.watching_paused_since() is not None
-        if paused != self._signals.watching_paused:
-            self._signals.watching_paused = paused
-            if paused:
-                log.info("Sora polling service paused", emoji="⏸️")
-            else:
-                log.info("Sora polling service resumed", emoji="▶️")
+        if paused != self._pause.active:
+            self._pause.active = paused
+            self._emit(WatchingChanged(paused))
+            if not paused:
                 self._signals.watch.set()
         return None

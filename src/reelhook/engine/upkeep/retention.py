@@ -1,4 +1,4 @@
-"""Retention: lets old records go, a little at a time, so that nobody waits for it."""
+"""Retention: removes old records, a few at a time, so that nothing waits for it."""
 
 import math
 from collections.abc import Awaitable, Callable
@@ -17,25 +17,25 @@ RUN_SECONDS = 3600.0
 PAUSE_SECONDS = 0.02
 """The least pause between two batches."""
 PAUSE_SHARE = 4.0
-"""How much longer the pause is than the batch took: a busy database is left alone for longer."""
+"""The pause in times of the batch before it: a busy database gets longer pauses."""
 RETRY_SECONDS = 5.0
-TOLD_EVERY = 10_000
+LOGGED_EVERY = 10_000
 WAITING_DAYS = 30.0
-"""How much longer a job is kept, at most, while its webhooks wait."""
+"""The additional days for which a job is kept, at most, while its webhooks wait."""
 
 Remove = Callable[[Position], Awaitable[Removal]]
 
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """How many days finished jobs and records of attempts are kept; infinity: for good."""
+    """The days for which finished jobs and attempts are kept; infinity: forever."""
 
     jobs_days: float
     attempts_days: float
 
 
 class Retention:
-    """Removes, once an hour, what is older than it need be."""
+    """Removes, once an hour, the records whose time is over."""
 
     name = "retention"
 
@@ -90,7 +90,7 @@ class Retention:
         removal = await remove(self._position)
         before = self._removed.get(name, 0)
         self._removed[name] = now = before + removal.removed
-        if now // TOLD_EVERY > before // TOLD_EVERY:
+        if now // LOGGED_EVERY > before // LOGGED_EVERY:
             log.info("retention.removing", **{name: now})
         self._position = removal.position or ()
         if removal.position is None:

@@ -1,5 +1,6 @@
-"""Sweep: what time alone brings about, once a minute."""
+"""Sweep: time-based clean-up, once a minute."""
 
+from reelhook.core.pause import WatchingPause
 from reelhook.core.recording import Recording, Transition
 from reelhook.core.wakeups import Signals
 from reelhook.domain.age_limits import Age
@@ -11,16 +12,16 @@ from reelhook.ports import Clock, Lease, SweepStore
 
 SWEEP_SECONDS = 60.0
 DOUBT_MILLISECONDS = 10 * 60 * 1000
-"""How long a job in doubt is looked up at least, and so after a restart, however old it is."""
+"""The least time for which a job in doubt is looked up, also after a restart, at any age."""
 UNWATCHED_MILLISECONDS = 20 * 60 * 1000
-"""How long the worker that watches an overdue job has to end it: longer than that takes."""
+"""The time that the worker of an overdue job has to end it, which is more than it needs."""
 IDEMPOTENCY_KEY_MILLISECONDS = 24 * 3600 * 1000
 
 
 class Sweep:
-    """Ends jobs that no provider took, or that nobody watches, and forgets old idempotency keys.
+    """Ends jobs that no provider took or nobody watches, and deletes old idempotency keys.
 
-    `call_seconds` is the longest that a paid call may take.
+    `call_seconds` is the longest time that a paid call may take.
     """
 
     name = "sweep"
@@ -31,6 +32,7 @@ class Sweep:
         lease: Lease,
         recording: Recording,
         signals: Signals,
+        pause: WatchingPause,
         *,
         max_age_hours: float,
         call_seconds: float,
@@ -39,7 +41,7 @@ class Sweep:
         self._store = store
         self._lease = lease
         self._recording = recording
-        self._signals = signals
+        self._pause = pause
         self._age = Age(max_age_hours)
         self._call_milliseconds = round(call_seconds * 1000)
         self._clock = clock
@@ -60,11 +62,11 @@ class Sweep:
         return SWEEP_SECONDS
 
     async def _end_unwatched(self, now: Instant) -> None:
-        """End jobs that should have ended long ago, as those of an account that is not set up.
+        """End jobs that should have ended long ago, as those of an account that was removed.
 
-        Twice their age is what the jobs of a provider have that can't be reached.
+        They get twice the maximum age, like the jobs of a provider that can't be reached.
         """
-        if self._signals.watching_paused:
+        if self._pause.active:
             self._watching_since = None
             return
         if self._watching_since is None:
@@ -76,7 +78,7 @@ class Sweep:
             await self._recording.record([self._age.unfinished(job, now)], self._lease)
 
     def _is_over(self, job: Job, now: Instant, started_at: Instant) -> bool:
-        """Whether nothing is on its way any more: no create, and no look at the listing."""
+        """Return True if neither a create nor a look-up of the job can still be running."""
         if job.status is not Status.SUBMITTING:
             return True
         called_until = (job.submit_started_at or job.created_at) + self._call_milliseconds
@@ -86,7 +88,10 @@ class Sweep:
     def _ended(self, job: Job, now: Instant) -> Transition:
         if job.status is Status.SUBMITTING:
             hours = f"{self._age.hours:g} hours"
-            message = f"Whether the provider accepted the job could not be found out in {hours}"
-            sentence = with_last_response(message, job.last_response)
-            return job.fail("submission_unknown", sentence, now)
+            message = (
+                f"It could not be determined within {hours} whether the provider accepted the job"
+            )
+            return job.fail(
+                "submission_unknown", with_last_response(message, job.last_response), now
+            )
         return self._age.unaccepted(job, now)

@@ -1,12 +1,13 @@
 """Ends jobs on rollback that would otherwise be created without options they requested."""
 
+import json
 import time
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
 
-from reelhook.domain.event import Event, EventKind, WireStatus
+from reelhook.domain.event import Event, EventKind, WireStatus, iso
 
 _END = """
 UPDATE jobs SET status = 'failed', code = :code, error = :error, version = version + 1,
@@ -64,8 +65,23 @@ def end_jobs(which: str, *, code: str, error: str) -> None:
             "now": now,
             "code": code,
             "error": error,
-            "body": event.body(video_url=""),
+            "body": _body(event),
         }
         for statement in (_END, _TELL, _SUPERSEDE, _OFFER):
             text = sa.text(statement)
             connection.execute(text, {name: values[name] for name in text.compile().params})
+
+
+def _body(event: Event) -> bytes:
+    """Return the webhook's body as these schemas knew it, whatever the present format is."""
+    content = {
+        "jobId": event.job_id,
+        "soraJobId": event.provider_job_id,
+        "status": event.status.value,
+        "progress": event.progress,
+        "error": event.error,
+        "code": event.code,
+        "timestamp": iso(event.occurred_at),
+        "sequence": event.sequence,
+    }
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()

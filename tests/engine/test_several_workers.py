@@ -1,4 +1,4 @@
-"""Two processes on one database: what one is told, the other one goes by."""
+"""Two processes on one database: each follows the requests to the other one."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -8,12 +8,12 @@ from engine_delivering import tell
 from engine_stage import stage
 from engine_upstream import answers, one_after_the_other
 
-from reelhook.core.wakeups import Signals
+from reelhook.core.account_health import AccountHealth
 from reelhook.domain.errors import ProviderError
 from reelhook.engine.submitting.retry_after import ReadPause
 
 HOUR = 3600
-LOOPS = frozenset({"deliver", "mending"})
+LOOPS = frozenset({"deliver", "clock_repair"})
 
 
 async def test_a_retry_goes_at_once_when_the_clock_went_back_an_hour(tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ async def test_a_retry_goes_at_once_when_the_clock_went_back_an_hour(tmp_path: P
         await engine.settled()
         assert len(here.receivers.webhooks) == 1
         here.time.advance(-HOUR)
-        engine.signals.mending.set()
+        engine.signals.clock_repair.set()
         await engine.settled()
         assert len(here.receivers.webhooks) == 2
 
@@ -52,7 +52,7 @@ async def test_probes_go_on_when_the_clock_went_back(tmp_path: Path) -> None:
         await engine.settled()
         refused = len(here.receivers.webhooks)
         here.time.advance(-24 * HOUR)
-        engine.signals.mending.set()
+        engine.signals.clock_repair.set()
         await engine.settled()
         assert len(here.receivers.webhooks) > refused
 
@@ -72,22 +72,22 @@ async def test_a_right_clock_mends_nothing(tmp_path: Path, seconds: float) -> No
 
 
 async def test_reads_go_on_when_the_clock_went_back_while_a_provider_was_left_alone() -> None:
-    clock, health = ManualClock(), Signals().account("openai")
-    patience = ReadPause("openai", health, clock)
-    patience.obey(ProviderError("busy", retry_after_seconds=30))
-    assert patience.seconds_left == 30
+    clock, health = ManualClock(), AccountHealth()
+    pause = ReadPause("openai", health, clock)
+    pause.obey(ProviderError("busy", retry_after_seconds=30))
+    assert pause.seconds_left == 30
     clock.advance(-HOUR)
-    assert patience.seconds_left == 0
-    patience.obey(ProviderError("busy", retry_after_seconds=30))
-    assert patience.seconds_left == 30
+    assert pause.seconds_left == 0
+    pause.obey(ProviderError("busy", retry_after_seconds=30))
+    assert pause.seconds_left == 30
     clock.advance(30)
-    await patience.pause()
+    await pause.wait()
 
 
 async def test_creates_go_on_when_the_clock_went_back_while_a_provider_was_left_alone(
     tmp_path: Path,
 ) -> None:
-    loops = frozenset({"submit", "mending"})
+    loops = frozenset({"submit", "clock_repair"})
     async with stage(tmp_path, loops=loops) as here, here.engine() as engine:
         busy = answers(429, None, {"Retry-After": "60"})
         here.upstream.on_create = one_after_the_other(busy, here.upstream.take)
@@ -95,6 +95,6 @@ async def test_creates_go_on_when_the_clock_went_back_while_a_provider_was_left_
         await engine.settled()
         assert (await engine.store.job(job_id)).job.submit_due_at == here.time.now() + 60_000
         here.time.advance(-HOUR)
-        engine.signals.mending.set()
+        engine.signals.clock_repair.set()
         await engine.settled()
         assert (await engine.store.job(job_id)).job.provider_job_id is not None

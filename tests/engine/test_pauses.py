@@ -1,4 +1,4 @@
-"""Patience: a provider that asks to be left alone is, within reason, and that is told."""
+"""A provider that asks for a pause gets it, within reason, and the pause is reported."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from engine_upstream import answers, one_after_the_other, reset
 
 from reelhook.domain.job import Status
 
-WATCH_ALONE = frozenset({"watch", "standing"})
+WATCH_ALONE = frozenset({"watch", "account_status"})
 A_DAY = {"Retry-After": "86400"}
 
 
@@ -33,7 +33,7 @@ async def test_a_read_s_retry_after_of_a_day_is_obeyed_for_ten_minutes_and_told_
         here.upstream.change(*names, status="completed")
         here.upstream.forget_requests()
         begun = here.time.now()
-        await until(lambda: here.time.awaits(engine.loops["standing"].signal))
+        await until(lambda: here.time.awaits(engine.loops["account_status"].signal))
         (account,) = (await engine.operations.stats())["accounts"]
         assert account["reads_wait_until"] == begun + 600_000
         (line,) = told(here, "account.reads_wait")

@@ -170,14 +170,17 @@ async def test_what_is_written_between_the_two_looks_is_seen_by_the_next(tmp_pat
 async def test_a_round_that_is_due_waits_until_the_one_before_has_asked_for_all_and_says_so(
     tmp_path: Path,
 ) -> None:
-    async with stage(tmp_path, loops=WATCH_ALONE | {"standing"}) as here, here.engine() as engine:
+    async with (
+        stage(tmp_path, loops=WATCH_ALONE | {"account_status"}) as here,
+        here.engine() as engine,
+    ):
         pages = READS_AT_ONCE + 2
         ids = [f"job_{number:04d}" for number in range(pages * 10)]
         here.upstream.page_size_max = 10
         here.upstream.add(*ids, status="in_progress", progress=10)
         await engine.register(ids)
         await engine.pass_time(10)
-        assert engine.signals.account("openai").stretched_seconds is None
+        assert engine.health["openai"].stretched_seconds is None
         go_on = asyncio.Event()
 
         async def held(request: web.Request) -> web.StreamResponse:
@@ -200,4 +203,4 @@ async def test_a_round_that_is_due_waits_until_the_one_before_has_asked_for_all_
         assert account["stretched_seconds"] == 7.0
         await engine.pass_time(5)
         assert [one["event"] for one in here.logs].count("watch.on_pace") == 1
-        assert engine.signals.account("openai").stretched_seconds is None
+        assert engine.health["openai"].stretched_seconds is None

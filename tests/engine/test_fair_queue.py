@@ -1,4 +1,4 @@
-"""Turns as a unit: whatever happens, limits hold, no slot idles, and the lines go in turn."""
+"""The fair queue as a unit: limits hold, no slot idles, and endpoints take turns."""
 
 from collections import Counter
 from dataclasses import replace
@@ -44,21 +44,21 @@ def due(endpoint_id: str, *, attempts: int = 0, resend_of: int | None = None) ->
     return DueDelivery(replace(delivery, resend_of=resend_of), event)
 
 
-def taken(turns: FairQueue, now: int = 0) -> list[DueDelivery]:
+def taken(queue: FairQueue, now: int = 0) -> list[DueDelivery]:
     found = []
-    while one := turns.take(now):
+    while one := queue.take(now):
         found.append(one)
     return found
 
 
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=20))
 def test_endpoints_take_turns(waiting: list[int]) -> None:
-    turns = FairQueue(CONCURRENCY)
+    queue = FairQueue(CONCURRENCY)
     for number, size in enumerate(waiting):
         name = f"e{number}"
-        turns.put(endpoint(name), [due(name) for _ in range(size)], 0)
+        queue.fill(endpoint(name), [due(name) for _ in range(size)], 0)
     rounds: Counter[str] = Counter()
-    for one in taken(turns):
+    for one in taken(queue):
         rounds[one.delivery.endpoint_id] += 1
         behind = [
             name
@@ -71,74 +71,74 @@ def test_endpoints_take_turns(waiting: list[int]) -> None:
 
 @given(st.integers(1, 25), st.integers(1, 40))
 def test_an_endpoint_s_own_limit_holds(concurrency: int, waiting: int) -> None:
-    turns = FairQueue(CONCURRENCY)
-    turns.put(endpoint("e", concurrency), [due("e") for _ in range(waiting)], 0)
-    assert len(taken(turns)) == min(concurrency, waiting)
+    queue = FairQueue(CONCURRENCY)
+    queue.fill(endpoint("e", concurrency), [due("e") for _ in range(waiting)], 0)
+    assert len(taken(queue)) == min(concurrency, waiting)
 
 
 @given(st.sampled_from([1, 2, 4]))
 def test_on_the_way_back_the_ramp_holds(ramp: int) -> None:
-    turns = FairQueue(25)
-    turns.put(endpoint("e", ramp=ramp), [due("e") for _ in range(30)], 0)
-    assert len(taken(turns)) == ramp
+    queue = FairQueue(25)
+    queue.fill(endpoint("e", ramp=ramp), [due("e") for _ in range(30)], 0)
+    assert len(taken(queue)) == ramp
 
 
 def test_half_of_the_slots_are_kept_for_first_attempts() -> None:
-    turns = FairQueue(25)
+    queue = FairQueue(25)
     for number in range(20):
         name = f"e{number}"
         again = [due(name, attempts=1) for _ in range(12)]
         again += [due(name, resend_of=1) for _ in range(12)]
-        turns.put(endpoint(name), again, 0)
-    assert len(taken(turns)) == RETRY_SLOTS
+        queue.fill(endpoint(name), again, 0)
+    assert len(taken(queue)) == RETRY_SLOTS
     for number in range(20, 40):
-        turns.put(endpoint(f"e{number}"), [due(f"e{number}") for _ in range(25)], 0)
-    firsts = taken(turns)
+        queue.fill(endpoint(f"e{number}"), [due(f"e{number}") for _ in range(25)], 0)
+    firsts = taken(queue)
     assert len(firsts) == SLOTS - RETRY_SLOTS
     assert not any(is_retry(one.delivery) for one in firsts)
-    assert turns.done(firsts[0]) is False
-    assert not is_retry(taken(turns)[0].delivery)
+    assert queue.release(firsts[0]) is False
+    assert not is_retry(taken(queue)[0].delivery)
 
 
 def test_probes_share_the_slots_of_retries() -> None:
-    turns = FairQueue(25)
+    queue = FairQueue(25)
     opened = CircuitBreaker(failures=5, failing_since=0, probe_due_at=0)
     for number in range(SLOTS):
-        turns.put(replace(endpoint(f"e{number}"), health=opened), [due(f"e{number}")], 0)
-    probes = taken(turns)
+        queue.fill(replace(endpoint(f"e{number}"), health=opened), [due(f"e{number}")], 0)
+    probes = taken(queue)
     assert len(probes) == RETRY_SLOTS
-    turns.put(endpoint("well"), [due("well")], 0)
-    assert [one.delivery.endpoint_id for one in taken(turns)] == ["well"]
-    turns.line(probes[0].delivery.endpoint_id).endpoint = endpoint("e0")  # the probe closed it
-    turns.done(probes[0])
-    assert len(taken(turns)) == 1
+    queue.fill(endpoint("well"), [due("well")], 0)
+    assert [one.delivery.endpoint_id for one in taken(queue)] == ["well"]
+    queue.queue(probes[0].delivery.endpoint_id).endpoint = endpoint("e0")  # the probe closed it
+    queue.release(probes[0])
+    assert len(taken(queue)) == 1
 
 
 def test_a_first_attempt_goes_past_the_retries_of_its_endpoint_while_those_have_no_slot() -> None:
-    turns = FairQueue(25)
+    queue = FairQueue(25)
     for number in range(6):
         name = f"e{number}"
-        turns.put(endpoint(name), [due(name, attempts=1) for _ in range(25)], 0)
-    retries = taken(turns)
+        queue.fill(endpoint(name), [due(name, attempts=1) for _ in range(25)], 0)
+    retries = taken(queue)
     assert len(retries) == RETRY_SLOTS
-    assert turns.busy == frozenset()  # the store is asked whether a first attempt waits there
-    turns.put(endpoint("e5"), [due("e5", attempts=1), due("e5")], 0)
-    (first,) = taken(turns)
+    assert queue.busy == frozenset()  # the store is asked whether a first attempt waits there
+    queue.fill(endpoint("e5"), [due("e5", attempts=1), due("e5")], 0)
+    (first,) = taken(queue)
     assert not is_retry(first.delivery)
-    turns.done(retries[0])
-    assert is_retry(taken(turns)[0].delivery)
+    queue.release(retries[0])
+    assert is_retry(taken(queue)[0].delivery)
 
 
 def test_what_was_read_a_while_ago_is_read_anew() -> None:
-    turns = FairQueue(1)
-    turns.put(endpoint("e"), [due("e") for _ in range(5)], 0)
-    (one,) = taken(turns)
-    turns.done(one)
-    assert taken(turns, READY_MILLISECONDS + 1) == []
-    assert turns.outdated
-    turns.tidy(READY_MILLISECONDS + 1)
-    assert not turns.outdated
-    assert turns.busy == frozenset()
+    queue = FairQueue(1)
+    queue.fill(endpoint("e"), [due("e") for _ in range(5)], 0)
+    (one,) = taken(queue)
+    queue.release(one)
+    assert taken(queue, READY_MILLISECONDS + 1) == []
+    assert queue.expired
+    queue.expire(READY_MILLISECONDS + 1)
+    assert not queue.expired
+    assert queue.busy == frozenset()
 
 
 class TurnsMachine(RuleBasedStateMachine):
@@ -146,59 +146,59 @@ class TurnsMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.turns = FairQueue(CONCURRENCY)
+        self.queue = FairQueue(CONCURRENCY)
         self.limits: dict[str, int] = {}
         self.ready: dict[str, list[DueDelivery]] = {}
-        self.under_way: list[DueDelivery] = []
+        self.in_flight: list[DueDelivery] = []
 
     def at(self, name: str) -> int:
-        return sum(one.delivery.endpoint_id == name for one in self.under_way)
+        return sum(one.delivery.endpoint_id == name for one in self.in_flight)
 
     @rule(number=st.integers(0, 80), firsts=st.integers(0, 12), retries=st.integers(0, 12))
     def read(self, number: int, firsts: int, retries: int) -> None:
         name = f"e{number}"
         limit = 1 + number % 9
-        if name in self.turns.busy:
+        if name in self.queue.busy:
             return
         self.limits[name] = limit
         self.ready[name] = [due(name, attempts=1) for _ in range(retries)]
         self.ready[name] += [due(name) for _ in range(firsts)]
-        self.turns.put(endpoint(name, limit), self.ready[name], 0)
+        self.queue.fill(endpoint(name, limit), self.ready[name], 0)
 
     @rule(times=st.integers(1, 60))
     def take(self, times: int) -> None:
         for _ in range(times):
-            one = self.turns.take(0)
+            one = self.queue.take(0)
             if one is None:
                 self.check_nothing_could_go()
                 return
             self.ready[one.delivery.endpoint_id].remove(one)
-            self.under_way.append(one)
+            self.in_flight.append(one)
 
     def check_nothing_could_go(self) -> None:
-        retries = sum(is_retry(one.delivery) for one in self.under_way)
-        if len(self.under_way) == SLOTS:
+        retries = sum(is_retry(one.delivery) for one in self.in_flight)
+        if len(self.in_flight) == SLOTS:
             return
         for name, ready in self.ready.items():
             if self.at(name) < self.limits[name]:
                 assert all(is_retry(one.delivery) for one in ready)
                 assert not ready or retries == RETRY_SLOTS
 
-    @precondition(lambda self: bool(self.under_way))
+    @precondition(lambda self: bool(self.in_flight))
     @rule(data=st.data())
     def end(self, data: st.DataObject) -> None:
-        one = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
-        assert self.turns.done(one) == (not self.ready[one.delivery.endpoint_id])
+        one = self.in_flight.pop(data.draw(st.integers(0, len(self.in_flight) - 1)))
+        assert self.queue.release(one) == (not self.ready[one.delivery.endpoint_id])
 
     @rule()
     def tick(self) -> None:
-        self.turns.tidy(0)
+        self.queue.expire(0)
 
     @invariant()
     def limits_hold(self) -> None:
-        assert len(self.under_way) <= SLOTS
-        assert sum(is_retry(one.delivery) for one in self.under_way) <= RETRY_SLOTS
-        for name, number in Counter(one.delivery.endpoint_id for one in self.under_way).items():
+        assert len(self.in_flight) <= SLOTS
+        assert sum(is_retry(one.delivery) for one in self.in_flight) <= RETRY_SLOTS
+        for name, number in Counter(one.delivery.endpoint_id for one in self.in_flight).items():
             assert number <= self.limits[name]
 
 
@@ -207,34 +207,34 @@ TestTurns.settings = settings(max_examples=60, stateful_step_count=40, deadline=
 
 
 def test_a_health_that_was_reset_holds_over_what_was_found_before() -> None:
-    turns = FairQueue(CONCURRENCY)
-    turns.tidy(0)
+    queue = FairQueue(CONCURRENCY)
+    queue.expire(0)
     opened = replace(
         endpoint("e"), health=CircuitBreaker(failures=5, failing_since=0, probe_due_at=0)
     )
-    turns.put(opened, [due("e")], 0)
-    assert turns.take(0) is not None
-    turns.put(replace(endpoint("e"), health_version=1), [due("e")], 0)
-    assert turns.line("e").endpoint.health == CircuitBreaker()
-    assert turns.take(0) is not None
+    queue.fill(opened, [due("e")], 0)
+    assert queue.take(0) is not None
+    queue.fill(replace(endpoint("e"), health_version=1), [due("e")], 0)
+    assert queue.queue("e").endpoint.health == CircuitBreaker()
+    assert queue.take(0) is not None
 
 
 def test_a_look_that_began_before_the_breaker_opened_lets_nothing_more_out() -> None:
-    turns = FairQueue(CONCURRENCY)
-    turns.tidy(0)
-    turns.put(endpoint("e"), [due("e")], 0)
-    one = turns.take(0)
+    queue = FairQueue(CONCURRENCY)
+    queue.expire(0)
+    queue.fill(endpoint("e"), [due("e")], 0)
+    one = queue.take(0)
     assert one is not None
-    turns.tidy(0)  # the next look begins, and meanwhile the last attempt fails
+    queue.expire(0)  # the next look begins, and meanwhile the last attempt fails
     opened = replace(
         endpoint("e"), health=CircuitBreaker(failures=5, failing_since=0, probe_due_at=5000)
     )
-    turns.line("e").endpoint = opened
-    turns.done(one)
+    queue.queue("e").endpoint = opened
+    queue.release(one)
     before = replace(endpoint("e"), health=CircuitBreaker(failures=4, failing_since=0))
-    turns.put(before, [due("e") for _ in range(4)], 0)
-    assert turns.take(0) is None
-    turns.tidy(0)  # the look after that sees it
-    turns.put(opened, [due("e")], 0)
-    assert turns.take(0) is not None
-    assert turns.take(0) is None
+    queue.fill(before, [due("e") for _ in range(4)], 0)
+    assert queue.take(0) is None
+    queue.expire(0)  # the look after that sees it
+    queue.fill(opened, [due("e")], 0)
+    assert queue.take(0) is not None
+    assert queue.take(0) is None

@@ -1,0 +1,113 @@
+"""The health of an account, as the worker that holds its lease sees it."""
+
+import asyncio
+from dataclasses import replace
+
+from reelhook.domain.account_status import HEALTHY, WORDS_MILLISECONDS, AccountStatus
+from reelhook.domain.event import Instant
+from reelhook.domain.waiting import Waiting
+
+READ_MILLISECONDS = 10_000
+"""For this long after a successful read, a failed one says nothing about the provider."""
+
+
+class AccountHealth:
+    """The present status of one account. `changed` is set whenever the status changes."""
+
+    def __init__(self) -> None:
+        self.account_status = HEALTHY
+        self.changed = asyncio.Event()
+        self.read_again_at: Instant = 0
+        """The time from which the provider may be read again, as it asked; 0: at any time."""
+        self._creates_message_at: Instant = 0
+        self._reads_message_at: Instant = 0
+        self._read_at: Instant = 0
+
+    def creates_refused(self, message: str, now: Instant) -> None:
+        """Note that the provider refuses every create for now, with this message."""
+        recent = now - self._creates_message_at < WORDS_MILLISECONDS
+        before = self.account_status.creates
+        waiting = _limited(before, message, now, recent=recent)
+        if waiting != before:
+            self._creates_message_at = now
+            self._change(replace(self.account_status, creates=waiting))
+
+    def creates_work(self) -> None:
+        """Note that the provider takes creates."""
+        if self.account_status.creates is not None:
+            self._change(replace(self.account_status, creates=None))
+
+    def reads_failed(self, message: str, now: Instant) -> bool:
+        """Note that a read failed. Return True if that should be logged: once a minute at most.
+
+        Nothing is noted while other reads of the account work.
+        """
+        if now - self._read_at < READ_MILLISECONDS:
+            return False
+        recent = now - self._reads_message_at < WORDS_MILLISECONDS
+        before = self.account_status.reads
+        waiting = _limited(before, message, now, recent=recent)
+        if waiting == before:
+            return False
+        self._reads_message_at = now
+        self._change(replace(self.account_status, reads=waiting))
+        return not recent
+
+    def reads_work(self, now: Instant) -> None:
+        """Note that the provider can be read."""
+        self._read_at = now
+        if self.account_status.reads is not None:
+            self._change(replace(self.account_status, reads=None))
+
+    @property
+    def unauthorized(self) -> str | None:
+        """The provider's message while it refuses the key."""
+        return self.account_status.unauthorized
+
+    @unauthorized.setter
+    def unauthorized(self, message: str | None) -> None:
+        if message != self.account_status.unauthorized:
+            self._change(replace(self.account_status, unauthorized=message))
+
+    @property
+    def stretched_seconds(self) -> float | None:
+        """The last interval between two rounds, if it was longer than the configured one."""
+        milliseconds = self.account_status.stretched_milliseconds
+        return None if milliseconds is None else milliseconds / 1000
+
+    @stretched_seconds.setter
+    def stretched_seconds(self, seconds: float | None) -> None:
+        milliseconds = None if seconds is None else round(seconds * 1000)
+        if milliseconds != self.account_status.stretched_milliseconds:
+            self._change(replace(self.account_status, stretched_milliseconds=milliseconds))
+
+    @property
+    def reads_wait_until(self) -> Instant | None:
+        """The end of a long wait before reads, as the provider asked."""
+        return self.account_status.reads_wait_until
+
+    @reads_wait_until.setter
+    def reads_wait_until(self, until: Instant | None) -> None:
+        if until != self.account_status.reads_wait_until:
+            self._change(replace(self.account_status, reads_wait_until=until))
+
+    @property
+    def creates_wait_until(self) -> Instant | None:
+        """The end of a long wait before creates, as the provider asked."""
+        return self.account_status.creates_wait_until
+
+    @creates_wait_until.setter
+    def creates_wait_until(self, until: Instant | None) -> None:
+        if until != self.account_status.creates_wait_until:
+            self._change(replace(self.account_status, creates_wait_until=until))
+
+    def _change(self, account_status: AccountStatus) -> None:
+        self.account_status = account_status
+        self.changed.set()
+
+
+def _limited(before: Waiting | None, message: str, now: Instant, *, recent: bool) -> Waiting:
+    """Return the wait with the new message, or as it was if its message is `recent`."""
+    if before is None:
+        return Waiting(now, message)
+    return before if recent else Waiting(before.since, message)

@@ -1,0 +1,21 @@
+"""The port through which a format renders webhook bodies.
+
+A door owns each format, since it alone knows its field names. The composition root chooses.
+"""
+
+from typing import Protocol
+
+from reelhook.domain.event import Event, Instant
+from reelhook.domain.job import Job
+
+
+class PayloadFormat(Protocol):
+    """Renders webhook bodies. Pure: the same event always gives the same bytes."""
+
+    def body(self, job: Job, event: Event) -> bytes:
+        """Return the body that reports an event of a job."""
+        ...
+
+    def test_body(self, message_id: str, now: Instant) -> bytes:
+        """Return the body of a test webhook. It belongs to no job."""
+        ...

@@ -1,0 +1,66 @@
+"""The webhook body that reelhook's first client was written for."""
+
+import json
+from collections.abc import Callable, Mapping
+
+from reelhook.domain.event import Event, EventKind, Instant, WireStatus, iso
+from reelhook.domain.job import Job
+
+
+class CompatPayload:
+    """Renders events as the first client expects them. Keys may be added, never removed.
+
+    `video_url` returns the address at which clients download the video of a job.
+    """
+
+    def __init__(self, video_url: Callable[[str], str]) -> None:
+        self._video_url = video_url
+
+    def body(self, job: Job, event: Event) -> bytes:
+        """Return the body that reports an event of a job."""
+        return event_body(event, self._video_url(job.id))
+
+    def test_body(self, message_id: str, now: Instant) -> bytes:
+        """Return the body of a test webhook. It belongs to no job."""
+        return test_body(message_id, now)
+
+
+def event_body(event: Event, video_url: str) -> bytes:
+    """Return the body of one event."""
+    content: dict[str, object] = {
+        "jobId": event.job_id,
+        "soraJobId": event.provider_job_id,
+        "status": event.status.value,
+        "progress": event.progress,
+    }
+    if event.status is WireStatus.COMPLETED:
+        content["videoUrl"] = video_url
+        content["contentExpiresAt"] = event.content_expires_at
+        content["providerVideoUrl"] = event.provider_video_url
+    if event.kind is EventKind.FALLBACK:
+        content |= {"fallback": event.model, "error": event.error, "code": event.code}
+    if event.status is WireStatus.FAILED:
+        content["error"] = event.error
+        content["code"] = event.code
+    content["timestamp"] = iso(event.occurred_at)
+    content["sequence"] = event.sequence
+    return _encoded(content)
+
+
+def test_body(message_id: str, now: Instant) -> bytes:
+    """Return a body like that of any other event, marked with `test`."""
+    return _encoded(
+        {
+            "jobId": message_id,
+            "soraJobId": None,
+            "status": WireStatus.QUEUED.value,
+            "progress": 0,
+            "timestamp": iso(now),
+            "sequence": 1,
+            "test": True,
+        }
+    )
+
+
+def _encoded(content: Mapping[str, object]) -> bytes:
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
