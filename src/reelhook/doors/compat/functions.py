@@ -62,7 +62,7 @@ class Hook:
     ) -> StoredJob:
         """Watch a job that was created at the provider elsewhere. Twice is once."""
         created = await self.service.register(sora_job_id, job_id, webhook_url)
-        return await read_back(self.service.job(created.job_id), jobId=created.job_id)
+        return await read_back(self.service.job(created.job_id), job_id=created.job_id)
 
     async def force_poll_job(self, job_id: str) -> StoredJob:
         """Check a job at its provider now."""
