@@ -35,6 +35,14 @@ def refused(code: str, problem: str | None = None, **facts: object) -> ApiError:
             ),
         ),
         (
+            refused("acceptance_unknown", "submit_unknown", jobId="job_1", key="k"),
+            (
+                "The database did not say whether it kept the job job_1, so it may have been "
+                "accepted. Submit it again only with --idempotency-key k: "
+                "then nothing is paid twice"
+            ),
+        ),
+        (
             SettingsError("x", problem="no_database", facts={"database": "/x/reelhook.db"}),
             (
                 "There is no database /x/reelhook.db; name its directory with --data-dir, "

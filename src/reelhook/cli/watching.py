@@ -19,7 +19,7 @@ from reelhook.telemetry.lines import printable
 
 REFRESH_SECONDS = 0.5
 RETRY_SECONDS_MAX = 30.0
-"""How long a server may be unreachable, e.g. during a restart, before a command gives up."""
+"""The longest outage of a server, e.g. a restart, that a command waits for."""
 TERMINAL = frozenset({"completed", "failed", "canceled"})
 _UNSTEADY = frozenset({"lastCheckedAt", "updatedAt"})
 
