@@ -50,7 +50,7 @@ def delivery(delivery_id: int) -> Operation[StoredDelivery]:
     """Return one delivery. Raises `DeliveryNotFoundError`."""
     rows = yield Statement(f"{_STORED_DELIVERY} WHERE d.id = ?1", (delivery_id,))
     if not rows:
-        raise DeliveryNotFoundError
+        raise DeliveryNotFoundError(delivery_id)
     return _stored_delivery(rows[0])
 
 

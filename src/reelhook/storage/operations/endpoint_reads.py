@@ -39,11 +39,11 @@ def counts() -> Operation[dict[str, int]]:
 
 def endpoint(endpoint_id: str) -> Operation[Endpoint]:
     """Return one endpoint of any kind. Raises `EndpointNotFoundError`."""
-    return found((yield Statement(ONE_ENDPOINT, (endpoint_id,))))
+    return found(endpoint_id, (yield Statement(ONE_ENDPOINT, (endpoint_id,))))
 
 
-def found(rows: Sequence[Row]) -> Endpoint:
+def found(endpoint_id: str, rows: Sequence[Row]) -> Endpoint:
     """Return the endpoint of the first row. Raises `EndpointNotFoundError` if there is none."""
     if not rows:
-        raise EndpointNotFoundError
+        raise EndpointNotFoundError(endpoint_id)
     return endpoint_of(rows[0])

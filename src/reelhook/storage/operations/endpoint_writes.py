@@ -57,7 +57,7 @@ def create(endpoint: Endpoint) -> Operation[None]:
 
 def change(endpoint_id: str, change: Callable[[Endpoint], Endpoint]) -> Operation[Endpoint]:
     """Change an endpoint. One that now gets every job's events starts with the unfinished jobs."""
-    before = found((yield Statement(_LOCKED_FOR_CHANGE, (endpoint_id,))))
+    before = found(endpoint_id, (yield Statement(_LOCKED_FOR_CHANGE, (endpoint_id,))))
     after = change(before)
     if after.broadcast and not before.broadcast:
         yield EXCLUDE_NEW_JOBS
@@ -83,7 +83,7 @@ def _replace(before: Endpoint, after: Endpoint) -> Operation[None]:
 def delete(endpoint_id: str, now: Instant) -> Operation[None]:
     """End an endpoint and all its deliveries."""
     yield EXCLUDE_NEW_JOBS
-    found((yield Statement(_LOCKED_FOR_DELETION, (endpoint_id,))))
+    found(endpoint_id, (yield Statement(_LOCKED_FOR_DELETION, (endpoint_id,))))
     yield Statement(
         "UPDATE endpoints SET deleted_at = ?2, broadcast = FALSE, secret = NULL,"
         " previous_secret = NULL, headers = NULL WHERE id = ?1",
@@ -105,7 +105,7 @@ def keep_default(endpoint: Endpoint) -> Operation[None]:
     yield Statement(
         f"{_INSERT} ON CONFLICT (id) DO NOTHING", (*endpoint_values(endpoint), lane_of(endpoint.id))
     )
-    known = found((yield Statement(_DEFAULT_LOCKED, (DEFAULT_ENDPOINT,))))
+    known = found(DEFAULT_ENDPOINT, (yield Statement(_DEFAULT_LOCKED, (DEFAULT_ENDPOINT,))))
     if known.url != endpoint.url:
         yield from _replace(known, known.moved(endpoint.url))
         yield from release(known.id, endpoint.created_at)

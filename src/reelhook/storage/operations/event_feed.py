@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from reelhook.domain.errors import InvalidRequestError
+from reelhook.domain.errors import UnknownEventIdError
 from reelhook.domain.event import is_event_id
 from reelhook.ports import EventPage, StoredEvent
 from reelhook.storage.operation import Operation, Statement, concurrently, query
@@ -17,10 +17,7 @@ def events_after(event_id: str | None, limit: int) -> Operation[EventPage]:
     position, restarted = 0, False
     if event_id is not None:
         if not is_event_id(event_id):
-            raise InvalidRequestError(
-                "after",
-                "after must be the id of an event, or the nextCursor of an earlier response",
-            )
+            raise UnknownEventIdError
         rows = yield Statement("SELECT position FROM events WHERE id = ?1", (event_id,))
         position, restarted = (rows[0][0], False) if rows else (0, True)
     rows = yield Statement(

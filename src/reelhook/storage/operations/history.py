@@ -14,8 +14,8 @@ from reelhook.storage.operations import lookups
 log = structlog.get_logger()
 REMEDY = (
     "The database is a copy, or its server took over from another: it does not know what happened "
-    "since. Jobs that wait to be created are looked up first; `reelhook doctor --orphans` lists "
-    "videos that no job owns"
+    "since. Jobs that wait to be created are looked up first; look for orphans, videos "
+    "that no job owns, with the doctor"
 )
 KEY = "history"
 """Our key that identifies the database as it was when last written."""

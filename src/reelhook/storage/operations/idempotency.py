@@ -21,9 +21,7 @@ def find(key: IdempotencyKey) -> Operation[Created | None]:
         candidates, key=lambda row: (row[0] != key.holder, row[1] != key.fingerprint)
     )
     if fingerprint != key.fingerprint:
-        raise IdempotencyKeyReusedError(
-            "This Idempotency-Key came with another body before; use a new key"
-        )
+        raise IdempotencyKeyReusedError
     return Created(job_id, replayed=True)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reelhook.domain.errors import InvalidRequestError, JobNotFoundError
+from reelhook.domain.errors import JobNotFoundError, UnknownCursorError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
 from reelhook.ports import JobPage, StoredEvent, StoredJob
@@ -22,7 +22,7 @@ def job(job_id: str) -> Operation[StoredJob]:
     """Return one job. Raises `JobNotFoundError`."""
     rows = yield Statement(f"SELECT {STORED_JOB} FROM jobs WHERE id = ?1", (job_id,))
     if not rows:
-        raise JobNotFoundError
+        raise JobNotFoundError(job_id)
     return stored_job_of(rows[0])
 
 
@@ -47,7 +47,7 @@ def page(status: Status | None, limit: int, cursor: str | None) -> Operation[Job
 def _position_of(cursor: str) -> Operation[tuple[Instant, str]]:
     rows = yield Statement("SELECT created_at, id FROM jobs WHERE id = ?1", (cursor,))
     if not rows:
-        raise InvalidRequestError("cursor", "cursor must be the nextCursor of an earlier response")
+        raise UnknownCursorError
     return rows[0][0], rows[0][1]
 
 

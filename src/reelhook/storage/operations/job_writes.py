@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from reelhook.domain.errors import JobConflictError, JobIdTakenError
+from reelhook.domain.conflicts import DoubtSettledError, JobIdTakenError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.domain.lost_create import dislodged
@@ -82,14 +82,14 @@ def create(new: NewJob) -> Operation[Created]:
         return known
     taken = yield Statement(_TAKEN, (new.job.id,))
     if taken[0][0]:
-        raise JobIdTakenError(f"Another job has the id {new.job.id}; choose another jobId")
+        raise JobIdTakenError(new.job.id)
     # Checked before the first write, so that a refusal undoes no transaction that others share.
     request = request_of(new.request)
     yield from check_registered(new.destinations)
     if new.job.adopted_from is not None and not (
         yield from close_doubt(new.job.adopted_from, new.job.created_at)
     ):
-        raise JobConflictError("The job's unresolved submission has already been settled")
+        raise DoubtSettledError(new.job.adopted_from)
     yield Statement(_INSERT, (*state_of(new.job), *request, new.webhook_url))
     yield from add_deliveries(new.job.id, new.destinations, new.job.created_at)
     if new.idempotency:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from reelhook.domain.endpoint import EndpointKind, lane_of, origin_of
-from reelhook.domain.errors import InvalidRequestError
+from reelhook.domain.errors import UnknownEndpointError
 from reelhook.domain.event import Instant
 from reelhook.ports import Destination
 from reelhook.storage.operation import Operation, Statement
@@ -55,12 +55,9 @@ def add_deliveries(
 
 
 def check_registered(destinations: Iterable[Destination]) -> Operation[None]:
-    """Raise `InvalidRequestError` for an endpoint that does not exist."""
+    """Raise `UnknownEndpointError` for an endpoint that does not exist."""
     for destination in destinations:
         if destination.url is not None:
             continue
         if not (yield Statement(_REGISTERED, (destination.endpoint_id, EndpointKind.URL.value))):
-            raise InvalidRequestError(
-                "endpoints",
-                f"There is no endpoint {destination.endpoint_id}; GET /api/endpoints lists them",
-            )
+            raise UnknownEndpointError(destination.endpoint_id)

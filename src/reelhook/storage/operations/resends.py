@@ -6,8 +6,8 @@ from reelhook.domain.delivery import Delivery
 from reelhook.domain.endpoint import lane_of
 from reelhook.domain.errors import (
     EndpointNotFoundError,
-    InvalidRequestError,
     ResendNotFoundError,
+    UnknownEventError,
 )
 from reelhook.domain.event import EventKind, Instant
 from reelhook.ports import Lease, Resend
@@ -46,7 +46,7 @@ def resend_one(delivery_id: int, sequence: int | None, now: Instant) -> Operatio
     """Add a delivery that repeats one event of an earlier one, out of order."""
     known = (yield from delivery(delivery_id)).delivery
     if not (yield from wake(known.endpoint_id, now)):
-        raise EndpointNotFoundError  # it was deleted
+        raise EndpointNotFoundError(known.endpoint_id)  # it was deleted
     if sequence is None:
         rows = yield Statement(
             "SELECT max(sequence) FROM events WHERE job_id = ?1", (known.job_id,)
@@ -54,11 +54,7 @@ def resend_one(delivery_id: int, sequence: int | None, now: Instant) -> Operatio
         sequence = rows[0][0]
     added = None if sequence is None else (yield from _repeat(known, sequence, now))
     if added is None:
-        raise InvalidRequestError(
-            "sequence",
-            f"The job has no event {'yet' if sequence is None else sequence}; "
-            f"GET /api/jobs/{known.job_id}/events lists them",
-        )
+        raise UnknownEventError(known.job_id, sequence)
     return (yield from delivery(added)).delivery
 
 
@@ -95,7 +91,7 @@ def resend(resend_id: str) -> Operation[Resend]:
     """Return one run. Raises `ResendNotFoundError`."""
     rows = yield Statement(f"SELECT {_RESEND} FROM resends WHERE id = ?1", (resend_id,))
     if not rows:
-        raise ResendNotFoundError
+        raise ResendNotFoundError(resend_id)
     return Resend(*rows[0])
 
 

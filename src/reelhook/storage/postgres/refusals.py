@@ -67,7 +67,16 @@ class DatabaseAwayError(SettingsError):
 def refusal(error: BaseException, done: str = "opened") -> SettingsError:
     """Return the error that a user sees. `done`: what can't be done to the database."""
     kind = DatabaseAwayError if _may_pass(error) else SettingsError
-    return kind(f"{_CANT} {done}: {_sentence(error)}")
+    problem = "schema_not_owned" if _lacks_ownership(error) else None
+    cause = f"{_CANT} {done}: {error_text(error).rstrip('.')}"
+    return kind(f"{_CANT} {done}: {_sentence(error)}", problem=problem, facts={"cause": cause})
+
+
+def _lacks_ownership(error: BaseException) -> bool:
+    # A schema that is not there is not "owned" either: it needs a grant.
+    text = error_text(error)
+    insufficient = isinstance(error, asyncpg.InsufficientPrivilegeError)
+    return insufficient and "owner" in text and "schema" not in text
 
 
 def _may_pass(error: BaseException) -> bool:
@@ -125,10 +134,7 @@ def _grant(text: str) -> str:
     if "schema" in text:
         return "as the database's owner: GRANT USAGE, CREATE ON SCHEMA public TO the role"
     if "owner" in text:
-        return (
-            "run `reelhook migrate --all` as the role that owns the tables, "
-            "and start with --no-migrate"
-        )
+        return "apply all revisions as the role that owns the tables"
     if "database" in text:
         return "as the database's owner: GRANT CONNECT ON DATABASE ... TO the role"
     return (
