@@ -104,7 +104,7 @@ def test_a_delivery_tells_what_never_arrived(house: House) -> None:
 def test_attempts_have_their_outcome_and_answer(house: House) -> None:
     delivery_id = str(house.delivery("bad")["id"])
     lines = house.run("deliveries", "attempts", delivery_id).out.splitlines()
-    assert lines[0].split("\t") == ["TIME", "EVENT", "TRY", "TOOK", "OUTCOME", "ANSWER"]
+    assert lines[0].split("\t") == ["TIME", "EVENT", "TRY", "TOOK", "OUTCOME", "RESPONSE"]
     cells = [line.split("\t") for line in lines[1:]]
     assert [row[2] for row in cells] == ["2", "1"]
     assert {(row[4], row[5]) for row in cells} == {("HTTP 500", "On fire\\nsecond line")}
@@ -143,7 +143,7 @@ def test_all_that_failed_is_sent_anew_once(house: House) -> None:
     house.bad.ids.clear()
     done = house.run("deliveries", "resend", "--failed-since", "2h")
     assert (done.code, done.err) == (0, "")
-    assert done.out.startswith("1 event is on the way again")
+    assert done.out.startswith("1 event is being resent")
     deadline = time.monotonic() + WAIT_SECONDS
     while not house.bad.ids:
         assert time.monotonic() < deadline
@@ -151,7 +151,7 @@ def test_all_that_failed_is_sent_anew_once(house: House) -> None:
     assert house.bad.ids == [event_id]
     code, shown = house.on_terminal("deliveries", "resend", "--failed-since", "2026-01-31T10:00Z")
     assert code == 0
-    assert "Nothing failed since then" in shown
+    assert "No event failed since then" in shown
 
 
 @pytest.mark.parametrize(
@@ -159,11 +159,11 @@ def test_all_that_failed_is_sent_anew_once(house: House) -> None:
     [
         (["resend"], "either a delivery's id or --failed-since"),
         (["resend", "1", "--failed-since", "2h"], "either a delivery's id or --failed-since"),
-        (["resend", "1", "--endpoint", "ep_1"], "--endpoint goes with --failed-since"),
-        (["resend", "--failed-since", "2h", "--sequence", "1"], "--sequence goes with"),
+        (["resend", "1", "--endpoint", "ep_1"], "--endpoint needs --failed-since"),
+        (["resend", "--failed-since", "2h", "--sequence", "1"], "--sequence needs"),
         (["resend", "--failed-since", "2026-01-31T10:00"], "with its time zone"),
-        (["resend", "--failed-since", "yesterday"], "'yesterday' is no moment"),
-        (["resend", "--failed-since", "999999d"], "'999999d' is no moment"),
+        (["resend", "--failed-since", "yesterday"], "'yesterday' is not a time"),
+        (["resend", "--failed-since", "999999d"], "'999999d' is not a time"),
         (["list", "--state", "lost"], "'lost' is not one of"),
         (["show", "x"], "valid integer"),
         (["attempts", "0"], "ID"),
@@ -195,7 +195,7 @@ def test_what_there_is_not_is_told_with_a_remedy(house: House) -> None:
             "Endpoint not found; `reelhook endpoints list` lists them",
             "since must be a moment in the past",
             "Job not found; `reelhook jobs` lists them",
-            "after must be the id of an event",
+            "--after must be the id of an event",
         ),
         strict=True,
     ):

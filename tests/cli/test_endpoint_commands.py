@@ -153,7 +153,7 @@ def test_an_endpoint_is_disabled_and_enabled(house: House) -> None:
     made = house.added()
     off = house.run("endpoints", "disable", made["id"])
     [state] = [line for line in off.out.splitlines() if line.startswith("State: ")]
-    assert state.startswith("State: disabled (by you, ")
+    assert state.startswith("State: disabled (by the operator, ")
     failing = house.run("endpoints", "list", "--failing", "--json").json["endpoints"]
     assert made["id"] in [one["id"] for one in failing]
     assert "Endpoints disabled: 1" in house.run("stats").out.splitlines()
@@ -183,7 +183,7 @@ def test_a_test_event_exits_with_0_only_if_it_was_taken(house: House) -> None:
     finally:
         house.receiver.status = 200
     assert bad.code == as_json.code == 1
-    assert {"Delivered: no", "Status: 500", "Answer: On fire"} <= {*bad.out.splitlines()}
+    assert {"Delivered: no", "Status: 500", "Response: On fire"} <= {*bad.out.splitlines()}
     assert bad.err.count("\n") == 1
     assert as_json.json["delivered"] is False
 

@@ -130,7 +130,7 @@ def test_leaving_a_watch_leaves_the_job_alone(house: House) -> None:
     finally:
         house.faults(stuck=0)
     assert code == 130
-    assert "the job goes on" in shown
+    assert "the job continues" in shown
     newest = house.run("jobs", "--limit", "1", "--json").json["jobs"][0]
     assert (newest["title"], newest["status"]) == ("Stuck", "processing")
     assert house.run("cancel", newest["jobId"], "--json").json["status"] == "canceled"

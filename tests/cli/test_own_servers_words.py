@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reelhook.cli import models, render
+from reelhook.cli import job_view, models
 
 JOB: dict[str, Any] = {"jobId": "job_1", "status": "canceled", "progress": 40}
 KNOWN: dict[str, Any] = {
@@ -26,27 +26,27 @@ MODELS: dict[str, Any] = {
     ("stopped", "line"),
     [
         ({"stopped": True}, "Stopped: yes"),
-        ({"stopped": False}, "Stopped: no: the provider renders on, since it can't stop a render"),
+        ({"stopped": False}, "Stopped: no: the provider can't stop a render, so it continues"),
         ({}, None),
     ],
 )
 def test_a_canceled_job_says_whether_it_is_still_rendered(
     capsys: pytest.CaptureFixture[str], stopped: dict[str, bool], line: str | None
 ) -> None:
-    render.show_job(JOB | stopped)
+    job_view.show_job(JOB | stopped)
     lines = capsys.readouterr().out.splitlines()
     assert [one for one in lines if one.startswith("Stopped")] == ([line] if line else [])
 
 
 def test_a_job_that_is_missed_says_since_when(capsys: pytest.CaptureFixture[str]) -> None:
-    render.show_job(JOB | {"missingSince": "2026-11-29T15:00:00.000Z"})
+    job_view.show_job(JOB | {"missingSince": "2026-11-29T15:00:00.000Z"})
     assert "Unknown there since: 2026-11-29T15:00:00.000Z" in capsys.readouterr().out
 
 
 def test_a_list_says_which_jobs_are_missed(capsys: pytest.CaptureFixture[str]) -> None:
     job = JOB | {"createdAt": "x", "error": None, "title": "A fox"}
     missed = job | {"missingSince": "2026-11-29T15:00:00.000Z"}
-    render.show_jobs({"jobs": [job, missed], "nextCursor": None})
+    job_view.show_jobs({"jobs": [job, missed], "nextCursor": None})
     _, first, second = capsys.readouterr().out.splitlines()
     assert first.endswith("A fox")
     assert second.endswith("The provider has not known it since 2026-11-29T15:00:00.000Z")

@@ -150,9 +150,9 @@ def test_an_image_may_be_a_url(house: House) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--image", "fox.txt"], "neither a URL nor an image"),
+        (["--image", "fox.txt"], "neither a URL nor named like an image"),
         (["--image", "missing.png"], "can't be read"),
-        (["--image", "large.png"], "shrink it, or put it where the provider can fetch it"),
+        (["--image", "large.png"], "shrink it, or upload it where the provider can fetch it"),
         (["--option", "resolution"], "write it like resolution=1080p"),
         (["--option", "=1"], "write it like resolution=1080p"),
         (["--seed", "-1"], "--seed"),
@@ -220,7 +220,7 @@ def test_a_terminal_tells_providers_aliases_and_the_default_too(house: House) ->
     assert code == 0
     assert "fal/fal-ai/veo3/fast" in shown
     assert "quick stands for fal/fal-ai/veo3/fast" in shown
-    assert "Default model: the openai server's own" in shown
+    assert "Default model: the openai server's default" in shown
     assert "No model has 'zzz' in its name" in house.shown("models", "zzz")[1]
 
 
@@ -242,12 +242,12 @@ def test_costs_are_told_by_day_and_model_with_a_total(house: House) -> None:
     assert {one["unit"] for one in document.json["costs"]} >= {"credits"}
     assert before.out.splitlines() == ["DAY\tMODEL\tJOBS\tCOMPLETED\tCHARGED\tQUOTED\tUNIT"]
     assert (wrong.code, wrong.err.count("\n")) == (1, 1)
-    assert re.search(r"Together: \d+ credits", house.shown("costs")[1])
+    assert re.search(r"Total: \d+ credits", house.shown("costs")[1])
 
 
 def test_statistics_tell_how_each_account_fares(house: House) -> None:
     lines = house.run("stats").out.splitlines()
-    assert "ACCOUNT\tPROVIDER\tAT WORK\tAT MOST\tWAITING\tHEALTH" in lines
+    assert "ACCOUNT\tPROVIDER\tIN FLIGHT\tLIMIT\tWAITING\tHEALTH" in lines
     assert "fal-two\tfal\t0\t3\t0\tgood" in lines
 
 

@@ -89,7 +89,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
     assert (outcome.code, outcome.out) == (2, "")
     assert says in outcome.err
     assert outcome.err.count("\n") == 1
-    assert "--help` shows how" in outcome.err
+    assert "see `reelhook" in outcome.err
 
 
 def test_no_command_at_all_shows_the_help(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_plain_lines_tell_the_verdict_the_url_and_the_reason(tmp_path: Path) -> 
     header, allowed, refused = outcome.out.splitlines()
     assert header == "VERDICT\tURL\tREASON"
     assert allowed == f"allowed\t{PUBLIC}\t"
-    assert refused.startswith("refused\thttp://127.1/\t127.1 is no plain IPv4 address")
+    assert refused.startswith("refused\thttp://127.1/\t127.1 is not a plain IPv4 address")
 
 
 def test_no_url_may_move_the_cursor(tmp_path: Path) -> None:

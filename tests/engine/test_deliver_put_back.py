@@ -38,7 +38,7 @@ class NameServers:
 async def sending(here: Stage) -> AsyncIterator[NameServers]:
     """Send with two look-ups per domain, both taken for as long as name servers hang."""
     servers = NameServers()
-    look_up = SystemLookUp(addresses_of=servers, per_domain_max=2, turn_seconds=0)
+    look_up = SystemLookUp(addresses_of=servers, per_domain_max=2, slot_seconds=0)
     async with AiohttpSender(LOOPBACK, now=here.clock.now, look_up=look_up) as sender:
         here.options["sender"] = lambda _: sender
         hung = [asyncio.create_task(look_up(f"{n}.hung.example")) for n in range(2)]

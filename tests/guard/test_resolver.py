@@ -124,7 +124,7 @@ async def many(look_up: SystemLookUp, names: Iterable[str]) -> AsyncIterator[Non
 async def test_a_domain_whose_name_servers_hang_keeps_nobody_else_waiting(
     servers: NameServers,
 ) -> None:
-    look_up = SystemLookUp(addresses_of=servers, turn_seconds=0.05)
+    look_up = SystemLookUp(addresses_of=servers, slot_seconds=0.05)
     async with many(look_up, (f"{n}.attacker.example" for n in range(2 * PENDING_MAX))):
         assert await look_up("healthy.example") == HEALTHY
         assert await look_up("healthy.attacker.com") == HEALTHY
@@ -134,7 +134,7 @@ async def test_a_domain_whose_name_servers_hang_keeps_nobody_else_waiting(
 
 
 async def test_domains_under_a_shared_suffix_are_told_apart(servers: NameServers) -> None:
-    look_up = SystemLookUp(addresses_of=servers, turn_seconds=0.05)
+    look_up = SystemLookUp(addresses_of=servers, slot_seconds=0.05)
     async with many(look_up, (f"{n}.attacker.co.uk" for n in range(PENDING_MAX))):
         assert await look_up("hooks.healthy.co.uk") == HEALTHY
 
@@ -169,7 +169,7 @@ async def test_many_names_of_a_healthy_domain_wait_for_one_another_and_are_all_a
             running -= 1
         return HEALTHY
 
-    look_up = SystemLookUp(addresses_of=addresses_of, turn_seconds=60)
+    look_up = SystemLookUp(addresses_of=addresses_of, slot_seconds=60)
     found = await asyncio.gather(*(look_up(f"{n}.tenants.example") for n in range(100)))
     assert found == [HEALTHY] * 100
     assert 1 < most <= 8
@@ -178,7 +178,7 @@ async def test_many_names_of_a_healthy_domain_wait_for_one_another_and_are_all_a
 async def test_a_domain_that_hung_is_asked_again_once_its_look_ups_have_ended(
     servers: NameServers,
 ) -> None:
-    look_up = SystemLookUp(addresses_of=servers, per_domain_max=2, turn_seconds=0.01)
+    look_up = SystemLookUp(addresses_of=servers, per_domain_max=2, slot_seconds=0.01)
     async with many(look_up, ["1.attacker.example", "2.attacker.example"]):
         with pytest.raises(LookUpsBusyError):
             await look_up("3.attacker.example")
@@ -193,7 +193,7 @@ async def test_a_domain_that_hung_is_asked_again_once_its_look_ups_have_ended(
 
 
 async def test_whoever_leaves_while_waiting_for_a_turn_takes_none(servers: NameServers) -> None:
-    look_up = SystemLookUp(addresses_of=servers, per_domain_max=1, turn_seconds=60)
+    look_up = SystemLookUp(addresses_of=servers, per_domain_max=1, slot_seconds=60)
     async with many(look_up, ["1.attacker.example"]):
         for _ in range(3):
             with pytest.raises(TimeoutError):
@@ -219,7 +219,7 @@ async def test_many_hung_domains_leave_places_to_those_that_answered_before() ->
 
 
 async def test_our_own_limit_refuses_no_registration(servers: NameServers) -> None:
-    look_up = SystemLookUp(addresses_of=servers, per_domain_max=1, turn_seconds=0)
+    look_up = SystemLookUp(addresses_of=servers, per_domain_max=1, slot_seconds=0)
     policy = AddressPolicy((ip_network("203.0.113.0/24"),))
     async with many(look_up, ["1.attacker.internal"]):
         await check_registration("http://2.attacker.internal/", policy, look_up)

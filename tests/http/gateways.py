@@ -19,6 +19,7 @@ from reelhook.bootstrap.accounts import SIMULATED
 from reelhook.config import Settings
 from reelhook.config.accounts import VARIABLES
 from reelhook.doors.compat.functions import Hook
+from reelhook.doors.native.schemas import ErrorResponse
 from reelhook.simulator.core import Simulator
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.flavour import Flavour
@@ -26,6 +27,8 @@ from reelhook.simulator.server import running
 
 AT_ONCE = Faults(queue_seconds=0, render_seconds=0)
 """Jobs are finished as soon as they are created."""
+ERROR_FIELDS = set(ErrorResponse.model_json_schema()["properties"])
+"""The fields that OpenAPI documents for errors."""
 SMALL = {"seconds": 1, "size": "64x64"}
 """A video that is rendered in no time."""
 
@@ -56,7 +59,7 @@ class Reply:
     def refusal(self) -> tuple[int, str, str | None]:
         """Status, code and field of an error, which must have the form of all errors."""
         error = self.json()
-        assert set(error) <= {"error", "code", "field"}, error
+        assert set(error) <= ERROR_FIELDS, error
         assert error["error"].strip(), error
         assert self.headers["Content-Type"] == "application/json"
         return self.status, error["code"], error.get("field")

@@ -146,6 +146,9 @@ async def test_another_job_s_is_not_adopted(tmp_path: Path) -> None:
         assert (await adopt(server, first, created)).status == 200
         reply = await adopt(server, second, created)
         assert reply.refusal[:2] == (409, "job_id_taken")
+        error = reply.json()
+        assert (error["problem"], error["providerJobId"]) == ("already_watched", created)
+        assert (await server.job(error["jobId"]))["adoptedFrom"] == first
         assert await in_doubt(server) == [second]
 
 
@@ -156,7 +159,8 @@ async def test_a_job_that_is_not_in_doubt_can_be_neither(tmp_path: Path) -> None
         for path, body in (("adopt", {"soraJobId": "video_1"}), ("abandon", None)):
             reply = await server.post(f"/api/jobs/{job_id}/{path}", json=body)
             assert reply.status == 409
-            assert "not in doubt" in reply.json()["error"]
+            assert "not in doubt; GET /api/jobs?inDoubt=true" in reply.json()["error"]
+            assert (reply.json()["problem"], reply.json()["jobId"]) == ("not_in_doubt", job_id)
             reply = await server.post(f"/api/jobs/job_nowhere/{path}", json=body)
             assert reply.refusal == (404, "job_not_found", None)
 

@@ -83,6 +83,7 @@ async def test_an_event_that_there_is_not_is_refused(
         reply = await server.post(f"/api/deliveries/{delivery['id']}/resend", json=body)
         assert reply.refusal == (400, "invalid_request", "sequence")
         assert remedy in reply.json()["error"]
+        assert reply.json().get("problem") == ("unknown_event" if "GET" in remedy else None)
         assert len(await server.deliveries()) == 1
 
 

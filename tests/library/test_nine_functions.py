@@ -11,9 +11,9 @@ from hosts import provider, settings
 from structlog.testing import capture_logs
 
 import reelhook
+from reelhook.domain.conflicts import JobIdTakenError
 from reelhook.domain.errors import (
     InvalidRequestError,
-    JobIdTakenError,
     JobNotFoundError,
 )
 from reelhook.domain.job import Status

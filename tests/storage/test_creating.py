@@ -2,11 +2,11 @@ from dataclasses import fields, replace
 
 import pytest
 
+from reelhook.domain.conflicts import JobIdTakenError
 from reelhook.domain.endpoint import lane_of, url_id
 from reelhook.domain.errors import (
     IdempotencyKeyReusedError,
     InvalidRequestError,
-    JobIdTakenError,
     JobNotFoundError,
     StoreError,
 )

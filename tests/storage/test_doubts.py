@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from reelhook.domain.conflicts import DoubtSettledError
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, EndpointKind, url_id
-from reelhook.domain.errors import InvalidRequestError, JobConflictError
+from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.job import Job
 from reelhook.ports import Created, Destination
 from reelhook.storage.store import Store
@@ -120,7 +121,7 @@ async def test_a_doubt_is_adopted_from_once(store: Store) -> None:
         return await store.create(replace(made, job=replace(accepted, adopted_from="job_1")))
 
     told = await asyncio.gather(*map(adopt, ["job_2", "job_3"]), return_exceptions=True)
-    assert {type(one) for one in told} == {Created, JobConflictError}
+    assert {type(one) for one in told} == {Created, DoubtSettledError}
     assert (await store.counts())["queued"] == 1
     assert not await store.close_doubt("job_1", NOW + 1)
     assert not (await store.job("job_1")).job.in_doubt_now

@@ -7,8 +7,8 @@ from reelhook.domain.endpoint import url_id
 from reelhook.domain.errors import (
     DeliveryNotFoundError,
     EndpointNotFoundError,
-    InvalidRequestError,
     ResendNotFoundError,
+    UnknownEventError,
 )
 from reelhook.domain.report import Progress
 from reelhook.ports import DueDelivery, Resend
@@ -141,10 +141,12 @@ async def test_an_event_or_a_delivery_that_there_is_not_can_not_be_sent_anew(
 ) -> None:
     first = await delivered(store)
     await queued(store, new("silent"), "video_silent")
-    with pytest.raises(InvalidRequestError, match="no event 2; GET /api/jobs/job_1/events"):
+    with pytest.raises(UnknownEventError, match="The job has no event 2") as unknown:
         await store.resend_one(first.delivery.id, 2, LATE)
-    with pytest.raises(InvalidRequestError, match="no event yet; GET /api/jobs/silent/events"):
+    assert unknown.value.facts == {"job_id": "job_1", "sequence": 2}
+    with pytest.raises(UnknownEventError, match="The job has no event yet") as unknown:
         await store.resend_one(first.delivery.id + 1, None, LATE)
+    assert unknown.value.facts == {"job_id": "silent"}
     with pytest.raises(DeliveryNotFoundError):
         await store.resend_one(99, None, LATE)
     assert await resent(store) == []

@@ -7,12 +7,12 @@ from typing import TypeVar
 
 import pytest
 
+from reelhook.domain.conflicts import JobIdTakenError
 from reelhook.domain.delivery import Attempt, Delivery, WebhookResponse
 from reelhook.domain.endpoint import lane_of, url_id
 from reelhook.domain.errors import (
     IdempotencyKeyReusedError,
     InvalidRequestError,
-    JobIdTakenError,
     StoreError,
 )
 from reelhook.domain.job import Job

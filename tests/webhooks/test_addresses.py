@@ -35,7 +35,7 @@ def several(*texts: str) -> list[IPAddress]:
     ],
 )
 def test_the_neighbours_of_special_networks_are_public(edge: str) -> None:
-    assert PUBLIC.permits(ip_address(edge))
+    assert PUBLIC.refusal(ip_address(edge)) is None
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_the_edges_of_special_networks_are_not(edge: str) -> None:
 
 @given(st.ip_addresses(v=6))
 def test_no_ipv6_address_outside_global_unicast_is_permitted(address: IPv6Address) -> None:
-    assert address in IPv6Network("2000::/3") or not PUBLIC.permits(address)
+    assert address in IPv6Network("2000::/3") or PUBLIC.refusal(address)
 
 
 @given(st.ip_addresses(v=4))
@@ -67,12 +67,13 @@ def test_no_ipv4_address_passes_inside_another_protocol(address: IPv4Address) ->
         0x64FF9B << 96 | value,
         0x2002 << 112 | value << 80,
     ):
-        assert not PUBLIC.permits(IPv6Address(wrapped))
+        assert PUBLIC.refusal(IPv6Address(wrapped))
 
 
 @given(st.ip_addresses())
 def test_an_allowed_network_permits_whatever_is_inside(address: IPAddress) -> None:
-    assert AddressPolicy((ip_network(f"{address}/{address.max_prefixlen}"),)).permits(address)
+    policy = AddressPolicy((ip_network(f"{address}/{address.max_prefixlen}"),))
+    assert policy.refusal(address) is None
 
 
 # -- names ----------------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ def saying(words: bytes) -> Behaviour:
         (hanging_up, "tls", "closed the connection within the TLS handshake"),
         (breaking_off, "connect", "reset"),
         (saying(b"\x15\x03\x03\x00\x02\x02\x28"), "tls", "alert handshake failure"),
-        (saying(b"\x15\x03\x03\x00\x02\x02\x78"), "tls", "speaks HTTP/2 alone"),
+        (saying(b"\x15\x03\x03\x00\x02\x02\x78"), "tls", "speaks only HTTP/2"),
         (saying(b"\x16\x03\x03\x00\x01\x02"), "tls", "No trusted TLS"),
         (saying(b"\0" * 65536), "tls", "does not speak TLS"),
         (saying(b"\x16\x03\x03\x40\x00\x02" + b"\0" * 8192), "tls", "No trusted TLS"),
@@ -146,7 +146,7 @@ async def test_a_receiver_that_wants_a_clients_certificate_is_told_of() -> None:
     async with receiver(ok(b""), tls) as one, AiohttpSender(LOOPBACK, tls=client_tls()) as sender:
         answer = await sender.send(request(f"https://127.0.0.1:{one.port}/"))
     assert (answer.status, answer.error, one.requests) == (None, "tls", [])
-    assert "client's certificate" in (answer.detail or "")
+    assert "client certificate" in (answer.detail or "")
 
 
 async def test_a_receiver_that_ignores_the_farewell_of_tls_holds_no_socket() -> None:

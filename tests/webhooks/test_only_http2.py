@@ -1,4 +1,4 @@
-"""A receiver that speaks HTTP/2 alone is told as that, however it hangs up."""
+"""A receiver that speaks only HTTP/2 is reported as such, however it hangs up."""
 
 import asyncio
 from dataclasses import replace
@@ -51,5 +51,5 @@ async def test_it_is_told(tls: bool, begins: str, ends: str, body_bytes: int) ->
         async with sender:
             answer = await sender.send(replace(request(url), body=b"x" * body_bytes))
     assert (answer.status, answer.error) == (None, "protocol")
-    assert "HTTP/2 alone" in (answer.detail or "")
+    assert "only HTTP/2" in (answer.detail or "")
     assert one.connections == 1

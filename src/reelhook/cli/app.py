@@ -1,4 +1,4 @@
-"""The commands, put together; and how they end."""
+"""The application with all its commands, and its exit codes."""
 
 import sys
 from typing import Annotated
@@ -19,8 +19,10 @@ from reelhook.cli import (
     operations,
     render,
     server,
+    submit,
     webhooks,
 )
+from reelhook.cli.error_messages import command_line_message
 from reelhook.domain.errors import ReelhookError
 
 _JOBS, _SERVER, _WEBHOOKS, _DATABASE = "Jobs", "Server", "Webhooks", "Database"
@@ -38,9 +40,9 @@ def _root(
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """A gateway for AI video jobs: create once, watch from the server, deliver signed webhooks.
+    """A gateway for AI video jobs: it creates a job once, watches it and sends signed webhooks.
 
-    New here? `reelhook demo` shows it all within half a minute, without a key.
+    New here? `reelhook demo` shows everything within half a minute, without a key.
     """
 
 
@@ -116,7 +118,7 @@ def _add_jobs(app: typer.Typer) -> None:
             "reelhook submit - --seconds 8 --size 1280x720 < script.txt",
             'reelhook submit "A fox" --webhook-url https://example.com/hook --json',
         ),
-    )(jobs.submit)
+    )(submit.submit)
     app.command(
         rich_help_panel=_JOBS,
         epilog=_examples("reelhook status ID", "reelhook status ID --watch"),
@@ -147,7 +149,7 @@ def _add_jobs(app: typer.Typer) -> None:
 
 
 def _add_endpoints(app: typer.Typer) -> None:
-    group = typer.Typer(no_args_is_help=True, help="Register and manage where webhooks go.")
+    group = typer.Typer(no_args_is_help=True, help="Register and manage the receivers of webhooks.")
     for name, command, *examples in (
         ("list", endpoints.list_, "", "--failing"),
         (
@@ -171,7 +173,7 @@ def _add_endpoints(app: typer.Typer) -> None:
 
 
 def _add_deliveries(app: typer.Typer) -> None:
-    group = typer.Typer(no_args_is_help=True, help="Read what was sent, and send it anew.")
+    group = typer.Typer(no_args_is_help=True, help="Inspect and resend webhooks.")
     for name, command, *examples in (
         ("list", deliveries.list_, "--state failed", "--job ID --json"),
         ("show", deliveries.show, "17"),
@@ -190,7 +192,7 @@ def _add_deliveries(app: typer.Typer) -> None:
 
 
 def _add_webhooks(app: typer.Typer) -> None:
-    group = typer.Typer(no_args_is_help=True, help="Judge where webhooks may go.")
+    group = typer.Typer(no_args_is_help=True, help="Check where webhooks may be sent.")
     group.command(
         epilog=_examples(
             "reelhook webhooks check https://example.com/hook",
@@ -230,7 +232,7 @@ def _add_database(app: typer.Typer) -> None:
 
 
 def run() -> None:
-    """Run a command. Exit code 1 for a failure, 2 for wrong usage; either says one sentence."""
+    """Run a command. A failure exits with 1, wrong usage with 2; both print one sentence."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # A terminal that lacks a character shows its code rather than a traceback.
@@ -238,7 +240,7 @@ def run() -> None:
     try:
         code = build()(standalone_mode=False)
     except ReelhookError as error:
-        render.complain(error.message)
+        render.complain(command_line_message(error))
         sys.exit(1)
     except typer.TyperException as error:
         if sentence := _usage(error):
@@ -249,9 +251,9 @@ def run() -> None:
 
 def _usage(error: typer.TyperException) -> str:
     format_message = getattr(error, "format_message", None)
-    words = str(format_message() if format_message else error).strip().rstrip(".")
-    if not words:
-        return ""  # no command at all: the help was shown
+    problem = str(format_message() if format_message else error).strip().rstrip(".")
+    if not problem:
+        return ""  # no command was given, so the help was shown
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "reelhook"
-    return f"{words}{'' if words.endswith('?') else ';'} `{command} --help` shows how"
+    return f"{problem}{'' if problem.endswith('?') else ';'} see `{command} --help`"

@@ -1,4 +1,4 @@
-"""The commands about copies of the database: `backup` and `restored`."""
+"""The commands about backups of the database: `backup` and `restored`."""
 
 import asyncio
 import json
@@ -23,8 +23,8 @@ def backup(
 ) -> None:
     """Copy the SQLite database into a new file, while the server runs.
 
-    The copy is of one moment, and checked. It holds the keys too, so only its owner may read it.
-    On PostgreSQL this names the command to use instead, and exits with 1.
+    The copy is a consistent snapshot, and is checked. It contains the keys, so only its owner may
+    read it. On PostgreSQL this command names the one to use instead, and exits with 1.
     """
     from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
 
@@ -38,12 +38,12 @@ def backup(
 
 
 def restored(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Say that the database is an earlier state, where that can't be seen.
+    """Declare that the database was set back to an earlier state.
 
     Needed only after a disk or a machine was set back to a snapshot; a restored backup is
-    recognized by itself. Run it before the server starts. Jobs that have not ended number
-    their next events beyond any that may have been sent, and jobs that wait to be created
-    are looked for at their provider first.
+    recognized automatically. Run it before the server starts. Running jobs then number their next
+    events beyond any that may have been sent. Jobs waiting to be created are first looked up at
+    their provider.
     """
     from reelhook import bootstrap  # noqa: PLC0415 - as above
 
@@ -52,5 +52,5 @@ def restored(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     if as_json:
         render.say(json.dumps({"restored": True}))
         return
-    render.say("The database is taken for an earlier state from now on; start the server.")
+    render.say("The database now counts as set back to an earlier state; start the server.")
     render.say("`reelhook doctor --orphans` lists videos that no job here owns.")

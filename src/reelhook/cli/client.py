@@ -1,4 +1,4 @@
-"""Speaking HTTP to a reelhook server; every failure becomes one sentence with its remedy."""
+"""A client of a reelhook server's HTTP API; every failure becomes one sentence with its remedy."""
 
 import json
 import re
@@ -14,28 +14,25 @@ if TYPE_CHECKING:
     from aiohttp import ClientSession
 
 _ID = re.compile(r"[A-Za-z0-9_-]+")
-_NOT_FOUND = "Job not found; `reelhook jobs` lists them"
-_NO_ENDPOINT = "Endpoint not found; `reelhook endpoints list` lists them"
-# Where the API names a call as the remedy, a command line names its command.
-_REMEDIES = {
-    "Job not found": _NOT_FOUND,
-    "GET /api/endpoints lists them": "`reelhook endpoints list` lists them",
-    "GET /api/deliveries lists them": "`reelhook deliveries list` lists them",
-    "with force": "with --force",
-}
-_HISTORY = re.compile(r"GET /api/jobs/([A-Za-z0-9_-]+)/events lists them")
 _PROXY_STATUSES = frozenset({502, 503, 504})
 _CHUNK_BYTES = 256 * 1024
 CONNECT_SECONDS = 5.0
-ANSWER_SECONDS = 120.0
-"""Cancelling may wait for a submit's outcome, which takes up to a minute."""
+RESPONSE_SECONDS_MAX = 120.0
+"""Cancelling may wait up to a minute for the outcome of a submission."""
 
 
 class ApiError(ReelhookError):
-    """The server refused; `code` is the API's own."""
+    """The server refused a request; code, problem and facts are those of its response."""
 
-    def __init__(self, message: str, code: str = "error") -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str,
+        code: str = "error",
+        *,
+        problem: str | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, problem=problem, facts=facts)
         self.code = code
 
 
@@ -46,35 +43,38 @@ class ServerUnreachableError(ReelhookError):
 
 
 class ResponseLostError(ReelhookError):
-    """The server may have done what was asked, but its answer did not arrive."""
+    """The server may have carried out the request, but its response did not arrive."""
 
     code = "answer_lost"
 
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """What the API said: the JSON's text as it came, and its value."""
+    """A response of the API: the JSON as it came, and its value."""
 
     text: str
     value: dict[str, Any]
 
 
 def job_path(job_id: str, action: str = "") -> str:
-    """Return the path of a job, or of what is done with it. Raises `ApiError`."""
+    """Return the path of a job, or of an action on it. Raises `ApiError`."""
     if not _ID.fullmatch(job_id):
-        raise ApiError(_NOT_FOUND, "job_not_found")
+        raise ApiError("Job not found", "job_not_found")
     return f"/api/jobs/{job_id}{action}"
 
 
 def endpoint_path(endpoint_id: str, action: str = "") -> str:
-    """Return the path of an endpoint, or of what is done with it. Raises `ApiError`."""
+    """Return the path of an endpoint, or of an action on it. Raises `ApiError`."""
     if not _ID.fullmatch(endpoint_id):
-        raise ApiError(_NO_ENDPOINT, "endpoint_not_found")
+        raise ApiError("Endpoint not found", "endpoint_not_found")
     return f"/api/endpoints/{endpoint_id}{action}"
 
 
 class Api:
-    """The HTTP API at one URL. With an `operator_key` it proves that the operator asks."""
+    """The HTTP API at one URL. With an `operator_key`, requests prove that the operator sends them.
+
+    Every method raises `ApiError`, `ServerUnreachableError` and `ResponseLostError`.
+    """
 
     def __init__(self, session: "ClientSession", url: str, operator_key: str | None = None) -> None:
         self._session = session
@@ -82,28 +82,28 @@ class Api:
         self.url = url
 
     async def get(self, path: str, **parameters: str | int | None) -> ApiResponse:
-        """Read. Raises `ApiError`, `ServerUnreachableError`, `ResponseLostError`."""
+        """Send a GET request; parameters that are None are left out."""
         given = {name: str(value) for name, value in parameters.items() if value is not None}
-        return await self._ask("GET", path, params=given)
+        return await self._request("GET", path, params=given)
 
     async def post(
         self, path: str, body: Mapping[str, Any] | None = None, **headers: str
     ) -> ApiResponse:
-        """Do. None is left out of the body. Raises as `get` does."""
+        """Send a POST request; fields of the body that are None are left out."""
         given = {name: value for name, value in (body or {}).items() if value is not None}
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return await self._send("POST", path, given, named)
 
     async def patch(self, path: str, body: Mapping[str, Any]) -> ApiResponse:
-        """Change; None is sent as null. Raises as `get` does."""
+        """Send a PATCH request; None is sent as null."""
         return await self._send("PATCH", path, body, {})
 
     async def delete(self, path: str) -> None:
-        """Remove. Raises as `get` does."""
-        await self._ask("DELETE", path)
+        """Send a DELETE request."""
+        await self._request("DELETE", path)
 
     async def download(self, url: str) -> AsyncIterator[bytes]:
-        """Yield a file. Raises `ApiError` where there is none."""
+        """Yield the chunks of a file. Raises `ApiError` if there is none."""
         async with self._session.get(url) as response:
             if response.status != 200:
                 raise ApiError(f"The video can't be downloaded (HTTP {response.status})")
@@ -120,34 +120,37 @@ class Api:
 
             now = int(time.time() * 1000)
             headers[OPERATOR_HEADER] = operator_proof(self._operator_key, now, method, path, raw)
-        return await self._ask(method, path, data=raw, headers=headers)
+        return await self._request(method, path, data=raw, headers=headers)
 
-    async def _ask(self, method: str, path: str, **request: Any) -> ApiResponse:
+    async def _request(self, method: str, path: str, **options: Any) -> ApiResponse:
         from aiohttp import ClientConnectorError, ClientError  # noqa: PLC0415 - see `api_client`
         from yarl import URL  # noqa: PLC0415 - see `api_client`
 
         try:
             async with self._session.request(
-                method, URL(self.url + path, encoded=True), allow_redirects=False, **request
+                method, URL(self.url + path, encoded=True), allow_redirects=False, **options
             ) as response:
-                return self._understood(response.status, await response.text(errors="replace"))
+                text = await response.text(errors="replace")
+                return self._parsed(response.status, text)
         except ClientConnectorError as error:
-            from reelhook.guard.certificates import distrust  # noqa: PLC0415 - rare
-
-            if (distrusted := distrust(error)) is not None:
-                words = f"The certificate of {self.url} {distrusted}"
-                raise ServerUnreachableError(words) from None
-            raise ServerUnreachableError(
-                f"No reelhook server answers at {self.url}; "
-                "start one with `reelhook serve` or set REELHOOK_URL"
-            ) from None
+            raise self._unreachable(error) from None
         except (ClientError, TimeoutError, OSError):
             raise ResponseLostError(
-                f"The answer of {self.url} got lost on its way; try again, or look into the "
+                f"The response of {self.url} was lost on its way; try again, or look into the "
                 "server's log"
             ) from None
 
-    def _understood(self, status: int, text: str) -> ApiResponse:
+    def _unreachable(self, error: Exception) -> ServerUnreachableError:
+        from reelhook.guard.certificates import distrust  # noqa: PLC0415 - rare
+
+        if (distrusted := distrust(error)) is not None:
+            return ServerUnreachableError(f"The certificate of {self.url} {distrusted}")
+        return ServerUnreachableError(
+            f"No reelhook server answers at {self.url}; "
+            "start one with `reelhook serve` or set REELHOOK_URL"
+        )
+
+    def _parsed(self, status: int, text: str) -> ApiResponse:
         if status == 204:
             return ApiResponse("", {})
         try:
@@ -155,37 +158,40 @@ class Api:
         except ValueError:
             value = None
         if not isinstance(value, dict) or (status >= 400 and not {"error", "code"} <= value.keys()):
-            if status in _PROXY_STATUSES:
-                raise ServerUnreachableError(
-                    f"The proxy at {self.url} reaches no reelhook server (HTTP {status}); start "
-                    "one with `reelhook serve` or set REELHOOK_URL"
-                )
-            raise ApiError(
-                f"What answers at {self.url} is not reelhook (HTTP {status}); set REELHOOK_URL"
-            )
+            raise self._foreign(status)
         if status == 401:
             raise ApiError(
                 f"The server at {self.url} asks for its key; set REELHOOK_API_KEY to it",
                 "unauthorized",
             )
         if status >= 400:
-            raise ApiError(_for_a_command_line(str(value["error"])), str(value.get("code")))
+            problem = value.get("problem")
+            raise ApiError(
+                str(value["error"]),
+                str(value["code"]),
+                problem=None if problem is None else str(problem),
+                facts=value,
+            )
         return ApiResponse(text.strip(), value)
 
-
-def _for_a_command_line(sentence: str) -> str:
-    for told, here in _REMEDIES.items():
-        sentence = sentence.replace(told, here)
-    return _HISTORY.sub(r"`reelhook events --job \1` lists them", sentence)
+    def _foreign(self, status: int) -> ReelhookError:
+        if status in _PROXY_STATUSES:
+            return ServerUnreachableError(
+                f"The proxy at {self.url} reaches no reelhook server (HTTP {status}); start "
+                "one with `reelhook serve` or set REELHOOK_URL"
+            )
+        return ApiError(
+            f"What answers at {self.url} is not reelhook (HTTP {status}); set REELHOOK_URL"
+        )
 
 
 @asynccontextmanager
 async def api_client(url: str | None, *, as_operator: bool = False) -> AsyncIterator[Api]:
-    """Open the API at `url`, or at the settings' one. Raises `SettingsError`.
+    """Open the API at `url`, or at the URL of the settings. Raises `SettingsError`.
 
-    `as_operator`: where the settings' database is at hand, requests prove it.
+    `as_operator`: requests prove it, if the database of the settings can be read here.
     """
-    # Loaded here, so that --help and --version answer at once.
+    # Loaded here, so that --help and --version are printed at once.
     from reelhook.config import Settings  # noqa: PLC0415 - as above
 
     settings = Settings.load(url=url)
@@ -196,18 +202,18 @@ async def api_client(url: str | None, *, as_operator: bool = False) -> AsyncIter
         # Another user's database, or none here: then nothing is proven.
         with suppress(SettingsError):
             key = await bootstrap.operator_key(settings)
-    async with talking_to(settings.url, settings.api_key, key) as api:
+    async with api_at(settings.url, settings.api_key, key) as api:
         yield api
 
 
 @asynccontextmanager
-async def talking_to(
+async def api_at(
     url: str, api_key: str | None = None, operator_key: str | None = None
 ) -> AsyncIterator[Api]:
     """Open the API at `url`."""
     from aiohttp import ClientSession, ClientTimeout  # noqa: PLC0415 - see `api_client`
 
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    timeout = ClientTimeout(total=ANSWER_SECONDS, sock_connect=CONNECT_SECONDS)
+    timeout = ClientTimeout(total=RESPONSE_SECONDS_MAX, sock_connect=CONNECT_SECONDS)
     async with ClientSession(headers=headers, timeout=timeout) as session:
         yield Api(session, url, operator_key)

@@ -15,7 +15,7 @@ from reelhook.config import Settings
 if TYPE_CHECKING:
     from reelhook.storage.transfer.copying import Copied
 
-TELL_SECONDS = 1.0
+PROGRESS_SECONDS = 1.0
 
 
 def copy(
@@ -30,22 +30,22 @@ def copy(
     ] = None,
     reopen: Annotated[
         bool,
-        typer.Option("--reopen", help="Open a database again whose copy is thrown away."),
+        typer.Option("--reopen", help="Open a database again after its copy was discarded."),
     ] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Move everything to another database: jobs, webhooks that wait, keys.
+    """Move everything to another database: jobs, waiting webhooks, keys.
 
-    Stop the server first. Each table is checked by its rows and a checksum. What is interrupted
-    goes on where it was when the same command runs again. At the end the old database is closed,
-    so that no job is ever worked on twice.
+    Stop the server first. Each table is verified by row count and checksum. If interrupted, run the
+    same command again: it continues where it stopped. At the end the old database is closed, so
+    that no two servers ever work on the same job.
     """
     from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
 
     settings = Settings.load(data_dir=data_dir)
     if (to is None) != reopen:
-        raise typer.BadParameter("Say either --to URL or --reopen")
+        raise typer.BadParameter("give either --to URL or --reopen")
     if to is None:
         asyncio.run(bootstrap.reopen(settings))
         render.say(json.dumps({"reopened": True}) if as_json else "The database is open again.")
@@ -56,14 +56,14 @@ def copy(
 
 
 class _CopyProgress:
-    """Tells on stderr how far it is, once a second at most."""
+    """Reports progress on stderr, once a second at most."""
 
     def __init__(self) -> None:
-        self._due_at = time.monotonic() + TELL_SECONDS
+        self._due_at = time.monotonic() + PROGRESS_SECONDS
 
     def __call__(self, what: str, table: str, done: int, total: int) -> None:
         if time.monotonic() >= self._due_at:
-            self._due_at = time.monotonic() + TELL_SECONDS
+            self._due_at = time.monotonic() + PROGRESS_SECONDS
             sys.stderr.write(f"{what} {table}: {done:,} of {total:,} rows\n")
             sys.stderr.flush()
 

@@ -16,14 +16,14 @@ from reelhook.domain.signing_keys import KEY_BYTES, PrivateKey, private_text
 
 def migrate(
     every: Annotated[
-        bool, typer.Option("--all", help="All that are missing, not just the next one.")
+        bool, typer.Option("--all", help="Apply all missing revisions, not just the next one.")
     ] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Bring the database's schema forward by one revision.
+    """Upgrade the database's schema by one revision.
 
-    `serve` does this by itself, all the way, unless it is told --no-migrate.
+    `serve` applies all revisions by itself, unless started with --no-migrate.
     """
     from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
 
@@ -40,14 +40,15 @@ def migrate(
 
 def rollback(
     destroy: Annotated[
-        bool, typer.Option("--destroy", help="Go back to nothing, though this deletes every job.")
+        bool,
+        typer.Option("--destroy", help="Undo the first revision too, which deletes every job."),
     ] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take the database's schema back by one revision.
+    """Downgrade the database's schema by one revision.
 
-    Taking the last one back deletes every job, so that needs --destroy.
+    Undoing the first revision deletes every job, so it needs --destroy.
     """
     from reelhook import bootstrap  # noqa: PLC0415 - as above
 
@@ -66,18 +67,17 @@ def secret(
         bool,
         typer.Option(
             "--new-private-key",
-            help="Make a key for v1a signatures and show it; nothing is kept or changed.",
+            help="Generate and show a key for v1a signatures; nothing is stored or changed.",
         ),
     ] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what webhooks are signed with, and what receivers verify them with.
+    """Show the secret and the public keys with which receivers verify webhooks.
 
-    The secret in both forms: as X-Signature's key, and as receivers with a
-    Standard Webhooks library are given it. The public keys, where
-    REELHOOK_WEBHOOK_PRIVATE_KEY is set. The database is opened only where
-    WEBHOOK_SECRET is not set.
+    The secret is shown in both forms: as the key of X-Signature, and for Standard Webhooks
+    libraries. Public keys are shown if REELHOOK_WEBHOOK_PRIVATE_KEY is set. The database is
+    opened only if WEBHOOK_SECRET is not set.
     """
     if new_private_key:
         _show_new_private_key(as_json)
@@ -94,7 +94,7 @@ def secret(
         shown: dict[str, Any] = {"secret": plain, "standardWebhooks": standard}
         render.say(json.dumps(shown | ({"publicKeys": public} if public else {})))
         return
-    # Whole and unwrapped, to be copied.
+    # Unwrapped, so that they can be copied.
     render.say(f"For X-Signature: {plain}")
     render.say(f"For Standard Webhooks: {standard}")
     for key in public:
@@ -102,15 +102,15 @@ def secret(
 
 
 def callback(
-    account: Annotated[str, typer.Argument(help="One of yours, as `reelhook stats` names it.")],
+    account: Annotated[str, typer.Argument(help="An account, as `reelhook stats` names it.")],
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show where an account's provider may send its own webhooks.
+    """Show the callback URL to which an account's provider may send its webhooks.
 
-    For the settings page of a provider that takes no address along with a job.
-    Nobody can guess the address, so keep it to yourself. What comes there makes
-    the next check of a job immediate, and is verified where the provider signs.
+    Enter it on the settings page of a provider that takes no URL with each job. The URL can't be
+    guessed, so keep it secret. A callback triggers the next check of a job at once. Its signature
+    is verified if the provider signs.
     """
     from reelhook import bootstrap  # noqa: PLC0415 - as above
 

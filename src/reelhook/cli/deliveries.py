@@ -1,4 +1,4 @@
-"""The commands about events and deliveries: read what was sent, and send it anew."""
+"""Commands about events and deliveries: list, inspect and resend."""
 
 import asyncio
 import re
@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from reelhook.cli import render
-from reelhook.cli.client import Api, ApiResponse, api_client, job_path
+from reelhook.cli.calls import show_response, with_api
+from reelhook.cli.client import Api, ApiResponse, job_path
 from reelhook.cli.delivery_view import (
     Feed,
     show_attempts,
@@ -19,14 +20,14 @@ from reelhook.cli.delivery_view import (
     show_run,
 )
 from reelhook.cli.options import AsJson, DeliveryId, Url
-from reelhook.cli.watching import LOOK_SECONDS, get_with_retries
+from reelhook.cli.watching import REFRESH_SECONDS, get_with_retries
 
 _AGO = re.compile(r"(\d{1,6})\s*([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class DeliveryState(StrEnum):
-    """How a delivery stands."""
+    """The state of a delivery."""
 
     WAITING = "waiting"
     DELIVERED = "delivered"
@@ -40,40 +41,37 @@ def events(
         str | None,
         typer.Option(
             metavar="ID",
-            help="Those behind this event: its id, which is the webhook-id.",
+            help="Only events after this one: its id, which is the webhook-id.",
             show_default=False,
         ),
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Go on with every new one, until Ctrl-C.")
+        bool, typer.Option("--follow", help="Keep printing new events, until Ctrl-C.")
     ] = False,
     job: Annotated[
         str | None,
-        typer.Option(metavar="ID", help="The whole history of one job.", show_default=False),
+        typer.Option(metavar="ID", help="All events of one job.", show_default=False),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at once.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="The most events per request.")] = 100,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the events of all jobs in the order they happened, oldest first.
 
-    An event is what a webhook tells, whether it was sent or not.
+    An event is the content of a webhook, whether or not it was sent.
     """
     if job is not None and (after is not None or follow):
-        raise typer.BadParameter("--job shows a whole history; leave --after and --follow out")
+        raise typer.BadParameter("--job shows all events; leave --after and --follow out")
+    if follow:
+        with_api(url, lambda api: _follow(api, after, limit, as_json=as_json))
+        return
 
-    async def work() -> None:
-        async with api_client(url) as api:
-            if job is not None:
-                page = await api.get(job_path(job, "/events"))
-                render.show(page, Feed().show, as_json=as_json)
-            elif follow:
-                await _follow(api, after, limit, as_json=as_json)
-            else:
-                page = await api.get("/api/events", after=after, limit=limit)
-                render.show(page, Feed().show, as_json=as_json)
+    async def read(api: Api) -> ApiResponse:
+        if job is not None:
+            return await api.get(job_path(job, "/events"))
+        return await api.get("/api/events", after=after, limit=limit)
 
-    asyncio.run(work())
+    show_response(url, read, Feed().show, as_json=as_json)
 
 
 async def _follow(api: Api, after: str | None, limit: int, *, as_json: bool) -> None:
@@ -85,7 +83,7 @@ async def _follow(api: Api, after: str | None, limit: int, *, as_json: bool) -> 
         else:
             feed.show(page.value)
         if not page.value["more"]:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(REFRESH_SECONDS)
         after = page.value["nextCursor"]
         page = await get_with_retries(api, "/api/events", after=after, limit=limit)
 
@@ -93,71 +91,63 @@ async def _follow(api: Api, after: str | None, limit: int, *, as_json: bool) -> 
 def list_(
     *,
     state: Annotated[
-        DeliveryState | None, typer.Option(help="Only those.", show_default=False)
+        DeliveryState | None,
+        typer.Option(help="Only deliveries in this state.", show_default=False),
     ] = None,
     job: Annotated[
-        str | None, typer.Option(metavar="ID", help="Of one job.", show_default=False)
+        str | None,
+        typer.Option(metavar="ID", help="Only deliveries of this job.", show_default=False),
     ] = None,
     endpoint: Annotated[
-        str | None, typer.Option(metavar="ID", help="To one endpoint.", show_default=False)
+        str | None,
+        typer.Option(metavar="ID", help="Only deliveries to this endpoint.", show_default=False),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="The most deliveries to list.")] = 50,
     cursor: Annotated[
         int | None,
-        typer.Option(min=1, help="The nextCursor of the page before.", show_default=False),
+        typer.Option(min=1, help="The nextCursor of the previous page.", show_default=False),
     ] = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """List deliveries, newest first.
 
-    A delivery is one job's events at one endpoint, or an event that was sent anew.
+    A delivery carries one job's events to one endpoint, or is the resend of one event.
     """
     wanted = {"state": state and state.value, "jobId": job, "endpointId": endpoint}
-
-    async def work() -> None:
-        async with api_client(url) as api:
-            page = await api.get("/api/deliveries", **wanted, limit=limit, cursor=cursor)
-            render.show(page, show_deliveries, as_json=as_json)
-
-    asyncio.run(work())
+    show_response(
+        url,
+        lambda api: api.get("/api/deliveries", **wanted, limit=limit, cursor=cursor),
+        show_deliveries,
+        as_json=as_json,
+    )
 
 
 def show(delivery_id: DeliveryId, url: Url = None, as_json: AsJson = False) -> None:
     """Show a delivery, its last attempt, and the events that never arrived."""
-
-    async def work() -> None:
-        async with api_client(url) as api:
-            answer = await api.get(f"/api/deliveries/{delivery_id}")
-            render.show(answer, show_delivery, as_json=as_json)
-
-    asyncio.run(work())
+    path = f"/api/deliveries/{delivery_id}"
+    show_response(url, lambda api: api.get(path), show_delivery, as_json=as_json)
 
 
 def attempts(
     delivery_id: DeliveryId,
-    limit: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="The most attempts to list.")] = 100,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """List a delivery's attempts, newest first, and those of its resends.
+    """List the attempts of a delivery and of its resends, newest first.
 
-    The table has the beginning of what the receiver answered, --json the first 16 KiB.
+    The table has the beginning of each response; --json has its first 16 KiB.
     """
-
-    async def work() -> None:
-        async with api_client(url) as api:
-            page = await api.get(f"/api/deliveries/{delivery_id}/attempts", limit=limit)
-            render.show(page, show_attempts, as_json=as_json)
-
-    asyncio.run(work())
+    path = f"/api/deliveries/{delivery_id}/attempts"
+    show_response(url, lambda api: api.get(path, limit=limit), show_attempts, as_json=as_json)
 
 
 def resend(
     delivery_id: Annotated[
         int | None,
         typer.Argument(
-            metavar="ID", min=1, help="The delivery whose event is sent.", show_default=False
+            metavar="ID", min=1, help="The delivery whose event is resent.", show_default=False
         ),
     ] = None,
     *,
@@ -166,81 +156,78 @@ def resend(
         typer.Option(
             min=1,
             metavar="N",
-            help="Which of the job's events. Default: the newest.",
+            help="The sequence number of the job's event. Default: the newest.",
             show_default=False,
         ),
     ] = None,
     failed_since: Annotated[
         str | None,
         typer.Option(
-            metavar="MOMENT",
-            help="All events that failed since then: 2h, 3d or 2026-11-23T10:00Z.",
+            metavar="TIME",
+            help="Resend all events that failed since then: 2h, 3d or 2026-11-23T10:00Z.",
             show_default=False,
         ),
     ] = None,
     endpoint: Annotated[
         str | None,
         typer.Option(
-            metavar="ID", help="With --failed-since: at this endpoint alone.", show_default=False
+            metavar="ID",
+            help="With --failed-since: only events to this endpoint.",
+            show_default=False,
         ),
     ] = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send an event anew, or all that failed since a moment, each once.
+    """Resend one event, or once each all events that failed since a given time.
 
-    The webhook-id stays the same, so that receivers know it again.
+    The webhook-id stays the same, so receivers recognize an event that they already have.
     """
     if (delivery_id is None) == (failed_since is None):
         raise typer.BadParameter("name either a delivery's id or --failed-since")
     if failed_since is None and endpoint is not None:
-        raise typer.BadParameter("--endpoint goes with --failed-since")
+        raise typer.BadParameter("--endpoint needs --failed-since")
     if failed_since is not None and sequence is not None:
-        raise typer.BadParameter("--sequence goes with a delivery's id")
-    since = None if failed_since is None else _moment(failed_since)
-
-    async def work() -> None:
-        async with api_client(url) as api:
-            if since is None:
-                path = f"/api/deliveries/{delivery_id}/resend"
-                answer = await api.post(path, {"sequence": sequence})
-                render.show(answer, show_resent, as_json=as_json)
-            else:
-                body = {"since": since, "endpointId": endpoint}
-                answer = await _run(api, body, quiet=as_json)
-                render.show(answer, show_run, as_json=as_json)
-
-    asyncio.run(work())
+        raise typer.BadParameter("--sequence needs a delivery's id")
+    if failed_since is None:
+        path = f"/api/deliveries/{delivery_id}/resend"
+        body: dict[str, Any] = {"sequence": sequence}
+        show_response(url, lambda api: api.post(path, body), show_resent, as_json=as_json)
+    else:
+        failed = {"since": _timestamp(failed_since), "endpointId": endpoint}
+        show_response(
+            url, lambda api: _resend_failed(api, failed, quiet=as_json), show_run, as_json=as_json
+        )
 
 
-async def _run(api: Api, body: dict[str, Any], *, quiet: bool) -> ApiResponse:
-    """Have all sent anew that failed; wait until the server is through."""
-    answer = await api.post("/api/deliveries/resend", body)
-    path = f"/api/deliveries/resend/{answer.value['id']}"
-    with render.waiting("Sending anew", quiet=quiet) as tell:
+async def _resend_failed(api: Api, failed: dict[str, Any], *, quiet: bool) -> ApiResponse:
+    """Have all failed events resent; wait until the server has done so."""
+    response = await api.post("/api/deliveries/resend", failed)
+    path = f"/api/deliveries/resend/{response.value['id']}"
+    with render.waiting("Resending", quiet=quiet) as update:
         try:
-            while not answer.value["finished"]:
-                tell(f"Sending anew: {answer.value['resent']}")
-                await asyncio.sleep(LOOK_SECONDS)
-                answer = await get_with_retries(api, path)
+            while not response.value["finished"]:
+                update(f"Resending: {response.value['resent']}")
+                await asyncio.sleep(REFRESH_SECONDS)
+                response = await get_with_retries(api, path)
         except asyncio.CancelledError:  # Ctrl-C
-            render.complain("Stopped watching; the server goes on until all is sent anew")
+            render.complain("Stopped watching; the server continues until everything is resent")
             raise
-    return answer
+    return response
 
 
-def _moment(text: str) -> str:
-    """Return a moment as the API wants it; `2h` is two hours ago."""
+def _timestamp(text: str) -> str:
+    """Return a time as the API wants it; `2h` is two hours ago."""
     try:
         if match := _AGO.fullmatch(text.strip()):
             ago = timedelta(**{_UNITS[match[2]]: int(match[1])})
             return (datetime.now(UTC) - ago).isoformat()
-        moment = datetime.fromisoformat(text.strip())
+        time = datetime.fromisoformat(text.strip())
     except (ValueError, OverflowError):
-        moment = None
-    if moment is None or moment.tzinfo is None:
+        time = None
+    if time is None or time.tzinfo is None:
         raise typer.BadParameter(
-            f"{text!r} is no moment; write 2h or 3d, or 2026-11-23T10:00Z with its time zone",
+            f"{text!r} is not a time; write 2h or 3d, or 2026-11-23T10:00Z with its time zone",
             param_hint="--failed-since",
         )
-    return moment.isoformat()
+    return time.isoformat()

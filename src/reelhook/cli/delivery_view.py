@@ -1,4 +1,4 @@
-"""How events, deliveries and attempts are told."""
+"""Events, deliveries and attempts as the command line shows them."""
 
 import json
 from datetime import UTC, datetime
@@ -10,12 +10,12 @@ from reelhook.cli import render
 from reelhook.telemetry.lines import printable
 
 _STATE_STYLES = {"delivered": "green", "waiting": "yellow", "failed": "red", "ended": "red"}
-_FATES = {
+_REASONS = {
     "superseded": "a newer event took its place",
     "exhausted": "all attempts failed",
     "gone": "the receiver answered 410",
 }
-_ANSWER_CHARACTERS = 200
+_RESPONSE_CHARACTERS = 200
 
 
 class Feed:
@@ -55,7 +55,7 @@ class Feed:
 
 
 def show_deliveries(page: dict[str, Any]) -> None:
-    """Print a page of deliveries, and how to get the next one."""
+    """Print a page of deliveries, and the command for the next page."""
     deliveries = page["deliveries"]
     if not deliveries and render.on_terminal():
         render.say("None.")
@@ -63,8 +63,14 @@ def show_deliveries(page: dict[str, Any]) -> None:
     render.show_table(
         ("DELIVERY", "STATE", "LAST ATTEMPT", "JOB", "URL"),
         (
-            (one["id"], _state(one), _outcome(one["lastAttempt"]), one["jobId"], one["url"])
-            for one in deliveries
+            (
+                delivery["id"],
+                _state(delivery),
+                _outcome(delivery["lastAttempt"]),
+                delivery["jobId"],
+                delivery["url"],
+            )
+            for delivery in deliveries
         ),
         keep=4,
     )
@@ -73,7 +79,7 @@ def show_deliveries(page: dict[str, Any]) -> None:
 
 
 def show_delivery(delivery: dict[str, Any]) -> None:
-    """Print all that the API tells of a delivery."""
+    """Print a delivery in full."""
     last = delivery["lastAttempt"]
     render.show_fields(
         [
@@ -83,41 +89,41 @@ def show_delivery(delivery: dict[str, Any]) -> None:
             ("Endpoint", delivery["endpointId"]),
             ("URL", delivery["url"]),
             ("Resend of", delivery["resendOf"]),
-            ("Arrived up to", delivery["deliveredSequence"]),
+            ("Delivered up to", delivery["deliveredSequence"]),
             ("Waiting event", delivery["nextSequence"]),
-            ("Attempts of it", delivery["attempts"] or None),
+            ("Its attempts", delivery["attempts"] or None),
             ("Next attempt", _next(delivery["nextAttemptAt"])),
             ("Last attempt", None if last is None else f"{last['startedAt']} {_outcome(last)}"),
-            *(("Never arrived", _missed(one)) for one in delivery["undelivered"]),
+            *(("Never arrived", _undelivered(event)) for event in delivery["undelivered"]),
         ]
     )
 
 
 def show_attempts(page: dict[str, Any]) -> None:
-    """Print attempts, the beginning of their answers included."""
+    """Print attempts, with the beginning of each response."""
     attempts = page["attempts"]
     if not attempts and render.on_terminal():
         render.say("None yet.")
         return
     render.show_table(
-        ("TIME", "EVENT", "TRY", "TOOK", "OUTCOME", "ANSWER"),
+        ("TIME", "EVENT", "TRY", "TOOK", "OUTCOME", "RESPONSE"),
         (
             (
-                render.second(one["startedAt"]),
-                one["sequence"],
-                "probe" if one["probe"] else one["number"],
-                f"{one['durationMs']} ms",
-                _outcome(one),
-                one["detail"] or one["answer"][:_ANSWER_CHARACTERS],
+                render.second(attempt["startedAt"]),
+                attempt["sequence"],
+                "probe" if attempt["probe"] else attempt["number"],
+                f"{attempt['durationMs']} ms",
+                _outcome(attempt),
+                attempt["detail"] or attempt["answer"][:_RESPONSE_CHARACTERS],
             )
-            for one in attempts
+            for attempt in attempts
         ),
         keep=5,
     )
 
 
 def show_resent(delivery: dict[str, Any]) -> None:
-    """Print that an event is on its way again."""
+    """Print the delivery that resends an event."""
     render.show_fields(
         [
             ("Delivery", delivery["id"]),
@@ -127,27 +133,28 @@ def show_resent(delivery: dict[str, Any]) -> None:
             ("URL", delivery["url"]),
         ]
     )
-    render.hint(f"How it fares: reelhook deliveries show {delivery['id']}")
+    render.hint(f"Its status: reelhook deliveries show {delivery['id']}")
 
 
 def show_run(run: dict[str, Any]) -> None:
-    """Print how many events are on their way again."""
+    """Print how many events are being resent."""
     count = run["resent"]
     if count == 0:
-        render.say("Nothing failed since then that was not sent anew already.")
+        render.say("No event failed since then that was not resent already.")
         return
     events = "1 event is" if count == 1 else f"{count} events are"
-    render.say(f"{events} on the way again; `reelhook deliveries list` shows how they fare.")
+    render.say(f"{events} being resent; `reelhook deliveries list` shows their status.")
 
 
-def _next(moment: str | None) -> str | None:
-    # Where the endpoint's breaker holds it back, its time may have come long ago.
-    late = moment is not None and datetime.fromisoformat(moment) < datetime.now(UTC)
-    return f"due since {moment}, once its endpoint has a turn for it" if late else moment
+def _next(time: str | None) -> str | None:
+    # It may be long overdue while the endpoint's circuit breaker is open.
+    late = time is not None and datetime.fromisoformat(time) < datetime.now(UTC)
+    return f"due since {time}; waiting for its endpoint" if late else time
 
 
-def _missed(one: dict[str, Any]) -> str:
-    return f"event {one['sequence']}: {_FATES.get(one['fate'], one['fate'])}, {one['at']}"
+def _undelivered(event: dict[str, Any]) -> str:
+    reason = _REASONS.get(event["fate"], event["fate"])
+    return f"event {event['sequence']}: {reason}, {event['at']}"
 
 
 def _outcome(attempt: dict[str, Any] | None) -> Text:

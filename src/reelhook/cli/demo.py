@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reelhook.cli import render
-from reelhook.cli.client import Api, job_path, talking_to
-from reelhook.cli.demo_view import DemoView, stage_for
+from reelhook.cli.client import Api, api_at, job_path
+from reelhook.cli.demo_view import DemoView, demo_view
 from reelhook.domain.errors import ReelhookError
 from reelhook.telemetry import lines as logs
 
@@ -25,75 +25,75 @@ if TYPE_CHECKING:
 
 DEMO_SECONDS_MAX = 28.0
 RENDER_SECONDS, QUEUE_SECONDS = 6.0, 1.0
-POLL_SECONDS, LOOK_SECONDS = 0.5, 0.2
+POLL_SECONDS, REFRESH_SECONDS = 0.5, 0.2
 SCRIPT = "A lighthouse at dusk, waves rolling in"
 
 
 class DemoFailedError(ReelhookError):
-    """The demo did not show what it is to show."""
+    """The demo did not succeed."""
 
     code = "demo_failed"
 
 
 def demo(
-    script: Annotated[str, typer.Argument(metavar="[SCRIPT]", help="What is rendered.")] = SCRIPT,
+    script: Annotated[
+        str, typer.Argument(metavar="[SCRIPT]", help="The text of the video.")
+    ] = SCRIPT,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="PATH", help="Where the MP4 is saved.")
+        Path, typer.Option("--output", "-o", metavar="PATH", help="The file for the MP4.")
     ] = Path("reelhook-demo.mp4"),
     provider: Annotated[
         str,
         typer.Option(
             metavar="PROVIDER",
-            help="Whom the simulator plays: openai, ark, fal, replicate, runway or xai.",
+            help="The provider to simulate: openai, ark, fal, replicate, runway or xai.",
         ),
     ] = "openai",
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the server's log too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Show one job from request to webhook and MP4, without a key, in under half a minute.
+    """Run one job from request to webhook and MP4, without a key, in under half a minute.
 
-    A simulated provider, a server and a webhook receiver start on free loopback ports with a
-    database that is thrown away afterwards. Exit 0 only if the video decodes and the webhook of
-    the job's end came exactly once.
+    A simulated provider, a server and a webhook receiver run on free loopback ports with a
+    temporary database. Exit 0 only if the video can be decoded and the webhook of the job's end
+    arrived exactly once.
     """
     _check_provider(provider)
     _check_writable(output)
     log = io.StringIO()
     logs.configure(verbose, sys.stderr if verbose else log)
     try:
-        asyncio.run(_demo(script, provider, output, stage_for(quiet=as_json), as_json=as_json))
+        asyncio.run(_demo(script, provider, output, demo_view(quiet=as_json), as_json=as_json))
     except ReelhookError:
         sys.stderr.write(log.getvalue())
         raise
 
 
-async def _demo(
-    script: str, provider: str, output: Path, stage: DemoView, *, as_json: bool
-) -> None:
+async def _demo(script: str, provider: str, output: Path, view: DemoView, *, as_json: bool) -> None:
     from reelhook.cli.video_check import examine  # noqa: PLC0415 - not needed for --help
 
     try:
         async with asyncio.timeout(DEMO_SECONDS_MAX):
-            async with _everything(stage) as (api, receiver):
-                asked = {"script": script, **await _video_of(api, provider)}
-                job = await _show_job(asked, api, receiver, stage)
+            async with _everything(view) as (api, receiver):
+                request = {"script": script, **await _options_of(api, provider)}
+                job = await _show_job(request, api, receiver, view)
                 await _download(api, str(job["videoUrl"]), output)
-            # All has stopped: what was to be sent has been sent.
+            # Everything has stopped, so no further webhook can arrive.
             video = await asyncio.to_thread(examine, output)
     except TimeoutError:
         raise DemoFailedError(
-            f"The demo was not done within {DEMO_SECONDS_MAX:g} s; is this machine very busy?"
+            f"The demo did not finish within {DEMO_SECONDS_MAX:g} s; is this machine very busy?"
         ) from None
     _check(receiver)
     if as_json:
         render.say(json.dumps(_document(job, video, receiver)))
     else:
-        stage.finish(video, len(receiver.webhooks))
+        view.finish(video, len(receiver.webhooks))
 
 
 @asynccontextmanager
-async def _everything(stage: DemoView) -> AsyncIterator[tuple[Api, "Receiver"]]:
-    """Start the provider, the receiver and the server; stop them in the order they need."""
+async def _everything(view: DemoView) -> AsyncIterator[tuple[Api, "Receiver"]]:
+    """Start the provider, the receiver and the server; stop them in reverse order."""
     from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
     from reelhook.cli.receiver import receiving  # noqa: PLC0415 - as above
     from reelhook.config import Settings  # noqa: PLC0415 - as above
@@ -102,10 +102,10 @@ async def _everything(stage: DemoView) -> AsyncIterator[tuple[Api, "Receiver"]]:
     secret = secrets.token_urlsafe(24)
     faults = Faults(render_seconds=RENDER_SECONDS, queue_seconds=QUEUE_SECONDS)
     async with AsyncExitStack() as stack:
-        # First, since it says what is wrong where there is no temporary directory.
+        # First, since its error explains a missing temporary directory.
         provider = await stack.enter_async_context(bootstrap.simulating(faults))
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="reelhook-demo-"))
-        receiver = await stack.enter_async_context(receiving(secret, stage.webhook))
+        receiver = await stack.enter_async_context(receiving(secret, view.webhook))
         settings = Settings.of(
             port=0,
             data_dir=directory,
@@ -116,40 +116,42 @@ async def _everything(stage: DemoView) -> AsyncIterator[tuple[Api, "Receiver"]]:
         running = await stack.enter_async_context(
             bootstrap.serving(settings, simulator_url=provider.removesuffix("/v1"))
         )
-        api = await stack.enter_async_context(talking_to(running.url))
-        stage.start(provider=provider, server=running.url, receiver=receiver.url)
+        api = await stack.enter_async_context(api_at(running.url))
+        view.start(provider=provider, server=running.url, receiver=receiver.url)
         yield api, receiver
 
 
-async def _video_of(api: Api, provider: str) -> dict[str, Any]:
-    """Return what the first model of a provider is asked for, as short as it makes videos."""
-    told = (await api.get("/api/models")).value
+async def _options_of(api: Api, provider: str) -> dict[str, Any]:
+    """Return a request's options for a provider's first model and its shortest video."""
+    catalog = (await api.get("/api/models")).value
     if provider == "openai":
         return {"seconds": "4", "size": "1280x720"}
     model = next(
-        one for one in told["models"] if one["provider"] == provider and one["image"] != "required"
+        model
+        for model in catalog["models"]
+        if model["provider"] == provider and model["image"] != "required"
     )
-    asked = {"model": model["model"]}
+    options = {"model": model["model"]}
     if model["seconds"]:
-        asked["seconds"] = min(model["seconds"], key=float)
+        options["seconds"] = min(model["seconds"], key=float)
     if "16:9" in (model["aspectRatios"] or ()):
-        asked["aspectRatio"] = "16:9"
-    return asked
+        options["aspectRatio"] = "16:9"
+    return options
 
 
 async def _show_job(
-    asked: dict[str, Any], api: Api, receiver: "Receiver", stage: DemoView
+    request: dict[str, Any], api: Api, receiver: "Receiver", view: DemoView
 ) -> dict[str, Any]:
-    body = {**asked, "webhookUrl": receiver.url}
+    body = {**request, "webhookUrl": receiver.url}
     created = (await api.post("/api/generate", body)).value
-    stage.created(created)
-    with stage.running():
+    view.created(created)
+    with view.running():
         while True:
             job = (await api.get(job_path(created["jobId"]))).value
-            stage.progress(str(job["status"]), int(job["progress"]))
+            view.progress(str(job["status"]), int(job["progress"]))
             if receiver.ended.is_set():
                 break
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(REFRESH_SECONDS)
     if job["status"] != "completed":
         raise DemoFailedError(f"The job is {job['status']}: {job['error']}")
     return job
@@ -163,20 +165,20 @@ async def _download(api: Api, url: str, output: Path) -> None:
 
 def _check(receiver: "Receiver") -> None:
     if not all(webhook.verified for webhook in receiver.webhooks):
-        raise DemoFailedError("A webhook came with a wrong signature")
+        raise DemoFailedError("A webhook had a wrong signature")
     if len(receiver.terminal) != 1:
         raise DemoFailedError(
-            f"The webhook of the job's end came {len(receiver.terminal)} times, not once"
+            f"The webhook of the job's end arrived {len(receiver.terminal)} times, not once"
         )
 
 
 def _check_provider(provider: str) -> None:
     from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
 
-    played = [one.provider for one in bootstrap.simulated("http://127.0.0.1")]
-    if provider not in played:
+    simulated = [account.provider for account in bootstrap.simulated("http://127.0.0.1")]
+    if provider not in simulated:
         raise typer.BadParameter(
-            f"the simulator does not play {provider}; it plays {', '.join(played)}",
+            f"{provider} is not simulated; name one of {', '.join(simulated)}",
             param_hint="--provider",
         )
 
@@ -190,7 +192,7 @@ def _check_writable(output: Path) -> None:
             output.unlink()
     except OSError as error:
         raise DemoFailedError(
-            f"{output} can't be written ({error.strerror}); choose another place with --output"
+            f"{output} can't be written ({error.strerror}); choose another file with --output"
         ) from None
 
 

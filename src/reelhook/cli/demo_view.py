@@ -1,4 +1,4 @@
-"""How the demo looks: a bar and colour on a terminal, plain lines elsewhere, or nothing at all."""
+"""Output of the demo: a bar and colour on a terminal, plain lines elsewhere, or nothing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,39 +18,39 @@ if TYPE_CHECKING:
     from reelhook.cli.video_check import CheckedVideo
 
 
-_NAMES_WIDTH = 20
+_NAME_WIDTH = 20
 
 
 class DemoView(Protocol):
-    """What the demo shows, in the order it happens."""
+    """The demo's output, step by step."""
 
     def start(self, *, provider: str, server: str, receiver: str) -> None:
-        """All three answer at these URLs."""
+        """Show the URLs of the three programs, which are running."""
 
-    def created(self, answer: dict[str, Any]) -> None:
-        """The server took the job."""
+    def created(self, job: dict[str, Any]) -> None:
+        """Show the job that the server accepted."""
 
     def running(self) -> "AbstractContextManager[None]":
-        """The job runs until this block ends."""
+        """Show that the job is running until this block ends."""
 
     def progress(self, status: str, percent: int) -> None:
-        """The job stands here."""
+        """Show the job's progress."""
 
     def webhook(self, webhook: "Webhook") -> None:
-        """A webhook arrived."""
+        """Show a webhook that arrived."""
 
     def finish(self, video: "CheckedVideo", webhooks: int) -> None:
-        """All is well, and all has stopped."""
+        """Show the result, after everything has stopped."""
 
 
-def stage_for(*, quiet: bool) -> DemoView:
-    """Return the stage that suits stdout."""
+def demo_view(*, quiet: bool) -> DemoView:
+    """Return the view that suits stdout."""
     if quiet:
         return _Quiet()
     return _Terminal() if render.on_terminal() else _Lines()
 
 
-def _webhook_words(webhook: "Webhook") -> tuple[str, str, str]:
+def _webhook_columns(webhook: "Webhook") -> tuple[str, str, str]:
     body = webhook.body
     number, progress = body.get("sequence", "?"), body.get("progress", "?")
     signature = "signature verified" if webhook.verified else "SIGNATURE WRONG"
@@ -61,7 +61,7 @@ class _Quiet:
     def start(self, *, provider: str, server: str, receiver: str) -> None:
         pass
 
-    def created(self, answer: dict[str, Any]) -> None:
+    def created(self, job: dict[str, Any]) -> None:
         pass
 
     @contextmanager
@@ -84,15 +84,15 @@ class _Lines(_Quiet):
         render.say(f"reelhook: {server}")
         render.say(f"Webhook receiver: {receiver}")
 
-    def created(self, answer: dict[str, Any]) -> None:
-        render.say(f"Job {answer['jobId']}: {printable(answer['title'])}")
+    def created(self, job: dict[str, Any]) -> None:
+        render.say(f"Job {job['jobId']}: {printable(job['title'])}")
 
     def webhook(self, webhook: "Webhook") -> None:
-        name, state, signature = _webhook_words(webhook)
+        name, state, signature = _webhook_columns(webhook)
         render.say(f"{name}: {state}, {signature}, id {printable(webhook.id)}")
 
     def finish(self, video: "CheckedVideo", webhooks: int) -> None:
-        render.say(f"Video: {video.path.resolve()} ({video.words()}), decoded")
+        render.say(f"Video: {video.path.resolve()} ({video.summary()}), decoded")
         render.say(f"{webhooks} webhooks, the last one exactly once")
 
 
@@ -105,13 +105,11 @@ class _Terminal(_Quiet):
         self._console.print()
         render.show_fields(
             [("Simulated provider", provider), ("reelhook", server), ("Receiver", receiver)],
-            width=_NAMES_WIDTH,
+            width=_NAME_WIDTH,
         )
 
-    def created(self, answer: dict[str, Any]) -> None:
-        render.show_fields(
-            [("Job", answer["jobId"]), ("Title", answer["title"])], width=_NAMES_WIDTH
-        )
+    def created(self, job: dict[str, Any]) -> None:
+        render.show_fields([("Job", job["jobId"]), ("Title", job["title"])], width=_NAME_WIDTH)
         self._console.print()
 
     @contextmanager
@@ -126,7 +124,7 @@ class _Terminal(_Quiet):
             show_progress(self._bar, self._bar.task_ids[0], status, percent)
 
     def webhook(self, webhook: "Webhook") -> None:
-        name, state, signature = _webhook_words(webhook)
+        name, state, signature = _webhook_columns(webhook)
         line = Text.assemble(
             ("📨 " + name, "bold"),
             "  ",
@@ -143,7 +141,7 @@ class _Terminal(_Quiet):
         self._console.print(
             Text.assemble("🎬 ", (str(video.path.resolve()), "bold")), soft_wrap=True
         )
-        self._console.print(Text(f"   {video.words()}, {video.frames} frames decoded", "dim"))
+        self._console.print(Text(f"   {video.summary()}, {video.frames} frames decoded", "dim"))
         self._console.print(
             Text(f"✅ {webhooks} webhooks, every signature verified, the last one exactly once")
         )

@@ -28,29 +28,29 @@ def doctor(
     ] = False,
     orphans: Annotated[
         bool,
-        typer.Option("--orphans", help="Only list what providers have and no job here owns."),
+        typer.Option("--orphans", help="Only list the providers' videos that no job here owns."),
     ] = False,
     data_dir: DataDir = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check settings, database, keys, receivers and clocks; say what to do.
+    """Check settings, database, keys, receivers and clocks, and say how to fix them.
 
-    Nothing is changed, and nothing costs. A running server is left alone. The exit code is 0
-    only if nothing failed; warnings don't count.
+    The checks change nothing and cost nothing. They don't disturb a running server. The exit code
+    is 0 only if nothing failed; warnings don't count.
     """
     from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
 
     if orphans:
         if send:
-            raise typer.BadParameter("Say either --send or --orphans")
+            raise typer.BadParameter("give either --send or --orphans")
         show_orphans(data_dir=data_dir, as_json=as_json)
         return
-    with render.waiting("Asking around...", quiet=as_json):
+    with render.waiting("Checking...", quiet=as_json):
         found = asyncio.run(bootstrap.examine(send=send, data_dir=data_dir, url=url))
-    healthy = all(one.verdict != "failed" for one in found)
+    healthy = all(finding.verdict != "failed" for finding in found)
     if as_json:
-        findings = [asdict(one) for one in found]
+        findings = [asdict(finding) for finding in found]
         render.say(json.dumps({"healthy": healthy, "findings": findings}))
     else:
         _show(found)
@@ -59,12 +59,11 @@ def doctor(
 
 
 def _show(found: "Sequence[Finding]") -> None:
-    for one in found:
+    for finding in found:
+        subject, message = printable(finding.subject), printable(finding.message)
         if not render.on_terminal():
-            render.say(f"{one.verdict}: {printable(one.subject)}: {printable(one.message)}")
+            render.say(f"{finding.verdict}: {subject}: {message}")
             continue
-        line = Text(f"{one.verdict.value:<{_VERDICT_WIDTH}}  ", _STYLES[one.verdict])
-        line.append(f"{printable(one.subject)}: ", "default bold").append(
-            printable(one.message), "default"
-        )
+        line = Text(f"{finding.verdict.value:<{_VERDICT_WIDTH}}  ", _STYLES[finding.verdict])
+        line.append(f"{subject}: ", "default bold").append(message, "default")
         render.console().print(line, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What may be chosen of an endpoint on the command line."""
+"""Options that describe an endpoint."""
 
 import sys
 from pathlib import Path
@@ -9,15 +9,15 @@ import typer
 _ALL = "all"
 Description = Annotated[
     str | None,
-    typer.Option(metavar="TEXT", help="What it is for, in your words.", show_default=False),
+    typer.Option(metavar="TEXT", help="A note on the purpose of the endpoint.", show_default=False),
 ]
 Events = Annotated[
     list[str] | None,
     typer.Option(
         "--event",
         metavar="NAME",
-        help="What it is told of: queued, processing, progress, completed, failed or all; may be "
-        "given again.",
+        help="An event that is sent to it: queued, processing, progress, completed, failed or "
+        "all. May be repeated.",
         show_default=False,
     ),
 ]
@@ -26,8 +26,8 @@ Headers = Annotated[
     typer.Option(
         "--header",
         metavar="LINE",
-        help='A header that goes along, as "Name: value"; may be given again. @FILE reads such '
-        "lines, so that no other user of this machine sees them.",
+        help='An extra request header, as "Name: value". May be repeated. @FILE reads such lines '
+        "from a file, which hides them from other users of this machine.",
         show_default=False,
     ),
 ]
@@ -36,19 +36,21 @@ Concurrency = Annotated[
     typer.Option(
         min=0,
         metavar="N",
-        help="Requests under way at once; 0 for the server's setting.",
+        help="The most requests in flight at once; 0 for the server's setting.",
         show_default=False,
     ),
 ]
 Broadcast = Annotated[
     bool | None,
-    typer.Option("--broadcast/--no-broadcast", help="Gets every job's events.", show_default=False),
+    typer.Option(
+        "--broadcast/--no-broadcast", help="Send it the events of every job.", show_default=False
+    ),
 ]
 ReadSecret = Annotated[
     bool,
     typer.Option(
         "--secret",
-        help="Ask for the secret, or read it from stdin, in place of having one made.",
+        help="Prompt for the secret, or read it from stdin. Default: the server makes one.",
     ),
 ]
 
@@ -60,28 +62,28 @@ def chosen(
     concurrency: int | None,
     broadcast: bool | None,
 ) -> dict[str, Any]:
-    """Return what was named; None where the usual is wanted."""
-    named: dict[str, Any] = {}
+    """Return the fields that were given; None means the default."""
+    fields: dict[str, Any] = {}
     if description is not None:
-        named["description"] = description or None
+        fields["description"] = description or None
     if event:
-        named["events"] = None if _ALL in event else event
+        fields["events"] = None if _ALL in event else event
     if header:
-        named["headers"] = _headers(header)
+        fields["headers"] = _headers(header)
     if concurrency is not None:
-        named["concurrency"] = concurrency or None
+        fields["concurrency"] = concurrency or None
     if broadcast is not None:
-        named["broadcast"] = broadcast
-    return named
+        fields["broadcast"] = broadcast
+    return fields
 
 
 def _headers(given: list[str]) -> dict[str, str]:
     headers = {}
     for line in given:
-        for one in _lines(line):
-            name, colon, value = one.partition(":")
+        for header in _lines(line):
+            name, colon, value = header.partition(":")
             if not colon:
-                raise typer.BadParameter(f'a header is written "Name: value", not {one!r}')
+                raise typer.BadParameter(f'a header is written "Name: value", not {header!r}')
             headers[name.strip()] = value.strip()
     return headers
 
@@ -90,13 +92,13 @@ def _lines(line: str) -> list[str]:
     if not line.startswith("@"):
         return [line]
     try:
-        return [one for one in Path(line[1:]).read_text().splitlines() if one.strip()]
+        return [text for text in Path(line[1:]).read_text().splitlines() if text.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise typer.BadParameter(f"the file {line[1:]} can't be read: {error}") from None
 
 
 def read_secret() -> str:
-    """Read a secret without showing it: other users of a machine can read flags."""
+    """Read a secret without showing it. It is no flag, since other users can read flags."""
     if sys.stdin.isatty():
         return str(typer.prompt("Secret", hide_input=True))
     return sys.stdin.readline().rstrip("\r\n")

@@ -1,4 +1,4 @@
-"""How endpoints are told."""
+"""Endpoints as the command line shows them."""
 
 from typing import Any
 
@@ -16,14 +16,14 @@ _STATE_STYLES = {
     "disabled": "red",
 }
 _DISABLED = {
-    "operator": "by you",
+    "operator": "by the operator",
     "failing": "after 120 hours without a success",
     "gone": "it answered 410",
 }
-_WORDS = {
+_EXPLANATIONS = {
     "failing": "the last attempts failed",
-    "open": "it failed too often: only probes go out",
-    "recovering": "it answers again: a few go out at once",
+    "open": "it failed too often: only probes are sent",
+    "recovering": "it responds again: few webhooks are sent at a time",
 }
 _KINDS = {"registered": None, "default": "WEBHOOK_URL", "url": "a job's own URL"}
 
@@ -37,20 +37,25 @@ def show_endpoints(page: dict[str, Any]) -> None:
     render.show_table(
         ("ENDPOINT", "STATE", "URL", "DESCRIPTION"),
         (
-            (one["id"], _state(one), one["url"], one["description"] or _KINDS[one["kind"]] or "")
-            for one in endpoints
+            (
+                endpoint["id"],
+                _state(endpoint),
+                endpoint["url"],
+                endpoint["description"] or _KINDS[endpoint["kind"]] or "",
+            )
+            for endpoint in endpoints
         ),
         keep=2,
     )
 
 
 def show_endpoint(endpoint: dict[str, Any]) -> None:
-    """Print all that the API tells of an endpoint."""
+    """Print an endpoint in full."""
     render.show_fields(_fields(endpoint))
 
 
 def show_secret(endpoint: dict[str, Any]) -> None:
-    """Print an endpoint with its secret, and what to do with it."""
+    """Print an endpoint with its secret, and how to use the secret."""
     secret = endpoint["secret"]
     standard = standard_secret(secret)
     render.show_fields(
@@ -62,26 +67,26 @@ def show_secret(endpoint: dict[str, Any]) -> None:
     )
     render.hint(
         "The secret is shown only now. Give it to the receiver, which verifies every webhook with "
-        "it (docs/receivers.md), then try it:",
+        "it (docs/receivers.md). Then send a test event:",
         f"reelhook endpoints test {endpoint['id']}",
     )
 
 
-def show_test(answer: dict[str, Any]) -> None:
-    """Print how a receiver answered the test event."""
+def show_test(outcome: dict[str, Any]) -> None:
+    """Print a receiver's response to the test event."""
     render.show_fields(
         [
-            ("Delivered", Text("yes", "green") if answer["delivered"] else Text("no", "red")),
-            ("Status", answer["status"]),
-            ("Took", f"{answer['durationMs']} ms"),
-            ("Error", _failure(answer)),
-            ("Answer", answer["answer"]),
+            ("Delivered", Text("yes", "green") if outcome["delivered"] else Text("no", "red")),
+            ("Status", outcome["status"]),
+            ("Took", f"{outcome['durationMs']} ms"),
+            ("Error", _failure(outcome)),
+            ("Response", outcome["answer"]),
         ]
     )
 
 
-def _failure(answer: dict[str, Any]) -> str | None:
-    error, detail = answer["error"], answer["detail"]
+def _failure(outcome: dict[str, Any]) -> str | None:
+    error, detail = outcome["error"], outcome["detail"]
     return f"{detail} ({error})" if error and detail else error
 
 
@@ -95,9 +100,9 @@ def _fields(endpoint: dict[str, Any]) -> list[tuple[str, object]]:
         ("Trusted", "yes, any address" if endpoint["trusted"] else "no, public addresses only"),
         ("Description", endpoint["description"]),
         ("Events", ", ".join(endpoint["events"])),
-        ("Of", "every job" if endpoint["broadcast"] else None),
+        ("Broadcast", "every job's events" if endpoint["broadcast"] else None),
         *(("Header", f"{name}: {value}") for name, value in endpoint["headers"].items()),
-        ("At once", endpoint["concurrency"]),
+        ("Concurrency", endpoint["concurrency"]),
         ("Failures", health["failures"] or None),
         ("Failing since", health["failingSince"]),
         ("Next probe", health["nextProbeAt"]),
@@ -111,8 +116,8 @@ def _state(endpoint: dict[str, Any], *, why: bool = False) -> Text:
     text = Text(printable(state), _STATE_STYLES.get(state, "dim"))
     if not why:
         return text
-    words = _WORDS.get(state)
+    explanation = _EXPLANATIONS.get(state)
     if endpoint["disabled"]:
         reason = _DISABLED.get(endpoint["disabled"], printable(endpoint["disabled"]))
-        words = f"{reason}, {endpoint['disabledAt']}; what waits is kept"
-    return text.append(f" ({words})", "default") if words else text
+        explanation = f"{reason}, {endpoint['disabledAt']}; waiting events are kept"
+    return text.append(f" ({explanation})", "default") if explanation else text

@@ -1,13 +1,13 @@
 """The commands of `reelhook endpoints`."""
 
-import asyncio
 import sys
 from typing import Annotated, Any
 
 import typer
 
 from reelhook.cli import render
-from reelhook.cli.client import Api, api_client, endpoint_path
+from reelhook.cli.calls import show_response, with_api
+from reelhook.cli.client import Api, endpoint_path
 from reelhook.cli.endpoint_options import (
     Broadcast,
     Concurrency,
@@ -25,7 +25,7 @@ from reelhook.telemetry.lines import printable
 
 
 class NotTakenError(ReelhookError):
-    """The receiver did not take a test event."""
+    """The receiver did not accept a test event."""
 
     code = "not_taken"
 
@@ -33,24 +33,26 @@ class NotTakenError(ReelhookError):
 def list_(
     failing: Annotated[
         bool,
-        typer.Option("--failing", help="Those that are held back, jobs' own URLs too."),
+        typer.Option(
+            "--failing", help="Only failing or disabled ones, including the URLs of single jobs."
+        ),
     ] = False,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """List registered endpoints and the default one, WEBHOOK_URL."""
-
-    async def work() -> None:
-        async with api_client(url) as api:
-            page = await api.get("/api/endpoints", failing="true" if failing else None)
-            render.show(page, show_endpoints, as_json=as_json)
-
-    asyncio.run(work())
+    """List the registered endpoints and the default one, WEBHOOK_URL."""
+    show_response(
+        url,
+        lambda api: api.get("/api/endpoints", failing="true" if failing else None),
+        show_endpoints,
+        as_json=as_json,
+    )
 
 
 def add(
     webhook_url: Annotated[
-        str, typer.Argument(metavar="URL", help="Where webhooks go.", show_default=False)
+        str,
+        typer.Argument(metavar="URL", help="The URL that receives webhooks.", show_default=False),
     ],
     *,
     description: Description = None,
@@ -62,30 +64,26 @@ def add(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Register where webhooks go; the secret that signs them is shown only now.
+    """Register an endpoint. The secret that signs its webhooks is shown only now.
 
     On the server's own machine the URL is trusted: it may be on this machine or a private network.
     """
-    fields = chosen(description, event, header, concurrency, broadcast)
-    given = {"secret": read_secret()} if secret else {}
-
-    async def work() -> None:
-        async with api_client(url, as_operator=True) as api:
-            answer = await api.post("/api/endpoints", {"url": webhook_url, **fields, **given})
-            render.show(answer, show_secret, as_json=as_json)
-
-    asyncio.run(work())
+    body = {"url": webhook_url, **chosen(description, event, header, concurrency, broadcast)}
+    body |= {"secret": read_secret()} if secret else {}
+    show_response(
+        url,
+        lambda api: api.post("/api/endpoints", body),
+        show_secret,
+        as_json=as_json,
+        as_operator=True,
+    )
 
 
 def show(endpoint_id: EndpointId, url: Url = None, as_json: AsJson = False) -> None:
-    """Show an endpoint and how it fares."""
-
-    async def work() -> None:
-        async with api_client(url) as api:
-            answer = await api.get(endpoint_path(endpoint_id))
-            render.show(answer, show_endpoint, as_json=as_json)
-
-    asyncio.run(work())
+    """Show an endpoint and its health."""
+    show_response(
+        url, lambda api: api.get(endpoint_path(endpoint_id)), show_endpoint, as_json=as_json
+    )
 
 
 def update(
@@ -95,7 +93,7 @@ def update(
         str | None,
         typer.Option(
             metavar="URL",
-            help="Where its webhooks go from now on, what waits too.",
+            help="The URL that receives its webhooks from now on, waiting ones included.",
             show_default=False,
         ),
     ] = None,
@@ -103,16 +101,16 @@ def update(
     event: Events = None,
     header: Headers = None,
     no_headers: Annotated[
-        bool, typer.Option("--no-headers", help="Take its own headers away.")
+        bool, typer.Option("--no-headers", help="Remove its extra headers.")
     ] = False,
     concurrency: Concurrency = None,
     broadcast: Broadcast = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change an endpoint; what is not named stays.
+    """Change an endpoint. Options that are not given leave their value unchanged.
 
-    Events and headers take the place of those before. An empty description removes it.
+    Events and headers replace the previous ones. An empty description removes it.
     """
     if header and no_headers:
         raise typer.BadParameter("give either --header or --no-headers")
@@ -125,12 +123,12 @@ def update(
 
 
 def enable(endpoint_id: EndpointId, url: Url = None, as_json: AsJson = False) -> None:
-    """Send to an endpoint again, what waits first."""
+    """Send to an endpoint again, beginning with the waiting events."""
     _change(endpoint_id, {"enabled": True}, url=url, as_json=as_json)
 
 
 def disable(endpoint_id: EndpointId, url: Url = None, as_json: AsJson = False) -> None:
-    """Hold everything back; what waits is kept until the endpoint is enabled again."""
+    """Stop sending to an endpoint. Events wait until it is enabled again."""
     _change(endpoint_id, {"enabled": False}, url=url, as_json=as_json)
 
 
@@ -142,7 +140,7 @@ def rotate(
         typer.Option(
             min=0,
             metavar="H",
-            help="How long the old secret signs along. Default: the server's "
+            help="Hours for which the old secret signs too. Default: the server's "
             "REELHOOK_SECRET_OVERLAP_HOURS.",
             show_default=False,
         ),
@@ -151,65 +149,64 @@ def rotate(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Sign with a new secret, which is shown only now; the old one signs along for a while."""
+    """Sign with a new secret, which is shown only now. The old one signs too for a while."""
     body = {"overlapHours": overlap_hours, "secret": read_secret() if secret else None}
-
-    async def work() -> None:
-        async with api_client(url) as api:
-            answer = await api.post(endpoint_path(endpoint_id, "/rotate"), body)
-            render.show(answer, show_secret, as_json=as_json)
-
-    asyncio.run(work())
+    show_response(
+        url,
+        lambda api: api.post(endpoint_path(endpoint_id, "/rotate"), body),
+        show_secret,
+        as_json=as_json,
+    )
 
 
 def send_test(endpoint_id: EndpointId, url: Url = None, as_json: AsJson = False) -> None:
-    """Send a signed test event now, and show how the receiver answers.
+    """Send a signed test event now, and show the receiver's response.
 
-    The event has `test: true` and counts for nothing. The exit code is 0 only if it was taken.
+    The event has `test: true` and does not affect the endpoint's health. The exit code is 0 only
+    if the receiver accepted it.
     """
-
-    async def work() -> None:
-        async with api_client(url) as api:
-            answer = await api.post(endpoint_path(endpoint_id, "/test"))
-            render.show(answer, show_test, as_json=as_json)
-            if not answer.value["delivered"]:
-                raise NotTakenError(
-                    "The receiver did not take the test event; it must answer 2xx within 15 seconds"
-                )
-
-    asyncio.run(work())
+    tested = show_response(
+        url,
+        lambda api: api.post(endpoint_path(endpoint_id, "/test")),
+        show_test,
+        as_json=as_json,
+    )
+    if not tested.value["delivered"]:
+        raise NotTakenError(
+            "The receiver did not accept the test event; it must respond with 2xx within 15 seconds"
+        )
 
 
 def remove(
     endpoint_id: EndpointId,
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
     url: Url = None,
 ) -> None:
-    """Remove an endpoint with all that waits for it. What was sent stays on record."""
+    """Remove an endpoint and its waiting events. Past deliveries stay on record."""
 
-    async def work() -> None:
-        async with api_client(url) as api:
-            if not yes:
-                await _confirm(api, endpoint_id)
-            await api.delete(endpoint_path(endpoint_id))
-            render.say(f"Removed {endpoint_id}.")
+    async def work(api: Api) -> None:
+        if not yes:
+            await _confirm(api, endpoint_id)
+        await api.delete(endpoint_path(endpoint_id))
+        render.say(f"Removed {endpoint_id}.")
 
-    asyncio.run(work())
+    with_api(url, work)
 
 
 async def _confirm(api: Api, endpoint_id: str) -> None:
     known = (await api.get(endpoint_path(endpoint_id))).value
     if not sys.stdin.isatty():
         raise typer.BadParameter("nobody is here to confirm it; add --yes")
-    render.say(f"Webhooks that still wait for {printable(known['url'])} are dropped.")
+    render.say(f"Webhooks still waiting for {printable(known['url'])} will be dropped.")
     if not typer.confirm(f"Remove {endpoint_id}?"):
         raise typer.Exit(1)
 
 
 def _change(endpoint_id: str, change: dict[str, Any], *, url: str | None, as_json: bool) -> None:
-    async def work() -> None:
-        async with api_client(url, as_operator="url" in change) as api:
-            answer = await api.patch(endpoint_path(endpoint_id), change)
-            render.show(answer, show_endpoint, as_json=as_json)
-
-    asyncio.run(work())
+    show_response(
+        url,
+        lambda api: api.patch(endpoint_path(endpoint_id), change),
+        show_endpoint,
+        as_json=as_json,
+        as_operator="url" in change,
+    )

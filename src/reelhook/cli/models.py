@@ -1,12 +1,11 @@
 """`reelhook models` and `reelhook costs`."""
 
-import asyncio
 from typing import Annotated, Any
 
 import typer
 
 from reelhook.cli import render
-from reelhook.cli.client import api_client
+from reelhook.cli.calls import show_response
 from reelhook.cli.options import AsJson, Url
 
 
@@ -14,68 +13,67 @@ def models(
     filter_: Annotated[
         str | None,
         typer.Argument(
-            metavar="[TEXT]", help="Only those with this in their name.", show_default=False
+            metavar="[TEXT]", help="Only models with this text in their name.", show_default=False
         ),
     ] = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the models: those that your servers have, and those whose limits are known.
+    """List the models of your own servers, and the models whose limits are known.
 
-    Providers have others, which are passed on as they are: `provider/model`.
+    Providers have more models. Name them as `provider/model`; the name is passed on unchanged.
     """
+    show_response(
+        url,
+        lambda api: api.get("/api/models", served="true"),
+        lambda catalog: _show_models(catalog, filter_ or ""),
+        as_json=as_json,
+    )
 
-    async def work() -> None:
-        async with api_client(url) as api:
-            answer = await api.get("/api/models", served="true")
-            render.show(answer, lambda told: _show_models(told, filter_ or ""), as_json=as_json)
 
-    asyncio.run(work())
-
-
-def _show_models(told: dict[str, Any], part: str) -> None:
-    any_served = _show_served(told.get("servers") or [], part)
-    found = [one for one in told["models"] if part.lower() in one["model"].lower()]
+def _show_models(catalog: dict[str, Any], part: str) -> None:
+    any_served = _show_served(catalog.get("servers") or [], part)
+    found = [model for model in catalog["models"] if part.lower() in model["model"].lower()]
     if found:
         render.show_table(
             ("MODEL", "SECONDS", "SIZES AND RATIOS", "IMAGE", "SEED"),
             (
                 (
-                    one["model"],
-                    _listed(one["seconds"]),
-                    _listed([*(one["sizes"] or ()), *(one["aspectRatios"] or ())])
-                    if one["sizes"] is not None or one["aspectRatios"] is not None
+                    model["model"],
+                    _listed(model["seconds"]),
+                    _listed([*(model["sizes"] or ()), *(model["aspectRatios"] or ())])
+                    if model["sizes"] is not None or model["aspectRatios"] is not None
                     else "any",
-                    one["image"],
-                    "yes" if one["seed"] else "no",
+                    model["image"],
+                    "yes" if model["seed"] else "no",
                 )
-                for one in found
+                for model in found
             ),
             wrap=True,
         )
     elif render.on_terminal() and not any_served:
         render.say(f"No model has {part!r} in its name." if part else "No limits are known.")
-    for alias, model in told["aliases"].items():
+    for alias, model in catalog["aliases"].items():
         render.hint(f"{alias} stands for {model}")
-    default = told["defaultModel"] or "the openai server's own"
-    render.hint(f"Providers here: {', '.join(told['providers'])}. Default model: {default}")
+    default = catalog["defaultModel"] or "the openai server's default"
+    render.hint(f"Providers here: {', '.join(catalog['providers'])}. Default model: {default}")
 
 
 def _show_served(servers: list[dict[str, Any]], part: str) -> bool:
-    """Print what servers of one's own have; return whether there is any such model."""
+    """Print the models of self-hosted servers. Return True if there is at least one."""
     rows = [
-        (name, one["account"], one["server"] or "", "ignored" if one["ignored"] else "")
-        for one in servers
-        for name in one["models"]
+        (name, server["account"], server["server"] or "", "ignored" if server["ignored"] else "")
+        for server in servers
+        for name in server["models"]
         if part.lower() in name.lower()
     ]
     if rows:
         render.show_table(("MODEL", "ACCOUNT", "SERVER", "NAME"), rows, wrap=True)
-    if any(one["ignored"] for one in servers):
+    if any(server["ignored"] for server in servers):
         render.hint("ignored: the server renders with its own model, whatever a request names")
-    for one in servers:
-        if one["error"]:
-            render.complain(f"the models of {one['account']} are not known: {one['error']}")
+    for server in servers:
+        if server["error"]:
+            render.complain(f"the models of {server['account']} are not known: {server['error']}")
     return bool(rows)
 
 
@@ -103,18 +101,17 @@ def costs(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what jobs cost, by day and model, where their providers tell it."""
+    """Show the costs of jobs by day and model, if their providers report them."""
+    show_response(
+        url,
+        lambda api: api.get("/api/costs", since=since, until=until),
+        _show_costs,
+        as_json=as_json,
+    )
 
-    async def work() -> None:
-        async with api_client(url) as api:
-            answer = await api.get("/api/costs", since=since, until=until)
-            render.show(answer, _show_costs, as_json=as_json)
 
-    asyncio.run(work())
-
-
-def _show_costs(told: dict[str, Any]) -> None:
-    lines = told["costs"]
+def _show_costs(costs: dict[str, Any]) -> None:
+    lines = costs["costs"]
     if not lines and render.on_terminal():
         render.say("No jobs in these days.")
         return
@@ -122,25 +119,25 @@ def _show_costs(told: dict[str, Any]) -> None:
         ("DAY", "MODEL", "JOBS", "COMPLETED", "CHARGED", "QUOTED", "UNIT"),
         (
             (
-                one["day"],
-                one["model"],
-                one["jobs"],
-                one["completed"],
-                _amount(one["charged"]),
-                _amount(one["quoted"]),
-                one["unit"] or "not told",
+                line["day"],
+                line["model"],
+                line["jobs"],
+                line["completed"],
+                _amount(line["charged"]),
+                _amount(line["quoted"]),
+                line["unit"] or "not reported",
             )
-            for one in lines
+            for line in lines
         ),
         keep=2,
     )
     totals: dict[str, float] = {}
-    for one in lines:
-        if one["unit"]:
-            spent = one["charged"] if one["charged"] is not None else one["quoted"] or 0.0
-            totals[one["unit"]] = totals.get(one["unit"], 0.0) + spent
+    for line in lines:
+        if line["unit"]:
+            spent = line["charged"] if line["charged"] is not None else line["quoted"] or 0.0
+            totals[line["unit"]] = totals.get(line["unit"], 0.0) + spent
     for unit, total in totals.items():
-        render.hint(f"Together: {total:.6g} {unit}")
+        render.hint(f"Total: {total:.6g} {unit}")
 
 
 def _amount(value: float | None) -> str:

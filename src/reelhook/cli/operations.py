@@ -1,52 +1,96 @@
 """Commands about the server as a whole."""
 
-import asyncio
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from reelhook.cli import render
-from reelhook.cli.client import api_client
+from reelhook.cli.calls import show_response
 from reelhook.cli.options import AsJson, Url
 
 
 class WatcherAction(StrEnum):
-    """What can be done with the watcher."""
+    """The argument of `watcher`."""
 
     PAUSE = "pause"
     RESUME = "resume"
 
 
 def stats(url: Url = None, as_json: AsJson = False) -> None:
-    """Show how many jobs there are in each status, and how the watcher fares."""
-
-    async def work() -> None:
-        async with api_client(url) as api:
-            answer = await api.get("/api/stats")
-            render.show(answer, render.show_stats, as_json=as_json)
-
-    asyncio.run(work())
+    """Show how many jobs have each status, and the state of the watcher and the accounts."""
+    show_response(url, lambda api: api.get("/api/stats"), _show_stats, as_json=as_json)
 
 
 def watcher(
-    switch: Annotated[WatcherAction, typer.Argument(help="Which way.", show_default=False)],
+    switch: Annotated[WatcherAction, typer.Argument(help="Pause or resume.", show_default=False)],
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Pause or resume asking providers how jobs fare.
+    """Pause or resume the watcher, which asks providers for the status of jobs.
 
-    Requests are taken and webhooks are sent all the same. A pause holds for every process on the
-    database, restarts included, until it is resumed.
+    Requests are still accepted and webhooks are still sent. A pause holds for every process on the
+    database, and across restarts, until it is resumed.
     """
+    show_response(
+        url, lambda api: api.post(f"/api/watcher/{switch.value}"), _show_watcher, as_json=as_json
+    )
 
-    async def work() -> None:
-        async with api_client(url) as api:
-            answer = await api.post(f"/api/watcher/{switch.value}")
-            if as_json:
-                render.say(answer.text)
-            else:
-                paused = answer.value["paused"]
-                render.say("The watcher is paused." if paused else "The watcher is watching.")
 
-    asyncio.run(work())
+def _show_watcher(state: dict[str, Any]) -> None:
+    render.say("The watcher is paused." if state["paused"] else "The watcher is watching.")
+
+
+def _show_stats(stats: dict[str, Any]) -> None:
+    watcher, counts = stats["watcher"], stats["jobs"]
+    paused = watcher["pausedSince"]
+    state = (
+        Text(f"paused since {render.minute(paused)}", "yellow")
+        if paused
+        else Text("watching", "green")
+    )
+    render.show_fields(
+        [
+            *((f"Jobs {name}", count) for name, count in counts.items()),
+            ("Webhooks waiting", stats["deliveries"]["waiting"]),
+            ("Endpoints failing", _alarming(stats["endpoints"]["failing"], "yellow")),
+            ("Endpoints disabled", _alarming(stats["endpoints"]["disabled"], "red")),
+            ("Watcher", state),
+            ("Interval", f"{watcher['pollSeconds']:g} s"),
+            ("Last round", watcher["lastRoundAt"] or "none yet"),
+        ]
+    )
+    render.show_table(
+        ("ACCOUNT", "PROVIDER", "IN FLIGHT", "LIMIT", "WAITING", "HEALTH"),
+        (
+            (
+                account["id"],
+                account["provider"],
+                account["inFlight"],
+                account["jobsMax"] or "",
+                account["waiting"],
+                _health(account),
+            )
+            for account in stats["accounts"]
+        ),
+    )
+
+
+def _health(account: Mapping[str, Any]) -> Text:
+    if not account["healthy"]:
+        return Text(account["error"] or "bad", "red")
+    for what in ("reads", "creates"):
+        if until := account[f"{what}WaitUntil"]:
+            return Text(f"{what} wait until {render.minute(until)}", "yellow")
+    if refused := account.get("refused"):
+        tries = f"create {refused['tries']} of {refused['jobId']}"
+        return Text(f"{tries}: {refused['lastResponse']}", "yellow")
+    if unread := account.get("unread"):
+        return Text(f"not read: {unread['lastResponse']}", "yellow")
+    return Text("good", "green")
+
+
+def _alarming(count: int, style: str) -> Text:
+    return Text(str(count), style if count else "")

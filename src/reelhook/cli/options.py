@@ -16,31 +16,31 @@ Endpoints = Annotated[
     typer.Option(
         "--endpoint",
         metavar="ID",
-        help="A registered endpoint that this job's webhooks go to; may be given again.",
+        help="A registered endpoint that receives this job's webhooks. May be repeated.",
         show_default=False,
     ),
 ]
 AsJson = Annotated[
-    bool, typer.Option("--json", help="Print JSON, exactly as the server answers it.")
+    bool, typer.Option("--json", help="Print JSON, unchanged if it comes from the server.")
 ]
 Url = Annotated[
     str | None,
     typer.Option(
         "--url",
         metavar="URL",
-        help="The server to talk to. Default: REELHOOK_URL.",
+        help="The server's URL. Default: REELHOOK_URL.",
         show_default=False,
     ),
 ]
 Watch = Annotated[
     bool,
-    typer.Option("--watch", help="Follow the job to its end; exit 0 only if it completed."),
+    typer.Option("--watch", help="Follow the job to its end. Exit 0 only if it completed."),
 ]
 WebhookUrl = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="Where this job's webhooks go. Default: the server's WEBHOOK_URL.",
+        help="The URL that receives this job's webhooks. Default: the server's WEBHOOK_URL.",
         show_default=False,
     ),
 ]
@@ -48,7 +48,7 @@ DataDir = Annotated[
     str | None,
     typer.Option(
         metavar="PATH",
-        help="The directory of the database. Default: REELHOOK_DATA_DIR.",
+        help="The database's directory. Default: REELHOOK_DATA_DIR.",
         show_default=False,
     ),
 ]

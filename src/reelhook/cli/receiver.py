@@ -1,4 +1,4 @@
-"""A webhook receiver as users write theirs: it checks every signature before it believes a word."""
+"""A webhook receiver like those of users: it verifies every signature before it uses the body."""
 
 import asyncio
 import hmac
@@ -16,7 +16,7 @@ TERMINAL = frozenset({"completed", "failed"})
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One webhook that arrived; `verified` when both of its signatures are right."""
+    """A webhook that arrived. `verified`: both of its signatures are right."""
 
     id: str
     body: dict[str, Any]
@@ -25,34 +25,34 @@ class Webhook:
 
 @dataclass(slots=True)
 class Receiver:
-    """What arrived so far. `ended` is set by the first verified webhook of a job's end."""
+    """A receiver and its webhooks. The first verified webhook of a job's end sets `ended`."""
 
     secret: str
-    tell: Callable[[Webhook], None]
+    on_webhook: Callable[[Webhook], None]
     webhooks: list[Webhook] = field(default_factory=list)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     url: str = ""
 
     async def receive(self, request: web.Request) -> web.Response:
-        """Take one webhook; 401 where a signature is wrong."""
+        """Receive one webhook; respond with 401 if a signature is wrong."""
         body = await request.read()
         webhook = _checked(body, request.headers, self.secret)
         self.webhooks.append(webhook)
-        self.tell(webhook)
+        self.on_webhook(webhook)
         if webhook.body.get("status") in TERMINAL:
             self.ended.set()
         return web.json_response({"ok": webhook.verified}, status=200 if webhook.verified else 401)
 
     @property
     def terminal(self) -> list[Webhook]:
-        """The webhooks that told an end."""
-        return [one for one in self.webhooks if one.body.get("status") in TERMINAL]
+        """The webhooks about a job's end."""
+        return [webhook for webhook in self.webhooks if webhook.body.get("status") in TERMINAL]
 
 
 @asynccontextmanager
-async def receiving(secret: str, tell: Callable[[Webhook], None]) -> AsyncIterator[Receiver]:
+async def receiving(secret: str, on_webhook: Callable[[Webhook], None]) -> AsyncIterator[Receiver]:
     """Run a receiver on a free loopback port until the block ends."""
-    receiver = Receiver(secret, tell)
+    receiver = Receiver(secret, on_webhook)
     app = web.Application()
     app.router.add_post("/webhooks", receiver.receive)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)

@@ -1,4 +1,4 @@
-"""The commands that run until they are told to stop: `serve` and `simulate`."""
+"""The commands that run until they are stopped: `serve`, `worker` and `simulate`."""
 
 import asyncio
 import signal
@@ -24,29 +24,29 @@ def serve(
         bool,
         typer.Option("--simulate", help="Use a simulated provider in this process; no key needed."),
     ] = False,
-    host: Annotated[str | None, _flag("Where to listen. Default: 127.0.0.1.")] = None,
-    port: Annotated[int | None, _flag("The port; 0 takes a free one. Default: 3001.")] = None,
+    host: Annotated[str | None, _flag("The address to listen on. Default: 127.0.0.1.")] = None,
+    port: Annotated[int | None, _flag("The port; 0 picks a free one. Default: 3001.")] = None,
     data_dir: DataDir = None,
     openai_base_url: Annotated[
-        str | None, _flag("A server that speaks /v1/videos, e.g. http://gpu:30000/v1.", "URL")
+        str | None, _flag("A server with the /v1/videos API, e.g. http://gpu:30000/v1.", "URL")
     ] = None,
     default_model: Annotated[
-        str | None, _flag("The model where a request names none. Default: the server's own.")
+        str | None, _flag("The model if a request names none. Default: the server's default.")
     ] = None,
     webhook_url: Annotated[
-        str | None, _flag("Where webhooks go where a request names nothing.", "URL")
+        str | None, _flag("The URL for webhooks if a request names none.", "URL")
     ] = None,
     public_url: Annotated[
-        str | None, _flag("How receivers reach this server. Default: its own address.", "URL")
+        str | None, _flag("The URL at which others reach this server. Default: its address.", "URL")
     ] = None,
     poll_seconds: Annotated[
-        float | None, _flag("Seconds between two rounds of watching. Default: 5.")
+        float | None, _flag("Seconds between two polling rounds. Default: 5.")
     ] = None,
     max_age_hours: Annotated[
-        float | None, _flag("How long a job may wait, and then render. Default: 24.")
+        float | None, _flag("Hours that a job may wait, and then render. Default: 24.")
     ] = None,
     retry_schedule: Annotated[
-        str | None, _flag("The waits before a webhook is tried again, e.g. 5s,30s,2m,1h.")
+        str | None, _flag("The waits between attempts of a webhook, e.g. 5s,30s,2m,1h.")
     ] = None,
     allow_networks: Annotated[
         str | None, _flag("Private networks that webhooks may go to, e.g. 10.0.0.0/8.")
@@ -55,16 +55,14 @@ def serve(
         bool, typer.Option(help="Bring the database's schema up to date first.")
     ] = True,
     worker: Annotated[
-        bool, typer.Option(help="Work too; --no-worker leaves that to `reelhook worker`.")
+        bool, typer.Option(help="Work on jobs too; --no-worker leaves that to `reelhook worker`.")
     ] = True,
-    verbose: Annotated[
-        bool | None, typer.Option("--verbose", help="Log the detailed lines too.")
-    ] = None,
+    verbose: Annotated[bool | None, typer.Option("--verbose", help="Log details too.")] = None,
 ) -> None:
-    """Run the server, until Ctrl-C or SIGTERM.
+    """Run the server until Ctrl-C or SIGTERM.
 
-    What a flag leaves open the environment and .env decide: docs/settings.md lists all settings.
-    Keys and secrets have no flags, since other users of a machine can read those.
+    Settings without a flag come from the environment and .env; docs/settings.md lists them all.
+    Keys and secrets have no flags, since other users of the machine can read flags.
     """
     settings = Settings.load(
         host=host,
@@ -92,13 +90,11 @@ def worker(
     migrate: Annotated[
         bool, typer.Option(help="Bring the database's schema up to date first.")
     ] = True,
-    verbose: Annotated[
-        bool | None, typer.Option("--verbose", help="Log the detailed lines too.")
-    ] = None,
+    verbose: Annotated[bool | None, typer.Option("--verbose", help="Log details too.")] = None,
 ) -> None:
-    """Work beside other processes on one PostgreSQL database, until Ctrl-C or SIGTERM.
+    """Run a worker on a PostgreSQL database that processes share, until Ctrl-C or SIGTERM.
 
-    Workers share accounts and endpoints among them; each may come, go or die at any time.
+    Workers divide accounts and endpoints among them. Each may start, stop or crash at any time.
     """
     settings = Settings.load(verbose_logging=verbose)
     logs.configure(settings.verbose_logging, sys.stdout, secrets=settings.secrets)
@@ -123,71 +119,82 @@ def _rate(text: str) -> Any:
 def simulate(
     *,
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")
+        int, typer.Option(min=0, max=65535, help="The port; 0 picks a free one.")
     ] = 9000,
-    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     flavour: Annotated[
         str | None,
         typer.Option(
-            help="The server to play: sglang, vllm-omni, fastvideo, aquiles, tensorrt-llm or "
+            help="The server to imitate: sglang, vllm-omni, fastvideo, aquiles, tensorrt-llm or "
             "litellm. Default: /v1/videos as OpenAI documented it.",
             show_default=False,
         ),
     ] = None,
     render_seconds: Annotated[
-        float, typer.Option(min=0, help="How long a video takes, from creation to completion.")
+        float, typer.Option(min=0, help="Seconds from a video's creation to its completion.")
     ] = 8.0,
     queue_seconds: Annotated[
-        float, typer.Option(min=0, help="How much of that it is queued.")
+        float, typer.Option(min=0, help="How many of these seconds it is queued.")
     ] = 1.0,
     latency_seconds: Annotated[
-        float, typer.Option(min=0, help="How long every request waits.")
+        float, typer.Option(min=0, help="The delay of every response, in seconds.")
     ] = 0.0,
-    retry_after_seconds: Annotated[float, typer.Option(min=0, help="What a 429 asks for.")] = 1.0,
+    retry_after_seconds: Annotated[
+        float, typer.Option(min=0, help="The Retry-After of a 429.")
+    ] = 1.0,
     poll_after_seconds: Annotated[
-        float, typer.Option(min=0, help="The hint of when to ask again; 0 gives none.")
+        float, typer.Option(min=0, help="The suggested seconds between polls; 0 suggests none.")
     ] = 0.0,
-    rate_limited: Annotated[float, _rate("Requests answered 429 with Retry-After.")] = 0.0,
-    server_error: Annotated[float, _rate("Requests answered 500.")] = 0.0,
-    reset: Annotated[float, _rate("Connections reset without an answer.")] = 0.0,
-    malformed: Annotated[float, _rate("Requests answered with half of the JSON.")] = 0.0,
-    garbled: Annotated[float, _rate("Requests answered with a web page.")] = 0.0,
-    huge: Annotated[float, _rate("Requests answered with 60 MiB of JSON.")] = 0.0,
-    lost_create: Annotated[float, _rate("Creates carried out without an answer.")] = 0.0,
-    refused_create: Annotated[float, _rate("Creates refused, and not carried out.")] = 0.0,
-    refused_after: Annotated[float, _rate("Creates carried out, and refused.")] = 0.0,
+    rate_limited: Annotated[float, _rate("Share of requests that get 429 with Retry-After.")] = 0.0,
+    server_error: Annotated[float, _rate("Share of requests that get 500.")] = 0.0,
+    reset: Annotated[float, _rate("Share of connections that are reset without a response.")] = 0.0,
+    malformed: Annotated[float, _rate("Share of requests that get half of the JSON.")] = 0.0,
+    garbled: Annotated[float, _rate("Share of requests that get a web page.")] = 0.0,
+    huge: Annotated[float, _rate("Share of requests that get 60 MiB of JSON.")] = 0.0,
+    lost_create: Annotated[
+        float, _rate("Share of creates that are accepted without a response.")
+    ] = 0.0,
+    refused_create: Annotated[float, _rate("Share of creates that are refused.")] = 0.0,
+    refused_after: Annotated[
+        float, _rate("Share of creates that are accepted but get a refusal.")
+    ] = 0.0,
     refusal: Annotated[
-        str, typer.Option(help="How these are refused: 500, 502, 503, 409 or page.")
+        str, typer.Option(help="The form of these refusals: 500, 502, 503, 409 or page.")
     ] = "503",
-    moderation: Annotated[float, _rate("Jobs that fail where they would have completed.")] = 0.0,
-    stuck: Annotated[float, _rate("Jobs that reach 99 % and never end.")] = 0.0,
-    broken: Annotated[float, _rate("Jobs that fail because the engine does.")] = 0.0,
+    moderation: Annotated[float, _rate("Share of jobs that fail in moderation.")] = 0.0,
+    stuck: Annotated[float, _rate("Share of jobs that reach 99 % and never end.")] = 0.0,
+    broken: Annotated[float, _rate("Share of jobs that fail because the engine does.")] = 0.0,
     engine_dead: Annotated[
-        bool, typer.Option("--engine-dead", help="The engine behind the server is gone.")
+        bool, typer.Option("--engine-dead", help="The rendering engine has crashed.")
     ] = False,
-    foreign_file: Annotated[float, _rate("Jobs that name --foreign-url as their file.")] = 0.0,
-    foreign_redirect: Annotated[float, _rate("Videos that redirect to --foreign-url.")] = 0.0,
+    foreign_file: Annotated[
+        float, _rate("Share of jobs that name --foreign-url as their file.")
+    ] = 0.0,
+    foreign_redirect: Annotated[
+        float, _rate("Share of videos that redirect to --foreign-url.")
+    ] = 0.0,
     foreign_url: Annotated[
-        str, typer.Option(help="An address that is not the simulator's.", metavar="URL")
+        str, typer.Option(help="An address outside the simulator.", metavar="URL")
     ] = "http://169.254.169.254/latest/meta-data/",
-    listing: Annotated[bool, typer.Option(help="Whether jobs can be listed.")] = True,
+    listing: Annotated[bool, typer.Option(help="Offer a listing of jobs.")] = True,
     clock_offset_seconds: Annotated[
-        float, typer.Option(help="How far the provider's clock is ahead; below 0: behind.")
+        float,
+        typer.Option(help="Seconds by which the provider's clock is ahead; negative: behind."),
     ] = 0.0,
     prompts: Annotated[
         str,
         typer.Option(
-            help="How prompts are listed: shown, hidden, shortened, masked, escaped, normalised "
-            "or extended."
+            help="The form of prompts in listings: shown, hidden, shortened, masked, escaped, "
+            "normalised or extended."
         ),
     ] = "shown",
 ) -> None:
-    """Run a simulated provider that speaks /v1/videos and renders real MP4s.
+    """Run a simulated provider with the /v1/videos API that renders real MP4s.
 
-    It speaks as Ark, fal, Replicate, Runway and xAI do too, each below a path of its own.
-    With --flavour it behaves as that server does: how it lists, encodes, refuses and cancels.
-    Rates are from 0 to 1: --server-error 0.1 lets every tenth request fail.
-    POST /simulator/restart forgets the jobs, as a server does that keeps them in memory.
+    It also imitates Ark, fal, Replicate, Runway and xAI, each under its own path.
+    With --flavour it lists, encodes, refuses and cancels like that server.
+    Rates are from 0 to 1: with --server-error 0.1, one request in ten fails.
+    POST /simulator/restart loses all jobs, like a server that keeps them in memory.
     """
     from reelhook.simulator.faults import Faults  # noqa: PLC0415 - not needed for --help
     from reelhook.simulator.flavours import FLAVOURS  # noqa: PLC0415 - not needed for --help
@@ -236,12 +243,12 @@ async def _simulate(faults: Any, host: str, port: int, flavour: Any) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with bootstrap.simulating(faults, host=host, port=port, flavour=flavour) as base_url:
-        played = f" as {flavour.name} does" if flavour else ""
-        render.say(f"A simulated provider answers at {base_url}{played}; Ctrl-C stops it.")
+        imitated = f", imitating {flavour.name}" if flavour else ""
+        render.say(f"A simulated provider answers at {base_url}{imitated}; Ctrl-C stops it.")
         render.say(f"Use it: OPENAI_BASE_URL={base_url} reelhook serve")
-        render.say("Or another provider's wire, with any key:")
-        for one in bootstrap.simulated(base_url.removesuffix("/v1")):
-            if one.provider != "openai":
-                key, url = map(environment_name, VARIABLES[one.provider])
-                render.say(f"  {key}=any {url}={one.base_url} reelhook serve")
+        render.say("Or use another provider's API, with any key:")
+        for account in bootstrap.simulated(base_url.removesuffix("/v1")):
+            if account.provider != "openai":
+                key, url = map(environment_name, VARIABLES[account.provider])
+                render.say(f"  {key}=any {url}={account.base_url} reelhook serve")
         await stop.wait()

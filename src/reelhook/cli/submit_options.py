@@ -1,4 +1,4 @@
-"""What of a request is more than a text on the command line: images, and providers' options."""
+"""Options of `submit` that are more than a text: images and provider options."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ BYTES_MAX = IMAGE_CHARACTERS_MAX * 3 // 4 - 100
 
 
 def image_uri(given: str) -> str:
-    """Return an image as a request carries it: a URL as it is, a file as a data: URI.
+    """Return an image in the form of a request: a URL unchanged, a file as a data: URI.
 
     Raises `typer.BadParameter`.
     """
@@ -24,7 +24,7 @@ def image_uri(given: str) -> str:
     kind = mimetypes.guess_type(path.name, strict=False)[0] or ""
     if not kind.startswith("image/"):
         raise typer.BadParameter(
-            f"{given} is neither a URL nor an image by its name; give https://... or a .png, "
+            f"{given} is neither a URL nor named like an image; give https://... or a .png, "
             ".jpg or .webp file",
             param_hint="--image",
         )
@@ -36,21 +36,22 @@ def image_uri(given: str) -> str:
         ) from None
     if len(content) > BYTES_MAX:
         raise typer.BadParameter(
-            f"{given} has {len(content)} bytes, and a request carries {BYTES_MAX}; shrink it, "
-            "or put it where the provider can fetch it and give its URL",
+            f"{given} has {len(content)} bytes, and a request carries at most {BYTES_MAX}; "
+            "shrink it, or upload it where the provider can fetch it and give its URL",
             param_hint="--image",
         )
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def provider_options(given: list[str]) -> dict[str, Any]:
-    """Return the provider's own parameters. Raises `typer.BadParameter`."""
+    """Return the parameters that only the provider has. Raises `typer.BadParameter`."""
     options: dict[str, Any] = {}
-    for one in given:
-        name, sign, value = one.partition("=")
+    for text in given:
+        name, sign, value = text.partition("=")
         if not sign or not name:
             raise typer.BadParameter(
-                f"{one!r} is no parameter; write it like resolution=1080p", param_hint="--option"
+                f"{text!r} is not a parameter; write it like resolution=1080p",
+                param_hint="--option",
             )
         try:
             options[name] = json.loads(value)

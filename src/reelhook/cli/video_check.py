@@ -1,4 +1,4 @@
-"""Whether a file is a video that plays."""
+"""A check that a file is a playable video."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +9,12 @@ from reelhook.domain.errors import ReelhookError
 class VideoUnplayableError(ReelhookError):
     """The file can't be decoded."""
 
-    code = "film_unplayable"
+    code = "video_unplayable"
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedVideo:
-    """What decoding every frame of a file has shown."""
+    """The properties of a file whose frames were all decoded."""
 
     path: Path
     size_bytes: int
@@ -23,14 +23,14 @@ class CheckedVideo:
     height: int
     frames: int
 
-    def words(self) -> str:
-        """Return it in a line."""
+    def summary(self) -> str:
+        """Return size, length and dimensions in one line."""
         megabytes = self.size_bytes / 1_000_000
         return f"{megabytes:.2f} MB, {self.seconds:.1f} s, {self.width}x{self.height}"
 
 
 def examine(path: Path) -> CheckedVideo:
-    """Decode the whole file. Raises `VideoUnplayableError`. Slow: for a thread."""
+    """Decode the whole file. Raises `VideoUnplayableError`. Slow; run it in a thread."""
     import av  # noqa: PLC0415 - FFmpeg, which no other command loads
 
     frames = 0
@@ -43,5 +43,5 @@ def examine(path: Path) -> CheckedVideo:
     except (av.FFmpegError, IndexError) as error:
         raise VideoUnplayableError(f"{path} can't be decoded: {error}") from None
     if not frames:
-        raise VideoUnplayableError(f"{path} has no image in it")
+        raise VideoUnplayableError(f"{path} has no frame in it")
     return CheckedVideo(path, path.stat().st_size, seconds, width, height, frames)

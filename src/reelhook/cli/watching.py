@@ -17,15 +17,15 @@ from reelhook.cli.render import STATUS_STYLES, complain, console, on_terminal, s
 from reelhook.domain.errors import ReelhookError
 from reelhook.telemetry.lines import printable
 
-LOOK_SECONDS = 0.5
-PATIENCE_SECONDS = 30.0
-"""How long a server may be gone, say for a restart, before watching it gives up."""
+REFRESH_SECONDS = 0.5
+RETRY_SECONDS_MAX = 30.0
+"""How long a server may be unreachable, e.g. during a restart, before a command gives up."""
 TERMINAL = frozenset({"completed", "failed", "canceled"})
 _UNSTEADY = frozenset({"lastCheckedAt", "updatedAt"})
 
 
 class JobNotCompletedError(ReelhookError):
-    """The job that was watched ended, but not well."""
+    """The watched job ended without completing."""
 
     code = "job_not_completed"
 
@@ -33,14 +33,14 @@ class JobNotCompletedError(ReelhookError):
 async def follow(api: Api, job_id: str, *, as_json: bool, known: bool = False) -> None:
     """Show every change of a job until it ends. Raises `JobNotCompletedError`.
 
-    `known`: the server has answered before, so that it is waited for from the start.
+    `known`: the server has responded before, so even the first request is retried.
     """
     jobs = changes(api, job_id, known=known)
     show = _follow_json if as_json else _follow_bar if on_terminal() else _follow_lines
     try:
         job = await show(jobs)
     except asyncio.CancelledError:  # Ctrl-C
-        complain(f"Stopped watching; the job goes on: reelhook status {job_id} --watch")
+        complain(f"Stopped watching; the job continues: reelhook status {job_id} --watch")
         raise
     if job["status"] != "completed":
         why = f": {job['error']}" if job["error"] else ""
@@ -51,45 +51,45 @@ async def follow(api: Api, job_id: str, *, as_json: bool, known: bool = False) -
 
 
 async def changes(api: Api, job_id: str, *, known: bool) -> AsyncIterator[ApiResponse]:
-    """Yield the job as it is, then at every change, the last one terminal."""
+    """Yield the job now, and after every change until it has ended."""
     seen: dict[str, Any] = {}
     while True:
         path = job_path(job_id)
         read = get_with_retries(api, path) if known else api.get(path)
-        answer, known = await read, True
-        steady = {name: value for name, value in answer.value.items() if name not in _UNSTEADY}
+        response, known = await read, True
+        steady = {name: value for name, value in response.value.items() if name not in _UNSTEADY}
         if steady != seen:
             seen = steady
-            yield answer
-        if answer.value["status"] in TERMINAL:
+            yield response
+        if response.value["status"] in TERMINAL:
             return
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(REFRESH_SECONDS)
 
 
 async def get_with_retries(api: Api, path: str, **parameters: str | int | None) -> ApiResponse:
-    """Read; a server that is gone is waited for. Raises as `Api.get` does, once it is too long."""
-    give_up_at = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+    """Send a GET request, and retry while the server is unreachable. Raises as `Api.get` does."""
+    give_up_at = asyncio.get_running_loop().time() + RETRY_SECONDS_MAX
     while True:
         try:
             return await api.get(path, **parameters)
         except (ServerUnreachableError, ResponseLostError):
             if asyncio.get_running_loop().time() > give_up_at:
                 raise
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(REFRESH_SECONDS)
 
 
 async def _follow_json(jobs: AsyncIterator[ApiResponse]) -> dict[str, Any]:
     job: dict[str, Any] = {}
-    async for answer in jobs:
-        job = answer.value
-        say(answer.text)
+    async for response in jobs:
+        job = response.value
+        say(response.text)
     return job
 
 
 async def _follow_lines(jobs: AsyncIterator[ApiResponse]) -> dict[str, Any]:
     job: dict[str, Any] = {}
-    async for answer in jobs:
-        job = answer.value
+    async for response in jobs:
+        job = response.value
         said = job.get("waiting", {}).get("lastResponse")
         say(f"{job['status']} {job['progress']} %" + (f": {printable(said)}" if said else ""))
     return job
@@ -97,21 +97,21 @@ async def _follow_lines(jobs: AsyncIterator[ApiResponse]) -> dict[str, Any]:
 
 async def _follow_bar(jobs: AsyncIterator[ApiResponse]) -> dict[str, Any]:
     job: dict[str, Any] = {}
-    told: str | None = None
+    shown: str | None = None
     with progress_bar() as progress:
         task = progress.add_task("", total=100)
-        async for answer in jobs:
-            job = answer.value
+        async for response in jobs:
+            job = response.value
             show_progress(progress, task, str(job["status"]), int(job["progress"]))
             said = job.get("waiting", {}).get("lastResponse")
-            if said != told and said is not None:
+            if said != shown and said is not None:
                 progress.console.print(printable(said), style="dim", markup=False)
-            told = said
+            shown = said
     return job
 
 
 def progress_bar() -> Progress:
-    """Return a bar of one job: a spinner, the status, how far it is, and for how long."""
+    """Return a bar for one job: spinner, status, progress and elapsed time."""
     return Progress(
         SpinnerColumn(finished_text=" "),
         TextColumn("{task.description}"),
@@ -123,6 +123,6 @@ def progress_bar() -> Progress:
 
 
 def show_progress(progress: Progress, task: Any, status: str, percent: int) -> None:
-    """Move the bar."""
+    """Update the bar."""
     style = STATUS_STYLES.get(status, "dim")
     progress.update(task, description=f"[{style}]{printable(status):<10}[/]", completed=percent)

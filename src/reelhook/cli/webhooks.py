@@ -21,7 +21,7 @@ def check(
         list[str],
         typer.Argument(
             metavar="URL",
-            help="What to judge; - reads URLs from stdin, one a line.",
+            help="The URLs to check; - reads them from stdin, one per line.",
             show_default=False,
         ),
     ],
@@ -30,7 +30,7 @@ def check(
         str | None,
         typer.Option(
             metavar="IP,IP",
-            help="The addresses that the name would resolve to; an empty text means none at all.",
+            help="Addresses that the name is assumed to resolve to; an empty text means none.",
             show_default=False,
         ),
     ] = None,
@@ -38,7 +38,7 @@ def check(
         str | None,
         typer.Option(
             metavar="NETWORKS",
-            help="Private networks that may be sent to. Default: REELHOOK_ALLOW_NETWORKS.",
+            help="Private networks that are allowed. Default: REELHOOK_ALLOW_NETWORKS.",
             show_default=False,
         ),
     ] = None,
@@ -46,15 +46,15 @@ def check(
         bool, typer.Option("--json", help="Print a JSON array of url, allowed and reason.")
     ] = False,
 ) -> None:
-    """Judge URLs as the API and the sender would: may a webhook go there?
+    """Check if webhooks may be sent to these URLs, by the rules of the API and the sender.
 
-    Nothing is looked up or sent; without --answers a name is judged by its looks.
+    Nothing is looked up or sent. Without --answers, only the name itself is checked.
 
-    The exit code is 0 when all are allowed, 1 when any is refused.
+    The exit code is 0 if all URLs are allowed, and 1 if any is refused.
     """
     verdicts = _judged(list(_read(urls)), answers, allow_networks)
     if as_json:
-        render.say(json.dumps([_told(verdict) for verdict in verdicts]))
+        render.say(json.dumps([_as_json(verdict) for verdict in verdicts]))
     else:
         _show(verdicts)
     if not all(verdict.allowed for verdict in verdicts):
@@ -66,7 +66,7 @@ def _read(urls: Sequence[str]) -> Iterator[str]:
         if url != "-":
             yield url
             continue
-        # Not a text stream: what is no UTF-8 shall be judged, and refused, like any URL.
+        # Not a text stream: a URL that is not UTF-8 is checked too, and refused.
         text = sys.stdin.buffer.read().decode(errors="surrogateescape")
         for line in text.split("\n"):
             if line.strip():
@@ -76,7 +76,7 @@ def _read(urls: Sequence[str]) -> Iterator[str]:
 def _judged(
     urls: Sequence[str], answers: str | None, allow_networks: str | None
 ) -> list["UrlVerdict"]:
-    """Return a verdict for each. Raises `typer.BadParameter`: code 1 would mean a refusal."""
+    """Return the verdicts. Raises `typer.BadParameter`, since exit code 1 means a refusal."""
     from reelhook.guard.addresses import (  # noqa: PLC0415 - not needed for --help
         AddressPolicy,
         judge,
@@ -101,7 +101,7 @@ def _split(answers: str) -> list[str]:
     return [answer.strip() for answer in answers.split(",")] if answers.strip() else []
 
 
-def _told(verdict: "UrlVerdict") -> dict[str, object]:
+def _as_json(verdict: "UrlVerdict") -> dict[str, object]:
     return {"url": verdict.url, "allowed": verdict.allowed, "reason": verdict.reason}
 
 

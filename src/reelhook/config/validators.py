@@ -106,7 +106,7 @@ def _private_keys(value: Any, info: ValidationInfo) -> tuple[str, ...]:
         for text in texts:
             PrivateKey.parse(text, name=_name(info))
     except BadKeyError as error:
-        raise SettingsError(error.message) from None
+        raise SettingsError(error.message, problem=error.problem, facts=error.facts) from None
     return texts
 
 

@@ -1,24 +1,40 @@
-"""One tree of errors. A message says what to do; `code` is stable and part of the API."""
+"""One tree of errors, which carry facts.
+
+`code` is stable and part of the API; `problem` and `facts` say the rest in data. `message` is a
+neutral sentence for programs and logs. It names no route and no command: each door, and the
+command line, makes its own sentence.
+"""
 
 from collections.abc import Mapping
 
 from reelhook.domain.problem import Problem, sentence
+
+Fact = str | int | tuple[str, ...]
 
 
 class ReelhookError(Exception):
     """Base of all errors that a user of reelhook may see."""
 
     code = "error"
+    problem: str | None = None
+    """Says more precisely than `code` what is wrong, where one code has several meanings."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(
+        self, message: str, *, problem: str | None = None, facts: Mapping[str, Fact] | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
+        self.problem = problem or self.problem
+        self.facts: dict[str, Fact] = dict(facts or {})
 
 
 class SettingsError(ReelhookError):
-    """A setting is missing or wrong: the program does not start, and says so in one sentence."""
+    """A setting is missing or wrong. The program does not start, and says so in one sentence."""
 
     code = "bad_setting"
+
+
+# -- requests -------------------------------------------------------------------------------------
 
 
 class InvalidRequestError(ReelhookError):
@@ -30,13 +46,66 @@ class InvalidRequestError(ReelhookError):
 
     code = "invalid_request"
 
-    def __init__(self, field: str, problem: Problem | str, **facts: object) -> None:
-        if not isinstance(problem, Problem):
-            problem, facts = Problem.STATED, {"message": problem}
-        super().__init__(sentence(problem, field, facts))
+    def __init__(
+        self,
+        field: str,
+        problem: Problem | str,
+        *,
+        facts: Mapping[str, Fact] | None = None,
+        **more: Fact,
+    ) -> None:
+        known = {**(facts or {}), **more}
+        if isinstance(problem, Problem):
+            super().__init__(sentence(problem, field, known), problem=problem, facts=known)
+        else:
+            super().__init__(problem, facts=known)
         self.field = field
-        self.problem = problem
-        self.facts = facts
+
+
+class UnknownEndpointError(InvalidRequestError):
+    """A request names an endpoint that does not exist."""
+
+    problem = "unknown_endpoint"
+
+    def __init__(self, endpoint_id: str) -> None:
+        super().__init__(
+            "endpoints",
+            f"There is no endpoint {endpoint_id}",
+            facts={"endpoint_id": endpoint_id},
+        )
+
+
+class UnknownEventError(InvalidRequestError):
+    """A job has no event with this sequence number; `sequence` None: it has no event yet."""
+
+    problem = "unknown_event"
+
+    def __init__(self, job_id: str, sequence: int | None) -> None:
+        wanted = "yet" if sequence is None else sequence
+        facts: dict[str, Fact] = {"job_id": job_id}
+        super().__init__(
+            "sequence",
+            f"The job has no event {wanted}",
+            facts=facts if sequence is None else {**facts, "sequence": sequence},
+        )
+
+
+class UnknownCursorError(InvalidRequestError):
+    """A cursor did not come from an earlier page."""
+
+    problem = "unknown_cursor"
+
+    def __init__(self) -> None:
+        super().__init__("cursor", "cursor must come from an earlier page")
+
+
+class UnknownEventIdError(InvalidRequestError):
+    """The feed is to continue after a text that is not the id of an event."""
+
+    problem = "unknown_event_id"
+
+    def __init__(self) -> None:
+        super().__init__("after", "after must be the id of an event")
 
 
 class WebhookUrlRefusedError(InvalidRequestError):
@@ -46,34 +115,76 @@ class WebhookUrlRefusedError(InvalidRequestError):
 
 
 class ImageUrlRefusedError(InvalidRequestError):
-    """A provider may not be told to fetch its first image there."""
+    """A provider may not be asked to fetch its first image from this URL."""
 
     code = "image_url_refused"
 
 
 class BadKeyError(ReelhookError):
-    """A secret or a key has not the form it must have. The message never shows it."""
+    """A secret or a key is malformed. The message never shows it."""
 
     code = "bad_key"
 
 
 class WebhookVerificationError(ReelhookError):
-    """A webhook is not to be believed: nobody we know signed it, or it is too old or too new."""
+    """A webhook can't be trusted: no known key signed it, or it is too old or too new."""
 
     code = "webhook_not_verified"
 
 
-class JobNotFoundError(ReelhookError):
-    """No such job."""
+class IdempotencyKeyReusedError(ReelhookError):
+    """An idempotency key was used before with another body."""
 
-    code = "job_not_found"
+    code = "idempotency_key_reused"
 
     def __init__(self) -> None:
-        super().__init__("Job not found")
+        super().__init__("This idempotency key came with another body before; use a new key")
+
+
+# -- not found ------------------------------------------------------------------------------------
+
+
+class NotFoundError(ReelhookError):
+    """There is no record of this kind with the wanted id."""
+
+    code = "not_found"
+    kind = "Record"
+
+    def __init__(self, wanted: str | int | None = None) -> None:
+        super().__init__(f"{self.kind} not found")
+        self.wanted = wanted
+
+
+class JobNotFoundError(NotFoundError):
+    """There is no such job."""
+
+    code = "job_not_found"
+    kind = "Job"
+
+
+class EndpointNotFoundError(NotFoundError):
+    """There is no such endpoint."""
+
+    code = "endpoint_not_found"
+    kind = "Endpoint"
+
+
+class DeliveryNotFoundError(NotFoundError):
+    """There is no such delivery."""
+
+    code = "delivery_not_found"
+    kind = "Delivery"
+
+
+class ResendNotFoundError(NotFoundError):
+    """There is no such resend."""
+
+    code = "resend_not_found"
+    kind = "Resend"
 
 
 class UnknownCallbackError(ReelhookError):
-    """No provider was given this address."""
+    """No provider was given this callback address."""
 
     code = "not_found"
 
@@ -81,79 +192,34 @@ class UnknownCallbackError(ReelhookError):
         super().__init__("No provider was given this address")
 
 
-class EndpointNotFoundError(ReelhookError):
-    """No such endpoint."""
-
-    code = "endpoint_not_found"
-
-    def __init__(self) -> None:
-        super().__init__("Endpoint not found; GET /api/endpoints lists them")
+# -- conflicts ------------------------------------------------------------------------------------
 
 
 class EndpointConflictError(ReelhookError):
-    """What was asked of an endpoint can't be done to this one."""
+    """This kind of endpoint does not allow the change."""
 
     code = "conflict"
-
-
-class DeliveryNotFoundError(ReelhookError):
-    """No such delivery."""
-
-    code = "delivery_not_found"
-
-    def __init__(self) -> None:
-        super().__init__("Delivery not found; GET /api/deliveries lists them")
-
-
-class ResendNotFoundError(ReelhookError):
-    """No such resend."""
-
-    code = "resend_not_found"
-
-    def __init__(self) -> None:
-        super().__init__("Resend not found; POST /api/deliveries/resend starts one")
 
 
 class JobConflictError(ReelhookError):
-    """The job's state, or another job, stands against what was asked."""
+    """The job's state, or another job, does not allow the request."""
 
     code = "conflict"
 
 
-class JobIdTakenError(JobConflictError):
-    """Another job has this id, or this provider's job has another id."""
-
-    code = "job_id_taken"
-
-
-class JobEndedError(JobConflictError):
-    """The job has ended; it can't be changed any more."""
-
-    code = "job_ended"
-
-
-class NotCancelableError(JobConflictError):
-    """The provider can't cancel: the render is paid for."""
-
-    code = "not_cancelable"
-
-
-class SubmissionPendingError(JobConflictError):
-    """Whether the provider accepted the job is not known yet."""
-
-    code = "submission_pending"
-
-
-class IdempotencyKeyReusedError(ReelhookError):
-    """An `Idempotency-Key` came again with another body."""
-
-    code = "idempotency_key_reused"
+# -- content --------------------------------------------------------------------------------------
 
 
 class ContentNotReadyError(ReelhookError):
     """The video is not finished, or the job failed."""
 
     code = "content_not_ready"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(
+            f"The job is {status}; there is a video once it is completed",
+            facts={"job_status": status},
+        )
 
 
 class ContentMissingError(ReelhookError):
@@ -163,17 +229,17 @@ class ContentMissingError(ReelhookError):
 
 
 class StoreError(ReelhookError):
-    """The database can't be used. Nothing was written, so the same can be tried again."""
+    """The database can't be used. Nothing was written, so the operation can be tried again."""
 
     code = "store_unavailable"
 
 
 class CommitUnknownError(ReelhookError):
-    """Whether a write was kept is not known: the database's response to COMMIT was lost.
+    """It is not known whether a write was kept: the database's response to COMMIT was lost.
 
     It may have been written, and it may still be. Trying again is safe only for a write that names
-    what it writes, so that a second time changes nothing. `ids` names what was being created, by
-    the keys of the API.
+    what it writes, so that a second time changes nothing. The facts name the ids of the records
+    that were being written.
     """
 
     code = "acceptance_unknown"
@@ -181,17 +247,18 @@ class CommitUnknownError(ReelhookError):
     def __init__(self, ids: Mapping[str, str] | None = None) -> None:
         super().__init__(
             "The database did not say whether it kept this, so it may have been done. "
-            "Don't just send it again: look it up first, or repeat it with the same Idempotency-Key"
+            "Don't just send it again: look it up first, or repeat it with the same "
+            "idempotency key",
+            facts=ids,
         )
-        self.ids = dict(ids or {})
 
     def naming(self, **ids: str) -> "CommitUnknownError":
-        """Return the error with the ids of what may have been done."""
-        return CommitUnknownError({**self.ids, **ids})
+        """Return the error with the ids of the records that may have been written."""
+        return CommitUnknownError({**{name: str(id_) for name, id_ in self.facts.items()}, **ids})
 
 
 DATABASE_FAILURES = (StoreError, CommitUnknownError)
-"""What a write may raise beside what its operation does, for those who look again either way."""
+"""The errors that any write may raise, for callers that read the record again either way."""
 
 
 class CopyError(ReelhookError):
@@ -201,11 +268,11 @@ class CopyError(ReelhookError):
 
 
 class ProviderError(ReelhookError):
-    """A provider could not be asked, or answered nothing usable. Nothing is known, nothing changes.
+    """A provider could not be reached, or its response was unusable. Nothing is known or changed.
 
-    `retry_after_seconds` is the provider's own wish, when it had one. `unreachable`: it could not
-    be asked at all (no connection, 502, 503, 504, 429, a refused key), so that nothing is said of
-    any of its jobs.
+    `retry_after_seconds` is the wait that the provider asked for, if any. `unreachable`: no
+    request was served (no connection, 502, 503, 504, 429, a refused key), so the error says
+    nothing about any job.
     """
 
     code = "provider_unavailable"
@@ -223,20 +290,20 @@ class ProviderError(ReelhookError):
 
 
 class ResponseTooLargeError(ProviderError):
-    """A provider answered more than is read, in bytes."""
+    """A provider's response is longer than the limit."""
 
     def __init__(self, bytes_max: int) -> None:
         super().__init__(f"The provider's response is longer than {bytes_max} bytes")
 
 
 class FileAddressRefusedError(ProviderError):
-    """The finished file's address, or one that it redirects to, is not public and not allowed."""
+    """The finished file's address, or a redirect from it, is neither public nor allowed."""
 
     code = "file_address_refused"
 
 
 class ProviderUnauthorizedError(ProviderError):
-    """The provider refused the account's key (401 or 403): it can't be asked."""
+    """The provider refused the account's key (401 or 403)."""
 
     code = "provider_unauthorized"
 
@@ -245,13 +312,13 @@ class ProviderUnauthorizedError(ProviderError):
 
 
 class ServerUnfitError(ProviderError):
-    """The server was reached, and can't do what it is asked for. The message says what to do."""
+    """The server was reached but can't do what it was asked. The message says what to do."""
 
     code = "server_unfit"
 
 
 class AccountEmptyError(ProviderUnauthorizedError):
-    """The provider refused to be asked since the account has no money left."""
+    """The provider refused the request because the account has no money left."""
 
     code = "quota"
 
@@ -263,7 +330,7 @@ class ListingUnsupportedError(ProviderError):
 
 
 class CursorRefusedError(ProviderError):
-    """The provider's listing does not know the id that was to serve as its cursor."""
+    """The provider's listing does not know the id that was used as its cursor."""
 
     code = "cursor_refused"
 

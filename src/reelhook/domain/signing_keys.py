@@ -79,8 +79,9 @@ class PrivateKey:
         raw = _decoded(text, PRIVATE_PREFIX)
         if raw is None or len(raw) not in {KEY_BYTES, PAIR_BYTES}:
             raise BadKeyError(
-                f"{name} is not whsk_ and the base64 of 32 or 64 bytes; "
-                "`reelhook secret --new-private-key` makes one"
+                f"{name} is not whsk_ and the base64 of 32 or 64 bytes; generate a new key",
+                problem="malformed_private_key",
+                facts={"name": name},
             )
         key = cls.of(raw[:KEY_BYTES])
         if len(raw) == PAIR_BYTES and raw[KEY_BYTES:] != key.public.raw:
@@ -127,7 +128,7 @@ def _public(text: str) -> PublicKey:
     raw = _decoded(text, PUBLIC_PREFIX)
     if raw is None or len(raw) != KEY_BYTES:
         raise BadKeyError(
-            "A public key is not whpk_ and the base64 of 32 bytes; `reelhook secret` shows it"
+            "A public key is not whpk_ and the base64 of 32 bytes; copy it from the sender again"
         )
     return PublicKey(raw)
 

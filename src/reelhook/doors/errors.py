@@ -7,29 +7,29 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException
 
 from reelhook.domain.errors import (
     CommitUnknownError,
     ContentMissingError,
     ContentNotReadyError,
-    DeliveryNotFoundError,
     EndpointConflictError,
-    EndpointNotFoundError,
+    Fact,
     IdempotencyKeyReusedError,
     InvalidRequestError,
     JobConflictError,
-    JobNotFoundError,
+    NotFoundError,
     ProviderError,
     ReelhookError,
-    ResendNotFoundError,
     StoreError,
     UnknownCallbackError,
     WebhookVerificationError,
 )
 from reelhook.doors.clients import RefusedClients, client_address
+from reelhook.doors.error_messages import http_message
 from reelhook.doors.limits import LimitError, Refusals
-from reelhook.doors.request_messages import request_message
+from reelhook.doors.request_messages import request_message, wire_name
 
 log = structlog.get_logger()
 RETRY_AFTER_SECONDS = "5"
@@ -39,10 +39,7 @@ NO_RETRY = {"x-should-retry": "false"}
 
 _STATUS: Sequence[tuple[type[ReelhookError], int]] = (
     (InvalidRequestError, 400),
-    (JobNotFoundError, 404),
-    (EndpointNotFoundError, 404),
-    (DeliveryNotFoundError, 404),
-    (ResendNotFoundError, 404),
+    (NotFoundError, 404),
     (UnknownCallbackError, 404),
     (WebhookVerificationError, 401),
     (ContentNotReadyError, 404),
@@ -102,7 +99,8 @@ def error_response(
     code: str | None = None,
     *,
     field: str | None = None,
-    ids: Mapping[str, str] | None = None,
+    problem: str | None = None,
+    facts: Mapping[str, Fact] | None = None,
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
     """Return an error in the one form that all of them have.
@@ -111,7 +109,9 @@ def error_response(
     """
     words = message.encode(errors="replace").decode()
     content: dict[str, Any] = {"error": words, "code": code or _HTTP_CODES.get(status, "error")}
-    content |= ids or {}
+    content |= {to_camel(name): fact for name, fact in (facts or {}).items()}
+    if problem is not None:
+        content["problem"] = problem
     if field is not None:
         content["field"] = field
     return JSONResponse(content, status, headers)
@@ -125,10 +125,18 @@ def install_errors(app: FastAPI, refusals: Refusals, clients: RefusedClients) ->
         status = next((s for kind, s in _STATUS if isinstance(error, kind)), 500)
         if status == 401:
             clients.tell(client_address(request.scope), status, error.code, request.method)
-        message, field = error.message, None
+        message, field = http_message(error), None
         if isinstance(error, InvalidRequestError):
-            message, field = request_message(error)
-        return error_response(status, message, error.code, field=field)
+            field = wire_name(error.field)
+            message = request_message(error) or message
+        return error_response(
+            status,
+            message,
+            error.code,
+            field=field,
+            problem=error.problem,
+            facts=error.facts,
+        )
 
     @app.exception_handler(StoreError)
     async def _store(request: Request, error: StoreError) -> JSONResponse:
@@ -140,7 +148,8 @@ def install_errors(app: FastAPI, refusals: Refusals, clients: RefusedClients) ->
 
     @app.exception_handler(CommitUnknownError)
     async def _unknown(_: Request, error: CommitUnknownError) -> JSONResponse:
-        return error_response(500, error.message, error.code, ids=error.ids, headers=NO_RETRY)
+        message = http_message(error)
+        return error_response(500, message, error.code, facts=error.facts, headers=NO_RETRY)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:

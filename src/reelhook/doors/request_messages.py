@@ -36,9 +36,9 @@ def wire_name(field: str) -> str:
     return f"{_WIRE_NAMES.get(name, name)}{dot}{part}"
 
 
-def request_message(error: InvalidRequestError) -> tuple[str, str]:
-    """Return the sentence and the name of the field that it is about."""
-    field = wire_name(error.field)
-    if error.problem is Problem.STATED:
-        return error.message, field
-    return sentence(error.problem, field, error.facts, _SENTENCES.get(error.problem)), field
+def request_message(error: InvalidRequestError) -> str | None:
+    """Return the sentence of a wrong field; None if the error has a message of its own."""
+    if not isinstance(error.problem, Problem):
+        return None
+    field, template = wire_name(error.field), _SENTENCES.get(error.problem)
+    return sentence(error.problem, field, error.facts, template)

@@ -1,5 +1,6 @@
-"""The guard: which addresses, named by somebody else, may be dialled.
+"""The guard: protection against requests to private addresses (SSRF).
 
-It judges a URL by itself (`target`, `addresses`), the addresses that its name resolves to, and once
-more the address of the socket (`connection`). Webhooks and finished files go through it.
+It checks a URL (`target`, `addresses`), the addresses to which its name resolves (`resolver`), and
+again the address of the socket (`connection`). Webhooks and finished files are sent and fetched
+through it.
 """

@@ -1,8 +1,8 @@
-"""Where a request may go: pure rules over a URL and the addresses that its name resolves to.
+"""Pure rules about the addresses to which requests may be sent.
 
-A URL that somebody else named may lead only to public addresses, or to those that the operator
-allows: for webhooks in REELHOOK_ALLOW_NETWORKS, for finished files with the provider's account. The
-same rules are applied again to the address that is dialled.
+A URL from somebody else may lead only to public addresses, or to networks that the operator allows:
+for webhooks in REELHOOK_ALLOW_NETWORKS, for finished files with the provider's account. The same
+rules are applied again to the address to which a connection is made.
 """
 
 import asyncio
@@ -16,18 +16,18 @@ from reelhook.guard.target import URL_CHARACTERS_MAX, AddressRefusedError, Targe
 ALLOW_SETTING = "REELHOOK_ALLOW_NETWORKS"
 
 LookUp = Callable[[str], Awaitable[Sequence[IPAddress]]]
-"""Resolves an ASCII name. Raises OSError when that fails, `LookUpsBusyError` among them."""
+"""Resolves an ASCII name. Raises OSError (`LookUpsBusyError` is one) if that fails."""
 
 _SPECIAL_NAMES = (
-    # RFC 6761, 6762 (with its appendix G), 7686, 8375, 9476 and ICANN's `internal`; `example` is
-    # left out: it is documentation's, and resolves nowhere.
+    # RFC 6761, 6762 (with its appendix G), 7686, 8375, 9476 and ICANN's `internal`. `example` is
+    # left out, because it is reserved for documentation and never resolves.
     *("alt", "arpa", "invalid", "local", "localhost", "onion", "test"),
     *("corp", "home", "internal", "intranet", "lan", "mail", "private"),
     # Kubernetes, Consul, and what /etc/hosts calls loopback.
     *("svc", "consul", "localdomain"),
 )
 _BLOCKED_PORTS = frozenset(
-    # https://fetch.spec.whatwg.org/#port-blocking: servers there take an HTTP request for theirs.
+    # https://fetch.spec.whatwg.org/#port-blocking: servers of other protocols may misread HTTP.
     (
         *(0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95),
         *(101, 102, 103, 104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161),
@@ -39,24 +39,24 @@ _BLOCKED_PORTS = frozenset(
 
 
 class LookUpsBusyError(OSError):
-    """Our own limit of look-ups is reached, which says nothing about the name."""
+    """The limit of concurrent look-ups is reached, which says nothing about the name."""
 
 
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
-    """What may be dialled, given the networks that the operator allows beside public ones.
+    """The rules for addresses, given the networks that are allowed in addition to public ones.
 
-    `setting` is where they stand, as a refusal names it.
+    `setting` is the name of the setting with these networks, for the messages of refusals.
     """
 
     allow_networks: tuple[IPNetwork, ...] = ()
     setting: str = ALLOW_SETTING
 
     def parse(self, url: str, *, characters_max: int = URL_CHARACTERS_MAX) -> Target:
-        """Judge what a URL says by itself. Raises `AddressRefusedError`.
+        """Parse and check a URL without a look-up. Raises `AddressRefusedError`.
 
-        A name that is not public by its shape passes when networks are allowed at all: then its
-        addresses decide, see `name_refusal`.
+        A private name passes if any networks are allowed. Then its addresses decide, see
+        `name_refusal`.
         """
         target = parse_target(url, characters_max=characters_max)
         if target.userinfo is not None:
@@ -68,12 +68,12 @@ class AddressPolicy:
             raise AddressRefusedError(
                 f"Port {target.port} belongs to another protocol: use 443, 80 or a port of your own"
             )
-        reason = self._shape_refusal(target)
+        reason = self._host_refusal(target)
         if reason is not None:
             raise AddressRefusedError(reason)
         return target
 
-    def _shape_refusal(self, target: Target) -> str | None:
+    def _host_refusal(self, target: Target) -> str | None:
         if target.address is not None:
             return self.refusal(target.address)
         problem = None if self.allow_networks else private_name(target.name)
@@ -81,23 +81,20 @@ class AddressPolicy:
             f"{problem}: use a public name, or let the operator put its network into {self.setting}"
         )
 
-    def permits(self, address: IPAddress) -> bool:
-        """Return whether this address may be dialled."""
-        return self.refusal(address) is None
-
     def refusal(self, address: IPAddress) -> str | None:
-        """Return why this address may not be dialled, or None."""
+        """Return the reason why no connection may be made to this address, or None."""
         purpose = special_purpose(address)
         if purpose is None or self._allows(address):
             return None
         return (
-            f"{address} is not public ({purpose}): use a public address, or {self._cover(address)}"
+            f"{address} is not public ({purpose}): use a public address, or {self._remedy(address)}"
         )
 
     def name_refusal(self, name: str, addresses: Sequence[IPAddress]) -> str | None:
-        """Return why a name that resolves to these addresses may not be sent to, or None.
+        """Return the reason why no request may be sent to a name with these addresses, or None.
 
-        All of them must be public, or all of them allowed: one that was not covered is named.
+        Either all addresses must be public, or all must be in allowed networks. The reason names
+        an address that is not.
         """
         if not addresses:
             return f"{name} has no address: check its DNS records"
@@ -106,21 +103,21 @@ class AddressPolicy:
             return None
         problem = private_name(name)
         if problem is not None:
-            return f"{problem}, and resolves to {outside[0]}: {self._cover(outside[0])}"
+            return f"{problem}, and resolves to {outside[0]}: {self._remedy(outside[0])}"
         if not any(special_purpose(address) for address in addresses):
             return None
         for address in outside:
             purpose = special_purpose(address)
             if purpose is not None:
                 return (
-                    f"{name} resolves to {address}, not public ({purpose}): {self._cover(address)}"
+                    f"{name} resolves to {address}, not public ({purpose}): {self._remedy(address)}"
                 )
-        return f"{name} resolves to allowed addresses and {outside[0]}: {self._cover(outside[0])}"
+        return f"{name} resolves to allowed addresses and {outside[0]}: {self._remedy(outside[0])}"
 
     def _allows(self, address: IPAddress) -> bool:
         return any(address in network for network in self.allow_networks)
 
-    def _cover(self, address: IPAddress) -> str:
+    def _remedy(self, address: IPAddress) -> str:
         return (
             f"let the operator put {address}/{address.max_prefixlen} or its network into "
             f"{self.setting}"
@@ -128,22 +125,22 @@ class AddressPolicy:
 
 
 def private_name(name: str) -> str | None:
-    """Return in words why a name can't be public whatever it resolves to, or None."""
+    """Return the reason why a name can't be public, whatever its addresses, or None."""
     name = name.removesuffix(".")
     if "." not in name and name not in _SPECIAL_NAMES:
-        return f"{name} is a single-label name, another host on every network"
+        return f"{name} is a single-label name, which is another host on every network"
     for special in _SPECIAL_NAMES:
         if name == special or name.endswith(f".{special}"):
             return f"{name} is a name for private use (.{special})"
     return None
 
 
-# -- judging without sending ----------------------------------------------------------------------
+# -- checking without sending ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class UrlVerdict:
-    """What would become of a URL; `reason` says why it is refused."""
+    """The result of checking a URL; `reason` says why it is refused."""
 
     url: str
     allowed: bool
@@ -153,10 +150,10 @@ class UrlVerdict:
 def judge(
     url: str, answers: Sequence[str] | None = None, policy: AddressPolicy | None = None
 ) -> UrlVerdict:
-    """Judge a URL offline, as the sender would if its name resolved to `answers`.
+    """Check a URL offline, as the sender would if its name resolved to `answers`.
 
-    Without answers (None) a public-looking name passes, as it does at the API. Raises ValueError
-    for an answer that is no address.
+    Without answers (None), a name that looks public passes, as it does at the API. Raises
+    ValueError for an answer that is not an address.
     """
     policy = policy or AddressPolicy()
     addresses = None if answers is None else [ip_address(answer) for answer in answers]
@@ -180,10 +177,10 @@ async def check_registration(
     characters_max: int = URL_CHARACTERS_MAX,
     timeout_seconds: float = 5.0,
 ) -> None:
-    """Judge a URL as it comes in over the API. Raises `AddressRefusedError`.
+    """Check a URL that came in over the API. Raises `AddressRefusedError`.
 
-    A name is looked up only where allowed networks may lift the refusal of its shape; what any
-    other name resolves to is judged at every attempt.
+    Only a private name is looked up, because its addresses may be in allowed networks. The
+    addresses of any other name are checked at every attempt.
     """
     target = policy.parse(url, characters_max=characters_max)
     if target.address is not None or private_name(target.name) is None:
@@ -192,10 +189,10 @@ async def check_registration(
         async with asyncio.timeout(timeout_seconds):
             addresses = await look_up(target.host)
     except LookUpsBusyError:
-        return  # it is judged at every attempt all the same
+        return  # its addresses are checked at every attempt anyway
     except OSError as error:  # TimeoutError is one
         raise AddressRefusedError(
-            f"{target.name} could not be looked up ({str(error) or 'no answer in time'}): "
+            f"{target.name} could not be looked up ({str(error) or 'no response in time'}): "
             f"it must resolve into {policy.setting}"
         ) from None
     reason = policy.name_refusal(target.name, addresses)

@@ -1,4 +1,4 @@
-"""Why the certificate of a server is not trusted, in words that name the remedy."""
+"""Messages about certificates that are not trusted, with the remedy."""
 
 from collections.abc import Iterator
 
@@ -9,29 +9,30 @@ BY_ENVIRONMENT = (
 
 
 def distrust(error: BaseException | None, authority: str = BY_ENVIRONMENT) -> str | None:
-    """Return what is wrong with a certificate and what to do; None for any other error.
+    """Return the problem of a certificate and its remedy; None for any other error.
 
-    `authority`: how an authority is made known. The words follow "the certificate".
+    The text continues a sentence that begins with "the certificate". `authority` says how to make
+    an authority trusted.
     """
-    # aiohttp's own error is of the same kind as OpenSSL's, but without the words.
-    told = (getattr(one, "verify_message", None) for one in _causes(error))
-    words = str(next(filter(None, told), "")).rstrip(".")
-    if not words:
+    # aiohttp's error has the type of OpenSSL's, but lacks its message.
+    messages = (getattr(cause, "verify_message", None) for cause in _causes(error))
+    message = str(next(filter(None, messages), "")).rstrip(".")
+    if not message:
         return None
     remedy = authority
-    if "expired" in words or "not yet valid" in words:
+    if "expired" in message or "not yet valid" in message:
         remedy = "renew it at the server, or set this machine's clock"
-    elif "not valid for" in words:
-        remedy = "use a name that it was made for"
-    return f"is not trusted ({words}); {remedy}"
+    elif "not valid for" in message:
+        remedy = "use a name that the certificate covers"
+    return f"is not trusted ({message}); {remedy}"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what it comes from: clients wrap what OpenSSL says."""
+    """Yield an error and its causes, since clients wrap the errors of OpenSSL."""
     seen: list[BaseException] = []
     while error is not None and error not in seen:
         seen.append(error)
         yield error
         of_aiohttp = (getattr(error, name, None) for name in ("os_error", "certificate_error"))
-        inner = next((one for one in of_aiohttp if isinstance(one, BaseException)), None)
+        inner = next((cause for cause in of_aiohttp if isinstance(cause, BaseException)), None)
         error = inner or error.__cause__

@@ -1,4 +1,4 @@
-"""Connections, with the guard at the very address that is dialled."""
+"""Connections that the guard checks at the address of the socket."""
 
 import contextlib
 import functools
@@ -19,26 +19,26 @@ OpenSocket = Callable[[AddrInfoType], socket.socket]
 
 
 def open_socket(info: AddrInfoType) -> socket.socket:
-    """Make the socket for an address."""
+    """Create the socket for an address."""
     return socket.socket(info[0], info[1], info[2])
 
 
 @dataclass(slots=True)
 class Dial:
-    """What happened at the socket factory during one try."""
+    """The events at the socket factory during one try of a request."""
 
     opened: bool = False
-    """A fresh connection was made, not one of the pool taken."""
+    """A new connection was opened; none was reused from the pool."""
     refusal: AddressRefusedError | None = None
 
 
 _current_dial: ContextVar[Dial] = ContextVar("current_dial")
-"""aiohttp tells neither of both to its caller, so the try is found through its context."""
+"""aiohttp reports neither event to its caller, so the try is found through its context."""
 
 
 @contextlib.contextmanager
 def dialling() -> Iterator[Dial]:
-    """Watch one try. Raises `AddressRefusedError` in place of what aiohttp makes of a refusal."""
+    """Record one try. Raises `AddressRefusedError` in place of aiohttp's error for it."""
     dial = Dial()
     token = _current_dial.set(dial)
     try:
@@ -52,9 +52,9 @@ def dialling() -> Iterator[Dial]:
 
 
 class GuardedConnector(TCPConnector):
-    """A pool of connections that dials no address which the policy refuses.
+    """A connection pool that never connects to an address that the policy refuses.
 
-    Without a policy it dials any. Its users bound how many requests are under way.
+    Without a policy it connects to any address. Its users limit the requests in flight.
     """
 
     def __init__(

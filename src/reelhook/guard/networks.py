@@ -1,4 +1,4 @@
-"""Which addresses are public: explicit lists, because `ipaddress.is_global` is wrong on several.
+"""Lists of addresses that are not public, because `ipaddress.is_global` is wrong on several.
 
 IANA IPv4 and IPv6 Special-Purpose Address Registries, https://www.iana.org/assignments/
 iana-ipv4-special-registry and iana-ipv6-special-registry; multicast from RFC 5771.
@@ -30,7 +30,7 @@ _SPECIAL_V4 = tuple(
         ("203.0.113.0/24", "documentation"),
         ("224.0.0.0/4", "multicast"),
         ("240.0.0.0/4", "reserved"),
-        # Globally unique, yet Azure answers it from inside every virtual machine:
+        # Globally unique, yet inside every virtual machine Azure itself responds at it:
         # https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
         ("168.63.129.16/32", "Azure's own services"),
     )
@@ -39,7 +39,7 @@ _GLOBAL_UNICAST_V6 = IPv6Network("2000::/3")
 _SPECIAL_V6 = tuple(
     (IPv6Network(network), purpose)
     for network, purpose in (
-        # The first seven lie outside 2000::/3 in any case; here they get their names.
+        # The first seven are outside 2000::/3 anyway; they are listed for their names.
         ("::/128", "unspecified"),
         ("::1/128", "loopback"),
         ("::ffff:0:0/96", "IPv4-mapped"),
@@ -57,7 +57,7 @@ _SPECIAL_V6 = tuple(
 
 
 def special_purpose(address: IPAddress) -> str | None:
-    """Return what a non-public address is for, in words; None for a public one."""
+    """Return the purpose of an address that is not public; None for a public address."""
     if isinstance(address, IPv4Address):
         return next((purpose for network, purpose in _SPECIAL_V4 if address in network), None)
     if address.scope_id is not None:

@@ -1,4 +1,4 @@
-"""Name look-ups: in threads of their own, and judged before anything is dialled."""
+"""Name look-ups in their own threads, and a resolver that checks the addresses."""
 
 import asyncio
 import contextlib
@@ -16,15 +16,15 @@ from reelhook.guard.networks import IPAddress
 from reelhook.guard.target import AddressRefusedError
 
 PENDING_MAX = 1024
-"""As many threads that wait took 25 MiB."""
+"""This many waiting threads took 25 MiB."""
 PENDING_PER_DOMAIN_MAX = 8
-"""A domain's name servers may hang with that many look-ups, and take no more of all."""
+"""The most look-ups that a domain with hanging name servers can occupy."""
 RESERVED = 64
-"""Look-ups beyond `PENDING_MAX` for domains that answered before."""
-ANSWERED_MAX = 4096
-"""How many domains that answered are remembered."""
-TURN_SECONDS = 1.0
-"""How long a look-up waits for others of its domain: far longer than a healthy one takes."""
+"""Look-ups beyond `PENDING_MAX` for domains that were resolved before."""
+RESOLVED_MAX = 4096
+"""The number of resolved domains to remember."""
+SLOT_SECONDS_MAX = 1.0
+"""The longest wait for other look-ups of the domain, far longer than a healthy look-up."""
 
 _SECOND_LEVELS = frozenset(
     (
@@ -32,12 +32,12 @@ _SECOND_LEVELS = frozenset(
         *("nom", "or", "org", "plc", "sch"),
     )
 )
-"""What registries put before a country's two letters: below it lie the domains of many owners."""
+"""Labels that registries place before a country code; domains of many owners are below them."""
 
 
 def system_addresses(name: str) -> list[IPAddress]:
-    """Ask `getaddrinfo`, and wait for it. Raises OSError."""
-    # Bytes, because text goes through Python's own IDNA of 2003.
+    """Call `getaddrinfo`, which blocks. Raises OSError."""
+    # Bytes, because Python encodes text with its IDNA of 2003.
     found = socket.getaddrinfo(
         name.encode("ascii"), None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
     )
@@ -45,7 +45,7 @@ def system_addresses(name: str) -> list[IPAddress]:
 
 
 def domain_of(name: str) -> str:
-    """Return the part of a name that has one owner, and with it one set of name servers."""
+    """Return the part of a name that has one owner, and so one set of name servers."""
     labels = name.rstrip(".").lower().split(".")
     shared = len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _SECOND_LEVELS
     return ".".join(labels[-3 if shared else -2 :])
@@ -53,7 +53,7 @@ def domain_of(name: str) -> str:
 
 @dataclass(slots=True, eq=False)
 class _LookUp:
-    """One that is under way, until its thread ends: longer than anybody may wait for it."""
+    """A look-up in flight, until its thread ends, which may be long after its caller gave up."""
 
     domain: str
     started_at: float
@@ -61,23 +61,23 @@ class _LookUp:
 
 @dataclass(slots=True)
 class _Domain:
-    under_way: dict[_LookUp, None] = field(default_factory=dict)
+    in_flight: dict[_LookUp, None] = field(default_factory=dict)
     """In the order in which they began."""
     waiting: deque[asyncio.Future[_LookUp]] = field(default_factory=deque)
 
     def hangs(self, now: float, seconds: float) -> bool:
-        """Whether even the youngest look-up has been under way for that long."""
-        youngest = next(reversed(self.under_way), None)
-        return youngest is not None and now - youngest.started_at >= seconds
+        """Return True if even the newest look-up has been in flight for that long."""
+        newest = next(reversed(self.in_flight), None)
+        return newest is not None and now - newest.started_at >= seconds
 
 
 class SystemLookUp:
-    """`getaddrinfo`, each call in a daemon thread; how many are under way is bounded.
+    """`getaddrinfo`, each call in a daemon thread; the number of calls in flight is limited.
 
-    The loop's executor has a handful of threads, which as many names with a dead server would
-    hold for half a minute while all others wait; and it would hold up the end of the program.
-    Threads can't be ended, so each domain has few of them: one whose name servers hang keeps only
-    its own names waiting. Raises `LookUpsBusyError` where that limit, not the name, is the reason.
+    The loop's executor has only a few threads. The same number of names with dead name servers
+    would block it for half a minute, and delay the end of the program. Threads can't be ended, so
+    each domain gets only a few: hanging name servers delay only their own names. Raises
+    `LookUpsBusyError` if this limit, not the name, is the reason.
     """
 
     def __init__(
@@ -86,71 +86,71 @@ class SystemLookUp:
         addresses_of: Callable[[str], list[IPAddress]] = system_addresses,
         *,
         per_domain_max: int = PENDING_PER_DOMAIN_MAX,
-        turn_seconds: float = TURN_SECONDS,
+        slot_seconds: float = SLOT_SECONDS_MAX,
     ) -> None:
         self._pending_max = pending_max
         self._per_domain_max = per_domain_max
-        self._turn_seconds = turn_seconds
+        self._slot_seconds = slot_seconds
         self._addresses_of = addresses_of
         self._pending = 0
         self._domains: dict[str, _Domain] = {}
-        self._answered: OrderedDict[str, None] = OrderedDict()
+        self._resolved: OrderedDict[str, None] = OrderedDict()
 
     async def __call__(self, name: str) -> list[IPAddress]:
-        """Return a name's addresses, as the system orders them. Raises OSError."""
+        """Return a name's addresses in the system's order. Raises OSError."""
         loop = asyncio.get_running_loop()
-        turn = await self._turn(domain_of(name), loop)
-        answer: asyncio.Future[list[IPAddress]] = loop.create_future()
-        thread = Thread(target=self._look_up, args=(name, turn, loop, answer), daemon=True)
+        slot = await self._slot(domain_of(name), loop)
+        addresses: asyncio.Future[list[IPAddress]] = loop.create_future()
+        thread = Thread(target=self._look_up, args=(name, slot, loop, addresses), daemon=True)
         try:
             thread.start()
         except RuntimeError as error:  # no more threads
-            self._end(turn)
+            self._end(slot)
             raise LookUpsBusyError(f"no look-up can be started ({error})") from None
-        return await answer
+        return await addresses
 
-    # -- who may begin ------------------------------------------------------------------------
+    # -- the limits --------------------------------------------------------------------------
 
-    async def _turn(self, name: str, loop: asyncio.AbstractEventLoop) -> _LookUp:
-        reserved = RESERVED if name in self._answered else 0
+    async def _slot(self, name: str, loop: asyncio.AbstractEventLoop) -> _LookUp:
+        reserved = RESERVED if name in self._resolved else 0
         if self._pending >= self._pending_max + reserved:
             raise LookUpsBusyError(f"{self._pending} look-ups are waiting for their name servers")
         domain = self._domains.setdefault(name, _Domain())
-        if len(domain.under_way) < self._per_domain_max:
+        if len(domain.in_flight) < self._per_domain_max:
             return self._begin(name, domain, loop.time())
-        if domain.hangs(loop.time(), self._turn_seconds):
+        if domain.hangs(loop.time(), self._slot_seconds):
             raise LookUpsBusyError(_hanging(name, domain))
         waiting: asyncio.Future[_LookUp] = loop.create_future()
         domain.waiting.append(waiting)
         try:
-            async with asyncio.timeout(self._turn_seconds):
+            async with asyncio.timeout(self._slot_seconds):
                 return await waiting
         except BaseException as error:
             if waiting in domain.waiting:
                 domain.waiting.remove(waiting)
             elif not waiting.cancelled():
-                self._end(waiting.result())  # its turn came at the same moment
+                self._end(waiting.result())  # it got a slot at the same instant
             if isinstance(error, TimeoutError):
                 raise LookUpsBusyError(_hanging(name, domain)) from None
             raise
 
     def _begin(self, name: str, domain: _Domain, now: float) -> _LookUp:
-        one = _LookUp(name, now)
-        domain.under_way[one] = None
+        look_up = _LookUp(name, now)
+        domain.in_flight[look_up] = None
         self._pending += 1
-        return one
+        return look_up
 
     def _end(self, ended: _LookUp) -> None:
-        """Give the place to whoever waits longest for this domain."""
+        """Pass the slot on to the call that has waited longest for this domain."""
         self._pending -= 1
         domain = self._domains[ended.domain]
-        del domain.under_way[ended]
+        del domain.in_flight[ended]
         for waiting in _drain(domain.waiting):
             if not waiting.done():
                 loop = waiting.get_loop()
                 waiting.set_result(self._begin(ended.domain, domain, loop.time()))
                 return
-        if not domain.under_way:
+        if not domain.in_flight:
             del self._domains[ended.domain]
 
     # -- the look-up itself -------------------------------------------------------------------
@@ -158,43 +158,43 @@ class SystemLookUp:
     def _look_up(
         self,
         name: str,
-        turn: _LookUp,
+        slot: _LookUp,
         loop: asyncio.AbstractEventLoop,
-        answer: "asyncio.Future[list[IPAddress]]",
+        addresses: "asyncio.Future[list[IPAddress]]",
     ) -> None:
         try:
             outcome: list[IPAddress] | OSError = self._addresses_of(name)
         except OSError as error:
             outcome = error
-        # The loop may have been closed while the name server kept us waiting.
+        # The loop may have been closed while this thread waited for the name server.
         with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(self._settle, turn, answer, outcome)
+            loop.call_soon_threadsafe(self._settle, slot, addresses, outcome)
 
     def _settle(
         self,
-        turn: _LookUp,
-        answer: "asyncio.Future[list[IPAddress]]",
+        slot: _LookUp,
+        addresses: "asyncio.Future[list[IPAddress]]",
         outcome: list[IPAddress] | OSError,
     ) -> None:
-        self._end(turn)
+        self._end(slot)
         if not isinstance(outcome, OSError):
-            self._remember(turn.domain)
-        if answer.done():
+            self._remember(slot.domain)
+        if addresses.done():
             return
         if isinstance(outcome, OSError):
-            answer.set_exception(outcome)
+            addresses.set_exception(outcome)
         else:
-            answer.set_result(outcome)
+            addresses.set_result(outcome)
 
     def _remember(self, domain: str) -> None:
-        self._answered[domain] = None
-        self._answered.move_to_end(domain)
-        if len(self._answered) > ANSWERED_MAX:
-            self._answered.popitem(last=False)
+        self._resolved[domain] = None
+        self._resolved.move_to_end(domain)
+        if len(self._resolved) > RESOLVED_MAX:
+            self._resolved.popitem(last=False)
 
 
 def _hanging(name: str, domain: _Domain) -> str:
-    return f"{len(domain.under_way)} look-ups of {name} are waiting for its name servers"
+    return f"{len(domain.in_flight)} look-ups of {name} are waiting for its name servers"
 
 
 def _drain(waiting: deque[asyncio.Future[_LookUp]]) -> Iterator[asyncio.Future[_LookUp]]:
@@ -203,9 +203,9 @@ def _drain(waiting: deque[asyncio.Future[_LookUp]]) -> Iterator[asyncio.Future[_
 
 
 class JudgingResolver(AbstractResolver):
-    """aiohttp's resolver: hands on no address of a name that the policy refuses.
+    """A resolver for aiohttp that returns no address of a name that the policy refuses.
 
-    Without a policy (the operator named the URL) everything passes.
+    Without a policy (the operator named the URL), every address passes.
     """
 
     def __init__(self, look_up: LookUp, policy: AddressPolicy | None) -> None:
@@ -215,7 +215,7 @@ class JudgingResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Raise OSError when the look-up fails, `AddressRefusedError` when the policy refuses."""
+        """Raise OSError if the look-up fails, and `AddressRefusedError` if the policy refuses."""
         addresses = await self._look_up(host)
         if not addresses:
             raise OSError("the name has no address")
@@ -225,7 +225,7 @@ class JudgingResolver(AbstractResolver):
         return [_result(host, port, address) for address in addresses]
 
     async def close(self) -> None:
-        """Do nothing: threads that still wait are daemons."""
+        """Do nothing, since the threads that are still waiting are daemons."""
 
 
 def _result(host: str, port: int, address: IPAddress) -> ResolveResult:

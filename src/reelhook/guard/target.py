@@ -1,4 +1,4 @@
-"""The syntax of a URL: one way to read it, so that no two parsers can disagree."""
+"""The syntax of URLs: the only parser, so that no two parsers can disagree."""
 
 import ipaddress
 import re
@@ -14,12 +14,12 @@ from reelhook.guard.networks import IPAddress
 
 URL_CHARACTERS_MAX = 2048
 SIGNED_URL_CHARACTERS_MAX = 8192
-"""For files and images: clouds sign their addresses with tokens of a few thousand characters."""
+"""For files and images: cloud storage signs URLs with tokens of a few thousand characters."""
 _NAME_OCTETS_MAX = 253
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
-"""Controls (C1 too), invisible and direction marks, halves of pairs, line ends and all blanks."""
+"""Control (C1 too), invisible and direction characters, surrogates, line ends and all spaces."""
 _URL = re.compile(
     r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?[^#]*)?(#.*)?",
     re.IGNORECASE | re.DOTALL,
@@ -30,26 +30,26 @@ _AUTHORITY = re.compile(
 )
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
-"""A last label that makes WHATWG's parser read the host as IPv4: it "ends in a number"."""
+"""A last label with which WHATWG's parser reads the host as IPv4 (it "ends in a number")."""
 _PRINTABLE_ASCII = "".join(map(chr, range(0x21, 0x7F)))
 
 
 class AddressRefusedError(ReelhookError):
-    """No request may go there. The message says what is wrong and the remedy."""
+    """No request may be sent to an address. The message says why, and names the remedy."""
 
     code = "address_refused"
 
 
 Origin = tuple[str, str, int]
-"""Scheme, host and port, as `Target` has them."""
+"""Scheme, host and port, in the form of `Target`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A URL that was understood. `host` is lower-case ASCII, IPv6 without its brackets.
+    """A parsed URL. `host` is lower-case ASCII; IPv6 is without brackets.
 
-    `address` is None when the host is a name. `request_target` is path and query as they go on
-    the wire: the bytes that were given, and only what is not ASCII percent-encoded.
+    `address` is None if the host is a name. `request_target` is path and query as they are sent:
+    unchanged, except that non-ASCII characters are percent-encoded.
     """
 
     scheme: str
@@ -71,7 +71,7 @@ class Target:
 
     @property
     def wire_url(self) -> str:
-        """The URL to send to: canonical up to the path, no fragment."""
+        """The URL for the client: canonical up to the path, without fragment."""
         host = f"[{self.host}]" if isinstance(self.address, IPv6Address) else self.host
         userinfo = "" if self.userinfo is None else f"{self.userinfo}@"
         port = "" if self.port == _DEFAULT_PORTS[self.scheme] else f":{self.port}"
@@ -79,7 +79,7 @@ class Target:
 
 
 def parse_target(url: str, *, characters_max: int = URL_CHARACTERS_MAX) -> Target:
-    """Read a URL's syntax; where it may go is not judged. Raises `AddressRefusedError`."""
+    """Parse a URL without checking its address. Raises `AddressRefusedError`."""
     parts = _split(url, characters_max)
     authority = _AUTHORITY.fullmatch(parts["authority"])
     if authority is None or "\\" in parts["authority"]:
@@ -109,7 +109,7 @@ def _split(url: str, characters_max: int) -> re.Match[str]:
         raise AddressRefusedError(
             f"The URL has {len(url)} characters: at most {characters_max} are accepted"
         )
-    if any(unicodedata.category(one) in _UNSAFE_CATEGORIES for one in url):
+    if any(unicodedata.category(character) in _UNSAFE_CATEGORIES for character in url):
         raise AddressRefusedError(
             "The URL contains a space, a control character or an invisible one: percent-encode it"
         )
@@ -120,7 +120,7 @@ def _split(url: str, characters_max: int) -> re.Match[str]:
 
 
 def _port(digits: str | None, scheme: str) -> int:
-    if not digits:  # `https://host:/` names no port (RFC 3986, 3.2.3), and is the default one
+    if not digits:  # `https://host:/` means the default port (RFC 3986, 3.2.3)
         return _DEFAULT_PORTS[scheme]
     port = int(digits)
     if str(port) != digits:
@@ -154,16 +154,18 @@ def _ipv6(text: str) -> IPv6Address:
             return IPv6Address(text)
     except ipaddress.AddressValueError:
         pass
-    raise AddressRefusedError(f"[{text}] is no IPv6 address: write it without zone or port inside")
+    raise AddressRefusedError(
+        f"[{text}] is not an IPv6 address: write it without zone or port inside"
+    )
 
 
 def _ipv4(text: str) -> IPv4Address:
-    # Resolvers read 0177.0.0.1, 2130706433 and 127.1 as 127.0.0.1, other readers don't.
+    # Resolvers read 0177.0.0.1, 2130706433 and 127.1 as 127.0.0.1; other parsers don't.
     try:
         return IPv4Address(text)
     except ipaddress.AddressValueError:
         raise AddressRefusedError(
-            f"{text} is no plain IPv4 address: write four decimal numbers without leading zeros"
+            f"{text} is not a plain IPv4 address: write four decimal numbers without leading zeros"
         ) from None
 
 
@@ -178,7 +180,7 @@ def _ascii_name(name: str) -> str:
 
 
 def _ascii_label(label: str) -> str:
-    """Return the A-label. IDNA 2008 without mapping: what looks like a dot or digit is refused."""
+    """Return the A-label. IDNA 2008 without mapping refuses characters like a dot or a digit."""
     try:
         if not label.isascii():
             label = idna.alabel(label).decode("ascii")
@@ -186,7 +188,7 @@ def _ascii_label(label: str) -> str:
             idna.ulabel(label)
     except UnicodeError as error:
         raise AddressRefusedError(
-            f"{label!r} in the URL's host is no valid international name ({error})"
+            f"{label!r} in the URL's host is not a valid international name ({error})"
         ) from None
     if _LABEL.fullmatch(label) is None:
         problem = "an empty label" if not label else f"the label {label!r}"

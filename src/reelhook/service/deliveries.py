@@ -80,7 +80,7 @@ class Deliveries:
         try:
             await self._store.start_resend(resend)
         except CommitUnknownError as error:
-            raise error.naming(resendId=resend.id) from error
+            raise error.naming(resend_id=resend.id) from error
         finally:
             self._signals.resend.tell()
         return resend

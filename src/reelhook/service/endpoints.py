@@ -10,6 +10,7 @@ from typing import TypedDict
 
 from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
+from reelhook.domain.conflicts import InstallationSecretError
 from reelhook.domain.delivery import ATTEMPT_SECONDS, WebhookResponse
 from reelhook.domain.endpoint import Endpoint, EndpointKind, EventName
 from reelhook.domain.errors import CommitUnknownError, EndpointConflictError
@@ -139,11 +140,7 @@ class Endpoints:
 
         def rotated(endpoint: Endpoint) -> Endpoint:
             if endpoint.kind is not EndpointKind.REGISTERED:
-                raise EndpointConflictError(
-                    "This endpoint is signed for with the installation's secret: put the present "
-                    "one (`reelhook secret`) into REELHOOK_WEBHOOK_SECRET_PREVIOUS, a new one into "
-                    "WEBHOOK_SECRET, and start anew"
-                )
+                raise InstallationSecretError(endpoint_id)
             return endpoint.rotated(made, now, overlap)
 
         with self._changing(endpoint_id):
@@ -172,7 +169,7 @@ class Endpoints:
         try:
             yield
         except CommitUnknownError as error:
-            raise error.naming(endpointId=endpoint_id) from error
+            raise error.naming(endpoint_id=endpoint_id) from error
         finally:
             self._signals.endpoints_changed()
 

@@ -7,12 +7,16 @@ import structlog
 
 from reelhook.core.recording import log_registered
 from reelhook.core.wakeups import Signals
+from reelhook.domain.conflicts import (
+    AlreadyWatchedError,
+    DoubtSettledError,
+    NotInDoubtError,
+    SubmissionPendingError,
+)
 from reelhook.domain.errors import (
     CommitUnknownError,
     InvalidRequestError,
     JobConflictError,
-    JobIdTakenError,
-    SubmissionPendingError,
 )
 from reelhook.domain.ids import new_id
 from reelhook.domain.job import SUBMISSION_UNKNOWN, Job, Status
@@ -23,7 +27,6 @@ from reelhook.service.providers import provider_of
 from reelhook.service.reading_back import read_back
 
 log = structlog.get_logger()
-SETTLED_MESSAGE = "The job's doubt is settled already"
 
 
 class InDoubtSubmissions:
@@ -65,7 +68,7 @@ class InDoubtSubmissions:
             return before
         try:
             return await self._adopt(await self._doubtful(job_id), provider_job_id)
-        except (JobConflictError, JobIdTakenError):
+        except JobConflictError:
             # By the same request at the same moment, maybe.
             if (before := await self._adopted(job_id, provider_job_id)) is not None:
                 return before
@@ -98,9 +101,9 @@ class InDoubtSubmissions:
             created = await self._store.create(new)
         except CommitUnknownError as error:
             self._signals.watch.tell()
-            raise error.naming(jobId=adopted.id) from error
+            raise error.naming(job_id=adopted.id) from error
         if created.replayed:
-            raise JobIdTakenError(f"{provider_job_id} is already watched as {created.job_id}")
+            raise AlreadyWatchedError(provider_job_id, created.job_id)
         log_registered(adopted, stored.webhook_url)
         self._signals.watch.tell()
         return created
@@ -109,9 +112,9 @@ class InDoubtSubmissions:
         """Settle that nothing is to be found. Raises `JobConflictError` where there is no doubt."""
         stored = await self._doubtful(job_id)
         if not await self._store.close_doubt(stored.job.id, self._clock.now()):
-            raise JobConflictError(SETTLED_MESSAGE)
+            raise DoubtSettledError(job_id)
         log.info("doubt.abandoned", job=job_id)
-        return await read_back(self._store.job(job_id), jobId=job_id)
+        return await read_back(self._store.job(job_id), job_id=job_id)
 
     async def _our_id(self, job_id: str, called: str) -> str:
         job = (await self._store.job(job_id)).job
@@ -130,14 +133,9 @@ class InDoubtSubmissions:
         stored = await self._store.job(job_id)
         job = stored.job
         if job.status is Status.SUBMITTING:
-            raise SubmissionPendingError(
-                "Whether the provider accepted the job is still being looked up; "
-                "try again in a minute"
-            )
+            raise SubmissionPendingError
         if job.code != SUBMISSION_UNKNOWN:
-            raise JobConflictError(
-                "The job is not in doubt; `reelhook jobs --in-doubt` lists those that are"
-            )
+            raise NotInDoubtError(job_id)
         if job.doubt_closed_at is not None:
-            raise JobConflictError(SETTLED_MESSAGE)
+            raise DoubtSettledError(job_id)
         return stored

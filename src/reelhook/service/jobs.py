@@ -11,17 +11,19 @@ import structlog
 from reelhook.core.recording import Recording, Transition, log_registered
 from reelhook.core.wakeups import Follower, Signals
 from reelhook.domain.catalog import Catalog
+from reelhook.domain.conflicts import (
+    AlreadyWatchedError,
+    JobEndedError,
+    NotCancelableError,
+    SubmissionPendingError,
+)
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT
 from reelhook.domain.errors import (
     CommitUnknownError,
     ContentNotReadyError,
     InvalidRequestError,
-    JobEndedError,
-    JobIdTakenError,
     JobNotFoundError,
-    NotCancelableError,
     ProviderError,
-    SubmissionPendingError,
 )
 from reelhook.domain.ids import new_id
 from reelhook.domain.job import Job, Status
@@ -154,10 +156,7 @@ class Jobs:
         finally:
             self._signals.watch.tell()
         if created.replayed and job_id not in {None, created.job_id}:
-            raise JobIdTakenError(
-                f"{provider_job_id} is already watched as {created.job_id}; "
-                "use that id, or leave jobId out"
-            )
+            raise AlreadyWatchedError(provider_job_id, created.job_id)
         if not created.replayed:
             log_registered(job, webhook_url)
         return created
@@ -179,7 +178,7 @@ class Jobs:
         try:
             return await self._store.create(new)
         except CommitUnknownError as error:
-            raise error.naming(jobId=job.id) from error
+            raise error.naming(job_id=job.id) from error
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -216,9 +215,7 @@ class Jobs:
         """Open the finished file. Raises `ContentNotReadyError` before there is one."""
         job = (await self._store.job(job_id)).job
         if job.status is not Status.COMPLETED or not job.provider_job_id:
-            raise ContentNotReadyError(
-                f"The job is {job.status.value}; there is a video once it is completed"
-            )
+            raise ContentNotReadyError(job.status.value)
         provider = provider_of(self._providers, job)
         return provider.content(job.provider_job_id, job.content_url or "", byte_range)
 
@@ -239,7 +236,7 @@ class Jobs:
             await self._store.record_check(job_id, now)
             if await self._written(job, job.apply(reading.report, now)):
                 break
-        return await read_back(self._store.job(job_id), jobId=job_id)
+        return await read_back(self._store.job(job_id), job_id=job_id)
 
     async def cancel(self, job_id: str, *, force: bool = False) -> StoredJob:
         """End the job. One that the provider has is canceled there first.
@@ -255,12 +252,9 @@ class Jobs:
             if job.status is Status.CANCELED:
                 return stored
             if job.status.terminal:
-                raise JobEndedError(f"The job has already ended: it is {job.status.value}")
+                raise JobEndedError(job.status.value)
             if job.status is Status.SUBMITTING and not force:
-                raise SubmissionPendingError(
-                    "Whether the provider accepted the job is still being looked up; "
-                    "try again in a minute, or cancel with force to stop watching"
-                )
+                raise SubmissionPendingError(forcible=True)
             if job.status is Status.ACCEPTED:
                 stopped = True  # nothing was begun
             if job.status.watched and not canceled_there:
@@ -268,13 +262,10 @@ class Jobs:
                 canceled_there = await self._cancel_at_provider(job, force=force)
                 stopped = await self._stopped(job) if canceled_there else False
                 if not canceled_there and not force:
-                    raise NotCancelableError(
-                        "The provider can't cancel this job, so the render is paid for; "
-                        "cancel with force to stop watching it"
-                    )
+                    raise NotCancelableError
             if await self._written(job, job.cancel(self._clock.now(), stopped=stopped)):
                 break
-        return await read_back(self._store.job(job_id), jobId=job_id)
+        return await read_back(self._store.job(job_id), job_id=job_id)
 
     async def update_status(self, job_id: str, status: str, progress: int | None) -> StoredJob:
         """Write a status that the caller vouches for. Not offered over HTTP: it could be faked."""
@@ -293,7 +284,7 @@ class Jobs:
             job = (await self._store.job(job_id)).job
             if await self._written(job, job.apply(reports[status], self._clock.now())):
                 break
-        return await read_back(self._store.job(job_id), jobId=job_id)
+        return await read_back(self._store.job(job_id), job_id=job_id)
 
     async def _cancel_at_provider(self, job: Job, *, force: bool) -> bool:
         assert job.provider_job_id is not None  # noqa: S101 - a watched job has one

@@ -1,6 +1,6 @@
-"""Webhooks: how they go (`sender`); where they may go is the guard's.
+"""Webhooks: sending them (`sender`), and verifying them as a receiver (`verify`).
 
-The receiver's side is `verify`, all that this package loads by itself.
+Importing this package loads only `verify`. The guard decides where webhooks may be sent.
 """
 
 from reelhook.domain.errors import BadKeyError, WebhookVerificationError

@@ -1,4 +1,4 @@
-"""Connections to receivers: guarded, with bounds on what an answer can send ahead."""
+"""Guarded connections to receivers, with limits on unread data."""
 
 import functools
 import socket
@@ -18,7 +18,7 @@ KEEPALIVE_SECONDS = 4.0
 
 
 def open_socket(info: AddrInfoType) -> socket.socket:
-    """Make the socket for an address. Its small buffer bounds how much an answer can send ahead."""
+    """Create the socket for an address. Its small buffer limits the data that waits unread."""
     opened = socket.socket(info[0], info[1], info[2])
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
     return opened
@@ -31,7 +31,7 @@ def connector(
     open_socket: OpenSocket,
     tls: ssl.SSLContext | None,
 ) -> GuardedConnector:
-    """Make a pool of connections. With a policy, no address that it refuses is ever dialled."""
+    """Create a connection pool. It never connects to an address that the policy refuses."""
     return _Connector(
         policy,
         look_up=look_up,
@@ -45,5 +45,5 @@ class _Connector(GuardedConnector):
     def __init__(self, policy: AddressPolicy | None, **options: Any) -> None:
         super().__init__(policy, **options)
         # A hack: aiohttp has no public way to set the protocol of its connections.
-        made: type[ResponseHandler] = ResponseProtocol
-        self._factory = functools.partial(made, loop=self._loop)
+        protocol: type[ResponseHandler] = ResponseProtocol
+        self._factory = functools.partial(protocol, loop=self._loop)

@@ -1,20 +1,22 @@
-"""What came back so far: it stays known when the rest of the answer fails."""
+"""The response as far as it has arrived, which is kept if the rest fails."""
 
 from aiohttp import ClientResponse, StreamReader
 
 from reelhook.domain.delivery import WebhookResponse
+from reelhook.domain.retry_after import parse_retry_after
 from reelhook.webhooks.faults import ErrorClass, Fault, legible
 from reelhook.webhooks.protocol import BODY_READ_BYTES_MAX, BodyTooLargeError, NoStatusError
-from reelhook.webhooks.retry_after import parse_retry_after
 
 BODY_KEPT_BYTES_MAX = 16 * 1024
+RETRY_AFTER_SECONDS_MAX = 366 * 24 * 3600.0
+"""A longer wait is read as this one; the retry schedule decides how much of it is followed."""
 
 
 class Exchange:
-    """Collects an answer.
+    """Collects one response.
 
-    Its status counts as soon as the head is complete: a body that drips, never ends, is cut off
-    or garbled costs its bounded time and is told in `error`, but takes back neither a yes nor a no.
+    The status counts as soon as the head is complete. A body that is slow, endless, cut off or
+    malformed takes limited time and is reported in `error`, but does not change the outcome.
     """
 
     def __init__(self) -> None:
@@ -22,7 +24,7 @@ class Exchange:
         self._body = bytearray()
 
     async def read(self, response: ClientResponse) -> None:
-        """Take an answer with its body.
+        """Read a response with its body.
 
         Raises `BodyTooLargeError`, `NoStatusError` and what aiohttp raises.
         """
@@ -39,8 +41,8 @@ class Exchange:
             if read > BODY_READ_BYTES_MAX:
                 raise BodyTooLargeError
 
-    def answer(self, fault: Fault | None, *, duration_ms: int, now: int) -> WebhookResponse:
-        """Return the outcome. `now` is the wall clock, in milliseconds since the epoch."""
+    def outcome(self, fault: Fault | None, *, duration_ms: int, now: int) -> WebhookResponse:
+        """Return the outcome of the attempt. `now` is the wall clock, in Unix milliseconds."""
         response = self._response
         if response is None:
             status = retry_after = None
@@ -55,7 +57,9 @@ class Exchange:
             error=None if fault is None else fault.error.value,
             detail=None if fault is None else fault.detail,
             body=_text(self._body),
-            retry_after_seconds=parse_retry_after(retry_after, now),
+            retry_after_seconds=parse_retry_after(
+                retry_after, now / 1000, seconds_max=RETRY_AFTER_SECONDS_MAX
+            ),
             unsent=fault is not None and fault.error is ErrorClass.LOCAL_LIMIT,
         )
 

@@ -1,4 +1,4 @@
-"""Why an attempt brought no whole answer: a stable class, and words that a person understands."""
+"""Reasons why an attempt got no complete response: a stable class, and a readable message."""
 
 import errno
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from reelhook.guard.addresses import LookUpsBusyError
 from reelhook.guard.target import AddressRefusedError
 from reelhook.webhooks.protocol import (
     HEAD_BYTES_MAX,
-    INTERIM_ANSWERS_MAX,
+    INTERIM_RESPONSES_MAX,
     BodyTooLargeError,
     GarbledBodyError,
     HeadTooLargeError,
@@ -21,14 +21,14 @@ from reelhook.webhooks.protocol import (
 
 _DETAIL_CHARACTERS_MAX = 300
 _ONLY_HTTP2 = (
-    "The receiver speaks HTTP/2 alone; webhooks are sent by HTTP/1.1, so let it, "
-    "or the proxy before it, take that too"
+    "The receiver speaks only HTTP/2, and webhooks are sent by HTTP/1.1; enable HTTP/1.1 at the "
+    "receiver, or at the proxy in front of it"
 )
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class ErrorClass(StrEnum):
-    """What went wrong in an attempt. The values are kept and shown: none may change."""
+    """The class of a fault. The values are stored and shown, so none may change."""
 
     ADDRESS_REFUSED = "address_refused"
     DNS = "dns"
@@ -43,34 +43,36 @@ class ErrorClass(StrEnum):
     REDIRECT = "redirect"
     INTERNAL = "internal"
     LOCAL_LIMIT = "local_limit"
-    """Nothing was sent: a limit of this process, which is no fault of the receiver's."""
+    """Nothing was sent, because of a limit of this process, not because of the receiver."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A class and its words."""
+    """A class and a message."""
 
     error: ErrorClass
     detail: str
 
 
 def diagnose(error: Exception, *, connect_seconds: float, timeout_seconds: float) -> Fault:
-    """Tell what an exception of the client means."""
+    """Return the fault that an exception of the client stands for."""
     match error:
         case AddressRefusedError():
             return Fault(ErrorClass.ADDRESS_REFUSED, error.message)
         case BodyTooLargeError():
-            return Fault(ErrorClass.BODY_TOO_LARGE, "Only the answer's first 64 KiB were read")
+            return Fault(
+                ErrorClass.BODY_TOO_LARGE, "Only the first 64 KiB of the response were read"
+            )
         case aiohttp.ConnectionTimeoutError():
             return Fault(
                 ErrorClass.TIMEOUT, f"No connection (DNS, TCP, TLS) within {connect_seconds:g} s"
             )
         case TimeoutError():
-            return Fault(ErrorClass.TIMEOUT, f"No complete answer within {timeout_seconds:g} s")
+            return Fault(ErrorClass.TIMEOUT, f"No complete response within {timeout_seconds:g} s")
         case aiohttp.ClientConnectorError():
             return _no_connection(error)
         case aiohttp.ClientError():
-            return _broken_answer(error)
+            return _broken_response(error)
         case _:
             return Fault(ErrorClass.INTERNAL, legible(f"{type(error).__name__}: {error}"))
 
@@ -79,50 +81,54 @@ def _no_connection(error: aiohttp.ClientConnectorError) -> Fault:
     cause = error.os_error
     match error:
         case _ if isinstance(cause, LookUpsBusyError) or cause.errno in _OUT_OF_RESOURCES:
-            words = legible(cause.strerror or str(cause))
-            return Fault(ErrorClass.LOCAL_LIMIT, f"Not sent for want of resources here: {words}")
+            reason = legible(cause.strerror or str(cause))
+            return Fault(
+                ErrorClass.LOCAL_LIMIT, f"Not sent, because this server lacks resources: {reason}"
+            )
         case aiohttp.ClientConnectorDNSError():
-            words = legible(cause.strerror or str(cause))
-            return Fault(ErrorClass.DNS, f"{error.host} could not be looked up: {words}")
+            reason = legible(cause.strerror or str(cause))
+            return Fault(ErrorClass.DNS, f"{error.host} could not be looked up: {reason}")
         case aiohttp.ClientSSLError():
-            words = legible(_tls_words(cause))
-            return Fault(ErrorClass.TLS, f"No trusted TLS connection to {error.host}: {words}")
+            reason = legible(_tls_reason(cause))
+            return Fault(ErrorClass.TLS, f"No trusted TLS connection to {error.host}: {reason}")
         case _ if not str(cause):
-            # asyncio has no words for the end of a connection that it was still encrypting.
+            # asyncio has no message for a connection that ended within the TLS handshake.
             return Fault(
                 ErrorClass.TLS,
-                f"{error.host} closed the connection within the TLS handshake: it may want "
-                "a client's certificate or an older TLS than 1.2",
+                f"{error.host} closed the connection within the TLS handshake: it may require "
+                "a client certificate or a TLS version before 1.2",
             )
         case _:
-            words = legible(cause.strerror or str(cause))
-            return Fault(ErrorClass.CONNECT, f"No connection to {error.host}:{error.port}: {words}")
+            reason = legible(cause.strerror or str(cause))
+            return Fault(
+                ErrorClass.CONNECT, f"No connection to {error.host}:{error.port}: {reason}"
+            )
 
 
-def _tls_words(error: OSError) -> str:
-    """Return OpenSSL's words without its file names and capitals."""
+def _tls_reason(error: OSError) -> str:
+    """Return OpenSSL's message without file names and capitals."""
     reason = str(getattr(error, "reason", None) or error)
     if reason == "WRONG_VERSION_NUMBER":
-        return "what answers there does not speak TLS"
+        return "the server there does not speak TLS"
     if "NO_APPLICATION_PROTOCOL" in reason.upper().replace(" ", "_"):
         return _ONLY_HTTP2
     return getattr(error, "verify_message", None) or reason.replace("_", " ").lower()
 
 
-def _broken_answer(error: aiohttp.ClientError) -> Fault:
+def _broken_response(error: aiohttp.ClientError) -> Fault:
     match error:
         case aiohttp.ClientResponseError():
             return _bad_head(error)
         case aiohttp.ServerDisconnectedError():
-            return Fault(ErrorClass.CLOSED_EARLY, "The connection was closed before an answer")
+            return Fault(ErrorClass.CLOSED_EARLY, "The connection was closed before a response")
         case NoStatusError():
-            return Fault(ErrorClass.PROTOCOL, "The answer is not HTTP: its status is below 100")
+            return Fault(ErrorClass.PROTOCOL, "The response is not HTTP: its status is below 100")
         case OnlyHttp2Error():
             return Fault(ErrorClass.PROTOCOL, _ONLY_HTTP2)
         case GarbledBodyError():
-            return Fault(ErrorClass.PROTOCOL, "The answer's body is not HTTP")
+            return Fault(ErrorClass.PROTOCOL, "The body of the response is not HTTP")
         case aiohttp.ClientPayloadError():
-            return Fault(ErrorClass.CLOSED_EARLY, "The connection was closed within the answer")
+            return Fault(ErrorClass.CLOSED_EARLY, "The connection was closed within the response")
         case aiohttp.ClientOSError() | aiohttp.ClientConnectionResetError():
             return Fault(ErrorClass.RESET, legible(f"The connection broke: {error.strerror}"))
         case aiohttp.InvalidURL():
@@ -140,13 +146,13 @@ def _bad_head(error: aiohttp.ClientResponseError) -> Fault:
     ):
         return Fault(
             ErrorClass.HEADERS_TOO_LARGE,
-            f"The answer's head is too large: {HEAD_BYTES_MAX // 1024} KiB in all, 8 KiB a line, "
-            f"128 lines and {INTERIM_ANSWERS_MAX} interim answers are accepted",
+            f"The head of the response is too large: the limits are {HEAD_BYTES_MAX // 1024} KiB, "
+            f"8 KiB per line, 128 lines and {INTERIM_RESPONSES_MAX} interim responses",
         )
-    return Fault(ErrorClass.PROTOCOL, legible(f"The answer is not HTTP: {error.message}"))
+    return Fault(ErrorClass.PROTOCOL, legible(f"The response is not HTTP: {error.message}"))
 
 
-def legible(words: str) -> str:
-    """Make foreign words fit for keeping: one line, not too long, encodable."""
-    line = " ".join(words.split())[:_DETAIL_CHARACTERS_MAX]
+def legible(text: str) -> str:
+    """Return a text from outside in storable form: one line, not too long, encodable."""
+    line = " ".join(text.split())[:_DETAIL_CHARACTERS_MAX]
     return line.encode(errors="replace").decode()

@@ -1,4 +1,4 @@
-"""The protocol of connections to receivers: bounds on what aiohttp leaves unbounded."""
+"""The protocol of connections to receivers, with the limits that aiohttp lacks."""
 
 from enum import Enum, auto
 from typing import Any
@@ -8,108 +8,108 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
 HEAD_BYTES_MAX = 64 * 1024
-"""Status line and headers, 1xx answers before them included."""
-INTERIM_ANSWERS_MAX = 32
-"""1xx answers: parsed they take many times their bytes."""
+"""Status line and headers, including earlier 1xx responses."""
+INTERIM_RESPONSES_MAX = 32
+"""1xx responses take many times their size once they are parsed."""
 BODY_READ_BYTES_MAX = 64 * 1024
 BODY_WIRE_BYTES_MAX = 2 * BODY_READ_BYTES_MAX
-"""The body as it comes, with the chunks' sizes and extensions, which may be endless."""
+"""The body as received, with the sizes and extensions of chunks, which may be endless."""
 _SLICE_BYTES = 8 * 1024
 
 
 class HeadTooLargeError(HttpProcessingError):
-    """Status line and headers went on behind `HEAD_BYTES_MAX` or `INTERIM_ANSWERS_MAX`."""
+    """Status line and headers exceeded `HEAD_BYTES_MAX` or `INTERIM_RESPONSES_MAX`."""
 
 
 class NoStatusError(ClientPayloadError):
-    """The status is three digits, but none of HTTP's, which begin with 100."""
+    """The status is a number below 100, where HTTP's statuses begin."""
 
 
 class GarbledBodyError(ClientPayloadError):
-    """The body's chunks can't be told apart."""
+    """The chunks of the body are malformed."""
 
 
 class OnlyHttp2Error(ClientPayloadError):
-    """The receiver began with HTTP/2 before it was asked anything."""
+    """The receiver sent HTTP/2 before any request."""
 
 
 class BodyTooLargeError(Exception):
-    """The answer's body went on behind what is read of one."""
+    """The body of the response exceeded the limit."""
 
 
-class _Stage(Enum):
-    FRESH = auto()
-    ASKED = auto()
-    ANSWERED = auto()
+class _Phase(Enum):
+    NEW = auto()
+    REQUESTED = auto()
+    RESPONDED = auto()
 
 
 class ResponseProtocol(ResponseHandler):
-    """One answer per request: bounds head and body as they come, and what comes unasked.
+    """Reads one response per request, with limits on head, body and unrequested data.
 
-    Measured with aiohttp 3.14: a receiver that floods a pooled connection with answers that nobody
-    asked for made the client keep 60 MB of them a second; one MiB of headers cost two; behind a
-    garbled chunk it waited for the time limit; of an endless chunk extension it read 200 MB a
-    second until then.
+    Measured with aiohttp 3.14: a receiver that floods a pooled connection with unrequested
+    responses makes the client store 60 MB of them per second. One MiB of headers takes two MiB.
+    After a malformed chunk the client waits for the time limit. It reads an endless chunk extension
+    at 200 MB per second until then.
     """
 
-    _stage = _Stage.FRESH
+    _phase = _Phase.NEW
     _head_bytes = 0
-    _interim_answers = 0
+    _interim_responses = 0
     _body_bytes = 0
     _begins_with_http2 = False
     _begun = False
 
     def set_exception(self, exc: Any, *cause: BaseException) -> None:
-        """Tell why nothing comes. (Overrides aiohttp's.)
+        """Fail the response. (Overrides aiohttp's method.)
 
-        A receiver that speaks HTTP/2 alone says so, and then closes the connection in many ways.
+        A receiver that speaks only HTTP/2 says so, and then closes the connection in various ways.
         """
         super().set_exception(OnlyHttp2Error() if self._begins_with_http2 else exc, *cause)
 
     def set_response_params(self, **params: Any) -> None:
-        """Start on an answer. (Overrides aiohttp's.)"""
-        self._stage = _Stage.ASKED
-        self._head_bytes = self._interim_answers = self._body_bytes = 0
+        """Begin to read a response. (Overrides aiohttp's method.)"""
+        self._phase = _Phase.REQUESTED
+        self._head_bytes = self._interim_responses = self._body_bytes = 0
         super().set_response_params(**params)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
-        """Take a parsed head. (Overrides aiohttp's.)"""
+        """Receive a parsed head. (Overrides aiohttp's method.)"""
         message, _ = data
         if message.code >= 200 or message.code == 101:
-            self._stage = _Stage.ANSWERED
+            self._phase = _Phase.RESPONDED
         else:
-            self._interim_answers += 1
+            self._interim_responses += 1
         super().feed_data(data, size)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes from the wire, a few at a time. (Overrides aiohttp's.)
+        """Receive bytes from the network, in slices. (Overrides aiohttp's method.)
 
-        aiohttp parses all that came at once before it hands on the first answer.
+        aiohttp parses everything that arrived at once before it returns the first response.
         """
-        if len(data) <= _SLICE_BYTES:  # b"" too, which aiohttp hands in when it resumes reading
-            self._take(data)
+        if len(data) <= _SLICE_BYTES:  # also b"", which aiohttp passes when it resumes reading
+            self._receive(data)
             return
         for start in range(0, len(data), _SLICE_BYTES):
             if not self.is_connected():
                 return
-            self._take(data[start : start + _SLICE_BYTES])
+            self._receive(data[start : start + _SLICE_BYTES])
 
-    def _take(self, data: bytes) -> None:
+    def _receive(self, data: bytes) -> None:
         if data and not self._begun:
             self._begun = True
             # RFC 9113, sections 3.4 and 4.1: a frame of SETTINGS on stream 0 comes first.
             self._begins_with_http2 = data[:1] == b"\0" and data[3:9] == b"\4\0\0\0\0\0"
         if self._begins_with_http2:
-            if self._stage is _Stage.ASKED:
-                self._refuse_head()  # else it closes by itself when it is asked by HTTP/1.1
+            if self._phase is _Phase.REQUESTED:
+                self._refuse_head()  # otherwise the receiver closes after a request by HTTP/1.1
             return
-        if data and self._stage is _Stage.ANSWERED and self._idle:
+        if data and self._phase is _Phase.RESPONDED and self._idle:
             self.abort()
             return
         super().data_received(data)
-        if self._stage is _Stage.ASKED:
+        if self._phase is _Phase.REQUESTED:
             self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES_MAX or self._interim_answers > INTERIM_ANSWERS_MAX:
+            if self._head_bytes > HEAD_BYTES_MAX or self._interim_responses > INTERIM_RESPONSES_MAX:
                 self._refuse_head()
         elif isinstance(self._exception, HttpProcessingError):
             self._fail_body(GarbledBodyError())
@@ -129,7 +129,7 @@ class ResponseProtocol(ResponseHandler):
             self.transport.abort()
 
     def _fail_body(self, error: Exception) -> None:
-        # aiohttp tells only those who wait for a head, and forgets who reads the body.
+        # aiohttp reports the error only to waiters for a head, not to the reader of the body.
         if self._payload is not None and not self._payload.is_eof():
             self._payload.set_exception(error)
             self._payload = None  # the first error counts
@@ -137,5 +137,5 @@ class ResponseProtocol(ResponseHandler):
             self.transport.abort()
 
     def close(self) -> None:
-        """Close at once: a receiver that doesn't answer TLS's farewell would hold the socket."""
+        """Close at once, since a receiver that ignores TLS's close_notify would hold the socket."""
         self.abort()

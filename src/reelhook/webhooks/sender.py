@@ -1,4 +1,4 @@
-"""The sender: one attempt is one POST, bounded in time and size, and never a redirect."""
+"""The sender: an attempt is one POST with limits on time and size, and without redirects."""
 
 import asyncio
 import ssl
@@ -23,7 +23,7 @@ from reelhook.webhooks.faults import diagnose
 CONNECT_SECONDS = 5.0
 """DNS, TCP and TLS together."""
 URLS_KEPT = 4096
-_ANSWER_BUFFER_BYTES = 16 * 1024
+_RESPONSE_BUFFER_BYTES = 16 * 1024
 _BROKEN = (
     aiohttp.ServerDisconnectedError,
     aiohttp.ClientOSError,
@@ -38,8 +38,8 @@ def _wall_clock() -> int:
 class AiohttpSender:
     """`Sender` over aiohttp: `async with AiohttpSender(policy) as sender`, inside a running loop.
 
-    `now` is the wall clock in milliseconds since the epoch, for the dates of `Retry-After`;
-    `tls` replaces the system's trusted authorities.
+    `now` is the wall clock in Unix milliseconds, for the dates of `Retry-After`. `tls` replaces
+    the system's trusted authorities.
     """
 
     def __init__(
@@ -55,11 +55,11 @@ class AiohttpSender:
         self._policy = policy
         self._now = now
         self._connect_seconds = connect_seconds
-        # The same few URLs come again and again; what is refused is judged anew each time.
+        # The same few URLs recur. A refused URL is not cached, but checked again each time.
         self._trusted_url = lru_cache(URLS_KEPT)(_trusted_url)
         self._judged_url = lru_cache(URLS_KEPT)(partial(_judged_url, policy))
         look_up = look_up or SystemLookUp()
-        # Two pools, so that no connection that trust opened serves a URL of the API.
+        # Two pools, so that no URL of the API uses a connection that was opened unguarded.
         self._guarded, self._trusting = (
             self._session(connector(guard, look_up=look_up, open_socket=open_socket, tls=tls))
             for guard in (policy, None)
@@ -69,11 +69,11 @@ class AiohttpSender:
         return aiohttp.ClientSession(
             connector=pool,
             cookie_jar=aiohttp.DummyCookieJar(),
-            # The whole is timed by `send`.
+            # `send` limits the total time.
             timeout=aiohttp.ClientTimeout(connect=self._connect_seconds),
             skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
             auto_decompress=False,
-            read_bufsize=_ANSWER_BUFFER_BYTES,
+            read_bufsize=_RESPONSE_BUFFER_BYTES,
         )
 
     async def __aenter__(self) -> Self:
@@ -83,12 +83,12 @@ class AiohttpSender:
         await self.close()
 
     async def close(self) -> None:
-        """Close every connection; attempts under way fail."""
+        """Close every connection; attempts in flight fail."""
         await self._guarded.close()
         await self._trusting.close()
 
     async def send(self, request: SignedRequest) -> WebhookResponse:
-        """POST and return what came back, within `timeout_seconds`, the body included."""
+        """Send a POST and return the response, body included, within `timeout_seconds`."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         exchange = Exchange()
@@ -104,14 +104,14 @@ class AiohttpSender:
                 timeout_seconds=request.timeout_seconds,
             )
         duration_ms = round((loop.time() - started) * 1000)
-        return exchange.answer(fault, duration_ms=duration_ms, now=self._now())
+        return exchange.outcome(fault, duration_ms=duration_ms, now=self._now())
 
     async def _attempt(self, request: SignedRequest, exchange: Exchange) -> None:
         response = await self._post(request)
         try:
             await exchange.read(response)
         finally:
-            # Read to its end, the connection is back in the pool by now; else it is closed.
+            # After a complete body, the connection is already back in the pool. Else close it.
             response.close()
 
     async def _post(self, request: SignedRequest) -> aiohttp.ClientResponse:
@@ -124,7 +124,7 @@ class AiohttpSender:
             except _BROKEN:
                 if dial.opened:
                     raise
-        # A pooled connection broke: the receiver had given it up already. Not another attempt.
+        # A pooled connection that the receiver had already closed: this is the same attempt.
         with dialling():
             return await _try(session, url, request)
 

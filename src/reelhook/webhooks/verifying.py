@@ -1,4 +1,4 @@
-"""The receiver's side, for receivers in Python. Loads nothing of the sender's."""
+"""Verification of webhooks, for receivers in Python. Loads no part of the sender."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -18,15 +18,15 @@ def verify(
     tolerance_seconds: float = TOLERANCE_SECONDS,
     now: float | None = None,
 ) -> ReceivedWebhook:
-    """Return the webhook, if it was signed with one of the secrets or keys and is fresh.
+    """Return the webhook if it was signed with one of the secrets or keys, and is recent.
 
     `body` is the raw body; `headers` are the request's, in any case. `secrets` are plain or
     `whsec_`; `public_keys` are `whpk_`, or the JWK Set of `/.well-known/webhooks/jwks.json`.
     It may have been sent `tolerance_seconds` before or after `now` (Unix seconds, by default
     the system's clock).
 
-    Raises `WebhookVerificationError` for a webhook not to be believed (answer 401), `BadKeyError`
-    for a secret or a key that is none, `TypeError` for a body that is not bytes.
+    Raises `WebhookVerificationError` for an untrusted webhook (respond with 401), `BadKeyError`
+    for a malformed secret or key, and `TypeError` for a body that is not bytes.
     """
     if not isinstance(body, bytes):
         raise TypeError(

@@ -64,7 +64,7 @@ class Hook:
     ) -> StoredJob:
         """Watch a job that another program created at the provider. Twice is like once."""
         created = await self.service.register(sora_job_id, job_id, webhook_url)
-        return await read_back(self.service.job(created.job_id), jobId=created.job_id)
+        return await read_back(self.service.job(created.job_id), job_id=created.job_id)
 
     async def force_poll_job(self, job_id: str) -> StoredJob:
         """Read a job from its provider now."""

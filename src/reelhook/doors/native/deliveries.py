@@ -195,7 +195,7 @@ async def resend(
     """Send one event anew, with the same `webhook-id`, as a delivery of its own."""
     sequence = body.sequence if body else None
     resent = await deliveries.resend(_known(delivery_id), sequence)
-    stored, _ = await read_back(deliveries.one(resent.id), deliveryId=str(resent.id))
+    stored, _ = await read_back(deliveries.one(resent.id), delivery_id=str(resent.id))
     return OneDeliveryResponse(**_told(stored), undelivered=[])
 
 

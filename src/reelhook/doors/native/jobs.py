@@ -62,7 +62,7 @@ async def register(request: Request, service: ServiceOf, body: RegisterBody) -> 
     created = await service.register(
         body.sora_job_id, body.job_id, body.webhook_url, body.endpoints, body.account
     )
-    stored = await read_back(service.job(created.job_id), jobId=created.job_id)
+    stored = await read_back(service.job(created.job_id), job_id=created.job_id)
     return _answer(request, stored)
 
 
@@ -106,7 +106,7 @@ async def adopt(job_id: str, request: Request, service: ServiceOf, body: AdoptBo
     `adoptedFrom` names the one in doubt, which is settled by it.
     """
     created = await use_cases_of(request).in_doubt.adopt(job_id, body.sora_job_id)
-    stored = await read_back(service.job(created.job_id), jobId=created.job_id)
+    stored = await read_back(service.job(created.job_id), job_id=created.job_id)
     return _answer(request, stored)
 
 

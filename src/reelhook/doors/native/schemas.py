@@ -131,11 +131,25 @@ class ErrorResponse(Schema):
     error: str = Field(description="What is wrong and what to do")
     code: str = Field(description="Stable, for programs")
     field: str | None = Field(None, description="The field that is wrong, if it is one")
+    problem: str | None = Field(
+        None, description="Stable too: says more precisely than the code what is wrong"
+    )
     job_id: str | None = Field(
-        None, description="With acceptance_unknown: the job that may have been accepted"
+        None,
+        description="The job that the error is about. With acceptance_unknown: the job that may "
+        "have been accepted",
+    )
+    job_status: str | None = Field(None, description="The job's status, if it is the reason")
+    provider_job_id: str | None = Field(
+        None, description="With the problem already_watched: the provider's id of that job"
     )
     endpoint_id: str | None = Field(
-        None, description="With acceptance_unknown: the endpoint that may have been changed"
+        None,
+        description="The endpoint that the error is about. With acceptance_unknown: the endpoint "
+        "that may have been changed",
+    )
+    sequence: int | None = Field(
+        None, description="With the problem unknown_event: the event that does not exist"
     )
     delivery_id: str | None = Field(
         None, description="With acceptance_unknown: the delivery that repeats an event"

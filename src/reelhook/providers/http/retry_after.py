@@ -2,15 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
+
+from reelhook.domain.retry_after import parse_retry_after
 
 RETRY_AFTER_SECONDS_MAX = 24 * 3600.0
 POLL_AFTER_SECONDS_MAX = 3600.0
 
 _NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,9})?", re.ASCII)
-_LONG_NUMBER = re.compile(r"\d{13,400}", re.ASCII)
-"""More seconds than anyone means; but to wait is what it says."""
 _IN_WORDS = re.compile(
     r"(?:resets in ~?|available in |(?:try again|retry) (?:in|after) )(\d{1,9}(?:\.\d{1,9})?) ?s",
     re.ASCII | re.IGNORECASE,
@@ -28,13 +26,10 @@ def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
     if milliseconds is not None:
         return min(milliseconds / 1000, RETRY_AFTER_SECONDS_MAX)
     value = headers.get("Retry-After")
-    if value is None:
-        return None
-    seconds = RETRY_AFTER_SECONDS_MAX if _LONG_NUMBER.fullmatch(value.strip()) else _number(value)
+    seconds = _number(value)  # some providers send fractions
     if seconds is None:
-        moment = _moment(value)
-        seconds = None if moment is None else max(0.0, moment - now)
-    return None if seconds is None else min(seconds, RETRY_AFTER_SECONDS_MAX)
+        return parse_retry_after(value, now, seconds_max=RETRY_AFTER_SECONDS_MAX)
+    return min(seconds, RETRY_AFTER_SECONDS_MAX)
 
 
 def wait_seconds(headers: Mapping[str, str], body: object, words: str, now: float) -> float | None:
@@ -75,11 +70,3 @@ def _seconds(value: object) -> float | None:
 def _number(value: str | None) -> float | None:
     text = (value or "").strip()
     return float(text) if _NUMBER.fullmatch(text) else None
-
-
-def _moment(http_date: str) -> float | None:
-    try:
-        moment = parsedate_to_datetime(http_date)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, TypeError, LookupError, OverflowError):
-        return None

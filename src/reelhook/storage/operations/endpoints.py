@@ -10,7 +10,7 @@ from reelhook.domain.endpoint import (
     lane_of,
     origin_of,
 )
-from reelhook.domain.errors import EndpointNotFoundError, InvalidRequestError
+from reelhook.domain.errors import EndpointNotFoundError, UnknownEndpointError
 from reelhook.domain.event import Instant
 from reelhook.ports import Destination
 from reelhook.storage.operation import Operation, Row, Statement
@@ -125,18 +125,18 @@ def counts() -> Operation[dict[str, int]]:
 
 def one(endpoint_id: str) -> Operation[Endpoint]:
     """Return one endpoint, of any kind. Raises `EndpointNotFoundError`."""
-    return _found((yield Statement(_ONE, (endpoint_id,))))
+    return _found(endpoint_id, (yield Statement(_ONE, (endpoint_id,))))
 
 
-def _found(rows: Sequence[Row]) -> Endpoint:
+def _found(endpoint_id: str, rows: Sequence[Row]) -> Endpoint:
     if not rows:
-        raise EndpointNotFoundError
+        raise EndpointNotFoundError(endpoint_id)
     return endpoint_of(rows[0])
 
 
 def change(endpoint_id: str, changed: Callable[[Endpoint], Endpoint]) -> Operation[Endpoint]:
     """Change an endpoint. One that begins to get every job's events starts with running jobs."""
-    before = _found((yield Statement(_ONE_LOCKED, (endpoint_id,))))
+    before = _found(endpoint_id, (yield Statement(_ONE_LOCKED, (endpoint_id,))))
     after = changed(before)
     if after.broadcast and not before.broadcast:
         yield ALONE_WITH_NEW_JOBS
@@ -162,7 +162,7 @@ def _replace(before: Endpoint, after: Endpoint) -> Operation[None]:
 def delete(endpoint_id: str, now: Instant) -> Operation[None]:
     """End an endpoint with all that waits for it."""
     yield ALONE_WITH_NEW_JOBS
-    _found((yield Statement(_ONE_LOCKED_WHOLLY, (endpoint_id,))))
+    _found(endpoint_id, (yield Statement(_ONE_LOCKED_WHOLLY, (endpoint_id,))))
     yield Statement(
         "UPDATE endpoints SET deleted_at = ?2, broadcast = FALSE, secret = NULL,"
         " previous_secret = NULL, headers = NULL WHERE id = ?1",
@@ -242,12 +242,9 @@ def add_deliveries(
 
 
 def check_registered(destinations: Iterable[Destination]) -> Operation[None]:
-    """Raise `InvalidRequestError` for an endpoint that there is not."""
+    """Raise `UnknownEndpointError` for an endpoint that does not exist."""
     for destination in destinations:
         if destination.url is not None:
             continue
         if not (yield Statement(_REGISTERED, (destination.endpoint_id, EndpointKind.URL.value))):
-            raise InvalidRequestError(
-                "endpoints",
-                f"There is no endpoint {destination.endpoint_id}; GET /api/endpoints lists them",
-            )
+            raise UnknownEndpointError(destination.endpoint_id)

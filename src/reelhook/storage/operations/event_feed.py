@@ -8,8 +8,9 @@ from reelhook.domain.endpoint import lane_of
 from reelhook.domain.errors import (
     DeliveryNotFoundError,
     EndpointNotFoundError,
-    InvalidRequestError,
     ResendNotFoundError,
+    UnknownEventError,
+    UnknownEventIdError,
 )
 from reelhook.domain.event import EventKind, Instant, is_event_id
 from reelhook.ports import (
@@ -76,9 +77,7 @@ def events_after(event_id: str | None, limit: int) -> Operation[EventPage]:
     position, restarted = 0, False
     if event_id is not None:
         if not is_event_id(event_id):
-            raise InvalidRequestError(
-                "after", "after must be the id of an event, or nextCursor of an earlier answer"
-            )
+            raise UnknownEventIdError
         rows = yield Statement("SELECT position FROM events WHERE id = ?1", (event_id,))
         position, restarted = (rows[0][0], False) if rows else (0, True)
     rows = yield Statement(
@@ -114,7 +113,7 @@ def delivery(delivery_id: int) -> Operation[StoredDelivery]:
     """Return one delivery. Raises `DeliveryNotFoundError`."""
     rows = yield Statement(f"{_STORED_DELIVERY} WHERE d.id = ?1", (delivery_id,))
     if not rows:
-        raise DeliveryNotFoundError
+        raise DeliveryNotFoundError(delivery_id)
     return _stored_delivery(rows[0])
 
 
@@ -146,7 +145,7 @@ def resend_one(delivery_id: int, sequence: int | None, now: Instant) -> Operatio
     """Add a delivery that repeats one event of an earlier one, outside its order."""
     known = (yield from delivery(delivery_id)).delivery
     if not (yield from endpoints.wake(known.endpoint_id, now)):
-        raise EndpointNotFoundError  # nothing goes to one that was deleted
+        raise EndpointNotFoundError(known.endpoint_id)  # nothing goes to one that was deleted
     if sequence is None:
         rows = yield Statement(
             "SELECT max(sequence) FROM events WHERE job_id = ?1", (known.job_id,)
@@ -154,11 +153,7 @@ def resend_one(delivery_id: int, sequence: int | None, now: Instant) -> Operatio
         sequence = rows[0][0]
     added = None if sequence is None else (yield from _repeat(known, sequence, now))
     if added is None:
-        raise InvalidRequestError(
-            "sequence",
-            f"The job has no event {'yet' if sequence is None else sequence}; "
-            f"GET /api/jobs/{known.job_id}/events lists them",
-        )
+        raise UnknownEventError(known.job_id, sequence)
     return (yield from delivery(added)).delivery
 
 
@@ -195,7 +190,7 @@ def resend(resend_id: str) -> Operation[Resend]:
     """Return one. Raises `ResendNotFoundError`."""
     rows = yield Statement(f"SELECT {_RESEND} FROM resends WHERE id = ?1", (resend_id,))
     if not rows:
-        raise ResendNotFoundError
+        raise ResendNotFoundError(resend_id)
     return Resend(*rows[0])
 
 

@@ -14,8 +14,8 @@ from reelhook.storage.operations import lookups
 log = structlog.get_logger()
 REMEDY = (
     "The database is a copy, or its server took over from another: what happened since is unknown "
-    "to it. Jobs that wait to be created are looked up first; `reelhook doctor --orphans` lists "
-    "videos that no job owns"
+    "to it. Jobs that wait to be created are looked up first; look for orphans, videos that no "
+    "job owns, with the doctor"
 )
 KEY = "history"
 """The key of ours that says what the database was when it was last written."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from reelhook.domain.endpoint import EndpointKind
-from reelhook.domain.errors import InvalidRequestError
+from reelhook.domain.errors import UnknownCursorError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Status
 from reelhook.ports import Destination, JobPage, StoredJob
@@ -24,7 +24,7 @@ def page(limit: int, cursor: str | None) -> Operation[JobPage]:
     if cursor is not None:
         rows = yield Statement("SELECT created_at, id, status FROM jobs WHERE id = ?1", (cursor,))
         if not rows:
-            raise InvalidRequestError("cursor", "cursor must be a nextCursor of an earlier answer")
+            raise UnknownCursorError
         behind, looked_up = (rows[0][0], rows[0][1]), rows[0][2] == Status.SUBMITTING
     found: list[Row] = []
     for where, number in ((_OPEN, 0), (_LOOKED_UP, 1)):

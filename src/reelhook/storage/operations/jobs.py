@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
+from reelhook.domain.conflicts import DoubtSettledError, JobIdTakenError
 from reelhook.domain.errors import (
     IdempotencyKeyReusedError,
-    InvalidRequestError,
-    JobConflictError,
-    JobIdTakenError,
     JobNotFoundError,
+    UnknownCursorError,
 )
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
@@ -97,14 +96,14 @@ def create(new: NewJob) -> Operation[Created]:
         return known
     taken = yield Statement(_TAKEN, (new.job.id,))
     if taken[0][0]:
-        raise JobIdTakenError(f"Another job has the id {new.job.id}; choose another jobId")
+        raise JobIdTakenError(new.job.id)
     # Before anything is written: a refusal spoils no transaction that others share.
     request = request_of(new.request)
     yield from check_registered(new.destinations)
     if new.job.adopted_from is not None and not (
         yield from close_doubt(new.job.adopted_from, new.job.created_at)
     ):
-        raise JobConflictError("The job's doubt is settled already")
+        raise DoubtSettledError(new.job.adopted_from)
     yield Statement(_INSERT, (*state_of(new.job), *request, new.webhook_url))
     yield from add_deliveries(new.job.id, new.destinations, new.job.created_at)
     if new.idempotency:
@@ -145,9 +144,7 @@ def _came_before(key: IdempotencyKey) -> Operation[Created | None]:
         ours, key=lambda row: (row[0] != key.holder, row[1] != key.fingerprint)
     )
     if fingerprint != key.fingerprint:
-        raise IdempotencyKeyReusedError(
-            "This Idempotency-Key came with another body before; use a new key"
-        )
+        raise IdempotencyKeyReusedError
     return Created(job_id, replayed=True)
 
 
@@ -279,7 +276,7 @@ def job(job_id: str) -> Operation[StoredJob]:
     """Return one job. Raises `JobNotFoundError`."""
     rows = yield Statement(f"SELECT {STORED_JOB} FROM jobs WHERE id = ?1", (job_id,))
     if not rows:
-        raise JobNotFoundError
+        raise JobNotFoundError(job_id)
     return stored_job_of(rows[0])
 
 
@@ -289,7 +286,7 @@ def page(status: Status | None, limit: int, cursor: str | None) -> Operation[Job
     if cursor is not None:
         rows = yield Statement("SELECT created_at, id FROM jobs WHERE id = ?1", (cursor,))
         if not rows:
-            raise InvalidRequestError("cursor", "cursor must be a nextCursor of an earlier answer")
+            raise UnknownCursorError
         behind = (rows[0][0], rows[0][1])
     clauses, parameters = [], [limit + 1]
     if status is not None:

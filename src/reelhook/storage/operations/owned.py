@@ -8,6 +8,7 @@ from typing import Any
 
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.job import SUBMISSION_UNKNOWN
+from reelhook.storage.error_text import no_database
 from reelhook.storage.open import Target
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.operations.rows import prompt_of
@@ -73,7 +74,7 @@ def _read_file(path: Path, operation: Operation[Any]) -> Any:
     from reelhook.storage.sqlite.driver import connect, run  # noqa: PLC0415 - as above
 
     if not path.exists():
-        raise SettingsError(f"There is no database {path}; name its directory with --data-dir")
+        raise no_database(path)
     with contextlib.closing(connect(path, read_only=True)) as connection:
         try:
             return run(connection, operation)

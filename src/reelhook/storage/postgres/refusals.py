@@ -67,7 +67,16 @@ class DatabaseAwayError(SettingsError):
 def refusal(error: BaseException, done: str = "opened") -> SettingsError:
     """Return the error that a user sees. `done`: what can't be done to the database."""
     kind = DatabaseAwayError if _may_pass(error) else SettingsError
-    return kind(f"{_CANT} {done}: {_sentence(error)}")
+    problem = "schema_not_owned" if _lacks_ownership(error) else None
+    cause = f"{_CANT} {done}: {words_of(error).rstrip('.')}"
+    return kind(f"{_CANT} {done}: {_sentence(error)}", problem=problem, facts={"cause": cause})
+
+
+def _lacks_ownership(error: BaseException) -> bool:
+    # A schema that is not there is not "owned" either: it needs a grant.
+    words = words_of(error)
+    insufficient = isinstance(error, asyncpg.InsufficientPrivilegeError)
+    return insufficient and "owner" in words and "schema" not in words
 
 
 def _may_pass(error: BaseException) -> bool:
@@ -125,10 +134,7 @@ def _grant(words: str) -> str:
     if "schema" in words:
         return "as the database's owner: GRANT USAGE, CREATE ON SCHEMA public TO the role"
     if "owner" in words:
-        return (
-            "run `reelhook migrate --all` as the role that owns the tables, "
-            "and start with --no-migrate"
-        )
+        return "apply all revisions as the role that owns the tables"
     if "database" in words:
         return "as the database's owner: GRANT CONNECT ON DATABASE ... TO the role"
     return (

@@ -51,12 +51,14 @@ def pending(
     if current.startswith(COPYING):
         raise SettingsError(
             "The database is the target of a copy that is not finished; "
-            "run `reelhook copy` again, or name another database"
+            "finish the copy, or name another database",
+            problem="copy_unfinished",
         )
     if current.startswith(MOVED):
         raise SettingsError(
-            "The database was moved to another one by `reelhook copy`; set DATABASE_URL to that, "
-            "or throw the copy away and open this one again with `reelhook copy --reopen`"
+            "The database was moved to another one; set DATABASE_URL to that one, "
+            "or discard the copy and reopen this database (docs/moving.md)",
+            problem="database_moved",
         )
     if current not in numbers:
         raise SettingsError(
@@ -91,7 +93,9 @@ def rollback(database: Target, *, destroy: bool) -> str | None:
         return None
     if len(applied) == 1 and not destroy:
         raise SettingsError(
-            f"Rolling back {applied[-1]} deletes every job; say --destroy if that is meant"
+            f"Rolling back {applied[-1]} deletes every job",
+            problem="rollback_destroys",
+            facts={"revision": applied[-1]},
         )
     if isinstance(database, str) and (alive := _in_a_loop(_alive(database))):
         raise SettingsError(

@@ -9,6 +9,7 @@ from pathlib import Path
 import apsw
 
 from reelhook.domain.errors import SettingsError
+from reelhook.storage.error_text import no_database
 from reelhook.storage.operations import history
 from reelhook.storage.sqlite.driver import connect
 
@@ -32,10 +33,7 @@ def back_up(source: Path, target: Path) -> BackedUp:
     be made: then nothing is left of it.
     """
     if not source.exists():
-        raise SettingsError(
-            f"There is no database {source}; name its directory with --data-dir, or start "
-            "`reelhook serve` once"
-        )
+        raise no_database(source)
     if os.path.lexists(target):
         raise _exists(target)
     try:

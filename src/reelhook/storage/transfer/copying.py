@@ -12,6 +12,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from reelhook.domain.errors import CopyError, SettingsError
+from reelhook.storage.error_text import no_database
 from reelhook.storage.operation import Operation, Row, Statement
 from reelhook.storage.operations import history
 from reelhook.storage.operations import leases as ownership
@@ -51,14 +52,16 @@ async def copy(source: Path | str, target: Path | str, tell: Tell) -> Copied:
     if source == target:
         raise SettingsError("The source and the target of the copy are the same database")
     if isinstance(source, Path) and not source.exists():  # noqa: ASYNC240 - a file of this machine
-        raise SettingsError(f"There is no database {source}; name its directory with --data-dir")
+        raise no_database(source)
     async with database(source) as old, database(target) as new:
         revision, moved = await _check_source(old)
         resumed = await new.version() == migrate.COPYING + revision
         if moved and not resumed:
             raise SettingsError(
-                f"{old.name} was moved to another database already; if that is thrown away, "
-                "say `reelhook copy --reopen` first"
+                f"{old.name} was moved to another database already; if that one was discarded, "
+                "reopen this database first (docs/moving.md)",
+                problem="already_moved",
+                facts={"database": old.name},
             )
         if not resumed:
             await _prepare(new, target, revision)
@@ -110,7 +113,9 @@ async def _check_source(old: TransferDatabase) -> tuple[str, bool]:
     if version.removeprefix(migrate.MOVED) != newest:
         raise SettingsError(
             f"{old.name} has schema {version}, this reelhook has {newest}; "
-            "run `reelhook migrate --all` first, with the newest reelhook"
+            "apply all revisions first, with the newest reelhook",
+            problem="schema_outdated",
+            facts={"database": old.name, "revision": version, "newest": newest},
         )
     return newest, version.startswith(migrate.MOVED)
 

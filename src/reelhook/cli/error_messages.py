@@ -1,0 +1,85 @@
+"""The sentences of errors on the command line, where the remedy is another command."""
+
+from collections.abc import Mapping
+
+from reelhook.domain.errors import ReelhookError
+
+_SENTENCES: Mapping[str, str] = {
+    # By `problem`, or by `code` where there is none. What is in braces are the error's facts.
+    "job_not_found": "Job not found; `reelhook jobs` lists them",
+    "endpoint_not_found": "Endpoint not found; `reelhook endpoints list` lists them",
+    "delivery_not_found": "Delivery not found; `reelhook deliveries list` lists them",
+    "resend_not_found": "Resend not found; `reelhook deliveries resend` starts one",
+    "unknown_endpoint": (
+        "There is no endpoint {endpointId}; `reelhook endpoints list` lists the registered ones"
+    ),
+    "unknown_event": "The job has no such event; `reelhook events --job {jobId}` lists them",
+    "unknown_event_id": "--after must be the id of an event; `reelhook events` lists them",
+    "unknown_cursor": "--cursor must be the nextCursor of an earlier page",
+    "not_in_doubt": "The job is not in doubt; `reelhook jobs --in-doubt` lists the jobs that are",
+    "job_id_taken": "Another job has the id {jobId}; choose another --job-id",
+    "already_watched": (
+        "{providerJobId} is already watched as {jobId}; `reelhook status {jobId}` shows that job"
+    ),
+    "not_cancelable": (
+        "The provider can't cancel this job, so the render is paid for; "
+        "cancel with --force to stop watching it"
+    ),
+    "cancel_needs_force": (
+        "Whether the provider accepted the job is still being looked up; "
+        "try again in a minute, or cancel with --force to stop watching"
+    ),
+    "installation_secret": (
+        "The installation's secret signs for this endpoint: put the present secret "
+        "(`reelhook secret`) into REELHOOK_WEBHOOK_SECRET_PREVIOUS, a new one into "
+        "WEBHOOK_SECRET, and restart `reelhook serve`"
+    ),
+    "idempotency_key_reused": (
+        "This --idempotency-key came with another request before; use a new key"
+    ),
+    "acceptance_unknown": (
+        "The database did not say whether it kept this, so it may have been done. "
+        "Look it up before you repeat the command"
+    ),
+    "submit_unknown": (
+        "The database did not say whether it kept the job {jobId}, so it may have been accepted. "
+        "Submit it again only with --idempotency-key {key}: then nothing is paid twice"
+    ),
+    "no_database": (
+        "There is no database {database}; name its directory with --data-dir, "
+        "or start `reelhook serve` once"
+    ),
+    "copy_unfinished": (
+        "The database is the target of a copy that is not finished; "
+        "run `reelhook copy` again, or name another database"
+    ),
+    "database_moved": (
+        "The database was moved to another one by `reelhook copy`; set DATABASE_URL to that one, "
+        "or discard the copy and open this database again with `reelhook copy --reopen`"
+    ),
+    "already_moved": (
+        "{database} was moved to another database already; if that one was discarded, "
+        "run `reelhook copy --reopen` first"
+    ),
+    "schema_outdated": (
+        "{database} has schema {revision}, this reelhook has {newest}; "
+        "run `reelhook migrate --all` first, with the newest reelhook"
+    ),
+    "schema_not_owned": (
+        "{cause}; run `reelhook migrate --all` as the role that owns the tables, "
+        "and start with --no-migrate"
+    ),
+    "rollback_destroys": "Rolling back {revision} deletes every job; confirm it with --destroy",
+    "malformed_private_key": (
+        "{name} is not whsk_ and the base64 of 32 or 64 bytes; "
+        "`reelhook secret --new-private-key` makes one"
+    ),
+}
+
+
+def command_line_message(error: ReelhookError) -> str:
+    """Return the sentence that a user of the command line reads."""
+    try:
+        return _SENTENCES[error.problem or error.code].format_map(error.facts)
+    except KeyError:  # it needs no other sentence, or a server of another version lacks a fact
+        return error.message

@@ -1,0 +1,137 @@
+"""Jobs as the command line shows them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from reelhook.cli.render import (
+    hint,
+    minute,
+    on_terminal,
+    say,
+    second,
+    show_fields,
+    show_table,
+    status_text,
+)
+
+_JOB_FIELDS = (
+    ("Job", "jobId"),
+    ("Title", "title"),
+    ("Provider", "provider"),
+    ("Model", "model"),
+    ("Account", "account"),
+    ("Jobs before it", "queuePosition"),
+    ("Seconds", "seconds"),
+    ("Size", "size"),
+    ("Aspect ratio", "aspectRatio"),
+    ("Cost", "cost"),
+    ("Adopted from", "adoptedFrom"),
+    ("Provider's job", "soraJobId"),
+    ("Waiting since", "waitingSince"),
+    ("Creates tried", "tries"),
+    ("Last response", "lastResponse"),
+    ("Error", "error"),
+    ("Code", "code"),
+    ("Webhooks to", "webhookUrl"),
+    ("Video", "videoUrl"),
+    ("Created", "createdAt"),
+    ("Updated", "updatedAt"),
+    ("Last checked", "lastCheckedAt"),
+    ("Unknown there since", "missingSince"),
+    ("Events", "sequence"),
+)
+
+_STOPPED = {
+    True: "yes",
+    False: "no: the provider can't stop a render, so it continues",
+    None: None,
+}
+
+
+def show_job(job: dict[str, Any]) -> None:
+    """Print a job in full."""
+    status = str(job["status"])
+    text = status_text(status).append(f" {job['progress']} %", style="default")
+    (name, key), *rest = _JOB_FIELDS
+    shown = job | {"cost": cost_text(job.get("cost")), **waiting_texts(job.get("waiting"))}
+    rows = [(name, shown.get(key)), ("Status", text), *((n, shown.get(k)) for n, k in rest)]
+    show_fields([*rows, ("Stopped", _STOPPED.get(job.get("stopped")))])
+    if job.get("inDoubt") and job["status"] == "failed":
+        hint(
+            "Look for it at the provider, then: reelhook adopt "
+            f"{job['jobId']} PROVIDERS_ID, or reelhook abandon {job['jobId']}"
+        )
+
+
+def waiting_texts(waiting: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the fields that say why a job is waiting."""
+    if waiting is None:
+        return {}
+    return {**waiting, "waitingSince": second(waiting["since"])}
+
+
+def cost_text(cost: dict[str, Any] | None) -> str | None:
+    """Return a job's cost as text."""
+    if cost is None:
+        return None
+    return f"{cost['amount']:.6g} {cost['unit']}" + ("" if cost["charged"] else ", quoted")
+
+
+def show_in_doubt(page: dict[str, Any]) -> None:
+    """Print the jobs in doubt, and how to settle them."""
+    jobs = page["jobs"]
+    if not jobs and on_terminal():
+        say("No job is in doubt.")
+        return
+    show_table(
+        ("JOB", "STATUS", "ACCOUNT", "MODEL", "CREATED", "TITLE"),
+        (
+            (
+                job["jobId"],
+                status_text("looked up" if job["status"] == "submitting" else job["status"]),
+                job["account"],
+                job["model"],
+                minute(job["createdAt"]),
+                job["title"],
+            )
+            for job in jobs
+        ),
+    )
+    hint(
+        "A provider may have accepted these jobs, and charge for them. Look there, then:",
+        "reelhook adopt JOB PROVIDERS_ID   if the job is there",
+        "reelhook abandon JOB              if it is not",
+    )
+    if page["nextCursor"]:
+        hint(f"More: reelhook jobs --in-doubt --cursor {page['nextCursor']}")
+
+
+def show_jobs(page: dict[str, Any]) -> None:
+    """Print a page of jobs, and the command for the next page."""
+    jobs = page["jobs"]
+    if not jobs and on_terminal():
+        say('No jobs. `reelhook submit "A lighthouse at dusk"` makes one.')
+        return
+    show_table(
+        ("JOB", "STATUS", "PROGRESS", "CREATED", "TITLE"),
+        (
+            (
+                job["jobId"],
+                status_text(str(job["status"])),
+                f"{job['progress']} %",
+                minute(job["createdAt"]),
+                job["error"]
+                or _missed(job)
+                or job.get("waiting", {}).get("lastResponse")
+                or job["title"],
+            )
+            for job in jobs
+        ),
+    )
+    if page["nextCursor"]:
+        hint(f"More: reelhook jobs --cursor {page['nextCursor']}")
+
+
+def _missed(job: Mapping[str, Any]) -> str | None:
+    since = job.get("missingSince")
+    return None if since is None else f"The provider has not known it since {minute(since)}"

@@ -1,0 +1,30 @@
+"""The sentences of errors over HTTP, where the remedy is another request of the API."""
+
+from collections.abc import Mapping
+
+from reelhook.domain.errors import ReelhookError
+
+_SENTENCES: Mapping[str, str] = {
+    # By `problem`, or by `code` where there is none.
+    "endpoint_not_found": "{message}; GET /api/endpoints lists them",
+    "delivery_not_found": "{message}; GET /api/deliveries lists them",
+    "resend_not_found": "{message}; POST /api/deliveries/resend starts one",
+    "unknown_endpoint": "{message}; GET /api/endpoints lists them",
+    "unknown_event": "{message}; GET /api/jobs/{job_id}/events lists them",
+    "unknown_event_id": "after must be the id of an event, or nextCursor of an earlier response",
+    "unknown_cursor": "cursor must be nextCursor of an earlier response",
+    "not_in_doubt": "{message}; GET /api/jobs?inDoubt=true lists the jobs that are",
+    "job_id_taken": "Another job has the id {job_id}; choose another jobId",
+    "already_watched": "{message}; use that job",
+    "idempotency_key_reused": "This Idempotency-Key came with another body before; use a new key",
+    "acceptance_unknown": (
+        "The database did not say whether it kept this, so it may have been done. Don't just send "
+        "it again: look it up first, or repeat it with the same Idempotency-Key"
+    ),
+}
+
+
+def http_message(error: ReelhookError) -> str:
+    """Return the sentence that an HTTP client reads."""
+    sentence = _SENTENCES.get(error.problem or error.code, "{message}")
+    return sentence.format(message=error.message, **error.facts)
