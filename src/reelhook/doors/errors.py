@@ -125,13 +125,12 @@ def install_errors(app: FastAPI, refusals: Refusals, clients: RefusedClients) ->
         status = next((s for kind, s in _STATUS if isinstance(error, kind)), 500)
         if status == 401:
             clients.tell(client_address(request.scope), status, error.code, request.method)
-        message, field = http_message(error), None
-        if isinstance(error, InvalidRequestError):
-            field = wire_name(error.field)
-            message = request_message(error) or message
+        field = wire_name(error.field) if isinstance(error, InvalidRequestError) else None
+        if isinstance(error, InvalidRequestError) and (message := request_message(error)):
+            return error_response(status, message, error.code, field=field)
         return error_response(
             status,
-            message,
+            http_message(error),
             error.code,
             field=field,
             problem=error.problem,
