@@ -120,6 +120,6 @@ def test_a_message_in_place_of_a_problem_is_the_whole_sentence() -> None:
     error = InvalidRequestError("status", "There is no such status")
     assert (error.field, error.problem, str(error)) == (
         "status",
-        Problem.STATED,
+        None,
         "There is no such status",
     )

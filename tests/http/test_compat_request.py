@@ -9,12 +9,11 @@ from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.model import Model
 from reelhook.domain.request import VideoRequest
 from reelhook.doors.compat.request import video_request
-from reelhook.doors.request_messages import request_message
+from reelhook.doors.request_messages import request_message, wire_name
 
 
 def refusal(error: InvalidRequestError) -> tuple[str, str]:
-    sentence, field = request_message(error)
-    return field, sentence
+    return wire_name(error.field), request_message(error) or str(error)
 
 
 def test_the_direction_is_put_before_the_script_and_the_title_is_the_script_s() -> None:

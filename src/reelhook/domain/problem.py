@@ -7,7 +7,6 @@ from enum import StrEnum
 class Problem(StrEnum):
     """A way in which a field of a request is wrong."""
 
-    STATED = "stated"
     NOT_TEXT = "not_text"
     EMPTY = "empty"
     TOO_LONG = "too_long"
@@ -36,7 +35,6 @@ class Problem(StrEnum):
 
 
 _SENTENCES: Mapping[Problem, str] = {
-    Problem.STATED: "{message}",
     Problem.NOT_TEXT: "{field} must be a string",
     Problem.EMPTY: "{field} must not be empty",
     Problem.TOO_LONG: "{field} must have at most {limit} characters",
