@@ -24,10 +24,17 @@ from reelhook.clock import SystemClock
 from reelhook.core.recording import Recording
 from reelhook.core.signing import Secrets, Signing
 from reelhook.core.wakeups import Signals
+from reelhook.domain.callback import CallbackAddresses
 from reelhook.domain.catalog import Account, Catalog
 from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.schedule import RetrySchedule
+from reelhook.doors.compat.embedding import (
+    DeliveryFunctions,
+    EndpointFunctions,
+    JobFunctions,
+    OperationFunctions,
+)
 from reelhook.engine.delivering.deliver import Deliver
 from reelhook.engine.delivering.redeliver import Redeliver
 from reelhook.engine.leased_account import LeasedAccount
@@ -45,18 +52,11 @@ from reelhook.engine.upkeep.account_status import AccountStatusPublisher
 from reelhook.engine.upkeep.clock_repair import ClockRepair
 from reelhook.engine.upkeep.pause_sync import PauseSync
 from reelhook.engine.upkeep.sweep import Sweep
+from reelhook.gateway import EndpointFields, build_gateway
 from reelhook.guard.addresses import AddressPolicy
 from reelhook.ports import Sender
 from reelhook.providers.http.provider import HttpProvider
 from reelhook.providers.openai.provider import OpenAI
-from reelhook.service import (
-    Deliveries,
-    EndpointFields,
-    Endpoints,
-    Jobs,
-    Operations,
-    ServiceOptions,
-)
 from reelhook.storage.schema.migrate import migrate
 from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
@@ -110,10 +110,10 @@ class Engine:
     `loops` goes by name; those of all accounts but the first by `name:account`.
     """
 
-    service: Jobs
-    endpoints: Endpoints
-    deliveries: Deliveries
-    operations: Operations
+    service: JobFunctions
+    endpoints: EndpointFunctions
+    deliveries: DeliveryFunctions
+    operations: OperationFunctions
     store: Store
     signals: Signals
     loops: dict[str, Any]
@@ -355,30 +355,27 @@ async def _engine(
     ]
     loops |= {loop.name: loop for loop in every}
     loops = {name: loop for name, loop in loops.items() if loop.name in options.loops}
-    service = Jobs(
-        store,
-        providers,
-        catalog,
-        recording,
-        signals,
-        ServiceOptions(has_default_endpoint=False, submit_wait_seconds=5),
-        clock=clock,
-        random=random,
-    )
-    endpoints = Endpoints(
-        store,
-        sender,
-        signing,
-        signals,
+    gateway = build_gateway(
+        store=store,
+        providers=providers,
+        catalog=catalog,
+        callbacks=CallbackAddresses("http://here", "a key", {}),
+        sender=sender,
+        signing=signing,
+        recording=recording,
+        signals=signals,
+        has_default_endpoint=False,
+        submit_wait_seconds=5,
         overlap_hours=options.overlap_hours,
+        poll_seconds=options.poll_seconds,
         clock=clock,
         random=random,
     )
     return Engine(
-        service,
-        endpoints,
-        Deliveries(store, signals, clock=clock, random=random),
-        Operations(store, catalog, signals, poll_seconds=options.poll_seconds, clock=clock),
+        JobFunctions(gateway),
+        EndpointFunctions(gateway),
+        DeliveryFunctions(gateway),
+        OperationFunctions(gateway),
         store,
         signals,
         loops,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelhook.domain.errors import ProviderError
-from reelhook.doors.file_response import FileDownload, Range, answer, is_version
+from reelhook.doors.file_response import FileDownload, Range, file_download, is_version
 from reelhook.ports import Content
 
 VIDEO = bytes(range(100))
@@ -23,7 +23,7 @@ def came(
         for start in range(0, len(body), 7):
             yield body[start : start + 7]
 
-    return answer(Content(status, headers or {}, chunks()), Range.read(asked))
+    return file_download(Content(status, headers or {}, chunks()), Range.read(asked))
 
 
 async def bytes_of(file: FileDownload) -> bytes:
@@ -225,7 +225,7 @@ async def test_what_is_behind_the_range_is_not_waited_for() -> None:
             yield VIDEO
 
     whole = Content(200, {"Content-Length": str(10**12)}, endless())
-    assert await bytes_of(answer(whole, Range.read("bytes=5-204"))) == (VIDEO * 3)[5:205]
+    assert await bytes_of(file_download(whole, Range.read("bytes=5-204"))) == (VIDEO * 3)[5:205]
 
 
 @pytest.mark.parametrize(

@@ -204,7 +204,7 @@ async def test_a_wrong_method_is_405_and_names_the_right_one(tmp_path: Path) -> 
 
 async def test_an_error_of_our_own_is_500_in_the_form_of_all_errors(tmp_path: Path) -> None:
     async with gateway(tmp_path) as server:
-        server.hook.operations._store = None  # type: ignore[assignment] # the way to break it
+        server.hook.gateway.operations._store = None  # type: ignore[assignment] # the way to break it
         reply = await server.get("/api/stats")
         assert reply.refusal == (500, "internal_error", None)
         assert any(line["event"] == "http.failed" for line in server.logs)

@@ -53,8 +53,7 @@ async def running(server: Gateway, model: str, **fields: Any) -> tuple[str, str]
     await server.job_when(job_id, "processing")
     [created] = set(server.simulator.jobs) - known
 
-    app: Any = server.hook.asgi
-    provider_webhooks = app.state.use_cases.provider_webhooks
+    provider_webhooks = server.hook.gateway.provider_webhooks
 
     async def told() -> bool:
         """Whether the first check is through, and the call that the job has begun."""

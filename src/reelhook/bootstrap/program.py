@@ -38,6 +38,7 @@ from reelhook.doors.app import create_app
 from reelhook.doors.compat.functions import Hook
 from reelhook.doors.context import HttpOptions, UrlCheck
 from reelhook.doors.limits import KIB, MIB, Limits
+from reelhook.gateway import Gateway, build_gateway
 from reelhook.guard.addresses import AddressPolicy, LookUp, check_registration
 from reelhook.guard.resolver import SystemLookUp
 from reelhook.guard.target import (
@@ -47,18 +48,6 @@ from reelhook.guard.target import (
     parse_target,
 )
 from reelhook.ports import Clock
-from reelhook.service import (
-    Deliveries,
-    Endpoints,
-    InDoubtSubmissions,
-    Jobs,
-    Operations,
-    ProviderServers,
-    ProviderWebhooks,
-    ServiceOptions,
-    UseCases,
-    WaitingReasons,
-)
 from reelhook.storage.store import Store
 from reelhook.telemetry import lines as logs
 from reelhook.webhooks.sender import AiohttpSender
@@ -128,7 +117,7 @@ async def _running(
             clock=clock,
             random=SystemRandom(),
         )
-        use_cases = _use_cases(parts)
+        gateway = _gateway(parts)
         _warn(settings)
         await _tell_of_pause(store, signals)
         at.listen(signals.hear)
@@ -137,16 +126,9 @@ async def _running(
             await stack.enter_async_context(advising(accounts.providers))
             await stack.enter_async_context(working(parts, at.sharing))
         try:
-            yield Hook(
-                use_cases.jobs,
-                use_cases.endpoints,
-                use_cases.deliveries,
-                use_cases.operations,
-                create_app(use_cases, options),
-                settings.default_model,
-            )
+            yield Hook(gateway, create_app(gateway, options), settings.default_model)
         finally:
-            use_cases.jobs.stop_waiting()
+            gateway.feed.stop()
 
 
 async def _http_options(
@@ -213,52 +195,23 @@ async def _callbacks(
     return CallbackAddresses(settings.public_url, key, notifying)
 
 
-def _use_cases(parts: Components) -> UseCases:
-    settings, store, signals = parts.settings, parts.store, parts.signals
-    clock, random = parts.clock, parts.random
-    options = ServiceOptions(
+def _gateway(parts: Components) -> Gateway:
+    settings = parts.settings
+    return build_gateway(
+        store=parts.store,
+        providers=parts.accounts.providers,
+        catalog=parts.accounts.catalog,
+        callbacks=parts.callbacks,
+        sender=parts.sender,
+        signing=parts.signing,
+        recording=parts.recording,
+        signals=parts.signals,
         has_default_endpoint=settings.webhook_url is not None,
         submit_wait_seconds=settings.submit_timeout_seconds + 5,
-    )
-    providers, catalog = parts.accounts.providers, parts.accounts.catalog
-    jobs = Jobs(
-        store,
-        providers,
-        catalog,
-        parts.recording,
-        signals,
-        options,
-        clock=clock,
-        random=random,
-    )
-    in_doubt = InDoubtSubmissions(store, providers, signals, clock=clock, random=random)
-    return UseCases(
-        jobs,
-        Endpoints(
-            store,
-            parts.sender,
-            parts.signing,
-            signals,
-            overlap_hours=settings.secret_overlap_hours,
-            clock=clock,
-            random=random,
-        ),
-        Deliveries(store, signals, clock=clock, random=random),
-        in_doubt,
-        ProviderWebhooks(
-            store,
-            providers,
-            catalog,
-            parts.callbacks,
-            jobs,
-            in_doubt,
-            parts.recording,
-            clock=clock,
-        ),
-        Operations(store, catalog, signals, poll_seconds=settings.poll_seconds, clock=clock),
-        catalog,
-        WaitingReasons(store, clock),
-        ProviderServers(providers, catalog),
+        overlap_hours=settings.secret_overlap_hours,
+        poll_seconds=settings.poll_seconds,
+        clock=parts.clock,
+        random=parts.random,
     )
 
 

@@ -94,7 +94,7 @@ async def serving(
             yield Running(url, hook)
         finally:
             # What is under way ends beside the loops, so that each has most of the 8 s.
-            hook.service.stop_waiting()
+            hook.gateway.feed.stop()
             server.should_exit = True
 
 

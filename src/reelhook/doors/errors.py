@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from reelhook.domain.caller import ScopeMissingError
 from reelhook.domain.errors import (
     CommitUnknownError,
     ContentMissingError,
@@ -45,6 +46,7 @@ _STATUS: Sequence[tuple[type[ReelhookError], int]] = (
     (UnknownCallbackError, 404),
     (WebhookVerificationError, 401),
     (ContentNotReadyError, 404),
+    (ScopeMissingError, 403),
     (JobConflictError, 409),
     (EndpointConflictError, 409),
     (ContentMissingError, 410),

@@ -25,8 +25,8 @@ def _without_nul(value: str) -> str:
     return value
 
 
-def untold(value: object) -> bool:
-    """Whether a field has nothing to say, and is left out."""
+def is_absent(value: object) -> bool:
+    """Return True if a response leaves the field out."""
     return value is None
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from reelhook.domain.errors import ProviderError
-from reelhook.ports import Content
+from reelhook.gateway import Content
 
 OPAQUE = "application/octet-stream"
 SAFE: Mapping[str, str] = {
@@ -79,7 +79,7 @@ class FileDownload:
     chunks: AsyncIterator[bytes]
 
 
-def answer(content: Content, asked: Range | None) -> FileDownload:
+def file_download(content: Content, asked: Range | None) -> FileDownload:
     """Return what to answer with. Raises `ProviderError` where a head contradicts the request."""
     told = {name.lower(): value for name, value in content.headers.items()}
     headers = {"Content-Type": _content_type(told.get("content-type", "")), **SAFE}

@@ -1,6 +1,6 @@
 """What the heart of the program asks of its edge: narrow protocols, as narrow as their user."""
 
-from reelhook.ports.coordination import AccountStore, PauseStore
+from reelhook.ports.coordination import AccountRecord, AccountStore, PauseStore
 from reelhook.ports.event_feed import (
     DELIVERY_STATES,
     DeliveryFilter,
@@ -58,6 +58,7 @@ __all__ = [
     "SOLE_HOLDER",
     "Acceptance",
     "AccountLoad",
+    "AccountRecord",
     "AccountStore",
     "Capabilities",
     "Change",

@@ -1,10 +1,19 @@
 """What every process on a database must know, beyond jobs and webhooks."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from reelhook.domain.account_status import AccountStatus
 from reelhook.domain.event import Instant
 from reelhook.ports.leases import Lease
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRecord:
+    """The stored state of one account: its status, and when its last round ended."""
+
+    status: AccountStatus
+    last_round_at: Instant | None
 
 
 class PauseStore(Protocol):

@@ -10,6 +10,7 @@ from reelhook.domain.endpoint import url_id
 from reelhook.domain.event import Event, Instant
 from reelhook.domain.job import Job, Status, VideoRequest
 from reelhook.domain.waiting import Waiting
+from reelhook.ports.coordination import AccountRecord
 from reelhook.ports.leases import Lease
 from reelhook.ports.webhooks import StoredEvent
 
@@ -381,8 +382,8 @@ class ServiceStore(SubmitStore, FollowStore, Protocol):
         """Return what jobs made between these moments cost, by day, model and unit."""
         ...
 
-    async def last_round(self, account: str) -> Instant | None:
-        """Return when the account's last round ended."""
+    async def account_records(self) -> dict[str, AccountRecord]:
+        """Return the state of every account that has one, by the account's id."""
         ...
 
     async def pause_watching(self, now: Instant) -> None:

@@ -15,6 +15,7 @@ from reelhook.ports import (
     PROBES_READ,
     Acceptance,
     AccountLoad,
+    AccountRecord,
     Change,
     CostLine,
     Created,
@@ -377,9 +378,9 @@ class Store:
         """See `ListingStore.listing_facts`."""
         return await self._read(lambda: lookups.listing_facts(account))
 
-    async def last_round(self, account: str) -> Instant | None:
-        """See `ServiceStore.last_round`."""
-        return await self._read(lambda: ownership.last_round(account))
+    async def account_records(self) -> dict[str, AccountRecord]:
+        """See `ServiceStore.account_records`."""
+        return await self._read(shared.account_records)
 
     async def watching_paused_since(self) -> Instant | None:
         """See `PauseStore.watching_paused_since`."""

@@ -8,9 +8,9 @@ from reelhook.domain.event import iso, maybe_iso
 from reelhook.domain.job import SCRIPT_CHARACTERS_MAX, Job, Status
 from reelhook.domain.request import ASPECT_RATIO, FALLBACKS_MAX, SECONDS, SEED_MAX, SIZE
 from reelhook.domain.waiting import Waiting
-from reelhook.doors.fields import EndpointIds, NoNul, Schema, ShortText, Text, untold
+from reelhook.doors.fields import EndpointIds, NoNul, Schema, ShortText, Text, is_absent
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
-from reelhook.ports import StoredJob
+from reelhook.gateway import StoredJob
 
 
 def _as_text(value: Any) -> Any:
@@ -81,12 +81,12 @@ class StatusResponse(Schema):
     waiting: MaybeWaiting = None
     missing_since: str | None = Field(
         None,
-        exclude_if=untold,
+        exclude_if=is_absent,
         description="Since when the provider says that it does not know the job; absent: it does",
     )
 
 
-def status_answer(
+def status_response(
     stored: StoredJob, video_url: str, waiting: Waiting | None = None
 ) -> StatusResponse:
     """Tell a job in the seed's words."""

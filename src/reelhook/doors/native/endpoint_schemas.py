@@ -19,7 +19,7 @@ from reelhook.domain.errors import BadKeyError
 from reelhook.domain.event import iso, maybe_iso
 from reelhook.domain.signature import standard_key
 from reelhook.doors.fields import Schema, ShortText, Text
-from reelhook.service import EndpointFields
+from reelhook.gateway import EndpointFields
 
 HEADERS_MAX = 20
 SECRET_CHARACTERS_MIN = 16
@@ -185,12 +185,12 @@ class TestResponse(Schema):
     answer: str = Field(description="The first 16 KiB of its body")
 
 
-def endpoint_answer(endpoint: Endpoint) -> EndpointResponse:
+def endpoint_response(endpoint: Endpoint) -> EndpointResponse:
     """Tell an endpoint, without its secret."""
     return EndpointResponse(**_told(endpoint))
 
 
-def secret_answer(endpoint: Endpoint) -> SecretResponse:
+def secret_response(endpoint: Endpoint) -> SecretResponse:
     """Tell an endpoint with its secret."""
     return SecretResponse(**_told(endpoint), secret=endpoint.secret or "")
 
@@ -229,13 +229,13 @@ def _state(health: CircuitBreaker) -> str:
     return "failing" if health.failures else "ok"
 
 
-def test_answer(answer: WebhookResponse) -> TestResponse:
+def test_response(response: WebhookResponse) -> TestResponse:
     """Tell how a test went."""
     return TestResponse(
-        delivered=answer.succeeded,
-        status=answer.status,
-        duration_ms=answer.duration_ms,
-        error=answer.error,
-        detail=answer.detail,
-        answer=answer.body,
+        delivered=response.succeeded,
+        status=response.status,
+        duration_ms=response.duration_ms,
+        error=response.error,
+        detail=response.detail,
+        answer=response.body,
     )

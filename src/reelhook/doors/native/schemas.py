@@ -8,9 +8,9 @@ from reelhook.domain.event import iso, maybe_iso
 from reelhook.domain.job import Job, Status
 from reelhook.domain.request import PROVIDER_JOB_ID, SHORT_CHARACTERS_MAX
 from reelhook.domain.waiting import Waiting
-from reelhook.doors.fields import EndpointIds, JobId, Schema, ShortText, Text, untold
+from reelhook.doors.fields import EndpointIds, JobId, Schema, ShortText, Text, is_absent
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
-from reelhook.ports import ListedJob
+from reelhook.gateway import ListedJob
 
 ProviderJobId = Annotated[
     str,
@@ -89,12 +89,12 @@ class JobResponse(Schema):
     waiting: MaybeWaiting = None
     missing_since: str | None = Field(
         None,
-        exclude_if=untold,
+        exclude_if=is_absent,
         description="Since when the provider says that it does not know the job; absent: it does",
     )
     stopped: bool | None = Field(
         None,
-        exclude_if=untold,
+        exclude_if=is_absent,
         description="Of a canceled job: whether nothing renders on. false: the provider goes on "
         "nevertheless, since it can't stop a render; absent: not known",
     )
@@ -139,7 +139,7 @@ class ErrorResponse(Schema):
     )
 
 
-def job_answer(
+def job_response(
     listed: ListedJob,
     video_url: str,
     queue_position: int | None = None,

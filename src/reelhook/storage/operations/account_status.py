@@ -1,9 +1,11 @@
 """Operations on what every process must know: the watcher's switch, and how accounts fare."""
 
+from typing import Any
+
 from reelhook.domain.account_status import HEALTHY, AccountStatus
 from reelhook.domain.event import Instant
 from reelhook.domain.waiting import Waiting
-from reelhook.ports import Lease
+from reelhook.ports import AccountRecord, Lease
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.operations.leases import holds
 
@@ -66,9 +68,24 @@ def save_account_status(
 def account_status(account: str) -> Operation[AccountStatus]:
     """Return how an account fares."""
     rows = yield Statement(f"SELECT {', '.join(_FARES)} FROM accounts WHERE id = ?1", (account,))
-    if not rows:
-        return HEALTHY
-    words, stretched, reads_until, creates_until, *waiting = rows[0]
+    return _status(*rows[0]) if rows else HEALTHY
+
+
+def account_records() -> Operation[dict[str, AccountRecord]]:
+    """Return the state of every account that has one, by the account's id."""
+    rows = yield Statement(f"SELECT id, round_at, {', '.join(_FARES)} FROM accounts")
+    return {
+        account: AccountRecord(_status(*status), round_at) for account, round_at, *status in rows
+    }
+
+
+def _status(
+    words: str | None,
+    stretched: int | None,
+    reads_until: Instant | None,
+    creates_until: Instant | None,
+    *waiting: Any,
+) -> AccountStatus:
     creates, reads = waiting[:2], waiting[2:]
     return AccountStatus(
         words, stretched, reads_until, creates_until, _waiting(*creates), _waiting(*reads)

@@ -131,12 +131,6 @@ def record_round(account: str, now: Instant, lease: Lease | None) -> Operation[N
     )
 
 
-def last_round(account: str) -> Operation[Instant | None]:
-    """Return when the account's last round ended."""
-    rows = yield Statement("SELECT round_at FROM accounts WHERE id = ?1", (account,))
-    return rows[0][0] if rows else None
-
-
 def record_check(job_id: str, now: Instant) -> Operation[None]:
     """Keep when a job was last read by itself."""
     yield Statement("UPDATE jobs SET checked_at = ?2 WHERE id = ?1", (job_id, now))
