@@ -117,11 +117,8 @@ def build_gateway(
     clock: Clock,
     random: Random,
 ) -> Gateway:
-    """Build the use cases from their parts.
-
-    `has_default_endpoint`: WEBHOOK_URL is set. `submit_wait_seconds`: how long a cancel waits for
-    the outcome of a create that is in flight. `overlap_hours`: how long an endpoint's previous
-    secret signs too.
+    """Build the use cases. `submit_wait_seconds` bounds a cancel's wait for a create in flight; for
+    `overlap_hours` an endpoint's previous secret signs too.
     """
     followers = Followers(store, signals, clock=clock)
     jobs = Jobs(
@@ -144,13 +141,7 @@ def build_gateway(
         feed=Feed(store, signals, followers),
         in_doubt=in_doubt,
         endpoints=Endpoints(
-            store,
-            sender,
-            signing,
-            signals,
-            overlap_hours=overlap_hours,
-            clock=clock,
-            random=random,
+            store, sender, signing, signals, overlap_hours=overlap_hours, clock=clock, random=random
         ),
         deliveries=Deliveries(store, signals, clock=clock, random=random),
         operations=Operations(store, catalog, signals, poll_seconds=poll_seconds, clock=clock),

@@ -178,6 +178,19 @@ async def test_the_documentation_lists_every_route(tmp_path: Path) -> None:
         assert b"/openapi.json" in page.body
 
 
+async def test_the_documentation_describes_the_statistics(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as server:
+        document = (await server.get("/openapi.json")).json()
+        shown = (await server.get("/api/stats")).json()
+    content = document["paths"]["/api/stats"]["get"]["responses"]["200"]["content"]
+    name = content["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    schemas = document["components"]["schemas"]
+    assert set(schemas[name]["properties"]) == set(shown)
+    account = schemas["AccountStatsResponse"]
+    assert set(account["required"]) == set(shown["accounts"][0])
+    assert set(account["properties"]) - set(account["required"]) == {"refused", "unread"}
+
+
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])
 async def test_the_documentation_needs_nothing_from_elsewhere(tmp_path: Path, page: str) -> None:
     async with gateway(tmp_path) as server:

@@ -215,16 +215,16 @@ def test_there_is_one_line_a_second_about_one_address() -> None:
     refused = RefusedClients(clock)
     with capture_logs() as logs:
         for _ in range(100):
-            refused.tell("a", 401, "unauthorized")
-            refused.tell("b", 401, "unauthorized")
-            refused.tell_rest()
+            refused.report("a", 401, "unauthorized")
+            refused.report("b", 401, "unauthorized")
+            refused.log_rest()
         assert lines(logs) == [("a", 1), ("b", 1)]
         clock.now = 1.0
-        refused.tell_rest()
-        refused.tell_rest()
+        refused.log_rest()
+        refused.log_rest()
         assert lines(logs)[2:] == [("a", 99), ("b", 99)]
         clock.now = 2.0
-        refused.tell("a", 415, "unsupported_media_type")
+        refused.report("a", 415, "unsupported_media_type")
         assert lines(logs)[4:] == [("a", 1)]
         assert logs[-1]["status"] == 415
 
@@ -235,13 +235,13 @@ def test_many_addresses_take_no_more_lines_and_memory() -> None:
     refused = RefusedClients(clock)
     with capture_logs() as logs:
         for number in range(10 * ADDRESSES_MAX):
-            refused.tell(f"{number}", 401, "unauthorized")
-            refused.tell_rest()
+            refused.report(f"{number}", 401, "unauthorized")
+            refused.log_rest()
         assert len(logs) == ADDRESSES_MAX
         assert len(refused._refused) == ADDRESSES_MAX
         clock.now = 1.0
-        refused.tell_rest()
+        refused.log_rest()
         assert lines(logs)[-1] == ("others", 9 * ADDRESSES_MAX)
         for number in range(10 * ADDRESSES_MAX):
-            refused.tell(f"new {number}", 401, "unauthorized")
+            refused.report(f"new {number}", 401, "unauthorized")
         assert len(refused._refused) == ADDRESSES_MAX

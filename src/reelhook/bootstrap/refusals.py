@@ -200,7 +200,7 @@ class RefusingConnection(HttpToolsProtocol):
     def _tell(self, refusal: LimitError) -> None:
         self._doorman.refusals.count(refusal.code, refusal.detail)
         client = "unknown" if self.client is None else self.client[0]
-        self._doorman.clients.tell(client, refusal.status_code, refusal.code)
+        self._doorman.clients.report(client, refusal.status_code, refusal.code)
 
     def _answer_refusal(self, refusal: LimitError) -> None:
         if not self.transport.is_closing():

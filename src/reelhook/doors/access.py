@@ -36,7 +36,7 @@ class Access:
     def download_query(self, job_id: str) -> str:
         """Return the query that lets a webhook's receiver fetch one video without the key.
 
-        It is empty only if no process can ask for a key. A worker can't tell that from its own
+        It is empty only if no process can ask for a key. A worker can't know that from its own
         settings, and the webhooks that it writes keep their text for good.
         """
         if self.api_key is None and not self.shared:
@@ -94,7 +94,7 @@ def holder_of(request: Request, access: Access) -> str:
     """Return the holder of the request's idempotency key.
 
     With an API key there is one holder, whatever the key is now: rotating it makes no new one.
-    Without one, the application around us tells its clients apart by their own bearer tokens.
+    Without one, the application around us distinguishes its clients by their own bearer tokens.
     """
     if access.api_key is not None:
         return SOLE_HOLDER

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from reelhook.domain.request import JOB_ID, JOB_ID_CHARACTERS_MAX, SHORT_CHARACTERS_MAX
 
 ENDPOINTS_MAX = 10
-"""How many endpoints a job may name."""
+"""The most endpoints that a job may name."""
 
 
 class Schema(BaseModel):

@@ -100,13 +100,13 @@ class Guard:
             receive, declared, awaits_continue=_awaits_continue(request.headers)
         )
         try:
-            await responder(scope, body.receive, body.answered_by(send))
+            await responder(scope, body.receive, body.responding(send))
         finally:
             body.close()
 
     def _refusing(self, refusal: AccessRefusal, request: Request) -> ASGIApp:
         client = client_address(request.scope)
-        self._clients.tell(client, refusal.status, refusal.code, request.method)
+        self._clients.report(client, refusal.status, refusal.code, request.method)
         return refusal.response()
 
     def _decide(self, request: Request, declared: int | None) -> Caller | AccessRefusal:

@@ -13,7 +13,7 @@ class WaitingResponse(Schema):
     """The reason for which a provider has not moved a job on."""
 
     since: str = Field(description="When the first such response came")
-    last_response: str = Field(description="The provider's last words, or what happened instead")
+    last_response: str = Field(description="The provider's last message, or what happened instead")
     tries: int | None = Field(
         None,
         exclude_if=is_absent,

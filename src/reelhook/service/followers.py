@@ -18,7 +18,7 @@ log = structlog.get_logger()
 FEED_POLL_SECONDS = 0.2
 """The least time between two reads: other processes may announce changes continuously."""
 FEED_RETRY_SECONDS = 1.0
-"""How long to wait before a read that failed is tried again."""
+"""The pause before a read that failed is tried again."""
 EVENTS_PER_READ = 5000
 
 

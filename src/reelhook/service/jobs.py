@@ -36,7 +36,7 @@ from reelhook.service.providers import provider_of
 from reelhook.service.reading_back import read_back, record_change
 
 WRITE_TRIES = 5
-"""How often a change is tried when others change the job at the same time."""
+"""The attempts at a change while others change the same job."""
 
 
 class Jobs:

@@ -10,7 +10,7 @@ from reelhook.domain.errors import ProviderError
 from reelhook.ports import Provider, ServedModels
 
 SERVER_SECONDS_MAX = 10.0
-"""How long an account's server may take to list its models."""
+"""The longest time that an account's server may take to list its models."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from reelhook.domain.waiting import Waiting
 from reelhook.ports import AccountLoad, AccountRecord, Clock, CostLine, RefusedJob, ServiceStore
 
 PROBE_VALID_MILLISECONDS = 5000
-"""How long a probe of the database counts: health checks may come many times a second."""
+"""The validity of a probe of the database: health checks may come many times a second."""
 PROBE_SECONDS_MAX = 3.0
 _UNKNOWN = AccountRecord(HEALTHY, None)
 
@@ -32,7 +32,7 @@ class WatcherStats:
 class AccountStats:
     """One account: its load and its status.
 
-    `jobs_max` None: no limit. `error`: the provider's words if it refuses the account's key.
+    `jobs_max` None: no limit. `error`: the provider's message if it refuses the account's key.
     `stretched_seconds`: the last interval between two rounds, if it was longer than asked for.
     `reads_wait_until`, `creates_wait_until`: until when the provider asked for no calls.
     `refused`: the job whose create was refused last. `unread`: why the provider can't be read.

@@ -11,7 +11,7 @@ from reelhook.domain.waiting import Waiting
 from reelhook.ports import Clock
 
 CACHE_MILLISECONDS = 1000
-"""How long an account's status is reused: many clients ask for the status of their jobs."""
+"""The longest reuse of an account's status: many clients ask for the status of their jobs."""
 _BEFORE_CREATE = frozenset({Status.ACCEPTED, Status.SUBMITTING})
 
 

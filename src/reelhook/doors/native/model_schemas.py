@@ -38,7 +38,7 @@ class ServerResponse(Schema):
 
 
 class ModelsResponse(Schema):
-    """The models that are known, and the names that stand for others.
+    """The models that are known, and aliases of models.
 
     `defaultModel` null: if a request names none, it is the openai server's own.
     """
