@@ -123,6 +123,7 @@ URLS = st.builds(
 
 @given(st.text() | URLS)
 @example("https://[v1.x]/")
+@example("http://\u00a1@a/")
 def test_a_url_is_refused_or_read_the_same_once_more(url: str) -> None:
     try:
         target = parse_target(url)

@@ -92,12 +92,16 @@ def parse_target(url: str, *, characters_max: int = URL_CHARACTERS_MAX) -> Targe
     target = (parts["path"] or "/") + (parts["query"] or "")
     return Target(
         scheme=scheme,
-        userinfo=authority["userinfo"],
+        userinfo=None if authority["userinfo"] is None else _as_ascii(authority["userinfo"]),
         host=host,
         address=address,
         port=_port(authority["port"], scheme),
-        request_target=target if target.isascii() else quote(target, safe=_PRINTABLE_ASCII),
+        request_target=_as_ascii(target),
     )
+
+
+def _as_ascii(text: str) -> str:
+    return text if text.isascii() else quote(text, safe=_PRINTABLE_ASCII)
 
 
 def _split(url: str, characters_max: int) -> re.Match[str]:
