@@ -1,4 +1,4 @@
-"""Bad endpoints are refused with field and remedy, and none is left behind."""
+"""Bad endpoints are refused with field and remedy, and none is stored."""
 
 from collections.abc import AsyncIterator
 from typing import Any

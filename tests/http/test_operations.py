@@ -100,7 +100,7 @@ def reads(server: Gateway) -> int:
 
 
 async def reads_when_quiet(server: Gateway) -> int:
-    """Wait until what was under way has come to its end: no reads for the time of six rounds."""
+    """Wait until what was in flight has ended: no reads for the time of six rounds."""
 
     async def quiet() -> bool:
         before = reads(server)

@@ -85,9 +85,9 @@ async def test_an_adopted_job_has_the_request_and_the_endpoints_and_is_watched(
         await server.job_when(job["jobId"], "completed")
         ending = (await client.ending(job["jobId"])).body
         assert ending["status"] == "completed"
-        told = {(one["endpointId"]) for one in await server.deliveries(jobId=job["jobId"])}
-        assert {endpoint["id"], everywhere["id"]} < told
-        assert len(told) == 3
+        endpoints = {(one["endpointId"]) for one in await server.deliveries(jobId=job["jobId"])}
+        assert {endpoint["id"], everywhere["id"]} < endpoints
+        assert len(endpoints) == 3
         before = await server.job(job_id)
         assert (before["status"], before["inDoubt"]) == ("failed", False)
 
