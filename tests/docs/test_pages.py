@@ -8,7 +8,15 @@ from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
+OUTSIDE_DOCS = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "bench/README.md",
+]
+PAGES = [*(ROOT / name for name in OUTSIDE_DOCS), *DOCS]
 SYBIL = Sybil(parsers=[PythonCodeBlockParser()])
 
 
@@ -33,6 +41,16 @@ def test_the_links_to_a_heading_find_it(page: Path) -> None:
     for target, anchor in links:
         if "://" not in target:
             assert anchor in anchors(page.parent / target if target else page), anchor
+
+
+def test_every_page_is_linked_from_another_one() -> None:
+    linked = {
+        (page.parent / link).resolve()
+        for page in PAGES
+        for link in re.findall(r"\]\(([^)#\s]+)", page.read_text())
+        if "://" not in link and (page.parent / link).resolve() != page
+    }
+    assert [str(page.relative_to(ROOT)) for page in DOCS if page not in linked] == []
 
 
 def anchors(page: Path) -> set[str]:
