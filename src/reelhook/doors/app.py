@@ -100,7 +100,7 @@ def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
 def declared_routes(app: FastAPI) -> DeclaredRoutes:
     """Return the routes of a new application, its documentation first, with their policies.
 
-    Raises `TypeError` if one of our own declares none.
+    Raises `TypeError` if one of our routes declares none.
     """
     routes = DeclaredRoutes()
     for route in app.routes:

@@ -66,7 +66,7 @@ def save_account_status(
 
 
 def account_status(account: str) -> Operation[AccountStatus]:
-    """Return how an account fares."""
+    """Return an account's status."""
     rows = yield Statement(f"SELECT {', '.join(_FARES)} FROM accounts WHERE id = ?1", (account,))
     return _status(*rows[0]) if rows else HEALTHY
 
@@ -80,7 +80,7 @@ def account_records() -> Operation[dict[str, AccountRecord]]:
 
 
 def _status(
-    words: str | None,
+    unauthorized: str | None,
     stretched: int | None,
     reads_until: Instant | None,
     creates_until: Instant | None,
@@ -88,7 +88,7 @@ def _status(
 ) -> AccountStatus:
     creates, reads = waiting[:2], waiting[2:]
     return AccountStatus(
-        words, stretched, reads_until, creates_until, _waiting(*creates), _waiting(*reads)
+        unauthorized, stretched, reads_until, creates_until, _waiting(*creates), _waiting(*reads)
     )
 
 
