@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reelhook.bootstrap import open  # noqa: A004 - read as reelhook.open
     from reelhook.config import Settings
+    from reelhook.domain.caller import OPERATOR
     from reelhook.doors.compat.functions import Hook
 
 __version__ = "0.1.0"
-__all__ = ["Hook", "Settings", "__version__", "open"]
+__all__ = ["OPERATOR", "Hook", "Settings", "__version__", "open"]
 
-_HOMES = {"open": "bootstrap", "Settings": "config", "Hook": "doors.compat.functions"}
+_HOMES = {
+    "open": "bootstrap",
+    "Settings": "config",
+    "Hook": "doors.compat.functions",
+    "OPERATOR": "domain.caller",
+}
 
 
 def __getattr__(name: str) -> Any:

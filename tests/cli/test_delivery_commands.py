@@ -193,7 +193,7 @@ def test_what_there_is_not_is_told_with_a_remedy(house: House) -> None:
         (
             *["Delivery not found; `reelhook deliveries list` lists them"] * 3,
             "Endpoint not found; `reelhook endpoints list` lists them",
-            "since must be a moment in the past",
+            "since must be a time in the past",
             "Job not found; `reelhook jobs` lists them",
             "--after must be the id of an event",
         ),

@@ -63,7 +63,7 @@ def test_the_models_of_a_server_are_listed(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_a_server_that_could_not_be_asked_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    lost = KNOWN | {"models": [], "error": "No answer came within 10 s"}
+    lost = KNOWN | {"models": [], "error": "No response came within 10 s"}
     models._show_models(MODELS | {"servers": [lost]}, "")
     told = capsys.readouterr()
     assert told.out == ""

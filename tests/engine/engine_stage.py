@@ -23,7 +23,7 @@ from structlog.typing import EventDict
 from reelhook.bootstrap.accounts import Accounts
 from reelhook.bootstrap.components import Components, build_components
 from reelhook.bootstrap.loops import account_loops, maintenance_loops, process_loops
-from reelhook.bootstrap.program import build_use_cases
+from reelhook.bootstrap.program import build_process_gateway
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
 from reelhook.core.account_health import AccountHealth
@@ -35,16 +35,22 @@ from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.job import Job, Status
 from reelhook.domain.request import VideoRequest
 from reelhook.domain.schedule import RetrySchedule
+from reelhook.doors.compat.embedding import (
+    DeliveryFunctions,
+    EndpointFunctions,
+    JobFunctions,
+    OperationFunctions,
+)
 from reelhook.doors.compat.payload import CompatPayload
 from reelhook.engine.leases import LANE_IDS, MAINTENANCE_ID, Leases, account_id
 from reelhook.engine.runner import Loop, Runner
 from reelhook.engine.submitting.paid_calls import PaidCalls
 from reelhook.engine.upkeep.account_status import AccountStatusPublisher
+from reelhook.gateway import EndpointFields
 from reelhook.guard.addresses import AddressPolicy
 from reelhook.ports import Lease, Sender
 from reelhook.providers.http.provider import HttpProvider
 from reelhook.providers.openai.provider import OpenAI
-from reelhook.service import Deliveries, EndpointFields, Endpoints, Jobs, Operations
 from reelhook.storage.schema.migrate import migrate
 from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
@@ -118,10 +124,10 @@ class Engine:
     `loops` goes by name; those of all accounts but the first by `name:account`.
     """
 
-    service: Jobs
-    endpoints: Endpoints
-    deliveries: Deliveries
-    operations: Operations
+    service: JobFunctions
+    endpoints: EndpointFunctions
+    deliveries: DeliveryFunctions
+    operations: OperationFunctions
     store: Store
     signals: Signals
     loops: dict[str, Any]
@@ -321,12 +327,12 @@ async def _engine(
     every = await _loops(parts)
     loops = {name: loop for name, loop in every.items() if loop.name in options.loops}
     publishers = [loop for loop in every.values() if isinstance(loop, AccountStatusPublisher)]
-    use_cases = build_use_cases(parts)
+    gateway = build_process_gateway(parts)
     return Engine(
-        use_cases.jobs,
-        use_cases.endpoints,
-        use_cases.deliveries,
-        use_cases.operations,
+        JobFunctions(gateway),
+        EndpointFunctions(gateway),
+        DeliveryFunctions(gateway),
+        OperationFunctions(gateway),
         store,
         parts.signals,
         loops,

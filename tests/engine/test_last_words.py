@@ -9,9 +9,10 @@ from aiohttp import web
 from engine_stage import Engine, Stage, stage
 from engine_upstream import Respond, answers, one_after_the_other
 
+from reelhook.domain.caller import OPERATOR
 from reelhook.domain.job import Status
 from reelhook.domain.waiting import Waiting
-from reelhook.service import WaitingReasons
+from reelhook.service.waiting import WaitingReasons
 
 WORDS = "The scheduler is on holiday"
 NO_LISTING = answers(405)
@@ -22,7 +23,8 @@ def told(here: Stage, event: str) -> list[dict[str, Any]]:
 
 
 async def words_of(engine: Engine, job_id: str) -> str | None:
-    waiting = await WaitingReasons(engine.store, engine.clock).of(await engine.job(job_id))
+    reasons = WaitingReasons(engine.store, engine.clock)
+    waiting = await reasons.of(OPERATOR, await engine.job(job_id))
     return None if waiting is None else waiting.last_response
 
 
@@ -43,8 +45,8 @@ async def test_a_job_that_waits_on_a_429_shows_it_and_so_does_one_behind_it(
         await engine.settled()
 
         waits = WaitingReasons(engine.store, engine.clock)
-        assert await waits.of(await engine.job(first)) == Waiting(begun, WORDS, 1)
-        assert await waits.of(await engine.job(second)) == Waiting(begun + 5000, WORDS, 0)
+        assert await waits.of(OPERATOR, await engine.job(first)) == Waiting(begun, WORDS, 1)
+        assert await waits.of(OPERATOR, await engine.job(second)) == Waiting(begun + 5000, WORDS, 0)
         await engine.pass_time(30)
         for job_id in (first, second):
             assert (await engine.job(job_id)).status is Status.QUEUED

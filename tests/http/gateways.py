@@ -1,4 +1,4 @@
-"""A gateway as its users run it: served over real HTTP, with a simulated provider behind it."""
+"""A gateway as its users run it: served over real HTTP, with a simulated provider."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ SMALL = {"seconds": 1, "size": "64x64"}
 
 
 class Time:
-    """The simulator's clock. It stands still, so that jobs change only when a test says so."""
+    """The simulator's clock. It is stopped, so that jobs change only when a test says so."""
 
     def __init__(self) -> None:
         self.now = time.time()
@@ -134,7 +134,7 @@ class Client:
 
 @dataclass
 class Gateway(Client):
-    """A running server, a client of it, and the provider behind it."""
+    """A running server, a client of it, and its provider."""
 
     session: aiohttp.ClientSession
     url: str
@@ -148,7 +148,7 @@ class Gateway(Client):
 async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 60) -> Any:
     """Wait until the condition holds; return what it returned."""
     async with asyncio.timeout(seconds):
-        while not (value := await condition()):  # noqa: ASYNC110 - what is waited for is behind HTTP
+        while not (value := await condition()):  # noqa: ASYNC110 - the condition is read over HTTP
             await asyncio.sleep(0.005)
         return value
 
@@ -181,8 +181,8 @@ async def gateway(
 ) -> AsyncIterator[Gateway]:
     """Serve until the block ends. `upstream` takes the place of the simulator's address.
 
-    `providers` are those that the simulator plays beside the first. With a `flavour` it plays that
-    server of `/v1/videos`.
+    `providers` are those that the simulator plays in addition to the first. With a `flavour` it
+    plays that server of `/v1/videos`.
     """
     clock = Time()
     async with AsyncExitStack() as stack:

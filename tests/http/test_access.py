@@ -104,8 +104,8 @@ async def test_the_page_of_the_api_can_send_the_key_where_there_is_one(tmp_path:
 # -- signed downloads -----------------------------------------------------------------------------
 
 
-async def told_url(server: Gateway) -> str:
-    """Return the path of the `videoUrl` that a webhook tells."""
+async def signed_path(server: Gateway) -> str:
+    """Return the path of the `videoUrl` in a webhook."""
     async with receiver() as client:
         reply = await server.post(
             "/api/generate",
@@ -119,26 +119,26 @@ async def told_url(server: Gateway) -> str:
 
 async def test_the_webhook_s_video_url_works_without_the_key(tmp_path: Path) -> None:
     async with gateway(tmp_path, AT_ONCE, api_key=KEY) as server:
-        video = await server.get(await told_url(server))
+        video = await server.get(await signed_path(server))
         assert (video.status, video.body[4:8]) == (200, b"ftyp")
-        part = await server.get(await told_url(server), headers={"Range": "bytes=4-7"})
+        part = await server.get(await signed_path(server), headers={"Range": "bytes=4-7"})
         assert (part.status, part.body) == (206, b"ftyp")
 
 
 async def test_so_it_does_by_the_other_address_and_after_a_restart(tmp_path: Path) -> None:
     async with gateway(tmp_path, AT_ONCE, api_key=KEY) as server:
-        url = urlsplit(await told_url(server))
+        url = urlsplit(await signed_path(server))
         job_id = url.path.split("/")[-2]
         other = f"/api/download?jobId={job_id}&{url.query}"
         assert (await server.get(other)).status == 200
     async with gateway(tmp_path, AT_ONCE, api_key="another key") as server:
-        # The provider is a new one, so that there is no video any more; but we are let in.
+        # The provider is a new one and has no video any more, but the request is let in.
         assert (await server.get(other)).status in {410, 502}
 
 
 async def test_a_signature_opens_one_job_s_video_and_nothing_else(tmp_path: Path) -> None:
     async with gateway(tmp_path, AT_ONCE, api_key=KEY) as server:
-        one, other = urlsplit(await told_url(server)), urlsplit(await told_url(server))
+        one, other = urlsplit(await signed_path(server)), urlsplit(await signed_path(server))
         one_id, other_id = (url.path.split("/")[-2] for url in (one, other))
         for path in (
             one.path,
@@ -162,7 +162,7 @@ async def test_a_signature_opens_one_job_s_video_and_nothing_else(tmp_path: Path
 
 async def test_without_a_key_the_address_has_no_signature(tmp_path: Path) -> None:
     async with gateway(tmp_path, AT_ONCE) as server:
-        assert urlsplit(await told_url(server)).query == ""
+        assert urlsplit(await signed_path(server)).query == ""
 
 
 # -- without a key --------------------------------------------------------------------------------

@@ -151,10 +151,10 @@ async def test_room_is_given_in_order_and_never_more_than_there_is() -> None:
     await asyncio.sleep(0)
     assert not large.done()
     assert not small.done()  # it would fit, but then a large one might wait for ever
-    room.give_back(6)
+    room.release(6)
     assert await large == 8
     assert await small == 1
-    room.give_back(9)
+    room.release(9)
     assert await room.take(99) == 10
 
 
@@ -165,7 +165,7 @@ async def test_who_stops_waiting_for_room_leaves_none_taken() -> None:
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.sleep(0)
-    room.give_back(10)
+    room.release(10)
     second.cancel()  # at the moment of its turn
     await asyncio.gather(first, second, return_exceptions=True)
     assert await third == 5

@@ -32,7 +32,7 @@ async def status(wire: Wire) -> int | None:
     return None if answer is None else answer.status
 
 
-async def test_beyond_the_limit_a_client_is_told_so_until_another_leaves(tmp_path: Path) -> None:
+async def test_beyond_the_limit_a_client_is_refused_until_another_leaves(tmp_path: Path) -> None:
     async with (
         gateway(tmp_path, connections_max=3) as server,
         AsyncExitStack() as stack,
@@ -64,8 +64,8 @@ async def test_beyond_the_limit_a_client_is_told_so_until_another_leaves(tmp_pat
 async def test_a_crowd_beyond_the_limit_is_let_go(tmp_path: Path) -> None:
     async with gateway(tmp_path, connections_max=3) as server, AsyncExitStack() as stack:
         crowd = [await stack.enter_async_context(connected(server.url)) for _ in range(200)]
-        told = await asyncio.gather(*(wire.answer() for wire in crowd[3:]))
-        assert all(one is None or one.refusal == (503, "too_many_connections") for one in told)
+        replies = await asyncio.gather(*(wire.answer() for wire in crowd[3:]))
+        assert all(one is None or one.refusal == (503, "too_many_connections") for one in replies)
         assert all(await asyncio.gather(*(wire.closed() for wire in crowd[3:])))
         await crowd[0].send(HEAD + b"\r\n")
         assert await status(crowd[0]) == 200

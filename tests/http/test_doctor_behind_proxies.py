@@ -93,11 +93,11 @@ async def test_a_way_that_is_in_order(tmp_path: Path) -> None:
         await server.submit()
         found = await judged(server, proxy.url)
         assert {verdict for verdict, _ in found.values()} == {"ok"}
-        told = {"REELHOOK_API_KEY", "REELHOOK_TRUSTED_PROXIES"}
-        assert set(found) == {"live streams", "idle connections", *told}
+        others = {"REELHOOK_API_KEY", "REELHOOK_TRUSTED_PROXIES"}
+        assert set(found) == {"live streams", "idle connections", *others}
 
 
-async def test_a_proxy_that_holds_streams_back_is_told(tmp_path: Path) -> None:
+async def test_a_proxy_that_holds_streams_back_is_reported(tmp_path: Path) -> None:
     async with (
         gateway(tmp_path, api_key=KEY, headers=BEARER) as server,
         between(server.url) as proxy,
@@ -109,9 +109,9 @@ async def test_a_proxy_that_holds_streams_back_is_told(tmp_path: Path) -> None:
         assert "are buffered" in words
 
 
-@pytest.mark.parametrize(("busy_seconds", "told"), [(60.0, "survive"), (0.3, "too often")])
+@pytest.mark.parametrize(("busy_seconds", "reported"), [(60.0, "last over"), (0.3, "too often")])
 async def test_a_job_that_changes_all_the_time_is_no_proxy_s_fault(
-    busy_seconds: float, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    busy_seconds: float, reported: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doctor, "BUSY_SECONDS_MAX", busy_seconds)
     faults = Faults(queue_seconds=0, render_seconds=100)
@@ -129,14 +129,14 @@ async def test_a_job_that_changes_all_the_time_is_no_proxy_s_fault(
 
         (verdict, words), _ = await asyncio.gather(streams_judged(server, proxy), render())
         assert verdict == "ok"
-        assert told in words
+        assert reported in words
 
 
 async def streams_judged(server: Gateway, proxy: Between) -> tuple[str, str]:
     return (await judged(server, proxy.url))["live streams"]
 
 
-async def test_a_proxy_that_cuts_streams_and_idle_connections_is_told(tmp_path: Path) -> None:
+async def test_a_proxy_that_cuts_streams_and_idle_connections_is_reported(tmp_path: Path) -> None:
     async with (
         gateway(tmp_path, api_key=KEY, headers=BEARER) as server,
         between(server.url) as proxy,
@@ -150,14 +150,14 @@ async def test_a_proxy_that_cuts_streams_and_idle_connections_is_told(tmp_path: 
         assert "60 s" in found["idle connections"][1]
 
 
-async def test_a_server_that_asks_strangers_for_no_key_is_told(tmp_path: Path) -> None:
+async def test_a_server_that_asks_strangers_for_no_key_is_reported(tmp_path: Path) -> None:
     async with gateway(tmp_path, allowed_hosts=ANY) as server, between(server.url) as proxy:
         verdict, words = (await judged(server, proxy.url))["REELHOOK_API_KEY"]
         assert verdict == "failed"
         assert "set REELHOOK_API_KEY" in words
 
 
-async def test_connections_that_end_before_those_of_proxies_are_told(tmp_path: Path) -> None:
+async def test_connections_that_end_before_those_of_proxies_are_reported(tmp_path: Path) -> None:
     async with (
         gateway(tmp_path, api_key=KEY, headers=BEARER) as server,
         between(server.url) as proxy,
@@ -166,7 +166,7 @@ async def test_connections_that_end_before_those_of_proxies_are_told(tmp_path: P
         assert "REELHOOK_KEEP_ALIVE_SECONDS" in found["idle connections"][1]
 
 
-async def test_a_proxy_whose_word_is_not_taken_is_told(tmp_path: Path) -> None:
+async def test_a_proxy_that_is_not_trusted_is_reported(tmp_path: Path) -> None:
     async with (
         gateway(tmp_path, api_key=KEY, headers=BEARER) as server,
         between(server.url) as proxy,

@@ -88,9 +88,9 @@ async def test_head_answers_as_get_without_the_video(tmp_path: Path, address: st
             full = await server.get(url, headers=asked)
             async with server.session.head(f"{server.url}{url}", headers=asked) as head:
                 assert (head.status, await head.read()) == (full.status, b"")
-                told = dict(head.headers)
+                headers = dict(head.headers)
             for name in ("Content-Type", "Content-Length", "Content-Range", "Content-Disposition"):
-                assert told.get(name) == full.headers.get(name)
+                assert headers.get(name) == full.headers.get(name)
         async with server.session.head(f"{server.url}{address.format('job_nowhere')}") as head:
             assert (head.status, await head.read()) == (404, b"")
 
@@ -154,7 +154,7 @@ async def test_a_video_that_breaks_off_never_passes_for_a_whole_one(tmp_path: Pa
 
 
 class EndlessVideo:
-    """Its first bytes come when `begin` is set; `left` tells that the client is gone."""
+    """Its first bytes come when `begin` is set; `left` is set when the client is gone."""
 
     def __init__(self) -> None:
         self.asked, self.begin, self.left = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -282,8 +282,8 @@ async def test_a_browser_can_seek_in_a_video_whose_server_knows_no_ranges(tmp_pa
                 assert part.body == (WHOLE[first : last + 1] if method == "GET" else b"")
                 assert part.headers["Content-Range"] == f"bytes {first}-{last}/10240"
                 assert part.headers["Content-Length"] == str(last - first + 1)
-        behind = await server.get(url, headers={"Range": "bytes=10240-"})
-        assert (behind.status, behind.headers["Content-Range"]) == (416, "bytes */10240")
+        after_end = await server.get(url, headers={"Range": "bytes=10240-"})
+        assert (after_end.status, after_end.headers["Content-Range"]) == (416, "bytes */10240")
 
 
 @pytest.mark.parametrize("cuts", [True, False])

@@ -1,4 +1,4 @@
-"""Bad endpoints are refused with field and remedy, and none is left behind."""
+"""Bad endpoints are refused with field and remedy, and none is stored."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -104,7 +104,7 @@ async def test_a_url_is_required(server: Gateway) -> None:
         ("x" * 257, "at most 256 characters"),
         ("sixteen letters!", "without spaces or line breaks"),
         ("sixteen-lettérs!", "without spaces or line breaks"),
-        ("whsec_not-base64-at-all", "base64 behind whsec_"),
+        ("whsec_not-base64-at-all", "base64 after whsec_"),
         (7, "must be a string"),
     ],
 )

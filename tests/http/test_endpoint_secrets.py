@@ -73,9 +73,9 @@ async def test_without_a_body_a_rotation_takes_the_settings_overlap(tmp_path: Pa
 async def test_a_test_event_is_signed_and_known_as_one(tmp_path: Path) -> None:
     async with receiver() as client, gateway(tmp_path) as server:
         made = await server.endpoint(client.url, headers={"X-Tenant": "7"})
-        told = (await server.post(f"/api/endpoints/{made['id']}/test")).json()
-        assert told.pop("durationMs") >= 0
-        assert told == {
+        result = (await server.post(f"/api/endpoints/{made['id']}/test")).json()
+        assert result.pop("durationMs") >= 0
+        assert result == {
             "delivered": True,
             "status": 200,
             "error": None,
@@ -96,18 +96,22 @@ async def test_a_test_tells_how_a_receiver_refuses_and_counts_for_nothing(tmp_pa
         client.status, client.answer = 503, "Too early"
         path = f"/api/endpoints/{(await server.endpoint(client.url))['id']}"
         for _ in range(6):
-            told = (await server.post(f"{path}/test")).json()
-            assert (told["delivered"], told["status"], told["answer"]) == (False, 503, "Too early")
+            result = (await server.post(f"{path}/test")).json()
+            assert (result["delivered"], result["status"], result["answer"]) == (
+                False,
+                503,
+                "Too early",
+            )
         assert (await server.get(path)).json()["health"]["state"] == "ok"
 
 
 async def test_a_test_of_nobody_names_the_class_of_failure(tmp_path: Path) -> None:
     async with gateway(tmp_path) as server:
         path = f"/api/endpoints/{(await server.endpoint('http://127.0.0.1:2/'))['id']}/test"
-        told = (await server.post(path)).json()
-        assert (told["delivered"], told["status"]) == (False, None)
-        assert told["error"]
-        assert told["detail"]
+        result = (await server.post(path)).json()
+        assert (result["delivered"], result["status"]) == (False, None)
+        assert result["error"]
+        assert result["detail"]
 
 
 async def test_the_values_of_headers_are_shown_to_nobody_and_can_be_kept(tmp_path: Path) -> None:

@@ -129,8 +129,8 @@ async def progress(stage: Stage) -> None:
     stage.server.time.advance(31)
     if stage.flavour.name != "fastvideo":  # it says "queued" until the end
         job = await stage.job_when(job_id, lambda job: job["status"] == "processing")
-        tells = stage.flavour.name in {"sglang", "aquiles"}
-        assert job["progress"] == (50 if tells else 0)
+        reports = stage.flavour.name in {"sglang", "aquiles"}
+        assert job["progress"] == (50 if reports else 0)
 
 
 async def failure(stage: Stage) -> None:
@@ -202,7 +202,7 @@ async def _lost(stage: Stage) -> None:
 
     await until(created)
     simulator.faults = MINUTE
-    if stage.flavour.listing is None:  # nothing can tell where it is
+    if stage.flavour.listing is None:  # nothing reports its position
         job = await stage.job_when(job_id, lambda job: job["status"] == "failed")
         assert job["code"] == "submission_unknown"
     else:

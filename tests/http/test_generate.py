@@ -1,4 +1,4 @@
-"""The two inherited routes every client uses: ask for a video, ask how it fares."""
+"""The two inherited routes every client uses: ask for a video, ask for its status."""
 
 import re
 from datetime import UTC, datetime

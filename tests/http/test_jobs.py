@@ -25,7 +25,7 @@ async def register(server: Gateway, **fields: Any) -> Any:
 # -- reading --------------------------------------------------------------------------------------
 
 
-async def test_a_job_is_told_whole(tmp_path: Path) -> None:
+async def test_a_job_is_shown_whole(tmp_path: Path) -> None:
     async with receiver() as client, gateway(tmp_path, AT_ONCE) as server:
         job_id = await server.submit("A fox", webhookUrl=client.url, seconds=1, size="64x64")
         job = await server.job_when(job_id, "completed")
@@ -69,15 +69,15 @@ async def test_a_job_s_history_is_its_webhooks_with_their_ids(tmp_path: Path) ->
         assert events[-1] == {"id": ending.headers["webhook-id"], **ending.body}
 
 
-async def test_a_place_in_the_provider_s_queue_is_told(tmp_path: Path) -> None:
+async def test_a_place_in_the_provider_s_queue_is_shown(tmp_path: Path) -> None:
     async with gateway(tmp_path, Faults(), providers=["fal"]) as server:
         job_id = await server.submit(model="fal/fal-ai/veo3/fast", seconds=8, size=None)
         await server.job_when(job_id, "queued")
 
-        async def is_told() -> bool:
+        async def is_shown() -> bool:
             return bool((await server.job(job_id))["queuePosition"] == 0)
 
-        await until(is_told)
+        await until(is_shown)
         server.time.advance(1000)
         assert (await server.job_when(job_id, "completed"))["queuePosition"] is None
 

@@ -110,7 +110,9 @@ async def test_chunks_without_an_end_are_refused_at_the_bound(server: Gateway) -
         await sending
 
 
-async def test_who_asks_first_is_refused_at_once_and_not_told_to_go_on(server: Gateway) -> None:
+async def test_a_client_that_asks_first_is_refused_at_once_without_a_100_continue(
+    server: Gateway,
+) -> None:
     async with connected(server.url) as wire:
         expecting = b"Expect: 100-continue\r\nContent-Length: 900000\r\n\r\n"
         await wire.send(POST + JSON + expecting)

@@ -152,8 +152,8 @@ async def test_the_event_seen_last_is_one_jobs_and_the_others_tell_their_last(
         other = await server.submit("other")
         await server.job_when(other, "processing")
         async with following(server, job_id, other, seen=ids[1]) as stream:
-            told = [await stream.data() for _ in range(2)]
-    assert {(event["jobId"], event["sequence"]) for event in told} == {(job_id, 3), (other, 1)}
+            events = [await stream.data() for _ in range(2)]
+    assert {(event["jobId"], event["sequence"]) for event in events} == {(job_id, 3), (other, 1)}
 
 
 async def test_an_event_that_nobody_can_have_seen_is_passed_over(tmp_path: Path) -> None:

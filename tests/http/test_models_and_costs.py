@@ -24,10 +24,10 @@ async def test_the_models_of_all_configured_providers_are_listed(tmp_path: Path)
     async with gateway(
         tmp_path, providers=["ark", "xai"], model_aliases=f"fast={ARK}", default_model="fast"
     ) as server:
-        told = (await server.get("/api/models")).json()
-        assert told["providers"] == ["openai", "ark", "xai"]
-        assert (told["defaultModel"], told["aliases"]) == ("fast", {"fast": ARK})
-        models = {one["model"]: one for one in told["models"]}
+        shown = (await server.get("/api/models")).json()
+        assert shown["providers"] == ["openai", "ark", "xai"]
+        assert (shown["defaultModel"], shown["aliases"]) == ("fast", {"fast": ARK})
+        models = {one["model"]: one for one in shown["models"]}
         assert {one["provider"] for one in models.values()} == {"ark", "xai"}
         assert models[ARK]["accounts"] == ["ark"]
         assert "5" in models[ARK]["seconds"]
@@ -50,7 +50,7 @@ async def test_a_request_goes_to_its_model_s_provider(tmp_path: Path) -> None:
         assert (job["provider"], job["model"]) == ("openai", "Wan-AI/Wan2.2")
 
 
-async def test_a_job_s_own_parameters_are_told(tmp_path: Path) -> None:
+async def test_a_job_s_own_parameters_are_shown(tmp_path: Path) -> None:
     async with gateway(tmp_path, providers=["ark"]) as server:
         fields: dict[str, Any] = {"size": None, "aspectRatio": "1:1", "seed": 7, "seconds": 5}
         job_id = await server.submit(model=ARK, fallbacks=["openai/sora-2"], **fields)
@@ -88,7 +88,7 @@ async def test_without_the_default_provider_an_unknown_model_is_refused(tmp_path
         assert "sora-2 is not a model of ark" in reply.json()["error"]
 
 
-async def test_fallbacks_are_tried_and_told(tmp_path: Path) -> None:
+async def test_fallbacks_are_tried_and_shown(tmp_path: Path) -> None:
     options: dict[str, Any] = {"xai_base_url": "http://127.0.0.1:9/xai/v1"}  # nobody is there
     async with gateway(tmp_path, AT_ONCE, providers=["ark", "xai"], **options) as server:
         job_id = await server.submit(

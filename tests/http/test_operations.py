@@ -100,7 +100,7 @@ def reads(server: Gateway) -> int:
 
 
 async def reads_when_quiet(server: Gateway) -> int:
-    """Wait until what was under way has come to its end: no reads for the time of six rounds."""
+    """Wait until what was in flight has ended: no reads for the time of six rounds."""
 
     async def quiet() -> bool:
         before = reads(server)
@@ -178,6 +178,19 @@ async def test_the_documentation_lists_every_route(tmp_path: Path) -> None:
         assert b"/openapi.json" in page.body
 
 
+async def test_the_documentation_describes_the_statistics(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as server:
+        document = (await server.get("/openapi.json")).json()
+        shown = (await server.get("/api/stats")).json()
+    content = document["paths"]["/api/stats"]["get"]["responses"]["200"]["content"]
+    name = content["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    schemas = document["components"]["schemas"]
+    assert set(schemas[name]["properties"]) == set(shown)
+    account = schemas["AccountStatsResponse"]
+    assert set(account["required"]) == set(shown["accounts"][0])
+    assert set(account["properties"]) - set(account["required"]) == {"refused", "unread"}
+
+
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])
 async def test_the_documentation_needs_nothing_from_elsewhere(tmp_path: Path, page: str) -> None:
     async with gateway(tmp_path) as server:
@@ -204,7 +217,7 @@ async def test_a_wrong_method_is_405_and_names_the_right_one(tmp_path: Path) -> 
 
 async def test_an_error_of_our_own_is_500_in_the_form_of_all_errors(tmp_path: Path) -> None:
     async with gateway(tmp_path) as server:
-        server.hook.operations._store = None  # type: ignore[assignment] # the way to break it
+        server.hook.gateway.operations._store = None  # type: ignore[assignment] # the way to break it
         reply = await server.get("/api/stats")
         assert reply.refusal == (500, "internal_error", None)
         assert any(line["event"] == "http.failed" for line in server.logs)

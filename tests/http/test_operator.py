@@ -62,7 +62,7 @@ async def test_a_public_url_over_the_api_is_not_trusted(server: Gateway) -> None
 
 
 @pytest.mark.parametrize(
-    ("wrong", "moment"),
+    ("wrong", "offset"),
     [
         pytest.param("a key", 0, id="another key"),
         pytest.param(None, -61_000, id="a minute old"),
@@ -70,10 +70,10 @@ async def test_a_public_url_over_the_api_is_not_trusted(server: Gateway) -> None
     ],
 )
 async def test_a_wrong_or_stale_proof_proves_nothing(
-    server: Gateway, wrong: str | None, moment: int
+    server: Gateway, wrong: str | None, offset: int
 ) -> None:
     raw = json.dumps(LOOPBACK).encode()
-    proof = operator_proof(wrong or key_of(server), now() + moment, "POST", PATH, raw)
+    proof = operator_proof(wrong or key_of(server), now() + offset, "POST", PATH, raw)
     assert (await proven(server, LOOPBACK, proof)).refusal == REFUSED
 
 

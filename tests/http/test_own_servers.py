@@ -109,16 +109,16 @@ async def test_a_cancel_says_whether_the_render_was_stopped(
 async def test_of_a_server_of_no_known_kind_nothing_is_claimed(tmp_path: Path) -> None:
     async with serving("nobody") as own, gateway(tmp_path, upstream=own.url) as server:
         job_id = await rendering(server)
-        told = (await server.post(f"/api/jobs/{job_id}/cancel")).json()
-        assert told["status"] == "canceled"
-        assert "stopped" not in told
+        shown = (await server.post(f"/api/jobs/{job_id}/cancel")).json()
+        assert shown["status"] == "canceled"
+        assert "stopped" not in shown
 
 
 async def test_what_was_never_sent_does_not_render(tmp_path: Path) -> None:
     async with gateway(tmp_path, upstream="http://127.0.0.1:9") as server:
         job_id = await server.submit()
-        told = await until(lambda: _canceled(server, job_id))
-        assert (told["status"], told["stopped"]) == ("canceled", True)
+        shown = await until(lambda: _canceled(server, job_id))
+        assert (shown["status"], shown["stopped"]) == ("canceled", True)
 
 
 async def _canceled(server: Gateway, job_id: str) -> Any:
@@ -175,8 +175,8 @@ async def test_the_file_of_a_forgotten_job_is_missing_and_not_only_refused(
 async def test_a_servers_own_models_are_listed_on_request(tmp_path: Path) -> None:
     async with serving("sglang") as own, gateway(tmp_path, upstream=own.url) as server:
         assert "servers" not in (await server.get("/api/models")).json()
-        told = (await server.get("/api/models?served=true")).json()
-        assert told["servers"] == [
+        shown = (await server.get("/api/models?served=true")).json()
+        assert shown["servers"] == [
             {
                 "account": "openai",
                 "provider": "openai",
@@ -188,11 +188,11 @@ async def test_a_servers_own_models_are_listed_on_request(tmp_path: Path) -> Non
         ]
 
 
-async def test_a_server_that_can_not_be_asked_for_its_models_is_told(tmp_path: Path) -> None:
+async def test_a_server_that_can_not_be_asked_for_its_models_is_shown(tmp_path: Path) -> None:
     async with gateway(tmp_path, upstream="http://127.0.0.1:9") as server:
-        [told] = (await server.get("/api/models?served=true")).json()["servers"]
-        assert (told["models"], told["server"]) == ([], None)
-        assert "could not be asked" in told["error"]
+        [shown] = (await server.get("/api/models?served=true")).json()["servers"]
+        assert (shown["models"], shown["server"]) == ([], None)
+        assert "could not be asked" in shown["error"]
 
 
 async def test_a_start_warns_of_litellm_that_may_pay_twice(tmp_path: Path) -> None:

@@ -53,15 +53,14 @@ async def running(server: Gateway, model: str, **fields: Any) -> tuple[str, str]
     await server.job_when(job_id, "processing")
     [created] = set(server.simulator.jobs) - known
 
-    app: Any = server.hook.asgi
-    provider_webhooks = app.state.use_cases.provider_webhooks
+    provider_webhooks = server.hook.gateway.provider_webhooks
 
-    async def told() -> bool:
+    async def reported() -> bool:
         """Whether the first check is through, and the call that the job has begun."""
         return reads(server) >= asked + 2 and not provider_webhooks._checking
 
     if model in {ARK, REPLICATE} and "public_url" in server.settings.model_fields_set:
-        await until(told)
+        await until(reported)
     return job_id, created
 
 
@@ -259,12 +258,12 @@ async def secret_of(server: Gateway) -> str:
 
 
 def signed(server: Gateway, secret: str, content: object, *, age: float = 0) -> dict[str, str]:
-    moment = str(int(server.time() - age))
+    sent_at = str(int(server.time() - age))
     body = json.dumps(content).encode()
     return {
         "webhook-id": "msg_1",
-        "webhook-timestamp": moment,
-        "webhook-signature": v1(secret, signed_content("msg_1", moment, body)),
+        "webhook-timestamp": sent_at,
+        "webhook-signature": v1(secret, signed_content("msg_1", sent_at, body)),
     }
 
 
@@ -285,8 +284,8 @@ async def test_a_signed_call_is_verified_and_a_forged_one_refused(
             (content, signed(server, "whsec_b3RoZXI=", content)),
             (content, signed(server, secret, content, age=3600)),
         ]
-        for told, headers in forgeries:
-            reply = await call(server, path, told, **headers)
+        for forged, headers in forgeries:
+            reply = await call(server, path, forged, **headers)
             assert reply.refusal[0] == 401
         assert reads(server) == asked
         assert (await call(server, path, content, **good)).json() == {"checked": True}
@@ -326,14 +325,14 @@ OPENAI_SECRET = "whsec_" + b64encode(b"a secret of the provider's").decode()
 def event_about(server: Gateway, video_id: str, secret: str) -> tuple[bytes, dict[str, str]]:
     """Return a webhook of the OpenAI wire, signed by the official library."""
     content = {"object": "event", "type": "video.completed", "data": {"id": video_id}}
-    body, moment = (
+    body, sent_at = (
         json.dumps({"id": "evt_1", **content}),
         datetime.fromtimestamp(server.time(), UTC),
     )
     return body.encode(), {
         "webhook-id": "evt_1",
-        "webhook-timestamp": str(int(moment.timestamp())),
-        "webhook-signature": Webhook(secret).sign("evt_1", moment, body),
+        "webhook-timestamp": str(int(sent_at.timestamp())),
+        "webhook-signature": Webhook(secret).sign("evt_1", sent_at, body),
     }
 
 

@@ -66,8 +66,8 @@ async def test_a_signed_link_works_below_the_path(tmp_path: Path, prefix: str) -
         gateway(tmp_path, AT_ONCE, public_url=public, api_key=KEY) as server,
         receiver() as client,
     ):
-        told = {"script": "A fox", "seconds": 1, "size": "64x64", "webhookUrl": client.url}
-        reply = await server.post(f"{prefix}/api/generate", json=told, headers=BEARER)
+        body = {"script": "A fox", "seconds": 1, "size": "64x64", "webhookUrl": client.url}
+        reply = await server.post(f"{prefix}/api/generate", json=body, headers=BEARER)
         url = (await client.ending(reply.json()["jobId"])).body["videoUrl"]
         assert url.startswith(f"{public}/api/sora/videos/")
         video = await server.get(prefix + url.removeprefix(public))
@@ -89,15 +89,15 @@ async def test_the_first_segments_are_those_of_all_routes(tmp_path: Path) -> Non
 
 
 async def test_a_trusted_proxy_may_name_the_path(tmp_path: Path) -> None:
-    told = {"X-Forwarded-Prefix": "/reel"}
+    prefix = {"X-Forwarded-Prefix": "/reel"}
     async with gateway(tmp_path / "one", trusted_proxies="127.0.0.1", api_key=KEY) as server:
-        assert "/reel/openapi.json" in (await server.get("/docs", headers=told)).body.decode()
+        assert "/reel/openapi.json" in (await server.get("/docs", headers=prefix)).body.decode()
         assert '"/openapi.json"' in str((await server.get("/docs")).body.decode()).replace("'", '"')
         for wrong in ("//evil.example", "/a'onload=x", "reel", "/a b", "/" + "a" * 99, "/" * 9):
             page = (await server.get("/docs", headers={"X-Forwarded-Prefix": wrong})).body.decode()
             assert wrong + "/openapi.json" not in page
     async with gateway(tmp_path / "not", api_key=KEY) as server:
-        assert "/reel/" not in (await server.get("/docs", headers=told)).body.decode()
+        assert "/reel/" not in (await server.get("/docs", headers=prefix)).body.decode()
 
 
 # -- whose request it is --------------------------------------------------------------------------
@@ -127,9 +127,9 @@ CHAINS = {
 async def test_the_client_is_the_last_one_that_is_no_trusted_proxy(
     tmp_path: Path, name: str
 ) -> None:
-    told, client = CHAINS[name]
+    forwarded_for, client = CHAINS[name]
     async with gateway(tmp_path, api_key=KEY, trusted_proxies="127.0.0.0/8,10.0.0.0/8") as server:
-        await server.get("/api/jobs", headers={"X-Forwarded-For": told})
+        await server.get("/api/jobs", headers={"X-Forwarded-For": forwarded_for})
         assert clients(server) == [client]
 
 
@@ -138,8 +138,8 @@ async def test_several_headers_are_one_list(tmp_path: Path) -> None:
         gateway(tmp_path, api_key=KEY, trusted_proxies="127.0.0.1,10.0.0.0/8") as server,
         connected(server.url) as wire,
     ):
-        told = b"X-Forwarded-For: 198.51.100.1\r\nX-Forwarded-For: 203.0.113.9\r\n"
-        await wire.send(b"GET /api/jobs HTTP/1.1\r\nHost: x\r\n" + told + b"\r\n")
+        headers = b"X-Forwarded-For: 198.51.100.1\r\nX-Forwarded-For: 203.0.113.9\r\n"
+        await wire.send(b"GET /api/jobs HTTP/1.1\r\nHost: x\r\n" + headers + b"\r\n")
         assert await wire.answer() is not None
         assert clients(server) == [OUTSIDE]
 
@@ -215,16 +215,16 @@ def test_there_is_one_line_a_second_about_one_address() -> None:
     refused = RefusedClients(clock)
     with capture_logs() as logs:
         for _ in range(100):
-            refused.tell("a", 401, "unauthorized")
-            refused.tell("b", 401, "unauthorized")
-            refused.tell_rest()
+            refused.report("a", 401, "unauthorized")
+            refused.report("b", 401, "unauthorized")
+            refused.log_rest()
         assert lines(logs) == [("a", 1), ("b", 1)]
         clock.now = 1.0
-        refused.tell_rest()
-        refused.tell_rest()
+        refused.log_rest()
+        refused.log_rest()
         assert lines(logs)[2:] == [("a", 99), ("b", 99)]
         clock.now = 2.0
-        refused.tell("a", 415, "unsupported_media_type")
+        refused.report("a", 415, "unsupported_media_type")
         assert lines(logs)[4:] == [("a", 1)]
         assert logs[-1]["status"] == 415
 
@@ -235,13 +235,13 @@ def test_many_addresses_take_no_more_lines_and_memory() -> None:
     refused = RefusedClients(clock)
     with capture_logs() as logs:
         for number in range(10 * ADDRESSES_MAX):
-            refused.tell(f"{number}", 401, "unauthorized")
-            refused.tell_rest()
+            refused.report(f"{number}", 401, "unauthorized")
+            refused.log_rest()
         assert len(logs) == ADDRESSES_MAX
         assert len(refused._refused) == ADDRESSES_MAX
         clock.now = 1.0
-        refused.tell_rest()
+        refused.log_rest()
         assert lines(logs)[-1] == ("others", 9 * ADDRESSES_MAX)
         for number in range(10 * ADDRESSES_MAX):
-            refused.tell(f"new {number}", 401, "unauthorized")
+            refused.report(f"new {number}", 401, "unauthorized")
         assert len(refused._refused) == ADDRESSES_MAX

@@ -1,4 +1,4 @@
-"""Sending anew: one event, or all that failed since a moment, each once and with the same id."""
+"""Sending again: one event, or all that failed since a time, each once and with the same id."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ def ago(span: timedelta) -> str:
 
 
 async def finished(server: Gateway, since: str, **body: Any) -> Any:
-    """Have all sent anew that failed; wait until the run is through."""
+    """Send all failed events again; wait until the run has finished."""
     reply = await server.post("/api/deliveries/resend", json={"since": since, **body})
     assert reply.status == 202
     path = f"/api/deliveries/resend/{reply.json()['id']}"
@@ -153,7 +153,7 @@ async def test_what_failed_before_that_moment_is_left_alone(tmp_path: Path) -> N
         assert run["resent"] == 0
 
 
-async def test_a_moment_is_told_in_utc(tmp_path: Path) -> None:
+async def test_a_time_is_shown_in_utc(tmp_path: Path) -> None:
     async with gateway(tmp_path) as server:
         run = await finished(server, "2026-01-31T10:00+02:00")
         assert run["since"] == "2026-01-31T08:00:00.000Z"
@@ -167,9 +167,9 @@ async def test_a_moment_is_told_in_utc(tmp_path: Path) -> None:
         ({}, "since", "is required"),
         ({"since": "2026-01-31T10:00"}, "since", "must have a time zone"),
         ({"since": "2026-01-31"}, "since", "time zone"),
-        ({"since": "yesterday"}, "since", "must be a moment with its time zone"),
-        ({"since": None}, "since", "must be a moment with its time zone"),
-        ({"since": ["2026-01-31T10:00Z"]}, "since", "must be a moment with its time zone"),
+        ({"since": "yesterday"}, "since", "must be a time with its time zone"),
+        ({"since": None}, "since", "must be a time with its time zone"),
+        ({"since": ["2026-01-31T10:00Z"]}, "since", "must be a time with its time zone"),
         ({"since": "9999-01-01T00:00Z"}, "since", "in the past"),
         ({"since": "1969-01-01T00:00Z"}, "since", "after 1970"),
         ({"since": "0001-01-01T00:00+23:59"}, "since", "after 1970"),

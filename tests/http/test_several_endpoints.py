@@ -21,10 +21,10 @@ async def test_a_job_goes_to_all_its_endpoints_and_its_own_url(tmp_path: Path) -
     ):
         ids = [(await server.endpoint(client.url))["id"] for client in (one, other)]
         job_id = await server.submit(endpoints=[*ids, ids[0]], webhookUrl=own.url)
-        told = [await client.ending(job_id) for client in (one, other, own)]
-        assert len({webhook.raw for webhook in told}) == 1
-        assert len({webhook.headers["webhook-id"] for webhook in told}) == 1
-        assert len({webhook.headers["webhook-signature"] for webhook in told}) == 3
+        sent = [await client.ending(job_id) for client in (one, other, own)]
+        assert len({webhook.raw for webhook in sent}) == 1
+        assert len({webhook.headers["webhook-id"] for webhook in sent}) == 1
+        assert len({webhook.headers["webhook-signature"] for webhook in sent}) == 3
         assert len(await server.deliveries(jobId=job_id)) == 3
         assert default.webhooks == []
 
@@ -159,7 +159,7 @@ async def test_a_broadcast_that_was_switched_off_gets_no_new_jobs(tmp_path: Path
 
 
 async def ended(server: Gateway, client: Receiver, endpoint_id: str) -> list[str]:
-    """Let a job run through all its statuses; return those that were told."""
+    """Let a job run through all its statuses; return those that were sent."""
     job_id = await server.submit(endpoints=[endpoint_id])
     await server.job_when(job_id, "processing")
     server.time.advance(100)
@@ -173,7 +173,7 @@ async def ended(server: Gateway, client: Receiver, endpoint_id: str) -> list[str
 
 
 @pytest.mark.parametrize(
-    ("events", "told"),
+    ("events", "sent"),
     [
         (["completed", "failed"], ["completed"]),
         (["processing"], ["processing"]),
@@ -182,8 +182,8 @@ async def ended(server: Gateway, client: Receiver, endpoint_id: str) -> list[str
     ],
 )
 async def test_an_endpoint_gets_what_it_asked_for(
-    tmp_path: Path, events: list[str] | None, told: list[str]
+    tmp_path: Path, events: list[str] | None, sent: list[str]
 ) -> None:
     async with receiver() as client, gateway(tmp_path, Faults(queue_seconds=0)) as server:
         made = await server.endpoint(client.url, events=events)
-        assert await ended(server, client, made["id"]) == told
+        assert await ended(server, client, made["id"]) == sent

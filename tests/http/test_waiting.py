@@ -11,11 +11,11 @@ WORDS = "HTTP 503: The limit of 1 concurrent tasks has been reached. Please try 
 
 
 async def waits(server: Gateway, job_id: str) -> dict[str, object]:
-    async def told() -> dict[str, object] | None:
+    async def shown() -> dict[str, object] | None:
         job: dict[str, dict[str, object]] = (await server.get(f"/api/jobs/{job_id}")).json()
         return job.get("waiting")
 
-    found = await until(told)
+    found = await until(shown)
     assert isinstance(found, dict)
     return found
 
@@ -59,10 +59,10 @@ async def test_a_job_that_can_not_be_read_says_so_without_tries(tmp_path: Path) 
         assert "tries" not in waiting
         server.simulator.faults = Faults()
 
-        async def told_no_more() -> bool:
+        async def shown_no_more() -> bool:
             return "waiting" not in (await server.get(f"/api/jobs/{job_id}")).json()
 
-        await until(told_no_more)
+        await until(shown_no_more)
 
 
 async def test_an_unread_account_is_shown_in_the_statistics(tmp_path: Path) -> None:
@@ -72,8 +72,8 @@ async def test_an_unread_account_is_shown_in_the_statistics(tmp_path: Path) -> N
 
         async def unread() -> dict[str, str] | None:
             (account,) = (await server.get("/api/stats")).json()["accounts"]
-            told: dict[str, str] | None = account.get("unread")
-            return told
+            shown: dict[str, str] | None = account.get("unread")
+            return shown
 
-        told = await until(unread)
-        assert set(told) == {"since", "lastResponse"}
+        shown = await until(unread)
+        assert set(shown) == {"since", "lastResponse"}

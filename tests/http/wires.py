@@ -65,7 +65,7 @@ class Wire:
             await self._reader._wait_for_data("peek")  # type: ignore[attr-defined] # as above
 
     async def refusal(self) -> tuple[int, str]:
-        """Return status and code of the response, behind which the connection must be closed."""
+        """Return status and code of the response, after which the connection must be closed."""
         answer = await self.answer()
         assert answer is not None
         assert answer.headers["connection"] == "close"

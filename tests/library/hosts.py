@@ -21,7 +21,7 @@ SMALL = {"seconds": "1", "size": "64x64"}
 
 
 class Time:
-    """The simulator's clock; it stands still unless a test moves it."""
+    """The simulator's clock; it is stopped unless a test moves it."""
 
     def __init__(self) -> None:
         self.now = time.time()
@@ -86,5 +86,5 @@ async def hosting(build: Callable[[str], ASGIApp], **options: Any) -> AsyncItera
         finally:
             server.should_exit = True
             await task
-        # uvicorn tells a failed shutdown only in its log.
+        # uvicorn reports a failed shutdown only in its log.
         assert not server.lifespan.shutdown_failed

@@ -71,7 +71,7 @@ def fastapi_app(chosen: reelhook.Settings) -> FastAPI:
 
 
 def starlette_app(chosen: reelhook.Settings) -> Starlette:
-    """Mount it two levels down, beside a route of the team's own."""
+    """Mount it two levels down, next to a route of the team's own."""
 
     async def own(_: Any) -> JSONResponse:
         return JSONResponse({"own": True})
@@ -95,10 +95,10 @@ async def test_the_example_makes_a_video_of_a_story(
 ) -> None:
     async with team(tmp_path, example().create_app) as url:
         story = {"title": "Fox", "text": "A fox looks for a hat."}
-        _, told = await post(session, f"{url}/stories", json=story)
-        status = await ended(session, url + told["status"])
+        _, posted = await post(session, f"{url}/stories", json=story)
+        status = await ended(session, url + posted["status"])
         assert status["ready"] is True
-        assert status["videoUrl"] == f"{url}/video/api/sora/videos/{told['job']}/download"
+        assert status["videoUrl"] == f"{url}/video/api/sora/videos/{posted['job']}/download"
 
 
 async def test_the_example_can_be_started_again(
@@ -130,10 +130,10 @@ async def test_the_documentation_is_below_the_mount_point(
 async def test_the_webhook_tells_an_address_below_the_mount_point(
     tmp_path: Path, session: aiohttp.ClientSession
 ) -> None:
-    told: list[Any] = []
+    posted: list[Any] = []
 
     async def take(request: web.Request) -> web.Response:
-        told.append(await request.json())
+        posted.append(await request.json())
         return web.Response()
 
     app = web.Application()
@@ -150,7 +150,7 @@ async def test_the_webhook_tells_an_address_below_the_mount_point(
             async with session.get(status["videoUrl"]) as video:
                 assert (video.status, (await video.read())[4:8]) == (200, b"ftyp")
         # Stopping lets what is being sent arrive.
-        assert [webhook["videoUrl"] for webhook in told] == [status["videoUrl"]]
+        assert [webhook["videoUrl"] for webhook in posted] == [status["videoUrl"]]
     finally:
         await runner.cleanup()
 

@@ -25,7 +25,7 @@ VIDEO = VideoSpec(prompt="made elsewhere", model="m", width=64, height=64, secon
 
 
 class Opened:
-    """A running reelhook, the provider behind it and its clock."""
+    """A running reelhook, its provider and its clock."""
 
     def __init__(self, hook: reelhook.Hook, simulator: Simulator, clock: Any) -> None:
         self.hook = hook

@@ -14,10 +14,10 @@ from reelhook.simulator.faults import Faults
 
 
 async def test_a_program_names_its_own_endpoint_and_reads_what_it_was_sent(tmp_path: Path) -> None:
-    told: asyncio.Queue[Any] = asyncio.Queue()
+    received: asyncio.Queue[Any] = asyncio.Queue()
 
     async def take(request: web.Request) -> web.Response:
-        await told.put(await request.json())
+        await received.put(await request.json())
         return web.Response()
 
     app = web.Application()
@@ -37,7 +37,7 @@ async def test_a_program_names_its_own_endpoint_and_reads_what_it_was_sent(tmp_p
                     url, {"description": "Our app"}, trusted=True
                 )
                 job_id = await hook.submit("A fox", endpoints=[endpoint.id], seconds="1")
-                while (body := await told.get())["status"] != "completed":
+                while (body := await received.get())["status"] != "completed":
                     pass
                 assert body["jobId"] == job_id
                 wanted = DeliveryFilter(job_id=job_id, endpoint_id=endpoint.id)

@@ -1,5 +1,6 @@
+from reelhook.domain.account_status import HEALTHY
 from reelhook.domain.listing import ListingFacts
-from reelhook.ports import Lease
+from reelhook.ports import AccountRecord, Lease
 from reelhook.storage.store import Store
 
 from .samples import ACCOUNT, NOW, new, queued, submitting, take
@@ -33,10 +34,10 @@ async def test_what_was_learned_of_a_listing_is_kept_for_its_account_alone(store
 
 
 async def test_the_last_round_of_an_account_is_kept(store: Store) -> None:
-    assert await store.last_round(ACCOUNT) is None
+    assert await store.account_records() == {}
     await store.record_round(ACCOUNT, NOW)
     await store.record_round(ACCOUNT, NOW + 5)
-    assert await store.last_round(ACCOUNT) == NOW + 5
+    assert await store.account_records() == {ACCOUNT: AccountRecord(HEALTHY, NOW + 5)}
 
 
 async def test_a_job_counts_as_checked_by_a_round_or_by_its_own_read(store: Store) -> None:

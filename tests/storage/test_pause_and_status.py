@@ -26,7 +26,9 @@ async def test_a_refused_key_is_kept_beside_what_else_is_known_of_the_account(st
     assert await store.account_status(ACCOUNT) == AccountStatus("No such key", 7300)
     await store.save_account_status(ACCOUNT, AccountStatus(None, 7300), None)
     assert (await store.account_status(ACCOUNT)).unauthorized is None
-    assert await store.last_round(ACCOUNT) == 1000
+    assert await store.account_records() == {
+        ACCOUNT: AccountRecord(AccountStatus(None, 7300), 1000)
+    }
 
 
 async def test_only_who_holds_the_account_tells_how_it_stands(store: Store, sql: Sql) -> None:

@@ -74,8 +74,8 @@ class ConnectionLimits:
                 connection.give_up()
             else:
                 connection.expire()
-        self.refusals.tell()
-        self.clients.tell_rest()
+        self.refusals.log_rest()
+        self.clients.log_rest()
 
 
 NEVER = math.inf

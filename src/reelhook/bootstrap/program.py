@@ -38,6 +38,7 @@ from reelhook.doors.compat.functions import Hook
 from reelhook.doors.compat.payload import CompatPayload
 from reelhook.doors.context import HttpOptions, UrlCheck
 from reelhook.doors.limits import KIB, MIB, Limits
+from reelhook.gateway import Gateway, build_gateway
 from reelhook.guard.addresses import AddressPolicy, LookUp, check_registration
 from reelhook.guard.resolver import SystemLookUp
 from reelhook.guard.target import (
@@ -48,18 +49,6 @@ from reelhook.guard.target import (
 )
 from reelhook.ports import Clock
 from reelhook.providers.registry import BUILT_IN
-from reelhook.service import (
-    Deliveries,
-    Endpoints,
-    InDoubtSubmissions,
-    Jobs,
-    Operations,
-    ProviderServers,
-    ProviderWebhooks,
-    ServiceOptions,
-    UseCases,
-    WaitingReasons,
-)
 from reelhook.storage.store import Store
 from reelhook.telemetry import lines as logs
 from reelhook.webhooks.sender import AiohttpSender
@@ -127,7 +116,7 @@ async def _running(
             callbacks=await _callbacks(settings, store, accounts, reachable=reachable),
         )
         await _keep_default_endpoint(settings, store, parts.clock)
-        use_cases = build_use_cases(parts)
+        gateway = build_process_gateway(parts)
         _warn(settings)
         await _restore_pause(store, parts.pause)
         database.listen(signals.receive)
@@ -136,16 +125,9 @@ async def _running(
             await stack.enter_async_context(warning_of_costs(accounts.providers))
             await stack.enter_async_context(working(parts, database.identity))
         try:
-            yield Hook(
-                use_cases.jobs,
-                use_cases.endpoints,
-                use_cases.deliveries,
-                use_cases.operations,
-                create_app(use_cases, options),
-                settings.default_model,
-            )
+            yield Hook(gateway, create_app(gateway, options), settings.default_model)
         finally:
-            use_cases.jobs.stop_waiting()
+            gateway.feed.stop()
 
 
 async def _signing(settings: Settings, store: Store) -> Signing:
@@ -220,56 +202,26 @@ async def _callbacks(
     return CallbackAddresses(settings.public_url, key, notifying)
 
 
-def build_use_cases(parts: Components) -> UseCases:
-    """Return the use cases that doors and embedding programs call."""
-    settings, store, signals = parts.settings, parts.store, parts.signals
-    clock, random = parts.clock, parts.random
-    options = ServiceOptions(
+def build_process_gateway(parts: Components) -> Gateway:
+    """Return the gateway that doors and embedding programs call."""
+    settings = parts.settings
+    return build_gateway(
+        store=parts.store,
+        providers=parts.accounts.providers,
+        catalog=parts.accounts.catalog,
+        callbacks=parts.callbacks,
+        sender=parts.sender,
+        signing=parts.signing,
+        payload=parts.payload,
+        recording=parts.recording,
+        signals=parts.signals,
+        emit=parts.emit,
         has_default_endpoint=settings.webhook_url is not None,
         submit_wait_seconds=settings.submit_timeout_seconds + 5,
-    )
-    providers, catalog = parts.accounts.providers, parts.accounts.catalog
-    jobs = Jobs(
-        store,
-        providers,
-        catalog,
-        parts.recording,
-        signals,
-        options,
-        clock=clock,
-        random=random,
-    )
-    in_doubt = InDoubtSubmissions(
-        store, providers, signals, emit=parts.emit, clock=clock, random=random
-    )
-    return UseCases(
-        jobs,
-        Endpoints(
-            store,
-            parts.sender,
-            parts.signing,
-            parts.payload,
-            signals,
-            overlap_hours=settings.secret_overlap_hours,
-            clock=clock,
-            random=random,
-        ),
-        Deliveries(store, signals, clock=clock, random=random),
-        in_doubt,
-        ProviderWebhooks(
-            store,
-            providers,
-            catalog,
-            parts.callbacks,
-            jobs,
-            in_doubt,
-            parts.recording,
-            clock=clock,
-        ),
-        Operations(store, catalog, signals, poll_seconds=settings.poll_seconds, clock=clock),
-        catalog,
-        WaitingReasons(store, clock),
-        ProviderServers(providers, catalog),
+        overlap_hours=settings.secret_overlap_hours,
+        poll_seconds=settings.poll_seconds,
+        clock=parts.clock,
+        random=parts.random,
     )
 
 

@@ -203,7 +203,7 @@ class RefusingConnection(HttpToolsProtocol):
     def _count_refusal(self, refusal: LimitError) -> None:
         self._connections.refusals.count(refusal.code, refusal.detail)
         client = "unknown" if self.client is None else self.client[0]
-        self._connections.clients.tell(client, refusal.status_code, refusal.code)
+        self._connections.clients.report(client, refusal.status_code, refusal.code)
 
     def _answer_refusal(self, refusal: LimitError) -> None:
         if not self.transport.is_closing():

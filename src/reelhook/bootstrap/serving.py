@@ -84,7 +84,7 @@ async def server(
             yield Running(url, hook)
         finally:
             # Responses end while the loops drain, so that each has most of the 8 s.
-            hook.service.stop_waiting()
+            hook.gateway.feed.stop()
             http.stop()
 
 

@@ -4,81 +4,92 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.routing import Route
 
 import reelhook
-from reelhook.doors import callbacks as providers
-from reelhook.doors.access import CALLBACK_PATH, JWKS_PATH, AccessMiddleware
+from reelhook.doors import callbacks
 from reelhook.doors.bodies import Bodies
 from reelhook.doors.compat import downloads
-from reelhook.doors.compat import routes as seed
+from reelhook.doors.compat import routes as compat
 from reelhook.doors.context import HttpOptions
 from reelhook.doors.errors import install_errors
+from reelhook.doors.guard import Guard
 from reelhook.doors.limits import REFUSALS, Refusals
-from reelhook.doors.live import sse as streams
-from reelhook.doors.native import deliveries, endpoints, jobs, operations
-from reelhook.doors.native import jwks as keys
+from reelhook.doors.live import sse
+from reelhook.doors.native import deliveries, endpoints, jobs, jwks, models, operations
 from reelhook.doors.native.schemas import ErrorResponse
-from reelhook.service import UseCases
+from reelhook.doors.policy import DeclaredRoutes, Policy
+from reelhook.gateway import Gateway
 
 DESCRIPTION = """
-A self-hosted gateway for AI video jobs: create once, watched from the server, told by signed
+A self-hosted gateway for AI video jobs: create once, watched from the server, reported by signed
 webhooks. Every error is JSON: `error` says what is wrong and what to do, `code` is stable.
 
-What limits refuse, some of it before any key is looked at, has these codes:
+Limits refuse requests with these codes, some of them before any key is looked at:
 
 """
-DESCRIPTION += "".join(f"- `{code}`, {words}\n" for code, words in REFUSALS.items())
+DESCRIPTION += "".join(f"- `{code}`, {meaning}\n" for code, meaning in REFUSALS.items())
 
-
-OPEN_PATHS = frozenset(
-    {"/healthz", "/readyz", JWKS_PATH, f"{CALLBACK_PATH}{{provider}}/webhook/{{token}}"}
+ROUTERS = (
+    sse.router,  # before the jobs: /api/jobs/events is no job's id
+    compat.router,
+    jobs.router,
+    endpoints.router,
+    deliveries.router,
+    downloads.router,
+    operations.router,
+    operations.health_router,
+    jwks.router,
+    models.router,
+    callbacks.router,
 )
-"""What asks for no key."""
+_WITHOUT_KEY = frozenset({Policy.OPEN, Policy.CALLBACK})
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ErrorResponse, "description": "What is wrong, and what to do"},
+    "500": {
+        "model": ErrorResponse,
+        "description": "`acceptance_unknown`: it may have been done, so look before you"
+        " send it again; `internal_error`: reelhook failed",
+        "headers": {
+            "x-should-retry": {
+                "description": "`false` with `acceptance_unknown`",
+                "schema": {"type": "string"},
+            }
+        },
+    },
+    "503": {
+        "model": ErrorResponse,
+        "description": "`store_unavailable`: nothing was written, so it can be sent again",
+        "headers": {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}},
+    },
+    "5XX": {"model": ErrorResponse, "description": "reelhook or the provider failed"},
+}
 
 
-def create_app(use_cases: UseCases, options: HttpOptions) -> FastAPI:
+def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
     """Build the application."""
     app = FastAPIOffline(
         static_url="/docs/assets",
         title="reelhook",
         version=reelhook.__version__,
         description=DESCRIPTION,
-        responses={
-            "4XX": {"model": ErrorResponse, "description": "What is wrong, and what to do"},
-            "500": {
-                "model": ErrorResponse,
-                "description": "`acceptance_unknown`: it may have been done, so look before you"
-                " send it again; `internal_error`: reelhook failed",
-                "headers": {
-                    "x-should-retry": {
-                        "description": "`false` with `acceptance_unknown`",
-                        "schema": {"type": "string"},
-                    }
-                },
-            },
-            "503": {
-                "model": ErrorResponse,
-                "description": "`store_unavailable`: nothing was written, so it can be sent again",
-                "headers": {
-                    "Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}
-                },
-            },
-            "5XX": {"model": ErrorResponse, "description": "reelhook or the provider failed"},
-        },
+        responses=RESPONSES,
     )
-    app.state.use_cases = use_cases
+    routes = declared_routes(app)
+    app.state.gateway = gateway
     app.state.options = options
-    app.state.places = streams.StreamSlots(options.limits.streams_max)
-    app.include_router(streams.router)  # before the jobs: /api/jobs/events is no job's id
-    for room in (seed, jobs, endpoints, deliveries, downloads, operations, keys, providers):
-        app.include_router(room.router)
+    app.state.stream_slots = sse.StreamSlots(options.limits.streams_max)
+    for router in ROUTERS:
+        app.include_router(router)
     if options.access.api_key is not None:
-        _describe_key(app)
+        _describe_key(app, routes)
     refusals = Refusals()
     install_errors(app, refusals, options.clients)
     app.add_middleware(
-        AccessMiddleware,
+        Guard,
         access=options.access,
+        routes=routes,
         bodies=Bodies(options.limits),
         refusals=refusals,
         clients=options.clients,
@@ -86,9 +97,28 @@ def create_app(use_cases: UseCases, options: HttpOptions) -> FastAPI:
     return app
 
 
-def _describe_key(app: FastAPI) -> None:
-    """Have the document name the key, so that its page can send it."""
+def declared_routes(app: FastAPI) -> DeclaredRoutes:
+    """Return the routes of a new application, its documentation first, with their policies.
+
+    Raises `TypeError` if one of our routes declares none.
+    """
+    routes = DeclaredRoutes()
+    for route in app.routes:
+        routes.add(route, Policy.DOCUMENT)
+    for router in ROUTERS:
+        for route in router.routes:
+            routes.add(route)
+    return routes
+
+
+def _describe_key(app: FastAPI, routes: DeclaredRoutes) -> None:
+    """Make the document name the key, so that its page can send it."""
     described = app.openapi
+    open_paths = {
+        route.path
+        for route, policy in routes
+        if policy in _WITHOUT_KEY and isinstance(route, Route)
+    }
 
     def with_key() -> dict[str, Any]:
         document = described()
@@ -99,7 +129,7 @@ def _describe_key(app: FastAPI) -> None:
             "description": "The server's REELHOOK_API_KEY",
         }
         document["security"] = [{"key": []}]
-        for path in OPEN_PATHS & document["paths"].keys():
+        for path in open_paths & document["paths"].keys():
             for operation in document["paths"][path].values():
                 operation["security"] = []
         return document

@@ -1,4 +1,4 @@
-"""Bodies of requests: how long each may be and take, and how much of all is in memory at once."""
+"""Bodies of requests: limits of their size and time, and of the memory that all use together."""
 
 import asyncio
 from collections import deque
@@ -9,24 +9,24 @@ from reelhook.doors.json_shape import parsed_bytes
 from reelhook.doors.limits import KIB, MIB, LimitError, Limits
 
 SMALL_BYTES = 64 * KIB
-"""Up to this a body is read without asking for room: the connection holds as much anyway."""
-ROOM_BYTES = 4 * MIB
+"""Up to this size a body is read without reserving memory: the connection holds as much anyway."""
+MEMORY_BYTES_MIN = 4 * MIB
 RETRY_AFTER_SECONDS = 5
 REST_SECONDS = 2.0
-"""How long a response waits for the rest of its request's body."""
+"""The longest wait of a response for the rest of its request's body."""
 REST_BYTES_MAX = 4 * MIB
-"""How much of the rest is read, beyond what a body may have."""
+"""The most that is read of that rest, beyond the largest allowed body."""
 
 
 class BodyMemory:
-    """Memory that bodies share; whoever finds none waits, first come, first served."""
+    """The memory that bodies share. Those that find none free wait, first come, first served."""
 
     def __init__(self, size: int) -> None:
         self._free = self._size = size
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     async def take(self, count: int) -> int:
-        """Wait for room; return how much was taken: what is larger than all has all of it."""
+        """Wait for memory; return the amount taken: a request for more than all takes all."""
         count = min(count, self._size)
         if not self._waiting and count <= self._free:
             self._free -= count
@@ -37,19 +37,19 @@ class BodyMemory:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.give_back(count)
+                self.release(count)
             else:
                 self._waiting.remove((count, turn))
-                self._let_in()
+                self._admit_waiting()
             raise
         return count
 
-    def give_back(self, count: int) -> None:
-        """Let others have it."""
+    def release(self, count: int) -> None:
+        """Let others use this amount."""
         self._free += count
-        self._let_in()
+        self._admit_waiting()
 
-    def _let_in(self) -> None:
+    def _admit_waiting(self) -> None:
         while self._waiting and self._waiting[0][0] <= self._free:
             count, turn = self._waiting.popleft()
             if not turn.done():
@@ -62,19 +62,19 @@ class Bodies:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._room = BodyMemory(max(ROOM_BYTES, limits.body_bytes))
-        # Apart, so that nobody who waits for it has what others wait for to get it.
-        self._room_for_values = BodyMemory(ROOM_BYTES)
+        self._memory = BodyMemory(max(MEMORY_BYTES_MIN, limits.body_bytes))
+        # Separate, so that nobody waits for one kind while holding the other that others wait for.
+        self._memory_for_values = BodyMemory(MEMORY_BYTES_MIN)
 
     def body(
         self, receive: Receive, declared: int | None, *, awaits_continue: bool = False
     ) -> "Body":
-        """Return the body that a request brings; `declared` is its length where that is known.
+        """Return the body of a request; `declared` is its length, if known.
 
-        With `awaits_continue` the client sends it only once it is asked for, by reading.
+        With `awaits_continue` the client sends it only when it is asked for, by reading.
         """
-        rooms = self._room, self._room_for_values
-        return Body(receive, declared, self.limits, rooms, awaits_continue=awaits_continue)
+        memories = self._memory, self._memory_for_values
+        return Body(receive, declared, self.limits, memories, awaits_continue=awaits_continue)
 
     def too_large(self) -> LimitError:
         """Return the refusal of a body that is too large."""
@@ -92,21 +92,21 @@ def too_large(body_bytes: int) -> LimitError:
 
 
 class Body:
-    """One body. It is read when it is first asked for, whole, and then kept by who asked."""
+    """One body. It is read whole on the first `receive`; the caller then keeps it."""
 
     def __init__(
         self,
         receive: Receive,
         declared: int | None,
         limits: Limits,
-        rooms: tuple[BodyMemory, BodyMemory],
+        memories: tuple[BodyMemory, BodyMemory],
         *,
         awaits_continue: bool,
     ) -> None:
         self._receive = receive
         self._declared = declared
         self._limits = limits
-        self._rooms = rooms
+        self._memories = memories
         self._awaits_continue = awaits_continue
         self._taken = [0, 0]
         self._is_read = False
@@ -114,10 +114,7 @@ class Body:
         self._reading = asyncio.Lock()
 
     async def receive(self) -> Message:
-        """Return the body as one message, and after that what comes behind it.
-
-        Raises `LimitError`.
-        """
+        """Return the body as one message, and then the messages after it. Raises `LimitError`."""
         if self._is_read:
             return await self._next()
         self._is_read = True
@@ -138,7 +135,7 @@ class Body:
         except TimeoutError:
             raise self._timeout() from None
         finally:
-            chunks.clear()  # the error's traceback lasts until it is answered
+            chunks.clear()  # the error's traceback lasts until its response is sent
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def _read(self, chunks: list[bytes]) -> Message:
@@ -164,17 +161,17 @@ class Body:
             self._ended = True
         return message
 
-    def answered_by(self, send: Send) -> Send:
-        """Return a `send` that begins its response when the body has come, or gives it up.
+    def responding(self, send: Send) -> Send:
+        """Return a `send` that begins the response once the body has arrived or was given up.
 
-        A response before that makes many clients and proxies fail: what they still write meets a
-        closed connection, or is taken for the next request.
+        An earlier response makes many clients and proxies fail: the rest of the body meets a closed
+        connection, or is taken for the next request.
         """
 
         async def begin_late(message: Message) -> None:
             begins = message["type"] == "http.response.start"
             if begins and not (self._ended or await self._finish()):
-                # RFC 9112, section 9.3: what is not read to its end carries no further request.
+                # RFC 9112, section 9.3: a connection whose body is not read to its end is closed.
                 headers = [*message.get("headers", ()), (b"connection", b"close")]
                 message = {**message, "headers": headers}
             await send(message)
@@ -182,7 +179,7 @@ class Body:
         return begin_late
 
     async def _finish(self) -> bool:
-        """Read the rest and throw it away; return whether all of it came, within bounds."""
+        """Read and discard the rest; return whether all of it came within the limits."""
         left = self._limits.body_bytes + REST_BYTES_MAX
         if (self._declared or 0) > left or (self._awaits_continue and not self._is_read):
             return False
@@ -197,7 +194,7 @@ class Body:
 
     async def _take(self, number: int, count: int) -> None:
         self._taken[number] = -1  # it waits
-        self._taken[number] = await self._rooms[number].take(count)
+        self._taken[number] = await self._memories[number].take(count)
 
     def _timeout(self) -> LimitError:
         seconds = self._limits.transfer_seconds
@@ -205,7 +202,7 @@ class Body:
             return LimitError(
                 503,
                 "too_many_bodies",
-                "Other large bodies have all the room there is; try again in a moment",
+                "Other large bodies use all the memory for bodies; try again in a few seconds",
                 retry_after_seconds=RETRY_AFTER_SECONDS,
             )
         return LimitError(
@@ -216,8 +213,8 @@ class Body:
         )
 
     def close(self) -> None:
-        """Give the room back."""
-        for number, room in enumerate(self._rooms):
+        """Release the memory."""
+        for number, memory in enumerate(self._memories):
             if self._taken[number] > 0:
-                room.give_back(self._taken[number])
+                memory.release(self._taken[number])
                 self._taken[number] = 0

@@ -1,4 +1,4 @@
-"""Which clients were refused: the address goes into the log, and never fills it."""
+"""Refused clients: their addresses go into the log, and never flood it."""
 
 import time
 from collections.abc import Callable
@@ -9,67 +9,67 @@ from starlette.types import Scope
 
 log = structlog.get_logger()
 PAUSE_SECONDS = 1.0
-"""How long at least there is between two lines about one address."""
+"""The least time between two lines about one address."""
 ADDRESSES_MAX = 100
-"""How many addresses are kept, and so how many lines a second there are at most."""
+"""The number of addresses that are kept, and so of lines a second."""
 
 
 @dataclass(slots=True)
 class _Refused:
-    told_at: float
-    untold: int
-    about: dict[str, object]
+    logged_at: float
+    unlogged: int
+    latest: dict[str, object]
 
 
 class RefusedClients:
-    """Logs refusals by the client's address; `now` is a clock that never goes back, in seconds."""
+    """Logs refusals by the client's address. `now` returns seconds and never goes back."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._refused: dict[str, _Refused] = {}
         self._unnamed = 0
 
-    def tell(self, client: str, status: int, code: str, method: str | None = None) -> None:
-        """Note one refusal: it is logged at once, or with the next ones of its client."""
+    def report(self, client: str, status: int, code: str, method: str | None = None) -> None:
+        """Note one refusal. It is logged at once, or together with its client's next ones."""
         found = self._refused.get(client)
         if found is None:
-            if len(self._refused) >= ADDRESSES_MAX and not self._forget_one():
+            if len(self._refused) >= ADDRESSES_MAX and not self._forget_oldest():
                 self._unnamed += 1
                 return
             found = self._refused[client] = _Refused(-PAUSE_SECONDS, 0, {})
-        found.untold += 1
-        found.about = {"status": status, "code": code}
+        found.unlogged += 1
+        found.latest = {"status": status, "code": code}
         if method is not None:
-            found.about["method"] = method
+            found.latest["method"] = method
         self._log(client, found)
 
-    def tell_rest(self) -> None:
-        """Log what was refused since the last line about each client, where a second is over."""
+    def log_rest(self) -> None:
+        """Log the refusals since each client's last line, if that is a second ago."""
         for client, found in list(self._refused.items()):
-            if found.untold:
+            if found.unlogged:
                 self._log(client, found)
-        if self._unnamed and self._forget_one():
+        if self._unnamed and self._forget_oldest():
             log.warning("http.clients_refused", clients="others", refused=self._unnamed)
             self._unnamed = 0
 
     def _log(self, client: str, found: _Refused) -> None:
         now = self._now()
-        if now - found.told_at < PAUSE_SECONDS:
+        if now - found.logged_at < PAUSE_SECONDS:
             return
-        log.warning("http.client_refused", client=client, refused=found.untold, **found.about)
-        found.told_at, found.untold = now, 0
-        self._refused[client] = self._refused.pop(client)  # the last one told stands last
+        log.warning("http.client_refused", client=client, refused=found.unlogged, **found.latest)
+        found.logged_at, found.unlogged = now, 0
+        self._refused[client] = self._refused.pop(client)  # the last one logged comes last
 
-    def _forget_one(self) -> bool:
-        """Make room for one more address: that of which nothing was said for the longest."""
+    def _forget_oldest(self) -> bool:
+        """Make room for one more address: forget the one that was logged longest ago."""
         client, found = next(iter(self._refused.items()))
-        if found.untold or self._now() - found.told_at < PAUSE_SECONDS:
+        if found.unlogged or self._now() - found.logged_at < PAUSE_SECONDS:
             return False
         del self._refused[client]
         return True
 
 
 def client_address(scope: Scope) -> str:
-    """Return the address that a request came from, as far as that is known."""
+    """Return the address that a request came from; "unknown" if the server does not say."""
     client = scope.get("client")
     return "unknown" if client is None else str(client[0])

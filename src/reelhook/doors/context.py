@@ -1,4 +1,4 @@
-"""What every route is given: the service, and the options of its application."""
+"""The context that every route is given: the gateway, the caller, and the operator's options."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
@@ -6,30 +6,31 @@ from urllib.parse import quote
 
 from fastapi import Depends, Request
 
+from reelhook.domain.caller import Caller
 from reelhook.domain.signing_keys import PublicKey
 from reelhook.doors.access import Access
 from reelhook.doors.clients import RefusedClients
+from reelhook.doors.guard import CALLER
 from reelhook.doors.limits import Limits
-from reelhook.ports import Clock
-from reelhook.service import Deliveries, Endpoints, Jobs, Operations, UseCases
+from reelhook.gateway import Clock, Gateway
 
 
 class UrlCheck(Protocol):
-    """Judges a URL that came in over the API: a webhook's, or that of a first image."""
+    """Judges a URL from a request: a webhook's, or that of a first image."""
 
     async def __call__(self, url: str, *, field: str = "webhookUrl", trusted: bool = False) -> None:
-        """Raise `WebhookUrlRefusedError`, naming the field, when no request may go there.
+        """Raise `WebhookUrlRefusedError`, naming the field, if no request may go there.
 
-        For the field `image` it is `ImageUrlRefusedError`: the provider fetches the image, and
-        may stand in the operator's network.
-        `trusted`: the operator names it, so that only its syntax is judged.
+        For the field `image` it is `ImageUrlRefusedError`: the provider fetches the image, and may
+        be in the operator's network. `trusted`: the operator chose the URL, so only its syntax is
+        judged.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class HttpOptions:
-    """What the routes need beside the service."""
+    """The operator's settings that routes need."""
 
     access: Access
     public_url: str
@@ -46,35 +47,20 @@ class HttpOptions:
         return f"{self.public_url}/api/sora/videos/{quote(job_id, safe='')}/download{query}"
 
 
-def use_cases_of(request: Request) -> UseCases:
-    """Return the use cases of the request's application."""
-    use_cases: UseCases = request.app.state.use_cases
-    return use_cases
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One request's surroundings."""
+
+    request: Request
+    caller: Caller
+    gateway: Gateway
+    options: HttpOptions
 
 
-def options_of(request: Request) -> HttpOptions:
-    """Return the options of the request's application."""
-    options: HttpOptions = request.app.state.options
-    return options
+# Asynchronous, since FastAPI runs the others in a thread.
+async def _context(request: Request) -> Context:
+    state = request.app.state
+    return Context(request, request.scope[CALLER], state.gateway, state.options)
 
 
-def _jobs(request: Request) -> Jobs:
-    return use_cases_of(request).jobs
-
-
-def _endpoints(request: Request) -> Endpoints:
-    return use_cases_of(request).endpoints
-
-
-def _deliveries(request: Request) -> Deliveries:
-    return use_cases_of(request).deliveries
-
-
-def _operations(request: Request) -> Operations:
-    return use_cases_of(request).operations
-
-
-ServiceOf = Annotated[Jobs, Depends(_jobs)]
-EndpointsOf = Annotated[Endpoints, Depends(_endpoints)]
-DeliveriesOf = Annotated[Deliveries, Depends(_deliveries)]
-OperationsOf = Annotated[Operations, Depends(_operations)]
+ContextOf = Annotated[Context, Depends(_context)]

@@ -1,4 +1,4 @@
-"""Errors as JSON `{error, code}`, each with the HTTP status that fits."""
+"""Errors as JSON `{error, code}`, each with its HTTP status."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException
 
+from reelhook.domain.caller import ScopeMissingError
 from reelhook.domain.errors import (
     CommitUnknownError,
     ContentMissingError,
@@ -35,7 +36,7 @@ log = structlog.get_logger()
 RETRY_AFTER_SECONDS = "5"
 STORE_MESSAGE = "The database can't be used now; nothing was written, so send it again later"
 NO_RETRY = {"x-should-retry": "false"}
-"""Keeps the official client libraries from repeating a 500 by themselves, which they do else."""
+"""Keeps the official client libraries from repeating a 500 on their own."""
 
 _STATUS: Sequence[tuple[type[ReelhookError], int]] = (
     (InvalidRequestError, 400),
@@ -43,6 +44,7 @@ _STATUS: Sequence[tuple[type[ReelhookError], int]] = (
     (UnknownCallbackError, 404),
     (WebhookVerificationError, 401),
     (ContentNotReadyError, 404),
+    (ScopeMissingError, 403),
     (JobConflictError, 409),
     (EndpointConflictError, 409),
     (ContentMissingError, 410),
@@ -60,7 +62,7 @@ _HTTP_CODES = {
     503: "unavailable",
 }
 _MESSAGES = {
-    # FastAPI's own words for these name no remedy.
+    # FastAPI's own messages for these name no remedy.
     400: "The body can't be read; send a JSON object in UTF-8",
     404: "No such route; /docs lists them all",
     405: "This route has another method; /docs lists them all",
@@ -75,9 +77,9 @@ _REMEDIES = {
     "too_short": "must name at least {min_length}",
     "too_long": "must name at most {max_length}",
     "timezone_aware": "must have a time zone, e.g. 2026-01-31T10:00Z",
-    "datetime_from_date_parsing": "must be a moment with its time zone, e.g. 2026-01-31T10:00Z",
-    "datetime_parsing": "must be a moment with its time zone, e.g. 2026-01-31T10:00Z",
-    "datetime_type": "must be a moment with its time zone, e.g. 2026-01-31T10:00Z",
+    "datetime_from_date_parsing": "must be a time with its time zone, e.g. 2026-01-31T10:00Z",
+    "datetime_parsing": "must be a time with its time zone, e.g. 2026-01-31T10:00Z",
+    "datetime_type": "must be a time with its time zone, e.g. 2026-01-31T10:00Z",
     "literal_error": "must be one of {expected}",
     "list_type": "must be a list",
     "dict_type": "must be an object",
@@ -103,12 +105,12 @@ def error_response(
     facts: Mapping[str, Fact] | None = None,
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
-    """Return an error in the one form that all of them have.
+    """Return an error in the form that all errors have.
 
-    What others said may stand in it, also halves of surrogate pairs, which no answer can carry.
+    The message may quote others, with halves of surrogate pairs, which JSON can't carry.
     """
-    words = message.encode(errors="replace").decode()
-    content: dict[str, Any] = {"error": words, "code": code or _HTTP_CODES.get(status, "error")}
+    sendable = message.encode(errors="replace").decode()
+    content: dict[str, Any] = {"error": sendable, "code": code or _HTTP_CODES.get(status, "error")}
     content |= {to_camel(name): fact for name, fact in (facts or {}).items()}
     if problem is not None:
         content["problem"] = problem
@@ -118,13 +120,13 @@ def error_response(
 
 
 def install_errors(app: FastAPI, refusals: Refusals, clients: RefusedClients) -> None:
-    """Answer every error of the routes in that form."""
+    """Turn every error of the routes into a response of that form."""
 
     @app.exception_handler(ReelhookError)
     async def _ours(request: Request, error: ReelhookError) -> JSONResponse:
         status = next((s for kind, s in _STATUS if isinstance(error, kind)), 500)
         if status == 401:
-            clients.tell(client_address(request.scope), status, error.code, request.method)
+            clients.report(client_address(request.scope), status, error.code, request.method)
         field = wire_name(error.field) if isinstance(error, InvalidRequestError) else None
         if isinstance(error, InvalidRequestError) and (message := request_message(error)):
             return error_response(status, message, error.code, field=field)
@@ -139,7 +141,7 @@ def install_errors(app: FastAPI, refusals: Refusals, clients: RefusedClients) ->
 
     @app.exception_handler(StoreError)
     async def _store(request: Request, error: StoreError) -> JSONResponse:
-        # The database's own words may hold what others sent.
+        # The database's own message may hold data that others sent: it goes to the log only.
         route = getattr(request.scope.get("route"), "path", None)  # a whole path may be a secret
         log.warning("http.store_failed", route=route, error=error.message)
         headers = {"Retry-After": RETRY_AFTER_SECONDS}
@@ -159,7 +161,7 @@ def install_errors(app: FastAPI, refusals: Refusals, clients: RefusedClients) ->
     async def _limit(request: Request, error: LimitError) -> JSONResponse:
         refusals.count(error.code, error.detail)
         client = client_address(request.scope)
-        clients.tell(client, error.status_code, error.code, request.method)
+        clients.report(client, error.status_code, error.code, request.method)
         headers = dict(error.headers or {})
         return error_response(error.status_code, error.detail, error.code, headers=headers)
 
@@ -175,7 +177,7 @@ def install_errors(app: FastAPI, refusals: Refusals, clients: RefusedClients) ->
 
 
 def _sentence(problem: Any) -> tuple[str, str | None]:
-    """Turn one validation problem into a sentence with the field and the remedy."""
+    """Return a sentence about one validation problem, with the field and the remedy."""
     place = [str(part) for part in problem["loc"][1:]]
     kind = str(problem["type"])
     if kind == "json_invalid":

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from reelhook.domain.request import JOB_ID, JOB_ID_CHARACTERS_MAX, SHORT_CHARACTERS_MAX
 
 ENDPOINTS_MAX = 10
-"""How many endpoints a job may name."""
+"""The most endpoints that a job may name."""
 
 
 class Schema(BaseModel):
@@ -25,8 +25,8 @@ def _without_nul(value: str) -> str:
     return value
 
 
-def untold(value: object) -> bool:
-    """Whether a field has nothing to say, and is left out."""
+def is_absent(value: object) -> bool:
+    """Return True if a response leaves the field out."""
     return value is None
 
 

@@ -1,7 +1,7 @@
-"""What a download answers with: nothing of another server's head goes out unread.
+"""The response to a download: nothing of another server's headers is passed on unchecked.
 
-The file comes from a server that others may own. So its type is one that no browser runs, and what
-its head says of length and range is held against what was asked, and against the bytes that come.
+The file comes from a server that others may own. So its type is one that no browser executes. Its
+length and range are compared with the request, and with the bytes that arrive.
 """
 
 import re
@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from reelhook.domain.errors import ProviderError
-from reelhook.ports import Content
+from reelhook.gateway import Content
 
 OPAQUE = "application/octet-stream"
 SAFE: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "sandbox",
 }
-"""What keeps a browser from running a file that is opened as a page of this server's."""
+"""Headers that keep a browser from executing a file that it opens as a page of this server."""
 
 _ONE_RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{1,18})?|-(\d{1,18}))", re.ASCII | re.IGNORECASE)
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII | re.IGNORECASE)
@@ -37,34 +37,34 @@ class Range:
 
     @classmethod
     def read(cls, header: str | None) -> "Range | None":
-        """Return what a request asks for; None for the whole file.
+        """Return the range that a request asks for; None for the whole file.
 
-        Several ranges, or another unit, may be passed over (RFC 9110, 14.2): then it is the whole.
+        Several ranges, or another unit, may be ignored (RFC 9110, 14.2): that is the whole file.
         """
         found = _ONE_RANGE.fullmatch(header.strip()) if header else None
         if found is None:
             return None
-        start, end, suffix = (None if one is None else int(one) for one in found.groups())
+        start, end, suffix = (None if text is None else int(text) for text in found.groups())
         if start is None:
             return cls(suffix=suffix)
         return None if end is not None and end < start else cls(start, end)
 
     def __str__(self) -> str:
-        """Return it as a request's header has it."""
+        """Return the range as the value of a `Range` header."""
         if self.suffix is not None:
             return f"bytes=-{self.suffix}"
         return f"bytes={self.start}-{'' if self.end is None else self.end}"
 
     def within(self, total: int) -> tuple[int, int] | None:
-        """Return the first and the last byte of it in a file of this length; None: it has none."""
+        """Return its first and last byte in a file of this length; None if it has none."""
         if self.suffix is not None:
             return (max(total - self.suffix, 0), total - 1) if self.suffix and total else None
         if self.start >= total:
             return None
         return self.start, total - 1 if self.end is None else min(self.end, total - 1)
 
-    def holds(self, start: int, end: int, total: int | None) -> bool:
-        """Whether these bytes are what was asked, or its beginning."""
+    def includes(self, start: int, end: int, total: int | None) -> bool:
+        """Return True if these bytes are the range, or its beginning."""
         if self.suffix is not None:
             return total is None or start == max(total - self.suffix, 0)
         return start == self.start and (self.end is None or end <= self.end)
@@ -79,59 +79,59 @@ class FileDownload:
     chunks: AsyncIterator[bytes]
 
 
-def answer(content: Content, asked: Range | None) -> FileDownload:
-    """Return what to answer with. Raises `ProviderError` where a head contradicts the request."""
-    told = {name.lower(): value for name, value in content.headers.items()}
-    headers = {"Content-Type": _content_type(told.get("content-type", "")), **SAFE}
-    length = int(value) if _LENGTH.fullmatch(value := told.get("content-length", "")) else None
-    if told.get("accept-ranges", "").lower() == "bytes" or (content.status == 200 and length):
-        headers["Accept-Ranges"] = "bytes"  # what its server does not cut is cut here
+def file_download(content: Content, asked: Range | None) -> FileDownload:
+    """Return the response. Raises `ProviderError` if the headers contradict the request."""
+    given = {name.lower(): value for name, value in content.headers.items()}
+    headers = {"Content-Type": _content_type(given.get("content-type", "")), **SAFE}
+    length = int(value) if _LENGTH.fullmatch(value := given.get("content-length", "")) else None
+    if given.get("accept-ranges", "").lower() == "bytes" or (content.status == 200 and length):
+        headers["Accept-Ranges"] = "bytes"  # a whole file is cut here
     for name, form in (("ETag", _TAG), ("Last-Modified", _DATE)):
-        if form.fullmatch(value := told.get(name.lower(), "")):
+        if form.fullmatch(value := given.get(name.lower(), "")):
             headers[name] = value
     if content.status == 416 and asked is not None:
-        if _NO_SUCH_RANGE.fullmatch(value := told.get("content-range", "")):
+        if _NO_SUCH_RANGE.fullmatch(value := given.get("content-range", "")):
             headers["Content-Range"] = value
-        # What another server says to a person is no part of the file.
+        # The other server's error text is no part of the file.
         return FileDownload(416, {**headers, "Content-Length": "0"}, _nothing())
     if content.status == 200 and asked is not None and length is not None:
         return _cut(content, asked, length, headers)
-    status, length, placed = _part(content.status, told, asked, length)
+    status, length, placed = _part(content.status, given, asked, length)
     if length is not None:
         headers["Content-Length"] = str(length)
     return FileDownload(status, headers | placed, _whole(content.chunks, length))
 
 
 def is_version(validator: str, headers: Mapping[str, str]) -> bool:
-    """Whether an `If-Range` names just the file that these headers are of (RFC 9110, 13.1.5).
+    """Return True if an `If-Range` names exactly the file with these headers (RFC 9110, 13.1.5).
 
-    A weak tag names none, since its bytes may differ.
+    A weak tag never does, since the bytes may differ.
     """
-    told = {name.lower(): value for name, value in headers.items()}
+    given = {name.lower(): value for name, value in headers.items()}
     validator = validator.strip()
     if validator.startswith('"'):
-        return validator == told.get("etag")
-    return not validator.startswith("W/") and validator == told.get("last-modified")
+        return validator == given.get("etag")
+    return not validator.startswith("W/") and validator == given.get("last-modified")
 
 
 def _cut(content: Content, asked: Range, length: int, headers: Mapping[str, str]) -> FileDownload:
-    """Return the range that was asked for of a file whose server sends it whole."""
+    """Return the requested range of a file whose server sends it whole."""
     place = asked.within(length)
     if place is None:
-        told = {"Content-Range": f"bytes */{length}", "Content-Length": "0"}
-        return FileDownload(416, {**headers, **told}, _nothing())
+        given = {"Content-Range": f"bytes */{length}", "Content-Length": "0"}
+        return FileDownload(416, {**headers, **given}, _nothing())
     first, last = place
-    told = {
+    given = {
         "Content-Range": f"bytes {first}-{last}/{length}",
         "Content-Length": str(last - first + 1),
     }
-    return FileDownload(206, {**headers, **told}, _between(content.chunks, first, last))
+    return FileDownload(206, {**headers, **given}, _between(content.chunks, first, last))
 
 
 async def _between(chunks: AsyncIterator[bytes], first: int, last: int) -> AsyncIterator[bytes]:
-    """Pass on the bytes from the first to the last. Raises `ProviderError` where they end before.
+    """Pass on the bytes from the first to the last. Raises `ProviderError` if the file ends early.
 
-    What is behind them is not waited for.
+    The bytes after them are not awaited.
     """
     at = 0
     async for chunk in chunks:
@@ -143,19 +143,19 @@ async def _between(chunks: AsyncIterator[bytes], first: int, last: int) -> Async
     raise ProviderError(f"The file ended after {at} bytes, before the range that was announced")
 
 
-def _content_type(told: str) -> str:
-    kind = told.partition(";")[0].strip().lower()
-    # SVG, and whatever else is XML, may hold scripts.
+def _content_type(given: str) -> str:
+    kind = given.partition(";")[0].strip().lower()
+    # SVG and other XML may hold scripts.
     return kind if _TYPE.fullmatch(kind) and "svg" not in kind and "xml" not in kind else OPAQUE
 
 
 def _part(
-    status: int, told: Mapping[str, str], asked: Range | None, length: int | None
+    status: int, given: Mapping[str, str], asked: Range | None, length: int | None
 ) -> tuple[int, int | None, dict[str, str]]:
-    """Return the status, how many bytes must come, where that is known, and where they lie."""
+    """Return the status, the number of bytes to expect, if known, and the header of their place."""
     if status == 200:
         return 200, length, {}
-    place = _CONTENT_RANGE.fullmatch(told.get("content-range", ""))
+    place = _CONTENT_RANGE.fullmatch(given.get("content-range", ""))
     if status != 206 or place is None:
         raise ProviderError(f"The file came with HTTP {status}, which fits no request")
     start, end = int(place[1]), int(place[2])
@@ -164,7 +164,7 @@ def _part(
         raise ProviderError("The file came with a range that contradicts itself")
     if asked is None and (start, end + 1) == (0, total):
         return 200, total, {}
-    if asked is None or not asked.holds(start, end, total):
+    if asked is None or not asked.includes(start, end, total):
         raise ProviderError("The file came with another range than was asked for")
     return 206, end - start + 1, {"Content-Range": f"bytes {start}-{end}/{place[3]}"}
 

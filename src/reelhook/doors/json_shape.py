@@ -1,6 +1,6 @@
-"""Whether a body is JSON that may be parsed: neither too deep nor of too many values.
+"""The shape of a JSON body, checked before it is parsed: its depth and its number of values.
 
-Parsed, a byte can become a hundred: `[[],[],…]` of 1 MiB takes 20 MiB. So it is counted before.
+Parsed, one byte can become a hundred: `[[],[],…]` of 1 MiB takes 20 MiB.
 """
 
 import re
@@ -12,28 +12,28 @@ from reelhook.doors.limits import LimitError
 DEPTH_MAX = 200
 VALUES_MAX = 10_000
 VALUE_BYTES = 256
-"""What a value takes at most when it is parsed, beside the text of a string."""
-# To its end, or to that of the body: so each byte is looked at once.
+"""The most memory that a parsed value takes, in addition to the text of a string."""
+# Up to its end, or that of the body, so that each byte is read once.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _OPENING, _CLOSING = b"[{", b"]}"
 _NOT_STRUCTURE = bytes(set(range(256)) - set(b"[]{},"))
 
 
 def parsed_bytes(body: bytes) -> int:
-    """Return what the values of a body take at most when it is parsed. Raises `LimitError`."""
+    """Return the most memory that the body's values take once parsed. Raises `LimitError`."""
     values = _upper_bound(body)
     if values <= DEPTH_MAX:
         return values * VALUE_BYTES
     if values > VALUES_MAX or _count(body, _OPENING) > DEPTH_MAX:
         structure = _STRING.sub(b"", body).translate(None, _NOT_STRUCTURE)
         if _count(structure, _OPENING) != _count(structure, _CLOSING):
-            raise HTTPException(400)  # no JSON, whatever its size
+            raise HTTPException(400)  # not JSON, whatever its size
         values = _upper_bound(structure)
         if values > VALUES_MAX:
             raise LimitError(
                 400,
                 "json_too_many_values",
-                f"The body has more than {VALUES_MAX} values; send fewer, or put what is long "
+                f"The body has more than {VALUES_MAX} values; send fewer, or put long data "
                 "into one string",
             )
         _check_depth(structure)
@@ -45,7 +45,7 @@ def _upper_bound(text: bytes) -> int:
 
 
 def _count(text: bytes, brackets: bytes) -> int:
-    return sum(text.count(one) for one in brackets)
+    return sum(text.count(bracket) for bracket in brackets)
 
 
 def _check_depth(structure: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What one client may take: the limits of requests and streams, and how a refusal is told."""
+"""The limits of requests and streams, and the log of refusals."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -12,18 +12,18 @@ log = structlog.get_logger()
 KIB = 1024
 MIB = 1024 * 1024
 LOG_SECONDS = 60.0
-"""How often at most the log reports refusals of one kind."""
+"""The least time between two lines about refusals of one kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the operator allows. docs/settings.md says which setting each one is."""
+    """The limits of one client. docs/settings.md names the setting of each."""
 
     head_bytes: int = 64 * KIB
     head_seconds: float = 10.0
     body_bytes: int = MIB
     transfer_seconds: float = 60.0
-    """How long a body may take to arrive, and how long a client may take nothing of a response."""
+    """The longest time for a body to arrive, or for a client to read nothing of a response."""
     keep_alive_seconds: float = 75.0
     streams_max: int = 10_000
 
@@ -41,14 +41,14 @@ REFUSALS: Mapping[str, str] = {
     "too_many_headers": "431: more than 100 headers",
     "too_many_connections": "503: as many clients are connected as REELHOOK_CONNECTIONS_MAX allows",
     "too_many_streams": "503: as many live streams are open as REELHOOK_STREAMS_MAX allows",
-    "too_many_bodies": "503: other large bodies have all the room there is",
-    "too_many_heads": "503: unfinished heads have all the room there is",
+    "too_many_bodies": "503: other large bodies use all the memory for bodies",
+    "too_many_heads": "503: unfinished heads use all the memory for heads",
 }
-"""What limits refuse, by code. 503 and 429 pass; the other requests must change."""
+"""The codes of limits. After 503 and 429 the same request can succeed; others must change."""
 
 
 class LimitError(HTTPException):
-    """A request that goes beyond a limit. `code` is stable; the message names the setting."""
+    """A request that exceeds a limit. `code` is stable; the message names the setting."""
 
     def __init__(
         self, status: int, code: str, message: str, *, retry_after_seconds: int | None = None
@@ -68,13 +68,13 @@ class Refusals:
         self._latest: dict[str, dict[str, Any]] = {}
 
     def count(self, code: str, message: str, **more: Any) -> None:
-        """Note one refusal; `more` is told of the latest one."""
+        """Note one refusal. `more` is logged of the latest one."""
         self._unlogged[code] = self._unlogged.get(code, 0) + 1
         self._latest[code] = {"message": message, **more}
         self._log(code)
 
-    def tell(self) -> None:
-        """Log what was refused since the last line of its kind, where a minute is over."""
+    def log_rest(self) -> None:
+        """Log the refusals since the last line of their kind, if that is a minute ago."""
         for code in list(self._unlogged):
             self._log(code)
 

@@ -1,4 +1,4 @@
-"""What proxies before the server change of a request: its path, and whose it is."""
+"""Requests as they were before proxies changed them: their path, and their client's address."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ Network = IPv4Network | IPv6Network
 FIRST_SEGMENTS = frozenset(
     {".well-known", "api", "docs", "healthz", "openapi.json", "providers", "readyz", "redoc"}
 )
-"""What the paths of all routes begin with."""
+"""The first segments of the paths of all routes."""
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]{1,64}){1,8}", re.ASCII)
 _OF_PROXIES = frozenset(
     {
@@ -34,17 +34,17 @@ _OF_PROXIES = frozenset(
 
 
 def came_through_proxy(headers: Headers) -> bool:
-    """Whether a header says that a proxy passed the request on. Many add none."""
+    """Return True if a header shows that a proxy passed the request on. Many add none."""
     return any(name in _OF_PROXIES or name.startswith("x-forwarded-") for name in headers)
 
 
 class BehindProxies:
-    """An application below a path, whose requests tell the address of the client they came from.
+    """An application below a path, whose requests carry the address of their original client.
 
-    `prefix` is the path of the address by which others reach the server, without a slash at its
-    end. Below it and without it everything is served alike, since some proxies remove it and some
-    don't; pages and documents name it in their links. Where it is empty, a trusted proxy may tell
-    one (`X-Forwarded-Prefix`). Of proxies that are not `trusted` nothing is believed.
+    `prefix` is the path of the server's public address, without a slash at its end. Requests below
+    it and without it are served alike, since some proxies remove it and some don't. Pages and
+    documents have it in their links. If it is empty, a trusted proxy may name one
+    (`X-Forwarded-Prefix`). Headers of proxies that are not `trusted` are ignored.
     """
 
     def __init__(self, app: ASGIApp, trusted: Sequence[Network], prefix: str) -> None:
@@ -53,7 +53,7 @@ class BehindProxies:
         self._prefix = prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass one request on, as its client sent it."""
+        """Pass one request on as its client sent it."""
         if scope["type"] == "http":
             scope = self._as_sent(scope)
         await self._app(scope, receive, send)
@@ -62,20 +62,20 @@ class BehindProxies:
         prefix = self._prefix
         if self._trusted and self._trusts(client := _address_of(scope)):
             headers = Headers(scope=scope)
-            told = ",".join(headers.getlist("x-forwarded-for")).split(",")
-            scope = {**scope, "client": (self._origin(client, told), 0)}
+            forwarded_for = ",".join(headers.getlist("x-forwarded-for")).split(",")
+            scope = {**scope, "client": (self._origin(client, forwarded_for), 0)}
             if (scheme := headers.get("x-forwarded-proto")) in {"http", "https"}:
-                scope["scheme"] = scheme  # of the addresses that redirects name
-            prefix = prefix or _told_prefix(headers)
+                scope["scheme"] = scheme  # for the addresses in redirects
+            prefix = prefix or _forwarded_prefix(headers)
         return _below(prefix, scope) if prefix else scope
 
     def _trusts(self, address: Address | None) -> bool:
         return address is not None and any(address in network for network in self._trusted)
 
-    def _origin(self, proxy: Address | None, told: Sequence[str]) -> str:
-        """Return the last address that no trusted proxy has: who wrote those before is unknown."""
+    def _origin(self, proxy: Address | None, forwarded_for: Sequence[str]) -> str:
+        """Return the last address that is no trusted proxy's. Those before it may be forged."""
         known = proxy
-        for text in reversed(told):
+        for text in reversed(forwarded_for):
             address = _address(text.strip())
             if address is None:
                 break
@@ -102,9 +102,9 @@ def _address(text: str) -> Address | None:
         return None
 
 
-def _told_prefix(headers: Headers) -> str:
-    told = headers.get("x-forwarded-prefix", "").rstrip("/")
-    return told if _PREFIX.fullmatch(told) else ""
+def _forwarded_prefix(headers: Headers) -> str:
+    prefix = headers.get("x-forwarded-prefix", "").rstrip("/")
+    return prefix if _PREFIX.fullmatch(prefix) else ""
 
 
 def _below(prefix: str, scope: Scope) -> Scope:

@@ -1,45 +1,41 @@
-"""What a job waits for, as the API tells it: only where there is something to tell."""
+"""The reason for which a job waits, as responses show it: absent if there is none."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from reelhook.domain.event import iso
 from reelhook.domain.waiting import Waiting
+from reelhook.doors.fields import Schema, is_absent
 
 
-def _is_none(value: object) -> bool:
-    return value is None
-
-
-class WaitingResponse(BaseModel):
-    """A job that its provider has not moved on, and why."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+class WaitingResponse(Schema):
+    """The reason for which a provider has not moved a job on."""
 
     since: str = Field(description="When the first such response came")
-    last_response: str = Field(description="The provider's last words, or what happened instead")
+    last_response: str = Field(description="The provider's last message, or what happened instead")
     tries: int | None = Field(
         None,
-        exclude_if=_is_none,
+        exclude_if=is_absent,
         description="How often its create was tried at this model; absent once a provider has it",
     )
 
 
 MaybeWaiting = Annotated[
     WaitingResponse | None,
-    Field(exclude_if=_is_none, description="What it waits for; absent where there is nothing"),
+    Field(exclude_if=is_absent, description="The reason for which it waits; absent if none"),
 ]
 
 
 def maybe_waiting(waiting: Waiting | None) -> WaitingResponse | None:
-    """Tell what a job waits for, if anything."""
-    return None if waiting is None else waiting_answer(waiting)
+    """Return the reason for which a job waits, if there is one."""
+    return None if waiting is None else WaitingResponse(**waiting_fields(waiting))
 
 
-def waiting_answer(waiting: Waiting) -> WaitingResponse:
-    """Tell what a job waits for."""
-    return WaitingResponse(
-        since=iso(waiting.since), last_response=waiting.last_response, tries=waiting.tries
-    )
+def waiting_fields(waiting: Waiting) -> dict[str, Any]:
+    """Return the fields of a `WaitingResponse`."""
+    return {
+        "since": iso(waiting.since),
+        "last_response": waiting.last_response,
+        "tries": waiting.tries,
+    }

@@ -1,8 +1,9 @@
-"""The use cases about deliveries: what was sent, what was not, and sending it anew."""
+"""The use cases about deliveries: read what was sent and what was not, and send it again."""
 
 from random import Random
 
 from reelhook.core.wakeups import Signals
+from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.delivery import Attempt, Delivery
 from reelhook.domain.errors import CommitUnknownError, InvalidRequestError
 from reelhook.domain.event import Instant
@@ -12,7 +13,6 @@ from reelhook.ports import (
     DeliveryFilter,
     DeliveryLogStore,
     DeliveryPage,
-    EventPage,
     Resend,
     StoredDelivery,
     Undelivered,
@@ -20,7 +20,7 @@ from reelhook.ports import (
 
 
 class Deliveries:
-    """The record of what was delivered, over one store."""
+    """The record of deliveries, over one store."""
 
     def __init__(
         self, store: DeliveryLogStore, signals: Signals, *, clock: Clock, random: Random
@@ -31,51 +31,55 @@ class Deliveries:
         self._random = random
 
     async def page(
-        self, wanted: DeliveryFilter, limit: int = 50, cursor: int | None = None
+        self, caller: Caller, wanted: DeliveryFilter, limit: int = 50, cursor: int | None = None
     ) -> DeliveryPage:
         """Return a page of deliveries, newest first."""
+        caller.require(Scope.READ)
         return await self._store.deliveries(wanted, limit, cursor)
 
-    async def one(self, delivery_id: int) -> tuple[StoredDelivery, list[Undelivered]]:
+    async def one(
+        self, caller: Caller, delivery_id: int
+    ) -> tuple[StoredDelivery, list[Undelivered]]:
         """Return a delivery and the events that never arrived. Raises `DeliveryNotFoundError`."""
+        caller.require(Scope.READ)
         stored = await self._store.delivery(delivery_id)
         return stored, await self._store.undelivered(delivery_id)
 
-    async def attempts(self, delivery_id: int, limit: int = 100) -> list[Attempt]:
+    async def attempts(self, caller: Caller, delivery_id: int, limit: int = 100) -> list[Attempt]:
         """Return a delivery's attempts and those of its resends, newest first.
 
         Raises `DeliveryNotFoundError`.
         """
+        caller.require(Scope.READ)
         await self._store.delivery(delivery_id)
         return await self._store.attempts(delivery_id, limit)
 
-    async def events_after(self, event_id: str | None = None, limit: int = 100) -> EventPage:
-        """Return the events of all jobs behind one, as they were written.
-
-        Raises `InvalidRequestError` for what is no event's id.
-        """
-        return await self._store.events_after(event_id, limit)
-
-    async def resend(self, delivery_id: int, sequence: int | None = None) -> Delivery:
-        """Send one event anew (None: the job's newest), with the same `webhook-id`.
+    async def resend(
+        self, caller: Caller, delivery_id: int, sequence: int | None = None
+    ) -> Delivery:
+        """Send one event again (None: the job's newest), with the same `webhook-id`.
 
         It is a delivery of its own, outside the order. Raises `DeliveryNotFoundError`,
-        `EndpointNotFoundError` when its endpoint was deleted, `InvalidRequestError` when there is
-        no such event.
+        `EndpointNotFoundError` if its endpoint was deleted, or `InvalidRequestError` if the event
+        does not exist.
         """
+        caller.require(Scope.OPERATE)
         try:
             return await self._store.resend_one(delivery_id, sequence, self._clock.now())
         finally:
             self._signals.deliver.publish()
 
-    async def resend_failed(self, since: Instant, endpoint_id: str | None = None) -> Resend:
-        """Send anew, each once, all events whose last attempt failed since that moment.
+    async def resend_failed(
+        self, caller: Caller, since: Instant, endpoint_id: str | None = None
+    ) -> Resend:
+        """Send again, once each, all events whose last attempt has failed since an instant.
 
-        Returns at once; `resent` of `resend_run` tells how far it is. It outlives a restart.
+        Returns at once; `resent` of `resend_run` is the progress. It survives a restart.
         """
+        caller.require(Scope.OPERATE)
         now = self._clock.now()
         if since > now:
-            raise InvalidRequestError("since", "since must be a moment in the past")
+            raise InvalidRequestError("since", "since must be a time in the past")
         resend = Resend(new_id("resend", now, self._random), since, now, endpoint_id)
         try:
             await self._store.start_resend(resend)
@@ -85,6 +89,7 @@ class Deliveries:
             self._signals.resend.publish()
         return resend
 
-    async def resend_run(self, resend_id: str) -> Resend:
-        """Return how far a `resend_failed` is. Raises `ResendNotFoundError`."""
+    async def resend_run(self, caller: Caller, resend_id: str) -> Resend:
+        """Return the progress of a `resend_failed`. Raises `ResendNotFoundError`."""
+        caller.require(Scope.READ)
         return await self._store.resend(resend_id)

@@ -10,6 +10,7 @@ from typing import TypedDict
 from reelhook.core.payloads import PayloadFormat
 from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
+from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.conflicts import InstallationSecretError
 from reelhook.domain.delivery import ATTEMPT_SECONDS, WebhookResponse
 from reelhook.domain.endpoint import Endpoint, EndpointKind, EventName
@@ -21,7 +22,7 @@ SECRET_BITS = 24 * 8
 
 
 class EndpointFields(TypedDict, total=False):
-    """What a caller may choose of an endpoint; see `Endpoint`. What is left out stays."""
+    """The fields of an `Endpoint` that a caller may choose. Those left out stay as they are."""
 
     url: str
     description: str | None
@@ -56,13 +57,20 @@ class Endpoints:
         self._random = random
 
     async def register(
-        self, url: str, fields: EndpointFields, *, secret: str | None = None, trusted: bool = False
+        self,
+        caller: Caller,
+        url: str,
+        fields: EndpointFields,
+        *,
+        secret: str | None = None,
+        trusted: bool = False,
     ) -> Endpoint:
-        """Store a new endpoint; without a `secret` it is given one. Twice is two endpoints.
+        """Store a new endpoint; without a `secret`, one is generated. Twice is two endpoints.
 
-        `trusted`: the operator names the URL, so no address is refused. Raises
-        `InvalidRequestError` for a header without a value of its own.
+        `trusted`: the operator chose the URL, so no address is refused. Raises
+        `InvalidRequestError` if a header's value is only the mask.
         """
+        caller.require(Scope.OPERATE)
         now = self._clock.now()
         endpoint = Endpoint(
             id=new_id("ep", now, self._random),
@@ -70,43 +78,50 @@ class Endpoints:
             url=url,
             trusted=trusted,
             created_at=now,
-            secret=secret or self._made_secret(),
+            secret=secret or self._new_secret(),
         )
-        endpoint = replace(endpoint, **_without_masks(endpoint, fields))
+        endpoint = replace(endpoint, **_unmasked(endpoint, fields))
         with self._changing(endpoint.id):
             await self._store.create_endpoint(endpoint)
         return endpoint
 
-    async def all(self) -> list[Endpoint]:
+    async def all(self, caller: Caller) -> list[Endpoint]:
         """Return the registered endpoints and the default one, oldest first."""
+        caller.require(Scope.READ)
         return await self._store.endpoints()
 
-    async def held_back(self) -> list[Endpoint]:
-        """Return the endpoints, jobs' own URLs too, that fail or were disabled."""
+    async def held_back(self, caller: Caller) -> list[Endpoint]:
+        """Return the endpoints that fail or are disabled, including URLs of single jobs."""
+        caller.require(Scope.READ)
         return await self._store.endpoints_held_back()
 
-    async def one(self, endpoint_id: str) -> Endpoint:
+    async def one(self, caller: Caller, endpoint_id: str) -> Endpoint:
         """Return one endpoint. Raises `EndpointNotFoundError`."""
+        caller.require(Scope.READ)
         return await self._store.endpoint(endpoint_id)
 
     async def change(
         self,
+        caller: Caller,
         endpoint_id: str,
         fields: EndpointFields,
         *,
         enabled: bool | None = None,
         trusted: bool = False,
     ) -> Endpoint:
-        """Change what is given. `enabled` sends again, what waits first; or holds everything back.
+        """Change the given fields. `enabled` True sends again, waiting events first; False holds
+        everything back.
 
-        A header's `MASK` keeps its value. Raises `EndpointNotFoundError`, `InvalidRequestError`,
-        and `EndpointConflictError` where that is decided elsewhere.
+        A header whose value is `MASK` keeps its value. Raises `EndpointNotFoundError`,
+        `InvalidRequestError`, or `EndpointConflictError` if a field of this endpoint is set
+        elsewhere.
         """
+        caller.require(Scope.OPERATE)
         now = self._clock.now()
 
         def changed(endpoint: Endpoint) -> Endpoint:
             _check_changeable(endpoint, fields)
-            after = replace(endpoint, **_without_masks(endpoint, fields)) if fields else endpoint
+            after = replace(endpoint, **_unmasked(endpoint, fields)) if fields else endpoint
             if after.url != endpoint.url:
                 after = replace(after, trusted=trusted)
             if enabled is None:
@@ -116,8 +131,9 @@ class Endpoints:
         with self._changing(endpoint_id):
             return await self._store.change_endpoint(endpoint_id, changed)
 
-    async def remove(self, endpoint_id: str) -> None:
-        """End an endpoint with all that waits for it. Raises as `change`."""
+    async def remove(self, caller: Caller, endpoint_id: str) -> None:
+        """Remove an endpoint, and everything that waits for it. Raises as `change`."""
+        caller.require(Scope.OPERATE)
         endpoint = await self._store.endpoint(endpoint_id)
         if endpoint.kind is EndpointKind.DEFAULT:
             raise EndpointConflictError("The default endpoint is WEBHOOK_URL's; unset that instead")
@@ -127,14 +143,19 @@ class Endpoints:
             await self._store.delete_endpoint(endpoint_id, self._clock.now())
 
     async def rotate(
-        self, endpoint_id: str, secret: str | None = None, overlap_hours: float | None = None
+        self,
+        caller: Caller,
+        endpoint_id: str,
+        secret: str | None = None,
+        overlap_hours: float | None = None,
     ) -> Endpoint:
-        """Sign with a new secret; the one so far signs along for `overlap_hours`.
+        """Sign with a new secret, and with the previous one too for `overlap_hours`.
 
-        Raises `EndpointNotFoundError`, `EndpointConflictError` where the installation's secret
-        signs.
+        Raises `EndpointNotFoundError`, or `EndpointConflictError` if the installation's secret
+        signs for this endpoint.
         """
-        now, made = self._clock.now(), secret or self._made_secret()
+        caller.require(Scope.OPERATE)
+        now, new_secret = self._clock.now(), secret or self._new_secret()
         overlap = self._overlap_milliseconds
         if overlap_hours is not None:
             overlap = round(overlap_hours * 3_600_000)
@@ -142,16 +163,17 @@ class Endpoints:
         def rotated(endpoint: Endpoint) -> Endpoint:
             if endpoint.kind is not EndpointKind.REGISTERED:
                 raise InstallationSecretError(endpoint_id)
-            return endpoint.rotated(made, now, overlap)
+            return endpoint.rotated(new_secret, now, overlap)
 
         with self._changing(endpoint_id):
             return await self._store.change_endpoint(endpoint_id, rotated)
 
-    async def test(self, endpoint_id: str) -> WebhookResponse:
-        """Send a test event now, once; return how the receiver answered. It changes nothing.
+    async def test(self, caller: Caller, endpoint_id: str) -> WebhookResponse:
+        """Send a test event now, once; return the receiver's response. It changes nothing.
 
         Raises `EndpointNotFoundError`.
         """
+        caller.require(Scope.OPERATE)
         endpoint = await self._store.endpoint(endpoint_id)
         now = self._clock.now()
         message_id = new_id("evt_test", now, self._random)
@@ -166,7 +188,7 @@ class Endpoints:
 
     @contextmanager
     def _changing(self, endpoint_id: str) -> Iterator[None]:
-        """Have everybody read endpoints again, also where it is not known what was written."""
+        """Make every process read endpoints again, even if it is unknown whether one changed."""
         try:
             yield
         except CommitUnknownError as error:
@@ -174,7 +196,7 @@ class Endpoints:
         finally:
             self._signals.endpoints.publish()
 
-    def _made_secret(self) -> str:
+    def _new_secret(self) -> str:
         key = self._random.getrandbits(SECRET_BITS).to_bytes(SECRET_BITS // 8, "big")
         return "whsec_" + base64.b64encode(key).decode()
 
@@ -188,7 +210,7 @@ def _check_changeable(endpoint: Endpoint, fields: EndpointFields) -> None:
         )
 
 
-def _without_masks(endpoint: Endpoint, fields: EndpointFields) -> EndpointFields:
+def _unmasked(endpoint: Endpoint, fields: EndpointFields) -> EndpointFields:
     if "headers" not in fields:
         return fields
     return {**fields, "headers": endpoint.with_masked_kept(fields["headers"])}

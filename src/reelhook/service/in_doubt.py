@@ -1,4 +1,4 @@
-"""The use cases about jobs in doubt: a person looks, and adopts or abandons."""
+"""The use cases about jobs in doubt: a person looks at the provider, and adopts or abandons."""
 
 from collections.abc import Mapping
 from random import Random
@@ -7,6 +7,7 @@ import structlog
 
 from reelhook.core.facts import Emit, JobCreated
 from reelhook.core.wakeups import Signals
+from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.conflicts import (
     AlreadyWatchedError,
     DoubtSettledError,
@@ -30,7 +31,7 @@ log = structlog.get_logger()
 
 
 class InDoubtSubmissions:
-    """What a person can do about a submit without an answer."""
+    """The submissions of which nobody knows whether a provider accepted them."""
 
     def __init__(
         self,
@@ -49,29 +50,31 @@ class InDoubtSubmissions:
         self._clock = clock
         self._random = random
 
-    async def jobs(self, limit: int = 50, cursor: str | None = None) -> JobPage:
+    async def jobs(self, caller: Caller, limit: int = 50, cursor: str | None = None) -> JobPage:
         """Return a page of the jobs in doubt, oldest first: those that ended so, then those that
-        are looked up.
+        are still looked up.
 
         Raises `InvalidRequestError` for a bad cursor.
         """
+        caller.require(Scope.READ)
         return await self._store.jobs_in_doubt(limit, cursor)
 
-    async def adopt(self, job_id: str, provider_job_id: str) -> Created:
+    async def adopt(self, caller: Caller, job_id: str, provider_job_id: str) -> Created:
         """Watch the provider's job as a new one of ours, with the same request and endpoints.
 
         Twice is once. Raises `InvalidRequestError` for an id that the provider does not know,
-        `JobIdTakenError` where another job of ours has it, `JobConflictError` where there is no
-        doubt, and `ProviderError` where the provider can't be asked.
+        `JobIdTakenError` if another job of ours has it, `JobConflictError` if the job is not in
+        doubt, and `ProviderError` if the provider can't be asked.
         """
+        caller.require(Scope.OPERATE)
         check_ids(provider_job_id, None)
-        provider_job_id = await self._our_id(job_id, provider_job_id)
+        provider_job_id = await self._canonical_id(job_id, provider_job_id)
         if (before := await self._adopted(job_id, provider_job_id)) is not None:
             return before
         try:
-            return await self._adopt(await self._doubtful(job_id), provider_job_id)
+            return await self._adopt(await self._in_doubt(job_id), provider_job_id)
         except JobConflictError:
-            # By the same request at the same moment, maybe.
+            # The same request may have done it at the same time.
             if (before := await self._adopted(job_id, provider_job_id)) is not None:
                 return before
             raise
@@ -84,19 +87,7 @@ class InDoubtSubmissions:
                 "provider_job_id",
                 f"{job.account} does not know {provider_job_id}; look its id up there",
             )
-        now = self._clock.now()
-        # As one that is registered: no other job's lookup or answer takes from it what a person
-        # gave it. It would be looked up from now on, too late to find what was made before.
-        adopted = Job(
-            id=new_id("job", now, self._random),
-            account=job.account,
-            status=Status.ACCEPTED,
-            created_at=now,
-            updated_at=now,
-            provider=job.provider,
-            model=job.model,
-            adopted_from=job.id,
-        ).accept(provider_job_id, now)
+        adopted = self._new_job(job, provider_job_id)
         destinations = await self._store.destinations(job.id)
         new = NewJob(adopted, stored.request, stored.webhook_url, tuple(destinations))
         try:
@@ -110,28 +101,47 @@ class InDoubtSubmissions:
         self._signals.watch.publish()
         return created
 
-    async def abandon(self, job_id: str) -> StoredJob:
-        """Settle that nothing is to be found. Raises `JobConflictError` where there is no doubt."""
-        stored = await self._doubtful(job_id)
+    def _new_job(self, job: Job, provider_job_id: str) -> Job:
+        # It counts as registered, not as looked up: no other job's lookup or late response may
+        # take away what a person assigned. A lookup for it would begin too late anyway.
+        now = self._clock.now()
+        return Job(
+            id=new_id("job", now, self._random),
+            account=job.account,
+            status=Status.ACCEPTED,
+            created_at=now,
+            updated_at=now,
+            provider=job.provider,
+            model=job.model,
+            adopted_from=job.id,
+        ).accept(provider_job_id, now)
+
+    async def abandon(self, caller: Caller, job_id: str) -> StoredJob:
+        """Settle that the provider does not have the job.
+
+        Raises `JobConflictError` if the job is not in doubt.
+        """
+        caller.require(Scope.OPERATE)
+        stored = await self._in_doubt(job_id)
         if not await self._store.close_doubt(stored.job.id, self._clock.now()):
             raise DoubtSettledError(job_id)
         log.info("doubt.abandoned", job=job_id)
         return await read_back(self._store.job(job_id), job_id=job_id)
 
-    async def _our_id(self, job_id: str, called: str) -> str:
+    async def _canonical_id(self, job_id: str, provider_job_id: str) -> str:
         job = (await self._store.job(job_id)).job
-        return provider_of(self._providers, job).id_of(called, job.model)
+        return provider_of(self._providers, job).id_of(provider_job_id, job.model)
 
     async def _adopted(self, job_id: str, provider_job_id: str) -> Created | None:
-        """Return the job as which this one was adopted already, its doubt settled."""
-        doubtful = (await self._store.job(job_id)).job
-        known = await self._store.job_of_provider([doubtful.account], provider_job_id)
+        """Return the job that has adopted this one, if any, and settle this one's doubt."""
+        job = (await self._store.job(job_id)).job
+        known = await self._store.job_of_provider([job.account], provider_job_id)
         if known is None or known.job.adopted_from != job_id:
             return None
         await self._store.close_doubt(job_id, self._clock.now())
         return Created(known.job.id, replayed=True)
 
-    async def _doubtful(self, job_id: str) -> StoredJob:
+    async def _in_doubt(self, job_id: str) -> StoredJob:
         stored = await self._store.job(job_id)
         job = stored.job
         if job.status is Status.SUBMITTING:

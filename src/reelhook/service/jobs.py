@@ -1,30 +1,21 @@
-"""The use cases about jobs: ask for one, follow it, act on it."""
+"""The use cases about jobs: create one, read it, act on it."""
 
-import asyncio
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from random import Random
 
-import structlog
-
-from reelhook.core.followers import Follower
-from reelhook.core.recording import Recording, Transition
+from reelhook.core.recording import Recording
 from reelhook.core.wakeups import Signals
+from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.catalog import Catalog
 from reelhook.domain.conflicts import (
     AlreadyWatchedError,
-    JobEndedError,
-    NotCancelableError,
-    SubmissionPendingError,
 )
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT
 from reelhook.domain.errors import (
     CommitUnknownError,
-    ContentNotReadyError,
     InvalidRequestError,
-    JobNotFoundError,
-    ProviderError,
+    JobConflictError,
 )
 from reelhook.domain.ids import new_id
 from reelhook.domain.job import Job, Status
@@ -33,7 +24,6 @@ from reelhook.domain.report import Failed, Finished, Progress, Report
 from reelhook.domain.request import VideoRequest, check_ids, check_request
 from reelhook.ports import (
     Clock,
-    Content,
     Created,
     Destination,
     IdempotencyKey,
@@ -41,29 +31,23 @@ from reelhook.ports import (
     JobStore,
     NewJob,
     Provider,
-    StoredEvent,
     StoredJob,
 )
-from reelhook.service.following import Followers
+from reelhook.service.canceling import Canceling
+from reelhook.service.followers import Followers
 from reelhook.service.providers import provider_of
-from reelhook.service.reading_back import read_back
+from reelhook.service.reading_back import read_back, record_change
 
-log = structlog.get_logger()
 WRITE_TRIES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceOptions:
-    """What the operator decided."""
-
-    has_default_endpoint: bool
-    """Whether WEBHOOK_URL is set."""
-    submit_wait_seconds: float
-    """How long a cancel waits for the outcome of a submit that is under way."""
+"""The attempts at a change while others change the same job."""
 
 
 class Jobs:
-    """The use cases, over one store and the providers' accounts."""
+    """Jobs, over one store and the providers' accounts.
+
+    `has_default_endpoint`: WEBHOOK_URL is set. `submit_wait_seconds`: how long a cancel waits for
+    the outcome of a create that is in flight.
+    """
 
     def __init__(
         self,
@@ -72,8 +56,10 @@ class Jobs:
         catalog: Catalog,
         recording: Recording,
         signals: Signals,
-        options: ServiceOptions,
+        followers: Followers,
         *,
+        has_default_endpoint: bool,
+        submit_wait_seconds: float,
         clock: Clock,
         random: Random,
     ) -> None:
@@ -81,17 +67,24 @@ class Jobs:
         self._providers = providers
         self._recording = recording
         self._signals = signals
-        self._stopping = asyncio.Event()
-        self._options = options
+        self._has_default_endpoint = has_default_endpoint
         self._clock = clock
         self._random = random
         self._catalog = catalog
-        self._following = Followers(store, signals, clock=clock)
+        self._canceling = Canceling(
+            store,
+            providers,
+            recording,
+            followers,
+            submit_wait_seconds=submit_wait_seconds,
+            clock=clock,
+        )
 
     # -- new jobs -----------------------------------------------------------------------------
 
     async def submit(
         self,
+        caller: Caller,
         request: VideoRequest,
         webhook_url: str | None = None,
         idempotency: IdempotencyKey | None = None,
@@ -99,10 +92,11 @@ class Jobs:
     ) -> Created:
         """Store a new job and have it created at the provider. Returns before that happens.
 
-        Its events go to `webhook_url` and to the registered `endpoints`; where neither is given,
-        to the default endpoint. Raises `InvalidRequestError`, for an endpoint
-        that there is not too, and for what the model, or one of its fallbacks, can't do.
+        Its events go to `webhook_url` and to the registered `endpoints`; if neither is given, to
+        the default endpoint. Raises `InvalidRequestError` if an endpoint does not exist, or if the
+        model or one of its fallbacks can't satisfy the request.
         """
+        caller.require(Scope.SUBMIT)
         check_request(request)
         choice = self._catalog.choose(request.model)
         choice.check(request)
@@ -124,22 +118,24 @@ class Jobs:
         try:
             return await self._create(job, request, webhook_url, endpoints, idempotency)
         finally:
-            self._signals.submit.publish()  # it may be there, even where nobody can say so
+            self._signals.submit.publish()  # it may be stored, even if nobody can confirm that
 
     async def register(
         self,
+        caller: Caller,
         provider_job_id: str,
         job_id: str | None = None,
         webhook_url: str | None = None,
         endpoints: Sequence[str] = (),
         account: str | None = None,
     ) -> Created:
-        """Watch a job that was created at the provider by someone else. Twice is once.
+        """Watch a job that someone else created at the provider. Twice is once.
 
-        `account` None: the first of the default provider. Raises `JobIdTakenError` when the id, or
-        the provider's job under another id, is taken, and `InvalidRequestError` for what is no id
-        or no account.
+        `account` None: the first of the default provider. Raises `JobIdTakenError` if the id, or
+        the provider's job under another id, is taken. Raises `InvalidRequestError` for a malformed
+        id or an unknown account.
         """
+        caller.require(Scope.OPERATE)
         check_ids(provider_job_id, job_id)
         where = self._catalog.account(account)
         provider_job_id = self._providers[where.id].id_of(provider_job_id, "")
@@ -171,10 +167,10 @@ class Jobs:
         endpoints: Sequence[str],
         idempotency: IdempotencyKey | None,
     ) -> Created:
-        destinations = [Destination(one) for one in dict.fromkeys(endpoints)]
+        destinations = [Destination(endpoint) for endpoint in dict.fromkeys(endpoints)]
         if webhook_url is not None:
             destinations.append(Destination.to(webhook_url))
-        if not destinations and self._options.has_default_endpoint:
+        if not destinations and self._has_default_endpoint:
             destinations = [Destination(DEFAULT_ENDPOINT)]
         new = NewJob(job, request, webhook_url, tuple(destinations), idempotency)
         try:
@@ -184,14 +180,29 @@ class Jobs:
 
     # -- reading ------------------------------------------------------------------------------
 
-    async def job(self, job_id: str) -> StoredJob:
+    async def job(self, caller: Caller, job_id: str) -> StoredJob:
         """Return one job. Raises `JobNotFoundError`."""
+        caller.require(Scope.READ)
         return await self._store.job(job_id)
 
-    async def queue_position(self, job: Job) -> int | None:
-        """Return how many jobs of its account are created before a job that waits; of one that the
-        provider has queued, how many it renders before, where it tells. Else None.
+    async def jobs(
+        self,
+        caller: Caller,
+        status: Status | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> JobPage:
+        """Return a page of jobs, newest first."""
+        caller.require(Scope.READ)
+        return await self._store.jobs(status, limit, cursor)
+
+    async def queue_position(self, caller: Caller, job: Job) -> int | None:
+        """Return how many jobs come before this one; None if that is unknown or no longer matters.
+
+        Before it is created, these are the jobs of its account that are created first. Once its
+        provider has queued it, they are those that the provider reports.
         """
+        caller.require(Scope.READ)
         if job.status is Status.ACCEPTED:
             return await self._store.jobs_ahead(job)
         provider = self._providers.get(job.account)
@@ -199,35 +210,15 @@ class Jobs:
             return None
         return provider.ahead(job.provider_job_id)
 
-    async def jobs(
-        self, status: Status | None = None, limit: int = 50, cursor: str | None = None
-    ) -> JobPage:
-        """Return a page of jobs, newest first."""
-        return await self._store.jobs(status, limit, cursor)
-
-    async def events(
-        self, job_ids: Sequence[str], after: Mapping[str, int] | None = None
-    ) -> list[StoredEvent]:
-        """Return the jobs' events behind the given sequences, in order."""
-        return await self._store.events(job_ids, after or {})
-
-    async def content(
-        self, job_id: str, byte_range: str | None = None
-    ) -> AbstractAsyncContextManager[Content]:
-        """Open the finished file. Raises `ContentNotReadyError` before there is one."""
-        job = (await self._store.job(job_id)).job
-        if job.status is not Status.COMPLETED or not job.provider_job_id:
-            raise ContentNotReadyError(job.status.value)
-        provider = provider_of(self._providers, job)
-        return provider.content(job.provider_job_id, job.content_url or "", byte_range)
-
     # -- acting on a job ----------------------------------------------------------------------
 
-    async def check_now(self, job_id: str) -> StoredJob:
-        """Read the job at its provider at once. A job that is not there, or ended, stays as it is.
+    async def check_now(self, caller: Caller, job_id: str) -> StoredJob:
+        """Read the job at its provider at once. A job that no provider has, or that has ended,
+        stays as it is.
 
-        Raises `ProviderError` when the provider could not be asked.
+        Raises `ProviderError` if the provider could not be asked.
         """
+        caller.require(Scope.OPERATE)
         for _ in range(WRITE_TRIES):
             stored = await self._store.job(job_id)
             job = stored.job
@@ -236,118 +227,46 @@ class Jobs:
             reading = await provider_of(self._providers, job).get(job.provider_job_id)
             now = self._clock.now()
             await self._store.record_check(job_id, now)
-            if await self._written(job, job.apply(reading.report, now)):
+            if await record_change(self._recording, job, job.apply(reading.report, now)):
                 break
         return await read_back(self._store.job(job_id), job_id=job_id)
 
-    async def cancel(self, job_id: str, *, force: bool = False) -> StoredJob:
-        """End the job. One that the provider has is canceled there first.
+    async def cancel(self, caller: Caller, job_id: str, *, force: bool = False) -> StoredJob:
+        """End the job. If a provider has it, it is canceled there first.
 
-        Raises `JobEndedError`, `SubmissionPendingError`, `NotCancelableError` where the provider
-        can't cancel, or `ProviderError` where it could not be asked; with `force` reelhook then
-        stops watching all the same.
+        Raises `JobEndedError`, `SubmissionPendingError`, `NotCancelableError` if the provider
+        can't cancel, or `ProviderError` if it could not be asked; with `force`, reelhook stops
+        watching the job nevertheless. Raises `JobConflictError` if others kept changing the job.
         """
-        canceled_there, stopped = False, None
-        for _ in range(WRITE_TRIES):
-            stored = await self._until_submitted(job_id)
-            job = stored.job
-            if job.status is Status.CANCELED:
-                return stored
-            if job.status.terminal:
-                raise JobEndedError(job.status.value)
-            if job.status is Status.SUBMITTING and not force:
-                raise SubmissionPendingError(forcible=True)
-            if job.status is Status.ACCEPTED:
-                stopped = True  # nothing was begun
-            if job.status.watched and not canceled_there:
-                # Asked once: a second DELETE, after a lost race, would find nothing to cancel.
-                canceled_there = await self._cancel_at_provider(job, force=force)
-                stopped = await self._stopped(job) if canceled_there else False
-                if not canceled_there and not force:
-                    raise NotCancelableError
-            if await self._written(job, job.cancel(self._clock.now(), stopped=stopped)):
-                break
-        return await read_back(self._store.job(job_id), job_id=job_id)
+        caller.require(Scope.SUBMIT)
+        return await self._canceling.cancel(job_id, force=force, tries=WRITE_TRIES)
 
-    async def update_status(self, job_id: str, status: str, progress: int | None) -> StoredJob:
-        """Write a status that the caller vouches for. Not offered over HTTP: it could be faked."""
-        reports: dict[str, Report] = {
-            "queued": Progress(running=False, percent=progress),
-            "processing": Progress(running=True, percent=progress),
-            "completed": Finished(url=""),
-            "failed": Failed("provider_error", "The job was reported as failed."),
-        }
-        if status not in reports:
-            problem, allowed = Problem.NOT_ONE_OF, tuple(reports)
-            raise InvalidRequestError("status", problem, allowed=allowed, value=status)
-        if progress is not None and not 0 <= progress <= 100:
-            raise InvalidRequestError("progress", Problem.RANGE, least=0, most=100)
+    async def update_status(
+        self, caller: Caller, job_id: str, status: str, progress: int | None
+    ) -> StoredJob:
+        """Write a status that the caller vouches for. Not offered over HTTP: it could be faked.
+
+        Raises `JobConflictError` if others kept changing the job.
+        """
+        caller.require(Scope.OPERATOR)
+        report = _vouched_report(status, progress)
         for _ in range(WRITE_TRIES):
             job = (await self._store.job(job_id)).job
-            if await self._written(job, job.apply(reports[status], self._clock.now())):
-                break
-        return await read_back(self._store.job(job_id), job_id=job_id)
+            if await record_change(self._recording, job, job.apply(report, self._clock.now())):
+                return await read_back(self._store.job(job_id), jobId=job_id)
+        raise JobConflictError("The job kept changing, so this status was not written; try again")
 
-    async def _cancel_at_provider(self, job: Job, *, force: bool) -> bool:
-        assert job.provider_job_id is not None  # noqa: S101 - a watched job has one
-        try:
-            return await provider_of(self._providers, job).cancel(job.provider_job_id)
-        except ProviderError as error:
-            log.warning("cancel.failed", job=job.id, error=error.message)
-            if not force:
-                raise
-            return False
 
-    async def _stopped(self, job: Job) -> bool | None:
-        try:
-            return await provider_of(self._providers, job).cancel_stops()
-        except ProviderError:
-            return None
-
-    async def _until_submitted(self, job_id: str) -> StoredJob:
-        """Wait for the outcome of a submit that is under way, as long as that may take."""
-        deadline = self._clock.now() + round(self._options.submit_wait_seconds * 1000)
-        with self.follow([job_id]) as follower:
-            while True:
-                follower.take()
-                stored = await self._store.job(job_id)
-                left = deadline - self._clock.now()
-                doubtful = stored.job.doubt_since is not None
-                over = doubtful or left <= 0 or self._stopping.is_set()
-                if stored.job.status is not Status.SUBMITTING or over:
-                    return stored
-                await self._clock.wait(follower.changed, min(left / 1000, 1.0))
-
-    async def _written(self, before: Job, transition: Transition) -> bool:
-        if transition[0] is before:
-            return True
-        return bool(await self._recording.record([transition]))
-
-    # -- following and stopping ----------------------------------------------------------------
-
-    def follow(self, job_ids: Collection[str]) -> AbstractContextManager[Follower]:
-        """Follow these jobs until the block ends: who does is woken by their changes alone."""
-        return self._following.jobs(job_ids)
-
-    async def sequences(self, job_ids: Sequence[str]) -> dict[str, int]:
-        """Return the sequence of each job's last event. Raises `JobNotFoundError`."""
-        found = await self._store.sequences(job_ids)
-        if len(found) < len(set(job_ids)):
-            raise JobNotFoundError
-        return found
-
-    @property
-    def changed(self) -> asyncio.Event:
-        """An event that is set when any job changes after this moment."""
-        return self._signals.changed.next
-
-    @property
-    def stopping(self) -> asyncio.Event:
-        """An event that is set when the program stops."""
-        return self._stopping
-
-    def stop_waiting(self) -> None:
-        """Tell whoever follows or waits that the program stops."""
-        self._stopping.set()
-        self._signals.changed.notify()
-        self._signals.changed.wake_all()
+def _vouched_report(status: str, progress: int | None) -> Report:
+    reports: dict[str, Report] = {
+        "queued": Progress(running=False, percent=progress),
+        "processing": Progress(running=True, percent=progress),
+        "completed": Finished(url=""),
+        "failed": Failed("provider_error", "The job was reported as failed."),
+    }
+    if status not in reports:
+        problem, allowed = Problem.NOT_ONE_OF, tuple(reports)
+        raise InvalidRequestError("status", problem, allowed=allowed, value=status)
+    if progress is not None and not 0 <= progress <= 100:
+        raise InvalidRequestError("progress", Problem.RANGE, least=0, most=100)
+    return reports[status]

@@ -1,23 +1,79 @@
-"""Operations: how everything fares, what it cost, and the watcher's switch."""
+"""The operator's use cases: statistics, costs, pausing, and whether the database works."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from reelhook.core.wakeups import Signals
+from reelhook.domain.account_status import HEALTHY
+from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.catalog import Account, Catalog
 from reelhook.domain.errors import CommitUnknownError, StoreError
 from reelhook.domain.event import Instant
-from reelhook.ports import AccountLoad, Clock, CostLine, OperationsStore
+from reelhook.domain.waiting import Waiting
+from reelhook.ports import AccountLoad, AccountRecord, Clock, CostLine, OperationsStore, RefusedJob
 
-PROBED_MILLISECONDS = 5000
-"""For how long a probe of the database counts: health checks may come many times a second."""
-PROBE_SECONDS = 3.0
+PROBE_VALID_MILLISECONDS = 5000
+"""The validity of a probe of the database: health checks may come many times a second."""
+PROBE_SECONDS_MAX = 3.0
+_UNKNOWN = AccountRecord(HEALTHY, None)
+
+
+@dataclass(frozen=True, slots=True)
+class WatcherStats:
+    """The watcher: since when it is paused, its interval, and the end of its last round."""
+
+    paused_since: Instant | None
+    poll_seconds: float
+    last_round_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStats:
+    """One account: its load and its status.
+
+    `jobs_max` None: no limit. `error`: the provider's message if it refuses the account's key.
+    `stretched_seconds`: the last interval between two rounds, if it was longer than asked for.
+    `reads_wait_until`, `creates_wait_until`: until when the provider asked for no calls.
+    `refused`: the job whose create was refused last. `unread`: why the provider can't be read.
+    """
+
+    id: str
+    provider: str
+    waiting: int
+    in_flight: int
+    jobs_max: int | None
+    error: str | None
+    stretched_seconds: float | None
+    reads_wait_until: Instant | None
+    creates_wait_until: Instant | None
+    refused: RefusedJob | None
+    unread: Waiting | None
+
+    @property
+    def healthy(self) -> bool:
+        """True if the provider does not refuse the account's key."""
+        return self.error is None
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The statistics of an installation. `jobs` and `endpoints` count by status."""
+
+    jobs: Mapping[str, int]
+    deliveries_waiting: int
+    endpoints: Mapping[str, int]
+    watcher: WatcherStats
+    accounts: tuple[AccountStats, ...]
+
+    @property
+    def jobs_total(self) -> int:
+        """The number of all jobs."""
+        return sum(self.jobs.values())
 
 
 class Operations:
-    """What an operator asks and decides. `poll_seconds` is the watcher's interval."""
+    """The operator's view of an installation. `poll_seconds` is the watcher's interval."""
 
     def __init__(
         self,
@@ -33,100 +89,87 @@ class Operations:
         self._signals = signals
         self._poll_seconds = poll_seconds
         self._clock = clock
-        self._switching: asyncio.Task[None] | None = None
-        self._written_at = -PROBED_MILLISECONDS
+        self._written_at = -PROBE_VALID_MILLISECONDS
 
-    async def stats(self) -> dict[str, Any]:
-        """Return counts of jobs and deliveries, and how the watcher fares."""
-        counts = await self._store.counts()
-        paused_since = await self.watching_paused_since()
+    async def stats(self, caller: Caller) -> Stats:
+        """Return counts of jobs, deliveries and endpoints, and the state of the watcher."""
+        caller.require(Scope.OPERATOR)
+        records = await self._store.account_records()
         loads = await self._store.account_loads()
-        return {
-            "jobs": {"total": sum(counts.values()), **counts},
-            "deliveries": {"waiting": await self._store.deliveries_waiting()},
-            "endpoints": await self._store.endpoint_counts(),
-            "watcher": {
-                "paused": paused_since is not None,
-                "paused_since": paused_since,
-                "poll_seconds": self._poll_seconds,
-                "last_round_at": max(
-                    filter(
-                        None,
-                        [await self._store.last_round(one) for one in self._catalog.accounts],
-                    ),
-                    default=None,
-                ),
-            },
-            "accounts": [
-                await self._standing(account, loads.get(account.id, AccountLoad()))
-                for account in self._catalog.accounts.values()
-            ],
-        }
+        accounts = self._catalog.accounts
+        rounds = [records.get(account, _UNKNOWN).last_round_at for account in accounts]
+        return Stats(
+            jobs=await self._store.counts(),
+            deliveries_waiting=await self._store.deliveries_waiting(),
+            endpoints=await self._store.endpoint_counts(),
+            watcher=WatcherStats(
+                paused_since=await self._store.watching_paused_since(),
+                poll_seconds=self._poll_seconds,
+                last_round_at=max((at for at in rounds if at is not None), default=None),
+            ),
+            accounts=tuple(
+                self._account(account, loads, records.get(account.id, _UNKNOWN))
+                for account in accounts.values()
+            ),
+        )
 
-    async def _standing(self, account: Account, load: AccountLoad) -> dict[str, Any]:
-        account_status, now = await self._store.account_status(account.id), self._clock.now()
-        stretched = account_status.stretched_milliseconds
-        return {
-            "id": account.id,
-            "provider": account.provider,
-            "waiting": load.waiting,
-            "in_flight": load.in_flight,
-            "jobs_max": account.jobs_max,
-            "healthy": account_status.unauthorized is None,
-            "error": account_status.unauthorized,
-            "stretched_seconds": None if stretched is None else stretched / 1000,
-            "reads_wait_until": _if_ahead(account_status.reads_wait_until, now),
-            "creates_wait_until": _if_ahead(account_status.creates_wait_until, now),
-            "refused": load.refused,
-            "unread": account_status.reads,
-        }
+    def _account(
+        self, account: Account, loads: Mapping[str, AccountLoad], record: AccountRecord
+    ) -> AccountStats:
+        load, status, now = loads.get(account.id, AccountLoad()), record.status, self._clock.now()
+        stretched = status.stretched_milliseconds
+        return AccountStats(
+            id=account.id,
+            provider=account.provider,
+            waiting=load.waiting,
+            in_flight=load.in_flight,
+            jobs_max=account.jobs_max,
+            error=status.unauthorized,
+            stretched_seconds=None if stretched is None else stretched / 1000,
+            reads_wait_until=_if_ahead(status.reads_wait_until, now),
+            creates_wait_until=_if_ahead(status.creates_wait_until, now),
+            refused=load.refused,
+            unread=status.reads,
+        )
 
-    async def costs(self, since: Instant, until: Instant) -> list[CostLine]:
-        """Return what the jobs made between these moments cost, by day, model and unit."""
+    async def costs(self, caller: Caller, since: Instant, until: Instant) -> list[CostLine]:
+        """Return the costs of the jobs created in this period, by day, model and unit."""
+        caller.require(Scope.READ)
         return await self._store.costs(since, until)
 
-    # -- the watcher's switch -----------------------------------------------------------------
+    # -- pausing ------------------------------------------------------------------------------
 
-    def pause_watching(self) -> Awaitable[None]:
-        """Stop asking providers, in every process, until `resume_watching`; a restart is none.
+    async def pause_watching(self, caller: Caller) -> None:
+        """Stop polling providers, in every process and through restarts, until resumed."""
+        caller.require(Scope.OPERATOR)
+        await self._store.pause_watching(self._clock.now())
+        self._signals.pause.publish()
 
-        It begins at once; await it to know that it is kept. Needs a running loop.
-        """
-        return self._switch(partial(self._store.pause_watching, self._clock.now()))
+    async def resume_watching(self, caller: Caller) -> None:
+        """Poll providers again, at once."""
+        caller.require(Scope.OPERATOR)
+        await self._store.resume_watching()
+        self._signals.pause.publish()
 
-    def resume_watching(self) -> Awaitable[None]:
-        """Ask providers again, at once; await it to know that it is kept."""
-        return self._switch(self._store.resume_watching)
+    # -- readiness: open to anyone ------------------------------------------------------------
 
-    def _switch(self, write: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
-        before = self._switching
-
-        async def switch() -> None:
-            if before is not None:
-                await asyncio.wait([before])
-            await write()
-            self._signals.pause.publish()
-
-        self._switching = asyncio.create_task(switch())
-        return self._switching
-
-    async def check_writable(self) -> None:
-        """Raise `StoreError` unless the database was written within the last seconds, or is now."""
-        if 0 <= self._clock.now() - self._written_at < PROBED_MILLISECONDS:
-            return
-        try:
-            async with asyncio.timeout(PROBE_SECONDS):
-                await self._store.probe()
-        except (CommitUnknownError, TimeoutError):
-            raise StoreError("The database did not say in time whether it can be written") from None
-        self._written_at = self._clock.now()
-
-    async def watching_paused_since(self) -> Instant | None:
-        """Return since when watching is paused. Raises `StoreError` without a database."""
-        if self._switching is not None:
-            await asyncio.wait([self._switching])
+    async def watching_paused_since(self, caller: Caller) -> Instant | None:
+        """Return since when watching is paused. Raises `StoreError`."""
         return await self._store.watching_paused_since()
 
+    async def check_writable(self, caller: Caller) -> None:
+        """Raise `StoreError` unless the database was written within the last seconds, or is now."""
+        if 0 <= self._clock.now() - self._written_at < PROBE_VALID_MILLISECONDS:
+            return
+        try:
+            async with asyncio.timeout(PROBE_SECONDS_MAX):
+                await self._store.probe()
+        except (CommitUnknownError, TimeoutError):
+            raise StoreError(
+                "The database did not confirm in time that it can be written"
+            ) from None
+        self._written_at = self._clock.now()
 
-def _if_ahead(moment: Instant | None, now: Instant) -> Instant | None:
-    return moment if moment is not None and moment > now else None
+
+def _if_ahead(at: Instant | None, now: Instant) -> Instant | None:
+    return at if at is not None and at > now else None

@@ -1,6 +1,6 @@
 """The use case of a provider that calls us: the job is read back at once.
 
-A call makes the next check immediate and never replaces it; all it is believed is the job's id.
+A call brings the next check forward and never replaces it. Only the job's id is taken from it.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ import structlog
 
 from reelhook.core.recording import Recording
 from reelhook.domain.callback import CallbackAddresses, Subject, SubjectKind
+from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.catalog import Catalog
 from reelhook.domain.errors import (
     InvalidRequestError,
@@ -24,7 +25,7 @@ from reelhook.service.in_doubt import InDoubtSubmissions
 from reelhook.service.jobs import Jobs
 
 log = structlog.get_logger()
-NOT_KNOWN_MESSAGE = "The provider does not know the job that it called about"
+UNKNOWN_JOB_MESSAGE = "The provider does not know the job that it called about"
 
 
 class ProviderWebhooks:
@@ -47,50 +48,44 @@ class ProviderWebhooks:
         self._catalog = catalog
         self._callbacks = callbacks
         self._jobs = jobs
-        self._doubts = in_doubt
+        self._in_doubt = in_doubt
         self._recording = recording
         self._clock = clock
         self._checking: set[str] = set()
 
-    def check_address(self, provider: str, token: str) -> None:
-        """Raise `UnknownCallbackError` for an address that is not ours."""
+    def check_address(self, caller: Caller, provider: str, token: str) -> None:
+        """Raise `UnknownCallbackError` if the address is not one of ours."""
+        caller.require(Scope.OPERATE)
         if self._callbacks.subject(provider, token) is None:
             raise UnknownCallbackError
 
     async def take(
-        self, provider: str, token: str, headers: Mapping[str, str], body: bytes
+        self, caller: Caller, provider: str, token: str, headers: Mapping[str, str], body: bytes
     ) -> bool:
-        """Take a call; return whether it led to a check. Duplicates and late ones do no harm.
+        """Take a call; return whether it led to a check. Duplicates and late calls do no harm.
 
-        Raises `UnknownCallbackError` for an address that is not ours,
-        `WebhookVerificationError` for a call that its provider did not sign, and `ProviderError`
-        where the job can't be read back now.
+        Raises `UnknownCallbackError` for an address that is not ours, `WebhookVerificationError`
+        for a call that its provider did not sign, and `ProviderError` if the job can't be read
+        back now.
         """
+        caller.require(Scope.OPERATE)
         subject = self._callbacks.subject(provider, token)
         if subject is None:
             raise UnknownCallbackError
         stored = await self._job_of(subject)
         account = subject.id if stored is None else stored.job.account
-        asked = self._providers.get(account)
-        if asked is None or self._catalog.accounts[account].provider != provider:
+        adapter = self._providers.get(account)
+        if adapter is None or self._catalog.accounts[account].provider != provider:
             raise UnknownCallbackError
-        notice = await asked.notice(headers, body)
+        notice = await adapter.notice(headers, body)
         if stored is None:
             stored = await self._store.job_of_provider([account], notice.provider_job_id)
         if stored is None:
             return False  # a job that was created elsewhere with the same key
-        job = stored.job
-        provider_job_id = asked.id_of(notice.provider_job_id, job.model)
+        provider_job_id = adapter.id_of(notice.provider_job_id, stored.job.model)
         if subject.kind is SubjectKind.JOB:
-            if job.status is Status.SUBMITTING:
-                return await self._found(stored, provider_job_id)
-            if job.in_doubt_now:
-                return await self._adopted(job, provider_job_id)
-            job = await self._goes_on_as(job, provider_job_id)
-        if job.provider_job_id != provider_job_id:
-            log.warning("notice.of_another_job", job=job.id, provider_job=provider_job_id)
-            return False
-        return await self._check(job.id) if job.status.watched else False
+            return await self._take_for_job(caller, stored, provider_job_id)
+        return await self._check(caller, stored.job, provider_job_id)
 
     async def _job_of(self, subject: Subject) -> StoredJob | None:
         if subject.kind is SubjectKind.ACCOUNT:
@@ -100,26 +95,38 @@ class ProviderWebhooks:
         try:
             return await self._store.job(subject.id)
         except JobNotFoundError:
-            raise UnknownCallbackError from None  # it has aged out
+            raise UnknownCallbackError from None  # it was removed by retention
 
-    async def _check(self, job_id: str) -> bool:
-        if job_id in self._checking:  # calls come in bursts
+    async def _take_for_job(self, caller: Caller, stored: StoredJob, provider_job_id: str) -> bool:
+        """Take a call at a job's own address, which proves whose create made the provider's job."""
+        job = stored.job
+        if job.status is Status.SUBMITTING:
+            return await self._found(stored, provider_job_id)
+        if job.in_doubt_now:
+            return await self._adopted(caller, job, provider_job_id)
+        return await self._check(caller, await self._adopter(job, provider_job_id), provider_job_id)
+
+    async def _check(self, caller: Caller, job: Job, provider_job_id: str) -> bool:
+        if job.provider_job_id != provider_job_id:
+            log.warning("notice.of_another_job", job=job.id, provider_job=provider_job_id)
             return False
-        self._checking.add(job_id)
+        if not job.status.watched or job.id in self._checking:  # calls come in bursts
+            return False
+        self._checking.add(job.id)
         try:
-            await self._jobs.check_now(job_id)
+            await self._jobs.check_now(caller, job.id)
         finally:
-            self._checking.discard(job_id)
+            self._checking.discard(job.id)
         return True
 
     async def _found(self, stored: StoredJob, provider_job_id: str) -> bool:
-        """Take the job that a submit without an answer made: its own address was called for it."""
+        """Record the provider's job of a create whose response was lost."""
         job = stored.job
         if job.doubt_since is None:
-            return False  # its paid call is under way, and will bring the answer itself
+            return False  # its paid call is in flight, and will bring the response itself
         reading = await self._providers[job.account].get(provider_job_id)
         if isinstance(reading.report, Missing):
-            raise ProviderError(NOT_KNOWN_MESSAGE)
+            raise ProviderError(UNKNOWN_JOB_MESSAGE)
         now = self._clock.now()
         found = job.accept(provider_job_id, now, adopted=True)
         transition = found.apply(reading.report, now)
@@ -129,23 +136,23 @@ class ProviderWebhooks:
             self._recording.created(found, stored.webhook_url)
         return acceptance is Acceptance.RECORDED
 
-    async def _adopted(self, job: Job, provider_job_id: str) -> bool:
-        """Adopt what a job that was given up turned out to be: its own address was called for it.
+    async def _adopted(self, caller: Caller, job: Job, provider_job_id: str) -> bool:
+        """Adopt the provider's job of a create that was given up.
 
-        fal calls when a video is done, which takes longer than a doubt is looked up.
+        fal calls when a video is done, which takes longer than an unresolved create is looked up.
         """
         try:
-            created = await self._doubts.adopt(job.id, provider_job_id)
+            created = await self._in_doubt.adopt(caller, job.id, provider_job_id)
         except InvalidRequestError as error:
-            raise ProviderError(NOT_KNOWN_MESSAGE) from error
+            raise ProviderError(UNKNOWN_JOB_MESSAGE) from error
         except JobConflictError as error:
             log.warning("notice.not_adopted", job=job.id, error=error.message)
             return False
         log.info("notice.adopted", job=job.id, provider_job=provider_job_id, by=created.job_id)
         return True
 
-    async def _goes_on_as(self, job: Job, provider_job_id: str) -> Job:
-        """Return the job as which this one was adopted, if it was; else this one."""
+    async def _adopter(self, job: Job, provider_job_id: str) -> Job:
+        """Return the job that adopted this one, if there is one; else this one."""
         if job.provider_job_id is None and job.doubt_closed_at is not None:
             known = await self._store.job_of_provider([job.account], provider_job_id)
             if known is not None and known.job.adopted_from == job.id:

@@ -8,7 +8,7 @@ from reelhook.ports import Provider
 
 
 def provider_of(providers: Mapping[str, Provider], job: Job) -> Provider:
-    """Return the provider of a job's account. Raises `ProviderError` where it was removed."""
+    """Return the provider of a job's account. Raises `ProviderError` if it was removed."""
     provider = providers.get(job.account)
     if provider is None:
         raise ProviderError(

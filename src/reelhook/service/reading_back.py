@@ -1,16 +1,27 @@
-"""Reading back what was just written, for the answer."""
+"""Recording a job's change, and reading back what was written."""
 
 from collections.abc import Awaitable
 from typing import TypeVar
 
+from reelhook.core.recording import Recording, Transition
 from reelhook.domain.errors import CommitUnknownError, StoreError
+from reelhook.domain.job import Job
 
 T = TypeVar("T")
 
 
+async def record_change(recording: Recording, before: Job, transition: Transition) -> bool:
+    """Record what a transition changed. Return False if someone else changed the job meanwhile."""
+    if transition[0] is before:
+        return True
+    return bool(await recording.record([transition]))
+
+
 async def read_back(reading: Awaitable[T], **ids: str) -> T:
-    """Return what a read brings. Where it fails, `StoreError` would say that nothing was written:
-    `CommitUnknownError` is raised in its place, with these ids.
+    """Return the result of a read that follows a write.
+
+    If the read fails, `StoreError` would say that nothing was written: raise `CommitUnknownError`
+    with these ids instead.
     """
     try:
         return await reading

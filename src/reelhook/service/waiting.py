@@ -1,54 +1,53 @@
-"""What jobs wait for, in their providers' words."""
+"""The reasons for which jobs wait, as their providers worded them."""
 
 from collections.abc import Sequence
 
 from reelhook.domain.account_status import AccountStatus
+from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
 from reelhook.domain.waiting import Waiting
 from reelhook.ports import AccountStatusReads, Clock
 
-KEPT_MILLISECONDS = 1000
-"""How old an account's words may be: many clients ask how their jobs are."""
-_ITS_CREATE = frozenset({Status.ACCEPTED, Status.SUBMITTING})
+CACHE_MILLISECONDS = 1000
+"""The longest reuse of an account's status: many clients ask for the status of their jobs."""
+_BEFORE_CREATE = frozenset({Status.ACCEPTED, Status.SUBMITTING})
 
 
 class WaitingReasons:
-    """Tells what jobs wait for: what was said to them, else to all jobs of their account."""
+    """The reasons: the provider's last response to a job, or else to all jobs of its account."""
 
     def __init__(self, store: AccountStatusReads, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._account_status: dict[str, tuple[Instant, AccountStatus]] = {}
+        self._cache: dict[str, tuple[Instant, AccountStatus]] = {}
 
-    async def of(self, job: Job) -> Waiting | None:
-        """Return what one job waits for. Raises `StoreError`."""
-        return (await self.all_of([job])).get(job.id)
+    async def of(self, caller: Caller, job: Job) -> Waiting | None:
+        """Return the reason for which one job waits. Raises `StoreError`."""
+        return (await self.all_of(caller, [job])).get(job.id)
 
-    async def all_of(self, jobs: Sequence[Job]) -> dict[str, Waiting]:
-        """Return what these jobs wait for, by their ids, where there is anything to tell.
-
-        Raises `StoreError`.
-        """
-        told: dict[str, Waiting] = {}
+    async def all_of(self, caller: Caller, jobs: Sequence[Job]) -> dict[str, Waiting]:
+        """Return the reasons, by the ids of the jobs that have one. Raises `StoreError`."""
+        caller.require(Scope.READ)
+        reasons: dict[str, Waiting] = {}
         for job in jobs:
-            waiting = job.waiting or await self._with_its_account(job)
-            if waiting is not None:
-                told[job.id] = waiting
-        return told
+            reason = job.waiting or await self._reason_of_account(job)
+            if reason is not None:
+                reasons[job.id] = reason
+        return reasons
 
-    async def _with_its_account(self, job: Job) -> Waiting | None:
+    async def _reason_of_account(self, job: Job) -> Waiting | None:
         if job.status.terminal or job.doubt_since is not None:
             return None
-        said = (await self._of_account(job.account)).waiting(watched=job.status.watched)
-        if said is None or job.status not in _ITS_CREATE:
-            return said
-        return Waiting(max(said.since, job.created_at), said.last_response, job.submit_attempts)
+        reason = (await self._status(job.account)).waiting(watched=job.status.watched)
+        if reason is None or job.status not in _BEFORE_CREATE:
+            return reason
+        return Waiting(max(reason.since, job.created_at), reason.last_response, job.submit_attempts)
 
-    async def _of_account(self, account: str) -> AccountStatus:
+    async def _status(self, account: str) -> AccountStatus:
         now = self._clock.now()
-        read_at, account_status = self._account_status.get(account, (0, AccountStatus()))
-        if not 0 <= now - read_at < KEPT_MILLISECONDS:
-            account_status = await self._store.account_status(account)
-            self._account_status[account] = (now, account_status)
-        return account_status
+        read_at, status = self._cache.get(account, (0, AccountStatus()))
+        if not 0 <= now - read_at < CACHE_MILLISECONDS:
+            status = await self._store.account_status(account)
+            self._cache[account] = (now, status)
+        return status

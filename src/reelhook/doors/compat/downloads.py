@@ -5,14 +5,14 @@ from contextlib import AsyncExitStack
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 
-from reelhook.doors.context import ServiceOf
-from reelhook.doors.file_response import FileDownload, Range, answer, is_version
-from reelhook.service import Jobs
+from reelhook.doors.context import Context, ContextOf
+from reelhook.doors.file_response import FileDownload, Range, file_download, is_version
+from reelhook.doors.policy import SignedDownloadRoute
 
-router = APIRouter(tags=["videos"])
+router = APIRouter(tags=["videos"], route_class=SignedDownloadRoute)
 ByteRange = Annotated[str | None, Header(alias="Range")]
 IfRange = Annotated[
     str | None,
@@ -27,14 +27,13 @@ IfRange = Annotated[
     summary="Download a finished video",
 )
 async def download(
-    request: Request,
     job_id: str,
-    service: ServiceOf,
+    context: ContextOf,
     byte_range: ByteRange = None,
     if_range: IfRange = None,
 ) -> StreamingResponse:
     """Return the finished video; 404 before it is finished."""
-    return await _stream(request, service, job_id, byte_range, if_range)
+    return await _stream(context, job_id, byte_range, if_range)
 
 
 @router.head("/api/download", include_in_schema=False)
@@ -44,34 +43,33 @@ async def download(
     summary="Download a finished video, by a query parameter",
 )
 async def download_by_query(
-    request: Request,
-    service: ServiceOf,
+    context: ContextOf,
     job_id: Annotated[str, Query(alias="jobId")],
     byte_range: ByteRange = None,
     if_range: IfRange = None,
 ) -> StreamingResponse:
     """Return the finished video, like the route with the id in its path."""
-    return await _stream(request, service, job_id, byte_range, if_range)
+    return await _stream(context, job_id, byte_range, if_range)
 
 
 async def _stream(
-    request: Request,
-    service: Jobs,
+    context: Context,
     job_id: str,
     byte_range: str | None,
     if_range: str | None,
 ) -> StreamingResponse:
     stack = AsyncExitStack()
     try:
-        file = await _file(stack, service, job_id, Range.read(byte_range), if_range)
+        file = await _file(stack, context, job_id, Range.read(byte_range), if_range)
     except BaseException:
         await stack.aclose()
         raise
-    if request.method == "HEAD":
+    is_head = context.request.method == "HEAD"
+    if is_head:
         await stack.aclose()
     return StreamingResponse(
         # The file is closed, but Content-Length is still the whole file's.
-        () if request.method == "HEAD" else _chunks(file, stack),
+        () if is_head else _chunks(file, stack),
         file.status,
         {
             "Content-Disposition": f'inline; filename="{quote(job_id, safe="")}.mp4"',
@@ -82,7 +80,7 @@ async def _stream(
 
 async def _file(
     stack: AsyncExitStack,
-    service: Jobs,
+    context: Context,
     job_id: str,
     wanted: Range | None,
     if_range: str | None,
@@ -92,15 +90,16 @@ async def _file(
     Not every file server supports `If-Range`, so it is evaluated here. If the file has changed, it
     is requested again as a whole.
     """
+    contents, caller = context.gateway.content, context.caller
     content = await stack.enter_async_context(
-        await service.content(job_id, None if wanted is None else str(wanted))
+        await contents.open(caller, job_id, None if wanted is None else str(wanted))
     )
     if wanted is None or if_range is None or is_version(if_range, content.headers):
-        return answer(content, wanted)
+        return file_download(content, wanted)
     if content.status != 200:
         await stack.aclose()
-        content = await stack.enter_async_context(await service.content(job_id))
-    return answer(content, wanted if is_version(if_range, content.headers) else None)
+        content = await stack.enter_async_context(await contents.open(caller, job_id))
+    return file_download(content, wanted if is_version(if_range, content.headers) else None)
 
 
 async def _chunks(file: FileDownload, stack: AsyncExitStack) -> AsyncIterator[bytes]:

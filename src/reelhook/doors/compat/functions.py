@@ -1,32 +1,37 @@
-"""reelhook in another Python program: use cases, ASGI app and the first client's functions."""
+"""reelhook in another Python program: gateway, ASGI app and the first client's functions."""
 
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from starlette.types import ASGIApp
 
 from reelhook.domain.job import Job, Status
+from reelhook.doors.compat.embedding import (
+    DeliveryFunctions,
+    EndpointFunctions,
+    JobFunctions,
+    OperationFunctions,
+)
 from reelhook.doors.compat.request import video_request
-from reelhook.ports import StoredJob
-from reelhook.service import Deliveries, Endpoints, Jobs, Operations
-from reelhook.service.reading_back import read_back
+from reelhook.gateway import Gateway, StoredJob, read_back
 
 
-@dataclass(frozen=True, slots=True)
 class Hook:
-    """A running reelhook. Mount `asgi` in your application, or call its functions.
+    """A running reelhook. Mount `asgi` in your application, or call `gateway`.
 
-    Nine functions have the names of the service that reelhook replaced; each only calls `service`
-    or `operations`.
+    `service`, `endpoints`, `deliveries` and `operations` are deprecated: they are the gateway's use
+    cases for the operator, without the caller. Nine functions have the names of the service that
+    reelhook replaced.
     """
 
-    service: Jobs
-    endpoints: Endpoints
-    deliveries: Deliveries
-    operations: Operations
-    asgi: ASGIApp
-    default_model: str | None
+    def __init__(self, gateway: Gateway, asgi: ASGIApp, default_model: str | None) -> None:
+        self.gateway = gateway
+        self.asgi = asgi
+        self.default_model = default_model
+        self.service = JobFunctions(gateway)
+        self.endpoints = EndpointFunctions(gateway)
+        self.deliveries = DeliveryFunctions(gateway)
+        self.operations = OperationFunctions(gateway)
 
     async def submit(
         self,

@@ -4,7 +4,7 @@ import json
 from hashlib import sha256
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Query
 
 from reelhook.domain.request import SHORT_CHARACTERS_MAX, check_image, check_text
 from reelhook.doors.access import holder_of
@@ -13,18 +13,18 @@ from reelhook.doors.compat.schemas import (
     GenerateBody,
     GenerateResponse,
     StatusResponse,
-    status_answer,
+    status_response,
 )
-from reelhook.doors.context import ServiceOf, options_of, use_cases_of
-from reelhook.ports import IdempotencyKey
+from reelhook.doors.context import ContextOf
+from reelhook.doors.policy import KeyRoute
+from reelhook.gateway import IdempotencyKey
 
-router = APIRouter(tags=["videos"])
+router = APIRouter(tags=["videos"], route_class=KeyRoute)
 
 
 @router.post("/api/generate", summary="Request a video")
 async def generate(
-    request: Request,
-    service: ServiceOf,
+    context: ContextOf,
     body: GenerateBody,
     render_version: Annotated[str | None, Query(alias="renderVersion")] = None,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
@@ -34,7 +34,7 @@ async def generate(
     With an `Idempotency-Key` the same request can be sent again for 24 hours: the response is the
     first one, and nothing is rendered twice.
     """
-    options = options_of(request)
+    options = context.options
     version = body.render_version or render_version or RENDER_VERSION
     if body.webhook_url is not None:
         await options.check_url(body.webhook_url)
@@ -59,9 +59,11 @@ async def generate(
     )
     key = None
     if idempotency_key is not None:
-        holder = holder_of(request, options.access)
+        holder = holder_of(context.request, options.access)
         key = IdempotencyKey(holder, idempotency_key, _fingerprint(body, version))
-    created = await service.submit(video, body.webhook_url, key, body.endpoints)
+    created = await context.gateway.jobs.submit(
+        context.caller, video, body.webhook_url, key, body.endpoints
+    )
     return GenerateResponse(
         job_id=created.job_id,
         title=video.title,
@@ -71,11 +73,11 @@ async def generate(
 
 
 @router.get("/api/videos/status/{job_id}", summary="Read a video's status")
-async def status(job_id: str, request: Request, service: ServiceOf) -> StatusResponse:
+async def status(job_id: str, context: ContextOf) -> StatusResponse:
     """Return a job's status, for clients that missed a webhook."""
-    stored = await service.job(job_id)
-    waiting = await use_cases_of(request).waits.of(stored.job)
-    return status_answer(stored, options_of(request).video_url(job_id), waiting)
+    stored = await context.gateway.jobs.job(context.caller, job_id)
+    waiting = await context.gateway.waiting.of(context.caller, stored.job)
+    return status_response(stored, context.options.video_url(job_id), waiting)
 
 
 def _fingerprint(body: GenerateBody, version: str) -> str:

@@ -16,9 +16,9 @@ from reelhook.domain.request import (
     SIZE,
 )
 from reelhook.domain.waiting import Waiting
-from reelhook.doors.fields import EndpointIds, Schema, Text, documented, untold
+from reelhook.doors.fields import EndpointIds, Schema, Text, documented, is_absent
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
-from reelhook.ports import StoredJob
+from reelhook.gateway import StoredJob
 
 
 def _as_text(value: Any) -> Any:
@@ -90,12 +90,12 @@ class StatusResponse(Schema):
     waiting: MaybeWaiting = None
     missing_since: str | None = Field(
         None,
-        exclude_if=untold,
+        exclude_if=is_absent,
         description="Since when the provider has not known the job; absent: it knows it",
     )
 
 
-def status_answer(
+def status_response(
     stored: StoredJob, video_url: str, waiting: Waiting | None = None
 ) -> StatusResponse:
     """Return a job's status in the first client's terms."""

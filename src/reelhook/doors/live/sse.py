@@ -1,35 +1,37 @@
-"""Live events: Server-Sent Events, one per change, each the webhook's body."""
+"""Live events: Server-Sent Events, one per change, each with the webhook's body."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from reelhook.domain.caller import Caller
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import sequence_of
-from reelhook.doors.context import ServiceOf
+from reelhook.doors.context import ContextOf
 from reelhook.doors.limits import LimitError
-from reelhook.service import Jobs
+from reelhook.doors.policy import KeyRoute
+from reelhook.gateway import Gateway
 
-router = APIRouter(tags=["jobs"])
-JOBS_MAX = 100
+router = APIRouter(tags=["jobs"], route_class=KeyRoute)
+STREAM_JOBS_MAX = 100
 HEARTBEAT_SECONDS = 15.0
 RETRY_AFTER_SECONDS = 30
 
 
 class StreamSlots:
-    """How many streams may be open at once."""
+    """The streams that may be open at once."""
 
     def __init__(self, streams_max: int) -> None:
         self._max = streams_max
         self._taken = 0
 
     def check(self) -> None:
-        """Raise `LimitError` where none is free."""
+        """Raise `LimitError` if no slot is free."""
         if self._taken >= self._max:
             raise LimitError(
                 503,
@@ -40,8 +42,8 @@ class StreamSlots:
             )
 
     @contextlib.contextmanager
-    def one(self) -> Iterator[None]:
-        """Take a place until the block ends. Raises `LimitError`."""
+    def take(self) -> Iterator[None]:
+        """Take a slot until the block ends. Raises `LimitError`."""
         self.check()
         self._taken += 1
         try:
@@ -51,20 +53,20 @@ class StreamSlots:
 
 
 class EventStream(StreamingResponse):
-    """A response that takes one of the places as long as it lasts."""
+    """A response that holds a slot as long as it lasts."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncGenerator[bytes, None], places: StreamSlots) -> None:
+    def __init__(self, events: AsyncGenerator[bytes, None], slots: StreamSlots) -> None:
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         super().__init__(events, headers=headers)
         self._events = events
-        self._places = places
+        self._slots = slots
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the events until either side ends it."""
+        """Send the events until either side ends the stream."""
         try:
-            with self._places.one():
+            with self._slots.take():
                 await super().__call__(scope, receive, send)
         finally:
             await self._events.aclose()
@@ -72,37 +74,37 @@ class EventStream(StreamingResponse):
 
 @router.get("/api/jobs/events", summary="Follow jobs live", response_class=StreamingResponse)
 async def stream(
-    request: Request,
-    service: ServiceOf,
+    context: ContextOf,
     job_ids: Annotated[str, Query(alias="jobIds")],
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> StreamingResponse:
-    """Stream the changes of these jobs, comma-separated. What was told last comes first.
+    """Stream the changes of these jobs, comma-separated. Each job's latest event comes first.
 
-    `Last-Event-ID`, which browsers send when they connect again, names the event that was seen
-    last: its job's stream goes on behind it, so that none is missed.
+    `Last-Event-ID`, which browsers send when they reconnect, names the last event that the client
+    has seen. Its job's stream continues after it, so that no event is missed.
     """
-    ids = list(dict.fromkeys(filter(None, (one.strip() for one in job_ids.split(",")))))
-    if not 1 <= len(ids) <= JOBS_MAX:
+    ids = list(dict.fromkeys(filter(None, (job_id.strip() for job_id in job_ids.split(",")))))
+    if not 1 <= len(ids) <= STREAM_JOBS_MAX:
         raise InvalidRequestError(
-            "jobIds", f"jobIds must name 1 to {JOBS_MAX} jobs, comma-separated"
+            "jobIds", f"jobIds must name 1 to {STREAM_JOBS_MAX} jobs, comma-separated"
         )
-    places: StreamSlots = request.app.state.places
-    places.check()
+    slots: StreamSlots = context.request.app.state.stream_slots
+    slots.check()
     after = {}
-    for job_id, told in (await service.sequences(ids)).items():
+    for job_id, latest in (await context.gateway.feed.sequences(context.caller, ids)).items():
         seen = sequence_of(last_event_id or "", job_id)
-        after[job_id] = max(0, told - 1) if seen is None or seen > told else seen
-    return EventStream(_events(service, ids, after), places)
+        after[job_id] = max(0, latest - 1) if seen is None or seen > latest else seen
+    return EventStream(_events(context.gateway, context.caller, ids, after), slots)
 
 
 async def _events(
-    service: Jobs, ids: Sequence[str], after: dict[str, int]
+    gateway: Gateway, caller: Caller, ids: Sequence[str], after: dict[str, int]
 ) -> AsyncGenerator[bytes, None]:
+    feed = gateway.feed
     yield b": following\n\n"
-    with service.follow(ids) as follower:
-        while not service.stopping.is_set():
-            for event in await service.events(follower.take(), after):
+    with feed.follow(caller, ids) as follower:
+        while not feed.stopping.is_set():
+            for event in await feed.events(caller, follower.take(), after):
                 after[event.job_id] = event.sequence
                 yield b"id: %b\ndata: %b\n\n" % (event.event_id.encode(), event.body)
             try:

@@ -1,4 +1,4 @@
-"""What the routes on endpoints take and give."""
+"""The bodies that the routes about endpoints take and return."""
 
 import re
 from typing import Annotated, Any, cast
@@ -19,7 +19,7 @@ from reelhook.domain.errors import BadKeyError
 from reelhook.domain.event import iso, maybe_iso
 from reelhook.domain.signature import standard_key
 from reelhook.doors.fields import Schema, ShortText, Text
-from reelhook.service import EndpointFields
+from reelhook.gateway import EndpointFields
 
 HEADERS_MAX = 20
 SECRET_CHARACTERS_MIN = 16
@@ -60,13 +60,15 @@ def _secret(given: str) -> str:
     if not _SECRET.fullmatch(given):
         refusal = (
             "must be of visible ASCII characters, without spaces or line breaks; "
-            "leave it out and one is made"
+            "leave it out to have one generated"
         )
     else:
         try:
             standard_key(given)
         except BadKeyError:
-            refusal = "must be a random text, or base64 behind whsec_; leave it out and one is made"
+            refusal = (
+                "must be a random text, or base64 after whsec_; leave it out to have one generated"
+            )
     if refusal:
         raise PydanticCustomError("ours", "{refusal}", {"refusal": refusal})
     return given
@@ -85,18 +87,18 @@ Flag = Annotated[bool, Field(strict=True)]
 
 
 class _Chosen(Schema):
-    """What may be chosen, and changed later."""
+    """The fields that may be chosen, and changed later."""
 
     description: ShortText | None = None
-    events: Events | None = Field(None, description="What it is told of; left out: everything")
-    headers: Headers | None = Field(None, description="Sent along with every webhook")
+    events: Events | None = Field(None, description="The events that it gets; if absent: all")
+    headers: Headers | None = Field(None, description="Sent with every webhook")
     concurrency: Concurrency | None = Field(
-        None, description="Requests under way at once; left out: REELHOOK_ENDPOINT_CONCURRENCY"
+        None, description="Requests in flight at once; if absent: REELHOOK_ENDPOINT_CONCURRENCY"
     )
     broadcast: Flag | None = Field(None, description="Gets every job's events")
 
     def fields(self) -> EndpointFields:
-        """Return what was given, and nothing else."""
+        """Return the given fields, and no others."""
         given: dict[str, Any] = self.model_dump(
             include=self.model_fields_set & _Chosen.model_fields.keys()
         )
@@ -113,28 +115,30 @@ class NewEndpointBody(_Chosen):
     """An endpoint to register."""
 
     url: Text = Field(description="Where its webhooks go")
-    secret: Secret | None = Field(None, description="What signs them; left out: one is made")
+    secret: Secret | None = Field(
+        None, description="The key that signs them; if absent, one is generated"
+    )
 
 
 class EndpointChangeBody(_Chosen):
-    """What to change; what is left out stays, and null is the usual again."""
+    """The fields to change. Those left out stay; null restores the default."""
 
     url: Text | None = None
     enabled: Flag | None = Field(None, description="false holds everything back")
 
 
 class RotateBody(Schema):
-    """How to rotate a secret."""
+    """A rotation of a secret."""
 
-    secret: Secret | None = Field(None, description="The new one; left out: one is made")
+    secret: Secret | None = Field(None, description="The new one; if absent, one is generated")
     overlap_hours: Annotated[float, Field(ge=0, le=OVERLAP_HOURS_MAX)] | None = Field(
         None,
-        description="How long the old one signs along; left out: REELHOOK_SECRET_OVERLAP_HOURS",
+        description="How long the old one signs too; if absent: REELHOOK_SECRET_OVERLAP_HOURS",
     )
 
 
 class HealthResponse(Schema):
-    """How an endpoint answers."""
+    """An endpoint's health."""
 
     state: str = Field(description="ok, failing, open (only probes go out), recovering or disabled")
     failures: int = Field(description="Since its last success")
@@ -143,19 +147,19 @@ class HealthResponse(Schema):
 
 
 class EndpointResponse(Schema):
-    """An endpoint as it stands."""
+    """An endpoint's present state."""
 
     id: str
     kind: str = Field(description="registered, default (WEBHOOK_URL) or url (a job's own)")
     url: str
-    trusted: bool = Field(description="The operator named the URL: no address is refused")
+    trusted: bool = Field(description="The operator chose the URL: no address is refused")
     description: str | None
     events: list[str]
     headers: dict[str, str] = Field(description="Their names; the values are never shown")
     concurrency: int | None
     broadcast: bool
     enabled: bool
-    disabled: str | None = Field(description="operator, failing or gone (it answered 410)")
+    disabled: str | None = Field(description="operator, failing or gone (it responded with 410)")
     disabled_at: str | None
     health: HealthResponse
     previous_secret_until: str | None
@@ -175,27 +179,27 @@ class EndpointsResponse(Schema):
 
 
 class TestResponse(Schema):
-    """How the receiver answered the test event."""
+    """The receiver's response to the test event."""
 
     delivered: bool
     status: int | None
     duration_ms: int
     error: str | None = Field(description="Class of failure, or null")
     detail: str | None
-    answer: str = Field(description="The first 16 KiB of its body")
+    answer: str = Field(description="The first 16 KiB of its response")
 
 
-def endpoint_answer(endpoint: Endpoint) -> EndpointResponse:
-    """Tell an endpoint, without its secret."""
-    return EndpointResponse(**_told(endpoint))
+def endpoint_response(endpoint: Endpoint) -> EndpointResponse:
+    """Return an endpoint, as a response shows it, without its secret."""
+    return EndpointResponse(**_fields(endpoint))
 
 
-def secret_answer(endpoint: Endpoint) -> SecretResponse:
-    """Tell an endpoint with its secret."""
-    return SecretResponse(**_told(endpoint), secret=endpoint.secret or "")
+def secret_response(endpoint: Endpoint) -> SecretResponse:
+    """Return an endpoint, as a response shows it, with its secret."""
+    return SecretResponse(**_fields(endpoint), secret=endpoint.secret or "")
 
 
-def _told(endpoint: Endpoint) -> dict[str, Any]:
+def _fields(endpoint: Endpoint) -> dict[str, Any]:
     until = endpoint.previous_until if endpoint.previous_secret else None
     return {
         "id": endpoint.id,
@@ -203,7 +207,7 @@ def _told(endpoint: Endpoint) -> dict[str, Any]:
         "url": endpoint.url,
         "trusted": endpoint.trusted,
         "description": endpoint.description,
-        "events": [one.value for one in EventName if one in endpoint.events],
+        "events": [name.value for name in EventName if name in endpoint.events],
         "headers": {name: MASK for name, _ in endpoint.headers},
         "concurrency": endpoint.concurrency,
         "broadcast": endpoint.broadcast,
@@ -229,13 +233,13 @@ def _state(health: CircuitBreaker) -> str:
     return "failing" if health.failures else "ok"
 
 
-def test_answer(answer: WebhookResponse) -> TestResponse:
-    """Tell how a test went."""
+def test_response(response: WebhookResponse) -> TestResponse:
+    """Return the result of a test, as a response shows it."""
     return TestResponse(
-        delivered=answer.succeeded,
-        status=answer.status,
-        duration_ms=answer.duration_ms,
-        error=answer.error,
-        detail=answer.detail,
-        answer=answer.body,
+        delivered=response.succeeded,
+        status=response.status,
+        duration_ms=response.duration_ms,
+        error=response.error,
+        detail=response.detail,
+        answer=response.body,
     )

@@ -1,8 +1,8 @@
 """Endpoints: register, list, change, rotate, test, remove."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
-from reelhook.doors.context import EndpointsOf, options_of
+from reelhook.doors.context import Context, ContextOf
 from reelhook.doors.native.endpoint_schemas import (
     EndpointChangeBody,
     EndpointResponse,
@@ -11,82 +11,88 @@ from reelhook.doors.native.endpoint_schemas import (
     RotateBody,
     SecretResponse,
     TestResponse,
-    endpoint_answer,
-    secret_answer,
-    test_answer,
+    endpoint_response,
+    secret_response,
+    test_response,
 )
+from reelhook.doors.policy import KeyRoute
 
-router = APIRouter(prefix="/api/endpoints", tags=["endpoints"])
+router = APIRouter(prefix="/api/endpoints", tags=["endpoints"], route_class=KeyRoute)
 
 
-async def _checked(request: Request, url: str) -> bool:
-    """Judge a URL; return whether the operator named it, so that it is trusted."""
-    options = options_of(request)
-    trusted = options.access.is_operator(request, await request.body(), options.clock.now())
+async def _checked(context: Context, url: str) -> bool:
+    """Judge a URL; return whether the operator chose it, so that it is trusted."""
+    options, body = context.options, await context.request.body()
+    trusted = options.access.is_operator(context.request, body, options.clock.now())
     await options.check_url(url, field="url", trusted=trusted)
     return trusted
 
 
 @router.post("", status_code=201, summary="Register an endpoint")
-async def register(
-    request: Request, endpoints: EndpointsOf, body: NewEndpointBody
-) -> SecretResponse:
-    """Register where events go. The answer shows its secret: the only time but for a rotation."""
-    trusted = await _checked(request, body.url)
-    endpoint = await endpoints.register(
-        body.url, body.fields(), secret=body.secret, trusted=trusted
+async def register(context: ContextOf, body: NewEndpointBody) -> SecretResponse:
+    """Register an endpoint. The response shows its secret; later only a rotation shows one."""
+    trusted = await _checked(context, body.url)
+    endpoint = await context.gateway.endpoints.register(
+        context.caller, body.url, body.fields(), secret=body.secret, trusted=trusted
     )
-    return secret_answer(endpoint)
+    return secret_response(endpoint)
 
 
 @router.get("", summary="List endpoints")
-async def list_endpoints(endpoints: EndpointsOf, failing: bool = False) -> EndpointsResponse:
-    """Return registered endpoints and the default one. With `failing`, all that are held back,
-    URLs that jobs brought along too.
+async def list_endpoints(context: ContextOf, failing: bool = False) -> EndpointsResponse:
+    """Return registered endpoints and the default one. With `failing`, return all that are held
+    back, including URLs of single jobs.
     """
-    found = await (endpoints.held_back() if failing else endpoints.all())
-    return EndpointsResponse(endpoints=[endpoint_answer(one) for one in found])
+    endpoints, caller = context.gateway.endpoints, context.caller
+    found = await (endpoints.held_back(caller) if failing else endpoints.all(caller))
+    return EndpointsResponse(endpoints=[endpoint_response(endpoint) for endpoint in found])
 
 
 @router.get("/{endpoint_id}", summary="Read an endpoint")
-async def read(endpoint_id: str, endpoints: EndpointsOf) -> EndpointResponse:
-    """Return an endpoint as it stands, with its health."""
-    return endpoint_answer(await endpoints.one(endpoint_id))
+async def read(endpoint_id: str, context: ContextOf) -> EndpointResponse:
+    """Return an endpoint's present state, with its health."""
+    return endpoint_response(await context.gateway.endpoints.one(context.caller, endpoint_id))
 
 
 @router.patch("/{endpoint_id}", summary="Change an endpoint")
 async def change(
-    endpoint_id: str, request: Request, endpoints: EndpointsOf, body: EndpointChangeBody
+    endpoint_id: str, context: ContextOf, body: EndpointChangeBody
 ) -> EndpointResponse:
-    """Change what is given. `enabled: true` sends again what was held back."""
-    await endpoints.one(endpoint_id)
+    """Change the given fields. `enabled: true` sends the events that were held back."""
+    endpoints, caller = context.gateway.endpoints, context.caller
+    await endpoints.one(caller, endpoint_id)
     fields, trusted = body.fields(), False
     if body.url is not None:
-        trusted = await _checked(request, body.url)
+        trusted = await _checked(context, body.url)
         fields["url"] = body.url
-    changed = await endpoints.change(endpoint_id, fields, enabled=body.enabled, trusted=trusted)
-    return endpoint_answer(changed)
+    changed = await endpoints.change(
+        caller, endpoint_id, fields, enabled=body.enabled, trusted=trusted
+    )
+    return endpoint_response(changed)
 
 
 @router.delete("/{endpoint_id}", status_code=204, summary="Remove an endpoint")
-async def remove(endpoint_id: str, endpoints: EndpointsOf) -> Response:
-    """Remove an endpoint with all that waits for it. What was sent stays on record."""
-    await endpoints.remove(endpoint_id)
+async def remove(endpoint_id: str, context: ContextOf) -> Response:
+    """Remove an endpoint, and everything that waits for it. The record of what was sent stays."""
+    await context.gateway.endpoints.remove(context.caller, endpoint_id)
     return Response(status_code=204)
 
 
 @router.post("/{endpoint_id}/rotate", summary="Rotate an endpoint's secret")
 async def rotate(
-    endpoint_id: str, endpoints: EndpointsOf, body: RotateBody | None = None
+    endpoint_id: str, context: ContextOf, body: RotateBody | None = None
 ) -> SecretResponse:
-    """Sign with a new secret. For a while `webhook-signature` carries the old one's signature too,
+    """Sign with a new secret. For a while `webhook-signature` also has the old one's signature,
     and `X-Signature`, a single value, stays on the old one.
     """
     body = body or RotateBody()
-    return secret_answer(await endpoints.rotate(endpoint_id, body.secret, body.overlap_hours))
+    endpoint = await context.gateway.endpoints.rotate(
+        context.caller, endpoint_id, body.secret, body.overlap_hours
+    )
+    return secret_response(endpoint)
 
 
 @router.post("/{endpoint_id}/test", summary="Send a test event")
-async def send_test(endpoint_id: str, endpoints: EndpointsOf) -> TestResponse:
-    """Send a signed test event now, once, and return how the receiver answered."""
-    return test_answer(await endpoints.test(endpoint_id))
+async def send_test(endpoint_id: str, context: ContextOf) -> TestResponse:
+    """Send a signed test event now, once, and return the receiver's response."""
+    return test_response(await context.gateway.endpoints.test(context.caller, endpoint_id))

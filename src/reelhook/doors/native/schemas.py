@@ -13,9 +13,9 @@ from reelhook.domain.request import (
     SHORT_CHARACTERS_MAX,
 )
 from reelhook.domain.waiting import Waiting
-from reelhook.doors.fields import EndpointIds, Schema, ShortText, Text, documented, untold
+from reelhook.doors.fields import EndpointIds, Schema, ShortText, Text, documented, is_absent
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
-from reelhook.ports import ListedJob
+from reelhook.gateway import ListedJob
 
 ProviderJobId = Annotated[
     str,
@@ -95,12 +95,12 @@ class JobResponse(Schema):
     waiting: MaybeWaiting = None
     missing_since: str | None = Field(
         None,
-        exclude_if=untold,
+        exclude_if=is_absent,
         description="Since when the provider has not known the job; absent: it knows it",
     )
     stopped: bool | None = Field(
         None,
-        exclude_if=untold,
+        exclude_if=is_absent,
         description="For a canceled job. true: its render ended too; false: the provider "
         "continues, since it can't stop a render; absent: not known",
     )
@@ -159,7 +159,7 @@ class ErrorResponse(Schema):
     )
 
 
-def job_answer(
+def job_response(
     listed: ListedJob,
     video_url: str,
     queue_position: int | None = None,

@@ -30,7 +30,7 @@ async def all_of(client: Receiver, job_id: str) -> list[Webhook]:
     return client.webhooks
 
 
-async def test_progress_and_completion_are_told_in_the_inherited_bodies(tmp_path: Path) -> None:
+async def test_progress_and_completion_are_sent_in_the_inherited_bodies(tmp_path: Path) -> None:
     async with receiver() as client, gateway(tmp_path, Faults(queue_seconds=0)) as server:
         job_id = await server.submit(webhookUrl=client.url)
         provider_id = (await server.job_when(job_id, "processing"))["soraJobId"]
@@ -62,7 +62,7 @@ async def test_progress_and_completion_are_told_in_the_inherited_bodies(tmp_path
         }
 
 
-async def test_failure_is_told_in_the_inherited_body(tmp_path: Path) -> None:
+async def test_failure_is_sent_in_the_inherited_body(tmp_path: Path) -> None:
     faults = Faults(moderation=1, queue_seconds=0, render_seconds=0)
     async with receiver() as client, gateway(tmp_path, faults) as server:
         job_id = await server.submit(webhookUrl=client.url)
@@ -78,7 +78,7 @@ async def test_failure_is_told_in_the_inherited_body(tmp_path: Path) -> None:
         }
 
 
-async def test_a_job_that_no_provider_took_is_told_once(tmp_path: Path) -> None:
+async def test_a_job_that_no_provider_took_is_reported_once(tmp_path: Path) -> None:
     async with (
         receiver() as client,
         gateway(tmp_path, provider_key="sk-right", openai_api_key="sk-wrong") as server,
@@ -143,7 +143,7 @@ async def test_without_a_secret_the_one_made_at_the_first_start_signs(tmp_path: 
         assert len(client.webhooks) == 2
 
 
-async def test_a_public_url_of_the_operator_s_is_told(tmp_path: Path) -> None:
+async def test_a_public_url_of_the_operator_s_is_sent(tmp_path: Path) -> None:
     async with (
         receiver() as client,
         gateway(tmp_path, AT_ONCE, public_url="http://video.localhost/reel/") as server,

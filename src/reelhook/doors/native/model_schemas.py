@@ -1,13 +1,13 @@
-"""What the routes about providers give."""
+"""The bodies that the routes about models and costs return."""
 
 from datetime import UTC, datetime
 
 from pydantic import Field
 
+from reelhook.domain.catalog import ModelRoute
 from reelhook.domain.model import Image
-from reelhook.doors.fields import Schema, untold
-from reelhook.ports import CostLine
-from reelhook.service import ProviderServer
+from reelhook.doors.fields import Schema, is_absent
+from reelhook.gateway import CostLine, ProviderServer
 
 _DAY_SECONDS = 24 * 3600
 
@@ -27,20 +27,20 @@ class ModelResponse(Schema):
 
 
 class ServerResponse(Schema):
-    """What one account's server says it has."""
+    """The models that one account's server lists."""
 
     account: str
     provider: str
-    server: str | None = Field(description="What its vendor calls it; null: not known")
+    server: str | None = Field(description="Its vendor's name for it; null: not known")
     models: list[str] = Field(description="As a request names them")
     ignored: bool = Field(description="It renders with its own model, whatever is named")
     error: str | None = Field(description="Why its models are not known")
 
 
 class ModelsResponse(Schema):
-    """The models that are known, and the names that stand for others.
+    """The models that are known, and aliases of models.
 
-    `defaultModel` null: where a request names none, it is the openai server's own.
+    `defaultModel` null: if a request names none, it is the openai server's own.
     """
 
     models: list[ModelResponse]
@@ -49,17 +49,17 @@ class ModelsResponse(Schema):
     aliases: dict[str, str]
     servers: list[ServerResponse] | None = Field(
         None,
-        exclude_if=untold,
-        description="With served=true: what the accounts' servers themselves say they have",
+        exclude_if=is_absent,
+        description="With served=true: the models that the accounts' servers list",
     )
 
 
 class CostLineResponse(Schema):
-    """What the jobs of one day, model and unit cost together."""
+    """The costs of the jobs of one day, model and unit together."""
 
     day: str
     model: str
-    unit: str | None = Field(description="null: the provider tells nothing")
+    unit: str | None = Field(description="null: the provider reports nothing")
     jobs: int
     completed: int
     quoted: float | None
@@ -72,26 +72,37 @@ class CostsResponse(Schema):
     costs: list[CostLineResponse]
 
 
-class NoticeResponse(Schema):
-    """Whether a provider's call led to a check."""
+def model_response(model: ModelRoute) -> ModelResponse:
+    """Return one model, as a response shows it."""
+    limits = model.limits
+    assert limits is not None  # noqa: S101 - a listed model has limits
+    return ModelResponse(
+        model=model.display_name,
+        provider=model.provider,
+        accounts=[account.id for account in model.accounts],
+        seconds=limits.seconds,
+        sizes=limits.sizes,
+        aspect_ratios=limits.aspect_ratios,
+        image=limits.image,
+        seed=limits.seed,
+        prompt_characters_max=limits.prompt_characters_max,
+    )
 
-    checked: bool
 
-
-def server_answer(server: ProviderServer) -> ServerResponse:
-    """Tell one server."""
+def server_response(server: ProviderServer) -> ServerResponse:
+    """Return one server, as a response shows it."""
     return ServerResponse(
         account=server.account.id,
         provider=server.account.provider,
         server=server.title or None,
-        models=list(server.called),
+        models=list(server.models),
         ignored=server.ignored,
         error=server.error,
     )
 
 
-def cost_line(line: CostLine) -> CostLineResponse:
-    """Tell one line."""
+def cost_line_response(line: CostLine) -> CostLineResponse:
+    """Return one line of costs, as a response shows it."""
     day = datetime.fromtimestamp(line.day * _DAY_SECONDS, UTC).date()
     return CostLineResponse(
         day=day.isoformat(),

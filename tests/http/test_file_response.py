@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelhook.domain.errors import ProviderError
-from reelhook.doors.file_response import FileDownload, Range, answer, is_version
+from reelhook.doors.file_response import FileDownload, Range, file_download, is_version
 from reelhook.ports import Content
 
 VIDEO = bytes(range(100))
@@ -23,7 +23,7 @@ def came(
         for start in range(0, len(body), 7):
             yield body[start : start + 7]
 
-    return answer(Content(status, headers or {}, chunks()), Range.read(asked))
+    return file_download(Content(status, headers or {}, chunks()), Range.read(asked))
 
 
 async def bytes_of(file: FileDownload) -> bytes:
@@ -34,7 +34,7 @@ async def bytes_of(file: FileDownload) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("told", "type_"),
+    ("sent", "type_"),
     [
         ("video/mp4", "video/mp4"),
         ("Video/WebM; codecs=vp9", "video/webm"),
@@ -54,8 +54,8 @@ async def bytes_of(file: FileDownload) -> bytes:
         ("", "application/octet-stream"),
     ],
 )
-def test_a_type_is_one_that_no_browser_runs(told: str, type_: str) -> None:
-    assert came(200, {"Content-Type": told}).headers["Content-Type"] == type_
+def test_a_type_is_one_that_no_browser_runs(sent: str, type_: str) -> None:
+    assert came(200, {"Content-Type": sent}).headers["Content-Type"] == type_
 
 
 def test_a_browser_guesses_and_runs_nothing() -> None:
@@ -93,8 +93,8 @@ def test_what_is_well_formed_goes_along() -> None:
         "accept-ranges": "bytes",
         "content-length": "100",
     }
-    told = {name.lower(): value for name, value in came(200, given_).headers.items()}
-    assert told | given_ == told
+    sent = {name.lower(): value for name, value in came(200, given_).headers.items()}
+    assert sent | given_ == sent
 
 
 # -- ranges and lengths ---------------------------------------------------------------------------
@@ -124,7 +124,7 @@ def test_one_range_is_passed_on_and_anything_else_is_the_whole_file(
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "sent"),
     [
         ("bytes=10-19", "bytes 10-19/100"),
         ("bytes=10-19", "bytes 10-19/*"),
@@ -135,10 +135,10 @@ def test_one_range_is_passed_on_and_anything_else_is_the_whole_file(
         ("bytes=-500", "bytes 0-99/100"),
     ],
 )
-async def test_a_range_that_was_asked_for_goes_through(asked: str, told: str) -> None:
-    start, end = map(int, told.split()[1].partition("/")[0].split("-"))
-    file = came(206, {"Content-Range": told}, asked, VIDEO[start : end + 1])
-    assert (file.status, file.headers["Content-Range"]) == (206, told)
+async def test_a_range_that_was_asked_for_goes_through(asked: str, sent: str) -> None:
+    start, end = map(int, sent.split()[1].partition("/")[0].split("-"))
+    file = came(206, {"Content-Range": sent}, asked, VIDEO[start : end + 1])
+    assert (file.status, file.headers["Content-Range"]) == (206, sent)
     assert file.headers["Content-Length"] == str(end - start + 1)
     assert await bytes_of(file) == VIDEO[start : end + 1]
 
@@ -225,7 +225,7 @@ async def test_what_is_behind_the_range_is_not_waited_for() -> None:
             yield VIDEO
 
     whole = Content(200, {"Content-Length": str(10**12)}, endless())
-    assert await bytes_of(answer(whole, Range.read("bytes=5-204"))) == (VIDEO * 3)[5:205]
+    assert await bytes_of(file_download(whole, Range.read("bytes=5-204"))) == (VIDEO * 3)[5:205]
 
 
 @pytest.mark.parametrize(
@@ -265,10 +265,10 @@ async def test_a_length_that_is_no_number_is_none(length: str) -> None:
 
 
 async def test_of_a_range_behind_the_end_nothing_of_the_servers_words_goes_out() -> None:
-    told = {"Content-Range": "bytes */100", "Content-Length": "9", "Content-Type": "text/html"}
-    file = came(416, told, "bytes=200-", b"<script/>")
+    sent = {"Content-Range": "bytes */100", "Content-Length": "9", "Content-Type": "text/html"}
+    file = came(416, sent, "bytes=200-", b"<script/>")
     assert (file.status, file.headers["Content-Range"]) == (416, "bytes */100")
     assert file.headers["Content-Length"] == "0"
     assert await bytes_of(file) == b""
     with pytest.raises(ProviderError):
-        came(416, told)
+        came(416, sent)

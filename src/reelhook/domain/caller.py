@@ -1,0 +1,63 @@
+"""The caller of a use case: the project it acts in, and what it may do there."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reelhook.domain.errors import ReelhookError
+
+DEFAULT_PROJECT = "default"
+
+
+class Scope(StrEnum):
+    """A permission. Each includes those before it."""
+
+    READ = "read"
+    """Status, lists, downloads and streams."""
+    SUBMIT = "submit"
+    """Create and cancel jobs."""
+    OPERATE = "operate"
+    """Manage endpoints, resend, adopt and abandon, check a job now."""
+    ADMIN = "admin"
+    """Everything of one project."""
+    OPERATOR = "operator"
+    """The whole installation: its accounts, its statistics, pausing. No project's key has it."""
+
+
+_RANK = {scope: rank for rank, scope in enumerate(Scope)}
+
+
+class ScopeMissingError(ReelhookError):
+    """The caller may not do this. `scope` is what it lacks."""
+
+    code = "scope_missing"
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(f"This needs the scope {scope.value}, which the caller does not have")
+        self.scope = scope
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Anyone who asks for something: a program, a client with a key, a provider."""
+
+    project: str
+    scopes: frozenset[Scope]
+
+    def allows(self, scope: Scope) -> bool:
+        """Return True if the caller has this scope, or one that includes it."""
+        return any(_RANK[held] >= _RANK[scope] for held in self.scopes)
+
+    def require(self, scope: Scope) -> None:
+        """Raise `ScopeMissingError` unless the caller has this scope."""
+        if not self.allows(scope):
+            raise ScopeMissingError(scope)
+
+
+OPERATOR = Caller(DEFAULT_PROJECT, frozenset({Scope.OPERATOR}))
+"""The operator, or the program that reelhook is embedded in."""
+PROVIDER = Caller(DEFAULT_PROJECT, frozenset({Scope.OPERATE}))
+"""A provider that calls a callback address: its job is read back, or adopted."""
+DOWNLOADER = Caller(DEFAULT_PROJECT, frozenset({Scope.READ}))
+"""The holder of a signed link to one video."""
+ANONYMOUS = Caller(DEFAULT_PROJECT, frozenset())
+"""Anyone: a health check, a browser that reads the documentation."""

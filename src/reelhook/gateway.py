@@ -1,0 +1,176 @@
+"""The gateway: one face of all use cases, for every door.
+
+Doors import from here and from the domain alone, so the types that use cases take and return are
+exported here too.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+from reelhook.core.facts import Emit
+from reelhook.core.followers import Follower
+from reelhook.core.payloads import PayloadFormat
+from reelhook.core.recording import Recording
+from reelhook.core.signing import Signing
+from reelhook.core.wakeups import Signals
+from reelhook.domain.callback import CallbackAddresses
+from reelhook.domain.catalog import Catalog
+from reelhook.ports import (
+    SOLE_HOLDER,
+    CallbackStore,
+    Clock,
+    Content,
+    CostLine,
+    Created,
+    DeliveryFilter,
+    DeliveryLogStore,
+    DeliveryPage,
+    EndpointStore,
+    EventPage,
+    IdempotencyKey,
+    InDoubtStore,
+    JobPage,
+    JobStore,
+    ListedJob,
+    OperationsStore,
+    Provider,
+    RefusedJob,
+    Resend,
+    Sender,
+    StoredDelivery,
+    StoredEvent,
+    StoredJob,
+    Undelivered,
+)
+from reelhook.service.content import Contents
+from reelhook.service.deliveries import Deliveries
+from reelhook.service.endpoints import EndpointFields, Endpoints
+from reelhook.service.feed import Feed, FeedStore
+from reelhook.service.followers import Followers
+from reelhook.service.in_doubt import InDoubtSubmissions
+from reelhook.service.jobs import Jobs
+from reelhook.service.models import Models, ProviderServer
+from reelhook.service.operations import AccountStats, Operations, Stats
+from reelhook.service.provider_webhooks import ProviderWebhooks
+from reelhook.service.reading_back import read_back
+from reelhook.service.waiting import WaitingReasons
+
+__all__ = [
+    "SOLE_HOLDER",
+    "AccountStats",
+    "Clock",
+    "Content",
+    "CostLine",
+    "Created",
+    "DeliveryFilter",
+    "DeliveryPage",
+    "EndpointFields",
+    "EventPage",
+    "Follower",
+    "Gateway",
+    "IdempotencyKey",
+    "JobPage",
+    "ListedJob",
+    "ProviderServer",
+    "RefusedJob",
+    "Resend",
+    "Stats",
+    "StoredDelivery",
+    "StoredEvent",
+    "StoredJob",
+    "Undelivered",
+    "build_gateway",
+    "read_back",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """All use cases. The caller is the first argument of each."""
+
+    jobs: Jobs
+    waiting: WaitingReasons
+    content: Contents
+    feed: Feed
+    in_doubt: InDoubtSubmissions
+    endpoints: Endpoints
+    deliveries: Deliveries
+    operations: Operations
+    models: Models
+    provider_webhooks: ProviderWebhooks
+
+
+class GatewayStore(
+    JobStore,
+    InDoubtStore,
+    CallbackStore,
+    EndpointStore,
+    DeliveryLogStore,
+    OperationsStore,
+    FeedStore,
+    Protocol,
+):
+    """The store, as far as the use cases need it."""
+
+
+def build_gateway(
+    *,
+    store: GatewayStore,
+    providers: Mapping[str, Provider],
+    catalog: Catalog,
+    callbacks: CallbackAddresses,
+    sender: Sender,
+    signing: Signing,
+    payload: PayloadFormat,
+    recording: Recording,
+    signals: Signals,
+    emit: Emit,
+    has_default_endpoint: bool,
+    submit_wait_seconds: float,
+    overlap_hours: float,
+    poll_seconds: float,
+    clock: Clock,
+    random: Random,
+) -> Gateway:
+    """Build the use cases. `submit_wait_seconds` bounds a cancel's wait for a create in flight; for
+    `overlap_hours` an endpoint's previous secret signs too.
+    """
+    followers = Followers(store, signals, clock=clock)
+    jobs = Jobs(
+        store,
+        providers,
+        catalog,
+        recording,
+        signals,
+        followers,
+        has_default_endpoint=has_default_endpoint,
+        submit_wait_seconds=submit_wait_seconds,
+        clock=clock,
+        random=random,
+    )
+    in_doubt = InDoubtSubmissions(store, providers, signals, emit=emit, clock=clock, random=random)
+    return Gateway(
+        jobs=jobs,
+        waiting=WaitingReasons(store, clock),
+        content=Contents(store, providers),
+        feed=Feed(store, signals, followers),
+        in_doubt=in_doubt,
+        endpoints=Endpoints(
+            store,
+            sender,
+            signing,
+            payload,
+            signals,
+            overlap_hours=overlap_hours,
+            clock=clock,
+            random=random,
+        ),
+        deliveries=Deliveries(store, signals, clock=clock, random=random),
+        operations=Operations(store, catalog, signals, poll_seconds=poll_seconds, clock=clock),
+        models=Models(providers, catalog),
+        provider_webhooks=ProviderWebhooks(
+            store, providers, catalog, callbacks, jobs, in_doubt, recording, clock=clock
+        ),
+    )

@@ -1,0 +1,64 @@
+"""The use cases about models: those whose limits are known, and those that servers list."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reelhook.domain.caller import Caller, Scope
+from reelhook.domain.catalog import Account, Catalog
+from reelhook.domain.errors import ProviderError
+from reelhook.ports import Provider, ServedModels
+
+SERVER_SECONDS_MAX = 10.0
+"""The longest time that an account's server may take to list its models."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderServer:
+    """One account's server: its models, as a request names them, or the error of listing them.
+
+    `ignored`: it renders with its own model, whatever is named. `title`: its vendor's name for it.
+    """
+
+    account: Account
+    models: tuple[str, ...] = ()
+    ignored: bool = False
+    title: str = ""
+    error: str | None = None
+
+
+class Models:
+    """The models of the accounts."""
+
+    def __init__(self, providers: Mapping[str, Provider], catalog: Catalog) -> None:
+        self._providers = providers
+        self._catalog = catalog
+
+    def catalog(self, caller: Caller) -> Catalog:
+        """Return the accounts, the models whose limits are known, and their aliases."""
+        caller.require(Scope.READ)
+        return self._catalog
+
+    async def servers(self, caller: Caller) -> list[ProviderServer]:
+        """Ask all servers at once for their models. Accounts that can't list them are left out."""
+        caller.require(Scope.READ)
+        accounts = self._catalog.accounts.values()
+        found = await asyncio.gather(*(self._server(account) for account in accounts))
+        return [server for server in found if server is not None]
+
+    async def _server(self, account: Account) -> ProviderServer | None:
+        try:
+            async with asyncio.timeout(SERVER_SECONDS_MAX):
+                served = await self._providers[account.id].served()
+        except ProviderError as error:
+            return ProviderServer(account, error=error.message)
+        except TimeoutError:
+            message = f"No response came within {SERVER_SECONDS_MAX:g} s"
+            return ProviderServer(account, error=message)
+        return None if served is None else self._named(account, served)
+
+    def _named(self, account: Account, served: ServedModels) -> ProviderServer:
+        # A request that names only the provider may go to any account of the provider.
+        prefix = account.id if self._catalog.siblings(account.id) else account.provider
+        models = tuple(f"{prefix}/{name}" for name in served.names)
+        return ProviderServer(account, models, served.ignored, served.title)
