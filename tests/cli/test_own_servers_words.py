@@ -67,4 +67,4 @@ def test_a_server_that_could_not_be_asked_is_told(capsys: pytest.CaptureFixture[
     models._show_models(MODELS | {"servers": [lost]}, "")
     told = capsys.readouterr()
     assert told.out == ""
-    assert "the models of openai are not known: No answer came" in told.err
+    assert "the models of openai are not known: No response came" in told.err
