@@ -47,7 +47,7 @@ from reelhook.ports import (
 from reelhook.service.content import Contents
 from reelhook.service.deliveries import Deliveries
 from reelhook.service.endpoints import EndpointFields, Endpoints
-from reelhook.service.feed import Feed, FeedStore
+from reelhook.service.feed import Feed, FeedReads
 from reelhook.service.followers import Followers
 from reelhook.service.in_doubt import InDoubtSubmissions
 from reelhook.service.jobs import Jobs
@@ -109,7 +109,7 @@ class GatewayStore(
     EndpointStore,
     DeliveryLogStore,
     OperationsStore,
-    FeedStore,
+    FeedReads,
     Protocol,
 ):
     """The store, as far as the use cases need it."""

@@ -189,7 +189,7 @@ async def test_jobs_that_ran_when_tracking_was_rolled_back_end_and_say_why(path:
         jobs = {one.job.id: one.job for one in (await store.jobs(None, 9, None)).jobs}
         for name in ("submitting", "queued", "processing"):
             assert (jobs[name].status, jobs[name].code) == (Status.FAILED, "submission_unknown")
-            assert "register the provider's job anew" in (jobs[name].error or "")
+            assert "register the provider's job again" in (jobs[name].error or "")
         for name in ("accepted", "completed", "canceled"):
             assert jobs[name].status == name
         assert await store.jobs_to_watch(ACCOUNT) == []

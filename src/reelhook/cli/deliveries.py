@@ -12,7 +12,7 @@ from reelhook.cli import render
 from reelhook.cli.calls import show_response, with_api
 from reelhook.cli.client import Api, ApiResponse, job_path
 from reelhook.cli.delivery_view import (
-    Feed,
+    FeedView,
     show_attempts,
     show_deliveries,
     show_delivery,
@@ -71,11 +71,11 @@ def events(
             return await api.get(job_path(job, "/events"))
         return await api.get("/api/events", after=after, limit=limit)
 
-    show_response(url, read, Feed().show, as_json=as_json)
+    show_response(url, read, FeedView().show, as_json=as_json)
 
 
 async def _follow(api: Api, after: str | None, limit: int, *, as_json: bool) -> None:
-    feed = Feed()
+    feed = FeedView()
     page = await api.get("/api/events", after=after, limit=limit)
     while True:
         if as_json:

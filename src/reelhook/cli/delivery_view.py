@@ -18,7 +18,7 @@ _REASONS = {
 _RESPONSE_CHARACTERS = 200
 
 
-class Feed:
+class FeedView:
     """Prints pages of events, one line each, under one heading."""
 
     def __init__(self) -> None:

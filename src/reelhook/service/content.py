@@ -11,7 +11,7 @@ from reelhook.ports import Content, Provider, StoredJob
 from reelhook.service.providers import provider_of
 
 
-class JobReads(Protocol):
+class ContentStore(Protocol):
     """The store, as far as opening a file needs it."""
 
     async def job(self, job_id: str) -> StoredJob:
@@ -22,7 +22,7 @@ class JobReads(Protocol):
 class Contents:
     """The finished files, at their providers."""
 
-    def __init__(self, store: JobReads, providers: Mapping[str, Provider]) -> None:
+    def __init__(self, store: ContentStore, providers: Mapping[str, Provider]) -> None:
         self._store = store
         self._providers = providers
 

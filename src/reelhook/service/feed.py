@@ -13,7 +13,7 @@ from reelhook.ports import EventPage, FollowStore, StoredEvent
 from reelhook.service.followers import Followers
 
 
-class FeedStore(FollowStore, Protocol):
+class FeedReads(FollowStore, Protocol):
     """The store, as far as reading events needs it."""
 
     async def events(self, job_ids: Sequence[str], after: Mapping[str, int]) -> list[StoredEvent]:
@@ -31,7 +31,7 @@ class FeedStore(FollowStore, Protocol):
 class Feed:
     """The events of jobs, and the means to wait for the next ones."""
 
-    def __init__(self, store: FeedStore, signals: Signals, followers: Followers) -> None:
+    def __init__(self, store: FeedReads, signals: Signals, followers: Followers) -> None:
         self._store = store
         self._signals = signals
         self._followers = followers

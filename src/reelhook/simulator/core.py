@@ -16,7 +16,7 @@ JOBS_MAX = 10_000
 _by_number = attrgetter("number")
 
 
-class NotFoundError(LookupError):
+class UnknownJobError(LookupError):
     """Raised for an unknown job; its only argument is the id."""
 
 
@@ -104,11 +104,11 @@ class Simulator:
         return job
 
     def get(self, job_id: str) -> SimulatedJob:
-        """Return the job. Raises `NotFoundError`."""
+        """Return the job. Raises `UnknownJobError`."""
         try:
             return self._by_id[job_id]
         except KeyError:
-            raise NotFoundError(job_id) from None
+            raise UnknownJobError(job_id) from None
 
     def state(self, job: SimulatedJob) -> RenderState:
         """Return the job's state now."""
@@ -117,7 +117,7 @@ class Simulator:
     def page(
         self, *, after: str | None, limit: int, newest_first: bool, id_prefix: str = ""
     ) -> JobsPage:
-        """Return up to `limit` jobs that follow the job `after`. Raises `NotFoundError`.
+        """Return up to `limit` jobs that follow the job `after`. Raises `UnknownJobError`.
 
         Only jobs created with this `id_prefix` are considered.
         """
@@ -126,7 +126,7 @@ class Simulator:
         if after is not None:
             job = self.get(after)
             if job.wire != id_prefix:
-                raise NotFoundError(after)
+                raise UnknownJobError(after)
             position = self._position(job)
             first, end = (first, position) if newest_first else (position + 1, end)
         has_more = end - first > limit
@@ -145,7 +145,7 @@ class Simulator:
         self.newest = None
 
     def delete(self, job_id: str, *, stops: bool = True) -> None:
-        """Cancel the job if it runs, and forget it. Raises `NotFoundError`.
+        """Cancel the job if it runs, and forget it. Raises `UnknownJobError`.
 
         Without `stops`, the engine keeps rendering.
         """

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from reelhook.simulator.core import NotFoundError, Simulator
+from reelhook.simulator.core import Simulator, UnknownJobError
 from reelhook.simulator.download import video_download
 from reelhook.simulator.fault_injector import (
     CONTENT,
@@ -162,7 +162,7 @@ class FlavouredWire(Wire):
     def _job_or(self, request: web.Request, missing: SimulatedRefusal) -> SimulatedJob:
         try:
             return self._simulator.get(request.match_info["id"])
-        except NotFoundError:
+        except UnknownJobError:
             raise missing from None
 
     def _renders(self) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from reelhook.simulator.core import NotFoundError
+from reelhook.simulator.core import UnknownJobError
 from reelhook.simulator.download import video_download
 from reelhook.simulator.fault_injector import (
     CONTENT,
@@ -84,7 +84,7 @@ class OpenAIWire(Wire):
                 newest_first=query.newest_first,
                 id_prefix=self.id_prefix,
             )
-        except NotFoundError as error:
+        except UnknownJobError as error:
             raise SimulatedRefusal(404, f"No such video: {error}", param="after") from error
         videos = [self._video(job) for job in page.jobs]
         return json_response(
@@ -122,7 +122,7 @@ class OpenAIWire(Wire):
         """Return the job that the path names, or raise the refusal."""
         try:
             return self._simulator.get(request.match_info["id"])
-        except NotFoundError as error:
+        except UnknownJobError as error:
             raise SimulatedRefusal(
                 404, f"No such video: {error}", code="not_found", param="id"
             ) from error

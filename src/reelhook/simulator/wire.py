@@ -8,7 +8,7 @@ from aiohttp import web
 from yarl import URL
 
 from reelhook.simulator.callbacks import CallbackSender
-from reelhook.simulator.core import NotFoundError, Simulator
+from reelhook.simulator.core import Simulator, UnknownJobError
 from reelhook.simulator.download import video_download
 from reelhook.simulator.fault_injector import CONTENT, FaultInjector, SimulatedRefusal
 from reelhook.simulator.job import SimulatedJob, VideoSpec
@@ -61,7 +61,7 @@ class Wire(ABC):
         try:
             if job_id.startswith(self.id_prefix):
                 return self._simulator.get(job_id)
-        except NotFoundError:
+        except UnknownJobError:
             pass
         raise SimulatedRefusal(404, self.job_missing)
 

@@ -40,7 +40,7 @@ REQUEST_COLUMNS = (
     "title",
 )
 _DIRECTION, _OWNER, _VERSION = _METADATA = ("direction", "wallet_address", "render_version")
-"""What a request's metadata may have: these have columns."""
+"""The metadata of a request that has columns; other metadata is refused."""
 _VERSION_DEFAULT = "v3"
 STATE = ", ".join(STATE_COLUMNS)
 _ROUND_AT = (

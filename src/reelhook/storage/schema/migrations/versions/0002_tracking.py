@@ -79,7 +79,7 @@ FROM jobs
 # A job that a provider had when tracking was rolled back has lost its provider job id.
 END_UNTRACKED_JOBS = """
 UPDATE jobs SET status = 'failed', code = 'submission_unknown', version = version + 1,
-  error = 'Tracking was rolled back while this job ran; register the provider''s job anew'
+  error = 'Tracking was rolled back while this job ran; register the provider''s job again'
 WHERE status IN ('submitting', 'queued', 'processing')
 """
 

@@ -19,7 +19,7 @@ _LOSES = """
 """
 _WHY = (
     "The database was rolled back to a version that can't keep all that this job asked for "
-    "(picture, seed, options, provider or account); "
+    "(image, seed, options, provider or account); "
 )
 # Stored in `code` while the columns are missing, and restored on the next upgrade: the provider of
 # a running job, and the unresolved submissions that a person has already settled.
