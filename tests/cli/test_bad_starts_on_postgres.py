@@ -189,7 +189,7 @@ CERTIFICATES = {
     "for another name": (
         "db.example.com",
         "sslmode=verify-full&sslrootcert={authority}",
-        "use a name that it was made for",
+        "use a name that the certificate covers",
     ),
 }
 

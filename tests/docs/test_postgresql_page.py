@@ -55,7 +55,7 @@ async def test_the_roles_of_the_page_have_the_rights_that_they_need(
     async with reelhook.open(settings(as_server), migrate=False):
         pass
     migrations.rollback(as_owner, destroy=False)
-    with pytest.raises(SettingsError, match="reelhook migrate"):
+    with pytest.raises(SettingsError, match="apply all revisions"):
         async with reelhook.open(settings(as_server)):
             pass
     migrations.migrate(as_owner)
