@@ -1,4 +1,4 @@
-"""The warning of the modules that programs and provider packages of the previous release import."""
+"""The warning of the modules that provider packages of the previous release import."""
 
 import warnings
 
