@@ -6,6 +6,7 @@ import warnings
 
 import pytest
 
+from reelhook.domain import conflicts, errors
 from reelhook.providers.http.provider import HttpProvider
 from reelhook.telemetry import lines
 
@@ -18,6 +19,9 @@ NAMED: dict[str, tuple[str, ...]] = {
     "reelhook.domain.errors": (
         *("InvalidRequestError", "SettingsError", "ProviderError", "ResponseTooLargeError"),
         *("ProviderUnauthorizedError", "CheckUnsupportedError", "ListingUnsupportedError"),
+        # which the functions of a hook raise
+        *("JobNotFoundError", "JobIdTakenError", "JobEndedError", "JobConflictError"),
+        *("NotCancelableError", "SubmissionPendingError", "IdempotencyKeyReusedError"),
     ),
     "reelhook.domain.job": ("VideoRequest",),
     "reelhook.domain.model": ("Image", "Model", "aspect_ratio_for"),
@@ -50,6 +54,12 @@ def test_what_a_page_of_the_previous_release_named_is_there(module: str) -> None
         warnings.simplefilter("ignore", DeprecationWarning)
         found = importlib.import_module(module)
     assert [name for name in NAMED[module] if not hasattr(found, name)] == []
+
+
+def test_errors_have_no_other_names_of_conflicts() -> None:
+    assert errors.JobEndedError is conflicts.JobEndedError  # type: ignore[attr-defined] # a former name
+    with pytest.raises(AttributeError, match="no attribute 'NotInDoubtError'"):
+        errors.NotInDoubtError  # type: ignore[attr-defined] # noqa: B018 - reading it is the test
 
 
 def test_a_provider_has_the_methods_that_the_page_named() -> None:
