@@ -85,7 +85,7 @@ check: $(VENV)/.dev ## linters, types and the import contract alone
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-format: $(VENV)/.dev ## put the code into its form
+format: $(VENV)/.dev ## format the code, and fix what the linter can fix
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
@@ -95,10 +95,10 @@ bench: $(VENV)/.dev ## the main job from outside: latency, reads, faults, memory
 bench-bombs: $(VENV)/.dev ## memory and others' waits under hostile clients, and what idle live streams cost; responses of hostile providers (5 minutes)
 	@status=0; for one in bombs bombs_provider; do $(BIN)/python -m bench.$$one || status=1; done; exit $$status
 
-bench-delivery: $(VENV)/.dev ## webhooks at 100 to 1000 a second, beside a hung receiver, against a bare client
+bench-delivery: $(VENV)/.dev ## webhooks at 100 to 1000 a second, next to a hung receiver, against a bare client
 	@$(BIN)/python -m bench.delivery
 
-bench-failing: $(VENV)/.dev ## healthy webhooks beside 10,000 endpoints that fail, on SQLite and PostgreSQL (15 minutes)
+bench-failing: $(VENV)/.dev ## healthy webhooks next to 10,000 endpoints that fail, on SQLite and PostgreSQL (15 minutes)
 	@$(BIN)/python -m bench.failing
 
 bench-kill: $(VENV)/.dev ## kill -9 under load, 50 times; again with lost responses to COMMIT (15 minutes)
@@ -115,7 +115,7 @@ bench-paying: $(VENV)/.dev ## every adapter's creates go wrong and workers are k
 bench-proxies: $(VENV)/.traefik ## refused uploads and idle connections, directly and through nginx, HAProxy, Caddy and Traefik (30 minutes)
 	@$(BIN)/python -m bench.proxies
 
-bench-refused: $(VENV)/.dev ## creates that a server refuses: how soon its words are read (5 minutes)
+bench-refused: $(VENV)/.dev ## creates that a server refuses: how soon its message is shown (5 minutes)
 	@$(BIN)/python -m bench.refused
 
 bench-reads: $(VENV)/.dev ## how many requests a round over 1,000 jobs takes, by provider
@@ -133,7 +133,7 @@ bench-away: $(VENV)/.dev ## PostgreSQL stopped, restarted, frozen, failed over, 
 bench-restore: $(VENV)/.dev ## a copy in the middle, kill -9 and a start on the copy, 20 times on both databases (25 minutes)
 	@$(BIN)/python -m bench.restore
 
-bench-retention: $(VENV)/.dev ## what removing 100,000 old jobs costs creates meanwhile
+bench-retention: $(VENV)/.dev ## creates while 100,000 old jobs are removed
 	@$(BIN)/python -m bench.retention
 
 bench-watch: $(VENV)/.dev ## 1,000 to 100,000 pending jobs of one account, on SQLite and PostgreSQL (20 minutes)

@@ -89,12 +89,12 @@ async def test_an_event_that_there_is_not_is_refused(
 
 async def test_before_the_first_event_there_is_nothing_to_send(tmp_path: Path) -> None:
     async with gateway(tmp_path, upstream="http://127.0.0.1:2/v1") as server:
-        await server.submit(webhookUrl="http://127.0.0.1:2/hook")
+        job_id = await server.submit(webhookUrl="http://127.0.0.1:2/hook")
         [delivery] = await server.deliveries()
         assert delivery["state"] is None
         reply = await server.post(f"/api/deliveries/{delivery['id']}/resend")
         assert reply.refusal == (400, "invalid_request", "sequence")
-        assert "no event yet" in reply.json()["error"]
+        assert f"no event yet; GET /api/jobs/{job_id}/events" in reply.json()["error"]
 
 
 async def test_nothing_is_sent_anew_to_a_removed_endpoint(tmp_path: Path) -> None:

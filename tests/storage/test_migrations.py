@@ -3,6 +3,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from reelhook.cli.error_messages import command_line_message
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.job import Status
 from reelhook.storage.operation import Row
@@ -204,8 +205,10 @@ async def test_going_back_to_nothing_needs_destroy(path: Path) -> None:
     for _ in ALL[1:]:
         migrations.rollback(path, destroy=False)
     before = schema(path)
-    with pytest.raises(SettingsError, match=r"0001_core deletes every job"):
+    with pytest.raises(SettingsError, match=r"0001_core deletes every job") as refused:
         migrations.rollback(path, destroy=False)
+    assert "--destroy" in command_line_message(refused.value)
+    assert "0001_core" in command_line_message(refused.value)
     assert schema(path) == before
     assert rows(path, "SELECT count(*) FROM jobs") == [(6,)]
     assert migrations.rollback(path, destroy=True) == "0001_core"

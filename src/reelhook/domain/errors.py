@@ -6,10 +6,23 @@ command line, makes its own sentence.
 """
 
 from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from reelhook.domain.problem import Problem, sentence
 
 Fact = str | int | tuple[str, ...]
+_IN_CONFLICTS = frozenset(
+    {"JobEndedError", "JobIdTakenError", "NotCancelableError", "SubmissionPendingError"}
+)
+
+if not TYPE_CHECKING:  # else every name would pass as one of this module
+
+    def __getattr__(name: str) -> Any:
+        """Return an error that was here. Deprecated: they are in `reelhook.domain.conflicts`."""
+        if name in _IN_CONFLICTS:
+            return getattr(import_module("reelhook.domain.conflicts"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class ReelhookError(Exception):

@@ -181,8 +181,13 @@ class HttpProvider(ABC):
     async def found(self, path: str) -> ProviderResponse | None:
         """GET a response; None for a 404. Raises `ProviderError` for any other refusal."""
         response = await self.ask("GET", path)
-        if response.status == 404:
-            return None
+        return None if response.status == 404 else self._successful(response)
+
+    async def required(self, path: str) -> ProviderResponse:
+        """GET a response. Raises `ProviderError` for any refusal."""
+        return self._successful(await self.ask("GET", path))
+
+    def _successful(self, response: ProviderResponse) -> ProviderResponse:
         if not response.ok:
             raise read_error(response, self.now())
         return response

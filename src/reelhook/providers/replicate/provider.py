@@ -183,9 +183,7 @@ class Replicate(HttpProvider):
         return await self._webhooks.read(headers, body)
 
     async def _signing_secret(self) -> str:
-        response = await self.ask("GET", "webhooks/default/secret")
-        if not response.ok:
-            raise read_error(response, self.now())
+        response = await self.required("webhooks/default/secret")
         secret = text(response.fields().get("key"))
         if secret is None:  # the body may hold a secret, so that no error shows it
             raise ProviderError("The provider's response is not a secret")
@@ -193,9 +191,7 @@ class Replicate(HttpProvider):
 
     async def check(self) -> str:
         """Read the account of the key."""
-        response = await self.ask("GET", "account")
-        if not response.ok:
-            raise read_error(response, self.now())
+        response = await self.required("account")
         username = text(response.fields().get("username"))
         if username is None:
             raise not_understood(response, "an account")

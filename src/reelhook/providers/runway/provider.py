@@ -26,7 +26,6 @@ from reelhook.providers.http.error_mapping import (
     failure_from,
     failure_message,
     not_understood,
-    read_error,
 )
 from reelhook.providers.http.expiring import ExpiringProvider
 from reelhook.providers.http.json_fields import (
@@ -97,9 +96,7 @@ class Runway(ExpiringProvider):
 
     async def check(self) -> str:
         """Read the number of credits that are left."""
-        response = await self.ask("GET", "organization")
-        if not response.ok:
-            raise read_error(response, self.now())
+        response = await self.required("organization")
         credits_left = number(response.fields().get("creditBalance"))
         if credits_left is None:
             raise not_understood(response, "an organization")

@@ -71,9 +71,7 @@ class XAI(ExpiringProvider):
 
     async def check(self) -> str:
         """List the video models that the key may use."""
-        response = await self.ask("GET", "video-generation-models")
-        if not response.ok:
-            raise read_error(response, self.now())
+        response = await self.required("video-generation-models")
         models = response.fields().get("models")
         if not isinstance(models, list):
             raise not_understood(response, "a list of models")
