@@ -170,7 +170,7 @@ def attempt(
         sequence=due.event.sequence,
         number=number,
         started_at=at,
-        answer=answer,
+        response=answer,
         probe=probe,
     )
 

@@ -226,5 +226,5 @@ class Attempt:
     sequence: int
     number: int
     started_at: Instant
-    answer: WebhookResponse
+    response: WebhookResponse
     probe: bool = False

@@ -115,7 +115,7 @@ class Endpoint:
             previous_until=now + overlap_milliseconds,
         )
 
-    def answered(self, response: WebhookResponse, now: Instant, *, probe: bool) -> "Endpoint":
+    def responded(self, response: WebhookResponse, now: Instant, *, probe: bool) -> "Endpoint":
         """Record the receiver's response to an attempt.
 
         A 410 counts as healthy. It ends the endpoint; if a job came with the URL, only that job's

@@ -265,7 +265,7 @@ class Job:
             case _:
                 assert_never(report)
 
-    def is_as(self, report: Report) -> bool:
+    def is_unchanged_by(self, report: Report) -> bool:
         """Return True if the report definitely changes nothing; quicker than `apply`."""
         return (
             type(report) is Progress

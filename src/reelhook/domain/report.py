@@ -74,11 +74,11 @@ Report = Progress | Finished | Failed | Unknown | Missing
 class Unread:
     """A read of a job that returned nothing about it.
 
-    `words` is the provider's message; empty if it is not about this job, for example if the
+    `message` is the provider's; empty if it is not about this job, for example if the
     provider could not be reached.
     """
 
-    words: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)

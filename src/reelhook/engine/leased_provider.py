@@ -1,7 +1,6 @@
 """A provider that refuses every request once the lease on its account is no longer good.
 
-A worker that was frozen in the middle of a round, and wakes after another has taken over, then
-stops there.
+So a worker that freezes during a round, and resumes after another has taken over, stops there.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -142,7 +142,7 @@ def _submit_decided(fact: SubmitDecided) -> None:
 
 
 def _webhook_attempted(fact: WebhookAttempted) -> None:
-    delivery, attempt, response = fact.delivery, fact.attempt, fact.attempt.answer
+    delivery, attempt, response = fact.delivery, fact.attempt, fact.attempt.response
     url = _shown_url(delivery.url or fact.endpoint.url)
     fields = {
         "job": delivery.job_id,

@@ -12,8 +12,8 @@ PROBES_AT_ONCE = 10
 tenth of a core. If more are due, those that have waited longest go first."""
 GATHER_SECONDS = 0.1
 """The time that the result of a failed probe waits for those of its batch. Each transaction syncs
-the disk, and webhooks to healthy receivers wait for that: they took half as long again when 33
-probes a second were recorded one by one."""
+the disk, and webhooks to healthy receivers wait for that: they took 50 % longer when 33 probes a
+second were recorded one by one."""
 
 
 class Probing:
@@ -33,7 +33,7 @@ class Probing:
         return PROBES_AT_ONCE
 
     def sent(self, count: int, now: Instant) -> None:
-        """Note that a batch of probes goes."""
+        """Record that a batch of probes is being sent."""
         if count:
             self._batch = count
             self._next_at = now + APART_MILLISECONDS

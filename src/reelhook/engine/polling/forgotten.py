@@ -1,7 +1,8 @@
-"""Forgotten: notices that a server was restarted and lost the jobs that it kept in memory.
+"""Forgotten: detects that a server was restarted and lost the jobs that it kept in memory.
 
-`domain.restart` decides what proves that. The lost jobs then end at once. If the operator allows
-it for the account, they are sent again: such a server neither renders them nor charges for them.
+`domain.restart` decides what proves that. The lost jobs then end at once. If the operator allows it
+for the account, they are sent again instead: such a server neither renders them nor charges for
+them.
 """
 
 from collections.abc import Collection, Mapping
@@ -34,7 +35,7 @@ log = structlog.get_logger()
 ENTRIES_MAX = 1000
 """A listing with more entries is not read to its end, and proves nothing."""
 YOUNG_MILLISECONDS = 60_000
-"""The time after its acceptance for which a job may not be readable yet."""
+"""The time after acceptance during which a job may not be readable yet."""
 
 
 class Forgotten:
@@ -62,7 +63,7 @@ class Forgotten:
         """The provider's ids that this process has seen in the listing."""
 
     def note(self, reports: Mapping[str, Report | Unread], *, listed: bool) -> None:
-        """Note what was read: from the listing, which never denies a job, or one by one."""
+        """Record the jobs that a read confirmed or denied. A listing never denies a job."""
         if listed:
             self._listed.update(reports)
             if self._denials:
@@ -92,9 +93,9 @@ class Forgotten:
             )
 
     async def settle(self, watched: Mapping[str, Job]) -> None:
-        """After a round, end or send again the jobs that a restart has lost. Raises `StoreError`.
+        """After a round, end or resubmit the jobs that a restart has lost. Raises `StoreError`.
 
-        `watched` are the account's jobs by the provider's ids.
+        `watched` maps the provider's ids to the account's jobs.
         """
         self._remove(self._denials.keys() - watched.keys())
         if len(self._listed) > 2 * len(watched):
@@ -103,7 +104,7 @@ class Forgotten:
             return
         lost = await self._lost(watched)
         if lost and await self._was_restarted(lost):
-            await self._end_or_resend(lost)
+            await self._end_or_resubmit(lost)
 
     async def _lost(self, watched: Mapping[str, Job]) -> list[Job]:
         facts = await self._store.listing_facts(self._held.id)
@@ -117,7 +118,7 @@ class Forgotten:
         )
 
     async def _was_restarted(self, lost: list[Job]) -> bool:
-        """Ask the server itself, and read its listing to the end."""
+        """Return True if the server itself, and its whole listing, confirm a restart."""
         provider, ids = self._held.provider, {job.provider_job_id or "" for job in lost}
         try:
             if not await provider.forgets_when_restarted():
@@ -142,7 +143,7 @@ class Forgotten:
             return False
         return isinstance(report, Missing) and report.own
 
-    async def _end_or_resend(self, lost: list[Job]) -> None:
+    async def _end_or_resubmit(self, lost: list[Job]) -> None:
         now = self._clock.now()
         transitions = [self._transition(job, now) for job in lost]
         written = await self._recording.record(transitions, self._held.lease)
@@ -158,18 +159,15 @@ class Forgotten:
             self._signals.submit.publish()
 
     def _transition(self, job: Job, now: Instant) -> Transition:
-        # A registered job has no request here that could be sent again.
-        may = self._held.account.resubmit_forgotten and job.submit_fingerprint is not None
-        if may and job.forgotten < RESUBMITS_MAX:
+        # A registered job has no stored request that could be sent again.
+        allowed = self._held.account.resubmit_forgotten and job.submit_fingerprint is not None
+        if allowed and job.forgotten < RESUBMITS_MAX:
             return resubmitted(job, now)
         return job.fail("provider_error", MESSAGE, now)
 
 
 def _has_shown(facts: ListingFacts | None, job: Job) -> bool:
-    """Return True if the listing has shown jobs like this one to an earlier process.
-
-    This server returned the job's id when it was created, and those of others that were seen.
-    """
+    """Return True if the listing has shown jobs of this server and model to an earlier process."""
     return (
         facts is not None
         and facts.fingerprint == job.submit_fingerprint

@@ -1,6 +1,6 @@
 """Watch: polls the provider for the status of its jobs, in rounds, and records the changes.
 
-Each round is a task, and leaves out the jobs that an earlier round still waits for. So neither a
+Each round is a task, and leaves out the jobs that an earlier round is still reading. So neither a
 slow provider nor a single job holds up the next round.
 """
 
@@ -30,13 +30,13 @@ from reelhook.ports import Clock, ForgottenStore
 OVERDUE_UNREAD_MILLISECONDS = 10 * 60 * 1000
 """The time for which an overdue job that can't be read is still polled, before it fails."""
 BREAK_MILLISECONDS_MIN = 60_000
-"""If the provider was not read, or did not respond, for this long, those ten minutes restart."""
+"""The break in reads, or in responses, after which the ten minutes above start again."""
 
 SLACK_MILLISECONDS = 5000
-"""The time, in addition to the interval, after which a round notices a missing job."""
+"""The time, in addition to the interval, within which a round notices a missing job."""
 
 COMMIT_MILLISECONDS = 2000
-"""The time after its `accepted_at` at which a job may become readable."""
+"""The longest time between a job's `accepted_at` and the commit that makes it readable here."""
 
 
 class Watch:
@@ -139,7 +139,8 @@ class Watch:
         if new:
             self._first_checked.update(job.id for job in new.values())
             self._first_check_runs = True
-            # The next round may be near, and some providers want time between two reads of a job.
+            # The next round may follow soon; some providers require time between two reads of a
+            # job.
             check = self._read(new, wait_after=self._wait_after_look)
             self.tasks.spawn(check, self._first_check_done, account=self._held.id)
 
@@ -157,9 +158,10 @@ class Watch:
     async def _read(self, jobs: Mapping[str, Job], *, wait_after: int = 0) -> None:
         """Read these jobs, given by their provider's ids, newest first.
 
-        `wait_after`: the milliseconds for which each job is then not read; 0: until the next round.
+        `wait_after` is the time in milliseconds before each job may be read again; 0: the next
+        round.
         """
-        held = set(jobs)
+        pending = set(jobs)
         unread: set[str] = set()
 
         async def on_reports(
@@ -176,15 +178,15 @@ class Watch:
                 until_each = self._slowdown.until(reports, jobs, self._clock.now(), watched=watched)
                 self._not_before.update(until_each)
             await self._record(jobs, reports)
-            # From now on these jobs may be in the next round, while this one waits for others.
-            held.difference_update(reports)
+            # From now on these jobs may be in the next round, while this one reads the others.
+            pending.difference_update(reports)
 
-        self._reading.append(held)
+        self._reading.append(pending)
         try:
             await self._reader.read(list(jobs), on_reports)
-            await self._expire_unread([jobs[job_id] for job_id in held | unread])
+            await self._expire_unread([jobs[job_id] for job_id in pending | unread])
         finally:
-            self._reading.remove(held)
+            self._reading.remove(pending)
 
     async def _record(
         self, jobs: Mapping[str, Job], reports: Mapping[str, Report | Unread]
@@ -195,7 +197,7 @@ class Watch:
             job = jobs[job_id]
             if isinstance(report, Unread):
                 transition: Transition = (self._unread(job, report, now), ())
-            elif now < self._age.deadline(job) and job.is_as(report):
+            elif now < self._age.deadline(job) and job.is_unchanged_by(report):
                 continue
             else:
                 transition = self._applied(job, report, now)
@@ -206,9 +208,9 @@ class Watch:
 
     def _unread(self, job: Job, unread: Unread, now: Instant) -> Job:
         """Return the job with the provider's message, which says nothing about its status."""
-        if not unread.words:
+        if not unread.message:
             return job
-        return self._error_texts.limited(job, job.responded(unread.words, now), now)
+        return self._error_texts.limited(job, job.responded(unread.message, now), now)
 
     def _applied(self, job: Job, report: Report, now: Instant) -> Transition:
         if isinstance(report, Missing):
@@ -221,7 +223,7 @@ class Watch:
         return after, events
 
     def _missing(self, job: Job, report: Missing, now: Instant) -> Transition:
-        """Believe a 404 after ten minutes in which the provider has been responding."""
+        """Apply a 404. It is believed once the provider has been responding for ten minutes."""
         if job.missing_since is None:
             self._forgotten.log_missing(job, now)
         responding_since = self._limiter.responding.since(now) or now
@@ -235,7 +237,7 @@ class Watch:
         await self._recording.record(ended, self._held.lease)
 
     def _is_given_up(self, job: Job, now: Instant) -> bool:
-        """Return True if a job that can't be read is overdue, and was polled long enough since.
+        """Return True if an unreadable job is overdue and has been polled for long enough since.
 
         Ten minutes are enough while the provider responds to other reads. If it responds to none,
         the job may have finished anyway, so it waits for another maximum age first.

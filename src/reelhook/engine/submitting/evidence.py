@@ -1,4 +1,4 @@
-"""Evidence: reads an account's listing as far as it may prove something about creates in doubt."""
+"""Evidence: reads as much of an account's listing as can prove anything about creates in doubt."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,13 +22,13 @@ from reelhook.engine.submitting.retry_after import ReadPause
 from reelhook.ports import Clock, LookupStore
 
 EXPECTED_MAX = 5000
-"""The newest entries of ours that a listing must show to prove something."""
+"""The most entries of ours, the newest, that a listing must show to prove anything."""
 PAST_ENTRIES = 100
-"""The entries that are read past the newest one that is known to be older."""
+"""The number of entries to read past the newest one that is known to be older."""
 UNREAD_MILLISECONDS_MIN = 30_000
 """The time for which this process must have failed to read a listing before it gives up."""
 SHOWN_AFTER_MILLISECONDS = 2000
-"""The age from which a listing must show an entry, if its delay was not measured."""
+"""The age from which a listing must show an entry, if the listing's delay was not measured."""
 
 
 class Evidence:
@@ -62,7 +62,7 @@ class Evidence:
         return since is not None and self._clock.now() - since >= UNREAD_MILLISECONDS_MIN
 
     async def read_in_time(self, in_doubt: Sequence[Doubt]) -> Listing | None:
-        """Read the listing. None if that failed, or takes longer than a doubt may last."""
+        """Read the listing. Return None if that failed, or takes longer than a doubt may last."""
         now = self._clock.now()
         if self.unread_since is None:
             self.unread_since = now
@@ -84,9 +84,9 @@ class Evidence:
             await asyncio.gather(read, alarm, return_exceptions=True)
 
     async def _read(self, in_doubt: Sequence[Doubt], now: Instant) -> Listing | None:
-        """Read the listing as far as it may prove something.
+        """Read as much of the listing as can prove anything.
 
-        None if that failed and may work later.
+        Return None if that failed and may work later.
         """
         facts = await self._listing.facts()
         patient = facts.models and any(
@@ -116,7 +116,7 @@ class Evidence:
         )
 
     async def completed(self, listing: Listing, in_doubt: Sequence[Doubt]) -> Listing:
-        """Return the listing with our jobs as they are now: paid calls have ended since."""
+        """Return the listing with our jobs as they are now: paid calls may have ended since."""
         known = await self._known(list(listing.place))
         created = {entry.request.model for entry in known.values() if entry.created}
         await self._listing.learn(lambda facts: facts.with_model(*created))
@@ -143,8 +143,8 @@ class Evidence:
 def _reached(in_doubt: Sequence[Doubt], pages: ListingPages) -> bool:
     """Return True if the listing was read past an entry that is older than all those in doubt.
 
-    One page more is read, because a wrong order would show around there. A create for which no
-    older entry is known can only be found, not proven absent: it is looked for by time.
+    One more page is read, because a wrong order would show there. A create without a known older
+    entry can only be found, not proven absent, so it is looked for by time.
     """
     place, oldest = pages.place, pages.oldest_at
     for doubt in in_doubt:

@@ -1,4 +1,4 @@
-"""Fallback: the next model of a request, after a provider definitely did not accept the job."""
+"""Fallback: moves a job to its next model after a provider definitely did not accept it."""
 
 from random import Random
 
@@ -20,7 +20,7 @@ WaitingJob = StoredJob | ListedJob
 class Fallback:
     """Moves jobs to their next models.
 
-    `wait_seconds`: the time that a job first waits for a provider that is rate-limited (429).
+    `wait_seconds` is the time that a job first waits for a provider that rate-limits it (429).
     """
 
     def __init__(

@@ -21,7 +21,7 @@ SAMPLE_MILLISECONDS = 30_000
 """The least time between two measurements, except for models without any."""
 AGAIN_SECONDS_MIN, AGAIN_SECONDS_MAX = 0.25, 30.0
 LATE_MILLISECONDS = 5_000
-"""An entry that is first looked for later than this after its acceptance measures no delay."""
+"""An entry first looked for later than this after its acceptance can't measure the delay."""
 GIVEN_UP_MILLISECONDS = 10 * 60 * 1000
 FAILED_SECONDS = 30.0
 UNSUPPORTED_SECONDS = 600.0
@@ -93,7 +93,7 @@ class ListingDelay:
         return (model, *unmeasured.pop(model))
 
     async def _begin(self, page: Page, now: Instant) -> None:
-        """Store the first entry that was there before ours: all entries above it came later."""
+        """Store the newest entry that was there before ours: all entries above it came later."""
         if page.entries or not page.more:
             first = page.entries[0].provider_job_id if page.entries else ""
             await self._listing.learn(
@@ -105,7 +105,7 @@ class ListingDelay:
             return None
         model, provider_job_id, accepted_at = self._target
         shown = {entry.provider_job_id for entry in page.entries}
-        # A full page that ends above the place of the entry proves nothing.
+        # A full page that ends before the place of the entry proves nothing.
         reached = not page.more or bool(shown & await self._older(provider_job_id))
         age = max(0, now - accepted_at)
         if provider_job_id in shown:

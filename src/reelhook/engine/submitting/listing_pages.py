@@ -34,7 +34,7 @@ class ListingPages:
         self.place: dict[str, int] = {}
         """The index of each entry; the first has 0."""
         self.oldest_at: Instant | None = None
-        """The time at which the last entry was made, if it has one."""
+        """The time at which the last entry was created, if the listing shows one."""
         self.ended = False
         self.readable = True
         self.supported = True
@@ -79,7 +79,7 @@ class ListingPages:
         self._pages += 1
 
     async def _cursors_work(self) -> bool:
-        """Return True if the last cursor but one brings the last entry and nothing else.
+        """Return True if the page after the last entry but one has just the last entry.
 
         Servers without `has_more` end with an empty page. Some also return one for an unknown
         cursor.

@@ -31,14 +31,14 @@ log = structlog.get_logger()
 SUBMIT_WAIT_SECONDS_FIRST = 1.0
 SUBMIT_WAIT_SECONDS_MAX = 15.0
 RECORD_TRIES = 3600
-"""The tries of an hour: a paid job that is not recorded must be looked up at the provider."""
+"""One hour of tries: a paid job that is not recorded must be looked up at the provider."""
 RECORD_WAIT_SECONDS = 1.0
 LOST_REMEDY = "The id may not have been recorded; if the job ends submission_unknown, adopt it"
 DUPLICATE_MESSAGE = "The provider responded with the id of another job, which is watched already"
 
 
 class PaidOutcomes:
-    """Records what the paid calls of one account brought. `pause` is that of its creates."""
+    """Records the outcomes of one account's paid calls. `pause` is the pause of its creates."""
 
     def __init__(
         self,
@@ -63,9 +63,9 @@ class PaidOutcomes:
         self.pause = CreatePause(held.id, held.health, clock)
 
     async def record(self, stored: StoredJob, outcome: SubmitOutcome) -> None:
-        """Record an outcome, however long the store can't: a paid job is never thrown away."""
+        """Record an outcome, with retries while the store fails: no paid job is thrown away."""
         try:
-            await self._record_at_last(stored, outcome)
+            await self._record_with_retries(stored, outcome)
         except BaseException:  # also at a stop: this line may be the only trace of a paid job
             if isinstance(outcome, Accepted):
                 log.error(  # noqa: TRY400 - the traceback of the cancellation says nothing
@@ -73,7 +73,7 @@ class PaidOutcomes:
                 )
             raise
 
-    async def _record_at_last(self, stored: StoredJob, outcome: SubmitOutcome) -> None:
+    async def _record_with_retries(self, stored: StoredJob, outcome: SubmitOutcome) -> None:
         for _ in range(RECORD_TRIES - 1):
             try:
                 await self._record(stored, outcome)
@@ -117,7 +117,7 @@ class PaidOutcomes:
         return await self._fallback.next_model(stored, code, message, self._held.lease)
 
     async def _rate_limited(self, stored: StoredJob, wait_seconds: float, reason: str) -> None:
-        """Send the account's provider no creates for a while, as it asked."""
+        """Pause the account's creates, as its provider asked."""
         until = self.pause.extend(wait_seconds, reason)
         fallback_due = self._fallback.fallback_due(stored, until)
         if not (fallback_due and await self.fall_back(stored, "rate_limited", reason)):
@@ -135,7 +135,7 @@ class PaidOutcomes:
             # An identical request adopted this entry and has ended. Its own entry still exists.
             await self._in_doubt(stored.job)
         elif acceptance is Acceptance.DUPLICATE:
-            # Sending it again would pay again, and bring the same id again.
+            # Sending it again would pay again, and return the same id again.
             failed = stored.job.fail("provider_error", DUPLICATE_MESSAGE, now)
             await self._recording.record([failed], self._held.lease)
         elif acceptance is Acceptance.RECORDED:
@@ -148,11 +148,11 @@ class PaidOutcomes:
             )  # the job ended during the call, and has left a paid job at the provider
 
     async def _accepted_late(self, stored: StoredJob, outcome: Accepted) -> bool:
-        """Record the response to a call that another worker is looking up by now.
+        """Record the response to a call whose job another worker is already looking up.
 
-        It may have been recorded already: by a try whose response was lost, or by the look-up. If
-        the database has lost the intent, the job is being looked up with an earlier start than
-        this call had.
+        It may be recorded already, by a try whose response was lost, or by the look-up. If the
+        database has lost the intent, the job is being looked up with an earlier start than this
+        call had.
         """
         now, started_at = self._clock.now(), stored.job.submit_started_at or 0
         for job in await self._store.jobs_now([stored.job.id]):

@@ -1,4 +1,4 @@
-"""Resolve: finds out what became of creates without a response, and never pays to do so.
+"""Resolve: finds out whether creates without a response were accepted, and never pays for that.
 
 `domain.listing` and `domain.reconciliation` decide what a listing proves; `evidence` reads it.
 """
@@ -31,7 +31,7 @@ from reelhook.ports import Clock, LookupStore, StoredJob
 
 RECENT_LOOK_SECONDS = 1.0
 LOOK_SECONDS = 5.0
-"""The time between two looks: not every create in doubt comes with a signal."""
+"""The time between two looks: not every create in doubt sets a signal."""
 RECENT_MILLISECONDS = 10_000
 
 
@@ -66,7 +66,7 @@ class Resolve:
         self._requests: dict[str, StoredJob] = {}
         self._used: set[str] = set()
         self._missed_at: dict[str, Instant] = {}
-        """The time of the last read, during the doubt, that did not show the entry of a job."""
+        """For each job, the time of the last read during its doubt that did not show its entry."""
         self.signal = signals.resolve.fork()
         self.tasks = RunningTasks(self.signal)
 
@@ -107,7 +107,7 @@ class Resolve:
         ]
 
     async def _stored(self, jobs: Sequence[Job]) -> dict[str, StoredJob]:
-        """Return jobs with their requests. Each is read once, because it may have an image."""
+        """Return jobs with their requests, each read once because it may have an image."""
         known = self._requests
         self._used.update(job.id for job in jobs)
         unread = [job.id for job in jobs if not _same_request(known.get(job.id), job)]

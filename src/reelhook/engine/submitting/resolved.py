@@ -1,4 +1,4 @@
-"""Records what a listing has shown about creates in doubt, or that it can't show anything.
+"""Records what a listing has proven about creates in doubt, or that it can't prove anything.
 
 An entry that was found is adopted. A create that provably left nothing is sent again, a few times.
 After that the next model is tried, or the job fails. If nothing can be proven, the job ends as
@@ -40,7 +40,7 @@ class Retrying:
     settle_seconds: float
 
     def wait_milliseconds(self, times: int) -> int:
-        """Return how long after a create the next one may follow, if so many came before it."""
+        """Return the wait between a create and the next one, after `times` earlier creates."""
         first = max(AGAIN_MILLISECONDS_MIN, round(self.settle_seconds * 1000 / AGAIN_SHARE))
         return first << min(times, AGAIN_DOUBLINGS_MAX)
 
@@ -76,7 +76,7 @@ class ResolvedCreates:
         await self.give_up({job_id: jobs[job_id] for job_id in resolution.unknown}, resolution)
 
     async def give_up(self, jobs: dict[str, StoredJob], resolution: Resolution) -> None:
-        """End these jobs: it is not known whether the provider has them."""
+        """End these jobs as unresolved: it is not known whether the provider has them."""
         now = self._clock.now()
         lost = [
             stored.job.fail("submission_unknown", _unknown(stored, resolution.unknown[job_id]), now)

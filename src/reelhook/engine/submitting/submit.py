@@ -32,10 +32,10 @@ from reelhook.ports import Clock, StoredJob, SubmitStore
 log = structlog.get_logger()
 SUBMITS_AT_ONCE = 256
 BYTES_AT_ONCE = 8 * 1024 * 1024
-"""The memory for images and options of the jobs that one account is submitting."""
+"""The most memory for images and options of the jobs that one account is submitting."""
 FALLBACKS_AT_ONCE = 1000
 FULL_LOOK_SECONDS = 1.0
-"""The time between two looks at an account that is full."""
+"""The time between two looks at a full account."""
 SIBLING_LOOK_SECONDS = 2.0
 SIBLING_WAIT_MILLISECONDS = 2000
 """The time after which another account of the provider may take a job that waits for its own."""
@@ -45,7 +45,7 @@ class Submit:
     """Submits the accepted jobs of one account, and those that wait too long for others.
 
     `takes_overflow_of` are the other accounts whose jobs it may take. `callback_url` returns the
-    address at which a job's provider may report changes. `calls` outlives the lease: an earlier
+    URL at which a job's provider may report changes. `calls` outlives the lease: an earlier
     `Submit` of the same account may still have calls in flight.
     """
 
@@ -123,13 +123,13 @@ class Submit:
         if due and not await self._begin(due):
             return SUBMIT_WAIT_SECONDS_FIRST  # all of them have changed, or the lease was lost
         if due:
-            self.signal.set()  # there may be more than fitted
+            self.signal.set()  # more jobs may be due than fitted
         waits = [look, None if next_due_at is None else max(0.0, (next_due_at - now) / 1000)]
         return min((wait for wait in waits if wait is not None), default=None)
 
     @property
     def _jobs_max(self) -> int | None:
-        """The limit of the operator, or else that of the server."""
+        """The operator's limit, or else the server's."""
         account = self._held.account
         return self._held.provider.jobs_at_once if account.jobs_max is None else account.jobs_max
 
@@ -152,7 +152,7 @@ class Submit:
         return due if self._jobs_max == before else due[: max(0, (await self._free())[0])]
 
     async def _fall_back_overdue(self, now: Instant) -> None:
-        """Move jobs to their next models that have waited long enough for a paused provider."""
+        """Move jobs that have waited long enough for a paused provider to their next models."""
         waiting = await self._store.jobs_with_fallbacks(
             self._held.id, self._fallback.fallback_cutoff(now), FALLBACKS_AT_ONCE
         )
@@ -164,7 +164,7 @@ class Submit:
     # -- intents ------------------------------------------------------------------------------
 
     async def _begin(self, due: list[StoredJob]) -> int:
-        """Begin the jobs that still may, end those past their age. Return how many those were."""
+        """Begin the jobs that are not too old, and end the others. Return the number of both."""
         now = self._clock.now()
         late = [stored.job for stored in due if not self._age.may_begin(stored.job, now)]
         ended = await self._recording.record(
@@ -189,14 +189,14 @@ class Submit:
         try:
             return len(ended) + await asyncio.shield(storing)
         except asyncio.CancelledError:
-            # The tick was canceled, but every intent that is stored is begun.
+            # The tick was canceled, but every stored intent must still be carried out.
             self.tasks.spawn(self._finish_storing(storing))
             raise
 
     def _intent(self, stored: StoredJob, sent: Callable[..., Job]) -> StoredJob:
         earlier = self._intents.get(stored.job.id)
         if earlier is not None and earlier.job.version == stored.job.version:
-            # It may still be written, so it is written again unchanged: either write will do.
+            # It may still be written, so it is written again unchanged: either write is fine.
             return earlier
         job = stored.job.taken_over(self._held.id)
         request = self._held.provider.prepared(stored.request, job.id)
@@ -227,8 +227,8 @@ class Submit:
     async def _begin_stored_intents(self) -> None:
         """Begin the intents that were stored although the response to COMMIT was lost.
 
-        An intent that was not stored is due again, or another worker's. Until that is known it
-        stays ours.
+        An intent that was not stored is due again, or belongs to another worker. Until that is
+        known, this worker keeps it.
         """
         if not self._intents:
             return

@@ -1,4 +1,4 @@
-"""Limits the messages of providers about single jobs: each is stored once a minute at most."""
+"""Limits providers' messages about single jobs: a job stores a new one at most once a minute."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -45,7 +45,7 @@ class ErrorTexts:
 
     def _log(self, job: Job, message: str, now: Instant) -> None:
         if _is_recent(self._logged_at.get(message), now):
-            return  # it was about another job, and may come for many more
+            return  # it was logged for another job, and may come for many more
         if len(self._logged_at) >= LOGGED_MAX:
             self._logged_at = {k: v for k, v in self._logged_at.items() if _is_recent(v, now)}
         if len(self._logged_at) < LOGGED_MAX:

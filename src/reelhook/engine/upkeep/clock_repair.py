@@ -1,4 +1,4 @@
-"""Clock repair: a clock that was set back delays nothing for longer than its usual wait."""
+"""Clock repair: after the clock was set back, nothing is delayed beyond its usual wait."""
 
 import structlog
 
