@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from reelhook.domain.account_status import HEALTHY, WORDS_MILLISECONDS, AccountStatus
+from reelhook.domain.account_status import HEALTHY, MESSAGE_INTERVAL_MILLISECONDS, AccountStatus
 from reelhook.domain.event import Instant
 from reelhook.domain.waiting import Waiting
 
@@ -25,7 +25,7 @@ class AccountHealth:
 
     def creates_refused(self, message: str, now: Instant) -> None:
         """Note that the provider refuses every create for now, with this message."""
-        recent = now - self._creates_message_at < WORDS_MILLISECONDS
+        recent = now - self._creates_message_at < MESSAGE_INTERVAL_MILLISECONDS
         before = self.account_status.creates
         waiting = _limited(before, message, now, recent=recent)
         if waiting != before:
@@ -44,7 +44,7 @@ class AccountHealth:
         """
         if now - self._read_at < READ_MILLISECONDS:
             return False
-        recent = now - self._reads_message_at < WORDS_MILLISECONDS
+        recent = now - self._reads_message_at < MESSAGE_INTERVAL_MILLISECONDS
         before = self.account_status.reads
         waiting = _limited(before, message, now, recent=recent)
         if waiting == before:

@@ -47,7 +47,7 @@ def verified(
     now_seconds: float,
     tolerance_seconds: float,
 ) -> ReceivedWebhook:
-    """Return the webhook if one of the secrets or keys signed it. Comparison takes constant time.
+    """Return the webhook if one of the secrets or keys signed it. Comparisons take constant time.
 
     Raises `WebhookVerificationError`, and `BadKeyError` for a malformed secret.
     """
@@ -89,7 +89,7 @@ def _sent_at(timestamp: str, now_seconds: float, tolerance_seconds: float) -> in
         raise WebhookVerificationError("webhook-timestamp is not a time in Unix seconds")
     sent_at = int(timestamp)
     age = now_seconds - sent_at
-    if not abs(age) <= tolerance_seconds:  # so written since NaN must not pass
+    if not abs(age) <= tolerance_seconds:  # written so that NaN does not pass
         when = f"{age:.0f} s ago" if age > 0 else f"{-age:.0f} s from now"
         raise WebhookVerificationError(
             f"The webhook was sent {when}, and {tolerance_seconds:g} s are allowed: it is a "

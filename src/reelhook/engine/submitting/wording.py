@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import structlog
 
-from reelhook.domain.account_status import WORDS_MILLISECONDS
+from reelhook.domain.account_status import MESSAGE_INTERVAL_MILLISECONDS
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 
@@ -59,4 +59,4 @@ class ErrorTexts:
 
 
 def _is_recent(at: Instant | None, now: Instant) -> bool:
-    return at is not None and 0 <= now - at < WORDS_MILLISECONDS
+    return at is not None and 0 <= now - at < MESSAGE_INTERVAL_MILLISECONDS

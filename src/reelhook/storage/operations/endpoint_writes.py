@@ -69,7 +69,7 @@ def change(endpoint_id: str, change: Callable[[Endpoint], Endpoint]) -> Operatio
 
 def probe_again(endpoint_id: str, now: Instant) -> Operation[None]:
     """Probe a job's own URL that was disabled as failing, because a new event is there for it."""
-    yield from change(endpoint_id, lambda endpoint: endpoint.asked_again(now))
+    yield from change(endpoint_id, lambda endpoint: endpoint.retry_for_new_event(now))
 
 
 def _replace(before: Endpoint, after: Endpoint) -> Operation[None]:
