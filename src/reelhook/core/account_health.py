@@ -8,11 +8,11 @@ from reelhook.domain.event import Instant
 from reelhook.domain.waiting import Waiting
 
 READ_MILLISECONDS = 10_000
-"""For this long after a successful read, a failed one says nothing about the provider."""
+"""The time after a successful read during which a failed one says nothing about the provider."""
 
 
 class AccountHealth:
-    """The present status of one account. `changed` is set whenever the status changes."""
+    """The current status of one account. `changed` is set whenever the status changes."""
 
     def __init__(self) -> None:
         self.account_status = HEALTHY
@@ -24,7 +24,7 @@ class AccountHealth:
         self._read_at: Instant = 0
 
     def creates_refused(self, message: str, now: Instant) -> None:
-        """Note that the provider refuses every create for now, with this message."""
+        """Record that the provider refuses every create for now, with this message."""
         recent = now - self._creates_message_at < MESSAGE_INTERVAL_MILLISECONDS
         before = self.account_status.creates
         waiting = _limited(before, message, now, recent=recent)
@@ -33,14 +33,14 @@ class AccountHealth:
             self._change(replace(self.account_status, creates=waiting))
 
     def creates_work(self) -> None:
-        """Note that the provider takes creates."""
+        """Record that the provider accepts creates."""
         if self.account_status.creates is not None:
             self._change(replace(self.account_status, creates=None))
 
     def reads_failed(self, message: str, now: Instant) -> bool:
-        """Note that a read failed. Return True if that should be logged: once a minute at most.
+        """Record a failed read. Return True if it should be logged: at most once a minute.
 
-        Nothing is noted while other reads of the account work.
+        Nothing is recorded while other reads of the account succeed.
         """
         if now - self._read_at < READ_MILLISECONDS:
             return False
@@ -54,7 +54,7 @@ class AccountHealth:
         return not recent
 
     def reads_work(self, now: Instant) -> None:
-        """Note that the provider can be read."""
+        """Record a successful read."""
         self._read_at = now
         if self.account_status.reads is not None:
             self._change(replace(self.account_status, reads=None))
@@ -83,7 +83,7 @@ class AccountHealth:
 
     @property
     def reads_wait_until(self) -> Instant | None:
-        """The end of a long wait before reads, as the provider asked."""
+        """The end of a long pause of reads that the provider asked for."""
         return self.account_status.reads_wait_until
 
     @reads_wait_until.setter
@@ -93,7 +93,7 @@ class AccountHealth:
 
     @property
     def creates_wait_until(self) -> Instant | None:
-        """The end of a long wait before creates, as the provider asked."""
+        """The end of a long pause of creates that the provider asked for."""
         return self.account_status.creates_wait_until
 
     @creates_wait_until.setter
@@ -107,7 +107,7 @@ class AccountHealth:
 
 
 def _limited(before: Waiting | None, message: str, now: Instant, *, recent: bool) -> Waiting:
-    """Return the wait with the new message, or as it was if its message is `recent`."""
+    """Return the reason with the new message, or unchanged if its message is `recent`."""
     if before is None:
         return Waiting(now, message)
     return before if recent else Waiting(before.since, message)

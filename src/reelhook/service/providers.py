@@ -1,4 +1,4 @@
-"""Finding a job's provider."""
+"""Finds a job's provider."""
 
 from collections.abc import Mapping
 
