@@ -6,7 +6,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 THREAD_FROM = 2000
-"""From this many jobs, a thread is worth its hand-over, which costs as much as a few hundred
+"""From this many jobs, a thread is worth its hand-over, which costs as much as some hundred
 jobs."""
 
 

@@ -142,7 +142,7 @@ class Worker:
     async def _heartbeat(self) -> None:
         for ids in self._kinds:
             good_until = self._good_until()
-            held, surplus = await self._store.tend(
+            held, surplus = await self._store.heartbeat(
                 self._identity.worker, ids, round(self._seconds * 1000)
             )
             self._update(ids, held, good_until)

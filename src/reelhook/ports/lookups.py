@@ -15,7 +15,7 @@ class ListingStore(Protocol):
     """Keeps the facts learned about the listings of accounts."""
 
     async def listing_facts(self, account: str) -> ListingFacts | None:
-        """Return the facts learned, about whichever server the account had at that time."""
+        """Return the facts learned about the server that the account had at that time."""
         ...
 
     async def record_listing_facts(
@@ -30,12 +30,12 @@ class ListingStore(Protocol):
 
 
 class KnownEntriesReads(Protocol):
-    """Recognizes our jobs among a server's."""
+    """Recognizes our jobs among a server's jobs."""
 
     async def known_entries(
         self, accounts: Sequence[str], server: str, provider_job_ids: Sequence[str]
     ) -> dict[str, Known]:
-        """Return those of these ids that are jobs of these accounts, with the facts of each.
+        """Return the ids that belong to jobs of these accounts, with the facts about each.
 
         `server` is the part of a fingerprint that identifies the server which assigned the ids.
         """
@@ -54,7 +54,7 @@ class LookupStore(AcceptanceStore, ListingStore, KnownEntriesReads, Protocol):
         ...
 
     async def jobs_now(self, job_ids: Sequence[str]) -> list[Job]:
-        """Return the present state of these jobs."""
+        """Return the current state of these jobs."""
         ...
 
     async def jobs_ended_unknown(self, accounts: Sequence[str], since: Instant) -> list[Job]:

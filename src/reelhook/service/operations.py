@@ -158,8 +158,7 @@ class Operations:
         return await self._store.watching_paused_since()
 
     async def check_writable(self, caller: Caller) -> None:
-        """Raise `StoreError` unless the database was writable within the last seconds, or is
-        now."""
+        """Raise `StoreError` unless the database was writable seconds ago, or is now."""
         if 0 <= self._clock.now() - self._written_at < PROBE_VALID_MILLISECONDS:
             return
         try:

@@ -1,4 +1,4 @@
-"""Opening a database of either kind: a SQLite file by its path, PostgreSQL by its URL."""
+"""Opens a database of either kind: a SQLite file by its path, PostgreSQL by its URL."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -39,8 +39,8 @@ async def awaited(url: str, *, pooled: bool, seconds: float) -> None:
 async def exclusive(target: Target) -> AsyncIterator[None]:
     """Be the only process that may change the schema.
 
-    On PostgreSQL this waits for another process. A SQLite file is owned as long as it is used, so
-    it raises `SettingsError` if another process has it.
+    On PostgreSQL this waits for other processes. A SQLite file is owned for as long as it is used,
+    so this raises `SettingsError` if another process owns it.
     """
     if isinstance(target, Path):
         with FileLock(target):

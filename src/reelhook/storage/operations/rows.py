@@ -64,7 +64,7 @@ _FLAGS = [
 ]
 _OPTIONAL_FLAG = STATE_COLUMNS[3:].index("stopped")
 _SECONDS = STATE_COLUMNS[3:].index("content_expires_at")
-"""The only time that has a column in seconds."""
+"""The only time that is stored in seconds."""
 _REQUEST = slice(len(STATE_COLUMNS), len(STATE_COLUMNS) + len(REQUEST_COLUMNS))
 
 
@@ -193,7 +193,7 @@ def _request_of(model: str, row: Sequence[Any]) -> VideoRequest:
 
 
 def prompt_of(script: str, direction: str | None) -> str:
-    """Return the prompt of two columns."""
+    """Return the prompt from its two columns."""
     return f"{direction}\n\n{script}" if direction else script
 
 

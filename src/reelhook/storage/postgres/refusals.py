@@ -13,7 +13,7 @@ from reelhook.storage.error_text import error_text
 
 _CANT = "The database of DATABASE_URL can't be"
 _PASSING = (
-    asyncpg.CannotConnectNowError,  # it starts, stops or recovers
+    asyncpg.CannotConnectNowError,  # the server is starting, stopping or recovering
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
@@ -38,7 +38,7 @@ _REMEDIES: Sequence[tuple[_Kinds, str]] = (
     ),
     (
         asyncpg.TooManyConnectionsError,
-        "raise max_connections, since each process takes up to 5, or close other programs'",
+        "raise max_connections, because each process takes up to 5, or close other programs'",
     ),
     (asyncpg.DiskFullError, "free space on the server's disk"),
     (
@@ -61,7 +61,7 @@ _REMEDIES: Sequence[tuple[_Kinds, str]] = (
 
 
 class DatabaseAwayError(SettingsError):
-    """The database cannot be used now, for a reason that may pass by itself."""
+    """The database cannot be used now, for a reason that may disappear by itself."""
 
 
 def refusal(error: BaseException, done: str = "opened") -> SettingsError:
@@ -73,7 +73,7 @@ def refusal(error: BaseException, done: str = "opened") -> SettingsError:
 
 
 def _lacks_ownership(error: BaseException) -> bool:
-    # A schema that is not there is not "owned" either: it needs a grant.
+    # An error about a schema may also mention an owner, but the remedy is a grant.
     text = error_text(error)
     insufficient = isinstance(error, asyncpg.InsufficientPrivilegeError)
     return insufficient and "owner" in text and "schema" not in text
@@ -83,7 +83,7 @@ def _may_pass(error: BaseException) -> bool:
     if isinstance(error, ssl.SSLError) or "rejected SSL upgrade" in str(error):
         return False
     if isinstance(error, asyncpg.ProtocolViolationError):
-        # PgBouncer uses this one code for all errors.
+        # PgBouncer uses this code for all of its errors.
         return _STARTUP_PARAMETER.search(str(error)) is None and bool(
             _OF_A_POOLER.search(str(error))
         )
@@ -95,7 +95,7 @@ def _sentence(error: BaseException) -> str:
         return _of_certificate(error)
     text = error_text(error).rstrip(".")
     if "rejected SSL upgrade" in text:
-        return "the server speaks no TLS; turn ssl on there, or write sslmode=disable"
+        return "the server does not offer TLS; turn ssl on there, or write sslmode=disable"
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
         return f"{text}; {_grant(text)}"
     if match := _STARTUP_PARAMETER.search(text):
