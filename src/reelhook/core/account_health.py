@@ -2,8 +2,9 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
-from reelhook.domain.account_status import HEALTHY, MESSAGE_INTERVAL_MILLISECONDS, AccountStatus
+from reelhook.domain.account_status import HEALTHY, MESSAGE_INTERVAL_MILLISECONDS
 from reelhook.domain.event import Instant
 from reelhook.domain.waiting import Waiting
 
@@ -30,12 +31,11 @@ class AccountHealth:
         waiting = _limited(before, message, now, recent=recent)
         if waiting != before:
             self._creates_message_at = now
-            self._change(replace(self.account_status, creates=waiting))
+            self._update(creates=waiting)
 
     def creates_work(self) -> None:
         """Record that the provider accepts creates."""
-        if self.account_status.creates is not None:
-            self._change(replace(self.account_status, creates=None))
+        self._update(creates=None)
 
     def reads_failed(self, message: str, now: Instant) -> bool:
         """Record a failed read. Return True if it should be logged: at most once a minute.
@@ -50,14 +50,13 @@ class AccountHealth:
         if waiting == before:
             return False
         self._reads_message_at = now
-        self._change(replace(self.account_status, reads=waiting))
+        self._update(reads=waiting)
         return not recent
 
     def reads_work(self, now: Instant) -> None:
         """Record a successful read."""
         self._read_at = now
-        if self.account_status.reads is not None:
-            self._change(replace(self.account_status, reads=None))
+        self._update(reads=None)
 
     @property
     def unauthorized(self) -> str | None:
@@ -66,8 +65,7 @@ class AccountHealth:
 
     @unauthorized.setter
     def unauthorized(self, message: str | None) -> None:
-        if message != self.account_status.unauthorized:
-            self._change(replace(self.account_status, unauthorized=message))
+        self._update(unauthorized=message)
 
     @property
     def stretched_seconds(self) -> float | None:
@@ -78,8 +76,7 @@ class AccountHealth:
     @stretched_seconds.setter
     def stretched_seconds(self, seconds: float | None) -> None:
         milliseconds = None if seconds is None else round(seconds * 1000)
-        if milliseconds != self.account_status.stretched_milliseconds:
-            self._change(replace(self.account_status, stretched_milliseconds=milliseconds))
+        self._update(stretched_milliseconds=milliseconds)
 
     @property
     def reads_wait_until(self) -> Instant | None:
@@ -88,8 +85,7 @@ class AccountHealth:
 
     @reads_wait_until.setter
     def reads_wait_until(self, until: Instant | None) -> None:
-        if until != self.account_status.reads_wait_until:
-            self._change(replace(self.account_status, reads_wait_until=until))
+        self._update(reads_wait_until=until)
 
     @property
     def creates_wait_until(self) -> Instant | None:
@@ -98,12 +94,13 @@ class AccountHealth:
 
     @creates_wait_until.setter
     def creates_wait_until(self, until: Instant | None) -> None:
-        if until != self.account_status.creates_wait_until:
-            self._change(replace(self.account_status, creates_wait_until=until))
+        self._update(creates_wait_until=until)
 
-    def _change(self, account_status: AccountStatus) -> None:
-        self.account_status = account_status
-        self.changed.set()
+    def _update(self, **changes: Any) -> None:
+        after = replace(self.account_status, **changes)
+        if after != self.account_status:
+            self.account_status = after
+            self.changed.set()
 
 
 def _limited(before: Waiting | None, message: str, now: Instant, *, recent: bool) -> Waiting:

@@ -1,4 +1,4 @@
-"""The caller of a use case: the project it acts in, and what it may do there."""
+"""The caller of a use case: the project that it acts in, and its permissions there."""
 
 from dataclasses import dataclass
 from enum import StrEnum

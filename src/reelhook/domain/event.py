@@ -14,7 +14,7 @@ ID_DIGEST_BYTES = 6
 
 
 class EventKind(StrEnum):
-    """The kind of an event, which decides what it supersedes; see `Delivery.offer`."""
+    """The kind of an event, which decides which events it supersedes; see `Delivery.offer`."""
 
     PROGRESS = "progress"
     STATUS = "status"

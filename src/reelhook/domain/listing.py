@@ -208,7 +208,7 @@ class Listing:
         place = self.place[entry.provider_job_id]
         return place < self.window_end(doubt) and entry.provider_job_id not in (doubt.after or ())
 
-    # -- what an entry may be -------------------------------------------------------------------
+    # -- candidates -----------------------------------------------------------------------------
 
     def in_window(self, doubt: Doubt, entry: Entry) -> bool:
         """Return True if an entry with the doubt's prompt is recent enough to be its own.
@@ -273,7 +273,7 @@ class Listing:
             return 0
         return max((len(known.request.model) for _, known in bearing), default=0)
 
-    # -- what it proves -------------------------------------------------------------------------
+    # -- proofs ---------------------------------------------------------------------------------
 
     def why_not(self, doubt: Doubt) -> str | None:
         """Return the reason why the listing can't prove that the create left no entry, or None."""

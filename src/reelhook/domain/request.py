@@ -36,10 +36,10 @@ class VideoRequest(EarlierNames):
 
     `model` is the name that its provider knows; empty: the provider's own choice. `title` is the
     beginning of the prompt unless a door gives another one. `image` is an http(s) URL or a `data:`
-    URI, for models that begin with an image. `options` go to the provider as they are. `fallbacks`
-    are the models to try next, in order, if the previous one definitely did not accept; see
-    `domain.catalog` for their form. `metadata` is kept with the job for a door; no provider gets
-    it.
+    URI, for models that begin with an image. `options` are passed to the provider unchanged.
+    `fallbacks` are the models to try next, in order, if the previous one definitely did not accept;
+    see `domain.catalog` for their form. `metadata` is kept with the job for a door; no provider
+    gets it.
     """
 
     prompt: str

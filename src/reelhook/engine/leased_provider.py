@@ -12,7 +12,7 @@ from reelhook.ports import CreatesAndReads
 
 
 class LeasedProvider:
-    """Implements `ports.Provider`. `held` returns True while the lease is good."""
+    """Implements `ports.CreatesAndReads`. `held` returns True while the lease is good."""
 
     def __init__(self, provider: CreatesAndReads, held: Callable[[], bool]) -> None:
         self._provider = provider
@@ -56,7 +56,7 @@ class LeasedProvider:
         may_send: Callable[[], bool],
         callback_url: str | None = None,
     ) -> SubmitOutcome:
-        """See `Creates.submit`, which asks `may_send` by itself."""
+        """See `Creates.submit`, which calls `may_send`."""
         return await self._provider.submit(request, may_send, callback_url)
 
     async def get(self, provider_job_id: str) -> Reading:

@@ -56,8 +56,8 @@ class Database(Protocol):
     async def background(self, make: Callable[[], Operation[T]], *, lock: str | None = None) -> T:
         """Run an operation at low priority, concurrently with `write` where possible.
 
-        A crash may undo it. `lock` names a table that no one else may write to meanwhile; if it
-        cannot be locked at once, `StoreError` is raised. Otherwise raises like `write`.
+        A crash may undo it. `lock` names a table that no one else may write to at the same time; if
+        it cannot be locked at once, `StoreError` is raised. Otherwise raises like `write`.
         """
         ...
 

@@ -120,7 +120,7 @@ class Deliver:
         self._resting = False
 
     def _use_lanes(self, lanes: Mapping[int, Lease]) -> None:
-        """Forget what was read under other leases: other workers may have sent it since."""
+        """Forget deliveries that were read under other leases: other workers may have sent them."""
         if lanes != self._lanes:
             self._queue.clear()
             self._lanes = lanes
@@ -166,7 +166,7 @@ class Deliver:
     def _start_ready(self) -> None:
         """Start attempts at ready deliveries while slots are free. Endpoints take turns."""
         if self._endpoints_version != self._endpoints.version:
-            self._queue.clear()  # nothing goes out with a secret that was just replaced
+            self._queue.clear()  # nothing is sent with a secret that was just replaced
             self.signal.set()
         if self._lanes != self._leases.lanes():
             self._queue.clear()

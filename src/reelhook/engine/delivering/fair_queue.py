@@ -116,7 +116,7 @@ class FairQueue:
         self._paused.discard(endpoint_id)
 
     def expire(self, now: Instant) -> None:
-        """Forget what was read a while ago: a newer event may have superseded it.
+        """Forget deliveries that were read a while ago: newer events may have superseded theirs.
 
         Called before each read of the store.
         """
@@ -158,7 +158,7 @@ class FairQueue:
         }
 
     def clear(self, endpoint_id: str | None = None) -> None:
-        """Forget what is ready at an endpoint, or at all of them. It must be read again."""
+        """Forget the ready deliveries of an endpoint, or of all. They must be read again."""
         for queue in self._queues.values():
             if endpoint_id in {None, queue.endpoint.id}:
                 queue.ready.clear()
@@ -224,7 +224,8 @@ class FairQueue:
             self._order.append(queue.endpoint.id)
 
     def _first_allowed(self, queue: EndpointQueue) -> DueDelivery | None:
-        """Return the first delivery that may go, or the first new one if retries have no slot."""
+        """Return the first delivery that may be sent, or the first new one if retries have no
+        slot."""
         if len(self._retries) < RETRY_SLOTS:
             return queue.ready[0] if queue.ready else None
         return next((due for due in queue.ready if not self._is_retry(queue, due)), None)

@@ -44,7 +44,7 @@ class Forgotten:
     def __init__(
         self,
         store: ForgottenStore,
-        held: LeasedAccount,
+        leased: LeasedAccount,
         recording: Recording,
         signals: Signals,
         *,
@@ -52,10 +52,10 @@ class Forgotten:
         clock: Clock,
     ) -> None:
         self._store = store
-        self._held = held
+        self._leased = leased
         self._recording = recording
         self._signals = signals
-        self._pause = ReadPause(held.id, held.health, clock)
+        self._pause = ReadPause(leased.id, leased.health, clock)
         self._margin = margin
         self._clock = clock
         self._denials: dict[str, Denials] = {}
@@ -88,7 +88,7 @@ class Forgotten:
                 "watch.missing",
                 job=job.id,
                 provider_job=job.provider_job_id,
-                account=self._held.id,
+                account=self._leased.id,
                 error="The provider no longer knows this job (404)",
             )
 
@@ -107,8 +107,8 @@ class Forgotten:
             await self._end_or_resubmit(lost)
 
     async def _lost(self, watched: Mapping[str, Job]) -> list[Job]:
-        facts = await self._store.listing_facts(self._held.id)
-        made_here = {None, self._held.provider.fingerprint}
+        facts = await self._store.listing_facts(self._leased.id)
+        made_here = {None, self._leased.provider.fingerprint}
         return forgotten(
             [job for job in watched.values() if job.submit_fingerprint in made_here],
             self._denials,
@@ -119,38 +119,38 @@ class Forgotten:
 
     async def _was_restarted(self, lost: list[Job]) -> bool:
         """Return True if the server itself, and its whole listing, confirm a restart."""
-        provider, ids = self._held.provider, {job.provider_job_id or "" for job in lost}
+        provider, ids = self._leased.provider, {job.provider_job_id or "" for job in lost}
         try:
             if not await provider.forgets_when_restarted():
                 return False
-            pages = ListingPages(self._held, self._pause, patient=False)
+            pages = ListingPages(self._leased, self._pause, patient=False)
             complete = await pages.read(lambda read: len(read.entries) > ENTRIES_MAX)
             if not (complete and pages.ended and pages.readable and pages.supported):
                 return False
             entries = pages.entries
             known = await self._store.known_entries(
-                self._held.accounts, server_of(provider.fingerprint), list(entries)
+                self._leased.accounts, server_of(provider.fingerprint), list(entries)
             )
             gone_at = first_missed(lost, self._clock.now())
             for entry_id, entry in entries.items():
                 ours = known.get(entry_id)
                 if is_from_before(entry, ids, ours, gone_at=gone_at, margin=self._margin):
-                    log.debug("watch.not_restarted", account=self._held.id, shows=entry_id)
+                    log.debug("watch.not_restarted", account=self._leased.id, shows=entry_id)
                     return False
             report = (await provider.get(min(ids))).report
         except ProviderError as error:
-            log.debug("watch.not_restarted", account=self._held.id, error=error.message)
+            log.debug("watch.not_restarted", account=self._leased.id, error=error.message)
             return False
         return isinstance(report, Missing) and report.own
 
     async def _end_or_resubmit(self, lost: list[Job]) -> None:
         now = self._clock.now()
         transitions = [self._transition(job, now) for job in lost]
-        written = await self._recording.record(transitions, self._held.lease)
+        written = await self._recording.record(transitions, self._leased.lease)
         again = sum(not job.status.terminal for job in written)
         log.warning(
             "watch.restarted",
-            account=self._held.id,
+            account=self._leased.id,
             sent_again=again,
             failed=len(written) - again,
             error="The server was restarted and has lost the jobs that it kept in memory",
@@ -160,7 +160,7 @@ class Forgotten:
 
     def _transition(self, job: Job, now: Instant) -> Transition:
         # A registered job has no stored request that could be sent again.
-        allowed = self._held.account.resubmit_forgotten and job.submit_fingerprint is not None
+        allowed = self._leased.account.resubmit_forgotten and job.submit_fingerprint is not None
         if allowed and job.forgotten < RESUBMITS_MAX:
             return resubmitted(job, now)
         return job.fail("provider_error", MESSAGE, now)

@@ -59,7 +59,7 @@ class ReportHandler(Protocol):
 class Reader:
     """Reads the jobs of one account.
 
-    Rounds may overlap, as long as they don't read the same jobs.
+    Rounds may overlap if they read different jobs.
     """
 
     def __init__(

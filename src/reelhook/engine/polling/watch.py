@@ -47,7 +47,7 @@ class Watch:
     def __init__(
         self,
         store: ForgottenStore,
-        held: LeasedAccount,
+        leased: LeasedAccount,
         recording: Recording,
         signals: Signals,
         pause: WatchingPause,
@@ -58,30 +58,30 @@ class Watch:
         clock: Clock,
     ) -> None:
         self._store = store
-        self._held = held
+        self._leased = leased
         self._recording = recording
         self._pause = pause
-        self._interval = round(max(poll_seconds, held.provider.traits.poll_seconds_min) * 1000)
-        self._wait_after_look = round(held.provider.traits.poll_seconds_min * 1000)
+        self._interval = round(max(poll_seconds, leased.provider.traits.poll_seconds_min) * 1000)
+        self._wait_after_look = round(leased.provider.traits.poll_seconds_min * 1000)
         self._age = Age(max_age_hours)
         self._emit = emit
         self._clock = clock
         self.signal = signals.watch.fork()
         self.tasks = RunningTasks(self.signal)
         self._limiter = ReadLimiter(
-            held.id,
-            held.health,
+            leased.id,
+            leased.health,
             clock,
             self.signal.set,
             break_milliseconds=max(BREAK_MILLISECONDS_MIN, 2 * self._interval),
         )
-        self._reader = Reader(held.provider, self._limiter, clock, emit)
+        self._reader = Reader(leased.provider, self._limiter, clock, emit)
         self._slowdown = Slowdown(self._interval)
-        self._timer = RoundTimer(self._interval, held.id, held.health)
-        self._pending = PendingJobsCache(store, held.id)
+        self._timer = RoundTimer(self._interval, leased.id, leased.health)
+        self._pending = PendingJobsCache(store, leased.id)
         self._forgotten = Forgotten(
             store,
-            held,
+            leased,
             recording,
             signals,
             margin=2 * self._interval + SLACK_MILLISECONDS,
@@ -124,11 +124,11 @@ class Watch:
             for job_id in chain(self._not_before, *self._reading):
                 ready.pop(job_id, None)
         if ready:
-            self._emit(RoundStarted(self._held.id, len(ready)))
-            self.tasks.spawn(self._round(ready), account=self._held.id)
+            self._emit(RoundStarted(self._leased.id, len(ready)))
+            self.tasks.spawn(self._round(ready), account=self._leased.id)
 
     async def _start_first_checks(self) -> None:
-        recent = await self._store.jobs_to_watch(self._held.id, self._first_due_since)
+        recent = await self._store.jobs_to_watch(self._leased.id, self._first_due_since)
         new = {
             job.provider_job_id: job
             for job in recent
@@ -142,7 +142,7 @@ class Watch:
             # The next round may follow soon; some providers require time between two reads of a
             # job.
             check = self._read(new, wait_after=self._wait_after_look)
-            self.tasks.spawn(check, self._first_check_done, account=self._held.id)
+            self.tasks.spawn(check, self._first_check_done, account=self._leased.id)
 
     def _first_check_done(self) -> None:
         self._first_check_runs = False
@@ -152,8 +152,8 @@ class Watch:
         await self._read(jobs)
         await self._forgotten.settle(self._pending.by_provider_id)
         now = self._clock.now()
-        await self._store.record_round(self._held.id, now, self._held.lease)
-        self._emit(RoundFinished(self._held.id, len(jobs), now - started_at))
+        await self._store.record_round(self._leased.id, now, self._leased.lease)
+        self._emit(RoundFinished(self._leased.id, len(jobs), now - started_at))
 
     async def _read(self, jobs: Mapping[str, Job], *, wait_after: int = 0) -> None:
         """Read these jobs, given by their provider's ids, newest first.
@@ -204,7 +204,7 @@ class Watch:
             if transition[0] is not job:
                 self._emit(JobProgressed(job, transition[0]))
                 transitions.append(transition)
-        await self._recording.record(transitions, self._held.lease)
+        await self._recording.record(transitions, self._leased.lease)
 
     def _unread(self, job: Job, unread: Unread, now: Instant) -> Job:
         """Return the job with the provider's message, which says nothing about its status."""
@@ -234,10 +234,11 @@ class Watch:
     async def _expire_unread(self, jobs: Sequence[Job]) -> None:
         now = self._clock.now()
         ended = [self._age.unfinished(job, now) for job in jobs if self._is_given_up(job, now)]
-        await self._recording.record(ended, self._held.lease)
+        await self._recording.record(ended, self._leased.lease)
 
     def _is_given_up(self, job: Job, now: Instant) -> bool:
-        """Return True if an unreadable job is overdue and has been polled for long enough since.
+        """Return True if an unreadable job is overdue, and has been polled for long enough since
+        then.
 
         Ten minutes are enough while the provider responds to other reads. If it responds to none,
         the job may have finished anyway, so it waits for another maximum age first.

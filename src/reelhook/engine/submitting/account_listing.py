@@ -21,9 +21,9 @@ class AccountListing:
     Facts that belong to another server or another credential are discarded.
     """
 
-    def __init__(self, store: ListingStore, held: LeasedAccount, clock: Clock) -> None:
+    def __init__(self, store: ListingStore, leased: LeasedAccount, clock: Clock) -> None:
         self._store = store
-        self._held = held
+        self._leased = leased
         self._clock = clock
         self._facts: ListingFacts | None = None
         self._newest: deque[str] | None = None
@@ -37,12 +37,12 @@ class AccountListing:
     @property
     def fingerprint(self) -> str:
         """The fingerprint of the account's current server and credential."""
-        return self._held.provider.fingerprint
+        return self._leased.provider.fingerprint
 
     async def facts(self) -> ListingFacts:
         """Return the known facts. Raises `StoreError`."""
         if self._facts is None:
-            stored = await self._store.listing_facts(self._held.id)
+            stored = await self._store.listing_facts(self._leased.id)
             if stored is None or stored.fingerprint != self.fingerprint:
                 stored = ListingFacts(self.fingerprint)
             if self._facts is None:  # another loop may have been quicker
@@ -56,7 +56,7 @@ class AccountListing:
         if after == before:
             return
         try:
-            await self._store.record_listing_facts(self._held.id, after, self._held.lease)
+            await self._store.record_listing_facts(self._leased.id, after, self._leased.lease)
         except BaseException:
             self._facts = None  # read them again: the write may have been stored or not
             raise
@@ -64,12 +64,12 @@ class AccountListing:
     async def remind(self) -> None:
         """Give the adapter, once, the findings of an earlier process. Raises `StoreError`."""
         if not self._reminded:
-            self._held.provider.learnt = (await self.facts()).server
+            self._leased.provider.learnt = (await self.facts()).server
             self._reminded = True
 
     async def learn_server(self) -> None:
         """Store the adapter's findings about its server. Raises `StoreError`."""
-        await self.learn(partial(replace, server=self._held.provider.learnt))
+        await self.learn(partial(replace, server=self._leased.provider.learnt))
 
     def created(self, provider_job_id: str, model: str) -> None:
         """Record an entry that the provider has just made for one of our creates."""
@@ -85,7 +85,9 @@ class AccountListing:
         `StoreError`.
         """
         if self._newest is None:
-            stored = await self._store.newest_entries(self._held.id, self.fingerprint, NEWEST_KEPT)
+            stored = await self._store.newest_entries(
+                self._leased.id, self.fingerprint, NEWEST_KEPT
+            )
             if self._newest is None:
                 self._newest = deque(reversed(stored), NEWEST_KEPT)
         first_id = (await self.facts()).first_id

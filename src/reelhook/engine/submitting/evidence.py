@@ -40,18 +40,18 @@ class Evidence:
     def __init__(
         self,
         store: LookupStore,
-        held: LeasedAccount,
+        leased: LeasedAccount,
         listing: AccountListing,
         *,
         settle_milliseconds: int,
         clock: Clock,
     ) -> None:
         self._store = store
-        self._held = held
+        self._leased = leased
         self._listing = listing
         self._settle_milliseconds = settle_milliseconds
         self._clock = clock
-        self._pause = ReadPause(held.id, held.health, clock)
+        self._pause = ReadPause(leased.id, leased.health, clock)
         self.unread_since: Instant | None = None
         self.unread_reason = ""
 
@@ -92,7 +92,7 @@ class Evidence:
         patient = facts.models and any(
             now - doubt.since < 2 * self._settle_milliseconds for doubt in in_doubt
         )
-        pages = ListingPages(self._held, self._pause, patient=bool(patient))
+        pages = ListingPages(self._leased, self._pause, patient=bool(patient))
         if not await pages.read(partial(_reached, in_doubt)):
             self.unread_reason = pages.failure
             return None
@@ -129,14 +129,14 @@ class Evidence:
 
     async def _known(self, ids: Sequence[str]) -> dict[str, Known]:
         server = server_of(self._listing.fingerprint)
-        return await self._store.known_entries(self._held.accounts, server, ids)
+        return await self._store.known_entries(self._leased.accounts, server, ids)
 
     async def _expected(self, in_doubt: Sequence[Doubt], listing: Listing) -> dict[str, Instant]:
         since = min(doubt.sent_at for doubt in in_doubt) - EXPECTED_MILLISECONDS
         delay = 2 * (listing.facts.delay_max or 0)
         until = listing.read_at - max(delay, SHOWN_AFTER_MILLISECONDS)
         return await self._store.expected_entries(
-            self._held.id, self._listing.fingerprint, since, until, EXPECTED_MAX
+            self._leased.id, self._listing.fingerprint, since, until, EXPECTED_MAX
         )
 
 

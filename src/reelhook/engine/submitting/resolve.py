@@ -43,7 +43,7 @@ class Resolve:
     def __init__(
         self,
         store: LookupStore,
-        held: LeasedAccount,
+        leased: LeasedAccount,
         recording: Recording,
         signals: Signals,
         submit: Submit,
@@ -53,15 +53,15 @@ class Resolve:
         clock: Clock,
     ) -> None:
         self._store = store
-        self._held = held
+        self._leased = leased
         self._recording = recording
-        self._resolved = ResolvedCreates(store, held, recording, signals, retrying, clock)
+        self._resolved = ResolvedCreates(store, leased, recording, signals, retrying, clock)
         self._submit = submit
         self._listing = listing
         self._settle_milliseconds = round(retrying.settle_seconds * 1000)
         self._clock = clock
         self._evidence = Evidence(
-            store, held, listing, settle_milliseconds=self._settle_milliseconds, clock=clock
+            store, leased, listing, settle_milliseconds=self._settle_milliseconds, clock=clock
         )
         self._requests: dict[str, StoredJob] = {}
         self._used: set[str] = set()
@@ -90,7 +90,7 @@ class Resolve:
     # -- unresolved creates ---------------------------------------------------------------------
 
     async def _unresolved(self) -> dict[str, StoredJob]:
-        submitting = await self._store.jobs_submitting(self._held.id)
+        submitting = await self._store.jobs_submitting(self._leased.id)
         owned = self._submit.owned()
         orphans = [job for job in submitting if job.id not in owned]
         return await self._stored(await self._mark(orphans))
@@ -99,7 +99,7 @@ class Resolve:
         """Start the settle time of jobs whose worker died between intent and outcome."""
         now = self._clock.now()
         unmarked = [(job.in_doubt(now), ()) for job in orphans if job.doubt_since is None]
-        marked = {job.id: job for job in await self._recording.record(unmarked, self._held.lease)}
+        marked = {job.id: job for job in await self._recording.record(unmarked, self._leased.lease)}
         return [
             marked.get(job.id, job)
             for job in orphans
@@ -169,10 +169,10 @@ class Resolve:
             ended: list[Job] = []
         else:
             since = min(doubt.sent_at for doubt in in_doubt)
-            ended = await self._store.jobs_ended_unknown(self._held.accounts, since)
+            ended = await self._store.jobs_ended_unknown(self._leased.accounts, since)
         sharing = [
             job
-            for account in self._held.sharing
+            for account in self._leased.sharing
             for job in await self._store.jobs_submitting(account)
         ]
         stored = await self._stored([*ended, *sharing])

@@ -44,7 +44,7 @@ SIBLING_WAIT_MILLISECONDS = 2000
 class Submit:
     """Submits the accepted jobs of one account, and those that wait too long for others.
 
-    `takes_overflow_of` are the other accounts whose jobs it may take. `callback_url` returns the
+    `takes_overflow_of` has the other accounts whose jobs it may take. `callback_url` returns the
     URL at which a job's provider may report changes. `calls` outlives the lease: an earlier
     `Submit` of the same account may still have calls in flight.
     """
@@ -54,7 +54,7 @@ class Submit:
     def __init__(
         self,
         store: SubmitStore,
-        held: LeasedAccount,
+        leased: LeasedAccount,
         recording: Recording,
         signals: Signals,
         fallback: Fallback,
@@ -70,7 +70,7 @@ class Submit:
         random: Random,
     ) -> None:
         self._store = store
-        self._held = held
+        self._leased = leased
         self._recording = recording
         self._fallback = fallback
         self._listing = listing
@@ -82,13 +82,13 @@ class Submit:
         self._emit = emit
         self._clock = clock
         self._outcomes = PaidOutcomes(
-            *(store, held, recording, signals, fallback, listing), clock=clock, random=random
+            *(store, leased, recording, signals, fallback, listing), clock=clock, random=random
         )
         self._ticked_at = 0
         self.signal = signals.submit.fork()
         self.tasks = RunningTasks(self.signal)
         self._intents: dict[str, StoredJob] = {}
-        """Jobs whose intent is being stored, or may have been stored, by their ids."""
+        """The jobs whose intent is being stored, or may have been stored, by id."""
         self._bytes = 0
 
     def owned(self) -> set[str]:
@@ -109,7 +109,7 @@ class Submit:
         bytes_free = BYTES_AT_ONCE - self._bytes
         if free <= 0 or bytes_free <= 0:
             return look  # a call that ends sets the signal
-        due, next_due_at = await self._store.jobs_to_submit(self._held.id, now, free, bytes_free)
+        due, next_due_at = await self._store.jobs_to_submit(self._leased.id, now, free, bytes_free)
         bytes_free -= sum(map(_size, due))
         if self._takes_overflow_of and len(due) < free and bytes_free > 0:
             due += await self._store.jobs_waiting_elsewhere(
@@ -130,8 +130,8 @@ class Submit:
     @property
     def _jobs_max(self) -> int | None:
         """The operator's limit, or else the server's."""
-        account = self._held.account
-        return self._held.provider.jobs_at_once if account.jobs_max is None else account.jobs_max
+        account = self._leased.account
+        return self._leased.provider.jobs_at_once if account.jobs_max is None else account.jobs_max
 
     async def _free(self) -> tuple[int, float | None]:
         """Return how many more jobs may begin, and the seconds until the next look."""
@@ -139,7 +139,7 @@ class Submit:
         jobs_max = self._jobs_max
         if jobs_max is None or free <= 0:
             return free, None
-        return min(free, jobs_max - await self._store.in_flight(self._held.id)), FULL_LOOK_SECONDS
+        return min(free, jobs_max - await self._store.in_flight(self._leased.id)), FULL_LOOK_SECONDS
 
     async def _ready(self, due: list[StoredJob]) -> list[StoredJob]:
         """Return the jobs that may begin, after the adapter has learnt about its server."""
@@ -147,14 +147,14 @@ class Submit:
             return due
         before = self._jobs_max
         await self._listing.remind()
-        await self._held.provider.get_ready()
+        await self._leased.provider.get_ready()
         await self._listing.learn_server()
         return due if self._jobs_max == before else due[: max(0, (await self._free())[0])]
 
     async def _fall_back_overdue(self, now: Instant) -> None:
         """Move jobs that have waited long enough for a paused provider to their next models."""
         waiting = await self._store.jobs_with_fallbacks(
-            self._held.id, self._fallback.fallback_cutoff(now), FALLBACKS_AT_ONCE
+            self._leased.id, self._fallback.fallback_cutoff(now), FALLBACKS_AT_ONCE
         )
         for stored in waiting:
             if self._fallback.fallback_due(stored, now):
@@ -168,7 +168,7 @@ class Submit:
         now = self._clock.now()
         late = [stored.job for stored in due if not self._age.may_begin(stored.job, now)]
         ended = await self._recording.record(
-            [self._age.unaccepted(job, now) for job in late], self._held.lease
+            [self._age.unaccepted(job, now) for job in late], self._leased.lease
         )
         # All entries in the listing now are older than those that these creates will make.
         sent = partial(
@@ -198,8 +198,8 @@ class Submit:
         if earlier is not None and earlier.job.version == stored.job.version:
             # It may still be written, so it is written again unchanged: either write is fine.
             return earlier
-        job = stored.job.taken_over(self._held.id)
-        request = self._held.provider.prepared(stored.request, job.id)
+        job = stored.job.taken_over(self._leased.id)
+        request = self._leased.provider.prepared(stored.request, job.id)
         model, mark = unmarked(request.model)
         return replace(
             stored,
@@ -211,7 +211,7 @@ class Submit:
         transitions = [(intent.job, ()) for intent in intents.values()]
         with self.calls.beginning(intents):
             try:
-                begun = await self._recording.record(transitions, self._held.lease)
+                begun = await self._recording.record(transitions, self._leased.lease)
             except StoreError:  # none was or will be stored, except by an earlier try
                 for job_id in new:
                     self._intents.pop(job_id, None)
@@ -256,14 +256,14 @@ class Submit:
 
     async def _submit(self, stored: StoredJob) -> None:
         job = stored.job
-        outcome = await self._held.provider.submit(
+        outcome = await self._leased.provider.submit(
             stored.request, partial(self._may_pay, job), self._callback_url(job.id)
         )
         self._emit(SubmitDecided(job, outcome))
         await self._outcomes.record(stored, outcome)
 
     def _may_pay(self, job: Job) -> bool:
-        """Return True if the call may still go out: connecting may have taken long."""
+        """Return True if the call may still be sent: connecting may have taken long."""
         return self._may_send() and self._age.may_begin(job, self._clock.now())
 
 

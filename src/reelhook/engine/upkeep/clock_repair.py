@@ -20,7 +20,7 @@ SLACK_MILLISECONDS = 2000
 
 
 class ClockRepair:
-    """Repairs stored times, at the start and whenever the clock goes back."""
+    """Repairs stored times, at the start and whenever the clock was set back."""
 
     name = "clock_repair"
 

@@ -1,4 +1,5 @@
-"""Operations that find due deliveries. Their cost depends on what is due, not on what waits.
+"""Operations that find due deliveries. Their cost depends on the number of due deliveries, not of
+waiting ones.
 
 Each endpoint has `next_at`, the first column of an index. Before that time nothing can be sent to
 it: no first attempt, no retry, no probe. A transaction that makes something due earlier lowers it

@@ -122,8 +122,8 @@ def unused_endpoints(
 def endpoints(ids: Sequence[str]) -> Operation[int]:
     """Remove the endpoints that are still unused. Return their number.
 
-    No one else may write to the table meanwhile: the transaction of a new job finds its endpoint
-    and then adds a delivery that is invisible to others until it commits.
+    No one else may write to the table at the same time: the transaction of a new job finds its
+    endpoint and then adds a delivery that is invisible to others until it commits.
     """
     rows = yield Statement(
         f"DELETE FROM endpoints WHERE id IN ({_placeholders(ids)}) AND {_UNUSED} RETURNING 1", ids

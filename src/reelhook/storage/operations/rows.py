@@ -95,7 +95,7 @@ def _state_value(name: str, value: Any) -> Any:
 def request_of(request: VideoRequest) -> tuple[Any, ...]:
     """Write `REQUEST_COLUMNS`. Raises `InvalidRequestError` for metadata without a column.
 
-    A direction is the beginning of the prompt, and has a column of its own.
+    A direction is the beginning of the prompt and has a separate column.
     """
     metadata = request.metadata
     if unknown := sorted(metadata.keys() - set(_METADATA)):

@@ -65,7 +65,8 @@ class DatabaseAwayError(SettingsError):
 
 
 def refusal(error: BaseException, done: str = "opened") -> SettingsError:
-    """Return the error that a user sees. `done`: what can't be done to the database."""
+    """Return the error that a user sees. `done` is the failed action: the database can't be
+    `done`."""
     kind = DatabaseAwayError if _may_pass(error) else SettingsError
     problem = "schema_not_owned" if _lacks_ownership(error) else None
     cause = f"{_CANT} {done}: {error_text(error).rstrip('.')}"

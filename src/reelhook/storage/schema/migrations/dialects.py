@@ -20,7 +20,7 @@ def iso(milliseconds: str) -> str:
         return f"strftime('%Y-%m-%dT%H:%M:%fZ', ({milliseconds}) / 1000.0, 'unixepoch')"
     return (
         f"to_char(to_timestamp(({milliseconds}) / 1000.0) AT TIME ZONE 'UTC',"
-        # The escaped colons keep SQLAlchemy from reading parameters there.
+        # The colons are escaped, or SQLAlchemy would read parameters there.
         r""" 'YYYY-MM-DD"T"HH24\:MI\:SS.MS"Z"')"""
     )
 
