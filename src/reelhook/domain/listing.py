@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
 
+from reelhook.domain.doubt import Doubt, Known
 from reelhook.domain.event import Instant
 from reelhook.domain.listed_forms import ListedForms
 from reelhook.domain.report import Entry
@@ -57,42 +58,6 @@ class ListingFacts:
     def read_first(self, first_id: str, now: Instant) -> "ListingFacts":
         """Return the facts with the newest entry before any of ours."""
         return replace(self, first_id=first_id, first_read_at=now)
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """Our knowledge of an entry that belongs to one of our jobs.
-
-    `created`: the response to our create had this id, so the times and the request show how this
-    server lists a job. `marked`: that create carried `job_id` as its mark.
-    """
-
-    created: bool
-    sent_at: Instant | None
-    accepted_at: Instant | None
-    request: VideoRequest
-    job_id: str = ""
-    marked: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """An unresolved create, sent at `sent_at` and in doubt since `since`.
-
-    `after` has the newest entries that were known before; empty: the listing had none; None: not
-    known. `same_server`: it was sent to the listed server, with the same credential. `marked`: it
-    carried its job's id as a mark. `ended`: the server itself refused it, so it is no longer in
-    flight.
-    """
-
-    job_id: str
-    request: VideoRequest
-    sent_at: Instant
-    since: Instant
-    after: tuple[str, ...] | None = None
-    same_server: bool = True
-    marked: bool = False
-    ended: bool = False
 
 
 @dataclass(frozen=True)
@@ -259,7 +224,7 @@ class Listing:
         """Return True if an entry's mark, or the lack of one, shows that it is not the doubt's own.
 
         A missing mark is evidence only if this listing shows the marks of all creates that carried
-        one, also after a model's name of this length.
+        one. It must have shown one after a model's name of this length, too.
         """
         if entry.mark is not None:
             return entry.mark != doubt.job_id

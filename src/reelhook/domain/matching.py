@@ -3,7 +3,8 @@
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 
-from reelhook.domain.listing import Doubt, Known, Listing
+from reelhook.domain.doubt import Doubt, Known
+from reelhook.domain.listing import Listing
 from reelhook.domain.report import Entry
 from reelhook.domain.request import VideoRequest
 from reelhook.domain.request_match import CompetingRequests, as_sent, fits, unspecified

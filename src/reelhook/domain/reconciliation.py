@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from reelhook.domain.doubt import Doubt
 from reelhook.domain.event import Instant
-from reelhook.domain.listing import Doubt, Listing
+from reelhook.domain.listing import Listing
 from reelhook.domain.matching import Matching
 from reelhook.domain.report import Entry
 from reelhook.domain.request import VideoRequest

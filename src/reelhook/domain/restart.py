@@ -8,9 +8,10 @@ believed only if all evidence agrees for `FORGOTTEN_MILLISECONDS`: the server it
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from reelhook.domain.doubt import Known
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
-from reelhook.domain.listing import CLOCK_SLACK_MILLISECONDS, Known
+from reelhook.domain.listing import CLOCK_SLACK_MILLISECONDS
 from reelhook.domain.report import Entry
 
 FORGOTTEN_MILLISECONDS = 30_000

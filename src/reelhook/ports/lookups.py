@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from reelhook.domain.doubt import Known
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
-from reelhook.domain.listing import Known, ListingFacts
+from reelhook.domain.listing import ListingFacts
 from reelhook.ports.job_records import StoredJob
 from reelhook.ports.jobs import AcceptanceStore, WatchStore
 from reelhook.ports.leases import Lease

@@ -63,8 +63,8 @@ class InDoubtSubmissions:
         """Watch the provider's job as a new job, with the same request and endpoints.
 
         A second call returns the same job. Raises `InvalidRequestError` for an id that the provider
-        does not know, `JobIdTakenError` if another job of ours has it, `JobConflictError` if the
-        job is not in doubt, and `ProviderError` if the provider can't be asked.
+        does not know, or `JobIdTakenError` if another job of ours has it. Raises `JobConflictError`
+        if the job is not in doubt, or `ProviderError` if the provider can't be read.
         """
         caller.require(Scope.OPERATE)
         check_ids(provider_job_id, None)

@@ -64,9 +64,9 @@ class ProviderWebhooks:
     ) -> bool:
         """Take a webhook. Return True if it led to a check. Duplicates and late ones do no harm.
 
-        Raises `UnknownCallbackError` for an address that is not ours, `WebhookVerificationError`
-        for a webhook that its provider did not sign, and `ProviderError` if the job can't be read
-        now.
+        Raises `UnknownCallbackError` for an address that is not ours, or `WebhookVerificationError`
+        for a webhook that its provider did not sign. Raises `ProviderError` if the job can't be
+        read now.
         """
         caller.require(Scope.OPERATE)
         subject = self._callbacks.subject(provider, token)

@@ -223,7 +223,7 @@ class Watch:
         return after, events
 
     def _missing(self, job: Job, report: Missing, now: Instant) -> Transition:
-        """Apply a 404. It is believed once the provider has been responding for ten minutes."""
+        """Apply a 404. It is believed after ten minutes during which the provider responds."""
         if job.missing_since is None:
             self._forgotten.log_missing(job, now)
         responding_since = self._limiter.responding.since(now) or now
@@ -237,8 +237,7 @@ class Watch:
         await self._recording.record(ended, self._leased.lease)
 
     def _is_given_up(self, job: Job, now: Instant) -> bool:
-        """Return True if an unreadable job is overdue, and has been polled for long enough since
-        then.
+        """Return True if an unreadable job is overdue, and was polled for long enough after that.
 
         Ten minutes are enough while the provider responds to other reads. If it responds to none,
         the job may have finished anyway, so it waits for another maximum age first.

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from reelhook.domain.doubt import Doubt, Known
 from reelhook.domain.event import Instant
 from reelhook.domain.fingerprint import server_of
 from reelhook.domain.listing import (
     CLOCK_SLACK_MILLISECONDS,
     EXPECTED_MILLISECONDS,
-    Doubt,
-    Known,
     Listing,
 )
 from reelhook.domain.reconciliation import given_up_at

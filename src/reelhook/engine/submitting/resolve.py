@@ -10,9 +10,10 @@ from functools import partial
 
 from reelhook.core.recording import Recording
 from reelhook.core.wakeups import Signals
+from reelhook.domain.doubt import Doubt
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
-from reelhook.domain.listing import Doubt, Listing, ListingFacts
+from reelhook.domain.listing import Listing, ListingFacts
 from reelhook.domain.reconciliation import (
     Others,
     Resolution,

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 
+from reelhook.domain.doubt import Known
 from reelhook.domain.event import DAY_MILLISECONDS, Instant
 from reelhook.domain.job import Job
-from reelhook.domain.listing import Known, ListingFacts
+from reelhook.domain.listing import ListingFacts
 from reelhook.domain.request import VideoRequest
 from reelhook.ports import Lease, StoredJob
 from reelhook.storage.operation import Operation, Row, Statement, concurrently, query

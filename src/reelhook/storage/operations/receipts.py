@@ -3,8 +3,8 @@
 Each writing transaction inserts its own row into `commits`. A caller that gets no reply claims the
 same id for "not written". The unique key admits only one of the two rows, and makes the later one
 wait for a transaction that has not ended. So the row that exists is the final result. The row is
-ordinary data, so this also works with a pooler and after a failover, where the number of a
-transaction may belong to another one.
+ordinary data, so this also works with a pooler and after a failover. A transaction's number might
+then belong to another one.
 """
 
 import secrets
