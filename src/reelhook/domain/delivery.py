@@ -37,7 +37,7 @@ class WebhookResponse:
 
     @property
     def gone(self) -> bool:
-        """True for 410: the receiver wants no more of this delivery."""
+        """True for 410: the receiver wants no more events of this delivery."""
         return self.status == 410
 
 
@@ -67,8 +67,8 @@ class Delivery:
     the end of the job, set only while its final event waits. `ended`: the receiver responded with
     410, and nothing more is sent.
 
-    `url` is the job's own; None: the endpoint's. A resend is a delivery of one event, outside the
-    order; `resend_of` is the delivery that it repeats.
+    `url` is the job's own URL; None: the endpoint's applies. A resend is a delivery of one event,
+    outside the order; `resend_of` is the delivery that it repeats.
     """
 
     id: int

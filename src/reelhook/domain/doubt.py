@@ -1,4 +1,4 @@
-"""Creates and their listing entries: unresolved creates, and entries whose job we know."""
+"""Unresolved creates, and our knowledge of the listing entries of resolved ones."""
 
 from dataclasses import dataclass
 

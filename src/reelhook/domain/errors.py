@@ -262,7 +262,7 @@ DATABASE_FAILURES = (StoreError, CommitUnknownError)
 
 
 class CopyError(ReelhookError):
-    """A database could not be copied. The source is unchanged."""
+    """A database could not be copied. The source can be used as before."""
 
     code = "copy_failed"
 

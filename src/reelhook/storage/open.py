@@ -28,11 +28,11 @@ def _postgres() -> "ModuleType":
     return postgres
 
 
-async def awaited(url: str, *, pooled: bool, seconds: float) -> None:
-    """Wait for a PostgreSQL database; see `awaiting.usable`."""
-    from reelhook.storage.operations.awaiting import usable  # noqa: PLC0415 - loaded only if it is the database
+async def wait_until_usable(url: str, *, pooled: bool, seconds: float) -> None:
+    """Wait for a PostgreSQL database; see `postgres.awaiting`."""
+    from reelhook.storage.postgres.awaiting import wait_until_usable as wait  # noqa: PLC0415 - loaded only if it is the database
 
-    await usable(url, pooled=pooled, seconds=seconds)
+    await wait(url, pooled=pooled, seconds=seconds)
 
 
 @contextlib.asynccontextmanager

@@ -79,7 +79,7 @@ def kept() -> Operation[str | None]:
 
 
 def resume(past: Past, value: str) -> Operation[None]:
-    """Take precautions for actions that may already have been done, and store a new identity."""
+    """Take precautions for actions that may already have been done, and store the identity."""
     if past in {Past.INTERRUPTED, Past.RESTORED}:
         yield from raise_sequences()
     if past is Past.RESTORED:

@@ -1,4 +1,4 @@
-"""Receipts: they show if a transaction was committed when the reply to COMMIT was lost.
+"""Receipts: they show whether a transaction was committed if the reply to COMMIT was lost.
 
 Each writing transaction inserts its own row into `commits`. A caller that gets no reply claims the
 same id for "not written". The unique key admits only one of the two rows, and makes the later one

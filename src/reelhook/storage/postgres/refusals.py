@@ -65,8 +65,7 @@ class DatabaseAwayError(SettingsError):
 
 
 def refusal(error: BaseException, done: str = "opened") -> SettingsError:
-    """Return the error that a user sees. `done` is the failed action: the database can't be
-    `done`."""
+    """Return the error that a user sees. `done` is the failed action, like `opened`."""
     kind = DatabaseAwayError if _may_pass(error) else SettingsError
     problem = "schema_not_owned" if _lacks_ownership(error) else None
     cause = f"{_CANT} {done}: {error_text(error).rstrip('.')}"

@@ -37,8 +37,7 @@ _SYSTEM: Mapping[int, str] = {
 
 
 def refusal(path: Path, error: BaseException, done: str = "opened") -> SettingsError:
-    """Return the error that a user sees. `done` is the failed action: the database can't be
-    `done`."""
+    """Return the error that a user sees. `done` is the failed action, like `opened`."""
     text = f"the disk is full; {_SPACE}" if _is_full(path, error) else reason(error)
     return SettingsError(f"The database {path} can't be {done}: {text}")
 

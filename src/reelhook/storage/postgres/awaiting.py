@@ -1,4 +1,4 @@
-"""Waiting, at start, for a PostgreSQL database that is not up yet."""
+"""Waits, at start, for a PostgreSQL database that is not up yet."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ POOLER_SECONDS = 3.0
 _TRIES = 5
 
 
-async def usable(url: str, *, pooled: bool, seconds: float) -> None:
+async def wait_until_usable(url: str, *, pooled: bool, seconds: float) -> None:
     """Return once the database can be used. Wait for about `seconds` at most.
 
     `pooled`: the settings are those for a pooler in transaction mode. Raises `SettingsError`,
