@@ -75,7 +75,7 @@ class Job:
     `submit_fingerprint` identifies the server and the credential of the last create.
     `submit_marked` is True if that create carried a mark (`domain.model_mark`). `creates_absent`
     counts the model's creates that provably left nothing at the provider. `exchange_ended`: see
-    `InDoubt.ended`. `doubt_closed_at`: when a person settled the doubt.
+    `InDoubt.ended`. `doubt_closed_at` is the time at which a person settled the doubt.
 
     `last_response` is the provider's last message that did not move the job on; `waiting_since` is
     the time of the first one. `stopped` is True if a cancel ended the render; None: not known, or

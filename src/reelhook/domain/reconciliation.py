@@ -25,7 +25,7 @@ SETTLES_ONCE_ENDED = 0.25
 SETTLES_MAX = 2.5
 """The number of settle times after which an undecidable doubt is given up."""
 
-UNSUPPORTED = "it has none"
+UNSUPPORTED = "the provider has no listing"
 AMBIGUOUS = "the listing shows a video that may be this one"
 NAMED_MAX = 3
 """The most candidates that the message names for the person who decides."""

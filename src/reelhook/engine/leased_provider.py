@@ -25,7 +25,7 @@ class LeasedProvider:
     def _check(self) -> None:
         if not self._held():
             raise ProviderError(
-                "The lease on the account was lost: another worker has it now", unreachable=True
+                "The account's lease was lost: another worker has it now", unreachable=True
             )
 
     @property

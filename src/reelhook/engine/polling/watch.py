@@ -17,10 +17,10 @@ from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.domain.report import Missing, Report, Unread
 from reelhook.engine.leased_account import LeasedAccount
-from reelhook.engine.polling.forgotten import Forgotten
 from reelhook.engine.polling.pending_jobs import PendingJobsCache
 from reelhook.engine.polling.read_limiter import ReadLimiter
 from reelhook.engine.polling.reader import Reader
+from reelhook.engine.polling.restart_detector import RestartDetector
 from reelhook.engine.polling.round_timer import RoundTimer
 from reelhook.engine.polling.slowdown import Slowdown
 from reelhook.engine.runner import RunningTasks
@@ -79,7 +79,7 @@ class Watch:
         self._slowdown = Slowdown(self._interval)
         self._timer = RoundTimer(self._interval, leased.id, leased.health)
         self._pending = PendingJobsCache(store, leased.id)
-        self._forgotten = Forgotten(
+        self._restart_detector = RestartDetector(
             store,
             leased,
             recording,
@@ -150,7 +150,7 @@ class Watch:
     async def _round(self, jobs: Mapping[str, Job]) -> None:
         started_at = self._clock.now()
         await self._read(jobs)
-        await self._forgotten.settle(self._pending.by_provider_id)
+        await self._restart_detector.settle(self._pending.by_provider_id)
         now = self._clock.now()
         await self._store.record_round(self._leased.id, now, self._leased.lease)
         self._emit(RoundFinished(self._leased.id, len(jobs), now - started_at))
@@ -168,7 +168,7 @@ class Watch:
             reports: Mapping[str, Report | Unread], *, listed: bool, poll_after_seconds: float = 0.0
         ) -> None:
             unread.update([key for key, report in reports.items() if type(report) is Unread])
-            self._forgotten.note(reports, listed=listed)
+            self._restart_detector.note(reports, listed=listed)
             wait = max(round(poll_after_seconds * 1000), wait_after)
             if wait_after or wait > self._interval:
                 until = self._clock.now() + wait
@@ -225,7 +225,7 @@ class Watch:
     def _missing(self, job: Job, report: Missing, now: Instant) -> Transition:
         """Apply a 404. It is believed after ten minutes during which the provider responds."""
         if job.missing_since is None:
-            self._forgotten.log_missing(job, now)
+            self._restart_detector.log_missing(job, now)
         responding_since = self._limiter.responding.since(now) or now
         if job.missing_since is not None and job.missing_since < responding_since:
             job = replace(job, missing_since=responding_since)

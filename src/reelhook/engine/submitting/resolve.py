@@ -161,7 +161,7 @@ class Resolve:
             for job_id, stored in (await self._unresolved()).items()
             if now >= given_up_at(self._doubt(stored), self._settle_milliseconds)
         }
-        reason = f"it can't be read: {self._evidence.unread_reason}"
+        reason = f"the listing can't be read: {self._evidence.unread_reason}"
         await self._resolved.give_up(overdue, Resolution(unknown=dict.fromkeys(overdue, reason)))
 
     async def _others(self, in_doubt: Sequence[Doubt], listing: Listing) -> Others:

@@ -127,7 +127,7 @@ class ResolvedCreates:
 
 def _unknown(stored: StoredJob, reason: str) -> str:
     message = (
-        "The provider may or may not have accepted this job, and its listing can't tell "
+        "The provider may or may not have accepted this job, and its listing does not show which "
         f"({reason}); look it up there, then adopt or abandon it"
     )
     return with_last_response(message, stored.job.last_response)

@@ -1,4 +1,4 @@
-"""Forgotten: detects that a server was restarted and lost the jobs that it kept in memory.
+"""Restart detector: detects that a server was restarted and lost the jobs that it kept in memory.
 
 `domain.restart` decides what proves that. The lost jobs then end at once. If the operator allows it
 for the account, they are sent again instead: such a server neither renders them nor charges for
@@ -38,7 +38,7 @@ YOUNG_MILLISECONDS = 60_000
 """The time after acceptance during which a job may not be readable yet."""
 
 
-class Forgotten:
+class RestartDetector:
     """Watches for a restart of one account's server. `margin`: see `domain.restart.forgotten`."""
 
     def __init__(
@@ -82,8 +82,8 @@ class Forgotten:
 
     def log_missing(self, job: Job, now: Instant) -> None:
         """Log, once, that the provider no longer knows a job that it knew before."""
-        knew = job.sequence > 0 or job.provider_job_id in self._listed
-        if knew or now - (job.accepted_at or now) >= YOUNG_MILLISECONDS:
+        was_known = job.sequence > 0 or job.provider_job_id in self._listed
+        if was_known or now - (job.accepted_at or now) >= YOUNG_MILLISECONDS:
             log.warning(
                 "watch.missing",
                 job=job.id,
