@@ -243,7 +243,7 @@ class Listing:
     def why_not(self, doubt: Doubt) -> str | None:
         """Return the reason why the listing can't prove that the create left no entry, or None."""
         if not doubt.same_server:
-            return "it was sent to another server, or with another key"
+            return "the create was sent to another server, or with another key"
         if not self.readable:
             return "the listing could not be read completely"
         if doubt.request.model not in self.facts.models:

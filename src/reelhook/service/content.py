@@ -33,8 +33,6 @@ class Contents:
         caller.require(Scope.READ)
         job = (await self._store.job(job_id)).job
         if job.status is not Status.COMPLETED or not job.provider_job_id:
-            raise ContentNotReadyError(
-                f"The job is {job.status.value}; there is a video once it is completed"
-            )
+            raise ContentNotReadyError(job.status.value)
         provider = provider_of(self._providers, job)
         return provider.content(job.provider_job_id, job.content_url or "", byte_range)
