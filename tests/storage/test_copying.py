@@ -228,7 +228,7 @@ async def test_a_target_with_anything_in_it_is_refused_and_left_alone(
 
 
 async def test_a_source_in_use_is_refused(source: Path, target: str) -> None:
-    with FileLock(source), pytest.raises(SettingsError, match="already runs"):
+    with FileLock(source), pytest.raises(SettingsError, match="is already running"):
         await copy(source, target, quiet)
 
 

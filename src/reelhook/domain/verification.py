@@ -75,8 +75,8 @@ def _header(lower: dict[str, str], name: str) -> str:
     value = lower.get(name)
     if not value:
         raise WebhookVerificationError(
-            f"The header {name} is missing; pass all headers of the request, and let proxies in "
-            "between forward it"
+            f"The header {name} is missing; pass all headers of the request, and make sure that "
+            "proxies forward it"
         )
     return value
 
@@ -93,7 +93,7 @@ def _sent_at(timestamp: str, now_seconds: float, tolerance_seconds: float) -> in
         when = f"{age:.0f} s ago" if age > 0 else f"{-age:.0f} s from now"
         raise WebhookVerificationError(
             f"The webhook was sent {when}, and {tolerance_seconds:g} s are allowed: it is a "
-            "replay, or a clock is wrong; compare this machine's with a time server"
+            "replay, or a clock is wrong; compare this machine's clock with a time server"
         )
     return sent_at
 

@@ -165,9 +165,7 @@ class Operations:
             async with asyncio.timeout(PROBE_SECONDS_MAX):
                 await self._store.probe()
         except (CommitUnknownError, TimeoutError):
-            raise StoreError(
-                "The database did not confirm in time that it can be written"
-            ) from None
+            raise StoreError("The database did not confirm a test write in time") from None
         self._written_at = self._clock.now()
 
 

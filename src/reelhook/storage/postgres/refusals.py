@@ -30,7 +30,7 @@ _Kinds = type[BaseException] | tuple[type[BaseException], ...]
 _REMEDIES: Sequence[tuple[_Kinds, str]] = (
     (
         asyncpg.InvalidCatalogNameError,
-        "make it with `createdb -O USER NAME`, or correct its name in DATABASE_URL",
+        "create it with `createdb -O USER NAME`, or correct its name in DATABASE_URL",
     ),
     (
         asyncpg.InvalidAuthorizationSpecificationError,
@@ -43,7 +43,7 @@ _REMEDIES: Sequence[tuple[_Kinds, str]] = (
     (asyncpg.DiskFullError, "free space on the server's disk"),
     (
         (asyncpg.ReadOnlySQLTransactionError, asyncpg.TargetServerAttributeNotMatched),
-        "no server there takes writes; name the primary in DATABASE_URL",
+        "no server there accepts writes; name the primary in DATABASE_URL",
     ),
     (asyncpg.InterfaceError, "correct DATABASE_URL"),
     (socket.gaierror, "correct the host in DATABASE_URL, or this machine's name servers"),
@@ -51,11 +51,11 @@ _REMEDIES: Sequence[tuple[_Kinds, str]] = (
     (FileNotFoundError, "start PostgreSQL, or name its host in DATABASE_URL"),
     (
         (asyncpg.InternalClientError, asyncpg.ConnectionDoesNotExistError),
-        "is it PostgreSQL that listens there? Correct host and port in DATABASE_URL",
+        "check that PostgreSQL listens there, or correct host and port in DATABASE_URL",
     ),
     (
         (TimeoutError, OSError),
-        "start the server, let this machine in, or correct host and port in DATABASE_URL",
+        "start the server, allow this machine to connect, or correct host and port in DATABASE_URL",
     ),
 )
 
@@ -123,7 +123,7 @@ def _reason(error: BaseException, text: str) -> str:
 
 
 def _of_certificate(error: ssl.SSLError) -> str:
-    reason = distrust(error, "name its authority by sslrootcert=/path/to/ca.pem in DATABASE_URL")
+    reason = distrust(error, "name its authority with sslrootcert=/path/to/ca.pem in DATABASE_URL")
     if reason is not None:
         return f"the server's certificate {reason}"
     text = error_text(error)

@@ -37,11 +37,11 @@ _ALREADY_MET: Mapping[str, frozenset[str]] = {
     "client_encoding": frozenset({"auto", "utf8", "utf-8", "UTF8", "UTF-8"}),
 }
 _REMEDIES: Mapping[str, str] = {
-    "gssencmode": "encrypt by TLS instead: sslmode=verify-full",
+    "gssencmode": "encrypt with TLS instead: sslmode=verify-full",
     "hostaddr": "write the address in place of the host's name",
     "requiressl": "write sslmode=require",
     "ssl": "write sslmode=require, or sslmode=verify-full to check the certificate",
-    "sslcrldir": "name one file by sslcrl",
+    "sslcrldir": "name one file with sslcrl",
     "schema": "write options=-csearch_path%3DNAME",
     "currentSchema": "write options=-csearch_path%3DNAME",
     "pgbouncer": "remove it; in transaction mode set REELHOOK_WAKE_UPS=false",

@@ -48,12 +48,14 @@ class FileLock:
             fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             owner = os.read(lock_file, 32).decode(errors="replace").strip() or "unknown"
-            raise self._refusal(f"Another reelhook (process {owner}) already runs") from None
+            raise self._refusal(f"Another reelhook (process {owner}) is already running") from None
         if self._is_owned_here():
-            raise self._refusal("This process already runs, under another name of the file,")
+            raise self._refusal("This process is already running, under another name of the file,")
         database = self._open(self._database)
         if not _locked(database):
-            raise self._refusal("Another reelhook already runs, under another name of the file,")
+            raise self._refusal(
+                "Another reelhook is already running, under another name of the file,"
+            )
         found = os.fstat(database)
         self._inode = (found.st_dev, found.st_ino)
         self._owned.add(self._inode)

@@ -51,7 +51,7 @@ def back_up(source: Path, target: Path) -> BackedUp:
     except apsw.Error as error:
         raise SettingsError(f"The copy of {source} can't be made: {error}") from None
     except OSError as error:
-        raise SettingsError(f"The copy {target} can't be kept: {error.strerror}") from None
+        raise SettingsError(f"The copy {target} can't be saved: {error.strerror}") from None
     finally:
         for leftover in part.parent.glob(f"{part.name}*"):
             leftover.unlink()

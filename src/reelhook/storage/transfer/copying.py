@@ -161,7 +161,7 @@ async def _fill(
 ) -> None:
     columns = await old.columns(table)
     if columns != await new.columns(table):
-        raise CopyError(f"The table {table} has other columns in {new.name} than in {old.name}")
+        raise CopyError(f"The table {table} has different columns in {new.name} and {old.name}")
     total, done = await old.count(table), await new.count(table)
     async for rows in old.rows(table, columns, after=await new.last(table)):
         await new.add(table, columns, rows)
