@@ -76,29 +76,29 @@ class ReadLimiter:
         except ProviderError as error:
             self._failed(error, single=single)
             raise
-        self._seen(responded=True)
+        self._note_contact(responded=True)
         self._health.unauthorized = None
         self._health.reads_work(self._clock.now())
         return result
 
     def _failed(self, error: ProviderError, *, single: bool) -> None:
-        self._seen(responded=not error.unreachable)
+        self._note_contact(responded=not error.unreachable)
         # An error about one job, from a provider that can be reached, is stored with that job.
         if not single or error.unreachable or isinstance(error, ProviderUnauthorizedError):
-            self._not_read(error)
+            self._record_failure(error)
         self._pause.obey(error)
         if isinstance(error, ProviderUnauthorizedError):
             if self._health.unauthorized is None:
                 log.warning("account.unauthorized", account=self._account, error=error.message)
             self._health.unauthorized = error.message
 
-    def _not_read(self, error: ProviderError) -> None:
+    def _record_failure(self, error: ProviderError) -> None:
         if isinstance(error, ListingUnsupportedError | CursorRefusedError):
             return  # then the jobs are read in another way
         if self._health.reads_failed(error.message, self._clock.now()):
             log.warning("account.unread", account=self._account, response=error.message)
 
-    def _seen(self, *, responded: bool) -> None:
+    def _note_contact(self, *, responded: bool) -> None:
         now = self._clock.now()
         self.trying.seen(now)
         if responded:

@@ -17,6 +17,7 @@ from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.domain.report import Missing, Report, Unread
 from reelhook.engine.leased_account import LeasedAccount
+from reelhook.engine.polling.message_limiter import MessageLimiter
 from reelhook.engine.polling.pending_jobs import PendingJobsCache
 from reelhook.engine.polling.read_limiter import ReadLimiter
 from reelhook.engine.polling.reader import Reader
@@ -24,7 +25,6 @@ from reelhook.engine.polling.restart_detector import RestartDetector
 from reelhook.engine.polling.round_timer import RoundTimer
 from reelhook.engine.polling.slowdown import Slowdown
 from reelhook.engine.runner import RunningTasks
-from reelhook.engine.submitting.wording import ErrorTexts
 from reelhook.ports import Clock, ForgottenStore
 
 OVERDUE_UNREAD_MILLISECONDS = 10 * 60 * 1000
@@ -93,7 +93,7 @@ class Watch:
         self._reading: list[set[str]] = []
         """For each running round, the jobs that it still has to read."""
         self._not_before: dict[str, Instant] = {}
-        self._error_texts = ErrorTexts()
+        self._message_limiter = MessageLimiter()
 
     async def tick(self) -> float | None:
         """Start a round, or the first checks of new jobs; see `Loop`."""
@@ -115,7 +115,7 @@ class Watch:
         self._first_checked = set()
         self._first_due_since = now - COMMIT_MILLISECONDS
         self._reader.trim(jobs)
-        self._error_texts.trim(jobs.values())
+        self._message_limiter.trim(jobs.values())
         self._slowdown.trim(jobs)
         self._not_before = {k: v for k, v in self._not_before.items() if v > now}
         ready = jobs
@@ -210,13 +210,13 @@ class Watch:
         """Return the job with the provider's message, which says nothing about its status."""
         if not unread.message:
             return job
-        return self._error_texts.limited(job, job.responded(unread.message, now), now)
+        return self._message_limiter.limited(job, job.responded(unread.message, now), now)
 
     def _applied(self, job: Job, report: Report, now: Instant) -> Transition:
         if isinstance(report, Missing):
             return self._missing(job, report, now)
         after, events = job.apply(report, now)
-        after = self._error_texts.limited(job, after, now)
+        after = self._message_limiter.limited(job, after, now)
         if now >= self._age.deadline(job) and not after.status.terminal:
             after, last = self._age.unfinished(after, now)
             events = (*events, *last)

@@ -25,9 +25,9 @@ def iso(milliseconds: str) -> str:
     )
 
 
-def later(one: str, other: str) -> str:
+def later(first: str, second: str) -> str:
     """Return the expression of the later of two times."""
-    return f"{'max' if is_sqlite() else 'greatest'}({one}, {other})"
+    return f"{'max' if is_sqlite() else 'greatest'}({first}, {second})"
 
 
 def is_sqlite() -> bool:

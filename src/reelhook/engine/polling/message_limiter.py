@@ -14,7 +14,7 @@ LOGGED_MAX = 100
 """The number of different messages that are remembered as logged."""
 
 
-class ErrorTexts:
+class MessageLimiter:
     """Limits how often a job's last message is written: some change with every response."""
 
     def __init__(self) -> None:
@@ -22,8 +22,7 @@ class ErrorTexts:
         self._logged_at: dict[str, Instant] = {}
 
     def limited(self, before: Job, after: Job, now: Instant) -> Job:
-        """Return the job as it is after a response, but with the earlier message if the new one
-        comes too soon after it.
+        """Return the job after a response. A message that comes too soon is not taken over.
         """
         message = after.last_response
         if message is None or message == before.last_response:
