@@ -19,7 +19,7 @@ from reelhook.domain.request_match import fits
 DELAY_MARGIN_MILLISECONDS = 5000
 DELAYS_WITH_A_LATER_ENTRY = 2
 DELAYS_WITHOUT = 5
-"""The wait for an entry, in multiples of the longest delay of our own entries."""
+"""The wait for an entry, in multiples of the longest measured delay."""
 SETTLES_ONCE_ENDED = 0.25
 """The share of the settle time that applies if the server itself has ended the exchange."""
 SETTLES_MAX = 2.5

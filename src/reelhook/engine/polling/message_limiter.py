@@ -22,8 +22,7 @@ class MessageLimiter:
         self._logged_at: dict[str, Instant] = {}
 
     def limited(self, before: Job, after: Job, now: Instant) -> Job:
-        """Return the job after a response. A message that comes too soon is not taken over.
-        """
+        """Return the job after a response. A message that comes too soon is not taken over."""
         message = after.last_response
         if message is None or message == before.last_response:
             return after
