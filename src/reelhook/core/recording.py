@@ -131,8 +131,7 @@ class Recording:
         self._signals.jobs_changed([job.id for job, _ in transitions])
 
     def _notify(self, transitions: Sequence[Transition]) -> None:
-        """Wake the loops and readers that wait for these changes, and report the jobs that
-        ended."""
+        """Wake all that wait for these changes, and report the jobs that ended."""
         if any(events for _, events in transitions):
             self._signals.deliver.publish()
         if transitions:

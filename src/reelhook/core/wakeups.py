@@ -103,8 +103,7 @@ class Signals:
         self._publish("changed")
 
     def receive(self, names: Iterable[str]) -> None:
-        """Set the signals that another process has published. Unknown names are from a newer
-        release."""
+        """Set the signals that another process has published. A newer release may have more."""
         for name in names:
             if (received := self._received.get(name)) is not None:
                 received()

@@ -131,8 +131,7 @@ class Catalog:
         return self._route(self._by_prefix[DEFAULT_PROVIDER], "")
 
     def _unset(self, field: str, provider: str, name: str) -> InvalidRequestError:
-        """Return the error for a provider without an account. No other provider may take its
-        place."""
+        """Return the error for a provider without an account: no other may take its place."""
         if DEFAULT_PROVIDER not in self._models:
             return InvalidRequestError(field, Problem.PROVIDER_UNSET, provider=provider)
         return InvalidRequestError(

@@ -149,7 +149,7 @@ class Matching:
         )
 
     def _age(self, entry: Entry) -> float:
-        """Return a sort key, oldest first. Entries without a time fit every doubt, so they are
+        """Return a sort key, oldest first. Entries without a time fit any doubt, so they are
         last."""
         if self._listing.ordered:
             return -self._listing.place[entry.provider_job_id]

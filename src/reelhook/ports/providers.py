@@ -79,8 +79,7 @@ class Creates(ProviderIdentity, Protocol):
         ...
 
     async def get_ready(self) -> None:
-        """Find out the facts about the server that creates depend on, by requests that cost
-        nothing.
+        """Find out, by free requests, the facts about the server that creates depend on.
 
         Never raises. It takes a few seconds at most, and none if that is already known.
         """

@@ -54,8 +54,7 @@ class StatisticsStore(Protocol):
         ...
 
     async def endpoint_counts(self) -> dict[str, int]:
-        """Return the numbers of endpoints that are `failing` (only probes are sent) and
-        `disabled`."""
+        """Return the numbers of `failing` endpoints (only probes are sent) and `disabled` ones."""
         ...
 
     async def account_loads(self) -> dict[str, AccountLoad]:

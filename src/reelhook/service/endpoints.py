@@ -65,8 +65,7 @@ class Endpoints:
         secret: str | None = None,
         trusted: bool = False,
     ) -> Endpoint:
-        """Store a new endpoint. Without a `secret`, one is generated. A second call adds another
-        one.
+        """Store a new endpoint. Without a `secret`, one is generated. Not idempotent.
 
         `trusted`: the operator chose the URL, so no address is refused. Raises
         `InvalidRequestError` if a header's value is only the mask.

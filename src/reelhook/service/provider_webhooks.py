@@ -98,8 +98,7 @@ class ProviderWebhooks:
             raise UnknownCallbackError from None  # it was removed by retention
 
     async def _take_for_job(self, caller: Caller, stored: StoredJob, provider_job_id: str) -> bool:
-        """Take a webhook at a job's own address. The address proves that its create was
-        accepted."""
+        """Take a webhook at a job's own address, which proves that its create was accepted."""
         job = stored.job
         if job.status is Status.SUBMITTING:
             return await self._found(stored, provider_job_id)

@@ -224,8 +224,7 @@ class FairQueue:
             self._order.append(queue.endpoint.id)
 
     def _first_allowed(self, queue: EndpointQueue) -> DueDelivery | None:
-        """Return the first delivery that may be sent, or the first new one if retries have no
-        slot."""
+        """Return the first delivery, or the first new one if all slots for retries are taken."""
         if len(self._retries) < RETRY_SLOTS:
             return queue.ready[0] if queue.ready else None
         return next((due for due in queue.ready if not self._is_retry(queue, due)), None)

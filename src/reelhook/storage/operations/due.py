@@ -1,5 +1,4 @@
-"""Operations that find due deliveries. Their cost depends on the number of due deliveries, not of
-waiting ones.
+"""Operations that find due deliveries, at a cost that does not grow with the waiting ones.
 
 Each endpoint has `next_at`, the first column of an index. Before that time nothing can be sent to
 it: no first attempt, no retry, no probe. A transaction that makes something due earlier lowers it

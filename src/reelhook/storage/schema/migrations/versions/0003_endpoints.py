@@ -171,8 +171,7 @@ def _create_endpoints() -> None:
 
 
 def _register_known_endpoints() -> None:
-    """Make an endpoint of each URL. The operator's URLs become the default endpoint, and stay
-    trusted.
+    """Make an endpoint of each URL. The operator's URLs become the default one, still trusted.
 
     The default endpoint gets the newest of these URLs. Older deliveries keep the URL that they were
     meant for.
@@ -197,8 +196,7 @@ def _register_known_endpoints() -> None:
 
 
 def _new_id(old: str, url: str, *, trusted: bool) -> str:
-    """Return an endpoint's id. An id from before a rollback of 0003 is kept: a job may have
-    several."""
+    """Return an endpoint's id. Ids from before a rollback are kept: a job may have several."""
     if "://" not in old:
         return old
     return DEFAULT_ENDPOINT if trusted else url_id(url)
