@@ -149,8 +149,7 @@ class Matching:
         )
 
     def _age(self, entry: Entry) -> float:
-        """Return a sort key, oldest first. Entries without a time fit any doubt, so they are
-        last."""
+        """Return a sort key, oldest first. Entries without a time come last: they fit any doubt."""
         if self._listing.ordered:
             return -self._listing.place[entry.provider_job_id]
         return float("inf") if entry.created_at is None else entry.created_at
