@@ -85,7 +85,7 @@ class SubmissionPendingError(JobConflictError):
     code = "submission_pending"
 
     def __init__(self, *, forcible: bool = False) -> None:
-        """With `forcible`, the request would be carried out if it were forced."""
+        """`forcible`: the caller may force the request."""
         remedy = ", or cancel with force to stop watching" if forcible else ""
         super().__init__(
             "Whether the provider accepted the job is still being looked up; "

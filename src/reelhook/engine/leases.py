@@ -1,4 +1,4 @@
-"""Leases: the accounts, lanes and maintenance that this worker may act for, and until when.
+"""Leases: this worker's rights to act for accounts, lanes and maintenance, and their ends.
 
 A worker uses a lease only for the first part of its time, by a clock that runs during suspension.
 So a frozen worker finds its lease expired before another worker can have taken it.

@@ -126,7 +126,7 @@ class Attempts:
         self._emit(WebhookDeferred(endpoint, delivery, response.detail))
 
     async def _settle(self, settlement: Settlement, lease: Lease) -> Delivery | None:
-        """Record an attempt, trying again until the store works: its disk may be full.
+        """Record an attempt, with retries until the store works: its disk may be full.
 
         So nothing is sent again because a record is missing. Returns None if the lease was lost.
         """
@@ -202,6 +202,6 @@ def _attempt(flight: InFlight, response: WebhookResponse, *, probe: bool) -> Att
 
 
 def _milliseconds_since(begun: float) -> int:
-    """Return the milliseconds since a time of the loop's clock, which can't be set back."""
+    """Return the milliseconds since `begun`, by the loop's clock, which is monotonic."""
     taken = round((asyncio.get_running_loop().time() - begun) * 1000)
     return min(max(taken, 0), DURATION_MILLISECONDS_MAX)

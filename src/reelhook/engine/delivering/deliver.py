@@ -109,7 +109,7 @@ class Deliver:
         return self._seconds_until(due)
 
     def _rest(self, early: Iterable[str]) -> None:
-        """Let endpoints rest at which nothing is due. This runs in the background."""
+        """Let endpoints without due deliveries rest, in the background."""
         endpoint_ids = tuple(self._attempts.probed.union(early))
         if endpoint_ids and not self._resting and not self.tasks.draining:
             self._resting = True
@@ -159,7 +159,7 @@ class Deliver:
             return
         for delivery_id in await self._store.ended_meanwhile(stale):
             flight = self._in_flight.get(delivery_id)
-            # By now the attempt may be that of the final event itself.
+            # By now the attempt in flight may be for the final event itself.
             if flight is not None and flight.preemptible:
                 flight.preempt()
 

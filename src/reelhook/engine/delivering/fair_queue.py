@@ -231,7 +231,7 @@ class FairQueue:
 
     @staticmethod
     def _is_retry(queue: EndpointQueue, due: DueDelivery) -> bool:
-        """Return True for retries, and for probes, so that first attempts elsewhere keep slots."""
+        """Return True for retries and probes: first attempts at healthy receivers keep slots."""
         return is_retry(due.delivery) or queue.endpoint.health.open
 
     def release(self, due: DueDelivery) -> bool:

@@ -21,11 +21,11 @@ from reelhook.engine.submitting.retry_after import ReadPause
 from reelhook.ports import Clock, LookupStore
 
 EXPECTED_MAX = 5000
-"""The most entries of ours, the newest, that a listing must show to prove anything."""
+"""The number of our newest entries, at most, that a listing must show to prove anything."""
 PAST_ENTRIES = 100
 """The number of entries to read past the newest one that is known to be older."""
 UNREAD_MILLISECONDS_MIN = 30_000
-"""The time for which this process must have failed to read a listing before it gives up."""
+"""The time for which this process fails to read a listing before it gives up."""
 SHOWN_AFTER_MILLISECONDS = 2000
 """The age from which a listing must show an entry, if the listing's delay was not measured."""
 
@@ -33,7 +33,8 @@ SHOWN_AFTER_MILLISECONDS = 2000
 class Evidence:
     """Reads the listing of one account.
 
-    `unread_since` and `unread_reason` say since when, and why, it could not be read.
+    `unread_since` is the start of the first of the reads in a row that failed; None: the last one
+    worked. `unread_reason` says why the last one failed.
     """
 
     def __init__(

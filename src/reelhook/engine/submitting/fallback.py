@@ -43,7 +43,7 @@ class Fallback:
         self._random = random
 
     def fallback_cutoff(self, now: Instant) -> Instant:
-        """Return the instant since which a job must have waited to move on now."""
+        """Return the latest start of a wait after which a job moves on now."""
         return now - self._wait_milliseconds
 
     def fallback_due(self, stored: WaitingJob, until: Instant) -> bool:
