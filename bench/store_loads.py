@@ -114,7 +114,7 @@ async def deliver(
     store: Store, count: int, see: Callable[[DueDelivery], None] = lambda _: None
 ) -> int:
     """Settle what is due, in looks as the engine takes them, until so many are settled."""
-    leases, _ = await store.tend("bench", LANE_IDS, 3_600_000)
+    leases, _ = await store.heartbeat("bench", LANE_IDS, 3_600_000)
     lanes = frozenset(range(len(leases)))
     settled = 0
     while settled < count:

@@ -111,7 +111,7 @@ async def _loops(parts: Components) -> list[Loop]:
     await parts.store.free_leases()  # the file's lock proves that no one else is alive
     leases = Leases()
     for ids in (LANE_IDS, [MAINTENANCE_ID]):
-        held, _ = await parts.store.tend(str(os.getpid()), ids, LEASE_MILLISECONDS)
+        held, _ = await parts.store.heartbeat(str(os.getpid()), ids, LEASE_MILLISECONDS)
         leases.keep(ids, held, inf)
     deliver, *_ = process_loops(parts, leases)
     redeliver, *_ = maintenance_loops(parts, held[0])

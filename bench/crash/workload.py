@@ -108,7 +108,7 @@ class Feed:
                 )
             )
         await asyncio.gather(*(self._create(job_id) for job_id in self.work.job_ids))
-        (lease,), _ = await self.store.tend(
+        (lease,), _ = await self.store.heartbeat(
             str(os.getpid()), [f"account:{ACCOUNT}"], LEASE_MILLISECONDS
         )
         return lease

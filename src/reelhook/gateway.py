@@ -1,6 +1,6 @@
 """The gateway: one face of all use cases, for every door.
 
-Doors import from here and from the domain alone, so the types that use cases take and return are
+Doors import only from here and from the domain, so the types that use cases take and return are
 exported here too.
 """
 
@@ -134,8 +134,10 @@ def build_gateway(
     clock: Clock,
     random: Random,
 ) -> Gateway:
-    """Build the use cases. `submit_wait_seconds` bounds a cancel's wait for a create in flight; for
-    `overlap_hours` an endpoint's previous secret signs too.
+    """Build the use cases.
+
+    `submit_wait_seconds` limits a cancel's wait for a create in flight. After a rotation, an
+    endpoint's previous secret also signs for `overlap_hours`.
     """
     followers = Followers(store, signals, clock=clock)
     jobs = Jobs(

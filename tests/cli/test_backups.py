@@ -102,7 +102,7 @@ def test_only_a_database_that_nobody_uses_is_taken_for_an_earlier_one(
     directory, running = server
     refused = run(directory, "restored", "--data-dir", "data")
     assert refused.code == 1
-    assert "already runs" in refused.err
+    assert "is already running" in refused.err
     none = run(tmp_path, "restored", "--data-dir", "data")
     assert (none.code, len(none.err.splitlines())) == (1, 1)
     assert "There is no database" in none.err

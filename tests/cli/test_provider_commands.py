@@ -194,7 +194,7 @@ def test_a_job_of_another_account_is_registered(house: House) -> None:
     assert (job["soraJobId"], job["account"]) == (task, "runway")
     refused = house.run("register", task, "--account", "nobody")
     assert refused.code == 1
-    assert "nobody is no account here" in refused.err
+    assert "nobody is not an account here" in refused.err
 
 
 # -- models and costs -----------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from reelhook.domain.listing import Doubt, Known, Listing, ListingFacts
+from reelhook.domain.doubt import Doubt, Known
+from reelhook.domain.listing import Listing, ListingFacts
 from reelhook.domain.reconciliation import Others, resolve
 from reelhook.domain.report import Entry, Progress
 from reelhook.domain.request import VideoRequest

@@ -129,7 +129,7 @@ def test_limits_are_those_of_the_listed_model_and_unlisted_ones_have_none() -> N
 @pytest.mark.parametrize("name", ["sora-2", "fal/unlisted", "fast"])
 def test_a_size_and_a_ratio_that_contradict_each_other_are_refused_for_any_model(name: str) -> None:
     request = VideoRequest(prompt="A fox", model=name, size="1280x720", aspect_ratio="1:1")
-    with pytest.raises(InvalidRequestError, match="1:1 is not that of size 1280x720") as told:
+    with pytest.raises(InvalidRequestError, match="1:1 does not match size 1280x720") as told:
         CATALOG.choose(name).check(request)
     assert told.value.field == "aspect_ratio"
 

@@ -99,8 +99,8 @@ def test_the_secret_before_the_last_is_forgotten() -> None:
 
 @given(kinds, st.booleans())
 def test_a_success_is_one_for_its_health(kind: EndpointKind, probe: bool) -> None:
-    endpoint = replace(ENDPOINT, kind=kind).answered(REFUSED, NOW, probe=False)
-    after = endpoint.answered(OK, NOW, probe=probe)
+    endpoint = replace(ENDPOINT, kind=kind).responded(REFUSED, NOW, probe=False)
+    after = endpoint.responded(OK, NOW, probe=probe)
     assert after.health == endpoint.health.succeeded(NOW)
     assert after.disabled is None
 
@@ -110,22 +110,22 @@ def test_a_failure_is_one_for_its_health(
     kind: EndpointKind, answer: WebhookResponse, probe: bool
 ) -> None:
     endpoint = replace(ENDPOINT, kind=kind)
-    after = endpoint.answered(answer, NOW, probe=probe)
+    after = endpoint.responded(answer, NOW, probe=probe)
     assert after.health == endpoint.health.failed(NOW, probe=probe)
     assert after.disabled is None
 
 
 @pytest.mark.parametrize("kind", [EndpointKind.REGISTERED, EndpointKind.DEFAULT])
 def test_410_ends_an_endpoint(kind: EndpointKind) -> None:
-    gone = replace(ENDPOINT, kind=kind).answered(GONE, NOW + 7, probe=False)
+    gone = replace(ENDPOINT, kind=kind).responded(GONE, NOW + 7, probe=False)
     assert (gone.disabled, gone.disabled_at) == (Disabled.GONE, NOW + 7)
 
 
 def test_410_for_a_jobs_own_url_is_that_jobs_matter_and_shows_that_the_receiver_lives() -> None:
     failing = replace(ENDPOINT, kind=EndpointKind.URL)
     for _ in range(5):
-        failing = failing.answered(REFUSED, NOW, probe=False)
-    after = failing.answered(GONE, NOW, probe=True)
+        failing = failing.responded(REFUSED, NOW, probe=False)
+    after = failing.responded(GONE, NOW, probe=True)
     assert after.disabled is None
     assert (failing.health.open, after.health.open) == (True, False)
 
@@ -133,16 +133,16 @@ def test_410_for_a_jobs_own_url_is_that_jobs_matter_and_shows_that_the_receiver_
 def test_who_fails_for_120_hours_is_disabled_and_says_why() -> None:
     failing = ENDPOINT
     for hours in range(0, 120, 10):
-        failing = failing.answered(SILENT, NOW + hours * HOUR, probe=True)
+        failing = failing.responded(SILENT, NOW + hours * HOUR, probe=True)
         assert failing.disabled is None
-    worn_out = failing.answered(SILENT, NOW + 120 * HOUR, probe=True)
+    worn_out = failing.responded(SILENT, NOW + 120 * HOUR, probe=True)
     assert (worn_out.disabled, worn_out.disabled_at) == (Disabled.FAILING, NOW + 120 * HOUR)
 
 
 @pytest.mark.parametrize("answer", [OK, REFUSED, GONE])
 def test_why_and_since_when_it_is_disabled_stays_as_it_was(answer: WebhookResponse) -> None:
     off = ENDPOINT.disable(NOW)
-    after = off.answered(answer, NOW + 1, probe=False)
+    after = off.responded(answer, NOW + 1, probe=False)
     assert (after.disabled, after.disabled_at) == (Disabled.OPERATOR, NOW)
 
 
@@ -153,13 +153,13 @@ def test_there_is_something_to_keep_exactly_when_what_outlives_a_restart_changed
     endpoint, now = ENDPOINT, NOW
     for answer, wait in answers:
         now += wait
-        before, endpoint = endpoint, endpoint.answered(answer, now, probe=endpoint.health.open)
+        before, endpoint = endpoint, endpoint.responded(answer, now, probe=endpoint.health.open)
         kept = [(one.health.kept, one.disabled) for one in (before, endpoint)]
         assert endpoint.same_health_as(before) == (kept[0] == kept[1])
 
 
 def test_a_healthy_endpoint_that_goes_on_answering_costs_no_write() -> None:
-    assert ENDPOINT.answered(OK, NOW, probe=False).same_health_as(ENDPOINT)
+    assert ENDPOINT.responded(OK, NOW, probe=False).same_health_as(ENDPOINT)
 
 
 # -- on and off ------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ def test_the_operator_disables_and_enables() -> None:
 def test_an_endpoint_that_is_enabled_is_trusted_anew(kind: EndpointKind, failures: int) -> None:
     failing = replace(ENDPOINT, kind=kind)
     for _ in range(failures):
-        failing = failing.answered(REFUSED, NOW, probe=True)
+        failing = failing.responded(REFUSED, NOW, probe=True)
     enabled = failing.disable(NOW).enable()
     assert (enabled.health, enabled.disabled, enabled.disabled_at) == (CircuitBreaker(), None, None)
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from reelhook.domain.listing import EXPECTED_MILLISECONDS, Known, ListingFacts
+from reelhook.domain.doubt import Known
+from reelhook.domain.listing import EXPECTED_MILLISECONDS, ListingFacts
 from reelhook.domain.reconciliation import Others, deadline
 from reelhook.domain.report import Entry
 from reelhook.domain.request import VideoRequest

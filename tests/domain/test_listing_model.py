@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from reelhook.domain.listing import Doubt, Known, Listing, ListingFacts
+from reelhook.domain.doubt import Doubt, Known
+from reelhook.domain.listing import Listing, ListingFacts
 from reelhook.domain.reconciliation import resolve
 from reelhook.domain.report import Entry, Progress
 from reelhook.domain.request import VideoRequest

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelhook.domain.listing import CLOCK_SLACK_MILLISECONDS, Doubt
+from reelhook.domain.doubt import Doubt
+from reelhook.domain.listing import CLOCK_SLACK_MILLISECONDS
 from reelhook.domain.report import Entry
 from reelhook.domain.request import VideoRequest
 

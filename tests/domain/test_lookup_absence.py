@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelhook.domain.listing import Doubt
+from reelhook.domain.doubt import Doubt
 from reelhook.domain.reconciliation import resolve
 from reelhook.domain.report import Entry
 from reelhook.domain.request import VideoRequest

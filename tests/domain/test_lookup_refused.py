@@ -4,7 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reelhook.domain.listing import Doubt, Known, Listing, ListingFacts
+from reelhook.domain.doubt import Doubt, Known
+from reelhook.domain.listing import Listing, ListingFacts
 from reelhook.domain.reconciliation import deadline, given_up_at, resolve, settled_at
 from reelhook.domain.report import Entry
 from reelhook.domain.request import VideoRequest

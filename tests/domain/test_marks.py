@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reelhook.domain.listing import Doubt, Known, Listing
+from reelhook.domain.doubt import Doubt, Known
+from reelhook.domain.listing import Listing
 from reelhook.domain.model_mark import marked, unmarked
 from reelhook.domain.reconciliation import resolve
 from reelhook.domain.report import Entry

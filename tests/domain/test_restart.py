@@ -5,8 +5,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reelhook.domain.doubt import Known
 from reelhook.domain.job import Job
-from reelhook.domain.listing import Known
 from reelhook.domain.report import Entry, Progress
 from reelhook.domain.request import VideoRequest
 from reelhook.domain.restart import (

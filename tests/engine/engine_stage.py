@@ -350,7 +350,7 @@ async def _loops(parts: Components) -> dict[str, Loop]:
     await parts.store.free_leases()
     leases = Leases()
     for ids in (LANE_IDS, [MAINTENANCE_ID], [account_id(account) for account in accounts]):
-        leases.keep(ids, (await parts.store.tend("test", ids, 10**9))[0], inf)
+        leases.keep(ids, (await parts.store.heartbeat("test", ids, 10**9))[0], inf)
 
     def lease(lease_id: str) -> Lease:
         found = leases.of(lease_id)

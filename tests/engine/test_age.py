@@ -247,8 +247,8 @@ async def is_being_submitted_by_nobody(here: Stage, engine: Engine) -> None:
 
 
 async def waits_for_a_slot(here: Stage, engine: Engine) -> None:
-    held = replace(engine.loops["submit"]._held.account, jobs_max=0)
-    engine.loops["submit"]._held = replace(engine.loops["submit"]._held, account=held)
+    account = replace(engine.loops["submit"]._leased.account, jobs_max=0)
+    engine.loops["submit"]._leased = replace(engine.loops["submit"]._leased, account=account)
 
 
 async def is_rendered_and_nobody_watches(here: Stage, engine: Engine) -> None:

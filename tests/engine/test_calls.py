@@ -63,7 +63,7 @@ def loops(engine: Engine, lease: Lease, calls: PaidCalls) -> tuple[Submit, Resol
 async def taken(engine: Engine) -> Lease:
     """Take the account's lease again, as after it was lost."""
     await engine.store.free_leases()
-    (lease,), _ = await engine.store.tend("test", ["account:openai"], 10**9)
+    (lease,), _ = await engine.store.heartbeat("test", ["account:openai"], 10**9)
     return lease
 
 

@@ -51,10 +51,10 @@ class Away(Store):
 
     away = False
 
-    async def tend(self, *given: object) -> tuple[list[Lease], int]:
+    async def heartbeat(self, *given: object) -> tuple[list[Lease], int]:
         if self.away:
             raise StoreError("The database is away")
-        return await super().tend(*given)  # type: ignore[arg-type] # passed on as they came
+        return await super().heartbeat(*given)  # type: ignore[arg-type] # passed on as they came
 
     async def release(self, *given: object, leaving: bool) -> None:
         if self.away:
@@ -131,7 +131,7 @@ class Team:
             self.members.remove(member)
 
     async def tended(self) -> None:
-        """Let everyone tend, until nothing changes any more."""
+        """Let everyone send heartbeats, until nothing changes any more."""
         for _ in range(3):
             self.clock.advance(TENDING)
             await asyncio.sleep(0.1)
@@ -218,18 +218,18 @@ async def test_a_worker_that_leaves_hands_everything_over_at_once(team: Team) ->
 async def test_what_is_told_while_a_worker_tends_is_not_lost(team: Team) -> None:
     one, two = await team.join("one"), await team.join("two")
     await team.tended()
-    tend, gate = two.store.tend, asyncio.Event()
+    heartbeat, gate = two.store.heartbeat, asyncio.Event()
 
     async def slow(*given: Any) -> tuple[list[Lease], int]:
-        answer = await tend(*given)
+        answer = await heartbeat(*given)
         await gate.wait()  # what it read is old by then
         return answer
 
-    two.store.tend = slow  # type: ignore[method-assign] # one answer that takes its time
+    two.store.heartbeat = slow  # type: ignore[method-assign] # one answer that takes its time
     two.changed.set()
     await until(lambda: not two.changed.is_set())
     await team.leave(one)
-    two.store.tend = tend  # type: ignore[method-assign] # as above
+    two.store.heartbeat = heartbeat  # type: ignore[method-assign] # as above
     gate.set()
     await until(lambda: len(two.lanes) == 16)
 

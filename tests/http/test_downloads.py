@@ -37,6 +37,8 @@ async def test_there_is_no_video_before_the_job_is_completed(tmp_path: Path, add
         job_id = await server.submit()
         reply = await server.get(address.format(job_id))
         assert reply.refusal == (404, "content_not_ready", None)
+        assert reply.json()["error"].startswith("The job is ")
+        assert reply.json()["error"].count("there is a video once it is completed") == 1
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

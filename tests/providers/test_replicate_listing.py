@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.upstreams import Upstream
+from reelhook.domain.doubt import Doubt
 from reelhook.domain.errors import CursorRefusedError, ListingUnsupportedError, ProviderError
-from reelhook.domain.listing import Doubt, ListingFacts
 from reelhook.domain.listing import Listing as ReadListing
+from reelhook.domain.listing import ListingFacts
 from reelhook.domain.reconciliation import resolve
 from reelhook.domain.report import Accepted, Finished, Progress
 from reelhook.domain.request import VideoRequest

@@ -196,7 +196,7 @@ def settlements(draw: st.DrawFn, known: Snapshot) -> Write:
     waiting = [one for one in known.deliveries if one.next_sequence is not None]
     delivery = draw(st.sampled_from(waiting))
     answer, now = draw(st.sampled_from((OK, REFUSED, GONE))), draw(times())
-    endpoint = known.endpoints[delivery.endpoint_id].answered(answer, now, probe=False)
+    endpoint = known.endpoints[delivery.endpoint_id].responded(answer, now, probe=False)
     changed = endpoint if draw(st.booleans()) else None
     reopened = changed is not None and draw(st.integers(0, 4)) == 0
     return _settling(replace(_settlement(delivery, answer, changed, now), reopened=reopened))
@@ -204,7 +204,7 @@ def settlements(draw: st.DrawFn, known: Snapshot) -> Write:
 
 def settling(known: Snapshot) -> Write:
     delivery = next(one for one in known.deliveries if one.next_sequence is not None)
-    endpoint = known.endpoints[delivery.endpoint_id].answered(REFUSED, NOW + 1000, probe=False)
+    endpoint = known.endpoints[delivery.endpoint_id].responded(REFUSED, NOW + 1000, probe=False)
     return _settling(_settlement(delivery, REFUSED, endpoint, NOW + 1000))
 
 

@@ -74,7 +74,7 @@ async def _fill(store: Store) -> None:
     await store.record_round("openai", NOW)
     await store.save_account_status("openai", AccountStatus(UNICODE, 7300), None)
     await store.pause_watching(NOW)
-    await store.tend("worker", ["account:openai", "account:b"], 5)
+    await store.heartbeat("worker", ["account:openai", "account:b"], 5)
 
 
 def grow(path: Path, rows: int) -> None:

@@ -170,7 +170,7 @@ def attempt(
         sequence=due.event.sequence,
         number=number,
         started_at=at,
-        answer=answer,
+        response=answer,
         probe=probe,
     )
 
@@ -208,5 +208,5 @@ async def exhausted(store: Store, due: DueDelivery, *, at: int = NOW + 5) -> Del
 async def take(store: Store, ids: Sequence[str], owner: str) -> list[Lease]:
     """Give leases to a worker, even if another one has them."""
     await store.free_leases()
-    held, _ = await store.tend(owner, ids, 10**9)
+    held, _ = await store.heartbeat(owner, ids, 10**9)
     return held

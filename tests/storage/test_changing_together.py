@@ -98,7 +98,7 @@ async def test_an_attempt_from_before_does_not_take_back_that_an_endpoint_was_en
         lambda one: replace(one, health=worn_out, disabled=Disabled.FAILING, disabled_at=NOW),
     )
     await store.change_endpoint("ep_1", lambda one: one.enable())
-    await settled(store, due, REFUSED, endpoint=before.answered(REFUSED, NOW + 9, probe=True))
+    await settled(store, due, REFUSED, endpoint=before.responded(REFUSED, NOW + 9, probe=True))
     after = await store.endpoint("ep_1")
     assert (after.disabled, after.health) == (None, CircuitBreaker())
 
@@ -109,7 +109,7 @@ async def test_an_attempt_tells_how_the_endpoint_fares_that_it_was_sent_to(store
     await store.change_endpoint("ep_1", lambda one: one.disable(NOW))
     now = await store.change_endpoint("ep_1", lambda one: one.enable())
     (due,) = await due_now(store)
-    await settled(store, due, REFUSED, endpoint=now.answered(REFUSED, NOW + 9, probe=False))
+    await settled(store, due, REFUSED, endpoint=now.responded(REFUSED, NOW + 9, probe=False))
     assert (await store.endpoint("ep_1")).health.failures == 1
 
 

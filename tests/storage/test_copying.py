@@ -228,7 +228,7 @@ async def test_a_target_with_anything_in_it_is_refused_and_left_alone(
 
 
 async def test_a_source_in_use_is_refused(source: Path, target: str) -> None:
-    with FileLock(source), pytest.raises(SettingsError, match="already runs"):
+    with FileLock(source), pytest.raises(SettingsError, match="is already running"):
         await copy(source, target, quiet)
 
 
@@ -248,7 +248,7 @@ async def test_a_source_with_a_worker_is_refused(
     monkeypatch.setattr("reelhook.storage.transfer.postgres.LEAVE_SECONDS", 0.0)
     migrations.migrate(target)
     database = await PostgreSQL.open(target)
-    await database.write(lambda: leases.tend("alive", ["lane:00"], 60_000))
+    await database.write(lambda: leases.heartbeat("alive", ["lane:00"], 60_000))
     await database.close()
     with pytest.raises(SettingsError, match="is in use by others"):
         await copy(target, tmp_path / "other.db", quiet)

@@ -32,7 +32,7 @@ def test_a_second_process_is_refused_with_a_sentence_that_names_the_first(path: 
         with pytest.raises(SettingsError) as refused:
             FileLock(path).acquire()
     assert refused.value.message == (
-        f"Another reelhook (process {owner.pid}) already runs on {path.parent}; "
+        f"Another reelhook (process {owner.pid}) is already running on {path.parent}; "
         "stop it, or choose another REELHOOK_DATA_DIR"
     )
 
@@ -59,7 +59,7 @@ def test_the_lock_can_be_had_again_once_it_was_released(path: Path) -> None:
 def test_a_refusal_leaves_the_owners_lock_as_it_is(path: Path) -> None:
     with FileLock(path):
         for _ in range(2):
-            with pytest.raises(SettingsError, match="already runs"):
+            with pytest.raises(SettingsError, match="is already running"):
                 FileLock(path).acquire()
 
 
@@ -135,7 +135,7 @@ def test_another_process_is_refused_by_whatever_name_it_opens_the_file(
 ) -> None:
     with running("lock_holder", str(volume)) as owner:
         hold(owner)
-        with pytest.raises(SettingsError, match="already runs"):
+        with pytest.raises(SettingsError, match="is already running"):
             FileLock(name(volume, elsewhere)).acquire()
     with FileLock(elsewhere / ".." / "volume" / "reelhook.db"):
         pass
@@ -148,7 +148,7 @@ def test_so_is_a_second_use_in_the_same_process(
     other = name(volume, elsewhere)
     with FileLock(volume):
         for _ in range(2):
-            with pytest.raises(SettingsError, match="already runs"):
+            with pytest.raises(SettingsError, match="is already running"):
                 FileLock(other).acquire()
     with FileLock(other):
         pass
@@ -163,7 +163,7 @@ def test_a_mount_of_the_file_is_the_same_file(volume: Path, elsewhere: Path) -> 
     try:
         with running("lock_holder", str(volume)) as owner:
             hold(owner)
-            with pytest.raises(SettingsError, match="already runs"):
+            with pytest.raises(SettingsError, match="is already running"):
                 FileLock(mounted).acquire()
     finally:
         subprocess.run(["umount", mounted], check=True)
@@ -176,5 +176,5 @@ async def test_the_lock_is_not_in_the_way_of_the_database(volume: Path) -> None:
         await Store(database).create(new("job_1"))
         assert (await Store(database).job("job_1")).job.id == "job_1"
         await database.close()
-        with pytest.raises(SettingsError, match="already runs"):
+        with pytest.raises(SettingsError, match="is already running"):
             FileLock(volume).acquire()

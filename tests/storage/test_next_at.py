@@ -166,7 +166,7 @@ class Looking(RuleBasedStateMachine):
         number = chosen.delivery.attempts + 1
         made = attempt(chosen, answer, number=number, at=self.now, probe=probe)
         self.now += answer.duration_ms
-        after = before.answered(answer, self.now, probe=before.health.open)
+        after = before.responded(answer, self.now, probe=before.health.open)
 
         def decide(current: Delivery) -> Delivery:
             if answer.gone and before.kind is not EndpointKind.URL:

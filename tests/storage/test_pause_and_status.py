@@ -32,10 +32,10 @@ async def test_a_refused_key_is_kept_beside_what_else_is_known_of_the_account(st
 
 
 async def test_only_who_holds_the_account_tells_how_it_stands(store: Store, sql: Sql) -> None:
-    (old,), _ = await store.tend("one", [ID], 60_000)
+    (old,), _ = await store.heartbeat("one", [ID], 60_000)
     await store.save_account_status(ACCOUNT, AccountStatus("said one", 7300), old)
     await sql("UPDATE leases SET lease_until = 1")
-    assert (await store.tend("two", [ID], 60_000))[0] == [Lease(ID, 2)]
+    assert (await store.heartbeat("two", [ID], 60_000))[0] == [Lease(ID, 2)]
     await store.save_account_status(ACCOUNT, AccountStatus(None, 7300), old)
     assert (await store.account_status(ACCOUNT)).unauthorized == "said one"
 

@@ -126,7 +126,7 @@ async def test_the_attempts_of_resends_are_read_with_those_of_the_first(store: S
     (due,) = await resent(store)
     await settled(store, due, REFUSED, at=LATE)
     read = await store.attempts(first.delivery.id, 10)
-    assert [(one.delivery_id, one.answer.status) for one in read] == [
+    assert [(one.delivery_id, one.response.status) for one in read] == [
         (due.delivery.id, 500),
         (first.delivery.id, 204),
     ]

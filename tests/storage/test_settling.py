@@ -155,7 +155,7 @@ async def test_an_endpoint_that_an_answer_disabled_is_passed_over_from_then_on(
     await store.create_endpoint(ENDPOINT)
     await telling(store, "job_1", endpoints=["ep_1"])
     (due,) = await due_now(store)
-    gone = ENDPOINT.answered(GONE, NOW + 9, probe=False)
+    gone = ENDPOINT.responded(GONE, NOW + 9, probe=False)
     await store.settle(Settlement(attempt(due, GONE), lambda current: current, gone))
     kept = await store.endpoint("ep_1")
     assert (kept.disabled, kept.disabled_at) == (Disabled.GONE, NOW + 9)
@@ -169,10 +169,10 @@ async def test_what_the_operator_decided_meanwhile_stands(store: Store) -> None:
     await telling(store, "job_1", endpoints=["ep_1"])
     (due,) = await due_now(store)
     await store.change_endpoint("ep_1", lambda one: one.disable(NOW + 1))
-    await settled(store, due, REFUSED, endpoint=ENDPOINT.answered(GONE, NOW + 9, probe=False))
+    await settled(store, due, REFUSED, endpoint=ENDPOINT.responded(GONE, NOW + 9, probe=False))
     kept = await store.endpoint("ep_1")
     assert (kept.disabled, kept.disabled_at) == (Disabled.OPERATOR, NOW + 1)
-    await settled(store, due, REFUSED, endpoint=ENDPOINT.answered(OK, NOW + 9, probe=False))
+    await settled(store, due, REFUSED, endpoint=ENDPOINT.responded(OK, NOW + 9, probe=False))
     assert (await store.endpoint("ep_1")).disabled is Disabled.OPERATOR
 
 

@@ -35,7 +35,7 @@ async def at_once(*writes: Awaitable[object]) -> Sequence[object]:
 @pytest.fixture
 async def lanes(store: Store) -> list[Lease]:
     """All lanes, held by the test."""
-    leases, _ = await store.tend("test", LANE_IDS, 60_000)
+    leases, _ = await store.heartbeat("test", LANE_IDS, 60_000)
     return leases
 
 

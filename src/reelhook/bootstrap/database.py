@@ -21,7 +21,7 @@ from reelhook.domain.errors import SettingsError
 from reelhook.domain.signing_keys import PrivateKey
 from reelhook.engine.worker import LEASE_SECONDS, WorkerIdentity
 from reelhook.providers.http.provider import HttpProvider
-from reelhook.storage.open import awaited, exclusive, open_notifier, open_store, read_key
+from reelhook.storage.open import exclusive, open_notifier, open_store, read_key, wait_until_usable
 from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.sqlite.interruptible import interruptible
 from reelhook.storage.store import Store
@@ -77,7 +77,7 @@ async def open_database(settings: Settings, *, migrate: bool) -> AsyncIterator[O
                 yield OpenDatabase(store, WorkerIdentity(worker), _ignore, _ignore)
     else:
         pooled = not settings.wake_ups
-        await awaited(target, pooled=pooled, seconds=settings.database_wait_seconds)
+        await wait_until_usable(target, pooled=pooled, seconds=settings.database_wait_seconds)
         async with exclusive(target):
             await bring_up_to_date(settings, migrate=migrate)
         identity = WorkerIdentity(worker, LEASE_SECONDS)

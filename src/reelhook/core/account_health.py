@@ -2,17 +2,18 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
-from reelhook.domain.account_status import HEALTHY, WORDS_MILLISECONDS, AccountStatus
+from reelhook.domain.account_status import HEALTHY, MESSAGE_INTERVAL_MILLISECONDS
 from reelhook.domain.event import Instant
 from reelhook.domain.waiting import Waiting
 
 READ_MILLISECONDS = 10_000
-"""For this long after a successful read, a failed one says nothing about the provider."""
+"""The time after a successful read during which a failed one says nothing about the provider."""
 
 
 class AccountHealth:
-    """The present status of one account. `changed` is set whenever the status changes."""
+    """The current status of one account. `changed` is set whenever the status changes."""
 
     def __init__(self) -> None:
         self.account_status = HEALTHY
@@ -24,40 +25,38 @@ class AccountHealth:
         self._read_at: Instant = 0
 
     def creates_refused(self, message: str, now: Instant) -> None:
-        """Note that the provider refuses every create for now, with this message."""
-        recent = now - self._creates_message_at < WORDS_MILLISECONDS
+        """Record that the provider refuses every create for now, with this message."""
+        recent = now - self._creates_message_at < MESSAGE_INTERVAL_MILLISECONDS
         before = self.account_status.creates
         waiting = _limited(before, message, now, recent=recent)
         if waiting != before:
             self._creates_message_at = now
-            self._change(replace(self.account_status, creates=waiting))
+            self._update(creates=waiting)
 
     def creates_work(self) -> None:
-        """Note that the provider takes creates."""
-        if self.account_status.creates is not None:
-            self._change(replace(self.account_status, creates=None))
+        """Record that the provider accepts creates."""
+        self._update(creates=None)
 
     def reads_failed(self, message: str, now: Instant) -> bool:
-        """Note that a read failed. Return True if that should be logged: once a minute at most.
+        """Record a failed read. Return True if it should be logged: at most once a minute.
 
-        Nothing is noted while other reads of the account work.
+        Nothing is recorded while other reads of the account succeed.
         """
         if now - self._read_at < READ_MILLISECONDS:
             return False
-        recent = now - self._reads_message_at < WORDS_MILLISECONDS
+        recent = now - self._reads_message_at < MESSAGE_INTERVAL_MILLISECONDS
         before = self.account_status.reads
         waiting = _limited(before, message, now, recent=recent)
         if waiting == before:
             return False
         self._reads_message_at = now
-        self._change(replace(self.account_status, reads=waiting))
+        self._update(reads=waiting)
         return not recent
 
     def reads_work(self, now: Instant) -> None:
-        """Note that the provider can be read."""
+        """Record a successful read."""
         self._read_at = now
-        if self.account_status.reads is not None:
-            self._change(replace(self.account_status, reads=None))
+        self._update(reads=None)
 
     @property
     def unauthorized(self) -> str | None:
@@ -66,8 +65,7 @@ class AccountHealth:
 
     @unauthorized.setter
     def unauthorized(self, message: str | None) -> None:
-        if message != self.account_status.unauthorized:
-            self._change(replace(self.account_status, unauthorized=message))
+        self._update(unauthorized=message)
 
     @property
     def stretched_seconds(self) -> float | None:
@@ -78,36 +76,35 @@ class AccountHealth:
     @stretched_seconds.setter
     def stretched_seconds(self, seconds: float | None) -> None:
         milliseconds = None if seconds is None else round(seconds * 1000)
-        if milliseconds != self.account_status.stretched_milliseconds:
-            self._change(replace(self.account_status, stretched_milliseconds=milliseconds))
+        self._update(stretched_milliseconds=milliseconds)
 
     @property
     def reads_wait_until(self) -> Instant | None:
-        """The end of a long wait before reads, as the provider asked."""
+        """The end of a long pause of reads that the provider asked for."""
         return self.account_status.reads_wait_until
 
     @reads_wait_until.setter
     def reads_wait_until(self, until: Instant | None) -> None:
-        if until != self.account_status.reads_wait_until:
-            self._change(replace(self.account_status, reads_wait_until=until))
+        self._update(reads_wait_until=until)
 
     @property
     def creates_wait_until(self) -> Instant | None:
-        """The end of a long wait before creates, as the provider asked."""
+        """The end of a long pause of creates that the provider asked for."""
         return self.account_status.creates_wait_until
 
     @creates_wait_until.setter
     def creates_wait_until(self, until: Instant | None) -> None:
-        if until != self.account_status.creates_wait_until:
-            self._change(replace(self.account_status, creates_wait_until=until))
+        self._update(creates_wait_until=until)
 
-    def _change(self, account_status: AccountStatus) -> None:
-        self.account_status = account_status
-        self.changed.set()
+    def _update(self, **changes: Any) -> None:
+        after = replace(self.account_status, **changes)
+        if after != self.account_status:
+            self.account_status = after
+            self.changed.set()
 
 
 def _limited(before: Waiting | None, message: str, now: Instant, *, recent: bool) -> Waiting:
-    """Return the wait with the new message, or as it was if its message is `recent`."""
+    """Return the reason with the new message, or unchanged if its message is `recent`."""
     if before is None:
         return Waiting(now, message)
     return before if recent else Waiting(before.since, message)

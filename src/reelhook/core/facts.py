@@ -1,4 +1,4 @@
-"""Facts: the things that happen in the program, for those who report or count them.
+"""Facts: the events of the program, for subscribers that report or count them.
 
 A fact is emitted after it has happened, and changes nothing. Log lines are made from facts.
 Instants and durations are in milliseconds.
@@ -35,7 +35,7 @@ class JobEnded:
 
 @dataclass(frozen=True, slots=True)
 class JobFellBack:
-    """The job goes on with `model`; the provider of the model before definitely has no job."""
+    """The job moves to `model`: the provider of the previous model definitely did not accept it."""
 
     job: Job
     model: str
@@ -44,7 +44,7 @@ class JobFellBack:
 
 @dataclass(frozen=True, slots=True)
 class JobPolled:
-    """A provider is asked for the status of one job."""
+    """The status of one job is being read from its provider."""
 
     provider_job_id: str
 
@@ -67,7 +67,7 @@ class SubmitDecided:
 
 @dataclass(frozen=True, slots=True)
 class RoundStarted:
-    """A round over the jobs of an account has begun. `jobs` counts those that it reads."""
+    """A round over an account's jobs has begun. `jobs` is the number of jobs that it reads."""
 
     account: str
     jobs: int
@@ -75,7 +75,7 @@ class RoundStarted:
 
 @dataclass(frozen=True, slots=True)
 class RoundFinished:
-    """A round over the jobs of an account has read them all."""
+    """A round over an account's jobs has ended."""
 
     account: str
     jobs: int
@@ -93,7 +93,7 @@ class WatchingChanged:
 class WebhookAttempted:
     """An attempt to deliver a webhook was made and recorded.
 
-    `delivery` is as it was before the attempt, `after` as it was left by it.
+    `delivery` is the delivery before the attempt, `after` the delivery after it.
     """
 
     endpoint: Endpoint
@@ -104,7 +104,7 @@ class WebhookAttempted:
 
 @dataclass(frozen=True, slots=True)
 class WebhookDeferred:
-    """An attempt was not made because this process lacks resources. It costs the delivery none."""
+    """An attempt was not made because this process lacks resources. It does not count as one."""
 
     endpoint: Endpoint
     delivery: Delivery
@@ -162,9 +162,9 @@ Emit = Callable[[Fact], None]
 
 
 def emitter(*subscribers: Emit) -> Emit:
-    """Return a function that passes each fact to the subscribers, in order, at once.
+    """Return a function that passes each fact to the subscribers, immediately and in order.
 
-    A subscriber that fails is logged, and stops neither the others nor the work that it watches.
+    The failure of a subscriber is logged. It stops neither the other subscribers nor the emitter.
     """
 
     def emit(fact: Fact) -> None:

@@ -19,7 +19,7 @@ class Follower:
         self.changed.set()
 
     def take(self) -> list[str]:
-        """Return the jobs to read: at first all of them, then those that changed since."""
+        """Return the jobs to read: all of them at first, then those that changed since."""
         self.changed.clear()
         due, self._due = self._due, set()
         return sorted(due)
@@ -32,7 +32,7 @@ class Broadcast:
         self._event = asyncio.Event()
         self._followers: dict[str, set[Follower]] = {}
         self.elsewhere = asyncio.Event()
-        """Set when jobs may have changed in another process, which does not say which."""
+        """Set when unspecified jobs may have changed in another process."""
 
     @contextlib.contextmanager
     def follow(self, job_ids: Collection[str]) -> Iterator[Follower]:

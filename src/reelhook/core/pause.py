@@ -5,6 +5,6 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class WatchingPause:
-    """This process's copy of the pause: `active` is what the store said last."""
+    """This process's copy of the pause. `active` is the last value read from the store."""
 
     active: bool = False

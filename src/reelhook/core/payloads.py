@@ -1,6 +1,6 @@
 """The port through which a format renders webhook bodies.
 
-A door owns each format, since it alone knows its field names. The composition root chooses.
+Each format belongs to a door, which alone knows its field names. The composition root chooses.
 """
 
 from typing import Protocol

@@ -1,6 +1,6 @@
 """Records changes of jobs: state, events with their webhook bodies, then the wake-ups.
 
-All changes of jobs are recorded here, whatever found them.
+All changes of jobs are recorded here, wherever they come from.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ A `Change` is a transition whose events have been rendered as webhook bodies.
 
 
 class Recording:
-    """Renders transitions, stores them and wakes everyone who waits for them."""
+    """Renders transitions, stores them, and wakes the loops and readers that wait for them."""
 
     def __init__(
         self, store: Recorder, signals: Signals, payload: PayloadFormat, emit: Emit
@@ -41,9 +41,9 @@ class Recording:
     ) -> list[Job]:
         """Write all transitions in one transaction. Return the jobs that were written, as stored.
 
-        A job that has changed since it was read is skipped, because its writer knew more. A job
-        that the store refuses does not keep the others from being written. Raises `StoreError`
-        if none could be written, and `CommitUnknownError` if some may have been.
+        A job that has changed since it was read is skipped, because its last writer knew more. A
+        job that the store refuses does not prevent the others from being written. Raises
+        `StoreError` if none could be written, and `CommitUnknownError` if some may have been.
         """
         if not transitions:
             return []
@@ -71,7 +71,7 @@ class Recording:
         return written
 
     async def _record(self, transitions: Sequence[Transition], lease: Lease | None) -> list[Job]:
-        # A caller that is canceled during the commit must not keep the events from being sent.
+        # If the caller is canceled during the commit, the events must still be sent.
         return await asyncio.shield(self._write_and_notify(transitions, lease))
 
     async def _write_and_notify(
@@ -94,9 +94,9 @@ class Recording:
         lease: Lease | None = None,
         sharing: Sequence[str] = (),
     ) -> Acceptance:
-        """Record that the provider has the job, unless another of our jobs has that id already.
+        """Record that the provider has the job, unless another of our jobs already has that id.
 
-        `sharing` are the other accounts of the same server.
+        `sharing` has the other accounts of the same server.
         """
         return await asyncio.shield(self._accept_and_notify(store, transition, lease, sharing))
 
@@ -131,7 +131,7 @@ class Recording:
         self._signals.jobs_changed([job.id for job, _ in transitions])
 
     def _notify(self, transitions: Sequence[Transition]) -> None:
-        """Wake everyone who waits for what was written, and report the jobs that ended."""
+        """Wake all that wait for these changes, and report the jobs that ended."""
         if any(events for _, events in transitions):
             self._signals.deliver.publish()
         if transitions:

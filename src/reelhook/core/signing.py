@@ -1,4 +1,4 @@
-"""Signed requests to receivers: each is made of a body, an endpoint and the time."""
+"""Makes signed requests to receivers from a body, an endpoint and the time."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from reelhook.ports import SignedRequest
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """The secrets for endpoints that have no secret of their own."""
+    """The installation's secrets, for endpoints that have none."""
 
     secret: str
     previous: str | None = None

@@ -1,6 +1,6 @@
 """The signals with which the parts of the program wake each other.
 
-A signal carries no data: the store has the truth. A lost signal costs the delay of one poll,
+A signal carries no data: the store is authoritative. A lost signal costs the delay of one poll,
 never a job.
 """
 
@@ -17,8 +17,8 @@ Publish = Callable[[str], None]
 class Signal(asyncio.Event):
     """Wakes one loop, and the loops that wait for a fork of it.
 
-    `set` wakes this process only, `publish` all of them. Each account has its own loops and
-    forks: the first loop to wake would clear an event that they shared.
+    `set` wakes only this process, `publish` all of them. Each account's loops have their own forks:
+    the first loop to wake would clear a shared event.
     """
 
     def __init__(self, name: str, publish: Publish) -> None:
@@ -56,23 +56,23 @@ class ChangeSignal(Signal):
         self.version = 0
 
     def set(self) -> None:
-        """Make everything outdated that was read before, and wake the loops of this process."""
+        """Outdate everything that was read before, and wake the loops of this process."""
         self.version += 1
         super().set()
         self._also.set()
 
 
-def _nobody(_name: str) -> None:
-    """Stand in for `Publish` where no other process exists."""
+def _publish_nowhere(_name: str) -> None:
+    """Do nothing: the `Publish` of a program without other processes."""
 
 
 class Signals:
     """One signal for each loop, and one broadcast for readers.
 
-    The names are what processes send each other, also those of different releases.
+    Processes send each other the names of signals, also between different releases.
     """
 
-    def __init__(self, publish: Publish = _nobody) -> None:
+    def __init__(self, publish: Publish = _publish_nowhere) -> None:
         self._publish = publish
         self.submit = Signal("submit", publish)
         self.resolve = Signal("resolve", publish)
@@ -85,7 +85,7 @@ class Signals:
         self.retention = Signal("retention", publish)
         self.pause = Signal("switch", publish)
         self.leases = Signal("leases", publish)
-        self.clock_repair = Signal("clock_repair", _nobody)
+        self.clock_repair = Signal("clock_repair", _publish_nowhere)
         """Each process repairs by its own clock, so this one is never published."""
         self.changed = Broadcast()
         published = (
@@ -103,7 +103,7 @@ class Signals:
         self._publish("changed")
 
     def receive(self, names: Iterable[str]) -> None:
-        """Set what another process has published. Unknown names are of a newer release."""
+        """Set the signals that another process has published. A newer release may have more."""
         for name in names:
             if (received := self._received.get(name)) is not None:
                 received()

@@ -1,1 +1,1 @@
-"""The rules of reelhook as pure values and functions: no IO, no clock, no chance."""
+"""The rules of reelhook as pure values and functions: no IO, no clock, no randomness."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from reelhook.domain.event import Instant
 from reelhook.domain.waiting import Waiting
 
-WORDS_MILLISECONDS = 60_000
+MESSAGE_INTERVAL_MILLISECONDS = 60_000
 """A message that changes with every response is stored and logged once in this time."""
 
 
@@ -28,7 +28,7 @@ class AccountStatus:
     reads: Waiting | None = None
 
     def waiting(self, *, watched: bool) -> Waiting | None:
-        """Return why jobs wait: those that the provider has (`watched`), or all the others."""
+        """Return why jobs wait: those that the provider has (`watched`), or all others."""
         return self.reads if watched else self.creates
 
 

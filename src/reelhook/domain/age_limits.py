@@ -11,8 +11,8 @@ from reelhook.domain.waiting import with_last_response
 class Age:
     """The greatest age of a job, in hours.
 
-    It applies twice: from the request to the acceptance by a provider, and from there to the end.
-    So a job that had to wait long still has the whole time for its render.
+    It applies twice: from the request to its acceptance by a provider, and from there to the end.
+    So a job that has waited long still has the whole time for its render.
     """
 
     hours: float

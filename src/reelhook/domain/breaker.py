@@ -21,7 +21,7 @@ _BUCKET_MILLISECONDS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """The responses of a few seconds, counted."""
+    """The counts of responses and failures within a few seconds."""
 
     started_at: Instant
     responses: int
@@ -33,9 +33,9 @@ class CircuitBreaker:
     """The health of one endpoint; a new breaker is closed.
 
     `failures` counts the failures since the last success, and `failing_since` is the first one's
-    time. The breaker is open while `probe_due_at` is set: one request at a time, at intervals of
-    `probe_milliseconds`. `ramp` limits the requests in flight after it closes; None: the endpoint's
-    own limit applies. `window` does not survive a restart.
+    time. The breaker is open while `probe_due_at` is set. It then allows one request at a time, at
+    intervals of `probe_milliseconds`. `ramp` limits the requests in flight after it closes; None:
+    the endpoint's own limit applies. `window` does not survive a restart.
     """
 
     failures: int = 0
@@ -68,7 +68,7 @@ class CircuitBreaker:
         return limit if self.ramp is None else min(self.ramp, limit)
 
     def failing_too_long(self, now: Instant) -> bool:
-        """Return True if it has failed for so long that sending stops until a person intervenes."""
+        """Return True if it failed for so long that sending stops until a person intervenes."""
         return (
             self.failing_since is not None
             and self.failures >= FAILURES_BEFORE_DISABLED
@@ -76,7 +76,7 @@ class CircuitBreaker:
         )
 
     def succeeded(self, now: Instant) -> "CircuitBreaker":
-        """Record a success. It closes an open breaker; each later one doubles the ramp."""
+        """Record a success. It closes an open breaker; each later success doubles the ramp."""
         if self.open:
             return CircuitBreaker(ramp=1)
         ramp = None if self.ramp is None or self.ramp * 2 > RAMP_MAX else self.ramp * 2
@@ -95,7 +95,7 @@ class CircuitBreaker:
         return failing._opened(now) if failing._too_many() else failing
 
     def opened_again(self, now: Instant) -> "CircuitBreaker":
-        """Probe at once and then at the former interval; count the time of failure from now on."""
+        """Probe at once, then at the earlier interval; count the failing time from now on."""
         return replace(self, failing_since=now, probe_due_at=now, ramp=None, window=())
 
     def _probed(self, now: Instant) -> "CircuitBreaker":
@@ -107,7 +107,7 @@ class CircuitBreaker:
         return replace(self, probe_due_at=now + wait, probe_milliseconds=wait, ramp=None, window=())
 
     def _counted(self, now: Instant, *, failures: int) -> tuple[Bucket, ...]:
-        fresh = [each for each in self.window if now - each.started_at < WINDOW_MILLISECONDS]
+        fresh = [bucket for bucket in self.window if now - bucket.started_at < WINDOW_MILLISECONDS]
         last = fresh[-1] if fresh else None
         if last is None or now - last.started_at >= _BUCKET_MILLISECONDS:
             return (*fresh, Bucket(now, 1, failures))

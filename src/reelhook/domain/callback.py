@@ -1,4 +1,4 @@
-"""The addresses that providers call: they can't be guessed."""
+"""The callback addresses that providers call. They can't be guessed."""
 
 import hmac
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ _MAC_CHARACTERS = 32
 
 
 class SubjectKind(StrEnum):
-    """The kind of thing that an address is about."""
+    """The kind of subject that an address is about."""
 
     JOB = "job"
     ACCOUNT = "account"
@@ -18,7 +18,7 @@ class SubjectKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The subject of a call: a job, or an account whose jobs the call's body names."""
+    """The subject of a callback: a job, or an account whose jobs the callback's body names."""
 
     kind: SubjectKind
     id: str
@@ -28,8 +28,8 @@ class Subject:
 class CallbackAddresses:
     """Makes the addresses and reads them; `key` belongs to the installation.
 
-    `offered` maps the accounts whose providers accept an address with a submit to their provider.
-    It is empty if no provider could reach us.
+    `offered` maps accounts to their providers, if these accept an address with a create. It is
+    empty if no provider could reach us.
     """
 
     public_url: str

@@ -1,4 +1,4 @@
-"""The caller of a use case: the project it acts in, and what it may do there."""
+"""The caller of a use case: the project that it acts in, and its permissions there."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,14 +20,14 @@ class Scope(StrEnum):
     ADMIN = "admin"
     """Everything of one project."""
     OPERATOR = "operator"
-    """The whole installation: its accounts, its statistics, pausing. No project's key has it."""
+    """The whole installation: accounts, statistics, pausing. No project's key has this scope."""
 
 
 _RANK = {scope: rank for rank, scope in enumerate(Scope)}
 
 
 class ScopeMissingError(ReelhookError):
-    """The caller may not do this. `scope` is what it lacks."""
+    """The caller may not do this because it lacks `scope`."""
 
     code = "scope_missing"
 
@@ -38,7 +38,7 @@ class ScopeMissingError(ReelhookError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Anyone who asks for something: a program, a client with a key, a provider."""
+    """Anyone who uses reelhook: a program, a client with a key, a provider."""
 
     project: str
     scopes: frozenset[Scope]
@@ -56,7 +56,7 @@ class Caller:
 OPERATOR = Caller(DEFAULT_PROJECT, frozenset({Scope.OPERATOR}))
 """The operator, or the program that reelhook is embedded in."""
 PROVIDER = Caller(DEFAULT_PROJECT, frozenset({Scope.OPERATE}))
-"""A provider that calls a callback address: its job is read back, or adopted."""
+"""A provider that calls a callback address: its job is read, or adopted."""
 DOWNLOADER = Caller(DEFAULT_PROJECT, frozenset({Scope.READ}))
 """The holder of a signed link to one video."""
 ANONYMOUS = Caller(DEFAULT_PROJECT, frozenset())

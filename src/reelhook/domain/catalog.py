@@ -1,8 +1,8 @@
-"""The catalog of models: it finds the provider and the accounts for a name that a user gives.
+"""The catalog of models: finds the provider and the accounts for a name that a user gives.
 
-`provider/model` is a provider and its own name for the model; an account's name can take the
-provider's place. A bare name is an alias, or a model that a configured provider lists, or else a
-model of the default provider. Without a name the default provider chooses.
+`provider/model` is a provider and its own name for the model. An account's name may replace the
+provider's. A bare name is an alias, a model that a configured provider lists, or else a model of
+the default provider. Without a name, the default provider chooses.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -22,8 +22,8 @@ class Account:
     """One credential at one provider.
 
     New jobs are distributed by `weight`; an account of weight 0 gets only jobs that name it.
-    `jobs_max` limits its unfinished jobs at the provider; None: no limit. `resubmit_forgotten`:
-    jobs that a restarted server has forgotten are sent again.
+    `jobs_max` limits its unfinished jobs at the provider; None: no limit. If `resubmit_forgotten`
+    is True, jobs that a restarted server has forgotten are sent again.
     """
 
     id: str
@@ -37,7 +37,7 @@ class Account:
 class ModelRoute:
     """The provider's name for a model, and the accounts that can create a job with it.
 
-    `display_name` is `provider/model`; the provider alone if it chooses the model. `pinned`: the
+    `display_name` is `provider/model`, or the provider alone if it chooses the model. `pinned`: the
     request named the account, so no other may take the job.
     """
 
@@ -50,7 +50,8 @@ class ModelRoute:
 
     def pick(self, random: Random) -> Account:
         """Return an account for the next job, at random by weight."""
-        return random.choices(self.accounts, [max(1, each.weight) for each in self.accounts])[0]
+        weights = [max(1, account.weight) for account in self.accounts]
+        return random.choices(self.accounts, weights)[0]
 
     def check(self, request: VideoRequest) -> None:
         """Raise `InvalidRequestError` if the model can't fulfil the request."""
@@ -62,7 +63,7 @@ class ModelRoute:
 class Catalog:
     """The accounts in their order, the models that their providers list, and the aliases.
 
-    `known` are all installed providers, with or without an account.
+    `known` has all installed providers, with or without an account.
     """
 
     def __init__(
@@ -113,13 +114,13 @@ class Catalog:
             return self._route(self._by_prefix[prefix], rest, pinned=prefix not in self._models)
         if slash and rest and prefix in self._known:
             raise self._unset(field, prefix, name)
-        knowing = tuple(provider for provider, models in self._models.items() if name in models)
-        if self.default_provider in knowing or (not knowing and self._takes_any(name)):
+        listed_by = tuple(provider for provider, models in self._models.items() if name in models)
+        if self.default_provider in listed_by or (not listed_by and self._takes_any(name)):
             return self._route(self._by_prefix[self.default_provider], name)
-        if len(knowing) == 1:
-            return self._route(self._by_prefix[knowing[0]], name)
-        if knowing:
-            names = tuple(f"{provider}/{name}" for provider in knowing)
+        if len(listed_by) == 1:
+            return self._route(self._by_prefix[listed_by[0]], name)
+        if listed_by:
+            names = tuple(f"{provider}/{name}" for provider in listed_by)
             raise InvalidRequestError(field, Problem.MODEL_AMBIGUOUS, value=name, names=names)
         problem = Problem.MODEL_UNKNOWN
         raise InvalidRequestError(field, problem, value=name, providers=self.providers)
@@ -130,7 +131,7 @@ class Catalog:
         return self._route(self._by_prefix[DEFAULT_PROVIDER], "")
 
     def _unset(self, field: str, provider: str, name: str) -> InvalidRequestError:
-        """Return the refusal: another provider would sell something else by that name."""
+        """Return the error for a provider without an account: no other may take its place."""
         if DEFAULT_PROVIDER not in self._models:
             return InvalidRequestError(field, Problem.PROVIDER_UNSET, provider=provider)
         return InvalidRequestError(

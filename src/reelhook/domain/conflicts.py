@@ -1,16 +1,16 @@
-"""Requests that contradict the present state of a job or an endpoint."""
+"""Requests that conflict with the current state of a job or an endpoint."""
 
 from reelhook.domain.errors import EndpointConflictError, JobConflictError
 
 
 class InstallationSecretError(EndpointConflictError):
-    """The installation's secret signs for this endpoint, so that it has none of its own."""
+    """The installation's secret signs for this endpoint, which has no secret itself."""
 
     problem = "installation_secret"
 
     def __init__(self, endpoint_id: str) -> None:
         super().__init__(
-            "The installation's secret signs for this endpoint: put the present secret into "
+            "The installation's secret signs for this endpoint: put the current secret into "
             "REELHOOK_WEBHOOK_SECRET_PREVIOUS, a new one into WEBHOOK_SECRET, and restart",
             facts={"endpoint_id": endpoint_id},
         )
@@ -26,7 +26,7 @@ class NotInDoubtError(JobConflictError):
 
 
 class DoubtSettledError(JobConflictError):
-    """The job was in doubt, and somebody has settled it."""
+    """The job was in doubt, and somebody has settled the doubt."""
 
     problem = "doubt_settled"
 
@@ -46,7 +46,7 @@ class JobIdTakenError(JobConflictError):
 
 
 class AlreadyWatchedError(JobIdTakenError):
-    """The provider's job is watched already, by the job `job_id`."""
+    """The provider's job is already watched as the job `job_id`."""
 
     problem = "already_watched"
 
@@ -59,7 +59,7 @@ class AlreadyWatchedError(JobIdTakenError):
 
 
 class JobEndedError(JobConflictError):
-    """The job has ended; it can't be changed any more."""
+    """The job has ended and can't be changed any more."""
 
     code = "job_ended"
 
@@ -85,7 +85,7 @@ class SubmissionPendingError(JobConflictError):
     code = "submission_pending"
 
     def __init__(self, *, forcible: bool = False) -> None:
-        """`forcible`: with force, the request would be carried out anyway."""
+        """`forcible`: the caller may force the request."""
         remedy = ", or cancel with force to stop watching" if forcible else ""
         super().__init__(
             "Whether the provider accepted the job is still being looked up; "

@@ -18,8 +18,8 @@ class WebhookResponse:
     """The result of one HTTP request. `status` None: no complete status line arrived.
 
     `error` is a stable class of failure, `detail` a message for a person, `body` at most the first
-    16 KiB of the response. `unsent`: a limit of ours stopped the request, so it says nothing about
-    the receiver.
+    16 KiB of the response. `unsent`: one of our limits stopped the request, so it says nothing
+    about the receiver.
     """
 
     duration_ms: int
@@ -32,12 +32,12 @@ class WebhookResponse:
 
     @property
     def succeeded(self) -> bool:
-        """True for 2xx only; a redirect is a failure and never followed."""
+        """True only for 2xx. A redirect counts as a failure and is never followed."""
         return self.status is not None and 200 <= self.status < 300
 
     @property
     def gone(self) -> bool:
-        """True for 410: the receiver wants no more of this delivery."""
+        """True for 410: the receiver wants no more events of this delivery."""
         return self.status == 410
 
 
@@ -50,7 +50,7 @@ class UndeliveredReason(StrEnum):
 
 
 class Outcome(StrEnum):
-    """The end of the last event that a delivery has finished."""
+    """The outcome of the last event that a delivery has finished."""
 
     DELIVERED = "delivered"
     EXHAUSTED = "exhausted"
@@ -59,7 +59,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The events of one job that wait for one endpoint: at most one of status and one of progress.
+    """The waiting events of one job at one endpoint: at most one of status and one of progress.
 
     A newer event supersedes the waiting one, so a slow receiver builds no backlog. Progress never
     supersedes a change of status. `attempts` counts the attempts at the next event. `due_at` is
@@ -67,8 +67,8 @@ class Delivery:
     the end of the job, set only while its final event waits. `ended`: the receiver responded with
     410, and nothing more is sent.
 
-    `url` is the job's own; None: the endpoint's. A resend is a delivery of one event, outside the
-    order; `resend_of` is the delivery that it repeats.
+    `url` is the job's own URL; None: the endpoint's applies. A resend is a delivery of one event,
+    outside the order; `resend_of` is the delivery that it repeats.
     """
 
     id: int
@@ -107,13 +107,13 @@ class Delivery:
                 return None
 
     def is_retry_due(self, now: Instant) -> bool:
-        """Return True if the schedule has the next attempt at an event that was tried before."""
+        """Return True if an event that was tried before is due again by the schedule."""
         return self.attempts > 0 and self.due_at is not None and self.due_at <= now
 
     def probe_at(self, probe_due_at: Instant) -> Instant:
         """Return the time at which this delivery may be sent while the breaker is open.
 
-        Retries keep their schedule, so a lone delivery makes all of its attempts in time. Probes
+        Retries keep their schedule, so a single delivery makes all of its attempts on time. Probes
         are sent between them, as early as the receiver's `Retry-After` allows.
         """
         probe = max(probe_due_at, self.not_before or 0)
@@ -150,8 +150,8 @@ class Delivery:
     ) -> "Delivery":
         """Record the response to an attempt at event `sequence`.
 
-        The event may have been superseded while its attempt was in flight: then the waiting event
-        is due already. A probe uses up no attempt, but its `Retry-After` applies.
+        The event may have been superseded while its attempt was in flight; then the waiting event
+        is already due. A probe uses up no attempt, but its `Retry-After` applies.
         """
         if response.gone:
             return replace(self._idle(), ended=True, outcome=Outcome.GONE)
@@ -173,13 +173,13 @@ class Delivery:
         return replace(noted, attempts=self.attempts + 1, due_at=now + round(delay * 1000))
 
     def dropped_by(self, after: "Delivery") -> tuple[int, ...]:
-        """Return the events that wait here but no longer do in `after`."""
+        """Return the events that wait here but no longer wait in `after`."""
         waited = {self.status_sequence, self.progress_sequence}
         left = waited - {None, after.status_sequence, after.progress_sequence}
         return tuple(sorted(sequence for sequence in left if sequence is not None))
 
     def _noted(self, sequence: int, response: WebhookResponse, now: Instant) -> "Delivery":
-        """Keep a response's facts: an event's arrival, or the earliest time of the next attempt."""
+        """Keep the facts of a response: the event arrived, or when the next attempt may follow."""
         if response.succeeded:
             arrived = max(sequence, self.delivered_sequence or 0)
             return replace(
@@ -226,5 +226,5 @@ class Attempt:
     sequence: int
     number: int
     started_at: Instant
-    answer: WebhookResponse
+    response: WebhookResponse
     probe: bool = False

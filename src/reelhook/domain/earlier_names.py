@@ -1,7 +1,7 @@
 """Deprecated names, kept for one release: programs and provider packages still use them.
 
-The fields of a request had the names of the first door. Reading them goes on working here, and
-`reelhook.domain.job.VideoRequest` still takes them; `reelhook.domain.request` has the new ones.
+The fields of a request had the names of the first door. They can still be read, and
+`reelhook.domain.job.VideoRequest` still takes them. `reelhook.domain.request` has the new names.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class EarlierNames:
-    """The earlier names of a request's fields, to be read."""
+    """Read access to a request's fields by their earlier names."""
 
     __slots__ = ()
     prompt: str
@@ -31,7 +31,7 @@ class EarlierNames:
 
     @property
     def wallet_address(self) -> str | None:
-        """Return the owner that the first door was given."""
+        """Return the owner that the first door received."""
         return self.metadata.get("wallet_address")
 
     @property
@@ -48,6 +48,6 @@ class EarlierNames:
 def earlier_video_request() -> Any:
     """Return the class that takes the earlier names.
 
-    The door that speaks them has it; nothing else in the domain knows of a door.
+    It belongs to the door that uses them. Nothing else in the domain refers to a door.
     """
     return import_module("reelhook.doors.compat.request").ScriptRequest

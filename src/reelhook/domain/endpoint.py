@@ -12,17 +12,17 @@ from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Event, EventKind, Instant
 
 DEFAULT_ENDPOINT = "default"
-"""The id of the endpoint that WEBHOOK_URL names."""
+"""The id of the endpoint for WEBHOOK_URL."""
 LANES = 16
-"""The shards of the endpoints, which workers lease. Changing the number needs a migration."""
+"""The number of shards of the endpoints, which workers lease. A change needs a migration."""
 ALL_LANES = frozenset(range(LANES))
 CONCURRENCY_MAX = 25
-"""The most requests to one endpoint in flight: a tenth of all slots."""
+"""The most requests in flight to one endpoint: a tenth of all slots."""
 
 MASK = "********"
 """Shown in place of a header's value, which may be a password."""
 OVERLAP_HOURS_MAX = 720
-"""The longest time for which a replaced secret still signs as well."""
+"""The longest time for which a replaced secret also signs."""
 
 
 class EndpointKind(StrEnum):
@@ -31,7 +31,7 @@ class EndpointKind(StrEnum):
     REGISTERED = "registered"
     DEFAULT = "default"
     URL = "url"
-    """A job came with the URL. The query does not distinguish it from others, see `url_id`."""
+    """The URL came with a job. URLs that differ in the query share an endpoint; see `url_id`."""
 
 
 class EventName(StrEnum):
@@ -94,7 +94,7 @@ class Endpoint:
     def with_masked_kept(self, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
         """Return headers with the stored values in place of masks.
 
-        So a client can send back the headers that it read. Raises `InvalidRequestError`.
+        So a client can send back the headers that it has read. Raises `InvalidRequestError`.
         """
         values = {name.lower(): value for name, value in self.headers}
         return tuple(
@@ -102,7 +102,7 @@ class Endpoint:
         )
 
     def honoured_previous(self, now: Instant) -> str | None:
-        """Return the previous secret while it still signs as well."""
+        """Return the previous secret while it also signs."""
         until = self.previous_until
         return self.previous_secret if until is not None and now < until else None
 
@@ -115,11 +115,11 @@ class Endpoint:
             previous_until=now + overlap_milliseconds,
         )
 
-    def answered(self, response: WebhookResponse, now: Instant, *, probe: bool) -> "Endpoint":
+    def responded(self, response: WebhookResponse, now: Instant, *, probe: bool) -> "Endpoint":
         """Record the receiver's response to an attempt.
 
-        A 410 counts as healthy. It ends the endpoint; if a job came with the URL, only that job's
-        delivery.
+        A 410 counts as healthy. It disables the endpoint, except that for a job's own URL it only
+        ends that job's delivery.
         """
         if response.gone:
             alive = replace(self, health=self.health.succeeded(now))
@@ -149,11 +149,11 @@ class Endpoint:
         """Send to another address, with a new circuit breaker."""
         return replace(self._reset(CircuitBreaker()), url=url)
 
-    def asked_again(self, now: Instant) -> "Endpoint":
-        """Probe a job's own URL that was disabled as failing, since there is a new event for it.
+    def retry_for_new_event(self, now: Instant) -> "Endpoint":
+        """Probe a job's own URL that was disabled as failing, because there is a new event for it.
 
-        No one registered the URL, so there may be no one to enable it. It is disabled again after
-        failing for as long again.
+        No one registered the URL, so no one may be there to enable it. If it keeps failing for as
+        long again, it is disabled again.
         """
         if self.kind is not EndpointKind.URL or self.disabled is not Disabled.FAILING:
             return self
@@ -187,7 +187,7 @@ def name_of(event: Event) -> EventName:
 def url_id(url: str) -> str:
     """Return the id of the endpoint for a job's own URL.
 
-    Scheme, host, port and path identify an endpoint: a query for each job makes no new one.
+    Scheme, host, port and path identify an endpoint. A different query makes no new one.
     """
     return "url_" + sha256(origin_of(url).encode()).hexdigest()[:32]
 
@@ -203,7 +203,7 @@ def origin_of(url: str) -> str:
 def shown_url(url: str) -> str:
     """Return a URL as logs show it, with a hash in place of path and query.
 
-    These may be the receiver's secret; the hash distinguishes URLs.
+    Path and query may be the receiver's secret. The hash distinguishes URLs.
     """
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()

@@ -1,8 +1,8 @@
 """One tree of errors, which carry facts.
 
-`code` is stable and part of the API; `problem` and `facts` say the rest in data. `message` is a
-neutral sentence for programs and logs. It names no route and no command: each door, and the
-command line, makes its own sentence.
+`code` is stable and part of the API; `problem` and `facts` are details as data. `message` is a
+neutral sentence for programs and logs. It names no route and no command: each door, and the command
+line, makes its own sentence.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ class ReelhookError(Exception):
 
     code = "error"
     problem: str | None = None
-    """Says more precisely than `code` what is wrong, where one code has several meanings."""
+    """A more precise name of the problem, if `code` has several meanings."""
 
     def __init__(
         self, message: str, *, problem: str | None = None, facts: Mapping[str, Fact] | None = None
@@ -53,8 +53,8 @@ class SettingsError(ReelhookError):
 class InvalidRequestError(ReelhookError):
     """A field of a request is wrong; nothing was stored.
 
-    `field` is the name that the domain has for it, and `facts` are what the problem is about. A
-    sentence in place of `problem` is the whole message.
+    `field` is the domain's name for it, and `facts` are the details of the problem. A sentence in
+    place of `problem` is the whole message.
     """
 
     code = "invalid_request"
@@ -89,7 +89,7 @@ class UnknownEndpointError(InvalidRequestError):
 
 
 class UnknownEventError(InvalidRequestError):
-    """A job has no event with this sequence number; `sequence` None: it has no event yet."""
+    """A job has no event with this sequence number, or, if `sequence` is None, no event yet."""
 
     problem = "unknown_event"
 
@@ -113,7 +113,7 @@ class UnknownCursorError(InvalidRequestError):
 
 
 class UnknownEventIdError(InvalidRequestError):
-    """The feed is to continue after a text that is not the id of an event."""
+    """The id after which a feed should continue is not the id of an event."""
 
     problem = "unknown_event_id"
 
@@ -146,19 +146,19 @@ class WebhookVerificationError(ReelhookError):
 
 
 class IdempotencyKeyReusedError(ReelhookError):
-    """An idempotency key was used before with another body."""
+    """An idempotency key was already used with another body."""
 
     code = "idempotency_key_reused"
 
     def __init__(self) -> None:
-        super().__init__("This idempotency key came with another body before; use a new key")
+        super().__init__("This idempotency key was already used with another body; use a new key")
 
 
 # -- not found ------------------------------------------------------------------------------------
 
 
 class NotFoundError(ReelhookError):
-    """There is no record of this kind with the wanted id."""
+    """There is no record of this kind with the requested id."""
 
     code = "not_found"
     kind = "Record"
@@ -250,9 +250,9 @@ class StoreError(ReelhookError):
 class CommitUnknownError(ReelhookError):
     """It is not known whether a write was kept: the database's response to COMMIT was lost.
 
-    It may have been written, and it may still be. Trying again is safe only for a write that names
-    what it writes, so that a second time changes nothing. The facts name the ids of the records
-    that were being written.
+    It may have been written, or may still be. Trying again is safe only for a write that chooses
+    its ids, so that a second try changes nothing. The facts have the ids of the records that were
+    being written.
     """
 
     code = "acceptance_unknown"
@@ -275,7 +275,7 @@ DATABASE_FAILURES = (StoreError, CommitUnknownError)
 
 
 class CopyError(ReelhookError):
-    """A database could not be copied; the source serves as before."""
+    """A database could not be copied. The source can be used as before."""
 
     code = "copy_failed"
 
@@ -325,7 +325,7 @@ class ProviderUnauthorizedError(ProviderError):
 
 
 class ServerUnfitError(ProviderError):
-    """The server was reached but can't do what it was asked. The message says what to do."""
+    """The server was reached but can't fulfil the request. The message has the remedy."""
 
     code = "server_unfit"
 
@@ -349,6 +349,6 @@ class CursorRefusedError(ProviderError):
 
 
 class CheckUnsupportedError(ProviderError):
-    """The provider has no request that is known to cost nothing."""
+    """The provider has no request that is known to be free, so the key can't be checked."""
 
     code = "check_unsupported"

@@ -10,18 +10,18 @@ Instant = int
 """A point in time: milliseconds since the Unix epoch, UTC."""
 DAY_MILLISECONDS = 24 * 3600 * 1000
 ID_DIGEST_BYTES = 6
-"""The part of an event's id that is a digest of its content."""
+"""The length of the content's digest in an event's id."""
 
 
 class EventKind(StrEnum):
-    """The kind of an event, which decides what it supersedes; see `Delivery.offer`."""
+    """The kind of an event, which decides which events it supersedes; see `Delivery.offer`."""
 
     PROGRESS = "progress"
     STATUS = "status"
     TERMINAL = "terminal"
     FALLBACK = "fallback"
-    """Another model is tried. It is kept in the job's history but not sent: the webhooks of a job
-    begin once a provider has it."""
+    """Another model is tried. The event is kept in the job's history but not sent: a job's webhooks
+    begin once a provider has the job."""
 
 
 class WireStatus(StrEnum):
@@ -45,7 +45,7 @@ def maybe_iso(instant: Instant | None) -> str | None:
 
 
 def is_event_id(text: str) -> bool:
-    """Return True for a possible id of an event, also of the form without a digest."""
+    """Return True for a possible id of an event, including the form without a digest."""
     return re.fullmatch(r"evt_.+_[1-9][0-9]{0,9}(-[0-9a-f]{12})?", text) is not None
 
 
@@ -85,7 +85,7 @@ class Event:
     def id(self) -> str:
         """The `webhook-id`: the same on every attempt and resend.
 
-        It is derived from the content. So no crash or race gives one fact two ids. A restored
+        It is derived from the content, so no crash or race gives one fact two ids. A restored
         database may reuse a sequence, but never an id for another fact.
         """
         content = repr([getattr(self, name) for name in self.__slots__]).encode()

@@ -1,4 +1,4 @@
-"""The move of a job to another model, when the one before definitely did not accept it."""
+"""The move of a job to another model after the previous one definitely did not accept it."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Fingerprints, which identify servers and credentials without storing either."""
+"""Fingerprints, which identify servers and credentials without storing them."""
 
 import json
 from collections.abc import Mapping

@@ -16,5 +16,5 @@ def _base32(number: int, length: int) -> str:
 
 
 def new_id(prefix: str, now: Instant, random: Random) -> str:
-    """Return an id: `job_01kc3v9q2f`, which holds the time, and 80 random bits."""
+    """Return an id: a prefix and the time, like `job_01kc3v9q2f`, and 80 random bits."""
     return f"{prefix}_{_base32(now, 10)}{_base32(random.getrandbits(80), 16)}"

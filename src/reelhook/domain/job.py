@@ -19,20 +19,20 @@ from reelhook.domain.report import (
 from reelhook.domain.waiting import Waiting
 
 SUBMISSION_UNKNOWN = "submission_unknown"
-"""The code of a job that ended without anyone knowing whether a provider has it."""
+"""The code of a job that ended while it was unknown whether a provider has it."""
 MISSING_TOLERATED_MILLISECONDS = 10 * 60 * 1000
-"""The time for which a provider may respond with 404 for a job before we believe it."""
+"""The time for which a provider must respond with 404 for a job before it is believed."""
 
 
 def __getattr__(name: str) -> Any:
-    """Return `VideoRequest`, which was here. Deprecated: it is in `reelhook.domain.request`."""
+    """Return `VideoRequest`. Deprecated: it has moved to `reelhook.domain.request`."""
     if name == "VideoRequest":
         return earlier_video_request()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class Status(StrEnum):
-    """The status of a job. From `queued` on the provider has it; the last three are terminal."""
+    """The status of a job. From `queued` on, the provider has it; the last three are terminal."""
 
     ACCEPTED = "accepted"
     SUBMITTING = "submitting"
@@ -72,14 +72,14 @@ class Job:
     `model` is the current one, since `model_since`; `fallback` counts the models given up before.
     `pinned`: the request named the account, so no other takes the job.
 
-    `submit_fingerprint` identifies the server and the credential of the last create, and
-    `submit_marked` says whether that create carried a mark (`domain.model_mark`).
-    `creates_absent` counts the model's creates that provably left nothing at the provider.
-    `exchange_ended`: see `InDoubt.ended`. `doubt_closed_at`: when a person settled the doubt.
+    `submit_fingerprint` identifies the server and the credential of the last create.
+    `submit_marked` is True if that create carried a mark (`domain.model_mark`). `creates_absent`
+    counts the model's creates that provably left nothing at the provider. `exchange_ended`: see
+    `InDoubt.ended`. `doubt_closed_at` is the time at which a person settled the doubt.
 
     `last_response` is the provider's last message that did not move the job on; `waiting_since` is
-    the time of the first one. `stopped` says whether a cancel ended the render; None: not known,
-    or not canceled. `forgotten` counts the resubmissions after a restarted server lost the job.
+    the time of the first one. `stopped` is True if a cancel ended the render; None: not known, or
+    not canceled. `forgotten` counts the resubmissions after a restarted server lost the job.
     """
 
     id: str
@@ -125,7 +125,7 @@ class Job:
 
     @property
     def waiting(self) -> Waiting | None:
-        """The reason why it waits, in the provider's words; None if the provider gave none."""
+        """The reason why it waits, as the provider gave it; None if the provider gave none."""
         if self.status.terminal or self.last_response is None or self.waiting_since is None:
             return None
         tries = None if self.status.watched else self.submit_attempts
@@ -185,7 +185,7 @@ class Job:
         return replace(self, last_response=message, waiting_since=since)
 
     def submit_again(self, due_at: Instant, now: Instant) -> "Job":
-        """Wait for a submit at `due_at`, since the provider definitely did not accept the job."""
+        """Wait for a submit at `due_at`, because the provider definitely did not accept the job."""
         return replace(
             self,
             status=Status.ACCEPTED,
@@ -201,7 +201,7 @@ class Job:
     def in_doubt(self, now: Instant, outcome: InDoubt | None = None) -> "Job":
         """Record that the provider may have the job, so that it is looked up from now on.
 
-        `outcome` None: it is not known how the create ended.
+        `outcome` is None if it is not known how the create ended.
         """
         job = replace(
             self,
@@ -265,8 +265,8 @@ class Job:
             case _:
                 assert_never(report)
 
-    def is_as(self, report: Report) -> bool:
-        """Return True if the report definitely changes nothing; quicker than `apply`."""
+    def is_unchanged_by(self, report: Report) -> bool:
+        """Return True if the report definitely changes nothing. This is faster than `apply`."""
         return (
             type(report) is Progress
             and self.missing_since is None
@@ -282,7 +282,7 @@ class Job:
     def cancel(
         self, now: Instant, *, stopped: bool | None = None
     ) -> tuple["Job", tuple[Event, ...]]:
-        """End the job as canceled; `stopped` says whether its render ended."""
+        """End the job as canceled. `stopped` is True if its render ended."""
         job = self if self.status.terminal else replace(self, stopped=stopped)
         return job._ended(Status.CANCELED, "canceled", "canceled", now)
 

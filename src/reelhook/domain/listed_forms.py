@@ -13,13 +13,13 @@ Values = frozenset[tuple[str, str]]
 
 
 class ListedForms:
-    """Judges whether an entry may be a request's, by entries whose requests we know."""
+    """Decides whether an entry may belong to a request, by entries whose requests we know."""
 
     def __init__(self, created: Sequence[tuple[Entry, VideoRequest]]) -> None:
         self._created = created
 
     def may_be(self, request: VideoRequest, entry: Entry) -> bool:
-        """Return True if an entry's model, length and size could be the request's.
+        """Return True if an entry's model, length and size may be the request's.
 
         Servers normalise sizes and lengths, and rename models. So a difference counts only if an
         entry of ours with the same requested value shows it unchanged.
@@ -41,25 +41,25 @@ class ListedForms:
         """Return True if an entry that fits another request exactly may still be this one's.
 
         A truncated prompt can equal a shorter one, and an extended prompt a longer one. Entries of
-        ours that are listed unchanged speak against it: by a prompt of such a length, or by an
-        unchanged length and size if the requests differ in those.
+        ours that are listed unchanged are evidence against that: by a prompt of such a length, or
+        by an unchanged length and size if the requests differ in those.
         """
         same, changed = self._values
         kept = {name for name, _ in same} - {name for name, _ in changed}
         if any(name in kept for name, _ in _differences(request, entry)):
             return False
-        shown, asked = _folded(entry.prompt or ""), _folded(request.prompt)
-        if shown == asked:
+        shown, requested = _folded(entry.prompt or ""), _folded(request.prompt)
+        if shown == requested:
             return True
-        if shown in asked:
+        if shown in requested:
             return not any(length > len(entry.prompt or "") for length in self._verbatim)
-        if asked in shown:
+        if requested in shown:
             return not any(length <= len(request.prompt) for length in self._verbatim)
         return False
 
     @cached_property
     def _values(self) -> tuple[Values, Values]:
-        """The requested values that our entries show unchanged, and those that they changed."""
+        """The requested values that our entries show unchanged, and those they show changed."""
         same: set[tuple[str, str]] = set()
         changed: set[tuple[str, str]] = set()
         for entry, request in self._created:
@@ -82,17 +82,17 @@ class ListedForms:
 def _values(request: VideoRequest, entry: Entry) -> Iterator[tuple[str, str, str]]:
     """Yield the name, the requested and the listed form of each value that has both."""
     shown = {"model": entry.model, "seconds": entry.seconds, "size": entry.size}
-    for name, there in shown.items():
+    for name, listed in shown.items():
         wanted: str | None = getattr(request, name)
-        if wanted and there is not None:
-            yield name, wanted, there
+        if wanted and listed is not None:
+            yield name, wanted, listed
 
 
 def _differences(request: VideoRequest, entry: Entry) -> Values:
     return frozenset(
         (name, wanted)
-        for name, wanted, there in _values(request, entry)
-        if wanted not in {there, *_names(name, entry)}
+        for name, wanted, listed in _values(request, entry)
+        if wanted not in {listed, *_names(name, entry)}
     )
 
 

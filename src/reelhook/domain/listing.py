@@ -1,7 +1,7 @@
 """A provider's listing, and the proofs that it allows about a create whose response was lost.
 
-The proof is the order, not clocks. A create stores the newest entries that were known before it was
-sent. Its own entry must be above them in the listing: that part is its window.
+Proofs rely on the order, not on clocks. A create stores the newest entries that were known before
+it was sent. Its entry must be above them in the listing: that part is its window.
 """
 
 import math
@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
 
+from reelhook.domain.doubt import Doubt, Known
 from reelhook.domain.event import Instant
 from reelhook.domain.listed_forms import ListedForms
 from reelhook.domain.report import Entry
 from reelhook.domain.request import VideoRequest
 
 ORDER_MARGIN_MILLISECONDS = 2000
-"""The margin by which one time must precede another to count as earlier: workers' clocks differ."""
+"""The margin by which a time must precede another to count as earlier: workers' clocks differ."""
 INVERSION_MILLISECONDS = 5000
 """The most by which `created_at` may rise further down in a listing that is newest first."""
 CLOCK_SLACK_MILLISECONDS = 120 * 1000
@@ -24,7 +25,7 @@ CLOCK_SLACK_MILLISECONDS = 120 * 1000
 OFFSET_SLACK_MILLISECONDS = 5000
 """The assumed deviation from an offset that our entries show."""
 EXPECTED_MILLISECONDS = 24 * 3600 * 1000
-"""The age up to which the listing must still show our entries to be believed."""
+"""The age up to which the listing must still show our entries to be trusted."""
 UNANCHORED_ENTRIES_MAX = 10
 """A longer listing without any entry that we knew before may show only the newest entries."""
 
@@ -34,9 +35,9 @@ class ListingFacts:
     """The facts learned about an account's listing, at one server and with one credential.
 
     `first_id` is the newest entry of the first read, at `first_read_at`; empty: there was none;
-    None: not read yet. `delay_max` is the longest time, in milliseconds, that an entry of ours took
-    to appear; None: never measured. `models` are those of entries that we created and saw listed.
-    `server` holds the adapter's own findings (`Provider.learnt`).
+    None: not read yet. `delay_max` is the longest time, in milliseconds, that one of our entries
+    took to appear; None: never measured. `models` has the models of entries that we created and saw
+    listed. `server` has the adapter's findings (`Provider.learnt`).
     """
 
     fingerprint: str
@@ -51,7 +52,7 @@ class ListingFacts:
         return replace(self, delay_max=max(milliseconds, self.delay_max or 0))
 
     def with_model(self, *models: str) -> "ListingFacts":
-        """Return the facts with more models whose entries were seen."""
+        """Return the facts with more models whose entries were seen in the listing."""
         return replace(self, models=self.models.union(models))
 
     def read_first(self, first_id: str, now: Instant) -> "ListingFacts":
@@ -59,49 +60,13 @@ class ListingFacts:
         return replace(self, first_id=first_id, first_read_at=now)
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """Our knowledge of an entry that belongs to one of our jobs.
-
-    `created`: the response to our create had this id, so the times and the request show how this
-    server lists a job. `marked`: that create carried `job_id` as its mark.
-    """
-
-    created: bool
-    sent_at: Instant | None
-    accepted_at: Instant | None
-    request: VideoRequest
-    job_id: str = ""
-    marked: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """An unresolved create, sent at `sent_at` and in doubt since `since`.
-
-    `after` are the newest entries that were known before; empty: the listing had none; None: not
-    known. `same_server`: it was sent to the listed server, with the same credential. `marked`: it
-    carried its job's id as a mark. `ended`: the server refused it with a response of its own, so
-    it is no longer in flight.
-    """
-
-    job_id: str
-    request: VideoRequest
-    sent_at: Instant
-    since: Instant
-    after: tuple[str, ...] | None = None
-    same_server: bool = True
-    marked: bool = False
-    ended: bool = False
-
-
 @dataclass(frozen=True)
 class Listing:
-    """A listing as read from `read_at` on; the provider claims that it is newest first.
+    """A listing, read from `read_at` on. The provider claims that it is newest first.
 
     `ended`: read to its end. `readable`: no entry was skipped. `supported`: the provider has a
-    listing. `expected` are entries of ours with the time of their acceptance: the listing must
-    show them, if it was read that far.
+    listing. `expected` maps entries of ours to the time of their acceptance: the listing must show
+    them, if it was read that far.
     """
 
     entries: tuple[Entry, ...]
@@ -173,7 +138,7 @@ class Listing:
         return min(places, default=None)
 
     def window_end(self, doubt: Doubt) -> int:
-        """Return how many entries, from the top, may be the doubt's own by their order.
+        """Return the number of entries, from the top, that may be the doubt's own by their order.
 
         Entries with equal times have no known order: SGLang, vLLM-Omni, FastVideo and Aquiles-Image
         sort by whole seconds, and list the entries of one second oldest first. So the window ends
@@ -204,16 +169,16 @@ class Listing:
         return next(below, len(self.entries))
 
     def may_be_newer(self, doubt: Doubt, entry: Entry) -> bool:
-        """Return True if an entry, by its place, may be newer than the sending of the create."""
+        """Return True if an entry, by its place, may have appeared after the create was sent."""
         place = self.place[entry.provider_job_id]
         return place < self.window_end(doubt) and entry.provider_job_id not in (doubt.after or ())
 
-    # -- what an entry may be -------------------------------------------------------------------
+    # -- candidates -----------------------------------------------------------------------------
 
     def in_window(self, doubt: Doubt, entry: Entry) -> bool:
         """Return True if an entry with the doubt's prompt is recent enough to be its own.
 
-        Its place decides if the order is proven; else its time, if the listing shows one.
+        If the order is proven, its place decides; otherwise its time, if the listing shows one.
         """
         if self.window_end(doubt) < len(self.entries):
             return self.may_be_newer(doubt, entry)
@@ -223,7 +188,7 @@ class Listing:
 
     @cached_property
     def _offset_min(self) -> float:
-        """The least by which the provider's clock may be ahead of ours, in milliseconds."""
+        """The least lead, in milliseconds, that the provider's clock may have over ours."""
         offsets = [
             entry.created_at - known.accepted_at
             for entry in self.entries
@@ -256,10 +221,10 @@ class Listing:
                 yield entry, known
 
     def bears_another_mark(self, doubt: Doubt, entry: Entry) -> bool:
-        """Return True if an entry's mark, or its lack of one, shows that it is not the doubt's own.
+        """Return True if an entry's mark, or the lack of one, shows that it is not the doubt's own.
 
         A missing mark is evidence only if this listing shows the marks of all creates that carried
-        one, also after a model's name of this length.
+        one. It must have shown one after a model's name of this length, too.
         """
         if entry.mark is not None:
             return entry.mark != doubt.job_id
@@ -273,12 +238,12 @@ class Listing:
             return 0
         return max((len(known.request.model) for _, known in bearing), default=0)
 
-    # -- what it proves -------------------------------------------------------------------------
+    # -- proofs ---------------------------------------------------------------------------------
 
     def why_not(self, doubt: Doubt) -> str | None:
-        """Return why the listing can't prove that the create left no entry; None if it can."""
+        """Return the reason why the listing can't prove that the create left no entry, or None."""
         if not doubt.same_server:
-            return "it was sent to another server, or with another key"
+            return "the create was sent to another server, or with another key"
         if not self.readable:
             return "the listing could not be read completely"
         if doubt.request.model not in self.facts.models:
@@ -296,7 +261,7 @@ class Listing:
         return None
 
     def _misses_ours(self, doubt: Doubt) -> bool:
-        """Return True if an entry of ours is missing from where the doubt's own would be.
+        """Return True if one of our entries is missing where the doubt's own entry would be.
 
         Entries older than the doubt may be missing: servers forget old ones, and all of them at a
         restart.
@@ -310,7 +275,7 @@ class Listing:
         )
 
     def shows_later_than(self, doubt: Doubt) -> bool:
-        """Return True if it shows an entry that we created after the doubt began."""
+        """Return True if the listing shows an entry that we created after the doubt began."""
         return any(
             known.sent_at is not None and known.sent_at > doubt.since
             for _, known in self._created()

@@ -1,4 +1,4 @@
-"""Transitions of a job whose create was lost: no one knows, or knew, whether a provider has it."""
+"""Transitions of a job whose create was lost: it is, or was, unknown whether a provider has it."""
 
 from dataclasses import replace
 
@@ -7,12 +7,12 @@ from reelhook.domain.job import Job, Status
 
 
 def found_absent(job: Job, due_at: Instant, now: Instant) -> Job:
-    """Submit a job again at `due_at`, since its create provably left nothing at the provider."""
+    """Submit a job again at `due_at`, because its create provably left nothing at the provider."""
     return replace(job.submit_again(due_at, now), creates_absent=job.creates_absent + 1)
 
 
 def dislodged(job: Job, now: Instant) -> Job:
-    """Put a job in doubt again, since the entry that it had adopted is another job's.
+    """Put a job in doubt again, because the entry that it had adopted belongs to another job.
 
     The response to the other job's own create had this id.
     """
@@ -32,7 +32,7 @@ def dislodged(job: Job, now: Instant) -> Job:
 def resubmitted(job: Job, now: Instant) -> tuple[Job, tuple[Event, ...]]:
     """Submit a job again that its restarted server has lost and does not render.
 
-    Clients get an event, unless the last one they had said that the job waits.
+    Clients get an event, unless their last event already said that the job waits.
     """
     again = replace(
         job,

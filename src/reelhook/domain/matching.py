@@ -3,7 +3,8 @@
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 
-from reelhook.domain.listing import Doubt, Known, Listing
+from reelhook.domain.doubt import Doubt, Known
+from reelhook.domain.listing import Listing
 from reelhook.domain.report import Entry
 from reelhook.domain.request import VideoRequest
 from reelhook.domain.request_match import CompetingRequests, as_sent, fits, unspecified
@@ -12,13 +13,13 @@ from reelhook.domain.request_match import CompetingRequests, as_sent, fits, unsp
 class Matching:
     """The assignment of entries to doubts, by their requests and the times of sending.
 
-    `groups` are the doubts by request, without those that a mark has settled. `found` maps job ids
-    to entries. `left` are the unclaimed entries that no doubt has. `taken` are the entries that
-    doubts have, or that earlier ones adopted, and `takers` are their owners. An entry may really be
-    another's, while the taker's own may still appear.
+    `groups` has the doubts by request, without those that a mark has settled. `found` maps job ids
+    to entries. `left` has the unclaimed entries that were assigned to no doubt. `taken` has the
+    entries assigned to doubts, or adopted earlier, and `takers` has their owners. An entry may
+    really belong to another doubt, while the taker's own may still appear.
 
-    `elsewhere` are the requests of other accounts' doubts, which may have any entry that fits.
-    `ended` are the requests of jobs that ended without a response, each of which has one entry.
+    `elsewhere` has the requests of other accounts' doubts, which may own any entry that fits.
+    `ended` has the requests of jobs that ended without a response: each may explain one entry.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Matching:
     def _without_marked(self, in_doubt: Sequence[Doubt]) -> list[Doubt]:
         """Give each doubt the entry with its mark; return the other doubts.
 
-        An entry with a mark can't be another create's.
+        An entry with a mark can't belong to another create.
         """
         marked = {entry.mark: entry for entry in self.left if entry.mark is not None}
         self.left = [entry for entry in self.left if entry.mark is None]
@@ -62,7 +63,7 @@ class Matching:
     def _assign(self, request: VideoRequest) -> None:
         """Give each doubt the oldest entry of its window, which is of least use to the others.
 
-        The doubt that has waited longest chooses first: the others can still wait for an entry.
+        The doubt that has waited longest chooses first. The others can still wait for an entry.
         """
         if request in self.elsewhere:
             return
@@ -81,7 +82,7 @@ class Matching:
     def _exchange(self) -> None:
         """Find entries for the remaining doubts by letting others switch to another entry.
 
-        Needed since requests may not be ordered by specificity: one has a length, one a size.
+        Requests can't always be ordered by specificity: one may have a length, another a size.
         """
         by_prompt: dict[str | None, list[Entry]] = defaultdict(list)
         for entry in self._listing.unclaimed():
@@ -109,7 +110,7 @@ class Matching:
         entries: Sequence[Entry],
         owners: dict[str, tuple[VideoRequest, Doubt]],
     ) -> None:
-        """Give a doubt an entry by the shortest chain of doubts that each take the next one's."""
+        """Give a doubt an entry by the shortest chain in which each doubt takes the next one's."""
         takers: dict[str, Doubt] = {}
         waiting = deque([(request, doubt)])
         while waiting:
@@ -148,13 +149,13 @@ class Matching:
         )
 
     def _age(self, entry: Entry) -> float:
-        """Return a sort key, oldest first; an entry without a time fits all, so it is last."""
+        """Return a sort key, oldest first. Entries without a time come last: they fit any doubt."""
         if self._listing.ordered:
             return -self._listing.place[entry.provider_job_id]
         return float("inf") if entry.created_at is None else entry.created_at
 
     def _explain(self, request: VideoRequest) -> None:
-        """Reserve an entry that a job may have left that ended without a response."""
+        """Reserve an entry that may come from a job that ended without a response."""
         entry = next((e for e in self.left if fits(request, e)), None)
         if entry is not None and not self._competing.also_fit(request, entry):
             self.left.remove(entry)
@@ -167,6 +168,6 @@ def _adopted(listing: Listing, entry: Entry) -> bool:
 
 
 def _adopter(known: Known) -> Doubt:
-    """Return a doubt that stands for a job which adopted an entry."""
+    """Return a doubt that represents a job which has adopted an entry."""
     sent_at = known.sent_at or 0
     return Doubt("", known.request, sent_at, known.accepted_at or sent_at)

@@ -1,4 +1,4 @@
-"""A model and its limits, by which a request that it can't fulfil is refused before paying."""
+"""A model and its limits. A request that it can't fulfil is refused before anything is paid."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,8 +22,8 @@ class Model:
     """A model and its limits. None: no limit is known, and the provider decides; (): takes none.
 
     `name` is the provider's own. `sizes` are like "1280x720", `aspect_ratios` like "16:9". If a
-    model takes ratios but no sizes, a size stands for its ratio. `image_sets_ratio`: a video that
-    begins with an image has the image's ratio, and the provider refuses any other.
+    model takes ratios but no sizes, a requested size is converted to its ratio. `image_sets_ratio`:
+    a video that begins with an image has the image's ratio, and the provider refuses any other.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Model:
     image_sets_ratio: bool = False
 
     def check(self, request: VideoRequest, called: str) -> None:
-        """Raise `InvalidRequestError` if the model, which users know as `called`, can't do it."""
+        """Raise `InvalidRequestError` if the model can't fulfil it. Messages name it `called`."""
         self._check_prompt(request, called)
         _check_one_of("seconds", request.seconds, self.seconds, called)
         self._check_shape(request, called)
@@ -77,14 +77,14 @@ class Model:
 
 
 def check_agreement(request: VideoRequest) -> None:
-    """Raise `InvalidRequestError` for a size and a ratio that contradict each other."""
+    """Raise `InvalidRequestError` if the size and the ratio contradict each other."""
     size, ratio = request.size, request.aspect_ratio
     if size is not None and ratio is not None and ratio_of(size) != ratio:
         raise InvalidRequestError("aspect_ratio", Problem.CONTRADICTION, value=ratio, size=size)
 
 
 def ratio_of(size: str) -> str:
-    """Return the aspect ratio of a size: the usual one, like "16:9", if the size comes near it."""
+    """Return the aspect ratio of a size: a usual one, like "16:9", if the size is close to it."""
     width, height = map(int, size.split("x"))
     divisor = gcd(width, height)
     exact = f"{width // divisor}:{height // divisor}"
@@ -102,7 +102,7 @@ def aspect_ratio_for(request: VideoRequest) -> str | None:
 _NAMED = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3", "21:9", "9:21", "5:4", "4:5")
 _RATIOS = {name: int(name.split(":")[0]) / int(name.split(":")[1]) for name in _NAMED}
 _NEAR = 0.03
-"""Relative. Sizes are whole multiples of 8 or 16: 1104x832 is meant to be 4:3."""
+"""The relative tolerance. Sizes are multiples of 8 or 16, so 1104x832 means 4:3."""
 
 
 def _check_one_of(

@@ -1,7 +1,7 @@
-"""A job's id after a model's name: in some listings it identifies the create of an entry.
+"""Marks: a job's id after the model's name, by which some listings identify its create.
 
-Some servers ignore the model's name and repeat it in their listing, which has no prompts. There
-the id after the name identifies the job.
+Some servers ignore the model's name and repeat it in their listing, which has no prompts. There the
+mark identifies the job.
 """
 
 import re
@@ -16,7 +16,7 @@ def marked(model: str, job_id: str) -> str:
 
 def unmarked(model: str) -> tuple[str, str | None]:
     """Return a name without the id that follows it, and the id or None."""
-    if "#" not in model:  # almost all, of very many
+    if "#" not in model:  # the usual case, and called often
         return model, None
     found = _MARKED.fullmatch(model)
     return (found[1], found[2]) if found else (model, None)

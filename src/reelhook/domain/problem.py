@@ -1,4 +1,4 @@
-"""Problems of a request: each has a name and facts, and a sentence that needs no door's words."""
+"""Problems of a request: each has a name, facts, and a sentence that is neutral to doors."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -41,7 +41,7 @@ _SENTENCES: Mapping[Problem, str] = {
     Problem.TOO_MANY: "{field} must name at most {limit}",
     Problem.NUL: "{field} must not contain NUL characters",
     Problem.NOT_UNICODE: "{field} must be Unicode text; it has half of a surrogate pair",
-    Problem.FORM: "{field} has a form that is not allowed: it must match ^{form}$",
+    Problem.FORM: "{field} must match ^{form}$",
     Problem.RANGE: "{field} must be a whole number from {least} to {most}",
     Problem.RESERVED: "{field} must not be {value}, which is reserved",
     Problem.NOT_AN_IMAGE: (
@@ -49,8 +49,8 @@ _SENTENCES: Mapping[Problem, str] = {
     ),
     Problem.NOT_AN_OBJECT: "{field} must be a JSON object",
     Problem.NOT_ONE_OF: "{field} must be one of {allowed}, not {value}",
-    Problem.CONTRADICTION: "{field} {value} is not that of size {size}; give one of them",
-    Problem.UNKNOWN_ACCOUNT: "{value} is no account here; the accounts are {allowed}",
+    Problem.CONTRADICTION: "{field} {value} does not match size {size}; give only one of them",
+    Problem.UNKNOWN_ACCOUNT: "{value} is not an account here; the accounts are {allowed}",
     Problem.MODEL_UNNAMED: "Name a model as provider/model, or set a default model",
     Problem.MODEL_UNKNOWN: "{value} is not a model of {providers}; write provider/model",
     Problem.MODEL_AMBIGUOUS: "{value} is a model of several providers; write {names}",
@@ -78,9 +78,9 @@ _SEPARATORS = {"names": " or "}
 def sentence(
     problem: Problem, field: str, facts: Mapping[str, object], template: str | None = None
 ) -> str:
-    """Return a sentence with the remedy, in which the field has the name that its reader knows.
+    """Return a sentence with the remedy. `field` is the name that the reader knows.
 
-    A door with better words for its readers gives its own `template`.
+    A door that has a better sentence for its readers gives its own `template`.
     """
     texts = {name: _text(name, value) for name, value in facts.items()}
     return (template or _SENTENCES[problem]).format_map(texts | {"field": field})

@@ -26,9 +26,9 @@ Read = PageRead | SingleRead
 def plan_reads(order: Sequence[str], wanted: Iterable[str], page_size: int) -> list[Read]:
     """Return the fewest reads of all `wanted` ids, given the listing's order, newest first.
 
-    Known ids are the cursors, so all reads can run at once. Every wanted id must be in `order`.
-    A page for one id costs as much as a read of that job, which needs no guess about its place.
-    So a single read is planned then.
+    Known ids are the cursors, so all reads can run at once. Every wanted id must be in `order`. A
+    page for one id costs as much as a single read, which does not depend on the order. So a single
+    read is planned in that case.
     """
     left = set(wanted)
     reads: list[Read] = []

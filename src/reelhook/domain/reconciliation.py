@@ -1,15 +1,16 @@
 """Reconciliation of unresolved creates with a provider's listing.
 
-Nothing here costs money. A create may be sent again only if its absence is proven, that is, if the
-provider definitely did not accept it. `domain.listing` has the proofs.
+Nothing here costs money. A create may be sent again only if its absence is proven: the provider
+definitely did not accept it. `domain.listing` has the proofs.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from reelhook.domain.doubt import Doubt
 from reelhook.domain.event import Instant
-from reelhook.domain.listing import Doubt, Listing
+from reelhook.domain.listing import Listing
 from reelhook.domain.matching import Matching
 from reelhook.domain.report import Entry
 from reelhook.domain.request import VideoRequest
@@ -18,16 +19,16 @@ from reelhook.domain.request_match import fits
 DELAY_MARGIN_MILLISECONDS = 5000
 DELAYS_WITH_A_LATER_ENTRY = 2
 DELAYS_WITHOUT = 5
-"""The wait for an entry, in multiples of the longest delay with which one of ours appeared."""
+"""The wait for an entry, in multiples of the longest measured delay."""
 SETTLES_ONCE_ENDED = 0.25
-"""The share of the settle time that remains if the server itself has ended the exchange."""
+"""The share of the settle time that applies if the server itself has ended the exchange."""
 SETTLES_MAX = 2.5
 """The number of settle times after which an undecidable doubt is given up."""
 
-UNSUPPORTED = "it has none"
+UNSUPPORTED = "the provider has no listing"
 AMBIGUOUS = "the listing shows a video that may be this one"
 NAMED_MAX = 3
-"""The most candidates that are named to the person who decides."""
+"""The most candidates that the message names for the person who decides."""
 UNMEASURED = "it is not known how soon the listing shows a new video"
 CONTENDED = "another account of this server has an unresolved create of the same request"
 
@@ -76,10 +77,10 @@ def resolve(
 
 
 def settled_at(doubt: Doubt, settle_milliseconds: int) -> Instant:
-    """Return the time after which no request can be in flight that would still create the job.
+    """Return the time after which no request that is still in flight can create the job.
 
-    A lost create may be delayed on its way, even if a gateway responded in place of the server. A
-    create that the server itself has refused is not in flight.
+    A lost create may be delayed on its way, even if a gateway has responded in place of the server.
+    A create that the server itself has refused is not in flight.
     """
     share = SETTLES_ONCE_ENDED if doubt.ended else 1.0
     return doubt.since + round(share * settle_milliseconds)
@@ -91,7 +92,7 @@ def given_up_at(doubt: Doubt, settle_milliseconds: int) -> Instant:
 
 
 def deadline(doubt: Doubt, listing_delay: int | None, settle_milliseconds: int) -> Instant:
-    """Return the latest time of a decision, unless something may still change it."""
+    """Return the latest time of a decision, unless new facts may still change it."""
     if listing_delay is None:
         return doubt.since + 2 * settle_milliseconds
     wait = DELAYS_WITHOUT * listing_delay + DELAY_MARGIN_MILLISECONDS
@@ -133,7 +134,7 @@ class _Reconciliation:
     def _overdue(
         self, reasons: Iterable[tuple[Doubt, str | None]], now: Instant
     ) -> dict[str, str | None]:
-        """Return the decisions that can't wait for younger doubts, which may never end."""
+        """Return the decisions that can't wait for younger doubts: new ones may always follow."""
         return {
             doubt.job_id: reason
             for doubt, reason in reasons
@@ -143,7 +144,7 @@ class _Reconciliation:
     # -- deciding -------------------------------------------------------------------------------
 
     def _why_not(self, request: VideoRequest, doubt: Doubt, now: Instant) -> str | None:
-        """Return why absence is not proven, `_WAIT` while a proof may follow, None if it is."""
+        """Return None if absence is proven, `_WAIT` while a proof may follow, else a reason."""
         if now < settled_at(doubt, self._settle):
             return _WAIT
         if not self._listing.supported:
@@ -183,7 +184,7 @@ class _Reconciliation:
                 yield taker
 
     def _why_never(self, request: VideoRequest, doubt: Doubt, *, changing: bool) -> str | None:
-        """Return why waiting longer proves nothing; `_WAIT` while that may change (`changing`)."""
+        """Return the reason why waiting proves nothing, or `_WAIT` while that may be `changing`."""
         listing = self._listing
         if request in self._matching.elsewhere:
             return _WAIT if changing else CONTENDED
@@ -217,9 +218,9 @@ class _Reconciliation:
 
 
 _WAIT = ""
-"""In place of a reason: it is too early to decide."""
+"""The value in place of a reason while it is too early to decide."""
 
 
 def _ambiguous(entries: Iterable[Entry]) -> str:
-    """Name the candidates for the person who decides, by their web pages if there are any."""
+    """Return a reason that names the candidates, by their web pages if they have any."""
     return f"{AMBIGUOUS}: {', '.join(entry.page or entry.provider_job_id for entry in entries)}"

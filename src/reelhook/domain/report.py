@@ -52,7 +52,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A status that we don't know. It counts as running: never a crash, never an early end."""
+    """An unknown status. The job counts as running, so it never ends early."""
 
     status: str
 
@@ -74,16 +74,16 @@ Report = Progress | Finished | Failed | Unknown | Missing
 class Unread:
     """A read of a job that returned nothing about it.
 
-    `words` is the provider's message; empty if it is not about this job, for example if the
+    `message` is the provider's; empty if it is not about this job, for example if the
     provider could not be reached.
     """
 
-    words: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A job's report, and the provider's wish for a pause before the next read."""
+    """A job's report, and the pause that the provider asks for before the next read."""
 
     report: Report
     poll_after_seconds: float = 0.0
@@ -96,8 +96,8 @@ class Entry(NamedTuple):
     job whose create made the entry, if the create carried it (`domain.model_mark`). `page` is a web
     page about the job for a person.
 
-    A tuple, since a round over 100,000 jobs makes as many, and making a frozen dataclass takes
-    three times as long.
+    A tuple, because a round over 100,000 jobs makes as many, and a frozen dataclass takes three
+    times as long to make.
     """
 
     provider_job_id: str
@@ -116,8 +116,8 @@ class Entry(NamedTuple):
 class Page:
     """A page of a listing, newest first; `more`: older entries follow.
 
-    `unreadable` counts entries without a usable id. They may be any job's, so they prevent every
-    proof of absence.
+    `unreadable` counts entries without a usable id. They may belong to any job, so they prevent
+    every proof of absence.
     """
 
     entries: tuple[Entry, ...]
@@ -136,7 +136,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """No connection was made: definitely not accepted. `ours`: a limit of ours stopped it."""
+    """No connection was made: definitely not accepted. `ours`: one of our limits stopped it."""
 
     reason: str
     ours: bool = False
@@ -161,10 +161,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class InDoubt:
-    """The job may have been accepted, and charged. It is looked up, never simply repeated.
+    """The job may have been accepted, and charged. It is looked up, never simply sent again.
 
     `reason` is the provider's message, or the failure of the connection. `ended`: the server itself
-    refused it with a response of its own, so the request is no longer in flight.
+    refused it, so the request is no longer in flight.
     """
 
     reason: str

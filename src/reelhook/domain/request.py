@@ -23,23 +23,23 @@ ASPECT_RATIO = "[1-9][0-9]{0,2}:[1-9][0-9]{0,2}"
 SEED_MAX = 2**32 - 1
 IMAGE = "https?://[!-~]+|data:image/[a-z0-9.+-]+;base64,[A-Za-z0-9+/=]+"
 IMAGE_CHARACTERS_MAX = 900_000
-"""A request body has at most 1 MiB; a larger image is given as a URL."""
+"""A request body has at most 1 MiB. A larger image must be given as a URL."""
 OPTIONS_CHARACTERS_MAX = 100_000
 FALLBACKS_MAX = 5
 RESERVED_JOB_IDS = frozenset({"events"})
-"""Words that a door uses where it else has a job's id."""
+"""Names that a door uses in the place of a job's id."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoRequest(EarlierNames):
-    """A request for a video, as every door makes it and every provider gets it.
+    """A request for a video. Every door makes one, and every provider receives one.
 
     `model` is the name that its provider knows; empty: the provider's own choice. `title` is the
     beginning of the prompt unless a door gives another one. `image` is an http(s) URL or a `data:`
-    URI, for models that begin with an image. `options` go to the provider as they are. `fallbacks`
-    are the models to try, in order, when the ones before definitely did not accept; see
-    `domain.catalog` for their form. `metadata` is what a door keeps with the job: no provider gets
-    it.
+    URI, for models that begin with an image. `options` are passed to the provider unchanged.
+    `fallbacks` are the models to try next, in order, if the previous one definitely did not accept;
+    see `domain.catalog` for their form. `metadata` is kept with the job for a door; no provider
+    gets it.
     """
 
     prompt: str
@@ -60,7 +60,7 @@ class VideoRequest(EarlierNames):
 
     @property
     def options_json(self) -> str | None:
-        """The options as JSON, equal for equal options; None where there are none."""
+        """The options as JSON, equal for equal options; None if there are none."""
         return json.dumps(dict(self.options), sort_keys=True) if self.options else None
 
 

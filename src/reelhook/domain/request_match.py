@@ -1,4 +1,4 @@
-"""Requests compared with the entries of a provider's listing, by what listings show."""
+"""Comparison of requests with the entries of a provider's listing, by the fields it shows."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from reelhook.domain.request import VideoRequest
 
 
 class CompetingRequests:
-    """Requests that differ only in what a listing may not show, so an entry may be either's.
+    """Requests that differ only in fields that a listing may not show: an entry may fit several.
 
     No listing shows an image, a seed, options or an aspect ratio, and some show no model.
     """
@@ -28,9 +28,9 @@ class CompetingRequests:
 
 
 def as_sent(request: VideoRequest) -> VideoRequest:
-    """Reduce a request to what its provider was sent, so that equal ones are interchangeable.
+    """Reduce a request to the fields sent to its provider, so that equal ones are interchangeable.
 
-    The options become their JSON: Python calls 1 and True equal, a provider may not.
+    The options become their JSON: 1 and True are equal in Python, but not to a provider.
     """
     options = {"json": request.options_json}
     return replace(request, title="", options=options, fallbacks=(), metadata={})
@@ -42,7 +42,7 @@ def _not_listed_fields(request: VideoRequest) -> tuple[object, ...]:
 
 
 def unspecified(request: VideoRequest) -> int:
-    """Return how many of the values that listings show a request leaves open."""
+    """Return the number of listed values that a request leaves open."""
     return (request.seconds is None) + (request.size is None)
 
 

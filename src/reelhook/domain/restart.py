@@ -1,4 +1,4 @@
-"""Evidence that a server which keeps jobs in memory was restarted, and has forgotten them.
+"""Evidence that a server which keeps jobs in memory was restarted and has forgotten them.
 
 A single 404 proves nothing: proxies, replicas and young servers respond with it too. A restart is
 believed only if all evidence agrees for `FORGOTTEN_MILLISECONDS`: the server itself responds with
@@ -8,9 +8,10 @@ believed only if all evidence agrees for `FORGOTTEN_MILLISECONDS`: the server it
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from reelhook.domain.doubt import Known
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
-from reelhook.domain.listing import CLOCK_SLACK_MILLISECONDS, Known
+from reelhook.domain.listing import CLOCK_SLACK_MILLISECONDS
 from reelhook.domain.report import Entry
 
 FORGOTTEN_MILLISECONDS = 30_000
@@ -18,10 +19,10 @@ FORGOTTEN_MILLISECONDS = 30_000
 DENIALS_MIN = 3
 """The number of consecutive 404 responses for each job within that time."""
 RESUBMITS_MAX = 2
-"""The most resubmissions of a forgotten job: its render may be what crashes the server."""
+"""The most resubmissions of a forgotten job: its render may be the cause of the crash."""
 MESSAGE = (
-    "The server was restarted and has forgotten this job, since it keeps its jobs in memory only. "
-    "Send it again, or set resubmit_forgotten for the account to have that done"
+    "The server was restarted and has forgotten this job, because it keeps jobs only in memory. "
+    "Send it again, or set resubmit_forgotten for the account to have that done automatically"
 )
 
 
@@ -43,7 +44,7 @@ def forgotten(
 ) -> list[Job]:
     """Return the jobs that a restart must have lost, by the evidence of single reads.
 
-    `watched` are the jobs of this server and credential. `denials` has the provider's ids as keys.
+    `watched` has the jobs of this server and credential. `denials` has the provider's ids as keys.
     `was_shown` returns True if the listing showed a job before. The restarted server may have
     created a job within `margin` milliseconds before the first 404. The result is empty while the
     server still knows an older job.
@@ -59,7 +60,7 @@ def forgotten(
 
 
 def first_missed(jobs: Iterable[Job], now: Instant) -> Instant:
-    """Return the time at which the first of these jobs was missing; now, if none is."""
+    """Return the time at which the first of these jobs was missing, or `now` if none is."""
     return min((job.missing_since for job in jobs if job.missing_since is not None), default=now)
 
 
@@ -73,8 +74,8 @@ def is_from_before(
 ) -> bool:
     """Return True if an entry shows that its server has not forgotten everything.
 
-    `lost` are the ids of the jobs that seem forgotten. `known` is our knowledge of the entry, if a
-    job of ours has it. Others' entries are judged by their times alone, on the server's clock.
+    `lost` has the ids of the jobs that seem forgotten. `known` is our knowledge of the entry, if it
+    belongs to one of our jobs. Other entries are judged only by their times, on the server's clock.
     """
     if entry.provider_job_id in lost:
         return True

@@ -22,7 +22,7 @@ _UNIT_SECONDS = {"ms": 0.001, "s": SECOND, "m": MINUTE, "h": HOUR, "d": 24 * HOU
 class RetrySchedule:
     """The waits, in seconds, after the first attempt, the second, and so on.
 
-    At most `WAITS_MAX` of at most `WAIT_DAYS_MAX` days; raises `SettingsError` for others.
+    There are at most `WAITS_MAX`, each of at most `WAIT_DAYS_MAX` days. Raises `SettingsError`.
     """
 
     waits_seconds: tuple[float, ...] = (
@@ -70,7 +70,7 @@ class RetrySchedule:
 
     @property
     def longest_seconds(self) -> tuple[float, ...]:
-        """The waits with the most jitter."""
+        """The waits with the most jitter that they may get."""
         return tuple(
             wait + min(wait * JITTER_SHARE, JITTER_SECONDS_MAX) for wait in self.waits_seconds
         )

@@ -17,7 +17,7 @@ _PREFIX = "whsec_"
 
 
 def standard_key(secret: str, *, name: str = "The secret") -> bytes:
-    """Return the key of Standard Webhooks: decoded after `whsec_`, else the secret's UTF-8 bytes.
+    """Return the key for Standard Webhooks: decoded after `whsec_`, else the secret's UTF-8 bytes.
 
     Raises `BadKeyError`, with `name` for the secret, if the text after `whsec_` is not base64, the
     secret is empty, or it is an Ed25519 key.
@@ -77,7 +77,7 @@ def _inherited(secret: str) -> hmac.HMAC:
 
 
 def _bytes(header: str) -> bytes:
-    """Encode a header's text; servers pass on bytes that are not UTF-8 as lone surrogates."""
+    """Encode a header's text. Servers represent bytes that are not UTF-8 as lone surrogates."""
     return header.encode(errors="surrogatepass")
 
 
@@ -96,7 +96,7 @@ def sign(
     previous: str | None = None,
     private_keys: Sequence[PrivateKey] = (),
 ) -> dict[str, str]:
-    """Return the headers that sign `body`, to be made again for each attempt.
+    """Return the headers that sign `body`. Each attempt needs new ones.
 
     While a previous secret is still valid, `webhook-signature` has both signatures. `X-Signature`
     has room for one, the previous secret's. Every private key signs as well.

@@ -1,6 +1,6 @@
 """Ed25519 keys, as Standard Webhooks writes them (`whsk_`, `whpk_`) and as JWKS (RFC 7517, 8037).
 
-`cryptography` takes 20 ms to load, so the first use of a key loads it.
+`cryptography` takes 20 ms to load, so it is loaded by the first use of a key.
 """
 
 import base64
@@ -48,7 +48,7 @@ class PublicKey:
 
         try:
             Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, signed)
-        except (InvalidSignature, ValueError):  # ValueError: these bytes are no point of the curve
+        except (InvalidSignature, ValueError):  # ValueError: not a point of the curve
             return False
         return True
 
@@ -74,7 +74,7 @@ class PrivateKey:
     def parse(cls, text: str, *, name: str = "The private key") -> "PrivateKey":
         """Return the key of a text `whsk_<base64>`: a seed, or a seed with its public key.
 
-        Raises `BadKeyError`, with `name` for the key, which it never shows.
+        Raises `BadKeyError`, which names the key by `name` and never shows it.
         """
         raw = _decoded(text, PRIVATE_PREFIX)
         if raw is None or len(raw) not in {KEY_BYTES, PAIR_BYTES}:
@@ -128,7 +128,7 @@ def _public(text: str) -> PublicKey:
     raw = _decoded(text, PUBLIC_PREFIX)
     if raw is None or len(raw) != KEY_BYTES:
         raise BadKeyError(
-            "A public key is not whpk_ and the base64 of 32 bytes; copy it from the sender again"
+            "A public key must be whpk_ and the base64 of 32 bytes; copy it from the sender again"
         )
     return PublicKey(raw)
 

@@ -47,7 +47,7 @@ def verified(
     now_seconds: float,
     tolerance_seconds: float,
 ) -> ReceivedWebhook:
-    """Return the webhook if one of the secrets or keys signed it. Comparison takes constant time.
+    """Return the webhook if one of the secrets or keys signed it. Comparisons take constant time.
 
     Raises `WebhookVerificationError`, and `BadKeyError` for a malformed secret.
     """
@@ -75,8 +75,8 @@ def _header(lower: dict[str, str], name: str) -> str:
     value = lower.get(name)
     if not value:
         raise WebhookVerificationError(
-            f"The header {name} is missing; pass all headers of the request, and let proxies in "
-            "between forward it"
+            f"The header {name} is missing; pass all headers of the request, and make sure that "
+            "proxies forward it"
         )
     return value
 
@@ -89,11 +89,11 @@ def _sent_at(timestamp: str, now_seconds: float, tolerance_seconds: float) -> in
         raise WebhookVerificationError("webhook-timestamp is not a time in Unix seconds")
     sent_at = int(timestamp)
     age = now_seconds - sent_at
-    if not abs(age) <= tolerance_seconds:  # so written since NaN must not pass
+    if not abs(age) <= tolerance_seconds:  # written so that NaN does not pass
         when = f"{age:.0f} s ago" if age > 0 else f"{-age:.0f} s from now"
         raise WebhookVerificationError(
             f"The webhook was sent {when}, and {tolerance_seconds:g} s are allowed: it is a "
-            "replay, or a clock is wrong; compare this machine's with a time server"
+            "replay, or a clock is wrong; compare this machine's clock with a time server"
         )
     return sent_at
 

@@ -1,4 +1,4 @@
-"""The reason why a job waits, in its provider's last words."""
+"""The reason why a job waits: its provider's last message."""
 
 from dataclasses import dataclass
 
@@ -10,8 +10,8 @@ class Waiting:
     """The reason why a provider has not moved a job on.
 
     `since` is the time of the first such response. `last_response` is the provider's last message,
-    or what happened instead of a response. `tries` counts the creates at this model; None once a
-    provider has the job.
+    or a description of the failure if there was no response. `tries` counts the creates at this
+    model; None once a provider has the job.
     """
 
     since: Instant
@@ -20,7 +20,7 @@ class Waiting:
 
 
 def with_last_response(message: str, last_response: str | None) -> str:
-    """Return a message of ours with the provider's last message, if there is one."""
+    """Return our message, followed by the provider's last response if there is one."""
     if last_response is None:
         return message
     return f"{message}. The provider's last response: {last_response}"

@@ -1,1 +1,1 @@
-"""The loops that move jobs on: submit, resolve, watch, deliver, sweep; one runner turns them."""
+"""The loops that move jobs forward (submit, resolve, watch, deliver, sweep), and their runner."""

@@ -1,4 +1,4 @@
-"""An account as the worker that holds its lease works on it."""
+"""An account, with the lease that lets this worker act for it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,9 +12,9 @@ from reelhook.ports import CreatesAndReads, Lease
 class LeasedAccount:
     """An account that this worker holds, with its provider and the lease that fences its writes.
 
-    `sharing` are the other accounts of the same server. They may have one listing, and a job's id
-    means the same job for all of them. `health` starts over with each lease: an earlier holder may
-    have had another key.
+    `sharing` has the ids of the other accounts of the same server. They may share one listing, and
+    a provider's job id means the same job for all of them. `health` starts over with each lease,
+    because an earlier holder may have had another key.
     """
 
     account: Account

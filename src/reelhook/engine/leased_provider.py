@@ -1,7 +1,6 @@
 """A provider that refuses every request once the lease on its account is no longer good.
 
-A worker that was frozen in the middle of a round, and wakes after another has taken over, then
-stops there.
+So a worker that freezes during a round, and resumes after another has taken over, stops there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,7 @@ from reelhook.ports import CreatesAndReads
 
 
 class LeasedProvider:
-    """Implements `ports.Provider`. `held` returns True while the lease is good."""
+    """Implements `ports.CreatesAndReads`. `held` returns True while the lease is good."""
 
     def __init__(self, provider: CreatesAndReads, held: Callable[[], bool]) -> None:
         self._provider = provider
@@ -26,7 +25,7 @@ class LeasedProvider:
     def _check(self) -> None:
         if not self._held():
             raise ProviderError(
-                "The lease on the account was lost: another worker has it now", unreachable=True
+                "The account's lease was lost: another worker has it now", unreachable=True
             )
 
     @property
@@ -57,7 +56,7 @@ class LeasedProvider:
         may_send: Callable[[], bool],
         callback_url: str | None = None,
     ) -> SubmitOutcome:
-        """See `Creates.submit`, which asks `may_send` by itself."""
+        """See `Creates.submit`, which calls `may_send`."""
         return await self._provider.submit(request, may_send, callback_url)
 
     async def get(self, provider_job_id: str) -> Reading:

@@ -1,7 +1,7 @@
-"""Leases: the accounts, lanes and maintenance that this worker may act for, and until when.
+"""Leases: this worker's rights to act for accounts, lanes and maintenance, and their ends.
 
-A worker uses a lease for a part of its time only, by a clock that counts suspension. A worker that
-was frozen finds its lease expired before another one can have taken it.
+A worker uses a lease only for the first part of its time, by a clock that runs during suspension.
+So a frozen worker finds its lease expired before another worker can have taken it.
 """
 
 import time
@@ -22,13 +22,13 @@ def account_id(account: str) -> str:
 
 
 def boottime() -> float:
-    """Return the seconds of a clock that, where possible, counts while the machine is suspended."""
+    """Return the seconds of a clock that, where possible, runs while the machine is suspended."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime(clock)
 
 
 class Leases:
-    """The leases that are held. `now` returns seconds, see `boottime`."""
+    """The leases that this worker holds. `now` returns seconds; see `boottime`."""
 
     def __init__(self, now: Callable[[], float] = boottime) -> None:
         self._now = now
@@ -36,11 +36,11 @@ class Leases:
         self._draining: set[Lease] = set()
 
     def now(self) -> float:
-        """Return the time by which leases are judged."""
+        """Return the time of the clock that decides whether a lease is good."""
         return self._now()
 
     def keep(self, ids: Iterable[str], held: Iterable[Lease], good_until: float) -> list[Lease]:
-        """Keep those of these leases that the store says are held. Return those that were lost."""
+        """Keep the leases that the store reports as held. Return the lost ones among `ids`."""
         kept = {lease.id: lease for lease in held}
         lost = [
             lease
@@ -67,11 +67,11 @@ class Leases:
         return held is not None and held[0] == lease and self._now() < held[1]
 
     def drain(self, lease: Lease) -> None:
-        """Begin nothing new for the lease. Work in flight may end."""
+        """Begin no new work for the lease. Work in flight may finish."""
         self._draining.add(lease)
 
     def undrain(self, lease: Lease) -> None:
-        """Begin new work for the lease again."""
+        """Allow new work for the lease again."""
         self._draining.discard(lease)
 
     def drop(self, lease: Lease) -> None:

@@ -1,4 +1,4 @@
-"""Runs the loops: starts each, wakes it, lets none die, and drains them all at the end."""
+"""Runs the loops: starts and wakes them, keeps them alive after errors, drains them at the end."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
@@ -13,11 +13,11 @@ log = structlog.get_logger()
 PAUSE_AFTER_ERROR_SECONDS = 1.0
 DRAIN_SECONDS = 4.5
 TICK_SECONDS = 1.0
-"""The part of that which a tick may take to end: an intent that it has stored is carried out."""
+"""The part of `DRAIN_SECONDS` in which a running tick may finish, to carry out a stored intent."""
 
 
 class Loop(Protocol):
-    """One kind of work that recurs."""
+    """One kind of recurring work."""
 
     name: str
     tasks: "RunningTasks"
@@ -28,18 +28,18 @@ class Loop(Protocol):
         ...
 
     async def tick(self) -> float | None:
-        """Do what is due. Return the seconds until more is due; None: only after a signal."""
+        """Do what is due. Return the seconds until more is due, or None to wait for a signal."""
         ...
 
 
 class RunningTasks:
-    """The running tasks of a loop. Errors of tasks go to the log and no further."""
+    """The running tasks of a loop. An error in a task is logged and affects nothing else."""
 
     def __init__(self, done: asyncio.Event) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
         self._done = done
         self.draining = False
-        """True while the program stops: then only work whose intent is stored may still begin."""
+        """True while the program is stopping: only work with a stored intent may still begin."""
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -65,15 +65,15 @@ class RunningTasks:
             await asyncio.sleep(PAUSE_AFTER_ERROR_SECONDS)
         except Exception:
             log.exception("task.failed", **ids)
-            await asyncio.sleep(PAUSE_AFTER_ERROR_SECONDS)  # spares a broken store
+            await asyncio.sleep(PAUSE_AFTER_ERROR_SECONDS)  # don't flood a broken store
         finally:
-            # The count falls before the signal: the loop that wakes must see the free slot.
+            # Remove the task before setting the signal: the loop that wakes must see the free slot.
             self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
             done()
             self._done.set()
 
     async def drain(self, seconds: float) -> None:
-        """Wait this long for the tasks and those that they start, then cancel the rest."""
+        """Wait this long for the tasks, and for tasks that they start. Then cancel the rest."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         try:
@@ -88,8 +88,8 @@ class RunningTasks:
 class Runner:
     """Runs loops until it is stopped.
 
-    With `look_seconds` each loop ticks at least that often. If other processes write to the store
-    too, a lost signal then costs no more than that.
+    With `look_seconds`, each loop ticks at least that often. If a signal from another process is
+    lost, its work is delayed by no more than that.
     """
 
     def __init__(
@@ -113,9 +113,9 @@ class Runner:
             self._running[id(loop)] = asyncio.create_task(self._run(loop, may_tick))
 
     async def remove(self, loops: Sequence[Loop], seconds: float = DRAIN_SECONDS) -> None:
-        """Begin nothing new in these loops, give running tasks this long, and cancel the rest.
+        """Begin nothing new in these loops, wait this long for running tasks, and cancel the rest.
 
-        Work that is canceled has its intent in the store, and the next worker takes it up.
+        The intent of canceled work is in the store, and the next worker takes it up.
         """
         end = asyncio.get_running_loop().time() + seconds
         for loop in loops:
@@ -134,14 +134,14 @@ class Runner:
         await asyncio.gather(*(loop.tasks.drain(left) for loop in loops))
 
     def remove_soon(self, loops: Sequence[Loop], seconds: float) -> None:
-        """Remove loops like `remove`, in the background."""
+        """Remove loops in the background; see `remove`."""
         if loops:
             task = asyncio.create_task(self.remove(loops, seconds))
             self._draining.add(task)
             task.add_done_callback(self._draining.discard)
 
     async def stop(self, seconds: float = DRAIN_SECONDS) -> None:
-        """Remove all loops, see `remove`."""
+        """Remove all loops; see `remove`."""
         await self.remove(list(self._loops), seconds)
         for task in self._draining:
             task.cancel()

@@ -1,8 +1,8 @@
-"""Worker: holds its share of the leases, and runs the loops of those that it holds.
+"""Worker: holds its share of the leases and runs their loops.
 
-Workers share one database. At a third of the lease time each sends a heartbeat: it renews its
-leases, takes free ones, and hands over those beyond its share. The leases of a worker that dies
-expire, and others take them.
+Workers share one database. Each sends a heartbeat three times in a lease's duration: it renews its
+leases, takes free ones, and hands over those beyond its share. When a worker dies, its leases
+expire and other workers take them.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ log = structlog.get_logger()
 LEASE_SECONDS = 3.0
 HEARTBEATS_PER_LEASE = 3
 HAND_OVER_SECONDS = 60.0
-"""The time for which work in flight may go on when its lease is handed over."""
+"""The time for which work in flight may continue when its lease is handed over."""
 IDLE_POLL_SECONDS = 0.02
 RELEASE_SECONDS = 0.8
-"""The time that the store may take to release leases, before they are left to expire."""
+"""The time that the store has to release leases. After that they are left to expire."""
 AWAY_SHARE = 0.4
-"""The part of the time to stop that is saved when the store is away: closing it takes longer."""
+"""The share of the stop time that is reserved for closing an unreachable store."""
 FOREVER_SECONDS = 10 * 365 * 24 * 3600.0
 
 MakeLoops = Callable[[Lease], Sequence[Loop]]
@@ -43,7 +43,7 @@ class WorkerIdentity:
 
 
 class Worker:
-    """Keeps leases. `work` makes the loops of each lease that has loops.
+    """Holds leases and runs their loops. `work` makes the loops of each lease that has any.
 
     `busy` returns True while anything is in flight in a lane. Workers publish `changed` when leases
     have become free.
@@ -93,8 +93,8 @@ class Worker:
     async def stop(self, seconds: float = DRAIN_SECONDS) -> None:
         """Begin nothing new, and release each lease as soon as nothing is in flight for it.
 
-        Work that takes longer is canceled; its intent is in the store. While the store is away
-        nothing can be recorded, so it is canceled sooner.
+        Work that takes longer is canceled; its intent is in the store. While the store is
+        unreachable, nothing can be recorded, so work is canceled sooner.
         """
         end = asyncio.get_running_loop().time() + seconds
         log.debug("worker.leaving", worker=self._identity.worker)
@@ -142,7 +142,7 @@ class Worker:
     async def _heartbeat(self) -> None:
         for ids in self._kinds:
             good_until = self._good_until()
-            held, surplus = await self._store.tend(
+            held, surplus = await self._store.heartbeat(
                 self._identity.worker, ids, round(self._seconds * 1000)
             )
             self._update(ids, held, good_until)
@@ -157,7 +157,7 @@ class Worker:
             self._update([lease_id for ids in self._kinds for lease_id in ids], held, good_until)
 
     def _good_until(self) -> float:
-        """Return until when a lease is good that the store grants now."""
+        """Return the time until which a lease that the store grants now is good."""
         return self._leases.now() + self._seconds * USABLE_FRACTION
 
     def _update(self, ids: Sequence[str], held: Sequence[Lease], good_until: float) -> None:
@@ -166,7 +166,7 @@ class Worker:
                 self._emit(LeaseTaken(lease))
         for lost in self._leases.keep(ids, held, good_until):
             self._emit(LeaseLost(lost))
-            # Later writes of these loops are refused because of their epoch.
+            # The store refuses later writes of these loops, because their epoch is old.
             self._runner.remove_soon(self._loops.pop(lost.id, ()), HAND_OVER_SECONDS)
 
     def _begin(self, held: Sequence[Lease]) -> None:
@@ -177,7 +177,7 @@ class Worker:
                 self._runner.add(loops, partial(self._leases.good, lease))
 
     async def _give_up_share(self) -> bool:
-        """Give up the worker's share to the others. Return False if the store is away."""
+        """Give up the worker's share to the others. Return False if the store is unreachable."""
         try:
             async with asyncio.timeout(RELEASE_SECONDS):
                 await self._store.release(self._identity.worker, [], leaving=True)
@@ -216,7 +216,7 @@ class Worker:
         try:
             async with asyncio.timeout(RELEASE_SECONDS):
                 await self._store.release(self._identity.worker, leases, leaving=False)
-        except (*DATABASE_FAILURES, TimeoutError) as error:  # they are kept, or expire
+        except (*DATABASE_FAILURES, TimeoutError) as error:  # they stay held, or expire
             log.warning("lease.unreleased", lease=leases[0].id, error=str(error))
             for lease in leases:
                 self._leases.undrain(lease)

@@ -1,4 +1,4 @@
-"""State that every process on a database shares, besides jobs and webhooks."""
+"""State that all processes of a database share, besides jobs and webhooks."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,7 +12,7 @@ class PauseReads(Protocol):
     """Reads whether watching is paused."""
 
     async def watching_paused_since(self) -> Instant | None:
-        """Return when watching was paused; None if it is not paused."""
+        """Return the time at which watching was paused, or None if it is not paused."""
         ...
 
 
@@ -55,14 +55,14 @@ class AccountStatusStore(AccountStatusReads, Protocol):
 
 
 class InstallationStore(Protocol):
-    """Keeps what the processes of one installation must agree on."""
+    """Keeps values on which all processes of an installation must agree."""
 
     async def key(self, name: str, made: str) -> str:
         """Return our key of this name; `made` becomes the key if there is none yet."""
         ...
 
     async def upstream(self, kind: str) -> str:
-        """Return the kind of providers this database is used with: that of its first job.
+        """Return the kind of providers that this database is used with: that of its first job.
 
         Without any job, `kind` becomes the kind.
         """

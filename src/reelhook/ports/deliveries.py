@@ -23,7 +23,7 @@ class Undelivered:
 
 @dataclass(frozen=True, slots=True)
 class StoredDelivery:
-    """A delivery as it is read. `url` is its present address, `last` its last attempt."""
+    """A delivery as readers get it. `url` is its current address, `last` its last attempt."""
 
     delivery: Delivery
     url: str
@@ -32,7 +32,7 @@ class StoredDelivery:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFilter:
-    """A choice of deliveries. `state` is one of `DELIVERY_STATES`."""
+    """A filter for deliveries. `state` is one of `DELIVERY_STATES`."""
 
     state: str | None = None
     job_id: str | None = None
@@ -49,7 +49,7 @@ class DeliveryPage:
 
 @dataclass(frozen=True, slots=True)
 class Resend:
-    """A run that sends all events that failed in a period again, in batches. It survives a restart.
+    """A run that resends all events that failed in a period, in batches. It survives a restart.
 
     `endpoint_id` None: at every endpoint. `resent` counts the events so far.
     """

@@ -11,7 +11,7 @@ class EndpointStore(Protocol):
     """Stores endpoints. Methods that take an id may raise `EndpointNotFoundError`."""
 
     async def create_endpoint(self, endpoint: Endpoint) -> None:
-        """Store a new endpoint. One that gets every job's events starts with the running jobs."""
+        """Store a new endpoint. If it gets every job's events, it starts with the running jobs."""
         ...
 
     async def endpoints(self) -> list[Endpoint]:

@@ -9,7 +9,7 @@ from reelhook.ports.webhooks import StoredEvent
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """A page of the feed; `more` follow it.
+    """A page of the feed. `more` is True if other events follow.
 
     `restarted`: the event to continue after is no longer stored, so the page starts with the oldest
     one.
@@ -39,9 +39,9 @@ class FollowStore(Protocol):
         ...
 
     async def jobs_of_events_after(self, position: int, limit: int) -> list[tuple[int, str]]:
-        """Return position and job of the events after this position, in order."""
+        """Return the position and the job of each event after this position, in order."""
         ...
 
     async def sequences(self, job_ids: Sequence[str]) -> dict[str, int]:
-        """Return the sequence of the last event of each of these jobs that exists."""
+        """Return the sequence of each job's last event. Jobs that don't exist are left out."""
         ...

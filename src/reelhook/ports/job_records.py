@@ -1,4 +1,4 @@
-"""Jobs as the store takes them in and returns them."""
+"""Jobs in the forms that the store accepts and returns."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -41,10 +41,11 @@ SOLE_HOLDER = "default"
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """A client's key and the fingerprint of the body it came with.
+    """A client's key, and the fingerprint of the body that it came with.
 
-    `holder` distinguishes clients. `SOLE_HOLDER` stands for an installation with one client: it
-    matches the keys of every holder, and its keys match for every client distinguished later.
+    `holder` distinguishes clients. `SOLE_HOLDER` is the holder if there is only one client. It
+    matches the keys of every holder, and its keys match for every client that is distinguished
+    later.
     """
 
     holder: str
@@ -76,7 +77,7 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class ListedJob:
-    """A job as lists show it, without what may be large: its text, image and options."""
+    """A job as lists show it, without the fields that may be large: text, image and options."""
 
     job: Job
     title: str
@@ -100,7 +101,7 @@ class StoredJob:
 
     @property
     def fallbacks(self) -> tuple[str, ...]:
-        """The models to try if the ones before did not accept."""
+        """The models to try if the previous ones definitely did not accept."""
         return self.request.fallbacks
 
     @property

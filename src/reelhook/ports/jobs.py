@@ -36,7 +36,7 @@ class JobReads(Protocol):
 
 
 class JobWrites(Protocol):
-    """Stores jobs as clients request them."""
+    """Stores new jobs."""
 
     async def create(self, new: NewJob) -> Created:
         """Store a job with its deliveries and key in one transaction.
@@ -60,11 +60,11 @@ class JobStore(JobReads, JobWrites, FollowStore, Protocol):
         ...
 
     async def jobs_ahead(self, job: Job) -> int:
-        """Return how many accepted jobs of the same account come before this one."""
+        """Return the number of accepted jobs of the same account that come before this one."""
         ...
 
     async def record_check(self, job_id: str, now: Instant) -> None:
-        """Store when a job was last read by itself."""
+        """Store the time at which a job was last read by itself."""
         ...
 
 
@@ -79,7 +79,7 @@ class InDoubtStore(JobReads, JobWrites, Protocol):
         ...
 
     async def close_doubt(self, job_id: str, now: Instant) -> bool:
-        """Record that a person has settled it. Return False if there was nothing to settle."""
+        """Record that a person has settled the doubt. Return False if there was none to settle."""
         ...
 
     async def destinations(self, job_id: str) -> list[Destination]:
@@ -107,7 +107,7 @@ class AcceptanceStore(Protocol):
     ) -> Acceptance:
         """Record that the provider has the job. A create's own response dislodges an adoption.
 
-        `sharing` are the other accounts of the same server, whose jobs also get ids from it.
+        `sharing` has the other accounts of the same server, whose jobs also get their ids from it.
         """
         ...
 
@@ -122,9 +122,9 @@ class SubmitStore(AcceptanceStore, Protocol):
     async def jobs_to_submit(
         self, account: str, now: Instant, limit: int, bytes_max: int = ANY_BYTES
     ) -> tuple[list[StoredJob], Instant | None]:
-        """Return accepted jobs that are due, oldest first, and when the next one will be due.
+        """Return accepted jobs that are due, oldest first, and the time when the next one is due.
 
-        Their images and options total at most `bytes_max`, not counting those of the last one.
+        Images and options of all but the last one total at most `bytes_max`.
         """
         ...
 
@@ -137,7 +137,7 @@ class SubmitStore(AcceptanceStore, Protocol):
     ) -> list[StoredJob]:
         """Return accepted jobs of these accounts that have been idle since then, oldest first.
 
-        `bytes_max` as for `jobs_to_submit`, for each account.
+        `bytes_max` applies to each account, as in `jobs_to_submit`.
         """
         ...
 
@@ -151,11 +151,11 @@ class SubmitStore(AcceptanceStore, Protocol):
         ...
 
     async def in_flight(self, account: str) -> int:
-        """Return how many jobs the account's provider has, or may have."""
+        """Return the number of jobs that the account's provider has, or may have."""
         ...
 
     async def jobs_now(self, job_ids: Sequence[str]) -> list[Job]:
-        """Return the present state of these jobs."""
+        """Return the current state of these jobs."""
         ...
 
 
@@ -169,16 +169,16 @@ class WatchStore(Protocol):
     async def versions_to_watch(self, account: str) -> str:
         """Return `id:version` of each pending job, joined by commas, newest first.
 
-        One text, since even creating the tuples of 100,000 rows takes noticeable time.
+        One text, because creating the tuples of 100,000 rows takes noticeable time.
         """
         ...
 
     async def watched_jobs(self, job_ids: Sequence[str]) -> list[Job]:
-        """Return those of these jobs that are pending."""
+        """Return the jobs among these that are pending."""
         ...
 
     async def record_round(self, account: str, now: Instant, lease: Lease | None = None) -> None:
-        """Store when the account's last round ended, unless the lease was lost."""
+        """Store the time at which the account's last round ended, unless the lease was lost."""
         ...
 
 

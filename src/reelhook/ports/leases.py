@@ -14,15 +14,15 @@ class Lease:
 
 
 class LeaseStore(Protocol):
-    """Leases on accounts, lanes and maintenance. All times are the database's own."""
+    """Leases on accounts, lanes and maintenance. All times are the database's."""
 
-    async def tend(
+    async def heartbeat(
         self, worker: str, ids: Sequence[str], lease_milliseconds: int
     ) -> tuple[list[Lease], int]:
         """Send a heartbeat, renew the worker's leases, and take free ones up to its share.
 
-        `ids` are the leases of one kind. Return the worker's leases of that kind, and by how many
-        they exceed its share.
+        `ids` are the leases of one kind. Return the worker's leases of that kind, and the number by
+        which they exceed its share.
         """
         ...
 

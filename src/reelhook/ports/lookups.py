@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from reelhook.domain.doubt import Known
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
-from reelhook.domain.listing import Known, ListingFacts
+from reelhook.domain.listing import ListingFacts
 from reelhook.ports.job_records import StoredJob
 from reelhook.ports.jobs import AcceptanceStore, WatchStore
 from reelhook.ports.leases import Lease
@@ -15,7 +16,7 @@ class ListingStore(Protocol):
     """Keeps the facts learned about the listings of accounts."""
 
     async def listing_facts(self, account: str) -> ListingFacts | None:
-        """Return the facts learned, about whichever server the account had at that time."""
+        """Return the facts learned about the server that the account had at that time."""
         ...
 
     async def record_listing_facts(
@@ -30,12 +31,12 @@ class ListingStore(Protocol):
 
 
 class KnownEntriesReads(Protocol):
-    """Recognizes our jobs among a server's."""
+    """Recognizes our jobs among a server's jobs."""
 
     async def known_entries(
         self, accounts: Sequence[str], server: str, provider_job_ids: Sequence[str]
     ) -> dict[str, Known]:
-        """Return those of these ids that are jobs of these accounts, with the facts of each.
+        """Return the ids that belong to jobs of these accounts, with the facts about each.
 
         `server` is the part of a fingerprint that identifies the server which assigned the ids.
         """
@@ -54,7 +55,7 @@ class LookupStore(AcceptanceStore, ListingStore, KnownEntriesReads, Protocol):
         ...
 
     async def jobs_now(self, job_ids: Sequence[str]) -> list[Job]:
-        """Return the present state of these jobs."""
+        """Return the current state of these jobs."""
         ...
 
     async def jobs_ended_unknown(self, accounts: Sequence[str], since: Instant) -> list[Job]:

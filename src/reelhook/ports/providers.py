@@ -1,4 +1,4 @@
-"""Ports to providers, split by their users, and the values that these exchange."""
+"""Ports to providers, split by user, and the values that they exchange."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -23,12 +23,12 @@ class Content:
 class Capabilities:
     """The ways to read a provider. The cheapest one is used.
 
-    `batch_max`: how many jobs one `get_many` reads, however many requests it makes; 0: not offered.
-    `page_size_max`: entries per page of the listing; 0: there is no listing, so a lost create
-    cannot be looked up. Pages also serve for watching, unless there is `get_many`.
-    `poll_seconds_min`: the least time between two reads of a job. `reads_per_second_max`: for all
-    reads of an account together; None: no known limit. `notifies`: it calls a URL that is passed
-    with a submit. `cancels`: it can stop a render.
+    `batch_max`: the number of jobs that one `get_many` reads, with any number of requests; 0: not
+    offered. `page_size_max`: the number of entries per page of the listing; 0: there is no listing,
+    so a lost create cannot be looked up. Pages are also used for watching, unless there is
+    `get_many`. `poll_seconds_min`: the least time between two reads of a job.
+    `reads_per_second_max`: the limit for all reads of an account together; None: no known limit.
+    `notifies`: it calls a URL that was passed with a create. `cancels`: it can stop a render.
     """
 
     batch_max: int = 0
@@ -45,7 +45,7 @@ Traits = Capabilities
 
 @dataclass(frozen=True, slots=True)
 class ServedModels:
-    """The models that a server reports. `ignored`: it renders with its own, whichever is named.
+    """The models that a server reports. `ignored`: it ignores the requested model.
 
     `title` is its vendor's name for the server, empty if unknown.
     """
@@ -60,9 +60,9 @@ class ProviderIdentity(Protocol):
 
     name: str
     server: str
-    """Its base URL: what the ids of its jobs belong to."""
+    """Its base URL. The ids of its jobs belong to this server."""
     fingerprint: str
-    """A hash of the server and the credential: what a listing belongs to."""
+    """A hash of the server and the credential. A listing belongs to both."""
     traits: Capabilities
 
 
@@ -70,8 +70,8 @@ class Creates(ProviderIdentity, Protocol):
     """Creates jobs at a provider."""
 
     learnt: str
-    """Facts found out about the server, as text that only this adapter reads. It is stored with
-    the fingerprint and set again in another process; empty if there are none."""
+    """The adapter's findings about the server, as text that only the adapter reads. It is stored
+    with the fingerprint and set again in another process. Empty: nothing was found."""
 
     @property
     def jobs_at_once(self) -> int | None:
@@ -79,16 +79,17 @@ class Creates(ProviderIdentity, Protocol):
         ...
 
     async def get_ready(self) -> None:
-        """Find out what creates need to know of the server, by requests that cost nothing.
+        """Find out, by free requests, the facts about the server that creates depend on.
 
         Never raises. It takes a few seconds at most, and none if that is already known.
         """
         ...
 
     def prepared(self, request: VideoRequest, job_id: str) -> VideoRequest:
-        """Return the request as `submit` is to send it for this job.
+        """Return the request that `submit` sends for this job.
 
-        Its model is the server's own if it names none, and may carry a mark (`domain.model_mark`).
+        If it names no model, the result names the server's. The model may carry a mark
+        (`domain.model_mark`).
         """
         ...
 
@@ -100,8 +101,8 @@ class Creates(ProviderIdentity, Protocol):
     ) -> SubmitOutcome:
         """Call the paid create exactly once, over a fresh connection. Never raises.
 
-        `may_send` is called once the connection is open, just before the first byte: the right to
-        pay may have expired meanwhile. The provider may report changes to `callback_url`.
+        `may_send` is called once the connection is open, just before the first byte: the permission
+        to pay may have expired in the meantime. The provider may report changes to `callback_url`.
         """
         ...
 
@@ -109,7 +110,7 @@ class Creates(ProviderIdentity, Protocol):
 class Reads(ProviderIdentity, Protocol):
     """Reads jobs of a provider.
 
-    Reads raise `ProviderError` if nothing could be learned; they never invent a report.
+    Reads raise `ProviderError` if they learn nothing; they never invent a report.
     """
 
     async def get(self, provider_job_id: str) -> Reading:
@@ -125,9 +126,9 @@ class Reads(ProviderIdentity, Protocol):
         ...
 
     async def forgets_when_restarted(self) -> bool:
-        """Return True if the server keeps its jobs in memory only, so that a restart ends them.
+        """Return True if the server keeps its jobs only in memory, so that a restart ends them.
 
-        False unless that is certain, and always if a job is charged.
+        False unless that is certain, and always False if jobs cost money.
         """
         ...
 
@@ -140,13 +141,13 @@ class Cancels(Protocol):
     """Cancels jobs of a provider."""
 
     async def cancel(self, provider_job_id: str) -> bool:
-        """Cancel a job. Return False if the provider cannot. For its effect see `cancel_stops`."""
+        """Cancel a job. Return False if the provider cannot. See `cancel_stops` for the effect."""
         ...
 
     async def cancel_stops(self) -> bool | None:
         """Return True if an accepted cancel ends the render.
 
-        False: the job is only forgotten and still rendered. None: unknown.
+        False: the job is only forgotten, and is still rendered. None: unknown.
         """
         ...
 
@@ -165,7 +166,7 @@ class Webhooks(Protocol):
     """Reads webhooks of a provider."""
 
     async def notice(self, headers: Mapping[str, str], body: bytes) -> Notice:
-        """Read a webhook. Raises `WebhookVerificationError` if it is not signed or not readable."""
+        """Read a webhook. Raises `WebhookVerificationError` if it is unsigned or unreadable."""
         ...
 
 
@@ -173,7 +174,7 @@ class Checks(Protocol):
     """Checks a provider by requests that cost nothing."""
 
     async def served(self) -> ServedModels | None:
-        """Return the server's models; None if it is not asked for them. Raises `ProviderError`."""
+        """Return the server's models, or None if it can't list them. Raises `ProviderError`."""
         ...
 
     async def check(self) -> str:
@@ -189,17 +190,17 @@ class Provider(CreatesAndReads, Cancels, FileReads, Webhooks, Checks, Protocol):
     """One credential at one provider, with everything an adapter implements."""
 
     models: Sequence[Model]
-    """The models whose limits are known. Others are passed on, for the provider to judge."""
+    """The models whose limits are known. Others are passed on to the provider unchecked."""
 
     def ahead(self, provider_job_id: str) -> int | None:
-        """Return how many jobs the provider renders before this one, as last reported to us.
+        """Return the number of jobs before this one at the provider, as it last reported.
 
         None if unknown.
         """
         ...
 
     def id_of(self, called: str, model: str) -> str:
-        """Return our id of a job of this model that the provider, or a user, calls `called`.
+        """Return our id for the job of this model that the provider, or a user, calls `called`.
 
         The model is empty if unknown. Raises `InvalidRequestError` for a text that is not an id.
         """

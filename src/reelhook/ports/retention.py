@@ -21,7 +21,7 @@ class RetentionStore(Protocol):
     """Removes old records, oldest first, in batches small enough not to delay other writes."""
 
     async def remove_attempts(self, position: Position, before: Instant) -> Removal:
-        """Remove records of attempts that began before that time."""
+        """Remove attempts that began before that time."""
         ...
 
     async def remove_jobs(

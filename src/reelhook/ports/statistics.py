@@ -10,7 +10,7 @@ from reelhook.ports.coordination import AccountRecord, AccountStatusReads, Pause
 
 @dataclass(frozen=True, slots=True)
 class RefusedJob:
-    """A job that no provider has accepted yet, and what it waits for."""
+    """A job that no provider has accepted yet, and the reason why it waits."""
 
     job_id: str
     waiting: Waiting
@@ -18,7 +18,7 @@ class RefusedJob:
 
 @dataclass(frozen=True, slots=True)
 class AccountLoad:
-    """The number of an account's jobs that wait to be created, and that its provider may have.
+    """The numbers of an account's jobs that wait to be created, and that its provider may have.
 
     `refused` is the job whose create was refused last, of those that no provider has yet.
     """
@@ -54,7 +54,7 @@ class StatisticsStore(Protocol):
         ...
 
     async def endpoint_counts(self) -> dict[str, int]:
-        """Return how many endpoints are `failing` (only probes go out) and `disabled`."""
+        """Return the numbers of `failing` endpoints (only probes are sent) and `disabled` ones."""
         ...
 
     async def account_loads(self) -> dict[str, AccountLoad]:
@@ -66,7 +66,7 @@ class StatisticsStore(Protocol):
         ...
 
     async def last_round(self, account: str) -> Instant | None:
-        """Return when the account's last round ended."""
+        """Return the time at which the account's last round ended."""
         ...
 
     async def account_records(self) -> dict[str, AccountRecord]:
@@ -75,7 +75,7 @@ class StatisticsStore(Protocol):
 
 
 class OperationsStore(StatisticsStore, PauseStore, AccountStatusReads, Protocol):
-    """Reads and decisions of an operator."""
+    """Reads and writes for operators."""
 
     async def probe(self) -> None:
         """Write a row that no one reads. Raises `StoreError` or `CommitUnknownError`."""

@@ -15,7 +15,7 @@ PROBES_READ = 32
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """One attempt, ready to send. `trusted`: the operator named the URL; any address is allowed."""
+    """One attempt, ready to send. `trusted`: the operator chose the URL; any address is allowed."""
 
     url: str
     body: bytes
@@ -52,7 +52,7 @@ class DueDelivery:
 
 @dataclass(frozen=True, slots=True)
 class DueEndpoint:
-    """An endpoint and what may be sent to it now; only the probe if its breaker is open."""
+    """An endpoint with what may be sent to it now: only the probe if its breaker is open."""
 
     endpoint: Endpoint
     deliveries: tuple[DueDelivery, ...]
@@ -60,10 +60,10 @@ class DueEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class DueDeliveries:
-    """Deliveries that may be sent now, by endpoint, and when the next one after these is due.
+    """Deliveries that may be sent now, by endpoint, and the time at which the next one is due.
 
-    `left`: more endpoints may have something due than one query reads. `early`: endpoints that
-    have been checked for a while with nothing due; they may rest.
+    `left`: more endpoints may have something due than one query reads. `early`: endpoints that have
+    been checked for a while with nothing due; they may rest.
     """
 
     endpoints: tuple[DueEndpoint, ...]
@@ -76,11 +76,11 @@ class DueDeliveries:
 class Settlement:
     """The result of an attempt: its record, the cursor's move, and the endpoint's new health.
 
-    `decide` gets the delivery as it is at the time of the write. It must be pure: it may be called
-    more than once, and in another thread. `lease` is the lane's; once lost, nothing is recorded
-    (None: no lease is required). `endpoint` is None if nothing about it changed. `reopened`: its
-    breaker closed, so pending retries are due at once. `again`: it may already have been recorded,
-    and then it is not counted twice.
+    `decide` receives the delivery as it is at the time of the write. It must be pure: it may be
+    called more than once, and in another thread. `lease` is the lane's; once lost, nothing is
+    recorded (None: no lease is required). `endpoint` is None if nothing about it changed.
+    `reopened`: its breaker closed, so pending retries are due at once. `again`: it may already have
+    been recorded, and then it is not counted twice.
     """
 
     attempt: Attempt
@@ -119,11 +119,11 @@ class DeliveryStore(Protocol):
         ...
 
     async def due_delivery(self, delivery_id: int, now: Instant) -> DueEndpoint | None:
-        """Return one delivery with its present endpoint, if it may be sent."""
+        """Return one delivery with its current endpoint, if it may be sent."""
         ...
 
     async def ended_meanwhile(self, delivery_ids: Sequence[int]) -> list[int]:
-        """Return those of the deliveries whose job has ended, with that event still waiting."""
+        """Return the deliveries whose job has ended and whose final event still waits."""
         ...
 
     async def settle(self, settlement: Settlement) -> Delivery | None:

@@ -1,1 +1,1 @@
-"""The use cases: everything that clients, the command line and embedding programs can ask for."""
+"""The use cases: everything that clients, the command line and embedding programs can do."""

@@ -50,9 +50,9 @@ class Canceling:
                 return stored
             _check_cancelable(job, force=force)
             if job.status is Status.ACCEPTED:
-                stopped = True  # nothing was begun
+                stopped = True  # no create was sent
             if job.status.watched and not canceled_there:
-                # Asked once: after a lost race, a second DELETE would find nothing to cancel.
+                # Only once: after a lost race, a second DELETE would find nothing to cancel.
                 canceled_there = await self._cancel_at_provider(job, force=force)
                 stopped = await self._stopped(job) if canceled_there else False
             if await record_change(
@@ -60,12 +60,12 @@ class Canceling:
             ):
                 return await read_back(self._store.job(job_id), job_id=job_id)
         raise JobConflictError(
-            "The job kept changing while it was canceled, so it is not recorded as canceled; "
+            "The job kept changing during the cancel, so it is not recorded as canceled; "
             "read it, and cancel it again unless it has ended"
         )
 
     async def _until_submitted(self, job_id: str) -> StoredJob:
-        """Wait for the outcome of a create that is in flight, as long as that may take."""
+        """Return the job once no create of it is in flight, or after `submit_wait_seconds`."""
         deadline = self._clock.now() + round(self._submit_wait_seconds * 1000)
         with self._followers.jobs([job_id]) as follower:
             while True:

@@ -1,4 +1,4 @@
-"""The use case about a finished video: open its file."""
+"""The use case for a finished video: open its file."""
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
@@ -12,10 +12,10 @@ from reelhook.service.providers import provider_of
 
 
 class ContentStore(Protocol):
-    """The store, as far as opening a file needs it."""
+    """The part of the store that opening a file needs."""
 
     async def job(self, job_id: str) -> StoredJob:
-        """Raise `JobNotFoundError` if there is none."""
+        """Return a job. Raises `JobNotFoundError`."""
         ...
 
 
@@ -29,12 +29,10 @@ class Contents:
     async def open(
         self, caller: Caller, job_id: str, byte_range: str | None = None
     ) -> AbstractAsyncContextManager[Content]:
-        """Open the finished file. Raises `ContentNotReadyError` before there is one."""
+        """Open the finished file. Raises `ContentNotReadyError` if there is none yet."""
         caller.require(Scope.READ)
         job = (await self._store.job(job_id)).job
         if job.status is not Status.COMPLETED or not job.provider_job_id:
-            raise ContentNotReadyError(
-                f"The job is {job.status.value}; there is a video once it is completed"
-            )
+            raise ContentNotReadyError(job.status.value)
         provider = provider_of(self._providers, job)
         return provider.content(job.provider_job_id, job.content_url or "", byte_range)

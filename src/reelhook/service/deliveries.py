@@ -1,4 +1,4 @@
-"""The use cases about deliveries: read what was sent and what was not, and send it again."""
+"""The use cases for deliveries: read what was and was not delivered, and send it again."""
 
 from random import Random
 
@@ -59,7 +59,7 @@ class Deliveries:
     ) -> Delivery:
         """Send one event again (None: the job's newest), with the same `webhook-id`.
 
-        It is a delivery of its own, outside the order. Raises `DeliveryNotFoundError`,
+        The resend is a separate delivery, outside the order. Raises `DeliveryNotFoundError`,
         `EndpointNotFoundError` if its endpoint was deleted, or `InvalidRequestError` if the event
         does not exist.
         """
@@ -72,9 +72,9 @@ class Deliveries:
     async def resend_failed(
         self, caller: Caller, since: Instant, endpoint_id: str | None = None
     ) -> Resend:
-        """Send again, once each, all events whose last attempt has failed since an instant.
+        """Send again, once each, all events whose last attempt has failed since `since`.
 
-        Returns at once; `resent` of `resend_run` is the progress. It survives a restart.
+        Returns at once. `resend_run` returns the progress (`resent`). A restart does not stop it.
         """
         caller.require(Scope.OPERATE)
         now = self._clock.now()

@@ -1,4 +1,4 @@
-"""The use cases about endpoints: register them, change them, rotate their secrets, test them."""
+"""The use cases for endpoints: register them, change them, rotate their secrets, test them."""
 
 import base64
 from collections.abc import Iterator
@@ -65,7 +65,7 @@ class Endpoints:
         secret: str | None = None,
         trusted: bool = False,
     ) -> Endpoint:
-        """Store a new endpoint; without a `secret`, one is generated. Twice is two endpoints.
+        """Store a new endpoint. Without a `secret`, one is generated. Not idempotent.
 
         `trusted`: the operator chose the URL, so no address is refused. Raises
         `InvalidRequestError` if a header's value is only the mask.
@@ -109,12 +109,12 @@ class Endpoints:
         enabled: bool | None = None,
         trusted: bool = False,
     ) -> Endpoint:
-        """Change the given fields. `enabled` True sends again, waiting events first; False holds
-        everything back.
+        """Change the given fields.
 
-        A header whose value is `MASK` keeps its value. Raises `EndpointNotFoundError`,
-        `InvalidRequestError`, or `EndpointConflictError` if a field of this endpoint is set
-        elsewhere.
+        `enabled` True sends again, waiting events first; False holds everything back. A header
+        whose value is `MASK` keeps its stored value. Raises `EndpointNotFoundError`,
+        `InvalidRequestError`, or `EndpointConflictError` if a field of this endpoint can't be
+        changed here.
         """
         caller.require(Scope.OPERATE)
         now = self._clock.now()
@@ -132,13 +132,15 @@ class Endpoints:
             return await self._store.change_endpoint(endpoint_id, changed)
 
     async def remove(self, caller: Caller, endpoint_id: str) -> None:
-        """Remove an endpoint, and everything that waits for it. Raises as `change`."""
+        """Remove an endpoint and its waiting events. Raises the same errors as `change`."""
         caller.require(Scope.OPERATE)
         endpoint = await self._store.endpoint(endpoint_id)
         if endpoint.kind is EndpointKind.DEFAULT:
-            raise EndpointConflictError("The default endpoint is WEBHOOK_URL's; unset that instead")
+            raise EndpointConflictError(
+                "The default endpoint comes from WEBHOOK_URL; unset that instead"
+            )
         if endpoint.kind is EndpointKind.URL:
-            raise EndpointConflictError("A job brought this URL along; disable it instead")
+            raise EndpointConflictError("This URL came with a job; disable it instead")
         with self._changing(endpoint_id):
             await self._store.delete_endpoint(endpoint_id, self._clock.now())
 
@@ -169,7 +171,7 @@ class Endpoints:
             return await self._store.change_endpoint(endpoint_id, rotated)
 
     async def test(self, caller: Caller, endpoint_id: str) -> WebhookResponse:
-        """Send a test event now, once; return the receiver's response. It changes nothing.
+        """Send a test event once, now, and return the receiver's response. Nothing is changed.
 
         Raises `EndpointNotFoundError`.
         """
@@ -188,7 +190,7 @@ class Endpoints:
 
     @contextmanager
     def _changing(self, endpoint_id: str) -> Iterator[None]:
-        """Make every process read endpoints again, even if it is unknown whether one changed."""
+        """Make every process read endpoints again afterwards, even if the commit is uncertain."""
         try:
             yield
         except CommitUnknownError as error:
@@ -205,9 +207,7 @@ def _check_changeable(endpoint: Endpoint, fields: EndpointFields) -> None:
     if endpoint.kind is EndpointKind.DEFAULT and "url" in fields:
         raise EndpointConflictError("The default endpoint's URL is WEBHOOK_URL; set that instead")
     if endpoint.kind is EndpointKind.URL and fields:
-        raise EndpointConflictError(
-            "A job brought this URL along; only whether it is enabled can be changed"
-        )
+        raise EndpointConflictError("This URL came with a job; it can only be enabled or disabled")
 
 
 def _unmasked(endpoint: Endpoint, fields: EndpointFields) -> EndpointFields:

@@ -1,4 +1,4 @@
-"""The use cases about events: read them, and follow jobs as they change."""
+"""The use cases for events: read them, and follow jobs as they change."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
@@ -14,16 +14,16 @@ from reelhook.service.followers import Followers
 
 
 class FeedReads(FollowStore, Protocol):
-    """The store, as far as reading events needs it."""
+    """The part of the store that reading events needs."""
 
     async def events(self, job_ids: Sequence[str], after: Mapping[str, int]) -> list[StoredEvent]:
         """Return these jobs' events after the given sequences, in order."""
         ...
 
     async def events_after(self, event_id: str | None, limit: int) -> EventPage:
-        """Return events of all jobs in the order of their writing.
+        """Return events of all jobs after the given one, in the order in which they were written.
 
-        Raises `InvalidRequestError` if the id is no event's.
+        Raises `InvalidRequestError` if the id is not that of an event.
         """
         ...
 
@@ -46,9 +46,9 @@ class Feed:
     async def events_after(
         self, caller: Caller, event_id: str | None = None, limit: int = 100
     ) -> EventPage:
-        """Return the events of all jobs after one, in the order of their writing.
+        """Return events of all jobs after the given one, in the order in which they were written.
 
-        Raises `InvalidRequestError` if the id is no event's.
+        Raises `InvalidRequestError` if the id is not that of an event.
         """
         caller.require(Scope.READ)
         return await self._store.events_after(event_id, limit)
@@ -62,9 +62,7 @@ class Feed:
         return found
 
     def follow(self, caller: Caller, job_ids: Collection[str]) -> AbstractContextManager[Follower]:
-        """Follow these jobs until the block ends: the follower wakes only when one of them
-        changes.
-        """
+        """Follow these jobs until the block ends. The follower wakes when one of them changes."""
         caller.require(Scope.READ)
         return self._followers.jobs(job_ids)
 

@@ -1,4 +1,4 @@
-"""Following jobs: each follower wakes when its own jobs change, and for no others.
+"""Following jobs: each follower wakes only when its own jobs change.
 
 A change in this process comes with the jobs' ids. Another process only says that something
 changed; then one read of the event feed, for all followers together, finds the jobs.
@@ -17,14 +17,14 @@ from reelhook.ports import Clock, FollowStore
 
 log = structlog.get_logger()
 FEED_POLL_SECONDS = 0.2
-"""The least time between two reads: other processes may announce changes continuously."""
+"""The least time between two reads, because other processes may announce changes continuously."""
 FEED_RETRY_SECONDS = 1.0
 """The pause before a read that failed is tried again."""
 EVENTS_PER_READ = 5000
 
 
 class Followers:
-    """Lets callers follow jobs, and reads the feed while anyone does."""
+    """Lets callers follow jobs, and reads the feed while there are followers."""
 
     def __init__(self, store: FollowStore, signals: Signals, *, clock: Clock) -> None:
         self._store = store
@@ -32,7 +32,7 @@ class Followers:
         self._clock = clock
         self._followers = 0
         self.stopping = asyncio.Event()
-        """Set when the program stops: nobody waits any longer."""
+        """Set when the program stops, to end all waits."""
         self._reading: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
@@ -55,10 +55,10 @@ class Followers:
         while True:
             if position is not None:
                 await changed.elsewhere.wait()
-            changed.elsewhere.clear()  # what is announced from now on may be too late for this read
+            changed.elsewhere.clear()  # a change announced from now on may miss this read
             try:
                 position = await self._wake_changed(position)
-            except Exception as error:  # whatever it was: followers wait for the next read
+            except Exception as error:  # of any kind: followers rely on the next read
                 if not isinstance(error, StoreError):
                     log.exception("following.failed")
                 changed.elsewhere.set()
@@ -70,7 +70,7 @@ class Followers:
         """Wake followers of jobs with events after this position; return the feed's last one."""
         if position is None:
             position = await self._store.last_position()
-            # Jobs may have changed after the followers' first look, and before this read.
+            # Jobs may have changed between the followers' first read and this one.
             self._signals.changed.wake_all()
             return position
         while True:

@@ -1,4 +1,4 @@
-"""The use cases about jobs in doubt: a person looks at the provider, and adopts or abandons."""
+"""The use cases for jobs in doubt: a person checks the provider, then adopts or abandons."""
 
 from collections.abc import Mapping
 from random import Random
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 
 class InDoubtSubmissions:
-    """The submissions of which nobody knows whether a provider accepted them."""
+    """The submissions that a provider may or may not have accepted."""
 
     def __init__(
         self,
@@ -51,20 +51,20 @@ class InDoubtSubmissions:
         self._random = random
 
     async def jobs(self, caller: Caller, limit: int = 50, cursor: str | None = None) -> JobPage:
-        """Return a page of the jobs in doubt, oldest first: those that ended so, then those that
-        are still looked up.
+        """Return a page of the jobs in doubt, oldest first.
 
-        Raises `InvalidRequestError` for a bad cursor.
+        Jobs that ended in doubt come first, then those that are still being looked up. Raises
+        `InvalidRequestError` for a bad cursor.
         """
         caller.require(Scope.READ)
         return await self._store.jobs_in_doubt(limit, cursor)
 
     async def adopt(self, caller: Caller, job_id: str, provider_job_id: str) -> Created:
-        """Watch the provider's job as a new one of ours, with the same request and endpoints.
+        """Watch the provider's job as a new job, with the same request and endpoints.
 
-        Twice is once. Raises `InvalidRequestError` for an id that the provider does not know,
-        `JobIdTakenError` if another job of ours has it, `JobConflictError` if the job is not in
-        doubt, and `ProviderError` if the provider can't be asked.
+        A second call returns the same job. Raises `InvalidRequestError` for an id that the provider
+        does not know, or `JobIdTakenError` if another job of ours has it. Raises `JobConflictError`
+        if the job is not in doubt, or `ProviderError` if the provider can't be read.
         """
         caller.require(Scope.OPERATE)
         check_ids(provider_job_id, None)
@@ -74,7 +74,7 @@ class InDoubtSubmissions:
         try:
             return await self._adopt(await self._in_doubt(job_id), provider_job_id)
         except JobConflictError:
-            # The same request may have done it at the same time.
+            # An identical call may have adopted it at the same time.
             if (before := await self._adopted(job_id, provider_job_id)) is not None:
                 return before
             raise
@@ -102,8 +102,8 @@ class InDoubtSubmissions:
         return created
 
     def _new_job(self, job: Job, provider_job_id: str) -> Job:
-        # It counts as registered, not as looked up: no other job's lookup or late response may
-        # take away what a person assigned. A lookup for it would begin too late anyway.
+        # It counts as registered, not as found by a lookup: no other job's lookup or late response
+        # may take away a person's assignment. A lookup for it would begin too late anyway.
         now = self._clock.now()
         return Job(
             id=new_id("job", now, self._random),
@@ -117,7 +117,7 @@ class InDoubtSubmissions:
         ).accept(provider_job_id, now)
 
     async def abandon(self, caller: Caller, job_id: str) -> StoredJob:
-        """Settle that the provider does not have the job.
+        """Settle the doubt: the provider does not have the job.
 
         Raises `JobConflictError` if the job is not in doubt.
         """

@@ -1,4 +1,4 @@
-"""The use cases about jobs: create one, read it, act on it."""
+"""The use cases for jobs: create one, read it, act on it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -39,14 +39,14 @@ from reelhook.service.providers import provider_of
 from reelhook.service.reading_back import read_back, record_change
 
 WRITE_TRIES = 5
-"""The attempts at a change while others change the same job."""
+"""The number of tries to change a job while others change it too."""
 
 
 class Jobs:
     """Jobs, over one store and the providers' accounts.
 
-    `has_default_endpoint`: WEBHOOK_URL is set. `submit_wait_seconds`: how long a cancel waits for
-    the outcome of a create that is in flight.
+    `has_default_endpoint` is True if WEBHOOK_URL is set. `submit_wait_seconds` limits a cancel's
+    wait for the outcome of a create that is in flight.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Jobs:
         try:
             return await self._create(job, request, webhook_url, endpoints, idempotency)
         finally:
-            self._signals.submit.publish()  # it may be stored, even if nobody can confirm that
+            self._signals.submit.publish()  # it may be stored even after an error
 
     async def register(
         self,
@@ -129,11 +129,11 @@ class Jobs:
         endpoints: Sequence[str] = (),
         account: str | None = None,
     ) -> Created:
-        """Watch a job that someone else created at the provider. Twice is once.
+        """Watch a job that was created at the provider by other means.
 
-        `account` None: the first of the default provider. Raises `JobIdTakenError` if the id, or
-        the provider's job under another id, is taken. Raises `InvalidRequestError` for a malformed
-        id or an unknown account.
+        A second call returns the same job. `account` None: the default provider's first account.
+        Raises `JobIdTakenError` if the id, or the provider's job under another id, is taken. Raises
+        `InvalidRequestError` for a malformed id or an unknown account.
         """
         caller.require(Scope.OPERATE)
         check_ids(provider_job_id, job_id)
@@ -197,10 +197,10 @@ class Jobs:
         return await self._store.jobs(status, limit, cursor)
 
     async def queue_position(self, caller: Caller, job: Job) -> int | None:
-        """Return how many jobs come before this one; None if that is unknown or no longer matters.
+        """Return the number of jobs before this one, or None if that is unknown or irrelevant.
 
-        Before it is created, these are the jobs of its account that are created first. Once its
-        provider has queued it, they are those that the provider reports.
+        Before its create, these are the jobs of its account that will be created first. Once the
+        provider has queued it, the number is the provider's.
         """
         caller.require(Scope.READ)
         if job.status is Status.ACCEPTED:
@@ -213,10 +213,10 @@ class Jobs:
     # -- acting on a job ----------------------------------------------------------------------
 
     async def check_now(self, caller: Caller, job_id: str) -> StoredJob:
-        """Read the job at its provider at once. A job that no provider has, or that has ended,
-        stays as it is.
+        """Read the job at its provider now.
 
-        Raises `ProviderError` if the provider could not be asked.
+        A job that no provider has, or that has ended, is returned unchanged. Raises `ProviderError`
+        if the provider could not be asked.
         """
         caller.require(Scope.OPERATE)
         for _ in range(WRITE_TRIES):
@@ -232,11 +232,11 @@ class Jobs:
         return await read_back(self._store.job(job_id), job_id=job_id)
 
     async def cancel(self, caller: Caller, job_id: str, *, force: bool = False) -> StoredJob:
-        """End the job. If a provider has it, it is canceled there first.
+        """Cancel the job. If a provider has it, it is canceled there first.
 
         Raises `JobEndedError`, `SubmissionPendingError`, `NotCancelableError` if the provider
         can't cancel, or `ProviderError` if it could not be asked; with `force`, reelhook stops
-        watching the job nevertheless. Raises `JobConflictError` if others kept changing the job.
+        watching the job anyway. Raises `JobConflictError` if others kept changing the job.
         """
         caller.require(Scope.SUBMIT)
         return await self._canceling.cancel(job_id, force=force, tries=WRITE_TRIES)

@@ -1,4 +1,4 @@
-"""The use cases about models: those whose limits are known, and those that servers list."""
+"""The use cases for models: those with known limits, and those that servers list."""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ SERVER_SECONDS_MAX = 10.0
 class ProviderServer:
     """One account's server: its models, as a request names them, or the error of listing them.
 
-    `ignored`: it renders with its own model, whatever is named. `title`: its vendor's name for it.
+    `ignored`: the server ignores the requested model. `title`: the vendor's name for its model.
     """
 
     account: Account

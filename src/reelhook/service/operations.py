@@ -21,7 +21,7 @@ _UNKNOWN = AccountRecord(HEALTHY, None)
 
 @dataclass(frozen=True, slots=True)
 class WatcherStats:
-    """The watcher: since when it is paused, its interval, and the end of its last round."""
+    """The watcher: the start of its pause, its interval, and the end of its last round."""
 
     paused_since: Instant | None
     poll_seconds: float
@@ -33,9 +33,9 @@ class AccountStats:
     """One account: its load and its status.
 
     `jobs_max` None: no limit. `error`: the provider's message if it refuses the account's key.
-    `stretched_seconds`: the last interval between two rounds, if it was longer than asked for.
-    `reads_wait_until`, `creates_wait_until`: until when the provider asked for no calls.
-    `refused`: the job whose create was refused last. `unread`: why the provider can't be read.
+    `stretched_seconds`: the last interval between two rounds, if it was longer than configured.
+    `reads_wait_until`, `creates_wait_until`: the ends of the pauses that the provider asked for.
+    `refused`: the job whose create was refused last. `unread`: the reason why reads fail.
     """
 
     id: str
@@ -154,20 +154,18 @@ class Operations:
     # -- readiness: open to anyone ------------------------------------------------------------
 
     async def watching_paused_since(self, caller: Caller) -> Instant | None:
-        """Return since when watching is paused. Raises `StoreError`."""
+        """Return the time since which watching is paused, or None. Raises `StoreError`."""
         return await self._store.watching_paused_since()
 
     async def check_writable(self, caller: Caller) -> None:
-        """Raise `StoreError` unless the database was written within the last seconds, or is now."""
+        """Raise `StoreError` unless the database was writable seconds ago, or is now."""
         if 0 <= self._clock.now() - self._written_at < PROBE_VALID_MILLISECONDS:
             return
         try:
             async with asyncio.timeout(PROBE_SECONDS_MAX):
                 await self._store.probe()
         except (CommitUnknownError, TimeoutError):
-            raise StoreError(
-                "The database did not confirm in time that it can be written"
-            ) from None
+            raise StoreError("The database did not confirm a test write in time") from None
         self._written_at = self._clock.now()
 
 

@@ -1,6 +1,6 @@
-"""The use case of a provider that calls us: the job is read back at once.
+"""The use case for webhooks from providers: the job is read at once.
 
-A call brings the next check forward and never replaces it. Only the job's id is taken from it.
+A webhook only brings the next check forward. Nothing but the job's id is taken from it.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ UNKNOWN_JOB_MESSAGE = "The provider does not know the job that it called about"
 
 
 class ProviderWebhooks:
-    """Takes the calls of providers."""
+    """Receives webhooks from providers."""
 
     def __init__(
         self,
@@ -62,11 +62,11 @@ class ProviderWebhooks:
     async def take(
         self, caller: Caller, provider: str, token: str, headers: Mapping[str, str], body: bytes
     ) -> bool:
-        """Take a call; return whether it led to a check. Duplicates and late calls do no harm.
+        """Take a webhook. Return True if it led to a check. Duplicates and late ones do no harm.
 
-        Raises `UnknownCallbackError` for an address that is not ours, `WebhookVerificationError`
-        for a call that its provider did not sign, and `ProviderError` if the job can't be read
-        back now.
+        Raises `UnknownCallbackError` for an address that is not ours, or `WebhookVerificationError`
+        for a webhook that its provider did not sign. Raises `ProviderError` if the job can't be
+        read now.
         """
         caller.require(Scope.OPERATE)
         subject = self._callbacks.subject(provider, token)
@@ -98,7 +98,7 @@ class ProviderWebhooks:
             raise UnknownCallbackError from None  # it was removed by retention
 
     async def _take_for_job(self, caller: Caller, stored: StoredJob, provider_job_id: str) -> bool:
-        """Take a call at a job's own address, which proves whose create made the provider's job."""
+        """Take a webhook at a job's own address, which proves that its create was accepted."""
         job = stored.job
         if job.status is Status.SUBMITTING:
             return await self._found(stored, provider_job_id)
@@ -110,7 +110,7 @@ class ProviderWebhooks:
         if job.provider_job_id != provider_job_id:
             log.warning("notice.of_another_job", job=job.id, provider_job=provider_job_id)
             return False
-        if not job.status.watched or job.id in self._checking:  # calls come in bursts
+        if not job.status.watched or job.id in self._checking:  # webhooks come in bursts
             return False
         self._checking.add(job.id)
         try:
@@ -123,7 +123,7 @@ class ProviderWebhooks:
         """Record the provider's job of a create whose response was lost."""
         job = stored.job
         if job.doubt_since is None:
-            return False  # its paid call is in flight, and will bring the response itself
+            return False  # its paid call is in flight and will return the response itself
         reading = await self._providers[job.account].get(provider_job_id)
         if isinstance(reading.report, Missing):
             raise ProviderError(UNKNOWN_JOB_MESSAGE)
@@ -139,7 +139,7 @@ class ProviderWebhooks:
     async def _adopted(self, caller: Caller, job: Job, provider_job_id: str) -> bool:
         """Adopt the provider's job of a create that was given up.
 
-        fal calls when a video is done, which takes longer than an unresolved create is looked up.
+        fal sends its webhook when a video is done. By then the lookup of the create has ended.
         """
         try:
             created = await self._in_doubt.adopt(caller, job.id, provider_job_id)
@@ -152,7 +152,7 @@ class ProviderWebhooks:
         return True
 
     async def _adopter(self, job: Job, provider_job_id: str) -> Job:
-        """Return the job that adopted this one, if there is one; else this one."""
+        """Return the job that adopted this one, or else this one."""
         if job.provider_job_id is None and job.doubt_closed_at is not None:
             known = await self._store.job_of_provider([job.account], provider_job_id)
             if known is not None and known.job.adopted_from == job.id:

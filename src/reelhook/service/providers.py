@@ -1,4 +1,4 @@
-"""Finding a job's provider."""
+"""Finds a job's provider."""
 
 from collections.abc import Mapping
 
@@ -12,6 +12,6 @@ def provider_of(providers: Mapping[str, Provider], job: Job) -> Provider:
     provider = providers.get(job.account)
     if provider is None:
         raise ProviderError(
-            f"The account {job.account} is no longer set up here; set it up again to reach the job"
+            f"The account {job.account} is no longer configured; add it again to reach the job"
         )
     return provider

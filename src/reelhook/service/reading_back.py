@@ -1,4 +1,4 @@
-"""Recording a job's change, and reading back what was written."""
+"""Records a job's change, and reads back what was written."""
 
 from collections.abc import Awaitable
 from typing import TypeVar
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 async def record_change(recording: Recording, before: Job, transition: Transition) -> bool:
-    """Record what a transition changed. Return False if someone else changed the job meanwhile."""
+    """Record the changes of a transition. Return False if the job was changed in the meantime."""
     if transition[0] is before:
         return True
     return bool(await recording.record([transition]))

@@ -1,4 +1,4 @@
-"""The reasons for which jobs wait, as their providers worded them."""
+"""The reasons why jobs wait, in their providers' words."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from reelhook.domain.waiting import Waiting
 from reelhook.ports import AccountStatusReads, Clock
 
 CACHE_MILLISECONDS = 1000
-"""The longest reuse of an account's status: many clients ask for the status of their jobs."""
+"""The time for which an account's status is reused: many clients poll the status of their jobs."""
 _BEFORE_CREATE = frozenset({Status.ACCEPTED, Status.SUBMITTING})
 
 
@@ -23,7 +23,7 @@ class WaitingReasons:
         self._cache: dict[str, tuple[Instant, AccountStatus]] = {}
 
     async def of(self, caller: Caller, job: Job) -> Waiting | None:
-        """Return the reason for which one job waits. Raises `StoreError`."""
+        """Return the reason why one job waits, or None. Raises `StoreError`."""
         return (await self.all_of(caller, [job])).get(job.id)
 
     async def all_of(self, caller: Caller, jobs: Sequence[Job]) -> dict[str, Waiting]:

@@ -1,4 +1,4 @@
-"""One line of text for an error, short enough to stand inside a sentence."""
+"""One line of text for an error, short enough for use within a sentence."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Reads of the newest files and records, possible next to a running server."""
+"""Reads the newest files and records, also while a server is running."""
 
 import asyncio
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ async def newest_files(target: Target) -> list[FinishedFile]:
 
 
 async def newest_record_at(target: Target) -> Instant | None:
-    """Return when the newest job or event was recorded, by the clock of its writer.
+    """Return the time of the newest job or event, by the clock of its writer.
 
     None if there is none. Raises like `newest_files`.
     """

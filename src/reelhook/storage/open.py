@@ -1,4 +1,4 @@
-"""Opening a database of either kind: a SQLite file by its path, PostgreSQL by its URL."""
+"""Opens a database of either kind: a SQLite file by its path, PostgreSQL by its URL."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -28,19 +28,19 @@ def _postgres() -> "ModuleType":
     return postgres
 
 
-async def awaited(url: str, *, pooled: bool, seconds: float) -> None:
-    """Wait for a PostgreSQL database; see `awaiting.usable`."""
-    from reelhook.storage.operations.awaiting import usable  # noqa: PLC0415 - loaded only if it is the database
+async def wait_until_usable(url: str, *, pooled: bool, seconds: float) -> None:
+    """Wait for a PostgreSQL database; see `postgres.awaiting`."""
+    from reelhook.storage.postgres.awaiting import wait_until_usable as wait  # noqa: PLC0415 - loaded only if it is the database
 
-    await usable(url, pooled=pooled, seconds=seconds)
+    await wait(url, pooled=pooled, seconds=seconds)
 
 
 @contextlib.asynccontextmanager
 async def exclusive(target: Target) -> AsyncIterator[None]:
     """Be the only process that may change the schema.
 
-    On PostgreSQL this waits for another process. A SQLite file is owned as long as it is used, so
-    it raises `SettingsError` if another process has it.
+    On PostgreSQL this waits for other processes. A SQLite file is owned for as long as it is used,
+    so this raises `SettingsError` if another process owns it.
     """
     if isinstance(target, Path):
         with FileLock(target):

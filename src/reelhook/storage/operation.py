@@ -35,7 +35,7 @@ class StatementBatch:
 
 Operation = Generator[Statement | StatementBatch, list[Row], T]
 ConflictKeys = Collection[Hashable] | None
-"""Names of everything an operation writes, or reads to decide. None: it may touch anything."""
+"""The keys of all that an operation writes, or reads for its decisions. None: anything."""
 
 
 class Database(Protocol):
@@ -56,8 +56,8 @@ class Database(Protocol):
     async def background(self, make: Callable[[], Operation[T]], *, lock: str | None = None) -> T:
         """Run an operation at low priority, concurrently with `write` where possible.
 
-        A crash may undo it. `lock` names a table that no one else may write to meanwhile; if it
-        cannot be locked at once, `StoreError` is raised. Otherwise raises like `write`.
+        A crash may undo it. `lock` names a table that no one else may write to at the same time; if
+        it cannot be locked at once, `StoreError` is raised. Otherwise raises like `write`.
         """
         ...
 
@@ -71,9 +71,9 @@ class Database(Protocol):
 
 
 def concurrently(operations: Sequence[Operation[T]]) -> Operation[list[T]]:
-    """Run operations as one: the next statement of each goes out in one batch.
+    """Run operations as one: the next statements of all of them are sent in one batch.
 
-    They must share no conflict key; then the result is the same as running them in turn.
+    They must share no conflict key. The result is the same as that of running them in turn.
     """
     results: dict[int, T] = {}
     replies: dict[int, Any] = dict.fromkeys(range(len(operations)))
@@ -89,13 +89,13 @@ def concurrently(operations: Sequence[Operation[T]]) -> Operation[list[T]]:
 
 
 def _send_batch(yielded: dict[int, Statement | StatementBatch]) -> Operation[dict[int, Any]]:
-    statements = [statement for each in yielded.values() for statement in statements_of(each)]
+    statements = [statement for sent in yielded.values() for statement in statements_of(sent)]
     rows = iter(cast("list[list[Row]]", (yield StatementBatch(tuple(statements)))))
     return {
-        index: [next(rows) for _ in each.statements]
-        if isinstance(each, StatementBatch)
+        index: [next(rows) for _ in sent.statements]
+        if isinstance(sent, StatementBatch)
         else next(rows)
-        for index, each in yielded.items()
+        for index, sent in yielded.items()
     }
 
 

@@ -1,4 +1,4 @@
-"""A write on its way through a driver's writer."""
+"""A write that is queued for, or being run by, a driver's writer."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from reelhook.storage.operation import Operation
 
 
 class PendingWrite:
-    """An operation to run, the future of its result, and what the last attempt brought."""
+    """An operation to run, the future of its result, and the result of the last attempt."""
 
     __slots__ = ("error", "future", "make", "result")
 
@@ -18,7 +18,7 @@ class PendingWrite:
         self.begin()
 
     def begin(self) -> None:
-        """Forget an attempt that was undone."""
+        """Forget an earlier attempt, which was undone."""
         self.result: Any = None
         self.error: BaseException | None = None
 

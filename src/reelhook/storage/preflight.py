@@ -46,8 +46,8 @@ SELECT current_setting('server_version_num')::int / 10000 AS version,
 class DatabaseCheck:
     """The result of a check. `refusal` is the reason why the database cannot be used, if any.
 
-    `may_pass`: that may change by itself. `now` None: it uses this machine's clock. `free_bytes`
-    None: its disk is on another machine. `pooler`: a pooler responds in place of the server.
+    `may_pass`: the reason may disappear by itself. `now` None: it uses this machine's clock.
+    `free_bytes` None: its disk is on another machine. `pooler`: the connection leads to a pooler.
     """
 
     refusal: str | None
@@ -81,7 +81,7 @@ async def check_connection(connection: "Connection") -> DatabaseCheck:
         _refusal(row),
         row["now"],
         may_pass=row["read_only"],
-        # A pooler makes up this number, so that it can tell whose query to cancel.
+        # A pooler makes up this number, which identifies the query to cancel.
         pooler=row["process"] != connection.get_server_pid(),
     )
 
@@ -94,7 +94,7 @@ def _refusal(row: Any) -> str | None:
         return "it is a standby or read-only; name the primary in DATABASE_URL"
     if schema is None:
         return (
-            f"the role {role} may use no schema of it; as its owner: GRANT USAGE, CREATE ON "
+            f"the role {role} can't use any schema of it; as its owner: GRANT USAGE, CREATE ON "
             f"SCHEMA public TO {role}"
         )
     if not row["has_tables"] and not row["may_create"]:

@@ -79,7 +79,7 @@ class Store(Forwarding):
         return await self._page(partial(in_doubt.page, limit, cursor), limit)
 
     async def _page(self, make: partial[Operation[JobPage]], limit: int) -> JobPage:
-        """Read a page of jobs; only one long page at a time.
+        """Read a page of jobs, with only one long page at a time.
 
         SQLite has few readers and scans over each row's image to reach the columns after it: 400
         jobs with images take 50 ms.
@@ -127,7 +127,7 @@ class Store(Forwarding):
     account_records = reading(accounts.records)
     save_account_status = writing(accounts.save_status)
     account_status = reading(accounts.status)
-    tend = writing(leases.tend)
+    heartbeat = writing(leases.heartbeat)
     renew = writing(leases.renew)
     release = writing(leases.release)
     free_leases = writing(leases.free_leases)

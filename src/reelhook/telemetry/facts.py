@@ -1,7 +1,7 @@
 """Log lines made from facts, with stable event names.
 
-`event` names a line in JSON; `message` is the sentence that a terminal shows instead. The "Sora"
-sentences are what the first client's users know, so there they are the event itself, and `fact`
+`event` is the name of a line in JSON; `message` is the sentence that a terminal shows instead. The
+first client's users know the "Sora" sentences, so these are the `event` of their lines, and `fact`
 is the stable name.
 """
 
@@ -34,7 +34,7 @@ from reelhook.domain.report import Accepted
 
 log = structlog.get_logger()
 _shown_url = lru_cache(maxsize=1024)(shown_url)
-"""Parsing the URL took longer than all the rest of a line that is not shown."""
+"""Cached, because parsing the URL took longer than the rest of a line that is not shown."""
 
 
 def log_fact(fact: Fact) -> None:  # noqa: C901, PLR0912  # one flat table
@@ -142,7 +142,7 @@ def _submit_decided(fact: SubmitDecided) -> None:
 
 
 def _webhook_attempted(fact: WebhookAttempted) -> None:
-    delivery, attempt, response = fact.delivery, fact.attempt, fact.attempt.answer
+    delivery, attempt, response = fact.delivery, fact.attempt, fact.attempt.response
     url = _shown_url(delivery.url or fact.endpoint.url)
     fields = {
         "job": delivery.job_id,

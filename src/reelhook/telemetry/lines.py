@@ -1,4 +1,4 @@
-"""The form of log lines: sentences, emoji and colour on a terminal, otherwise lines of JSON.
+"""The format of log lines: sentences, emoji and colour on a terminal, otherwise JSON.
 
 `event` is the stable name of a line. A terminal shows its `message` instead, if it has one.
 `serve` logs to stdout, as the first client's server did, so that `reelhook serve | jq .event`
@@ -73,15 +73,15 @@ def configure(
     root.handlers = [_ToStructlog()]
     root.setLevel(logging.WARNING)
     for name in ("uvicorn", "uvicorn.error"):
-        # Its own start and stop lines repeat ours.
+        # Uvicorn's start and stop lines repeat ours.
         logging.getLogger(name).setLevel(logging.INFO if verbose else logging.WARNING)
 
 
 def defer_to_host() -> None:
     """Pass reelhook's lines to the standard library's loggers, unless structlog is configured.
 
-    The host program then decides about them. structlog's defaults would print every detail to the
-    host's stdout, with the values of variables. The host's own structlog lines do not change.
+    The host program then decides about them. structlog's defaults would print every detail, with
+    the values of variables, to the host's stdout. The host's own structlog lines do not change.
     """
     if structlog.is_configured():
         return
@@ -130,7 +130,7 @@ def _host_line(event: EventDict) -> tuple[tuple[str], dict[str, Any]]:
 
 
 class _Sink:
-    """Writes lines to a stream. A reader that goes away must not take the server with it."""
+    """Writes lines to a stream. A reader that closes its end must not stop the server."""
 
     def __init__(self, stream: TextIO, hide: Callable[[str], str]) -> None:
         self._stream = stream
@@ -149,7 +149,7 @@ class _Sink:
 
 
 class _ToStructlog(logging.Handler):
-    """Passes the standard library's records on, so that all log lines have one form."""
+    """Passes on the standard library's records, so that all log lines have the same format."""
 
     def emit(self, record: logging.LogRecord) -> None:
         structlog.get_logger().log(
@@ -178,9 +178,9 @@ def _hide_keys(_logger: object, _method: str, event: EventDict) -> EventDict:
 
 
 def hider(secrets: Iterable[str | None]) -> Callable[[str], str]:
-    """Return a function that hides these secrets, and all that looks like one, in a line."""
+    """Return a function that hides these secrets, and similar texts, in a line."""
     known = [secret for secret in secrets if secret and len(secret) >= SECRET_LENGTH_MIN]
-    # A line of JSON spells some characters differently.
+    # JSON escapes some characters.
     spelled = {form for secret in known for form in (secret, _json_text(secret)[1:-1])}
 
     def hide(line: str) -> str:
@@ -250,19 +250,19 @@ def terminal_renderer(stream: TextIO) -> Renderer:
 
 
 def _sign(emoji: str) -> str:
-    # Many terminals give an emoji with a selector one column, so it gets another space.
+    # Many terminals give an emoji with a selector only one column, so add a space.
     return emoji and emoji + ("  " if emoji.endswith(_WIDE) else " ")
 
 
 def _text(event: EventDict) -> str:
-    """Take the text that a person reads out of the event, with what only machines read."""
+    """Remove from the event, and return, the text for a person. Also remove fields for machines."""
     name, message = event.pop("event", ""), event.pop("message", None)
     event.pop("fact", None)
     return str(name if message is None else message)
 
 
 def _repeats(value: str, message: str) -> bool:
-    """Return True if the message has this id or URL already. Short values match by chance."""
+    """Return True if the message already has this id or URL. Short values could match by chance."""
     return not value or (len(value) >= _ID_LENGTH_MIN and value in message)
 
 
@@ -271,7 +271,7 @@ def _shown(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """Escape what could move a terminal's cursor or forge a line: some texts are not ours."""
+    """Escape characters that could move the cursor or forge a line: some texts are not ours."""
     if text.isprintable():
         return text
     return "".join(

@@ -1,6 +1,6 @@
-"""Limits lines about the same database error to one a minute, with the number left out.
+"""Limits lines about the same database error to one a minute, with the number of omitted ones.
 
-While the disk of the database is full, every write fails, and each would bring several lines.
+While the database's disk is full, every write fails, and each would log several lines.
 """
 
 import time
@@ -13,7 +13,7 @@ SECONDS = 60.0
 KINDS_MAX = 100
 """The number of different lines that are remembered."""
 _OF_THE_DATABASE = "The database "
-"""The beginning of database errors, see `domain.errors.StoreError`."""
+"""The beginning of the messages of database errors; see `domain.errors.StoreError`."""
 
 
 class DatabaseLines:

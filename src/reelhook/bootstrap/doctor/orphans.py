@@ -12,7 +12,7 @@ from reelhook.domain.errors import ListingUnsupportedError, ProviderError, Setti
 from reelhook.domain.event import Instant
 from reelhook.domain.report import Entry
 from reelhook.ports import Provider
-from reelhook.storage.operations import owned
+from reelhook.storage import owned
 from reelhook.telemetry.lines import hider
 
 PAGES_MAX = 50

@@ -154,11 +154,11 @@ def attempt_response(attempt: Attempt) -> AttemptResponse:
         number=attempt.number,
         probe=attempt.probe,
         started_at=iso(attempt.started_at),
-        duration_ms=attempt.answer.duration_ms,
-        status=attempt.answer.status,
-        error=attempt.answer.error,
-        detail=attempt.answer.detail,
-        answer=attempt.answer.body,
+        duration_ms=attempt.response.duration_ms,
+        status=attempt.response.status,
+        error=attempt.response.error,
+        detail=attempt.response.detail,
+        answer=attempt.response.body,
     )
 
 

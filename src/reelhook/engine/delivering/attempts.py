@@ -1,4 +1,4 @@
-"""Attempts: sends one webhook, records the response and what it says about the endpoint."""
+"""Attempts: sends one webhook and records the response, with the endpoint's new health."""
 
 import asyncio
 from dataclasses import replace
@@ -98,7 +98,7 @@ class Attempts:
         now = self._clock.now()
         before = after = self._queue.queue(endpoint.id).endpoint
         if not preempted:
-            after = before.answered(attempt.answer, now, probe=endpoint.health.open)
+            after = before.responded(attempt.response, now, probe=endpoint.health.open)
             self._keep(before, after)
         still_open = before.health.open and after.health.open
         if still_open:
@@ -126,9 +126,9 @@ class Attempts:
         self._emit(WebhookDeferred(endpoint, delivery, response.detail))
 
     async def _settle(self, settlement: Settlement, lease: Lease) -> Delivery | None:
-        """Record an attempt, however long the store can't, as while its disk is full.
+        """Record an attempt, with retries until the store works: its disk may be full.
 
-        So nothing is sent again because a record is missing. None: the lease was lost.
+        So nothing is sent again because a record is missing. Returns None if the lease was lost.
         """
         while self._leases.of(lease.id) == lease:
             try:
@@ -157,11 +157,11 @@ class Attempts:
 
         `jitter` is the seed of the random part of a retry's delay.
         """
-        if attempt.answer.gone and kind is not EndpointKind.URL:
-            return current  # the endpoint has ended; what waits is kept until it is enabled
+        if attempt.response.gone and kind is not EndpointKind.URL:
+            return current  # the endpoint is disabled; events wait until it is enabled
         return current.settle(
             attempt.sequence,
-            attempt.answer,
+            attempt.response,
             now,
             probe=attempt.probe,
             schedule=self._schedule,
@@ -169,7 +169,7 @@ class Attempts:
         )
 
     def _keep(self, before: Endpoint, after: Endpoint) -> None:
-        """Use the new health of an endpoint from now on, and report a change of its state."""
+        """Use an endpoint's new health from now on, and report a change of its state."""
         self._queue.queue(after.id).endpoint = after
         if after.held_back:
             self._queue.clear(after.id)
@@ -196,12 +196,12 @@ def _attempt(flight: InFlight, response: WebhookResponse, *, probe: bool) -> Att
         sequence=event.sequence,
         number=delivery.attempts + 1,
         started_at=flight.started_at,
-        answer=response,
+        response=response,
         probe=probe,
     )
 
 
 def _milliseconds_since(begun: float) -> int:
-    """Return the milliseconds since a time of the loop's clock, which nobody can set."""
+    """Return the milliseconds since `begun`, by the loop's clock, which is monotonic."""
     taken = round((asyncio.get_running_loop().time() - begun) * 1000)
     return min(max(taken, 0), DURATION_MILLISECONDS_MAX)

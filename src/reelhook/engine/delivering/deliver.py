@@ -1,8 +1,8 @@
-"""Deliver: sends the events that wait at each endpoint, in order for each job.
+"""Deliver: sends the waiting events of each endpoint, in order for each job.
 
-Each delivery has one attempt in flight, each endpoint a few (`FairQueue`), so that no receiver
-holds up another. Attempts in flight are known in this process only. In the store they are still
-due, so that after a crash another process sends them again, with the same `webhook-id`.
+A delivery has at most one attempt in flight and an endpoint a few (see `FairQueue`), so no receiver
+holds up another. Only this process knows which attempts are in flight. In the store they are still
+due, so another process sends them again after a crash, with the same `webhook-id`.
 """
 
 import asyncio
@@ -26,10 +26,11 @@ from reelhook.engine.runner import RunningTasks
 from reelhook.ports import Clock, DeliveryStore, DueDeliveries, DueDelivery, Lease, Sender
 
 READY_PER_ENDPOINT = 100
-"""Several times the number that may be in flight: a long queue then takes few reads."""
+"""Several times the number that may be in flight, so that a long queue takes few reads."""
 READY_MAX = 8 * SLOTS
 READ_AGAIN_SECONDS = 0.05
-"""The wait when more was due than one read returns. The end of an attempt may shorten it."""
+"""The wait before the next read if one read did not return everything that is due. An attempt that
+ends may shorten it."""
 
 
 class Deliver:
@@ -69,7 +70,7 @@ class Deliver:
         self._resting = False
         self._in_flight: dict[int, InFlight] = {}
         self._finished: set[int] = set()
-        """The deliveries that ended since the present read of the store began."""
+        """The deliveries whose attempts ended since the current read of the store began."""
         self._endpoints_version = 0
         self._lanes: Mapping[int, Lease] = {}
         """The lanes, with their leases, for which the ready deliveries were read."""
@@ -85,7 +86,7 @@ class Deliver:
         self._use_lanes(self._leases.lanes())
         version, busy = self._endpoints.version, self._queue.busy
         if version != self._endpoints_version:
-            # Endpoints have changed, and with them what is ready and how much may be in flight.
+            # Changed endpoints may change what is ready, and how much may be in flight.
             self._queue.clear()
             busy = frozenset()
         probes = self._probing.allowed(now)
@@ -100,15 +101,15 @@ class Deliver:
         self._endpoints_version = version
         self._probing.sent(sum(found.endpoint.health.open for found in due.endpoints), now)
         for found in due.endpoints:
-            # An attempt that ended during the read may still be due in its result.
-            ready = [each for each in found.deliveries if not self._is_known(each.delivery)]
+            # The result of the read may still have deliveries whose attempts ended during it.
+            ready = [item for item in found.deliveries if not self._is_known(item.delivery)]
             self._queue.fill(found.endpoint, ready, self._clock.now())
         self._start_ready()
         self._rest(due.early)
         return self._seconds_until(due)
 
     def _rest(self, early: Iterable[str]) -> None:
-        """Let endpoints rest at which nothing is due. Nothing waits for that."""
+        """Let endpoints without due deliveries rest, in the background."""
         endpoint_ids = tuple(self._attempts.probed.union(early))
         if endpoint_ids and not self._resting and not self.tasks.draining:
             self._resting = True
@@ -119,7 +120,7 @@ class Deliver:
         self._resting = False
 
     def _use_lanes(self, lanes: Mapping[int, Lease]) -> None:
-        """Forget what was read under other leases: other workers may have sent it since."""
+        """Forget deliveries that were read under other leases: other workers may have sent them."""
         if lanes != self._lanes:
             self._queue.clear()
             self._lanes = lanes
@@ -148,7 +149,7 @@ class Deliver:
         return max(0.0, min(waits)) if waits else None
 
     async def _preempt_stale(self, now: Instant) -> None:
-        """Cut short the attempts that have hung for a while when the end of their job waits."""
+        """Cut short the attempts that have hung for a while if their job's final event waits."""
         stale = [
             delivery_id
             for delivery_id, flight in self._in_flight.items()
@@ -158,14 +159,14 @@ class Deliver:
             return
         for delivery_id in await self._store.ended_meanwhile(stale):
             flight = self._in_flight.get(delivery_id)
-            # By now the attempt may be that of the final event itself.
+            # By now the attempt in flight may be for the final event itself.
             if flight is not None and flight.preemptible:
                 flight.preempt()
 
     def _start_ready(self) -> None:
-        """Start attempts at what is ready, the endpoints in turn, while slots are free."""
+        """Start attempts at ready deliveries while slots are free. Endpoints take turns."""
         if self._endpoints_version != self._endpoints.version:
-            self._queue.clear()  # nothing goes out with a secret that was just replaced
+            self._queue.clear()  # nothing is sent with a secret that was just replaced
             self.signal.set()
         if self._lanes != self._leases.lanes():
             self._queue.clear()
@@ -189,14 +190,14 @@ class Deliver:
         self._start_ready()
 
     async def _carry_out(self, flight: InFlight) -> None:
-        """Send an event. If the end of its job preempts it, send that at once."""
+        """Send an event. If its job's final event preempts it, send that one at once."""
         while await self._is_current(flight) and not await self._attempts.make(flight):
             flight.version = None
 
     async def _is_current(self, flight: InFlight) -> bool:
-        """Read a delivery again if endpoints have changed. Return True if it may still go.
+        """Read a delivery again if endpoints have changed. Return True if it may still be sent.
 
-        So no attempt that begins after a rotation is signed with the old secret alone.
+        So no attempt that begins after a secret's rotation is signed with the old secret alone.
         """
         while flight.version != self._endpoints.version:
             flight.version = self._endpoints.version

@@ -1,7 +1,7 @@
 """The queue of deliveries that are ready to be sent, in which no receiver holds up another.
 
-Endpoints take turns. Each has a few requests in flight at most, and half of all slots are kept
-for first attempts. What is ready here was read from the store shortly before.
+Endpoints take turns. Each has at most a few requests in flight, and half of all slots are kept for
+first attempts. Ready deliveries were read from the store a short time ago.
 """
 
 from collections import deque
@@ -21,14 +21,14 @@ READY_MILLISECONDS = 1000
 """The time after which a delivery that still waits for a slot is read from the store again."""
 PAUSE_MILLISECONDS_MIN = 2_000
 PAUSE_MILLISECONDS_MAX = 60_000
-"""The longest pause of an endpoint to which this process lacked the resources to send."""
+"""The longest pause of an endpoint after this process lacked the resources to send to it."""
 
 
 @dataclass(slots=True)
 class EndpointQueue:
-    """The deliveries that wait at one endpoint, and the number that is in flight there.
+    """The ready deliveries of one endpoint, and the number in flight.
 
-    The endpoint's health is kept here while anything is in flight: the store has it later.
+    While anything is in flight, `endpoint` has the latest health; the store gets it later.
     """
 
     endpoint: Endpoint
@@ -36,33 +36,33 @@ class EndpointQueue:
     read_at: Instant = 0
     in_flight: int = 0
     in_order: bool = False
-    """True while the endpoint has its place in the order of turns."""
+    """True while the endpoint waits for its turn."""
     released_in: int = 0
     """The last read of the store during which an attempt ended here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A pause of an endpoint. The next one in a row is twice as long."""
+    """A pause of an endpoint. The next consecutive one is twice as long."""
 
     until: Instant
     milliseconds: int
 
 
 def is_retry(delivery: Delivery) -> bool:
-    """Return True if this is no first attempt. Retries get half of the slots at most."""
+    """Return True if this is not a first attempt. Retries get at most half of the slots."""
     return delivery.attempts > 0 or delivery.resend_of is not None
 
 
 class FairQueue:
-    """The queues of all endpoints. `concurrency` limits endpoints without a limit of their own."""
+    """The queues of all endpoints. `concurrency` applies to endpoints without their own limit."""
 
     def __init__(self, concurrency: int) -> None:
         self._concurrency = concurrency
         self._queues: dict[str, EndpointQueue] = {}
         self._order: deque[str] = deque()
         self._held_back: list[EndpointQueue] = []
-        """Queues with nothing but retries, while all slots for retries are taken."""
+        """Queues that have only retries, while all slots for retries are taken."""
         self._windows: dict[str, tuple[Instant, tuple[Bucket, ...]]] = {}
         """The recent responses of idle endpoints. The store does not keep them."""
         self._pauses: dict[str, Pause] = {}
@@ -90,7 +90,7 @@ class FairQueue:
 
     @property
     def paused_until(self) -> Instant | None:
-        """The end of the first pause to end."""
+        """The time at which the next pause ends."""
         ends = (self._pauses[endpoint_id].until for endpoint_id in self._paused)
         return min(ends, default=None)
 
@@ -111,12 +111,12 @@ class FairQueue:
         self.clear(endpoint_id)
 
     def end_pause(self, endpoint_id: str) -> None:
-        """Note that requests to an endpoint can be sent again."""
+        """Record that requests to an endpoint can be sent again."""
         self._pauses.pop(endpoint_id, None)
         self._paused.discard(endpoint_id)
 
     def expire(self, now: Instant) -> None:
-        """Forget what was read a while ago: a newer event may have superseded it.
+        """Forget deliveries that were read a while ago: newer events may have superseded theirs.
 
         Called before each read of the store.
         """
@@ -158,13 +158,13 @@ class FairQueue:
         }
 
     def clear(self, endpoint_id: str | None = None) -> None:
-        """Forget what is ready at an endpoint, or at all of them. It must be read again."""
+        """Forget the ready deliveries of an endpoint, or of all. They must be read again."""
         for queue in self._queues.values():
             if endpoint_id in {None, queue.endpoint.id}:
                 queue.ready.clear()
 
     def update(self, endpoint: Endpoint) -> None:
-        """Use an endpoint as it was just read, except for health that is newer here."""
+        """Use an endpoint that was just read, but keep its health if that is newer here."""
         queue = self._queues[endpoint.id]
         health = queue.endpoint.health
         if endpoint.health_version != queue.endpoint.health_version:
@@ -179,14 +179,14 @@ class FairQueue:
         reset = endpoint.health_version != queue.endpoint.health_version
         closed = queue.endpoint.held_back and not endpoint.held_back
         if self._is_newer(queue) and closed and not reset:
-            return  # it was held back during the read: `release` has it read again
+            return  # it was held back during the read; `release` asks for another read
         self.update(endpoint)
         queue.ready = deque(deliveries)
         queue.read_at = now
         self._enqueue(queue)
 
     def _is_newer(self, queue: EndpointQueue) -> bool:
-        """Return True if responses came, or may come, that the last read has not seen."""
+        """Return True if this queue may know of responses that the last read did not see."""
         return queue.in_flight > 0 or queue.released_in == self._reads
 
     def _new_queue(self, endpoint: Endpoint) -> EndpointQueue:
@@ -224,14 +224,14 @@ class FairQueue:
             self._order.append(queue.endpoint.id)
 
     def _first_allowed(self, queue: EndpointQueue) -> DueDelivery | None:
-        """Return the first delivery that may go, or the first new one if retries have no slot."""
+        """Return the first delivery, or the first new one if all slots for retries are taken."""
         if len(self._retries) < RETRY_SLOTS:
             return queue.ready[0] if queue.ready else None
         return next((due for due in queue.ready if not self._is_retry(queue, due)), None)
 
     @staticmethod
     def _is_retry(queue: EndpointQueue, due: DueDelivery) -> bool:
-        """Return True for probes too, so that first attempts at healthy receivers keep slots."""
+        """Return True for retries and probes: first attempts at healthy receivers keep slots."""
         return is_retry(due.delivery) or queue.endpoint.health.open
 
     def release(self, due: DueDelivery) -> bool:
@@ -243,8 +243,8 @@ class FairQueue:
         if due.delivery.id in self._retries:
             self._retries.remove(due.delivery.id)
             held_back, self._held_back = self._held_back, []
-            for each in held_back:
-                self._enqueue(each)
+            for waiting in held_back:
+                self._enqueue(waiting)
         self._enqueue(queue)
         return not queue.ready
 

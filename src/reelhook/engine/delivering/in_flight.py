@@ -1,4 +1,4 @@
-"""An attempt that is in flight, and the event that replaces a stale one."""
+"""An attempt that is in flight. The final event of its job may preempt it."""
 
 import asyncio
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ STALE_MILLISECONDS = round(STALE_ATTEMPT_SECONDS * 1000)
 class InFlight:
     """A delivery whose attempt is in flight.
 
-    `version` is the count of endpoint changes at which it was read; None: it must be read again.
+    `version` is the endpoints' version at which it was read; None if it must be read again.
     `limit` can cut the attempt short.
     """
 
@@ -39,7 +39,7 @@ class InFlight:
         return self.started_at + STALE_MILLISECONDS
 
     def preempt(self) -> None:
-        """Cut the attempt short, once: it may end only after another tick."""
+        """Cut the attempt short. A second call does nothing: the attempt may still be ending."""
         if self.limit is not None:
             self.limit.reschedule(asyncio.get_running_loop().time())
             self.limit = None

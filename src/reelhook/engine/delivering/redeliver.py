@@ -1,4 +1,4 @@
-"""Redeliver: carries out resends in batches, so that they hold nothing up."""
+"""Redeliver: carries out resends in batches, so that nothing waits for a long one."""
 
 import structlog
 
@@ -26,12 +26,12 @@ class Redeliver:
         self.tasks = RunningTasks(signals.resend)
 
     async def tick(self) -> float | None:
-        """Do one batch of each resend; see `Loop`. A restart goes on where the last batch ended."""
+        """Do one batch of each resend; see `Loop`. After a restart it continues there."""
         unfinished = await self._store.unfinished_resends()
         left = False
-        for each in unfinished:
+        for started in unfinished:
             now = self._clock.now()
-            resend = await self._store.advance_resend(each.id, BATCH, now, self._lease)
+            resend = await self._store.advance_resend(started.id, BATCH, now, self._lease)
             self._signals.deliver.publish()
             left = left or resend.finished_at is None
             if resend.finished_at is not None:

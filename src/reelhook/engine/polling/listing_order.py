@@ -1,4 +1,4 @@
-"""The order of the ids in a listing and the length of its pages, as its pages have shown them."""
+"""Learns the order of ids in a listing, and the length of its pages, from the pages read."""
 
 from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
@@ -12,7 +12,7 @@ ORDER_MAX = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The reads that cover the wanted ids, and the order that they were picked from."""
+    """The reads that cover the wanted ids, and the order of ids on which they are based."""
 
     order: list[str]
     reads: list[Read]
@@ -50,7 +50,7 @@ class ListingOrder:
         return plan if same else None
 
     def plan(self, scan: ListingScan, listed: Sequence[str]) -> Plan:
-        """Pick the next reads, by the order as far as it is known or expected."""
+        """Return the next reads, by the known order; ids without a known place come first."""
         known = self._known
         new = [job_id for job_id in listed if job_id not in known.ids]
         order = new + known.order if new else known.order
@@ -60,17 +60,17 @@ class ListingOrder:
         return plan
 
     def learn(self, plan: Plan, batch: PageBatch) -> None:
-        """Adopt the order that the pages of a batch have shown."""
+        """Correct the order by the pages of a batch."""
         if plan.order is not self._known.order or not _as_expected(plan.reads, batch):
             shown = {cursor: page.ids for cursor, page in batch.pages.items()}
             learnt = merge_order(plan.order, shown)
             self._set([job_id for job_id in learnt if job_id not in batch.refused])
-        # The length of a page with more after it is the server's limit, unless it leaves out some.
+        # A page that others follow is as long as the server allows, unless it leaves out entries.
         full = [page.length for page in batch.pages.values() if page.more]
         self.page_size = max(2, *full) if full else self.page_size
 
     def trim(self, watched: Collection[str]) -> None:
-        """Forget all after the oldest job. If the order grows too long, keep the jobs only."""
+        """Forget ids after the oldest job. If the order is still too long, keep only the jobs."""
         order = self._known.order
         length = len(order)
         while length and order[length - 1] not in watched:
@@ -85,7 +85,7 @@ class ListingOrder:
 
 
 def _as_expected(reads: Sequence[Read], batch: PageBatch) -> bool:
-    """Return True if every page held what was expected and nothing else: nothing is new then."""
+    """Return True if every page held exactly the expected ids, so there is nothing to learn."""
     return all(
         isinstance(read, PageRead)
         and (page := batch.pages.get(read.cursor)) is not None

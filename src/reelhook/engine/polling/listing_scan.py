@@ -1,4 +1,4 @@
-"""Looks for jobs in a listing, in batches of pages: what to read next, and what to give up."""
+"""Looks for jobs in a listing, in batches of pages: plans the reads, and gives some jobs up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,11 +14,11 @@ class PageResult:
     ids: tuple[str, ...]
     more: bool
     length: int
-    """The number of entries, with those that had no id."""
+    """The number of entries, including those without an id."""
 
     @classmethod
     def of(cls, page: Page, read: PageRead) -> "PageResult":
-        """Return the result of a page. It shares the ids of its read if it holds just these."""
+        """Return the result of a page. If it has just the expected ids, they are not copied."""
         ids = tuple([entry.provider_job_id for entry in page.entries])
         expected = read.expected
         return cls(expected if ids == expected else ids, page.more, len(ids) + page.unreadable)
@@ -37,19 +37,19 @@ class PageBatch:
 
 @dataclass(slots=True)
 class ListingScan:
-    """The jobs that a round looks for in the listing, with what its batches have shown so far."""
+    """The jobs that a round looks for in the listing, and the results of its batches so far."""
 
     left: set[str]
     displaced: set[str] = field(default_factory=set)
-    """Not on the expected page: looked for once more, after the newest of them."""
+    """Jobs that were not on their expected page: searched once more, after the newest one."""
     unlisted: set[str] = field(default_factory=set)
-    """Probably not in the listing."""
+    """Jobs that are probably not in the listing."""
     failed: set[str] = field(default_factory=set)
     given_up: set[str] = field(default_factory=set)
-    """Their pages have failed twice: they are not read again in this round."""
+    """Jobs whose pages have failed twice. Those pages are not read again in this round."""
     responded: bool = False
     first_batch: bool = True
-    """True until the first batch was read."""
+    """True until the first batch has been read."""
 
     def plan(self, listed: Sequence[str], order: Sequence[str], page_size: int) -> list[Read]:
         """Return the reads of the next batch."""
@@ -64,7 +64,7 @@ class ListingScan:
         return reads
 
     def add(self, reads: Sequence[Read], batch: PageBatch) -> None:
-        """Note the results of a batch."""
+        """Record the results of a batch."""
         self.first_batch = False
         self.responded = self.responded or bool(batch.pages)
         self.given_up |= batch.failed & self.failed

@@ -1,8 +1,8 @@
-"""Caches the jobs of an account that its provider has, between rounds.
+"""Caches an account's pending jobs, those that its provider has, between rounds.
 
 Reading 100,000 whole rows for every round took longer than the requests of the round. So each
-round reads ids and versions only, and then the rows that have changed. The store has the truth:
-every write that is based on these copies is fenced by their versions.
+round reads ids and versions only, and then the rows that have changed. The store is authoritative:
+writes based on these copies are fenced by their versions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ class PendingJobsCache:
         self._store = store
         self._account = account
         self._versions: str | None = None
-        """The versions that the store had when the cache was last known to equal it."""
+        """The store's versions when the cache was last known to equal it."""
         self._jobs: dict[str, Job] = {}
         """The jobs by `id:version`, as the store returns them."""
         self.by_provider_id: Mapping[str, Job] = {}

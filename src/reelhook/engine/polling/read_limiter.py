@@ -1,4 +1,4 @@
-"""Limits the reads of one account, and notes in its health whether they work."""
+"""Limits the reads of one account, and records in its health whether they work."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -27,7 +27,7 @@ class ReadLimiter:
     """Runs the reads of one account, a limited number at a time, after any pause.
 
     `on_idle` is called whenever no read of many jobs waits for a slot. `trying` and `responding`
-    say since when the provider has been read, and has responded, without a break of
+    measure how long the provider has been read, and has responded, without a break of
     `break_milliseconds`.
     """
 
@@ -55,12 +55,12 @@ class ReadLimiter:
         """True while reads of many jobs wait for a slot: more reads would only wait too."""
         return self._queued > 0
 
-    async def one(self, read: Callable[[], Awaitable[T]]) -> T:
+    async def read_one(self, read: Callable[[], Awaitable[T]]) -> T:
         """Read a single job when a slot is free. Raises `ProviderError`."""
         async with self._slots:
             return await self._read(read, single=True)
 
-    async def many(self, read: Callable[[], Awaitable[T]]) -> T:
+    async def read_many(self, read: Callable[[], Awaitable[T]]) -> T:
         """Read many jobs with one call when a slot is free. Raises `ProviderError`."""
         self._queued += 1
         async with self._slots:
@@ -76,29 +76,29 @@ class ReadLimiter:
         except ProviderError as error:
             self._failed(error, single=single)
             raise
-        self._seen(responded=True)
+        self._note_contact(responded=True)
         self._health.unauthorized = None
         self._health.reads_work(self._clock.now())
         return result
 
     def _failed(self, error: ProviderError, *, single: bool) -> None:
-        self._seen(responded=not error.unreachable)
-        # An error about one job, from a provider that can be reached, is kept with that job.
+        self._note_contact(responded=not error.unreachable)
+        # An error about one job, from a provider that can be reached, is stored with that job.
         if not single or error.unreachable or isinstance(error, ProviderUnauthorizedError):
-            self._not_read(error)
+            self._record_failure(error)
         self._pause.obey(error)
         if isinstance(error, ProviderUnauthorizedError):
             if self._health.unauthorized is None:
                 log.warning("account.unauthorized", account=self._account, error=error.message)
             self._health.unauthorized = error.message
 
-    def _not_read(self, error: ProviderError) -> None:
+    def _record_failure(self, error: ProviderError) -> None:
         if isinstance(error, ListingUnsupportedError | CursorRefusedError):
-            return  # the jobs are read in another way then
+            return  # then the jobs are read in another way
         if self._health.reads_failed(error.message, self._clock.now()):
             log.warning("account.unread", account=self._account, response=error.message)
 
-    def _seen(self, *, responded: bool) -> None:
+    def _note_contact(self, *, responded: bool) -> None:
         now = self._clock.now()
         self.trying.seen(now)
         if responded:

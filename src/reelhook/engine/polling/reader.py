@@ -32,18 +32,18 @@ from reelhook.ports import Clock, Reads
 
 log = structlog.get_logger()
 REPORTS_AT_ONCE = 500
-"""The reports that are passed on together: handling them must not hold up the event loop."""
+"""The most reports that are passed on together: handling more would block the event loop."""
 BATCHES_MAX = 6
 LISTING_FAILED_ROUNDS_MAX = 3
 MISSES_MAX = 2
 LISTING_RETRY_MILLISECONDS = 10 * 60 * 1000
 
 NO_STATUS = Unknown("")
-"""The report of a listing without statuses. It says nothing, so the job is read singly."""
+"""The report of a listing that shows no status. The job is then read by itself."""
 
 
 class ReportHandler(Protocol):
-    """Handles reports as they arrive. `listed`: they come from the listing."""
+    """Handles reports as they arrive. `listed` is True if they come from the listing."""
 
     async def __call__(
         self,
@@ -52,14 +52,14 @@ class ReportHandler(Protocol):
         listed: bool,
         poll_after_seconds: float = 0.0,
     ) -> None:
-        """Handle the reports of some jobs, given by the provider's ids."""
+        """Handle the reports of some jobs, by the provider's ids."""
         ...
 
 
 class Reader:
     """Reads the jobs of one account.
 
-    Rounds may overlap, as long as they don't read the same jobs.
+    Rounds may overlap if they read different jobs.
     """
 
     def __init__(
@@ -118,9 +118,9 @@ class Reader:
     async def _read_batches(
         self, wanted: Sequence[str], left: set[str], on_reports: ReportHandler
     ) -> None:
-        """Read by ids. Jobs that no batch has reported stay in `left`.
+        """Read by ids. Jobs that no batch reported stay in `left`.
 
-        Jobs of failed batches do not, unless batches alone fail, round after round.
+        Jobs of failed batches don't, unless only batches fail, round after round.
         """
         size = self._provider.traits.batch_max
         chunks = [wanted[start : start + size] for start in range(0, len(wanted), size)]
@@ -138,14 +138,12 @@ class Reader:
     async def _batch(self, chunk: Sequence[str], left: set[str], on_reports: ReportHandler) -> bool:
         """Read a batch. Return True if that worked."""
         try:
-            readings = await self._limiter.many(partial(self._provider.get_many, chunk))
+            readings = await self._limiter.read_many(partial(self._provider.get_many, chunk))
             found = [job_id for job_id in chunk if job_id in readings]
             left.difference_update(found)
             for start in range(0, len(found), REPORTS_AT_ONCE):
-                some = {
-                    job_id: readings[job_id] for job_id in found[start : start + REPORTS_AT_ONCE]
-                }
-                await _pass_on(some, on_reports)
+                part = found[start : start + REPORTS_AT_ONCE]
+                await _pass_on({job_id: readings[job_id] for job_id in part}, on_reports)
                 await asyncio.sleep(0)
         except Exception as error:
             self._log_failure("watch.batch_failed", error, jobs=str(len(chunk)))
@@ -158,7 +156,7 @@ class Reader:
     async def _read_listed(
         self, wanted: Sequence[str], left: set[str], on_reports: ReportHandler
     ) -> set[str]:
-        """Read by pages as far as that pays. Return the ids that must be read singly."""
+        """Read by pages while that saves requests. Return the ids that must be read singly."""
         listed = self._listed(wanted)
         scan = ListingScan(left)
         listing = self._listing
@@ -188,7 +186,7 @@ class Reader:
         return left - scan.given_up
 
     def _listed(self, wanted: Sequence[str]) -> Sequence[str]:
-        """Leave out jobs that the listing twice did not have: some gateways list only others."""
+        """Return the jobs that the listing may show. Some gateways never list some of them."""
         if self._clock.now() >= self._misses_forgotten_at:
             self._misses.clear()
             self._misses_forgotten_at = self._clock.now() + LISTING_RETRY_MILLISECONDS
@@ -197,7 +195,7 @@ class Reader:
         return [job_id for job_id in wanted if self._misses[job_id] < MISSES_MAX]
 
     async def _fails_for_good(self, probe: str, left: set[str], on_reports: ReportHandler) -> bool:
-        """Return True if only reads of many jobs fail. If single reads fail too, all is down."""
+        """Return True if only reads of many jobs fail. If single ones fail too, all is down."""
         self._failed_rounds += 1
         if self._failed_rounds < LISTING_FAILED_ROUNDS_MAX:
             return False
@@ -232,7 +230,7 @@ class Reader:
 
     async def _page(self, read: PageRead, left: set[str], on_reports: ReportHandler) -> PageResult:
         limit = self._provider.traits.page_size_max
-        page = await self._limiter.many(partial(self._provider.page, read.cursor, limit))
+        page = await self._limiter.read_many(partial(self._provider.page, read.cursor, limit))
         if read.cursor is not None and not page.entries:
             # SGLang and vLLM-Omni respond to an unknown cursor in this way.
             raise CursorRefusedError("The listing has nothing after this cursor")
@@ -262,7 +260,7 @@ class Reader:
         self._emit(JobPolled(job_id))
         left.discard(job_id)
         try:
-            reading = await self._limiter.one(partial(self._provider.get, job_id))
+            reading = await self._limiter.read_one(partial(self._provider.get, job_id))
             await _pass_on({job_id: reading}, on_reports)
         except Exception as error:
             self._log_failure("watch.read_failed", error, provider_job=job_id)
@@ -271,19 +269,19 @@ class Reader:
         return True
 
     def _log_failure(self, event: str, error: Exception, **ids: str | None) -> None:
-        """Log the failure of one read. It never fails another one."""
+        """Log the failure of one read, which never makes another one fail."""
         if isinstance(error, ProviderError):
             log.debug(event, error=error.message, **ids)
         elif isinstance(error, DATABASE_FAILURES):
-            log.warning(event, error=error.message, **ids)  # the report is read again
+            log.warning(event, error=error.message, **ids)  # the next round reads the report again
         else:
             log.error(event, exc_info=error, **ids)
 
 
 def _unread(error: Exception) -> Unread:
-    """Return what a failed read says about its job.
+    """Return the report of a failed read.
 
-    A provider that can't be reached, or refuses the key, says nothing about one job.
+    A provider that can't be reached, or refuses the key, says nothing about a single job.
     """
     about_all = isinstance(error, ProviderUnauthorizedError)
     if not isinstance(error, ProviderError) or error.unreachable or about_all:
@@ -292,7 +290,7 @@ def _unread(error: Exception) -> Unread:
 
 
 async def _pass_on(readings: Mapping[str, Reading], on_reports: ReportHandler) -> None:
-    """Pass readings on, those together for which the provider asks the same wait."""
+    """Pass readings on, grouped by the wait that the provider asks for."""
     by_wait: dict[float, dict[str, Report | Unread]] = {}
     for job_id, reading in readings.items():
         by_wait.setdefault(reading.poll_after_seconds, {})[job_id] = reading.report

@@ -11,9 +11,9 @@ log = structlog.get_logger()
 class RoundTimer:
     """Times the rounds of one account, `interval` milliseconds apart.
 
-    A round that is due while the last one still has pages to request begins when all of them were
-    requested. So intervals stretch where they must, and rounds don't pile up. The log says when
-    that begins and ends; the account's health has the length of the last interval.
+    A round may be due while the last one still has pages to request. It then begins once they are
+    all requested, so intervals stretch and rounds don't pile up. The log says when that begins and
+    ends; the account's health has the length of the last stretched interval.
     """
 
     def __init__(self, interval: int, account: str, health: AccountHealth) -> None:
@@ -29,7 +29,7 @@ class RoundTimer:
         return not now < self._due <= now + self._interval
 
     def defer(self) -> None:
-        """Leave the round that is due for later: the last one still has pages to request."""
+        """Postpone the round that is due: the last one still has pages to request."""
         self._deferred = True
 
     def begin(self, now: Instant, jobs: int) -> None:

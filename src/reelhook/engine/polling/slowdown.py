@@ -1,4 +1,4 @@
-"""Slows down reads of single jobs: where the listing can't be used, each job takes a read."""
+"""Slows down reads of single jobs: without a usable listing, each job takes a request."""
 
 from collections.abc import Collection, Mapping
 
@@ -8,13 +8,14 @@ from reelhook.domain.report import Report, Unread
 
 PAUSE_MILLISECONDS_MAX = 60_000
 MILLISECONDS_FOR_EACH = 1000
-"""The milliseconds that each job adds to the longest pause: together they take a read a second."""
+"""The milliseconds that each job adds to the longest pause. So all jobs together take one read a
+second."""
 
 
 class Slowdown:
     """The pauses between reads of single jobs. A read that shows nothing new doubles the pause.
 
-    Pauses begin with the interval of rounds and grow to one second for each job, a minute at most.
+    Pauses begin with the interval of rounds and grow to one second per job, at most a minute.
     So a few jobs are read as often as before, and many jobs don't flood their server.
     """
 
@@ -30,14 +31,14 @@ class Slowdown:
         *,
         watched: int,
     ) -> dict[str, Instant]:
-        """Return for each job that was read when it may be read again.
+        """Return, for each job that was read, the time from which it may be read again.
 
-        `jobs` are these jobs as they were before, by the provider's ids. `watched` counts all jobs
+        `jobs` has these jobs as they were before, by the provider's ids. `watched` counts all jobs
         that are read singly.
         """
         longest = min(MILLISECONDS_FOR_EACH * watched, PAUSE_MILLISECONDS_MAX)
         for job_id, report in reports.items():
-            same = not isinstance(report, Unread) and jobs[job_id].is_as(report)
+            same = not isinstance(report, Unread) and jobs[job_id].is_unchanged_by(report)
             longer = 2 * self._pauses.get(job_id, 0) if same else 0
             self._pauses[job_id] = max(min(longer, longest), self._interval)
         # Half an interval less, because a round begins earlier than its reads.

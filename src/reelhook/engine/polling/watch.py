@@ -1,6 +1,6 @@
 """Watch: polls the provider for the status of its jobs, in rounds, and records the changes.
 
-Each round is a task, and leaves out the jobs that an earlier round still waits for. So neither a
+Each round is a task, and leaves out the jobs that an earlier round is still reading. So neither a
 slow provider nor a single job holds up the next round.
 """
 
@@ -17,26 +17,26 @@ from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.domain.report import Missing, Report, Unread
 from reelhook.engine.leased_account import LeasedAccount
-from reelhook.engine.polling.forgotten import Forgotten
+from reelhook.engine.polling.message_limiter import MessageLimiter
 from reelhook.engine.polling.pending_jobs import PendingJobsCache
 from reelhook.engine.polling.read_limiter import ReadLimiter
 from reelhook.engine.polling.reader import Reader
+from reelhook.engine.polling.restart_detector import RestartDetector
 from reelhook.engine.polling.round_timer import RoundTimer
 from reelhook.engine.polling.slowdown import Slowdown
 from reelhook.engine.runner import RunningTasks
-from reelhook.engine.submitting.wording import ErrorTexts
 from reelhook.ports import Clock, ForgottenStore
 
 OVERDUE_UNREAD_MILLISECONDS = 10 * 60 * 1000
 """The time for which an overdue job that can't be read is still polled, before it fails."""
 BREAK_MILLISECONDS_MIN = 60_000
-"""If the provider was not read, or did not respond, for this long, those ten minutes restart."""
+"""The break in reads, or in responses, after which the ten minutes above start again."""
 
 SLACK_MILLISECONDS = 5000
-"""The time, in addition to the interval, after which a round notices a missing job."""
+"""The time, in addition to the interval, within which a round notices a missing job."""
 
 COMMIT_MILLISECONDS = 2000
-"""The time after its `accepted_at` at which a job may become readable."""
+"""The longest time between a job's `accepted_at` and the commit that makes it readable here."""
 
 
 class Watch:
@@ -47,7 +47,7 @@ class Watch:
     def __init__(
         self,
         store: ForgottenStore,
-        held: LeasedAccount,
+        leased: LeasedAccount,
         recording: Recording,
         signals: Signals,
         pause: WatchingPause,
@@ -58,30 +58,30 @@ class Watch:
         clock: Clock,
     ) -> None:
         self._store = store
-        self._held = held
+        self._leased = leased
         self._recording = recording
         self._pause = pause
-        self._interval = round(max(poll_seconds, held.provider.traits.poll_seconds_min) * 1000)
-        self._wait_after_look = round(held.provider.traits.poll_seconds_min * 1000)
+        self._interval = round(max(poll_seconds, leased.provider.traits.poll_seconds_min) * 1000)
+        self._wait_after_look = round(leased.provider.traits.poll_seconds_min * 1000)
         self._age = Age(max_age_hours)
         self._emit = emit
         self._clock = clock
         self.signal = signals.watch.fork()
         self.tasks = RunningTasks(self.signal)
         self._limiter = ReadLimiter(
-            held.id,
-            held.health,
+            leased.id,
+            leased.health,
             clock,
             self.signal.set,
             break_milliseconds=max(BREAK_MILLISECONDS_MIN, 2 * self._interval),
         )
-        self._reader = Reader(held.provider, self._limiter, clock, emit)
+        self._reader = Reader(leased.provider, self._limiter, clock, emit)
         self._slowdown = Slowdown(self._interval)
-        self._timer = RoundTimer(self._interval, held.id, held.health)
-        self._pending = PendingJobsCache(store, held.id)
-        self._forgotten = Forgotten(
+        self._timer = RoundTimer(self._interval, leased.id, leased.health)
+        self._pending = PendingJobsCache(store, leased.id)
+        self._restart_detector = RestartDetector(
             store,
-            held,
+            leased,
             recording,
             signals,
             margin=2 * self._interval + SLACK_MILLISECONDS,
@@ -93,7 +93,7 @@ class Watch:
         self._reading: list[set[str]] = []
         """For each running round, the jobs that it still has to read."""
         self._not_before: dict[str, Instant] = {}
-        self._error_texts = ErrorTexts()
+        self._message_limiter = MessageLimiter()
 
     async def tick(self) -> float | None:
         """Start a round, or the first checks of new jobs; see `Loop`."""
@@ -115,7 +115,7 @@ class Watch:
         self._first_checked = set()
         self._first_due_since = now - COMMIT_MILLISECONDS
         self._reader.trim(jobs)
-        self._error_texts.trim(jobs.values())
+        self._message_limiter.trim(jobs.values())
         self._slowdown.trim(jobs)
         self._not_before = {k: v for k, v in self._not_before.items() if v > now}
         ready = jobs
@@ -124,11 +124,11 @@ class Watch:
             for job_id in chain(self._not_before, *self._reading):
                 ready.pop(job_id, None)
         if ready:
-            self._emit(RoundStarted(self._held.id, len(ready)))
-            self.tasks.spawn(self._round(ready), account=self._held.id)
+            self._emit(RoundStarted(self._leased.id, len(ready)))
+            self.tasks.spawn(self._round(ready), account=self._leased.id)
 
     async def _start_first_checks(self) -> None:
-        recent = await self._store.jobs_to_watch(self._held.id, self._first_due_since)
+        recent = await self._store.jobs_to_watch(self._leased.id, self._first_due_since)
         new = {
             job.provider_job_id: job
             for job in recent
@@ -139,9 +139,10 @@ class Watch:
         if new:
             self._first_checked.update(job.id for job in new.values())
             self._first_check_runs = True
-            # The next round may be near, and some providers want time between two reads of a job.
+            # The next round may follow soon; some providers require time between two reads of a
+            # job.
             check = self._read(new, wait_after=self._wait_after_look)
-            self.tasks.spawn(check, self._first_check_done, account=self._held.id)
+            self.tasks.spawn(check, self._first_check_done, account=self._leased.id)
 
     def _first_check_done(self) -> None:
         self._first_check_runs = False
@@ -149,24 +150,25 @@ class Watch:
     async def _round(self, jobs: Mapping[str, Job]) -> None:
         started_at = self._clock.now()
         await self._read(jobs)
-        await self._forgotten.settle(self._pending.by_provider_id)
+        await self._restart_detector.settle(self._pending.by_provider_id)
         now = self._clock.now()
-        await self._store.record_round(self._held.id, now, self._held.lease)
-        self._emit(RoundFinished(self._held.id, len(jobs), now - started_at))
+        await self._store.record_round(self._leased.id, now, self._leased.lease)
+        self._emit(RoundFinished(self._leased.id, len(jobs), now - started_at))
 
     async def _read(self, jobs: Mapping[str, Job], *, wait_after: int = 0) -> None:
         """Read these jobs, given by their provider's ids, newest first.
 
-        `wait_after`: the milliseconds for which each job is then not read; 0: until the next round.
+        `wait_after` is the time in milliseconds before each job may be read again; 0: the next
+        round.
         """
-        held = set(jobs)
+        pending = set(jobs)
         unread: set[str] = set()
 
         async def on_reports(
             reports: Mapping[str, Report | Unread], *, listed: bool, poll_after_seconds: float = 0.0
         ) -> None:
             unread.update([key for key, report in reports.items() if type(report) is Unread])
-            self._forgotten.note(reports, listed=listed)
+            self._restart_detector.note(reports, listed=listed)
             wait = max(round(poll_after_seconds * 1000), wait_after)
             if wait_after or wait > self._interval:
                 until = self._clock.now() + wait
@@ -176,15 +178,15 @@ class Watch:
                 until_each = self._slowdown.until(reports, jobs, self._clock.now(), watched=watched)
                 self._not_before.update(until_each)
             await self._record(jobs, reports)
-            # From now on these jobs may be in the next round, while this one waits for others.
-            held.difference_update(reports)
+            # From now on these jobs may be in the next round, while this one reads the others.
+            pending.difference_update(reports)
 
-        self._reading.append(held)
+        self._reading.append(pending)
         try:
             await self._reader.read(list(jobs), on_reports)
-            await self._expire_unread([jobs[job_id] for job_id in held | unread])
+            await self._expire_unread([jobs[job_id] for job_id in pending | unread])
         finally:
-            self._reading.remove(held)
+            self._reading.remove(pending)
 
     async def _record(
         self, jobs: Mapping[str, Job], reports: Mapping[str, Report | Unread]
@@ -195,35 +197,35 @@ class Watch:
             job = jobs[job_id]
             if isinstance(report, Unread):
                 transition: Transition = (self._unread(job, report, now), ())
-            elif now < self._age.deadline(job) and job.is_as(report):
+            elif now < self._age.deadline(job) and job.is_unchanged_by(report):
                 continue
             else:
                 transition = self._applied(job, report, now)
             if transition[0] is not job:
                 self._emit(JobProgressed(job, transition[0]))
                 transitions.append(transition)
-        await self._recording.record(transitions, self._held.lease)
+        await self._recording.record(transitions, self._leased.lease)
 
     def _unread(self, job: Job, unread: Unread, now: Instant) -> Job:
         """Return the job with the provider's message, which says nothing about its status."""
-        if not unread.words:
+        if not unread.message:
             return job
-        return self._error_texts.limited(job, job.responded(unread.words, now), now)
+        return self._message_limiter.limited(job, job.responded(unread.message, now), now)
 
     def _applied(self, job: Job, report: Report, now: Instant) -> Transition:
         if isinstance(report, Missing):
             return self._missing(job, report, now)
         after, events = job.apply(report, now)
-        after = self._error_texts.limited(job, after, now)
+        after = self._message_limiter.limited(job, after, now)
         if now >= self._age.deadline(job) and not after.status.terminal:
             after, last = self._age.unfinished(after, now)
             events = (*events, *last)
         return after, events
 
     def _missing(self, job: Job, report: Missing, now: Instant) -> Transition:
-        """Believe a 404 after ten minutes in which the provider has been responding."""
+        """Apply a 404. It is believed after ten minutes during which the provider responds."""
         if job.missing_since is None:
-            self._forgotten.log_missing(job, now)
+            self._restart_detector.log_missing(job, now)
         responding_since = self._limiter.responding.since(now) or now
         if job.missing_since is not None and job.missing_since < responding_since:
             job = replace(job, missing_since=responding_since)
@@ -232,10 +234,10 @@ class Watch:
     async def _expire_unread(self, jobs: Sequence[Job]) -> None:
         now = self._clock.now()
         ended = [self._age.unfinished(job, now) for job in jobs if self._is_given_up(job, now)]
-        await self._recording.record(ended, self._held.lease)
+        await self._recording.record(ended, self._leased.lease)
 
     def _is_given_up(self, job: Job, now: Instant) -> bool:
-        """Return True if a job that can't be read is overdue, and was polled long enough since.
+        """Return True if an unreadable job is overdue, and was polled for long enough after that.
 
         Ten minutes are enough while the provider responds to other reads. If it responds to none,
         the job may have finished anyway, so it waits for another maximum age first.

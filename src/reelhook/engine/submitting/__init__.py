@@ -1,1 +1,1 @@
-"""Creates jobs at providers, once, and finds out what became of creates without a response."""
+"""Creates jobs at providers exactly once, and resolves creates that got no response."""

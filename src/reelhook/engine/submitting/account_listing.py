@@ -1,4 +1,4 @@
-"""Knowledge of a provider's listing and server that the loops of one account share."""
+"""Facts about a provider's listing and server, shared by the loops of one account."""
 
 from collections import deque
 from collections.abc import Callable
@@ -12,36 +12,37 @@ from reelhook.engine.leased_account import LeasedAccount
 from reelhook.ports import Clock, ListingStore
 
 NEWEST_KEPT = 5
-"""The newest entries that are stored with a create: some of them may be deleted by then."""
+"""The number of newest entries stored with a create. One is too few: entries may be deleted."""
 
 
 class AccountListing:
-    """The facts about a listing, kept in the store, and our newest entries.
+    """The facts about a listing, which the store keeps, and our newest entries.
 
     Facts that belong to another server or another credential are discarded.
     """
 
-    def __init__(self, store: ListingStore, held: LeasedAccount, clock: Clock) -> None:
+    def __init__(self, store: ListingStore, leased: LeasedAccount, clock: Clock) -> None:
         self._store = store
-        self._held = held
+        self._leased = leased
         self._clock = clock
         self._facts: ListingFacts | None = None
         self._newest: deque[str] | None = None
         self._reminded = False
         self.unmeasured: dict[str, tuple[str, Instant]] = {}
-        """The newest entry of each model, with the time of its acceptance, until it is measured."""
+        """The newest entry of each model and its time of acceptance, until its delay is
+        measured."""
         self.signal = Signal("listing", lambda _: None)
         """Set when there is a new entry."""
 
     @property
     def fingerprint(self) -> str:
-        """The fingerprint of the present server and credential of the account."""
-        return self._held.provider.fingerprint
+        """The fingerprint of the account's current server and credential."""
+        return self._leased.provider.fingerprint
 
     async def facts(self) -> ListingFacts:
-        """Return the facts that are known. Raises `StoreError`."""
+        """Return the known facts. Raises `StoreError`."""
         if self._facts is None:
-            stored = await self._store.listing_facts(self._held.id)
+            stored = await self._store.listing_facts(self._leased.id)
             if stored is None or stored.fingerprint != self.fingerprint:
                 stored = ListingFacts(self.fingerprint)
             if self._facts is None:  # another loop may have been quicker
@@ -55,23 +56,23 @@ class AccountListing:
         if after == before:
             return
         try:
-            await self._store.record_listing_facts(self._held.id, after, self._held.lease)
+            await self._store.record_listing_facts(self._leased.id, after, self._leased.lease)
         except BaseException:
-            self._facts = None  # read again: the store may have either
+            self._facts = None  # read them again: the write may have been stored or not
             raise
 
     async def remind(self) -> None:
-        """Give the adapter, once, what an earlier process has learnt. Raises `StoreError`."""
+        """Give the adapter, once, the findings of an earlier process. Raises `StoreError`."""
         if not self._reminded:
-            self._held.provider.learnt = (await self.facts()).server
+            self._leased.provider.learnt = (await self.facts()).server
             self._reminded = True
 
     async def learn_server(self) -> None:
-        """Store what the adapter has learnt about its server. Raises `StoreError`."""
-        await self.learn(partial(replace, server=self._held.provider.learnt))
+        """Store the adapter's findings about its server. Raises `StoreError`."""
+        await self.learn(partial(replace, server=self._leased.provider.learnt))
 
     def created(self, provider_job_id: str, model: str) -> None:
-        """Note an entry that the provider has just made for one of our creates."""
+        """Record an entry that the provider has just made for one of our creates."""
         if self._newest is not None:
             self._newest.append(provider_job_id)
         self.unmeasured[model] = (provider_job_id, self._clock.now())
@@ -80,11 +81,13 @@ class AccountListing:
     async def newest(self) -> tuple[str, ...] | None:
         """Return entries that are in the listing now: later creates appear above them.
 
-        Empty: the listing had no entry when it was first read. None: nothing is known. Raises
+        Empty: the listing had no entry when it was first read. None: not known. Raises
         `StoreError`.
         """
         if self._newest is None:
-            stored = await self._store.newest_entries(self._held.id, self.fingerprint, NEWEST_KEPT)
+            stored = await self._store.newest_entries(
+                self._leased.id, self.fingerprint, NEWEST_KEPT
+            )
             if self._newest is None:
                 self._newest = deque(reversed(stored), NEWEST_KEPT)
         first_id = (await self.facts()).first_id

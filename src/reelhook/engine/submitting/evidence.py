@@ -1,17 +1,16 @@
-"""Evidence: reads an account's listing as far as it may prove something about creates in doubt."""
+"""Evidence: reads as much of an account's listing as can prove anything about creates in doubt."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from reelhook.domain.doubt import Doubt, Known
 from reelhook.domain.event import Instant
 from reelhook.domain.fingerprint import server_of
 from reelhook.domain.listing import (
     CLOCK_SLACK_MILLISECONDS,
     EXPECTED_MILLISECONDS,
-    Doubt,
-    Known,
     Listing,
 )
 from reelhook.domain.reconciliation import given_up_at
@@ -22,36 +21,37 @@ from reelhook.engine.submitting.retry_after import ReadPause
 from reelhook.ports import Clock, LookupStore
 
 EXPECTED_MAX = 5000
-"""The newest entries of ours that a listing must show to prove something."""
+"""The number of our newest entries, at most, that a listing must show to prove anything."""
 PAST_ENTRIES = 100
-"""The entries that are read past the newest one that is known to be older."""
+"""The number of entries to read past the newest one that is known to be older."""
 UNREAD_MILLISECONDS_MIN = 30_000
-"""The time for which this process must have failed to read a listing before it gives up."""
+"""The time for which this process fails to read a listing before it gives up."""
 SHOWN_AFTER_MILLISECONDS = 2000
-"""The age from which a listing must show an entry, if its delay was not measured."""
+"""The age from which a listing must show an entry, if the listing's delay was not measured."""
 
 
 class Evidence:
     """Reads the listing of one account.
 
-    `unread_since` and `unread_reason` say since when, and why, it could not be read.
+    `unread_since` is the start of the first of the reads in a row that failed; None: the last one
+    worked. `unread_reason` says why the last one failed.
     """
 
     def __init__(
         self,
         store: LookupStore,
-        held: LeasedAccount,
+        leased: LeasedAccount,
         listing: AccountListing,
         *,
         settle_milliseconds: int,
         clock: Clock,
     ) -> None:
         self._store = store
-        self._held = held
+        self._leased = leased
         self._listing = listing
         self._settle_milliseconds = settle_milliseconds
         self._clock = clock
-        self._pause = ReadPause(held.id, held.health, clock)
+        self._pause = ReadPause(leased.id, leased.health, clock)
         self.unread_since: Instant | None = None
         self.unread_reason = ""
 
@@ -62,7 +62,7 @@ class Evidence:
         return since is not None and self._clock.now() - since >= UNREAD_MILLISECONDS_MIN
 
     async def read_in_time(self, in_doubt: Sequence[Doubt]) -> Listing | None:
-        """Read the listing. None if that failed, or takes longer than a doubt may last."""
+        """Read the listing. Return None if that failed, or takes longer than a doubt may last."""
         now = self._clock.now()
         if self.unread_since is None:
             self.unread_since = now
@@ -84,15 +84,15 @@ class Evidence:
             await asyncio.gather(read, alarm, return_exceptions=True)
 
     async def _read(self, in_doubt: Sequence[Doubt], now: Instant) -> Listing | None:
-        """Read the listing as far as it may prove something.
+        """Read as much of the listing as can prove anything.
 
-        None if that failed and may work later.
+        Return None if that failed and may work later.
         """
         facts = await self._listing.facts()
         patient = facts.models and any(
             now - doubt.since < 2 * self._settle_milliseconds for doubt in in_doubt
         )
-        pages = ListingPages(self._held, self._pause, patient=bool(patient))
+        pages = ListingPages(self._leased, self._pause, patient=bool(patient))
         if not await pages.read(partial(_reached, in_doubt)):
             self.unread_reason = pages.failure
             return None
@@ -116,7 +116,7 @@ class Evidence:
         )
 
     async def completed(self, listing: Listing, in_doubt: Sequence[Doubt]) -> Listing:
-        """Return the listing with our jobs as they are now: paid calls have ended since."""
+        """Return the listing with our jobs as they are now: paid calls may have ended since."""
         known = await self._known(list(listing.place))
         created = {entry.request.model for entry in known.values() if entry.created}
         await self._listing.learn(lambda facts: facts.with_model(*created))
@@ -129,22 +129,22 @@ class Evidence:
 
     async def _known(self, ids: Sequence[str]) -> dict[str, Known]:
         server = server_of(self._listing.fingerprint)
-        return await self._store.known_entries(self._held.accounts, server, ids)
+        return await self._store.known_entries(self._leased.accounts, server, ids)
 
     async def _expected(self, in_doubt: Sequence[Doubt], listing: Listing) -> dict[str, Instant]:
         since = min(doubt.sent_at for doubt in in_doubt) - EXPECTED_MILLISECONDS
         delay = 2 * (listing.facts.delay_max or 0)
         until = listing.read_at - max(delay, SHOWN_AFTER_MILLISECONDS)
         return await self._store.expected_entries(
-            self._held.id, self._listing.fingerprint, since, until, EXPECTED_MAX
+            self._leased.id, self._listing.fingerprint, since, until, EXPECTED_MAX
         )
 
 
 def _reached(in_doubt: Sequence[Doubt], pages: ListingPages) -> bool:
     """Return True if the listing was read past an entry that is older than all those in doubt.
 
-    One page more is read, because a wrong order would show around there. A create for which no
-    older entry is known can only be found, not proven absent: it is looked for by time.
+    One more page is read, because a wrong order would show there. A create without a known older
+    entry can only be found, not proven absent, so it is looked for by time.
     """
     place, oldest = pages.place, pages.oldest_at
     for doubt in in_doubt:

@@ -1,4 +1,4 @@
-"""Fallback: the next model of a request, after a provider definitely did not accept the job."""
+"""Fallback: moves a job to its next model after a provider definitely did not accept it."""
 
 from random import Random
 
@@ -20,7 +20,7 @@ WaitingJob = StoredJob | ListedJob
 class Fallback:
     """Moves jobs to their next models.
 
-    `wait_seconds`: the time that a job first waits for a provider that is rate-limited (429).
+    `wait_seconds` is the time that a job first waits for a provider that rate-limits it (429).
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Fallback:
         self._random = random
 
     def fallback_cutoff(self, now: Instant) -> Instant:
-        """Return the instant since which a job must have waited to move on now."""
+        """Return the latest start of a wait after which a job moves on now."""
         return now - self._wait_milliseconds
 
     def fallback_due(self, stored: WaitingJob, until: Instant) -> bool:

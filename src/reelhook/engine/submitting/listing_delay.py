@@ -21,7 +21,7 @@ SAMPLE_MILLISECONDS = 30_000
 """The least time between two measurements, except for models without any."""
 AGAIN_SECONDS_MIN, AGAIN_SECONDS_MAX = 0.25, 30.0
 LATE_MILLISECONDS = 5_000
-"""An entry that is first looked for later than this after its acceptance measures no delay."""
+"""An entry first looked for later than this after its acceptance can't measure the delay."""
 GIVEN_UP_MILLISECONDS = 10 * 60 * 1000
 FAILED_SECONDS = 30.0
 UNSUPPORTED_SECONDS = 600.0
@@ -33,12 +33,12 @@ class ListingDelay:
     name = "listing"
 
     def __init__(
-        self, held: LeasedAccount, listing: AccountListing, pause: WatchingPause, clock: Clock
+        self, leased: LeasedAccount, listing: AccountListing, pause: WatchingPause, clock: Clock
     ) -> None:
-        self._held = held
+        self._leased = leased
         self._listing = listing
         self._pause = pause
-        self._read_pause = ReadPause(held.id, held.health, clock)
+        self._read_pause = ReadPause(leased.id, leased.health, clock)
         self._clock = clock
         self._target: tuple[str, str, Instant] | None = None
         self._next_at: Instant = 0
@@ -49,7 +49,7 @@ class ListingDelay:
 
     async def tick(self) -> float | None:
         """Read the top of the listing if there is something to learn; see `Loop`."""
-        page_size = self._held.provider.traits.page_size_max
+        page_size = self._leased.provider.traits.page_size_max
         now = self._clock.now()
         if not page_size or self._pause.active:
             return None
@@ -62,9 +62,9 @@ class ListingDelay:
         if self._target is None and facts.first_id is not None:
             return None
         try:
-            page = await self._held.provider.page(None, page_size)
+            page = await self._leased.provider.page(None, page_size)
         except ProviderError as error:
-            log.debug("listing.unread", account=self._held.id, error=error.message)
+            log.debug("listing.unread", account=self._leased.id, error=error.message)
             self._target = None  # the gap would count as a delay
             unsupported = isinstance(error, ListingUnsupportedError)
             usual = UNSUPPORTED_SECONDS if unsupported else FAILED_SECONDS
@@ -93,7 +93,7 @@ class ListingDelay:
         return (model, *unmeasured.pop(model))
 
     async def _begin(self, page: Page, now: Instant) -> None:
-        """Store the first entry that was there before ours: all entries above it came later."""
+        """Store the newest entry that was there before ours: all entries above it came later."""
         if page.entries or not page.more:
             first = page.entries[0].provider_job_id if page.entries else ""
             await self._listing.learn(
@@ -105,17 +105,17 @@ class ListingDelay:
             return None
         model, provider_job_id, accepted_at = self._target
         shown = {entry.provider_job_id for entry in page.entries}
-        # A full page that ends above the place of the entry proves nothing.
+        # A full page that ends before the place of the entry proves nothing.
         reached = not page.more or bool(shown & await self._older(provider_job_id))
         age = max(0, now - accepted_at)
         if provider_job_id in shown:
             await self._listing.learn(lambda facts: facts.with_delay(age).with_model(model))
         elif not reached:
-            log.debug("listing.not_reached", account=self._held.id, provider_job=provider_job_id)
+            log.debug("listing.not_reached", account=self._leased.id, provider_job=provider_job_id)
         elif age < GIVEN_UP_MILLISECONDS:
             return min(max(AGAIN_SECONDS_MIN, age / 1000), AGAIN_SECONDS_MAX)
         else:
-            log.info("listing.never_showed", account=self._held.id, provider_job=provider_job_id)
+            log.info("listing.never_showed", account=self._leased.id, provider_job=provider_job_id)
             await self._listing.learn(lambda facts: facts.with_delay(age))
         self._target, self._seen = None, shown
         self._next_at = now + SAMPLE_MILLISECONDS

@@ -23,8 +23,8 @@ class ListingPages:
     restarts.
     """
 
-    def __init__(self, held: LeasedAccount, pause: ReadPause, *, patient: bool) -> None:
-        self._held = held
+    def __init__(self, leased: LeasedAccount, pause: ReadPause, *, patient: bool) -> None:
+        self._leased = leased
         self._pause = pause
         self._patient = patient
         self._after: str | None = None
@@ -34,7 +34,7 @@ class ListingPages:
         self.place: dict[str, int] = {}
         """The index of each entry; the first has 0."""
         self.oldest_at: Instant | None = None
-        """The time at which the last entry was made, if it has one."""
+        """The time at which the last entry was created, if the listing shows one."""
         self.ended = False
         self.readable = True
         self.supported = True
@@ -50,12 +50,12 @@ class ListingPages:
                     break
         except ListingUnsupportedError as error:
             if self._patient:
-                log.warning("resolve.listing_gone", account=self._held.id, error=error.message)
+                log.warning("resolve.listing_gone", account=self._leased.id, error=error.message)
                 self.failure = error.message
                 return False
             self.supported = self.readable = False
         except ProviderError as error:
-            log.warning("resolve.listing_failed", account=self._held.id, error=error.message)
+            log.warning("resolve.listing_failed", account=self._leased.id, error=error.message)
             self.failure = error.message
             await self._wait(error)
             return False
@@ -79,7 +79,7 @@ class ListingPages:
         self._pages += 1
 
     async def _cursors_work(self) -> bool:
-        """Return True if the last cursor but one brings the last entry and nothing else.
+        """Return True if the page after the last entry but one has just the last entry.
 
         Servers without `has_more` end with an empty page. Some also return one for an unknown
         cursor.
@@ -91,16 +91,16 @@ class ListingPages:
         return page is not None and [entry.provider_job_id for entry in page.entries] == [last]
 
     async def _page(self, after: str | None) -> Page:
-        limit = self._held.provider.traits.page_size_max
+        limit = self._leased.provider.traits.page_size_max
         for _ in range(PAGE_TRIES - 1):
             try:
-                return await self._held.provider.page(after, limit)
+                return await self._leased.provider.page(after, limit)
             except ListingUnsupportedError:
                 raise
             except ProviderError as error:
-                log.debug("resolve.page_failed", account=self._held.id, error=error.message)
+                log.debug("resolve.page_failed", account=self._leased.id, error=error.message)
                 await self._wait(error)
-        return await self._held.provider.page(after, limit)
+        return await self._leased.provider.page(after, limit)
 
     async def _wait(self, error: ProviderError) -> None:
         """Wait as long as the provider asks, within reason."""

@@ -31,19 +31,19 @@ log = structlog.get_logger()
 SUBMIT_WAIT_SECONDS_FIRST = 1.0
 SUBMIT_WAIT_SECONDS_MAX = 15.0
 RECORD_TRIES = 3600
-"""The tries of an hour: a paid job that is not recorded must be looked up at the provider."""
+"""One hour of tries: a paid job that is not recorded must be looked up at the provider."""
 RECORD_WAIT_SECONDS = 1.0
 LOST_REMEDY = "The id may not have been recorded; if the job ends submission_unknown, adopt it"
 DUPLICATE_MESSAGE = "The provider responded with the id of another job, which is watched already"
 
 
 class PaidOutcomes:
-    """Records what the paid calls of one account brought. `pause` is that of its creates."""
+    """Records the outcomes of one account's paid calls. `pause` is the pause of its creates."""
 
     def __init__(
         self,
         store: SubmitStore,
-        held: LeasedAccount,
+        leased: LeasedAccount,
         recording: Recording,
         signals: Signals,
         fallback: Fallback,
@@ -53,19 +53,19 @@ class PaidOutcomes:
         random: Random,
     ) -> None:
         self._store = store
-        self._held = held
+        self._leased = leased
         self._recording = recording
         self._signals = signals
         self._fallback = fallback
         self._listing = listing
         self._clock = clock
         self._random = random
-        self.pause = CreatePause(held.id, held.health, clock)
+        self.pause = CreatePause(leased.id, leased.health, clock)
 
     async def record(self, stored: StoredJob, outcome: SubmitOutcome) -> None:
-        """Record an outcome, however long the store can't: a paid job is never thrown away."""
+        """Record an outcome, with retries while the store fails: no paid job is thrown away."""
         try:
-            await self._record_at_last(stored, outcome)
+            await self._record_with_retries(stored, outcome)
         except BaseException:  # also at a stop: this line may be the only trace of a paid job
             if isinstance(outcome, Accepted):
                 log.error(  # noqa: TRY400 - the traceback of the cancellation says nothing
@@ -73,7 +73,7 @@ class PaidOutcomes:
                 )
             raise
 
-    async def _record_at_last(self, stored: StoredJob, outcome: SubmitOutcome) -> None:
+    async def _record_with_retries(self, stored: StoredJob, outcome: SubmitOutcome) -> None:
         for _ in range(RECORD_TRIES - 1):
             try:
                 await self._record(stored, outcome)
@@ -87,7 +87,7 @@ class PaidOutcomes:
 
     def _ids(self, stored: StoredJob, outcome: SubmitOutcome) -> dict[str, str | None]:
         provider_job = outcome.provider_job_id if isinstance(outcome, Accepted) else None
-        return {"job": stored.job.id, "account": self._held.id, "provider_job": provider_job}
+        return {"job": stored.job.id, "account": self._leased.id, "provider_job": provider_job}
 
     async def _record(self, stored: StoredJob, outcome: SubmitOutcome) -> None:
         job = stored.job
@@ -101,12 +101,12 @@ class PaidOutcomes:
                 await self._rate_limited(stored, seconds or self._wait_seconds(job), reason)
             case Refused(code=code, message=message, unauthorized=unauthorized):
                 if unauthorized:
-                    self._held.health.unauthorized = message
+                    self._leased.health.unauthorized = message
                 else:
-                    self._held.health.creates_work()
+                    self._leased.health.creates_work()
                 if not await self.fall_back(stored, code, message):
                     failed = job.fail(code, message, self._clock.now())
-                    await self._recording.record([failed], self._held.lease)
+                    await self._recording.record([failed], self._leased.lease)
             case InDoubt():
                 await self._in_doubt(job, outcome)
             case _:
@@ -114,30 +114,32 @@ class PaidOutcomes:
 
     async def fall_back(self, stored: WaitingJob, code: str, message: str) -> bool:
         """Move a job to its next model. Return False if there is none."""
-        return await self._fallback.next_model(stored, code, message, self._held.lease)
+        return await self._fallback.next_model(stored, code, message, self._leased.lease)
 
     async def _rate_limited(self, stored: StoredJob, wait_seconds: float, reason: str) -> None:
-        """Send the account's provider no creates for a while, as it asked."""
+        """Pause the account's creates, as its provider asked."""
         until = self.pause.extend(wait_seconds, reason)
         fallback_due = self._fallback.fallback_due(stored, until)
         if not (fallback_due and await self.fall_back(stored, "rate_limited", reason)):
             await self._submit_later(stored.job, wait_seconds, reason)
 
     async def _accepted(self, stored: StoredJob, outcome: Accepted) -> None:
-        self._held.health.unauthorized = None
-        self._held.health.creates_work()
+        self._leased.health.unauthorized = None
+        self._leased.health.creates_work()
         now = self._clock.now()
         accepted = stored.job.accept(outcome.provider_job_id, now, quote=outcome.quote)
         transition = accepted.apply(outcome.report, now)
-        held = self._held
-        acceptance = await self._recording.accept(self._store, transition, held.lease, held.sharing)
+        leased = self._leased
+        acceptance = await self._recording.accept(
+            self._store, transition, leased.lease, leased.sharing
+        )
         if acceptance is Acceptance.TAKEN:
             # An identical request adopted this entry and has ended. Its own entry still exists.
             await self._in_doubt(stored.job)
         elif acceptance is Acceptance.DUPLICATE:
-            # Sending it again would pay again, and bring the same id again.
+            # Sending it again would pay again, and return the same id again.
             failed = stored.job.fail("provider_error", DUPLICATE_MESSAGE, now)
-            await self._recording.record([failed], self._held.lease)
+            await self._recording.record([failed], self._leased.lease)
         elif acceptance is Acceptance.RECORDED:
             self._listing.created(outcome.provider_job_id, accepted.model)
             await self._listing.learn_server()
@@ -148,11 +150,11 @@ class PaidOutcomes:
             )  # the job ended during the call, and has left a paid job at the provider
 
     async def _accepted_late(self, stored: StoredJob, outcome: Accepted) -> bool:
-        """Record the response to a call that another worker is looking up by now.
+        """Record the response to a call whose job another worker is already looking up.
 
-        It may have been recorded already: by a try whose response was lost, or by the look-up. If
-        the database has lost the intent, the job is being looked up with an earlier start than
-        this call had.
+        It may be recorded already, by a try whose response was lost, or by the look-up. If the
+        database has lost the intent, the job is being looked up with an earlier start than this
+        call had.
         """
         now, started_at = self._clock.now(), stored.job.submit_started_at or 0
         for job in await self._store.jobs_now([stored.job.id]):
@@ -163,7 +165,7 @@ class PaidOutcomes:
                 accepted = job.accept(outcome.provider_job_id, now, quote=outcome.quote)
                 transition = accepted.apply(outcome.report, now)
                 acceptance = await self._recording.accept(
-                    self._store, transition, sharing=self._held.sharing
+                    self._store, transition, sharing=self._leased.sharing
                 )
                 if acceptance is Acceptance.RECORDED:
                     self._recording.created(accepted, stored.webhook_url)
@@ -173,14 +175,14 @@ class PaidOutcomes:
     async def _in_doubt(self, job: Job, outcome: InDoubt | None = None) -> None:
         """Leave a job to `Resolve`: the provider may have it."""
         in_doubt = job.in_doubt(self._clock.now(), outcome)
-        await self._recording.record([(in_doubt, ())], self._held.lease)
+        await self._recording.record([(in_doubt, ())], self._leased.lease)
         self._signals.resolve.set()
 
     async def _submit_later(self, job: Job, wait_seconds: float, reason: str) -> None:
         now = self._clock.now()
         due_at = now + round(wait_seconds * 1000)
         waiting = job.responded(reason, now).submit_again(due_at, now)
-        await self._recording.record([(waiting, ())], self._held.lease)
+        await self._recording.record([(waiting, ())], self._leased.lease)
 
     def _wait_seconds(self, job: Job) -> float:
         doublings = min(job.submit_attempts - 1, 10)

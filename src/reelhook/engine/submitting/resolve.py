@@ -1,4 +1,4 @@
-"""Resolve: finds out what became of creates without a response, and never pays to do so.
+"""Resolve: finds out whether creates without a response were accepted, and never pays for that.
 
 `domain.listing` and `domain.reconciliation` decide what a listing proves; `evidence` reads it.
 """
@@ -10,9 +10,10 @@ from functools import partial
 
 from reelhook.core.recording import Recording
 from reelhook.core.wakeups import Signals
+from reelhook.domain.doubt import Doubt
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
-from reelhook.domain.listing import Doubt, Listing, ListingFacts
+from reelhook.domain.listing import Listing, ListingFacts
 from reelhook.domain.reconciliation import (
     Others,
     Resolution,
@@ -31,7 +32,7 @@ from reelhook.ports import Clock, LookupStore, StoredJob
 
 RECENT_LOOK_SECONDS = 1.0
 LOOK_SECONDS = 5.0
-"""The time between two looks: not every create in doubt comes with a signal."""
+"""The time between two looks: not every create in doubt sets a signal."""
 RECENT_MILLISECONDS = 10_000
 
 
@@ -43,7 +44,7 @@ class Resolve:
     def __init__(
         self,
         store: LookupStore,
-        held: LeasedAccount,
+        leased: LeasedAccount,
         recording: Recording,
         signals: Signals,
         submit: Submit,
@@ -53,20 +54,20 @@ class Resolve:
         clock: Clock,
     ) -> None:
         self._store = store
-        self._held = held
+        self._leased = leased
         self._recording = recording
-        self._resolved = ResolvedCreates(store, held, recording, signals, retrying, clock)
+        self._resolved = ResolvedCreates(store, leased, recording, signals, retrying, clock)
         self._submit = submit
         self._listing = listing
         self._settle_milliseconds = round(retrying.settle_seconds * 1000)
         self._clock = clock
         self._evidence = Evidence(
-            store, held, listing, settle_milliseconds=self._settle_milliseconds, clock=clock
+            store, leased, listing, settle_milliseconds=self._settle_milliseconds, clock=clock
         )
         self._requests: dict[str, StoredJob] = {}
         self._used: set[str] = set()
         self._missed_at: dict[str, Instant] = {}
-        """The time of the last read, during the doubt, that did not show the entry of a job."""
+        """For each job, the time of the last read during its doubt that did not show its entry."""
         self.signal = signals.resolve.fork()
         self.tasks = RunningTasks(self.signal)
 
@@ -90,7 +91,7 @@ class Resolve:
     # -- unresolved creates ---------------------------------------------------------------------
 
     async def _unresolved(self) -> dict[str, StoredJob]:
-        submitting = await self._store.jobs_submitting(self._held.id)
+        submitting = await self._store.jobs_submitting(self._leased.id)
         owned = self._submit.owned()
         orphans = [job for job in submitting if job.id not in owned]
         return await self._stored(await self._mark(orphans))
@@ -99,7 +100,7 @@ class Resolve:
         """Start the settle time of jobs whose worker died between intent and outcome."""
         now = self._clock.now()
         unmarked = [(job.in_doubt(now), ()) for job in orphans if job.doubt_since is None]
-        marked = {job.id: job for job in await self._recording.record(unmarked, self._held.lease)}
+        marked = {job.id: job for job in await self._recording.record(unmarked, self._leased.lease)}
         return [
             marked.get(job.id, job)
             for job in orphans
@@ -107,7 +108,7 @@ class Resolve:
         ]
 
     async def _stored(self, jobs: Sequence[Job]) -> dict[str, StoredJob]:
-        """Return jobs with their requests. Each is read once, because it may have an image."""
+        """Return jobs with their requests, each read once because it may have an image."""
         known = self._requests
         self._used.update(job.id for job in jobs)
         unread = [job.id for job in jobs if not _same_request(known.get(job.id), job)]
@@ -160,7 +161,7 @@ class Resolve:
             for job_id, stored in (await self._unresolved()).items()
             if now >= given_up_at(self._doubt(stored), self._settle_milliseconds)
         }
-        reason = f"it can't be read: {self._evidence.unread_reason}"
+        reason = f"the listing can't be read: {self._evidence.unread_reason}"
         await self._resolved.give_up(overdue, Resolution(unknown=dict.fromkeys(overdue, reason)))
 
     async def _others(self, in_doubt: Sequence[Doubt], listing: Listing) -> Others:
@@ -169,10 +170,10 @@ class Resolve:
             ended: list[Job] = []
         else:
             since = min(doubt.sent_at for doubt in in_doubt)
-            ended = await self._store.jobs_ended_unknown(self._held.accounts, since)
+            ended = await self._store.jobs_ended_unknown(self._leased.accounts, since)
         sharing = [
             job
-            for account in self._held.sharing
+            for account in self._leased.sharing
             for job in await self._store.jobs_submitting(account)
         ]
         stored = await self._stored([*ended, *sharing])

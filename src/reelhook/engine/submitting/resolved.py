@@ -1,4 +1,4 @@
-"""Records what a listing has shown about creates in doubt, or that it can't show anything.
+"""Records what a listing has proven about creates in doubt, or that it can't prove anything.
 
 An entry that was found is adopted. A create that provably left nothing is sent again, a few times.
 After that the next model is tried, or the job fails. If nothing can be proven, the job ends as
@@ -40,7 +40,7 @@ class Retrying:
     settle_seconds: float
 
     def wait_milliseconds(self, times: int) -> int:
-        """Return how long after a create the next one may follow, if so many came before it."""
+        """Return the wait between a create and the next one, after `times` earlier creates."""
         first = max(AGAIN_MILLISECONDS_MIN, round(self.settle_seconds * 1000 / AGAIN_SHARE))
         return first << min(times, AGAIN_DOUBLINGS_MAX)
 
@@ -51,14 +51,14 @@ class ResolvedCreates:
     def __init__(
         self,
         store: AcceptanceStore,
-        held: LeasedAccount,
+        leased: LeasedAccount,
         recording: Recording,
         signals: Signals,
         retrying: Retrying,
         clock: Clock,
     ) -> None:
         self._store = store
-        self._held = held
+        self._leased = leased
         self._recording = recording
         self._signals = signals
         self._retrying = retrying
@@ -76,13 +76,13 @@ class ResolvedCreates:
         await self.give_up({job_id: jobs[job_id] for job_id in resolution.unknown}, resolution)
 
     async def give_up(self, jobs: dict[str, StoredJob], resolution: Resolution) -> None:
-        """End these jobs: it is not known whether the provider has them."""
+        """End these jobs as unresolved: it is not known whether the provider has them."""
         now = self._clock.now()
         lost = [
             stored.job.fail("submission_unknown", _unknown(stored, resolution.unknown[job_id]), now)
             for job_id, stored in jobs.items()
         ]
-        await self._recording.record(lost, self._held.lease)
+        await self._recording.record(lost, self._leased.lease)
 
     def _was_last(self, stored: StoredJob) -> bool:
         return stored.job.creates_absent >= self._retrying.retries
@@ -94,11 +94,11 @@ class ResolvedCreates:
             wait = self._retrying.wait_milliseconds(job.creates_absent)
             due_at = max(now, (job.doubt_since or now) + wait)
             again.append((found_absent(job, due_at, now), ()))
-        for job in await self._recording.record(again, self._held.lease):
+        for job in await self._recording.record(again, self._leased.lease):
             log.info(
                 "resolve.absent",
                 job=job.id,
-                account=self._held.id,
+                account=self._leased.id,
                 tries=job.submit_attempts,
                 response=job.last_response,
             )
@@ -109,7 +109,7 @@ class ResolvedCreates:
         tries = stored.job.creates_absent + 1
         times = "once" if tries == 1 else f"{tries} times"
         message = f"{stored.job.last_response or 'The provider did not respond'} (tried {times})"
-        lease = self._held.lease
+        lease = self._leased.lease
         if not await self._retrying.fallback.next_model(stored, "provider_error", message, lease):
             failed = stored.job.fail("provider_error", message, self._clock.now())
             await self._recording.record([failed], lease)
@@ -119,7 +119,7 @@ class ResolvedCreates:
         adopted = stored.job.accept(entry.provider_job_id, now, adopted=True)
         transition = adopted.apply(entry.report, now)
         acceptance = await self._recording.accept(
-            self._store, transition, self._held.lease, self._held.sharing
+            self._store, transition, self._leased.lease, self._leased.sharing
         )
         if acceptance is Acceptance.RECORDED:
             self._recording.created(adopted, stored.webhook_url)
@@ -127,7 +127,7 @@ class ResolvedCreates:
 
 def _unknown(stored: StoredJob, reason: str) -> str:
     message = (
-        "The provider may or may not have accepted this job, and its listing can't tell "
+        "The provider may or may not have accepted this job, and its listing does not show which "
         f"({reason}); look it up there, then adopt or abandon it"
     )
     return with_last_response(message, stored.job.last_response)

@@ -13,7 +13,7 @@ log = structlog.get_logger()
 READS_WAIT_SECONDS_MAX = 600.0
 """The longest pause of reads: some providers delete finished files after an hour."""
 REPORTED_FROM_MILLISECONDS = 10_000
-"""Shorter pauses are common, and not worth a log line."""
+"""Shorter pauses are common and not worth a log line."""
 
 
 class ReadPause:
@@ -32,7 +32,7 @@ class ReadPause:
         wait = max(self.seconds_left, min(error.retry_after_seconds, READS_WAIT_SECONDS_MAX))
         until = now + round(wait * 1000)
         self._health.read_again_at = until
-        if _is_reported(self._health.reads_wait_until, until, now):
+        if _is_new_long_pause(self._health.reads_wait_until, until, now):
             self._health.reads_wait_until = until
             log.warning(
                 "account.reads_wait",
@@ -68,12 +68,12 @@ class CreatePause:
         self.reason = ""
 
     def extend(self, seconds: float, reason: str) -> Instant:
-        """Pause for this long from now on. Return when that is over."""
+        """Pause for this long from now on. Return the time at which this pause ends."""
         now = self._clock.now()
         until = now + round(seconds * 1000)
         self.until = max(self.until, until)
         self.reason = reason
-        if _is_reported(self._health.creates_wait_until, self.until, now):
+        if _is_new_long_pause(self._health.creates_wait_until, self.until, now):
             self._health.creates_wait_until = self.until
             log.warning(
                 "account.creates_wait", account=self._account, until=iso(self.until), error=reason
@@ -82,6 +82,6 @@ class CreatePause:
         return until
 
 
-def _is_reported(reported: Instant | None, until: Instant, now: Instant) -> bool:
-    """Return True if this is a long pause, and no part of one that was reported."""
+def _is_new_long_pause(reported: Instant | None, until: Instant, now: Instant) -> bool:
+    """Return True if this is a long pause that does not continue a reported one."""
     return until - now >= REPORTED_FROM_MILLISECONDS and (reported is None or reported <= now)

@@ -32,10 +32,10 @@ from reelhook.ports import Clock, StoredJob, SubmitStore
 log = structlog.get_logger()
 SUBMITS_AT_ONCE = 256
 BYTES_AT_ONCE = 8 * 1024 * 1024
-"""The memory for images and options of the jobs that one account is submitting."""
+"""The most memory for images and options of the jobs that one account is submitting."""
 FALLBACKS_AT_ONCE = 1000
 FULL_LOOK_SECONDS = 1.0
-"""The time between two looks at an account that is full."""
+"""The time between two looks at a full account."""
 SIBLING_LOOK_SECONDS = 2.0
 SIBLING_WAIT_MILLISECONDS = 2000
 """The time after which another account of the provider may take a job that waits for its own."""
@@ -44,8 +44,8 @@ SIBLING_WAIT_MILLISECONDS = 2000
 class Submit:
     """Submits the accepted jobs of one account, and those that wait too long for others.
 
-    `takes_overflow_of` are the other accounts whose jobs it may take. `callback_url` returns the
-    address at which a job's provider may report changes. `calls` outlives the lease: an earlier
+    `takes_overflow_of` has the other accounts whose jobs it may take. `callback_url` returns the
+    URL at which a job's provider may report changes. `calls` outlives the lease: an earlier
     `Submit` of the same account may still have calls in flight.
     """
 
@@ -54,7 +54,7 @@ class Submit:
     def __init__(
         self,
         store: SubmitStore,
-        held: LeasedAccount,
+        leased: LeasedAccount,
         recording: Recording,
         signals: Signals,
         fallback: Fallback,
@@ -70,7 +70,7 @@ class Submit:
         random: Random,
     ) -> None:
         self._store = store
-        self._held = held
+        self._leased = leased
         self._recording = recording
         self._fallback = fallback
         self._listing = listing
@@ -82,13 +82,13 @@ class Submit:
         self._emit = emit
         self._clock = clock
         self._outcomes = PaidOutcomes(
-            *(store, held, recording, signals, fallback, listing), clock=clock, random=random
+            *(store, leased, recording, signals, fallback, listing), clock=clock, random=random
         )
         self._ticked_at = 0
         self.signal = signals.submit.fork()
         self.tasks = RunningTasks(self.signal)
         self._intents: dict[str, StoredJob] = {}
-        """Jobs whose intent is being stored, or may have been stored, by their ids."""
+        """The jobs whose intent is being stored, or may have been stored, by id."""
         self._bytes = 0
 
     def owned(self) -> set[str]:
@@ -109,7 +109,7 @@ class Submit:
         bytes_free = BYTES_AT_ONCE - self._bytes
         if free <= 0 or bytes_free <= 0:
             return look  # a call that ends sets the signal
-        due, next_due_at = await self._store.jobs_to_submit(self._held.id, now, free, bytes_free)
+        due, next_due_at = await self._store.jobs_to_submit(self._leased.id, now, free, bytes_free)
         bytes_free -= sum(map(_size, due))
         if self._takes_overflow_of and len(due) < free and bytes_free > 0:
             due += await self._store.jobs_waiting_elsewhere(
@@ -123,15 +123,15 @@ class Submit:
         if due and not await self._begin(due):
             return SUBMIT_WAIT_SECONDS_FIRST  # all of them have changed, or the lease was lost
         if due:
-            self.signal.set()  # there may be more than fitted
+            self.signal.set()  # more jobs may be due than fitted
         waits = [look, None if next_due_at is None else max(0.0, (next_due_at - now) / 1000)]
         return min((wait for wait in waits if wait is not None), default=None)
 
     @property
     def _jobs_max(self) -> int | None:
-        """The limit of the operator, or else that of the server."""
-        account = self._held.account
-        return self._held.provider.jobs_at_once if account.jobs_max is None else account.jobs_max
+        """The operator's limit, or else the server's."""
+        account = self._leased.account
+        return self._leased.provider.jobs_at_once if account.jobs_max is None else account.jobs_max
 
     async def _free(self) -> tuple[int, float | None]:
         """Return how many more jobs may begin, and the seconds until the next look."""
@@ -139,7 +139,7 @@ class Submit:
         jobs_max = self._jobs_max
         if jobs_max is None or free <= 0:
             return free, None
-        return min(free, jobs_max - await self._store.in_flight(self._held.id)), FULL_LOOK_SECONDS
+        return min(free, jobs_max - await self._store.in_flight(self._leased.id)), FULL_LOOK_SECONDS
 
     async def _ready(self, due: list[StoredJob]) -> list[StoredJob]:
         """Return the jobs that may begin, after the adapter has learnt about its server."""
@@ -147,14 +147,14 @@ class Submit:
             return due
         before = self._jobs_max
         await self._listing.remind()
-        await self._held.provider.get_ready()
+        await self._leased.provider.get_ready()
         await self._listing.learn_server()
         return due if self._jobs_max == before else due[: max(0, (await self._free())[0])]
 
     async def _fall_back_overdue(self, now: Instant) -> None:
-        """Move jobs to their next models that have waited long enough for a paused provider."""
+        """Move jobs that have waited long enough for a paused provider to their next models."""
         waiting = await self._store.jobs_with_fallbacks(
-            self._held.id, self._fallback.fallback_cutoff(now), FALLBACKS_AT_ONCE
+            self._leased.id, self._fallback.fallback_cutoff(now), FALLBACKS_AT_ONCE
         )
         for stored in waiting:
             if self._fallback.fallback_due(stored, now):
@@ -164,11 +164,11 @@ class Submit:
     # -- intents ------------------------------------------------------------------------------
 
     async def _begin(self, due: list[StoredJob]) -> int:
-        """Begin the jobs that still may, end those past their age. Return how many those were."""
+        """Begin the jobs that are not too old, and end the others. Return the number of both."""
         now = self._clock.now()
         late = [stored.job for stored in due if not self._age.may_begin(stored.job, now)]
         ended = await self._recording.record(
-            [self._age.unaccepted(job, now) for job in late], self._held.lease
+            [self._age.unaccepted(job, now) for job in late], self._leased.lease
         )
         # All entries in the listing now are older than those that these creates will make.
         sent = partial(
@@ -189,17 +189,17 @@ class Submit:
         try:
             return len(ended) + await asyncio.shield(storing)
         except asyncio.CancelledError:
-            # The tick was canceled, but every intent that is stored is begun.
+            # The tick was canceled, but every stored intent must still be carried out.
             self.tasks.spawn(self._finish_storing(storing))
             raise
 
     def _intent(self, stored: StoredJob, sent: Callable[..., Job]) -> StoredJob:
         earlier = self._intents.get(stored.job.id)
         if earlier is not None and earlier.job.version == stored.job.version:
-            # It may still be written, so it is written again unchanged: either write will do.
+            # It may still be written, so it is written again unchanged: either write is fine.
             return earlier
-        job = stored.job.taken_over(self._held.id)
-        request = self._held.provider.prepared(stored.request, job.id)
+        job = stored.job.taken_over(self._leased.id)
+        request = self._leased.provider.prepared(stored.request, job.id)
         model, mark = unmarked(request.model)
         return replace(
             stored,
@@ -211,7 +211,7 @@ class Submit:
         transitions = [(intent.job, ()) for intent in intents.values()]
         with self.calls.beginning(intents):
             try:
-                begun = await self._recording.record(transitions, self._held.lease)
+                begun = await self._recording.record(transitions, self._leased.lease)
             except StoreError:  # none was or will be stored, except by an earlier try
                 for job_id in new:
                     self._intents.pop(job_id, None)
@@ -227,8 +227,8 @@ class Submit:
     async def _begin_stored_intents(self) -> None:
         """Begin the intents that were stored although the response to COMMIT was lost.
 
-        An intent that was not stored is due again, or another worker's. Until that is known it
-        stays ours.
+        An intent that was not stored is due again, or belongs to another worker. Until that is
+        known, this worker keeps it.
         """
         if not self._intents:
             return
@@ -256,14 +256,14 @@ class Submit:
 
     async def _submit(self, stored: StoredJob) -> None:
         job = stored.job
-        outcome = await self._held.provider.submit(
+        outcome = await self._leased.provider.submit(
             stored.request, partial(self._may_pay, job), self._callback_url(job.id)
         )
         self._emit(SubmitDecided(job, outcome))
         await self._outcomes.record(stored, outcome)
 
     def _may_pay(self, job: Job) -> bool:
-        """Return True if the call may still go out: connecting may have taken long."""
+        """Return True if the call may still be sent: connecting may have taken long."""
         return self._may_send() and self._age.may_begin(job, self._clock.now())
 
 

@@ -1,4 +1,4 @@
-"""Publishes the status of an account, as its worker sees it, to every process by the store."""
+"""Publishes an account's status, as its worker sees it, to every process through the store."""
 
 from reelhook.core.account_health import AccountHealth
 from reelhook.domain.account_status import AccountStatus

@@ -1,4 +1,4 @@
-"""Clock repair: a clock that was set back delays nothing for longer than its usual wait."""
+"""Clock repair: after the clock was set back, nothing is delayed beyond its usual wait."""
 
 import structlog
 
@@ -20,7 +20,7 @@ SLACK_MILLISECONDS = 2000
 
 
 class ClockRepair:
-    """Repairs stored times, at the start and whenever the clock goes back."""
+    """Repairs stored times, at the start and whenever the clock was set back."""
 
     name = "clock_repair"
 

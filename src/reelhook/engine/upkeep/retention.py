@@ -17,7 +17,7 @@ RUN_SECONDS = 3600.0
 PAUSE_SECONDS = 0.02
 """The least pause between two batches."""
 PAUSE_SHARE = 4.0
-"""The pause in times of the batch before it: a busy database gets longer pauses."""
+"""The pause as a multiple of the last batch's duration: a busy database gets longer pauses."""
 RETRY_SECONDS = 5.0
 LOGGED_EVERY = 10_000
 WAITING_DAYS = 30.0
@@ -35,7 +35,7 @@ class Keep:
 
 
 class Retention:
-    """Removes, once an hour, the records whose time is over."""
+    """Removes expired records, once an hour."""
 
     name = "retention"
 

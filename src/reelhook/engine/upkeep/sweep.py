@@ -12,14 +12,14 @@ from reelhook.ports import Clock, Lease, SweepStore
 
 SWEEP_SECONDS = 60.0
 DOUBT_MILLISECONDS = 10 * 60 * 1000
-"""The least time for which a job in doubt is looked up, also after a restart, at any age."""
+"""The least time for which a job of any age in doubt is looked up, also after a restart."""
 UNWATCHED_MILLISECONDS = 20 * 60 * 1000
 """The time that the worker of an overdue job has to end it, which is more than it needs."""
 IDEMPOTENCY_KEY_MILLISECONDS = 24 * 3600 * 1000
 
 
 class Sweep:
-    """Ends jobs that no provider took or nobody watches, and deletes old idempotency keys.
+    """Ends jobs that no provider accepted or nobody watches, and deletes old idempotency keys.
 
     `call_seconds` is the longest time that a paid call may take.
     """
@@ -62,7 +62,7 @@ class Sweep:
         return SWEEP_SECONDS
 
     async def _end_unwatched(self, now: Instant) -> None:
-        """End jobs that should have ended long ago, as those of an account that was removed.
+        """End jobs that should have ended long ago, such as those of an account that was removed.
 
         They get twice the maximum age, like the jobs of a provider that can't be reached.
         """

@@ -40,7 +40,7 @@ def _refused() -> Operation[dict[str, RefusedJob]]:
 
 
 def in_flight(account: str) -> Operation[int]:
-    """Return how many jobs the account's provider has, or may have."""
+    """Return the number of jobs that the account's provider has, or may have."""
     rows = yield Statement(
         "SELECT (SELECT count(*) FROM jobs WHERE account = ?1"
         " AND status IN ('queued', 'processing'))"

@@ -1,4 +1,4 @@
-"""Operations on what is known of accounts: their status, and their last round."""
+"""Operations on the state of accounts: their status and their last round."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +24,7 @@ _STATUS_COLUMNS = (
 
 
 def record_round(account: str, now: Instant, lease: Lease | None = None) -> Operation[None]:
-    """Store when the account's last round ended."""
+    """Store the time at which the account's last round ended."""
     if not (yield from holds(lease)):
         return
     yield Statement(
@@ -35,7 +35,7 @@ def record_round(account: str, now: Instant, lease: Lease | None = None) -> Oper
 
 
 def last_round(account: str) -> Operation[Instant | None]:
-    """Return when the account's last round ended."""
+    """Return the time at which the account's last round ended."""
     rows = yield Statement("SELECT round_at FROM accounts WHERE id = ?1", (account,))
     return rows[0][0] if rows else None
 

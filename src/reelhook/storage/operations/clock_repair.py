@@ -1,4 +1,4 @@
-"""Operations that repair times written under a wrong clock: later than any wait can last."""
+"""Operations that repair times stored under a wrong clock: due later than any wait can last."""
 
 from collections.abc import Sequence
 

@@ -1,8 +1,8 @@
 """Conflict keys of the frequent writes. Writes that share no key may run concurrently.
 
-Each function takes the same arguments as its operation. A key stands for rows that the operation
-writes, or reads to decide. Only rows that another write with declared keys may change need a key:
-a write without declared keys runs alone.
+Each function takes the same arguments as its operation. A key represents rows that the operation
+writes, or reads for its decisions. Only rows that another write with declared keys may change need
+a key: a write without declared keys runs alone.
 """
 
 from collections.abc import Hashable, Sequence

@@ -71,10 +71,10 @@ def settle(settlement: Settlement) -> Operation[Delivery | None]:
     after = settlement.decide(before)
     yield from _move(before, after)
     yield from _record(attempt)
-    ended_at = attempt.started_at + attempt.answer.duration_ms
+    ended_at = attempt.started_at + attempt.response.duration_ms
     if after.ended:
         yield from _record_dropped(before, after, UndeliveredReason.GONE, ended_at)
-    elif not attempt.answer.succeeded:
+    elif not attempt.response.succeeded:
         yield from _record_dropped(before, after, UndeliveredReason.EXHAUSTED, ended_at)
     if settlement.endpoint is not None:
         yield from endpoint_writes.save_health(settlement.endpoint)
@@ -93,7 +93,7 @@ def _identity(attempt: Attempt) -> tuple[Any, ...]:
 
 
 def _record(attempt: Attempt) -> Operation[None]:
-    response = attempt.answer
+    response = attempt.response
     yield Statement(
         "INSERT INTO attempts (delivery_id, event_id, sequence, number, started_at, duration_ms,"
         " http_status, error, detail, answer, probe)"

@@ -1,4 +1,4 @@
-"""Operations that find due deliveries. Their cost depends on what is due, not on what waits.
+"""Operations that find due deliveries, at a cost that does not grow with the waiting ones.
 
 Each endpoint has `next_at`, the first column of an index. Before that time nothing can be sent to
 it: no first attempt, no retry, no probe. A transaction that makes something due earlier lowers it
@@ -113,8 +113,8 @@ _FAILURES = len(ENDPOINT_COLUMNS) + HEALTH_COLUMNS.index("failures")
 class _DueQuery:
     """The result of one query for due deliveries.
 
-    `due`: endpoints with a due delivery, and since when. `open`: endpoints with an open breaker,
-    and their `next_at`. `probes`: the deliveries that go out to these.
+    `due` has the endpoints with a due delivery, and its due time. `open` has the endpoints with an
+    open breaker, and their `next_at`. `probes` has the deliveries that may be sent to these.
     """
 
     def __init__(self, now: Instant, busy: Collection[str]) -> None:
@@ -138,7 +138,7 @@ class _DueQuery:
             return
         self.read["shaky" if endpoint[_FAILURES] else "healthy"] += 1
         if next_due_at is not None:
-            # Another delivery's retry may be next, while the one that is due is in flight for long.
+            # Another delivery's retry may be next, while the due one is in flight for a long time.
             self.later.append(next_due_at)
         if due_at is None or due_at > self.now:
             self.note_early(endpoint[0], next_at)
@@ -146,7 +146,7 @@ class _DueQuery:
             self.due.append((due_at, endpoint))
 
     def note_early(self, endpoint_id: str, since: Instant = 0) -> None:
-        """Note that nothing is due yet at an endpoint that has been checked since then."""
+        """Record that nothing is due yet at an endpoint that has been checked since `since`."""
         if self.now - since >= REST_MILLISECONDS and len(self.early) < RESTING_MAX:
             self.early.append(endpoint_id)
 
@@ -181,12 +181,12 @@ def due(
     yield from concurrently(
         [_probe(row, next_at, due_query) for next_at, row in due_query.open[:most]]
     )
-    ready = sorted(due_query.due, key=lambda each: each[0])
+    ready = sorted(due_query.due, key=lambda item: item[0])
     share = max(1, min(per_endpoint, limit // max(1, len(ready))))
     found = yield from concurrently(
         [_due_at(endpoint_of(row), first, now, share) for first, row in _chosen(ready, limit)]
     )
-    probed = [probe for _, _, probe in sorted(due_query.probes, key=lambda each: each[:2])]
+    probed = [probe for _, _, probe in sorted(due_query.probes, key=lambda item: item[:2])]
     return DueDeliveries(
         (*found, *probed[:probes]),
         min(due_query.later, default=None),
@@ -202,7 +202,7 @@ def _chosen(
     """Return at most `limit` endpoints; recently failed ones are left out first."""
     if len(ready) <= limit:
         return ready
-    return sorted(ready, key=lambda each: each[1][_FAILURES] > 0)[:limit]
+    return sorted(ready, key=lambda item: item[1][_FAILURES] > 0)[:limit]
 
 
 def _due_at(endpoint: Endpoint, first: Instant, now: Instant, share: int) -> Operation[DueEndpoint]:
@@ -236,8 +236,8 @@ def _probe(row: Sequence[Any], next_at: Instant, due_query: _DueQuery) -> Operat
 def rest(endpoint_ids: Sequence[str]) -> Operation[None]:
     """Check these endpoints again only when something can be due there.
 
-    A crash may undo it. It runs in a transaction of its own: with other locks besides these it
-    could cause a deadlock.
+    A crash may undo it. It needs its own transaction: together with other locks it could cause a
+    deadlock.
     """
     yield from concurrently([_rest(endpoint_id) for endpoint_id in sorted(endpoint_ids)])
 
@@ -268,7 +268,7 @@ def due_by_id(delivery_id: int, now: Instant) -> Operation[DueEndpoint | None]:
 
 
 def ended_meanwhile(delivery_ids: Sequence[int]) -> Operation[list[int]]:
-    """Return those of the deliveries whose job has ended, with that event still waiting."""
+    """Return the deliveries whose job has ended and whose final event still waits."""
     ended = "SELECT id FROM deliveries WHERE id = ?1 AND terminal_at IS NOT NULL"
     found = yield from concurrently([query(ended, (delivery_id,)) for delivery_id in delivery_ids])
     return [row[0] for rows in found for row in rows]
@@ -284,6 +284,6 @@ def _due_delivery(row: Row) -> DueDelivery:
     delivery: Delivery = delivery_of(row)
     event_id, body = row[len(DELIVERY_COLUMNS) :]
     sequence = delivery.next_sequence
-    if sequence is None or not isinstance(body, bytes):  # the join used it
+    if sequence is None or not isinstance(body, bytes):  # the join requires a sequence
         raise TypeError(row)
     return DueDelivery(delivery, StoredEvent(str(event_id), delivery.job_id, sequence, body))

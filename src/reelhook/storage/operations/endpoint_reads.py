@@ -29,7 +29,7 @@ def held_back() -> Operation[list[Endpoint]]:
 
 
 def counts() -> Operation[dict[str, int]]:
-    """Return how many endpoints are failing (breaker open) and how many are disabled."""
+    """Return the numbers of endpoints that are failing (breaker open) and disabled."""
     rows = yield Statement(
         "SELECT count(*) FILTER (WHERE disabled IS NULL), count(disabled) FROM endpoints"
         f" WHERE {_HELD_BACK}"

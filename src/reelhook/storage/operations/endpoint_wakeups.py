@@ -15,7 +15,7 @@ WHERE lane = ?3 AND endpoint_id = ?1 AND due_at > ?2 AND attempts > 0
 
 
 def wake(endpoint_id: str, at: Instant) -> Operation[bool]:
-    """Ensure that the endpoint is checked by then. Return False if it does not exist.
+    """Ensure that the endpoint is checked at `at` or earlier. Return False if it does not exist.
 
     The lock on its key is shared by any number of transactions and held until the commit.
     `due.rest` needs that lock exclusively, so it never computes from rows that lack our writes.

@@ -68,8 +68,8 @@ def change(endpoint_id: str, change: Callable[[Endpoint], Endpoint]) -> Operatio
 
 
 def probe_again(endpoint_id: str, now: Instant) -> Operation[None]:
-    """Probe a job's own URL that was disabled as failing, because a new event is there for it."""
-    yield from change(endpoint_id, lambda endpoint: endpoint.asked_again(now))
+    """Probe a job's own URL that was disabled as failing, because there is a new event for it."""
+    yield from change(endpoint_id, lambda endpoint: endpoint.retry_for_new_event(now))
 
 
 def _replace(before: Endpoint, after: Endpoint) -> Operation[None]:
@@ -101,7 +101,7 @@ def delete(endpoint_id: str, now: Instant) -> Operation[None]:
 
 def keep_default(endpoint: Endpoint) -> Operation[None]:
     """Store the endpoint of WEBHOOK_URL. A changed URL starts with clean health."""
-    # Two processes may start at once.
+    # Two processes may start at the same time.
     yield Statement(
         f"{_INSERT} ON CONFLICT (id) DO NOTHING", (*endpoint_values(endpoint), lane_of(endpoint.id))
     )

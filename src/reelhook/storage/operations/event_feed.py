@@ -11,7 +11,7 @@ from reelhook.storage.operation import Operation, Statement, concurrently, query
 def events_after(event_id: str | None, limit: int) -> Operation[EventPage]:
     """Return events of all jobs in the order of the feed.
 
-    If the event is no longer stored, the page starts with the oldest one that is: a client that was
+    If the event is no longer stored, the page starts with the oldest stored one: a client that was
     up to date may come back after a quiet month.
     """
     position, restarted = 0, False
@@ -36,7 +36,7 @@ def last_position() -> Operation[int]:
 
 
 def jobs_of_events_after(position: int, limit: int) -> Operation[list[tuple[int, str]]]:
-    """Return position and job of the events after this position, in order."""
+    """Return the position and the job of each event after this position, in order."""
     rows = yield Statement(
         "SELECT position, job_id FROM events WHERE position > ?1 ORDER BY position LIMIT ?2",
         (position, limit),
@@ -45,7 +45,7 @@ def jobs_of_events_after(position: int, limit: int) -> Operation[list[tuple[int,
 
 
 def sequences(job_ids: Sequence[str]) -> Operation[dict[str, int]]:
-    """Return the sequence of the last event of each of these jobs that exists."""
+    """Return the sequence of each job's last event. Jobs that don't exist are left out."""
     found = yield from concurrently(
         [query("SELECT sequence FROM jobs WHERE id = ?1", (job_id,)) for job_id in job_ids]
     )

@@ -1,7 +1,7 @@
-"""Detection of a database that lacks the latest commits, and the measures taken then.
+"""Detects a database that lacks the latest commits, and takes precautions.
 
 A restored copy, or a server that took over without the last commits, does not know everything that
-was sent and paid for. Its next actions must not be mistaken for actions that were already done.
+was sent and paid for. Its next actions must not be mistaken for earlier ones.
 """
 
 from enum import Enum
@@ -52,7 +52,7 @@ _UNPROVABLE = (
 
 
 class Past(Enum):
-    """The known past of a database."""
+    """The past of a database, as far as it is known."""
 
     NEW = "new"
     """It was never opened before."""
@@ -79,7 +79,7 @@ def kept() -> Operation[str | None]:
 
 
 def resume(past: Past, value: str) -> Operation[None]:
-    """Prepare for actions that may already have been done, and store the present identity."""
+    """Take precautions for actions that may already have been done, and store the identity."""
     if past in {Past.INTERRUPTED, Past.RESTORED}:
         yield from raise_sequences()
     if past is Past.RESTORED:
@@ -92,17 +92,17 @@ def resume(past: Past, value: str) -> Operation[None]:
 
 
 def forget() -> Operation[None]:
-    """Make the next start find a database that was never opened before."""
+    """Make the next start treat the database as one that was never opened before."""
     yield Statement("DELETE FROM keys WHERE name = ?1", (KEY,))
 
 
 def distrust() -> Operation[None]:
-    """Make the next start find a copy."""
+    """Make the next start treat the database as a copy."""
     yield Statement("UPDATE keys SET value = '' WHERE name = ?1", (KEY,))
 
 
 def restored() -> Operation[None]:
-    """Prepare for actions that may already have been done: this database is a copy."""
+    """Take precautions for actions that may already have been done: this database is a copy."""
     yield from raise_sequences()
     yield from put_waiting_in_doubt()
 
@@ -116,10 +116,10 @@ def raise_sequences() -> Operation[None]:
 
 
 def put_waiting_in_doubt() -> Operation[None]:
-    """Make jobs that wait to be created be looked up first: they may already have been created.
+    """Have waiting jobs looked up before they are created: they may already have been created.
 
-    Only the one listing that they can be in proves their absence. A job that another account or
-    another model could have taken is never sent again automatically.
+    Their absence is proven only by the one listing that they can be in. A job that another account
+    or another model could have taken is never sent again automatically.
     """
     rows = yield Statement("SELECT DISTINCT account FROM jobs WHERE status = 'accepted'")
     for (account,) in rows:

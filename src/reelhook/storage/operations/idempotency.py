@@ -16,7 +16,7 @@ def find(key: IdempotencyKey) -> Operation[Created | None]:
     candidates = [row for row in rows if key.holder == SOLE_HOLDER or row[0] in known]
     if not candidates:
         return None
-    # The holder's own key first; of other holders' keys the one with the same body.
+    # Prefer the holder's own key, then another holder's key with the same body.
     _, fingerprint, job_id = min(
         candidates, key=lambda row: (row[0] != key.holder, row[1] != key.fingerprint)
     )
@@ -35,7 +35,7 @@ def keep(key: IdempotencyKey, job_id: str, now: Instant) -> Operation[None]:
 
 
 def forget(created_before: Instant) -> Operation[int]:
-    """Delete keys older than that and return how many; also the receipts of ended processes."""
+    """Delete keys older than that and return their number. Also delete old receipts."""
     yield from receipts.forget(created_before)
     rows = yield Statement(
         "DELETE FROM idempotency_keys WHERE created_at < ?1 RETURNING 1", (created_before,)

@@ -43,7 +43,7 @@ def page(limit: int, cursor: str | None) -> Operation[JobPage]:
 
 
 def close_doubt(job_id: str, now: Instant) -> Operation[bool]:
-    """Record that a person has settled it. Return False if there was nothing to settle."""
+    """Record that a person has settled the doubt. Return False if there was none to settle."""
     rows = yield Statement(
         "UPDATE jobs SET doubt_closed_at = ?2, version = version + 1 WHERE id = ?1"
         " AND code = 'submission_unknown' AND doubt_closed_at IS NULL RETURNING id",

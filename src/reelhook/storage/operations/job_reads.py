@@ -52,7 +52,7 @@ def _position_of(cursor: str) -> Operation[tuple[Instant, str]]:
 
 
 def current(job_ids: Sequence[str]) -> Operation[list[Job]]:
-    """Return the present state of these jobs."""
+    """Return the current state of these jobs."""
     found = yield from concurrently(
         [query(f"SELECT {STATE} FROM jobs WHERE id = ?1", (job_id,)) for job_id in job_ids]
     )

@@ -1,4 +1,4 @@
-"""Operations that create jobs and record what happens to them."""
+"""Operations that create jobs and record their changes."""
 
 from collections.abc import Sequence
 
@@ -159,7 +159,7 @@ def accept(
             return Acceptance.DUPLICATE
         if job.adopted or holder.status.terminal:
             return Acceptance.TAKEN
-        # No job may be dislodged for a claim that then fails.
+        # Check first: no job may be dislodged for a claim that then fails.
         if not (yield from _may_change(job, lease)):
             return Acceptance.STALE
         if not (yield from _record_one(Change(dislodged(holder, job.updated_at)), None)):
@@ -169,7 +169,7 @@ def accept(
 
 
 def _may_change(job: Job, lease: Lease | None) -> Operation[bool]:
-    """Return True if a change of the job will be written, and lock the row to keep it so."""
+    """Return True if a change of the job will be written, and lock the row to guarantee it."""
     rows = yield Statement(
         "SELECT 1 FROM jobs WHERE id = ?1 AND version = ?2"
         " AND status NOT IN ('completed', 'failed', 'canceled') /*pg FOR UPDATE */",
@@ -194,5 +194,5 @@ def _holders(accounts: Sequence[str], job: Job) -> Operation[list[Row]]:
 
 
 def record_check(job_id: str, now: Instant) -> Operation[None]:
-    """Store when a job was last read by itself."""
+    """Store the time at which a job was last read by itself."""
     yield Statement("UPDATE jobs SET checked_at = ?2 WHERE id = ?1", (job_id, now))

@@ -1,4 +1,4 @@
-"""Operations on our own keys: values that are chosen once and then kept."""
+"""Operations on our own keys: values that are chosen once and never change."""
 
 from reelhook.storage.operation import Operation, Statement
 
@@ -14,7 +14,7 @@ def key(name: str, made: str) -> Operation[str]:
 
 
 def upstream(kind: str) -> Operation[str]:
-    """Return the kind of providers this database is used with: that of its first job."""
+    """Return the kind of providers that this database is used with: that of its first job."""
     yield Statement(
         "UPDATE keys SET value = ?1 WHERE name = 'upstream' AND NOT EXISTS (SELECT 1 FROM jobs)",
         (kind,),

@@ -22,13 +22,13 @@ def free_leases() -> Operation[None]:
     yield Statement("DELETE FROM workers")
 
 
-def tend(
+def heartbeat(
     worker: str, ids: Sequence[str], lease_milliseconds: int
 ) -> Operation[tuple[list[Lease], int]]:
     """Send a heartbeat, renew the worker's leases, and take free ones up to its share.
 
-    `ids` are the leases of one kind. Return the worker's leases, and by how many they exceed its
-    share. All times are the database's.
+    `ids` are the leases of one kind. Return the worker's leases, and the number by which they
+    exceed its share. All times are the database's.
     """
     kind = ids[0].partition(":")[0] + ":%"
     yield from _add_missing(ids, kind)
@@ -43,9 +43,9 @@ def tend(
     share = -(-len(ids) // max(1, rows[0][0]))
     held = yield from _held(worker, kind)
     if len(held) < share:
-        # Of two workers that choose at once, the second skips what the first takes. It also skips
-        # a lease under whose epoch something is being committed. The ids are listed because
-        # removed accounts still have leases, which are in nobody's share.
+        # If two workers choose at once, the second skips the leases that the first takes. It also
+        # skips a lease under whose epoch something is being committed. The ids are listed because
+        # removed accounts still have leases, which belong to no share.
         wanted = ", ".join(f"?{number}" for number in range(4, 4 + len(ids)))
         yield Statement(
             "UPDATE leases SET owner = ?1, epoch = epoch + 1, lease_until = now_ms() + ?2"

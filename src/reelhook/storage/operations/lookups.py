@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 
+from reelhook.domain.doubt import Known
 from reelhook.domain.event import DAY_MILLISECONDS, Instant
 from reelhook.domain.job import Job
-from reelhook.domain.listing import Known, ListingFacts
+from reelhook.domain.listing import ListingFacts
 from reelhook.domain.request import VideoRequest
 from reelhook.ports import Lease, StoredJob
 from reelhook.storage.operation import Operation, Row, Statement, concurrently, query
@@ -38,7 +39,7 @@ def ended_unknown(accounts: Sequence[str], since: Instant) -> Operation[list[Job
 def to_look_up(job_ids: Sequence[str]) -> Operation[list[StoredJob]]:
     """Return jobs with their requests; a hash replaces each image.
 
-    They are read one at a time, since an image may have a megabyte.
+    They are read one at a time, because an image may have a megabyte.
     """
     found: list[StoredJob] = []
     for job_id in job_ids:
@@ -58,7 +59,7 @@ def _without_image(stored: StoredJob) -> StoredJob:
 def known_entries(
     accounts: Sequence[str], server: str, provider_job_ids: Sequence[str]
 ) -> Operation[dict[str, Known]]:
-    """Return those of these ids that are jobs of these accounts, with the facts stored of each.
+    """Return the ids that belong to jobs of these accounts, with the stored facts about each.
 
     Ids from another server, assigned before the account was moved, do not count.
     """
@@ -89,10 +90,10 @@ def _known(row: Row) -> Known:
 def expected_entries(
     account: str, fingerprint: str, since: Instant, until: Instant, limit: int
 ) -> Operation[dict[str, Instant]]:
-    """Return entries of ours that the listing must show, with their acceptance time, newest first.
+    """Return our entries that the listing must show, with their acceptance times, newest first.
 
     They were accepted in this period, by this server and with this credential. Jobs that failed,
-    were canceled, or whose file has expired are left out, since some servers remove them.
+    were canceled, or whose file has expired are left out, because some servers remove them.
     """
     rows = yield Statement(
         "SELECT provider_job_id, accepted_at FROM jobs WHERE account = ?1"

@@ -16,7 +16,7 @@ _ADD_DELIVERY = (
     "INSERT INTO deliveries (job_id, endpoint_id, lane, url) VALUES (?1, ?2, ?3, ?4)"
     " ON CONFLICT (job_id, endpoint_id) WHERE resend_of IS NULL DO NOTHING"
 )
-# The lock keeps the endpoint from being deleted before the job is there.
+# The lock prevents the endpoint from being deleted before the job is stored.
 _REGISTERED = (
     "SELECT 1 FROM endpoints WHERE id = ?1 AND kind <> ?2 AND deleted_at IS NULL"
     " /*pg FOR KEY SHARE */"

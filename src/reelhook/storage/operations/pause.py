@@ -1,4 +1,4 @@
-"""Operations on the pause of watching, which holds for every process."""
+"""Operations on the pause of watching, which applies to every process."""
 
 from reelhook.domain.event import Instant
 from reelhook.storage.operation import Operation, Statement
@@ -20,6 +20,6 @@ def resume_watching() -> Operation[None]:
 
 
 def watching_paused_since() -> Operation[Instant | None]:
-    """Return when watching was paused; None if it is not paused."""
+    """Return the time at which watching was paused, or None if it is not paused."""
     rows = yield Statement("SELECT since FROM switches WHERE name = ?1", (_PAUSED,))
     return rows[0][0] if rows else None

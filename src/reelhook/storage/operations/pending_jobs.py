@@ -31,7 +31,7 @@ def versions(account: str) -> Operation[str]:
 
 
 def among(job_ids: Sequence[str]) -> Operation[list[Job]]:
-    """Return those of these jobs that are pending."""
+    """Return the jobs among these that are pending."""
     found = yield from concurrently(
         [
             query(
@@ -41,4 +41,4 @@ def among(job_ids: Sequence[str]) -> Operation[list[Job]]:
             for job_id in job_ids
         ]
     )
-    return [job_of(row) for each in found for row in each]
+    return [job_of(row) for rows in found for row in rows]

@@ -1,10 +1,10 @@
-"""Receipts: a way to find out whether a transaction was committed when the reply to COMMIT is lost.
+"""Receipts: they show whether a transaction was committed if the reply to COMMIT was lost.
 
-Each writing transaction inserts a row of its own into `commits`. A caller that gets no reply claims
-the same id for "not written". The unique key admits only one of the two rows, and makes the later
-one wait for a transaction that has not ended. So the row that exists is the result, for good. The
-row is data in the database itself: this works behind a pooler and after a failover too, where the
-number of a transaction may belong to another one.
+Each writing transaction inserts its own row into `commits`. A caller that gets no reply claims the
+same id for "not written". The unique key admits only one of the two rows, and makes the later one
+wait for a transaction that has not ended. So the row that exists is the final result. The row is
+ordinary data, so this also works with a pooler and after a failover. A transaction's number might
+then belong to another one.
 """
 
 import secrets
@@ -30,7 +30,7 @@ class CommitOutcome(Enum):
 
     WRITTEN = "written"
     NOT_WRITTEN = "not written"
-    """It will not be written later either."""
+    """It will never be written."""
     UNKNOWN = "unknown"
 
 

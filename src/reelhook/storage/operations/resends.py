@@ -1,4 +1,4 @@
-"""Operations that send events again: one of them, or all that failed in some period."""
+"""Operations that send events again: a single one, or all that failed in a period."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ from reelhook.storage.operations.rows import DELIVERY, delivery_of
 
 _RESEND = "id, since, until, endpoint_id, resent, finished_at"
 # Events that failed, were not sent again yet, and whose endpoint still exists. Another process may
-# be resending one of them by itself.
+# be resending a single one of them.
 _FAILED = f"""
 SELECT u.sequence, {DELIVERY} FROM undelivered u JOIN deliveries d ON d.id = u.delivery_id
 JOIN endpoints e ON e.id = d.endpoint_id AND e.deleted_at IS NULL
@@ -35,7 +35,7 @@ SELECT job_id, ?2, CAST(?3 AS INTEGER), ?4, sequence, CAST(?6 AS BIGINT),
 FROM events WHERE job_id = ?1 AND sequence = ?5
 RETURNING id
 """
-# The newest resend takes over from the delivery and from all its earlier resends.
+# The newest resend replaces the delivery and all of its earlier resends.
 _MARK = """
 UPDATE undelivered SET resent_by = ?3 WHERE sequence = ?2
   AND (delivery_id = ?1 OR delivery_id IN (SELECT id FROM deliveries WHERE resend_of = ?1))
@@ -104,7 +104,7 @@ def unfinished() -> Operation[Sequence[Resend]]:
 def advance(
     resend_id: str, limit: int, now: Instant, lease: Lease | None = None
 ) -> Operation[Resend]:
-    """Send the next failed events again. Each is marked in the same transaction, so only once."""
+    """Send the next failed events again, each only once: it is marked in the same transaction."""
     run = yield from resend(resend_id)
     if not (yield from holds(lease)):
         return run
@@ -113,7 +113,7 @@ def advance(
     for sequence, *columns in rows:
         known = delivery_of(columns)
         failed[known.resend_of or known.id, sequence] = known
-    # An endpoint deleted meanwhile gets nothing. Sorted, since other processes may lock them too.
+    # A deleted endpoint gets nothing. Sorted, because other processes may lock endpoints too.
     existing = set()
     for endpoint_id in sorted({known.endpoint_id for known in failed.values()}):
         if (yield from wake(endpoint_id, now)):

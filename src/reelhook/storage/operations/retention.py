@@ -1,6 +1,6 @@
 """Operations that remove old records, in small batches, oldest first.
 
-They scan indexes that exist for reading, so age needs no index, and no write, of its own. A job's
+They scan indexes that exist for reads, so age needs no extra index and no extra write. A job's
 other rows are removed by the cascades of the schema.
 """
 
@@ -28,7 +28,7 @@ SELECT id, created_at,
        WHERE d.job_id = jobs.id)
 FROM jobs WHERE created_at < ?1 AND (created_at, id) > (?3, ?4) ORDER BY created_at, id LIMIT ?5
 """
-# A job with more rows than a batch may remove is emptied piece by piece first.
+# A job with more rows than a batch may remove is first emptied piece by piece.
 _SOME_ATTEMPTS = """
 DELETE FROM attempts WHERE id IN (SELECT a.id FROM deliveries d
   JOIN attempts a ON a.delivery_id = d.id WHERE d.job_id = ?1 LIMIT ?2) RETURNING 1
@@ -38,7 +38,7 @@ DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries
   WHERE job_id = ?1 AND resend_of IS NOT NULL LIMIT ?2) RETURNING 1
 """
 _ATTEMPTS = "SELECT id, started_at FROM attempts WHERE id > ?1 ORDER BY id LIMIT ?2"
-# If only the attempt shows that an event arrived, the note that it did not must go with it.
+# A successful attempt overrides its event's row in `undelivered`, so both are removed together.
 _ARRIVED = """
 DELETE FROM undelivered WHERE EXISTS (SELECT 1 FROM attempts a
   WHERE a.id IN ({ids}) AND a.http_status BETWEEN 200 AND 299
@@ -93,7 +93,7 @@ def _after(rows: Sequence[Row]) -> Position:
 
 
 def attempts(position: Position, before: Instant) -> Operation[Removal]:
-    """Remove the next old records of attempts. Their ids rise with time."""
+    """Remove the next old attempts. Their ids rise with time."""
     rows = yield Statement(_ATTEMPTS, (position[0] if position else 0, ATTEMPTS_SCANNED))
     ids = [row[0] for row in rows if row[1] < before]
     if not ids:
@@ -120,10 +120,10 @@ def unused_endpoints(
 
 
 def endpoints(ids: Sequence[str]) -> Operation[int]:
-    """Remove those that are still unused. Return how many.
+    """Remove the endpoints that are still unused. Return their number.
 
-    No one else may write to the table meanwhile: the transaction of a new job finds its endpoint
-    and then adds a delivery that is invisible to others until it commits.
+    No one else may write to the table at the same time: the transaction of a new job finds its
+    endpoint and then adds a delivery that is invisible to others until it commits.
     """
     rows = yield Statement(
         f"DELETE FROM endpoints WHERE id IN ({_placeholders(ids)}) AND {_UNUSED} RETURNING 1", ids

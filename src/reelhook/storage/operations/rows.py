@@ -64,7 +64,7 @@ _FLAGS = [
 ]
 _OPTIONAL_FLAG = STATE_COLUMNS[3:].index("stopped")
 _SECONDS = STATE_COLUMNS[3:].index("content_expires_at")
-"""The only time that has a column in seconds."""
+"""The only time that is stored in seconds."""
 _REQUEST = slice(len(STATE_COLUMNS), len(STATE_COLUMNS) + len(REQUEST_COLUMNS))
 
 
@@ -95,7 +95,7 @@ def _state_value(name: str, value: Any) -> Any:
 def request_of(request: VideoRequest) -> tuple[Any, ...]:
     """Write `REQUEST_COLUMNS`. Raises `InvalidRequestError` for metadata without a column.
 
-    A direction is the beginning of the prompt, and has a column of its own.
+    A direction is the beginning of the prompt and has a separate column.
     """
     metadata = request.metadata
     if unknown := sorted(metadata.keys() - set(_METADATA)):
@@ -193,7 +193,7 @@ def _request_of(model: str, row: Sequence[Any]) -> VideoRequest:
 
 
 def prompt_of(script: str, direction: str | None) -> str:
-    """Return the prompt of two columns."""
+    """Return the prompt from its two columns."""
     return f"{direction}\n\n{script}" if direction else script
 
 

@@ -12,7 +12,7 @@ from reelhook.storage.operations.rows import LISTED_JOB, listed_job_of, stored_j
 def due(
     account: str, now: Instant, limit: int, bytes_max: int = ANY_BYTES
 ) -> Operation[tuple[list[StoredJob], Instant | None]]:
-    """Return accepted jobs that are due, oldest first, and when the next one will be due."""
+    """Return accepted jobs that are due, oldest first, and the time when the next one is due."""
     rows = yield Statement(
         within(
             "account = ?1 AND status = 'accepted' AND coalesce(submit_due_at, 0) <= ?2", "?3", "?4"
@@ -32,8 +32,8 @@ def waiting_elsewhere(
 ) -> Operation[list[StoredJob]]:
     """Return accepted jobs of these accounts that have been idle since then, oldest first.
 
-    Jobs whose account was named are left out. Jobs that wait as their own account's provider asked
-    are included.
+    Jobs whose request named the account are left out. Jobs that wait because their own account's
+    provider asked for a pause are included.
     """
     found = yield from concurrently(
         [
@@ -64,7 +64,7 @@ def with_fallbacks(account: str, waiting_since: Instant, limit: int) -> Operatio
 
 
 def ahead(job: Job) -> Operation[int]:
-    """Return how many accepted jobs of the same account come before this one."""
+    """Return the number of accepted jobs of the same account that come before this one."""
     rows = yield Statement(
         "SELECT count(*) FROM jobs WHERE account = ?1 AND status = 'accepted'"
         " AND (created_at < ?2 OR (created_at = ?2 AND id < ?3))",

@@ -1,4 +1,4 @@
-"""Finds out, on PostgreSQL, the outcome of a transaction whose reply to COMMIT was lost."""
+"""Finds out the outcome of a PostgreSQL transaction whose reply to COMMIT was lost."""
 
 import asyncio
 import contextlib
@@ -15,15 +15,15 @@ from reelhook.storage.postgres.pool import Pool
 
 log = structlog.get_logger()
 FIND_OUT_SECONDS = 6.0
-"""The time a caller waits for the outcome. A restarting server is usually back by then."""
+"""The time that a caller waits for the outcome. A restarting server is usually back by then."""
 OUTCOME_RETRY_SECONDS = 0.1
 BLOCKED_SECONDS = 0.3
-"""The time an unfinished transaction may continue before the server is asked to end it."""
+"""The time for which an unfinished transaction may continue before the server must end it."""
 END_SECONDS = 1.0
 _LOCK_MILLISECONDS = 2000
 # The transaction has lost its client, so only the server can end it, once it notices; behind a
-# pooler that may be never. A transaction that waits for its standby is already committed here:
-# ending that wait would report success before the standby has it.
+# pooler that may be never. A transaction that waits for its standby is already committed here.
+# Ending that wait would report success before the standby has the data.
 _END_BLOCKING = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE pid = ANY (pg_blocking_pids($1)) AND wait_event IS DISTINCT FROM 'SyncRep'
@@ -35,7 +35,7 @@ async def find_out(pool: Pool, receipt: str) -> CommitOutcome:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     end = loop.time() + FIND_OUT_SECONDS
     while (left := end - loop.time()) > 0:
-        # A connection closed by a cancellation raises an error of its own instead.
+        # A cancellation may have closed the connection, which then raises another error.
         if task and task.cancelling():
             raise asyncio.CancelledError
         try:
@@ -61,7 +61,7 @@ async def _settled(pool: Pool, connection: Any, receipt: str) -> CommitOutcome:
 
 @contextlib.asynccontextmanager
 async def _ending_what_blocks(pool: Pool, process: int) -> AsyncIterator[None]:
-    """End the transaction that a claim waits for, if we may; only it has that receipt."""
+    """End the transaction that a claim waits for, if permitted. Only it has that receipt."""
     over = asyncio.Event()
     ending = asyncio.create_task(_end_what_blocks(pool, process, over))
     try:

@@ -24,7 +24,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 GROUP_SIZE_MAX = 1000
 QUEUE_SECONDS = 3.0
-"""The time a write waits for its turn. After that the server counts as unreachable."""
+"""The time for which a write waits for its turn. After that the server counts as unreachable."""
 READ_SECONDS = 7.0
 BACKGROUND_SECONDS = 30.0
 DRIVER_CLOSE_SECONDS = 0.3
@@ -33,7 +33,7 @@ _SCHEMA_LOCK = 7_311_482_093
 _BEGIN_SCHEMA = (
     "BEGIN; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
 )
-# It never delays others for long, neither by waiting for a lock nor by syncing.
+# Background work never delays others for long, neither by waiting for a lock nor by syncing.
 _BACKGROUND = "SET LOCAL lock_timeout = '50ms'; SET LOCAL synchronous_commit = off"
 
 
@@ -44,7 +44,7 @@ async def connect(url: str) -> asyncpg.Connection:
     may still come up.
     """
     try:
-        # Each statement on such a connection runs once, so caching them is useless.
+        # Each statement on such a connection runs once, so a cache would be useless.
         return await Failover(url).connect(statement_cache_size=0)
     except (*FAILURES, ValueError) as error:
         raise refusal(error) from None
@@ -73,9 +73,9 @@ async def read_key(url: str, name: str) -> str | None:
 
 
 class SchemaLock:
-    """The server's lock under which one process at a time changes the schema.
+    """The server's lock that lets only one process at a time change the schema.
 
-    It ends with its transaction, however the process ends, so no stale lock remains. A session
+    It ends with its transaction, even if the process crashes, so no stale lock remains. A session
     lock would stay on a pooler's connection.
     """
 
@@ -86,7 +86,7 @@ class SchemaLock:
     async def __aenter__(self) -> Self:
         self._connection = connection = await connect(self._url)
         try:
-            # The role may have limits, set for a pooler, that are too short for this.
+            # The role may have time limits, set for a pooler, that are too short for this.
             await connection.execute(_BEGIN_SCHEMA)
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _SCHEMA_LOCK, timeout=60)
         except TimeoutError:
@@ -141,9 +141,7 @@ class PostgreSQL:
     async def write(
         self, make: Callable[[], Operation[T]], conflict_keys: ConflictKeys = None
     ) -> T:
-        """Run an operation in a transaction, which it may share with others; return once it is
-        durable. Raises as `Database.write`.
-        """
+        """Run an operation in a transaction that it may share; see `Database.write`."""
         self._check_open()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -164,7 +162,7 @@ class PostgreSQL:
             work.deliver()
 
     async def background(self, make: Callable[[], Operation[T]], *, lock: str | None = None) -> T:
-        """Run an operation at low priority, in a transaction of its own."""
+        """Run an operation at low priority, in a separate transaction."""
         self._check_open()
         committing = False
         try:
@@ -193,7 +191,7 @@ class PostgreSQL:
             raise StoreError(f"The database can't be read: {error_text(error)}") from error
 
     async def _read(self, connection: Any, make: Callable[[], Operation[T]]) -> T:
-        """Run an operation. A single statement needs no transaction: this saves two round trips."""
+        """Run an operation. A single statement runs without a transaction: two round trips less."""
         operation = make()
         if code_of(operation) not in self._long_reads:
             try:

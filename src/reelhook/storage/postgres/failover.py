@@ -30,8 +30,8 @@ class Failover:
     """Connects to the server that accepts writes, starting with the one that did so last.
 
     asyncpg also tries several hosts, but with one time limit for all: a host that does not respond
-    would use it up, and a failure of one would hide the others.
-    Raises `SettingsError` for a URL that can't be used.
+    would use it up, and its failure would hide the others. Raises `SettingsError` for a URL that
+    can't be used.
     """
 
     def __init__(self, url: str) -> None:
@@ -73,7 +73,7 @@ class Failover:
 
 
 def _keep_alive(connection: asyncpg.Connection, options: Mapping[str, int]) -> None:
-    """Let the system detect that the server is gone, as libpq does by default."""
+    """Have the system detect that the server is gone, as libpq does by default."""
     # asyncpg creates its socket itself and offers no public access to it.
     transport = getattr(connection, "_transport", None)
     sock = transport.get_extra_info("socket") if transport is not None else None

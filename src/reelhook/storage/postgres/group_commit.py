@@ -32,16 +32,16 @@ log = structlog.get_logger()
 
 WRITE_SECONDS = 4.0
 """The time limit for writing a group. A server that needs longer counts as unreachable."""
-# A transaction of another process holds a lock that is needed, or both are deadlocked.
+# Another process's transaction holds a needed lock, or both are deadlocked.
 _CONFLICTS = (asyncpg.LockNotAvailableError, asyncpg.TransactionRollbackError)
-# Replies to COMMIT that mean that the transaction was rolled back.
+# Errors from COMMIT that mean that the transaction was rolled back.
 _REFUSED_AT_COMMIT = (
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
 )
 _PATIENCE_MILLISECONDS = (None, 300, 1000)
-"""The time each try waits for a lock; None: the session's default."""
+"""The time for which each try waits for a lock; None: the session's default."""
 OUTCOME_RETRY_SECONDS = 0.5
 # Errors that a single operation can cause: bad values, violated constraints, wrong statements, and
 # conflicts with other transactions. Any other error concerns the whole group.
@@ -78,7 +78,7 @@ class PostgresWork(PendingWrite):
         self.deferred = False
 
     def begin(self) -> None:
-        """Forget an attempt that was undone."""
+        """Forget an earlier attempt, which was undone."""
         super().begin()
         self.wrote = False
 
@@ -123,12 +123,12 @@ class PostgresGroups:
         """Tasks that determine the outcome of transactions."""
 
     async def arrive(self) -> None:
-        """Identify the database before the first write, so that this delays none."""
+        """Identify the database before the first write, so that no write waits for it."""
         async with self._pool.borrowed(WRITE_SECONDS) as connection:
             await self._place.arrive(connection)
 
     async def close(self, seconds: float) -> None:
-        """Wait that long for outcomes being determined; the others stay unknown."""
+        """Wait this long for outcomes that are being determined. The rest stay unknown."""
         tasks = list(self._undetermined)
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
@@ -146,7 +146,8 @@ class PostgresGroups:
                 await self.commit(group[:middle])
                 await self.commit(group[middle:])
             elif isinstance(error, asyncpg.UniqueViolationError) and not again:
-                # Another process inserted the row since it was looked up; now it will be found.
+                # Another process has inserted the row since it was looked up. This time it will be
+                # found.
                 await self.commit(group, again=True)
             elif not isinstance(error, GroupSpoiltError):
                 refuse(group, error)
@@ -162,7 +163,7 @@ class PostgresGroups:
         for patience in first:
             try:
                 await self._commit_as_one(group, patience)
-            except _CONFLICTS:  # all locks are released, so that the other can continue
+            except _CONFLICTS:  # all locks are released, so that the other process can continue
                 continue
             return
         await self._commit_as_one(group, last)
@@ -180,7 +181,7 @@ class PostgresGroups:
                     await connection.execute("ROLLBACK;")
                     _mark(group, CommitOutcome.WRITTEN)  # there was nothing to write
                     return
-                _mark(group, CommitOutcome.UNKNOWN)  # from now on, since COMMIT is sent
+                _mark(group, CommitOutcome.UNKNOWN)  # from now on, because COMMIT is being sent
                 await connection.execute("COMMIT;")
                 _mark(group, CommitOutcome.WRITTEN)
         except FAILURES as error:
@@ -197,7 +198,7 @@ class PostgresGroups:
     async def _run(
         self, connection: Any, group: Sequence[PostgresWork], receipt: str, patience: int | None
     ) -> None:
-        # In one round trip with BEGIN this costs almost nothing.
+        # Sent in one round trip with BEGIN, the receipt costs almost nothing.
         begin = ["BEGIN", inline(FORGET, self._receipts.spent), inline(LEAVE, receipt)]
         if patience is not None:
             begin.insert(1, f"SET LOCAL lock_timeout = {patience:d}")
@@ -236,7 +237,7 @@ class PostgresGroups:
         if outcome is CommitOutcome.UNKNOWN:
             log.error("commit.unknown", **ids)
         while outcome is CommitOutcome.UNKNOWN:
-            # Determined as soon as the database is back, although no caller waits any more.
+            # Determine it as soon as the database is back, for the log: no caller waits any more.
             await asyncio.sleep(OUTCOME_RETRY_SECONDS)
             outcome = await find_out(self._pool, receipt)
         log.warning("commit.cleared_up", outcome=outcome.value, **ids)
@@ -247,7 +248,7 @@ async def _run_batches(pipeline: Pipeline, group: Sequence[PostgresWork]) -> Non
         for work in batch:
             work.begin()
         if batch[0].conflict_keys is None:
-            await pipeline.finish()  # it may read what others wrote
+            await pipeline.finish()  # it may read what the others have written
         await pipeline.run(concurrently([work.attempt() for work in batch]))
         if any(work.spoils for work in batch):
             raise GroupSpoiltError
@@ -255,7 +256,7 @@ async def _run_batches(pipeline: Pipeline, group: Sequence[PostgresWork]) -> Non
 
 
 def refuse(group: Sequence[PostgresWork], error: BaseException) -> None:
-    """Mark all of a group as not written, except those with a known outcome."""
+    """Mark the writes of a group as not written, except those with a known outcome."""
     for work in group:
         if work.outcome is None:
             work.error = StoreError(f"The database refused a write: {error_text(error)}")

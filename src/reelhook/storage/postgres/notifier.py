@@ -18,13 +18,13 @@ RECONNECT_SECONDS = 1.0
 STORE_POLL_SECONDS = 1.0
 STATEMENT_SECONDS = 5.0
 IDLE_SECONDS = 30.0
-"""After how long without a message the connection is tested."""
+"""The time without a message after which the connection is tested."""
 LAST_MESSAGE_SECONDS = 0.3
 """The time limit for sending the last messages."""
 
 
 class PollingNotifier:
-    """Stands in for `Notifier` behind a pooler: the store is polled once a second."""
+    """Replaces `Notifier` behind a pooler: the store is polled once a second."""
 
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
@@ -49,7 +49,7 @@ class PollingNotifier:
 
 
 class Notifier:
-    """Exchanges messages with other processes, on a connection of its own."""
+    """Exchanges messages with other processes, on a separate connection."""
 
     def __init__(self, url: str) -> None:
         self._servers = Failover(url)
@@ -68,7 +68,7 @@ class Notifier:
         self._task = asyncio.create_task(self._run(on_message))
 
     async def close(self) -> None:
-        """Close the connection. The last messages are still sent, unless it is lost."""
+        """Close the connection. The last messages are still sent if it works."""
         connection = self._connection
         if self._task is not None:
             self._task.cancel()
@@ -97,7 +97,7 @@ class Notifier:
     async def _exchange(self, on_message: Callable[[Sequence[str]], None]) -> None:
         connection = await self._servers.connect(command_timeout=STATEMENT_SECONDS)
         self._connection = connection
-        # Queried, since the id that the connection itself reports may be made up by a pooler.
+        # Queried, because a pooler may make up the id that the connection itself reports.
         ours = await connection.fetchval("SELECT pg_backend_pid()")
 
         def received(_: object, pid: int, _channel: str, names: str) -> None:
@@ -105,14 +105,14 @@ class Notifier:
                 on_message(names.split(","))
 
         connection.add_termination_listener(lambda _: self._due.set())
-        self._due.set()  # for messages published meanwhile
+        self._due.set()  # for messages published in the meantime
         await connection.add_listener(CHANNEL, received)
-        on_message(["changed"])  # perhaps, while nothing could be received
+        on_message(["changed"])  # jobs may have changed while nothing could be received
         while not connection.is_closed():
             try:
                 async with asyncio.timeout(IDLE_SECONDS):
                     await self._due.wait()
-            except TimeoutError:  # an unnoticed disconnection shows when something is sent
+            except TimeoutError:  # a statement reveals an unnoticed disconnection
                 await connection.execute("SELECT 1")
                 continue
             await asyncio.sleep(NOTIFY_SECONDS)

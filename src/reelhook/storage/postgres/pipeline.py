@@ -1,7 +1,7 @@
 """Runs operations on a PostgreSQL connection with few round trips.
 
-Statements of a batch with the same text are sent in one pipeline. Each is still executed by itself,
-in order, but there is only one network round trip.
+Statements of a batch that have the same text are sent in one pipeline. Each is still executed
+separately, in order, but there is only one network round trip.
 """
 
 import re
@@ -44,7 +44,7 @@ class Pipeline:
         """Run the `last` statements.
 
         The lock is held until the commit. So a number assigned here exceeds all numbers visible to
-        readers, and no smaller one appears later.
+        readers, and no smaller number appears later.
         """
         if self._last:
             await self._connection.execute(f"SELECT pg_advisory_xact_lock({_NUMBERING_LOCK})")
@@ -121,7 +121,7 @@ class SeveralStatementsError(Exception):
 
 
 def code_of(operation: Operation[Any]) -> object:
-    """Return the code of an operation's generator function, the same for all calls of it."""
+    """Return the code of an operation's generator function, which is the same for all its calls."""
     return getattr(operation, "gi_code", None)
 
 

@@ -1,7 +1,7 @@
-"""Checks on PostgreSQL that the database is the one that was written last.
+"""Checks that a PostgreSQL database is the one that was written last.
 
-A server that took over may lack the last commits of the other one, without any notice: the client
-just reconnects. So every transaction checks which database it is in.
+A server that took over may lack the last commits of its predecessor, and the client just reconnects
+without notice. So every transaction checks which database it is in.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import asyncpg
 from reelhook.storage.operations.history import Past, kept, log_past, resume
 from reelhook.storage.postgres.pipeline import Pipeline
 
-# Chosen once: the advisory lock of the process that finds a different database.
+# Chosen once: the advisory lock of a process that has found a different database.
 _LOCK = 7_311_482_096
 _WAIT_FOR_OTHERS = "SET LOCAL lock_timeout = '3s'"
 _HERE = (
@@ -51,7 +51,7 @@ class TimelineCheck:
             await connection.execute(f"{sql}; {self._check()}")
 
     def _check(self) -> str:
-        # It fails in a different database. Its reply is not needed, so neither is a round trip.
+        # It fails in a different database. Its reply is not needed, so it takes no round trip.
         return f"SELECT 1 / CAST({_HERE} = '{self._here}' AS INTEGER)"
 
     async def arrive(self, connection: Any) -> None:

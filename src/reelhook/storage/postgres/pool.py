@@ -11,27 +11,25 @@ from reelhook.storage.postgres.failover import FAILURES, Failover
 
 CONNECTIONS = 4
 ACQUIRE_SECONDS = 3.0
-"""The time to wait for a connection if all are lent or none can be opened."""
+"""The time to wait for a connection if all are in use or none can be opened."""
 STATEMENTS_KEPT = 200
 POOL_CLOSE_SECONDS = 0.3
 CANCEL_CHECK_SECONDS = 0.2
 """The interval of checks for cancellation. If the server is unreachable, a canceled borrower would
 otherwise hang in its rollback until the deadline."""
-# A process that is frozen in a transaction, or cut off from the server, holds its locks no longer
-# than this. A lease lasts longer.
-#
-# Two processes that lock the same rows in different orders deadlock, which the server detects only
-# after a second. So a group releases its locks sooner and tries again (`group_commit`).
-#
-# They are set after connecting, since poolers refuse them as connection parameters.
+# A process that freezes in a transaction, or is cut off from the server, holds its locks no longer
+# than this. A lease lasts longer.  Two processes that lock the same rows in different orders
+# deadlock, which the server detects only after a second. So a group releases its locks sooner and
+# tries again (`group_commit`).  They are set after connecting, because poolers refuse them as
+# connection parameters.
 _SESSION = {"idle_in_transaction_session_timeout": "2000", "lock_timeout": "100"}
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc] # asyncpg ships no types
-    """A connection that needs no reset, since its users leave no state on it."""
+    """A connection that needs no reset, because its users leave no state on it."""
 
     def get_reset_query(self) -> str:
-        """Save the round trip."""
+        """Return no query, which saves a round trip."""
         return ""
 
 
@@ -61,7 +59,7 @@ class _Deadline:
             self._wait()
 
     def cancel(self) -> None:
-        """Keep it open: it was returned."""
+        """Keep the connection open: it was returned."""
         self._timer.cancel()
 
 
@@ -75,7 +73,7 @@ class Pool:
     async def open(cls, url: str, *, pooled: bool) -> Self:
         """Connect. Raises one of `FAILURES`, or `ValueError` for a wrong URL.
 
-        `pooled`: a pooler in transaction mode, which keeps no prepared statements, is in between.
+        `pooled`: the URL leads to a pooler in transaction mode, which keeps no prepared statements.
         """
         servers = Failover(url)
 
@@ -95,7 +93,7 @@ class Pool:
 
     @contextlib.asynccontextmanager
     async def borrowed(self, seconds: float) -> AsyncIterator[Any]:
-        """Lend a connection for that long, including the time to get it; then it is closed.
+        """Lend a connection for this long, including the time to get it. After that it is closed.
 
         A server that does not respond would not react to a cancellation either.
         """
@@ -105,8 +103,8 @@ class Pool:
             try:
                 yield connection
             except asyncio.CancelledError:
-                # Returning it would wait until the server has canceled the query, for as long as
-                # acquiring may take, and that wait could not be canceled.
+                # Returning it would wait for the server to cancel the query, for as long as
+                # acquiring may take. That wait could not be canceled.
                 connection.terminate()
                 raise
             finally:

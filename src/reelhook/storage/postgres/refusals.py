@@ -13,7 +13,7 @@ from reelhook.storage.error_text import error_text
 
 _CANT = "The database of DATABASE_URL can't be"
 _PASSING = (
-    asyncpg.CannotConnectNowError,  # it starts, stops or recovers
+    asyncpg.CannotConnectNowError,  # the server is starting, stopping or recovering
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
@@ -30,7 +30,7 @@ _Kinds = type[BaseException] | tuple[type[BaseException], ...]
 _REMEDIES: Sequence[tuple[_Kinds, str]] = (
     (
         asyncpg.InvalidCatalogNameError,
-        "make it with `createdb -O USER NAME`, or correct its name in DATABASE_URL",
+        "create it with `createdb -O USER NAME`, or correct its name in DATABASE_URL",
     ),
     (
         asyncpg.InvalidAuthorizationSpecificationError,
@@ -38,12 +38,12 @@ _REMEDIES: Sequence[tuple[_Kinds, str]] = (
     ),
     (
         asyncpg.TooManyConnectionsError,
-        "raise max_connections, since each process takes up to 5, or close other programs'",
+        "raise max_connections, because each process takes up to 5, or close other programs'",
     ),
     (asyncpg.DiskFullError, "free space on the server's disk"),
     (
         (asyncpg.ReadOnlySQLTransactionError, asyncpg.TargetServerAttributeNotMatched),
-        "no server there takes writes; name the primary in DATABASE_URL",
+        "no server there accepts writes; name the primary in DATABASE_URL",
     ),
     (asyncpg.InterfaceError, "correct DATABASE_URL"),
     (socket.gaierror, "correct the host in DATABASE_URL, or this machine's name servers"),
@@ -51,21 +51,21 @@ _REMEDIES: Sequence[tuple[_Kinds, str]] = (
     (FileNotFoundError, "start PostgreSQL, or name its host in DATABASE_URL"),
     (
         (asyncpg.InternalClientError, asyncpg.ConnectionDoesNotExistError),
-        "is it PostgreSQL that listens there? Correct host and port in DATABASE_URL",
+        "check that PostgreSQL listens there, or correct host and port in DATABASE_URL",
     ),
     (
         (TimeoutError, OSError),
-        "start the server, let this machine in, or correct host and port in DATABASE_URL",
+        "start the server, allow this machine to connect, or correct host and port in DATABASE_URL",
     ),
 )
 
 
 class DatabaseAwayError(SettingsError):
-    """The database cannot be used now, for a reason that may pass by itself."""
+    """The database cannot be used now, for a reason that may disappear by itself."""
 
 
 def refusal(error: BaseException, done: str = "opened") -> SettingsError:
-    """Return the error that a user sees. `done`: what can't be done to the database."""
+    """Return the error that a user sees. `done` is the failed action, like `opened`."""
     kind = DatabaseAwayError if _may_pass(error) else SettingsError
     problem = "schema_not_owned" if _lacks_ownership(error) else None
     cause = f"{_CANT} {done}: {error_text(error).rstrip('.')}"
@@ -73,7 +73,7 @@ def refusal(error: BaseException, done: str = "opened") -> SettingsError:
 
 
 def _lacks_ownership(error: BaseException) -> bool:
-    # A schema that is not there is not "owned" either: it needs a grant.
+    # An error about a schema may also mention an owner, but the remedy is a grant.
     text = error_text(error)
     insufficient = isinstance(error, asyncpg.InsufficientPrivilegeError)
     return insufficient and "owner" in text and "schema" not in text
@@ -83,7 +83,7 @@ def _may_pass(error: BaseException) -> bool:
     if isinstance(error, ssl.SSLError) or "rejected SSL upgrade" in str(error):
         return False
     if isinstance(error, asyncpg.ProtocolViolationError):
-        # PgBouncer uses this one code for all errors.
+        # PgBouncer uses this code for all of its errors.
         return _STARTUP_PARAMETER.search(str(error)) is None and bool(
             _OF_A_POOLER.search(str(error))
         )
@@ -95,7 +95,7 @@ def _sentence(error: BaseException) -> str:
         return _of_certificate(error)
     text = error_text(error).rstrip(".")
     if "rejected SSL upgrade" in text:
-        return "the server speaks no TLS; turn ssl on there, or write sslmode=disable"
+        return "the server does not offer TLS; turn ssl on there, or write sslmode=disable"
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
         return f"{text}; {_grant(text)}"
     if match := _STARTUP_PARAMETER.search(text):
@@ -123,7 +123,7 @@ def _reason(error: BaseException, text: str) -> str:
 
 
 def _of_certificate(error: ssl.SSLError) -> str:
-    reason = distrust(error, "name its authority by sslrootcert=/path/to/ca.pem in DATABASE_URL")
+    reason = distrust(error, "name its authority with sslrootcert=/path/to/ca.pem in DATABASE_URL")
     if reason is not None:
         return f"the server's certificate {reason}"
     text = error_text(error)

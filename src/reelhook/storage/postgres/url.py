@@ -1,7 +1,7 @@
 """Translation of a PostgreSQL URL with libpq's parameters for the driver.
 
-asyncpg passes every parameter that it does not know to the server as a setting, and the server
-refuses those of libpq. They are listed at https://www.postgresql.org/docs/current/libpq-connect.html.
+asyncpg passes unknown parameters to the server as settings, and the server refuses those of libpq.
+They are listed at https://www.postgresql.org/docs/current/libpq-connect.html.
 """
 
 import os
@@ -24,7 +24,7 @@ _ENCODE = (
 _ALPN = "postgresql"  # required by PostgreSQL 17 for direct TLS
 _WRITING = frozenset({"any", "read-write", "primary"})
 _ALREADY_MET: Mapping[str, frozenset[str]] = {
-    # Values that only ask for what is done anyway.
+    # Values that only request the usual behaviour.
     "channel_binding": frozenset({"disable", "prefer"}),
     "gssencmode": frozenset({"disable", "prefer"}),
     "gssdelegation": frozenset({"0"}),
@@ -37,11 +37,11 @@ _ALREADY_MET: Mapping[str, frozenset[str]] = {
     "client_encoding": frozenset({"auto", "utf8", "utf-8", "UTF8", "UTF-8"}),
 }
 _REMEDIES: Mapping[str, str] = {
-    "gssencmode": "encrypt by TLS instead: sslmode=verify-full",
+    "gssencmode": "encrypt with TLS instead: sslmode=verify-full",
     "hostaddr": "write the address in place of the host's name",
     "requiressl": "write sslmode=require",
     "ssl": "write sslmode=require, or sslmode=verify-full to check the certificate",
-    "sslcrldir": "name one file by sslcrl",
+    "sslcrldir": "name one file with sslcrl",
     "schema": "write options=-csearch_path%3DNAME",
     "currentSchema": "write options=-csearch_path%3DNAME",
     "pgbouncer": "remove it; in transaction mode set REELHOOK_WAKE_UPS=false",
@@ -73,10 +73,10 @@ _KEEPALIVES = ("keepalives_idle", "keepalives_interval", "keepalives_count", "tc
 
 @dataclass(frozen=True, slots=True)
 class PostgresUrl:
-    """One URL for each host, and further options of the driver.
+    """One URL for each host, and further options for the driver.
 
-    `seconds`: the time limit for connecting to one host; None: not given. `keepalives`: by libpq's
-    names, in its units; None if the URL turns them off.
+    `seconds`: the time limit for connecting to one host; None: not given. `keepalives`: with
+    libpq's names and units; None if the URL turns them off.
     """
 
     urls: tuple[str, ...]
@@ -88,7 +88,7 @@ class PostgresUrl:
 def read_url(url: str, environment: Mapping[str, str] = os.environ) -> PostgresUrl:
     """Read DATABASE_URL. Raises `SettingsError`, whose message never shows the password.
 
-    Parameters that it lacks are taken from libpq's environment variables. The driver reads the
+    Missing parameters are taken from libpq's environment variables. The driver reads the
     remaining variables itself.
     """
     head, mark, query = url.partition("?")
@@ -150,7 +150,7 @@ def _wrong(problem: str) -> SettingsError:
 
 
 def _check_head(head: str, query: str, url: str) -> None:
-    """Refuse characters that should be encoded: they would end the user or host too early."""
+    """Refuse unencoded characters that would end the user or the host too early."""
     authority, _, path = head.partition("://")[2].partition("/")
     user, _, hosts = authority.rpartition("@")
     strays = "@" in user or "@" in path or ("@" in query and not user)
@@ -236,7 +236,7 @@ def _check_mode(parameters: Mapping[str, str]) -> None:
 
 
 def _verify_instead(parameters: dict[str, str]) -> None:
-    """Verify the certificate, since the driver does not support channel binding.
+    """Verify the certificate, because the driver does not support channel binding.
 
     Either prevents a man-in-the-middle attack.
     """

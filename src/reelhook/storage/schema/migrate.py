@@ -1,6 +1,6 @@
 """Upgrades and downgrades the database schema with Alembic, one revision at a time.
 
-The caller owns the database. Alembic is loaded only if there is something to migrate.
+The caller must own the database. Alembic is loaded only if there is something to migrate.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ def revisions() -> list[str]:
 def pending(
     database: Target, *, read_only: bool = False, interrupt: Interrupt | None = None
 ) -> list[str]:
-    """Return the revisions this database still lacks.
+    """Return the revisions that this database still lacks.
 
     `read_only`: do not create a file; another process may own the database. `interrupt` may end
     this early, with any error. Raises `SettingsError` if the database is newer than this program.
@@ -170,7 +170,9 @@ def _alembic_on_sqlite(
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - as above
 
     # One connection to a file in exclusive use: the standard library's SQLite is safe for that.
-    engine = create_engine(URL.create("sqlite", database=str(database)))  # any path, even with "?"
+    engine = create_engine(
+        URL.create("sqlite", database=str(database))
+    )  # allows any path, even with "?"
 
     @event.listens_for(engine, "connect")
     def _leave_transactions_to_us(connection: Any, _record: Any) -> None:
@@ -205,7 +207,7 @@ async def _alembic_on_postgres(url: str, direction: str, target: str) -> None:
     from reelhook.storage.postgres.failover import FAILURES  # noqa: PLC0415 - as above
     from reelhook.storage.postgres.refusals import refusal  # noqa: PLC0415 - as above
 
-    # Our own connection, since other URL parsers refuse URLs with a socket directory.
+    # Our own connection, because other URL parsers refuse URLs with a socket directory.
     engine = create_async_engine(
         "postgresql+asyncpg://", async_creator=lambda: postgres.connect(url)
     )

@@ -1,7 +1,7 @@
 """The SQLite driver: one process owns the file, one thread writes it, other threads only read.
 
-Concurrent small writes share a transaction (group commit). With fully synchronous writes nothing
-else matters as much for throughput. Nothing here blocks the event loop.
+Concurrent small writes share a transaction (group commit). With fully synchronous writes, nothing
+matters more for throughput. Nothing here blocks the event loop.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ def connect(path: Path, *, read_only: bool) -> apsw.Connection:
     )
     try:
         if not read_only:
-            path.touch(mode=0o600)  # it holds keys; SQLite gives its side files the same mode
+            path.touch(mode=0o600)  # it has keys; SQLite gives its side files the same mode
         connection = apsw.Connection(str(path), flags=flags)
         connection.set_busy_timeout(BUSY_MILLISECONDS)
         connection.create_scalar_function("now_ms", _now_ms, 0)
@@ -104,9 +104,7 @@ class SQLite(SQLiteGroups):
     async def write(
         self, make: Callable[[], Operation[T]], conflict_keys: ConflictKeys = None
     ) -> T:
-        """Run an operation in a transaction, which it may share with others; return once it is
-        durable. Raises as `Database.write`.
-        """
+        """Run an operation in a transaction that it may share; see `Database.write`."""
         self._check_open()
         future: asyncio.Future[T] = self._loop.create_future()
         self._queue.put(PendingWrite(make, future))
@@ -142,7 +140,7 @@ class SQLite(SQLiteGroups):
             try:
                 return run(connection, make())
             finally:
-                if connection.in_transaction:  # some errors end it themselves
+                if connection.in_transaction:  # some errors end the transaction
                     connection.execute("COMMIT")
         except apsw.Error as error:
             raise StoreError(f"The database can't be read: {reason(error)}") from error
@@ -165,7 +163,7 @@ class SQLite(SQLiteGroups):
                     break
                 group.append(work)
             self._commit(group)
-            # The loop is only gone if the program ended without `close`.
+            # The loop is closed only if the program ended without `close`.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(_deliver, group)
             if stop:

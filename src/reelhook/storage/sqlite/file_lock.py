@@ -10,7 +10,7 @@ from typing import Self
 from reelhook.domain.errors import SettingsError
 from reelhook.storage.sqlite.refusals import refusal
 
-# SQLite locks bytes within the first GiB of the file; this byte is far beyond.
+# SQLite locks bytes in the first GiB of the file; this byte is far beyond that.
 _OWNED_BYTE = 1 << 62
 _WRITE_LOCK_ON_IT = struct.pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, _OWNED_BYTE, 1, 0)
 _LOCK_OF_A_DESCRIPTOR = getattr(fcntl, "F_OFD_SETLK", None)
@@ -21,8 +21,8 @@ class FileLock:
     """Two kernel locks: on a file next to the database, and on the database itself.
 
     The first works for symbolic links and relative paths, and names the owner. The second also
-    works for hard links and mounts, which give the file other names. Both end with the process, in
-    whatever way it ends, so no stale lock remains.
+    works for hard links and mounts, which give the file other names. Both end with the process,
+    even if it crashes, so no stale lock remains.
     """
 
     _owned: set[tuple[int, int]] = set()  # noqa: RUF012 - shared: closing a file that this process has open would drop SQLite's locks on it
@@ -48,12 +48,14 @@ class FileLock:
             fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             owner = os.read(lock_file, 32).decode(errors="replace").strip() or "unknown"
-            raise self._refusal(f"Another reelhook (process {owner}) already runs") from None
+            raise self._refusal(f"Another reelhook (process {owner}) is already running") from None
         if self._is_owned_here():
-            raise self._refusal("This process already runs, under another name of the file,")
+            raise self._refusal("This process is already running, under another name of the file,")
         database = self._open(self._database)
         if not _locked(database):
-            raise self._refusal("Another reelhook already runs, under another name of the file,")
+            raise self._refusal(
+                "Another reelhook is already running, under another name of the file,"
+            )
         found = os.fstat(database)
         self._inode = (found.st_dev, found.st_ino)
         self._owned.add(self._inode)

@@ -18,7 +18,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 CLAIM_TRIES = 3
 CLAIM_AGAIN_SECONDS = 0.1
-# Raised before the end of the transaction is in the log, so that no recovery finds it there.
+# Errors raised before the transaction's end is in the log, so no recovery can find it there.
 _BEFORE_THE_END = (apsw.FullError, apsw.BusyError, apsw.ConstraintError, apsw.ReadOnlyError)
 
 
@@ -111,7 +111,7 @@ class SQLiteGroups:
     def _commit_as_one(self, group: list[PendingWrite]) -> None:
         """Commit a group without savepoints, which would take two fifths of each operation's time.
 
-        Raises `GroupSpoiltError` if an operation fails half-way, as hardly any does: without a
+        Raises `GroupSpoiltError` in the rare case that an operation fails half-way: without a
         savepoint it cannot be undone alone.
         """
         self._connection.execute("BEGIN IMMEDIATE")
@@ -121,13 +121,13 @@ class SQLiteGroups:
             self._attempt(work)
             if work.error is None:
                 continue
-            # Some errors end the transaction themselves: then nothing may continue as if in it.
+            # Some errors end the transaction. Nothing may continue as if it were still open.
             if self._connection.total_changes() != changes or not self._connection.in_transaction:
                 raise GroupSpoiltError
         self._end(wrote=self._connection.total_changes() != before)
 
     def _commit_apart(self, group: list[PendingWrite]) -> None:
-        """Commit a group in which a failing operation is undone alone."""
+        """Commit a group with savepoints, so that a failing operation is undone alone."""
         self._connection.execute("BEGIN IMMEDIATE")
         for work in group:
             self._connection.execute("SAVEPOINT work")
@@ -156,8 +156,8 @@ class SQLiteGroups:
         """Find out the outcome of a transaction whose COMMIT failed.
 
         SQLite may have committed it before it raised. If not, the log may still hold the whole
-        transaction, invisible until a restart would recover it. A later commit overwrites that part
-        of the log, and this is the purpose of the claim.
+        transaction, which a restart would recover. The claim is a later commit that overwrites this
+        part of the log.
         """
         outcome = CommitOutcome.UNKNOWN
         for number in range(CLAIM_TRIES):
@@ -199,7 +199,7 @@ class SQLiteGroups:
         try:
             work.result = run(self._connection, work.make())
         except (apsw.FullError, apsw.IOError, apsw.ReadOnlyError):
-            raise  # the disk, not the operation: the whole group fails
+            raise  # the disk failed, not the operation, so the whole group fails
         except apsw.Error as error:
             work.error = StoreError(f"The database refused a write: {error}")
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Blocking work in a thread, interrupted when its caller is canceled."""
+"""Runs blocking work in a thread, and interrupts it when its caller is canceled."""
 
 import asyncio
 import contextlib
@@ -22,10 +22,10 @@ class Interrupt:
         self._callbacks: list[Callable[[], None]] = []
 
     def by(self, callback: Callable[[], None]) -> None:
-        """Call this to stop the work; at once, if that has already been requested.
+        """Call `callback` to stop the work; at once, if that has already been requested.
 
-        It may be called several times, since it may come between two steps of the work, and from
-        any thread.
+        It may be called from any thread, and several times, because a call may fall between two
+        steps of the work.
         """
         with self._lock:
             self._callbacks.append(callback)
@@ -77,5 +77,5 @@ async def interruptible(work: Callable[[Interrupt], T]) -> T:
             interrupt.stop()
             await asyncio.wait([future], timeout=INTERRUPT_AGAIN_SECONDS)
         if future.done() and not future.cancelled():
-            future.exception()  # any error is of no interest any more
+            future.exception()  # marks the error as retrieved
         raise

@@ -19,17 +19,17 @@ _REMEDIES: Mapping[int, str] = {
     apsw.SQLITE_FULL: _SPACE,
     apsw.SQLITE_READONLY: _MODE,
     apsw.SQLITE_PERM: _MODE,
-    apsw.SQLITE_NOTADB: "name another file by DATABASE_URL or REELHOOK_DATA_DIR",
-    apsw.SQLITE_CORRUPT: "put a backup in its place",
+    apsw.SQLITE_NOTADB: "name another file with DATABASE_URL or REELHOOK_DATA_DIR",
+    apsw.SQLITE_CORRUPT: "restore a backup",
     apsw.SQLITE_BUSY: _LOCKED,
     apsw.SQLITE_LOCKED: _LOCKED,
     apsw.SQLITE_CANTOPEN: _MODE,
-    apsw.SQLITE_IOERR: "its disk fails, or is full: look into the system's log",
+    apsw.SQLITE_IOERR: "its disk is failing or full: check the system's log",
 }
 _SYSTEM: Mapping[int, str] = {
     errno.ENOSPC: _SPACE,
     errno.EDQUOT: _SPACE,
-    errno.EISDIR: "name a file by DATABASE_URL, or remove the directory",
+    errno.EISDIR: "name a file with DATABASE_URL, or remove the directory",
     errno.EROFS: "choose another directory with REELHOOK_DATA_DIR",
     errno.EACCES: _MODE,
     errno.EPERM: _MODE,
@@ -37,7 +37,7 @@ _SYSTEM: Mapping[int, str] = {
 
 
 def refusal(path: Path, error: BaseException, done: str = "opened") -> SettingsError:
-    """Return the error that a user sees. `done`: what can't be done to the database."""
+    """Return the error that a user sees. `done` is the failed action, like `opened`."""
     text = f"the disk is full; {_SPACE}" if _is_full(path, error) else reason(error)
     return SettingsError(f"The database {path} can't be {done}: {text}")
 

@@ -1,7 +1,7 @@
 """The witness of a SQLite database: a file next to it that names the last commit.
 
-A database is a copy if it lacks that commit, is a different file than its witness saw, or has lost
-its witness. Then more may have been done than it contains.
+A database counts as a copy if it lacks that commit, is not the file that its witness saw, or has
+lost its witness. Actions may then have happened that it does not contain.
 """
 
 import contextlib
@@ -21,12 +21,12 @@ from reelhook.storage.operations.history import Past
 log = structlog.get_logger()
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _LINE = 160
-"""The length of its two lines: the identity of the database, and the receipt of its last commit."""
+"""The length of each of its two lines: the database's identity, and its last commit's receipt."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """The contents: a name that the database also has, its inode, and the boot of the machine."""
+    """The contents: the database's name and inode, the machine's boot id, and the last receipt."""
 
     name: str
     inode: str
@@ -37,7 +37,7 @@ class _Seen:
 class Witness:
     """Notes every commit, without syncing: the note still survives the end of the process.
 
-    After a power failure it may lag behind the database, which is no sign of a copy.
+    After a power failure it may lag behind the database. That does not indicate a copy.
     """
 
     def __init__(self, database: Path) -> None:
@@ -47,12 +47,12 @@ class Witness:
         self._receipt = ""
 
     def note(self, receipt: str) -> None:
-        """Write down the receipt of the transaction that has just been committed."""
+        """Write the receipt of the transaction that has just been committed."""
         self._receipt = receipt
         if self._descriptor is not None:
             try:
                 os.pwrite(self._descriptor, _line(receipt), _LINE)
-            except OSError as error:  # a copy may go unnoticed; work continues
+            except OSError as error:  # continue, although a copy may go unnoticed
                 log.warning("witness.unwritten", error=str(error))
 
     async def testify(self, database: Database) -> Past:
@@ -117,7 +117,7 @@ class Witness:
 
 
 def _past(seen: _Seen | None, inode: str, boot: str) -> Operation[tuple[Past, str]]:
-    """Return the past, and the name of the database."""
+    """Return the database's past and its name."""
     kept = yield from history.kept()
     if seen is None and kept is None:
         return Past.NEW, ""

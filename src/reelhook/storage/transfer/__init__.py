@@ -1,1 +1,1 @@
-"""Copies of a database: to another database, and to a backup file."""
+"""Copies a database to another database, or to a backup file."""

@@ -1,4 +1,4 @@
-"""Backup of a SQLite database that may be in use."""
+"""Backs up a SQLite database that may be in use."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from reelhook.storage.operations import history
 from reelhook.storage.sqlite.driver import connect
 
 TAKEN_AS_COPY = "backup"
-"""The value in a copy that marks it as one, wherever it is moved."""
+"""The value that marks a copy as one, wherever it is moved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def back_up(source: Path, target: Path) -> BackedUp:
     except apsw.Error as error:
         raise SettingsError(f"The copy of {source} can't be made: {error}") from None
     except OSError as error:
-        raise SettingsError(f"The copy {target} can't be kept: {error.strerror}") from None
+        raise SettingsError(f"The copy {target} can't be saved: {error.strerror}") from None
     finally:
         for leftover in part.parent.glob(f"{part.name}*"):
             leftover.unlink()
@@ -88,7 +88,7 @@ def _checked(part: Path) -> int:
 
 
 def _keep(part: Path, target: Path) -> None:
-    """Sync the copy, and give it its name unless that has been taken meanwhile."""
+    """Sync the copy, and give it its name unless another file has taken that name."""
     with part.open("rb") as written:
         os.fsync(written.fileno())
     try:

@@ -1,8 +1,8 @@
 """Moves an installation to another database: copies every row, checks it, and can be resumed.
 
-The schema version shows the progress, so that no server starts on an unfinished copy or on both
-databases. A target is marked `copying:` until every row was copied and checked; the source is
-marked `moved:` before the target opens.
+The schema version shows the state of the copy, so that no server starts on an unfinished copy, or
+on both databases. A target is marked `copying:` until every row was copied and checked; the source
+is marked `moved:` before the target opens.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from reelhook.storage.transfer.sqlite import sqlite_transfer
 _CHECKSUM_BYTES = 16
 
 ReportProgress = Callable[[str, str, int, int], None]
-"""Gets the activity, the table, the number of rows so far, and the total."""
+"""Receives the activity, the table, the number of rows so far, and the total."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ class Copied:
 
 
 async def copy(source: Path | str, target: Path | str, report: ReportProgress) -> Copied:
-    """Copy a database into an empty one, or resume that; then close the source.
+    """Copy a database into an empty one, or resume an earlier run. Then close the source.
 
-    Raises `SettingsError` if one of them cannot be used for it, and `CopyError` if the copy fails.
+    Raises `SettingsError` if either can't be used for a copy, and `CopyError` if the copy fails.
     """
     if source == target:
         raise SettingsError("The source and the target of the copy are the same database")
@@ -85,7 +85,7 @@ async def reopen(source: Path | str) -> None:
         version = await old.version() or ""
         if not version.startswith(migrate.MOVED):
             raise SettingsError(f"{old.name} was not closed by a copy; nothing was changed")
-        # A server may have used the copy meanwhile.
+        # A server may have used the copy in the meantime.
         await old.run(history.distrust())
         await old.mark(version.removeprefix(migrate.MOVED))
 
@@ -102,7 +102,7 @@ def database(target: Path | str) -> AbstractAsyncContextManager[TransferDatabase
 
 
 async def _check_source(old: TransferDatabase) -> tuple[str, bool]:
-    """Return the schema revision, and whether an earlier copy closed the source."""
+    """Return the schema revision, and True if an earlier copy has closed the source."""
     version = await old.version()
     if version is None:
         raise SettingsError(f"{old.name} is empty; there is nothing to copy")
@@ -161,7 +161,7 @@ async def _fill(
 ) -> None:
     columns = await old.columns(table)
     if columns != await new.columns(table):
-        raise CopyError(f"The table {table} has other columns in {new.name} than in {old.name}")
+        raise CopyError(f"The table {table} has different columns in {new.name} and {old.name}")
     total, done = await old.count(table), await new.count(table)
     async for rows in old.rows(table, columns, after=await new.last(table)):
         await new.add(table, columns, rows)

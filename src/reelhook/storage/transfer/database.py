@@ -9,7 +9,7 @@ from reelhook.storage.operation import Operation, Row
 
 BATCH_ROWS = 2000
 TABLES: dict[str, tuple[str, ...]] = {
-    # In this order no row refers to one that is not there yet.
+    # In this order, every row refers only to rows that were copied before it.
     "accounts": ("id",),
     "listings": ("account",),
     "keys": ("name",),
@@ -50,7 +50,7 @@ class TransferDatabase(ABC):
 
     @abstractmethod
     async def key(self, table: str) -> tuple[str, ...]:
-        """Return the primary key as ORDER BY terms, which compare texts by their bytes."""
+        """Return the primary key as ORDER BY terms that compare texts by their bytes."""
 
     @abstractmethod
     def rows(
@@ -73,7 +73,7 @@ class TransferDatabase(ABC):
 
     @abstractmethod
     async def finish(self) -> None:
-        """Complete the target after all rows were added."""
+        """Complete the target after all rows have been added."""
 
     async def version(self) -> str | None:
         """Return the schema version, or None for an empty database."""

@@ -21,7 +21,7 @@ from reelhook.storage.transfer.database import (
 )
 
 LEAVE_SECONDS = 3.0
-"""The time the session of a process that was just killed may remain on the server."""
+"""The time for which the session of a killed process may remain on the server."""
 _USED_BY_OTHERS = """
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
   AND usename = current_user AND pid <> pg_backend_pid()
@@ -39,9 +39,9 @@ async def postgres_transfer(url: str) -> AsyncIterator["PostgresTransfer"]:
     async with exclusive(url):
         connection = await postgres.connect(url)
         try:
-            one = PostgresTransfer(url, connection)
-            await one.check_unused()
-            yield one
+            transfer = PostgresTransfer(url, connection)
+            await transfer.check_unused()
+            yield transfer
         finally:
             await connection.close()
 
@@ -68,7 +68,7 @@ class PostgresTransfer(TransferDatabase):
         if others:
             raise SettingsError(
                 f"{self.name} is in use by others ({others} connections or workers); "
-                "stop all servers and workers on it and whatever else is connected"
+                "stop all servers and workers on it, and any other program that is connected"
             )
 
     async def _others(self) -> int:
@@ -96,7 +96,7 @@ class PostgresTransfer(TransferDatabase):
         return {row[0] for row in await self.fetch(_COLUMNS, (table,)) if row[1] == kind}
 
     async def key(self, table: str) -> tuple[str, ...]:
-        """Return the key with the collation that SQLite uses: by bytes."""
+        """Return the key with SQLite's collation, by bytes."""
         text = await self._of_type(table, "text")
         return tuple(f'{name} COLLATE "C"' if name in text else name for name in TABLES[table])
 

@@ -20,14 +20,14 @@ def iso(milliseconds: str) -> str:
         return f"strftime('%Y-%m-%dT%H:%M:%fZ', ({milliseconds}) / 1000.0, 'unixepoch')"
     return (
         f"to_char(to_timestamp(({milliseconds}) / 1000.0) AT TIME ZONE 'UTC',"
-        # The escaped colons keep SQLAlchemy from reading parameters there.
+        # The colons are escaped, or SQLAlchemy would read parameters there.
         r""" 'YYYY-MM-DD"T"HH24\:MI\:SS.MS"Z"')"""
     )
 
 
-def later(one: str, other: str) -> str:
+def later(first: str, second: str) -> str:
     """Return the expression of the later of two times."""
-    return f"{'max' if is_sqlite() else 'greatest'}({one}, {other})"
+    return f"{'max' if is_sqlite() else 'greatest'}({first}, {second})"
 
 
 def is_sqlite() -> bool:

@@ -13,25 +13,25 @@ _END = """
 UPDATE jobs SET status = 'failed', code = :code, error = :error, version = version + 1,
   sequence = :sequence, updated_at = :now, submit_due_at = NULL, doubt_since = NULL WHERE id = :job
 """
-_TELL = """
+_ADD_EVENT = """
 INSERT INTO events (id, job_id, sequence, kind, status, progress, occurred_at, body, position)
 VALUES (:id, :job, :sequence, 'terminal', 'failed', :progress, :now, :body,
   (SELECT coalesce(max(position), 0) + 1 FROM events))
 """
-_TAKERS = """
+_RECIPIENTS = """
 job_id = :job AND resend_of IS NULL AND NOT ended AND endpoint_id IN (
   SELECT id FROM endpoints WHERE events IS NULL OR events LIKE '%failed%')
 """
 _SUPERSEDE = f"""
 INSERT INTO undelivered (delivery_id, sequence, fate, at)
 SELECT id, status_sequence, 'superseded', CAST(:now AS BIGINT) FROM deliveries
-WHERE status_sequence IS NOT NULL AND {_TAKERS}
+WHERE status_sequence IS NOT NULL AND {_RECIPIENTS}
 UNION ALL SELECT id, progress_sequence, 'superseded', CAST(:now AS BIGINT) FROM deliveries
-WHERE progress_sequence IS NOT NULL AND {_TAKERS}
+WHERE progress_sequence IS NOT NULL AND {_RECIPIENTS}
 """
 _OFFER = f"""
 UPDATE deliveries SET status_sequence = :sequence, progress_sequence = NULL, attempts = 0,
-  due_at = :now, terminal_at = :now WHERE {_TAKERS}
+  due_at = :now, terminal_at = :now WHERE {_RECIPIENTS}
 """
 
 
@@ -67,13 +67,13 @@ def end_jobs(which: str, *, code: str, error: str) -> None:
             "error": error,
             "body": _body(event),
         }
-        for statement in (_END, _TELL, _SUPERSEDE, _OFFER):
+        for statement in (_END, _ADD_EVENT, _SUPERSEDE, _OFFER):
             text = sa.text(statement)
             connection.execute(text, {name: values[name] for name in text.compile().params})
 
 
 def _body(event: Event) -> bytes:
-    """Return the webhook's body as these schemas knew it, whatever the present format is."""
+    """Return the webhook's body in the format of these schemas, whatever the current one is."""
     content = {
         "jobId": event.job_id,
         "soraJobId": event.provider_job_id,

@@ -171,9 +171,10 @@ def _create_endpoints() -> None:
 
 
 def _register_known_endpoints() -> None:
-    """Make each URL an endpoint. The operator's own stay trusted, as the default endpoint.
+    """Make an endpoint of each URL. The operator's URLs become the default one, still trusted.
 
-    That goes where the newest of them went; what is older keeps the URL that it was meant for.
+    The default endpoint gets the newest of these URLs. Older deliveries keep the URL that they were
+    meant for.
     """
     connection = op.get_bind()
     for old, trusted, url in connection.execute(sa.text(_NEWEST_OF_ENDPOINT)).fetchall():
@@ -195,7 +196,7 @@ def _register_known_endpoints() -> None:
 
 
 def _new_id(old: str, url: str, *, trusted: bool) -> str:
-    """Return an endpoint's id. One of a rolled back 0003 keeps its own: a job may have several."""
+    """Return an endpoint's id. Ids from before a rollback are kept: a job may have several."""
     if "://" not in old:
         return old
     return DEFAULT_ENDPOINT if trusted else url_id(url)
@@ -237,7 +238,7 @@ def _create_repair() -> None:
 def downgrade() -> None:
     """Remove endpoints. Deliveries keep the URL that they were last sent to.
 
-    Those at endpoints that the operator had disabled end, or they would be sent.
+    Deliveries at endpoints that the operator had disabled are ended; otherwise they would be sent.
     """
     op.execute(_END_AT_DISABLED)
     op.execute(_DROP_RESENT_ATTEMPTS)

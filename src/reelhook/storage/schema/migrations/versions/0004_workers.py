@@ -8,7 +8,7 @@ from reelhook.storage.schema.migrations.dialects import is_sqlite
 revision = "0004"
 down_revision = "0003"
 
-# The database's own time, since clocks of machines differ. On SQLite the driver provides it.
+# The database's time, because the clocks of machines differ. On SQLite the driver provides it.
 _NOW_MS = """
 CREATE FUNCTION now_ms() RETURNS BIGINT LANGUAGE sql VOLATILE AS
 $$ SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) $$

@@ -38,7 +38,7 @@ def upgrade() -> None:
     if ids:
         connection.execute(
             sa.text("UPDATE endpoints SET lane = :lane WHERE id = :id"),
-            [{"lane": lane_of(one), "id": one} for one in ids],
+            [{"lane": lane_of(endpoint_id), "id": endpoint_id} for endpoint_id in ids],
         )
     op.execute(_FIRST_DUE)
     for name, condition in _INDEXES.items():

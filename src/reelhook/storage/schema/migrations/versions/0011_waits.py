@@ -14,6 +14,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them: a provider that wants us to wait will say so again."""
+    """Remove them: a provider that wants a pause will ask for it again."""
     op.drop_column("accounts", "creates_wait_until")
     op.drop_column("accounts", "reads_wait_until")

@@ -8,7 +8,7 @@ down_revision = "0012"
 
 
 def upgrade() -> None:
-    """Add both. Creates that were sent before bear no mark."""
+    """Add both. Creates that were sent before have no mark."""
     op.add_column("listings", sa.Column("server", sa.Text, nullable=False, server_default=""))
     op.add_column(
         "jobs",

@@ -1,4 +1,4 @@
-"""Waiting, at start, for a PostgreSQL database that is not up yet."""
+"""Waits, at start, for a PostgreSQL database that is not up yet."""
 
 import asyncio
 import contextlib
@@ -18,15 +18,15 @@ RETRY_SECONDS = 0.5
 LOG_SECONDS = 5.0
 """The interval at which the wait is logged."""
 POOLER_SECONDS = 3.0
-"""The time limit of the second connection, which only shows in which mode a pooler works."""
+"""The time limit of the second connection, which only detects the mode of a pooler."""
 _TRIES = 5
 
 
-async def usable(url: str, *, pooled: bool, seconds: float) -> None:
-    """Return once the database can be used; wait for about `seconds` at most.
+async def wait_until_usable(url: str, *, pooled: bool, seconds: float) -> None:
+    """Return once the database can be used. Wait for about `seconds` at most.
 
-    `pooled`: the settings are those for a pooler in transaction mode. Raises `SettingsError`, at
-    once if waiting does not help.
+    `pooled`: the settings are those for a pooler in transaction mode. Raises `SettingsError`,
+    immediately if waiting does not help.
     """
     loop = asyncio.get_running_loop()
     deadline, progress = loop.time() + seconds, _WaitLog(loop)
@@ -52,15 +52,15 @@ class _WaitLog:
         if self._loop.time() >= self._next_at:
             self._next_at = self._loop.time() + LOG_SECONDS
             left = {} if seconds_left is None else {"seconds_left": round(seconds_left)}
-            log.warning("The database is not up yet and is waited for", error=error, **left)
+            log.warning("The database is not up yet; waiting for it", error=error, **left)
 
 
 async def _check_and_log(url: str, progress: _WaitLog, *, pooled: bool) -> None:
-    """Check the database, and log it if that alone takes long."""
+    """Check the database, and log the wait if the check takes long."""
     check = asyncio.create_task(_check(url, pooled=pooled))
     try:
         while not (await asyncio.wait([check], timeout=LOG_SECONDS))[0]:
-            progress.log("It has not answered yet")
+            progress.log("It has not responded yet")
         check.result()
     finally:
         check.cancel()

@@ -1,4 +1,4 @@
-"""Reads of the videos that jobs own at providers, possible next to a running server."""
+"""Reads the videos that jobs own at providers, also while a server is running."""
 
 import contextlib
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class DoubtfulJob:
 
 
 def unowned(accounts: Sequence[str], provider_job_ids: Sequence[str]) -> Operation[list[str]]:
-    """Return those of a provider's ids that no job of these or of former accounts has."""
+    """Return the provider's ids that belong to no job of these accounts or of removed ones."""
     rows = yield Statement("SELECT id FROM accounts")
     known = list(dict.fromkeys([*accounts, *(row[0] for row in rows)]))
     left = []
@@ -49,7 +49,7 @@ def doubtful() -> Operation[list[DoubtfulJob]]:
 
 
 async def read(target: Target, operation: Operation[Any]) -> Any:
-    """Run one read-only operation, next to a server that may be using the database.
+    """Run one read-only operation. A server may be using the database.
 
     Raises `SettingsError` if there is no database, or it cannot be read.
     """

@@ -1,7 +1,8 @@
-"""Forgotten: notices that a server was restarted and lost the jobs that it kept in memory.
+"""Restart detector: detects that a server was restarted and lost the jobs that it kept in memory.
 
-`domain.restart` decides what proves that. The lost jobs then end at once. If the operator allows
-it for the account, they are sent again: such a server neither renders them nor charges for them.
+`domain.restart` decides what proves that. The lost jobs then end at once. If the operator allows it
+for the account, they are sent again instead: such a server neither renders them nor charges for
+them.
 """
 
 from collections.abc import Collection, Mapping
@@ -34,16 +35,16 @@ log = structlog.get_logger()
 ENTRIES_MAX = 1000
 """A listing with more entries is not read to its end, and proves nothing."""
 YOUNG_MILLISECONDS = 60_000
-"""The time after its acceptance for which a job may not be readable yet."""
+"""The time after acceptance during which a job may not be readable yet."""
 
 
-class Forgotten:
+class RestartDetector:
     """Watches for a restart of one account's server. `margin`: see `domain.restart.forgotten`."""
 
     def __init__(
         self,
         store: ForgottenStore,
-        held: LeasedAccount,
+        leased: LeasedAccount,
         recording: Recording,
         signals: Signals,
         *,
@@ -51,10 +52,10 @@ class Forgotten:
         clock: Clock,
     ) -> None:
         self._store = store
-        self._held = held
+        self._leased = leased
         self._recording = recording
         self._signals = signals
-        self._pause = ReadPause(held.id, held.health, clock)
+        self._pause = ReadPause(leased.id, leased.health, clock)
         self._margin = margin
         self._clock = clock
         self._denials: dict[str, Denials] = {}
@@ -62,7 +63,7 @@ class Forgotten:
         """The provider's ids that this process has seen in the listing."""
 
     def note(self, reports: Mapping[str, Report | Unread], *, listed: bool) -> None:
-        """Note what was read: from the listing, which never denies a job, or one by one."""
+        """Record the jobs that a read confirmed or denied. A listing never denies a job."""
         if listed:
             self._listed.update(reports)
             if self._denials:
@@ -81,20 +82,20 @@ class Forgotten:
 
     def log_missing(self, job: Job, now: Instant) -> None:
         """Log, once, that the provider no longer knows a job that it knew before."""
-        knew = job.sequence > 0 or job.provider_job_id in self._listed
-        if knew or now - (job.accepted_at or now) >= YOUNG_MILLISECONDS:
+        was_known = job.sequence > 0 or job.provider_job_id in self._listed
+        if was_known or now - (job.accepted_at or now) >= YOUNG_MILLISECONDS:
             log.warning(
                 "watch.missing",
                 job=job.id,
                 provider_job=job.provider_job_id,
-                account=self._held.id,
+                account=self._leased.id,
                 error="The provider no longer knows this job (404)",
             )
 
     async def settle(self, watched: Mapping[str, Job]) -> None:
-        """After a round, end or send again the jobs that a restart has lost. Raises `StoreError`.
+        """After a round, end or resubmit the jobs that a restart has lost. Raises `StoreError`.
 
-        `watched` are the account's jobs by the provider's ids.
+        `watched` maps the provider's ids to the account's jobs.
         """
         self._remove(self._denials.keys() - watched.keys())
         if len(self._listed) > 2 * len(watched):
@@ -103,11 +104,11 @@ class Forgotten:
             return
         lost = await self._lost(watched)
         if lost and await self._was_restarted(lost):
-            await self._end_or_resend(lost)
+            await self._end_or_resubmit(lost)
 
     async def _lost(self, watched: Mapping[str, Job]) -> list[Job]:
-        facts = await self._store.listing_facts(self._held.id)
-        made_here = {None, self._held.provider.fingerprint}
+        facts = await self._store.listing_facts(self._leased.id)
+        made_here = {None, self._leased.provider.fingerprint}
         return forgotten(
             [job for job in watched.values() if job.submit_fingerprint in made_here],
             self._denials,
@@ -117,39 +118,39 @@ class Forgotten:
         )
 
     async def _was_restarted(self, lost: list[Job]) -> bool:
-        """Ask the server itself, and read its listing to the end."""
-        provider, ids = self._held.provider, {job.provider_job_id or "" for job in lost}
+        """Return True if the server itself, and its whole listing, confirm a restart."""
+        provider, ids = self._leased.provider, {job.provider_job_id or "" for job in lost}
         try:
             if not await provider.forgets_when_restarted():
                 return False
-            pages = ListingPages(self._held, self._pause, patient=False)
+            pages = ListingPages(self._leased, self._pause, patient=False)
             complete = await pages.read(lambda read: len(read.entries) > ENTRIES_MAX)
             if not (complete and pages.ended and pages.readable and pages.supported):
                 return False
             entries = pages.entries
             known = await self._store.known_entries(
-                self._held.accounts, server_of(provider.fingerprint), list(entries)
+                self._leased.accounts, server_of(provider.fingerprint), list(entries)
             )
             gone_at = first_missed(lost, self._clock.now())
             for entry_id, entry in entries.items():
                 ours = known.get(entry_id)
                 if is_from_before(entry, ids, ours, gone_at=gone_at, margin=self._margin):
-                    log.debug("watch.not_restarted", account=self._held.id, shows=entry_id)
+                    log.debug("watch.not_restarted", account=self._leased.id, shows=entry_id)
                     return False
             report = (await provider.get(min(ids))).report
         except ProviderError as error:
-            log.debug("watch.not_restarted", account=self._held.id, error=error.message)
+            log.debug("watch.not_restarted", account=self._leased.id, error=error.message)
             return False
         return isinstance(report, Missing) and report.own
 
-    async def _end_or_resend(self, lost: list[Job]) -> None:
+    async def _end_or_resubmit(self, lost: list[Job]) -> None:
         now = self._clock.now()
         transitions = [self._transition(job, now) for job in lost]
-        written = await self._recording.record(transitions, self._held.lease)
+        written = await self._recording.record(transitions, self._leased.lease)
         again = sum(not job.status.terminal for job in written)
         log.warning(
             "watch.restarted",
-            account=self._held.id,
+            account=self._leased.id,
             sent_again=again,
             failed=len(written) - again,
             error="The server was restarted and has lost the jobs that it kept in memory",
@@ -158,18 +159,15 @@ class Forgotten:
             self._signals.submit.publish()
 
     def _transition(self, job: Job, now: Instant) -> Transition:
-        # A registered job has no request here that could be sent again.
-        may = self._held.account.resubmit_forgotten and job.submit_fingerprint is not None
-        if may and job.forgotten < RESUBMITS_MAX:
+        # A registered job has no stored request that could be sent again.
+        allowed = self._leased.account.resubmit_forgotten and job.submit_fingerprint is not None
+        if allowed and job.forgotten < RESUBMITS_MAX:
             return resubmitted(job, now)
         return job.fail("provider_error", MESSAGE, now)
 
 
 def _has_shown(facts: ListingFacts | None, job: Job) -> bool:
-    """Return True if the listing has shown jobs like this one to an earlier process.
-
-    This server returned the job's id when it was created, and those of others that were seen.
-    """
+    """Return True if the listing has shown jobs of this server and model to an earlier process."""
     return (
         facts is not None
         and facts.fingerprint == job.submit_fingerprint

@@ -1,11 +1,11 @@
-"""Limits the messages of providers about single jobs: each is stored once a minute at most."""
+"""Limits providers' messages about single jobs: a job stores a new one at most once a minute."""
 
 from collections.abc import Collection
 from dataclasses import replace
 
 import structlog
 
-from reelhook.domain.account_status import WORDS_MILLISECONDS
+from reelhook.domain.account_status import MESSAGE_INTERVAL_MILLISECONDS
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 
@@ -14,7 +14,7 @@ LOGGED_MAX = 100
 """The number of different messages that are remembered as logged."""
 
 
-class ErrorTexts:
+class MessageLimiter:
     """Limits how often a job's last message is written: some change with every response."""
 
     def __init__(self) -> None:
@@ -22,9 +22,7 @@ class ErrorTexts:
         self._logged_at: dict[str, Instant] = {}
 
     def limited(self, before: Job, after: Job, now: Instant) -> Job:
-        """Return the job as it is after a response, but with the earlier message if the new one
-        comes too soon after it.
-        """
+        """Return the job after a response. A message that comes too soon is not taken over."""
         message = after.last_response
         if message is None or message == before.last_response:
             return after
@@ -45,7 +43,7 @@ class ErrorTexts:
 
     def _log(self, job: Job, message: str, now: Instant) -> None:
         if _is_recent(self._logged_at.get(message), now):
-            return  # it was about another job, and may come for many more
+            return  # it was logged for another job, and may come for many more
         if len(self._logged_at) >= LOGGED_MAX:
             self._logged_at = {k: v for k, v in self._logged_at.items() if _is_recent(v, now)}
         if len(self._logged_at) < LOGGED_MAX:
@@ -59,4 +57,4 @@ class ErrorTexts:
 
 
 def _is_recent(at: Instant | None, now: Instant) -> bool:
-    return at is not None and 0 <= now - at < WORDS_MILLISECONDS
+    return at is not None and 0 <= now - at < MESSAGE_INTERVAL_MILLISECONDS
