@@ -83,7 +83,7 @@ async def finished(here: Stage, count: int, more: Callable[[int], dict[str, str]
             await here.post(f"{here.server.url}/api/generate", content)
 
     await asyncio.gather(*(submit(number) for number in range(count)))
-    if not await ear.ended(count, seconds=180):
+    if not await ear.ended(count, seconds=400):
         raise RuntimeError(f"{len(ear.heard)} of {count} jobs ended")
 
 
