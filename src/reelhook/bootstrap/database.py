@@ -51,11 +51,11 @@ async def bring_up_to_date(settings: Settings, *, migrate: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class OpenDatabase:
-    """An open database, this worker's identity, and messages to and from other processes on it."""
+    """An open database, this worker's identity, and the messages between processes on it."""
 
     store: Store
     identity: WorkerIdentity
-    tell: Publish
+    publish: Publish
     listen: Callable[[Callable[[Sequence[str]], None]], None]
 
 
@@ -91,7 +91,7 @@ async def open_database(settings: Settings, *, migrate: bool) -> AsyncIterator[O
 async def check_upstream(store: Store, *, simulated: bool) -> None:
     """Keep jobs of the simulator and of real providers apart. Raises `SettingsError`.
 
-    Otherwise a job of one would be looked for at the other, and counted as lost there.
+    Otherwise a job of one kind would be looked up at the other, and counted as lost.
     """
     kept = await store.upstream(SIMULATOR if simulated else PROVIDERS)
     if simulated and kept == PROVIDERS:
@@ -128,7 +128,7 @@ def private_keys(settings: Settings) -> tuple[PrivateKey, ...]:
 
 
 async def signing_secrets(settings: Settings, store: Store) -> Secrets:
-    """Return the secrets that sign webhooks; without a setting, one is generated and kept."""
+    """Return the secrets that sign webhooks; without a setting, one is generated and stored."""
     if settings.webhook_secret is not None:
         return Secrets(settings.webhook_secret, settings.webhook_secret_previous)
     made = _new_secret()
@@ -180,7 +180,7 @@ async def callback_url(settings: Settings, account: str) -> str:
 
 
 async def operator_key(settings: Settings) -> str | None:
-    """Return the key that proves to a server that its operator calls, or None if there is none.
+    """Return the key by which a server recognises its operator, or None if there is none.
 
     Anyone who can read the database is the operator.
     """

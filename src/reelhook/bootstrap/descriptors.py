@@ -11,7 +11,7 @@ RESERVE = 1536
 CONNECTIONS_MAX = 20_000
 """The default limit if descriptors would allow more: connections use memory too."""
 _RAISED_MAX = 1_048_576
-"""The soft limit to set if the hard one is infinite: macOS refuses an infinite soft limit."""
+"""The soft limit to set if the hard limit is infinite: macOS refuses an infinite soft limit."""
 
 
 def raise_soft_limit() -> None:

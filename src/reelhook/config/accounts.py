@@ -51,7 +51,7 @@ def values_of(
 ) -> tuple[Value, ...]:
     """Return the values that a variable has for one of the environment's accounts.
 
-    A value without an account's name is for the only account. Raises `SettingsError`.
+    A value without an account's name belongs to the only account. Raises `SettingsError`.
     """
     for owner, value in given:
         if owner is None and len(accounts) > 1:
@@ -100,7 +100,7 @@ class Credential(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _resubmits_for_nothing(self) -> Self:
+    def _resubmits_only_to_own_servers(self) -> Self:
         provider = BUILT_IN.get(self.provider)
         if self.resubmit_forgotten and not (provider is not None and provider.self_hosted):
             raise ValueError(

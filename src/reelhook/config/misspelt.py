@@ -20,7 +20,7 @@ _SIMILARITY_MIN = 0.7
 def unknown_variables(
     env_file: Path | None = Path(".env"), environment: Mapping[str, str] = os.environ
 ) -> dict[str, str | None]:
-    """Return the variables with our prefix that nothing reads, each with a similar known one."""
+    """Return the variables with our prefix that nothing reads, each with a similar known name."""
     known = {environment_name(field) for field in Settings.model_fields} | _RECEIVER_VARIABLES
     given = {*environment, *_in_file(env_file)}
     return {

@@ -1,4 +1,4 @@
-"""The one frozen `Settings`: its fields, and what follows from them."""
+"""The frozen `Settings`: its fields, and the values derived from them."""
 
 from functools import cached_property
 from pathlib import Path
@@ -46,9 +46,9 @@ _SECRET: JsonDict = {"secret": True}
 
 
 class Settings(ProviderSettings):
-    """Everything an operator can choose; `docs/settings.md` says what each field does.
+    """All options of the operator; `docs/settings.md` describes each field.
 
-    Make them with `load`. A field's `description` completes the sentence "… must be".
+    Create them with `load`. A field's `description` completes the sentence "… must be".
     """
 
     model_config = SettingsConfigDict(defer_build=False)
@@ -271,4 +271,4 @@ class Settings(ProviderSettings):
 
 
 class _GivenSettings(GivenSettings, Settings):
-    """Settings that nothing around them changes."""
+    """Settings that ignore the environment and `.env`."""

@@ -62,11 +62,11 @@ async def examine(
         )
     found = [_startable(settings, running=running), *found, *of_database, of_secret, *of_accounts]
     found += [*of_files, of_receiver, *of_server, *of_proxies]
-    return [replace(one, message=hide(one.message)) for one in found]
+    return [replace(finding, message=hide(finding.message)) for finding in found]
 
 
 def _startable(settings: Settings, *, running: bool) -> Finding:
-    """Check that `serve` would start; a running server may have been started to simulate."""
+    """Check that `serve` would start. A running server may have been started with --simulate."""
     try:
         settings.check_for_server(simulate=running)
     except SettingsError as error:

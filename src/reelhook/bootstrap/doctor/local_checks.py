@@ -22,13 +22,13 @@ AUTHORITIES = "SSL_CERT_FILE"
 SECRET_BYTES_MIN = 24
 """The minimum of Standard Webhooks."""
 _CHARACTERS_MIN = 10
-"""The minimum of different characters: fewer are a word, or one key held down."""
+"""The minimum of different characters: a secret with fewer is a word, or one key held down."""
 
 
 def variables(
     env_file: Path | None, environment: Mapping[str, str], settings: Settings | None
 ) -> list[Finding]:
-    """Report the variables that look like settings, but are not."""
+    """Report the variables that look like settings but are not."""
     accounts = _text(settings.accounts_file) if settings and settings.accounts_file else ""
     return [
         warning(
@@ -120,9 +120,9 @@ def _set_back(ahead: float) -> list[Finding]:
     ]
 
 
-def clock(whose: str, theirs: float, ours: float) -> Finding:
-    """Compare two clocks, in Unix seconds."""
-    subject, ahead = f"clock of {whose}", theirs - ours
+def clock(host: str, remote: float, local: float) -> Finding:
+    """Compare a host's clock with this machine's. Both times are in Unix seconds."""
+    subject, ahead = f"clock of {host}", remote - local
     if abs(ahead) > CLOCK_SECONDS_MAX:
         direction = "ahead of" if ahead > 0 else "behind"
         return warning(

@@ -179,5 +179,5 @@ async def _known(settings: Settings, http: ClientSession, url: str) -> bool:
 
 
 def _accounts(settings: Settings) -> Sequence[tuple[str, str]]:
-    given = [(one.id, one.provider) for one in settings.credentials]
+    given = [(credential.id, credential.provider) for credential in settings.credentials]
     return [*given, ("openai", "openai")]  # with --simulate there is an account of each provider
