@@ -108,7 +108,7 @@ def start(*arguments: str, directory: Path, says: str, **variables: str) -> Prog
 def simulator(directory: Path, *arguments: str) -> Program:
     """Start `reelhook simulate` on a free port."""
     return start(
-        "simulate", "--port", "0", *arguments, directory=directory, says="provider answers"
+        "simulate", "--port", "0", *arguments, directory=directory, says="provider runs"
     )
 
 

@@ -30,7 +30,7 @@ def copy(
     ] = None,
     reopen: Annotated[
         bool,
-        typer.Option("--reopen", help="Open a database again after its copy was discarded."),
+        typer.Option("--reopen", help="Open the old database again, if its copy was discarded."),
     ] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,

@@ -134,4 +134,4 @@ def show_jobs(page: dict[str, Any]) -> None:
 
 def _missed(job: Mapping[str, Any]) -> str | None:
     since = job.get("missingSince")
-    return None if since is None else f"The provider has not known it since {minute(since)}"
+    return None if since is None else f"Unknown to the provider since {minute(since)}"

@@ -54,7 +54,7 @@ def _show_models(catalog: dict[str, Any], part: str) -> None:
     elif render.on_terminal() and not any_served:
         render.say(f"No model has {part!r} in its name." if part else "No limits are known.")
     for alias, model in catalog["aliases"].items():
-        render.hint(f"{alias} stands for {model}")
+        render.hint(f"{alias} is an alias of {model}")
     default = catalog["defaultModel"] or "the openai server's default"
     render.hint(f"Providers here: {', '.join(catalog['providers'])}. Default model: {default}")
 
@@ -70,7 +70,9 @@ def _show_served(servers: list[dict[str, Any]], part: str) -> bool:
     if rows:
         render.show_table(("MODEL", "ACCOUNT", "SERVER", "NAME"), rows, wrap=True)
     if any(server["ignored"] for server in servers):
-        render.hint("ignored: the server renders with its own model, whatever a request names")
+        render.hint(
+            "ignored: the server renders with its own model, whichever model a request names"
+        )
     for server in servers:
         if server["error"]:
             render.complain(f"the models of {server['account']} are not known: {server['error']}")

@@ -45,7 +45,7 @@ def console() -> Console:
 
 
 def show(response: "ApiResponse", view: Callable[[dict[str, Any]], None], *, as_json: bool) -> None:
-    """Print a response: the JSON as it came, or by `view`."""
+    """Print a response: as the unchanged JSON, or with `view`."""
     if as_json:
         say(response.text)
     else:
