@@ -254,7 +254,7 @@ def test_what_the_server_refuses_is_told_in_its_words(house: House) -> None:
             ("endpoints", "add", house.receiver.url, "--header", "Host: x"),
             ("endpoints", "show", "no/such?endpoint"),
         ),
-        ("https://", "must be one of", "must not have Host, which reelhook sets", "`reelhook endpoints list`"),
+        ("https://", "must be one of", "not have Host: reelhook sets", "`reelhook endpoints list`"),
         strict=True,
     ):
         assert (outcome.code, outcome.out, outcome.err.count("\n")) == (1, "", 1)

@@ -1,4 +1,4 @@
-"""Refused clients: their addresses go into the log, and never flood it."""
+"""Refused clients: their addresses are logged, without flooding the log."""
 
 import time
 from collections.abc import Callable
@@ -9,9 +9,9 @@ from starlette.types import Scope
 
 log = structlog.get_logger()
 PAUSE_SECONDS = 1.0
-"""The least time between two lines about one address."""
+"""The minimum time between two log lines about one address."""
 ADDRESSES_MAX = 100
-"""The number of addresses that are kept, and so of lines a second."""
+"""The most addresses that are remembered, and so the most log lines a second."""
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class RefusedClients:
         self._unnamed = 0
 
     def report(self, client: str, status: int, code: str, method: str | None = None) -> None:
-        """Note one refusal. It is logged at once, or together with its client's next ones."""
+        """Record one refusal. It is logged at once, or together with its client's next ones."""
         found = self._refused.get(client)
         if found is None:
             if len(self._refused) >= ADDRESSES_MAX and not self._forget_oldest():
@@ -44,7 +44,7 @@ class RefusedClients:
         self._log(client, found)
 
     def log_rest(self) -> None:
-        """Log the refusals since each client's last line, if that is a second ago."""
+        """Log each client's refusals since its last line, if that is at least a second old."""
         for client, found in list(self._refused.items()):
             if found.unlogged:
                 self._log(client, found)

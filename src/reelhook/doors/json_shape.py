@@ -1,6 +1,6 @@
 """The shape of a JSON body, checked before it is parsed: its depth and its number of values.
 
-Parsed, one byte can become a hundred: `[[],[],…]` of 1 MiB takes 20 MiB.
+Parsing can multiply the size by a hundred; `[[],[],…]` of 1 MiB takes 20 MiB.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Requests as they were before proxies changed them: their path, and their client's address."""
+"""Restores requests that proxies have changed: their path, and their client's address."""
 
 import re
 from collections.abc import Sequence
@@ -73,7 +73,7 @@ class BehindProxies:
         return address is not None and any(address in network for network in self._trusted)
 
     def _origin(self, proxy: Address | None, forwarded_for: Sequence[str]) -> str:
-        """Return the last address that is no trusted proxy's. Those before it may be forged."""
+        """Return the last address that is not a trusted proxy's. Earlier ones may be forged."""
         known = proxy
         for text in reversed(forwarded_for):
             address = _address(text.strip())

@@ -1,4 +1,4 @@
-"""Deliveries: what was sent, what was not, sending it again; and the feed of all events."""
+"""Deliveries: list, read and resend them; and the feed of all events."""
 
 import json
 from datetime import datetime
@@ -36,7 +36,7 @@ async def feed(
     after: str | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> FeedResponse:
-    """Return the events after the one with this id. A receiver that missed some catches up so."""
+    """Return the events after the one with this id. A receiver that missed some catches up here."""
     page = await context.gateway.feed.events_after(context.caller, after, limit)
     return FeedResponse(
         events=[{"id": event.event_id, **json.loads(event.body)} for event in page.events],
@@ -66,7 +66,7 @@ async def list_deliveries(
 
 @router.post("/api/deliveries/resend", status_code=202, summary="Send all failed events again")
 async def resend_failed(context: ContextOf, body: ResendFailedBody) -> ResendResponse:
-    """Send every event that failed since a time again, once each. It survives a restart."""
+    """Send every event that failed since a time again, once each. A restart does not stop it."""
     gateway, caller = context.gateway, context.caller
     if body.endpoint_id is not None:
         await gateway.endpoints.one(caller, body.endpoint_id)
@@ -76,7 +76,7 @@ async def resend_failed(context: ContextOf, body: ResendFailedBody) -> ResendRes
 
 @router.get("/api/deliveries/resend/{resend_id}", summary="The progress of sending again")
 async def resend_run(resend_id: str, context: ContextOf) -> ResendResponse:
-    """Return how many events were put in line again."""
+    """Return the number of events that were queued again."""
     return resend_response(await context.gateway.deliveries.resend_run(context.caller, resend_id))
 
 
@@ -100,7 +100,7 @@ async def attempts(
 async def resend(
     delivery_id: int, context: ContextOf, body: ResendBody | None = None
 ) -> OneDeliveryResponse:
-    """Send one event again, with the same `webhook-id`, as a delivery of its own."""
+    """Send one event again, with the same `webhook-id`, as a separate delivery."""
     deliveries, caller = context.gateway.deliveries, context.caller
     sequence = body.sequence if body else None
     resent = await deliveries.resend(caller, _storable(delivery_id), sequence)
@@ -109,12 +109,12 @@ async def resend(
 
 
 def _storable(delivery_id: int) -> int:
-    # No delivery has an id beyond the range of the database; 0 is none either.
+    # No delivery has an id outside the database's range, or the id 0.
     return delivery_id if abs(delivery_id) <= DELIVERY_ID_MAX else 0
 
 
 def _instant(time: datetime) -> Instant:
-    # Years 1 and 9999 may leave the calendar on their way to UTC.
+    # In the years 1 and 9999, the conversion to UTC may leave the range of `datetime`.
     if time.timestamp() < 0:
         raise InvalidRequestError("since", "since must be a time after 1970")
     return round(time.timestamp() * 1000)

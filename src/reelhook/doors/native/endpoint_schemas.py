@@ -37,7 +37,7 @@ def _header_refusal(name: str, value: str) -> str | None:
     if not _HEADER_NAME.fullmatch(name):
         return f"must have header names of letters, digits and hyphens, not {name!r}"
     if _OURS.fullmatch(name):
-        return f"must leave {name} to reelhook"
+        return f"must not have {name}: reelhook sets it"
     if not _HEADER_VALUE.fullmatch(value):
         return f"must give {name} at most 1024 visible ASCII characters"
     return None

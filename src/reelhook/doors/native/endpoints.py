@@ -21,7 +21,7 @@ router = APIRouter(prefix="/api/endpoints", tags=["endpoints"], route_class=KeyR
 
 
 async def _checked(context: Context, url: str) -> bool:
-    """Judge a URL; return whether the operator chose it, so that it is trusted."""
+    """Check a URL; return True if the operator chose it, so that it is trusted."""
     options, body = context.options, await context.request.body()
     trusted = options.access.is_operator(context.request, body, options.clock.now())
     await options.check_url(url, field="url", trusted=trusted)

@@ -165,7 +165,7 @@ def job_response(
     queue_position: int | None = None,
     waiting: Waiting | None = None,
 ) -> JobResponse:
-    """Return all that clients may read of a job."""
+    """Return the fields of a job that clients may read."""
     job = listed.job
     return JobResponse(
         job_id=job.id,
