@@ -95,7 +95,7 @@ def _published(key_set: Fields) -> Keys:
 
 
 def _ids(body: bytes) -> set[str]:
-    """Return the ids that a body names: a request that fal ran again has two."""
+    """Return the ids in a body: a request that fal has run again has two."""
     content = read_json(body)
     if not isinstance(content, dict):
         return set()

@@ -1,7 +1,8 @@
-"""Messages, codes and statuses in a body, wherever providers put them.
+"""Messages, codes and statuses in a body, in all the places where providers put them.
 
-Gateways pass on the refusals of others as text. So a text that is, or ends with, a JSON object is
-read as that object: new-api's `{"code": "fail_to_fetch_task", "message": "{\\"error\\": …}"}`.
+Gateways pass on the refusals of other servers as text. So a text that is, or ends with, a JSON
+object is read as that object: new-api's `{"code": "fail_to_fetch_task", "message": "{\\"error\\":
+…}"}`.
 """
 
 import json

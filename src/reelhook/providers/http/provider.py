@@ -1,4 +1,4 @@
-"""The base class of providers with an HTTP API. An adapter extends it by the differences.
+"""The base class of providers with an HTTP API. An adapter adds its provider's differences.
 
 `pay` keeps the one rule of paying: a create may be sent again only if the provider definitely did
 not accept it.
@@ -309,7 +309,7 @@ class HttpProvider(ABC):
 def outcome(
     response: ProviderResponse, accepted: Callable[[Fields], Accepted | None], now: float
 ) -> SubmitOutcome:
-    """Return the outcome that the response to a paid request means. `now`: Unix seconds."""
+    """Return the outcome of a paid request with this response. `now`: Unix seconds."""
     match response.status:
         case _ if response.ok:
             job = accepted(response.fields())
@@ -325,9 +325,9 @@ def outcome(
 
 
 def _ended_by_server(response: ProviderResponse) -> bool:
-    """Return True if the server itself has refused the request, so that nothing of it is in flight.
+    """Return True if the server itself has refused the request, so that nothing is in flight.
 
-    A proxy that has lost the server, or waited too long for it, uses statuses of its own (RFC 9110,
+    A proxy that has lost the server, or waited too long for it, uses other statuses (RFC 9110,
     15.6; Cloudflare's from 520 on), and usually sends a page instead of JSON.
     """
     return (

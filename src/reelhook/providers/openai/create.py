@@ -67,10 +67,11 @@ class Create:
         self._paid = paid
 
     async def submit(self, request: VideoRequest, may_send: Callable[[], bool]) -> SubmitOutcome:
-        """Create a video: one paid POST. Raises nothing but cancellation.
+        """Create a video: one paid POST. Raises nothing except cancellation.
 
         A second POST follows only if the server definitely did not accept the first one, because
-        it could not read its encoding. The accepted encoding is remembered. Both have one time-out.
+        it could not read its encoding. The accepted encoding is remembered. Both POSTs together
+        have one time limit.
         """
         if refusal := refusal_before_sending(request, self._server.facts):
             return refusal
@@ -96,7 +97,7 @@ class Create:
     ) -> ProviderResponse | NotSent | InDoubt:
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
-            return NotSent("the time for submitting was over", ours=True)
+            return NotSent("the time limit for submitting was reached", ours=True)
         headers = {"Accept": "application/json", **self._headers}
         content: bytes | FormData
         match encoding:
@@ -144,7 +145,7 @@ class Create:
 def _refused_encoding(response: ProviderResponse) -> bool:
     """Return True if the server definitely refused the encoding, so that it accepted nothing.
 
-    It returns 415, or it misses a field that was sent: FastAPI with 422, vLLM-Omni with 400.
+    It returns 415, or reports a sent field as missing: FastAPI with 422, vLLM-Omni with 400.
     """
     if response.status == 415:
         return True

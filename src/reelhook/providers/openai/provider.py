@@ -190,7 +190,7 @@ class OpenAI(HttpProvider):
         return self._server.facts.delete_stops
 
     async def probed(self) -> Probed:
-        """Ask the server what it is."""
+        """Find out the kind of the server."""
         return await probe(partial(self.ask, "GET"))
 
     def content(
@@ -201,7 +201,7 @@ class OpenAI(HttpProvider):
         return content_or_missing(opening, partial(self.get, provider_job_id))
 
     def _sources(self, provider_job_id: str, url: str) -> list[Source]:
-        """Return the places of the file; other origins never get the key."""
+        """Return the addresses of the file; other origins never get the key."""
         own = Source(URL(self._content_url(provider_job_id), encoded=True), self.headers)
         if url in {"", str(own.url)}:
             return [own]
@@ -222,7 +222,7 @@ class OpenAI(HttpProvider):
             headers,
             body,
             secret=self.webhook_secret,
-            whose="The account's webhook",
+            owner="The account's webhook",
             now_seconds=self.now(),
         )
         data = event.get("data")
@@ -252,7 +252,7 @@ class OpenAI(HttpProvider):
         """Return the models that `GET /v1/models` lists. Raises `ProviderError`."""
         probed = await self.probed()
         if probed.models is None:
-            raise ProviderError("The server could not be asked for its models", unreachable=True)
+            raise ProviderError("The server's list of models can't be read", unreachable=True)
         if probed.models.status in {401, 403}:
             raise read_error(probed.models, self.now())
         known = probed.kind is not ServerKind.UNKNOWN

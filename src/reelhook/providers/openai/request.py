@@ -33,7 +33,7 @@ _NO_NAME = "providerOptions has a name with control characters; remove them"
 
 
 def refusal_before_sending(request: VideoRequest, facts: ServerFacts) -> Refused | None:
-    """Return why a request can't be expressed; a field that is left out would be paid for too."""
+    """Return why this API can't express a request. Omitting a field would cost money as well."""
     size, ratio = _DOCUMENTED.size_for(request), request.aspect_ratio
     if ratio is not None and (size is None or ratio_of(size) != ratio):
         return Refused("invalid_request", _NO_RATIO)

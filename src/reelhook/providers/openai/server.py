@@ -1,4 +1,4 @@
-"""The knowledge about the server of an account: found out by requests, and remembered."""
+"""The knowledge about an account's server: learnt from its responses, and remembered."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ PROBE_SECONDS_MAX = 3.0
 PROBE_INTERVAL_SECONDS = 600.0
 """The time until the next probe: another server may be started at the same address."""
 PROBE_RETRY_SECONDS = 30.0
-"""The time until the next probe after one that found out nothing."""
+"""The time until the next probe after an inconclusive one."""
 _INCONCLUSIVE = frozenset({401, 403, 408, 425, 429})
 """Statuses below 500 that say nothing about the kind of the server."""
 
