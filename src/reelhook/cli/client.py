@@ -180,7 +180,7 @@ class Api:
                 "one with `reelhook serve` or set REELHOOK_URL"
             )
         return ApiError(
-            f"The server at {self.url} is not reelhook (HTTP {status}); correct REELHOOK_URL"
+            f"The server at {self.url} is not reelhook (HTTP {status}); set REELHOOK_URL"
         )
 
 

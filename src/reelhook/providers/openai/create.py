@@ -25,8 +25,8 @@ from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.error_mapping import error_message
 from reelhook.providers.http.json_fields import Fields, readable_id
 from reelhook.providers.http.paid_post import PaidPost
-from reelhook.providers.http.provider import outcome
 from reelhook.providers.http.response import ProviderResponse
+from reelhook.providers.http.submit_outcome import outcome
 from reelhook.providers.openai.refusals import definite_refusal
 from reelhook.providers.openai.request import encoding_of, form_of, json_of, refusal_before_sending
 from reelhook.providers.openai.server import OpenAIServer
