@@ -93,14 +93,14 @@ def installed() -> dict[str, EntryPoint]:
 
 def provider_class(name: str) -> type[HttpProvider]:
     """Return a provider's class. Raises `SettingsError` if it is unknown or can't be loaded."""
-    known = installed()
-    if name not in known:
+    providers = installed()
+    if name not in providers:
         raise SettingsError(
-            f"There is no provider {name}; choose one of {', '.join(sorted(known))}, "
+            f"There is no provider {name}; choose one of {', '.join(sorted(providers))}, "
             "or install a package that adds it"
         )
     try:
-        loaded: type[HttpProvider] = known[name].load()
+        loaded: type[HttpProvider] = providers[name].load()
     except (ImportError, AttributeError) as error:
         raise SettingsError(f"The provider {name} can't be loaded: {error}") from None
     return loaded

@@ -28,8 +28,8 @@ from reelhook.domain.errors import ReelhookError
 _JOBS, _SERVER, _WEBHOOKS, _DATABASE = "Jobs", "Server", "Webhooks", "Database"
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         render.say(f"reelhook {reelhook.__version__}")
         raise typer.Exit
 
@@ -47,8 +47,8 @@ def _root(
 
 
 def _examples(*lines: str) -> str:
-    shown = "\n".join(f"  [cyan]{line}[/cyan]" for line in lines)
-    return f"[bold]Examples[/bold]\n\n{shown}"
+    examples = "\n".join(f"  [cyan]{line}[/cyan]" for line in lines)
+    return f"[bold]Examples[/bold]\n\n{examples}"
 
 
 def build() -> typer.Typer:

@@ -83,16 +83,16 @@ class Api:
 
     async def get(self, path: str, **parameters: str | int | None) -> ApiResponse:
         """Send a GET request; parameters that are None are left out."""
-        given = {name: str(value) for name, value in parameters.items() if value is not None}
-        return await self._request("GET", path, params=given)
+        query = {name: str(value) for name, value in parameters.items() if value is not None}
+        return await self._request("GET", path, params=query)
 
     async def post(
         self, path: str, body: Mapping[str, Any] | None = None, **headers: str
     ) -> ApiResponse:
         """Send a POST request; fields of the body that are None are left out."""
-        given = {name: value for name, value in (body or {}).items() if value is not None}
+        fields = {name: value for name, value in (body or {}).items() if value is not None}
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return await self._send("POST", path, given, named)
+        return await self._send("POST", path, fields, named)
 
     async def patch(self, path: str, body: Mapping[str, Any]) -> ApiResponse:
         """Send a PATCH request; None is sent as null."""

@@ -114,10 +114,10 @@ def list_(
 
     A delivery carries one job's events to one endpoint, or is the resend of one event.
     """
-    wanted = {"state": state and state.value, "jobId": job, "endpointId": endpoint}
+    filters = {"state": state and state.value, "jobId": job, "endpointId": endpoint}
     show_response(
         url,
-        lambda api: api.get("/api/deliveries", **wanted, limit=limit, cursor=cursor),
+        lambda api: api.get("/api/deliveries", **filters, limit=limit, cursor=cursor),
         show_deliveries,
         as_json=as_json,
     )

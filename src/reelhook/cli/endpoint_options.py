@@ -77,9 +77,9 @@ def chosen(
     return fields
 
 
-def _headers(given: list[str]) -> dict[str, str]:
+def _headers(lines: list[str]) -> dict[str, str]:
     headers = {}
-    for line in given:
+    for line in lines:
         for header in _lines(line):
             name, colon, value = header.partition(":")
             if not colon:

@@ -194,10 +194,10 @@ def remove(
 
 
 async def _confirm(api: Api, endpoint_id: str) -> None:
-    known = (await api.get(endpoint_path(endpoint_id))).value
+    endpoint = (await api.get(endpoint_path(endpoint_id))).value
     if not sys.stdin.isatty():
         raise typer.BadParameter("no terminal to confirm it on; add --yes")
-    render.say(f"Webhooks still waiting for {printable(known['url'])} will be dropped.")
+    render.say(f"Webhooks still waiting for {printable(endpoint['url'])} will be dropped.")
     if not typer.confirm(f"Remove {endpoint_id}?"):
         raise typer.Exit(1)
 

@@ -54,10 +54,10 @@ def jobs(
     as_json: AsJson = False,
 ) -> None:
     """List jobs, newest first."""
-    wanted = {"inDoubt": "true"} if in_doubt else {"status": status}
+    filters = {"inDoubt": "true"} if in_doubt else {"status": status}
     show_response(
         url,
-        lambda api: api.get("/api/jobs", **wanted, limit=limit, cursor=cursor),
+        lambda api: api.get("/api/jobs", **filters, limit=limit, cursor=cursor),
         show_in_doubt if in_doubt else show_jobs,
         as_json=as_json,
     )

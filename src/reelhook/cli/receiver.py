@@ -71,7 +71,7 @@ def _checked(body: bytes, headers: Mapping[str, str], secret: str) -> Webhook:
     except WebhookVerificationError:
         return Webhook(headers.get("webhook-id", ""), {}, verified=False)
     inherited = hmac.digest(secret.encode(), body, "sha256").hex().encode()
-    given = headers.get("X-Signature", "").encode(errors="surrogatepass")
-    if not hmac.compare_digest(inherited, given):
+    sent = headers.get("X-Signature", "").encode(errors="surrogatepass")
+    if not hmac.compare_digest(inherited, sent):
         return Webhook(received.id, {}, verified=False)
     return Webhook(received.id, received.body, verified=True)

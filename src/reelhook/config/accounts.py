@@ -45,7 +45,7 @@ Value = TypeVar("Value")
 
 def values_of(
     account: str,
-    given: Sequence[tuple[str | None, Value]],
+    values: Sequence[tuple[str | None, Value]],
     accounts: Sequence[str],
     variable: str,
 ) -> tuple[Value, ...]:
@@ -53,7 +53,7 @@ def values_of(
 
     A value without an account's name belongs to the only account. Raises `SettingsError`.
     """
-    for owner, value in given:
+    for owner, value in values:
         if owner is None and len(accounts) > 1:
             raise SettingsError(
                 f"{variable}: the environment has the accounts {', '.join(accounts)}; write the "
@@ -64,7 +64,7 @@ def values_of(
                 f"{variable}: {owner} is not an account of the environment; for an account in "
                 "REELHOOK_ACCOUNTS_FILE set file_networks and file_origins there"
             )
-    return tuple(value for owner, value in given if owner in {None, account})
+    return tuple(value for owner, value in values if owner in {None, account})
 
 
 def _text_values(value: Any) -> Any:

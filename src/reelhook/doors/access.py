@@ -49,10 +49,10 @@ class Access:
 
     def has_key(self, headers: Headers) -> bool:
         """Return True if the request has the API key. Compares in constant time."""
-        given = _bearer(headers)
-        if self.api_key is None or given is None:
+        key = _bearer(headers)
+        if self.api_key is None or key is None:
             return False
-        return hmac.compare_digest(given.encode(), self.api_key.encode())
+        return hmac.compare_digest(key.encode(), self.api_key.encode())
 
     def knows_host(self, headers: Headers) -> bool:
         """Return True if the `Host` is ours, and not a name that a web page controls."""
@@ -73,7 +73,7 @@ class Access:
 
         `X-Reelhook-Operator` is `<milliseconds>.<hex HMAC of operator_proof>`, valid for a minute.
         """
-        made_at, _, given = request.headers.get(OPERATOR_HEADER, "").partition(".")
+        made_at, _, proof = request.headers.get(OPERATOR_HEADER, "").partition(".")
         if not made_at.isdecimal() or len(made_at) > 15:
             return False
         if abs(now - int(made_at)) > _PROOF_MILLISECONDS:
@@ -81,7 +81,7 @@ class Access:
         expected = operator_proof(
             self.operator_key, int(made_at), request.method, _path(request.scope), body
         )
-        return hmac.compare_digest(f"{made_at}.{given}".encode(), expected.encode())
+        return hmac.compare_digest(f"{made_at}.{proof}".encode(), expected.encode())
 
 
 def operator_proof(key: str, made_at: Instant, method: str, path: str, body: bytes) -> str:
@@ -102,8 +102,8 @@ def holder_of(request: Request, access: Access) -> str:
 
 
 def _bearer(headers: Headers) -> str | None:
-    scheme, _, given = headers.get("authorization", "").partition(" ")
-    return given.strip() if scheme.lower() == "bearer" else None
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def _is_address(name: str) -> bool:

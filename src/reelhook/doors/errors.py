@@ -178,13 +178,13 @@ def install_errors(app: FastAPI, refusals: Refusals, clients: RefusedClients) ->
 
 def _sentence(problem: Any) -> tuple[str, str | None]:
     """Return a sentence about one validation problem, with the field and the remedy."""
-    place = [str(part) for part in problem["loc"][1:]]
+    path = [str(part) for part in problem["loc"][1:]]
     kind = str(problem["type"])
     if kind == "json_invalid":
         return "The body is not valid JSON; send a JSON object", None
-    if not place:
+    if not path:
         return "The body must be a JSON object, with Content-Type: application/json", None
-    field = ".".join(place)
+    field = ".".join(path)
     remedy = _REMEDIES.get(kind)
     if kind == "string_too_short" and problem["ctx"]["min_length"] == 1:
         remedy = "must not be empty"

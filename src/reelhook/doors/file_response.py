@@ -41,10 +41,10 @@ class Range:
 
         Several ranges, or another unit, may be ignored (RFC 9110, 14.2): then it is the whole file.
         """
-        found = _ONE_RANGE.fullmatch(header.strip()) if header else None
-        if found is None:
+        match = _ONE_RANGE.fullmatch(header.strip()) if header else None
+        if match is None:
             return None
-        start, end, suffix = (None if text is None else int(text) for text in found.groups())
+        start, end, suffix = (None if text is None else int(text) for text in match.groups())
         if start is None:
             return cls(suffix=suffix)
         return None if end is not None and end < start else cls(start, end)
@@ -116,11 +116,11 @@ def is_version(validator: str, headers: Mapping[str, str]) -> bool:
 
 def _cut(content: Content, wanted: Range, length: int, headers: Mapping[str, str]) -> FileDownload:
     """Return the requested range of a file whose server sends it whole."""
-    place = wanted.within(length)
-    if place is None:
+    bounds = wanted.within(length)
+    if bounds is None:
         added = {"Content-Range": f"bytes */{length}", "Content-Length": "0"}
         return FileDownload(416, {**headers, **added}, _nothing())
-    first, last = place
+    first, last = bounds
     added = {
         "Content-Range": f"bytes {first}-{last}/{length}",
         "Content-Length": str(last - first + 1),
@@ -155,18 +155,18 @@ def _part(
     """Return the status, the number of bytes to expect (None: unknown), and `Content-Range`."""
     if status == 200:
         return 200, length, {}
-    place = _CONTENT_RANGE.fullmatch(received.get("content-range", ""))
-    if status != 206 or place is None:
+    range_match = _CONTENT_RANGE.fullmatch(received.get("content-range", ""))
+    if status != 206 or range_match is None:
         raise ProviderError(f"The file came with HTTP {status}, which does not fit the request")
-    start, end = int(place[1]), int(place[2])
-    total = None if place[3] == "*" else int(place[3])
+    start, end = int(range_match[1]), int(range_match[2])
+    total = None if range_match[3] == "*" else int(range_match[3])
     if end < start or (total is not None and end >= total) or length not in {None, end - start + 1}:
         raise ProviderError("The file came with a range that contradicts itself")
     if wanted is None and (start, end + 1) == (0, total):
         return 200, total, {}
     if wanted is None or not wanted.includes(start, end, total):
         raise ProviderError("The file came with another range than requested")
-    return 206, end - start + 1, {"Content-Range": f"bytes {start}-{end}/{place[3]}"}
+    return 206, end - start + 1, {"Content-Range": f"bytes {start}-{end}/{range_match[3]}"}
 
 
 async def _whole(chunks: AsyncIterator[bytes], length: int | None) -> AsyncIterator[bytes]:

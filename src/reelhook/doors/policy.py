@@ -85,8 +85,8 @@ class DeclaredRoutes:
                 continue
             # Only its own parameter: an application that mounts us may have one of this name.
             named = "job_id" in getattr(route, "param_convertors", ())
-            found = policy, matched["path_params"]["job_id"] if named else None
+            decision = policy, matched["path_params"]["job_id"] if named else None
             if match is Match.FULL:
-                return found
-            other_method = other_method or found
+                return decision
+            other_method = other_method or decision
         return other_method or (Policy.KEY, None)

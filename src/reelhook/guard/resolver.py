@@ -38,10 +38,10 @@ _SECOND_LEVELS = frozenset(
 def system_addresses(name: str) -> list[IPAddress]:
     """Call `getaddrinfo`, which blocks. Raises OSError."""
     # Bytes, because Python encodes text by IDNA 2003.
-    found = socket.getaddrinfo(
+    entries = socket.getaddrinfo(
         name.encode("ascii"), None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
     )
-    return [ip_address(entry[4][0]) for entry in found]
+    return [ip_address(entry[4][0]) for entry in entries]
 
 
 def domain_of(name: str) -> str:

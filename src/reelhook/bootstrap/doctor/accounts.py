@@ -37,10 +37,10 @@ async def accounts(
 ) -> list[Finding]:
     """Check all accounts concurrently, then the default model and the aliases."""
     served: Served = {}
-    found = await asyncio.gather(
+    per_account = await asyncio.gather(
         *(_account(credential, settings, http, now, served) for credential in settings.credentials)
     )
-    checked = [finding for findings in found for finding in findings]
+    checked = [finding for findings in per_account for finding in findings]
     return [*checked, *models(settings, served)]
 
 
@@ -73,16 +73,16 @@ async def _account(
             served[credential.id] = await _served(provider)
     host = base.host if base.explicit_port is None else f"{base.host}:{base.explicit_port}"
     alone = [ok(f"key of {subject}", _ALONE)] if listed and key.verdict is Severity.OK else []
-    found = [key, *advice, *alone]
-    return found if date is None else [*found, clock(str(host), date, now())]
+    findings = [key, *advice, *alone]
+    return findings if date is None else [*findings, clock(str(host), date, now())]
 
 
 async def _advice(subject: str, credential: Credential, provider: HttpProvider) -> list[Finding]:
-    found = [warning(subject, advice.message) for advice in await provider.advice()]
+    findings = [warning(subject, advice.message) for advice in await provider.advice()]
     if credential.resubmit_forgotten and not await provider.forgets_when_restarted():
         message = "resubmit_forgotten has no effect: this server is not known to lose jobs"
-        found.append(warning(subject, message))
-    return found
+        findings.append(warning(subject, message))
+    return findings
 
 
 async def _served(provider: HttpProvider) -> ServedModels | None:

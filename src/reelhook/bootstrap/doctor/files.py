@@ -21,7 +21,7 @@ async def files(settings: Settings) -> list[Finding]:
         newest = await newest_files(settings.database)
     except SettingsError:
         newest = []  # the check of the database reports it
-    found = await asyncio.gather(
+    per_account = await asyncio.gather(
         *(
             _account(
                 credential, settings, [file for file in newest if file.account == credential.id]
@@ -29,7 +29,7 @@ async def files(settings: Settings) -> list[Finding]:
             for credential in settings.credentials
         )
     )
-    return [finding for findings in found for finding in findings]
+    return [finding for findings in per_account for finding in findings]
 
 
 async def _account(

@@ -83,21 +83,21 @@ async def database(settings: Settings, now: Callable[[], float]) -> list[Finding
     except ReelhookError as error:
         return [failed("database", error.message)]
     if len(missing) == len(migrations.revisions()):
-        found = ok("database", f"{name} has no schema yet; the first start creates it")
+        schema = ok("database", f"{name} has no schema yet; the first start creates it")
     elif missing:
-        found = warning(
+        schema = warning(
             "database",
             f"{name} lacks the revisions {', '.join(missing)}; restart `serve`, which applies "
             "them, or run `reelhook migrate --all`",
         )
     else:
-        found = ok("database", f"{name} is writable and has the newest schema")
+        schema = ok("database", f"{name} is writable and has the newest schema")
     more = [] if checked.free_bytes is None else [_disk(checked.free_bytes)]
     if checked.now is not None:
         more.append(clock("database", checked.now / 1000, now()))
     if newest is not None:
         more += _set_back(newest / 1000 - now())
-    return [found, *more]
+    return [schema, *more]
 
 
 def _disk(free_bytes: int) -> Finding:

@@ -19,21 +19,21 @@ Served = dict[str, ServedModels | None]
 def models(settings: Settings, served: Mapping[str, ServedModels | None]) -> list[Finding]:
     """Check the default model, and the model of each alias."""
     try:
-        known = {
+        models_of = {
             credential.provider: provider_class(credential.provider).models
             for credential in settings.credentials
         }
     except SettingsError:
         return []  # the check of the account reports it
-    given = [Account(credential.id, credential.provider) for credential in settings.credentials]
-    if not given:
+    accounts = [Account(credential.id, credential.provider) for credential in settings.credentials]
+    if not accounts:
         return []
-    catalog = Catalog(given, known, settings.aliases, installed())
+    catalog = Catalog(accounts, models_of, settings.aliases, installed())
     name = settings.default_model
-    found = [_model(catalog, served, "default model", name or "", chosen=name is not None)]
+    findings = [_model(catalog, served, "default model", name or "", chosen=name is not None)]
     for alias, model in settings.aliases.items():
-        found.append(_model(catalog, served, f"alias {alias}", model, chosen=True))
-    return found
+        findings.append(_model(catalog, served, f"alias {alias}", model, chosen=True))
+    return findings
 
 
 def _model(

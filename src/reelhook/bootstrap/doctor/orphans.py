@@ -79,19 +79,19 @@ async def find_orphans(
     orphans: list[Orphan] = []
     accounts: list[ListingRead] = []
     for credential in settings.credentials:
-        entries, looked = await _listing(credential, settings, report, pages_max, hide)
-        accounts.append(looked)
+        entries, listing = await _listing(credential, settings, report, pages_max, hide)
+        accounts.append(listing)
         ids = [entry.provider_job_id for entry in entries]
-        known = [
+        account_ids = [
             other.id for other in settings.credentials if other.provider == credential.provider
         ]
-        left = set(await owned.read(settings.database, owned.unowned(known, ids)))
-        seen = {orphan.id for orphan in orphans if orphan.account in known}
-        left -= seen
+        unowned = set(await owned.read(settings.database, owned.unowned(account_ids, ids)))
+        seen = {orphan.id for orphan in orphans if orphan.account in account_ids}
+        unowned -= seen
         orphans += [
             _orphan(credential.id, entry, by_prompt)
             for entry in entries
-            if entry.provider_job_id in left
+            if entry.provider_job_id in unowned
         ]
     return Orphans(tuple(orphans), tuple(accounts))
 
@@ -112,8 +112,10 @@ async def _listing(
     except ListingUnsupportedError:
         return [], ListingRead(credential.id, 0, complete=False, listed=False)
     except (ProviderError, SettingsError) as error:
-        looked = ListingRead(credential.id, len(entries), complete=False, error=hide(error.message))
-        return list(entries.values()), looked
+        listing = ListingRead(
+            credential.id, len(entries), complete=False, error=hide(error.message)
+        )
+        return list(entries.values()), listing
     return list(entries.values()), ListingRead(credential.id, len(entries), complete)
 
 

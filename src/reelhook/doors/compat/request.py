@@ -50,8 +50,8 @@ def video_request(
         check_text("wallet_address", wallet_address, SHORT_CHARACTERS_MAX)
     if provider_options is not None:
         fields["options"] = _options(provider_options)
-    kept = {"direction": direction or None, "wallet_address": wallet_address}
-    metadata = {name: value for name, value in kept.items() if value is not None}
+    own_fields = {"direction": direction or None, "wallet_address": wallet_address}
+    metadata = {name: value for name, value in own_fields.items() if value is not None}
     return VideoRequest(prompt, title=script[:TITLE_CHARACTERS], metadata=metadata, **fields)
 
 

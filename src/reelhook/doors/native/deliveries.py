@@ -56,8 +56,8 @@ async def list_deliveries(
     cursor: Annotated[int | None, Query(ge=1, le=DELIVERY_ID_MAX)] = None,
 ) -> DeliveriesResponse:
     """Return a page of deliveries; `nextCursor` leads to the next one."""
-    wanted = DeliveryFilter(state, job_id, endpoint_id)
-    page = await context.gateway.deliveries.page(context.caller, wanted, limit, cursor)
+    filters = DeliveryFilter(state, job_id, endpoint_id)
+    page = await context.gateway.deliveries.page(context.caller, filters, limit, cursor)
     return DeliveriesResponse(
         deliveries=[delivery_response(stored) for stored in page.deliveries],
         next_cursor=page.next_cursor,
@@ -83,8 +83,8 @@ async def resend_run(resend_id: str, context: ContextOf) -> ResendResponse:
 @router.get("/api/deliveries/{delivery_id}", summary="Read a delivery")
 async def read(delivery_id: int, context: ContextOf) -> OneDeliveryResponse:
     """Return a delivery and the events that never arrived."""
-    found = await context.gateway.deliveries.one(context.caller, _storable(delivery_id))
-    return one_delivery_response(*found)
+    delivery = await context.gateway.deliveries.one(context.caller, _storable(delivery_id))
+    return one_delivery_response(*delivery)
 
 
 @router.get("/api/deliveries/{delivery_id}/attempts", summary="Read a delivery's attempts")
@@ -92,8 +92,10 @@ async def attempts(
     delivery_id: int, context: ContextOf, limit: Annotated[int, Query(ge=1, le=500)] = 100
 ) -> AttemptsResponse:
     """Return the attempts, newest first, including those of its resends."""
-    found = await context.gateway.deliveries.attempts(context.caller, _storable(delivery_id), limit)
-    return AttemptsResponse(attempts=[attempt_response(attempt) for attempt in found])
+    attempts_found = await context.gateway.deliveries.attempts(
+        context.caller, _storable(delivery_id), limit
+    )
+    return AttemptsResponse(attempts=[attempt_response(attempt) for attempt in attempts_found])
 
 
 @router.post("/api/deliveries/{delivery_id}/resend", status_code=202, summary="Send an event again")

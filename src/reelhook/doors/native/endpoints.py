@@ -44,8 +44,8 @@ async def list_endpoints(context: ContextOf, failing: bool = False) -> Endpoints
     back, including URLs of single jobs.
     """
     endpoints, caller = context.gateway.endpoints, context.caller
-    found = await (endpoints.held_back(caller) if failing else endpoints.all(caller))
-    return EndpointsResponse(endpoints=[endpoint_response(endpoint) for endpoint in found])
+    listed = await (endpoints.held_back(caller) if failing else endpoints.all(caller))
+    return EndpointsResponse(endpoints=[endpoint_response(endpoint) for endpoint in listed])
 
 
 @router.get("/{endpoint_id}", summary="Read an endpoint")

@@ -55,13 +55,13 @@ class Batch:
         """Read the unfinished tasks, as long as that takes fewer requests than reading by id."""
         kinds = [(status, tier) for status in _UNFINISHED for tier in self._tiers]
         firsts = await together(self._page(search, *kind, 1) for kind in kinds)
-        more = [
+        pages = [
             (*kind, number)
             for kind, first in zip(kinds, firsts, strict=True)
             for number in range(2, _pages(first) + 1)
         ]
-        if len(more) <= len(self._chunks(search.left)):
-            await together(self._page(search, *page) for page in more)
+        if len(pages) <= len(self._chunks(search.left)):
+            await together(self._page(search, *page) for page in pages)
 
     async def _read_succeeded(self, search: "_Search") -> None:
         """Read the newest succeeded tasks, up to the number that is still wanted."""
@@ -117,13 +117,13 @@ def _pages(first: TaskPage) -> int:
 
 def _chunks(ids: Sequence[str], bytes_max: int) -> Iterator[str]:
     chunk: list[str] = []
-    left = bytes_max
+    bytes_left = bytes_max
     for task_id in ids:
         part = _FILTER + segment(task_id)
-        if chunk and (len(part) > left or len(chunk) == PAGE_SIZE):
+        if chunk and (len(part) > bytes_left or len(chunk) == PAGE_SIZE):
             yield "".join(chunk)
-            chunk, left = [], bytes_max
+            chunk, bytes_left = [], bytes_max
         chunk.append(part)
-        left -= len(part)
+        bytes_left -= len(part)
     if chunk:
         yield "".join(chunk)

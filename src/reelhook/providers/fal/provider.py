@@ -242,8 +242,8 @@ def _kind(response: ProviderResponse) -> str | None:
     detail = response.fields().get("detail")
     first = detail[0] if isinstance(detail, list) and detail else None
     kind = first.get("type") if isinstance(first, dict) else None
-    own = response.fields().get("error_type")
-    return text(kind) or text(own) or response.headers.get("x-fal-error-type")
+    own_type = response.fields().get("error_type")
+    return text(kind) or text(own_type) or response.headers.get("x-fal-error-type")
 
 
 def _units(result: ProviderResponse) -> Cost | None:

@@ -122,5 +122,5 @@ def _code(codes: tuple[str, ...], message: str, *, weak: bool = True) -> str | N
 
 def _clean(text: str, characters_max: int) -> str:
     """Keep only text that every database and JSON writer accepts: no NUL, no lone surrogate."""
-    kept = text.replace("\0", "").strip()[:characters_max]
-    return kept.encode(errors="replace").decode()
+    shortened = text.replace("\0", "").strip()[:characters_max]
+    return shortened.encode(errors="replace").decode()

@@ -57,9 +57,9 @@ def text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def encodable(given: str) -> str:
+def encodable(string: str) -> str:
     """Return the text with lone surrogates replaced: no request and no database can carry them."""
-    return given.encode(errors="replace").decode()
+    return string.encode(errors="replace").decode()
 
 
 def number(value: object) -> float | None:
@@ -127,11 +127,11 @@ def web_address(value: object) -> str | None:
     return value if isinstance(value, str) and _is_web_address(value) else None
 
 
-def _is_web_address(given: str) -> bool:
-    if len(given) > SIGNED_URL_CHARACTERS_MAX or not given.isprintable():
+def _is_web_address(address: str) -> bool:
+    if len(address) > SIGNED_URL_CHARACTERS_MAX or not address.isprintable():
         return False
     try:
-        url = URL(given)
+        url = URL(address)
     except ValueError:
         return False
     return url.scheme in {"http", "https"} and bool(url.host)

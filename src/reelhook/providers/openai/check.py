@@ -126,25 +126,25 @@ def lacks_videos(unknown_job: ProviderResponse) -> bool:
 
 def advice_on(probed: Probed) -> Sequence[Advice]:
     """Return advice for the operator of such a server."""
-    facts, found = probed.facts, []
+    facts, advice = probed.facts, []
     if probed.kind is ServerKind.LITELLM:
-        found.append(Advice(_RETRIES, costs=True))
+        advice.append(Advice(_RETRIES, costs=True))
     if facts.delete_stops is False:
-        found.append(
+        advice.append(
             Advice(f"a cancel does not stop a render: {facts.title} drops the job, but renders on")
         )
     if facts.queues is False:
-        found.append(
+        advice.append(
             Advice(
                 f"{facts.title} has no queue: it refuses jobs, or renders them all at once; with "
                 "jobs_max = 1 (OPENAI_JOBS_MAX) reelhook creates them one after the other"
             )
         )
     if facts.memory_only:
-        found.append(
+        advice.append(
             Advice(
                 f"{facts.title} keeps its jobs in memory: a restart makes unfinished ones fail; "
                 "resubmit_forgotten = true (OPENAI_RESUBMIT_FORGOTTEN) sends them again"
             )
         )
-    return found
+    return advice

@@ -95,8 +95,8 @@ class Create:
         deadline: float,
         may_send: Callable[[], bool],
     ) -> ProviderResponse | NotSent | InDoubt:
-        left = deadline - asyncio.get_running_loop().time()
-        if left <= 0:
+        seconds_left = deadline - asyncio.get_running_loop().time()
+        if seconds_left <= 0:
             return NotSent("the time limit for submitting was reached", ours=True)
         headers = {"Accept": "application/json", **self._headers}
         content: bytes | FormData
@@ -109,7 +109,7 @@ class Create:
             case _:
                 assert_never(encoding)
         return await self._paid.send(
-            self._url, content, headers=headers, timeout_seconds=left, may_send=may_send
+            self._url, content, headers=headers, timeout_seconds=seconds_left, may_send=may_send
         )
 
     def _outcome(self, request: VideoRequest, response: ProviderResponse) -> SubmitOutcome:

@@ -25,8 +25,8 @@ def enclosed(body: Fields) -> Fields:
     return next(filter(_is_video, _objects(message[:CHARACTERS_MAX])), body)
 
 
-def _is_video(found: Fields) -> bool:
-    return found.get("object") == "video" and isinstance(found.get("status"), str)
+def _is_video(candidate: Fields) -> bool:
+    return candidate.get("object") == "video" and isinstance(candidate.get("status"), str)
 
 
 def _objects(text: str) -> Iterator[Fields]:
@@ -37,8 +37,8 @@ def _objects(text: str) -> Iterator[Fields]:
         if at < 0:
             return
         try:
-            found, at = decoder.raw_decode(text, at)
+            candidate, at = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
             at += 1
         else:
-            yield found
+            yield candidate

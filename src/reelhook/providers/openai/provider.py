@@ -153,8 +153,8 @@ class OpenAI(HttpProvider):
         if not response.ok:
             raise self._listing_error(response, after)
         fields = response.fields()
-        lines = fields.get("data")
-        count = len(lines) if isinstance(lines, list) else 0
+        entries = fields.get("data")
+        count = len(entries) if isinstance(entries, list) else 0
         listing = await run_in_thread_if_large(
             count, partial(page, fields, limit, self._content_url)
         )

@@ -140,6 +140,6 @@ def _percent(logs: object) -> int | None:
     if not isinstance(logs, str):
         return None
     for line in reversed(logs[-_LOGS_CHARACTERS_MAX:].split("\n")):
-        if found := _PROGRESS.match(line.strip()):
-            return percent(found["percentage"])
+        if match := _PROGRESS.match(line.strip()):
+            return percent(match["percentage"])
     return None
