@@ -54,18 +54,18 @@ def account_loops(
 
     `calls` outlives the lease: the next lease of the account may begin while calls are in flight.
     """
-    held = _leased_account(parts, leases, account, lease)
-    listing = AccountListing(parts.store, held, parts.clock)
+    leased = _leased_account(parts, leases, account, lease)
+    listing = AccountListing(parts.store, leased, parts.clock)
     fallback = _fallback(parts)
-    submit = _submit(parts, leases, held, listing, fallback, calls)
+    submit = _submit(parts, leases, leased, listing, fallback, calls)
     return [
         submit,
-        AccountStatusPublisher(parts.store, lease, held.health, account=account),
-        _resolve(parts, held, listing, fallback, submit),
-        ListingDelay(held, listing, parts.pause, parts.clock),
+        AccountStatusPublisher(parts.store, lease, leased.health, account=account),
+        _resolve(parts, leased, listing, fallback, submit),
+        ListingDelay(leased, listing, parts.pause, parts.clock),
         Watch(
             parts.store,
-            held,
+            leased,
             parts.recording,
             parts.signals,
             parts.pause,
@@ -126,23 +126,23 @@ def _fallback(parts: Components) -> Fallback:
 def _submit(
     parts: Components,
     leases: Leases,
-    held: LeasedAccount,
+    leased: LeasedAccount,
     listing: AccountListing,
     fallback: Fallback,
     calls: PaidCalls,
 ) -> Submit:
     return Submit(
         parts.store,
-        held,
+        leased,
         parts.recording,
         parts.signals,
         fallback,
         listing,
-        takes_overflow_of=parts.accounts.catalog.takes_overflow_of(held.id),
+        takes_overflow_of=parts.accounts.catalog.takes_overflow_of(leased.id),
         calls=calls,
         max_age_hours=parts.settings.max_age_hours,
-        may_send=partial(leases.good, held.lease),
-        callback_url=partial(parts.callbacks.url, held.id),
+        may_send=partial(leases.good, leased.lease),
+        callback_url=partial(parts.callbacks.url, leased.id),
         emit=parts.emit,
         clock=parts.clock,
         random=parts.random,
@@ -151,7 +151,7 @@ def _submit(
 
 def _resolve(
     parts: Components,
-    held: LeasedAccount,
+    leased: LeasedAccount,
     listing: AccountListing,
     fallback: Fallback,
     submit: Submit,
@@ -159,7 +159,7 @@ def _resolve(
     settings = parts.settings
     return Resolve(
         parts.store,
-        held,
+        leased,
         parts.recording,
         parts.signals,
         submit,

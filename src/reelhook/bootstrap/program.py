@@ -70,7 +70,7 @@ async def open(  # noqa: A001 - read as reelhook.open
 
     `hosts` are the accepted `Host` names; None leaves that check to the surrounding application.
     Without `work`, other processes on the same database run the jobs. With `simulator_url`, the
-    simulator plays every provider, and no account of the settings is used.
+    simulator imitates every provider, and no account of the settings is used.
     Raises `SettingsError`.
     """
     logs.defer_to_host()

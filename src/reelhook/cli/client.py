@@ -136,7 +136,7 @@ class Api:
             raise self._unreachable(error) from None
         except (ClientError, TimeoutError, OSError):
             raise ResponseLostError(
-                f"The response from {self.url} was lost; try again, or look into the server's log"
+                f"The response from {self.url} was lost; try again, or look in the server's log"
             ) from None
 
     def _unreachable(self, error: Exception) -> ServerUnreachableError:

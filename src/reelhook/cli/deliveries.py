@@ -179,7 +179,7 @@ def resend(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Resend one event, or once each all events that failed since a given time.
+    """Resend one event, or every event that failed since a given time, once each.
 
     The webhook-id stays the same, so receivers recognize an event that they already have.
     """

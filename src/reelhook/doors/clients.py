@@ -60,7 +60,7 @@ class RefusedClients:
             "http.client_refused", client=client, refused=refused.unlogged, **refused.latest
         )
         refused.logged_at, refused.unlogged = now, 0
-        self._refused[client] = self._refused.pop(client)  # the last one logged comes last
+        self._refused[client] = self._refused.pop(client)  # the most recently logged comes last
 
     def _forget_oldest(self) -> bool:
         """Make room for one more address: forget the one that was logged longest ago."""

@@ -133,14 +133,14 @@ async def _between(chunks: AsyncIterator[bytes], first: int, last: int) -> Async
 
     The bytes after them are not awaited.
     """
-    at = 0
+    position = 0
     async for chunk in chunks:
-        if part := chunk[max(first - at, 0) : last + 1 - at]:
+        if part := chunk[max(first - position, 0) : last + 1 - position]:
             yield part
-        at += len(chunk)
-        if at > last:
+        position += len(chunk)
+        if position > last:
             return
-    raise ProviderError(f"The file ended after {at} bytes, before the range that was announced")
+    raise ProviderError(f"The file ended after {position} bytes, before the announced range")
 
 
 def _content_type(content_type: str) -> str:
@@ -171,13 +171,13 @@ def _part(
 
 async def _whole(chunks: AsyncIterator[bytes], length: int | None) -> AsyncIterator[bytes]:
     """Pass the bytes on. Raises `ProviderError` for more or fewer than were announced."""
-    came = 0
+    received = 0
     async for chunk in chunks:
-        came += len(chunk)
-        if length is not None and came > length:
+        received += len(chunk)
+        if length is not None and received > length:
             break
         yield chunk
-    if length is not None and came != length:
+    if length is not None and received != length:
         raise ProviderError(f"The file does not have the {length} bytes that were announced")
 
 

@@ -45,13 +45,15 @@ async def receiver(settings: Settings, http: ClientSession, *, send: bool) -> Fi
         if (distrusted := distrust(error)) is not None:
             return failed(subject, f"its certificate {distrusted}")
         reason = str(error) or "no response in time"
-        return failed(subject, f"does not respond: {reason}; start the receiver, or correct it")
+        return failed(
+            subject, f"does not respond: {reason}; start the receiver, or correct the URL"
+        )
     if 300 <= status < 400:
         return failed(
             subject,
             f"redirects (HTTP {status}), and webhooks follow no redirects; set the final URL",
         )
-    if status == 404 or (status >= 500 and status != 501):  # 501: it does not know HEAD
+    if status == 404 or (status >= 500 and status != 501):  # 501: HEAD is unknown
         return warning(
             subject,
             f"responds to HEAD with HTTP {status}; `reelhook doctor --send` sends a test event",
@@ -129,8 +131,8 @@ async def _public(settings: Settings, http: ClientSession) -> Finding:
     if "public_url" not in settings.model_fields_set:
         return ok(
             subject,
-            "is not set: links in webhooks use this machine's own address, and no provider is "
-            "given a callback address",
+            "is not set: links in webhooks use this machine's own address, and no provider "
+            "gets a callback address",
         )
     ready = await _ready(http, public)
     if isinstance(ready, str):
@@ -156,7 +158,7 @@ async def _public(settings: Settings, http: ClientSession) -> Finding:
 async def _known(settings: Settings, http: ClientSession, url: str) -> bool:
     """Return True if a server has our keys: only it knows our callback addresses.
 
-    Nothing secret is sent, so asking another server does no harm.
+    Nothing secret is sent, so a request to another server does no harm.
     """
     try:
         key = await read_key(settings.database, CALLBACK_KEY)

@@ -24,7 +24,7 @@ from reelhook.guard.target import (
 )
 
 SETTING = (
-    "file_networks of the provider's account, or the file's origin into its file_origins "
+    "file_networks of the provider's account, or the file's origin to its file_origins "
     "(REELHOOK_FILE_NETWORKS and REELHOOK_FILE_ORIGINS for an account of the environment)"
 )
 
@@ -35,8 +35,8 @@ _REFUSED = "The finished file may not be fetched"
 class FileAccess:
     """The addresses that the operator allows for an account's files, in addition to public ones.
 
-    `networks` are allowed as destinations. `origins`, such as `http://files:9000`, are allowed
-    whatever their address is. `look_up` resolves names; None: the system's resolver.
+    `networks` are allowed as destinations. `origins`, such as `http://files:9000`, are allowed at
+    any address. `look_up` resolves names; None: the system's resolver.
     Raises `SettingsError` for an invalid origin.
     """
 
@@ -147,7 +147,7 @@ def origin_text(url: str) -> str:
 
 def address_refused(error: AddressRefusedError) -> FileAddressRefusedError:
     """Return the exception for an address that the guard refused, with the remedy."""
-    remedy = "" if SETTING in error.message else f", or let the operator allow it: {SETTING}"
+    remedy = "" if SETTING in error.message else f", or ask the operator to add it to {SETTING}"
     return FileAddressRefusedError(f"{_REFUSED}: {error.message}{remedy}")
 
 
