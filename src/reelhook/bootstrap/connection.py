@@ -86,7 +86,7 @@ class Connection(RefusingConnection):
     def _begin_head(self) -> None:
         self._reading = RequestPhase.HEAD
         self._head_bytes = 0
-        if self._newest is not None and self._answered:
+        if self._newest is not None and self._all_responded:
             self._wait(self._limits.head_seconds)  # a new connection already has its deadline
 
     def _check_fed(self) -> None:
@@ -175,7 +175,7 @@ class Connection(RefusingConnection):
     def on_body(self, body: bytes) -> None:
         """Receive a piece of the body."""
         self._body_bytes += len(body)
-        if self._answered and self._body_bytes > 2 * self._limits.body_bytes:
+        if self._all_responded and self._body_bytes > 2 * self._limits.body_bytes:
             self._stop(NOT_READ)
         super().on_body(body)
 
@@ -183,5 +183,5 @@ class Connection(RefusingConnection):
         """End the request; if its response is complete already, wait for the next request."""
         self._reading = RequestPhase.NOTHING
         super().on_message_complete()
-        if self._answered:
+        if self._all_responded:
             self._wait(self._limits.keep_alive_seconds)

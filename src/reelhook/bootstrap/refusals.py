@@ -1,6 +1,6 @@
 """One connection of a client: its deadlines, and the error responses for broken limits.
 
-uvicorn's own protocol would keep a silent connection open for ever, and refuse in plain text.
+uvicorn's own protocol would keep a silent connection open forever, and refuse in plain text.
 """
 
 import asyncio
@@ -154,7 +154,7 @@ class RefusingConnection(HttpToolsProtocol):
         return cast("RequestResponseCycle | None", self.cycle)  # uvicorn's type omits None
 
     @property
-    def _answered(self) -> bool:
+    def _all_responded(self) -> bool:
         """Return True if every request received so far has its response."""
         return self._newest is None or self._newest.response_complete
 
@@ -169,7 +169,7 @@ class RefusingConnection(HttpToolsProtocol):
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
         elif self._refusal is not None:
-            self._answer_refusal(self._refusal)
+            self._send_refusal(self._refusal)
         else:
             self.flow.resume_reading()
             seconds = {
@@ -184,12 +184,12 @@ class RefusingConnection(HttpToolsProtocol):
         self._refusal = refusal
         self._count_fed(0)
         in_body = self._reading is RequestPhase.BODY
-        if self._answered and in_body:
+        if self._all_responded and in_body:
             self._linger()  # a second response would be read as that of the next request
             return
         self._count_refusal(refusal)
-        if self._answered:
-            self._answer_refusal(refusal)
+        if self._all_responded:
+            self._send_refusal(refusal)
         elif in_body and self.pipeline:
             self.pipeline.popleft()  # it waits, and its body will never be complete
         elif in_body:
@@ -198,14 +198,14 @@ class RefusingConnection(HttpToolsProtocol):
             if self.cycle.response_started:
                 self.transport.abort()
             else:
-                self._answer_refusal(refusal)
+                self._send_refusal(refusal)
 
     def _count_refusal(self, refusal: LimitError) -> None:
         self._connections.refusals.count(refusal.code, refusal.detail)
         client = "unknown" if self.client is None else self.client[0]
         self._connections.clients.report(client, refusal.status_code, refusal.code)
 
-    def _answer_refusal(self, refusal: LimitError) -> None:
+    def _send_refusal(self, refusal: LimitError) -> None:
         if not self.transport.is_closing():
             self.transport.write(_response_bytes(refusal, self.server_state.default_headers))
             self._linger()

@@ -32,7 +32,7 @@ Requests that exceed a limit are refused with these codes, some before any key i
 DESCRIPTION += "".join(f"- `{code}`, {meaning}\n" for code, meaning in REFUSALS.items())
 
 ROUTERS = (
-    sse.router,  # before the jobs: /api/jobs/events is no job's id
+    sse.router,  # before the jobs: /api/jobs/events is not a job
     compat.router,
     jobs.router,
     endpoints.router,

@@ -48,7 +48,7 @@ NO_KEY = AccessRefusal(
 PROXIED = AccessRefusal(
     403,
     "proxied_without_key",
-    "This request came through a proxy, so that others may reach this server and spend money: "
+    "This request came through a proxy, so others may reach this server and spend money: "
     "set REELHOOK_API_KEY to a long random text, and send it as Authorization: Bearer",
 )
 UNKNOWN_HOST = AccessRefusal(

@@ -12,7 +12,7 @@ from reelhook.doors.fields import Schema, is_absent
 class WaitingResponse(Schema):
     """The reason why a job makes no progress at its provider."""
 
-    since: str = Field(description="When the first such response came")
+    since: str = Field(description="The time of the first such response")
     last_response: str = Field(description="The provider's last message, or the error instead")
     tries: int | None = Field(
         None,

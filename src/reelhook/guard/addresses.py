@@ -178,7 +178,7 @@ async def check_registration(
     characters_max: int = URL_CHARACTERS_MAX,
     timeout_seconds: float = 5.0,
 ) -> None:
-    """Check a URL that came in over the API. Raises `AddressRefusedError`.
+    """Check a URL from the API. Raises `AddressRefusedError`.
 
     Only a private name is looked up, because its addresses may be in allowed networks. The
     addresses of any other name are checked at every attempt.

@@ -63,7 +63,9 @@ def _of_servers(
     names = list(dict.fromkeys(name for server in reported for name in server.names))
     if all(server.ignored for server in reported):
         titles = " and ".join(dict.fromkeys(server.title for server in reported))
-        return ok(subject, f"is {_list(names)}: {titles} always uses it, whatever a request names")
+        return ok(
+            subject, f"is {_list(names)}: {titles} always uses it, whichever model a request names"
+        )
     if not chosen and len(names) == 1:
         return ok(subject, f"is {choice.provider}/{names[0]}, the only model of its server")
     if chosen and any(fnmatchcase(choice.model, name) for name in names):

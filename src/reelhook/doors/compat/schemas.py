@@ -91,7 +91,7 @@ class StatusResponse(Schema):
     missing_since: str | None = Field(
         None,
         exclude_if=is_absent,
-        description="Since when the provider has not known the job; absent: it knows it",
+        description="Since when the provider reports the job as unknown; absent if it knows it",
     )
 
 

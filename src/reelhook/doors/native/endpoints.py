@@ -73,7 +73,7 @@ async def change(
 
 @router.delete("/{endpoint_id}", status_code=204, summary="Remove an endpoint")
 async def remove(endpoint_id: str, context: ContextOf) -> Response:
-    """Remove an endpoint, and everything that waits for it. The record of what was sent stays."""
+    """Remove an endpoint and its waiting events. The record of past deliveries stays."""
     await context.gateway.endpoints.remove(context.caller, endpoint_id)
     return Response(status_code=204)
 

@@ -49,8 +49,10 @@ class AccountStatsResponse(Schema):
     stretched_seconds: float | None = Field(
         description="The last interval between two rounds, if it was longer than configured"
     )
-    reads_wait_until: str | None = Field(description="Until when the provider wants no reads")
-    creates_wait_until: str | None = Field(description="Until when the provider wants no creates")
+    reads_wait_until: str | None = Field(description="Until when the provider asked for no reads")
+    creates_wait_until: str | None = Field(
+        description="Until when the provider asked for no creates"
+    )
     refused: RefusedJobResponse | None = Field(
         None, exclude_if=is_absent, description="The job whose create was refused last"
     )

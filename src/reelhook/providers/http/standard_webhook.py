@@ -9,7 +9,7 @@ from reelhook.domain.verification import TOLERANCE_SECONDS, verified
 def signed_body(
     headers: Mapping[str, str], body: bytes, *, secret: str, owner: str, now_seconds: float
 ) -> dict[str, object]:
-    """Return a webhook's JSON object; an empty one if the body is no object.
+    """Return a webhook's JSON object; an empty one if the body is not an object.
 
     `owner` names the secret's owner in messages. Raises `WebhookVerificationError`, also for a
     malformed secret.

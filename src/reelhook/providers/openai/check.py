@@ -95,7 +95,7 @@ class Check:
             raise error if models is None else read_error(models, self.now())
 
     async def _is_live(self) -> bool:
-        """Return True if SGLang's `/liveness` says so, which responds even while it starts."""
+        """Return True if SGLang's `/liveness` reports it. It responds even during the start."""
         response = await get_or_none(self.ask_root, "liveness")
         return response is not None and response.fields().get("status") == "ok"
 
@@ -131,7 +131,10 @@ def advice_on(probed: Probed) -> Sequence[Advice]:
         advice.append(Advice(_RETRIES, costs=True))
     if facts.delete_stops is False:
         advice.append(
-            Advice(f"a cancel does not stop a render: {facts.title} drops the job, but renders on")
+            Advice(
+                f"a cancel does not stop a render: {facts.title} drops the job, but renders it "
+                "to its end"
+            )
         )
     if facts.queues is False:
         advice.append(

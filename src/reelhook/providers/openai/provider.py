@@ -43,11 +43,11 @@ from reelhook.providers.openai.server_kind import ModelName, ServerKind
 from reelhook.providers.openai.video import failure, page, report
 
 SHORT_PAGE_SIZE = 10
-"""The page size after a page that was too long: at most 4 MB, whatever the prompts."""
+"""The page size after a page that was too long: at most 4 MB, even with the longest prompts."""
 _NO_LISTING = frozenset({403, 405, 501})
 _NO_FIRST_PAGE = frozenset({400, 404, 422})
 _NOT_ABOUT_THE_JOB = frozenset({401, 403, 429})
-"""Statuses of a read about the key or the rate, whatever the body says."""
+"""Statuses of a read that are about the key or the rate, regardless of the body."""
 
 
 class OpenAI(HttpProvider):
