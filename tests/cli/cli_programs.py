@@ -107,9 +107,7 @@ def start(*arguments: str, directory: Path, says: str, **variables: str) -> Prog
 
 def simulator(directory: Path, *arguments: str) -> Program:
     """Start `reelhook simulate` on a free port."""
-    return start(
-        "simulate", "--port", "0", *arguments, directory=directory, says="provider answers"
-    )
+    return start("simulate", "--port", "0", *arguments, directory=directory, says="provider runs")
 
 
 def serve(directory: Path, provider: Program, *arguments: str, **variables: str) -> Program:

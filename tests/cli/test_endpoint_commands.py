@@ -228,7 +228,7 @@ def answered(house: House, answer: str, *arguments: str) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["update", "ep_1"], "name at least one thing to change"),
+        (["update", "ep_1"], "give at least one option to change"),
         (["update", "ep_1", "--header", "X: 1", "--no-headers"], "either --header or --no-headers"),
         (["add", "https://example.com", "--header", "no colon"], 'written "Name: value"'),
         (["add", "https://example.com", "--header", "@nowhere.txt"], "can't be read"),
@@ -254,7 +254,7 @@ def test_what_the_server_refuses_is_told_in_its_words(house: House) -> None:
             ("endpoints", "add", house.receiver.url, "--header", "Host: x"),
             ("endpoints", "show", "no/such?endpoint"),
         ),
-        ("https://", "must be one of", "leave Host to reelhook", "`reelhook endpoints list`"),
+        ("https://", "must be one of", "not have Host: reelhook sets", "`reelhook endpoints list`"),
         strict=True,
     ):
         assert (outcome.code, outcome.out, outcome.err.count("\n")) == (1, "", 1)

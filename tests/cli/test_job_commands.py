@@ -216,7 +216,7 @@ def test_no_server_is_one_line_with_a_remedy(tmp_path: Path) -> None:
     outcome = reelhook("stats", directory=tmp_path, REELHOOK_URL="http://127.0.0.1:9")
     assert (outcome.code, outcome.out) == (1, "")
     assert outcome.err == (
-        "reelhook: No reelhook server answers at http://127.0.0.1:9; "
+        "reelhook: No reelhook server responds at http://127.0.0.1:9; "
         "start one with `reelhook serve` or set REELHOOK_URL\n"
     )
 

@@ -49,7 +49,7 @@ def test_a_list_says_which_jobs_are_missed(capsys: pytest.CaptureFixture[str]) -
     job_view.show_jobs({"jobs": [job, missed], "nextCursor": None})
     _, first, second = capsys.readouterr().out.splitlines()
     assert first.endswith("A fox")
-    assert second.endswith("The provider has not known it since 2026-11-29T15:00:00.000Z")
+    assert second.endswith("Unknown to the provider since 2026-11-29T15:00:00.000Z")
 
 
 def test_the_models_of_a_server_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

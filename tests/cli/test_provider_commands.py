@@ -219,7 +219,7 @@ def test_a_terminal_tells_providers_aliases_and_the_default_too(house: House) ->
     code, shown = house.shown("models", "veo3")
     assert code == 0
     assert "fal/fal-ai/veo3/fast" in shown
-    assert "quick stands for fal/fal-ai/veo3/fast" in shown
+    assert "quick is an alias of fal/fal-ai/veo3/fast" in shown
     assert "Default model: the openai server's default" in shown
     assert "No model has 'zzz' in its name" in house.shown("models", "zzz")[1]
 
@@ -271,7 +271,7 @@ def test_a_job_in_doubt_is_abandoned_once_that_is_confirmed(house: House) -> Non
     unasked = house.run("abandon", job_id)
     assert (unasked.code, "--yes" in unasked.err) == (2, True)
     code, shown = house.shown("abandon", job_id, typed="n\n")
-    assert (code, "Have you looked for" in shown) == (1, True)
+    assert (code, "Have you checked that" in shown) == (1, True)
     assert job_id in house.shown("jobs", "--in-doubt")[1]
     assert house.shown("abandon", job_id, typed="y\n")[0] == 0
     assert house.run("jobs", "--in-doubt", "--json").json["jobs"] == []

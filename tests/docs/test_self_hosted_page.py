@@ -7,7 +7,7 @@ from random import Random
 import pytest
 import yaml
 
-from reelhook.simulator.flavour import Given
+from reelhook.simulator.flavour import CreateBody
 from reelhook.simulator.flavours import FLAVOURS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "providers" / "self-hosted.md").read_text()
@@ -36,7 +36,9 @@ def test_the_options_of_a_section_reach_the_engine(name: str) -> None:
     (sentence,) = re.findall(r"`providerOptions`[^:]*:(.*?)(?:\.\s|\.$)", section(name), re.DOTALL)
     options = [one for one in re.findall(r"`(\w+)`", sentence) if one != "v1"]
     assert len(options) >= 6, options
-    given = Given({"prompt": "A fox", **dict.fromkeys(options, 4)}, {}, form=name == "vllm-omni")
+    given = CreateBody(
+        {"prompt": "A fox", **dict.fromkeys(options, 4)}, {}, form=name == "vllm-omni"
+    )
     asked = FLAVOURS[name].read(given, FLAVOURS[name].models[0])
     assert set(options) <= set(asked.engine)
 

@@ -189,7 +189,7 @@ async def test_an_installation_goes_on_where_it_was_after_its_move(
     simulator = ("simulate", "--port", "0", "--render-seconds", "6", "--queue-seconds", "0.2")
     async with (
         receiving() as (receiver, hook),
-        running(*simulator, says="provider answers") as (_, provider),
+        running(*simulator, says="provider runs") as (_, provider),
         ClientSession() as http,
     ):
         serve = ("serve", "--port", "0", "--poll-seconds", "0.1", "--data-dir", str(tmp_path))

@@ -112,7 +112,7 @@ def saying(words: bytes) -> Behaviour:
 @pytest.mark.parametrize(
     ("behave", "error", "words"),
     [
-        (hanging_up, "tls", "closed the connection within the TLS handshake"),
+        (hanging_up, "tls", "closed the connection during the TLS handshake"),
         (breaking_off, "connect", "reset"),
         (saying(b"\x15\x03\x03\x00\x02\x02\x28"), "tls", "alert handshake failure"),
         (saying(b"\x15\x03\x03\x00\x02\x02\x78"), "tls", "speaks only HTTP/2"),

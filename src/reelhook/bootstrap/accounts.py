@@ -73,31 +73,34 @@ def simulated_accounts(simulator_url: str) -> tuple[Credential, ...]:
     """Return an account at the simulator for every built-in provider."""
     return tuple(
         Credential(
-            id=one.name,
-            provider=one.name,
+            id=built_in.name,
+            provider=built_in.name,
             key="simulated",
-            base_url=f"{simulator_url}/{one.simulated_path}",
+            base_url=f"{simulator_url}/{built_in.simulated_path}",
         )
-        for one in BUILT_IN.values()
+        for built_in in BUILT_IN.values()
     )
 
 
 def installed() -> dict[str, EntryPoint]:
     """Return all providers by name: those of installed packages, and the built-in ones."""
-    built_in = {name: EntryPoint(name, one.adapter, GROUP) for name, one in BUILT_IN.items()}
-    return {**{one.name: one for one in entry_points(group=GROUP)}, **built_in}
+    packaged = {entry.name: entry for entry in entry_points(group=GROUP)}
+    built_in = {
+        name: EntryPoint(name, provider.adapter, GROUP) for name, provider in BUILT_IN.items()
+    }
+    return {**packaged, **built_in}
 
 
 def provider_class(name: str) -> type[HttpProvider]:
     """Return a provider's class. Raises `SettingsError` if it is unknown or can't be loaded."""
-    known = installed()
-    if name not in known:
+    providers = installed()
+    if name not in providers:
         raise SettingsError(
-            f"There is no provider {name}; choose one of {', '.join(sorted(known))}, "
+            f"There is no provider {name}; choose one of {', '.join(sorted(providers))}, "
             "or install a package that adds it"
         )
     try:
-        loaded: type[HttpProvider] = known[name].load()
+        loaded: type[HttpProvider] = providers[name].load()
     except (ImportError, AttributeError) as error:
         raise SettingsError(f"The provider {name} can't be loaded: {error}") from None
     return loaded

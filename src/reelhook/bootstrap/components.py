@@ -20,7 +20,7 @@ from reelhook.telemetry.facts import log_fact
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Components:
-    """The parts that use cases and loops are made from; see `build_components`."""
+    """The parts from which use cases and loops are built; see `build_components`."""
 
     settings: Settings
     store: Store
@@ -54,7 +54,7 @@ def build_components(
     """Return the parts of one process.
 
     `payload` renders the bodies of webhooks. Without `emit` every fact becomes a log line. Without
-    `callbacks` no provider is given an address to call.
+    `callbacks` no provider gets a callback address.
     """
     signals, emit = signals or Signals(), emit or emitter(log_fact)
     return Components(

@@ -50,7 +50,7 @@ class Connection(RefusingConnection):
     def _feed(self, piece: bytes) -> None:
         if self._reading is RequestPhase.NOTHING:
             if not piece.strip(b"\r\n"):  # RFC 9112, section 2.2: it may precede a request
-                self._pass_over(len(piece))
+                self._skip_blank(len(piece))
                 return
             self._begin_head()
         reading, request, body_bytes = self._reading, self._requests, self._body_bytes
@@ -78,7 +78,7 @@ class Connection(RefusingConnection):
             else:
                 return
 
-    def _pass_over(self, blank_bytes: int) -> None:
+    def _skip_blank(self, blank_bytes: int) -> None:
         self._blank_bytes += blank_bytes
         if self._blank_bytes > self._limits.head_bytes:
             self.transport.abort()
@@ -86,8 +86,8 @@ class Connection(RefusingConnection):
     def _begin_head(self) -> None:
         self._reading = RequestPhase.HEAD
         self._head_bytes = 0
-        if self._newest is not None and self._answered:
-            self._wait(self._limits.head_seconds)  # a new connection has its deadline already
+        if self._newest is not None and self._all_responded:
+            self._wait(self._limits.head_seconds)  # a new connection already has its deadline
 
     def _check_fed(self) -> None:
         if self._head_bytes_fed > self._limits.head_bytes:
@@ -112,10 +112,10 @@ class Connection(RefusingConnection):
 
     def _head_too_large(self) -> LimitError:
         kib = self._limits.head_bytes // 1024
-        what = "headers" if self._url_complete else "URL"
+        part = "headers" if self._url_complete else "URL"
         status, code = (431, "head_too_large") if self._url_complete else (414, "url_too_long")
         message = (
-            f"The request's {what} make its head larger than {kib} KiB; "
+            f"The request's {part} make its head larger than {kib} KiB; "
             "send less, or raise REELHOOK_REQUEST_HEAD_KIB"
         )
         return LimitError(status, code, message)
@@ -166,7 +166,7 @@ class Connection(RefusingConnection):
             self._stop(LimitError(429, "too_many_pipelined_requests", message))
         super().on_headers_complete()
         # The response's task begins later, so it uses this transport from its first byte.
-        self.cycle.transport = LastingTransport(self)  # type: ignore[assignment] # has all that is used
+        self.cycle.transport = LastingTransport(self)  # type: ignore[assignment] # has what is used
         self._reading = RequestPhase.BODY
         self._body_bytes = self._framing_bytes = self._blank_bytes = 0
         self._count_fed(0)
@@ -175,13 +175,13 @@ class Connection(RefusingConnection):
     def on_body(self, body: bytes) -> None:
         """Receive a piece of the body."""
         self._body_bytes += len(body)
-        if self._answered and self._body_bytes > 2 * self._limits.body_bytes:
+        if self._all_responded and self._body_bytes > 2 * self._limits.body_bytes:
             self._stop(NOT_READ)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """End the request; if it was answered before, wait for the next one."""
+        """End the request; if its response is complete already, wait for the next request."""
         self._reading = RequestPhase.NOTHING
         super().on_message_complete()
-        if self._answered:
+        if self._all_responded:
             self._wait(self._limits.keep_alive_seconds)

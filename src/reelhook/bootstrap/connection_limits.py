@@ -10,12 +10,12 @@ from reelhook.doors.clients import RefusedClients
 from reelhook.doors.limits import MIB, Limits, Refusals
 
 HEADS_BYTES_MAX = 16 * MIB
-"""The limit of unfinished heads together. Above it, heads over `HEAD_BYTES_FREE` are refused."""
+"""The limit for all unfinished heads. Above it, heads over `HEAD_BYTES_FREE` are refused."""
 HEAD_BYTES_FREE = 8 * 1024
 LINGERING_MAX = 64
-"""The limit of refused connections that stay open so that clients can read the reason.
+"""The most refused connections that stay open so that their clients can read the reason.
 
-At most an eighth of all connections, but 8 in any case: they use descriptors kept for the engine.
+An eighth of all connections if that is less, but at least 8: they use the engine's descriptors.
 """
 
 
@@ -23,9 +23,9 @@ class Timed(Protocol):
     """A connection with deadlines."""
 
     deadline: float
-    """When the client must have sent more, by the loop's clock; infinite if it need not."""
+    """The time by which the client must have sent more, on the loop's clock; infinite for none."""
     stalled_at: float
-    """When a client that reads nothing of its response is cut off; infinite while it reads."""
+    """The time at which a client that reads nothing is cut off; infinite while it reads."""
 
     def expire(self) -> None:
         """End a request that took too long to arrive."""

@@ -6,7 +6,7 @@ from reelhook.storage.transfer import copying
 from reelhook.storage.transfer.copying import Copied, ReportProgress
 
 
-async def copy(settings: Settings, to: str, tell: ReportProgress) -> Copied:
+async def copy(settings: Settings, to: str, report: ReportProgress) -> Copied:
     """Copy the settings' database to an empty one, and close the source for use.
 
     Raises `SettingsError`, and `CopyError` if the copy failed: the source then stays in use.
@@ -17,7 +17,7 @@ async def copy(settings: Settings, to: str, tell: ReportProgress) -> Copied:
         raise SettingsError(
             "--to must be postgresql://user:password@host/database or sqlite:///path/to/reelhook.db"
         ) from None
-    return await copying.copy(settings.database, target, tell)
+    return await copying.copy(settings.database, target, report)
 
 
 async def reopen(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Logs, at a start, provider behaviour that costs money unexpectedly."""
+"""Warns at the start about provider behaviour that costs money unexpectedly."""
 
 import asyncio
 import contextlib

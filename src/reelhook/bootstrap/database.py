@@ -51,11 +51,11 @@ async def bring_up_to_date(settings: Settings, *, migrate: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class OpenDatabase:
-    """An open database, this worker's identity, and messages to and from other processes on it."""
+    """An open database, this worker's identity, and the messages between processes on it."""
 
     store: Store
     identity: WorkerIdentity
-    tell: Publish
+    publish: Publish
     listen: Callable[[Callable[[Sequence[str]], None]], None]
 
 
@@ -91,15 +91,15 @@ async def open_database(settings: Settings, *, migrate: bool) -> AsyncIterator[O
 async def check_upstream(store: Store, *, simulated: bool) -> None:
     """Keep jobs of the simulator and of real providers apart. Raises `SettingsError`.
 
-    Otherwise a job of one would be looked for at the other, and counted as lost there.
+    Otherwise a job of one kind would be looked up at the other, and counted as lost.
     """
-    kept = await store.upstream(SIMULATOR if simulated else PROVIDERS)
-    if simulated and kept == PROVIDERS:
+    upstream = await store.upstream(SIMULATOR if simulated else PROVIDERS)
+    if simulated and upstream == PROVIDERS:
         raise SettingsError(
             "This database has jobs of real providers, so it can't be used with --simulate; choose "
             "another with REELHOOK_DATA_DIR (--data-dir) or DATABASE_URL"
         )
-    if not simulated and kept == SIMULATOR:
+    if not simulated and upstream == SIMULATOR:
         raise SettingsError(
             "This database has jobs of the simulator, so it can't be used with real providers; "
             "choose another with REELHOOK_DATA_DIR (--data-dir) or DATABASE_URL"
@@ -128,12 +128,12 @@ def private_keys(settings: Settings) -> tuple[PrivateKey, ...]:
 
 
 async def signing_secrets(settings: Settings, store: Store) -> Secrets:
-    """Return the secrets that sign webhooks; without a setting, one is generated and kept."""
+    """Return the secrets that sign webhooks; without a setting, one is generated and stored."""
     if settings.webhook_secret is not None:
         return Secrets(settings.webhook_secret, settings.webhook_secret_previous)
-    made = _new_secret()
-    secret = await store.key(WEBHOOK_KEY, made)
-    if secret == made and sys.stderr.isatty():
+    new = _new_secret()
+    secret = await store.key(WEBHOOK_KEY, new)
+    if secret == new and sys.stderr.isatty():
         # Shown once, to a person at a terminal, and never written to a file or a journal.
         sys.stderr.write(f"No WEBHOOK_SECRET is set, so one was generated: {secret}\n")
     log.info("Webhooks are signed with the secret in the database; `reelhook secret` shows it")
@@ -147,9 +147,9 @@ async def webhook_secret(settings: Settings) -> str:
     """
     if settings.webhook_secret is not None:
         return settings.webhook_secret
-    known = await read_key(settings.database, WEBHOOK_KEY)
-    if known is not None:
-        return known
+    stored = await read_key(settings.database, WEBHOOK_KEY)
+    if stored is not None:
+        return stored
     defer_to_host()  # stdout is the command's
     async with exclusive(settings.database):
         migrations.migrate(settings.database)
@@ -180,7 +180,7 @@ async def callback_url(settings: Settings, account: str) -> str:
 
 
 async def operator_key(settings: Settings) -> str | None:
-    """Return the key that proves to a server that its operator calls, or None if there is none.
+    """Return the key by which a server recognises its operator, or None if there is none.
 
     Anyone who can read the database is the operator.
     """

@@ -11,16 +11,16 @@ RESERVE = 1536
 CONNECTIONS_MAX = 20_000
 """The default limit if descriptors would allow more: connections use memory too."""
 _RAISED_MAX = 1_048_576
-"""The soft limit to set if the hard one is infinite: macOS refuses an infinite soft limit."""
+"""The soft limit to set if the hard limit is infinite: macOS refuses an infinite soft limit."""
 
 
 def raise_soft_limit() -> None:
     """Raise the soft limit of open files to the hard one, as far as the system allows."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _RAISED_MAX if hard == resource.RLIM_INFINITY else hard
-    if files_max() < wanted:
+    limit = _RAISED_MAX if hard == resource.RLIM_INFINITY else hard
+    if files_max() < limit:
         with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def files_max() -> int:
@@ -35,13 +35,13 @@ def connections_max(settings: Settings, files_max: int) -> int:
     Raises `SettingsError` if the setting leaves too few descriptors for the engine.
     """
     allowed = files_max - min(RESERVE, files_max // 2)
-    wanted = settings.connections_max
-    if wanted is None:
+    limit = settings.connections_max
+    if limit is None:
         return min(allowed, CONNECTIONS_MAX)
-    if wanted > allowed:
+    if limit > allowed:
         raise SettingsError(
-            f"REELHOOK_CONNECTIONS_MAX is {wanted}, but this process may open only {files_max} "
+            f"REELHOOK_CONNECTIONS_MAX is {limit}, but this process may open only {files_max} "
             f"files, which leaves {allowed} for connections; lower it, or raise the limit of open "
             "files (ulimit -n, LimitNOFILE)"
         )
-    return wanted
+    return limit

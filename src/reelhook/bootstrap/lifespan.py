@@ -14,8 +14,8 @@ async def _nothing() -> None:
 class ServerLifespan:
     """Hooks that the server gives to the application.
 
-    `clients` records refused clients. `ended` is awaited after the loops have stopped; responses
-    may be in flight until it returns, so nothing that they use is closed before.
+    `clients` records refused clients. `ended` is awaited after the loops have stopped. Responses
+    may be in flight until it returns, so nothing that they use is closed earlier.
     """
 
     clients: RefusedClients = field(default_factory=RefusedClients)

@@ -26,7 +26,7 @@ from reelhook.ports import Lease
 
 
 def process_loops(parts: Components, leases: Leases) -> tuple[Deliver, PauseSync, ClockRepair]:
-    """Return the loops that every working process runs, whatever it leases."""
+    """Return the loops that every working process runs, regardless of its leases."""
     schedule = parts.settings.retry_schedule
     deliver = Deliver(
         parts.store,

@@ -70,7 +70,7 @@ async def open(  # noqa: A001 - read as reelhook.open
 
     `hosts` are the accepted `Host` names; None leaves that check to the surrounding application.
     Without `work`, other processes on the same database run the jobs. With `simulator_url`, the
-    simulator plays every provider, and no account of the settings is used.
+    simulator imitates every provider, and no account of the settings is used.
     Raises `SettingsError`.
     """
     logs.defer_to_host()
@@ -98,7 +98,7 @@ async def _running(
     work: bool,
     simulator_url: str | None,
 ) -> AsyncIterator[Hook]:
-    store, signals = database.store, Signals(database.tell)
+    store, signals = database.store, Signals(database.publish)
     await check_upstream(store, simulated=simulator_url is not None)
     policy, look_up = AddressPolicy(settings.allow_networks), SystemLookUp()
     options = await _http_options(settings, store, _url_check(policy, look_up), hosts, lifespan)
@@ -192,7 +192,7 @@ async def _restore_pause(store: Store, pause: WatchingPause) -> None:
 async def _callbacks(
     settings: Settings, store: Store, accounts: Accounts, *, reachable: bool
 ) -> CallbackAddresses:
-    """Return the callback addresses; none is offered if providers could not reach this server."""
+    """Return the callback addresses; none is offered if providers can't reach this server."""
     notifying = {
         account.id: account.provider
         for account in accounts.catalog.accounts.values()
@@ -238,11 +238,11 @@ def limits_of(settings: Settings) -> Limits:
 
 
 def _warn(settings: Settings) -> None:
-    """Log settings that are valid, but likely a mistake."""
+    """Log settings that are valid but probably a mistake."""
     if settings.submit_settle_seconds < settings.submit_timeout_seconds:
         log.warning(
             "REELHOOK_SUBMIT_SETTLE_SECONDS is below REELHOOK_SUBMIT_TIMEOUT_SECONDS: a create "
-            "that is still in flight may be judged lost and sent again, so you may pay twice; "
+            "that is still in flight may count as lost and be sent again, so you may pay twice; "
             "raise it above the timeout",
             settle_seconds=settings.submit_settle_seconds,
             timeout_seconds=settings.submit_timeout_seconds,

@@ -1,6 +1,6 @@
 """One connection of a client: its deadlines, and the error responses for broken limits.
 
-uvicorn's own protocol would keep a silent connection open for ever, and refuse in plain text.
+uvicorn's own protocol would keep a silent connection open forever, and refuse in plain text.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ LINGER_SECONDS = 2.0
 """The time for a refused client to read the reason; what it still sends is discarded."""
 LINGER_BYTES_MAX = 32 * 1024 * 1024
 DRAIN_SECONDS = 5.0
-"""The time limit for the rest of a body whose response came first."""
+"""The time limit for the rest of a body whose response was sent first."""
 RETRY_AFTER_SECONDS = 5
 NOT_READ = LimitError(413, "request_too_large", "The rest of the request is not read")
 
@@ -131,7 +131,7 @@ class RefusingConnection(HttpToolsProtocol):
         self.deadline = self.loop.time() + seconds
 
     def _close(self) -> None:
-        """Close when all that was written is sent, or after a while in any case."""
+        """Close once all written bytes are sent, or after `LINGER_SECONDS` at the latest."""
         self._wait(LINGER_SECONDS)
         self.transport.close()
 
@@ -141,7 +141,7 @@ class RefusingConnection(HttpToolsProtocol):
         self._head_bytes_fed = count
 
     def end(self) -> None:
-        """Close after a response, in a way that lets its client read it."""
+        """Close after a response, so that its client can still read it."""
         if self._reading is RequestPhase.NOTHING:
             self.transport.close()
         elif not self._lingering:
@@ -151,10 +151,10 @@ class RefusingConnection(HttpToolsProtocol):
 
     @property
     def _newest(self) -> RequestResponseCycle | None:
-        return cast("RequestResponseCycle | None", self.cycle)  # uvicorn says that there is one
+        return cast("RequestResponseCycle | None", self.cycle)  # uvicorn's type omits None
 
     @property
-    def _answered(self) -> bool:
+    def _all_responded(self) -> bool:
         """Return True if every request received so far has its response."""
         return self._newest is None or self._newest.response_complete
 
@@ -169,7 +169,7 @@ class RefusingConnection(HttpToolsProtocol):
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
         elif self._refusal is not None:
-            self._answer_refusal(self._refusal)
+            self._send_refusal(self._refusal)
         else:
             self.flow.resume_reading()
             seconds = {
@@ -184,12 +184,12 @@ class RefusingConnection(HttpToolsProtocol):
         self._refusal = refusal
         self._count_fed(0)
         in_body = self._reading is RequestPhase.BODY
-        if self._answered and in_body:
-            self._linger()  # a second response would be taken for that of the next request
+        if self._all_responded and in_body:
+            self._linger()  # a second response would be read as that of the next request
             return
         self._count_refusal(refusal)
-        if self._answered:
-            self._answer_refusal(refusal)
+        if self._all_responded:
+            self._send_refusal(refusal)
         elif in_body and self.pipeline:
             self.pipeline.popleft()  # it waits, and its body will never be complete
         elif in_body:
@@ -198,20 +198,20 @@ class RefusingConnection(HttpToolsProtocol):
             if self.cycle.response_started:
                 self.transport.abort()
             else:
-                self._answer_refusal(refusal)
+                self._send_refusal(refusal)
 
     def _count_refusal(self, refusal: LimitError) -> None:
         self._connections.refusals.count(refusal.code, refusal.detail)
         client = "unknown" if self.client is None else self.client[0]
         self._connections.clients.report(client, refusal.status_code, refusal.code)
 
-    def _answer_refusal(self, refusal: LimitError) -> None:
+    def _send_refusal(self, refusal: LimitError) -> None:
         if not self.transport.is_closing():
             self.transport.write(_response_bytes(refusal, self.server_state.default_headers))
             self._linger()
 
     def _linger(self) -> None:
-        """Close later: with unread bytes, the system would reset the connection at once."""
+        """Close later: if bytes are unread, the system resets the connection at once."""
         self._refusal = self._refusal or NOT_READ
         if self._connections.may_linger():
             self._lingering = True
@@ -229,7 +229,7 @@ class RefusingConnection(HttpToolsProtocol):
 
 
 class LastingTransport:
-    """The transport that a response uses: closing it drops nothing that was just written.
+    """The transport that a response uses. Closing it drops nothing that was just written.
 
     uvicorn closes after a response to HTTP/1.0 or with `Connection: close`. If part of the request
     is unread then, the system resets the connection, and the client may lose the response.
@@ -255,5 +255,5 @@ def _response_bytes(refusal: LimitError, default_headers: list[tuple[bytes, byte
         refusal.status_code, refusal.detail, refusal.code, headers=dict(refusal.headers or {})
     )
     headers = [*default_headers, *response.raw_headers, (b"connection", b"close")]
-    head = b"".join(b"%b: %b\r\n" % one for one in headers)
+    head = b"".join(b"%b: %b\r\n" % header for header in headers)
     return b"%b%b\r\n%b" % (STATUS_LINE[refusal.status_code], head, bytes(response.body))

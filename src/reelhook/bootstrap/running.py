@@ -1,4 +1,4 @@
-"""Runs a server or a worker as a process of its own, until a signal ends it."""
+"""Runs a server or a worker as a separate process until a signal ends it."""
 
 import asyncio
 import gc
@@ -52,7 +52,7 @@ async def _run(program: AbstractAsyncContextManager[object]) -> None:
         if stop.is_set() and not started.is_set():
             log.info("Stopped by a signal during the start")
             running.cancel()
-            # An error of a start that was given up no longer matters.
+            # The start was canceled, so its errors no longer matter.
             await asyncio.gather(running, return_exceptions=True)
         else:
             await running
@@ -61,10 +61,10 @@ async def _run(program: AbstractAsyncContextManager[object]) -> None:
 
 
 def _collect_less() -> None:
-    """Keep the garbage collector from traversing all loaded modules again and again.
+    """Keep the garbage collector from traversing all loaded modules repeatedly.
 
-    What is loaded stays; objects of a request or an attempt are mostly freed without the collector.
-    At 1,000 events a second this more than halved the 95th percentile of their delay.
+    Loaded modules stay. Reference counting frees most objects of a request or an attempt. At 1,000
+    events a second this more than halved the 95th percentile of their delay.
     """
     gc.collect()
     gc.freeze()

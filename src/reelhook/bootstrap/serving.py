@@ -100,7 +100,7 @@ def _listener(host: str, port: int) -> socket.socket:
             f"Can't listen on {host} port {port} ({reason(error)}); "
             "choose another with PORT or REELHOOK_HOST"
         ) from None
-    # asyncio sets it only on sockets that it made itself; without it each response waits 40 ms.
+    # asyncio sets it only on its own sockets. Without it, each response is delayed by 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 

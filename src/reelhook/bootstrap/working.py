@@ -1,4 +1,4 @@
-"""Runs the loops of one process: its own, and those of what it holds leases on."""
+"""Runs the loops of one process: its own loops, and those that its leases allow."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from reelhook.engine.worker import Worker, WorkerIdentity
 
 log = structlog.get_logger()
 STORE_POLL_SECONDS = 1.0
-"""The interval in which loops poll a store that other processes write to."""
+"""The interval at which loops poll a store that other processes write to."""
 
 
 @contextlib.asynccontextmanager

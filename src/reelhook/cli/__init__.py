@@ -2,7 +2,7 @@
 
 
 def main() -> None:
-    """Run the command that the arguments name, and end the process with its exit code."""
+    """Run the command in the arguments, and end the process with its exit code."""
     from reelhook.cli.app import run  # noqa: PLC0415 - importing reelhook must not load Typer
 
     run()

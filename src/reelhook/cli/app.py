@@ -28,8 +28,8 @@ from reelhook.domain.errors import ReelhookError
 _JOBS, _SERVER, _WEBHOOKS, _DATABASE = "Jobs", "Server", "Webhooks", "Database"
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         render.say(f"reelhook {reelhook.__version__}")
         raise typer.Exit
 
@@ -42,13 +42,13 @@ def _root(
 ) -> None:
     """A gateway for AI video jobs: it creates a job once, watches it and sends signed webhooks.
 
-    New here? `reelhook demo` shows everything within half a minute, without a key.
+    New here? `reelhook demo` shows the whole path within half a minute, without a key.
     """
 
 
 def _examples(*lines: str) -> str:
-    shown = "\n".join(f"  [cyan]{line}[/cyan]" for line in lines)
-    return f"[bold]Examples[/bold]\n\n{shown}"
+    examples = "\n".join(f"  [cyan]{line}[/cyan]" for line in lines)
+    return f"[bold]Examples[/bold]\n\n{examples}"
 
 
 def build() -> typer.Typer:
@@ -235,7 +235,7 @@ def run() -> None:
     """Run a command. A failure exits with 1, wrong usage with 2; both print one sentence."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            # A terminal that lacks a character shows its code rather than a traceback.
+            # If the terminal can't show a character, print its code instead of a traceback.
             stream.reconfigure(errors="backslashreplace")
     try:
         code = build()(standalone_mode=False)

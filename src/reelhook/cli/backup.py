@@ -29,12 +29,12 @@ def backup(
     from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
 
     settings = Settings.load(data_dir=data_dir)
-    made = asyncio.run(bootstrap.back_up(settings, file))
+    copy = asyncio.run(bootstrap.back_up(settings, file))
     if as_json:
-        shown = {"file": str(made.path), "bytes": made.size, "jobs": made.jobs}
-        render.say(json.dumps(shown))
+        document = {"file": str(copy.path), "bytes": copy.size, "jobs": copy.jobs}
+        render.say(json.dumps(document))
         return
-    render.say(f"{made.path}: {made.jobs:,} jobs, {made.size / _MIB:.1f} MiB, checked.")
+    render.say(f"{copy.path}: {copy.jobs:,} jobs, {copy.size / _MIB:.1f} MiB, checked.")
 
 
 def restored(data_dir: DataDir = None, as_json: AsJson = False) -> None:

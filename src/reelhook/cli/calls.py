@@ -13,7 +13,7 @@ T = TypeVar("T")
 def with_api(
     url: str | None, work: Callable[[Api], Coroutine[Any, Any, T]], *, as_operator: bool = False
 ) -> T:
-    """Run `work` with a client of the server at `url`. Raises as `api_client` does."""
+    """Run `work` with a client of the server at `url`. Raises the errors of `api_client`."""
 
     async def run() -> T:
         async with api_client(url, as_operator=as_operator) as api:
@@ -30,7 +30,7 @@ def show_response(
     as_json: bool,
     as_operator: bool = False,
 ) -> ApiResponse:
-    """Send a request and print its response: by `view`, or the JSON as it came."""
+    """Send a request and print its response: with `view`, or as the unchanged JSON."""
 
     async def work(api: Api) -> ApiResponse:
         response = await request(api)

@@ -37,7 +37,7 @@ class ApiError(ReelhookError):
 
 
 class ServerUnreachableError(ReelhookError):
-    """No server answers."""
+    """No server responds."""
 
     code = "server_unreachable"
 
@@ -50,7 +50,7 @@ class ResponseLostError(ReelhookError):
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """A response of the API: the JSON as it came, and its value."""
+    """A response of the API: its JSON unchanged, and the parsed value."""
 
     text: str
     value: dict[str, Any]
@@ -83,16 +83,16 @@ class Api:
 
     async def get(self, path: str, **parameters: str | int | None) -> ApiResponse:
         """Send a GET request; parameters that are None are left out."""
-        given = {name: str(value) for name, value in parameters.items() if value is not None}
-        return await self._request("GET", path, params=given)
+        query = {name: str(value) for name, value in parameters.items() if value is not None}
+        return await self._request("GET", path, params=query)
 
     async def post(
         self, path: str, body: Mapping[str, Any] | None = None, **headers: str
     ) -> ApiResponse:
         """Send a POST request; fields of the body that are None are left out."""
-        given = {name: value for name, value in (body or {}).items() if value is not None}
+        fields = {name: value for name, value in (body or {}).items() if value is not None}
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return await self._send("POST", path, given, named)
+        return await self._send("POST", path, fields, named)
 
     async def patch(self, path: str, body: Mapping[str, Any]) -> ApiResponse:
         """Send a PATCH request; None is sent as null."""
@@ -136,8 +136,7 @@ class Api:
             raise self._unreachable(error) from None
         except (ClientError, TimeoutError, OSError):
             raise ResponseLostError(
-                f"The response of {self.url} was lost on its way; try again, or look into the "
-                "server's log"
+                f"The response from {self.url} was lost; try again, or look in the server's log"
             ) from None
 
     def _unreachable(self, error: Exception) -> ServerUnreachableError:
@@ -146,7 +145,7 @@ class Api:
         if (distrusted := distrust(error)) is not None:
             return ServerUnreachableError(f"The certificate of {self.url} {distrusted}")
         return ServerUnreachableError(
-            f"No reelhook server answers at {self.url}; "
+            f"No reelhook server responds at {self.url}; "
             "start one with `reelhook serve` or set REELHOOK_URL"
         )
 
@@ -161,7 +160,7 @@ class Api:
             raise self._foreign(status)
         if status == 401:
             raise ApiError(
-                f"The server at {self.url} asks for its key; set REELHOOK_API_KEY to it",
+                f"The server at {self.url} requires its API key; set REELHOOK_API_KEY to it",
                 "unauthorized",
             )
         if status >= 400:
@@ -177,11 +176,11 @@ class Api:
     def _foreign(self, status: int) -> ReelhookError:
         if status in _PROXY_STATUSES:
             return ServerUnreachableError(
-                f"The proxy at {self.url} reaches no reelhook server (HTTP {status}); start "
+                f"The proxy at {self.url} can't reach a reelhook server (HTTP {status}); start "
                 "one with `reelhook serve` or set REELHOOK_URL"
             )
         return ApiError(
-            f"What answers at {self.url} is not reelhook (HTTP {status}); set REELHOOK_URL"
+            f"The server at {self.url} is not reelhook (HTTP {status}); set REELHOOK_URL"
         )
 
 
@@ -189,7 +188,7 @@ class Api:
 async def api_client(url: str | None, *, as_operator: bool = False) -> AsyncIterator[Api]:
     """Open the API at `url`, or at the URL of the settings. Raises `SettingsError`.
 
-    `as_operator`: requests prove it, if the database of the settings can be read here.
+    `as_operator`: requests prove that the operator sends them, if the database can be read here.
     """
     # Loaded here, so that --help and --version are printed at once.
     from reelhook.config import Settings  # noqa: PLC0415 - as above
@@ -199,7 +198,7 @@ async def api_client(url: str | None, *, as_operator: bool = False) -> AsyncIter
     if as_operator:
         from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
 
-        # Another user's database, or none here: then nothing is proven.
+        # The database belongs to another user, or does not exist here: requests prove nothing.
         with suppress(SettingsError):
             key = await bootstrap.operator_key(settings)
     async with api_at(settings.url, settings.api_key, key) as api:

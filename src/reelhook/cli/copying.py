@@ -30,7 +30,7 @@ def copy(
     ] = None,
     reopen: Annotated[
         bool,
-        typer.Option("--reopen", help="Open a database again after its copy was discarded."),
+        typer.Option("--reopen", help="Open the old database again, if its copy was discarded."),
     ] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -61,10 +61,10 @@ class _CopyProgress:
     def __init__(self) -> None:
         self._due_at = time.monotonic() + PROGRESS_SECONDS
 
-    def __call__(self, what: str, table: str, done: int, total: int) -> None:
+    def __call__(self, action: str, table: str, done: int, total: int) -> None:
         if time.monotonic() >= self._due_at:
             self._due_at = time.monotonic() + PROGRESS_SECONDS
-            sys.stderr.write(f"{what} {table}: {done:,} of {total:,} rows\n")
+            sys.stderr.write(f"{action} {table}: {done:,} of {total:,} rows\n")
             sys.stderr.flush()
 
 
@@ -75,8 +75,8 @@ def _show(copied: "Copied", seconds: float, *, as_json: bool) -> None:
             table: {"rows": digest.rows, "checksum": digest.checksum}
             for table, digest in copied.tables.items()
         }
-        shown = {"source": copied.source, "target": copied.target, "resumed": copied.resumed}
-        render.say(json.dumps({**shown, "rows": rows, "seconds": seconds, "tables": tables}))
+        document = {"source": copied.source, "target": copied.target, "resumed": copied.resumed}
+        render.say(json.dumps({**document, "rows": rows, "seconds": seconds, "tables": tables}))
         return
     render.show_table(
         ("TABLE", "ROWS", "CHECKSUM"),

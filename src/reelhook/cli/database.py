@@ -91,8 +91,8 @@ def secret(
     standard = standard_secret(plain)
     public = [str(PrivateKey.parse(text).public) for text in settings.webhook_private_key]
     if as_json:
-        shown: dict[str, Any] = {"secret": plain, "standardWebhooks": standard}
-        render.say(json.dumps(shown | ({"publicKeys": public} if public else {})))
+        document: dict[str, Any] = {"secret": plain, "standardWebhooks": standard}
+        render.say(json.dumps(document | ({"publicKeys": public} if public else {})))
         return
     # Unwrapped, so that they can be copied.
     render.say(f"For X-Signature: {plain}")

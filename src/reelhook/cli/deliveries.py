@@ -61,7 +61,7 @@ def events(
     An event is the content of a webhook, whether or not it was sent.
     """
     if job is not None and (after is not None or follow):
-        raise typer.BadParameter("--job shows all events; leave --after and --follow out")
+        raise typer.BadParameter("--job shows all events; remove --after and --follow")
     if follow:
         with_api(url, lambda api: _follow(api, after, limit, as_json=as_json))
         return
@@ -114,10 +114,10 @@ def list_(
 
     A delivery carries one job's events to one endpoint, or is the resend of one event.
     """
-    wanted = {"state": state and state.value, "jobId": job, "endpointId": endpoint}
+    filters = {"state": state and state.value, "jobId": job, "endpointId": endpoint}
     show_response(
         url,
-        lambda api: api.get("/api/deliveries", **wanted, limit=limit, cursor=cursor),
+        lambda api: api.get("/api/deliveries", **filters, limit=limit, cursor=cursor),
         show_deliveries,
         as_json=as_json,
     )
@@ -179,12 +179,12 @@ def resend(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Resend one event, or once each all events that failed since a given time.
+    """Resend one event, or every event that failed since a given time, once each.
 
     The webhook-id stays the same, so receivers recognize an event that they already have.
     """
     if (delivery_id is None) == (failed_since is None):
-        raise typer.BadParameter("name either a delivery's id or --failed-since")
+        raise typer.BadParameter("give either a delivery's id or --failed-since")
     if failed_since is None and endpoint is not None:
         raise typer.BadParameter("--endpoint needs --failed-since")
     if failed_since is not None and sequence is not None:
@@ -201,7 +201,7 @@ def resend(
 
 
 async def _resend_failed(api: Api, failed: dict[str, Any], *, quiet: bool) -> ApiResponse:
-    """Have all failed events resent; wait until the server has done so."""
+    """Resend all failed events, and wait until the server has finished."""
     response = await api.post("/api/deliveries/resend", failed)
     path = f"/api/deliveries/resend/{response.value['id']}"
     with render.waiting("Resending", quiet=quiet) as update:
@@ -217,7 +217,7 @@ async def _resend_failed(api: Api, failed: dict[str, Any], *, quiet: bool) -> Ap
 
 
 def _timestamp(text: str) -> str:
-    """Return a time as the API wants it; `2h` is two hours ago."""
+    """Return a time in the form of the API; `2h` means two hours ago."""
     try:
         if match := _AGO.fullmatch(text.strip()):
             ago = timedelta(**{_UNITS[match[2]]: int(match[1])})

@@ -140,7 +140,7 @@ def show_run(run: dict[str, Any]) -> None:
     """Print how many events are being resent."""
     count = run["resent"]
     if count == 0:
-        render.say("No event failed since then that was not resent already.")
+        render.say("No event failed since then, or all were resent already.")
         return
     events = "1 event is" if count == 1 else f"{count} events are"
     render.say(f"{events} being resent; `reelhook deliveries list` shows their status.")

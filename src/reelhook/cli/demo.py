@@ -55,7 +55,7 @@ def demo(
     """Run one job from request to webhook and MP4, without a key, in under half a minute.
 
     A simulated provider, a server and a webhook receiver run on free loopback ports with a
-    temporary database. Exit 0 only if the video can be decoded and the webhook of the job's end
+    temporary database. Exit 0 only if the video can be decoded and the job's final webhook
     arrived exactly once.
     """
     _check_provider(provider)
@@ -168,7 +168,7 @@ def _check(receiver: "Receiver") -> None:
         raise DemoFailedError("A webhook had a wrong signature")
     if len(receiver.terminal) != 1:
         raise DemoFailedError(
-            f"The webhook of the job's end arrived {len(receiver.terminal)} times, not once"
+            f"The job's final webhook arrived {len(receiver.terminal)} times, not once"
         )
 
 

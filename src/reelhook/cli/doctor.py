@@ -47,19 +47,19 @@ def doctor(
         show_orphans(data_dir=data_dir, as_json=as_json)
         return
     with render.waiting("Checking...", quiet=as_json):
-        found = asyncio.run(bootstrap.examine(send=send, data_dir=data_dir, url=url))
-    healthy = all(finding.verdict != "failed" for finding in found)
+        findings = asyncio.run(bootstrap.examine(send=send, data_dir=data_dir, url=url))
+    healthy = all(finding.verdict != "failed" for finding in findings)
     if as_json:
-        findings = [asdict(finding) for finding in found]
-        render.say(json.dumps({"healthy": healthy, "findings": findings}))
+        document = {"healthy": healthy, "findings": [asdict(finding) for finding in findings]}
+        render.say(json.dumps(document))
     else:
-        _show(found)
+        _show(findings)
     if not healthy:
         raise typer.Exit(1)
 
 
-def _show(found: "Sequence[Finding]") -> None:
-    for finding in found:
+def _show(findings: "Sequence[Finding]") -> None:
+    for finding in findings:
         subject, message = printable(finding.subject), printable(finding.message)
         if not render.on_terminal():
             render.say(f"{finding.verdict}: {subject}: {message}")

@@ -50,7 +50,7 @@ ReadSecret = Annotated[
     bool,
     typer.Option(
         "--secret",
-        help="Prompt for the secret, or read it from stdin. Default: the server makes one.",
+        help="Prompt for the secret, or read it from stdin. Default: the server generates one.",
     ),
 ]
 
@@ -77,9 +77,9 @@ def chosen(
     return fields
 
 
-def _headers(given: list[str]) -> dict[str, str]:
+def _headers(lines: list[str]) -> dict[str, str]:
     headers = {}
-    for line in given:
+    for line in lines:
         for header in _lines(line):
             name, colon, value = header.partition(":")
             if not colon:
@@ -98,7 +98,7 @@ def _lines(line: str) -> list[str]:
 
 
 def read_secret() -> str:
-    """Read a secret without showing it. It is no flag, since other users can read flags."""
+    """Read a secret without showing it. It is not a flag, since other users can read flags."""
     if sys.stdin.isatty():
         return str(typer.prompt("Secret", hide_input=True))
     return sys.stdin.readline().rstrip("\r\n")

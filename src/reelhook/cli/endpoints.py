@@ -118,7 +118,7 @@ def update(
     change |= {"headers": None} if no_headers else {}
     change |= {"url": webhook_url} if webhook_url is not None else {}
     if not change:
-        raise typer.BadParameter("name at least one thing to change")
+        raise typer.BadParameter("give at least one option to change")
     _change(endpoint_id, change, url=url, as_json=as_json)
 
 
@@ -194,10 +194,10 @@ def remove(
 
 
 async def _confirm(api: Api, endpoint_id: str) -> None:
-    known = (await api.get(endpoint_path(endpoint_id))).value
+    endpoint = (await api.get(endpoint_path(endpoint_id))).value
     if not sys.stdin.isatty():
-        raise typer.BadParameter("nobody is here to confirm it; add --yes")
-    render.say(f"Webhooks still waiting for {printable(known['url'])} will be dropped.")
+        raise typer.BadParameter("no terminal to confirm it on; add --yes")
+    render.say(f"Webhooks still waiting for {printable(endpoint['url'])} will be dropped.")
     if not typer.confirm(f"Remove {endpoint_id}?"):
         raise typer.Exit(1)
 

@@ -1,11 +1,11 @@
-"""The sentences of errors on the command line, where the remedy is another command."""
+"""The messages of errors on the command line, where the remedy is another command."""
 
 from collections.abc import Mapping
 
 from reelhook.domain.errors import ReelhookError
 
 _SENTENCES: Mapping[str, str] = {
-    # By `problem`, or by `code` where there is none. What is in braces are the error's facts.
+    # By `problem`, or by `code` if there is none. The names in braces are facts of the error.
     "job_not_found": "Job not found; `reelhook jobs` lists them",
     "endpoint_not_found": "Endpoint not found; `reelhook endpoints list` lists them",
     "delivery_not_found": "Delivery not found; `reelhook deliveries list` lists them",
@@ -26,16 +26,16 @@ _SENTENCES: Mapping[str, str] = {
         "cancel with --force to stop watching it"
     ),
     "cancel_needs_force": (
-        "Whether the provider accepted the job is still being looked up; "
+        "It is not known yet whether the provider accepted the job; "
         "try again in a minute, or cancel with --force to stop watching"
     ),
     "installation_secret": (
-        "The installation's secret signs for this endpoint: put the present secret "
+        "The installation's secret signs this endpoint's webhooks: put the current secret "
         "(`reelhook secret`) into REELHOOK_WEBHOOK_SECRET_PREVIOUS, a new one into "
         "WEBHOOK_SECRET, and restart `reelhook serve`"
     ),
     "idempotency_key_reused": (
-        "This --idempotency-key came with another request before; use a new key"
+        "This --idempotency-key was used for another request; use a new key"
     ),
     "acceptance_unknown": (
         "The database did not say whether it kept this, so it may have been done. "
@@ -78,8 +78,8 @@ _SENTENCES: Mapping[str, str] = {
 
 
 def command_line_message(error: ReelhookError) -> str:
-    """Return the sentence that a user of the command line reads."""
+    """Return the message for a user of the command line."""
     try:
         return _SENTENCES[error.problem or error.code].format_map(error.facts)
-    except KeyError:  # it needs no other sentence, or a server of another version lacks a fact
+    except KeyError:  # no other message is needed, or a server of another version lacks a fact
         return error.message

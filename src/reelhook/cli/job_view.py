@@ -53,8 +53,8 @@ def show_job(job: dict[str, Any]) -> None:
     status = str(job["status"])
     text = status_text(status).append(f" {job['progress']} %", style="default")
     (name, key), *rest = _JOB_FIELDS
-    shown = job | {"cost": cost_text(job.get("cost")), **waiting_texts(job.get("waiting"))}
-    rows = [(name, shown.get(key)), ("Status", text), *((n, shown.get(k)) for n, k in rest)]
+    values = job | {"cost": cost_text(job.get("cost")), **waiting_texts(job.get("waiting"))}
+    rows = [(name, values.get(key)), ("Status", text), *((n, values.get(k)) for n, k in rest)]
     show_fields([*rows, ("Stopped", _STOPPED.get(job.get("stopped")))])
     if job.get("inDoubt") and job["status"] == "failed":
         hint(
@@ -134,4 +134,4 @@ def show_jobs(page: dict[str, Any]) -> None:
 
 def _missed(job: Mapping[str, Any]) -> str | None:
     since = job.get("missingSince")
-    return None if since is None else f"The provider has not known it since {minute(since)}"
+    return None if since is None else f"Unknown to the provider since {minute(since)}"

@@ -54,10 +54,10 @@ def jobs(
     as_json: AsJson = False,
 ) -> None:
     """List jobs, newest first."""
-    wanted = {"inDoubt": "true"} if in_doubt else {"status": status}
+    filters = {"inDoubt": "true"} if in_doubt else {"status": status}
     show_response(
         url,
-        lambda api: api.get("/api/jobs", **wanted, limit=limit, cursor=cursor),
+        lambda api: api.get("/api/jobs", **filters, limit=limit, cursor=cursor),
         show_in_doubt if in_doubt else show_jobs,
         as_json=as_json,
     )
@@ -121,8 +121,8 @@ def abandon(
     """
     if not yes:
         if not sys.stdin.isatty():
-            raise typer.BadParameter("nobody is here to confirm it; add --yes")
-        if not typer.confirm(f"Have you looked for {job_id} at the provider, and it is not there?"):
+            raise typer.BadParameter("no terminal to confirm it on; add --yes")
+        if not typer.confirm(f"Have you checked that {job_id} does not exist at the provider?"):
             raise typer.Exit(1)
     _post(job_path(job_id, "/abandon"), None, url=url, as_json=as_json)
 

@@ -33,8 +33,8 @@ def models(
 
 def _show_models(catalog: dict[str, Any], part: str) -> None:
     any_served = _show_served(catalog.get("servers") or [], part)
-    found = [model for model in catalog["models"] if part.lower() in model["model"].lower()]
-    if found:
+    matching = [model for model in catalog["models"] if part.lower() in model["model"].lower()]
+    if matching:
         render.show_table(
             ("MODEL", "SECONDS", "SIZES AND RATIOS", "IMAGE", "SEED"),
             (
@@ -47,14 +47,14 @@ def _show_models(catalog: dict[str, Any], part: str) -> None:
                     model["image"],
                     "yes" if model["seed"] else "no",
                 )
-                for model in found
+                for model in matching
             ),
             wrap=True,
         )
     elif render.on_terminal() and not any_served:
         render.say(f"No model has {part!r} in its name." if part else "No limits are known.")
     for alias, model in catalog["aliases"].items():
-        render.hint(f"{alias} stands for {model}")
+        render.hint(f"{alias} is an alias of {model}")
     default = catalog["defaultModel"] or "the openai server's default"
     render.hint(f"Providers here: {', '.join(catalog['providers'])}. Default model: {default}")
 
@@ -70,7 +70,9 @@ def _show_served(servers: list[dict[str, Any]], part: str) -> bool:
     if rows:
         render.show_table(("MODEL", "ACCOUNT", "SERVER", "NAME"), rows, wrap=True)
     if any(server["ignored"] for server in servers):
-        render.hint("ignored: the server renders with its own model, whatever a request names")
+        render.hint(
+            "ignored: the server renders with its own model, whichever model a request names"
+        )
     for server in servers:
         if server["error"]:
             render.complain(f"the models of {server['account']} are not known: {server['error']}")
@@ -111,8 +113,8 @@ def costs(
 
 
 def _show_costs(costs: dict[str, Any]) -> None:
-    lines = costs["costs"]
-    if not lines and render.on_terminal():
+    cost_lines = costs["costs"]
+    if not cost_lines and render.on_terminal():
         render.say("No jobs in these days.")
         return
     render.show_table(
@@ -127,12 +129,12 @@ def _show_costs(costs: dict[str, Any]) -> None:
                 _amount(line["quoted"]),
                 line["unit"] or "not reported",
             )
-            for line in lines
+            for line in cost_lines
         ),
         keep=2,
     )
     totals: dict[str, float] = {}
-    for line in lines:
+    for line in cost_lines:
         if line["unit"]:
             spent = line["charged"] if line["charged"] is not None else line["quoted"] or 0.0
             totals[line["unit"]] = totals.get(line["unit"], 0.0) + spent

@@ -81,9 +81,9 @@ def _show_stats(stats: dict[str, Any]) -> None:
 def _health(account: Mapping[str, Any]) -> Text:
     if not account["healthy"]:
         return Text(account["error"] or "bad", "red")
-    for what in ("reads", "creates"):
-        if until := account[f"{what}WaitUntil"]:
-            return Text(f"{what} wait until {render.minute(until)}", "yellow")
+    for kind in ("reads", "creates"):
+        if until := account[f"{kind}WaitUntil"]:
+            return Text(f"{kind} wait until {render.minute(until)}", "yellow")
     if refused := account.get("refused"):
         tries = f"create {refused['tries']} of {refused['jobId']}"
         return Text(f"{tries}: {refused['lastResponse']}", "yellow")

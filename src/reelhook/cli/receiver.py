@@ -16,7 +16,7 @@ TERMINAL = frozenset({"completed", "failed"})
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A webhook that arrived. `verified`: both of its signatures are right."""
+    """A webhook that arrived. `verified`: both of its signatures are correct."""
 
     id: str
     body: dict[str, Any]
@@ -25,7 +25,7 @@ class Webhook:
 
 @dataclass(slots=True)
 class Receiver:
-    """A receiver and its webhooks. The first verified webhook of a job's end sets `ended`."""
+    """A receiver and its webhooks. The first verified final webhook sets `ended`."""
 
     secret: str
     on_webhook: Callable[[Webhook], None]
@@ -45,7 +45,7 @@ class Receiver:
 
     @property
     def terminal(self) -> list[Webhook]:
-        """The webhooks about a job's end."""
+        """The final webhooks of jobs."""
         return [webhook for webhook in self.webhooks if webhook.body.get("status") in TERMINAL]
 
 
@@ -71,7 +71,7 @@ def _checked(body: bytes, headers: Mapping[str, str], secret: str) -> Webhook:
     except WebhookVerificationError:
         return Webhook(headers.get("webhook-id", ""), {}, verified=False)
     inherited = hmac.digest(secret.encode(), body, "sha256").hex().encode()
-    given = headers.get("X-Signature", "").encode(errors="surrogatepass")
-    if not hmac.compare_digest(inherited, given):
+    sent = headers.get("X-Signature", "").encode(errors="surrogatepass")
+    if not hmac.compare_digest(inherited, sent):
         return Webhook(received.id, {}, verified=False)
     return Webhook(received.id, received.body, verified=True)

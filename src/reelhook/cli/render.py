@@ -45,7 +45,7 @@ def console() -> Console:
 
 
 def show(response: "ApiResponse", view: Callable[[dict[str, Any]], None], *, as_json: bool) -> None:
-    """Print a response: the JSON as it came, or by `view`."""
+    """Print a response: as the unchanged JSON, or with `view`."""
     if as_json:
         say(response.text)
     else:
@@ -101,15 +101,15 @@ def show_table(
 
 def show_fields(fields: Iterable[tuple[str, object]], *, width: int = 0) -> None:
     """Print the fields that are not empty, with names in a column of at least `width`."""
-    given = [(name, _cell(value)) for name, value in fields if value is not None and value != ""]
+    cells = [(name, _cell(value)) for name, value in fields if value is not None and value != ""]
     if not on_terminal():
-        for name, cell in given:
+        for name, cell in cells:
             say(f"{name}: {cell.plain}")
         return
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True, min_width=width)
     grid.add_column(overflow="fold")
-    for name, cell in given:
+    for name, cell in cells:
         grid.add_row(name, cell)
     console().print(grid)
 

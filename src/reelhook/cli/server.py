@@ -245,7 +245,7 @@ async def _simulate(faults: Any, host: str, port: int, flavour: Any) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with bootstrap.simulator(faults, host=host, port=port, flavour=flavour) as base_url:
         imitated = f", imitating {flavour.name}" if flavour else ""
-        render.say(f"A simulated provider answers at {base_url}{imitated}; Ctrl-C stops it.")
+        render.say(f"A simulated provider runs at {base_url}{imitated}; Ctrl-C stops it.")
         render.say(f"Use it: OPENAI_BASE_URL={base_url} reelhook serve")
         render.say("Or use another provider's API, with any key:")
         for account in bootstrap.simulated_accounts(base_url.removesuffix("/v1")):

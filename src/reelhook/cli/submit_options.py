@@ -1,4 +1,4 @@
-"""Options of `submit` that are more than a text: images and provider options."""
+"""Options of `submit` that need conversion: images and provider options."""
 
 import base64
 import json
@@ -13,18 +13,18 @@ from reelhook.domain.request import IMAGE_CHARACTERS_MAX
 BYTES_MAX = IMAGE_CHARACTERS_MAX * 3 // 4 - 100
 
 
-def image_uri(given: str) -> str:
+def image_uri(image: str) -> str:
     """Return an image in the form of a request: a URL unchanged, a file as a data: URI.
 
     Raises `typer.BadParameter`.
     """
-    if given.startswith(("http://", "https://", "data:")):
-        return given
-    path = Path(given).expanduser()
+    if image.startswith(("http://", "https://", "data:")):
+        return image
+    path = Path(image).expanduser()
     kind = mimetypes.guess_type(path.name, strict=False)[0] or ""
     if not kind.startswith("image/"):
         raise typer.BadParameter(
-            f"{given} is neither a URL nor named like an image; give https://... or a .png, "
+            f"{image} is neither a URL nor named like an image; give https://... or a .png, "
             ".jpg or .webp file",
             param_hint="--image",
         )
@@ -32,25 +32,25 @@ def image_uri(given: str) -> str:
         content = path.read_bytes()
     except OSError as error:
         raise typer.BadParameter(
-            f"{given} can't be read ({error.strerror})", param_hint="--image"
+            f"{image} can't be read ({error.strerror})", param_hint="--image"
         ) from None
     if len(content) > BYTES_MAX:
         raise typer.BadParameter(
-            f"{given} has {len(content)} bytes, and a request carries at most {BYTES_MAX}; "
+            f"{image} has {len(content)} bytes, and a request carries at most {BYTES_MAX}; "
             "shrink it, or upload it where the provider can fetch it and give its URL",
             param_hint="--image",
         )
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def provider_options(given: list[str]) -> dict[str, Any]:
+def provider_options(pairs: list[str]) -> dict[str, Any]:
     """Return the parameters that only the provider has. Raises `typer.BadParameter`."""
     options: dict[str, Any] = {}
-    for text in given:
-        name, sign, value = text.partition("=")
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
         if not sign or not name:
             raise typer.BadParameter(
-                f"{text!r} is not a parameter; write it like resolution=1080p",
+                f"{pair!r} is not a parameter; write it like resolution=1080p",
                 param_hint="--option",
             )
         try:

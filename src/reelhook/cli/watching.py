@@ -67,7 +67,7 @@ async def changes(api: Api, job_id: str, *, known: bool) -> AsyncIterator[ApiRes
 
 
 async def get_with_retries(api: Api, path: str, **parameters: str | int | None) -> ApiResponse:
-    """Send a GET request, and retry while the server is unreachable. Raises as `Api.get` does."""
+    """Send a GET request, and retry while the server is unreachable. Raises like `Api.get`."""
     give_up_at = asyncio.get_running_loop().time() + RETRY_SECONDS_MAX
     while True:
         try:
@@ -90,8 +90,8 @@ async def _follow_lines(jobs: AsyncIterator[ApiResponse]) -> dict[str, Any]:
     job: dict[str, Any] = {}
     async for response in jobs:
         job = response.value
-        said = job.get("waiting", {}).get("lastResponse")
-        say(f"{job['status']} {job['progress']} %" + (f": {printable(said)}" if said else ""))
+        reason = job.get("waiting", {}).get("lastResponse")
+        say(f"{job['status']} {job['progress']} %" + (f": {printable(reason)}" if reason else ""))
     return job
 
 
@@ -103,10 +103,10 @@ async def _follow_bar(jobs: AsyncIterator[ApiResponse]) -> dict[str, Any]:
         async for response in jobs:
             job = response.value
             show_progress(progress, task, str(job["status"]), int(job["progress"]))
-            said = job.get("waiting", {}).get("lastResponse")
-            if said != shown and said is not None:
-                progress.console.print(printable(said), style="dim", markup=False)
-            shown = said
+            reason = job.get("waiting", {}).get("lastResponse")
+            if reason != shown and reason is not None:
+                progress.console.print(printable(reason), style="dim", markup=False)
+            shown = reason
     return job
 
 

@@ -52,7 +52,7 @@ def check(
 
     The exit code is 0 if all URLs are allowed, and 1 if any is refused.
     """
-    verdicts = _judged(list(_read(urls)), answers, allow_networks)
+    verdicts = _checked(list(_read(urls)), answers, allow_networks)
     if as_json:
         render.say(json.dumps([_as_json(verdict) for verdict in verdicts]))
     else:
@@ -73,7 +73,7 @@ def _read(urls: Sequence[str]) -> Iterator[str]:
                 yield line.removesuffix("\r")
 
 
-def _judged(
+def _checked(
     urls: Sequence[str], answers: str | None, allow_networks: str | None
 ) -> list["UrlVerdict"]:
     """Return the verdicts. Raises `typer.BadParameter`, since exit code 1 means a refusal."""

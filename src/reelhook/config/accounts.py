@@ -45,15 +45,15 @@ Value = TypeVar("Value")
 
 def values_of(
     account: str,
-    given: Sequence[tuple[str | None, Value]],
+    values: Sequence[tuple[str | None, Value]],
     accounts: Sequence[str],
     variable: str,
 ) -> tuple[Value, ...]:
     """Return the values that a variable has for one of the environment's accounts.
 
-    A value without an account's name is for the only account. Raises `SettingsError`.
+    A value without an account's name belongs to the only account. Raises `SettingsError`.
     """
-    for owner, value in given:
+    for owner, value in values:
         if owner is None and len(accounts) > 1:
             raise SettingsError(
                 f"{variable}: the environment has the accounts {', '.join(accounts)}; write the "
@@ -64,7 +64,7 @@ def values_of(
                 f"{variable}: {owner} is not an account of the environment; for an account in "
                 "REELHOOK_ACCOUNTS_FILE set file_networks and file_origins there"
             )
-    return tuple(value for owner, value in given if owner in {None, account})
+    return tuple(value for owner, value in values if owner in {None, account})
 
 
 def _text_values(value: Any) -> Any:
@@ -100,7 +100,7 @@ class Credential(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _resubmits_for_nothing(self) -> Self:
+    def _resubmits_only_to_own_servers(self) -> Self:
         provider = BUILT_IN.get(self.provider)
         if self.resubmit_forgotten and not (provider is not None and provider.self_hosted):
             raise ValueError(

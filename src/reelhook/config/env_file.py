@@ -6,7 +6,7 @@ from pathlib import Path
 def readable(env_file: Path | None) -> Path | None:
     """Return the file, or None if its directory may not be searched.
 
-    A service may start in a directory of another user, such as root's home, whose files are not
+    A service may start in another user's directory, such as root's home. The files there are not
     meant for it.
     """
     try:

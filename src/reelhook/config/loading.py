@@ -78,9 +78,9 @@ class LoadedSettings(BaseSettings):
 
         Raises `SettingsError` with one sentence.
         """
-        given = {name: value for name, value in overrides.items() if value is not None}
+        fields = {name: value for name, value in overrides.items() if value is not None}
         try:
-            return cls(_env_file=readable(env_file), **given)
+            return cls(_env_file=readable(env_file), **fields)
         except ValidationError as error:
             raise SettingsError(cls._sentence(error)) from None
         except (OSError, UnicodeDecodeError):

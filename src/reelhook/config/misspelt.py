@@ -20,12 +20,12 @@ _SIMILARITY_MIN = 0.7
 def unknown_variables(
     env_file: Path | None = Path(".env"), environment: Mapping[str, str] = os.environ
 ) -> dict[str, str | None]:
-    """Return the variables with our prefix that nothing reads, each with a similar known one."""
+    """Return the variables with our prefix that nothing reads, each with a similar known name."""
     known = {environment_name(field) for field in Settings.model_fields} | _RECEIVER_VARIABLES
-    given = {*environment, *_in_file(env_file)}
+    names = {*environment, *_in_file(env_file)}
     return {
         name: _similar(name, known)
-        for name in sorted(given)
+        for name in sorted(names)
         if name.upper().startswith(PREFIX) and name not in known
     }
 

@@ -46,7 +46,7 @@ def _fields() -> dict[str, Any]:
 if TYPE_CHECKING:
 
     class ProviderSettings(ServerLimitSettings):
-        """The class below, as mypy may see it: it takes no class made by a call as a base."""
+        """The class below for mypy, which accepts no class made by a call as a base."""
 
 else:
     ProviderSettings = create_model("ProviderSettings", __base__=ServerLimitSettings, **_fields())

@@ -1,4 +1,4 @@
-"""The one frozen `Settings`: its fields, and what follows from them."""
+"""The frozen `Settings`: its fields, and the values derived from them."""
 
 from functools import cached_property
 from pathlib import Path
@@ -46,9 +46,9 @@ _SECRET: JsonDict = {"secret": True}
 
 
 class Settings(ProviderSettings):
-    """Everything an operator can choose; `docs/settings.md` says what each field does.
+    """All options of the operator; `docs/settings.md` describes each field.
 
-    Make them with `load`. A field's `description` completes the sentence "… must be".
+    Create them with `load`. A field's `description` completes the sentence "… must be".
     """
 
     model_config = SettingsConfigDict(defer_build=False)
@@ -79,14 +79,14 @@ class Settings(ProviderSettings):
     host: Host = Field("127.0.0.1", description="a host")
     port: int = Field(3001, ge=0, le=65535, description="a port from 0 to 65535")
     public_url: BaseUrl = Field(
-        default_factory=lambda given: local_url(given["host"], given["port"]),
+        default_factory=lambda values: local_url(values["host"], values["port"]),
         description="a URL",
     )
     allowed_hosts: HostNames = Field((), description="host names, separated by commas")
     api_key: Key | None = Field(None, repr=False, json_schema_extra=_SECRET, description="text")
     url: BaseUrl = Field(
-        default_factory=lambda given: local_url(
-            "::1" if given["host"] in {"::1", "::"} else "127.0.0.1", given["port"]
+        default_factory=lambda values: local_url(
+            "::1" if values["host"] in {"::1", "::"} else "127.0.0.1", values["port"]
         ),
         description="a URL",
     )
@@ -195,11 +195,11 @@ class Settings(ProviderSettings):
     @property
     def credentials(self) -> tuple[Credential, ...]:
         """The accounts at providers, those of the environment first. Raises `SettingsError`."""
-        given = [
+        providers = [
             provider for provider in BUILT_IN.values() if getattr(self, provider.required_setting)
         ]
-        names = [provider.name for provider in given]
-        found = {
+        names = [provider.name for provider in providers]
+        credentials = {
             provider.name: Credential(
                 id=provider.name,
                 provider=provider.name,
@@ -211,10 +211,10 @@ class Settings(ProviderSettings):
                     for field in ("file_networks", "file_origins")
                 },
             )
-            for provider in given
+            for provider in providers
         }
-        found |= {one.id: one for one in self._accounts.credentials}
-        return tuple(found.values())
+        credentials |= {credential.id: credential for credential in self._accounts.credentials}
+        return tuple(credentials.values())
 
     @property
     def aliases(self) -> dict[str, str]:
@@ -242,7 +242,9 @@ class Settings(ProviderSettings):
         if not work:
             self.check_for_worker()
         if not simulate and not self.credentials:
-            keys = (one.key_variable for one in BUILT_IN.values() if not one.self_hosted)
+            keys = (
+                provider.key_variable for provider in BUILT_IN.values() if not provider.self_hosted
+            )
             raise SettingsError(
                 "No provider is configured, and OpenAI shut down its Videos API on 2026-09-24: set "
                 "OPENAI_BASE_URL to a server with a /v1/videos API (SGLang Diffusion, vLLM-Omni, "
@@ -271,4 +273,4 @@ class Settings(ProviderSettings):
 
 
 class _GivenSettings(GivenSettings, Settings):
-    """Settings that nothing around them changes."""
+    """Settings that ignore the environment and `.env`."""

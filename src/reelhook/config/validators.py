@@ -28,7 +28,7 @@ _UNPREFIXED = frozenset(
         "verbose_logging",
         "database_url",
         "port",
-        *(setting for one in BUILT_IN.values() for setting in one.settings.values()),
+        *(setting for provider in BUILT_IN.values() for setting in provider.settings.values()),
     }
 )
 
@@ -167,13 +167,13 @@ def _of_account(part: Any) -> tuple[str | None, Any]:
 
 
 def _account_networks(value: Any, info: ValidationInfo) -> tuple[tuple[str | None, Any], ...]:
-    given = map(_of_account, _parts(value))
-    return tuple((account, _network(text, _name(info))) for account, text in given)
+    parts = map(_of_account, _parts(value))
+    return tuple((account, _network(text, _name(info))) for account, text in parts)
 
 
 def _account_origins(value: Any, info: ValidationInfo) -> tuple[tuple[str | None, str], ...]:
-    given = map(_of_account, _parts(value))
-    return tuple((account, _origin(text, _name(info))) for account, text in given)
+    parts = map(_of_account, _parts(value))
+    return tuple((account, _origin(text, _name(info))) for account, text in parts)
 
 
 def _host(text: str) -> str | None:

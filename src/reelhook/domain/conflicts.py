@@ -10,7 +10,7 @@ class InstallationSecretError(EndpointConflictError):
 
     def __init__(self, endpoint_id: str) -> None:
         super().__init__(
-            "The installation's secret signs for this endpoint: put the current secret into "
+            "The installation's secret signs this endpoint's webhooks: put the current secret into "
             "REELHOOK_WEBHOOK_SECRET_PREVIOUS, a new one into WEBHOOK_SECRET, and restart",
             facts={"endpoint_id": endpoint_id},
         )
@@ -88,7 +88,7 @@ class SubmissionPendingError(JobConflictError):
         """`forcible`: the caller may force the request."""
         remedy = ", or cancel with force to stop watching" if forcible else ""
         super().__init__(
-            "Whether the provider accepted the job is still being looked up; "
+            "It is not known yet whether the provider accepted the job; "
             f"try again in a minute{remedy}",
             problem="cancel_needs_force" if forcible else None,
         )

@@ -151,7 +151,7 @@ class IdempotencyKeyReusedError(ReelhookError):
     code = "idempotency_key_reused"
 
     def __init__(self) -> None:
-        super().__init__("This idempotency key was already used with another body; use a new key")
+        super().__init__("This idempotency key was used with another body; use a new key")
 
 
 # -- not found ------------------------------------------------------------------------------------

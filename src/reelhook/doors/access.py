@@ -23,8 +23,8 @@ _PROOF_MILLISECONDS = 60_000
 class Access:
     """The operator's rules. Without an `api_key`, only requests to known hosts are served.
 
-    `hosts` None: any, for an application that mounts this one and guards its own door.
-    `shared`: other processes use the same database, and any of them may ask for an API key.
+    `hosts` None: any host, for an application that mounts this one and checks hosts itself.
+    `shared`: other processes use the same database, and any of them may require an API key.
     """
 
     api_key: str | None
@@ -36,8 +36,8 @@ class Access:
     def download_query(self, job_id: str) -> str:
         """Return the query that lets a webhook's receiver fetch one video without the key.
 
-        It is empty only if no process can ask for a key. A worker can't know that from its own
-        settings, and the webhooks that it writes keep their text for good.
+        It is empty only if no process requires a key. A worker can't see that in its own settings,
+        and the text of a webhook never changes once it is written.
         """
         if self.api_key is None and not self.shared:
             return ""
@@ -49,19 +49,19 @@ class Access:
 
     def has_key(self, headers: Headers) -> bool:
         """Return True if the request has the API key. Compares in constant time."""
-        given = _bearer(headers)
-        if self.api_key is None or given is None:
+        key = _bearer(headers)
+        if self.api_key is None or key is None:
             return False
-        return hmac.compare_digest(given.encode(), self.api_key.encode())
+        return hmac.compare_digest(key.encode(), self.api_key.encode())
 
     def knows_host(self, headers: Headers) -> bool:
-        """Return True if the request was meant for us, not for a name that a web page controls."""
+        """Return True if the `Host` is ours, and not a name that a web page controls."""
         if self.hosts is None:
             return True
         name = _host_name(headers.get("host", ""))
         if name in _LOOPBACK_NAMES or name in self.hosts:
             return True
-        # A wildcard bind serves every address of the machine; no page can rebind a literal.
+        # A wildcard bind serves every address of the machine. No page can rebind an IP address.
         return bool(self.hosts & _WILDCARDS) and _is_address(name)
 
     def may_download(self, job_id: str, signature: str) -> bool:
@@ -69,11 +69,11 @@ class Access:
         return hmac.compare_digest(signature.encode(), self._download_signature(job_id).encode())
 
     def is_operator(self, request: Request, body: bytes, now: Instant) -> bool:
-        """Return True if the operator's own command line proves that it can read our database.
+        """Return True if the request proves that its sender can read our database.
 
         `X-Reelhook-Operator` is `<milliseconds>.<hex HMAC of operator_proof>`, valid for a minute.
         """
-        made_at, _, given = request.headers.get(OPERATOR_HEADER, "").partition(".")
+        made_at, _, proof = request.headers.get(OPERATOR_HEADER, "").partition(".")
         if not made_at.isdecimal() or len(made_at) > 15:
             return False
         if abs(now - int(made_at)) > _PROOF_MILLISECONDS:
@@ -81,7 +81,7 @@ class Access:
         expected = operator_proof(
             self.operator_key, int(made_at), request.method, _path(request.scope), body
         )
-        return hmac.compare_digest(f"{made_at}.{given}".encode(), expected.encode())
+        return hmac.compare_digest(f"{made_at}.{proof}".encode(), expected.encode())
 
 
 def operator_proof(key: str, made_at: Instant, method: str, path: str, body: bytes) -> str:
@@ -93,8 +93,8 @@ def operator_proof(key: str, made_at: Instant, method: str, path: str, body: byt
 def holder_of(request: Request, access: Access) -> str:
     """Return the holder of the request's idempotency key.
 
-    With an API key there is one holder, whatever the key is now: rotating it makes no new one.
-    Without one, the application around us distinguishes its clients by their own bearer tokens.
+    With an API key there is one holder, which a rotation of the key does not change. Without an API
+    key, the surrounding application distinguishes its clients by their own bearer tokens.
     """
     if access.api_key is not None:
         return SOLE_HOLDER
@@ -102,8 +102,8 @@ def holder_of(request: Request, access: Access) -> str:
 
 
 def _bearer(headers: Headers) -> str | None:
-    scheme, _, given = headers.get("authorization", "").partition(" ")
-    return given.strip() if scheme.lower() == "bearer" else None
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def _is_address(name: str) -> bool:

@@ -22,16 +22,17 @@ from reelhook.doors.policy import DeclaredRoutes, Policy
 from reelhook.gateway import Gateway
 
 DESCRIPTION = """
-A self-hosted gateway for AI video jobs: create once, watched from the server, reported by signed
-webhooks. Every error is JSON: `error` says what is wrong and what to do, `code` is stable.
+A self-hosted gateway for AI video jobs. It creates each job once, watches it, and reports changes
+by signed webhooks. Every error is JSON: `error` says what is wrong and what to do; `code` is
+stable.
 
-Limits refuse requests with these codes, some of them before any key is looked at:
+Requests that exceed a limit are refused with these codes, some before any key is checked:
 
 """
 DESCRIPTION += "".join(f"- `{code}`, {meaning}\n" for code, meaning in REFUSALS.items())
 
 ROUTERS = (
-    sse.router,  # before the jobs: /api/jobs/events is no job's id
+    sse.router,  # before the jobs: /api/jobs/events is not a job
     compat.router,
     jobs.router,
     endpoints.router,
@@ -49,7 +50,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": ErrorResponse, "description": "What is wrong, and what to do"},
     "500": {
         "model": ErrorResponse,
-        "description": "`acceptance_unknown`: it may have been done, so look before you"
+        "description": "`acceptance_unknown`: it may have been done, so check before you"
         " send it again; `internal_error`: reelhook failed",
         "headers": {
             "x-should-retry": {
@@ -60,7 +61,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     },
     "503": {
         "model": ErrorResponse,
-        "description": "`store_unavailable`: nothing was written, so it can be sent again",
+        "description": "`store_unavailable`: nothing was written, so send it again later",
         "headers": {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}},
     },
     "5XX": {"model": ErrorResponse, "description": "reelhook or the provider failed"},
@@ -112,7 +113,7 @@ def declared_routes(app: FastAPI) -> DeclaredRoutes:
 
 
 def _describe_key(app: FastAPI, routes: DeclaredRoutes) -> None:
-    """Make the document name the key, so that its page can send it."""
+    """Describe the API key in the OpenAPI document, so that its page can send the key."""
     described = app.openapi
     open_paths = {
         route.path

@@ -1,4 +1,4 @@
-"""Bodies of requests: limits of their size and time, and of the memory that all use together."""
+"""Bodies of requests: limits of their size and time, and of the memory that they share."""
 
 import asyncio
 from collections import deque
@@ -13,20 +13,20 @@ SMALL_BYTES = 64 * KIB
 MEMORY_BYTES_MIN = 4 * MIB
 RETRY_AFTER_SECONDS = 5
 REST_SECONDS = 2.0
-"""The longest wait of a response for the rest of its request's body."""
+"""The longest time for which a response waits for the rest of the request's body."""
 REST_BYTES_MAX = 4 * MIB
-"""The most that is read of that rest, beyond the largest allowed body."""
+"""The most bytes of that rest that are read, beyond the largest allowed body."""
 
 
 class BodyMemory:
-    """The memory that bodies share. Those that find none free wait, first come, first served."""
+    """The memory that bodies share. If none is free, they wait in order of arrival."""
 
     def __init__(self, size: int) -> None:
         self._free = self._size = size
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     async def take(self, count: int) -> int:
-        """Wait for memory; return the amount taken: a request for more than all takes all."""
+        """Wait for memory; return the amount taken, which is at most the total."""
         count = min(count, self._size)
         if not self._waiting and count <= self._free:
             self._free -= count
@@ -63,7 +63,7 @@ class Bodies:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._memory = BodyMemory(max(MEMORY_BYTES_MIN, limits.body_bytes))
-        # Separate, so that nobody waits for one kind while holding the other that others wait for.
+        # Separate, so that no body waits for one kind while it holds the other: a deadlock.
         self._memory_for_values = BodyMemory(MEMORY_BYTES_MIN)
 
     def body(
@@ -71,7 +71,7 @@ class Bodies:
     ) -> "Body":
         """Return the body of a request; `declared` is its length, if known.
 
-        With `awaits_continue` the client sends it only when it is asked for, by reading.
+        With `awaits_continue`, the client sends the body only after the first read.
         """
         memories = self._memory, self._memory_for_values
         return Body(receive, declared, self.limits, memories, awaits_continue=awaits_continue)
@@ -92,7 +92,7 @@ def too_large(body_bytes: int) -> LimitError:
 
 
 class Body:
-    """One body. It is read whole on the first `receive`; the caller then keeps it."""
+    """One body. The first `receive` reads all of it; the caller then keeps it."""
 
     def __init__(
         self,
@@ -179,7 +179,7 @@ class Body:
         return begin_late
 
     async def _finish(self) -> bool:
-        """Read and discard the rest; return whether all of it came within the limits."""
+        """Read and discard the rest; return True if all of it arrived within the limits."""
         left = self._limits.body_bytes + REST_BYTES_MAX
         if (self._declared or 0) > left or (self._awaits_continue and not self._is_read):
             return False

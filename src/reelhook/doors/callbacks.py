@@ -1,4 +1,4 @@
-"""Callbacks: the addresses that providers call when something happened to a job."""
+"""Callbacks: the addresses that providers call when a job has changed."""
 
 from fastapi import APIRouter
 from pydantic import Field
@@ -13,13 +13,13 @@ router = APIRouter(tags=["providers"], route_class=CallbackRoute)
 class NoticeResponse(Schema):
     """The result of a provider's call."""
 
-    checked: bool = Field(description="Whether the job was read at its provider")
+    checked: bool = Field(description="true: the job was read at its provider")
 
 
-@router.post("/providers/{provider}/webhook/{token}", summary="For providers: something happened")
+@router.post("/providers/{provider}/webhook/{token}", summary="For providers: a job has changed")
 async def notice(provider: str, token: str, context: ContextOf) -> NoticeResponse:
-    """Take a provider's webhook: the job is read back at once. The address itself is the key; if
-    the provider signs its calls, the signature must be right too.
+    """Receive a provider's webhook, and read the job at its provider at once. The address itself is
+    the key; if the provider signs its webhooks, the signature must be correct too.
     """
     webhooks, caller, request = context.gateway.provider_webhooks, context.caller, context.request
     webhooks.check_address(caller, provider, token)  # before anything is read for it

@@ -1,4 +1,4 @@
-"""Refused clients: their addresses go into the log, and never flood it."""
+"""Refused clients: their addresses are logged, without flooding the log."""
 
 import time
 from collections.abc import Callable
@@ -9,9 +9,9 @@ from starlette.types import Scope
 
 log = structlog.get_logger()
 PAUSE_SECONDS = 1.0
-"""The least time between two lines about one address."""
+"""The minimum time between two log lines about one address."""
 ADDRESSES_MAX = 100
-"""The number of addresses that are kept, and so of lines a second."""
+"""The most addresses that are remembered, and so the most log lines a second."""
 
 
 @dataclass(slots=True)
@@ -30,40 +30,42 @@ class RefusedClients:
         self._unnamed = 0
 
     def report(self, client: str, status: int, code: str, method: str | None = None) -> None:
-        """Note one refusal. It is logged at once, or together with its client's next ones."""
-        found = self._refused.get(client)
-        if found is None:
+        """Record one refusal. It is logged at once, or together with its client's next ones."""
+        refused = self._refused.get(client)
+        if refused is None:
             if len(self._refused) >= ADDRESSES_MAX and not self._forget_oldest():
                 self._unnamed += 1
                 return
-            found = self._refused[client] = _Refused(-PAUSE_SECONDS, 0, {})
-        found.unlogged += 1
-        found.latest = {"status": status, "code": code}
+            refused = self._refused[client] = _Refused(-PAUSE_SECONDS, 0, {})
+        refused.unlogged += 1
+        refused.latest = {"status": status, "code": code}
         if method is not None:
-            found.latest["method"] = method
-        self._log(client, found)
+            refused.latest["method"] = method
+        self._log(client, refused)
 
     def log_rest(self) -> None:
-        """Log the refusals since each client's last line, if that is a second ago."""
-        for client, found in list(self._refused.items()):
-            if found.unlogged:
-                self._log(client, found)
+        """Log each client's refusals since its last line, if that is at least a second old."""
+        for client, refused in list(self._refused.items()):
+            if refused.unlogged:
+                self._log(client, refused)
         if self._unnamed and self._forget_oldest():
             log.warning("http.clients_refused", clients="others", refused=self._unnamed)
             self._unnamed = 0
 
-    def _log(self, client: str, found: _Refused) -> None:
+    def _log(self, client: str, refused: _Refused) -> None:
         now = self._now()
-        if now - found.logged_at < PAUSE_SECONDS:
+        if now - refused.logged_at < PAUSE_SECONDS:
             return
-        log.warning("http.client_refused", client=client, refused=found.unlogged, **found.latest)
-        found.logged_at, found.unlogged = now, 0
-        self._refused[client] = self._refused.pop(client)  # the last one logged comes last
+        log.warning(
+            "http.client_refused", client=client, refused=refused.unlogged, **refused.latest
+        )
+        refused.logged_at, refused.unlogged = now, 0
+        self._refused[client] = self._refused.pop(client)  # the most recently logged comes last
 
     def _forget_oldest(self) -> bool:
         """Make room for one more address: forget the one that was logged longest ago."""
-        client, found = next(iter(self._refused.items()))
-        if found.unlogged or self._now() - found.logged_at < PAUSE_SECONDS:
+        client, refused = next(iter(self._refused.items()))
+        if refused.unlogged or self._now() - refused.logged_at < PAUSE_SECONDS:
             return False
         del self._refused[client]
         return True

@@ -1,4 +1,4 @@
-"""The context that every route is given: the gateway, the caller, and the operator's options."""
+"""The context that every route gets: the gateway, the caller, and the operator's options."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
@@ -16,14 +16,14 @@ from reelhook.gateway import Clock, Gateway
 
 
 class UrlCheck(Protocol):
-    """Judges a URL from a request: a webhook's, or that of a first image."""
+    """Checks a URL from a request: that of a webhook, or of a first image."""
 
     async def __call__(self, url: str, *, field: str = "webhookUrl", trusted: bool = False) -> None:
         """Raise `WebhookUrlRefusedError`, naming the field, if no request may go there.
 
         For the field `image` it is `ImageUrlRefusedError`: the provider fetches the image, and may
         be in the operator's network. `trusted`: the operator chose the URL, so only its syntax is
-        judged.
+        checked.
         """
         ...
 
@@ -49,7 +49,7 @@ class HttpOptions:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One request's surroundings."""
+    """The context of one request."""
 
     request: Request
     caller: Caller
@@ -57,7 +57,7 @@ class Context:
     options: HttpOptions
 
 
-# Asynchronous, since FastAPI runs the others in a thread.
+# Asynchronous, since FastAPI runs other dependencies in a thread.
 async def _context(request: Request) -> Context:
     state = request.app.state
     return Context(request, request.scope[CALLER], state.gateway, state.options)

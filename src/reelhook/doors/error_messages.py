@@ -1,11 +1,11 @@
-"""The sentences of errors over HTTP, where the remedy is another request of the API."""
+"""The messages of errors over HTTP, where the remedy is another request of the API."""
 
 from collections.abc import Mapping
 
 from reelhook.domain.errors import ReelhookError
 
 _SENTENCES: Mapping[str, str] = {
-    # By `problem`, or by `code` where there is none.
+    # By `problem`, or by `code` if there is none.
     "endpoint_not_found": "{message}; GET /api/endpoints lists them",
     "delivery_not_found": "{message}; GET /api/deliveries lists them",
     "resend_not_found": "{message}; POST /api/deliveries/resend starts one",
@@ -16,7 +16,7 @@ _SENTENCES: Mapping[str, str] = {
     "not_in_doubt": "{message}; GET /api/jobs?inDoubt=true lists the jobs that are",
     "job_id_taken": "Another job has the id {job_id}; choose another jobId",
     "already_watched": "{message}; use that job",
-    "idempotency_key_reused": "This Idempotency-Key came with another body before; use a new key",
+    "idempotency_key_reused": "This Idempotency-Key was used with another body; use a new key",
     "acceptance_unknown": (
         "The database did not say whether it kept this, so it may have been done. Don't just send "
         "it again: look it up first, or repeat it with the same Idempotency-Key"
@@ -25,6 +25,6 @@ _SENTENCES: Mapping[str, str] = {
 
 
 def http_message(error: ReelhookError) -> str:
-    """Return the sentence that an HTTP client reads."""
+    """Return the message for an HTTP client."""
     sentence = _SENTENCES.get(error.problem or error.code, "{message}")
     return sentence.format(message=error.message, **error.facts)

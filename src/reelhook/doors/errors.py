@@ -65,7 +65,7 @@ _MESSAGES = {
     # FastAPI's own messages for these name no remedy.
     400: "The body can't be read; send a JSON object in UTF-8",
     404: "No such route; /docs lists them all",
-    405: "This route has another method; /docs lists them all",
+    405: "This route does not support this method; /docs lists them all",
 }
 _REMEDIES = {
     "ours": "{refusal}",
@@ -105,9 +105,9 @@ def error_response(
     facts: Mapping[str, Fact] | None = None,
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
-    """Return an error in the form that all errors have.
+    """Return an error in the form of all errors.
 
-    The message may quote others, with halves of surrogate pairs, which JSON can't carry.
+    The message may quote text from outside, with lone surrogates, which JSON can't carry.
     """
     sendable = message.encode(errors="replace").decode()
     content: dict[str, Any] = {"error": sendable, "code": code or _HTTP_CODES.get(status, "error")}
@@ -141,7 +141,7 @@ def install_errors(app: FastAPI, refusals: Refusals, clients: RefusedClients) ->
 
     @app.exception_handler(StoreError)
     async def _store(request: Request, error: StoreError) -> JSONResponse:
-        # The database's own message may hold data that others sent: it goes to the log only.
+        # The database's own message may contain other clients' data, so it is only logged.
         route = getattr(request.scope.get("route"), "path", None)  # a whole path may be a secret
         log.warning("http.store_failed", route=route, error=error.message)
         headers = {"Retry-After": RETRY_AFTER_SECONDS}
@@ -173,18 +173,18 @@ def install_errors(app: FastAPI, refusals: Refusals, clients: RefusedClients) ->
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> JSONResponse:
         log.error("http.failed", path=request.url.path, exc_info=error)
-        return error_response(500, "reelhook failed here; its log says why", "internal_error")
+        return error_response(500, "reelhook failed; its log says why", "internal_error")
 
 
 def _sentence(problem: Any) -> tuple[str, str | None]:
     """Return a sentence about one validation problem, with the field and the remedy."""
-    place = [str(part) for part in problem["loc"][1:]]
+    path = [str(part) for part in problem["loc"][1:]]
     kind = str(problem["type"])
     if kind == "json_invalid":
         return "The body is not valid JSON; send a JSON object", None
-    if not place:
+    if not path:
         return "The body must be a JSON object, with Content-Type: application/json", None
-    field = ".".join(place)
+    field = ".".join(path)
     remedy = _REMEDIES.get(kind)
     if kind == "string_too_short" and problem["ctx"]["min_length"] == 1:
         remedy = "must not be empty"

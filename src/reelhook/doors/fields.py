@@ -31,7 +31,7 @@ def is_absent(value: object) -> bool:
 
 
 def documented(**limits: int | str) -> Any:
-    """Return the annotation of a field whose limits OpenAPI shows and the domain judges."""
+    """Return the annotation of a field whose limits OpenAPI shows and the domain checks."""
     return Field(strict=True, json_schema_extra=dict(limits))
 
 

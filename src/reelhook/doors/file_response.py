@@ -1,7 +1,7 @@
-"""The response to a download: nothing of another server's headers is passed on unchecked.
+"""The response to a download: no header of another server is passed on unchecked.
 
-The file comes from a server that others may own. So its type is one that no browser executes. Its
-length and range are compared with the request, and with the bytes that arrive.
+The file may come from a server that others control. So its type is limited to those that no browser
+executes. Its length and range are compared with the request, and with the bytes that arrive.
 """
 
 import re
@@ -39,12 +39,12 @@ class Range:
     def read(cls, header: str | None) -> "Range | None":
         """Return the range that a request asks for; None for the whole file.
 
-        Several ranges, or another unit, may be ignored (RFC 9110, 14.2): that is the whole file.
+        Several ranges, or another unit, may be ignored (RFC 9110, 14.2): then it is the whole file.
         """
-        found = _ONE_RANGE.fullmatch(header.strip()) if header else None
-        if found is None:
+        match = _ONE_RANGE.fullmatch(header.strip()) if header else None
+        if match is None:
             return None
-        start, end, suffix = (None if text is None else int(text) for text in found.groups())
+        start, end, suffix = (None if text is None else int(text) for text in match.groups())
         if start is None:
             return cls(suffix=suffix)
         return None if end is not None and end < start else cls(start, end)
@@ -79,24 +79,24 @@ class FileDownload:
     chunks: AsyncIterator[bytes]
 
 
-def file_download(content: Content, asked: Range | None) -> FileDownload:
+def file_download(content: Content, wanted: Range | None) -> FileDownload:
     """Return the response. Raises `ProviderError` if the headers contradict the request."""
-    given = {name.lower(): value for name, value in content.headers.items()}
-    headers = {"Content-Type": _content_type(given.get("content-type", "")), **SAFE}
-    length = int(value) if _LENGTH.fullmatch(value := given.get("content-length", "")) else None
-    if given.get("accept-ranges", "").lower() == "bytes" or (content.status == 200 and length):
+    received = {name.lower(): value for name, value in content.headers.items()}
+    headers = {"Content-Type": _content_type(received.get("content-type", "")), **SAFE}
+    length = int(value) if _LENGTH.fullmatch(value := received.get("content-length", "")) else None
+    if received.get("accept-ranges", "").lower() == "bytes" or (content.status == 200 and length):
         headers["Accept-Ranges"] = "bytes"  # a whole file is cut here
     for name, form in (("ETag", _TAG), ("Last-Modified", _DATE)):
-        if form.fullmatch(value := given.get(name.lower(), "")):
+        if form.fullmatch(value := received.get(name.lower(), "")):
             headers[name] = value
-    if content.status == 416 and asked is not None:
-        if _NO_SUCH_RANGE.fullmatch(value := given.get("content-range", "")):
+    if content.status == 416 and wanted is not None:
+        if _NO_SUCH_RANGE.fullmatch(value := received.get("content-range", "")):
             headers["Content-Range"] = value
-        # The other server's error text is no part of the file.
+        # The other server's error text is not part of the file.
         return FileDownload(416, {**headers, "Content-Length": "0"}, _nothing())
-    if content.status == 200 and asked is not None and length is not None:
-        return _cut(content, asked, length, headers)
-    status, length, placed = _part(content.status, given, asked, length)
+    if content.status == 200 and wanted is not None and length is not None:
+        return _cut(content, wanted, length, headers)
+    status, length, placed = _part(content.status, received, wanted, length)
     if length is not None:
         headers["Content-Length"] = str(length)
     return FileDownload(status, headers | placed, _whole(content.chunks, length))
@@ -107,25 +107,25 @@ def is_version(validator: str, headers: Mapping[str, str]) -> bool:
 
     A weak tag never does, since the bytes may differ.
     """
-    given = {name.lower(): value for name, value in headers.items()}
+    received = {name.lower(): value for name, value in headers.items()}
     validator = validator.strip()
     if validator.startswith('"'):
-        return validator == given.get("etag")
-    return not validator.startswith("W/") and validator == given.get("last-modified")
+        return validator == received.get("etag")
+    return not validator.startswith("W/") and validator == received.get("last-modified")
 
 
-def _cut(content: Content, asked: Range, length: int, headers: Mapping[str, str]) -> FileDownload:
+def _cut(content: Content, wanted: Range, length: int, headers: Mapping[str, str]) -> FileDownload:
     """Return the requested range of a file whose server sends it whole."""
-    place = asked.within(length)
-    if place is None:
-        given = {"Content-Range": f"bytes */{length}", "Content-Length": "0"}
-        return FileDownload(416, {**headers, **given}, _nothing())
-    first, last = place
-    given = {
+    bounds = wanted.within(length)
+    if bounds is None:
+        added = {"Content-Range": f"bytes */{length}", "Content-Length": "0"}
+        return FileDownload(416, {**headers, **added}, _nothing())
+    first, last = bounds
+    added = {
         "Content-Range": f"bytes {first}-{last}/{length}",
         "Content-Length": str(last - first + 1),
     }
-    return FileDownload(206, {**headers, **given}, _between(content.chunks, first, last))
+    return FileDownload(206, {**headers, **added}, _between(content.chunks, first, last))
 
 
 async def _between(chunks: AsyncIterator[bytes], first: int, last: int) -> AsyncIterator[bytes]:
@@ -133,52 +133,52 @@ async def _between(chunks: AsyncIterator[bytes], first: int, last: int) -> Async
 
     The bytes after them are not awaited.
     """
-    at = 0
+    position = 0
     async for chunk in chunks:
-        if part := chunk[max(first - at, 0) : last + 1 - at]:
+        if part := chunk[max(first - position, 0) : last + 1 - position]:
             yield part
-        at += len(chunk)
-        if at > last:
+        position += len(chunk)
+        if position > last:
             return
-    raise ProviderError(f"The file ended after {at} bytes, before the range that was announced")
+    raise ProviderError(f"The file ended after {position} bytes, before the announced range")
 
 
-def _content_type(given: str) -> str:
-    kind = given.partition(";")[0].strip().lower()
+def _content_type(content_type: str) -> str:
+    kind = content_type.partition(";")[0].strip().lower()
     # SVG and other XML may hold scripts.
     return kind if _TYPE.fullmatch(kind) and "svg" not in kind and "xml" not in kind else OPAQUE
 
 
 def _part(
-    status: int, given: Mapping[str, str], asked: Range | None, length: int | None
+    status: int, received: Mapping[str, str], wanted: Range | None, length: int | None
 ) -> tuple[int, int | None, dict[str, str]]:
-    """Return the status, the number of bytes to expect, if known, and the header of their place."""
+    """Return the status, the number of bytes to expect (None: unknown), and `Content-Range`."""
     if status == 200:
         return 200, length, {}
-    place = _CONTENT_RANGE.fullmatch(given.get("content-range", ""))
-    if status != 206 or place is None:
-        raise ProviderError(f"The file came with HTTP {status}, which fits no request")
-    start, end = int(place[1]), int(place[2])
-    total = None if place[3] == "*" else int(place[3])
+    range_match = _CONTENT_RANGE.fullmatch(received.get("content-range", ""))
+    if status != 206 or range_match is None:
+        raise ProviderError(f"The file came with HTTP {status}, which does not fit the request")
+    start, end = int(range_match[1]), int(range_match[2])
+    total = None if range_match[3] == "*" else int(range_match[3])
     if end < start or (total is not None and end >= total) or length not in {None, end - start + 1}:
         raise ProviderError("The file came with a range that contradicts itself")
-    if asked is None and (start, end + 1) == (0, total):
+    if wanted is None and (start, end + 1) == (0, total):
         return 200, total, {}
-    if asked is None or not asked.includes(start, end, total):
-        raise ProviderError("The file came with another range than was asked for")
-    return 206, end - start + 1, {"Content-Range": f"bytes {start}-{end}/{place[3]}"}
+    if wanted is None or not wanted.includes(start, end, total):
+        raise ProviderError("The file came with another range than requested")
+    return 206, end - start + 1, {"Content-Range": f"bytes {start}-{end}/{range_match[3]}"}
 
 
 async def _whole(chunks: AsyncIterator[bytes], length: int | None) -> AsyncIterator[bytes]:
     """Pass the bytes on. Raises `ProviderError` for more or fewer than were announced."""
-    came = 0
+    received = 0
     async for chunk in chunks:
-        came += len(chunk)
-        if length is not None and came > length:
+        received += len(chunk)
+        if length is not None and received > length:
             break
         yield chunk
-    if length is not None and came != length:
-        raise ProviderError(f"The file has not the {length} bytes that were announced")
+    if length is not None and received != length:
+        raise ProviderError(f"The file does not have the {length} bytes that were announced")
 
 
 async def _nothing() -> AsyncIterator[bytes]:

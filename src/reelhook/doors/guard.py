@@ -1,4 +1,4 @@
-"""The guard: decides on every request, by its route's policy, before anything of it is read.
+"""The guard: decides on every request, by its route's policy, before its body is read.
 
 A plain ASGI middleware, so that it sees every request, streams and unknown paths included.
 """
@@ -21,7 +21,7 @@ from reelhook.doors.policy import DeclaredRoutes, Policy
 from reelhook.doors.proxies import came_through_proxy
 
 CALLER = "reelhook.caller"
-"""The key of a scope under which the guard leaves the caller."""
+"""The key under which the guard stores the caller in a scope."""
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _READING_METHODS = frozenset({"GET", "HEAD"})
 _DIGITS_MAX = 18
@@ -48,11 +48,11 @@ NO_KEY = AccessRefusal(
 PROXIED = AccessRefusal(
     403,
     "proxied_without_key",
-    "This request came through a proxy, so that others may reach this server and spend money: "
+    "This request came through a proxy, so others may reach this server and spend money: "
     "set REELHOOK_API_KEY to a long random text, and send it as Authorization: Bearer",
 )
 UNKNOWN_HOST = AccessRefusal(
-    400, "invalid_request", "This Host is not known here; add its name to REELHOOK_ALLOWED_HOSTS"
+    400, "invalid_request", "This Host is not accepted; add its name to REELHOOK_ALLOWED_HOSTS"
 )
 FOREIGN_ORIGIN = AccessRefusal(
     403, "forbidden", "Web pages of other origins may not do this; call from a server"
@@ -163,7 +163,7 @@ def _from_foreign_page(headers: Headers) -> bool:
 
 
 def _declared_length(headers: Headers) -> int | None:
-    """Return the length of the body; None if only its end will show it."""
+    """Return the length of the body; None if it is not declared."""
     if "transfer-encoding" in headers:
         return None
     length = headers.get("content-length", "0")

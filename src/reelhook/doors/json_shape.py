@@ -1,6 +1,6 @@
 """The shape of a JSON body, checked before it is parsed: its depth and its number of values.
 
-Parsed, one byte can become a hundred: `[[],[],…]` of 1 MiB takes 20 MiB.
+Parsing can multiply the size by a hundred; `[[],[],…]` of 1 MiB takes 20 MiB.
 """
 
 import re
@@ -13,7 +13,7 @@ DEPTH_MAX = 200
 VALUES_MAX = 10_000
 VALUE_BYTES = 256
 """The most memory that a parsed value takes, in addition to the text of a string."""
-# Up to its end, or that of the body, so that each byte is read once.
+# A string up to its end, or to that of the body, so that each byte is read once.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _OPENING, _CLOSING = b"[{", b"]}"
 _NOT_STRUCTURE = bytes(set(range(256)) - set(b"[]{},"))

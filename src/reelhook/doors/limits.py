@@ -12,7 +12,7 @@ log = structlog.get_logger()
 KIB = 1024
 MIB = 1024 * 1024
 LOG_SECONDS = 60.0
-"""The least time between two lines about refusals of one kind."""
+"""The minimum time between two log lines about refusals of one kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +68,13 @@ class Refusals:
         self._latest: dict[str, dict[str, Any]] = {}
 
     def count(self, code: str, message: str, **more: Any) -> None:
-        """Note one refusal. `more` is logged of the latest one."""
+        """Record one refusal. Of `more`, the values of the latest refusal are logged."""
         self._unlogged[code] = self._unlogged.get(code, 0) + 1
         self._latest[code] = {"message": message, **more}
         self._log(code)
 
     def log_rest(self) -> None:
-        """Log the refusals since the last line of their kind, if that is a minute ago."""
+        """Log the refusals since the last line of their kind, if that is at least a minute old."""
         for code in list(self._unlogged):
             self._log(code)
 

@@ -13,16 +13,16 @@ class Policy(Enum):
     """The condition under which a route serves a request."""
 
     KEY = "key"
-    """With the API key. Without one configured: only to known hosts, and to no foreign page."""
+    """The request has the API key. If none is configured: known hosts only, no foreign pages."""
     SIGNED_DOWNLOAD = "signed_download"
-    """As `KEY`, or with a signed link to the one video that the request names."""
+    """As `KEY`, or the request is a signed link to the one video that it names."""
     DOCUMENT = "document"
-    """The API's description: readable without the key, since it holds nothing of an installation.
-    Without a key configured: as `KEY`."""
+    """The API's description, which reveals nothing about an installation: no key is needed.
+    If no key is configured: as `KEY`."""
     CALLBACK = "callback"
-    """An address that was given to a provider: its token is its key."""
+    """The address was given to a provider. The token in it is the key."""
     OPEN = "open"
-    """To anyone."""
+    """Anyone may send the request."""
 
 
 class PolicyRoute(APIRoute):
@@ -85,8 +85,8 @@ class DeclaredRoutes:
                 continue
             # Only its own parameter: an application that mounts us may have one of this name.
             named = "job_id" in getattr(route, "param_convertors", ())
-            found = policy, matched["path_params"]["job_id"] if named else None
+            decision = policy, matched["path_params"]["job_id"] if named else None
             if match is Match.FULL:
-                return found
-            other_method = other_method or found
+                return decision
+            other_method = other_method or decision
         return other_method or (Policy.KEY, None)

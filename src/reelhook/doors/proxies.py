@@ -1,4 +1,4 @@
-"""Requests as they were before proxies changed them: their path, and their client's address."""
+"""Restores requests that proxies have changed: their path, and their client's address."""
 
 import re
 from collections.abc import Sequence
@@ -73,16 +73,16 @@ class BehindProxies:
         return address is not None and any(address in network for network in self._trusted)
 
     def _origin(self, proxy: Address | None, forwarded_for: Sequence[str]) -> str:
-        """Return the last address that is no trusted proxy's. Those before it may be forged."""
-        known = proxy
+        """Return the last address that is not a trusted proxy's. Earlier ones may be forged."""
+        origin = proxy
         for text in reversed(forwarded_for):
             address = _address(text.strip())
             if address is None:
                 break
-            known = address
+            origin = address
             if not self._trusts(address):
                 break
-        return str(known)
+        return str(origin)
 
 
 def _address_of(scope: Scope) -> Address | None:
@@ -110,8 +110,8 @@ def _forwarded_prefix(headers: Headers) -> str:
 def _below(prefix: str, scope: Scope) -> Scope:
     """Give a request the path that it has below `prefix`."""
     path, below = str(scope["path"]), unquote(prefix)
-    kept = path.startswith(f"{below}/") and _is_ours(path.removeprefix(below))
-    full = {} if kept else {"path": below + path, "raw_path": prefix.encode() + scope["raw_path"]}
+    intact = path.startswith(f"{below}/") and _is_ours(path.removeprefix(below))
+    full = {} if intact else {"path": below + path, "raw_path": prefix.encode() + scope["raw_path"]}
     return {**scope, **full, "root_path": below}
 
 

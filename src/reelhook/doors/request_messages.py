@@ -1,4 +1,4 @@
-"""The names and sentences that HTTP clients read of a wrong request."""
+"""The field names and messages that HTTP clients get for a wrong request."""
 
 from collections.abc import Mapping
 
@@ -37,7 +37,7 @@ def wire_name(field: str) -> str:
 
 
 def request_message(error: InvalidRequestError) -> str | None:
-    """Return the sentence of a wrong field; None if the error has a message of its own."""
+    """Return the message about a wrong field; None if the error's own message is used."""
     if not isinstance(error.problem, Problem):
         return None
     field, template = wire_name(error.field), _SENTENCES.get(error.problem)

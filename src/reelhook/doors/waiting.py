@@ -1,4 +1,4 @@
-"""The reason for which a job waits, as responses show it: absent if there is none."""
+"""The reason why a job waits, as responses show it: absent if there is none."""
 
 from typing import Annotated, Any
 
@@ -10,10 +10,10 @@ from reelhook.doors.fields import Schema, is_absent
 
 
 class WaitingResponse(Schema):
-    """The reason for which a provider has not moved a job on."""
+    """The reason why a job makes no progress at its provider."""
 
-    since: str = Field(description="When the first such response came")
-    last_response: str = Field(description="The provider's last message, or what happened instead")
+    since: str = Field(description="The time of the first such response")
+    last_response: str = Field(description="The provider's last message, or the error instead")
     tries: int | None = Field(
         None,
         exclude_if=is_absent,
@@ -23,12 +23,12 @@ class WaitingResponse(Schema):
 
 MaybeWaiting = Annotated[
     WaitingResponse | None,
-    Field(exclude_if=is_absent, description="The reason for which it waits; absent if none"),
+    Field(exclude_if=is_absent, description="The reason why it waits; absent if none"),
 ]
 
 
 def maybe_waiting(waiting: Waiting | None) -> WaitingResponse | None:
-    """Return the reason for which a job waits, if there is one."""
+    """Return the reason why a job waits, if there is one."""
     return None if waiting is None else WaitingResponse(**waiting_fields(waiting))
 
 

@@ -1,8 +1,8 @@
 """Pure rules about the addresses to which requests may be sent.
 
-A URL from somebody else may lead only to public addresses, or to networks that the operator allows:
-for webhooks in REELHOOK_ALLOW_NETWORKS, for finished files with the provider's account. The same
-rules are applied again to the address to which a connection is made.
+A URL that the operator did not choose may lead only to public addresses, and to networks that the
+operator allows: for webhooks in REELHOOK_ALLOW_NETWORKS, for finished files in the provider's
+account. The same rules are applied again to the address of every connection.
 """
 
 import asyncio
@@ -55,8 +55,8 @@ class AddressPolicy:
     def parse(self, url: str, *, characters_max: int = URL_CHARACTERS_MAX) -> Target:
         """Parse and check a URL without a look-up. Raises `AddressRefusedError`.
 
-        A private name passes if any networks are allowed. Then its addresses decide, see
-        `name_refusal`.
+        A private name passes if any networks are allowed: `name_refusal` then decides by its
+        addresses.
         """
         target = parse_target(url, characters_max=characters_max)
         if target.userinfo is not None:
@@ -66,7 +66,7 @@ class AddressPolicy:
             )
         if target.port in _BLOCKED_PORTS:
             raise AddressRefusedError(
-                f"Port {target.port} belongs to another protocol: use 443, 80 or a port of your own"
+                f"Port {target.port} belongs to another protocol: use 443, 80 or another port"
             )
         reason = self._host_refusal(target)
         if reason is not None:
@@ -78,7 +78,8 @@ class AddressPolicy:
             return self.refusal(target.address)
         problem = None if self.allow_networks else private_name(target.name)
         return problem and (
-            f"{problem}: use a public name, or let the operator put its network into {self.setting}"
+            f"{problem}: use a public name, or ask the operator to add its network to "
+            f"{self.setting}"
         )
 
     def refusal(self, address: IPAddress) -> str | None:
@@ -119,7 +120,7 @@ class AddressPolicy:
 
     def _remedy(self, address: IPAddress) -> str:
         return (
-            f"let the operator put {address}/{address.max_prefixlen} or its network into "
+            f"ask the operator to add {address}/{address.max_prefixlen} or its network to "
             f"{self.setting}"
         )
 
@@ -128,7 +129,7 @@ def private_name(name: str) -> str | None:
     """Return the reason why a name can't be public, whatever its addresses, or None."""
     name = name.removesuffix(".")
     if "." not in name and name not in _SPECIAL_NAMES:
-        return f"{name} is a single-label name, which is another host on every network"
+        return f"{name} is a single-label name, which means another host on every network"
     for special in _SPECIAL_NAMES:
         if name == special or name.endswith(f".{special}"):
             return f"{name} is a name for private use (.{special})"
@@ -153,7 +154,7 @@ def judge(
     """Check a URL offline, as the sender would if its name resolved to `answers`.
 
     Without answers (None), a name that looks public passes, as it does at the API. Raises
-    ValueError for an answer that is not an address.
+    ValueError for an answer that is not an IP address.
     """
     policy = policy or AddressPolicy()
     addresses = None if answers is None else [ip_address(answer) for answer in answers]
@@ -165,7 +166,7 @@ def judge(
     if target.address is None and addresses is not None:
         reason = policy.name_refusal(target.name, addresses)
     elif target.address is None and (problem := private_name(target.name)):
-        reason = f"{problem}: its addresses decide, and none were given"
+        reason = f"{problem}: it depends on its addresses, and none were given"
     return UrlVerdict(url, allowed=reason is None, reason=reason)
 
 
@@ -177,7 +178,7 @@ async def check_registration(
     characters_max: int = URL_CHARACTERS_MAX,
     timeout_seconds: float = 5.0,
 ) -> None:
-    """Check a URL that came in over the API. Raises `AddressRefusedError`.
+    """Check a URL from the API. Raises `AddressRefusedError`.
 
     Only a private name is looked up, because its addresses may be in allowed networks. The
     addresses of any other name are checked at every attempt.
@@ -193,7 +194,7 @@ async def check_registration(
     except OSError as error:  # TimeoutError is one
         raise AddressRefusedError(
             f"{target.name} could not be looked up ({str(error) or 'no response in time'}): "
-            f"it must resolve into {policy.setting}"
+            f"it must resolve to an address in {policy.setting}"
         ) from None
     reason = policy.name_refusal(target.name, addresses)
     if reason is not None:

@@ -9,7 +9,7 @@ BY_ENVIRONMENT = (
 
 
 def distrust(error: BaseException | None, authority: str = BY_ENVIRONMENT) -> str | None:
-    """Return the problem of a certificate and its remedy; None for any other error.
+    """Return why a certificate is not trusted, and the remedy; None for any other error.
 
     The text continues a sentence that begins with "the certificate". `authority` says how to make
     an authority trusted.
@@ -21,7 +21,7 @@ def distrust(error: BaseException | None, authority: str = BY_ENVIRONMENT) -> st
         return None
     remedy = authority
     if "expired" in message or "not yet valid" in message:
-        remedy = "renew it at the server, or set this machine's clock"
+        remedy = "renew it at the server, or correct this machine's clock"
     elif "not valid for" in message:
         remedy = "use a name that the certificate covers"
     return f"is not trusted ({message}); {remedy}"

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import AddrInfoType, TCPConnector
 
 from reelhook.guard.addresses import AddressPolicy, LookUp
-from reelhook.guard.resolver import JudgingResolver
+from reelhook.guard.resolver import GuardedResolver
 from reelhook.guard.target import AddressRefusedError
 
 OpenSocket = Callable[[AddrInfoType], socket.socket]
@@ -25,7 +25,7 @@ def open_socket(info: AddrInfoType) -> socket.socket:
 
 @dataclass(slots=True)
 class Dial:
-    """The events at the socket factory during one try of a request."""
+    """The events in the socket factory during one try of a request."""
 
     opened: bool = False
     """A new connection was opened; none was reused from the pool."""
@@ -33,7 +33,7 @@ class Dial:
 
 
 _current_dial: ContextVar[Dial] = ContextVar("current_dial")
-"""aiohttp reports neither event to its caller, so the try is found through its context."""
+"""aiohttp reports neither event to its caller, so a context variable passes them on."""
 
 
 @contextlib.contextmanager
@@ -67,7 +67,7 @@ class GuardedConnector(TCPConnector):
     ) -> None:
         super().__init__(
             limit=0,
-            resolver=JudgingResolver(look_up, policy),
+            resolver=GuardedResolver(look_up, policy),
             socket_factory=functools.partial(_dial, policy, open_socket),
             **options,
         )

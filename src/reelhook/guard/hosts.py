@@ -6,7 +6,7 @@ _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not
 
 
 def local_url(host: str, port: int) -> str:
-    """Return the URL at which this machine reaches what listens on `host`.
+    """Return the URL at which this machine reaches a listener on `host`.
 
     `::` becomes `::1`: not every system lets an IPv6 wildcard take IPv4 connections too.
     """
@@ -23,7 +23,7 @@ def is_loopback(host: str) -> bool:
 
 
 def plain_address(text: str) -> IPv4Address | IPv6Address:
-    """Return an address, IPv4 where a dual-stack socket shows it as `::ffff:192.0.2.1`.
+    """Return an address; `::ffff:192.0.2.1`, as dual-stack sockets report it, becomes IPv4.
 
     Raises `ValueError`.
     """

@@ -30,7 +30,7 @@ _SPECIAL_V4 = tuple(
         ("203.0.113.0/24", "documentation"),
         ("224.0.0.0/4", "multicast"),
         ("240.0.0.0/4", "reserved"),
-        # Globally unique, yet inside every virtual machine Azure itself responds at it:
+        # A public address, but inside virtual machines at Azure, Azure itself responds at it:
         # https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
         ("168.63.129.16/32", "Azure's own services"),
     )

@@ -37,11 +37,11 @@ _SECOND_LEVELS = frozenset(
 
 def system_addresses(name: str) -> list[IPAddress]:
     """Call `getaddrinfo`, which blocks. Raises OSError."""
-    # Bytes, because Python encodes text with its IDNA of 2003.
-    found = socket.getaddrinfo(
+    # Bytes, because Python encodes text by IDNA 2003.
+    entries = socket.getaddrinfo(
         name.encode("ascii"), None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
     )
-    return [ip_address(entry[4][0]) for entry in found]
+    return [ip_address(entry[4][0]) for entry in entries]
 
 
 def domain_of(name: str) -> str:
@@ -53,7 +53,7 @@ def domain_of(name: str) -> str:
 
 @dataclass(slots=True, eq=False)
 class _LookUp:
-    """A look-up in flight, until its thread ends, which may be long after its caller gave up."""
+    """A look-up in flight. Its thread may end long after its caller has given up."""
 
     domain: str
     started_at: float
@@ -66,7 +66,7 @@ class _Domain:
     waiting: deque[asyncio.Future[_LookUp]] = field(default_factory=deque)
 
     def hangs(self, now: float, seconds: float) -> bool:
-        """Return True if even the newest look-up has been in flight for that long."""
+        """Return True if even the newest look-up has been in flight for `seconds`."""
         newest = next(reversed(self.in_flight), None)
         return newest is not None and now - newest.started_at >= seconds
 
@@ -74,10 +74,10 @@ class _Domain:
 class SystemLookUp:
     """`getaddrinfo`, each call in a daemon thread; the number of calls in flight is limited.
 
-    The loop's executor has only a few threads. The same number of names with dead name servers
-    would block it for half a minute, and delay the end of the program. Threads can't be ended, so
-    each domain gets only a few: hanging name servers delay only their own names. Raises
-    `LookUpsBusyError` if this limit, not the name, is the reason.
+    The loop's executor has only a few threads. As many names with dead name servers would block it
+    for half a minute, and delay the end of the program. Threads can't be stopped, so each domain
+    gets only a few: hanging name servers delay only their own names. Raises `LookUpsBusyError` if a
+    limit was reached.
     """
 
     def __init__(
@@ -202,10 +202,10 @@ def _drain(waiting: deque[asyncio.Future[_LookUp]]) -> Iterator[asyncio.Future[_
         yield waiting.popleft()
 
 
-class JudgingResolver(AbstractResolver):
+class GuardedResolver(AbstractResolver):
     """A resolver for aiohttp that returns no address of a name that the policy refuses.
 
-    Without a policy (the operator named the URL), every address passes.
+    Without a policy, for URLs that the operator chose, every address passes.
     """
 
     def __init__(self, look_up: LookUp, policy: AddressPolicy | None) -> None:
@@ -215,7 +215,7 @@ class JudgingResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Raise OSError if the look-up fails, and `AddressRefusedError` if the policy refuses."""
+        """Return a host's addresses. Raises OSError, or `AddressRefusedError` by the policy."""
         addresses = await self._look_up(host)
         if not addresses:
             raise OSError("the name has no address")

@@ -1,10 +1,10 @@
-"""The warning of the modules that provider packages of the previous release import."""
+"""The warning of moved modules, which provider packages of the previous release import."""
 
 import warnings
 
 
 def warn_of_move(old: str, new: str) -> None:
-    """Warn that a module has moved; the importing line is named."""
+    """Warn that a module has moved, and name the line that imports it."""
     warnings.warn(
         f"{old} has moved to {new}; the old name will be removed in the next release",
         DeprecationWarning,

@@ -16,8 +16,8 @@ class BuiltInProvider:
     `adapter` is written like an entry point, `module:Class`. `key_variable` and
     `base_url_variable` are environment variables, named as the provider's own SDK names them;
     `other_variables` maps further fields of an account to theirs. `simulated_path` is the path of
-    its API at the simulator. `self_hosted`: it has no server of its own, so its account needs a
-    base URL and may need no key; the others need a key.
+    its API at the simulator. `self_hosted`: it has no public server, so its account needs a base
+    URL and may need no key; the others need a key.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Reads requests of Ark's wire; raises a refusal that names the parameter."""
+"""Reads requests of Ark's wire. A refusal names the parameter."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class ArkRequest:
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """A page of the listing, from 1, and its filters; None or empty: any."""
+    """A page of the listing, counted from 1, and its filters; None or empty: any."""
 
     page_num: int
     page_size: int
@@ -41,8 +41,8 @@ class ListQuery:
 
 async def request_from(request: web.Request) -> ArkRequest:
     """Return the fields of a create; null counts as left out."""
-    given = await json_object(request)
-    fields = {name: value for name, value in given.items() if value is not None}
+    body = await json_object(request)
+    fields = {name: value for name, value in body.items() if value is not None}
     ratio, resolution = fields.get("ratio", "16:9"), fields.get("resolution", "720p")
     size = size_of("16:9" if ratio == "adaptive" else ratio, resolution)
     if size is None:
@@ -93,18 +93,18 @@ def _text(fields: Mapping[str, object], name: str) -> str:
     return value
 
 
-def _tier(given: object) -> str:
-    tier = "default" if given is None else given
+def _tier(tier: object) -> str:
+    tier = "default" if tier is None else tier
     if tier not in _TIERS:
         raise _invalid("service_tier")
     return str(tier)
 
 
 def _number(query: MultiMapping[str], name: str, default: int) -> int:
-    given = query.get(name, str(default))
-    if not given.isascii() or not given.isdecimal() or not 1 <= int(given) <= PAGE_MAX:
+    number = query.get(name, str(default))
+    if not number.isascii() or not number.isdecimal() or not 1 <= int(number) <= PAGE_MAX:
         raise _invalid(name)
-    return int(given)
+    return int(number)
 
 
 def _missing(name: str) -> SimulatedRefusal:

@@ -51,8 +51,8 @@ _MODERATED = {
 def refusal_body(refusal: SimulatedRefusal) -> Mapping[str, object]:
     """Return Ark's error object."""
     code, kind = _ERRORS.get(refusal.status, ("InternalServiceError", "InternalServerError"))
-    given = refusal.code if refusal.status == 400 and refusal.param else None
-    error = {"code": given or code, "message": refusal.message, "param": refusal.param or ""}
+    own_code = refusal.code if refusal.status == 400 and refusal.param else None
+    error = {"code": own_code or code, "message": refusal.message, "param": refusal.param or ""}
     return {"error": error | {"type": kind}}
 
 
@@ -93,12 +93,12 @@ class ArkWire(Wire):
     # -- requests -----------------------------------------------------------------------------
 
     async def _create(self, request: web.Request) -> web.Response:
-        given = await request_from(request)
-        job = self._create_job(given.video)
-        task = self._tasks[job.id] = _Task(given, job)
+        created = await request_from(request)
+        job = self._create_job(created.video)
+        task = self._tasks[job.id] = _Task(created, job)
         self._forget()
-        if given.callback_url is not None:
-            self._call(given.callback_url, task, request)
+        if created.callback_url is not None:
+            self._call(created.callback_url, task, request)
         return json_response({"id": job.id})
 
     async def _get(self, request: web.Request) -> web.Response:

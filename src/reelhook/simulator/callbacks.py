@@ -1,4 +1,4 @@
-"""Sends webhooks to the URLs that creates name, as their jobs progress."""
+"""Sends webhooks to the URLs named in creates, as their jobs progress."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -9,7 +9,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, web
 from reelhook.simulator.job import Phase
 
 POLL_SECONDS = 0.1
-"""The interval of reading a job's phase: tests may move the clock by hand."""
+"""The interval at which a job's phase is read: tests may move the clock by hand."""
 _TIMEOUT = ClientTimeout(total=10)
 _ENDED = frozenset({Phase.COMPLETED, Phase.FAILED})
 
@@ -17,7 +17,7 @@ Message = tuple[bytes, Mapping[str, str]]
 
 
 class CallbackSender:
-    """Polls jobs with a URL, and POSTs each change once, without retries."""
+    """Polls jobs that have a URL, and POSTs each change once, without retries."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
@@ -25,7 +25,7 @@ class CallbackSender:
     def watch(
         self, url: str, phase: Callable[[], Phase], message: Callable[[Phase], Message | None]
     ) -> None:
-        """Send what `message` returns (body and headers) for each phase after the first."""
+        """Send the body and headers that `message` returns for each phase after the first."""
         task = asyncio.create_task(_watch(url, phase, message))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -53,10 +53,10 @@ async def _watch(
 
 
 async def _post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
-    given = {"Content-Type": "application/json", **headers}
+    all_headers = {"Content-Type": "application/json", **headers}
     with suppress(ClientError, OSError, TimeoutError, ValueError):
         async with (
             ClientSession(timeout=_TIMEOUT) as session,
-            session.post(url, data=body, headers=given, allow_redirects=False),
+            session.post(url, data=body, headers=all_headers, allow_redirects=False),
         ):
             pass

@@ -1,4 +1,4 @@
-"""The simulator's own routes, for people and for tests in another process."""
+"""The simulator's own routes, for users and for tests in another process."""
 
 import json
 from dataclasses import asdict, replace
@@ -12,7 +12,7 @@ from reelhook.simulator.job import Phase
 
 
 class Control:
-    """`/simulator/stats`, `/simulator/faults` and `/simulator/restart`, which have no faults."""
+    """`/simulator/stats`, `/simulator/faults` and `/simulator/restart`; faults don't apply here."""
 
     def __init__(self, simulator: Simulator, injector: FaultInjector) -> None:
         self._simulator = simulator

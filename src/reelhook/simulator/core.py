@@ -164,8 +164,8 @@ class Simulator:
         return bisect_left(self._oldest_first[job.wire], job.number, key=_by_number)
 
     def _forget_oldest_ended(self) -> None:
-        # Forget a twentieth more than needed, so that the next scan of all jobs comes only after
-        # hundreds of creates, even if hardly any job has ended.
+        # Forget a twentieth more than needed. Then the next scan of all jobs is due only after
+        # hundreds of creates, even if few jobs have ended.
         slack = self._jobs_max // 20
         excess = len(self._by_id) - self._jobs_max + slack
         ended = [job for job in self._by_id.values() if self.state(job).phase in _ENDED][:excess]

@@ -1,6 +1,6 @@
 """Renders videos with libx264: the program of the renderer's process.
 
-Only this process imports the codec and the drawing library; `renderer` is the server's side.
+Only this process imports the codec and the drawing library; `render_process` is the server's side.
 """
 
 import io
@@ -40,7 +40,7 @@ def render(video: VideoSpec, variant: Variant) -> bytes:
 
 
 def _mp4(card: TitleCard, video: VideoSpec) -> bytes:
-    # In a file, because moving the index to the front needs to read what was written.
+    # In a file, because moving the index to the front requires reading the written data.
     with tempfile.TemporaryDirectory(prefix="reelhook-video-") as folder:
         path = Path(folder, "video.mp4")
         with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
@@ -84,7 +84,7 @@ def _image(image: Image.Image, image_format: str) -> bytes:
 
 
 def main(orders: BinaryIO, videos: BinaryIO) -> None:
-    """Read orders `{"video", "variant"}`, one a line; write a line `{"bytes"}` and so many bytes.
+    """Read orders `{"video", "variant"}`, one per line; write a line `{"bytes"}` and the bytes.
 
     The response to a failed order is `{"error"}`. Ends when stdin closes, and so with
     the process that sends the orders.

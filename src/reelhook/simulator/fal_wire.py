@@ -56,13 +56,13 @@ class FalWire(Wire):
     def routes(self) -> list[web.RouteDef]:
         """Return the routes, with their full paths."""
         handler = self.injector.handler
-        one = ROOT + r"/{app:.+}/requests/{id}"
+        path = ROOT + r"/{app:.+}/requests/{id}"
         return [
             self._file_route(),
             web.get("/.well-known/jwks.json", self._files.exempt(self._keys)),
-            web.get(f"{one}/status", handler("get", self._status), allow_head=False),
-            web.put(f"{one}/cancel", handler("delete", self._cancel)),
-            web.get(one, handler("get", self._result), allow_head=False),
+            web.get(f"{path}/status", handler("get", self._status), allow_head=False),
+            web.put(f"{path}/cancel", handler("delete", self._cancel)),
+            web.get(path, handler("get", self._result), allow_head=False),
             web.post(ROOT + "/{app:.+}", handler(CREATE, self._submit)),
         ]
 
@@ -165,8 +165,8 @@ def _video(fields: Mapping[str, object], app: str) -> VideoSpec:
     if size is None:
         raise SimulatedRefusal(422, "aspect_ratio or resolution is invalid")
     seconds = str(fields.get("duration") or "5").removesuffix("s")
-    given = {"prompt": fields.get("prompt"), "model": app, "seconds": seconds, "size": size}
+    video = {"prompt": fields.get("prompt"), "model": app, "seconds": seconds, "size": size}
     try:
-        return video_from(given)
+        return video_from(video)
     except SimulatedRefusal as refusal:
         raise SimulatedRefusal(422, refusal.message) from refusal

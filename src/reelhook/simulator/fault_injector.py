@@ -113,8 +113,8 @@ class FaultInjector:
         if self._api_key is None:
             return
         expected = f"{self._scheme} {self._api_key}".encode()
-        given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
-        if not hmac.compare_digest(given, expected):
+        sent = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+        if not hmac.compare_digest(sent, expected):
             raise SimulatedRefusal(401, "Missing or incorrect API key.", code="invalid_api_key")
 
     async def _serve_with_faults(
@@ -186,7 +186,7 @@ def _garbled(response: web.StreamResponse) -> web.StreamResponse:
 
 
 async def _huge(response: web.StreamResponse, request: web.Request) -> web.StreamResponse:
-    """Append a member of 60 MiB, which is never in memory as a whole."""
+    """Append a member of 60 MiB, without ever holding all of it in memory."""
     if not (_is_json(response) and isinstance(response, web.Response) and response.status < 400):
         return response
     assert isinstance(response.body, bytes)  # noqa: S101 - `json_response` made it
@@ -213,7 +213,7 @@ def _without_response(request: web.Request, linger: bytes | None = None) -> web.
             connection: socket.socket = transport.get_extra_info("socket")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         transport.abort()
-    # aiohttp needs a response to write, and drops it, since the connection is gone.
+    # aiohttp requires a response. It drops this one, since the connection is closed.
     return web.Response()
 
 

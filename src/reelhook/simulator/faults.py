@@ -53,7 +53,7 @@ _EXCLUSIVE = (
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """The faults: rates are 0..1, durations seconds. Raises `ValueError` that names the field.
+    """The faults. Rates are 0..1, durations are in seconds. Raises a `ValueError` with the field.
 
     At most one fault of a request happens, so these rates may add up to at most 1; so may the rates
     of a job's bad endings. A job's durations and ending are drawn when it is created, so a change
@@ -99,13 +99,13 @@ class Faults:
     listing: bool = True
     """False: the listing responds with 405."""
     queue_seconds: float = 1.0
-    """The part of `render_seconds` that a job is queued."""
+    """The part of `render_seconds` for which a job is queued."""
     render_seconds: float = 8.0
     """The time from creation to completion."""
     retry_after_seconds: float = 1.0
     """The `Retry-After` of a 429."""
     poll_after_seconds: float = 0.0
-    """The hint in a job's responses when to poll again; 0: no hint."""
+    """The hint in a job's responses how long to wait before the next poll; 0: no hint."""
     clock_offset_seconds: float = 0.0
     """The lead of the provider's clock; negative if it is slow."""
     prompts: str = Prompts.SHOWN

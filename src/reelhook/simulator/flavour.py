@@ -17,7 +17,7 @@ OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 20.00 GiB."
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class CreateBody:
     """The contents of a create: texts and values in `fields`, uploads in `files`, by name.
 
     An upload is represented as `upload:` and its media type. In JSON every value is in `fields`.
@@ -43,7 +43,7 @@ class FlavourRequest:
 
 @dataclass(frozen=True, slots=True)
 class ListingStyle:
-    """The listing of jobs. `limits` are the least and the greatest accepted limit, inclusive.
+    """The listing of jobs. `limits` are the lowest and the highest accepted limit, inclusive.
 
     `limit_default` None lists all. `pages` False: parameters are ignored, oldest first.
     `from_the_top`: an unknown cursor starts at the top; otherwise the page is empty.
@@ -74,7 +74,7 @@ class Flavour:
     """Its models; a create without a model uses the first."""
     owned_by: str
     make_id: Callable[[Random], str]
-    read: Callable[[Given, str], FlavourRequest]
+    read: Callable[[CreateBody, str], FlavourRequest]
     """Reads a create, given the served model. Raises `SimulatedRefusal`."""
     statuses: Mapping[Phase, str]
     progress: Callable[[RenderState], int | None]

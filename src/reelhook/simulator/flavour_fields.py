@@ -1,11 +1,11 @@
-"""Reads the fields of creates as FastAPI and pydantic do, on which these servers are built."""
+"""Reads the fields of creates like FastAPI and pydantic, on which these servers are built."""
 
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 
 from reelhook.simulator.fault_injector import SimulatedRefusal
-from reelhook.simulator.flavour import Given
+from reelhook.simulator.flavour import CreateBody
 from reelhook.simulator.job import VideoSpec
 
 _SIDE_MIN, _SIDE_MAX, _SECONDS_MAX = 64, 2048, 60
@@ -15,25 +15,25 @@ Refuse = Callable[[str, str], SimulatedRefusal]
 """Returns the refusal of a field, given its name and the problem."""
 
 
-def text(given: Given, name: str, refuse: Refuse) -> str | None:
+def text(body: CreateBody, name: str, refuse: Refuse) -> str | None:
     """Return a text, or None if it is left out."""
-    value = given.fields.get(name)
+    value = body.fields.get(name)
     if value is None or isinstance(value, str):
         return value
     raise refuse(name, f"Input should be a valid string [input_value={value!r}]")
 
 
-def prompt(given: Given, refuse: Refuse) -> str:
+def prompt(body: CreateBody, refuse: Refuse) -> str:
     """Return the prompt, which all of these servers require."""
-    value = text(given, "prompt", refuse)
+    value = text(body, "prompt", refuse)
     if not value:
         raise refuse("prompt", "Field required")
     return value
 
 
-def whole(given: Given, name: str, refuse: Refuse) -> int | None:
+def whole(body: CreateBody, name: str, refuse: Refuse) -> int | None:
     """Return a whole number, which may be a text, or None if it is left out."""
-    value = given.fields.get(name)
+    value = body.fields.get(name)
     if value is None or value == "":
         return None
     if type(value) is int or (isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,9}", value)):
@@ -41,9 +41,9 @@ def whole(given: Given, name: str, refuse: Refuse) -> int | None:
     raise refuse(name, "Input should be a valid integer, unable to parse string as an integer")
 
 
-def size(given: Given, refuse: Refuse) -> tuple[int, int] | None:
+def size(body: CreateBody, refuse: Refuse) -> tuple[int, int] | None:
     """Return width and height in pixels, or None if the size is left out."""
-    value = given.fields.get("size")
+    value = body.fields.get("size")
     if value is None or value == "":
         return None
     match = _SIZE.fullmatch(value) if isinstance(value, str) else None
@@ -52,10 +52,10 @@ def size(given: Given, refuse: Refuse) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
-def options(given: Given, names: Iterable[str]) -> dict[str, object]:
+def options(body: CreateBody, names: Iterable[str]) -> dict[str, object]:
     """Return the given options that the server knows; others are dropped."""
-    found = {name: given.fields[name] for name in names if given.fields.get(name) is not None}
-    return {name: _value(value) if given.form else value for name, value in found.items()}
+    found = {name: body.fields[name] for name in names if body.fields.get(name) is not None}
+    return {name: _value(value) if body.form else value for name, value in found.items()}
 
 
 def video(prompt: str, model: str, sides: tuple[int, int], seconds: float) -> VideoSpec:

@@ -15,7 +15,7 @@ from reelhook.simulator.fault_injector import (
     SimulatedRefusal,
     json_response,
 )
-from reelhook.simulator.flavour import Flavour, Given, ListingStyle
+from reelhook.simulator.flavour import CreateBody, Flavour, ListingStyle
 from reelhook.simulator.job import Phase, SimulatedJob
 from reelhook.simulator.render_queue import RenderQueue
 from reelhook.simulator.wire import Wire
@@ -72,14 +72,18 @@ class FlavouredWire(Wire):
     def routes(self) -> list[web.RouteDef]:
         """Return the routes, with the version in their paths."""
         handler = self.injector.handler
-        one = "/v1/videos/{id}"
+        path = "/v1/videos/{id}"
         healths = ["/health", *(["/v1/health"] if self._flavour.versioned_health else [])]
         return [
             web.post("/v1/videos", handler(CREATE, self._create)),
             web.get("/v1/videos", handler("list", self._list), allow_head=False),
-            web.get(one, handler("get", self._get), allow_head=False),
-            web.get(f"{one}/content", handler(CONTENT, self._content), allow_head=False),
-            *([web.delete(one, handler("delete", self._delete))] if self._flavour.deleting else []),
+            web.get(path, handler("get", self._get), allow_head=False),
+            web.get(f"{path}/content", handler(CONTENT, self._content), allow_head=False),
+            *(
+                [web.delete(path, handler("delete", self._delete))]
+                if self._flavour.deleting
+                else []
+            ),
             web.get("/v1/models", self.injector.exempt(self._models), allow_head=False),
             *(web.get(path, self._health, allow_head=False) for path in healths),
         ]
@@ -88,8 +92,8 @@ class FlavouredWire(Wire):
         flavour, simulator = self._flavour, self._simulator
         if simulator.faults.engine_dead and flavour.dead is not None:
             raise flavour.dead
-        given = await _given(request, forms_alone=flavour.forms_alone)
-        wanted = flavour.read(given, flavour.models[0])
+        body = await _create_body(request, forms_alone=flavour.forms_alone)
+        wanted = flavour.read(body, flavour.models[0])
         if flavour.busy is not None and self._renders():
             raise flavour.busy
         job = simulator.create(
@@ -180,7 +184,7 @@ class FlavouredWire(Wire):
 def _page(
     jobs: Sequence[SimulatedJob], listing: ListingStyle, query: Mapping[str, str]
 ) -> tuple[Sequence[SimulatedJob], bool]:
-    """Return a page, and whether more follow.
+    """Return a page, and True if more follow.
 
     The servers' stores sort by whole seconds; within a second, jobs stay in the order of creation,
     even if the newest come first.
@@ -207,7 +211,7 @@ def _limit(value: str | None, listing: ListingStyle) -> int | None:
     return int(value)
 
 
-async def _given(request: web.Request, *, forms_alone: bool) -> Given:
+async def _create_body(request: web.Request, *, forms_alone: bool) -> CreateBody:
     if request.content_type == "multipart/form-data":
         form = await request.post()
         texts = {name: value for name, value in form.items() if isinstance(value, str)}
@@ -216,11 +220,11 @@ async def _given(request: web.Request, *, forms_alone: bool) -> Given:
             for name, value in form.items()
             if isinstance(value, web.FileField)
         }
-        return Given(texts, files, form=True)
+        return CreateBody(texts, files, form=True)
     if forms_alone:
-        return Given({}, {}, form=True)
+        return CreateBody({}, {}, form=True)
     try:
         fields = json.loads(await request.read())
     except ValueError:
-        fields = {}  # as these servers do, which then miss the prompt
-    return Given(fields if isinstance(fields, dict) else {}, {}, form=False)
+        fields = {}  # like these servers, which then report a missing prompt
+    return CreateBody(fields if isinstance(fields, dict) else {}, {}, form=False)

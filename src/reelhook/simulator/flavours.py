@@ -1,8 +1,8 @@
-"""The servers of `/v1/videos` that the simulator can play, each as its release behaves.
+"""The servers of `/v1/videos` that the simulator can imitate, each as its release behaves.
 
 SGLang Diffusion 0.5.23, vLLM-Omni 0.30.0, FastVideo 0.2.1, Aquiles-Image 0.8.3 and LiteLLM 1.106.2
 (in front of vLLM-Omni) were run, with only their engines replaced. TensorRT-LLM's `trtllm-serve` is
-played by its source (`serve/openai_video_routes.py` and `serve/openai_protocol.py`).
+imitated from its source (`serve/openai_video_routes.py` and `serve/openai_protocol.py`).
 """
 
 import json
@@ -66,7 +66,7 @@ def _failed_behind_a_gateway(video: Mapping[str, object]) -> Mapping[str, object
 
 
 def _missing_behind_a_gateway(job_id: str) -> SimulatedRefusal:
-    """Return the refusal of an id that LiteLLM made, or of another, for which it asks OpenAI."""
+    """Return the refusal of an unknown id. For ids that LiteLLM did not make, it asks OpenAI."""
     if not job_id.startswith(_GATEWAYS_IDS):
         return SimulatedRefusal(
             500, "litellm.InternalServerError: Cannot connect to host api.openai.com:443"
@@ -199,5 +199,6 @@ LITELLM = Flavour(
 )
 
 FLAVOURS: Mapping[str, Flavour] = {
-    one.name: one for one in (SGLANG, VLLM_OMNI, FASTVIDEO, AQUILES, TENSORRT_LLM, LITELLM)
+    flavour.name: flavour
+    for flavour in (SGLANG, VLLM_OMNI, FASTVIDEO, AQUILES, TENSORRT_LLM, LITELLM)
 }

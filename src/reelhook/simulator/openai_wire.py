@@ -44,7 +44,7 @@ def refusal_body(refusal: SimulatedRefusal) -> Mapping[str, object]:
 class OpenAIWire(Wire):
     """The five requests of the wire; every key is present, even if its value is null.
 
-    `/content` serves the video. A job with a file elsewhere has its address in `url`, as SGLang's.
+    `/content` serves the video. A job with a file elsewhere has its address in `url`, like SGLang.
     """
 
     id_prefix = "video_"
@@ -55,15 +55,15 @@ class OpenAIWire(Wire):
     def routes(self) -> list[web.RouteDef]:
         """Return the routes, with the version in their paths."""
         handler = self.injector.handler
-        one = "/v1/videos/{id}"
+        path = "/v1/videos/{id}"
         return [
             web.post("/v1/videos", handler(CREATE, self._create)),
             web.get("/v1/videos", handler("list", self._list), allow_head=False),
             web.get("/v1/models", self.injector.exempt(self._models), allow_head=False),
             web.get(f"/v1/videos/{{id:{_UNUSED_ID}}}", self.injector.exempt(self._get)),
-            web.get(one, handler("get", self._get), allow_head=False),
-            web.get(f"{one}/content", handler(CONTENT, self._content)),
-            web.delete(one, handler("delete", self._delete)),
+            web.get(path, handler("get", self._get), allow_head=False),
+            web.get(f"{path}/content", handler(CONTENT, self._content)),
+            web.delete(path, handler("delete", self._delete)),
         ]
 
     async def _create(self, request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""The forms in which a listing shows prompts: word for word, or altered as servers do."""
+"""The forms in which a listing shows prompts: verbatim, or altered like servers do."""
 
 import html
 import re

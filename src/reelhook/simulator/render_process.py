@@ -1,7 +1,7 @@
 """The process that renders videos, seen from the server.
 
-A process, because loading and running the codec in a thread stalled the event loop for 40 ms on an
-idle machine, and because its hundred megabytes are freed when it ends.
+It is a process for two reasons. Loading and running the codec in a thread stalled the event loop
+for 40 ms on an idle machine. And the process frees its hundred megabytes when it ends.
 """
 
 import asyncio

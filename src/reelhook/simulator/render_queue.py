@@ -23,10 +23,10 @@ class _Order:
 
 
 class RenderQueue:
-    """Renders each video once for all requests, also while it is being rendered or still kept.
+    """Renders each video once, for all requests that arrive while it is rendered or kept.
 
     With `render_ahead`, a video is started when its job is created, unless another is in progress:
-    a person with one job gets the video at once, and a thousand jobs cost nothing until download.
+    a user with one job gets the video at once, and a thousand jobs cost nothing until download.
     """
 
     def __init__(self, *, render_ahead: bool = False, idle_seconds: float = IDLE_SECONDS) -> None:
@@ -81,7 +81,7 @@ class RenderQueue:
             try:
                 await self._render_until_idle(renderer)
             finally:
-                # New orders may arrive while this is awaited: hence the loop around it.
+                # New orders may arrive while this is awaited, hence the loop around it.
                 await renderer.stop()
 
     async def _render_until_idle(self, renderer: Renderer) -> None:

@@ -46,8 +46,8 @@ class PredictionsQuery:
 async def request_from(request: web.Request, model: str | None) -> ReplicateRequest:
     """Return the fields of a create; `model` is `owner/name` if the path names it."""
     fields = await json_object(request)
-    given = fields.get("input")
-    if not isinstance(given, dict):
+    inputs = fields.get("input")
+    if not isinstance(inputs, dict):
         raise SimulatedRefusal(422, "- input is required")
     version = fields.get("version")
     if model is None:
@@ -59,8 +59,8 @@ async def request_from(request: web.Request, model: str | None) -> ReplicateRequ
     if webhook is not None and not isinstance(webhook, str):
         raise SimulatedRefusal(422, "- webhook must be a URL")
     return ReplicateRequest(
-        _video(given, model),
-        given,
+        _video(inputs, model),
+        inputs,
         model,
         version if isinstance(version, str) else "hidden",
         webhook,
@@ -85,12 +85,12 @@ def cursor(below: int) -> str:
     return base64.urlsafe_b64encode(f"p={below}".encode()).decode()
 
 
-def _video(given: Mapping[str, object], model: str) -> VideoSpec:
+def _video(inputs: Mapping[str, object], model: str) -> VideoSpec:
     fields = {
-        "prompt": given.get("prompt"),
+        "prompt": inputs.get("prompt"),
         "model": model,
-        "seconds": given.get("duration", 5),
-        "size": _SIZES.get(str(given.get("aspect_ratio")), "1280x720"),
+        "seconds": inputs.get("duration", 5),
+        "size": _SIZES.get(str(inputs.get("aspect_ratio")), "1280x720"),
     }
     try:
         return video_from(fields)
@@ -98,12 +98,12 @@ def _video(given: Mapping[str, object], model: str) -> VideoSpec:
         raise SimulatedRefusal(422, f"- input.{refusal.message}") from refusal
 
 
-def _events(given: object) -> frozenset[str]:
-    if given is None:
+def _events(events: object) -> frozenset[str]:
+    if events is None:
         return frozenset({"output", "completed"})
-    if not isinstance(given, list) or not _EVENTS.issuperset(map(str, given)):
+    if not isinstance(events, list) or not _EVENTS.issuperset(map(str, events)):
         raise SimulatedRefusal(422, f"- webhook_events_filter takes {', '.join(sorted(_EVENTS))}")
-    return frozenset(given)
+    return frozenset(events)
 
 
 def _timestamp(text: str | None) -> float | None:

@@ -67,13 +67,13 @@ class ReplicateWire(Wire):
     def routes(self) -> list[web.RouteDef]:
         """Return the routes, with their full paths."""
         handler, exempt = self.injector.handler, self.injector.exempt
-        one = ROOT + "/predictions/{id}"
+        path = ROOT + "/predictions/{id}"
         return [
             web.post(f"{ROOT}/predictions", handler(CREATE, self._create)),
             web.post(ROOT + "/models/{owner}/{name}/predictions", handler(CREATE, self._create)),
             web.get(f"{ROOT}/predictions", handler("list", self._list), allow_head=False),
-            web.get(one, handler("get", self._get), allow_head=False),
-            web.post(f"{one}/cancel", handler("delete", self._cancel)),
+            web.get(path, handler("get", self._get), allow_head=False),
+            web.post(f"{path}/cancel", handler("delete", self._cancel)),
             web.get(f"{ROOT}/account", exempt(self._account)),
             web.get(f"{ROOT}/webhooks/default/secret", exempt(self._show_secret)),
             self._file_route(),
@@ -96,12 +96,12 @@ class ReplicateWire(Wire):
     async def _create(self, request: web.Request) -> web.Response:
         path = request.match_info
         model = f"{path['owner']}/{path['name']}" if "owner" in path else None
-        given = await request_from(request, model)
-        job = self._create_job(given.video)
-        prediction = self._predictions[job.id] = _Prediction(given, job)
+        created = await request_from(request, model)
+        job = self._create_job(created.video)
+        prediction = self._predictions[job.id] = _Prediction(created, job)
         self._forget()
-        if given.webhook is not None:
-            self._call(given.webhook, prediction, request)
+        if created.webhook is not None:
+            self._call(created.webhook, prediction, request)
         return json_response(self._shown(prediction, request), 201)
 
     async def _get(self, request: web.Request) -> web.Response:
@@ -187,7 +187,7 @@ class ReplicateWire(Wire):
         return ended_long_ago and self._phase(prediction) in {Phase.COMPLETED, Phase.FAILED}
 
     def _shown(self, prediction: _Prediction, request: web.Request) -> dict[str, object]:
-        given, job = prediction.request, prediction.job
+        created, job = prediction.request, prediction.job
         phase, state = self._phase(prediction), self._simulator.state(job)
         canceled = prediction.canceled_at is not None
         removed = self._removed(prediction)
@@ -198,9 +198,9 @@ class ReplicateWire(Wire):
         failed = phase is Phase.FAILED and not canceled
         return {
             "id": job.id,
-            "model": given.model,
-            "version": given.version,
-            "input": {} if removed else self._input(given),
+            "model": created.model,
+            "version": created.version,
+            "input": {} if removed else self._input(created),
             "logs": "" if removed or phase is Phase.QUEUED else _logs(state.progress),
             "output": file if phase is Phase.COMPLETED and not removed else None,
             "data_removed": removed,
@@ -214,9 +214,9 @@ class ReplicateWire(Wire):
             "urls": {"get": address, "cancel": f"{address}/cancel", "web": address},
         }
 
-    def _input(self, given: ReplicateRequest) -> Mapping[str, object]:
-        shown = self._simulator.faults.shown(given.video.prompt)
-        return {name: shown if name == "prompt" else value for name, value in given.input.items()}
+    def _input(self, created: ReplicateRequest) -> Mapping[str, object]:
+        shown = self._simulator.faults.shown(created.video.prompt)
+        return {name: shown if name == "prompt" else value for name, value in created.input.items()}
 
     # -- webhooks -----------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Reads what requests of all wires have in common: a JSON object, the video, its size."""
+"""Reads the common parts of requests of all wires: a JSON object, the video, its size."""
 
 import json
 import re

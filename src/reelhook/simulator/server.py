@@ -64,7 +64,7 @@ async def running(
     """Run the simulator on the running loop until the block ends; port 0 takes a free one.
 
     With an `api_key`, every request must carry it. `render_ahead` starts to render a video when its
-    job is created, which suits a person; tests render only the videos that they download.
+    job is created, which suits users; tests render only the videos that they download.
     With a `flavour`, `/v1/videos` behaves like that server. Raises OSError if the port is taken.
     """
     random = random or Random()  # noqa: S311 - makes no secrets

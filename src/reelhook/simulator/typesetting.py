@@ -16,7 +16,7 @@ LINE_HEIGHT = 1.32
 
 _SIMPLER = str.maketrans("–—−×‘’“”•łŁøØđĐßæÆœŒ", "---x''\"\"*lLoOdDsaAoO")  # noqa: RUF001 - meant
 _SAMPLE_SIZE = 16
-# No font has a glyph for a noncharacter: it is drawn as what stands for a missing glyph.
+# No font has a glyph for a noncharacter, so it is drawn as the sign for a missing glyph.
 _NONCHARACTER = "\uffff"
 
 
@@ -32,7 +32,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A text that was set: its words in reading order, its font, its height in pixels."""
+    """A typeset text: its words in reading order, its font, its height in pixels."""
 
     words: tuple[Word, ...]
     font: ImageFont.FreeTypeFont
@@ -58,7 +58,7 @@ def fit(text: str, *, width: float, height: float, sizes: Sequence[float]) -> Se
 
 
 def drawable(text: str) -> str:
-    """Return the start of the text in glyphs that the font has, as far as simpler ones serve."""
+    """Return the start of the text. Simpler characters replace those without a glyph, if any do."""
     start = text[:PROMPT_CHARACTERS_MAX] + ("…" if len(text) > PROMPT_CHARACTERS_MAX else "")
     return "".join(_simplified(character) for character in start)
 
@@ -93,7 +93,7 @@ def _set(words: Sequence[str], font: ImageFont.FreeTypeFont, width: float) -> Se
 
 
 def _pieces(words: Sequence[str], font: ImageFont.FreeTypeFont, width: float) -> Iterator[str]:
-    """Break the words that are longer than a line, as texts without spaces are."""
+    """Break words that are longer than a line, which is usual in languages without spaces."""
     for word in words:
         rest = word
         while font.getlength(rest) > width and len(rest) > 1:

@@ -1,4 +1,4 @@
-"""The base class of wires: what every provider's simulated API has in common."""
+"""The base class of wires, with the common parts of every provider's simulated API."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class Wire(ABC):
     """The simulated API of one provider: its routes, its jobs and its files."""
 
     id_prefix: ClassVar[str] = ""
-    """Tells the jobs of this wire from those of others."""
+    """Distinguishes the jobs of this wire from those of others."""
     job_missing: ClassVar[str]
     """The message of a 404 for an unknown job."""
     file_missing: ClassVar[str] = "No such file."

@@ -108,14 +108,14 @@ def _done(job: SimulatedJob, url: str, seconds: int, *, respects: bool) -> web.R
 
 
 def _video(fields: Mapping[str, object]) -> VideoSpec:
-    given = {name: value for name, value in fields.items() if value is not None}
-    size = size_of(given.get("aspect_ratio", "16:9"), given.get("resolution", "480p"))
+    present = {name: value for name, value in fields.items() if value is not None}
+    size = size_of(present.get("aspect_ratio", "16:9"), present.get("resolution", "480p"))
     if size is None:
         raise SimulatedRefusal(400, "aspect_ratio or resolution is invalid.")
-    seconds = given.get("duration", 8)
+    seconds = present.get("duration", 8)
     if not isinstance(seconds, int) or not 1 <= seconds <= SECONDS_MAX:
         raise SimulatedRefusal(400, f"duration must be between 1 and {SECONDS_MAX} seconds.")
-    model = given.get("model", _MODELS[0])
+    model = present.get("model", _MODELS[0])
     return video_from(
-        {"prompt": given.get("prompt"), "model": model, "seconds": seconds, "size": size}
+        {"prompt": present.get("prompt"), "model": model, "seconds": seconds, "size": size}
     )

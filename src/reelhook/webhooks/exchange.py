@@ -1,4 +1,4 @@
-"""The response as far as it has arrived, which is kept if the rest fails."""
+"""A response as far as it has arrived: this part is kept if the rest fails."""
 
 from aiohttp import ClientResponse, StreamReader
 
@@ -9,7 +9,7 @@ from reelhook.webhooks.protocol import BODY_READ_BYTES_MAX, BodyTooLargeError, N
 
 BODY_KEPT_BYTES_MAX = 16 * 1024
 RETRY_AFTER_SECONDS_MAX = 366 * 24 * 3600.0
-"""A longer wait is read as this one; the retry schedule decides how much of it is followed."""
+"""Longer waits are cut to this; the retry schedule decides how much of a wait is respected."""
 
 
 class Exchange:
@@ -26,7 +26,7 @@ class Exchange:
     async def read(self, response: ClientResponse) -> None:
         """Read a response with its body.
 
-        Raises `BodyTooLargeError`, `NoStatusError` and what aiohttp raises.
+        Raises `BodyTooLargeError`, `NoStatusError` and aiohttp's errors.
         """
         if response.status < 100:
             raise NoStatusError
@@ -70,7 +70,7 @@ def _redirect(response: ClientResponse) -> Fault | None:
     location = legible(response.headers.get("Location", ""))
     to = f" to {location}" if location else ""
     return Fault(
-        ErrorClass.REDIRECT, f"Redirects{to} are never followed: register the final address itself"
+        ErrorClass.REDIRECT, f"Redirects{to} are never followed: register the final URL instead"
     )
 
 

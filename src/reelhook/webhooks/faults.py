@@ -21,7 +21,7 @@ from reelhook.webhooks.protocol import (
 
 _DETAIL_CHARACTERS_MAX = 300
 _ONLY_HTTP2 = (
-    "The receiver speaks only HTTP/2, and webhooks are sent by HTTP/1.1; enable HTTP/1.1 at the "
+    "The receiver speaks only HTTP/2, and webhooks are sent over HTTP/1.1; enable HTTP/1.1 at the "
     "receiver, or at the proxy in front of it"
 )
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -55,7 +55,7 @@ class Fault:
 
 
 def diagnose(error: Exception, *, connect_seconds: float, timeout_seconds: float) -> Fault:
-    """Return the fault that an exception of the client stands for."""
+    """Return the fault for an exception of the HTTP client."""
     match error:
         case AddressRefusedError():
             return Fault(ErrorClass.ADDRESS_REFUSED, error.message)
@@ -92,10 +92,10 @@ def _no_connection(error: aiohttp.ClientConnectorError) -> Fault:
             reason = legible(_tls_reason(cause))
             return Fault(ErrorClass.TLS, f"No trusted TLS connection to {error.host}: {reason}")
         case _ if not str(cause):
-            # asyncio has no message for a connection that ended within the TLS handshake.
+            # asyncio has no message for a connection that ended during the TLS handshake.
             return Fault(
                 ErrorClass.TLS,
-                f"{error.host} closed the connection within the TLS handshake: it may require "
+                f"{error.host} closed the connection during the TLS handshake: it may require "
                 "a client certificate or a TLS version before 1.2",
             )
         case _:
@@ -128,11 +128,11 @@ def _broken_response(error: aiohttp.ClientError) -> Fault:
         case GarbledBodyError():
             return Fault(ErrorClass.PROTOCOL, "The body of the response is not HTTP")
         case aiohttp.ClientPayloadError():
-            return Fault(ErrorClass.CLOSED_EARLY, "The connection was closed within the response")
+            return Fault(ErrorClass.CLOSED_EARLY, "The connection was closed during the response")
         case aiohttp.ClientOSError() | aiohttp.ClientConnectionResetError():
             return Fault(ErrorClass.RESET, legible(f"The connection broke: {error.strerror}"))
         case aiohttp.InvalidURL():
-            return Fault(ErrorClass.ADDRESS_REFUSED, "The client can't read the URL")
+            return Fault(ErrorClass.ADDRESS_REFUSED, "The HTTP client can't parse the URL")
         case _:
             return Fault(ErrorClass.INTERNAL, legible(f"{type(error).__name__}: {error}"))
 

@@ -13,7 +13,7 @@ INTERIM_RESPONSES_MAX = 32
 """1xx responses take many times their size once they are parsed."""
 BODY_READ_BYTES_MAX = 64 * 1024
 BODY_WIRE_BYTES_MAX = 2 * BODY_READ_BYTES_MAX
-"""The body as received, with the sizes and extensions of chunks, which may be endless."""
+"""The body as received. It includes the sizes and extensions of chunks, which may be endless."""
 _SLICE_BYTES = 8 * 1024
 
 
@@ -22,7 +22,7 @@ class HeadTooLargeError(HttpProcessingError):
 
 
 class NoStatusError(ClientPayloadError):
-    """The status is a number below 100, where HTTP's statuses begin."""
+    """The status is below 100, the lowest one in HTTP."""
 
 
 class GarbledBodyError(ClientPayloadError):
@@ -62,7 +62,8 @@ class ResponseProtocol(ResponseHandler):
     def set_exception(self, exc: Any, *cause: BaseException) -> None:
         """Fail the response. (Overrides aiohttp's method.)
 
-        A receiver that speaks only HTTP/2 says so, and then closes the connection in various ways.
+        A receiver that speaks only HTTP/2 says so, and then closes the connection in one of
+        several ways.
         """
         super().set_exception(OnlyHttp2Error() if self._begins_with_http2 else exc, *cause)
 
@@ -101,7 +102,7 @@ class ResponseProtocol(ResponseHandler):
             self._begins_with_http2 = data[:1] == b"\0" and data[3:9] == b"\4\0\0\0\0\0"
         if self._begins_with_http2:
             if self._phase is _Phase.REQUESTED:
-                self._refuse_head()  # otherwise the receiver closes after a request by HTTP/1.1
+                self._refuse_head()  # otherwise the receiver closes after an HTTP/1.1 request
             return
         if data and self._phase is _Phase.RESPONDED and self._idle:
             self.abort()

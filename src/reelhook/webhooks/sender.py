@@ -57,7 +57,7 @@ class AiohttpSender:
         self._connect_seconds = connect_seconds
         # The same few URLs recur. A refused URL is not cached, but checked again each time.
         self._trusted_url = lru_cache(URLS_KEPT)(_trusted_url)
-        self._judged_url = lru_cache(URLS_KEPT)(partial(_judged_url, policy))
+        self._guarded_url = lru_cache(URLS_KEPT)(partial(_guarded_url, policy))
         look_up = look_up or SystemLookUp()
         # Two pools, so that no URL of the API uses a connection that was opened unguarded.
         self._guarded, self._trusting = (
@@ -131,14 +131,14 @@ class AiohttpSender:
     def _route(self, request: SignedRequest) -> tuple[aiohttp.ClientSession, URL]:
         if request.trusted:
             return self._trusting, self._trusted_url(request.url)
-        return self._guarded, self._judged_url(request.url)
+        return self._guarded, self._guarded_url(request.url)
 
 
 def _trusted_url(url: str) -> URL:
     return URL(parse_target(url).wire_url, encoded=True)
 
 
-def _judged_url(policy: AddressPolicy, url: str) -> URL:
+def _guarded_url(policy: AddressPolicy, url: str) -> URL:
     return URL(policy.parse(url).wire_url, encoded=True)
 
 

@@ -20,10 +20,10 @@ def verify(
 ) -> ReceivedWebhook:
     """Return the webhook if it was signed with one of the secrets or keys, and is recent.
 
-    `body` is the raw body; `headers` are the request's, in any case. `secrets` are plain or
-    `whsec_`; `public_keys` are `whpk_`, or the JWK Set of `/.well-known/webhooks/jwks.json`.
-    It may have been sent `tolerance_seconds` before or after `now` (Unix seconds, by default
-    the system's clock).
+    `body` is the raw body. `headers` are the request's; upper and lower case don't matter.
+    `secrets` are plain or `whsec_`; `public_keys` are `whpk_`, or the JWK Set of
+    `/.well-known/webhooks/jwks.json`. The webhook may have been signed `tolerance_seconds` before
+    or after `now` (Unix seconds, by default the system's clock).
 
     Raises `WebhookVerificationError` for an untrusted webhook (respond with 401), `BadKeyError`
     for a malformed secret or key, and `TypeError` for a body that is not bytes.
@@ -37,7 +37,7 @@ def verify(
     shared = (secrets,) if isinstance(secrets, str) else tuple(secrets)
     public = ed25519.public_keys(public_keys)
     if not shared and not public:
-        raise BadKeyError("There is nothing to verify with; give verify() a secret or a public key")
+        raise BadKeyError("verify() has nothing to verify with; pass a secret or a public key")
     return verified(
         body,
         headers,

@@ -43,7 +43,7 @@ async def examine(
         hide = hider(settings.secrets)
     except SettingsError as error:
         return [failed("settings", error.message), *variables(env_file, environment, None)]
-    found = variables(env_file, environment, settings) + authorities(env_file, environment)
+    findings = variables(env_file, environment, settings) + authorities(env_file, environment)
     async with ClientSession(cookie_jar=DummyCookieJar()) as http:
         (
             of_database,
@@ -60,13 +60,19 @@ async def examine(
             receiver(settings, http, send=send),
             asyncio.gather(server(settings, http), proxies(settings, http)),
         )
-    found = [_startable(settings, running=running), *found, *of_database, of_secret, *of_accounts]
-    found += [*of_files, of_receiver, *of_server, *of_proxies]
-    return [replace(one, message=hide(one.message)) for one in found]
+    findings = [
+        _startable(settings, running=running),
+        *findings,
+        *of_database,
+        of_secret,
+        *of_accounts,
+    ]
+    findings += [*of_files, of_receiver, *of_server, *of_proxies]
+    return [replace(finding, message=hide(finding.message)) for finding in findings]
 
 
 def _startable(settings: Settings, *, running: bool) -> Finding:
-    """Check that `serve` would start; a running server may have been started to simulate."""
+    """Check that `serve` would start. A running server may have been started with --simulate."""
     try:
         settings.check_for_server(simulate=running)
     except SettingsError as error:

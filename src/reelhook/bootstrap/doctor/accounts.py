@@ -37,22 +37,22 @@ async def accounts(
 ) -> list[Finding]:
     """Check all accounts concurrently, then the default model and the aliases."""
     served: Served = {}
-    found = await asyncio.gather(
-        *(_account(one, settings, http, now, served) for one in settings.credentials)
+    per_account = await asyncio.gather(
+        *(_account(credential, settings, http, now, served) for credential in settings.credentials)
     )
-    checked = [finding for findings in found for finding in findings]
+    checked = [finding for findings in per_account for finding in findings]
     return [*checked, *models(settings, served)]
 
 
 async def _account(
-    one: Credential,
+    credential: Credential,
     settings: Settings,
     http: ClientSession,
     now: Callable[[], float],
     served: Served,
 ) -> list[Finding]:
-    subject = f"account {one.id}"
-    if URL(one.base_url or "").host == _GONE and one.provider == "openai":
+    subject = f"account {credential.id}"
+    if URL(credential.base_url or "").host == _GONE and credential.provider == "openai":
         return [
             failed(
                 subject,
@@ -61,28 +61,28 @@ async def _account(
             )
         ]
     try:
-        provider = provider_of(one, settings)
+        provider = provider_of(credential, settings)
     except SettingsError as error:
         return [failed(subject, error.message)]
     async with provider:
         base = provider.base
         listed = provider.traits.page_size_max > 0
-        key, theirs = await asyncio.gather(_key(subject, provider.check), _date(http, base))
-        advice = await _advice(subject, one, provider) if key.verdict is Severity.OK else []
+        key, date = await asyncio.gather(_key(subject, provider.check), _date(http, base))
+        advice = await _advice(subject, credential, provider) if key.verdict is Severity.OK else []
         if key.verdict is Severity.OK:
-            served[one.id] = await _served(provider)
+            served[credential.id] = await _served(provider)
     host = base.host if base.explicit_port is None else f"{base.host}:{base.explicit_port}"
     alone = [ok(f"key of {subject}", _ALONE)] if listed and key.verdict is Severity.OK else []
-    found = [key, *advice, *alone]
-    return found if theirs is None else [*found, clock(str(host), theirs, now())]
+    findings = [key, *advice, *alone]
+    return findings if date is None else [*findings, clock(str(host), date, now())]
 
 
-async def _advice(subject: str, one: Credential, provider: HttpProvider) -> list[Finding]:
-    found = [warning(subject, advice.message) for advice in await provider.advice()]
-    if one.resubmit_forgotten and not await provider.forgets_when_restarted():
+async def _advice(subject: str, credential: Credential, provider: HttpProvider) -> list[Finding]:
+    findings = [warning(subject, advice.message) for advice in await provider.advice()]
+    if credential.resubmit_forgotten and not await provider.forgets_when_restarted():
         message = "resubmit_forgotten has no effect: this server is not known to lose jobs"
-        found.append(warning(subject, message))
-    return found
+        findings.append(warning(subject, message))
+    return findings
 
 
 async def _served(provider: HttpProvider) -> ServedModels | None:

@@ -1,4 +1,4 @@
-"""Checks that finished files may be fetched from where providers put them."""
+"""Checks that finished files may be fetched from the hosts where providers store them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,24 +20,26 @@ async def files(settings: Settings) -> list[Finding]:
     try:
         newest = await newest_files(settings.database)
     except SettingsError:
-        newest = []  # a finding of the database says so
-    found = await asyncio.gather(
+        newest = []  # the check of the database reports it
+    per_account = await asyncio.gather(
         *(
-            _account(one, settings, [file for file in newest if file.account == one.id])
-            for one in settings.credentials
+            _account(
+                credential, settings, [file for file in newest if file.account == credential.id]
+            )
+            for credential in settings.credentials
         )
     )
-    return [finding for findings in found for finding in findings]
+    return [finding for findings in per_account for finding in findings]
 
 
 async def _account(
-    one: Credential, settings: Settings, newest: Sequence[FinishedFile]
+    credential: Credential, settings: Settings, newest: Sequence[FinishedFile]
 ) -> list[Finding]:
-    subject = f"files of account {one.id}"
+    subject = f"files of account {credential.id}"
     try:
-        provider = provider_of(one, settings)
+        provider = provider_of(credential, settings)
     except SettingsError:
-        return []  # a finding of the account says so
+        return []  # the check of the account reports it
     async with provider:
         by_host: dict[str, FinishedFile] = {}
         for file in newest:
@@ -47,7 +49,7 @@ async def _account(
             for host, file in list(by_host.items())[:ORIGINS_MAX]
             if (reason := await _refusal(provider.files, file.url)) is not None
         ]
-        return refused or await _allowed(subject, one, provider.files, str(provider.base))
+        return refused or await _allowed(subject, credential, provider.files, str(provider.base))
 
 
 async def _refusal(of_account: Files, url: str, *, trusting: bool = True) -> str | None:
@@ -61,9 +63,11 @@ async def _refusal(of_account: Files, url: str, *, trusting: bool = True) -> str
     return None
 
 
-async def _allowed(subject: str, one: Credential, of_account: Files, base: str) -> list[Finding]:
+async def _allowed(
+    subject: str, credential: Credential, of_account: Files, base: str
+) -> list[Finding]:
     """Report what is allowed, if the provider is on a private network."""
-    allowed = [*map(str, one.file_networks), *one.file_origins]
+    allowed = [*map(str, credential.file_networks), *credential.file_origins]
     if allowed:
         return [ok(subject, f"may also be at {', '.join(allowed)}")]
     if await _refusal(of_account, base, trusting=False) is None:

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """The severity of a finding. A warning prevents nothing, but is likely a mistake."""
+    """The severity of a finding. A warning blocks nothing, but is probably a mistake."""
 
     OK = "ok"
     WARNING = "warning"
@@ -27,7 +27,7 @@ def ok(subject: str, message: str) -> Finding:
 
 
 def warning(subject: str, message: str) -> Finding:
-    """Return a finding that is likely a mistake."""
+    """Return a finding that is probably a mistake."""
     return Finding(subject, Severity.WARNING, message)
 
 

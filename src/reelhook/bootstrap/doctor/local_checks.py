@@ -22,13 +22,13 @@ AUTHORITIES = "SSL_CERT_FILE"
 SECRET_BYTES_MIN = 24
 """The minimum of Standard Webhooks."""
 _CHARACTERS_MIN = 10
-"""The minimum of different characters: fewer are a word, or one key held down."""
+"""The minimum of different characters: a secret with fewer is a word, or one key held down."""
 
 
 def variables(
     env_file: Path | None, environment: Mapping[str, str], settings: Settings | None
 ) -> list[Finding]:
-    """Report the variables that look like settings, but are not."""
+    """Report the variables that look like settings but are not."""
     accounts = _text(settings.accounts_file) if settings and settings.accounts_file else ""
     return [
         warning(
@@ -83,21 +83,21 @@ async def database(settings: Settings, now: Callable[[], float]) -> list[Finding
     except ReelhookError as error:
         return [failed("database", error.message)]
     if len(missing) == len(migrations.revisions()):
-        found = ok("database", f"{name} has no schema yet; the first start creates it")
+        schema = ok("database", f"{name} has no schema yet; the first start creates it")
     elif missing:
-        found = warning(
+        schema = warning(
             "database",
             f"{name} lacks the revisions {', '.join(missing)}; restart `serve`, which applies "
             "them, or run `reelhook migrate --all`",
         )
     else:
-        found = ok("database", f"{name} is writable and has the newest schema")
+        schema = ok("database", f"{name} is writable and has the newest schema")
     more = [] if checked.free_bytes is None else [_disk(checked.free_bytes)]
     if checked.now is not None:
         more.append(clock("database", checked.now / 1000, now()))
     if newest is not None:
         more += _set_back(newest / 1000 - now())
-    return [found, *more]
+    return [schema, *more]
 
 
 def _disk(free_bytes: int) -> Finding:
@@ -120,9 +120,9 @@ def _set_back(ahead: float) -> list[Finding]:
     ]
 
 
-def clock(whose: str, theirs: float, ours: float) -> Finding:
-    """Compare two clocks, in Unix seconds."""
-    subject, ahead = f"clock of {whose}", theirs - ours
+def clock(host: str, remote: float, local: float) -> Finding:
+    """Compare a host's clock with this machine's. Both times are in Unix seconds."""
+    subject, ahead = f"clock of {host}", remote - local
     if abs(ahead) > CLOCK_SECONDS_MAX:
         direction = "ahead of" if ahead > 0 else "behind"
         return warning(

@@ -19,18 +19,21 @@ Served = dict[str, ServedModels | None]
 def models(settings: Settings, served: Mapping[str, ServedModels | None]) -> list[Finding]:
     """Check the default model, and the model of each alias."""
     try:
-        known = {one.provider: provider_class(one.provider).models for one in settings.credentials}
+        models_of = {
+            credential.provider: provider_class(credential.provider).models
+            for credential in settings.credentials
+        }
     except SettingsError:
-        return []  # a finding of the account says so
-    given = [Account(one.id, one.provider) for one in settings.credentials]
-    if not given:
+        return []  # the check of the account reports it
+    accounts = [Account(credential.id, credential.provider) for credential in settings.credentials]
+    if not accounts:
         return []
-    catalog = Catalog(given, known, settings.aliases, installed())
+    catalog = Catalog(accounts, models_of, settings.aliases, installed())
     name = settings.default_model
-    found = [_model(catalog, served, "default model", name or "", chosen=name is not None)]
+    findings = [_model(catalog, served, "default model", name or "", chosen=name is not None)]
     for alias, model in settings.aliases.items():
-        found.append(_model(catalog, served, f"alias {alias}", model, chosen=True))
-    return found
+        findings.append(_model(catalog, served, f"alias {alias}", model, chosen=True))
+    return findings
 
 
 def _model(
@@ -45,7 +48,9 @@ def _model(
         choice = catalog.choose(name)
     except InvalidRequestError as error:
         return warning(subject, error.message)
-    reported = [one for account in choice.accounts if (one := served.get(account.id)) and one.names]
+    reported = [
+        server for account in choice.accounts if (server := served.get(account.id)) and server.names
+    ]
     if not reported:
         own = f"is the default of the {choice.display_name} server"
         return ok(subject, f"is {choice.display_name}" if name else own)
@@ -55,10 +60,12 @@ def _model(
 def _of_servers(
     subject: str, choice: ModelRoute, reported: list[ServedModels], *, chosen: bool
 ) -> Finding:
-    names = list(dict.fromkeys(name for one in reported for name in one.names))
-    if all(one.ignored for one in reported):
-        titles = " and ".join(dict.fromkeys(one.title for one in reported))
-        return ok(subject, f"is {_list(names)}: {titles} always uses it, whatever a request names")
+    names = list(dict.fromkeys(name for server in reported for name in server.names))
+    if all(server.ignored for server in reported):
+        titles = " and ".join(dict.fromkeys(server.title for server in reported))
+        return ok(
+            subject, f"is {_list(names)}: {titles} always uses it, whichever model a request names"
+        )
     if not chosen and len(names) == 1:
         return ok(subject, f"is {choice.provider}/{names[0]}, the only model of its server")
     if chosen and any(fnmatchcase(choice.model, name) for name in names):

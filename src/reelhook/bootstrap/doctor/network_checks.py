@@ -45,13 +45,15 @@ async def receiver(settings: Settings, http: ClientSession, *, send: bool) -> Fi
         if (distrusted := distrust(error)) is not None:
             return failed(subject, f"its certificate {distrusted}")
         reason = str(error) or "no response in time"
-        return failed(subject, f"does not respond: {reason}; start the receiver, or correct it")
+        return failed(
+            subject, f"does not respond: {reason}; start the receiver, or correct the URL"
+        )
     if 300 <= status < 400:
         return failed(
             subject,
             f"redirects (HTTP {status}), and webhooks follow no redirects; set the final URL",
         )
-    if status == 404 or (status >= 500 and status != 501):  # 501: it does not know HEAD
+    if status == 404 or (status >= 500 and status != 501):  # 501: HEAD is unknown
         return warning(
             subject,
             f"responds to HEAD with HTTP {status}; `reelhook doctor --send` sends a test event",
@@ -106,20 +108,22 @@ async def server(settings: Settings, http: ClientSession) -> tuple[bool, list[Fi
         return False, [
             ok("server", f"none runs at {settings.url}, so REELHOOK_PUBLIC_URL was not checked")
         ]
-    found = [ok("server", f"runs at {settings.url}")]
+    findings = [ok("server", f"runs at {settings.url}")]
     if ready.get("watcher") == "paused":
-        found = [warning("server", "its watcher is paused; `reelhook watcher resume` resumes it")]
-    return True, [*found, await _public(settings, http)]
+        findings = [
+            warning("server", "its watcher is paused; `reelhook watcher resume` resumes it")
+        ]
+    return True, [*findings, await _public(settings, http)]
 
 
 async def _ready(http: ClientSession, url: str) -> dict[str, object] | str | None:
     """Return a server's readiness report, or why its certificate is not trusted."""
     try:
         async with http.get(f"{url}/readyz", allow_redirects=False, timeout=_TIMEOUT) as response:
-            reported = await response.json()
+            body = await response.json()
     except _FAILURES as error:
         return distrust(error)
-    return reported if isinstance(reported, dict) and reported.get("status") == "ready" else None
+    return body if isinstance(body, dict) and body.get("status") == "ready" else None
 
 
 async def _public(settings: Settings, http: ClientSession) -> Finding:
@@ -127,8 +131,8 @@ async def _public(settings: Settings, http: ClientSession) -> Finding:
     if "public_url" not in settings.model_fields_set:
         return ok(
             subject,
-            "is not set: links in webhooks use this machine's own address, and no provider is "
-            "given a callback address",
+            "is not set: links in webhooks use this machine's own address, and no provider "
+            "gets a callback address",
         )
     ready = await _ready(http, public)
     if isinstance(ready, str):
@@ -139,22 +143,22 @@ async def _public(settings: Settings, http: ClientSession) -> Finding:
             f"{public} does not lead to a reelhook server; correct it, or the proxy that responds "
             "there",
         )
-    here = await _known(settings, http, settings.url)
-    if here and not await _known(settings, http, public):
+    is_local = await _known(settings, http, settings.url)
+    if is_local and not await _known(settings, http, public):
         return failed(
             subject,
             f"{public} leads to another reelhook server than {settings.url}; correct it",
         )
     return ok(
         subject,
-        f"{public} leads to this server" if here else f"{public} leads to a reelhook server",
+        f"{public} leads to this server" if is_local else f"{public} leads to a reelhook server",
     )
 
 
 async def _known(settings: Settings, http: ClientSession, url: str) -> bool:
     """Return True if a server has our keys: only it knows our callback addresses.
 
-    Nothing secret is sent, so asking another server does no harm.
+    Nothing secret is sent, so a request to another server does no harm.
     """
     try:
         key = await read_key(settings.database, CALLBACK_KEY)
@@ -169,15 +173,15 @@ async def _known(settings: Settings, http: ClientSession, url: str) -> bool:
             async with http.post(
                 address, data=b"", allow_redirects=False, timeout=_TIMEOUT
             ) as response:
-                reported = await response.json()
+                body = await response.json()
         except _FAILURES:
             return False
         # The address is known there, and no provider signed this request.
-        if isinstance(reported, dict) and reported.get("code") == WebhookVerificationError.code:
+        if isinstance(body, dict) and body.get("code") == WebhookVerificationError.code:
             return True
     return False
 
 
 def _accounts(settings: Settings) -> Sequence[tuple[str, str]]:
-    given = [(one.id, one.provider) for one in settings.credentials]
-    return [*given, ("openai", "openai")]  # with --simulate there is an account of each provider
+    accounts = [(credential.id, credential.provider) for credential in settings.credentials]
+    return [*accounts, ("openai", "openai")]  # with --simulate there is an account of each provider

@@ -1,4 +1,4 @@
-"""Finds orphans: listed videos that no job owns, as after a restore."""
+"""Finds orphans: listed videos that no job owns, for example after a restore."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,8 +40,7 @@ class Orphan:
 class ListingRead:
     """The part of an account's listing that was read.
 
-    `complete`: to its end; `error`: the reason why the rest was not read.
-
+    `complete` is True if it was read to its end, `error` the reason why the rest was not read.
     `listed` is False if the provider has no listing.
     """
 
@@ -54,7 +53,7 @@ class ListingRead:
 
 @dataclass(frozen=True, slots=True)
 class Orphans:
-    """The orphans, newest first within each account, and what was read."""
+    """The orphans, newest first within each account, and the listings that were read."""
 
     orphans: tuple[Orphan, ...]
     accounts: tuple[ListingRead, ...]
@@ -76,25 +75,29 @@ async def find_orphans(
         raise SettingsError("No provider is configured, so there is no listing to read")
     hide = hider(settings.secrets)
     doubtful = await owned.read(settings.database, owned.doubtful())
-    by_prompt = {one.prompt: one.id for one in reversed(doubtful)}
+    by_prompt = {job.prompt: job.id for job in reversed(doubtful)}
     orphans: list[Orphan] = []
     accounts: list[ListingRead] = []
-    for one in settings.credentials:
-        entries, looked = await _listing(one, settings, report, pages_max, hide)
-        accounts.append(looked)
+    for credential in settings.credentials:
+        entries, listing = await _listing(credential, settings, report, pages_max, hide)
+        accounts.append(listing)
         ids = [entry.provider_job_id for entry in entries]
-        known = [other.id for other in settings.credentials if other.provider == one.provider]
-        left = set(await owned.read(settings.database, owned.unowned(known, ids)))
-        seen = {orphan.id for orphan in orphans if orphan.account in known}
-        left -= seen
+        account_ids = [
+            other.id for other in settings.credentials if other.provider == credential.provider
+        ]
+        unowned = set(await owned.read(settings.database, owned.unowned(account_ids, ids)))
+        seen = {orphan.id for orphan in orphans if orphan.account in account_ids}
+        unowned -= seen
         orphans += [
-            _orphan(one.id, entry, by_prompt) for entry in entries if entry.provider_job_id in left
+            _orphan(credential.id, entry, by_prompt)
+            for entry in entries
+            if entry.provider_job_id in unowned
         ]
     return Orphans(tuple(orphans), tuple(accounts))
 
 
 async def _listing(
-    one: Credential,
+    credential: Credential,
     settings: Settings,
     report: Callable[[str], None],
     pages_max: int,
@@ -102,16 +105,18 @@ async def _listing(
 ) -> tuple[list[Entry], ListingRead]:
     entries: dict[str, Entry] = {}
     try:
-        async with provider_of(one, settings) as provider:
+        async with provider_of(credential, settings) as provider:
             if not provider.traits.page_size_max:
-                return [], ListingRead(one.id, 0, complete=False, listed=False)
-            complete = await _pages(one.id, provider, entries, report, pages_max)
+                return [], ListingRead(credential.id, 0, complete=False, listed=False)
+            complete = await _pages(credential.id, provider, entries, report, pages_max)
     except ListingUnsupportedError:
-        return [], ListingRead(one.id, 0, complete=False, listed=False)
+        return [], ListingRead(credential.id, 0, complete=False, listed=False)
     except (ProviderError, SettingsError) as error:
-        looked = ListingRead(one.id, len(entries), complete=False, error=hide(error.message))
-        return list(entries.values()), looked
-    return list(entries.values()), ListingRead(one.id, len(entries), complete)
+        listing = ListingRead(
+            credential.id, len(entries), complete=False, error=hide(error.message)
+        )
+        return list(entries.values()), listing
+    return list(entries.values()), ListingRead(credential.id, len(entries), complete)
 
 
 async def _pages(

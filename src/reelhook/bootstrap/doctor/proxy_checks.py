@@ -15,7 +15,7 @@ from reelhook.doors.live.sse import HEARTBEAT_SECONDS
 from reelhook.guard.hosts import is_loopback
 
 FIRST_SECONDS_MAX = 3.0
-"""The time limit for the beginning of a stream; without buffering it comes at once."""
+"""The time limit for the beginning of a stream, which arrives at once unless it is buffered."""
 SLACK_SECONDS = 5.0
 BUSY_SECONDS_MAX = 60.0
 """The time limit for a silence while the followed job changes."""
@@ -32,11 +32,11 @@ async def proxies(settings: Settings, http: ClientSession) -> list[Finding]:
     """Check the path from REELHOOK_PUBLIC_URL to the server, if others can use it."""
     host = urlsplit(settings.public_url).hostname or ""
     if is_loopback(host) or not await _leads_to_a_server(settings, http):
-        return []  # a finding of the server says so
+        return []  # the check of the server reports it
     found = await asyncio.gather(
         _key(settings, http), _streams(settings, http), _idle_connections(settings)
     )
-    return [*(one for one in found if one is not None), _clients(settings)]
+    return [*(finding for finding in found if finding is not None), _clients(settings)]
 
 
 async def _leads_to_a_server(settings: Settings, http: ClientSession) -> bool:
@@ -112,7 +112,7 @@ async def _streams(settings: Settings, http: ClientSession) -> Finding | None:
 
 
 async def _followed(stream: ClientResponse, started: float, limit: asyncio.Timeout) -> Finding:
-    """Read to the first heartbeat; each line extends `limit` by the time that one may take."""
+    """Read to the first heartbeat; each line extends `limit` until the next one must come."""
     if stream.status != 200:
         return warning(_STREAMS, f"can't be followed at REELHOOK_PUBLIC_URL (HTTP {stream.status})")
     await stream.content.readuntil(b"\n\n")

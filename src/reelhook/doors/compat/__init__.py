@@ -1,1 +1,1 @@
-"""The API, the functions and the payload that reelhook's first client was written for."""
+"""The API, the functions and the webhook payload for which reelhook's first client was written."""

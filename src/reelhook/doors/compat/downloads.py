@@ -68,7 +68,7 @@ async def _stream(
     if is_head:
         await stack.aclose()
     return StreamingResponse(
-        # The file is closed, but Content-Length is still the whole file's.
+        # For HEAD the file is closed, but its headers, such as Content-Length, are sent.
         () if is_head else _chunks(file, stack),
         file.status,
         {

@@ -1,4 +1,4 @@
-"""The four groups of functions that `Hook` had before the gateway, with their arguments of then.
+"""The four groups of functions that `Hook` had before the gateway, with their former arguments.
 
 Deprecated: `hook.gateway` has the same use cases, with a caller as their first argument. Here the
 caller is always the operator.

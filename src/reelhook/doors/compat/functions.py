@@ -54,20 +54,20 @@ class Hook:
     # -- the polling service's functions ------------------------------------------------------
 
     def start_sora_polling(self) -> Awaitable[None]:
-        """Poll the providers, which is on from the first start. Need not be awaited."""
+        """Poll the providers; this is on from the first start. Need not be awaited."""
         return self.operations.resume_watching()
 
     def stop_sora_polling(self) -> Awaitable[None]:
         """Stop polling until `start_sora_polling` is called: a restart alone does not resume it.
 
-        Need not be awaited: the change is stored soon.
+        Need not be awaited: the change is stored shortly afterwards.
         """
         return self.operations.pause_watching()
 
     async def register_sora_job(
         self, job_id: str, sora_job_id: str, webhook_url: str | None = None
     ) -> StoredJob:
-        """Watch a job that another program created at the provider. Twice is like once."""
+        """Watch a job that another program created at the provider. A repeated call is safe."""
         created = await self.service.register(sora_job_id, job_id, webhook_url)
         return await read_back(self.service.job(created.job_id), job_id=created.job_id)
 
@@ -92,7 +92,7 @@ class Hook:
     ) -> StoredJob:
         """Write a status (queued, processing, completed, failed) that you vouch for.
 
-        Not available over HTTP, where anyone could fake an ending.
+        Not available over HTTP, where a client could fake the end of a job.
         """
         return await self.service.update_status(job_id, status, progress)
 

@@ -1,4 +1,4 @@
-"""The first client's words for a request: a script, and a direction that is put before it."""
+"""The first client's form of a request: a script, and a direction that precedes it."""
 
 import json
 from typing import Any
@@ -25,10 +25,10 @@ def video_request(
     provider_options: str | None = None,
     **fields: Any,
 ) -> VideoRequest:
-    """Return the request in the domain's words; `fields` are those that have the same name there.
+    """Return the domain's request; `fields` are those that have the same name there.
 
-    `provider_options` are the options as JSON text. Raises `InvalidRequestError` for what the
-    domain can't judge, since it knows the prompt as a whole.
+    `provider_options` are the options as JSON text. Raises `InvalidRequestError` for faults that
+    the domain can't see, since it gets script and direction as one prompt.
     """
     if render_version != RENDER_VERSION:
         raise InvalidRequestError(
@@ -50,13 +50,13 @@ def video_request(
         check_text("wallet_address", wallet_address, SHORT_CHARACTERS_MAX)
     if provider_options is not None:
         fields["options"] = _options(provider_options)
-    kept = {"direction": direction or None, "wallet_address": wallet_address}
-    metadata = {name: value for name, value in kept.items() if value is not None}
+    own_fields = {"direction": direction or None, "wallet_address": wallet_address}
+    metadata = {name: value for name, value in own_fields.items() if value is not None}
     return VideoRequest(prompt, title=script[:TITLE_CHARACTERS], metadata=metadata, **fields)
 
 
 def _options(text: str) -> Any:
-    """Return the options; the domain judges whether they are an object."""
+    """Return the options; the domain checks that they are an object."""
     try:
         return json.loads(text)
     except (TypeError, ValueError, RecursionError):

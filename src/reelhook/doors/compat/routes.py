@@ -29,10 +29,10 @@ async def generate(
     render_version: Annotated[str | None, Query(alias="renderVersion")] = None,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
 ) -> GenerateResponse:
-    """Take the request and respond at once; the provider is called after that.
+    """Accept the request and respond at once; the provider is called after that.
 
-    With an `Idempotency-Key` the same request can be sent again for 24 hours: the response is the
-    first one, and nothing is rendered twice.
+    With an `Idempotency-Key` the same request can be sent again for 24 hours: it gets the first
+    response again, and nothing is rendered twice.
     """
     options = context.options
     version = body.render_version or render_version or RENDER_VERSION
@@ -81,7 +81,7 @@ async def status(job_id: str, context: ContextOf) -> StatusResponse:
 
 
 def _fingerprint(body: GenerateBody, version: str) -> str:
-    """Return the hash by which a repeated body is known; stored keys depend on its form."""
+    """Return the hash by which a repeated body is recognised; stored keys depend on its form."""
     fields = body.model_dump(exclude=_left_out(body)) | {"version": version}
     return sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 

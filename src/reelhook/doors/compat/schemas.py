@@ -22,13 +22,13 @@ from reelhook.gateway import StoredJob
 
 
 def _as_text(value: Any) -> Any:
-    # The API has `seconds: "4"`; clients send 4 as often.
+    # The API documents `seconds: "4"`, but many clients send 4.
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value
 
 
-Words = Annotated[str, Field(strict=True)]
+UncheckedText = Annotated[str, Field(strict=True)]
 Script = Annotated[str, documented(minLength=1, maxLength=PROMPT_CHARACTERS_MAX)]
 Name = Annotated[str, documented(minLength=1, maxLength=SHORT_CHARACTERS_MAX)]
 Seconds = Annotated[str, BeforeValidator(_as_text), documented(pattern=f"^{SECONDS}$")]
@@ -42,7 +42,7 @@ class GenerateBody(Schema):
     """A request for a video."""
 
     script: Script = Field(description="The text to render")
-    prompt: Words | None = Field(None, description="Direction, put before the script")
+    prompt: UncheckedText | None = Field(None, description="Direction, put before the script")
     wallet_address: Name | None = Field(None, description="The job's owner; stored as given")
     render_version: Text | None = Field(None, description="Only v3, a video model")
     webhook_url: Text | None = Field(None, description="Where this job's events go")
@@ -51,7 +51,7 @@ class GenerateBody(Schema):
     seconds: Seconds | None = None
     size: Size | None = Field(None, description="Width x height, e.g. 1280x720")
     aspect_ratio: AspectRatio | None = Field(None, description="Instead of a size, e.g. 16:9")
-    image: Words | None = Field(None, description="The first image: a URL, or a data: URI")
+    image: UncheckedText | None = Field(None, description="The first image: a URL, or a data: URI")
     seed: Seed | None = Field(None, description="The same seed gives a similar video")
     provider_options: dict[str, Any] | None = Field(
         None, description="The provider's own parameters, passed on unchanged"
@@ -91,7 +91,7 @@ class StatusResponse(Schema):
     missing_since: str | None = Field(
         None,
         exclude_if=is_absent,
-        description="Since when the provider has not known the job; absent: it knows it",
+        description="Since when the provider reports the job as unknown; absent if it knows it",
     )
 
 

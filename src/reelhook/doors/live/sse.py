@@ -53,7 +53,7 @@ class StreamSlots:
 
 
 class EventStream(StreamingResponse):
-    """A response that holds a slot as long as it lasts."""
+    """A response that holds a slot for as long as it lasts."""
 
     media_type = "text/event-stream"
 

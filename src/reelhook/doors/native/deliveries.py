@@ -1,4 +1,4 @@
-"""Deliveries: what was sent, what was not, sending it again; and the feed of all events."""
+"""Deliveries: list, read and resend them; and the feed of all events."""
 
 import json
 from datetime import datetime
@@ -36,7 +36,7 @@ async def feed(
     after: str | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> FeedResponse:
-    """Return the events after the one with this id. A receiver that missed some catches up so."""
+    """Return the events after the one with this id. A receiver that missed some catches up here."""
     page = await context.gateway.feed.events_after(context.caller, after, limit)
     return FeedResponse(
         events=[{"id": event.event_id, **json.loads(event.body)} for event in page.events],
@@ -56,8 +56,8 @@ async def list_deliveries(
     cursor: Annotated[int | None, Query(ge=1, le=DELIVERY_ID_MAX)] = None,
 ) -> DeliveriesResponse:
     """Return a page of deliveries; `nextCursor` leads to the next one."""
-    wanted = DeliveryFilter(state, job_id, endpoint_id)
-    page = await context.gateway.deliveries.page(context.caller, wanted, limit, cursor)
+    filters = DeliveryFilter(state, job_id, endpoint_id)
+    page = await context.gateway.deliveries.page(context.caller, filters, limit, cursor)
     return DeliveriesResponse(
         deliveries=[delivery_response(stored) for stored in page.deliveries],
         next_cursor=page.next_cursor,
@@ -66,7 +66,7 @@ async def list_deliveries(
 
 @router.post("/api/deliveries/resend", status_code=202, summary="Send all failed events again")
 async def resend_failed(context: ContextOf, body: ResendFailedBody) -> ResendResponse:
-    """Send every event that failed since a time again, once each. It survives a restart."""
+    """Send every event that failed since a time again, once each. A restart does not stop it."""
     gateway, caller = context.gateway, context.caller
     if body.endpoint_id is not None:
         await gateway.endpoints.one(caller, body.endpoint_id)
@@ -76,15 +76,15 @@ async def resend_failed(context: ContextOf, body: ResendFailedBody) -> ResendRes
 
 @router.get("/api/deliveries/resend/{resend_id}", summary="The progress of sending again")
 async def resend_run(resend_id: str, context: ContextOf) -> ResendResponse:
-    """Return how many events were put in line again."""
+    """Return the number of events that were queued again."""
     return resend_response(await context.gateway.deliveries.resend_run(context.caller, resend_id))
 
 
 @router.get("/api/deliveries/{delivery_id}", summary="Read a delivery")
 async def read(delivery_id: int, context: ContextOf) -> OneDeliveryResponse:
     """Return a delivery and the events that never arrived."""
-    found = await context.gateway.deliveries.one(context.caller, _storable(delivery_id))
-    return one_delivery_response(*found)
+    delivery = await context.gateway.deliveries.one(context.caller, _storable(delivery_id))
+    return one_delivery_response(*delivery)
 
 
 @router.get("/api/deliveries/{delivery_id}/attempts", summary="Read a delivery's attempts")
@@ -92,15 +92,17 @@ async def attempts(
     delivery_id: int, context: ContextOf, limit: Annotated[int, Query(ge=1, le=500)] = 100
 ) -> AttemptsResponse:
     """Return the attempts, newest first, including those of its resends."""
-    found = await context.gateway.deliveries.attempts(context.caller, _storable(delivery_id), limit)
-    return AttemptsResponse(attempts=[attempt_response(attempt) for attempt in found])
+    attempts_found = await context.gateway.deliveries.attempts(
+        context.caller, _storable(delivery_id), limit
+    )
+    return AttemptsResponse(attempts=[attempt_response(attempt) for attempt in attempts_found])
 
 
 @router.post("/api/deliveries/{delivery_id}/resend", status_code=202, summary="Send an event again")
 async def resend(
     delivery_id: int, context: ContextOf, body: ResendBody | None = None
 ) -> OneDeliveryResponse:
-    """Send one event again, with the same `webhook-id`, as a delivery of its own."""
+    """Send one event again, with the same `webhook-id`, as a separate delivery."""
     deliveries, caller = context.gateway.deliveries, context.caller
     sequence = body.sequence if body else None
     resent = await deliveries.resend(caller, _storable(delivery_id), sequence)
@@ -109,12 +111,12 @@ async def resend(
 
 
 def _storable(delivery_id: int) -> int:
-    # No delivery has an id beyond the range of the database; 0 is none either.
+    # No delivery has an id outside the database's range, or the id 0.
     return delivery_id if abs(delivery_id) <= DELIVERY_ID_MAX else 0
 
 
 def _instant(time: datetime) -> Instant:
-    # Years 1 and 9999 may leave the calendar on their way to UTC.
+    # In the years 1 and 9999, the conversion to UTC may leave the range of `datetime`.
     if time.timestamp() < 0:
         raise InvalidRequestError("since", "since must be a time after 1970")
     return round(time.timestamp() * 1000)

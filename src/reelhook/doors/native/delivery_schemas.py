@@ -80,7 +80,7 @@ class FeedResponse(Schema):
 
     events: list[dict[str, Any]]
     next_cursor: str | None = Field(description="The value of `after` for the next request")
-    more: bool = Field(description="Whether there are more already")
+    more: bool = Field(description="true: there are more already")
     restarted: bool = Field(
         description="The event of `after` is no longer kept: these begin with the oldest one"
     )

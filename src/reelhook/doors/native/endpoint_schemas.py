@@ -37,41 +37,41 @@ def _header_refusal(name: str, value: str) -> str | None:
     if not _HEADER_NAME.fullmatch(name):
         return f"must have header names of letters, digits and hyphens, not {name!r}"
     if _OURS.fullmatch(name):
-        return f"must leave {name} to reelhook"
+        return f"must not have {name}: reelhook sets it"
     if not _HEADER_VALUE.fullmatch(value):
         return f"must give {name} at most 1024 visible ASCII characters"
     return None
 
 
-def _headers(given: dict[str, str]) -> dict[str, str]:
-    refusals = (_header_refusal(name, value) for name, value in given.items())
+def _headers(headers: dict[str, str]) -> dict[str, str]:
+    refusals = (_header_refusal(name, value) for name, value in headers.items())
     refusal = next(filter(None, refusals), None)
-    if len(given) > HEADERS_MAX:
+    if len(headers) > HEADERS_MAX:
         refusal = f"must be at most {HEADERS_MAX}"
-    elif len({name.lower() for name in given}) < len(given):
+    elif len({name.lower() for name in headers}) < len(headers):
         refusal = "must name each header once"
     if refusal:
         raise PydanticCustomError("ours", "{refusal}", {"refusal": refusal})
-    return given
+    return headers
 
 
-def _secret(given: str) -> str:
+def _secret(secret: str) -> str:
     refusal = None
-    if not _SECRET.fullmatch(given):
+    if not _SECRET.fullmatch(secret):
         refusal = (
             "must be of visible ASCII characters, without spaces or line breaks; "
             "leave it out to have one generated"
         )
     else:
         try:
-            standard_key(given)
+            standard_key(secret)
         except BadKeyError:
             refusal = (
                 "must be a random text, or base64 after whsec_; leave it out to have one generated"
             )
     if refusal:
         raise PydanticCustomError("ours", "{refusal}", {"refusal": refusal})
-    return given
+    return secret
 
 
 Headers = Annotated[dict[str, str], AfterValidator(_headers)]
@@ -99,16 +99,16 @@ class _Chosen(Schema):
 
     def fields(self) -> EndpointFields:
         """Return the given fields, and no others."""
-        given: dict[str, Any] = self.model_dump(
+        fields: dict[str, Any] = self.model_dump(
             include=self.model_fields_set & _Chosen.model_fields.keys()
         )
-        if "events" in given:
-            given["events"] = frozenset(given["events"] or EventName)
-        if "headers" in given:
-            given["headers"] = tuple((given["headers"] or {}).items())
-        if given.get("broadcast", ...) is None:
-            del given["broadcast"]
-        return cast("EndpointFields", given)
+        if "events" in fields:
+            fields["events"] = frozenset(fields["events"] or EventName)
+        if "headers" in fields:
+            fields["headers"] = tuple((fields["headers"] or {}).items())
+        if fields.get("broadcast", ...) is None:
+            del fields["broadcast"]
+        return cast("EndpointFields", fields)
 
 
 class NewEndpointBody(_Chosen):

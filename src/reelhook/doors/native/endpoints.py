@@ -21,7 +21,7 @@ router = APIRouter(prefix="/api/endpoints", tags=["endpoints"], route_class=KeyR
 
 
 async def _checked(context: Context, url: str) -> bool:
-    """Judge a URL; return whether the operator chose it, so that it is trusted."""
+    """Check a URL; return True if the operator chose it, so that it is trusted."""
     options, body = context.options, await context.request.body()
     trusted = options.access.is_operator(context.request, body, options.clock.now())
     await options.check_url(url, field="url", trusted=trusted)
@@ -44,8 +44,8 @@ async def list_endpoints(context: ContextOf, failing: bool = False) -> Endpoints
     back, including URLs of single jobs.
     """
     endpoints, caller = context.gateway.endpoints, context.caller
-    found = await (endpoints.held_back(caller) if failing else endpoints.all(caller))
-    return EndpointsResponse(endpoints=[endpoint_response(endpoint) for endpoint in found])
+    listed = await (endpoints.held_back(caller) if failing else endpoints.all(caller))
+    return EndpointsResponse(endpoints=[endpoint_response(endpoint) for endpoint in listed])
 
 
 @router.get("/{endpoint_id}", summary="Read an endpoint")
@@ -73,7 +73,7 @@ async def change(
 
 @router.delete("/{endpoint_id}", status_code=204, summary="Remove an endpoint")
 async def remove(endpoint_id: str, context: ContextOf) -> Response:
-    """Remove an endpoint, and everything that waits for it. The record of what was sent stays."""
+    """Remove an endpoint and its waiting events. The record of past deliveries stays."""
     await context.gateway.endpoints.remove(context.caller, endpoint_id)
     return Response(status_code=204)
 

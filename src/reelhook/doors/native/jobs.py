@@ -62,7 +62,7 @@ async def list_jobs(
 
 @router.post("/register", summary="Watch a job that was created elsewhere")
 async def register(context: ContextOf, body: RegisterBody) -> JobResponse:
-    """Watch a provider's job that someone else created. Registering twice is once."""
+    """Watch a provider's job that another program created. Registering it twice changes nothing."""
     if body.webhook_url is not None:
         await context.options.check_url(body.webhook_url)
     created = await context.gateway.jobs.register(
@@ -114,8 +114,8 @@ async def cancel(job_id: str, context: ContextOf, body: CancelBody | None = None
 
 @router.post("/{job_id}/adopt", summary="Watch the provider's job of a job in doubt")
 async def adopt(job_id: str, context: ContextOf, body: AdoptBody) -> JobResponse:
-    """Watch the provider's job as a new one of ours, with the same request and endpoints;
-    `adoptedFrom` names the one in doubt, which is settled by it.
+    """Watch the provider's job as a new job here, with the same request and endpoints. Its
+    `adoptedFrom` names the job in doubt, which is settled now.
     """
     created = await context.gateway.in_doubt.adopt(context.caller, job_id, body.sora_job_id)
     return await _created(context, created)

@@ -56,7 +56,7 @@ async def costs(
     """Return totals by the day on which jobs were requested, if providers report charges."""
     today = datetime.fromtimestamp(context.options.clock.now() / 1000, UTC).date()
     last = until or today
-    # By numbers of days: the calendar's first and last day have no neighbour.
+    # Computed with numbers of days, since `date` ends with the calendar's first and last day.
     first = since or date.fromordinal(max(1, last.toordinal() - DAYS + 1))
     if not 0 <= (last - first).days < DAYS_MAX:
         raise InvalidRequestError(

@@ -47,10 +47,12 @@ class AccountStatsResponse(Schema):
     healthy: bool = Field(description="false: the provider refuses the account's key")
     error: str | None
     stretched_seconds: float | None = Field(
-        description="The last interval between two rounds, if it was longer than asked for"
+        description="The last interval between two rounds, if it was longer than configured"
     )
-    reads_wait_until: str | None = Field(description="Until when the provider wants no reads")
-    creates_wait_until: str | None = Field(description="Until when the provider wants no creates")
+    reads_wait_until: str | None = Field(description="Until when the provider asked for no reads")
+    creates_wait_until: str | None = Field(
+        description="Until when the provider asked for no creates"
+    )
     refused: RefusedJobResponse | None = Field(
         None, exclude_if=is_absent, description="The job whose create was refused last"
     )

@@ -26,7 +26,7 @@ async def pause(context: ContextOf) -> WatcherResponse:
 
 @router.post("/api/watcher/resume", summary="Poll providers again")
 async def resume(context: ContextOf) -> WatcherResponse:
-    """Watch again, at once."""
+    """Resume watching at once."""
     await context.gateway.operations.resume_watching(context.caller)
     return WatcherResponse(paused=False)
 
@@ -39,7 +39,7 @@ async def healthz() -> dict[str, str]:
 
 @health_router.get("/readyz", summary="The server can take requests")
 async def readyz(context: ContextOf) -> dict[str, str]:
-    """Respond with 200 while the database can be read and written; say if watching is paused."""
+    """Respond with 200 while the database can be read and written; report if watching is paused."""
     operations, caller = context.gateway.operations, context.caller
     await operations.check_writable(caller)
     paused = await operations.watching_paused_since(caller) is not None

@@ -96,7 +96,7 @@ class JobResponse(Schema):
     missing_since: str | None = Field(
         None,
         exclude_if=is_absent,
-        description="Since when the provider has not known the job; absent: it knows it",
+        description="Since when the provider reports the job as unknown; absent if it knows it",
     )
     stopped: bool | None = Field(
         None,
@@ -165,7 +165,7 @@ def job_response(
     queue_position: int | None = None,
     waiting: Waiting | None = None,
 ) -> JobResponse:
-    """Return all that clients may read of a job."""
+    """Return the fields of a job that clients may read."""
     job = listed.job
     return JobResponse(
         job_id=job.id,

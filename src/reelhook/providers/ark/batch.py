@@ -14,13 +14,13 @@ from reelhook.providers.http.address import segment
 from reelhook.providers.http.json_fields import readable_id
 
 URL_BYTES_MAX = 7_900
-"""Many servers stop reading a URL at 8 kB."""
+"""Many servers refuse a URL of more than 8 kB."""
 PAGES_MAX = 500
 _FILTER = "&filter.task_ids="
 _UNFINISHED = ("running", "queued")
 _ENDED = "succeeded"
 _FEW = 2
-"""Up to this many requests by id, pages are not worth it."""
+"""Up to this many requests by id, reading pages saves nothing."""
 
 
 class Batch:
@@ -32,7 +32,7 @@ class Batch:
         self._flex = False
 
     async def read(self, ids: Sequence[str]) -> dict[str, Reading]:
-        """Read tasks. Tasks that the listing does not show are left out.
+        """Read tasks. Tasks that the listing does not show are omitted.
 
         Raises `ProviderError`.
         """
@@ -55,16 +55,16 @@ class Batch:
         """Read the unfinished tasks, as long as that takes fewer requests than reading by id."""
         kinds = [(status, tier) for status in _UNFINISHED for tier in self._tiers]
         firsts = await together(self._page(search, *kind, 1) for kind in kinds)
-        more = [
+        pages = [
             (*kind, number)
             for kind, first in zip(kinds, firsts, strict=True)
             for number in range(2, _pages(first) + 1)
         ]
-        if len(more) <= len(self._chunks(search.left)):
-            await together(self._page(search, *page) for page in more)
+        if len(pages) <= len(self._chunks(search.left)):
+            await together(self._page(search, *page) for page in pages)
 
     async def _read_succeeded(self, search: "_Search") -> None:
-        """Read the newest succeeded tasks, as many as are still wanted."""
+        """Read the newest succeeded tasks, up to the number that is still wanted."""
         numbers = range(1, -(-len(search.left) // PAGE_SIZE) + 1)
         kinds = [(tier, number) for tier in self._tiers for number in numbers]
         await together(self._page(search, _ENDED, *kind) for kind in kinds)
@@ -92,7 +92,7 @@ class Batch:
 
 
 class _Search:
-    """The readings that were found, and the ids that are left to find."""
+    """The readings found so far, and the ids that are left to find."""
 
     def __init__(self, wanted: set[str]) -> None:
         self.left = wanted
@@ -117,13 +117,13 @@ def _pages(first: TaskPage) -> int:
 
 def _chunks(ids: Sequence[str], bytes_max: int) -> Iterator[str]:
     chunk: list[str] = []
-    left = bytes_max
+    bytes_left = bytes_max
     for task_id in ids:
         part = _FILTER + segment(task_id)
-        if chunk and (len(part) > left or len(chunk) == PAGE_SIZE):
+        if chunk and (len(part) > bytes_left or len(chunk) == PAGE_SIZE):
             yield "".join(chunk)
-            chunk, left = [], bytes_max
+            chunk, bytes_left = [], bytes_max
         chunk.append(part)
-        left -= len(part)
+        bytes_left -= len(part)
     if chunk:
         yield "".join(chunk)

@@ -17,8 +17,8 @@ PIXELS = {"480p": 864 * 480, "720p": 1280 * 720, "1080p": 1920 * 1080}
 """The resolutions of all but the small models, with their pixels at 16:9."""
 
 
-def _seconds(least: int, most: int) -> tuple[str, ...]:
-    return tuple(map(str, range(least, most + 1)))
+def _seconds(shortest: int, longest: int) -> tuple[str, ...]:
+    return tuple(map(str, range(shortest, longest + 1)))
 
 
 def _model(name: str, seconds: tuple[str, ...], image: Image = Image.OPTIONAL) -> Model:
@@ -63,7 +63,7 @@ def body(request: VideoRequest, callback_url: str | None) -> dict[str, object]:
     (a last frame, reference images) follow the prompt and the first frame.
     """
     options = dict(request.options)
-    more = options.pop("content", None)
+    extra_content = options.pop("content", None)
     common = {
         "model": request.model,
         "duration": None if request.seconds is None else int(request.seconds),
@@ -72,7 +72,7 @@ def body(request: VideoRequest, callback_url: str | None) -> dict[str, object]:
         "seed": request.seed,
         "callback_url": callback_url,
     }
-    content = [*_content(request), *(more if isinstance(more, list) else [])]
+    content = [*_content(request), *(extra_content if isinstance(extra_content, list) else [])]
     return merged(options, {**common, "content": content})
 
 

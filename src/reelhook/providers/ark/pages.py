@@ -1,4 +1,4 @@
-"""Paging through Ark's tasks by the id of an entry, though Ark itself has only page numbers.
+"""Paging through Ark's tasks by the id of an entry, although Ark itself has only page numbers.
 
 Both tiers are read and merged by time. A task that is missing from the listing would look as if it
 had never been created, and would be paid for again.
@@ -83,7 +83,7 @@ class Pages:
         numbers = [first] if position.last is None else [first, first + 1]
         pages = await together(self._tasks.page(number, tier) for number in numbers)
         lines = [(number, _read(page)) for number, page in zip(numbers, pages, strict=True)]
-        # Entries move between pages as tasks come and go: an entry that is seen twice counts once.
+        # Entries move between pages as tasks are added and removed, so some are seen twice.
         entries: dict[str, tuple[int, Entry]] = {}
         for number, read in lines:
             for listed in read:
@@ -133,7 +133,7 @@ def _advanced(segment: _Segment, shown: Sequence[tuple[int, Entry]]) -> _Positio
 def _newest_first(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     """Merge the tiers by time; if a time is missing, one tier follows the other.
 
-    A server may list both tiers where no tier was named: each task counts once.
+    A server may list both tiers if no tier is named, so each task counts once.
     """
     once = {line.provider_job_id: line for line in entries}
     times = [line.created_at for line in once.values()]

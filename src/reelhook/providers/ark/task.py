@@ -58,7 +58,7 @@ def entry(task: Fields) -> Entry | None:
         return None
     return Entry(
         provider_job_id,
-        # Even without a status it is a job, perhaps the one that a lost submit created.
+        # Even without a status it is a job, maybe the one of a create whose response was lost.
         report(task) or Unknown(""),
         created_at=milliseconds(unix_seconds(task.get("created_at"))),
         model=text(task.get("model")),

@@ -86,7 +86,7 @@ def _page(response: ProviderResponse) -> TaskPage:
     listing = response.fields()
     items, total = listing.get("items"), number(listing.get("total"))
     if items is None and total == 0:
-        items = []  # null is Go's way to write an empty list
+        items = []  # Go writes an empty list as null
     if not isinstance(items, list):
         raise not_understood(response, "a list of tasks")
     tasks = tuple(item for item in items if isinstance(item, dict))

@@ -1,6 +1,6 @@
 """The arguments of fal's video apps, and their limits.
 
-Each app has a schema of its own. These were read from the apps' pages at fal.ai
+Each app has its own schema. These come from the apps' pages at fal.ai
 (`/models/APP/llms.txt`, November 2026); limits that a page does not state are left open. Any other
 app gets the common names of arguments; `providerOptions` sets arguments with other names.
 """
@@ -43,7 +43,7 @@ MODELS = (
 
 Seconds = Callable[[str], object]
 _SECONDS: tuple[tuple[str, Seconds], ...] = (
-    # By the start of the app's name: Google's apps want "8s", some of Kling's an integer.
+    # By the start of the app's name: Google's apps take "8s", some of Kling's an integer.
     ("fal-ai/veo", lambda seconds: f"{seconds}s"),
     ("fal-ai/kling-video/v4/", int),
 )

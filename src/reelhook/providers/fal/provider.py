@@ -5,7 +5,7 @@ Paths, statuses and fields as in fal-client 1.0.3 (`client.py`: `AppId`, `_parse
 documentation, "Queue" and "Webhooks". fal has no listing: a submit whose response was lost can only
 be found by its webhook.
 
-Our id of a job is the path of its queue entry, `owner/app/requests/ID`: all that a read needs.
+Our id of a job is the path of its queue entry, `owner/app/requests/ID`. A read needs nothing else.
 """
 
 from collections.abc import Callable, Mapping
@@ -82,7 +82,7 @@ class Fal(ExpiringProvider):
         may_send: Callable[[], bool] = lambda: True,
         callback_url: str | None = None,
     ) -> SubmitOutcome:
-        """Put a request into an app's queue, exactly once."""
+        """Add a request to an app's queue, exactly once."""
         app = request.model.strip("/")
         if not _is_app(app):  # a request that it created could never be read
             return Refused("invalid_request", "A model at fal is written owner/name")
@@ -95,7 +95,7 @@ class Fal(ExpiringProvider):
         return outcome
 
     async def get(self, provider_job_id: str) -> Reading:
-        """Read one request; for a completed one a second read gets its result."""
+        """Read one request. If it is completed, a second read gets its result."""
         path = self.job_path(provider_job_id)
         response = await self.ask("GET", f"{path}/status")
         if response.status == 404:
@@ -182,7 +182,7 @@ class Fal(ExpiringProvider):
         return job_id
 
     async def check(self) -> str:
-        """Read a request that does not exist: a wrong key is refused before that is noticed."""
+        """Read a request that does not exist; fal checks the key before the id."""
         response = await self.ask("GET", f"{_PROBE}/status")
         if response.status in {401, 403}:
             raise read_error(response, self.now())
@@ -242,8 +242,8 @@ def _kind(response: ProviderResponse) -> str | None:
     detail = response.fields().get("detail")
     first = detail[0] if isinstance(detail, list) and detail else None
     kind = first.get("type") if isinstance(first, dict) else None
-    own = response.fields().get("error_type")
-    return text(kind) or text(own) or response.headers.get("x-fal-error-type")
+    own_type = response.fields().get("error_type")
+    return text(kind) or text(own_type) or response.headers.get("x-fal-error-type")
 
 
 def _units(result: ProviderResponse) -> Cost | None:

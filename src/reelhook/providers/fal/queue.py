@@ -1,4 +1,4 @@
-"""The unfinished requests at fal, as they were last seen."""
+"""The unfinished requests at fal, as last seen."""
 
 from collections import OrderedDict
 
@@ -12,7 +12,7 @@ _REQUESTS_MAX = 10_000
 class Queue:
     """The requests of one account that were accepted, queued or running when last read.
 
-    They distinguish a result that never existed from one that was removed. A restart loses them.
+    With them, a result that never existed differs from one that was removed. A restart loses them.
     """
 
     def __init__(self) -> None:

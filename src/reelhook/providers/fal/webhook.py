@@ -45,13 +45,13 @@ class FalWebhooks:
 
     async def read(self, headers: Mapping[str, str], body: bytes) -> Notice:
         """Return the job that a webhook is about. Raises `WebhookVerificationError`."""
-        given = {name.lower(): value for name, value in headers.items()}
-        message, signature = self._signed(given, body)
+        lower_case = {name.lower(): value for name, value in headers.items()}
+        message, signature = self._signed(lower_case, body)
         if not _verifies(self._keys.value, message, signature):
             keys = await self._newer_keys()
             if not _verifies(keys, message, signature):
                 raise WebhookVerificationError("fal's signature does not match the body")
-        request_id = readable_id(given.get("x-fal-webhook-request-id"))
+        request_id = readable_id(lower_case.get("x-fal-webhook-request-id"))
         if request_id is None or request_id not in _ids(body):
             raise WebhookVerificationError("The webhook's body is about another request")
         return Notice(request_id)
@@ -95,7 +95,7 @@ def _published(key_set: Fields) -> Keys:
 
 
 def _ids(body: bytes) -> set[str]:
-    """Return the ids that a body names: a request that fal ran again has two."""
+    """Return the ids in a body: a request that fal has run again has two."""
     content = read_json(body)
     if not isinstance(content, dict):
         return set()

@@ -1,11 +1,11 @@
-"""Advice for an operator about a provider's server, beyond the check of the key."""
+"""Advice for an operator about a provider's server, in addition to the check of the key."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """One sentence of advice. If it `costs` money to ignore it, every start logs it too."""
+    """One sentence of advice. If ignoring it `costs` money, every start logs it too."""
 
     message: str
     costs: bool = False

@@ -1,4 +1,4 @@
-"""Streaming a finished file from the place where the provider stored it."""
+"""Streaming a finished file from the server where the provider has stored it."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -46,7 +46,7 @@ _FORWARDED = (
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A place of the file: a URL below the provider's base, or a text from the provider.
+    """An address of the file: a URL below the provider's base, or a text from the provider.
 
     `secret` headers are sent to the provider's own origin only.
     """
@@ -61,8 +61,8 @@ async def download(
 ) -> AsyncIterator[Content]:
     """Open the first source that has the file.
 
-    Raises `ContentMissingError` if no source has it. Raises `FileAddressRefusedError` if it may
-    be at an address that is not allowed, else `ProviderError`.
+    Raises `ContentMissingError` if no source has the file, `FileAddressRefusedError` if the file
+    may be at an address that is not allowed, else `ProviderError`.
     """
     if not sources:
         raise ContentMissingError("The provider gave no address of the finished video.")
@@ -121,7 +121,7 @@ async def _followed(files: Files, source: Source, headers: Mapping[str, str]) ->
     for _ in range(REDIRECTS_MAX + 1):
         request = files.request_for(address, trusting=trusting)
         if not request.own:
-            secret = {}  # for good: no redirect back to the provider's origin gets the key again
+            secret = {}  # never restored: a redirect back to the provider's origin gets no key
         response = await _get(request, {**headers, **secret})
         location = response.headers.get("Location")
         if response.status not in _REDIRECTS or location is None:
@@ -150,12 +150,12 @@ async def _get(request: FileRequest, headers: Mapping[str, str]) -> ClientRespon
 
 
 def _joined(url: URL, location: str) -> str:
-    """Return the target of a redirect. The caller judges it before it is requested."""
+    """Return the target of a redirect. The caller checks it before requesting it."""
     try:
         return urljoin(str(url), location)
     except ValueError:
         raise ProviderError(
-            "The file's address redirects to something that is not a web address"
+            "The file's address redirects to something other than a web address"
         ) from None
 
 

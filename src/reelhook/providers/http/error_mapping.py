@@ -36,8 +36,8 @@ _UNREACHABLE = frozenset({408, 425, 429})
 def refusal_from(response: ProviderResponse, now: float) -> Refused | RateLimited:
     """Return why a create was refused (a 4xx), or how long to wait. `now`: Unix seconds.
 
-    A 429 is temporary, even for an exhausted quota, since quotas are renewed; unless its code or
-    message says that somebody has to pay or to raise a limit.
+    A 429 is temporary, even for an exhausted quota, since quotas are renewed. It is not if its code
+    or message says that someone must pay or raise a limit.
     """
     message, code = error_message(response), _code_of(response)
     if response.status == 429 and not NOT_TEMPORARY.matches(codes_in(response.json()), message):
@@ -72,7 +72,7 @@ def failure_message(error: object, default: str) -> str:
 
 
 def _field_for(error: object) -> str:
-    """Return the field that a bare error belongs in: one word is a code, more are a message."""
+    """Return the field for a bare text: one word is a code, several are a message."""
     return "message" if isinstance(error, str) and " " in error.strip() else "code"
 
 
@@ -91,7 +91,7 @@ def read_error(response: ProviderResponse, now: float) -> ProviderError:
 
 
 def not_understood(response: ProviderResponse, expected: str) -> ProviderError:
-    """Return the exception for a 2xx that is not what was `expected`, such as "a task"."""
+    """Return the exception for a 2xx without the `expected` content, such as "a task"."""
     return ProviderError(
         f"HTTP {response.status}, but the response is not {expected}: {error_message(response)}"
     )
@@ -122,5 +122,5 @@ def _code(codes: tuple[str, ...], message: str, *, weak: bool = True) -> str | N
 
 def _clean(text: str, characters_max: int) -> str:
     """Keep only text that every database and JSON writer accepts: no NUL, no lone surrogate."""
-    kept = text.replace("\0", "").strip()[:characters_max]
-    return kept.encode(errors="replace").decode()
+    shortened = text.replace("\0", "").strip()[:characters_max]
+    return shortened.encode(errors="replace").decode()

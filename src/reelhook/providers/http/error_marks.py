@@ -138,7 +138,7 @@ NOT_TEMPORARY = ErrorMark(
     codes=("setlimitexceeded", "overdue", "insufficientbalance", "insufficientuserquota"),
     phrases=_EMPTY,
 )
-"""A 429 that waiting does not help: somebody has to pay, or to raise a limit."""
+"""A 429 for which waiting does not help: someone must pay or raise a limit."""
 STATUS_CODES = {
     400: "invalid_request",
     402: "quota",

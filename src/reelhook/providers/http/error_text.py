@@ -1,7 +1,8 @@
-"""Messages, codes and statuses in a body, wherever providers put them.
+"""Messages, codes and statuses in a body, in all the places where providers put them.
 
-Gateways pass on the refusals of others as text. So a text that is, or ends with, a JSON object is
-read as that object: new-api's `{"code": "fail_to_fetch_task", "message": "{\\"error\\": …}"}`.
+Gateways pass on the refusals of other servers as text. So a text that is, or ends with, a JSON
+object is read as that object: new-api's `{"code": "fail_to_fetch_task", "message": "{\\"error\\":
+…}"}`.
 """
 
 import json
@@ -70,8 +71,8 @@ def _message_in_object(content: dict[str, object], depth: int) -> str | None:
     match content:
         case {"error": dict() | list() as error} if inner := message_in(error, depth + 1):
             return inner
-    found = (message_in(content.get(key), depth + 1) for key in _MESSAGES)
-    first = next(filter(None, found), None)
+    messages = (message_in(content.get(key), depth + 1) for key in _MESSAGES)
+    first = next(filter(None, messages), None)
     more = [message_in(content.get(key), depth + 1) for key in _EXPLANATIONS]
     parts = [first, *(text for text in more if text and text not in (first or ""))]
     return ": ".join(filter(None, parts)) or None

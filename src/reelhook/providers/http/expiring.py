@@ -10,7 +10,7 @@ from reelhook.providers.http.provider import HttpProvider
 
 
 class ExpiringProvider(HttpProvider):
-    """A provider that is read again, once, for a fresh address when one no longer works."""
+    """A provider whose job is read again, once, for a fresh address when the known one fails."""
 
     async def get(self, provider_job_id: str) -> Reading:
         """Read one job."""

@@ -1,4 +1,4 @@
-"""A key or secret that a provider publishes, fetched when a signature does not fit."""
+"""A key or secret that a provider publishes. It is fetched when a signature does not match."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,8 +1,8 @@
 """Access to finished files: which addresses are allowed, and how each is requested.
 
-The address of a file comes from others: a provider passes on the output of somebody's app, and
-every redirect names another address. So each address is judged like a webhook's URL. Exempt are
-the provider's own configured origin and the origins that the operator allows for its account.
+The address of a file comes from outside: a provider passes on the output of other people's apps,
+and every redirect names another address. So each address is checked like a webhook's URL. The
+provider's configured origin and the origins that the operator allows for its account are exempt.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from reelhook.guard.target import (
 )
 
 SETTING = (
-    "file_networks of the provider's account, or the file's origin into its file_origins "
+    "file_networks of the provider's account, or the file's origin to its file_origins "
     "(REELHOOK_FILE_NETWORKS and REELHOOK_FILE_ORIGINS for an account of the environment)"
 )
 
@@ -35,8 +35,8 @@ _REFUSED = "The finished file may not be fetched"
 class FileAccess:
     """The addresses that the operator allows for an account's files, in addition to public ones.
 
-    `networks` are allowed as destinations. `origins`, such as `http://files:9000`, are allowed
-    whatever their address is. `look_up` resolves names; None: the system's resolver.
+    `networks` are allowed as destinations. `origins`, such as `http://files:9000`, are allowed at
+    any address. `look_up` resolves names; None: the system's resolver.
     Raises `SettingsError` for an invalid origin.
     """
 
@@ -54,7 +54,7 @@ class FileAccess:
 
 @dataclass(frozen=True, slots=True)
 class FileRequest:
-    """A request for a file. `own`: it goes to the provider's origin, which alone may see the key.
+    """A request for a file. `own`: it goes to the provider's origin, the only one to get the key.
 
     `trusted`: it goes to an origin that the operator allows. Its redirects are trusted as long as
     they lead to such an origin again.
@@ -67,7 +67,7 @@ class FileRequest:
 
 
 class Files:
-    """Judges the addresses of one account's files. Made within a running loop; `close` ends it.
+    """Checks the addresses of one account's files. Made within a running loop; `close` ends it.
 
     `http` is used for the provider and for other trusted origins.
     """
@@ -100,7 +100,7 @@ class Files:
         """Return the request for a file at a URL below the base, or at an address from outside.
 
         `trusting`: the address comes from the provider or from another trusted origin. Any other
-        address is judged, even one at a trusted origin. Raises `FileAddressRefusedError`.
+        address is checked, even one at a trusted origin. Raises `FileAddressRefusedError`.
         """
         if isinstance(url, URL):
             return FileRequest(self._http, url, own=True, trusted=True)
@@ -121,7 +121,7 @@ class Files:
         return FileRequest(self._http if trusted else self._guarded, exact, own, trusted)
 
     async def check(self, url: str, *, trusting: bool = True) -> None:
-        """Judge an address like a download does, with a name look-up but without a request.
+        """Check an address like a download does, with a name look-up but without a request.
 
         Raises `FileAddressRefusedError`, or OSError if the look-up fails.
         """
@@ -147,7 +147,7 @@ def origin_text(url: str) -> str:
 
 def address_refused(error: AddressRefusedError) -> FileAddressRefusedError:
     """Return the exception for an address that the guard refused, with the remedy."""
-    remedy = "" if SETTING in error.message else f", or let the operator allow it: {SETTING}"
+    remedy = "" if SETTING in error.message else f", or ask the operator to add it to {SETTING}"
     return FileAddressRefusedError(f"{_REFUSED}: {error.message}{remedy}")
 
 
@@ -161,7 +161,7 @@ def _is_address(host: str) -> bool:
 
 
 def _normalized(url: str) -> str:
-    """Return a URL as it is requested: spaces in paths are common and have one meaning."""
+    """Return a URL as it is requested: spaces in paths are common, and their meaning is clear."""
     return url.strip(" ").replace(" ", "%20")
 
 

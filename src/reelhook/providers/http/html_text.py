@@ -1,4 +1,4 @@
-"""The visible text of an HTML page: proxies and load balancers often refuse with one."""
+"""The visible text of an HTML page, with which proxies and load balancers often refuse."""
 
 import html
 import re
@@ -8,7 +8,7 @@ _TAG = re.compile(r"<[^<>]*>")
 
 
 def visible_text(text: str) -> str:
-    """Return the text that a reader of the page sees; a text that is no page is unchanged."""
+    """Return the visible text of a page; a text that is not a page is unchanged."""
     if not text.lstrip()[:15].lower().startswith(("<html", "<!doctype html", "<head", "<body")):
         return text
     return " ".join(html.unescape(_TAG.sub(" ", _UNSEEN.sub(" ", text))).split())

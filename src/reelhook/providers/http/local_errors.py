@@ -13,7 +13,7 @@ _NUMBERS = frozenset(
     }
 )
 _LOOK_UPS = frozenset({socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_MEMORY, socket.EAI_SYSTEM})
-"""Errors of a name look-up when no name server responds or can be asked."""
+"""Errors of a name look-up when no name server responds or can be reached."""
 
 
 def is_local_error(error: BaseException) -> bool:

@@ -1,8 +1,8 @@
 """The one request that costs money: sent once, over a fresh connection, never repeated.
 
 aiohttp 3.14 repeats a request only for idempotent methods, and only if a kept-alive connection
-had died (`client.IDEMPOTENT_METHODS`). Here no connection is kept alive. It would follow the
-redirects 307 and 308 by sending the body again, so redirects are not followed.
+had died (`client.IDEMPOTENT_METHODS`). Here no connection is kept alive. aiohttp would also follow
+the redirects 307 and 308 by sending the body again, so redirects are not followed.
 """
 
 import asyncio
@@ -84,7 +84,7 @@ class PaidPost:
         timeout_seconds: float,
         may_send: Callable[[], bool],
     ) -> ProviderResponse | NotSent | InDoubt:
-        """POST once, within `timeout_seconds` in all. Raises nothing but cancellation.
+        """POST once, within `timeout_seconds` in total. Raises nothing except cancellation.
 
         A status that has arrived counts: if the body is cut off or too long,
         `ProviderResponse.body` is None.
@@ -108,7 +108,7 @@ class PaidPost:
                         return await self._memory.receive(response)
                 except CONNECTION_ERRORS:
                     return ProviderResponse(response.status, response.headers, None)
-        except Exception as error:  # of any kind: it only matters whether we were connected
+        except Exception as error:  # any error: only `connected` decides if it may be in doubt
             if progress.connected:
                 return InDoubt(f"no complete response arrived: {error_description(error)}")
             ours = isinstance(error, RightLostError) or is_local_error(error)

@@ -1,4 +1,4 @@
-"""The base class of providers with an HTTP API. An adapter extends it by the differences.
+"""The base class of providers with an HTTP API. An adapter adds its provider's differences.
 
 `pay` keeps the one rule of paying: a create may be sent again only if the provider definitely did
 not accept it.
@@ -24,7 +24,6 @@ from reelhook.domain.fingerprint import fingerprint
 from reelhook.domain.model import Model
 from reelhook.domain.report import (
     Accepted,
-    InDoubt,
     Missing,
     Notice,
     Page,
@@ -39,10 +38,8 @@ from reelhook.providers.http.address import base_url, bearer, segment
 from reelhook.providers.http.advice import Advice
 from reelhook.providers.http.download import Source, download
 from reelhook.providers.http.error_mapping import (
-    error_message,
     not_understood,
     read_error,
-    refusal_from,
 )
 from reelhook.providers.http.file_access import FileAccess, Files
 from reelhook.providers.http.json_fields import Fields, is_segment
@@ -50,8 +47,8 @@ from reelhook.providers.http.paid_post import PaidPost
 from reelhook.providers.http.rate_limiter import RateLimiter
 from reelhook.providers.http.response import ProviderResponse
 from reelhook.providers.http.response_memory import RESPONSE_BYTES_MAX, ResponseMemory
+from reelhook.providers.http.submit_outcome import outcome
 
-_GATEWAYS = frozenset({408, 502, 504})
 _CANNOT_CANCEL = frozenset({400, 404, 405, 409, 410, 422, 501})
 
 
@@ -309,32 +306,3 @@ class HttpProvider(ABC):
     async def check(self) -> str:
         """Raise `CheckUnsupportedError`: no request of this provider is known to be free."""
         raise CheckUnsupportedError(f"{self.title} has no request that is known to cost nothing")
-
-
-def outcome(
-    response: ProviderResponse, accepted: Callable[[Fields], Accepted | None], now: float
-) -> SubmitOutcome:
-    """Return the outcome that the response to a paid request means. `now`: Unix seconds."""
-    match response.status:
-        case _ if response.ok:
-            job = accepted(response.fields())
-            return job or InDoubt(
-                f"HTTP {response.status} without a readable id: {error_message(response)}"
-            )
-        case status if 400 <= status < 500 and status not in {408, 409}:
-            return refusal_from(response, now)
-        case status:
-            return InDoubt(
-                f"HTTP {status}: {error_message(response)}", ended=_ended_by_server(response)
-            )
-
-
-def _ended_by_server(response: ProviderResponse) -> bool:
-    """Return True if the server itself has refused the request, so that nothing of it is in flight.
-
-    A proxy that has lost the server, or waited too long for it, uses statuses of its own (RFC 9110,
-    15.6; Cloudflare's from 520 on), and usually sends a page instead of JSON.
-    """
-    return (
-        400 <= response.status < 520 and response.status not in _GATEWAYS and response.is_object()
-    )

@@ -23,7 +23,7 @@ class RateLimiter:
             await asyncio.sleep(mine - now)
 
     def pause(self, seconds: float) -> None:
-        """Allow no read for that long, at most a minute: the provider reports that none is left."""
+        """Allow no read for `seconds`, at most a minute: the provider reports that none is left."""
         if seconds > 0:
             until = asyncio.get_running_loop().time() + min(seconds, PAUSE_SECONDS_MAX)
             self._next = max(self._next, until)

@@ -42,7 +42,7 @@ async def ask(
     followed: a base URL that redirects is wrong, and would leave every paid request in doubt.
     """
     if http.closed:  # a stop that ran out of time does not wait for late readers
-        raise ProviderError("The provider was not asked because this process is stopping")
+        raise ProviderError("No request was sent to the provider: this process is stopping")
     try:
         async with (
             asyncio.timeout(READ_SECONDS_MAX),

@@ -1,4 +1,4 @@
-"""Fields of a request in the form that providers want them."""
+"""Fields of a request in the form that providers expect."""
 
 from collections.abc import Mapping
 from math import log
@@ -12,7 +12,7 @@ def merged(options: Mapping[str, object], common: Mapping[str, object]) -> dict[
 
 
 def duration(seconds: str | None) -> int | float | str | None:
-    """Return a duration as a number; a text that is no number is unchanged."""
+    """Return a duration as a number; a text that is not a number is unchanged."""
     value = number(seconds)
     if value is None:
         return seconds

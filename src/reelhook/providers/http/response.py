@@ -12,8 +12,8 @@ from reelhook.guard.certificates import distrust
 CONNECTION_ERRORS = (ClientError, OSError, TimeoutError, ValueError)
 """Exceptions of aiohttp when a request can't be made or its response can't be read."""
 VALUES_MAX = 50_000
-"""The number of values that a JSON document may have: a page of 500 tasks has half as many. The
-smallest values, as in `[[],[],…]`, take thirty times as much memory as text, and longer to read."""
+"""The most values that a JSON document may have: a page of 500 tasks has half as many. The smallest
+values, as in `[[],[],…]`, take thirty times as much memory as text, and more time to read."""
 _BACKSLASH = ord("\\")
 TEXT_BYTES = 4096
 """The part of a body that is kept where it is shown as text."""
@@ -22,8 +22,8 @@ TEXT_BYTES = 4096
 def read_json(body: bytes | bytearray) -> object:
     """Return a body's JSON; None if it has none, or more than `VALUES_MAX` values.
 
-    pydantic's parser takes less than half of the time of Python's. It rejects some documents that
-    Python's accepts: halves of surrogate pairs, a byte order mark.
+    pydantic's parser takes less than half the time of Python's. It rejects some documents that
+    Python's accepts: those with lone surrogates or a byte order mark.
     """
     if len(body) > VALUES_MAX and _values(body) > VALUES_MAX:
         return None
@@ -98,7 +98,7 @@ class ProviderResponse:
         return self.read[0] if self.read else read_json(self.body or b"")
 
     def is_object(self) -> bool:
-        """Return True if the body is a JSON object: then it is the provider's, not a proxy's."""
+        """Return True if the body is a JSON object: then the provider sent it, not a proxy."""
         return isinstance(self.json(), dict)
 
     def fields(self) -> dict[str, object]:
@@ -112,7 +112,7 @@ class ProviderResponse:
 
 
 def error_description(error: BaseException) -> str:
-    """Return a description for a log: time-outs and some resets have no message of their own."""
+    """Return a description for a log, since time-outs and some resets have no message."""
     if (distrusted := distrust(error)) is not None:
         return f"its certificate {distrusted}"
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -17,9 +17,9 @@ PAGE_BYTES_MAX = 8 * 1024 * 1024
 """The size of a page of a listing that shows prompts. 100 prompts of 32,000 characters take up to
 38 MB, escaped as `\\uXXXX\\uXXXX`, and a sixth of that in most languages."""
 SENT_BYTES_MAX = 64 * 1024 * 1024
-"""The size of a response in all, images included."""
+"""The total size of a response, images included."""
 _AT_ONCE = ((64 * 1024, 16), (512 * 1024, 1))
-"""(bytes, count): of responses above that size, so many are received at once; the others wait."""
+"""(bytes, count): at most `count` responses above this size are received at once; others wait."""
 UNREAD_BYTES = 32 * 1024
 """The buffer of a connection; aiohttp uses twice that, and one piece more."""
 _PIECE_BYTES_MAX = 16 * 1024

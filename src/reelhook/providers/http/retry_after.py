@@ -43,8 +43,8 @@ def wait_seconds(
     seconds = retry_after_seconds(headers, now)
     if seconds is None and isinstance(body, dict):
         seconds = _seconds(body.get("retry_after"))
-    if seconds is None and (found := _IN_MESSAGE.search(message)):
-        seconds = _seconds(found[1])
+    if seconds is None and (match := _IN_MESSAGE.search(message)):
+        seconds = _seconds(match[1])
     return reset_seconds(headers) if seconds is None else seconds
 
 

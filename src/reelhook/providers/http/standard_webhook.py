@@ -1,4 +1,4 @@
-"""Webhooks of providers that sign them as Standard Webhooks describes."""
+"""Webhooks of providers that sign them according to Standard Webhooks."""
 
 from collections.abc import Mapping
 
@@ -7,11 +7,11 @@ from reelhook.domain.verification import TOLERANCE_SECONDS, verified
 
 
 def signed_body(
-    headers: Mapping[str, str], body: bytes, *, secret: str, whose: str, now_seconds: float
+    headers: Mapping[str, str], body: bytes, *, secret: str, owner: str, now_seconds: float
 ) -> dict[str, object]:
-    """Return a webhook's JSON object; an empty one if the body is no object.
+    """Return a webhook's JSON object; an empty one if the body is not an object.
 
-    `whose` names the secret's owner in messages. Raises `WebhookVerificationError`, also for a
+    `owner` names the secret's owner in messages. Raises `WebhookVerificationError`, also for a
     malformed secret.
     """
     try:
@@ -24,5 +24,5 @@ def signed_body(
             tolerance_seconds=TOLERANCE_SECONDS,
         )
     except BadKeyError as error:
-        raise WebhookVerificationError(f"{whose} secret: {error.message}") from error
+        raise WebhookVerificationError(f"{owner} secret: {error.message}") from error
     return received.body if isinstance(received.body, dict) else {}

@@ -62,14 +62,14 @@ class Check:
         )
         [listing] = listed
         if isinstance(listing, BaseException):
-            await self._judge(listing, probed, unknown_job)
-        await self._judge_health(probed.kind)
+            await self._raise_fault(listing, probed, unknown_job)
+        await self._raise_if_unhealthy(probed.kind)
         lists = "its jobs can be listed" if isinstance(listing, Page) else "it lists no jobs"
         if probed.kind is not ServerKind.UNKNOWN:
             return f"it is {probed.facts.title}, and {lists}"
         return lists if isinstance(listing, Page) else "it responds, but lists no jobs"
 
-    async def _judge(
+    async def _raise_fault(
         self, error: BaseException, probed: Probed, unknown_job: ProviderResponse | None
     ) -> None:
         """Raise the fault of the server; return if it only lacks a listing."""
@@ -95,11 +95,11 @@ class Check:
             raise error if models is None else read_error(models, self.now())
 
     async def _is_live(self) -> bool:
-        """Return True if SGLang's `/liveness` says so, which responds even while it starts."""
+        """Return True if SGLang's `/liveness` reports it. It responds even during the start."""
         response = await get_or_none(self.ask_root, "liveness")
         return response is not None and response.fields().get("status") == "ok"
 
-    async def _judge_health(self, kind: ServerKind) -> None:
+    async def _raise_if_unhealthy(self, kind: ServerKind) -> None:
         health = await get_or_none(self.ask_root, "health") if kind in _HEALTH else None
         if health is None or health.status < 500:
             return
@@ -110,7 +110,7 @@ class Check:
 
 
 def lacks_videos(unknown_job: ProviderResponse) -> bool:
-    """Return True if a server has no `/v1/videos/ID`, by its response for an unknown id.
+    """Return True if a server has no `/v1/videos/ID`, judging by its response for an unknown id.
 
     A server that has it responds in JSON that there is no such video, or that access is denied.
     """
@@ -126,25 +126,28 @@ def lacks_videos(unknown_job: ProviderResponse) -> bool:
 
 def advice_on(probed: Probed) -> Sequence[Advice]:
     """Return advice for the operator of such a server."""
-    facts, found = probed.facts, []
+    facts, advice = probed.facts, []
     if probed.kind is ServerKind.LITELLM:
-        found.append(Advice(_RETRIES, costs=True))
+        advice.append(Advice(_RETRIES, costs=True))
     if facts.delete_stops is False:
-        found.append(
-            Advice(f"a cancel does not stop a render: {facts.title} drops the job, but renders on")
+        advice.append(
+            Advice(
+                f"a cancel does not stop a render: {facts.title} drops the job, but renders it "
+                "to its end"
+            )
         )
     if facts.queues is False:
-        found.append(
+        advice.append(
             Advice(
                 f"{facts.title} has no queue: it refuses jobs, or renders them all at once; with "
                 "jobs_max = 1 (OPENAI_JOBS_MAX) reelhook creates them one after the other"
             )
         )
     if facts.memory_only:
-        found.append(
+        advice.append(
             Advice(
                 f"{facts.title} keeps its jobs in memory: a restart makes unfinished ones fail; "
                 "resubmit_forgotten = true (OPENAI_RESUBMIT_FORGOTTEN) sends them again"
             )
         )
-    return found
+    return advice

@@ -22,7 +22,7 @@ FORGOTTEN = (
 async def content_or_missing(
     opening: AbstractAsyncContextManager[Content], job: Callable[[], Awaitable[Reading]]
 ) -> AsyncIterator[Content]:
-    """Open a file. If that fails, read its job: without a job the file is gone for good.
+    """Open a file. If that fails, read its job: without a job the file is gone permanently.
 
     Aquiles returns HTTP 500 for the file of a job that it no longer has. Raises
     `ContentMissingError` or `ProviderError`.

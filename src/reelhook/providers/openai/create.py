@@ -25,8 +25,8 @@ from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.error_mapping import error_message
 from reelhook.providers.http.json_fields import Fields, readable_id
 from reelhook.providers.http.paid_post import PaidPost
-from reelhook.providers.http.provider import outcome
 from reelhook.providers.http.response import ProviderResponse
+from reelhook.providers.http.submit_outcome import outcome
 from reelhook.providers.openai.refusals import definite_refusal
 from reelhook.providers.openai.request import encoding_of, form_of, json_of, refusal_before_sending
 from reelhook.providers.openai.server import OpenAIServer
@@ -67,10 +67,11 @@ class Create:
         self._paid = paid
 
     async def submit(self, request: VideoRequest, may_send: Callable[[], bool]) -> SubmitOutcome:
-        """Create a video: one paid POST. Raises nothing but cancellation.
+        """Create a video: one paid POST. Raises nothing except cancellation.
 
         A second POST follows only if the server definitely did not accept the first one, because
-        it could not read its encoding. The accepted encoding is remembered. Both have one time-out.
+        it could not read its encoding. The accepted encoding is remembered. Both POSTs together
+        have one time limit.
         """
         if refusal := refusal_before_sending(request, self._server.facts):
             return refusal
@@ -94,9 +95,9 @@ class Create:
         deadline: float,
         may_send: Callable[[], bool],
     ) -> ProviderResponse | NotSent | InDoubt:
-        left = deadline - asyncio.get_running_loop().time()
-        if left <= 0:
-            return NotSent("the time for submitting was over", ours=True)
+        seconds_left = deadline - asyncio.get_running_loop().time()
+        if seconds_left <= 0:
+            return NotSent("the time limit for submitting was reached", ours=True)
         headers = {"Accept": "application/json", **self._headers}
         content: bytes | FormData
         match encoding:
@@ -108,7 +109,7 @@ class Create:
             case _:
                 assert_never(encoding)
         return await self._paid.send(
-            self._url, content, headers=headers, timeout_seconds=left, may_send=may_send
+            self._url, content, headers=headers, timeout_seconds=seconds_left, may_send=may_send
         )
 
     def _outcome(self, request: VideoRequest, response: ProviderResponse) -> SubmitOutcome:
@@ -144,7 +145,7 @@ class Create:
 def _refused_encoding(response: ProviderResponse) -> bool:
     """Return True if the server definitely refused the encoding, so that it accepted nothing.
 
-    It returns 415, or it misses a field that was sent: FastAPI with 422, vLLM-Omni with 400.
+    It returns 415, or reports a sent field as missing: FastAPI with 422, vLLM-Omni with 400.
     """
     if response.status == 415:
         return True

@@ -22,7 +22,7 @@ Ask = Callable[[str], Awaitable[ProviderResponse]]
 class Probed:
     """A server's responses about its models, an unknown video, and its health.
 
-    None if it was not asked or did not respond.
+    None if a request was not sent or got no response.
     """
 
     models: ProviderResponse | None = None
@@ -46,10 +46,10 @@ class Probed:
 
 
 async def probe(ask: Ask) -> Probed:
-    """Ask a server what it is. Never raises `ProviderError`.
+    """Find out the kind of a server. Never raises `ProviderError`.
 
-    A server without a list of models is of no known kind and is asked no further. `/health` is not
-    requested, only `/v1/health`: for `/health` LiteLLM calls all its models, which costs money.
+    A server without a list of models is of no known kind and gets no further request. `/health` is
+    not requested, only `/v1/health`: for `/health` LiteLLM calls all its models, which costs money.
     """
     found = Probed(await get_or_none(ask, "models"))
     if found.kind is ServerKind.UNKNOWN and found.served:

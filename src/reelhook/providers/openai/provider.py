@@ -43,11 +43,11 @@ from reelhook.providers.openai.server_kind import ModelName, ServerKind
 from reelhook.providers.openai.video import failure, page, report
 
 SHORT_PAGE_SIZE = 10
-"""The page size after a page that was too long: at most 4 MB, whatever the prompts."""
+"""The page size after a page that was too long: at most 4 MB, even with the longest prompts."""
 _NO_LISTING = frozenset({403, 405, 501})
 _NO_FIRST_PAGE = frozenset({400, 404, 422})
 _NOT_ABOUT_THE_JOB = frozenset({401, 403, 429})
-"""Statuses of a read about the key or the rate, whatever the body says."""
+"""Statuses of a read that are about the key or the rate, regardless of the body."""
 
 
 class OpenAI(HttpProvider):
@@ -153,8 +153,8 @@ class OpenAI(HttpProvider):
         if not response.ok:
             raise self._listing_error(response, after)
         fields = response.fields()
-        lines = fields.get("data")
-        count = len(lines) if isinstance(lines, list) else 0
+        entries = fields.get("data")
+        count = len(entries) if isinstance(entries, list) else 0
         listing = await run_in_thread_if_large(
             count, partial(page, fields, limit, self._content_url)
         )
@@ -190,7 +190,7 @@ class OpenAI(HttpProvider):
         return self._server.facts.delete_stops
 
     async def probed(self) -> Probed:
-        """Ask the server what it is."""
+        """Find out the kind of the server."""
         return await probe(partial(self.ask, "GET"))
 
     def content(
@@ -201,7 +201,7 @@ class OpenAI(HttpProvider):
         return content_or_missing(opening, partial(self.get, provider_job_id))
 
     def _sources(self, provider_job_id: str, url: str) -> list[Source]:
-        """Return the places of the file; other origins never get the key."""
+        """Return the addresses of the file; other origins never get the key."""
         own = Source(URL(self._content_url(provider_job_id), encoded=True), self.headers)
         if url in {"", str(own.url)}:
             return [own]
@@ -222,7 +222,7 @@ class OpenAI(HttpProvider):
             headers,
             body,
             secret=self.webhook_secret,
-            whose="The account's webhook",
+            owner="The account's webhook",
             now_seconds=self.now(),
         )
         data = event.get("data")
@@ -252,7 +252,7 @@ class OpenAI(HttpProvider):
         """Return the models that `GET /v1/models` lists. Raises `ProviderError`."""
         probed = await self.probed()
         if probed.models is None:
-            raise ProviderError("The server could not be asked for its models", unreachable=True)
+            raise ProviderError("The server's list of models can't be read", unreachable=True)
         if probed.models.status in {401, 403}:
             raise read_error(probed.models, self.now())
         known = probed.kind is not ServerKind.UNKNOWN

@@ -16,7 +16,7 @@ from reelhook.providers.http.retry_after import retry_after_seconds
 from reelhook.providers.openai.server_kind import ServerKind
 
 Definite = Refused | RateLimited
-Judge = Callable[[ProviderResponse, float], Definite | None]
+RefusalCheck = Callable[[ProviderResponse, float], Definite | None]
 
 AQUILES_SIZES = ("1280x720", "720x1280", "1792x1024", "1024x1792")
 """models/models.py:455."""
@@ -31,15 +31,15 @@ def definite_refusal(
 ) -> Definite | None:
     """Return the refusal if the server definitely did not accept a create; None if it may have.
 
-    Only for statuses that leave it open. `size` is the requested one; `now` is in Unix seconds.
+    Only for statuses that don't decide it. `size` is the requested size; `now` is in Unix seconds.
     """
     if response.status < 500 and response.status not in {408, 409}:
         return None
     if kind is ServerKind.AQUILES and _is_size_refused(response, size):
         sizes = ", ".join(AQUILES_SIZES)
         return Refused("invalid_request", f"The server takes the sizes {sizes}, not {size}")
-    judge = _JUDGES.get(kind)
-    return judge(response, now) if judge is not None else None
+    check = _CHECKS.get(kind)
+    return check(response, now) if check is not None else None
 
 
 def _sglang(response: ProviderResponse, _now: float) -> Definite | None:
@@ -91,7 +91,7 @@ def _new_api(response: ProviderResponse, _now: float) -> Definite | None:
     return Refused("invalid_request", error_message(response))
 
 
-_JUDGES: Mapping[ServerKind, Judge] = {
+_CHECKS: Mapping[ServerKind, RefusalCheck] = {
     ServerKind.SGLANG: _sglang,
     ServerKind.VLLM_OMNI: _vllm_omni,
     ServerKind.AQUILES: _aquiles,

@@ -33,7 +33,7 @@ _NO_NAME = "providerOptions has a name with control characters; remove them"
 
 
 def refusal_before_sending(request: VideoRequest, facts: ServerFacts) -> Refused | None:
-    """Return why a request can't be expressed; a field that is left out would be paid for too."""
+    """Return why this API can't express a request. Omitting a field would cost money as well."""
     size, ratio = _DOCUMENTED.size_for(request), request.aspect_ratio
     if ratio is not None and (size is None or ratio_of(size) != ratio):
         return Refused("invalid_request", _NO_RATIO)
@@ -67,23 +67,23 @@ def _needs_json(image: str, server: OpenAIServer) -> bool:
 
 def json_of(request: VideoRequest, server: OpenAIServer) -> bytes:
     """Return a create's JSON: the common parameters over the user's options."""
-    given = _common(request, server)
+    common = _common(request, server)
     if request.image is not None:
         if server.kind is ServerKind.TENSORRT_LLM:  # openai_protocol.py: a text, or a list of them
-            given["image_reference"] = request.image
+            common["image_reference"] = request.image
         else:
-            given["input_reference"] = {"image_url": request.image}
-    return json.dumps(merged(request.options, given)).encode()
+            common["input_reference"] = {"image_url": request.image}
+    return json.dumps(merged(request.options, common)).encode()
 
 
 def form_of(request: VideoRequest, server: OpenAIServer) -> FormData:
     """Return a create's form. An image in the request becomes a file, a URL stays a URL."""
-    given = merged(request.options, _common(request, server))
+    merged_fields = merged(request.options, _common(request, server))
     image = request.image
     if image is not None and not image.startswith("data:"):
-        given["reference_url"] = image
-        given["image_reference"] = {"image_url": image}
-    fields = {encodable(name): _text(value) for name, value in given.items()}
+        merged_fields["reference_url"] = image
+        merged_fields["image_reference"] = {"image_url": image}
+    fields = {encodable(name): _text(value) for name, value in merged_fields.items()}
     form = FormData(fields, default_to_multipart=True)
     if image is not None and image.startswith("data:"):
         kind, content = _decoded_image(image)

@@ -1,4 +1,4 @@
-"""The knowledge about the server of an account: found out by requests, and remembered."""
+"""The knowledge about an account's server: learnt from its responses, and remembered."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ PROBE_SECONDS_MAX = 3.0
 PROBE_INTERVAL_SECONDS = 600.0
 """The time until the next probe: another server may be started at the same address."""
 PROBE_RETRY_SECONDS = 30.0
-"""The time until the next probe after one that found out nothing."""
+"""The time until the next probe after an inconclusive one."""
 _INCONCLUSIVE = frozenset({401, 403, 408, 425, 429})
 """Statuses below 500 that say nothing about the kind of the server."""
 
@@ -78,13 +78,13 @@ class OpenAIServer:
 
     async def _find_out(self) -> bool:
         """Return True if the probe was conclusive."""
-        found = await probe(self._ask)
-        kind = found.kind
-        if kind is ServerKind.UNKNOWN and not _is_conclusive(found):
+        probed = await probe(self._ask)
+        kind = probed.kind
+        if kind is ServerKind.UNKNOWN and not _is_conclusive(probed):
             return False
         if kind is not self.kind is not ServerKind.UNKNOWN:
             self.encoding, self.echoes = None, False  # they belong to the previous server
-        self.kind, self.models = kind, found.served
+        self.kind, self.models = kind, probed.served
         return True
 
     # -- remembering ------------------------------------------------------------------------------
@@ -92,28 +92,28 @@ class OpenAIServer:
     @property
     def learnt(self) -> str:
         """Return the knowledge for other processes, as JSON; empty if there is none."""
-        known = {
+        knowledge = {
             "kind": None if self.kind is ServerKind.UNKNOWN else self.kind.value,
             "encoding": self.encoding and self.encoding.value,
             "echoes": self.echoes or None,
         }
-        known = {name: value for name, value in known.items() if value is not None}
-        return json.dumps(known) if known else ""
+        knowledge = {name: value for name, value in knowledge.items() if value is not None}
+        return json.dumps(knowledge) if knowledge else ""
 
     @learnt.setter
     def learnt(self, text: str) -> None:
         content = read_json(text.encode())
-        known: dict[str, Any] = content if isinstance(content, dict) else {}
+        knowledge: dict[str, Any] = content if isinstance(content, dict) else {}
         with suppress(ValueError):
-            self.kind = ServerKind(known.get("kind", self.kind))
+            self.kind = ServerKind(knowledge.get("kind", self.kind))
         with suppress(ValueError):
-            self.encoding = Encoding(known.get("encoding"))
-        self.echoes = known.get("echoes") is True
+            self.encoding = Encoding(knowledge.get("encoding"))
+        self.echoes = knowledge.get("echoes") is True
 
 
-def _is_conclusive(found: Probed) -> bool:
+def _is_conclusive(probed: Probed) -> bool:
     """Return True if every request of the probe got a meaningful response."""
-    responses = [found.models, *((found.unknown_job, found.health) if found.served else ())]
+    responses = [probed.models, *((probed.unknown_job, probed.health) if probed.served else ())]
     return all(
         response is not None and response.status < 500 and response.status not in _INCONCLUSIVE
         for response in responses

@@ -38,9 +38,9 @@ class ModelName(StrEnum):
     """The meaning of the model's name in a create at a server."""
 
     ECHOED = "echoed"
-    """None, except that responses repeat it."""
+    """It has no effect, except that responses repeat it."""
     SERVED = "served"
-    """Any name but that of the served model is refused; the name may be omitted."""
+    """Any other name than that of the served model is refused; the name may be omitted."""
     ROUTES = "routes"
     """It selects the model that renders, and so who is paid."""
     UNKNOWN = "unknown"
@@ -67,7 +67,7 @@ class ServerFacts:
     `delete_stops`: a DELETE ends a render that has begun.
     `memory_only`: a restart loses all jobs.
     `lists_prompts`: its listing shows prompts.
-    `default_seconds`: the length to send if a request has none; the server's own default is unfit.
+    `default_seconds`: the length to send if a request has none, since its own default is useless.
     `encodings`: the encodings that it reads, the usual one first.
     `image_urls`: it fetches an image by its URL.
     `forwards`: it sends a create on to another server, which may still be working on it when this
@@ -206,7 +206,7 @@ def kind_of(
 
 
 def served(models: ProviderResponse | None) -> tuple[str, ...]:
-    """Return the ids in the response to `GET /v1/models`; none if it is no list."""
+    """Return the ids in the response to `GET /v1/models`; none if it is not a list."""
     ids = [card.get("id") for card in _cards(models)]
     return tuple(model_id for model_id in ids if isinstance(model_id, str) and model_id)
 

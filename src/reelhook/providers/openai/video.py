@@ -128,7 +128,7 @@ def _entry(video: Fields, content_url: Callable[[str], str]) -> Entry | None:
     model, mark = (None, None) if model is None else unmarked(model)
     return Entry(
         provider_job_id,
-        # Even without a status it is a job, perhaps the one that a lost submit created.
+        # Even without a status it is a job, maybe the one of a create whose response was lost.
         report(video, partial(content_url, provider_job_id)) or _NO_STATUS,
         milliseconds(unix_seconds(video.get("created_at"))),
         text(video.get("prompt")),

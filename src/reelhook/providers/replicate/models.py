@@ -1,6 +1,6 @@
 """The inputs of Replicate's video models, and their limits.
 
-Each model has an input schema of its own. These were read from the models' API pages at
+Each model has its own input schema. These come from the models' API pages at
 replicate.com (November 2026); limits that a page does not state are left open. Any other model gets
 the common names of inputs; `providerOptions` sets inputs with other names.
 """
@@ -86,7 +86,7 @@ def target(model: str) -> tuple[str, dict[str, object]] | None:
 
 
 def names_of(model: str) -> Names:
-    """Return the names of the common parameters at a model; the usual ones if unknown."""
+    """Return the names of the common parameters at a model; the usual names if it is unknown."""
     return next((names for start, names in _BY_START.items() if model.startswith(start)), _DEFAULT)
 
 

@@ -86,7 +86,7 @@ def entry(prediction: Fields) -> Entry | None:
     inputs = inputs if isinstance(inputs, dict) else {}
     return Entry(
         provider_job_id,
-        # Even without a status it is a job, perhaps the one that a lost submit created.
+        # Even without a status it is a job, maybe the one of a create whose response was lost.
         report(prediction) or Unknown(""),
         created_at=milliseconds(unix_seconds_of_iso(prediction.get("created_at"))),
         prompt=text(inputs.get(names.prompt)),
@@ -140,6 +140,6 @@ def _percent(logs: object) -> int | None:
     if not isinstance(logs, str):
         return None
     for line in reversed(logs[-_LOGS_CHARACTERS_MAX:].split("\n")):
-        if found := _PROGRESS.match(line.strip()):
-            return percent(found["percentage"])
+        if match := _PROGRESS.match(line.strip()):
+            return percent(match["percentage"])
     return None

@@ -38,7 +38,7 @@ class ReplicateWebhooks:
 
     def _verified(self, headers: Mapping[str, str], body: bytes, secret: str) -> Notice:
         content = signed_body(
-            headers, body, secret=secret, whose="Replicate's", now_seconds=self._now()
+            headers, body, secret=secret, owner="Replicate's", now_seconds=self._now()
         )
         provider_job_id = readable_id(content.get("id"))
         if provider_job_id is None:

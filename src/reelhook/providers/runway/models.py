@@ -145,7 +145,7 @@ def _ratio(request: VideoRequest, model: Model | None) -> str | None:
 
 
 def _defaults(request: VideoRequest, model: Model | None) -> dict[str, object]:
-    """Return the parameters that Runway requires and the request leaves open."""
+    """Return the parameters that Runway requires and the request does not set."""
     defaults: dict[str, object] = {}
     required = _RATIO_REQUIRED
     if request.image is None:

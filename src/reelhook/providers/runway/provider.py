@@ -124,11 +124,11 @@ def report(task: Fields) -> Report | None:
 
 
 def _finished(output: object, cost: Cost | None) -> Report | None:
-    given = output[:_FILES_MAX] if isinstance(output, list) else [output]
-    url = next(filter(None, map(web_address, given)), None)
+    files = output[:_FILES_MAX] if isinstance(output, list) else [output]
+    url = next(filter(None, map(web_address, files)), None)
     if url is not None:
         return Finished(url, cost=cost)
-    return Failed("content_missing", _NO_FILE, cost) if all(map(absent, given)) else None
+    return Failed("content_missing", _NO_FILE, cost) if all(map(absent, files)) else None
 
 
 def _failed(task: Fields) -> Failed:

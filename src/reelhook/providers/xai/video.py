@@ -2,7 +2,7 @@
 
 Names and values as in xai-sdk 1.21.0 (`video.py`, `types/model.py`, `types/video.py`, `cost.py`,
 `proto/v6/video_pb2.pyi`). From docs.x.ai, REST API reference: the names in JSON, 1 to 15 seconds,
-and that there is no seed.
+no seed.
 """
 
 from collections.abc import Mapping
@@ -72,7 +72,7 @@ def report(response: Fields) -> Report | None:
 
 
 def _error(response: Fields) -> object:
-    """Return the error; if it is a text, its code is next to it, as in xAI's refusals."""
+    """Return the error. If it is a text, its code is in the field next to it, as in refusals."""
     error = response.get("error")
     return {"code": response.get("code"), "message": error} if isinstance(error, str) else error
 
