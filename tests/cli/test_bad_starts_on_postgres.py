@@ -126,7 +126,7 @@ SERVERS = {
     ),
     "a schema that is newer": Case("future", words=("9999", "newer reelhook")),
     "a database that takes no writes": Case("reading", words=("read-only", "primary")),
-    "a server without TLS": Case(query="?sslmode=require", words=("no TLS", "sslmode=disable")),
+    "a server without TLS": Case(query="?sslmode=require", words=("TLS", "sslmode=disable")),
     "a server that wants TLS": Case("tls", "anna:x", words=("sslmode=require",)),
     "a setting that the server does not know": Case(
         query="?colour=red", words=("colour", "DATABASE_URL")

@@ -14,6 +14,8 @@ from reelhook.domain.catalog import Account
 from reelhook.domain.job import Status
 from reelhook.domain.waiting import Waiting
 
+pytestmark = pytest.mark.long
+
 WORDS = "The limit of 1 concurrent tasks has been reached"
 PAGE = b"<html><head><title>Bad Gateway</title></head><body>nginx</body></html>"
 THREE_MINUTES = 180

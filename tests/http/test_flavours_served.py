@@ -19,6 +19,8 @@ from reelhook.simulator.faults import Faults
 from reelhook.simulator.flavour import OUT_OF_MEMORY, Flavour
 from reelhook.simulator.flavours import FLAVOURS
 
+pytestmark = pytest.mark.long
+
 MINUTE = Faults(queue_seconds=1, render_seconds=61)
 PICTURE = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(8)).decode()
 AT_A_URL = "http://127.0.0.1/fox.png"

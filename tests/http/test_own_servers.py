@@ -11,6 +11,8 @@ import pytest
 from aiohttp import web
 from gateways import Gateway, gateway, until
 
+pytestmark = pytest.mark.long
+
 _DENIALS: dict[str, dict[str, Any]] = {
     "sglang": {"detail": "Video not found"},
     "vllm": {"error": {"message": "Video not found", "type": "Not Found", "code": 404}},

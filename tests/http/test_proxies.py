@@ -17,6 +17,8 @@ from wires import connected
 from reelhook.doors.clients import ADDRESSES_MAX, RefusedClients
 from reelhook.doors.proxies import FIRST_SEGMENTS
 
+pytestmark = pytest.mark.long
+
 KEY = "a-long-random-text"
 BEARER = {"Authorization": f"Bearer {KEY}"}
 LINK = re.compile(r"""(?:href|src|url)["']?[:=]\s*["'](/[^"']*)["']""")

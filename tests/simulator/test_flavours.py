@@ -11,6 +11,8 @@ from reelhook.simulator.flavours import FLAVOURS
 from simulator.flavour_probes import PROBES, Probe
 from simulator.flavour_stage import KEY, playing
 
+pytestmark = pytest.mark.long
+
 EVERY = [pytest.param(one, id=name) for name, one in FLAVOURS.items()]
 LISTING = [one for one in FLAVOURS.values() if one.listing is not None]
 

@@ -21,6 +21,8 @@ from .installations import dump, execute, fill, grow, run_on
 from .postgres_databases import fresh_database
 from .samples import NOW
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -36,6 +36,8 @@ from .samples import (
 )
 from .samples import REFUSED as FAILS
 
+pytestmark = pytest.mark.long
+
 ASKED: dict[str, dict[str, Any]] = {
     "image": {"image": "https://example.com/anna.png"},
     "seed": {"seed": 7},
