@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 pytestmark = pytest.mark.long
 
 HOST = Path(__file__).parent / "quiet_host.py"
