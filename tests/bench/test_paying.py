@@ -39,7 +39,7 @@ def test_workers_that_repeat_what_is_in_doubt_are_caught(tmp_path: Path) -> None
         "--faults",
         "5",
         "--jobs",
-        "4",
+        "10",
         "--database",
         "sqlite",
     )

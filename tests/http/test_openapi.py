@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import schemathesis
-from gateways import AT_ONCE, Gateway, gateway
+from gateways import AT_ONCE, ERROR_FIELDS, Gateway, gateway
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
@@ -37,13 +37,12 @@ NEVER_CARRIED_OUT = {
 }
 """They need a job's id in the query, one that runs or is in doubt, or an address that nobody can
 guess. All others are, and not just refused."""
-ERRORS_FORM = {"error", "code", "field"}
 
 
 def check(response: Any) -> None:
     if response.status_code >= 400:
         error = response.json()
-        assert {"error", "code"} <= set(error) <= ERRORS_FORM, error
+        assert {"error", "code"} <= set(error) <= ERROR_FIELDS, error
         assert error["error"]
         assert error["code"]
 
