@@ -20,6 +20,8 @@ RESULTS = Path(os.environ.get("BENCH_RESULTS", ROOT / "bench" / "results"))
 SECRET = "bench secret, not a key in base64"
 """No `whsec_` form: its UTF-8 bytes are the key of both signatures."""
 SUBMITS_AT_ONCE = 32
+READ_TRIES = 5
+READ_AGAIN_SECONDS = 0.5
 TERMINAL = frozenset({"completed", "failed"})
 
 
@@ -125,9 +127,15 @@ class Stage:
     # -- the stubs ----------------------------------------------------------------------------
 
     async def get(self, url: str, **query: str) -> Any:
-        async with self.session.get(url, params=query) as answer:
-            answer.raise_for_status()
-            return await answer.json()
+        """Read, again after a 503: where responses to COMMIT get lost, reads do too."""
+        for tries_left in reversed(range(READ_TRIES)):
+            async with self.session.get(url, params=query) as response:
+                if response.status == 503 and tries_left:
+                    await asyncio.sleep(READ_AGAIN_SECONDS)
+                    continue
+                response.raise_for_status()
+                return await response.json()
+        raise AssertionError("unreachable")
 
     async def post(self, url: str, content: dict[str, Any]) -> Any:
         async with self.session.post(url, json=content) as answer:
