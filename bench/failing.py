@@ -29,7 +29,7 @@ from reelhook.domain.job import Job, Status
 from reelhook.domain.request import VideoRequest
 from reelhook.doors.compat.payload import event_body
 from reelhook.ports import Change, Destination, NewJob
-from reelhook.storage.open import Target
+from reelhook.storage.operation import Target
 from reelhook.storage.store import Store
 
 HEALTHY = 20

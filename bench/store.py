@@ -18,7 +18,7 @@ from pathlib import Path
 import uvloop
 
 from reelhook.ports import DueDelivery
-from reelhook.storage.open import Target
+from reelhook.storage.operation import Target
 from reelhook.storage.store import Store
 
 from . import store_loads as loads

@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from reelhook.storage.open import Target
-from reelhook.storage.operation import Database, Operation, Row, Statement
+from reelhook.storage.operation import Database, Operation, Row, Statement, Target
 from reelhook.storage.postgres import driver as postgres
 from reelhook.storage.schema import migrate
 from reelhook.storage.sqlite.driver import SQLite, connect

@@ -21,7 +21,7 @@ from bench.processes import Server, Stub
 from bench.store_databases import KINDS, fresh
 from bench.watch_jobs import fill, shown_percent, written
 from bench.watching import Observed, Watching
-from reelhook.storage.open import Target
+from reelhook.storage.operation import Target
 
 COUNTS = (1_000, 10_000, 100_000)
 POLL_SECONDS = 5.0

@@ -10,7 +10,7 @@ from bench.store_loads import spread
 from reelhook.domain.job import Job, Status
 from reelhook.domain.request import VideoRequest
 from reelhook.ports import NewJob
-from reelhook.storage.open import Target
+from reelhook.storage.operation import Target
 from reelhook.storage.postgres import driver as postgres
 from reelhook.storage.sqlite.driver import connect
 from reelhook.storage.store import Store

@@ -80,7 +80,7 @@ async def test_a_pause_reaches_the_worker_and_a_refused_key_the_api(two: Two) ->
     assert await until(lambda: _quiet(two), seconds=20)
     before = await two.reads()
 
-    # A worker that starts anew goes by the pause too, and says so.
+    # A worker that starts again obeys the pause too, and says so.
     two.workers.kill(two.workers.running[0])
     two.workers.start()
     await two.workers.ready()

@@ -121,7 +121,7 @@ class Options:
 class Engine:
     """One run of the engine, from its start to its stop.
 
-    `loops` goes by name; those of all accounts but the first by `name:account`.
+    `loops` are keyed by name; those of all accounts but the first by `name:account`.
     """
 
     service: JobFunctions

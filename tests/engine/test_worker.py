@@ -19,8 +19,8 @@ from reelhook.engine.leases import Leases
 from reelhook.engine.runner import Runner, RunningTasks
 from reelhook.engine.worker import Worker, WorkerIdentity
 from reelhook.ports import Lease
-from reelhook.storage.open import Target, open_store
-from reelhook.storage.operation import Database, Operation, Statement
+from reelhook.storage.open import open_store
+from reelhook.storage.operation import Database, Operation, Statement, Target
 from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.store import Store
 from reelhook.telemetry.facts import log_fact

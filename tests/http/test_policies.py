@@ -1,4 +1,4 @@
-"""Each route declares who may use it, and the guard goes by that alone."""
+"""Each route declares who may use it, and the guard uses nothing else."""
 
 import ast
 import inspect

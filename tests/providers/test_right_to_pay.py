@@ -1,4 +1,4 @@
-"""Whoever lost its right while it connected sends nothing: not a byte of a paid request."""
+"""A worker that lost its right to pay while connecting sends no byte of the paid request."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -142,7 +142,7 @@ class Recorder:
     def _job_keys(self, statement: Statement) -> frozenset[Hashable]:
         """Return the keys of the provider's job that a job's row has before the statement.
 
-        Whoever changes that job declares it as well.
+        An operation that changes that job declares it as well.
         """
         job_id = dict(rows_of(statement).get("jobs", ())).get("id")
         sql = "SELECT provider_job_id FROM jobs WHERE id = ?1 AND provider_job_id IS NOT NULL"

@@ -9,7 +9,7 @@ from typing import Any
 import apsw
 
 from reelhook.domain.event import Instant
-from reelhook.storage.open import Target
+from reelhook.storage.operation import Target
 from reelhook.storage.sqlite.driver import connect
 from reelhook.storage.sqlite.refusals import refusal as refusal_of_file
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reelhook.storage.operation import Database
+from reelhook.storage.operation import Database, Target
 from reelhook.storage.operations.history import log_past
 from reelhook.storage.sqlite import driver as sqlite
 from reelhook.storage.sqlite.driver import SQLite
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from reelhook.storage.postgres.notifier import Notifier, PollingNotifier
-
-Target = Path | str
 
 
 def _postgres() -> "ModuleType":

@@ -7,10 +7,13 @@ SQL for PostgreSQL alone is written in a comment: `/*pg FOR UPDATE */`.
 
 from collections.abc import Callable, Collection, Generator, Hashable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
+Target = Path | str
+"""The database to open: the path of a SQLite file, or the URL of a PostgreSQL database."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ from typing import Any
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.job import SUBMISSION_UNKNOWN
 from reelhook.storage.error_text import no_database
-from reelhook.storage.open import Target
-from reelhook.storage.operation import Operation, Statement
+from reelhook.storage.operation import Operation, Statement, Target
 from reelhook.storage.operations.rows import prompt_of
 
 _OWNED = "SELECT 1 FROM jobs WHERE account = ?1 AND provider_job_id = ?2"

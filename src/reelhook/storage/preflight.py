@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.event import Instant
-from reelhook.storage.open import Target
+from reelhook.storage.operation import Target
 from reelhook.storage.transfer.database import TABLES
 
 if TYPE_CHECKING:
