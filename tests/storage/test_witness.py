@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
+import apsw
 import pytest
 
 from reelhook.domain.errors import SettingsError
@@ -27,9 +28,16 @@ async def running(path: Path) -> AsyncIterator[Store]:
 
 
 def back_up(source: Path, target: Path) -> Path:
-    """Copy a database that is in use."""
-    with closing(sqlite3.connect(source)) as here, closing(sqlite3.connect(target)) as there:
-        here.backup(there)
+    """Copy a database that is in use, by the driver's library.
+
+    Another copy of SQLite in this process would drop the driver's locks and delete its log.
+    """
+    with (
+        closing(apsw.Connection(str(source))) as here,
+        closing(apsw.Connection(str(target))) as there,
+        there.backup("main", here, "main") as copying,
+    ):
+        copying.step()
     return target
 
 
