@@ -18,6 +18,7 @@ from reelhook.core.wakeups import Signals
 from reelhook.domain.callback import CallbackAddresses
 from reelhook.domain.catalog import Catalog
 from reelhook.ports import (
+    ALL_JOBS,
     SOLE_HOLDER,
     CallbackStore,
     Clock,
@@ -31,6 +32,7 @@ from reelhook.ports import (
     EventPage,
     IdempotencyKey,
     InDoubtStore,
+    JobFilter,
     JobPage,
     JobStore,
     ListedJob,
@@ -58,6 +60,7 @@ from reelhook.service.reading_back import read_back
 from reelhook.service.waiting import WaitingReasons
 
 __all__ = [
+    "ALL_JOBS",
     "SOLE_HOLDER",
     "AccountStats",
     "Clock",
@@ -71,6 +74,7 @@ __all__ = [
     "Follower",
     "Gateway",
     "IdempotencyKey",
+    "JobFilter",
     "JobPage",
     "ListedJob",
     "ProviderServer",

@@ -113,6 +113,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 # -- requests -------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_request_carries_all_that_a_model_can_be_told(house: House) -> None:
     (house.directory / "fox.png").write_bytes(PNG)
     outcome = house.run(
@@ -309,6 +310,7 @@ def test_no_key_is_used_where_all_is_simulated(tmp_path: Path) -> None:
         assert server.stop() == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("providers", [("ark", "fal"), ("replicate", "runway", "xai")], ids=str)
 def test_the_demo_shows_every_provider(providers: tuple[str, ...], tmp_path: Path) -> None:
     outcomes = at_once(

@@ -136,6 +136,7 @@ def test_dotenv_reaches_the_server_and_the_commands(tmp_path: Path) -> None:
             assert reelhook("stats", "--json", directory=tmp_path).json["jobs"]["total"] == 0
 
 
+@pytest.mark.long
 def test_the_schema_goes_forward_and_back_one_revision_at_a_time(tmp_path: Path) -> None:
     def run(*arguments: str) -> str:
         outcome = reelhook(*arguments, directory=tmp_path)

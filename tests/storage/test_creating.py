@@ -74,6 +74,13 @@ FULL_JOB = Job(
     exchange_ended=True,
     stopped=False,
     forgotten=1,
+    project="prj_other",
+    key_id="key_1",
+    priority=1,
+    external_id="order-4711",
+    metadata='{"order": "4711"}',
+    estimated_amount=0.25,
+    estimated_unit="USD",
 )
 
 

@@ -9,6 +9,7 @@ import pytest
 from bench.clusters import Cluster, cluster
 
 from reelhook.domain.errors import StoreError
+from reelhook.ports import ALL_JOBS
 from reelhook.storage.postgres import driver as postgres
 from reelhook.storage.postgres import group_commit as group
 from reelhook.storage.postgres import pool
@@ -106,7 +107,10 @@ async def test_a_server_that_does_not_answer_is_given_up_and_found_again(
     finally:
         server.thaw()
     await store.create(new("after"))
-    assert {one.job.id for one in (await store.jobs(None, 99, None)).jobs} == {"before", "after"}
+    assert {one.job.id for one in (await store.jobs(ALL_JOBS, 99, None)).jobs} == {
+        "before",
+        "after",
+    }
     await database.close()
 
 

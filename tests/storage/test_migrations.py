@@ -6,6 +6,7 @@ import pytest
 from reelhook.cli.error_messages import command_line_message
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.job import Status
+from reelhook.ports import ALL_JOBS
 from reelhook.storage.operation import Row
 from reelhook.storage.postgres.driver import PostgreSQL
 from reelhook.storage.schema import migrate as migrations
@@ -20,6 +21,7 @@ ALL = [
     *("0006_models", "0007_listings", "0008_next_at", "0009_commits", "0011_waits"),
     *("0012_responses", "0013_servers"),
     "0014_forgotten",
+    "0015_projects",
 ]
 CORE_VIEW = [
     *("job_id", "wallet_address", "script_body", "title", "status", "error_message"),
@@ -148,7 +150,7 @@ async def test_rolling_models_back_keeps_the_jobs_running(path: Path) -> None:
     database = SQLite(path)
     try:
         store = Store(database)
-        jobs = {one.job.id: one for one in (await store.jobs(None, 9, None)).jobs}
+        jobs = {one.job.id: one for one in (await store.jobs(ALL_JOBS, 9, None)).jobs}
         assert {name: one.job.status.value for name, one in jobs.items()} == {
             name: name for name in jobs
         }
@@ -187,7 +189,7 @@ async def test_jobs_that_ran_when_tracking_was_rolled_back_end_and_say_why(path:
     database = SQLite(path)
     try:
         store = Store(database)
-        jobs = {one.job.id: one.job for one in (await store.jobs(None, 9, None)).jobs}
+        jobs = {one.job.id: one.job for one in (await store.jobs(ALL_JOBS, 9, None)).jobs}
         for name in ("submitting", "queued", "processing"):
             assert (jobs[name].status, jobs[name].code) == (Status.FAILED, "submission_unknown")
             assert "register the provider's job again" in (jobs[name].error or "")

@@ -11,6 +11,7 @@ import pytest
 
 from reelhook.domain.errors import StoreError
 from reelhook.domain.job import Job
+from reelhook.ports import ALL_JOBS
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.postgres.driver import PostgreSQL
 from reelhook.storage.postgres.pipeline import Pipeline
@@ -89,7 +90,7 @@ async def test_a_text_that_the_database_can_not_keep_harms_no_other(url: str) ->
             return_exceptions=True,
         )
         assert [type(one).__name__ for one in outcomes] == ["Created"] * 5 + ["StoreError"] * 2
-        assert len((await store.jobs(None, 100, None)).jobs) == 5
+        assert len((await store.jobs(ALL_JOBS, 100, None)).jobs) == 5
 
 
 async def test_the_feed_misses_nothing_that_several_workers_write(url: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.job import Status
+from reelhook.ports import ALL_JOBS, JobFilter
 from reelhook.storage.operation import Operation
 from reelhook.storage.operations import (
     event_feed,
@@ -42,7 +43,7 @@ async def pages(store: Store, status: Status | None, limit: int) -> list[list[st
     found: list[list[str]] = []
     cursor: str | None = None
     while True:
-        page = await store.jobs(status, limit, cursor)
+        page = await store.jobs(JobFilter(status=status), limit, cursor)
         found.append([one.job.id for one in page.jobs])
         cursor = page.next_cursor
         if cursor is None:
@@ -78,12 +79,12 @@ async def test_pages_can_be_of_one_status(store: Store) -> None:
 async def test_a_cursor_survives_that_its_job_changed_and_that_new_ones_came(store: Store) -> None:
     for number in range(4):
         await store.create(new(f"job_{number}", at=NOW + number))
-    first = await store.jobs(Status.ACCEPTED, 2, None)
+    first = await store.jobs(JobFilter(status=Status.ACCEPTED), 2, None)
     assert first.next_cursor is not None
     job = (await store.job(first.next_cursor)).job
     await moved(store, job.cancel(NOW))
     await store.create(new("job_9", at=NOW + 9))
-    second = await store.jobs(Status.ACCEPTED, 2, first.next_cursor)
+    second = await store.jobs(JobFilter(status=Status.ACCEPTED), 2, first.next_cursor)
     assert [one.job.id for one in second.jobs] == ["job_1", "job_0"]
 
 
@@ -91,7 +92,7 @@ async def test_a_cursor_survives_that_its_job_changed_and_that_new_ones_came(sto
 async def test_a_cursor_that_was_never_given_out_is_refused(store: Store, cursor: str) -> None:
     await store.create(new())
     with pytest.raises(InvalidRequestError, match="earlier page") as refused:
-        await store.jobs(None, 2, cursor)
+        await store.jobs(ALL_JOBS, 2, cursor)
     assert refused.value.field == "cursor"
 
 
@@ -135,7 +136,7 @@ async def test_jobs_with_large_images_are_read_a_few_at_a_time(store: Store) -> 
 
 LARGE = frozenset({"script", "direction", "image", "provider_options"})
 LISTS: dict[str, Callable[[], Operation[Any]]] = {
-    "jobs": lambda: job_reads.page(Status.ACCEPTED, 9, None),
+    "jobs": lambda: job_reads.page(JobFilter(status=Status.ACCEPTED), 9, None),
     "jobs in doubt": lambda: in_doubt.page(9, None),
     "jobs with fallbacks": lambda: submit_queue.with_fallbacks(ACCOUNT, NOW, 9),
     "jobs to watch": lambda: pending_jobs.rows(ACCOUNT, 0),

@@ -17,7 +17,7 @@ from reelhook.domain.errors import (
 )
 from reelhook.domain.job import Job
 from reelhook.engine.leases import LANE_IDS
-from reelhook.ports import Change, Created, Destination, IdempotencyKey, Lease, Settlement
+from reelhook.ports import ALL_JOBS, Change, Created, Destination, IdempotencyKey, Lease, Settlement
 from reelhook.storage.store import Store
 
 from .conftest import Sql
@@ -64,7 +64,7 @@ async def test_each_request_has_its_own_refusal_and_harms_no_other(store: Store)
     assert isinstance(outcomes[1], IdempotencyKeyReusedError)
     assert isinstance(outcomes[2], InvalidRequestError)
     assert isinstance(outcomes[3], JobIdTakenError)
-    assert sorted(one.job.id for one in (await store.jobs(None, 10, None)).jobs) == [
+    assert sorted(one.job.id for one in (await store.jobs(ALL_JOBS, 10, None)).jobs) == [
         "job_1",
         "job_4",
     ]

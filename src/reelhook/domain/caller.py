@@ -1,6 +1,6 @@
 """The caller of a use case: the project that it acts in, and its permissions there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from reelhook.domain.errors import ReelhookError
@@ -38,10 +38,29 @@ class ScopeMissingError(ReelhookError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Anyone who uses reelhook: a program, a client with a key, a provider."""
+    """Anyone who uses reelhook: a program, a client with a key, a provider.
+
+    It creates in `project`. `key_id` None: it has no key of a project. `models` are the only ones
+    that it may name; None: all. `chosen`: the operator named the project.
+    """
 
     project: str
     scopes: frozenset[Scope]
+    key_id: str | None = None
+    models: tuple[str, ...] | None = None
+    chosen: bool = False
+
+    @property
+    def sees(self) -> str | None:
+        """The only project whose things it sees; None: all projects.
+
+        The operator sees all of them, unless it has chosen one.
+        """
+        return None if Scope.OPERATOR in self.scopes and not self.chosen else self.project
+
+    def within(self, project: str) -> "Caller":
+        """Return the operator as it acts in one project."""
+        return replace(self, project=project, chosen=True)
 
     def allows(self, scope: Scope) -> bool:
         """Return True if the caller has this scope, or one that includes it."""

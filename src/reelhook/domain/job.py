@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, assert_never
 
+from reelhook.domain.caller import DEFAULT_PROJECT
 from reelhook.domain.earlier_names import earlier_video_request
 from reelhook.domain.event import Event, EventKind, Instant, WireStatus
 from reelhook.domain.report import (
@@ -80,6 +81,10 @@ class Job:
     `last_response` is the provider's last message that did not move the job on; `waiting_since` is
     the time of the first one. `stopped` is True if a cancel ended the render; None: not known, or
     not canceled. `forgotten` counts the resubmissions after a restarted server lost the job.
+
+    `key_id` is the key that created it; None: the operator. `priority` is -1 (low), 0 or 1 (high).
+    `external_id` and `metadata` (a JSON object) are the client's own. The estimate is the price of
+    the model as known when the job was accepted.
     """
 
     id: str
@@ -122,6 +127,13 @@ class Job:
     exchange_ended: bool = False
     stopped: bool | None = None
     forgotten: int = 0
+    project: str = DEFAULT_PROJECT
+    key_id: str | None = None
+    priority: int = 0
+    external_id: str | None = None
+    metadata: str | None = None
+    estimated_amount: float | None = None
+    estimated_unit: str | None = None
 
     @property
     def waiting(self) -> Waiting | None:

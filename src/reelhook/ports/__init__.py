@@ -23,6 +23,7 @@ from reelhook.ports.deliveries import (
 from reelhook.ports.endpoints import EndpointStore
 from reelhook.ports.event_feed import EventPage, FeedStore, FollowStore
 from reelhook.ports.job_records import (
+    ALL_JOBS,
     ANY_BYTES,
     SOLE_HOLDER,
     Acceptance,
@@ -30,6 +31,7 @@ from reelhook.ports.job_records import (
     Created,
     Destination,
     IdempotencyKey,
+    JobFilter,
     JobPage,
     ListedJob,
     NewJob,
@@ -85,6 +87,7 @@ from reelhook.ports.webhooks import (
 )
 
 __all__ = [
+    "ALL_JOBS",
     "ANY_BYTES",
     "DELIVERY_STATES",
     "PROBES_READ",
@@ -124,6 +127,7 @@ __all__ = [
     "IdempotencyKey",
     "InDoubtStore",
     "InstallationStore",
+    "JobFilter",
     "JobPage",
     "JobReads",
     "JobStore",

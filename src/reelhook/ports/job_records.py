@@ -5,7 +5,7 @@ from enum import Enum
 
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.event import Event, Instant
-from reelhook.domain.job import Job
+from reelhook.domain.job import Job, Status
 from reelhook.domain.request import VideoRequest
 
 ANY_BYTES = 2**62
@@ -131,6 +131,27 @@ class Acceptance(Enum):
     """The provider returned the same id for two creates, or for a create and a registration."""
     STALE = "stale"
     """The job has changed since it was read, or the lease was lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """A filter for jobs; a field that is None lets all pass.
+
+    `created_after` and `created_before` exclude the time itself. `metadata` has the pairs that a
+    job must have.
+    """
+
+    project: str | None = None
+    status: Status | None = None
+    model: str | None = None
+    code: str | None = None
+    external_id: str | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+    created_after: Instant | None = None
+    created_before: Instant | None = None
+
+
+ALL_JOBS = JobFilter()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from reelhook.domain.event import Instant
-from reelhook.domain.job import Job, Status
+from reelhook.domain.job import Job
 from reelhook.ports.event_feed import FollowStore
 from reelhook.ports.job_records import (
     ANY_BYTES,
@@ -12,6 +12,7 @@ from reelhook.ports.job_records import (
     Change,
     Created,
     Destination,
+    JobFilter,
     JobPage,
     ListedJob,
     NewJob,
@@ -51,7 +52,7 @@ class JobWrites(Protocol):
 class JobStore(JobReads, JobWrites, FollowStore, Protocol):
     """Stores and reads jobs and their events."""
 
-    async def jobs(self, status: Status | None, limit: int, cursor: str | None) -> JobPage:
+    async def jobs(self, wanted: JobFilter, limit: int, cursor: str | None) -> JobPage:
         """Return a page of jobs, newest first. Raises `InvalidRequestError` for a bad cursor."""
         ...
 

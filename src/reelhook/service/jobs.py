@@ -23,10 +23,12 @@ from reelhook.domain.problem import Problem
 from reelhook.domain.report import Failed, Finished, Progress, Report
 from reelhook.domain.request import VideoRequest, check_ids, check_request
 from reelhook.ports import (
+    ALL_JOBS,
     Clock,
     Created,
     Destination,
     IdempotencyKey,
+    JobFilter,
     JobPage,
     JobStore,
     NewJob,
@@ -188,13 +190,15 @@ class Jobs:
     async def jobs(
         self,
         caller: Caller,
-        status: Status | None = None,
+        wanted: JobFilter = ALL_JOBS,
         limit: int = 50,
         cursor: str | None = None,
     ) -> JobPage:
-        """Return a page of jobs, newest first."""
+        """Return a page of the jobs that the caller may see, newest first."""
         caller.require(Scope.READ)
-        return await self._store.jobs(status, limit, cursor)
+        if caller.sees is not None:
+            wanted = replace(wanted, project=caller.sees)
+        return await self._store.jobs(wanted, limit, cursor)
 
     async def queue_position(self, caller: Caller, job: Job) -> int | None:
         """Return the number of jobs before this one, or None if that is unknown or irrelevant.

@@ -5,8 +5,8 @@ from functools import partial
 
 from reelhook.core.offload import run_in_thread_if_large
 from reelhook.domain.event import Instant
-from reelhook.domain.job import Job, Status
-from reelhook.ports import JobPage, Position, Removal
+from reelhook.domain.job import Job
+from reelhook.ports import JobFilter, JobPage, Position, Removal
 from reelhook.storage.forwarding import Forwarding, in_background, reading, writing
 from reelhook.storage.operation import Database, Operation
 from reelhook.storage.operations import (
@@ -70,9 +70,9 @@ class Store(Forwarding):
     jobs_unsubmitted_before = reading(job_reads.unsubmitted_before)
     jobs_unfinished_before = reading(job_reads.unfinished_before)
 
-    async def jobs(self, status: Status | None, limit: int, cursor: str | None) -> JobPage:
+    async def jobs(self, wanted: JobFilter, limit: int, cursor: str | None) -> JobPage:
         """Return a page of jobs, newest first."""
-        return await self._page(partial(job_reads.page, status, limit, cursor), limit)
+        return await self._page(partial(job_reads.page, wanted, limit, cursor), limit)
 
     async def jobs_in_doubt(self, limit: int, cursor: str | None) -> JobPage:
         """Return a page of unresolved jobs, oldest first."""

@@ -27,6 +27,7 @@ from reelhook.gateway import (
     Follower,
     Gateway,
     IdempotencyKey,
+    JobFilter,
     JobPage,
     Resend,
     StoredDelivery,
@@ -79,7 +80,7 @@ class JobFunctions:
         self, status: Status | None = None, limit: int = 50, cursor: str | None = None
     ) -> JobPage:
         """See `Jobs.jobs`."""
-        return await self._jobs.jobs(OPERATOR, status, limit, cursor)
+        return await self._jobs.jobs(OPERATOR, JobFilter(status=status), limit, cursor)
 
     async def events(
         self, job_ids: Sequence[str], after: Mapping[str, int] | None = None

@@ -17,7 +17,7 @@ from reelhook.doors.native.schemas import (
     job_response,
 )
 from reelhook.doors.policy import KeyRoute
-from reelhook.gateway import Created, StoredJob, read_back
+from reelhook.gateway import Created, JobFilter, StoredJob, read_back
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"], route_class=KeyRoute)
 
@@ -50,7 +50,7 @@ async def list_jobs(
     if in_doubt:
         page = await gateway.in_doubt.jobs(caller, limit, cursor)
     else:
-        page = await gateway.jobs.jobs(caller, status, limit, cursor)
+        page = await gateway.jobs.jobs(caller, JobFilter(status=status), limit, cursor)
     reasons = await gateway.waiting.all_of(caller, [listed.job for listed in page.jobs])
     video_url = context.options.video_url
     jobs = [

@@ -1,12 +1,12 @@
 """Operations that read jobs and their events."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reelhook.domain.errors import JobNotFoundError, UnknownCursorError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
-from reelhook.ports import JobPage, StoredEvent, StoredJob
+from reelhook.ports import JobFilter, JobPage, StoredEvent, StoredJob
 from reelhook.storage.operation import Operation, Statement, concurrently, query
 from reelhook.storage.operations.rows import (
     LISTED_JOB,
@@ -26,13 +26,13 @@ def job(job_id: str) -> Operation[StoredJob]:
     return stored_job_of(rows[0])
 
 
-def page(status: Status | None, limit: int, cursor: str | None) -> Operation[JobPage]:
+def page(wanted: JobFilter, limit: int, cursor: str | None) -> Operation[JobPage]:
     """Return a page of jobs, newest first; the cursor is the last job's id."""
     clauses: list[str] = []
     parameters: list[Any] = [limit + 1]
-    if status is not None:
-        parameters.append(status.value)
-        clauses.append(f"status = ?{len(parameters)}")
+    for column, value in _conditions(wanted):
+        parameters.append(value)
+        clauses.append(f"{column} = ?{len(parameters)}")
     if cursor is not None:
         parameters.extend((yield from _position_of(cursor)))
         clauses.append(f"(created_at, id) < (?{len(parameters) - 1}, ?{len(parameters)})")
@@ -42,6 +42,13 @@ def page(status: Status | None, limit: int, cursor: str | None) -> Operation[Job
         parameters,
     )
     return page_of(rows, limit)
+
+
+def _conditions(wanted: JobFilter) -> Iterator[tuple[str, str]]:
+    if wanted.project is not None:
+        yield "project", wanted.project
+    if wanted.status is not None:
+        yield "status", wanted.status.value
 
 
 def _position_of(cursor: str) -> Operation[tuple[Instant, str]]:

@@ -38,7 +38,10 @@ _INSERT = "INSERT INTO jobs ({columns}) VALUES ({values})".format(
     columns=", ".join(_NEW_COLUMNS),
     values=", ".join(f"?{number}" for number in range(1, len(_NEW_COLUMNS) + 1)),
 )
-_NEVER_CHANGED = ("created_at", "adopted_from")
+_NEVER_CHANGED = (
+    *("created_at", "adopted_from"),
+    *("project", "key_id", "priority", "external_id", "metadata"),
+)
 _NUMBER = {
     name: number
     for number, name in enumerate(
@@ -66,8 +69,8 @@ _TAKEN = (
     f" /*pg , CAST(pg_advisory_xact_lock_shared({NEW_JOBS_LOCK}) AS TEXT) */"
 )
 _INSERT_EVENT = (
-    "INSERT INTO events (id, job_id, sequence, kind, status, progress, occurred_at, body, position)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
+    "INSERT INTO events (id, job_id, sequence, kind, status, progress, occurred_at, body, project,"
+    " position) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
     " (SELECT coalesce(max(position), 0) + 1 FROM events))"
 )
 
@@ -141,6 +144,7 @@ def _record_one(change: Change, lease: Lease | None) -> Operation[bool]:
                 event.progress,
                 event.occurred_at,
                 body,
+                change.job.project,
             ),
             last=True,
         )

@@ -132,7 +132,10 @@ def _of_certificate(error: ssl.SSLError) -> str:
 
 def _grant(text: str) -> str:
     if "schema" in text:
-        return "as the database's owner: GRANT USAGE, CREATE ON SCHEMA public TO the role"
+        return (
+            "as the database's owner: GRANT USAGE, CREATE ON SCHEMA public TO the role, or "
+            "apply all revisions as the role that owns the tables"
+        )
     if "owner" in text:
         return "apply all revisions as the role that owns the tables"
     if "database" in text:

@@ -1,0 +1,170 @@
+"""projects: projects, their keys, budgets and audit trail; labels, priority and estimate of jobs
+
+Processes of the previous version must not run at the same time: they would create jobs that no
+budget has counted, and show one project's jobs to another.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+from reelhook.storage.schema.migrations.dialects import Counter, where
+
+revision = "0015"
+down_revision = "0014"
+previous_may_run = False
+"""True if processes of the previous version may run while this revision is applied, and later."""
+
+
+def _project() -> sa.Column[Any]:
+    return sa.Column("project", sa.Text, nullable=False, server_default="default")
+
+
+def _job_columns() -> list[sa.Column[Any]]:
+    return [
+        _project(),
+        sa.Column("key_id", sa.Text),
+        sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("external_id", sa.Text),
+        sa.Column("metadata", sa.Text),
+        sa.Column("estimated_amount", sa.Double),
+        sa.Column("estimated_unit", sa.Text),
+    ]
+
+
+def upgrade() -> None:
+    """Add the tables, and the columns of jobs, events and endpoints. What exists is `default`'s."""
+    _create_projects()
+    _create_keys()
+    _create_budgets()
+    _create_audit()
+    for column in _job_columns():
+        op.add_column("jobs", column)
+    op.create_index("jobs_by_project", "jobs", ["project", "created_at", "id"])
+    op.create_index("jobs_by_project_status", "jobs", ["project", "status", "created_at", "id"])
+    op.create_index(
+        "jobs_by_external_id",
+        "jobs",
+        ["external_id", "project", "created_at", "id"],
+        **where("external_id IS NOT NULL"),
+    )
+    op.create_table(
+        "job_metadata",
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("value", sa.Text, primary_key=True),
+        sa.Column("project", sa.Text, primary_key=True),
+        sa.Column("created_at", sa.BigInteger, primary_key=True),
+        sa.Column(
+            "job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
+        ),
+    )
+    op.create_index("job_metadata_by_job", "job_metadata", ["job_id"])
+    op.add_column("events", _project())
+    op.create_index("events_by_project", "events", ["project", "position"])
+    op.add_column("endpoints", _project())
+    op.create_index("endpoints_by_project", "endpoints", ["project", "created_at", "id"])
+
+
+def _create_projects() -> None:
+    """Add the table. `default` exists without a row, until something of it is set."""
+    op.create_table(
+        "projects",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("name", sa.Text, nullable=False, unique=True),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("closed_at", sa.BigInteger),
+        sa.Column("delete_data", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.Column("secret", sa.Text),
+        sa.Column("previous_secret", sa.Text),
+        sa.Column("previous_until", sa.BigInteger),
+        sa.Column("webhook_url", sa.Text),
+        sa.Column("models", sa.Text),
+        sa.Column("weight", sa.Integer, nullable=False, server_default="1"),
+        sa.Column("priority_max", sa.Integer, nullable=False, server_default="1"),
+    )
+
+
+def _create_keys() -> None:
+    op.create_table(
+        "api_keys",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("project", sa.Text, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("hash", sa.Text, nullable=False, unique=True),
+        sa.Column("hint", sa.Text, nullable=False),
+        sa.Column("scopes", sa.Text, nullable=False),
+        sa.Column("models", sa.Text),
+        sa.Column("rates", sa.Text),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("created_by", sa.Text),
+        sa.Column("expires_at", sa.BigInteger),
+        sa.Column("revoked_at", sa.BigInteger),
+        sa.Column("last_used_at", sa.BigInteger),
+    )
+    op.create_index("api_keys_by_project", "api_keys", ["project", "created_at", "id"])
+
+
+def _create_budgets() -> None:
+    """Add the limits, the sums that they limit, and the reservations of unfinished jobs.
+
+    `owner` is `project:ID` or `key:ID`. Amounts are millionths of `unit`, or numbers of jobs.
+    """
+    op.create_table(
+        "budgets",
+        sa.Column("owner", sa.Text, primary_key=True),
+        sa.Column("limits", sa.Text, nullable=False),
+        sa.Column("raised", sa.Text),
+        sa.Column("raised_until", sa.BigInteger),
+        sa.Column("updated_at", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "spending",
+        sa.Column("owner", sa.Text, primary_key=True),
+        sa.Column("period", sa.Text, primary_key=True),
+        sa.Column("unit", sa.Text, primary_key=True),
+        sa.Column("reserved", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("spent", sa.BigInteger, nullable=False, server_default="0"),
+    )
+    op.create_table(
+        "reservations",
+        sa.Column(
+            "job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
+        ),
+        sa.Column("project", sa.Text, nullable=False),
+        sa.Column("key_id", sa.Text),
+        sa.Column("day", sa.Text, nullable=False),
+        sa.Column("unit", sa.Text),
+        sa.Column("amount", sa.BigInteger, nullable=False, server_default="0"),
+    )
+
+
+def _create_audit() -> None:
+    op.create_table(
+        "audit",
+        sa.Column("id", Counter, primary_key=True),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("project", sa.Text, nullable=False),
+        sa.Column("actor", sa.Text, nullable=False),
+        sa.Column("address", sa.Text),
+        sa.Column("action", sa.Text, nullable=False),
+        sa.Column("target", sa.Text, nullable=False),
+        sa.Column("before", sa.Text),
+        sa.Column("after", sa.Text),
+    )
+    op.create_index("audit_by_project", "audit", ["project", "id"])
+
+
+def downgrade() -> None:
+    """Remove them. Jobs and endpoints of all projects stay, as those of the one installation."""
+    op.drop_index("endpoints_by_project", "endpoints")
+    op.drop_column("endpoints", "project")
+    op.drop_index("events_by_project", "events")
+    op.drop_column("events", "project")
+    op.drop_table("job_metadata")
+    for index in ("jobs_by_external_id", "jobs_by_project_status", "jobs_by_project"):
+        op.drop_index(index, "jobs")
+    for column in reversed(_job_columns()):
+        op.drop_column("jobs", column.name)
+    for table in ("audit", "reservations", "spending", "budgets", "api_keys", "projects"):
+        op.drop_table(table)
