@@ -98,7 +98,7 @@ bench-bombs: $(VENV)/.dev ## memory and others' waits under hostile clients, and
 bench-delivery: $(VENV)/.dev ## webhooks at 100 to 1000 a second, next to a hung receiver, against a bare client
 	@$(BIN)/python -m bench.delivery
 
-bench-failing: $(VENV)/.dev ## healthy webhooks next to 10,000 endpoints that fail, on SQLite and PostgreSQL (15 minutes)
+bench-failing: $(VENV)/.dev ## healthy webhooks next to 10,000 endpoints that fail, on SQLite and PostgreSQL (20 minutes)
 	@$(BIN)/python -m bench.failing
 
 bench-kill: $(VENV)/.dev ## kill -9 under load, 50 times; again with lost responses to COMMIT (15 minutes)
