@@ -30,6 +30,7 @@ from reelhook.storage.operations import (
     lookups,
     pause,
     pending_jobs,
+    processes,
     receipts,
     resends,
     retention,
@@ -131,6 +132,8 @@ class Store(Forwarding):
     renew = writing(leases.renew)
     release = writing(leases.release)
     free_leases = writing(leases.free_leases)
+    announce = in_background(processes.announce)
+    leave = in_background(processes.leave)
     pause_watching = writing(pause.pause_watching)
     resume_watching = writing(pause.resume_watching)
     watching_paused_since = reading(pause.watching_paused_since)

@@ -16,6 +16,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "switches": ("name",),
     "leases": ("id",),
     "workers": ("id",),
+    "processes": ("id",),
     "projects": ("id",),
     "api_keys": ("id",),
     "budgets": ("owner",),
