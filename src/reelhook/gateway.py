@@ -20,6 +20,8 @@ from reelhook.domain.catalog import Catalog
 from reelhook.ports import (
     ALL_JOBS,
     SOLE_HOLDER,
+    AuditFilter,
+    AuditStore,
     CallbackStore,
     Clock,
     Content,
@@ -46,6 +48,7 @@ from reelhook.ports import (
     StoredJob,
     Undelivered,
 )
+from reelhook.service.audit import Audit
 from reelhook.service.content import Contents
 from reelhook.service.deliveries import Deliveries
 from reelhook.service.endpoints import EndpointFields, Endpoints
@@ -63,6 +66,7 @@ __all__ = [
     "ALL_JOBS",
     "SOLE_HOLDER",
     "AccountStats",
+    "AuditFilter",
     "Clock",
     "Content",
     "CostLine",
@@ -102,6 +106,7 @@ class Gateway:
     endpoints: Endpoints
     deliveries: Deliveries
     operations: Operations
+    audit: Audit
     models: Models
     provider_webhooks: ProviderWebhooks
 
@@ -114,6 +119,7 @@ class GatewayStore(
     DeliveryLogStore,
     OperationsStore,
     FeedReads,
+    AuditStore,
     Protocol,
 ):
     """The store, as far as the use cases need it."""
@@ -175,6 +181,7 @@ def build_gateway(
         ),
         deliveries=Deliveries(store, signals, clock=clock, random=random),
         operations=Operations(store, catalog, signals, poll_seconds=poll_seconds, clock=clock),
+        audit=Audit(store),
         models=Models(providers, catalog),
         provider_webhooks=ProviderWebhooks(
             store, providers, catalog, callbacks, jobs, in_doubt, recording, clock=clock

@@ -1,6 +1,6 @@
 """The context that every route gets: the gateway, the caller, and the operator's options."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Protocol
 from urllib.parse import quote
 
@@ -8,8 +8,8 @@ from fastapi import Depends, Request
 
 from reelhook.domain.caller import Caller
 from reelhook.domain.signing_keys import PublicKey
-from reelhook.doors.access import Access
-from reelhook.doors.clients import RefusedClients
+from reelhook.doors.access import OPERATOR_HEADER, Access
+from reelhook.doors.clients import RefusedClients, client_address
 from reelhook.doors.guard import CALLER
 from reelhook.doors.limits import Limits
 from reelhook.gateway import Clock, Gateway
@@ -60,7 +60,12 @@ class Context:
 # Asynchronous, since FastAPI runs other dependencies in a thread.
 async def _context(request: Request) -> Context:
     state = request.app.state
-    return Context(request, request.scope[CALLER], state.gateway, state.options)
+    options: HttpOptions = state.options
+    caller = replace(request.scope[CALLER], address=client_address(request.scope))
+    if OPERATOR_HEADER in request.headers:
+        proven = options.access.is_operator(request, await request.body(), options.clock.now())
+        caller = replace(caller, proven=proven)
+    return Context(request, caller, state.gateway, options)
 
 
 ContextOf = Annotated[Context, Depends(_context)]

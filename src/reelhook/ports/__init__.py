@@ -1,5 +1,6 @@
 """Ports: narrow protocols between the core and the outside, one per user, and their values."""
 
+from reelhook.ports.audit import AuditFilter, AuditPage, AuditStore
 from reelhook.ports.clock import Clock
 from reelhook.ports.clock_repair import ClockRepairStore, LongestWaits
 from reelhook.ports.coordination import (
@@ -98,6 +99,9 @@ __all__ = [
     "AccountRecord",
     "AccountStatusReads",
     "AccountStatusStore",
+    "AuditFilter",
+    "AuditPage",
+    "AuditStore",
     "CallbackStore",
     "Cancels",
     "Capabilities",

@@ -3,14 +3,18 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from reelhook.domain.audit import AuditEntry
 from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.event import Instant
 
 
 class EndpointStore(Protocol):
-    """Stores endpoints. Methods that take an id may raise `EndpointNotFoundError`."""
+    """Stores endpoints. Methods that take an id may raise `EndpointNotFoundError`.
 
-    async def create_endpoint(self, endpoint: Endpoint) -> None:
+    `audit` is the entry of a change that a caller made. The store adds what the change did.
+    """
+
+    async def create_endpoint(self, endpoint: Endpoint, audit: AuditEntry | None = None) -> None:
         """Store a new endpoint. If it gets every job's events, it starts with the running jobs."""
         ...
 
@@ -27,7 +31,10 @@ class EndpointStore(Protocol):
         ...
 
     async def change_endpoint(
-        self, endpoint_id: str, change: Callable[[Endpoint], Endpoint]
+        self,
+        endpoint_id: str,
+        change: Callable[[Endpoint], Endpoint],
+        audit: AuditEntry | None = None,
     ) -> Endpoint:
         """Change an endpoint in one transaction, and return the result.
 
@@ -35,7 +42,9 @@ class EndpointStore(Protocol):
         """
         ...
 
-    async def delete_endpoint(self, endpoint_id: str, now: Instant) -> None:
+    async def delete_endpoint(
+        self, endpoint_id: str, now: Instant, audit: AuditEntry | None = None
+    ) -> None:
         """End an endpoint and all its deliveries. Attempts stay on record."""
         ...
 

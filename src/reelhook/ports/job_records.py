@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from reelhook.domain.audit import AuditEntry
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.event import Event, Instant
 from reelhook.domain.job import Job, Status
@@ -15,12 +16,14 @@ ANY_BYTES = 2**62
 class Change:
     """A job's new state and the events that report it. `version` is still the one that was read.
 
-    `bodies` are the events' webhook bodies, in the same order.
+    `bodies` are the events' webhook bodies, in the same order. `audit` is the entry of the change,
+    if a caller made it.
     """
 
     job: Job
     events: tuple[Event, ...] = ()
     bodies: tuple[bytes, ...] = ()
+    audit: AuditEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class NewJob:
     webhook_url: str | None
     destinations: tuple[Destination, ...]
     idempotency: IdempotencyKey | None = None
+    audit: AuditEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import structlog
 
 from reelhook.core.recording import Recording
+from reelhook.domain.audit import Action, AuditEntry
+from reelhook.domain.caller import Caller
 from reelhook.domain.conflicts import (
     JobEndedError,
     NotCancelableError,
@@ -40,7 +42,7 @@ class Canceling:
         self._submit_wait_seconds = submit_wait_seconds
         self._clock = clock
 
-    async def cancel(self, job_id: str, *, force: bool, tries: int) -> StoredJob:
+    async def cancel(self, caller: Caller, job_id: str, *, force: bool, tries: int) -> StoredJob:
         """Cancel a job. Raises as `Jobs.cancel`."""
         canceled_there, stopped = False, None
         for _ in range(tries):
@@ -55,9 +57,9 @@ class Canceling:
                 # Only once: after a lost race, a second DELETE would find nothing to cancel.
                 canceled_there = await self._cancel_at_provider(job, force=force)
                 stopped = await self._stopped(job) if canceled_there else False
-            if await record_change(
-                self._recording, job, job.cancel(self._clock.now(), stopped=stopped)
-            ):
+            now = self._clock.now()
+            entry = AuditEntry.by(caller, now, Action.JOB_CANCELED, job_id, job.project)
+            if await record_change(self._recording, job, job.cancel(now, stopped=stopped), entry):
                 return await read_back(self._store.job(job_id), job_id=job_id)
         raise JobConflictError(
             "The job kept changing during the cancel, so it is not recorded as canceled; "

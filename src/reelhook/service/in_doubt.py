@@ -7,6 +7,7 @@ import structlog
 
 from reelhook.core.facts import Emit, JobCreated
 from reelhook.core.wakeups import Signals
+from reelhook.domain.audit import Action, AuditEntry
 from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.conflicts import (
     AlreadyWatchedError,
@@ -72,14 +73,14 @@ class InDoubtSubmissions:
         if (before := await self._adopted(job_id, provider_job_id)) is not None:
             return before
         try:
-            return await self._adopt(await self._in_doubt(job_id), provider_job_id)
+            return await self._adopt(caller, await self._in_doubt(job_id), provider_job_id)
         except JobConflictError:
             # An identical call may have adopted it at the same time.
             if (before := await self._adopted(job_id, provider_job_id)) is not None:
                 return before
             raise
 
-    async def _adopt(self, stored: StoredJob, provider_job_id: str) -> Created:
+    async def _adopt(self, caller: Caller, stored: StoredJob, provider_job_id: str) -> Created:
         job = stored.job
         reading = await provider_of(self._providers, job).get(provider_job_id)
         if isinstance(reading.report, Missing):
@@ -89,7 +90,15 @@ class InDoubtSubmissions:
             )
         adopted = self._new_job(job, provider_job_id)
         destinations = await self._store.destinations(job.id)
-        new = NewJob(adopted, stored.request, stored.webhook_url, tuple(destinations))
+        entry = self._entry(caller, Action.JOB_ADOPTED, job)
+        adoption = {"adoptedAs": adopted.id, "providerJobId": provider_job_id}
+        new = NewJob(
+            adopted,
+            stored.request,
+            stored.webhook_url,
+            tuple(destinations),
+            audit=entry.changing(None, adoption),
+        )
         try:
             created = await self._store.create(new)
         except CommitUnknownError as error:
@@ -123,10 +132,14 @@ class InDoubtSubmissions:
         """
         caller.require(Scope.OPERATE)
         stored = await self._in_doubt(job_id)
-        if not await self._store.close_doubt(stored.job.id, self._clock.now()):
+        entry = self._entry(caller, Action.JOB_ABANDONED, stored.job)
+        if not await self._store.close_doubt(stored.job.id, self._clock.now(), entry):
             raise DoubtSettledError(job_id)
         log.info("doubt.abandoned", job=job_id)
         return await read_back(self._store.job(job_id), job_id=job_id)
+
+    def _entry(self, caller: Caller, action: Action, job: Job) -> AuditEntry:
+        return AuditEntry.by(caller, self._clock.now(), action, job.id, job.project)
 
     async def _canonical_id(self, job_id: str, provider_job_id: str) -> str:
         job = (await self._store.job(job_id)).job

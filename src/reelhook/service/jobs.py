@@ -6,7 +6,8 @@ from random import Random
 
 from reelhook.core.recording import Recording
 from reelhook.core.wakeups import Signals
-from reelhook.domain.caller import Caller, Scope
+from reelhook.domain.audit import Action, AuditEntry
+from reelhook.domain.caller import Actor, Caller, Scope
 from reelhook.domain.catalog import Catalog
 from reelhook.domain.conflicts import (
     AlreadyWatchedError,
@@ -152,7 +153,13 @@ class Jobs:
         ).accept(provider_job_id, now)
         request = VideoRequest(prompt="")
         try:
-            created = await self._create(job, request, webhook_url, endpoints, None)
+            created = await self._create(
+                job,
+                request,
+                webhook_url,
+                endpoints,
+                audit=self._entry(caller, Action.JOB_REGISTERED, job),
+            )
         finally:
             self._signals.watch.publish()
         if created.replayed and job_id not in {None, created.job_id}:
@@ -167,14 +174,15 @@ class Jobs:
         request: VideoRequest,
         webhook_url: str | None,
         endpoints: Sequence[str],
-        idempotency: IdempotencyKey | None,
+        idempotency: IdempotencyKey | None = None,
+        audit: AuditEntry | None = None,
     ) -> Created:
         destinations = [Destination(endpoint) for endpoint in dict.fromkeys(endpoints)]
         if webhook_url is not None:
             destinations.append(Destination.to(webhook_url))
         if not destinations and self._has_default_endpoint:
             destinations = [Destination(DEFAULT_ENDPOINT)]
-        new = NewJob(job, request, webhook_url, tuple(destinations), idempotency)
+        new = NewJob(job, request, webhook_url, tuple(destinations), idempotency, audit)
         try:
             return await self._store.create(new)
         except CommitUnknownError as error:
@@ -231,7 +239,9 @@ class Jobs:
             reading = await provider_of(self._providers, job).get(job.provider_job_id)
             now = self._clock.now()
             await self._store.record_check(job_id, now)
-            if await record_change(self._recording, job, job.apply(reading.report, now)):
+            by_person = caller.actor is not Actor.PROVIDER  # its webhooks only report
+            entry = self._entry(caller, Action.JOB_CHECKED, job) if by_person else None
+            if await record_change(self._recording, job, job.apply(reading.report, now), entry):
                 break
         return await read_back(self._store.job(job_id), job_id=job_id)
 
@@ -243,7 +253,7 @@ class Jobs:
         watching the job anyway. Raises `JobConflictError` if others kept changing the job.
         """
         caller.require(Scope.SUBMIT)
-        return await self._canceling.cancel(job_id, force=force, tries=WRITE_TRIES)
+        return await self._canceling.cancel(caller, job_id, force=force, tries=WRITE_TRIES)
 
     async def update_status(
         self, caller: Caller, job_id: str, status: str, progress: int | None
@@ -259,6 +269,11 @@ class Jobs:
             if await record_change(self._recording, job, job.apply(report, self._clock.now())):
                 return await read_back(self._store.job(job_id), jobId=job_id)
         raise JobConflictError("The job kept changing, so this status was not written; try again")
+
+    def _entry(self, caller: Caller, action: Action, job: Job) -> AuditEntry:
+        entry = AuditEntry.by(caller, self._clock.now(), action, job.id, job.project)
+        registered = {"account": job.account, "providerJobId": job.provider_job_id}
+        return entry.changing(None, registered) if action is Action.JOB_REGISTERED else entry
 
 
 def _vouched_report(status: str, progress: int | None) -> Report:

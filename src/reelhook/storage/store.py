@@ -12,6 +12,7 @@ from reelhook.storage.operation import Database, Operation
 from reelhook.storage.operations import (
     account_load,
     accounts,
+    audit,
     clock_repair,
     conflict_keys,
     costs,
@@ -59,7 +60,7 @@ class Store(Forwarding):
     record = writing(job_writes.record, conflict_keys.of_record)
     accept = writing(job_writes.accept, conflict_keys.of_acceptance)
     record_check = writing(job_writes.record_check, conflict_keys.of_job)
-    close_doubt = writing(in_doubt.close_doubt, conflict_keys.of_job)
+    close_doubt = writing(in_doubt.close_doubt, conflict_keys.of_doubt)
     forget_idempotency_keys = writing(idempotency.forget)
 
     job = reading(job_reads.job)
@@ -176,6 +177,10 @@ class Store(Forwarding):
     last_position = reading(event_feed.last_position)
     jobs_of_events_after = reading(event_feed.jobs_of_events_after)
     sequences = reading(event_feed.sequences)
+
+    # -- the audit trail ----------------------------------------------------------------------
+
+    audit_entries = reading(audit.page)
 
     # -- retention ----------------------------------------------------------------------------
 

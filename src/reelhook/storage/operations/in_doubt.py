@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+from reelhook.domain.audit import AuditEntry
 from reelhook.domain.endpoint import EndpointKind
 from reelhook.domain.errors import UnknownCursorError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Status
 from reelhook.ports import Destination, JobPage, StoredJob
 from reelhook.storage.operation import Operation, Row, Statement, concurrently, query
+from reelhook.storage.operations import audit as trail
 from reelhook.storage.operations.rows import LISTED_JOB, STORED_JOB, page_of, stored_job_of
 
 _OPEN = "code = 'submission_unknown' AND doubt_closed_at IS NULL"
@@ -42,13 +44,15 @@ def page(limit: int, cursor: str | None) -> Operation[JobPage]:
     return page_of(found, limit)
 
 
-def close_doubt(job_id: str, now: Instant) -> Operation[bool]:
+def close_doubt(job_id: str, now: Instant, audit: AuditEntry | None = None) -> Operation[bool]:
     """Record that a person has settled the doubt. Return False if there was none to settle."""
     rows = yield Statement(
         "UPDATE jobs SET doubt_closed_at = ?2, version = version + 1 WHERE id = ?1"
         " AND code = 'submission_unknown' AND doubt_closed_at IS NULL RETURNING id",
         (job_id, now),
     )
+    if rows and audit is not None:
+        yield from trail.add(audit)
     return bool(rows)
 
 
