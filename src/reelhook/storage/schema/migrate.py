@@ -12,7 +12,7 @@ from reelhook.storage.operation import Target
 from reelhook.storage.schema import applying
 from reelhook.storage.schema.applying import MIGRATIONS, run_in_loop
 from reelhook.storage.schema.compatibility import (
-    OLDEST_KEY,
+    FIRST_WITH_OLDEST,
     number_of,
     oldest_of,
     previous_may_run,
@@ -105,11 +105,9 @@ def migrate(
 
 def store_oldest(connection: "Connection", applied: list[str]) -> None:
     """Store the oldest schema whose programs may use a database with these revisions."""
-    connection.exec_driver_sql(f"DELETE FROM keys WHERE name = '{OLDEST_KEY}'")
-    oldest = oldest_of(applied, _declared)
-    connection.exec_driver_sql(
-        f"INSERT INTO keys (name, value) VALUES ('{OLDEST_KEY}', '{oldest}')"
-    )
+    if applied and number_of(applied[-1]) >= FIRST_WITH_OLDEST:
+        oldest = oldest_of(applied, _declared)
+        connection.exec_driver_sql(f"UPDATE alembic_version SET oldest = '{oldest}'")
 
 
 def _declared(name: str) -> bool:

@@ -80,8 +80,7 @@ def rollback(database: Target, *, destroy: bool, end_jobs: bool = False) -> Roll
         # An earlier version does not maintain this value.
         connection.exec_driver_sql(f"DELETE FROM keys WHERE name = '{history.KEY}'")
         applying.downgrade(connection)
-        if applied:
-            store_oldest(connection, applied)
+        store_oldest(connection, applied)
         return done
 
     return applying.run(database, downgrade)
