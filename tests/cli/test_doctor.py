@@ -46,6 +46,7 @@ async def answering_with(handler: Any) -> AsyncIterator[str]:
 # -- the command ----------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_good_installation_is_told_line_by_line_and_exits_with_0(tmp_path: Path) -> None:
     keys = {"WEBHOOK_SECRET": SECRET, "REELHOOK_DEFAULT_MODEL": "runway/gen4.5"}
     with simulator(tmp_path) as provider:
@@ -95,6 +96,7 @@ def test_a_terminal_shows_the_verdicts_first(tmp_path: Path) -> None:
     assert "failed   settings: PORT must be a port" in shown
 
 
+@pytest.mark.long
 def test_a_server_of_one_process_is_left_alone(tmp_path: Path) -> None:
     serving = ("serve", "--simulate", "--port", "0")
     with start(*serving, directory=tmp_path, says="reelhook listens on") as server:

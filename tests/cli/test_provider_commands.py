@@ -267,6 +267,7 @@ def test_a_job_in_doubt_is_adopted(house: House) -> None:
     assert job_id not in house.run("jobs", "--in-doubt").out
 
 
+@pytest.mark.long
 def test_a_job_in_doubt_is_abandoned_once_that_is_confirmed(house: House) -> None:
     job_id = house.doubtful("Lost for good")
     unasked = house.run("abandon", job_id)
@@ -284,6 +285,7 @@ def test_a_job_in_doubt_is_abandoned_once_that_is_confirmed(house: House) -> Non
 # -- the simulator --------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_simulator_tells_how_serve_is_pointed_at_each_wire(tmp_path: Path) -> None:
     with simulator(tmp_path) as program:
         assert program.process.stdout is not None
@@ -301,6 +303,7 @@ def test_serve_says_whom_it_simulates(tmp_path: Path) -> None:
     assert "Simulated providers: openai, ark, fal, replicate, runway, xai" in shown
 
 
+@pytest.mark.long
 def test_no_key_is_used_where_all_is_simulated(tmp_path: Path) -> None:
     keys = {"FAL_KEY": "real", "FAL_BASE_URL": "http://127.0.0.1:9"}
     arguments = ("serve", "--simulate", "--port", "0")

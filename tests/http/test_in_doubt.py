@@ -154,6 +154,7 @@ async def test_another_job_s_is_not_adopted(tmp_path: Path) -> None:
         assert await in_doubt(server) == [second]
 
 
+@pytest.mark.long
 async def test_a_job_that_is_not_in_doubt_can_be_neither(tmp_path: Path) -> None:
     async with gateway(tmp_path, AT_ONCE) as server:
         job_id = await server.submit()
