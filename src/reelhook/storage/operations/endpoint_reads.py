@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.errors import EndpointNotFoundError
 from reelhook.storage.operation import Operation, Row, Statement
+from reelhook.storage.operations.ownership import of_project
 from reelhook.storage.operations.rows import ENDPOINT, endpoint_of
 
 ONE_ENDPOINT = f"SELECT {ENDPOINT} FROM endpoints e WHERE e.id = ?1 AND e.deleted_at IS NULL"
@@ -28,11 +29,13 @@ def held_back() -> Operation[list[Endpoint]]:
     return [endpoint_of(row) for row in rows]
 
 
-def counts() -> Operation[dict[str, int]]:
+def counts(project: str | None = None) -> Operation[dict[str, int]]:
     """Return the numbers of endpoints that are failing (breaker open) and disabled."""
+    owned, owner = of_project(project, 1)
     rows = yield Statement(
         "SELECT count(*) FILTER (WHERE disabled IS NULL), count(disabled) FROM endpoints"
-        f" WHERE {_HELD_BACK}"
+        f" WHERE {_HELD_BACK}{owned}",
+        owner,
     )
     return {"failing": rows[0][0], "disabled": rows[0][1]}
 
