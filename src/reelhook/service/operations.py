@@ -105,7 +105,7 @@ class Operations:
         stats = Stats(
             jobs=await self._store.counts(project),
             deliveries_waiting=await self._store.deliveries_waiting(project),
-            endpoints=await self._store.endpoint_counts(project),
+            endpoints=await self._store.endpoint_counts(project=project),
         )
         return stats if project is not None else await self._with_accounts(stats)
 

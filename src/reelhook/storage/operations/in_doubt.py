@@ -40,7 +40,7 @@ def page(limit: int, cursor: str | None, project: str | None = None) -> Operatio
         else:
             after = (0, "")
         found += yield Statement(
-            f"SELECT {LISTED_JOB} FROM jobs WHERE {where}{owned} AND (created_at, id) > (?1, ?2)"
+            f"SELECT {LISTED_JOB} FROM jobs WHERE {where} AND (created_at, id) > (?1, ?2){owned}"
             " ORDER BY created_at, id LIMIT ?3",
             (*after, limit + 1 - len(found), *owner),
         )
