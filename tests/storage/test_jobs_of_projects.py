@@ -103,14 +103,19 @@ async def test_the_same_use_of_an_own_job_has_another_result(
 async def test_lists_and_the_feed_have_the_projects_own_jobs(store: Store) -> None:
     for job_id, project in (("a", OURS), ("b", THEIRS), ("c", OURS), ("d", "default")):
         await ended_in_doubt(store, of(project, new(job_id)))
-    for project, ids in ((OURS, ["a", "c"]), (THEIRS, ["b"]), (None, ["a", "b", "c", "d"])):
-        page = await store.jobs(JobFilter(project=project), 5, None)
+    lists: list[tuple[str | None, list[str]]] = [
+        (OURS, ["a", "c"]),
+        (THEIRS, ["b"]),
+        (None, ["a", "b", "c", "d"]),
+    ]
+    for sees, ids in lists:
+        page = await store.jobs(JobFilter(project=sees), 5, None)
         assert sorted(one.job.id for one in page.jobs) == ids
-        in_doubt = await store.jobs_in_doubt(5, None, project)
+        in_doubt = await store.jobs_in_doubt(5, None, sees)
         assert [one.job.id for one in in_doubt.jobs] == ids
-        feed = await store.events_after(None, 5, project)
+        feed = await store.events_after(None, 5, sees)
         assert [one.job_id for one in feed.events] == ids
-        assert sorted(await store.sequences(["a", "b", "c", "d"], project)) == ids
+        assert sorted(await store.sequences(["a", "b", "c", "d"], sees)) == ids
     feed = await store.events_after(None, 5)
     assert [one.project for one in feed.events] == [OURS, THEIRS, OURS, "default"]
 
@@ -137,14 +142,15 @@ async def test_counts_and_costs_are_the_projects_own(store: Store) -> None:
         done = Finished("https://cdn.example/v.mp4", cost=Cost(2, "USD"))
         await moved(store, job.apply(done, NOW))
     await store.create(of(OURS, new("waiting")))
-    for project, completed, accepted in ((OURS, 1, 1), (THEIRS, 2, 0), (None, 3, 1)):
-        counts = await store.counts(project)
+    totals: list[tuple[str | None, int, int]] = [(OURS, 1, 1), (THEIRS, 2, 0), (None, 3, 1)]
+    for sees, completed, accepted in totals:
+        counts = await store.counts(sees)
         assert (counts["completed"], counts["accepted"]) == (completed, accepted)
         assert counts.keys() == {status.value for status in Status}
-        assert await store.deliveries_waiting(project) == completed
-        lines = await store.costs(0, NOW + 1, project)
+        assert await store.deliveries_waiting(sees) == completed
+        lines = await store.costs(0, NOW + 1, sees)
         assert sum(line.charged or 0 for line in lines) == 2 * completed
-        assert {line.project for line in lines} == ({project} if project else {OURS, THEIRS})
+        assert {line.project for line in lines} == ({sees} if sees else {OURS, THEIRS})
 
 
 async def test_endpoint_counts_are_the_projects_own(store: Store, sql: Sql) -> None:
