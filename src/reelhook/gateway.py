@@ -54,7 +54,7 @@ from reelhook.service.followers import Followers
 from reelhook.service.in_doubt import InDoubtSubmissions
 from reelhook.service.jobs import Jobs
 from reelhook.service.models import Models, ProviderServer
-from reelhook.service.operations import AccountStats, Operations, Stats
+from reelhook.service.operations import AccountStats, Operations, Stats, WatcherStats
 from reelhook.service.provider_webhooks import ProviderWebhooks
 from reelhook.service.reading_back import read_back
 from reelhook.service.waiting import WaitingReasons
@@ -85,6 +85,7 @@ __all__ = [
     "StoredEvent",
     "StoredJob",
     "Undelivered",
+    "WatcherStats",
     "build_gateway",
     "read_back",
 ]

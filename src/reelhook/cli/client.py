@@ -73,12 +73,21 @@ def endpoint_path(endpoint_id: str, action: str = "") -> str:
 class Api:
     """The HTTP API at one URL. With an `operator_key`, requests prove that the operator sends them.
 
+    With a `project`, an id or a name, all requests act in this project.
+
     Every method raises `ApiError`, `ServerUnreachableError` and `ResponseLostError`.
     """
 
-    def __init__(self, session: "ClientSession", url: str, operator_key: str | None = None) -> None:
+    def __init__(
+        self,
+        session: "ClientSession",
+        url: str,
+        operator_key: str | None = None,
+        project: str | None = None,
+    ) -> None:
         self._session = session
         self._operator_key = operator_key
+        self._project = project
         self.url = url
 
     async def get(self, path: str, **parameters: str | int | None) -> ApiResponse:
@@ -126,6 +135,8 @@ class Api:
         from aiohttp import ClientConnectorError, ClientError  # noqa: PLC0415 - see `api_client`
         from yarl import URL  # noqa: PLC0415 - see `api_client`
 
+        if self._project is not None:
+            options["params"] = {**options.get("params", {}), "project": self._project}
         try:
             async with self._session.request(
                 method, URL(self.url + path, encoded=True), allow_redirects=False, **options
@@ -185,9 +196,12 @@ class Api:
 
 
 @asynccontextmanager
-async def api_client(url: str | None, *, as_operator: bool = False) -> AsyncIterator[Api]:
+async def api_client(
+    url: str | None, *, project: str | None = None, as_operator: bool = False
+) -> AsyncIterator[Api]:
     """Open the API at `url`, or at the URL of the settings. Raises `SettingsError`.
 
+    All requests act in the `project`, if there is one.
     `as_operator`: requests prove that the operator sends them, if the database can be read here.
     """
     # Loaded here, so that --help and --version are printed at once.
@@ -201,13 +215,16 @@ async def api_client(url: str | None, *, as_operator: bool = False) -> AsyncIter
         # The database belongs to another user, or does not exist here: requests prove nothing.
         with suppress(SettingsError):
             key = await bootstrap.operator_key(settings)
-    async with api_at(settings.url, settings.api_key, key) as api:
+    async with api_at(settings.url, settings.api_key, key, project) as api:
         yield api
 
 
 @asynccontextmanager
 async def api_at(
-    url: str, api_key: str | None = None, operator_key: str | None = None
+    url: str,
+    api_key: str | None = None,
+    operator_key: str | None = None,
+    project: str | None = None,
 ) -> AsyncIterator[Api]:
     """Open the API at `url`."""
     from aiohttp import ClientSession, ClientTimeout  # noqa: PLC0415 - see `api_client`
@@ -215,4 +232,4 @@ async def api_at(
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     timeout = ClientTimeout(total=RESPONSE_SECONDS_MAX, sock_connect=CONNECT_SECONDS)
     async with ClientSession(headers=headers, timeout=timeout) as session:
-        yield Api(session, url, operator_key)
+        yield Api(session, url, operator_key, project)

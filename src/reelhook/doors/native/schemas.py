@@ -13,7 +13,16 @@ from reelhook.domain.request import (
     SHORT_CHARACTERS_MAX,
 )
 from reelhook.domain.waiting import Waiting
-from reelhook.doors.fields import EndpointIds, Schema, ShortText, Text, documented, is_absent
+from reelhook.doors.fields import (
+    EndpointIds,
+    MaybeProject,
+    Schema,
+    ShortText,
+    Text,
+    documented,
+    is_absent,
+    maybe_project,
+)
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
 from reelhook.gateway import ListedJob
 
@@ -104,6 +113,7 @@ class JobResponse(Schema):
         description="For a canceled job. true: its render ended too; false: the provider "
         "continues, since it can't stop a render; absent: not known",
     )
+    project: MaybeProject = None
 
 
 class JobsResponse(Schema):
@@ -196,6 +206,7 @@ def job_response(
         waiting=maybe_waiting(waiting),
         missing_since=maybe_iso(job.missing_since),
         stopped=job.stopped,
+        project=maybe_project(job.project),
     )
 
 

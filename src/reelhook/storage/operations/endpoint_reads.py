@@ -9,6 +9,7 @@ from reelhook.storage.operations.rows import ENDPOINT, endpoint_of
 
 ONE_ENDPOINT = f"SELECT {ENDPOINT} FROM endpoints e WHERE e.id = ?1 AND e.deleted_at IS NULL"
 _HELD_BACK = "(disabled IS NOT NULL OR probe_due_at IS NOT NULL) AND deleted_at IS NULL"
+_SEEN = "(CAST(?1 AS TEXT) IS NULL OR e.project = ?1)"
 
 
 def listed() -> Operation[list[Endpoint]]:
@@ -28,11 +29,12 @@ def held_back() -> Operation[list[Endpoint]]:
     return [endpoint_of(row) for row in rows]
 
 
-def counts() -> Operation[dict[str, int]]:
+def counts(*, project: str | None = None) -> Operation[dict[str, int]]:
     """Return the numbers of endpoints that are failing (breaker open) and disabled."""
     rows = yield Statement(
-        "SELECT count(*) FILTER (WHERE disabled IS NULL), count(disabled) FROM endpoints"
-        f" WHERE {_HELD_BACK}"
+        "SELECT count(*) FILTER (WHERE disabled IS NULL), count(disabled) FROM endpoints e"
+        f" WHERE {_HELD_BACK} AND {_SEEN}",
+        (project,),
     )
     return {"failing": rows[0][0], "disabled": rows[0][1]}
 
