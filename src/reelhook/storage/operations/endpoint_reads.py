@@ -36,12 +36,11 @@ def held_back(*, project: str | None = None) -> Operation[list[Endpoint]]:
     return [endpoint_of(row) for row in rows]
 
 
-def counts(*, project: str | None = None) -> Operation[dict[str, int]]:
+def counts() -> Operation[dict[str, int]]:
     """Return the numbers of endpoints that are failing (breaker open) and disabled."""
     rows = yield Statement(
-        "SELECT count(*) FILTER (WHERE disabled IS NULL), count(disabled) FROM endpoints e"
-        f" WHERE {_HELD_BACK} AND {_SEEN}",
-        (project,),
+        "SELECT count(*) FILTER (WHERE disabled IS NULL), count(disabled) FROM endpoints"
+        f" WHERE {_HELD_BACK}"
     )
     return {"failing": rows[0][0], "disabled": rows[0][1]}
 
