@@ -37,6 +37,7 @@ from reelhook.ports import (
     JobStore,
     ListedJob,
     OperationsStore,
+    ProjectStore,
     Provider,
     RefusedJob,
     Resend,
@@ -55,6 +56,7 @@ from reelhook.service.in_doubt import InDoubtSubmissions
 from reelhook.service.jobs import Jobs
 from reelhook.service.models import Models, ProviderServer
 from reelhook.service.operations import AccountStats, Operations, Stats, WatcherStats
+from reelhook.service.projects import ProjectFields, Projects
 from reelhook.service.provider_webhooks import ProviderWebhooks
 from reelhook.service.reading_back import read_back
 from reelhook.service.waiting import WaitingReasons
@@ -77,6 +79,7 @@ __all__ = [
     "JobFilter",
     "JobPage",
     "ListedJob",
+    "ProjectFields",
     "ProviderServer",
     "RefusedJob",
     "Resend",
@@ -104,6 +107,7 @@ class Gateway:
     deliveries: Deliveries
     operations: Operations
     models: Models
+    projects: Projects
     provider_webhooks: ProviderWebhooks
 
 
@@ -114,6 +118,7 @@ class GatewayStore(
     EndpointStore,
     DeliveryLogStore,
     OperationsStore,
+    ProjectStore,
     FeedReads,
     Protocol,
 ):
@@ -177,6 +182,7 @@ def build_gateway(
         deliveries=Deliveries(store, signals, clock=clock, random=random),
         operations=Operations(store, catalog, signals, poll_seconds=poll_seconds, clock=clock),
         models=Models(providers, catalog),
+        projects=Projects(store, signals, overlap_hours=overlap_hours, clock=clock, random=random),
         provider_webhooks=ProviderWebhooks(
             store, providers, catalog, callbacks, jobs, in_doubt, recording, clock=clock
         ),

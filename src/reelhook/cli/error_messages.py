@@ -8,6 +8,15 @@ _SENTENCES: Mapping[str, str] = {
     # By `problem`, or by `code` if there is none. The names in braces are facts of the error.
     "job_not_found": "Job not found; `reelhook jobs` lists them",
     "endpoint_not_found": "Endpoint not found; `reelhook endpoints list` lists them",
+    "project_not_found": "Project not found; `reelhook projects list` lists them",
+    "project_secret": (
+        "The project's secret signs this endpoint's webhooks; "
+        "`reelhook projects rotate {project}` replaces it"
+    ),
+    "project_name_taken": "Another project has the name {name}; choose another name",
+    "project_closed": (
+        "The project {project} is closed; create another one with `reelhook projects create NAME`"
+    ),
     "delivery_not_found": "Delivery not found; `reelhook deliveries list` lists them",
     "resend_not_found": "Resend not found; `reelhook deliveries resend` starts one",
     "unknown_endpoint": (

@@ -209,6 +209,13 @@ class ResendNotFoundError(NotFoundError):
     kind = "Resend"
 
 
+class ProjectNotFoundError(NotFoundError):
+    """There is no such project."""
+
+    code = "project_not_found"
+    kind = "Project"
+
+
 class UnknownCallbackError(ReelhookError):
     """No provider was given this callback address."""
 
@@ -229,6 +236,12 @@ class EndpointConflictError(ReelhookError):
 
 class JobConflictError(ReelhookError):
     """The job's state, or another job, does not allow the request."""
+
+    code = "conflict"
+
+
+class ProjectConflictError(ReelhookError):
+    """The project's state, or another project, does not allow the change."""
 
     code = "conflict"
 

@@ -7,6 +7,8 @@ from reelhook.domain.errors import ReelhookError
 _SENTENCES: Mapping[str, str] = {
     # By `problem`, or by `code` if there is none.
     "endpoint_not_found": "{message}; GET /api/endpoints lists them",
+    "project_not_found": "{message}; GET /api/projects lists them",
+    "project_secret": "{message}: POST /api/projects/{project}/rotate",
     "delivery_not_found": "{message}; GET /api/deliveries lists them",
     "resend_not_found": "{message}; POST /api/deliveries/resend starts one",
     "unknown_endpoint": "{message}; GET /api/endpoints lists them",

@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException
 
 from reelhook.domain.caller import ScopeMissingError
+from reelhook.domain.conflicts import ProjectClosedError
 from reelhook.domain.errors import (
     CommitUnknownError,
     ContentMissingError,
@@ -21,6 +22,7 @@ from reelhook.domain.errors import (
     InvalidRequestError,
     JobConflictError,
     NotFoundError,
+    ProjectConflictError,
     ProviderError,
     ReelhookError,
     StoreError,
@@ -47,6 +49,8 @@ _STATUS: Sequence[tuple[type[ReelhookError], int]] = (
     (ScopeMissingError, 403),
     (JobConflictError, 409),
     (EndpointConflictError, 409),
+    (ProjectConflictError, 409),
+    (ProjectClosedError, 403),
     (ContentMissingError, 410),
     (IdempotencyKeyReusedError, 422),
     (ProviderError, 502),

@@ -51,6 +51,7 @@ from reelhook.ports.jobs import (
 )
 from reelhook.ports.leases import Lease, LeaseStore
 from reelhook.ports.lookups import ForgottenStore, KnownEntriesReads, ListingStore, LookupStore
+from reelhook.ports.projects import ClosedProjectStore, DataRemoval, ProjectReads, ProjectStore
 from reelhook.ports.providers import (
     Cancels,
     Capabilities,
@@ -105,11 +106,13 @@ __all__ = [
     "Checks",
     "Clock",
     "ClockRepairStore",
+    "ClosedProjectStore",
     "Content",
     "CostLine",
     "Created",
     "Creates",
     "CreatesAndReads",
+    "DataRemoval",
     "DeliveryFilter",
     "DeliveryLogStore",
     "DeliveryPage",
@@ -144,6 +147,8 @@ __all__ = [
     "PauseReads",
     "PauseStore",
     "Position",
+    "ProjectReads",
+    "ProjectStore",
     "Provider",
     "ProviderIdentity",
     "Reads",

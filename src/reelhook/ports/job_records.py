@@ -32,9 +32,9 @@ class Destination:
     url: str | None = None
 
     @classmethod
-    def to(cls, url: str) -> "Destination":
-        """Return the destination of a job's own URL."""
-        return cls(url_id(url), url)
+    def to(cls, url: str, project: str = DEFAULT_PROJECT) -> "Destination":
+        """Return the destination of the own URL of a project's job."""
+        return cls(url_id(url, project), url)
 
 
 SOLE_HOLDER = "default"

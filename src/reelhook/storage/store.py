@@ -13,6 +13,7 @@ from reelhook.storage.operations import (
     account_load,
     accounts,
     clock_repair,
+    closed_projects,
     conflict_keys,
     costs,
     delivery_log,
@@ -30,6 +31,7 @@ from reelhook.storage.operations import (
     lookups,
     pause,
     pending_jobs,
+    projects,
     receipts,
     resends,
     retention,
@@ -140,6 +142,15 @@ class Store(Forwarding):
     upstream = writing(keys.upstream)
     probe = writing(receipts.probe)
     repair_due_times = writing(clock_repair.repair)
+
+    # -- projects -----------------------------------------------------------------------------
+
+    create_project = writing(projects.create)
+    change_project = writing(projects.change)
+    project = reading(projects.project)
+    projects = reading(projects.listed)
+    projects_to_empty = reading(closed_projects.to_empty)
+    remove_project_data = in_background(closed_projects.remove)
 
     # -- endpoints and deliveries -------------------------------------------------------------
 

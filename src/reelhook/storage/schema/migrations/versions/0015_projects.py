@@ -63,6 +63,7 @@ def upgrade() -> None:
     op.add_column("events", _project())
     op.create_index("events_by_project", "events", ["project", "position"])
     op.add_column("endpoints", _project())
+    op.add_column("resends", sa.Column("project", sa.Text))
     op.create_index("endpoints_by_project", "endpoints", ["project", "created_at", "id"])
 
 
@@ -82,6 +83,20 @@ def _create_projects() -> None:
         sa.Column("models", sa.Text),
         sa.Column("weight", sa.Integer, nullable=False, server_default="1"),
         sa.Column("priority_max", sa.Integer, nullable=False, server_default="1"),
+        sa.Column("data_deleted_at", sa.BigInteger),
+    )
+    # The costs of jobs that were removed with their project. A job without a unit has the unit "".
+    op.create_table(
+        "closed_costs",
+        sa.Column("project", sa.Text, primary_key=True),
+        sa.Column("day", sa.BigInteger, primary_key=True),
+        sa.Column("provider", sa.Text, primary_key=True),
+        sa.Column("model", sa.Text, primary_key=True),
+        sa.Column("unit", sa.Text, primary_key=True),
+        sa.Column("jobs", sa.BigInteger, nullable=False),
+        sa.Column("completed", sa.BigInteger, nullable=False),
+        sa.Column("quoted", sa.Double),
+        sa.Column("charged", sa.Double),
     )
 
 
@@ -156,7 +171,15 @@ def _create_audit() -> None:
 
 
 def downgrade() -> None:
-    """Remove them. Jobs and endpoints of all projects stay, as those of the one installation."""
+    """Remove them. Jobs and endpoints of all projects stay, as those of the one installation.
+
+    But an endpoint that got every job of another project must not get those of all.
+    """
+    op.execute("UPDATE endpoints SET broadcast = FALSE WHERE project <> 'default'")
+    op.execute(
+        "UPDATE resends SET finished_at = until WHERE project IS NOT NULL AND finished_at IS NULL"
+    )
+    op.drop_column("resends", "project")
     op.drop_index("endpoints_by_project", "endpoints")
     op.drop_column("endpoints", "project")
     op.drop_index("events_by_project", "events")
@@ -166,5 +189,7 @@ def downgrade() -> None:
         op.drop_index(index, "jobs")
     for column in reversed(_job_columns()):
         op.drop_column("jobs", column.name)
-    for table in ("audit", "reservations", "spending", "budgets", "api_keys", "projects"):
+    for table in ("audit", "reservations", "spending", "budgets", "api_keys"):
+        op.drop_table(table)
+    for table in ("closed_costs", "projects"):
         op.drop_table(table)
