@@ -68,7 +68,8 @@ async def test_after_a_rotation_both_texts_are_found(store: Store) -> None:
 async def test_a_grant_has_what_the_project_allows(store: Store, sql: Sql) -> None:
     await store.create_api_key(KEY, "hash 1")
     await sql(
-        "INSERT INTO projects (id, name, created_at, closed_at, models) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO projects (id, name, created_at, closed_at, models)"
+        " VALUES (?1, ?2, ?3, ?4, ?5)",
         *("prj_1", "shop", NOW, NOW, '["fal/veo3"]'),
     )
     expected = KeyGrant(KEY, project_closed=True, project_models=("fal/veo3",))

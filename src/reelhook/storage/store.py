@@ -31,6 +31,7 @@ from reelhook.storage.operations import (
     lookups,
     pause,
     pending_jobs,
+    projects,
     receipts,
     resends,
     retention,
@@ -151,6 +152,11 @@ class Store(Forwarding):
     any_api_key = reading(api_keys.any_made)
     any_valid_api_key = reading(api_keys.any_valid)
     api_keys = reading(api_keys.listed)  # the last one: from here on it is this method's name
+
+    # -- projects -----------------------------------------------------------------------------
+
+    project = reading(projects.project)
+    projects = reading(projects.listed)
 
     # -- endpoints and deliveries -------------------------------------------------------------
 
