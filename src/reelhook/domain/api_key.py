@@ -19,6 +19,7 @@ CHECKSUM_CHARACTERS = 6
 """The number of base-62 digits of a CRC-32."""
 TOKEN = f"{PREFIX}[0-9A-Za-z]{{{RANDOM_CHARACTERS + CHECKSUM_CHARACTERS}}}"
 """The regular expression by which secret scanners recognise a key."""
+ID_PREFIX = "key"
 HINT_CHARACTERS = 8
 NAME_CHARACTERS_MAX = 100
 MODELS_MAX = 100

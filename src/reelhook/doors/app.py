@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 import reelhook
 from reelhook.doors import callbacks
+from reelhook.doors.admission import Admissions
 from reelhook.doors.bodies import Bodies
 from reelhook.doors.compat import downloads
 from reelhook.doors.compat import routes as compat
@@ -89,7 +90,7 @@ def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
     install_errors(app, refusals, options.clients)
     app.add_middleware(
         Guard,
-        access=options.access,
+        admissions=Admissions(options.access, gateway.authentication, options.clock),
         routes=routes,
         bodies=Bodies(options.limits),
         refusals=refusals,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
 
+from reelhook.domain.caller import Scope
 from reelhook.domain.request import SHORT_CHARACTERS_MAX, check_image, check_text
 from reelhook.doors.access import holder_of
 from reelhook.doors.compat.request import RENDER_VERSION, video_request
@@ -16,13 +17,14 @@ from reelhook.doors.compat.schemas import (
     status_response,
 )
 from reelhook.doors.context import ContextOf
-from reelhook.doors.policy import KeyRoute
+from reelhook.doors.policy import KeyRoute, needs
 from reelhook.gateway import IdempotencyKey
 
 router = APIRouter(tags=["videos"], route_class=KeyRoute)
 
 
 @router.post("/api/generate", summary="Request a video")
+@needs(Scope.SUBMIT)
 async def generate(
     context: ContextOf,
     body: GenerateBody,
@@ -59,7 +61,7 @@ async def generate(
     )
     key = None
     if idempotency_key is not None:
-        holder = holder_of(context.request, options.access)
+        holder = holder_of(context.request, options.access, context.caller)
         key = IdempotencyKey(holder, idempotency_key, _fingerprint(body, version))
     created = await context.gateway.jobs.submit(
         context.caller, video, body.webhook_url, key, body.endpoints
@@ -73,6 +75,7 @@ async def generate(
 
 
 @router.get("/api/videos/status/{job_id}", summary="Read a video's status")
+@needs(Scope.READ, one_job="job_id")
 async def status(job_id: str, context: ContextOf) -> StatusResponse:
     """Return a job's status, for clients that missed a webhook."""
     stored = await context.gateway.jobs.job(context.caller, job_id)

@@ -140,6 +140,14 @@ class ErrorResponse(Schema):
         "have been accepted",
     )
     job_status: str | None = Field(None, description="The job's status, if it is the reason")
+    key_id: str | None = Field(
+        None, description="With acceptance_unknown: the key that may have been made or changed"
+    )
+    scope: str | None = Field(None, description="With scope_missing: the scope that is needed")
+    model: str | None = Field(None, description="With model_not_allowed: the model")
+    allowed: list[str] | None = Field(
+        None, description="With model_not_allowed: the models that are allowed"
+    )
     provider_job_id: str | None = Field(
         None, description="With the problem already_watched: the provider's id of that job"
     )
