@@ -10,7 +10,6 @@ from hashlib import sha256
 from reelhook.domain.event import Instant
 
 PREFIX = "rht_"
-LIFETIME_SECONDS = 3600
 LIFETIME_SECONDS_MAX = 24 * 3600
 _CHARACTERS_MAX = 1024
 _MAC_BYTES = 32

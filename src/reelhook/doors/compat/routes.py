@@ -36,6 +36,7 @@ async def generate(
     With an `Idempotency-Key` the same request can be sent again for 24 hours: it gets the first
     response again, and nothing is rendered twice.
     """
+    context = await context.within(body.project)
     options = context.options
     version = body.render_version or render_version or RENDER_VERSION
     if body.webhook_url is not None:
@@ -92,4 +93,8 @@ def _fingerprint(body: GenerateBody, version: str) -> str:
 def _left_out(body: GenerateBody) -> set[str]:
     # A request without these has the fingerprint that it had before these fields existed.
     later = ("endpoints", "aspect_ratio", "image", "seed", "provider_options", "fallbacks")
-    return {"render_version", *(name for name in later if getattr(body, name) in (None, []))}
+    return {
+        "render_version",
+        "project",
+        *(name for name in later if getattr(body, name) in (None, [])),
+    }

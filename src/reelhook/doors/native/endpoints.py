@@ -33,6 +33,7 @@ async def _checked(context: Context, url: str) -> bool:
 @needs(Scope.OPERATE)
 async def register(context: ContextOf, body: NewEndpointBody) -> SecretResponse:
     """Register an endpoint. The response shows its secret; later only a rotation shows one."""
+    context = await context.within(body.project)
     trusted = await _checked(context, body.url)
     endpoint = await context.gateway.endpoints.register(
         context.caller, body.url, body.fields(), secret=body.secret, trusted=trusted

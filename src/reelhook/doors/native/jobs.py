@@ -66,6 +66,7 @@ async def list_jobs(
 @needs(Scope.OPERATE)
 async def register(context: ContextOf, body: RegisterBody) -> JobResponse:
     """Watch a provider's job that another program created. Registering it twice changes nothing."""
+    context = await context.within(body.project)
     if body.webhook_url is not None:
         await context.options.check_url(body.webhook_url)
     created = await context.gateway.jobs.register(

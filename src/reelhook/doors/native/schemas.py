@@ -13,7 +13,15 @@ from reelhook.domain.request import (
     SHORT_CHARACTERS_MAX,
 )
 from reelhook.domain.waiting import Waiting
-from reelhook.doors.fields import EndpointIds, Schema, ShortText, Text, documented, is_absent
+from reelhook.doors.fields import (
+    ChosenProject,
+    EndpointIds,
+    Schema,
+    ShortText,
+    Text,
+    documented,
+    is_absent,
+)
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
 from reelhook.gateway import ListedJob
 
@@ -33,6 +41,7 @@ class RegisterBody(Schema):
     job_id: OwnJobId | None = Field(None, description="The id that it gets here")
     webhook_url: Text | None = None
     endpoints: EndpointIds = Field([], description="Registered endpoints that its events go to")
+    project: ChosenProject = None
     account: ShortText | None = Field(
         None, description="The job's account, or a provider whose first account has it"
     )
