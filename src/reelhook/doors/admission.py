@@ -35,11 +35,15 @@ ReadBody = Callable[[], Awaitable[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The caller of a request, and the credential that let it in."""
+    """The caller of a request, and the credential that let it in.
+
+    `rates` limit the key's requests; `headers` are added to the response.
+    """
 
     caller: Caller
     credential: Credential = field(default_factory=Credential)
     rates: tuple[Rate, ...] = ()
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
