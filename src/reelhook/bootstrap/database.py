@@ -20,9 +20,11 @@ from reelhook.core.wakeups import Publish
 from reelhook.domain.callback import CallbackAddresses, Subject, SubjectKind
 from reelhook.domain.caller import DEFAULT_PROJECT
 from reelhook.domain.errors import ProjectNotFoundError, SettingsError
+from reelhook.domain.event import Instant
 from reelhook.domain.signing_keys import PrivateKey
 from reelhook.engine.worker import LEASE_SECONDS, WorkerIdentity
 from reelhook.providers.http.provider import HttpProvider
+from reelhook.storage import owned
 from reelhook.storage.open import (
     exclusive,
     open_notifier,
@@ -31,6 +33,7 @@ from reelhook.storage.open import (
     read_once,
     wait_until_usable,
 )
+from reelhook.storage.operations import api_keys
 from reelhook.storage.operations.projects import project as project_of
 from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.sqlite.interruptible import interruptible
@@ -197,6 +200,17 @@ async def callback_url(settings: Settings, account: str) -> str:
         )
     subject = Subject(SubjectKind.ACCOUNT, account)
     return CallbackAddresses(settings.public_url, key, {}).address(provider, subject)
+
+
+async def has_valid_key(settings: Settings, now: Instant) -> bool:
+    """Return True if the database has a project's key that is accepted now.
+
+    Works while a server runs. False if there is no such database yet, or it can't be read.
+    """
+    try:
+        return bool(await owned.read(settings.database, api_keys.any_valid(now)))
+    except SettingsError:
+        return False
 
 
 async def operator_key(settings: Settings) -> str | None:

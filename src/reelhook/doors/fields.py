@@ -51,6 +51,10 @@ MaybeProject = Annotated[
     str | None,
     Field(exclude_if=is_absent, description="The project that it belongs to; absent: `default`"),
 ]
+ChosenProject = Annotated[
+    ShortText | None,
+    Field(description="For the operator: the id or name of its project; if absent: `default`"),
+]
 EndpointIds = Annotated[list[JobId], Field(max_length=ENDPOINTS_MAX)]
 
 

@@ -1,5 +1,6 @@
 """Ports: narrow protocols between the core and the outside, one per user, and their values."""
 
+from reelhook.ports.api_keys import ApiKeyStore, GrantReads
 from reelhook.ports.clock import Clock
 from reelhook.ports.clock_repair import ClockRepairStore, LongestWaits
 from reelhook.ports.coordination import (
@@ -99,6 +100,7 @@ __all__ = [
     "AccountRecord",
     "AccountStatusReads",
     "AccountStatusStore",
+    "ApiKeyStore",
     "CallbackStore",
     "Cancels",
     "Capabilities",
@@ -127,6 +129,7 @@ __all__ = [
     "FileReads",
     "FollowStore",
     "ForgottenStore",
+    "GrantReads",
     "IdempotencyKey",
     "InDoubtStore",
     "InstallationStore",

@@ -14,6 +14,7 @@ from reelhook.domain.request import (
 )
 from reelhook.domain.waiting import Waiting
 from reelhook.doors.fields import (
+    ChosenProject,
     EndpointIds,
     MaybeProject,
     Schema,
@@ -42,6 +43,7 @@ class RegisterBody(Schema):
     job_id: OwnJobId | None = Field(None, description="The id that it gets here")
     webhook_url: Text | None = None
     endpoints: EndpointIds = Field([], description="Registered endpoints that its events go to")
+    project: ChosenProject = None
     account: ShortText | None = Field(
         None, description="The job's account, or a provider whose first account has it"
     )
@@ -154,6 +156,14 @@ class ErrorResponse(Schema):
         None, description="With the problem project_name_taken: the name that another project has"
     )
     job_status: str | None = Field(None, description="The job's status, if it is the reason")
+    key_id: str | None = Field(
+        None, description="With acceptance_unknown: the key that may have been made or changed"
+    )
+    scope: str | None = Field(None, description="With scope_missing: the scope that is needed")
+    model: str | None = Field(None, description="With model_not_allowed: the model")
+    allowed: list[str] | None = Field(
+        None, description="With model_not_allowed: the models that are allowed"
+    )
     provider_job_id: str | None = Field(
         None, description="With the problem already_watched: the provider's id of that job"
     )
