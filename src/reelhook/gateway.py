@@ -21,6 +21,8 @@ from reelhook.ports import (
     ALL_JOBS,
     SOLE_HOLDER,
     ApiKeyStore,
+    AuditFilter,
+    AuditStore,
     CallbackStore,
     Clock,
     Content,
@@ -48,6 +50,7 @@ from reelhook.ports import (
     StoredJob,
     Undelivered,
 )
+from reelhook.service.audit import Audit
 from reelhook.service.authentication import (
     Authentication,
     AuthenticationStore,
@@ -73,6 +76,7 @@ __all__ = [
     "ALL_JOBS",
     "SOLE_HOLDER",
     "AccountStats",
+    "AuditFilter",
     "Authentication",
     "Clock",
     "Content",
@@ -117,6 +121,7 @@ class Gateway:
     endpoints: Endpoints
     deliveries: Deliveries
     operations: Operations
+    audit: Audit
     models: Models
     keys: Keys
     authentication: Authentication
@@ -135,6 +140,7 @@ class GatewayStore(
     FeedReads,
     ApiKeyStore,
     AuthenticationStore,
+    AuditStore,
     Protocol,
 ):
     """The store, as far as the use cases need it."""
@@ -197,6 +203,7 @@ def build_gateway(
         ),
         deliveries=Deliveries(store, signals, clock=clock, random=random),
         operations=Operations(store, catalog, signals, poll_seconds=poll_seconds, clock=clock),
+        audit=Audit(store),
         models=Models(providers, catalog),
         keys=Keys(store, authentication, catalog, clock=clock, random=random),
         authentication=authentication,

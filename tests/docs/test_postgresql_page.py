@@ -12,6 +12,7 @@ import reelhook
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.request import VideoRequest
 from reelhook.storage.schema import migrate as migrations
+from reelhook.storage.schema.rolling_back import rollback
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +51,11 @@ async def test_the_roles_of_the_page_have_the_rights_that_they_need(
         assert (await hook.operations.stats())["jobs"]["total"] == 1
         await hook.operations.check_writable()
     # What a later version adds is open to it too; changing the schema itself is not.
-    migrations.rollback(as_owner, destroy=False)
+    rollback(as_owner, destroy=False)
     migrations.migrate(as_owner)
     async with reelhook.open(settings(as_server), migrate=False):
         pass
-    migrations.rollback(as_owner, destroy=False)
+    rollback(as_owner, destroy=False)
     with pytest.raises(SettingsError, match="apply all revisions"):
         async with reelhook.open(settings(as_server)):
             pass

@@ -41,6 +41,7 @@ ROUTES = {
     ("GET", "/api/deliveries/{delivery_id}/attempts"),
     ("POST", "/api/deliveries/{delivery_id}/resend"),
     ("GET", "/api/stats"),
+    ("GET", "/api/audit"),
     ("POST", "/api/watcher/pause"),
     ("POST", "/api/watcher/resume"),
     ("GET", "/.well-known/webhooks/jwks.json"),

@@ -54,7 +54,7 @@ USES: dict[str, Use] = {
     "sequences": lambda store, job_id: store.sequences([job_id], OURS),
     "destinations": lambda store, job_id: store.destinations(job_id, OURS),
     "check": lambda store, job_id: store.record_check(job_id, NOW + 1, OURS),
-    "close doubt": lambda store, job_id: store.close_doubt(job_id, NOW + 1, OURS),
+    "close doubt": lambda store, job_id: store.close_doubt(job_id, NOW + 1, project=OURS),
 }
 
 

@@ -14,6 +14,7 @@ from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, EndpointKind, u
 from reelhook.ports import DeliveryFilter, DueDelivery, Resend, StoredDelivery, Undelivered
 from reelhook.storage.operation import Row
 from reelhook.storage.schema import migrate as migrations
+from reelhook.storage.schema.rolling_back import rollback
 from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 
@@ -60,6 +61,13 @@ KEPT = """
 SELECT job_id, url, trusted, status_sequence, progress_sequence, attempts, due_at, ended
 FROM deliveries ORDER BY job_id
 """
+
+
+def undone(target: Path | str, *, destroy: bool) -> str:
+    """Roll back one revision; return its name."""
+    done = rollback(target, destroy=destroy)
+    assert done is not None
+    return done.revision
 
 
 def rows(path: Path, text: str) -> list[Row]:
@@ -221,7 +229,7 @@ async def test_events_are_in_the_order_in_which_they_happened(path: Path) -> Non
 async def test_going_back_leaves_every_delivery_as_it_was(path: Path, old: Path) -> None:
     before = rows(old, KEPT)
     attempts = rows(old, "SELECT * FROM attempts ORDER BY id")
-    assert migrations.rollback(path, destroy=False) == "0003_endpoints"
+    assert undone(path, destroy=False) == "0003_endpoints"
     assert rows(path, KEPT) == before
     assert rows(path, "SELECT * FROM attempts ORDER BY id") == attempts
     assert rows(path, "PRAGMA foreign_key_check") == []
@@ -231,7 +239,7 @@ async def test_going_back_and_forth_changes_nothing(path: Path) -> None:
     tables = ("endpoints", "deliveries", "attempts", "events", "undelivered", "jobs")
     before = {table: set(rows(path, f"SELECT * FROM {table}")) for table in tables}  # noqa: S608 - names of our own tables
     for _ in range(2):
-        migrations.rollback(path, destroy=False)
+        rollback(path, destroy=False)
         migrations.migrate(path, 1)
     assert {table: set(rows(path, f"SELECT * FROM {table}")) for table in tables} == before  # noqa: S608 - as above
 
@@ -261,7 +269,7 @@ async def test_an_event_of_several_endpoints_of_one_job_is_still_sent_to_each_af
 def go_back(path: Path) -> None:
     """Roll back what followed, and endpoints themselves."""
     while "0003_endpoints" not in migrations.pending(path):
-        migrations.rollback(path, destroy=False)
+        rollback(path, destroy=False)
 
 
 async def several(store: Store) -> list[StoredDelivery]:

@@ -10,6 +10,7 @@ from reelhook.ports import ALL_JOBS
 from reelhook.storage.operation import Row
 from reelhook.storage.postgres.driver import PostgreSQL
 from reelhook.storage.schema import migrate as migrations
+from reelhook.storage.schema.rolling_back import rollback
 from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 
@@ -27,6 +28,13 @@ CORE_VIEW = [
     *("job_id", "wallet_address", "script_body", "title", "status", "error_message"),
     *("created_at", "updated_at"),
 ]
+
+
+def undone(target: Path | str, *, destroy: bool) -> str:
+    """Roll back one revision; return its name."""
+    done = rollback(target, destroy=destroy)
+    assert done is not None
+    return done.revision
 
 
 @pytest.fixture
@@ -124,7 +132,7 @@ async def test_rolling_tracking_back_keeps_the_jobs(path: Path) -> None:
     )
     before = rows(path, kept)
     for revision in reversed(ALL[1:]):
-        assert migrations.rollback(path, destroy=False) == revision
+        assert undone(path, destroy=False) == revision
         assert rows(path, kept) == before
     assert len(before) == 6
     assert columns(path, "video_jobs") == CORE_VIEW
@@ -135,7 +143,7 @@ async def test_rolling_tracking_back_keeps_the_jobs(path: Path) -> None:
 def go_back_to_models(target: Path | str) -> list[str]:
     """Roll models back, and all that followed; return the names of what is missing now."""
     while "0006_models" not in migrations.pending(target):
-        migrations.rollback(target, destroy=False)
+        rollback(target, destroy=False)
     return ALL[ALL.index("0006_models") :]
 
 
@@ -184,7 +192,7 @@ async def test_jobs_that_ran_when_tracking_was_rolled_back_end_and_say_why(path:
     migrations.migrate(path)
     await fill(path)
     for _ in ALL[1:]:
-        migrations.rollback(path, destroy=False)
+        rollback(path, destroy=False)
     migrations.migrate(path)
     database = SQLite(path)
     try:
@@ -205,34 +213,34 @@ async def test_going_back_to_nothing_needs_destroy(path: Path) -> None:
     migrations.migrate(path)
     await fill(path)
     for _ in ALL[1:]:
-        migrations.rollback(path, destroy=False)
+        rollback(path, destroy=False)
     before = schema(path)
     with pytest.raises(SettingsError, match=r"0001_core deletes every job") as refused:
-        migrations.rollback(path, destroy=False)
+        rollback(path, destroy=False)
     assert "--destroy" in command_line_message(refused.value)
     assert "0001_core" in command_line_message(refused.value)
     assert schema(path) == before
     assert rows(path, "SELECT count(*) FROM jobs") == [(6,)]
-    assert migrations.rollback(path, destroy=True) == "0001_core"
+    assert undone(path, destroy=True) == "0001_core"
     assert columns(path, "jobs") == []
     assert migrations.pending(path) == ALL
-    assert migrations.rollback(path, destroy=True) is None
+    assert rollback(path, destroy=True) is None
 
 
 def test_destroy_still_goes_one_revision_at_a_time(path: Path) -> None:
     migrations.migrate(path)
-    assert migrations.rollback(path, destroy=True) == ALL[-1]
+    assert undone(path, destroy=True) == ALL[-1]
     assert migrations.pending(path) == ALL[-1:]
 
 
 def test_the_schema_is_the_same_by_whatever_way_it_was_reached(path: Path, migrated: Path) -> None:
     migrations.migrate(path)
     assert schema(path) == schema(migrated)
-    migrations.rollback(path, destroy=False)
+    rollback(path, destroy=False)
     migrations.migrate(path)
     assert schema(path) == schema(migrated)
     for _ in ALL:
-        migrations.rollback(path, destroy=True)
+        rollback(path, destroy=True)
     for _ in ALL:
         migrations.migrate(path, 1)
     assert schema(path) == schema(migrated)
@@ -248,7 +256,7 @@ def test_a_newer_schema_is_refused_in_one_sentence_and_left_alone(path: Path) ->
     for attempt in (
         lambda: migrations.pending(path),
         lambda: migrations.migrate(path),
-        lambda: migrations.rollback(path, destroy=True),
+        lambda: rollback(path, destroy=True),
     ):
         with pytest.raises(SettingsError) as refused:
             attempt()

@@ -15,6 +15,7 @@ from reelhook.domain.job import Status
 from reelhook.ports import NewJob
 from reelhook.storage.open import open_store
 from reelhook.storage.schema import migrate as migrations
+from reelhook.storage.schema.rolling_back import rollback
 from reelhook.storage.store import Store
 
 from .samples import (
@@ -66,7 +67,7 @@ async def store_on(target: Path | str) -> AsyncIterator[Store]:
 def go_back(target: Path | str, revision: str) -> None:
     """Roll back that revision, and all that followed."""
     while revision not in migrations.pending(target):
-        migrations.rollback(target, destroy=False)
+        rollback(target, destroy=False)
 
 
 def demanding(name: str) -> NewJob:
@@ -207,7 +208,7 @@ async def test_what_waited_before_there_was_next_at_is_found_in_time(
         moments = [NOW + after for after in (0, 1000, 7000, 299_999, 300_000, 390_000)]
         before = [len(flat(await look(store, moment))) for moment in moments]
         later = (await look(store)).next_due_at
-    migrations.rollback(target, destroy=False)
+    rollback(target, destroy=False)
     migrations.migrate(target)
     async with store_on(target) as store:
         assert [len(flat(await look(store, moment))) for moment in moments] == before

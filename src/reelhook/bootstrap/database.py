@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from reelhook.bootstrap.accounts import provider_class
+from reelhook.bootstrap.presence import announce, present
 from reelhook.config import Settings
 from reelhook.core.signing import Secrets
 from reelhook.core.wakeups import Publish
@@ -36,6 +37,8 @@ from reelhook.storage.open import (
 from reelhook.storage.operations import api_keys
 from reelhook.storage.operations.projects import project as project_of
 from reelhook.storage.schema import migrate as migrations
+from reelhook.storage.schema import rolling_back
+from reelhook.storage.schema.rolling_back import RolledBack
 from reelhook.storage.sqlite.interruptible import interruptible
 from reelhook.storage.store import Store
 from reelhook.telemetry.lines import defer_to_host
@@ -91,14 +94,17 @@ async def open_database(settings: Settings, *, migrate: bool) -> AsyncIterator[O
     else:
         pooled = not settings.wake_ups
         await wait_until_usable(target, pooled=pooled, seconds=settings.database_wait_seconds)
-        async with exclusive(target):
-            await bring_up_to_date(settings, migrate=migrate)
-        identity = WorkerIdentity(worker, LEASE_SECONDS)
-        async with (
-            open_store(target, pooled=pooled) as database,
-            open_notifier(target, pooled=pooled) as notifier,
-        ):
-            yield OpenDatabase(Store(database), identity, notifier.publish, notifier.start)
+        schema = migrations.newest()
+        async with contextlib.AsyncExitStack() as stack:
+            async with exclusive(target):
+                await bring_up_to_date(settings, migrate=migrate)
+                database = await stack.enter_async_context(open_store(target, pooled=pooled))
+                store = Store(database)
+                await announce(store, worker, schema)  # before another process changes the schema
+            await stack.enter_async_context(present(store, worker, schema))
+            notifier = await stack.enter_async_context(open_notifier(target, pooled=pooled))
+            identity = WorkerIdentity(worker, LEASE_SECONDS)
+            yield OpenDatabase(store, identity, notifier.publish, notifier.start)
 
 
 async def check_upstream(store: Store, *, simulated: bool) -> None:
@@ -125,10 +131,12 @@ async def migrate(settings: Settings, steps: int | None = None) -> list[str]:
         return migrations.migrate(settings.database, steps)
 
 
-async def rollback(settings: Settings, *, destroy: bool = False) -> str | None:
-    """Undo the newest revision. Return its name, or None if there is none."""
+async def rollback(
+    settings: Settings, *, destroy: bool = False, end_jobs: bool = False
+) -> RolledBack | None:
+    """Undo the newest revision. Return what that dropped, or None if there is none."""
     async with exclusive(settings.database):
-        return migrations.rollback(settings.database, destroy=destroy)
+        return rolling_back.rollback(settings.database, destroy=destroy, end_jobs=end_jobs)
 
 
 def _new_secret() -> str:

@@ -7,6 +7,7 @@ import typer
 
 import reelhook
 from reelhook.cli import (
+    audit,
     backup,
     copying,
     database,
@@ -107,6 +108,10 @@ def _add_server(app: typer.Typer) -> None:
     app.command(
         rich_help_panel=_SERVER, epilog=_examples("reelhook stats", "reelhook stats --json")
     )(operations.stats)
+    app.command(
+        rich_help_panel=_SERVER,
+        epilog=_examples("reelhook audit", "reelhook audit --since 2h --action endpoint.changed"),
+    )(audit.audit)
     app.command(
         rich_help_panel=_SERVER,
         epilog=_examples("reelhook watcher pause", "reelhook watcher resume"),
@@ -234,7 +239,9 @@ def _add_database(app: typer.Typer) -> None:
     )(database.migrate)
     app.command(
         rich_help_panel=_DATABASE,
-        epilog=_examples("reelhook rollback", "reelhook rollback --destroy"),
+        epilog=_examples(
+            "reelhook rollback", "reelhook rollback --end-jobs", "reelhook rollback --destroy"
+        ),
     )(database.rollback)
     app.command(
         rich_help_panel=_DATABASE,

@@ -9,6 +9,7 @@ import typer
 
 from reelhook.cli import render
 from reelhook.cli.options import AsJson, DataDir
+from reelhook.cli.rollback_view import show_rolled_back
 from reelhook.config import Settings
 from reelhook.domain.caller import DEFAULT_PROJECT
 from reelhook.domain.signature import standard_secret
@@ -44,23 +45,27 @@ def rollback(
         bool,
         typer.Option("--destroy", help="Undo the first revision too, which deletes every job."),
     ] = False,
+    end_jobs: Annotated[
+        bool,
+        typer.Option(
+            "--end-jobs",
+            help="End the waiting jobs of projects other than default, which the earlier version "
+            "does not know. Jobs that a provider has go on, and are listed.",
+        ),
+    ] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Downgrade the database's schema by one revision.
 
-    Undoing the first revision deletes every job, so it needs --destroy.
+    All processes must have been stopped. Undoing the first revision deletes every job, so it needs
+    --destroy.
     """
     from reelhook import bootstrap  # noqa: PLC0415 - as above
 
     settings = Settings.load(data_dir=data_dir)
-    undone = asyncio.run(bootstrap.rollback(settings, destroy=destroy))
-    if as_json:
-        render.say(json.dumps({"rolledBack": undone}))
-    elif undone is None:
-        render.say("The database has no schema yet.")
-    else:
-        render.say(f"Rolled back {undone}.")
+    undone = asyncio.run(bootstrap.rollback(settings, destroy=destroy, end_jobs=end_jobs))
+    show_rolled_back(undone, as_json=as_json)
 
 
 def secret(

@@ -80,6 +80,10 @@ _SENTENCES: Mapping[str, str] = {
         "and start with --no-migrate"
     ),
     "rollback_destroys": "Rolling back {revision} deletes every job; confirm it with --destroy",
+    "projects_unfinished": (
+        "Projects other than default have unfinished jobs ({projects}), so nothing was rolled "
+        "back; wait until they have ended, or end those that wait with --end-jobs"
+    ),
     "malformed_private_key": (
         "{name} is not whsk_ and the base64 of 32 or 64 bytes; "
         "`reelhook secret --new-private-key` makes one"

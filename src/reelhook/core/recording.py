@@ -12,6 +12,7 @@ import structlog
 from reelhook.core.facts import Emit, JobCreated, JobEnded
 from reelhook.core.payloads import PayloadFormat
 from reelhook.core.wakeups import Signals
+from reelhook.domain.audit import AuditEntry
 from reelhook.domain.errors import DATABASE_FAILURES, CommitUnknownError, StoreError
 from reelhook.domain.event import Event
 from reelhook.domain.job import Job
@@ -35,6 +36,13 @@ class Recording:
         self._signals = signals
         self._payload = payload
         self._emit = emit
+
+    async def record_one(self, transition: Transition, audit: AuditEntry) -> list[Job]:
+        """Write a transition that a caller asked for, with its entry of the audit trail.
+
+        Returns and raises like `record`.
+        """
+        return await asyncio.shield(self._write_and_notify([transition], None, audit))
 
     async def record(
         self, transitions: Sequence[Transition], lease: Lease | None = None
@@ -75,10 +83,13 @@ class Recording:
         return await asyncio.shield(self._write_and_notify(transitions, lease))
 
     async def _write_and_notify(
-        self, transitions: Sequence[Transition], lease: Lease | None
+        self,
+        transitions: Sequence[Transition],
+        lease: Lease | None,
+        audit: AuditEntry | None = None,
     ) -> list[Job]:
         try:
-            changes = [self._change(*transition) for transition in transitions]
+            changes = [self._change(*transition, audit) for transition in transitions]
             written = set(await self._store.record(changes, lease))
         except CommitUnknownError:
             self._wake(transitions)
@@ -121,8 +132,10 @@ class Recording:
         """Report that a provider has the job and that it is watched from now on."""
         self._emit(JobCreated(job, webhook_url))
 
-    def _change(self, job: Job, events: tuple[Event, ...]) -> Change:
-        return Change(job, events, tuple(self._payload.body(job, event) for event in events))
+    def _change(
+        self, job: Job, events: tuple[Event, ...], audit: AuditEntry | None = None
+    ) -> Change:
+        return Change(job, events, tuple(self._payload.body(job, event) for event in events), audit)
 
     def _wake(self, transitions: Sequence[Transition]) -> None:
         """Wake everyone: the transitions may have been written."""

@@ -23,6 +23,19 @@ class Scope(StrEnum):
     """The whole installation: accounts, statistics, pausing. No project's key has this scope."""
 
 
+class Actor(StrEnum):
+    """The kind of a caller, as the audit trail names it."""
+
+    OPERATOR = "operator"
+    """The operator's key, or no key where none is needed."""
+    OPERATOR_PROOF = "operator_proof"
+    """The operator, who has proven that it can read the database."""
+    KEY = "key"
+    """A key of a project."""
+    PROVIDER = "provider"
+    """A provider that called a callback address."""
+
+
 _RANK = {scope: rank for rank, scope in enumerate(Scope)}
 
 
@@ -59,7 +72,8 @@ class Caller:
 
     It creates in `project`. `key_id` None: it has no key of a project. `models` are the only ones
     that it may name; None: all. `chosen`: the operator named the project. `by_address`: it holds
-    the address of one job, whichever project that is in.
+    the address of one job, whichever project that is in. `proven`: it has proven that it can read
+    the database. `address` is the client's; `local`: an embedding program.
     """
 
     project: str
@@ -68,6 +82,18 @@ class Caller:
     models: tuple[str, ...] | None = None
     chosen: bool = False
     by_address: bool = False
+    key_name: str | None = None
+    proven: bool = False
+    address: str | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """The kind of this caller."""
+        if self.key_id is not None:
+            return Actor.KEY
+        if Scope.OPERATOR not in self.scopes:
+            return Actor.PROVIDER
+        return Actor.OPERATOR_PROOF if self.proven else Actor.OPERATOR
 
     @property
     def sees(self) -> str | None:
@@ -104,7 +130,7 @@ class Caller:
             raise ModelNotAllowedError(display_name, self.models)
 
 
-OPERATOR = Caller(DEFAULT_PROJECT, frozenset({Scope.OPERATOR}))
+OPERATOR = Caller(DEFAULT_PROJECT, frozenset({Scope.OPERATOR}), address="local")
 """The operator, or the program that reelhook is embedded in."""
 PROVIDER = Caller(DEFAULT_PROJECT, frozenset({Scope.OPERATE}), by_address=True)
 """A provider that calls a callback address: its job is read, or adopted."""

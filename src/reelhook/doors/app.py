@@ -19,6 +19,7 @@ from reelhook.doors.guard import Guard
 from reelhook.doors.limits import REFUSALS, Refusals
 from reelhook.doors.live import sse
 from reelhook.doors.native import (
+    audit,
     deliveries,
     endpoints,
     jobs,
@@ -54,6 +55,7 @@ ROUTERS = (
     keys.token_router,
     operations.router,
     operations.health_router,
+    audit.router,
     jwks.router,
     models.router,
     callbacks.router,

@@ -10,8 +10,8 @@ from fastapi import Depends, Query, Request
 
 from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.signing_keys import PublicKey
-from reelhook.doors.access import Access
-from reelhook.doors.clients import RefusedClients
+from reelhook.doors.access import OPERATOR_HEADER, Access
+from reelhook.doors.clients import RefusedClients, client_address
 from reelhook.doors.guard import CALLER, CREDENTIAL
 from reelhook.doors.limits import Limits
 from reelhook.gateway import Clock, Gateway, Lifetime
@@ -86,9 +86,14 @@ async def _context(
     ] = None,
 ) -> Context:
     state = request.app.state
-    context = Context(request, request.scope[CALLER], state.gateway, state.options)
+    options: HttpOptions = state.options
+    caller = replace(request.scope[CALLER], address=client_address(request.scope))
+    if OPERATOR_HEADER in request.headers:
+        proven = options.access.is_operator(request, await request.body(), options.clock.now())
+        caller = replace(caller, proven=proven)
+    context = Context(request, caller, state.gateway, options)
     # Callers without a key, such as providers, choose nothing.
-    chooses = context.caller.allows(Scope.OPERATOR) or context.caller.key_id is not None
+    chooses = caller.allows(Scope.OPERATOR) or caller.key_id is not None
     return await context.within(chosen_project if chooses else None)
 
 

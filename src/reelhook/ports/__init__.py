@@ -1,6 +1,7 @@
 """Ports: narrow protocols between the core and the outside, one per user, and their values."""
 
 from reelhook.ports.api_keys import ApiKeyStore, GrantReads
+from reelhook.ports.audit import AuditFilter, AuditPage, AuditStore
 from reelhook.ports.clock import Clock
 from reelhook.ports.clock_repair import ClockRepairStore, LongestWaits
 from reelhook.ports.coordination import (
@@ -101,6 +102,9 @@ __all__ = [
     "AccountStatusReads",
     "AccountStatusStore",
     "ApiKeyStore",
+    "AuditFilter",
+    "AuditPage",
+    "AuditStore",
     "CallbackStore",
     "Cancels",
     "Capabilities",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from reelhook.domain.account_status import AccountStatus
+from reelhook.domain.audit import AuditEntry
 from reelhook.domain.event import Instant
 from reelhook.ports.leases import Lease
 
@@ -19,12 +20,15 @@ class PauseReads(Protocol):
 class PauseStore(PauseReads, Protocol):
     """Pauses watching, for every process."""
 
-    async def pause_watching(self, now: Instant) -> None:
-        """Pause watching. An existing pause keeps its start time."""
+    async def pause_watching(self, now: Instant, audit: AuditEntry | None = None) -> None:
+        """Pause watching. An existing pause keeps its start time.
+
+        `audit` is added if this changes anything.
+        """
         ...
 
-    async def resume_watching(self) -> None:
-        """End the pause."""
+    async def resume_watching(self, audit: AuditEntry | None = None) -> None:
+        """End the pause. `audit` is added if there was one."""
         ...
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from reelhook.domain.audit import AuditEntry
 from reelhook.domain.delivery import Attempt, Delivery, UndeliveredReason
 from reelhook.domain.event import Instant
 from reelhook.ports.event_feed import FeedStore
@@ -66,7 +67,10 @@ class Resend:
 
 
 class DeliveryLogStore(FeedStore, Protocol):
-    """Reads deliveries and starts resends. With `project`, nothing of another one exists."""
+    """Reads deliveries and starts resends. With `project`, nothing of another one exists.
+
+    `audit` is the entry of a change that a caller made.
+    """
 
     async def deliveries(
         self, wanted: DeliveryFilter, limit: int, cursor: int | None
@@ -87,7 +91,13 @@ class DeliveryLogStore(FeedStore, Protocol):
         ...
 
     async def resend_one(
-        self, delivery_id: int, sequence: int | None, now: Instant, *, project: str | None = None
+        self,
+        delivery_id: int,
+        sequence: int | None,
+        now: Instant,
+        audit: AuditEntry | None = None,
+        *,
+        project: str | None = None,
     ) -> Delivery:
         """Add a delivery that repeats an event (None: the job's newest).
 
@@ -96,7 +106,7 @@ class DeliveryLogStore(FeedStore, Protocol):
         """
         ...
 
-    async def start_resend(self, resend: Resend) -> None:
+    async def start_resend(self, resend: Resend, audit: AuditEntry | None = None) -> None:
         """Store a new run that sends failed events again."""
         ...
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from reelhook.domain.audit import AuditEntry
 from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.event import Instant
 
@@ -11,9 +12,11 @@ class EndpointStore(Protocol):
     """Stores endpoints. Methods that take an id may raise `EndpointNotFoundError`.
 
     With `project`, nothing of another one exists.
+
+    `audit` is the entry of a change that a caller made. The store adds what the change did.
     """
 
-    async def create_endpoint(self, endpoint: Endpoint) -> None:
+    async def create_endpoint(self, endpoint: Endpoint, audit: AuditEntry | None = None) -> None:
         """Store a new endpoint. If it gets every job's events, it starts with the running jobs."""
         ...
 
@@ -33,6 +36,7 @@ class EndpointStore(Protocol):
         self,
         endpoint_id: str,
         change: Callable[[Endpoint], Endpoint],
+        audit: AuditEntry | None = None,
         *,
         project: str | None = None,
     ) -> Endpoint:
@@ -43,7 +47,12 @@ class EndpointStore(Protocol):
         ...
 
     async def delete_endpoint(
-        self, endpoint_id: str, now: Instant, *, project: str | None = None
+        self,
+        endpoint_id: str,
+        now: Instant,
+        audit: AuditEntry | None = None,
+        *,
+        project: str | None = None,
     ) -> None:
         """End an endpoint and all its deliveries. Attempts stay on record."""
         ...

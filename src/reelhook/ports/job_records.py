@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from reelhook.domain.audit import AuditEntry
 from reelhook.domain.caller import DEFAULT_PROJECT, Caller
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.event import Event, Instant
@@ -16,12 +17,14 @@ ANY_BYTES = 2**62
 class Change:
     """A job's new state and the events that report it. `version` is still the one that was read.
 
-    `bodies` are the events' webhook bodies, in the same order.
+    `bodies` are the events' webhook bodies, in the same order. `audit` is the entry of the change,
+    if a caller made it.
     """
 
     job: Job
     events: tuple[Event, ...] = ()
     bodies: tuple[bytes, ...] = ()
+    audit: AuditEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class NewJob:
     webhook_url: str | None
     destinations: tuple[Destination, ...]
     idempotency: IdempotencyKey | None = None
+    audit: AuditEntry | None = None
     sees: str | None = None
     sharing: tuple[str, ...] = ()
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from reelhook.domain.audit import AuditEntry
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.ports.event_feed import FollowStore
@@ -85,7 +86,14 @@ class InDoubtStore(JobReads, JobWrites, Protocol):
         """
         ...
 
-    async def close_doubt(self, job_id: str, now: Instant, project: str | None = None) -> bool:
+    async def close_doubt(
+        self,
+        job_id: str,
+        now: Instant,
+        audit: AuditEntry | None = None,
+        *,
+        project: str | None = None,
+    ) -> bool:
         """Record that a person has settled the doubt. Return False if there was none to settle."""
         ...
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import structlog
 
 from reelhook.core.recording import Recording
+from reelhook.domain.audit import Action, AuditEntry
+from reelhook.domain.caller import Caller
 from reelhook.domain.conflicts import (
     JobEndedError,
     NotCancelableError,
@@ -40,10 +42,9 @@ class Canceling:
         self._submit_wait_seconds = submit_wait_seconds
         self._clock = clock
 
-    async def cancel(
-        self, job_id: str, project: str | None, *, force: bool, tries: int
-    ) -> StoredJob:
-        """Cancel a job of this project; None: of any. Raises as `Jobs.cancel`."""
+    async def cancel(self, caller: Caller, job_id: str, *, force: bool, tries: int) -> StoredJob:
+        """Cancel a job that the caller may see. Raises as `Jobs.cancel`."""
+        project = caller.sees
         canceled_there, stopped = False, None
         for _ in range(tries):
             stored = await self._until_submitted(job_id, project)
@@ -57,9 +58,9 @@ class Canceling:
                 # Only once: after a lost race, a second DELETE would find nothing to cancel.
                 canceled_there = await self._cancel_at_provider(job, force=force)
                 stopped = await self._stopped(job) if canceled_there else False
-            if await record_change(
-                self._recording, job, job.cancel(self._clock.now(), stopped=stopped)
-            ):
+            now = self._clock.now()
+            entry = AuditEntry.by(caller, now, Action.JOB_CANCELED, job_id, job.project)
+            if await record_change(self._recording, job, job.cancel(now, stopped=stopped), entry):
                 return await read_back(self._store.job(job_id, project), job_id=job_id)
         raise JobConflictError(
             "The job kept changing during the cancel, so it is not recorded as canceled; "

@@ -4,10 +4,11 @@ from dataclasses import replace
 from random import Random
 
 from reelhook.core.wakeups import Signals
+from reelhook.domain.audit import Action, AuditEntry
 from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.delivery import Attempt, Delivery
 from reelhook.domain.errors import CommitUnknownError, InvalidRequestError
-from reelhook.domain.event import Instant
+from reelhook.domain.event import Instant, iso
 from reelhook.domain.ids import new_id
 from reelhook.ports import (
     Clock,
@@ -67,9 +68,11 @@ class Deliveries:
         does not exist.
         """
         caller.require(Scope.OPERATE)
+        now = self._clock.now()
+        entry = AuditEntry.by(caller, now, Action.DELIVERY_RESENT, str(delivery_id), caller.sees)
         try:
             return await self._store.resend_one(
-                delivery_id, sequence, self._clock.now(), project=caller.sees
+                delivery_id, sequence, now, entry, project=caller.sees
             )
         finally:
             self._signals.deliver.publish()
@@ -88,8 +91,10 @@ class Deliveries:
         resend = Resend(
             new_id("resend", now, self._random), since, now, endpoint_id, project=caller.sees
         )
+        entry = AuditEntry.by(caller, now, Action.DELIVERIES_RESENT, resend.id, caller.sees)
+        period = {"since": iso(since), "endpointId": endpoint_id}
         try:
-            await self._store.start_resend(resend)
+            await self._store.start_resend(resend, entry.changing(None, period))
         except CommitUnknownError as error:
             raise error.naming(resend_id=resend.id) from error
         finally:

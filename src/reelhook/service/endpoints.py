@@ -9,6 +9,7 @@ from typing import TypedDict
 from reelhook.core.payloads import PayloadFormat
 from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
+from reelhook.domain.audit import Action, AuditEntry
 from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.conflicts import DefaultEndpointError, shared_secret_error
 from reelhook.domain.delivery import ATTEMPT_SECONDS, WebhookResponse
@@ -81,7 +82,9 @@ class Endpoints:
         )
         endpoint = replace(endpoint, **_unmasked(endpoint, fields))
         with self._changing(endpoint.id):
-            await self._store.create_endpoint(endpoint)
+            await self._store.create_endpoint(
+                endpoint, self._entry(caller, Action.ENDPOINT_CREATED, endpoint.id)
+            )
         return endpoint
 
     async def all(self, caller: Caller) -> list[Endpoint]:
@@ -128,7 +131,12 @@ class Endpoints:
             return after.enable() if enabled else after.disable(now)
 
         with self._changing(endpoint_id):
-            return await self._store.change_endpoint(endpoint_id, changed, project=caller.sees)
+            return await self._store.change_endpoint(
+                endpoint_id,
+                changed,
+                self._entry(caller, Action.ENDPOINT_CHANGED, endpoint_id),
+                project=caller.sees,
+            )
 
     async def remove(self, caller: Caller, endpoint_id: str) -> None:
         """Remove an endpoint and its waiting events. Raises the same errors as `change`."""
@@ -139,7 +147,12 @@ class Endpoints:
         if endpoint.kind is EndpointKind.URL:
             raise EndpointConflictError("This URL came with a job; disable it instead")
         with self._changing(endpoint_id):
-            await self._store.delete_endpoint(endpoint_id, self._clock.now(), project=caller.sees)
+            await self._store.delete_endpoint(
+                endpoint_id,
+                self._clock.now(),
+                self._entry(caller, Action.ENDPOINT_REMOVED, endpoint_id),
+                project=caller.sees,
+            )
 
     async def rotate(
         self,
@@ -165,7 +178,12 @@ class Endpoints:
             return endpoint.rotated(new, now, overlap)
 
         with self._changing(endpoint_id):
-            return await self._store.change_endpoint(endpoint_id, rotated, project=caller.sees)
+            return await self._store.change_endpoint(
+                endpoint_id,
+                rotated,
+                self._entry(caller, Action.ENDPOINT_ROTATED, endpoint_id),
+                project=caller.sees,
+            )
 
     async def test(self, caller: Caller, endpoint_id: str) -> WebhookResponse:
         """Send a test event once, now, and return the receiver's response. Nothing is changed.
@@ -184,6 +202,9 @@ class Endpoints:
             timeout_seconds=ATTEMPT_SECONDS,
         )
         return await self._sender.send(request)
+
+    def _entry(self, caller: Caller, action: Action, endpoint_id: str) -> AuditEntry:
+        return AuditEntry.by(caller, self._clock.now(), action, endpoint_id, caller.project)
 
     @contextmanager
     def _changing(self, endpoint_id: str) -> Iterator[None]:

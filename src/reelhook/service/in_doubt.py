@@ -7,6 +7,7 @@ import structlog
 
 from reelhook.core.facts import Emit, JobCreated
 from reelhook.core.wakeups import Signals
+from reelhook.domain.audit import Action, AuditEntry
 from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.conflicts import (
     AlreadyWatchedError,
@@ -81,11 +82,14 @@ class InDoubtSubmissions:
         await check_claim(self._store, self._providers, caller, job.account, provider_job_id)
         adopted = self._new_job(job, provider_job_id)
         destinations = await self._store.destinations(job.id, caller.sees)
+        entry = self._entry(caller, Action.JOB_ADOPTED, job)
+        adoption = {"adoptedAs": adopted.id, "providerJobId": provider_job_id}
         new = NewJob(
             adopted,
             stored.request,
             stored.webhook_url,
             tuple(destinations),
+            audit=entry.changing(None, adoption),
             sees=caller.sees,
             sharing=sharing(self._providers, job.account),
         )
@@ -129,10 +133,14 @@ class InDoubtSubmissions:
         """
         caller.require(Scope.OPERATE)
         stored = await self._in_doubt(caller, job_id)
-        if not await self._store.close_doubt(stored.job.id, self._clock.now(), caller.sees):
+        entry, now = self._entry(caller, Action.JOB_ABANDONED, stored.job), self._clock.now()
+        if not await self._store.close_doubt(stored.job.id, now, entry, project=caller.sees):
             raise DoubtSettledError(job_id)
         log.info("doubt.abandoned", job=job_id)
         return await read_back(self._store.job(job_id, caller.sees), job_id=job_id)
+
+    def _entry(self, caller: Caller, action: Action, job: Job) -> AuditEntry:
+        return AuditEntry.by(caller, self._clock.now(), action, job.id, job.project)
 
     async def _canonical_id(self, caller: Caller, job_id: str, provider_job_id: str) -> str:
         job = (await self._store.job(job_id, caller.sees)).job
@@ -144,7 +152,7 @@ class InDoubtSubmissions:
         known = await self._store.job_of_provider([job.account], provider_job_id)
         if known is None or known.job.adopted_from != job_id:
             return None
-        await self._store.close_doubt(job_id, self._clock.now(), caller.sees)
+        await self._store.close_doubt(job_id, self._clock.now(), project=caller.sees)
         return Created(known.job.id, replayed=True)
 
     async def _in_doubt(self, caller: Caller, job_id: str) -> StoredJob:

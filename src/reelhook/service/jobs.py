@@ -6,7 +6,8 @@ from random import Random
 
 from reelhook.core.recording import Recording
 from reelhook.core.wakeups import Signals
-from reelhook.domain.caller import DEFAULT_PROJECT, Caller, Scope
+from reelhook.domain.audit import Action, AuditEntry
+from reelhook.domain.caller import DEFAULT_PROJECT, Actor, Caller, Scope
 from reelhook.domain.catalog import Catalog
 from reelhook.domain.conflicts import AlreadyWatchedError
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT
@@ -164,7 +165,14 @@ class Jobs:
         ).accept(provider_job_id, now)
         request = VideoRequest(prompt="")
         try:
-            created = await self._create(caller, job, request, webhook_url, endpoints, None)
+            created = await self._create(
+                caller,
+                job,
+                request,
+                webhook_url,
+                endpoints,
+                audit=self._entry(caller, Action.JOB_REGISTERED, job),
+            )
         finally:
             self._signals.watch.publish()
         if created.replayed and job_id not in {None, created.job_id}:
@@ -180,7 +188,8 @@ class Jobs:
         request: VideoRequest,
         webhook_url: str | None,
         endpoints: Sequence[str],
-        idempotency: IdempotencyKey | None,
+        idempotency: IdempotencyKey | None = None,
+        audit: AuditEntry | None = None,
     ) -> Created:
         destinations = [Destination(endpoint) for endpoint in dict.fromkeys(endpoints)]
         if webhook_url is not None:
@@ -194,6 +203,7 @@ class Jobs:
             webhook_url,
             tuple(destinations),
             idempotency,
+            audit,
             sees=caller.sees,
             sharing=sharing(self._providers, job.account),
         )
@@ -255,7 +265,9 @@ class Jobs:
             reading = await provider_of(self._providers, job).get(job.provider_job_id)
             now = self._clock.now()
             await self._store.record_check(job_id, now, caller.sees)
-            if await record_change(self._recording, job, job.apply(reading.report, now)):
+            by_person = caller.actor is not Actor.PROVIDER  # its webhooks only report
+            entry = self._entry(caller, Action.JOB_CHECKED, job) if by_person else None
+            if await record_change(self._recording, job, job.apply(reading.report, now), entry):
                 break
         return await read_back(self._store.job(job_id, caller.sees), job_id=job_id)
 
@@ -267,7 +279,7 @@ class Jobs:
         watching the job anyway. Raises `JobConflictError` if others kept changing the job.
         """
         caller.require(Scope.SUBMIT)
-        return await self._canceling.cancel(job_id, caller.sees, force=force, tries=WRITE_TRIES)
+        return await self._canceling.cancel(caller, job_id, force=force, tries=WRITE_TRIES)
 
     async def update_status(
         self, caller: Caller, job_id: str, status: str, progress: int | None
@@ -283,3 +295,8 @@ class Jobs:
             if await record_change(self._recording, job, job.apply(report, self._clock.now())):
                 return await read_back(self._store.job(job_id, caller.sees), jobId=job_id)
         raise JobConflictError("The job kept changing, so this status was not written; try again")
+
+    def _entry(self, caller: Caller, action: Action, job: Job) -> AuditEntry:
+        entry = AuditEntry.by(caller, self._clock.now(), action, job.id, job.project)
+        registered = {"account": job.account, "providerJobId": job.provider_job_id}
+        return entry.changing(None, registered) if action is Action.JOB_REGISTERED else entry

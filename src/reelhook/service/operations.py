@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from reelhook.core.wakeups import Signals
 from reelhook.domain.account_status import HEALTHY
+from reelhook.domain.audit import Action, AuditEntry
 from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.catalog import Account, Catalog
 from reelhook.domain.errors import CommitUnknownError, StoreError
@@ -156,14 +157,18 @@ class Operations:
     async def pause_watching(self, caller: Caller) -> None:
         """Stop polling providers, in every process and through restarts, until resumed."""
         caller.require(Scope.OPERATOR)
-        await self._store.pause_watching(self._clock.now())
+        entry = self._entry(caller, Action.WATCHER_PAUSED)
+        await self._store.pause_watching(entry.at, entry)
         self._signals.pause.publish()
 
     async def resume_watching(self, caller: Caller) -> None:
         """Poll providers again, at once."""
         caller.require(Scope.OPERATOR)
-        await self._store.resume_watching()
+        await self._store.resume_watching(self._entry(caller, Action.WATCHER_RESUMED))
         self._signals.pause.publish()
+
+    def _entry(self, caller: Caller, action: Action) -> AuditEntry:
+        return AuditEntry.by(caller, self._clock.now(), action, "watcher", None)
 
     # -- readiness: open to anyone ------------------------------------------------------------
 

@@ -4,17 +4,27 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from reelhook.core.recording import Recording, Transition
+from reelhook.domain.audit import AuditEntry, job_facts
 from reelhook.domain.errors import CommitUnknownError, StoreError
 from reelhook.domain.job import Job
 
 T = TypeVar("T")
 
 
-async def record_change(recording: Recording, before: Job, transition: Transition) -> bool:
-    """Record the changes of a transition. Return False if the job was changed in the meantime."""
-    if transition[0] is before:
+async def record_change(
+    recording: Recording, before: Job, transition: Transition, audit: AuditEntry | None = None
+) -> bool:
+    """Record the changes of a transition. Return False if the job was changed in the meantime.
+
+    `audit` is the entry of a change that a caller made.
+    """
+    after = transition[0]
+    if after is before:
         return True
-    return bool(await recording.record([transition]))
+    if audit is None:
+        return bool(await recording.record([transition]))
+    entry = audit.changing(job_facts(before), job_facts(after))
+    return bool(await recording.record_one(transition, entry))
 
 
 async def read_back(reading: Awaitable[T], **ids: str) -> T:

@@ -13,6 +13,7 @@ from reelhook.storage.operations import (
     account_load,
     accounts,
     api_keys,
+    audit,
     clock_repair,
     closed_projects,
     conflict_keys,
@@ -32,6 +33,7 @@ from reelhook.storage.operations import (
     lookups,
     pause,
     pending_jobs,
+    processes,
     projects,
     receipts,
     resends,
@@ -61,7 +63,7 @@ class Store(Forwarding):
     record = writing(job_writes.record, conflict_keys.of_record)
     accept = writing(job_writes.accept, conflict_keys.of_acceptance)
     record_check = writing(job_writes.record_check, conflict_keys.of_job)
-    close_doubt = writing(in_doubt.close_doubt, conflict_keys.of_job)
+    close_doubt = writing(in_doubt.close_doubt, conflict_keys.of_doubt)
     forget_idempotency_keys = writing(idempotency.forget)
 
     job = reading(job_reads.job)
@@ -136,6 +138,8 @@ class Store(Forwarding):
     renew = writing(leases.renew)
     release = writing(leases.release)
     free_leases = writing(leases.free_leases)
+    announce = in_background(processes.announce)
+    leave = in_background(processes.leave)
     pause_watching = writing(pause.pause_watching)
     resume_watching = writing(pause.resume_watching)
     watching_paused_since = reading(pause.watching_paused_since)
@@ -199,6 +203,10 @@ class Store(Forwarding):
     last_position = reading(event_feed.last_position)
     jobs_of_events_after = reading(event_feed.jobs_of_events_after)
     sequences = reading(event_feed.sequences)
+
+    # -- the audit trail ----------------------------------------------------------------------
+
+    audit_entries = reading(audit.page)
 
     # -- retention ----------------------------------------------------------------------------
 

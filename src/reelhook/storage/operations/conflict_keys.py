@@ -7,6 +7,7 @@ a key: a write without declared keys runs alone.
 
 from collections.abc import Hashable, Sequence
 
+from reelhook.domain.audit import AuditEntry
 from reelhook.domain.event import Instant, job_id_of
 from reelhook.domain.job import Job
 from reelhook.ports import Change, Lease, NewJob, Settlement
@@ -50,6 +51,17 @@ def of_settlement(settlement: Settlement) -> ConflictKeys:
 
 def of_job(job_id: str, now: Instant, project: str | None = None) -> ConflictKeys:
     """Return the key of a write to one job."""
+    return (job_id,)
+
+
+def of_doubt(
+    job_id: str,
+    now: Instant,
+    audit: AuditEntry | None = None,
+    *,
+    project: str | None = None,
+) -> ConflictKeys:
+    """Return the key of settling one job's doubt."""
     return (job_id,)
 
 

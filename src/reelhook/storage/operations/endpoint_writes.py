@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from reelhook.domain.audit import AuditEntry, endpoint_facts
 from reelhook.domain.delivery import UndeliveredReason
 from reelhook.domain.endpoint import Endpoint, lane_of
 from reelhook.domain.event import Instant
 from reelhook.storage.operation import Operation, Statement
+from reelhook.storage.operations import audit as trail
 from reelhook.storage.operations.endpoint_reads import ONE_ENDPOINT, found
 from reelhook.storage.operations.endpoint_wakeups import release
 from reelhook.storage.operations.new_deliveries import EXCLUDE_NEW_JOBS, follow_running
@@ -47,17 +49,22 @@ WHERE lane = ?2 AND endpoint_id = ?1 AND due_at IS NOT NULL AND progress_sequenc
 """
 
 
-def create(endpoint: Endpoint) -> Operation[None]:
+def create(endpoint: Endpoint, audit: AuditEntry | None = None) -> Operation[None]:
     """Store a new endpoint. One that gets every job's events starts with the unfinished jobs."""
     if endpoint.broadcast:
         yield EXCLUDE_NEW_JOBS
     yield Statement(_INSERT, (*endpoint_values(endpoint), lane_of(endpoint.id)))
     if endpoint.broadcast:
         yield from follow_running(endpoint.id, endpoint.project)
+    yield from _record(audit, None, endpoint)
 
 
 def change(
-    endpoint_id: str, change: Callable[[Endpoint], Endpoint], *, project: str | None = None
+    endpoint_id: str,
+    change: Callable[[Endpoint], Endpoint],
+    audit: AuditEntry | None = None,
+    *,
+    project: str | None = None,
 ) -> Operation[Endpoint]:
     """Change an endpoint. One that now gets every job's events starts with the unfinished jobs."""
     before = found(endpoint_id, (yield Statement(_LOCKED_FOR_CHANGE, (endpoint_id, project))))
@@ -67,7 +74,20 @@ def change(
         yield from follow_running(after.id, after.project)
     if after is not before:
         yield from _replace(before, after)
+        yield from _record(audit, before, after)
     return after
+
+
+def _record(
+    audit: AuditEntry | None, before: Endpoint | None, after: Endpoint | None
+) -> Operation[None]:
+    """Add the entry of a change that a caller made, unless nothing differs."""
+    if audit is None:
+        return
+    states = (None if state is None else endpoint_facts(state) for state in (before, after))
+    entry = audit.changing(*states)
+    if not entry.empty:
+        yield from trail.add(entry)
 
 
 def probe_again(endpoint_id: str, now: Instant) -> Operation[None]:
@@ -83,10 +103,17 @@ def _replace(before: Endpoint, after: Endpoint) -> Operation[None]:
         yield Statement(_WAKE_NOW, (after.id,))
 
 
-def delete(endpoint_id: str, now: Instant, *, project: str | None = None) -> Operation[None]:
+def delete(
+    endpoint_id: str,
+    now: Instant,
+    audit: AuditEntry | None = None,
+    *,
+    project: str | None = None,
+) -> Operation[None]:
     """End an endpoint and all its deliveries."""
     yield EXCLUDE_NEW_JOBS
-    found(endpoint_id, (yield Statement(_LOCKED_FOR_DELETION, (endpoint_id, project))))
+    before = found(endpoint_id, (yield Statement(_LOCKED_FOR_DELETION, (endpoint_id, project))))
+    yield from _record(audit, before, None)
     yield Statement(
         "UPDATE endpoints SET deleted_at = ?2, broadcast = FALSE, secret = NULL,"
         " previous_secret = NULL, headers = NULL WHERE id = ?1",

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+from reelhook.domain.audit import AuditEntry
 from reelhook.domain.endpoint import EndpointKind
 from reelhook.domain.errors import UnknownCursorError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Status
 from reelhook.ports import Destination, JobPage, StoredJob
 from reelhook.storage.operation import Operation, Row, Statement, concurrently, query
+from reelhook.storage.operations import audit as trail
 from reelhook.storage.operations.ownership import of_job_in_project, of_project
 from reelhook.storage.operations.rows import LISTED_JOB, STORED_JOB, page_of, stored_job_of
 
@@ -47,7 +49,13 @@ def page(limit: int, cursor: str | None, project: str | None = None) -> Operatio
     return page_of(found, limit)
 
 
-def close_doubt(job_id: str, now: Instant, project: str | None = None) -> Operation[bool]:
+def close_doubt(
+    job_id: str,
+    now: Instant,
+    audit: AuditEntry | None = None,
+    *,
+    project: str | None = None,
+) -> Operation[bool]:
     """Record that a person has settled the doubt. Return False if there was none to settle."""
     owned, owner = of_project(project, 3)
     rows = yield Statement(
@@ -55,6 +63,8 @@ def close_doubt(job_id: str, now: Instant, project: str | None = None) -> Operat
         f" AND code = 'submission_unknown' AND doubt_closed_at IS NULL{owned} RETURNING id",
         (job_id, now, *owner),
     )
+    if rows and audit is not None:
+        yield from trail.add(audit)
     return bool(rows)
 
 

@@ -16,7 +16,7 @@ from reelhook.storage.operation import (
     conflict_free_batches,
     query,
 )
-from reelhook.storage.operations import idempotency, projects
+from reelhook.storage.operations import audit, idempotency, projects
 from reelhook.storage.operations.delivery_writes import offer
 from reelhook.storage.operations.in_doubt import close_doubt
 from reelhook.storage.operations.leases import holds
@@ -100,6 +100,8 @@ def create(new: NewJob) -> Operation[Created]:
     yield from add_deliveries(new.job, destinations)
     if new.idempotency:
         yield from idempotency.keep(new.idempotency, new.job.id, new.job.created_at)
+    if new.audit is not None:
+        yield from audit.add(new.audit)
     return Created(new.job.id)
 
 
@@ -156,6 +158,8 @@ def _record_one(change: Change, lease: Lease | None) -> Operation[bool]:
     fence = (lease.id, lease.epoch) if lease else (None, None)
     if not (yield Statement(_UPDATE, (*state_of(change.job, _NUMBER), *fence))):
         return False
+    if change.audit is not None:
+        yield from audit.add(change.audit)
     for event in change.events:
         yield from offer(event)
     for event, body in zip(change.events, change.bodies, strict=True):

@@ -14,12 +14,13 @@ _RENEW = (
 
 
 def free_leases() -> Operation[None]:
-    """Expire every lease and remove every worker.
+    """Expire every lease and remove every worker and process.
 
     Only for the owner of a locked file: the lock proves that no other process is alive.
     """
     yield Statement("UPDATE leases SET lease_until = 0")
     yield Statement("DELETE FROM workers")
+    yield Statement("DELETE FROM processes")
 
 
 def heartbeat(

@@ -1,7 +1,9 @@
 """Operations that send events again: a single one, or all that failed in a period."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from reelhook.domain.audit import AuditEntry
 from reelhook.domain.delivery import Delivery
 from reelhook.domain.endpoint import lane_of
 from reelhook.domain.errors import (
@@ -12,6 +14,7 @@ from reelhook.domain.errors import (
 from reelhook.domain.event import EventKind, Instant
 from reelhook.ports import Lease, Resend
 from reelhook.storage.operation import Operation, Statement
+from reelhook.storage.operations import audit as trail
 from reelhook.storage.operations.delivery_log import delivery
 from reelhook.storage.operations.endpoint_wakeups import wake
 from reelhook.storage.operations.leases import holds
@@ -44,7 +47,12 @@ UPDATE undelivered SET resent_by = ?3 WHERE sequence = ?2
 
 
 def resend_one(
-    delivery_id: int, sequence: int | None, now: Instant, *, project: str | None = None
+    delivery_id: int,
+    sequence: int | None,
+    now: Instant,
+    audit: AuditEntry | None = None,
+    *,
+    project: str | None = None,
 ) -> Operation[Delivery]:
     """Add a delivery that repeats one event of an earlier one, out of order."""
     known = (yield from delivery(delivery_id, project=project)).delivery
@@ -58,6 +66,10 @@ def resend_one(
     added = None if sequence is None else (yield from _repeat(known, sequence, now))
     if added is None:
         raise UnknownEventError(known.job_id, sequence)
+    if audit is not None:
+        rows = yield Statement("SELECT project FROM jobs WHERE id = ?1", (known.job_id,))
+        after = {"delivery": added, "jobId": known.job_id, "sequence": sequence}
+        yield from trail.add(replace(audit, project=rows[0][0]).changing(None, after))
     return (yield from delivery(added)).delivery
 
 
@@ -82,8 +94,10 @@ def _repeat(known: Delivery, sequence: int, now: Instant) -> Operation[int | Non
     return int(rows[0][0])
 
 
-def start(resend: Resend) -> Operation[None]:
+def start(resend: Resend, audit: AuditEntry | None = None) -> Operation[None]:
     """Store a new run that sends failed events again."""
+    if audit is not None:
+        yield from trail.add(audit)
     yield Statement(
         "INSERT INTO resends (id, since, until, endpoint_id, project) VALUES (?1, ?2, ?3, ?4, ?5)",
         (resend.id, resend.since, resend.until, resend.endpoint_id, resend.project),

@@ -3,35 +3,40 @@
 The caller must own the database. Alembic is loaded only if there is something to migrate.
 """
 
-import asyncio
-import sqlite3
-import threading
-from collections.abc import Coroutine
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import apsw
 
 from reelhook.domain.errors import SettingsError
-from reelhook.storage.operations import history
+from reelhook.storage.operation import Target
+from reelhook.storage.schema import applying
+from reelhook.storage.schema.applying import MIGRATIONS, run_in_loop
+from reelhook.storage.schema.compatibility import (
+    OLDEST_KEY,
+    number_of,
+    oldest_of,
+    previous_may_run,
+)
+from reelhook.storage.schema.in_use import processes_on
 from reelhook.storage.sqlite.driver import connect
 from reelhook.storage.sqlite.interruptible import Interrupt
 from reelhook.storage.sqlite.refusals import refusal as refusal_of_file
-from reelhook.storage.sqlite.witness import Witness
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-Target = Path | str
-"""A SQLite file, or the URL of a PostgreSQL database."""
 COPYING, MOVED = "copying:", "moved:"
 """Prefixes of the version of a database that is the target of a copy, or was its source."""
-_MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def revisions() -> list[str]:
     """Return the names of all revisions, oldest first, e.g. `0001_core`."""
-    return sorted(path.stem for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+    return sorted(path.stem for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def newest() -> str:
+    """Return the number of the newest revision, the schema that this program uses."""
+    return number_of(revisions()[-1])
 
 
 def pending(
@@ -44,7 +49,7 @@ def pending(
     """
     known = revisions()
     current = _current(database, read_only=read_only, interrupt=interrupt)
-    numbers = [name.partition("_")[0] for name in known]
+    numbers = [number_of(name) for name in known]
     if current is None:
         return known
     if current.startswith(COPYING):
@@ -62,7 +67,7 @@ def pending(
     if current not in numbers:
         raise SettingsError(
             f"The database has schema {current}, newer than this reelhook knows "
-            f"({numbers[-1]}); install a newer reelhook"
+            f"({newest()}); install a newer reelhook"
         )
     return known[numbers.index(current) + 1 :]
 
@@ -72,41 +77,48 @@ def migrate(
 ) -> list[str]:
     """Apply the next `steps` revisions (None: all that are missing); return their names.
 
-    If `interrupt` ends it early, with any error, none of them is applied.
+    If `interrupt` ends it early, with any error, none of them is applied. Raises `SettingsError`
+    while processes are alive that may not run at the same time as one of these revisions.
     """
-    names = pending(database, interrupt=interrupt)[:steps]
-    if names:
-        _alembic(database, "upgrade", f"+{len(names)}", interrupt)
+    missing = pending(database, interrupt=interrupt)
+    names = missing[:steps]
+    if not names:
+        return []
+    alone = [name for name in names if not previous_may_run(name, _declared)]
+    if alone and isinstance(database, str) and (alive := processes_on(database)):
+        raise SettingsError(
+            f"{alone[0]} can't be applied while processes of an earlier version use the database "
+            f"({', '.join(alive)}); stop all of them first, those without a worker too",
+            problem="processes_alive",
+            facts={"revision": alone[0], "processes": ", ".join(alive)},
+        )
+    known = revisions()
+    applied = known[: len(known) - len(missing) + len(names)]
+
+    def upgrade(connection: "Connection") -> None:
+        applying.upgrade(connection, names)
+        store_oldest(connection, applied)
+
+    applying.run(database, upgrade, interrupt)
     return names
 
 
-def rollback(database: Target, *, destroy: bool) -> str | None:
-    """Undo the newest revision. Return its name, or None if there is none left.
+def store_oldest(connection: "Connection", applied: list[str]) -> None:
+    """Store the oldest schema whose programs may use a database with these revisions."""
+    connection.exec_driver_sql(f"DELETE FROM keys WHERE name = '{OLDEST_KEY}'")
+    oldest = oldest_of(applied, _declared)
+    connection.exec_driver_sql(
+        f"INSERT INTO keys (name, value) VALUES ('{OLDEST_KEY}', '{oldest}')"
+    )
 
-    Raises `SettingsError` while workers are alive, or if it would delete the jobs and `destroy` is
-    not set.
-    """
-    known, missing = revisions(), pending(database)
-    applied = known[: len(known) - len(missing)]
-    if not applied:
-        return None
-    if len(applied) == 1 and not destroy:
-        raise SettingsError(
-            f"Rolling back {applied[-1]} deletes every job",
-            problem="rollback_destroys",
-            facts={"revision": applied[-1]},
-        )
-    if isinstance(database, str) and (alive := _run_in_loop(_alive(database))):
-        raise SettingsError(
-            f"Workers use this database ({', '.join(alive)}); stop them before rolling back"
-        )
-    _alembic(database, "downgrade", "-1")
-    return applied[-1]
+
+def _declared(name: str) -> bool:
+    return bool(applying.revision(name).previous_may_run)
 
 
 def _current(database: Target, *, read_only: bool, interrupt: Interrupt | None) -> str | None:
     if isinstance(database, str):
-        version: str | None = _run_in_loop(_current_of_postgres(database), interrupt)
+        version: str | None = run_in_loop(_current_of_postgres(database), interrupt)
         return version
     if read_only and not database.exists():
         return None
@@ -137,139 +149,3 @@ async def _current_of_postgres(url: str) -> str | None:
         raise refusal(error, "read") from None
     finally:
         await connection.close()
-
-
-async def _alive(url: str) -> list[str]:
-    from reelhook.storage.postgres import driver as postgres  # noqa: PLC0415 - loaded only if it is the database
-
-    connection = await postgres.connect(url)
-    try:
-        if await connection.fetchval("SELECT to_regclass('workers')") is None:
-            return []
-        rows = await connection.fetch(
-            "SELECT id FROM workers WHERE seen_until > now_ms() ORDER BY id"
-        )
-        return [row[0] for row in rows]
-    finally:
-        await connection.close()
-
-
-def _alembic(
-    database: Target, direction: str, target: str, interrupt: Interrupt | None = None
-) -> None:
-    if isinstance(database, str):
-        _run_in_loop(_alembic_on_postgres(database, direction, target), interrupt)
-    else:
-        _alembic_on_sqlite(database, direction, target, interrupt)
-
-
-def _alembic_on_sqlite(
-    database: Path, direction: str, target: str, interrupt: Interrupt | None
-) -> None:
-    from sqlalchemy import URL, create_engine, event  # noqa: PLC0415 - see `_apply`
-    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - as above
-
-    # One connection to a file in exclusive use: the standard library's SQLite is safe for that.
-    engine = create_engine(
-        URL.create("sqlite", database=str(database))
-    )  # allows any path, even with "?"
-
-    @event.listens_for(engine, "connect")
-    def _leave_transactions_to_us(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        if interrupt is not None:
-            interrupt.by(connection.interrupt)
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    if direction == "downgrade":
-        Witness(database).path.unlink(missing_ok=True)
-    try:
-        with engine.connect() as connection:
-            _apply(connection, direction, target)
-            connection.commit()
-    except SQLAlchemyError as error:
-        cause = getattr(error, "orig", None)
-        if not isinstance(cause, sqlite3.Error):
-            raise
-        raise refusal_of_file(database, cause, "brought up to date") from None
-    finally:
-        engine.dispose()
-
-
-async def _alembic_on_postgres(url: str, direction: str, target: str) -> None:
-    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - see `_apply`
-    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - as above
-
-    from reelhook.storage.postgres import driver as postgres  # noqa: PLC0415 - loaded only if it is the database
-    from reelhook.storage.postgres.failover import FAILURES  # noqa: PLC0415 - as above
-    from reelhook.storage.postgres.refusals import refusal  # noqa: PLC0415 - as above
-
-    # Our own connection, because other URL parsers refuse URLs with a socket directory.
-    engine = create_async_engine(
-        "postgresql+asyncpg://", async_creator=lambda: postgres.connect(url)
-    )
-    try:
-        async with engine.begin() as connection:
-            await connection.run_sync(_apply, direction, target)
-    except (SQLAlchemyError, *FAILURES) as error:
-        cause = _cause(error, FAILURES)
-        if cause is None:
-            raise
-        raise refusal(cause, "brought up to date") from None
-    finally:
-        await engine.dispose()
-
-
-def _cause(error: BaseException, kinds: tuple[type[BaseException], ...]) -> BaseException | None:
-    """Return the driver's error, which SQLAlchemy wraps twice."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, kinds):
-        cause = getattr(cause, "orig", None) or cause.__cause__
-    return cause
-
-
-def _apply(connection: "Connection", direction: str, target: str) -> None:
-    from alembic import command  # noqa: PLC0415 - half of the start-up time, rarely needed
-    from alembic.config import Config  # noqa: PLC0415 - as above
-
-    config: Config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    if direction == "downgrade":  # an earlier version does not maintain this value
-        connection.exec_driver_sql(f"DELETE FROM keys WHERE name = '{history.KEY}'")
-    getattr(command, direction)(config, target)
-
-
-def _run_in_loop(work: Coroutine[Any, Any, Any], interrupt: Interrupt | None = None) -> Any:
-    """Run a coroutine to its end, even if an event loop is running in this thread."""
-    ended: list[Any] = []
-
-    async def interruptible() -> Any:
-        task, loop = asyncio.ensure_future(work), asyncio.get_running_loop()
-
-        def cancel() -> None:
-            if not task.cancelling():  # a second cancellation would interrupt its clean-up
-                task.cancel()
-
-        def stop() -> None:
-            loop.call_soon_threadsafe(cancel)
-
-        if interrupt is not None:
-            interrupt.by(stop)
-        return await task
-
-    def run() -> None:
-        try:
-            ended.append(asyncio.run(interruptible()))
-        except BaseException as error:
-            ended.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join()
-    if isinstance(ended[0], BaseException):
-        raise ended[0]
-    return ended[0]

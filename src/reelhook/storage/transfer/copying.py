@@ -106,7 +106,7 @@ async def _check_source(old: TransferDatabase) -> tuple[str, bool]:
     version = await old.version()
     if version is None:
         raise SettingsError(f"{old.name} is empty; there is nothing to copy")
-    newest = _newest()
+    newest = migrate.newest()
     if version.startswith(migrate.COPYING):
         raise SettingsError(f"{old.name} is itself the target of a copy that is not finished")
     if version.removeprefix(migrate.MOVED) != newest:
@@ -199,7 +199,3 @@ def _hash(row: Row) -> int:
     plain = tuple(int(value) if value is True or value is False else value for value in row)
     digest = blake2b(repr(plain).encode(errors="surrogatepass"), digest_size=_CHECKSUM_BYTES)
     return int.from_bytes(digest.digest())
-
-
-def _newest() -> str:
-    return migrate.revisions()[-1].partition("_")[0]

@@ -16,6 +16,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "switches": ("name",),
     "leases": ("id",),
     "workers": ("id",),
+    "processes": ("id",),
     "projects": ("id",),
     "closed_costs": ("project", "day", "provider", "model", "unit"),
     "api_keys": ("id",),

@@ -35,10 +35,17 @@ UPDATE deliveries SET status_sequence = :sequence, progress_sequence = NULL, att
 """
 
 
-def end_jobs(which: str, *, code: str, error: str) -> None:
+_WAKE = """
+UPDATE endpoints SET next_at = 0
+WHERE id IN (SELECT endpoint_id FROM deliveries WHERE job_id = :job)
+"""
+
+
+def end_jobs(which: str, *, code: str, error: str, next_at: bool = False) -> None:
     """End jobs as failed, with the event that reports it.
 
-    For schemas 0003 to 0006: they have events with positions, and endpoints, but no `next_at`.
+    For schemas from 0003: they have events with positions, and endpoints. `next_at`: endpoints
+    have the time of their next check (from 0008).
     """
     connection = op.get_bind()
     now = time.time_ns() // 1_000_000
@@ -67,7 +74,7 @@ def end_jobs(which: str, *, code: str, error: str) -> None:
             "error": error,
             "body": _body(event),
         }
-        for statement in (_END, _ADD_EVENT, _SUPERSEDE, _OFFER):
+        for statement in (_END, _ADD_EVENT, _SUPERSEDE, _OFFER, *([_WAKE] if next_at else [])):
             text = sa.text(statement)
             connection.execute(text, {name: values[name] for name in text.compile().params})
 

@@ -10,11 +10,30 @@ import sqlalchemy as sa
 from alembic import op
 
 from reelhook.storage.schema.migrations.dialects import Counter, where
+from reelhook.storage.schema.migrations.ending import end_jobs
 
 revision = "0015"
 down_revision = "0014"
 previous_may_run = False
 """True if processes of the previous version may run while this revision is applied, and later."""
+_OTHERS = "project <> 'default'"
+LOSSES = {
+    "projects": "SELECT count(*) FROM projects WHERE id <> 'default'",
+    "keys": "SELECT count(*) FROM api_keys",
+    "budgets": "SELECT count(*) FROM budgets",
+    "labels": "SELECT count(*) FROM jobs WHERE external_id IS NOT NULL OR metadata IS NOT NULL",
+    "broadcasts": f"SELECT count(*) FROM endpoints WHERE {_OTHERS} AND broadcast",
+    "audit": "SELECT count(*) FROM audit",
+}
+"""Queries for the numbers of things that the downgrade drops. `labels` counts the jobs with any."""
+UNFINISHED = f"""
+SELECT j.id, coalesce(p.name, j.project), j.account, j.provider_job_id, j.status
+FROM jobs j LEFT JOIN projects p ON p.id = j.project
+WHERE j.{_OTHERS} AND j.status NOT IN ('completed', 'failed', 'canceled')
+ORDER BY j.created_at, j.id
+"""
+"""The unfinished jobs of other projects. The downgrade ends those that wait (`accepted`)."""
+_NO_BROADCAST = f"UPDATE endpoints SET broadcast = FALSE WHERE {_OTHERS}"
 
 
 def _project() -> sa.Column[Any]:
@@ -39,6 +58,7 @@ def upgrade() -> None:
     _create_keys()
     _create_budgets()
     _create_audit()
+    _create_processes()
     for column in _job_columns():
         op.add_column("jobs", column)
     op.create_index("jobs_by_project", "jobs", ["project", "created_at", "id"])
@@ -156,13 +176,25 @@ def _create_budgets() -> None:
     )
 
 
+def _create_processes() -> None:
+    """Add the processes that have the database open, with and without a worker."""
+    op.create_table(
+        "processes",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("seen_until", sa.BigInteger, nullable=False),
+    )
+
+
 def _create_audit() -> None:
+    """Add the trail. `project` NULL: the change concerns the whole installation."""
     op.create_table(
         "audit",
         sa.Column("id", Counter, primary_key=True),
         sa.Column("at", sa.BigInteger, nullable=False),
-        sa.Column("project", sa.Text, nullable=False),
+        sa.Column("project", sa.Text),
         sa.Column("actor", sa.Text, nullable=False),
+        sa.Column("key_id", sa.Text),
+        sa.Column("key_name", sa.Text),
         sa.Column("address", sa.Text),
         sa.Column("action", sa.Text, nullable=False),
         sa.Column("target", sa.Text, nullable=False),
@@ -177,11 +209,19 @@ def downgrade() -> None:
 
     But an endpoint that got every job of another project must not get those of all.
     """
-    op.execute("UPDATE endpoints SET broadcast = FALSE WHERE project <> 'default'")
+    end_jobs(
+        f"status = 'accepted' AND {_OTHERS}",
+        code="rolled_back",
+        error="The database was rolled back to a version without projects; "
+        "nothing was created, ask for it again",
+        next_at=True,
+    )
+    op.execute(_NO_BROADCAST)
     op.execute(
         "UPDATE resends SET finished_at = until WHERE project IS NOT NULL AND finished_at IS NULL"
     )
     op.drop_column("resends", "project")
+    op.drop_table("processes")
     op.drop_index("endpoints_by_project", "endpoints")
     op.drop_column("endpoints", "project")
     op.drop_index("events_by_project", "events")

@@ -1,0 +1,35 @@
+"""Operations on the processes that have a shared database open."""
+
+from reelhook.storage.operation import Operation, Statement
+from reelhook.storage.schema.compatibility import OLDEST_KEY, may_use
+
+_FORGET_MILLISECONDS = 60 * 60 * 1000
+_SCHEMA = (
+    "SELECT version_num, coalesce((SELECT value FROM keys WHERE name = ?1), version_num)"
+    " FROM alembic_version"
+)
+
+
+def announce(process: str, own: str, milliseconds: int) -> Operation[str | None]:
+    """Record that a process of the schema `own` is alive, for a time of the database's clock.
+
+    Return the database's schema, and record nothing, if this process may not use it; else None.
+    """
+    rows = yield Statement(_SCHEMA, (OLDEST_KEY,))
+    schema, oldest = rows[0] if rows else ("", "")
+    if not may_use(own, schema, oldest):
+        return str(schema)
+    yield Statement(
+        "INSERT INTO processes (id, seen_until) VALUES (?1, now_ms() + ?2)"
+        " ON CONFLICT (id) DO UPDATE SET seen_until = excluded.seen_until",
+        (process, milliseconds),
+    )
+    yield Statement(
+        "DELETE FROM processes WHERE seen_until < now_ms() - ?1", (_FORGET_MILLISECONDS,)
+    )
+    return None
+
+
+def leave(process: str) -> Operation[None]:
+    """Record that a process ends."""
+    yield Statement("DELETE FROM processes WHERE id = ?1", (process,))
