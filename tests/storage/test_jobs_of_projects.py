@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from watched_database import WatchedDatabase
+from watched_database import WatchedDatabase, watched
 
 from reelhook.domain.conflicts import JobIdTakenError, JobIdUnavailableError
 from reelhook.domain.errors import IdempotencyKeyReusedError, UnknownProviderJobError
@@ -34,14 +34,9 @@ async def ended_in_doubt(store: Store, made: NewJob) -> Job:
 
 
 @pytest.fixture
-def watched(database: Database) -> WatchedDatabase:
-    return WatchedDatabase(database)
-
-
-@pytest.fixture
-def ours(watched: WatchedDatabase) -> Store:
+def ours(database: Database) -> Store:
     """The store, whose statements are watched."""
-    return Store(watched)
+    return Store(WatchedDatabase(database))
 
 
 Use = Callable[[Store, str], Awaitable[Any]]
@@ -68,16 +63,14 @@ async def result(use: Use, store: Store, job_id: str) -> Any:
 
 
 @pytest.mark.parametrize("name", USES)
-async def test_a_foreign_job_is_used_as_an_unknown_one(
-    ours: Store, watched: WatchedDatabase, sql: Sql, name: str
-) -> None:
+async def test_a_foreign_job_is_used_as_an_unknown_one(ours: Store, sql: Sql, name: str) -> None:
     await ended_in_doubt(ours, of(THEIRS, new(FOREIGN)))
     assert await ours.events([FOREIGN], {}, THEIRS)
     await sql("UPDATE events SET id = ?1 WHERE sequence = 1", f"evt_{FOREIGN}_1")
     before = (await ours.job(FOREIGN), await sql("SELECT version, checked_at FROM jobs"))
-    with watched.watched() as foreign:
+    with watched() as foreign:
         foreign_result = await result(USES[name], ours, FOREIGN)
-    with watched.watched() as unknown:
+    with watched() as unknown:
         unknown_result = await result(USES[name], ours, UNKNOWN)
     assert foreign
     assert (foreign, foreign_result) == (unknown, unknown_result)
