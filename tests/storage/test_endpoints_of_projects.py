@@ -239,6 +239,19 @@ async def test_deliveries_are_listed_and_read_by_project(store: Store) -> None:
     await read(ours.delivery.id)
 
 
+async def test_pages_of_a_projects_deliveries_follow_each_other(store: Store) -> None:
+    await projects(store)
+    for number in range(5):
+        await telling(store, f"job_{number}", URL, project="prj_shop")
+        await telling(store, f"other_{number}", URL, project="prj_news")
+    wanted = DeliveryFilter(state="waiting", project="prj_shop")
+    first = await store.deliveries(wanted, 3, None)
+    second = await store.deliveries(wanted, 3, first.next_cursor)
+    listed = [found.delivery.job_id for found in (*first.deliveries, *second.deliveries)]
+    assert listed == ["job_4", "job_3", "job_2", "job_1", "job_0"]
+    assert second.next_cursor is None
+
+
 async def test_no_event_of_another_project_is_sent_again(store: Store) -> None:
     await same_url(store)
     found = {due.delivery.job_id: due for due in await due_now(store)}

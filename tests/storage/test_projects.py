@@ -6,12 +6,17 @@ import pytest
 
 from reelhook.domain.conflicts import ProjectClosedError, ProjectNameTakenError
 from reelhook.domain.endpoint import EndpointKind, default_id
-from reelhook.domain.errors import EndpointNotFoundError, JobNotFoundError, ProjectNotFoundError
+from reelhook.domain.errors import (
+    EndpointNotFoundError,
+    JobNotFoundError,
+    ProjectNotFoundError,
+    StoreError,
+)
 from reelhook.domain.project import DEFAULT, Project
 from reelhook.storage.store import Store
 
 from .conftest import Sql
-from .samples import NOW, URL, moved, new, queued
+from .samples import ENDPOINT, NOW, URL, moved, new, queued
 
 SHOP = Project("prj_shop", "shop", NOW, secret="whsec_c2hvcA==")
 NEWS = Project("prj_news", "news", NOW + 1, secret="whsec_bmV3cw==")
@@ -66,6 +71,13 @@ async def test_two_projects_never_share_a_name(store: Store) -> None:
     with pytest.raises(ProjectNameTakenError):
         await store.change_project("shop", lambda one: replace(one, name="news"), NOW)
     assert await store.projects() == [DEFAULT, SHOP, NEWS]
+
+
+async def test_no_new_project_replaces_another(store: Store) -> None:
+    await store.create_project(SHOP)
+    with pytest.raises(StoreError):
+        await store.create_project(replace(NEWS, id=SHOP.id))
+    assert await store.projects() == [DEFAULT, SHOP]
 
 
 async def test_a_change_is_stored_and_default_gets_its_row(store: Store) -> None:
@@ -147,6 +159,13 @@ async def test_a_closed_project_takes_no_new_jobs(store: Store, sql: Sql) -> Non
         await store.job("job_1")
     assert await sql("SELECT id FROM endpoints") == []
     await store.create(new("job_2"))
+
+
+async def test_a_closed_project_takes_no_new_endpoints(store: Store) -> None:
+    await closed(store)
+    with pytest.raises(ProjectClosedError):
+        await store.create_endpoint(replace(ENDPOINT, project="prj_shop"))
+    assert await store.endpoints() == []
 
 
 async def test_a_repeat_in_a_closed_project_is_answered(store: Store) -> None:

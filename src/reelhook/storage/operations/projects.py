@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from reelhook.domain.caller import DEFAULT_PROJECT
-from reelhook.domain.conflicts import ProjectClosedError, ProjectNameTakenError
+from reelhook.domain.conflicts import ProjectNameTakenError
 from reelhook.domain.endpoint import Endpoint, EndpointKind, default_id
 from reelhook.domain.errors import ProjectNotFoundError
 from reelhook.domain.event import Instant
@@ -15,6 +15,7 @@ from reelhook.ports import Destination, NewJob
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.operations import endpoint_writes
 from reelhook.storage.operations.new_deliveries import EXCLUDE_NEW_JOBS
+from reelhook.storage.operations.open_projects import check_open
 
 _COLUMNS = tuple(field.name for field in fields(Project))
 _PROJECT = ", ".join(_COLUMNS)
@@ -22,15 +23,11 @@ _ONE = (
     f"SELECT {_PROJECT} FROM projects WHERE (id = ?1 OR name = ?1)"
     " AND (CAST(?2 AS TEXT) IS NULL OR id = ?2)"
 )
-_SAVE = (
-    "INSERT INTO projects ({columns}) VALUES ({values}) ON CONFLICT (id) DO UPDATE SET {sets}"
-).format(
-    columns=_PROJECT,
-    values=", ".join(f"?{number}" for number in range(1, len(_COLUMNS) + 1)),
-    sets=", ".join(f"{name} = excluded.{name}" for name in _COLUMNS[1:]),
-)
+_VALUES = ", ".join(f"?{number}" for number in range(1, len(_COLUMNS) + 1))
+_INSERT = f"INSERT INTO projects ({_PROJECT}) VALUES ({_VALUES})"
+_SET = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS[1:])
+_SAVE = f"{_INSERT} ON CONFLICT (id) DO UPDATE SET {_SET}"
 _NAMESAKE = "SELECT 1 FROM projects WHERE name = ?1 AND id <> ?2"
-_FOR_NEW_JOB = "SELECT closed_at, webhook_url FROM projects WHERE id = ?1"
 _PROJECTS_LOCK = 7_311_482_097
 # One change at a time, since a name is looked up before it is stored.
 _ONLY_CHANGE = Statement(f"SELECT 1 /*pg FROM pg_advisory_xact_lock({_PROJECTS_LOCK}) */")
@@ -55,7 +52,7 @@ def listed() -> Operation[list[Project]]:
 def create(project: Project) -> Operation[None]:
     """Store a new project. Raises `ProjectNameTakenError`."""
     yield _ONLY_CHANGE
-    yield from _save(project)
+    yield from _write(_INSERT, project)
 
 
 def change(
@@ -75,7 +72,7 @@ def change(
     if after.closed_at != before.closed_at:
         yield EXCLUDE_NEW_JOBS
     if after != before:
-        yield from _save(after)
+        yield from _write(_SAVE, after)
     if after.webhook_url is not None and (trusted or after.webhook_url != before.webhook_url):
         yield from endpoint_writes.keep_default(_default_endpoint(after, now, trusted=trusted))
     return after
@@ -92,12 +89,12 @@ def _default_endpoint(project: Project, now: Instant, *, trusted: bool) -> Endpo
     )
 
 
-def _save(project: Project) -> Operation[None]:
+def _write(statement: str, project: Project) -> Operation[None]:
     if (yield Statement(_NAMESAKE, (project.name, project.id))):
         raise ProjectNameTakenError(project.name)
     models = None if project.models is None else json.dumps(project.models)
     values = [models if name == "models" else getattr(project, name) for name in _COLUMNS]
-    yield Statement(_SAVE, values)
+    yield Statement(statement, values)
 
 
 def destinations(new: NewJob) -> Operation[tuple[Destination, ...]]:
@@ -108,13 +105,11 @@ def destinations(new: NewJob) -> Operation[tuple[Destination, ...]]:
     `ProjectClosedError`. Needs the lock of new jobs, which excludes the closing of a project.
     """
     project = new.job.project
-    if project == DEFAULT_PROJECT or new.job.adopted_from is not None:
+    if new.job.adopted_from is not None:
         return new.destinations
-    for closed_at, webhook_url in (yield Statement(_FOR_NEW_JOB, (project,))):
-        if closed_at is not None:
-            raise ProjectClosedError(project)
-        if webhook_url is not None and not new.destinations:
-            return (Destination(default_id(project)),)
+    webhook_url = yield from check_open(project)
+    if webhook_url is not None and not new.destinations:
+        return (Destination(default_id(project)),)
     return new.destinations
 
 
