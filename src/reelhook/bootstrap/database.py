@@ -21,6 +21,7 @@ from reelhook.domain.errors import SettingsError
 from reelhook.domain.signing_keys import PrivateKey
 from reelhook.engine.worker import LEASE_SECONDS, WorkerIdentity
 from reelhook.providers.http.provider import HttpProvider
+from reelhook.storage.at_rest import AtRest
 from reelhook.storage.open import exclusive, open_notifier, open_store, read_key, wait_until_usable
 from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.sqlite.interruptible import interruptible
@@ -72,7 +73,8 @@ async def open_database(settings: Settings, *, migrate: bool) -> AsyncIterator[O
         async with exclusive(target):
             await bring_up_to_date(settings, migrate=migrate)
             async with open_store(target) as database:
-                store = Store(database)
+                store = Store(database, settings.keyring)
+                await store.check_encryption_keys()
                 await store.free_leases()  # the file's lock proves that no other worker runs
                 yield OpenDatabase(store, WorkerIdentity(worker), _ignore, _ignore)
     else:
@@ -85,7 +87,9 @@ async def open_database(settings: Settings, *, migrate: bool) -> AsyncIterator[O
             open_store(target, pooled=pooled) as database,
             open_notifier(target, pooled=pooled) as notifier,
         ):
-            yield OpenDatabase(Store(database), identity, notifier.publish, notifier.start)
+            store = Store(database, settings.keyring)
+            await store.check_encryption_keys()
+            yield OpenDatabase(store, identity, notifier.publish, notifier.start)
 
 
 async def check_upstream(store: Store, *, simulated: bool) -> None:
@@ -115,7 +119,7 @@ async def migrate(settings: Settings, steps: int | None = None) -> list[str]:
 async def rollback(settings: Settings, *, destroy: bool = False) -> str | None:
     """Undo the newest revision. Return its name, or None if there is none."""
     async with exclusive(settings.database):
-        return migrations.rollback(settings.database, destroy=destroy)
+        return migrations.rollback(settings.database, destroy=destroy, keyring=settings.keyring)
 
 
 def _new_secret() -> str:
@@ -147,14 +151,23 @@ async def webhook_secret(settings: Settings) -> str:
     """
     if settings.webhook_secret is not None:
         return settings.webhook_secret
-    stored = await read_key(settings.database, WEBHOOK_KEY)
+    stored = await own_key(settings, WEBHOOK_KEY)
     if stored is not None:
         return stored
     defer_to_host()  # stdout is the command's
     async with exclusive(settings.database):
         migrations.migrate(settings.database)
         async with open_store(settings.database) as database:
-            return await Store(database).key(WEBHOOK_KEY, _new_secret())
+            return await Store(database, settings.keyring).key(WEBHOOK_KEY, _new_secret())
+
+
+async def own_key(settings: Settings, name: str) -> str | None:
+    """Return one of our keys, while a server may be running; None if there is none.
+
+    Raises `SettingsError` if the database can't be read, or the key can't be decrypted.
+    """
+    stored = await read_key(settings.database, name)
+    return stored and AtRest(settings.keyring).decrypt(stored, ("keys", name, "value"))
 
 
 async def callback_url(settings: Settings, account: str) -> str:
@@ -169,7 +182,7 @@ async def callback_url(settings: Settings, account: str) -> str:
     provider = accounts[account].provider
     if provider_class(provider).notice is HttpProvider.notice:
         raise SettingsError(f"{provider} sends no webhooks")
-    key = await read_key(settings.database, CALLBACK_KEY)
+    key = await own_key(settings, CALLBACK_KEY)
     if key is None:
         raise SettingsError(
             "The key of callback addresses does not exist yet; run `reelhook serve` once, which "
@@ -184,4 +197,4 @@ async def operator_key(settings: Settings) -> str | None:
 
     Anyone who can read the database is the operator.
     """
-    return await read_key(settings.database, OPERATOR_KEY)
+    return await own_key(settings, OPERATOR_KEY)

@@ -74,6 +74,10 @@ _SENTENCES: Mapping[str, str] = {
         "{name} is not whsk_ and the base64 of 32 or 64 bytes; "
         "`reelhook secret --new-private-key` makes one"
     ),
+    "malformed_encryption_key": (
+        "{name} is not rhek_ and the base64 of 32 bytes; copy the key again, or make a new one "
+        "with `reelhook keys new-encryption-key`"
+    ),
 }
 
 

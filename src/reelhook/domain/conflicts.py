@@ -16,6 +16,28 @@ class InstallationSecretError(EndpointConflictError):
         )
 
 
+class EndpointLockedError(EndpointConflictError):
+    """This process can't decrypt the endpoint's secrets, so it neither signs nor changes them."""
+
+    problem = "endpoint_locked"
+
+    def __init__(self, endpoint_id: str) -> None:
+        super().__init__(
+            f"The secrets of {endpoint_id} can't be decrypted here: add the key that they are "
+            "encrypted with to REELHOOK_ENCRYPTION_KEYS, and restart",
+            facts={"endpoint_id": endpoint_id},
+        )
+
+
+class NoEncryptionKeyError(EndpointConflictError):
+    """There is no key to encrypt with."""
+
+    problem = "no_encryption_key"
+
+    def __init__(self) -> None:
+        super().__init__("There is no key to encrypt with: set REELHOOK_ENCRYPTION_KEYS")
+
+
 class NotInDoubtError(JobConflictError):
     """Nothing about the job's submission is in doubt."""
 

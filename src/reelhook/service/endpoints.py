@@ -91,9 +91,12 @@ class Endpoints:
         return await self._store.endpoints()
 
     async def held_back(self, caller: Caller) -> list[Endpoint]:
-        """Return the endpoints that fail or are disabled, including URLs of single jobs."""
+        """Return the endpoints that fail, are disabled or locked, including URLs of single jobs."""
         caller.require(Scope.READ)
-        return await self._store.endpoints_held_back()
+        held_back = await self._store.endpoints_held_back()
+        known = {endpoint.id for endpoint in held_back}
+        locked = [endpoint for endpoint in await self._store.endpoints() if endpoint.locked]
+        return held_back + [endpoint for endpoint in locked if endpoint.id not in known]
 
     async def one(self, caller: Caller, endpoint_id: str) -> Endpoint:
         """Return one endpoint. Raises `EndpointNotFoundError`."""
@@ -173,7 +176,7 @@ class Endpoints:
     async def test(self, caller: Caller, endpoint_id: str) -> WebhookResponse:
         """Send a test event once, now, and return the receiver's response. Nothing is changed.
 
-        Raises `EndpointNotFoundError`.
+        Raises `EndpointNotFoundError`, or `EndpointLockedError`.
         """
         caller.require(Scope.OPERATE)
         endpoint = await self._store.endpoint(endpoint_id)

@@ -35,6 +35,7 @@ _SECRET_TEXTS = (
     ("?", re.compile(r"(?i)([?&][\w-]*(?:signature|token|key|secret|password)=)[^&\s\"']+"), None),
     ("whsec_", re.compile(r"(whsec_)[\w+/=-]+"), None),
     ("whsk_", re.compile(r"(whsk_)[\w+/=-]+"), None),
+    ("rhek_", re.compile(r"(rhek_)[\w+/=-]+"), None),
     ("earer ", re.compile(r"(?i)(bearer )[^\s\"',]+"), None),
     ("sk-", re.compile(r"\b(sk-)[\w-]{8,}"), None),
 )

@@ -6,7 +6,6 @@ from typing import Annotated, Any, cast
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from reelhook.domain.breaker import CircuitBreaker
 from reelhook.domain.delivery import WebhookResponse
 from reelhook.domain.endpoint import (
     CONCURRENCY_MAX,
@@ -140,7 +139,10 @@ class RotateBody(Schema):
 class HealthResponse(Schema):
     """An endpoint's health."""
 
-    state: str = Field(description="ok, failing, open (only probes go out), recovering or disabled")
+    state: str = Field(
+        description="ok, failing, open (only probes go out), recovering, disabled, or locked (the "
+        "server can't decrypt its secrets, so its webhooks wait)"
+    )
     failures: int = Field(description="Since its last success")
     failing_since: str | None
     next_probe_at: str | None
@@ -215,7 +217,7 @@ def _fields(endpoint: Endpoint) -> dict[str, Any]:
         "disabled": None if endpoint.disabled is None else endpoint.disabled.value,
         "disabled_at": maybe_iso(endpoint.disabled_at),
         "health": HealthResponse(
-            state="disabled" if endpoint.disabled else _state(endpoint.health),
+            state=_state(endpoint),
             failures=endpoint.health.failures,
             failing_since=maybe_iso(endpoint.health.failing_since),
             next_probe_at=None if endpoint.disabled else maybe_iso(endpoint.health.probe_due_at),
@@ -225,7 +227,12 @@ def _fields(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def _state(health: CircuitBreaker) -> str:
+def _state(endpoint: Endpoint) -> str:
+    health = endpoint.health
+    if endpoint.disabled:
+        return "disabled"
+    if endpoint.locked:
+        return "locked"
     if health.open:
         return "open"
     if health.ramp is not None:
