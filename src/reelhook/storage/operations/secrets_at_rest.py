@@ -118,15 +118,23 @@ def reencrypt(after: str | None, limit: int, at_rest: AtRest) -> Operation[Reenc
     )
 
 
-def decrypt_all(at_rest: AtRest, tables: Sequence[SecretColumns] = SECRETS) -> Operation[None]:
+def decrypt_all(at_rest: AtRest) -> Operation[None]:
     """Store all secrets in plain text. Raises `UndecryptableError`."""
-    for columns in tables:
+    for columns in SECRETS:
         names = ", ".join((columns.key, *columns.columns))
         for row in (yield Statement(f"SELECT {names} {columns.rows}")):
             converted = columns.converted(tuple(row), at_rest.decrypt)
             if converted != tuple(row):
                 yield _update(columns, converted)
     yield Statement("DELETE FROM keys WHERE name = ?1", (PROOF,))
+
+
+def check_all(at_rest: AtRest) -> Operation[None]:
+    """Raise `UndecryptableError` unless all secrets can be decrypted."""
+    for columns in SECRETS:
+        names = ", ".join((columns.key, *columns.columns))
+        for row in (yield Statement(f"SELECT {names} {columns.rows}")):
+            columns.converted(row, at_rest.decrypt)
 
 
 def survey(at_rest: AtRest) -> Operation[SecretsSurvey]:

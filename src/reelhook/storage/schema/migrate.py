@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
+from reelhook.domain.encryption import Keyring
 from reelhook.domain.errors import SettingsError
-from reelhook.storage.operations import history
+from reelhook.storage import owned
+from reelhook.storage.at_rest import AtRest
+from reelhook.storage.operations import history, secrets_at_rest
 from reelhook.storage.sqlite.driver import connect
 from reelhook.storage.sqlite.interruptible import Interrupt
 from reelhook.storage.sqlite.refusals import refusal as refusal_of_file
@@ -26,6 +29,8 @@ Target = Path | str
 """A SQLite file, or the URL of a PostgreSQL database."""
 COPYING, MOVED = "copying:", "moved:"
 """Prefixes of the version of a database that is the target of a copy, or was its source."""
+ENCRYPTION_REVISION = "0015_projects"
+"""The first revision with encrypted secrets: earlier versions can't decrypt them."""
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -80,11 +85,12 @@ def migrate(
     return names
 
 
-def rollback(database: Target, *, destroy: bool) -> str | None:
+def rollback(database: Target, *, destroy: bool, keyring: Keyring | None = None) -> str | None:
     """Undo the newest revision. Return its name, or None if there is none left.
 
     Raises `SettingsError` while workers are alive, or if it would delete the jobs and `destroy` is
-    not set.
+    not set. A revision that makes secrets encrypted first decrypts them with the `keyring`; if that
+    lacks a key, `UndecryptableError` is raised and nothing is changed.
     """
     known, missing = revisions(), pending(database)
     applied = known[: len(known) - len(missing)]
@@ -100,7 +106,11 @@ def rollback(database: Target, *, destroy: bool) -> str | None:
         raise SettingsError(
             f"Workers use this database ({', '.join(alive)}); stop them before rolling back"
         )
-    _alembic(database, "downgrade", "-1")
+    at_rest = AtRest(keyring)
+    if applied[-1] == ENCRYPTION_REVISION:
+        # Before anything is touched: a refusal must not make the file count as a copy.
+        _run_in_loop(owned.read(database, secrets_at_rest.check_all(at_rest)))
+    _alembic(database, "downgrade", "-1", at_rest=at_rest)
     return applied[-1]
 
 
@@ -155,16 +165,26 @@ async def _alive(url: str) -> list[str]:
 
 
 def _alembic(
-    database: Target, direction: str, target: str, interrupt: Interrupt | None = None
+    database: Target,
+    direction: str,
+    target: str,
+    interrupt: Interrupt | None = None,
+    *,
+    at_rest: AtRest | None = None,
 ) -> None:
+    attributes = {"at_rest": at_rest or AtRest()}
     if isinstance(database, str):
-        _run_in_loop(_alembic_on_postgres(database, direction, target), interrupt)
+        _run_in_loop(_alembic_on_postgres(database, direction, target, attributes), interrupt)
     else:
-        _alembic_on_sqlite(database, direction, target, interrupt)
+        _alembic_on_sqlite(database, direction, target, attributes, interrupt)
 
 
 def _alembic_on_sqlite(
-    database: Path, direction: str, target: str, interrupt: Interrupt | None
+    database: Path,
+    direction: str,
+    target: str,
+    attributes: dict[str, Any],
+    interrupt: Interrupt | None,
 ) -> None:
     from sqlalchemy import URL, create_engine, event  # noqa: PLC0415 - see `_apply`
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - as above
@@ -188,7 +208,7 @@ def _alembic_on_sqlite(
         Witness(database).path.unlink(missing_ok=True)
     try:
         with engine.connect() as connection:
-            _apply(connection, direction, target)
+            _apply(connection, direction, target, attributes)
             connection.commit()
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None)
@@ -199,7 +219,9 @@ def _alembic_on_sqlite(
         engine.dispose()
 
 
-async def _alembic_on_postgres(url: str, direction: str, target: str) -> None:
+async def _alembic_on_postgres(
+    url: str, direction: str, target: str, attributes: dict[str, Any]
+) -> None:
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - see `_apply`
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - as above
 
@@ -213,7 +235,7 @@ async def _alembic_on_postgres(url: str, direction: str, target: str) -> None:
     )
     try:
         async with engine.begin() as connection:
-            await connection.run_sync(_apply, direction, target)
+            await connection.run_sync(_apply, direction, target, attributes)
     except (SQLAlchemyError, *FAILURES) as error:
         cause = _cause(error, FAILURES)
         if cause is None:
@@ -231,13 +253,15 @@ def _cause(error: BaseException, kinds: tuple[type[BaseException], ...]) -> Base
     return cause
 
 
-def _apply(connection: "Connection", direction: str, target: str) -> None:
+def _apply(
+    connection: "Connection", direction: str, target: str, attributes: dict[str, Any]
+) -> None:
     from alembic import command  # noqa: PLC0415 - half of the start-up time, rarely needed
     from alembic.config import Config  # noqa: PLC0415 - as above
 
     config: Config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
+    config.attributes.update(attributes, connection=connection)
     if direction == "downgrade":  # an earlier version does not maintain this value
         connection.exec_driver_sql(f"DELETE FROM keys WHERE name = '{history.KEY}'")
     getattr(command, direction)(config, target)

@@ -9,7 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from reelhook.storage.operations.secrets_at_rest import decrypt_all
 from reelhook.storage.schema.migrations.dialects import Counter, where
+from reelhook.storage.schema.migrations.operations import run
 
 revision = "0015"
 down_revision = "0014"
@@ -156,7 +158,11 @@ def _create_audit() -> None:
 
 
 def downgrade() -> None:
-    """Remove them. Jobs and endpoints of all projects stay, as those of the one installation."""
+    """Remove them. Jobs and endpoints of all projects stay, as those of the one installation.
+
+    Earlier versions encrypt nothing, so secrets are decrypted first.
+    """
+    run(decrypt_all(op.get_context().config.attributes["at_rest"]))
     op.drop_index("endpoints_by_project", "endpoints")
     op.drop_column("endpoints", "project")
     op.drop_index("events_by_project", "events")
