@@ -38,12 +38,15 @@ from reelhook.ports import (
     ListedJob,
     OperationsStore,
     Provider,
+    ReencryptedBatch,
     RefusedJob,
     Resend,
+    SecretsStore,
     Sender,
     StoredDelivery,
     StoredEvent,
     StoredJob,
+    Undecryptable,
     Undelivered,
 )
 from reelhook.service.content import Contents
@@ -57,6 +60,7 @@ from reelhook.service.models import Models, ProviderServer
 from reelhook.service.operations import AccountStats, Operations, Stats
 from reelhook.service.provider_webhooks import ProviderWebhooks
 from reelhook.service.reading_back import read_back
+from reelhook.service.secrets_at_rest import SecretsAtRest
 from reelhook.service.waiting import WaitingReasons
 
 __all__ = [
@@ -78,12 +82,14 @@ __all__ = [
     "JobPage",
     "ListedJob",
     "ProviderServer",
+    "ReencryptedBatch",
     "RefusedJob",
     "Resend",
     "Stats",
     "StoredDelivery",
     "StoredEvent",
     "StoredJob",
+    "Undecryptable",
     "Undelivered",
     "build_gateway",
     "read_back",
@@ -104,6 +110,7 @@ class Gateway:
     operations: Operations
     models: Models
     provider_webhooks: ProviderWebhooks
+    secrets_at_rest: SecretsAtRest
 
 
 class GatewayStore(
@@ -113,6 +120,7 @@ class GatewayStore(
     EndpointStore,
     DeliveryLogStore,
     OperationsStore,
+    SecretsStore,
     FeedReads,
     Protocol,
 ):
@@ -179,4 +187,5 @@ def build_gateway(
         provider_webhooks=ProviderWebhooks(
             store, providers, catalog, callbacks, jobs, in_doubt, recording, clock=clock
         ),
+        secrets_at_rest=SecretsAtRest(store),
     )

@@ -4,8 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from reelhook.domain.conflicts import EndpointLockedError, NoEncryptionKeyError
-from reelhook.domain.encryption import EncryptionKey, Keyring, UndecryptableError
+from reelhook.domain.conflicts import EndpointLockedError
+from reelhook.domain.encryption import (
+    EncryptionKey,
+    Keyring,
+    NoEncryptionKeyError,
+    UndecryptableError,
+)
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, EndpointKind
 from reelhook.domain.errors import UnknownCursorError
 from reelhook.ports import ReencryptedBatch, Undecryptable

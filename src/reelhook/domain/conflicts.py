@@ -29,15 +29,6 @@ class EndpointLockedError(EndpointConflictError):
         )
 
 
-class NoEncryptionKeyError(EndpointConflictError):
-    """There is no key to encrypt with."""
-
-    problem = "no_encryption_key"
-
-    def __init__(self) -> None:
-        super().__init__("There is no key to encrypt with: set REELHOOK_ENCRYPTION_KEYS")
-
-
 class NotInDoubtError(JobConflictError):
     """Nothing about the job's submission is in doubt."""
 

@@ -45,6 +45,15 @@ class UndecryptableError(SettingsError):
         self.key_id = key_id
 
 
+class NoEncryptionKeyError(SettingsError):
+    """There is no key to encrypt with."""
+
+    code = "no_encryption_key"
+
+    def __init__(self) -> None:
+        super().__init__("There is no key to encrypt with; set REELHOOK_ENCRYPTION_KEYS")
+
+
 @dataclass(frozen=True, slots=True)
 class EncryptionKey:
     """A key of 256 random bits. Its `repr` does not reveal it; `id` is no secret."""

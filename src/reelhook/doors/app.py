@@ -16,7 +16,7 @@ from reelhook.doors.errors import install_errors
 from reelhook.doors.guard import Guard
 from reelhook.doors.limits import REFUSALS, Refusals
 from reelhook.doors.live import sse
-from reelhook.doors.native import deliveries, endpoints, jobs, jwks, models, operations
+from reelhook.doors.native import deliveries, encryption, endpoints, jobs, jwks, models, operations
 from reelhook.doors.native.schemas import ErrorResponse
 from reelhook.doors.policy import DeclaredRoutes, Policy
 from reelhook.gateway import Gateway
@@ -40,6 +40,7 @@ ROUTERS = (
     downloads.router,
     operations.router,
     operations.health_router,
+    encryption.router,
     jwks.router,
     models.router,
     callbacks.router,

@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException
 
 from reelhook.domain.caller import ScopeMissingError
+from reelhook.domain.encryption import NoEncryptionKeyError
 from reelhook.domain.errors import (
     CommitUnknownError,
     ContentMissingError,
@@ -47,6 +48,7 @@ _STATUS: Sequence[tuple[type[ReelhookError], int]] = (
     (ScopeMissingError, 403),
     (JobConflictError, 409),
     (EndpointConflictError, 409),
+    (NoEncryptionKeyError, 409),
     (ContentMissingError, 410),
     (IdempotencyKeyReusedError, 422),
     (ProviderError, 502),

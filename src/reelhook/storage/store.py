@@ -5,8 +5,7 @@ from collections.abc import Callable
 from functools import partial
 
 from reelhook.core.offload import run_in_thread_if_large
-from reelhook.domain.conflicts import NoEncryptionKeyError
-from reelhook.domain.encryption import Keyring
+from reelhook.domain.encryption import Keyring, NoEncryptionKeyError
 from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job

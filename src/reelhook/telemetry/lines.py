@@ -27,7 +27,7 @@ SECRET_LENGTH_MIN = 8
 """Hiding a shorter secret would hide common words too, and make lines unreadable."""
 
 _SECRET_KEY = re.compile(
-    r"secret|authorization|(api|private)_?key|password|token|cookie", re.IGNORECASE
+    r"secret|authorization|(api|private|encryption)_?key|password|token|cookie", re.IGNORECASE
 )
 _SECRET_TEXTS = (
     # A text without which the pattern is not tried, the pattern, and its replacement.

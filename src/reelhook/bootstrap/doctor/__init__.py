@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import ClientSession, DummyCookieJar
 
 from reelhook.bootstrap.doctor.accounts import accounts
+from reelhook.bootstrap.doctor.encryption import encryption
 from reelhook.bootstrap.doctor.files import files
 from reelhook.bootstrap.doctor.finding import Finding, Severity, failed, ok
 from reelhook.bootstrap.doctor.local_checks import authorities, database, secret, variables
@@ -47,14 +48,14 @@ async def examine(
     async with ClientSession(cookie_jar=DummyCookieJar()) as http:
         (
             of_database,
-            of_secret,
+            of_secrets,
             of_accounts,
             of_files,
             of_receiver,
             ((running, of_server), of_proxies),
         ) = await asyncio.gather(
             database(settings, now),
-            secret(settings),
+            _secrets(settings),
             accounts(settings, http, now),
             files(settings),
             receiver(settings, http, send=send),
@@ -64,11 +65,15 @@ async def examine(
         _startable(settings, running=running),
         *findings,
         *of_database,
-        of_secret,
+        *of_secrets,
         *of_accounts,
     ]
     findings += [*of_files, of_receiver, *of_server, *of_proxies]
     return [replace(finding, message=hide(finding.message)) for finding in findings]
+
+
+async def _secrets(settings: Settings) -> list[Finding]:
+    return [await secret(settings), await encryption(settings)]
 
 
 def _startable(settings: Settings, *, running: bool) -> Finding:

@@ -148,7 +148,7 @@ def survey(at_rest: AtRest) -> Operation[SecretsSurvey]:
 
     for columns in SECRETS:
         names = ", ".join((columns.key, *columns.columns))
-        for row in (yield Statement(f"SELECT {names} {columns.rows}")):
+        for row in (yield Statement(f"SELECT {names} {columns.rows} ORDER BY {columns.key}")):
             try:
                 columns.converted(row, visit)
             except UndecryptableError as error:

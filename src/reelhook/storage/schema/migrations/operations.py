@@ -1,4 +1,4 @@
-"""Runs the store's operations within a revision."""
+"""Runs the store's operations on secrets within a revision."""
 
 import re
 from typing import Any, TypeVar
@@ -6,9 +6,19 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from alembic import op
 
+from reelhook.storage.at_rest import AtRest
 from reelhook.storage.operation import Operation, Row, Statement
 
 T = TypeVar("T")
+
+
+def at_rest() -> AtRest:
+    """Return what `schema.migrate` was given to decrypt secrets with."""
+    config = op.get_context().config
+    if config is None:
+        raise TypeError(config)
+    given: AtRest = config.attributes["at_rest"]
+    return given
 
 
 def run(operation: Operation[T]) -> T:

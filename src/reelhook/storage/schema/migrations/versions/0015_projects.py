@@ -11,7 +11,7 @@ from alembic import op
 
 from reelhook.storage.operations.secrets_at_rest import decrypt_all
 from reelhook.storage.schema.migrations.dialects import Counter, where
-from reelhook.storage.schema.migrations.operations import run
+from reelhook.storage.schema.migrations.operations import at_rest, run
 
 revision = "0015"
 down_revision = "0014"
@@ -162,7 +162,7 @@ def downgrade() -> None:
 
     Earlier versions encrypt nothing, so secrets are decrypted first.
     """
-    run(decrypt_all(op.get_context().config.attributes["at_rest"]))
+    run(decrypt_all(at_rest()))
     op.drop_index("endpoints_by_project", "endpoints")
     op.drop_column("endpoints", "project")
     op.drop_index("events_by_project", "events")
