@@ -43,6 +43,7 @@ ROUTES = {
     ("GET", "/api/stats"),
     ("POST", "/api/watcher/pause"),
     ("POST", "/api/watcher/resume"),
+    ("POST", "/api/encryption/reencrypt"),
     ("GET", "/.well-known/webhooks/jwks.json"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),

@@ -21,7 +21,6 @@ from reelhook.domain.errors import SettingsError
 from reelhook.domain.signing_keys import PrivateKey
 from reelhook.engine.worker import LEASE_SECONDS, WorkerIdentity
 from reelhook.providers.http.provider import HttpProvider
-from reelhook.storage.at_rest import AtRest
 from reelhook.storage.open import exclusive, open_notifier, open_store, read_key, wait_until_usable
 from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.sqlite.interruptible import interruptible
@@ -151,7 +150,7 @@ async def webhook_secret(settings: Settings) -> str:
     """
     if settings.webhook_secret is not None:
         return settings.webhook_secret
-    stored = await own_key(settings, WEBHOOK_KEY)
+    stored = await read_key(settings.database, WEBHOOK_KEY, settings.keyring)
     if stored is not None:
         return stored
     defer_to_host()  # stdout is the command's
@@ -159,15 +158,6 @@ async def webhook_secret(settings: Settings) -> str:
         migrations.migrate(settings.database)
         async with open_store(settings.database) as database:
             return await Store(database, settings.keyring).key(WEBHOOK_KEY, _new_secret())
-
-
-async def own_key(settings: Settings, name: str) -> str | None:
-    """Return one of our keys, while a server may be running; None if there is none.
-
-    Raises `SettingsError` if the database can't be read, or the key can't be decrypted.
-    """
-    stored = await read_key(settings.database, name)
-    return stored and AtRest(settings.keyring).decrypt(stored, ("keys", name, "value"))
 
 
 async def callback_url(settings: Settings, account: str) -> str:
@@ -182,7 +172,7 @@ async def callback_url(settings: Settings, account: str) -> str:
     provider = accounts[account].provider
     if provider_class(provider).notice is HttpProvider.notice:
         raise SettingsError(f"{provider} sends no webhooks")
-    key = await own_key(settings, CALLBACK_KEY)
+    key = await read_key(settings.database, CALLBACK_KEY, settings.keyring)
     if key is None:
         raise SettingsError(
             "The key of callback addresses does not exist yet; run `reelhook serve` once, which "
@@ -197,4 +187,4 @@ async def operator_key(settings: Settings) -> str | None:
 
     Anyone who can read the database is the operator.
     """
-    return await own_key(settings, OPERATOR_KEY)
+    return await read_key(settings.database, OPERATOR_KEY, settings.keyring)

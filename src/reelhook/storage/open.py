@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reelhook.domain.encryption import Keyring
 from reelhook.storage.operation import Database, Target
 from reelhook.storage.operations.history import log_past
 from reelhook.storage.sqlite import driver as sqlite
@@ -95,9 +96,14 @@ async def open_notifier(
         await notifier.close()
 
 
-async def read_key(target: Target, name: str) -> str | None:
-    """Return one of our keys from a database that may be in use; None if there is none."""
-    if isinstance(target, Path):
-        return read_key_of_file(target, name)
-    key: str | None = await _postgres().read_key(target, name)
-    return key
+async def read_key(target: Target, name: str, keyring: Keyring) -> str | None:
+    """Return one of our keys from a database that may be in use; None if there is none.
+
+    Raises `UndecryptableError`, a `SettingsError`, if the keyring lacks the key's encryption key.
+    """
+    stored: str | None = (
+        read_key_of_file(target, name)
+        if isinstance(target, Path)
+        else await _postgres().read_key(target, name)
+    )
+    return stored and keyring.decrypt(stored, ("keys", name, "value"))
