@@ -67,7 +67,7 @@ class Endpoint:
 
     id: str
     kind: EndpointKind
-    url: str
+    url: str = field(repr=False)
     trusted: bool
     created_at: Instant
     description: str | None = None

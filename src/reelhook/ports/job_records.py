@@ -1,6 +1,6 @@
 """Jobs in the forms that the store accepts and returns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from reelhook.domain.endpoint import url_id
@@ -28,7 +28,7 @@ class Destination:
     """A destination of a job's events: a known endpoint, or the job's own `url`."""
 
     endpoint_id: str
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)
 
     @classmethod
     def to(cls, url: str) -> "Destination":
@@ -62,7 +62,7 @@ class NewJob:
 
     job: Job
     request: VideoRequest
-    webhook_url: str | None
+    webhook_url: str | None = field(repr=False)
     destinations: tuple[Destination, ...]
     idempotency: IdempotencyKey | None = None
 
@@ -86,7 +86,7 @@ class ListedJob:
     aspect_ratio: str | None
     seed: int | None
     fallbacks: tuple[str, ...]
-    webhook_url: str | None
+    webhook_url: str | None = field(repr=False)
     checked_at: Instant | None
 
 
@@ -96,7 +96,7 @@ class StoredJob:
 
     job: Job
     request: VideoRequest
-    webhook_url: str | None
+    webhook_url: str | None = field(repr=False)
     checked_at: Instant | None
 
     @property

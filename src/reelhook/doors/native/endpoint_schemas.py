@@ -90,7 +90,7 @@ class _Chosen(Schema):
 
     description: ShortText | None = None
     events: Events | None = Field(None, description="The events that it gets; if absent: all")
-    headers: Headers | None = Field(None, description="Sent with every webhook")
+    headers: Headers | None = Field(None, repr=False, description="Sent with every webhook")
     concurrency: Concurrency | None = Field(
         None, description="Requests in flight at once; if absent: REELHOOK_ENDPOINT_CONCURRENCY"
     )
@@ -113,23 +113,25 @@ class _Chosen(Schema):
 class NewEndpointBody(_Chosen):
     """An endpoint to register."""
 
-    url: Text = Field(description="Where its webhooks go")
+    url: Text = Field(repr=False, description="Where its webhooks go")
     secret: Secret | None = Field(
-        None, description="The key that signs them; if absent, one is generated"
+        None, repr=False, description="The key that signs them; if absent, one is generated"
     )
 
 
 class EndpointChangeBody(_Chosen):
     """The fields to change. Those left out stay; null restores the default."""
 
-    url: Text | None = None
+    url: Text | None = Field(None, repr=False)
     enabled: Flag | None = Field(None, description="false holds everything back")
 
 
 class RotateBody(Schema):
     """A rotation of a secret."""
 
-    secret: Secret | None = Field(None, description="The new one; if absent, one is generated")
+    secret: Secret | None = Field(
+        None, repr=False, description="The new one; if absent, one is generated"
+    )
     overlap_hours: Annotated[float, Field(ge=0, le=OVERLAP_HOURS_MAX)] | None = Field(
         None,
         description="How long the old one signs too; if absent: REELHOOK_SECRET_OVERLAP_HOURS",
@@ -171,7 +173,7 @@ class EndpointResponse(Schema):
 class SecretResponse(EndpointResponse):
     """An endpoint with its secret, which is shown only now."""
 
-    secret: str
+    secret: str = Field(repr=False)
 
 
 class EndpointsResponse(Schema):
