@@ -1,6 +1,8 @@
 """Secrets at rest: with keys nothing secret is readable in the database, and everything works."""
 
+import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,13 +13,17 @@ from reelhook.domain.encryption import (
     NoEncryptionKeyError,
     UndecryptableError,
 )
-from reelhook.domain.endpoint import DEFAULT_ENDPOINT, EndpointKind
+from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, EndpointKind
 from reelhook.domain.errors import UnknownCursorError
 from reelhook.ports import ReencryptedBatch, Undecryptable
 from reelhook.storage.at_rest import AtRest
+from reelhook.storage.open import open_store
 from reelhook.storage.operation import Database
 from reelhook.storage.operations import secrets_at_rest
+from reelhook.storage.postgres.driver import PostgreSQL
 from reelhook.storage.store import Store
+from reelhook.storage.transfer.backup import back_up
+from reelhook.storage.transfer.copying import copy
 
 from .conftest import Sql
 from .samples import ENDPOINT, NOW, URL, due_now, flat, look, telling
@@ -234,3 +240,58 @@ async def test_a_jobs_own_url_and_the_default_endpoint_need_no_key(database: Dat
     await telling(Store(database, NEW), "job_1", URL)
     assert await Store(database, OLD).endpoints() == [default]
     assert await due_now(Store(database, OLD)) != []
+
+
+# -- while others write, and in another database ---------------------------------------------------
+
+
+async def test_changes_made_while_secrets_are_encrypted_again_are_not_lost(
+    database: Database,
+) -> None:
+    old, both = Store(database, OLD), Store(database, BOTH)
+    for number in range(30):
+        await old.create_endpoint(replace(SHOP, id=f"ep_{number:02}"))
+
+    async def rotated(number: int) -> Endpoint:
+        return await both.change_endpoint(
+            f"ep_{number:02}", lambda one: one.rotated(f"the newest of {number}", NOW, 9)
+        )
+
+    _, *changed = await asyncio.gather(
+        reencrypted(both, limit=3), *(rotated(number) for number in range(30))
+    )
+    assert await Store(database, NEW).endpoints() == changed
+    assert not any(endpoint.locked for endpoint in changed)
+
+
+async def test_two_processes_may_encrypt_the_same_secrets_at_once(url: str) -> None:
+    one, other = await PostgreSQL.open(url), await PostgreSQL.open(url)
+    try:
+        for number in range(30):
+            await Store(one, OLD).create_endpoint(replace(SHOP, id=f"ep_{number:02}"))
+        await asyncio.gather(
+            reencrypted(Store(one, BOTH), limit=7), reencrypted(Store(other, BOTH), limit=5)
+        )
+        assert not any(found.locked for found in await Store(other, NEW).endpoints())
+    finally:
+        await one.close()
+        await other.close()
+
+
+async def test_a_copied_database_is_read_with_the_same_key(database_path: Path, url: str) -> None:
+    async with open_store(database_path) as source:
+        await Store(source, NEW).create_endpoint(SHOP)
+        await Store(source, NEW).key("webhook", "whsec_of-all")
+    await copy(database_path, url, lambda *_: None)
+    async with open_store(url) as target:
+        assert await Store(target, NEW).endpoint(SHOP.id) == SHOP
+        assert await Store(target, NEW).key("webhook", "another") == "whsec_of-all"
+        assert (await Store(target, OLD).endpoint(SHOP.id)).locked
+
+
+async def test_a_backup_is_read_with_the_same_key(database_path: Path, tmp_path: Path) -> None:
+    async with open_store(database_path) as source:
+        await Store(source, NEW).create_endpoint(SHOP)
+        back_up(database_path, tmp_path / "copy.db")
+    async with open_store(tmp_path / "copy.db") as restored:
+        assert await Store(restored, NEW).endpoint(SHOP.id) == SHOP

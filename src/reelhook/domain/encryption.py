@@ -9,6 +9,7 @@ import base64
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from reelhook.domain.errors import BadKeyError, SettingsError
@@ -23,6 +24,9 @@ MARK = "§1."
 """The beginning of an encrypted text. No secret and no header has this character: both are ASCII.
 The digit is the version of the form: mark, key id, dot, base64 of nonce and ciphertext."""
 _ID_CHARACTERS = 8
+CACHED_MAX = 4096
+"""The number of texts that are kept decrypted: endpoints with due webhooks are read many times a
+second, and decrypting took longer than the rest of such a read."""
 
 Place = tuple[str, str, str]
 """The place of a text: table, primary key of the row, column."""
@@ -95,6 +99,7 @@ class Keyring:
     def __init__(self, keys: Sequence[EncryptionKey] = ()) -> None:
         self._keys = {key.id: key for key in reversed(keys)}
         self._ciphers: dict[str, AESGCM] = {}
+        self._decrypted = lru_cache(CACHED_MAX)(self._decrypt)
         self.newest_id = keys[0].id if keys else None
         """The id of the key that encrypts; None: there is no key, and texts stay plain."""
 
@@ -115,8 +120,9 @@ class Keyring:
 
     def decrypt(self, text: str, place: Place) -> str:
         """Return the plain text. Raises `UndecryptableError`. A plain text stays as it is."""
-        if not is_encrypted(text):
-            return text
+        return self._decrypted(text, place) if is_encrypted(text) else text
+
+    def _decrypt(self, text: str, place: Place) -> str:
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - see the module
 
         key_id, _, encoded = text.removeprefix(MARK).partition(".")
