@@ -42,12 +42,15 @@ from reelhook.ports import (
     OperationsStore,
     ProjectStore,
     Provider,
+    ReencryptedBatch,
     RefusedJob,
     Resend,
+    SecretsStore,
     Sender,
     StoredDelivery,
     StoredEvent,
     StoredJob,
+    Undecryptable,
     Undelivered,
 )
 from reelhook.service.audit import Audit
@@ -70,6 +73,7 @@ from reelhook.service.operations import AccountStats, Operations, Stats, Watcher
 from reelhook.service.projects import ProjectFields, Projects
 from reelhook.service.provider_webhooks import ProviderWebhooks
 from reelhook.service.reading_back import read_back
+from reelhook.service.secrets_at_rest import SecretsAtRest
 from reelhook.service.waiting import WaitingReasons
 
 __all__ = [
@@ -96,12 +100,14 @@ __all__ = [
     "ListedJob",
     "ProjectFields",
     "ProviderServer",
+    "ReencryptedBatch",
     "RefusedJob",
     "Resend",
     "Stats",
     "StoredDelivery",
     "StoredEvent",
     "StoredJob",
+    "Undecryptable",
     "Undelivered",
     "WatcherStats",
     "build_gateway",
@@ -127,6 +133,7 @@ class Gateway:
     authentication: Authentication
     projects: Projects
     provider_webhooks: ProviderWebhooks
+    secrets_at_rest: SecretsAtRest
 
 
 class GatewayStore(
@@ -137,6 +144,7 @@ class GatewayStore(
     DeliveryLogStore,
     OperationsStore,
     ProjectStore,
+    SecretsStore,
     FeedReads,
     ApiKeyStore,
     AuthenticationStore,
@@ -211,4 +219,5 @@ def build_gateway(
         provider_webhooks=ProviderWebhooks(
             store, providers, catalog, callbacks, jobs, in_doubt, recording, clock=clock
         ),
+        secrets_at_rest=SecretsAtRest(store),
     )

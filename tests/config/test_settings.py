@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from reelhook.config import Settings, environment_name
+from reelhook.domain.encryption import key_text
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.domain.signing_keys import private_text
@@ -37,6 +38,12 @@ def _nothing_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             f"{NEW_KEY}, {OLD_KEY},",
             "webhook_private_key",
             (NEW_KEY, OLD_KEY),
+        ),
+        (
+            "REELHOOK_ENCRYPTION_KEYS",
+            f"{key_text(bytes(range(32)))}, {key_text(bytes(32))}\n",
+            "encryption_keys",
+            (key_text(bytes(range(32))), key_text(bytes(32))),
         ),
         ("WEBHOOK_URL", "https://a.example/hook?x=1", "webhook_url", "https://a.example/hook?x=1"),
         ("OPENAI_API_KEY", " sk-abc\n", "openai_api_key", "sk-abc"),
@@ -204,6 +211,7 @@ def test_no_secret_shows_when_settings_are_printed() -> None:
         webhook_secret="hunter2-a",
         webhook_secret_previous="hunter2-b",
         webhook_private_key=f"{NEW_KEY}, {OLD_KEY}",
+        encryption_keys=f"{key_text(bytes(32))}",
         openai_api_key="hunter2-c",
         api_key="hunter2-d",
         webhook_url="https://a.example/hook?token=hunter2-e",
@@ -211,7 +219,8 @@ def test_no_secret_shows_when_settings_are_printed() -> None:
     shown = f"{settings!r} {settings}"
     assert "hunter2" not in shown
     assert "whsk_" not in shown
-    keys = {NEW_KEY, OLD_KEY}
+    assert "rhek_" not in shown
+    keys = {NEW_KEY, OLD_KEY, key_text(bytes(32))}
     assert keys < set(settings.secrets)
     assert {secret[-1] for secret in settings.secrets if secret not in keys} == set("abcd")
 

@@ -44,6 +44,7 @@ ROUTES = {
     ("GET", "/api/audit"),
     ("POST", "/api/watcher/pause"),
     ("POST", "/api/watcher/resume"),
+    ("POST", "/api/encryption/reencrypt"),
     ("GET", "/.well-known/webhooks/jwks.json"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),

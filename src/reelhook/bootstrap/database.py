@@ -88,7 +88,8 @@ async def open_database(settings: Settings, *, migrate: bool) -> AsyncIterator[O
         async with exclusive(target):
             await bring_up_to_date(settings, migrate=migrate)
             async with open_store(target) as database:
-                store = Store(database)
+                store = Store(database, settings.keyring)
+                await store.check_encryption_keys()
                 await store.free_leases()  # the file's lock proves that no other worker runs
                 yield OpenDatabase(store, WorkerIdentity(worker), _ignore, _ignore)
     else:
@@ -99,7 +100,8 @@ async def open_database(settings: Settings, *, migrate: bool) -> AsyncIterator[O
             async with exclusive(target):
                 await bring_up_to_date(settings, migrate=migrate)
                 database = await stack.enter_async_context(open_store(target, pooled=pooled))
-                store = Store(database)
+                store = Store(database, settings.keyring)
+                await store.check_encryption_keys()
                 await announce(store, worker, schema)  # before another process changes the schema
             await stack.enter_async_context(present(store, worker, schema))
             notifier = await stack.enter_async_context(open_notifier(target, pooled=pooled))
@@ -136,7 +138,9 @@ async def rollback(
 ) -> RolledBack | None:
     """Undo the newest revision. Return what that dropped, or None if there is none."""
     async with exclusive(settings.database):
-        return rolling_back.rollback(settings.database, destroy=destroy, end_jobs=end_jobs)
+        return rolling_back.rollback(
+            settings.database, destroy=destroy, end_jobs=end_jobs, keyring=settings.keyring
+        )
 
 
 def _new_secret() -> str:
@@ -171,21 +175,21 @@ async def webhook_secret(settings: Settings, project: str | None = None) -> str:
         return await _project_secret(settings, project)
     if settings.webhook_secret is not None:
         return settings.webhook_secret
-    stored = await read_key(settings.database, WEBHOOK_KEY)
+    stored = await read_key(settings.database, WEBHOOK_KEY, settings.keyring)
     if stored is not None:
         return stored
     defer_to_host()  # stdout is the command's
     async with exclusive(settings.database):
         migrations.migrate(settings.database)
         async with open_store(settings.database) as database:
-            return await Store(database).key(WEBHOOK_KEY, _new_secret())
+            return await Store(database, settings.keyring).key(WEBHOOK_KEY, _new_secret())
 
 
 async def _project_secret(settings: Settings, id_or_name: str) -> str:
     found = await read_once(settings.database, partial(project_of, id_or_name))
     if found is None or found.secret is None:  # its data was deleted
         raise ProjectNotFoundError(id_or_name)
-    return found.secret
+    return settings.keyring.decrypt(found.secret, ("projects", found.id, "secret"))
 
 
 async def callback_url(settings: Settings, account: str) -> str:
@@ -200,7 +204,7 @@ async def callback_url(settings: Settings, account: str) -> str:
     provider = accounts[account].provider
     if provider_class(provider).notice is HttpProvider.notice:
         raise SettingsError(f"{provider} sends no webhooks")
-    key = await read_key(settings.database, CALLBACK_KEY)
+    key = await read_key(settings.database, CALLBACK_KEY, settings.keyring)
     if key is None:
         raise SettingsError(
             "The key of callback addresses does not exist yet; run `reelhook serve` once, which "
@@ -226,4 +230,4 @@ async def operator_key(settings: Settings) -> str | None:
 
     Anyone who can read the database is the operator.
     """
-    return await read_key(settings.database, OPERATOR_KEY)
+    return await read_key(settings.database, OPERATOR_KEY, settings.keyring)

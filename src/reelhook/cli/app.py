@@ -14,6 +14,7 @@ from reelhook.cli import (
     deliveries,
     demo,
     doctor,
+    encryption,
     endpoints,
     jobs,
     models,
@@ -72,6 +73,7 @@ def build() -> typer.Typer:
     _add_webhooks(app)
     _add_projects(app)
     _add_database(app)
+    _add_keys(app)
     return app
 
 
@@ -263,6 +265,19 @@ def _add_database(app: typer.Typer) -> None:
         epilog=_examples("reelhook backup /backups/reelhook-monday.db"),
     )(backup.backup)
     app.command(rich_help_panel=_DATABASE, epilog=_examples("reelhook restored"))(backup.restored)
+
+
+def _add_keys(app: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, help="Manage keys.")
+    group.command(
+        "new-encryption-key",
+        epilog=_examples("reelhook keys new-encryption-key"),
+    )(encryption.new_encryption_key)
+    group.command(
+        "reencrypt",
+        epilog=_examples("reelhook keys reencrypt", "reelhook keys reencrypt --json"),
+    )(encryption.reencrypt)
+    app.add_typer(group, name="keys", rich_help_panel=_DATABASE)
 
 
 def run() -> None:

@@ -88,6 +88,18 @@ _SENTENCES: Mapping[str, str] = {
         "{name} is not whsk_ and the base64 of 32 or 64 bytes; "
         "`reelhook secret --new-private-key` makes one"
     ),
+    "no_encryption_key": (
+        "There is no key to encrypt with; make one with `reelhook keys new-encryption-key`, set "
+        "REELHOOK_ENCRYPTION_KEYS to it, and restart `reelhook serve`"
+    ),
+    "endpoint_locked": (
+        "The server can't decrypt the secrets of {endpointId}: add the key that they are encrypted "
+        "with to REELHOOK_ENCRYPTION_KEYS, and restart `reelhook serve`"
+    ),
+    "malformed_encryption_key": (
+        "{name} is not rhek_ and the base64 of 32 bytes; copy the key again, or make a new one "
+        "with `reelhook keys new-encryption-key`"
+    ),
 }
 
 

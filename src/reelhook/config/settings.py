@@ -23,6 +23,7 @@ from reelhook.config.validators import (
     DatabaseUrl,
     Days,
     Directory,
+    EncryptionKeys,
     Host,
     HostNames,
     HttpUrl,
@@ -35,6 +36,7 @@ from reelhook.config.validators import (
     Text,
     environment_name,
 )
+from reelhook.domain.encryption import Keyring
 from reelhook.domain.endpoint import CONCURRENCY_MAX, OVERLAP_HOURS_MAX
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.schedule import RetrySchedule
@@ -98,6 +100,12 @@ class Settings(ProviderSettings):
     data_dir: Directory = Field(Path("reelhook-data"), description="a directory's path")
     database_url: DatabaseUrl | None = Field(
         None, repr=False, description="sqlite:///path/to/reelhook.db or postgresql://…"
+    )
+    encryption_keys: EncryptionKeys = Field(
+        (),
+        repr=False,
+        json_schema_extra=_SECRET,
+        description="rhek_ keys, newest first, separated by commas",
     )
 
     wake_ups: Switch = Field(default=True, description="true or false")
@@ -189,6 +197,11 @@ class Settings(ProviderSettings):
             if value is not None
             for text in ((value,) if isinstance(value, str) else value)
         )
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        """The keys that encrypt secrets in the database, newest first."""
+        return Keyring.parse(self.encryption_keys)
 
     @cached_property
     def _accounts(self) -> AccountsFile:

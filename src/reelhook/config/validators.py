@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, ValidationInfo
 
+from reelhook.domain.encryption import EncryptionKey
 from reelhook.domain.errors import BadKeyError, SettingsError
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.domain.signature import standard_key
@@ -95,6 +96,16 @@ def _private_keys(value: Any, info: ValidationInfo) -> tuple[str, ...]:
     try:
         for text in texts:
             PrivateKey.parse(text, name=_name(info))
+    except BadKeyError as error:
+        raise SettingsError(error.message, problem=error.problem, facts=error.facts) from None
+    return texts
+
+
+def _encryption_keys(value: Any, info: ValidationInfo) -> tuple[str, ...]:
+    texts = tuple(_parts(value))
+    try:
+        for text in texts:
+            EncryptionKey.parse(text, name=_name(info))
     except BadKeyError as error:
         raise SettingsError(error.message, problem=error.problem, facts=error.facts) from None
     return texts
@@ -266,6 +277,7 @@ Key = Annotated[str, BeforeValidator(_key)]
 Secret = Annotated[str, BeforeValidator(_secret)]
 DatabaseUrl = Annotated[str, BeforeValidator(_database_url)]
 PrivateKeys = Annotated[tuple[str, ...], BeforeValidator(_private_keys)]
+EncryptionKeys = Annotated[tuple[str, ...], BeforeValidator(_encryption_keys)]
 Aliases = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_aliases)]
 Host = Annotated[str, BeforeValidator(_bind_host)]
 HostNames = Annotated[tuple[str, ...], BeforeValidator(_host_names)]

@@ -1,7 +1,8 @@
 """Makes signed requests to receivers from a body, an endpoint and the time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from reelhook.domain.conflicts import EndpointLockedError
 from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.event import Instant
 from reelhook.domain.signature import sign
@@ -13,8 +14,8 @@ from reelhook.ports import SignedRequest
 class Secrets:
     """The installation's secrets, for endpoints of `default` that have none."""
 
-    secret: str
-    previous: str | None = None
+    secret: str = field(repr=False)
+    previous: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,12 @@ class Signing:
         timeout_seconds: float,
         url: str | None = None,
     ) -> SignedRequest:
-        """Return the request of one attempt. `url` overrides the endpoint's own URL."""
+        """Return the request of one attempt. `url` overrides the endpoint's own URL.
+
+        Raises `EndpointLockedError` if the endpoint's secrets can't be decrypted here.
+        """
+        if endpoint.locked:
+            raise EndpointLockedError(endpoint.id)
         secret, previous = self._secrets(endpoint, now)
         headers = dict(endpoint.headers)
         headers |= {"Content-Type": "application/json", "User-Agent": self.user_agent}

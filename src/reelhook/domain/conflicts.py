@@ -87,6 +87,19 @@ class ProjectClosedError(ReelhookError):
         )
 
 
+class EndpointLockedError(EndpointConflictError):
+    """This process can't decrypt the endpoint's secrets, so it neither signs nor changes them."""
+
+    problem = "endpoint_locked"
+
+    def __init__(self, endpoint_id: str) -> None:
+        super().__init__(
+            f"The secrets of {endpoint_id} can't be decrypted here: add the key that they are "
+            "encrypted with to REELHOOK_ENCRYPTION_KEYS, and restart",
+            facts={"endpoint_id": endpoint_id},
+        )
+
+
 class NotInDoubtError(JobConflictError):
     """Nothing about the job's submission is in doubt."""
 

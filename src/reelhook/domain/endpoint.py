@@ -9,6 +9,7 @@ from zlib import crc32
 from reelhook.domain.breaker import CircuitBreaker
 from reelhook.domain.caller import DEFAULT_PROJECT
 from reelhook.domain.delivery import WebhookResponse
+from reelhook.domain.encryption import is_encrypted
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Event, EventKind, Instant
 from reelhook.domain.project import SigningSecrets
@@ -69,16 +70,16 @@ class Endpoint:
 
     id: str
     kind: EndpointKind
-    url: str
+    url: str = field(repr=False)
     trusted: bool
     created_at: Instant
     description: str | None = None
     events: frozenset[EventName] = ALL_EVENTS
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     concurrency: int | None = None
     broadcast: bool = False
-    secret: str | None = None
-    previous_secret: str | None = None
+    secret: str | None = field(default=None, repr=False)
+    previous_secret: str | None = field(default=None, repr=False)
     previous_until: Instant | None = None
     disabled: Disabled | None = None
     disabled_at: Instant | None = None
@@ -91,6 +92,22 @@ class Endpoint:
     def held_back(self) -> bool:
         """True if nothing is sent, or only probes."""
         return self.health.open or self.disabled is not None
+
+    @property
+    def locked(self) -> bool:
+        """True if its secrets are still encrypted: this process lacks their key."""
+        return any(text is not None and is_encrypted(text) for text in self._secrets)
+
+    def same_secrets_as(self, other: "Endpoint") -> bool:
+        """Return True if the secrets and the headers of both are the same."""
+        return self._secrets == other._secrets and self.headers == other.headers
+
+    @property
+    def _secrets(self) -> tuple[str | None, ...]:
+        own = (self.secret, self.previous_secret, *(value for _, value in self.headers))
+        if self.secret is not None or self.project_secrets is None:
+            return own
+        return (*own, self.project_secrets.secret, self.project_secrets.previous)
 
     def wants(self, event: Event) -> bool:
         """Return True if the endpoint subscribes to this event."""
@@ -212,18 +229,14 @@ def origin_of(url: str) -> str:
 
 
 def shown_url(url: str) -> str:
-    """Return a URL as logs show it, with a hash in place of path and query.
+    """Return a URL as logs show it: its origin only.
 
-    Path and query may be the receiver's secret. The hash distinguishes URLs.
+    Path and query may be the receiver's secret, and even a hash of them would confirm a guess.
     """
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
     host = f"[{host}]" if ":" in host else host
-    origin = f"{parts.scheme}://{host}{'' if parts.port is None else f':{parts.port}'}"
-    rest = parts.path + (f"?{parts.query}" if parts.query else "")
-    if rest in {"", "/"}:
-        return origin + rest
-    return f"{origin}/...{sha256(rest.encode()).hexdigest()[:8]}"
+    return f"{parts.scheme}://{host}{'' if parts.port is None else f':{parts.port}'}"
 
 
 def lane_of(endpoint_id: str) -> int:

@@ -1,6 +1,6 @@
 """A job: the state of one request for a video, and its pure transitions."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, assert_never
 
@@ -105,7 +105,7 @@ class Job:
     missing_since: Instant | None = None
     error: str | None = None
     code: str | None = None
-    content_url: str | None = None
+    content_url: str | None = field(default=None, repr=False)
     content_expires_at: Instant | None = None
     provider: str = "openai"
     model: str = ""

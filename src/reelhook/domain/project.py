@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from reelhook.domain.caller import DEFAULT_PROJECT
 from reelhook.domain.errors import InvalidRequestError
@@ -23,8 +23,8 @@ PRIORITY_MIN, PRIORITY_MAX = -1, 1
 class SigningSecrets:
     """The secrets that sign webhooks; `previous` also signs until `previous_until`."""
 
-    secret: str
-    previous: str | None = None
+    secret: str = field(repr=False)
+    previous: str | None = field(default=None, repr=False)
     previous_until: Instant | None = None
 
     def honoured_previous(self, now: Instant) -> str | None:
@@ -48,10 +48,10 @@ class Project:
     created_at: Instant
     closed_at: Instant | None = None
     delete_data: bool = False
-    secret: str | None = None
-    previous_secret: str | None = None
+    secret: str | None = field(default=None, repr=False)
+    previous_secret: str | None = field(default=None, repr=False)
     previous_until: Instant | None = None
-    webhook_url: str | None = None
+    webhook_url: str | None = field(default=None, repr=False)
     models: tuple[str, ...] | None = None
     weight: int = 1
     priority_max: int = PRIORITY_MAX
@@ -89,12 +89,12 @@ def check_name(name: str) -> None:
 
 def check_limits(weight: int | None, priority_max: int | None) -> None:
     """Raise `InvalidRequestError` unless a project may have these limits. None: not given."""
-    for field, value, least, most in (
+    for name, value, least, most in (
         ("weight", weight, 1, WEIGHT_MAX),
         ("priority_max", priority_max, PRIORITY_MIN, PRIORITY_MAX),
     ):
         if value is not None and not least <= value <= most:
-            raise InvalidRequestError(field, Problem.RANGE, least=least, most=most)
+            raise InvalidRequestError(name, Problem.RANGE, least=least, most=most)
 
 
 def check_models(models: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """The responses of providers: to a submit (`SubmitOutcome`) and about a job (`Report`)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from reelhook.domain.errors import InvalidRequestError
@@ -34,7 +34,7 @@ class Finished:
     `cost` is the provider's charge, None if not reported.
     """
 
-    url: str
+    url: str = field(repr=False)
     expires_at: int | None = None
     cost: Cost | None = None
 

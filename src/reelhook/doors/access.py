@@ -2,7 +2,7 @@
 
 import hmac
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from starlette.datastructures import Headers
@@ -29,11 +29,11 @@ class Access:
     `shared`: other processes use the same database, and any of them may require an API key.
     """
 
-    api_key: str | None
+    api_key: str | None = field(repr=False)
     hosts: frozenset[str] | None
-    download_key: str
-    operator_key: str
-    browser_key: str
+    download_key: str = field(repr=False)
+    operator_key: str = field(repr=False)
+    browser_key: str = field(repr=False)
     shared: bool
 
     def download_query(self, job_id: str) -> str:

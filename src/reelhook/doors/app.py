@@ -21,6 +21,7 @@ from reelhook.doors.live import sse
 from reelhook.doors.native import (
     audit,
     deliveries,
+    encryption,
     endpoints,
     jobs,
     jwks,
@@ -56,6 +57,7 @@ ROUTERS = (
     operations.router,
     operations.health_router,
     audit.router,
+    encryption.router,
     jwks.router,
     models.router,
     callbacks.router,

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from reelhook.domain.api_key import GrantTooWideError, KeyEndedError, KeyRefusedError
 from reelhook.domain.caller import ModelNotAllowedError, ScopeMissingError
 from reelhook.domain.conflicts import ProjectClosedError
+from reelhook.domain.encryption import NoEncryptionKeyError
 from reelhook.domain.errors import (
     CommitUnknownError,
     ContentMissingError,
@@ -56,6 +57,7 @@ _STATUS: Sequence[tuple[type[ReelhookError], int]] = (
     (EndpointConflictError, 409),
     (ProjectConflictError, 409),
     (ProjectClosedError, 403),
+    (NoEncryptionKeyError, 409),
     (ContentMissingError, 410),
     (IdempotencyKeyReusedError, 422),
     (ProviderError, 502),

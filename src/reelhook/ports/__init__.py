@@ -70,6 +70,12 @@ from reelhook.ports.providers import (
     Webhooks,
 )
 from reelhook.ports.retention import Position, Removal, RetentionStore
+from reelhook.ports.secrets_at_rest import (
+    ReencryptedBatch,
+    SecretsStore,
+    SecretsSurvey,
+    Undecryptable,
+)
 from reelhook.ports.statistics import (
     AccountLoad,
     CostLine,
@@ -160,11 +166,14 @@ __all__ = [
     "ProviderIdentity",
     "Reads",
     "Recorder",
+    "ReencryptedBatch",
     "RefusedJob",
     "Removal",
     "Resend",
     "ResendStore",
     "RetentionStore",
+    "SecretsStore",
+    "SecretsSurvey",
     "Sender",
     "ServedModels",
     "Settlement",
@@ -176,6 +185,7 @@ __all__ = [
     "SubmitStore",
     "SweepStore",
     "Traits",
+    "Undecryptable",
     "Undelivered",
     "WatchStore",
     "Webhooks",

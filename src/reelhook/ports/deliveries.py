@@ -1,7 +1,7 @@
 """The record of deliveries: attempts, events that never arrived, and resends."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from reelhook.domain.audit import AuditEntry
@@ -27,7 +27,7 @@ class StoredDelivery:
     """A delivery as readers get it. `url` is its current address, `last` its last attempt."""
 
     delivery: Delivery
-    url: str
+    url: str = field(repr=False)
     last: Attempt | None
 
 

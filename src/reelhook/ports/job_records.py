@@ -1,6 +1,6 @@
 """Jobs in the forms that the store accepts and returns."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from reelhook.domain.audit import AuditEntry
@@ -32,7 +32,7 @@ class Destination:
     """A destination of a job's events: a known endpoint, or the job's own `url`."""
 
     endpoint_id: str
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)
 
     @classmethod
     def to(cls, url: str, project: str = DEFAULT_PROJECT) -> "Destination":
@@ -82,7 +82,7 @@ class NewJob:
 
     job: Job
     request: VideoRequest
-    webhook_url: str | None
+    webhook_url: str | None = field(repr=False)
     destinations: tuple[Destination, ...]
     idempotency: IdempotencyKey | None = None
     audit: AuditEntry | None = None
@@ -113,7 +113,7 @@ class ListedJob:
     aspect_ratio: str | None
     seed: int | None
     fallbacks: tuple[str, ...]
-    webhook_url: str | None
+    webhook_url: str | None = field(repr=False)
     checked_at: Instant | None
 
 
@@ -123,7 +123,7 @@ class StoredJob:
 
     job: Job
     request: VideoRequest
-    webhook_url: str | None
+    webhook_url: str | None = field(repr=False)
     checked_at: Instant | None
 
     @property

@@ -18,9 +18,9 @@ PROBES_READ = 32
 class SignedRequest:
     """One attempt, ready to send. `trusted`: the operator chose the URL; any address is allowed."""
 
-    url: str
-    body: bytes
-    headers: Mapping[str, str]
+    url: str = field(repr=False)
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
     trusted: bool
     timeout_seconds: float
 

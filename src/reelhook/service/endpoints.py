@@ -93,9 +93,16 @@ class Endpoints:
         return await self._store.endpoints(project=caller.sees)
 
     async def held_back(self, caller: Caller) -> list[Endpoint]:
-        """Return the endpoints that fail or are disabled, including URLs of single jobs."""
+        """Return the endpoints that fail, are disabled or locked, including URLs of single jobs."""
         caller.require(Scope.READ)
-        return await self._store.endpoints_held_back(project=caller.sees)
+        held_back = await self._store.endpoints_held_back(project=caller.sees)
+        known = {endpoint.id for endpoint in held_back}
+        locked = [
+            endpoint
+            for endpoint in await self._store.endpoints(project=caller.sees)
+            if endpoint.locked and endpoint.id not in known
+        ]
+        return held_back + locked
 
     async def one(self, caller: Caller, endpoint_id: str) -> Endpoint:
         """Return one endpoint. Raises `EndpointNotFoundError`."""
@@ -188,7 +195,7 @@ class Endpoints:
     async def test(self, caller: Caller, endpoint_id: str) -> WebhookResponse:
         """Send a test event once, now, and return the receiver's response. Nothing is changed.
 
-        Raises `EndpointNotFoundError`.
+        Raises `EndpointNotFoundError`, or `EndpointLockedError`.
         """
         caller.require(Scope.OPERATE)
         endpoint = await self._store.endpoint(endpoint_id, project=caller.sees)

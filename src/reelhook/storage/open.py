@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from reelhook.domain.encryption import Keyring
 from reelhook.storage.operation import Database, Operation, Target
 from reelhook.storage.operations.history import log_past
 from reelhook.storage.operations.keys import known_key
@@ -109,6 +110,10 @@ async def read_once(target: Target, make: Callable[[], Operation[T | None]]) -> 
     return found
 
 
-async def read_key(target: Target, name: str) -> str | None:
-    """Return one of our keys from a database that may be in use; None if there is none."""
-    return await read_once(target, partial(known_key, name))
+async def read_key(target: Target, name: str, keyring: Keyring) -> str | None:
+    """Return one of our keys from a database that may be in use; None if there is none.
+
+    Raises `UndecryptableError`, a `SettingsError`, if the keyring lacks the key's encryption key.
+    """
+    stored = await read_once(target, partial(known_key, name))
+    return stored and keyring.decrypt(stored, ("keys", name, "value"))

@@ -15,6 +15,7 @@ from aiohttp import ClientSession, DummyCookieJar
 
 from reelhook.bootstrap.database import has_valid_key
 from reelhook.bootstrap.doctor.accounts import accounts
+from reelhook.bootstrap.doctor.encryption import encryption
 from reelhook.bootstrap.doctor.files import files
 from reelhook.bootstrap.doctor.finding import Finding, Severity, failed, ok
 from reelhook.bootstrap.doctor.local_checks import authorities, database, secret, variables
@@ -49,14 +50,14 @@ async def examine(
     async with ClientSession(cookie_jar=DummyCookieJar()) as http:
         (
             of_database,
-            of_secret,
+            of_secrets,
             of_accounts,
             of_files,
             of_receiver,
             ((running, of_server), of_proxies),
         ) = await asyncio.gather(
             database(settings, now),
-            secret(settings),
+            _secrets(settings),
             accounts(settings, http, now),
             files(settings),
             receiver(settings, http, send=send),
@@ -66,11 +67,15 @@ async def examine(
         await _startable(settings, round(now() * 1000), running=running),
         *findings,
         *of_database,
-        of_secret,
+        *of_secrets,
         *of_accounts,
     ]
     findings += [*of_files, of_receiver, *of_server, *of_proxies]
     return [replace(finding, message=hide(finding.message)) for finding in findings]
+
+
+async def _secrets(settings: Settings) -> list[Finding]:
+    return [await secret(settings), await encryption(settings)]
 
 
 async def _startable(settings: Settings, now: Instant, *, running: bool) -> Finding:

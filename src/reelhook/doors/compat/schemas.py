@@ -45,7 +45,7 @@ class GenerateBody(Schema):
     prompt: UncheckedText | None = Field(None, description="Direction, put before the script")
     wallet_address: Name | None = Field(None, description="The job's owner; stored as given")
     render_version: Text | None = Field(None, description="Only v3, a video model")
-    webhook_url: Text | None = Field(None, description="Where this job's events go")
+    webhook_url: Text | None = Field(None, repr=False, description="Where this job's events go")
     endpoints: EndpointIds = Field([], description="Registered endpoints that its events go to")
     model: Name | None = Field(None, description="`provider/model`, an alias, or a bare name")
     seconds: Seconds | None = None

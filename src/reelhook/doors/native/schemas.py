@@ -41,7 +41,7 @@ class RegisterBody(Schema):
 
     sora_job_id: ProviderJobId = Field(description="The provider's id of the job")
     job_id: OwnJobId | None = Field(None, description="The id that it gets here")
-    webhook_url: Text | None = None
+    webhook_url: Text | None = Field(None, repr=False)
     endpoints: EndpointIds = Field([], description="Registered endpoints that its events go to")
     project: ChosenProject = None
     account: ShortText | None = Field(

@@ -11,12 +11,7 @@ from reelhook.domain.errors import SettingsError
 from reelhook.storage.operation import Target
 from reelhook.storage.schema import applying
 from reelhook.storage.schema.applying import MIGRATIONS, run_in_loop
-from reelhook.storage.schema.compatibility import (
-    OLDEST_KEY,
-    number_of,
-    oldest_of,
-    previous_may_run,
-)
+from reelhook.storage.schema.compatibility import OLDEST_KEY, number_of, oldest_of, previous_may_run
 from reelhook.storage.schema.in_use import processes_on
 from reelhook.storage.sqlite.driver import connect
 from reelhook.storage.sqlite.interruptible import Interrupt

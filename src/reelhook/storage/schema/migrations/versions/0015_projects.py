@@ -9,8 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from reelhook.storage.operations.secrets_at_rest import decrypt_all
 from reelhook.storage.schema.migrations.dialects import Counter, where
 from reelhook.storage.schema.migrations.ending import end_jobs
+from reelhook.storage.schema.migrations.operations import at_rest, run
 
 revision = "0015"
 down_revision = "0014"
@@ -208,7 +210,9 @@ def downgrade() -> None:
     """Remove them. Jobs and endpoints of all projects stay, as those of the one installation.
 
     But an endpoint that got every job of another project must not get those of all.
+    Earlier versions encrypt nothing, so secrets are decrypted first.
     """
+    run(decrypt_all(at_rest()))
     end_jobs(
         f"status = 'accepted' AND {_OTHERS}",
         code="rolled_back",
