@@ -35,7 +35,7 @@ from reelhook.ports import (
 from reelhook.service.canceling import Canceling
 from reelhook.service.claims import check_claim, sharing
 from reelhook.service.followers import Followers
-from reelhook.service.providers import provider_of
+from reelhook.service.providers import account_errors_hidden, provider_of
 from reelhook.service.reading_back import read_back, record_change
 
 WRITE_TRIES = 5
@@ -246,7 +246,8 @@ class Jobs:
             job = stored.job
             if not job.status.watched or job.provider_job_id is None:
                 return stored
-            reading = await provider_of(self._providers, job).get(job.provider_job_id)
+            with account_errors_hidden(caller):
+                reading = await provider_of(self._providers, job).get(job.provider_job_id)
             now = self._clock.now()
             await self._store.record_check(job_id, now, caller.sees)
             if await record_change(self._recording, job, job.apply(reading.report, now)):
@@ -261,7 +262,7 @@ class Jobs:
         watching the job anyway. Raises `JobConflictError` if others kept changing the job.
         """
         caller.require(Scope.SUBMIT)
-        return await self._canceling.cancel(job_id, caller.sees, force=force, tries=WRITE_TRIES)
+        return await self._canceling.cancel(caller, job_id, force=force, tries=WRITE_TRIES)
 
     async def update_status(
         self, caller: Caller, job_id: str, status: str, progress: int | None
