@@ -204,3 +204,23 @@ async def test_a_signed_link_opens_the_video_of_any_project(tmp_path: Path) -> N
         link = urlsplit((await client.ending(created.job_id)).body["videoUrl"])
         reply = await server.get(f"{link.path}?{link.query}")
         assert (reply.status, reply.headers["Content-Type"]) == (200, "video/mp4")
+
+
+async def test_why_a_provider_refuses_an_account_is_the_operators(tmp_path: Path) -> None:
+    waiting = Faults(queue_seconds=1000)
+    async with admitting(tmp_path, waiting) as server:
+        job_id = (await server.hook.gateway.jobs.submit(caller(OURS), FOX)).job_id
+        video = (await server.job_when(job_id, "queued"))["soraJobId"]
+    async with admitting(tmp_path, waiting, provider_key="a key that we don't have") as server:
+        calls: list[tuple[str, Any]] = [
+            (f"/api/jobs/{job_id}/poll", {}),
+            (f"/api/jobs/{job_id}/cancel", {}),
+            ("/api/jobs/register", {"soraJobId": f"{video[:-4]}0000"}),
+        ]
+        for path, body in calls:
+            refused = await server.post(path, json=body, headers=AS_OURS)
+            assert refused.refusal == (502, "provider_unavailable", None)
+            assert "key" not in refused.json()["error"]
+        for path, body in calls[:2]:
+            refused = await server.post(path, json=body)
+            assert refused.refusal == (502, "provider_unauthorized", None)

@@ -356,6 +356,16 @@ class ServerUnfitError(ProviderError):
     code = "server_unfit"
 
 
+class AccountUnavailableError(ProviderError):
+    """The provider serves nothing for the account. The reason is for the operator alone."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The provider refuses requests of this account; ask the operator, who can see why",
+            unreachable=True,
+        )
+
+
 class AccountEmptyError(ProviderUnauthorizedError):
     """The provider refused the request because the account has no money left."""
 

@@ -10,6 +10,7 @@ from reelhook.domain.caller import Caller
 from reelhook.domain.errors import UnknownProviderJobError
 from reelhook.domain.report import Missing
 from reelhook.ports import JobReads, Provider
+from reelhook.service.providers import account_errors_hidden
 
 
 async def check_claim(
@@ -27,7 +28,8 @@ async def check_claim(
     accounts = (account, *sharing(providers, account))
     holder = await store.job_of_provider(accounts, provider_job_id)
     foreign = holder is not None and not caller.may_see(holder.job.project)
-    reading = await providers[account].get(provider_job_id)
+    with account_errors_hidden(caller):
+        reading = await providers[account].get(provider_job_id)
     if foreign or isinstance(reading.report, Missing):
         raise UnknownProviderJobError(account, provider_job_id)
 

@@ -36,7 +36,7 @@ from reelhook.ports import (
 from reelhook.service.canceling import Canceling
 from reelhook.service.claims import check_claim, sharing
 from reelhook.service.followers import Followers
-from reelhook.service.providers import provider_of
+from reelhook.service.providers import account_errors_hidden, provider_of
 from reelhook.service.reading_back import read_back, record_change
 
 WRITE_TRIES = 5
@@ -262,7 +262,8 @@ class Jobs:
             job = stored.job
             if not job.status.watched or job.provider_job_id is None:
                 return stored
-            reading = await provider_of(self._providers, job).get(job.provider_job_id)
+            with account_errors_hidden(caller):
+                reading = await provider_of(self._providers, job).get(job.provider_job_id)
             now = self._clock.now()
             await self._store.record_check(job_id, now, caller.sees)
             by_person = caller.actor is not Actor.PROVIDER  # its webhooks only report
