@@ -192,7 +192,7 @@ async def test_a_key_of_a_closed_project_is_refused_and_none_is_made_there(tmp_p
         server.hook.gateway.authentication.forget()
         refused = await get(server, "/api/jobs", key)
         assert refused.refusal == (401, "key_revoked", None)
-        assert refused.json()["problem"] == "project_closed"
+        assert refused.json()["problem"] == "key_project_closed"
 
 
 async def new_project(server: Gateway, name: str) -> str:
