@@ -81,6 +81,7 @@ class Api:
     """The HTTP API at one URL. With an `operator_key`, requests prove that the operator sends them.
 
     `find_operator_key` finds it once a server asks for a key that is not set here.
+    With a `project`, an id or a name, all requests act in this project.
 
     Every method raises `ApiError`, `ServerUnreachableError` and `ResponseLostError`.
     """
@@ -91,10 +92,12 @@ class Api:
         url: str,
         operator_key: str | None = None,
         find_operator_key: Callable[[], Awaitable[str | None]] | None = None,
+        project: str | None = None,
     ) -> None:
         self._session = session
         self._operator_key = operator_key
         self._find_operator_key = find_operator_key
+        self._project = project
         self.url = url
 
     async def get(self, path: str, **parameters: str | int | None) -> ApiResponse:
@@ -154,6 +157,8 @@ class Api:
         from aiohttp import ClientConnectorError, ClientError  # noqa: PLC0415 - see `api_client`
         from yarl import URL  # noqa: PLC0415 - see `api_client`
 
+        if self._project is not None:
+            options["params"] = {**options.get("params", {}), "project": self._project}
         proof = self._proof(method, path, options.get("data", b""))
         options["headers"] = {**options.get("headers", {}), **proof}
         try:
@@ -214,9 +219,12 @@ class Api:
 
 
 @asynccontextmanager
-async def api_client(url: str | None, *, as_operator: bool = False) -> AsyncIterator[Api]:
+async def api_client(
+    url: str | None, *, project: str | None = None, as_operator: bool = False
+) -> AsyncIterator[Api]:
     """Open the API at `url`, or at the URL of the settings. Raises `SettingsError`.
 
+    All requests act in the `project`, if there is one.
     `as_operator`: requests prove that the operator sends them, if the database can be read here.
     """
     # Loaded here, so that --help and --version are printed at once.
@@ -234,7 +242,7 @@ async def api_client(url: str | None, *, as_operator: bool = False) -> AsyncIter
 
     key = await operator_key() if as_operator else None
     find = None if settings.api_key else operator_key
-    async with api_at(settings.url, settings.api_key, key, find) as api:
+    async with api_at(settings.url, settings.api_key, key, find, project) as api:
         yield api
 
 
@@ -244,6 +252,7 @@ async def api_at(
     api_key: str | None = None,
     operator_key: str | None = None,
     find_operator_key: Callable[[], Awaitable[str | None]] | None = None,
+    project: str | None = None,
 ) -> AsyncIterator[Api]:
     """Open the API at `url`."""
     from aiohttp import ClientSession, ClientTimeout  # noqa: PLC0415 - see `api_client`
@@ -251,4 +260,4 @@ async def api_at(
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     timeout = ClientTimeout(total=RESPONSE_SECONDS_MAX, sock_connect=CONNECT_SECONDS)
     async with ClientSession(headers=headers, timeout=timeout) as session:
-        yield Api(session, url, operator_key, find_operator_key)
+        yield Api(session, url, operator_key, find_operator_key, project)

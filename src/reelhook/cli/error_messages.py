@@ -26,6 +26,7 @@ _SENTENCES: Mapping[str, str] = {
     "unknown_cursor": "--cursor must be the nextCursor of an earlier page",
     "not_in_doubt": "The job is not in doubt; `reelhook jobs --in-doubt` lists the jobs that are",
     "job_id_taken": "Another job has the id {jobId}; choose another --job-id",
+    "job_id_unavailable": "This --job-id can't be used; choose another one",
     "already_watched": (
         "{providerJobId} is already watched as {jobId}; `reelhook status {jobId}` shows that job"
     ),

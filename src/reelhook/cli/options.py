@@ -32,6 +32,16 @@ Url = Annotated[
         show_default=False,
     ),
 ]
+InProject = Annotated[
+    str | None,
+    typer.Option(
+        "--project",
+        metavar="PROJECT",
+        help="The project to act in, by id or name. Default: that of the key; with the operator's "
+        "key, all projects, and `default` for what is created.",
+        show_default=False,
+    ),
+]
 Watch = Annotated[
     bool,
     typer.Option("--watch", help="Follow the job to its end. Exit 0 only if it completed."),

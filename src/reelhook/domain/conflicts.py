@@ -116,6 +116,15 @@ class JobIdTakenError(JobConflictError):
         )
 
 
+class JobIdUnavailableError(JobIdTakenError):
+    """A job that the caller can't see has this id. Nothing is said about that job."""
+
+    problem = "job_id_unavailable"
+
+    def __init__(self) -> None:
+        JobConflictError.__init__(self, "This id can't be used for a job; choose another id")
+
+
 class AlreadyWatchedError(JobIdTakenError):
     """The provider's job is already watched as the job `job_id`."""
 

@@ -20,6 +20,7 @@ _SENTENCES: Mapping[str, str] = {
     "unknown_cursor": "cursor must be nextCursor of an earlier response",
     "not_in_doubt": "{message}; GET /api/jobs?inDoubt=true lists the jobs that are",
     "job_id_taken": "Another job has the id {job_id}; choose another jobId",
+    "job_id_unavailable": "This jobId can't be used; choose another one",
     "already_watched": "{message}; use that job",
     "idempotency_key_reused": "This Idempotency-Key was used with another body; use a new key",
     "acceptance_unknown": (

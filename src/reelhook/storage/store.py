@@ -76,9 +76,11 @@ class Store(Forwarding):
         """Return a page of jobs, newest first."""
         return await self._page(partial(job_reads.page, wanted, limit, cursor), limit)
 
-    async def jobs_in_doubt(self, limit: int, cursor: str | None) -> JobPage:
+    async def jobs_in_doubt(
+        self, limit: int, cursor: str | None, project: str | None = None
+    ) -> JobPage:
         """Return a page of unresolved jobs, oldest first."""
-        return await self._page(partial(in_doubt.page, limit, cursor), limit)
+        return await self._page(partial(in_doubt.page, limit, cursor, project), limit)
 
     async def _page(self, make: partial[Operation[JobPage]], limit: int) -> JobPage:
         """Read a page of jobs, with only one long page at a time.

@@ -16,11 +16,13 @@ from reelhook.domain.waiting import Waiting
 from reelhook.doors.fields import (
     ChosenProject,
     EndpointIds,
+    MaybeProject,
     Schema,
     ShortText,
     Text,
     documented,
     is_absent,
+    maybe_project,
 )
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
 from reelhook.gateway import ListedJob
@@ -113,6 +115,7 @@ class JobResponse(Schema):
         description="For a canceled job. true: its render ended too; false: the provider "
         "continues, since it can't stop a render; absent: not known",
     )
+    project: MaybeProject = None
 
 
 class JobsResponse(Schema):
@@ -213,6 +216,7 @@ def job_response(
         waiting=maybe_waiting(waiting),
         missing_since=maybe_iso(job.missing_since),
         stopped=job.stopped,
+        project=maybe_project(job.project),
     )
 
 
