@@ -18,6 +18,7 @@ from reelhook.cli import (
     keys,
     models,
     operations,
+    projects,
     render,
     server,
     submit,
@@ -27,6 +28,7 @@ from reelhook.cli.error_messages import command_line_message
 from reelhook.domain.errors import ReelhookError
 
 _JOBS, _SERVER, _WEBHOOKS, _DATABASE = "Jobs", "Server", "Webhooks", "Database"
+_PROJECTS = "Projects"
 
 
 def _version(requested: bool) -> None:
@@ -69,6 +71,7 @@ def build() -> typer.Typer:
     _add_endpoints(app)
     _add_deliveries(app)
     _add_webhooks(app)
+    _add_projects(app)
     _add_database(app)
     return app
 
@@ -219,6 +222,28 @@ def _add_webhooks(app: typer.Typer) -> None:
     app.add_typer(group, name="webhooks", rich_help_panel=_WEBHOOKS)
 
 
+def _add_projects(app: typer.Typer) -> None:
+    group = typer.Typer(
+        no_args_is_help=True, help="Keep applications apart: each has its own jobs and webhooks."
+    )
+    for name, command, *examples in (
+        ("create", projects.create, "shop", "shop --json"),
+        ("list", projects.list_, "", "--json"),
+        ("show", projects.show, "shop"),
+        (
+            "update",
+            projects.update,
+            "shop --webhook-url https://shop.example.com/hook",
+            "shop --model runway/gen4_turbo --weight 2 --priority-max normal",
+        ),
+        ("rotate", projects.rotate, "shop", "shop --overlap-hours 48"),
+        ("close", projects.close, "shop", "shop --delete-data --yes"),
+    ):
+        lines = (f"reelhook projects {name} {example}".rstrip() for example in examples)
+        group.command(name, epilog=_examples(*lines))(command)
+    app.add_typer(group, name="projects", rich_help_panel=_PROJECTS)
+
+
 def _add_database(app: typer.Typer) -> None:
     app.command(
         rich_help_panel=_DATABASE, epilog=_examples("reelhook migrate", "reelhook migrate --all")
@@ -229,7 +254,9 @@ def _add_database(app: typer.Typer) -> None:
     )(database.rollback)
     app.command(
         rich_help_panel=_DATABASE,
-        epilog=_examples("reelhook secret", "reelhook secret --new-private-key"),
+        epilog=_examples(
+            "reelhook secret", "reelhook secret --project shop", "reelhook secret --new-private-key"
+        ),
     )(database.secret)
     app.command(rich_help_panel=_DATABASE, epilog=_examples("reelhook callback openai"))(
         database.callback

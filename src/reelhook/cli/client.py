@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from aiohttp import ClientSession
 
 _ID = re.compile(r"[A-Za-z0-9_-]+")
+_PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _PROXY_STATUSES = frozenset({502, 503, 504})
 _CHUNK_BYTES = 256 * 1024
 CONNECT_SECONDS = 5.0
@@ -75,6 +76,13 @@ def key_path(key_id: str, action: str = "") -> str:
     if not _ID.fullmatch(key_id):
         raise ApiError("Key not found", "key_not_found")
     return f"/api/keys/{key_id}{action}"
+
+
+def project_path(project: str, action: str = "") -> str:
+    """Return the path of a project, by id or name, or of an action on it. Raises `ApiError`."""
+    if not _PROJECT.fullmatch(project):
+        raise ApiError("Project not found", "project_not_found")
+    return f"/api/projects/{project}{action}"
 
 
 class Api:

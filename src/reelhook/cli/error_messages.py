@@ -8,6 +8,15 @@ _SENTENCES: Mapping[str, str] = {
     # By `problem`, or by `code` if there is none. The names in braces are facts of the error.
     "job_not_found": "Job not found; `reelhook jobs` lists them",
     "endpoint_not_found": "Endpoint not found; `reelhook endpoints list` lists them",
+    "project_not_found": "Project not found; `reelhook projects list` lists them",
+    "project_secret": (
+        "The project's secret signs this endpoint's webhooks; "
+        "`reelhook projects rotate {project}` replaces it"
+    ),
+    "project_name_taken": "Another project has the name {name}; choose another name",
+    "project_closed": (
+        "The project {project} is closed; create another one with `reelhook projects create NAME`"
+    ),
     "delivery_not_found": "Delivery not found; `reelhook deliveries list` lists them",
     "resend_not_found": "Resend not found; `reelhook deliveries resend` starts one",
     "key_not_found": "Key not found; `reelhook keys list` lists them",
@@ -17,7 +26,6 @@ _SENTENCES: Mapping[str, str] = {
     "key_ended": "This key was revoked or has expired; `reelhook keys create` makes a new one",
     "scope_missing": "This needs a key with the scope {scope}; set REELHOOK_API_KEY to one",
     "operator_only": "Only the operator may do this: set REELHOOK_API_KEY to the server's own",
-    "project_not_found": "Project not found; `reelhook projects list` lists them",
     "unknown_endpoint": (
         "There is no endpoint {endpointId}; `reelhook endpoints list` lists the registered ones"
     ),

@@ -87,19 +87,24 @@ def create(
     """
     body = {
         "name": name,
-        "project": project,
         "scopes": _scopes(scope),
         "expires": expires,
         "models": model or None,
         "rates": _rates(rate) if rate else None,
     }
-    show_response(url, lambda api: api.post("/api/keys", body), _show_secret, as_json=as_json)
+    show_response(
+        url,
+        lambda api: api.post("/api/keys", body),
+        _show_secret,
+        project=project,
+        as_json=as_json,
+    )
 
 
 def list_(project: Project = None, url: Url = None, as_json: AsJson = False) -> None:
     """List the keys, oldest first, including those that have ended."""
     show_response(
-        url, lambda api: api.get("/api/keys", project=project), _show_keys, as_json=as_json
+        url, lambda api: api.get("/api/keys"), _show_keys, project=project, as_json=as_json
     )
 
 

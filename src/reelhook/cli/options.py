@@ -8,6 +8,9 @@ JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id.", show_d
 EndpointId = Annotated[
     str, typer.Argument(metavar="ID", help="The endpoint's id.", show_default=False)
 ]
+ProjectId = Annotated[
+    str, typer.Argument(metavar="PROJECT", help="The project's id or name.", show_default=False)
+]
 DeliveryId = Annotated[
     int, typer.Argument(metavar="ID", min=1, help="The delivery's id.", show_default=False)
 ]

@@ -41,7 +41,7 @@ class ProjectSecretError(EndpointConflictError):
 
     def __init__(self, endpoint: Endpoint) -> None:
         super().__init__(
-            "The project's secret signs this endpoint's webhooks; rotate that one",
+            "The project's secret signs this endpoint's webhooks; rotate that secret",
             facts={"endpoint_id": endpoint.id, "project": endpoint.project},
         )
 

@@ -18,7 +18,16 @@ from reelhook.doors.errors import install_errors
 from reelhook.doors.guard import Guard
 from reelhook.doors.limits import REFUSALS, Refusals
 from reelhook.doors.live import sse
-from reelhook.doors.native import deliveries, endpoints, jobs, jwks, keys, models, operations
+from reelhook.doors.native import (
+    deliveries,
+    endpoints,
+    jobs,
+    jwks,
+    keys,
+    models,
+    operations,
+    projects,
+)
 from reelhook.doors.native.schemas import ErrorResponse
 from reelhook.doors.policy import DeclaredRoutes, Policy
 from reelhook.gateway import Gateway
@@ -38,6 +47,7 @@ ROUTERS = (
     compat.router,
     jobs.router,
     endpoints.router,
+    projects.router,
     deliveries.router,
     downloads.router,
     keys.router,

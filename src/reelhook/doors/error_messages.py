@@ -7,10 +7,11 @@ from reelhook.domain.errors import ReelhookError
 _SENTENCES: Mapping[str, str] = {
     # By `problem`, or by `code` if there is none.
     "endpoint_not_found": "{message}; GET /api/endpoints lists them",
+    "project_not_found": "{message}; GET /api/projects lists them",
+    "project_secret": "{message}: POST /api/projects/{project}/rotate",
     "delivery_not_found": "{message}; GET /api/deliveries lists them",
     "resend_not_found": "{message}; POST /api/deliveries/resend starts one",
     "key_not_found": "{message}; GET /api/keys lists them",
-    "project_not_found": "{message}; GET /api/projects lists them for the operator",
     "scope_missing": "This needs a key with the scope {scope}; ask for one, or use another key",
     "operator_only": "Only the operator may do this, with REELHOOK_API_KEY; no project's key can",
     "key_ended": "{message} with POST /api/keys",

@@ -52,7 +52,7 @@ from reelhook.ports.jobs import (
 )
 from reelhook.ports.leases import Lease, LeaseStore
 from reelhook.ports.lookups import ForgottenStore, KnownEntriesReads, ListingStore, LookupStore
-from reelhook.ports.projects import ProjectReads, ProjectStore
+from reelhook.ports.projects import ClosedProjectStore, DataRemoval, ProjectReads, ProjectStore
 from reelhook.ports.providers import (
     Cancels,
     Capabilities,
@@ -108,11 +108,13 @@ __all__ = [
     "Checks",
     "Clock",
     "ClockRepairStore",
+    "ClosedProjectStore",
     "Content",
     "CostLine",
     "Created",
     "Creates",
     "CreatesAndReads",
+    "DataRemoval",
     "DeliveryFilter",
     "DeliveryLogStore",
     "DeliveryPage",

@@ -14,6 +14,7 @@ from reelhook.storage.operations import (
     accounts,
     api_keys,
     clock_repair,
+    closed_projects,
     conflict_keys,
     costs,
     delivery_log,
@@ -161,6 +162,8 @@ class Store(Forwarding):
     change_project = writing(projects.change)
     project = reading(projects.project)
     projects = reading(projects.listed)
+    projects_to_empty = reading(closed_projects.to_empty)
+    remove_project_data = in_background(closed_projects.remove)
 
     # -- endpoints and deliveries -------------------------------------------------------------
 

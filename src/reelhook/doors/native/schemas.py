@@ -151,6 +151,10 @@ class ErrorResponse(Schema):
         description="The job that the error is about. With acceptance_unknown: the job that may "
         "have been accepted",
     )
+    project: str | None = Field(None, description="The project that the error is about")
+    name: str | None = Field(
+        None, description="With the problem project_name_taken: the name that another project has"
+    )
     job_status: str | None = Field(None, description="The job's status, if it is the reason")
     key_id: str | None = Field(
         None, description="With acceptance_unknown: the key that may have been made or changed"
