@@ -17,6 +17,7 @@ from reelhook.cli import (
     encryption,
     endpoints,
     jobs,
+    keys,
     models,
     operations,
     projects,
@@ -68,6 +69,7 @@ def build() -> typer.Typer:
     app.callback()(_root)
     _add_server(app)
     _add_jobs(app)
+    _add_keys(app)
     _add_endpoints(app)
     _add_deliveries(app)
     _add_webhooks(app)
@@ -156,6 +158,20 @@ def _add_jobs(app: typer.Typer) -> None:
         rich_help_panel=_JOBS,
         epilog=_examples("reelhook costs", "reelhook costs --since 2026-11-01 --json"),
     )(models.costs)
+
+
+def _add_keys(app: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, help="Keys of applications and their projects.")
+    for name, command, *examples in (
+        ("create", keys.create, "app", "web --project shop --scope read,submit --expires 90d"),
+        ("list", keys.list_, "", "--project shop --json"),
+        ("show", keys.show, "ID"),
+        ("rotate", keys.rotate, "ID", "ID --overlap 1h"),
+        ("revoke", keys.revoke, "ID"),
+    ):
+        lines = (f"reelhook keys {name} {example}".rstrip() for example in examples)
+        group.command(name, epilog=_examples(*lines))(command)
+    app.add_typer(group, name="keys", rich_help_panel=_SERVER)
 
 
 def _add_endpoints(app: typer.Typer) -> None:

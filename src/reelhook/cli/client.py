@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -71,6 +71,13 @@ def endpoint_path(endpoint_id: str, action: str = "") -> str:
     return f"/api/endpoints/{endpoint_id}{action}"
 
 
+def key_path(key_id: str, action: str = "") -> str:
+    """Return the path of a key, or of an action on it. Raises `ApiError`."""
+    if not _ID.fullmatch(key_id):
+        raise ApiError("Key not found", "key_not_found")
+    return f"/api/keys/{key_id}{action}"
+
+
 def project_path(project: str, action: str = "") -> str:
     """Return the path of a project, by id or name, or of an action on it. Raises `ApiError`."""
     if not _PROJECT.fullmatch(project):
@@ -81,6 +88,7 @@ def project_path(project: str, action: str = "") -> str:
 class Api:
     """The HTTP API at one URL. With an `operator_key`, requests prove that the operator sends them.
 
+    `find_operator_key` finds it once a server asks for a key that is not set here.
     With a `project`, an id or a name, all requests act in this project.
 
     Every method raises `ApiError`, `ServerUnreachableError` and `ResponseLostError`.
@@ -91,10 +99,12 @@ class Api:
         session: "ClientSession",
         url: str,
         operator_key: str | None = None,
+        find_operator_key: Callable[[], Awaitable[str | None]] | None = None,
         project: str | None = None,
     ) -> None:
         self._session = session
         self._operator_key = operator_key
+        self._find_operator_key = find_operator_key
         self._project = project
         self.url = url
 
@@ -132,25 +142,38 @@ class Api:
     ) -> ApiResponse:
         raw = json.dumps(body).encode()
         headers |= {"Content-Type": "application/json"}
-        if self._operator_key is not None:
-            from reelhook.doors.access import OPERATOR_HEADER, operator_proof  # noqa: PLC0415 - rare
-
-            now = int(time.time() * 1000)
-            headers[OPERATOR_HEADER] = operator_proof(self._operator_key, now, method, path, raw)
         return await self._request(method, path, data=raw, headers=headers)
 
     async def _request(self, method: str, path: str, **options: Any) -> ApiResponse:
+        status, text = await self._responded(method, path, **options)
+        if status == 401 and self._operator_key is None and self._find_operator_key is not None:
+            self._operator_key = await self._find_operator_key()
+            if self._operator_key is not None:
+                status, text = await self._responded(method, path, **options)
+        return self._parsed(status, text)
+
+    def _proof(self, method: str, path: str, body: bytes) -> dict[str, str]:
+        if self._operator_key is None:
+            return {}
+        from reelhook.doors.access import OPERATOR_HEADER, operator_proof  # noqa: PLC0415 - rare
+
+        now = int(time.time() * 1000)
+        return {OPERATOR_HEADER: operator_proof(self._operator_key, now, method, path, body)}
+
+    async def _responded(self, method: str, path: str, **options: Any) -> tuple[int, str]:
+        """Send a request; return the status and the text of the response."""
         from aiohttp import ClientConnectorError, ClientError  # noqa: PLC0415 - see `api_client`
         from yarl import URL  # noqa: PLC0415 - see `api_client`
 
         if self._project is not None:
             options["params"] = {**options.get("params", {}), "project": self._project}
+        proof = self._proof(method, path, options.get("data", b""))
+        options["headers"] = {**options.get("headers", {}), **proof}
         try:
             async with self._session.request(
                 method, URL(self.url + path, encoded=True), allow_redirects=False, **options
             ) as response:
-                text = await response.text(errors="replace")
-                return self._parsed(response.status, text)
+                return response.status, await response.text(errors="replace")
         except ClientConnectorError as error:
             raise self._unreachable(error) from None
         except (ClientError, TimeoutError, OSError):
@@ -177,7 +200,7 @@ class Api:
             value = None
         if not isinstance(value, dict) or (status >= 400 and not {"error", "code"} <= value.keys()):
             raise self._foreign(status)
-        if status == 401:
+        if status == 401 and value["code"] == "unauthorized":
             raise ApiError(
                 f"The server at {self.url} requires its API key; set REELHOOK_API_KEY to it",
                 "unauthorized",
@@ -216,14 +239,18 @@ async def api_client(
     from reelhook.config import Settings  # noqa: PLC0415 - as above
 
     settings = Settings.load(url=url)
-    key = None
-    if as_operator:
+
+    async def operator_key() -> str | None:
         from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
 
         # The database belongs to another user, or does not exist here: requests prove nothing.
         with suppress(SettingsError):
-            key = await bootstrap.operator_key(settings)
-    async with api_at(settings.url, settings.api_key, key, project) as api:
+            return await bootstrap.operator_key(settings)
+        return None
+
+    key = await operator_key() if as_operator else None
+    find = None if settings.api_key else operator_key
+    async with api_at(settings.url, settings.api_key, key, find, project) as api:
         yield api
 
 
@@ -232,6 +259,7 @@ async def api_at(
     url: str,
     api_key: str | None = None,
     operator_key: str | None = None,
+    find_operator_key: Callable[[], Awaitable[str | None]] | None = None,
     project: str | None = None,
 ) -> AsyncIterator[Api]:
     """Open the API at `url`."""
@@ -240,4 +268,4 @@ async def api_at(
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     timeout = ClientTimeout(total=RESPONSE_SECONDS_MAX, sock_connect=CONNECT_SECONDS)
     async with ClientSession(headers=headers, timeout=timeout) as session:
-        yield Api(session, url, operator_key, project)
+        yield Api(session, url, operator_key, find_operator_key, project)

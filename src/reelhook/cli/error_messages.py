@@ -19,6 +19,13 @@ _SENTENCES: Mapping[str, str] = {
     ),
     "delivery_not_found": "Delivery not found; `reelhook deliveries list` lists them",
     "resend_not_found": "Resend not found; `reelhook deliveries resend` starts one",
+    "key_not_found": "Key not found; `reelhook keys list` lists them",
+    "key_revoked": "The key in REELHOOK_API_KEY was revoked; set another one",
+    "key_expired": "The key in REELHOOK_API_KEY has expired; set another one",
+    "key_project_closed": "The project of the key in REELHOOK_API_KEY was closed; set another one",
+    "key_ended": "This key was revoked or has expired; `reelhook keys create` makes a new one",
+    "scope_missing": "This needs a key with the scope {scope}; set REELHOOK_API_KEY to one",
+    "operator_only": "Only the operator may do this: set REELHOOK_API_KEY to the server's own",
     "unknown_endpoint": (
         "There is no endpoint {endpointId}; `reelhook endpoints list` lists the registered ones"
     ),

@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from reelhook.domain.browser_token import BrowserToken, read_browser_token
-from reelhook.domain.caller import Caller
 from reelhook.domain.event import Instant
 from reelhook.gateway import SOLE_HOLDER
 
@@ -112,13 +111,13 @@ def operator_proof(key: str, made_at: Instant, method: str, path: str, body: byt
     return f"{made_at}.{hmac.digest(key.encode(), message, sha256).hex()}"
 
 
-def holder_of(request: Request, access: Access, caller: Caller) -> str:
-    """Return the holder of the request's idempotency key, within the caller's project.
+def holder_of(request: Request, access: Access) -> str:
+    """Return the holder of the request's idempotency key.
 
-    With keys there is one holder, which a rotation of a key does not change. Without any key, the
-    surrounding application distinguishes its clients by their own bearer tokens.
+    With an API key there is one holder, which a rotation of the key does not change. Without an API
+    key, the surrounding application distinguishes its clients by their own bearer tokens.
     """
-    if access.api_key is not None or caller.key_id is not None:
+    if access.api_key is not None:
         return SOLE_HOLDER
     return sha256((bearer(request.headers) or "").encode()).hexdigest()[:32]
 

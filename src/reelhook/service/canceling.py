@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import structlog
 
 from reelhook.core.recording import Recording
-from reelhook.domain.audit import (Action, AuditEntry)
+from reelhook.domain.audit import Action, AuditEntry
 from reelhook.domain.caller import Caller
 from reelhook.domain.conflicts import (
     JobEndedError,

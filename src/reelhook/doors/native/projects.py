@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter
 
+from reelhook.domain.caller import Scope
 from reelhook.doors.context import ContextOf
 from reelhook.doors.native.endpoints import checked_url
 from reelhook.doors.native.project_schemas import (
@@ -16,12 +17,13 @@ from reelhook.doors.native.project_schemas import (
     project_response,
     project_secret_response,
 )
-from reelhook.doors.policy import KeyRoute
+from reelhook.doors.policy import KeyRoute, needs
 
 router = APIRouter(prefix="/api/projects", tags=["projects"], route_class=KeyRoute)
 
 
 @router.post("", status_code=201, summary="Create a project")
+@needs(Scope.OPERATOR)
 async def create(context: ContextOf, body: NewProjectBody) -> NewProjectResponse:
     """Create a project, which owns its jobs, endpoints, keys and budgets."""
     project = await context.gateway.projects.create(context.caller, body.name)
@@ -29,6 +31,7 @@ async def create(context: ContextOf, body: NewProjectBody) -> NewProjectResponse
 
 
 @router.get("", summary="List projects")
+@needs(Scope.OPERATOR)
 async def list_projects(context: ContextOf) -> ProjectsResponse:
     """Return all projects: `default`, then the others, oldest first."""
     listed = await context.gateway.projects.all(context.caller)
@@ -36,12 +39,14 @@ async def list_projects(context: ContextOf) -> ProjectsResponse:
 
 
 @router.get("/{project_id}", summary="Read a project")
+@needs(Scope.ADMIN)
 async def read(project_id: str, context: ContextOf) -> ProjectResponse:
     """Return a project, by its id or name."""
     return project_response(await context.gateway.projects.one(context.caller, project_id))
 
 
 @router.patch("/{project_id}", summary="Change a project")
+@needs(Scope.ADMIN)
 async def change(project_id: str, context: ContextOf, body: ProjectChangeBody) -> ProjectResponse:
     """Change the given fields. Only the operator may change models, weight and priority."""
     projects, caller = context.gateway.projects, context.caller
@@ -54,6 +59,7 @@ async def change(project_id: str, context: ContextOf, body: ProjectChangeBody) -
 
 
 @router.post("/{project_id}/close", summary="Close a project")
+@needs(Scope.OPERATOR)
 async def close(
     project_id: str, context: ContextOf, body: CloseBody | None = None
 ) -> ProjectResponse:
@@ -69,6 +75,7 @@ async def close(
 
 
 @router.post("/{project_id}/rotate", summary="Rotate a project's secret")
+@needs(Scope.ADMIN)
 async def rotate(
     project_id: str, context: ContextOf, body: ProjectRotateBody | None = None
 ) -> ProjectSecretResponse:
