@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from gateways import AT_ONCE, Gateway, gateway
 
+from reelhook.domain.audit import Action
 from reelhook.domain.caller import OPERATOR, Caller, Scope, ScopeMissingError
 from reelhook.doors.access import OPERATOR_HEADER, operator_proof
 from reelhook.gateway import AuditFilter
@@ -103,6 +104,17 @@ async def test_nobody_sees_the_trail_of_another_project_or_without_the_scope(
     operating = replace(other, scopes=frozenset({Scope.OPERATE}))
     with pytest.raises(ScopeMissingError):
         await audit.page(operating, AuditFilter())
+
+
+async def test_the_page_shows_an_entry_as_it_is(server: Gateway) -> None:
+    made = await server.endpoint(URL)
+    page = (Path(__file__).parents[2] / "docs" / "projects.md").read_text()
+    section = page.partition("## The audit trail")[2]
+    shown = json.loads(section.partition("```json")[2].partition("```")[0])
+    real = (await server.get("/api/audit", params={"target": made["id"]})).json()
+    assert shown.keys() == real.keys()
+    assert shown["entries"][0].keys() == real["entries"][0].keys()
+    assert all(f"`{action.value}`" in section for action in Action)
 
 
 async def test_a_refused_attempt_is_not_on_record(server: Gateway) -> None:

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from reelhook.storage.schema.rolling_back import RolledBack, UnfinishedJob
 
 _DROPPED = {
-    "projects": ("project", "projects"),
-    "keys": ("key", "keys"),
-    "budgets": ("budget", "budgets"),
-    "labels": ("job's labels", "jobs' labels"),
-    "broadcasts": ("endpoint's broadcast", "endpoints' broadcasts"),
-    "audit": ("entry of the audit trail", "entries of the audit trail"),
+    "projects": ("{} project", "{} projects"),
+    "keys": ("{} key", "{} keys"),
+    "budgets": ("{} budget", "{} budgets"),
+    "labels": ("the labels of {} job", "the labels of {} jobs"),
+    "broadcasts": ("the broadcast of {} endpoint", "the broadcasts of {} endpoints"),
+    "audit": ("{} entry of the audit trail", "{} entries of the audit trail"),
 }
-"""The names of one and of several, for each kind of thing that a rollback drops."""
+"""Phrases for one and for several, for each kind of thing that a rollback drops."""
 
 
 def show_rolled_back(undone: "RolledBack | None", *, as_json: bool) -> None:
@@ -29,8 +29,8 @@ def show_rolled_back(undone: "RolledBack | None", *, as_json: bool) -> None:
     else:
         render.say(f"Rolled back {undone.revision}.")
         for kind, count in undone.dropped.items():
-            one, several = _DROPPED.get(kind, (kind, kind))
-            render.say(f"Dropped {count} {one if count == 1 else several}.")
+            one, several = _DROPPED[kind]
+            render.say(f"Dropped {(one if count == 1 else several).format(count)}.")
         for job in undone.ended:
             render.say(f"Ended {job.id} of {job.project}, which waited.")
         for job in undone.running:
@@ -46,12 +46,12 @@ def _whereabouts(job: "UnfinishedJob") -> str:
 def _document(undone: "RolledBack | None") -> dict[str, Any]:
     if undone is None:
         return {"rolledBack": None}
-    return {
-        "rolledBack": undone.revision,
+    details = {
         "dropped": dict(undone.dropped),
         "endedJobs": _jobs(undone.ended),
         "runningJobs": _jobs(undone.running),
     }
+    return {"rolledBack": undone.revision} | {name: one for name, one in details.items() if one}
 
 
 def _jobs(jobs: "Sequence[UnfinishedJob]") -> list[dict[str, Any]]:

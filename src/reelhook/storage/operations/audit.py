@@ -73,5 +73,7 @@ def _text(shown: Shown | None) -> str | None:
 
 
 def _shown(text: str | None) -> Shown | None:
-    shown: Shown | None = None if text is None else json.loads(text)
-    return shown
+    if text is None:
+        return None
+    fields = json.loads(text).items()
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields}

@@ -7,15 +7,15 @@ from reelhook.storage.schema.applying import run_in_loop
 if TYPE_CHECKING:
     from asyncpg import Connection
 
-# Processes of a schema before 0015 announce themselves only if they work. Those that serve the API
-# alone are recognised by their sessions: programs such as psql have an `application_name`. A
-# process that starts now waits for the lock of the schema, or has just connected.
+# Processes of a schema before 0015 announce themselves only if they work. One that serves the API
+# alone is recognised by the session of its notifier, which has no other last statement than these.
+# Most other programs have an `application_name`.
 _SESSIONS = """
 SELECT 'a session from ' || coalesce(host(client_addr), 'this machine') || ', pid ' || pid
 FROM pg_stat_activity
-WHERE datname = current_database() AND usename = current_user AND backend_type = 'client backend'
-  AND pid <> pg_backend_pid() AND application_name = current_setting('application_name')
-  AND query NOT LIKE '%pg_advisory_xact_lock(%' AND backend_start < now() - interval '3 seconds'
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+  AND application_name = current_setting('application_name')
+  AND query IN ('LISTEN "reelhook"', 'SELECT pg_notify($1, $2)', 'SELECT 1')
 ORDER BY pid
 """
 
