@@ -11,6 +11,7 @@ from random import Random
 
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.model import Model, check_agreement
+from reelhook.domain.price import ModelPrice
 from reelhook.domain.problem import Problem
 from reelhook.domain.request import VideoRequest
 
@@ -47,6 +48,15 @@ class ModelRoute:
     accounts: tuple[Account, ...]
     limits: Model | None
     pinned: bool = False
+
+    @property
+    def prices(self) -> tuple[ModelPrice | None, ...]:
+        """The price table of each account; None: not known."""
+        return tuple(self.price_at(account.id) for account in self.accounts)
+
+    def price_at(self, account: str) -> ModelPrice | None:
+        """Return the price table of one account; None: not known."""
+        return self.limits.price if self.limits is not None else None
 
     def pick(self, random: Random) -> Account:
         """Return an account for the next job, at random by weight."""
