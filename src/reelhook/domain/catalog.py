@@ -16,6 +16,8 @@ from reelhook.domain.problem import Problem
 from reelhook.domain.request import VideoRequest
 
 DEFAULT_PROVIDER = "openai"
+ANY_MODEL = "*"
+"""The name of a price for every model that has no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,12 @@ class Account:
     rates: Mapping[str, Price] = field(default_factory=dict, hash=False)
 
     def price_of(self, name: str, model: Model | None) -> ModelPrice | None:
-        """Return the price table of a model here; None: not known. `model` has its limits."""
-        return self.prices.get(name, model.price if model is not None else None)
+        """Return the price table of a model here; None: not known. `model` has its limits.
+
+        The operator's table wins. The operator's `*` is for models that have no other.
+        """
+        built_in = None if model is None else model.price
+        return self.prices.get(name, built_in or self.prices.get(ANY_MODEL))
 
     def rate_of(self, unit: str, table: ModelPrice | None) -> Price | None:
         """Return the worth of one unit of a price or a charge; None: not known."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from reelhook.domain.price import ModelPrice, Options, Price, PriceLine
 
 _SOURCE = "https://docs.dev.runwayml.com/guides/pricing/"
+RATES = {"credits": Price(0.01, "USD")}
 _OPTIONS = Options(
     resolution=None,
     audio="audio",
@@ -26,7 +27,6 @@ def _credits(*lines: PriceLine, minimum: float = 0.0, date: str = "2026-11-29") 
         date=date,
         options=_OPTIONS,
         minimum=minimum,
-        rates={"credits": Price(0.01, "USD")},
     )
 
 
