@@ -53,7 +53,7 @@ from reelhook.service.feed import Feed, FeedReads
 from reelhook.service.followers import Followers
 from reelhook.service.in_doubt import InDoubtSubmissions
 from reelhook.service.jobs import Jobs
-from reelhook.service.models import Models, ProviderServer
+from reelhook.service.models import ModelEstimate, Models, ProviderServer
 from reelhook.service.operations import AccountStats, Operations, Stats
 from reelhook.service.provider_webhooks import ProviderWebhooks
 from reelhook.service.reading_back import read_back
@@ -77,6 +77,7 @@ __all__ = [
     "JobFilter",
     "JobPage",
     "ListedJob",
+    "ModelEstimate",
     "ProviderServer",
     "RefusedJob",
     "Resend",

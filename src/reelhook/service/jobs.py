@@ -19,6 +19,7 @@ from reelhook.domain.errors import (
 )
 from reelhook.domain.ids import new_id
 from reelhook.domain.job import Job, Status
+from reelhook.domain.pricing import estimate_on
 from reelhook.domain.problem import Problem
 from reelhook.domain.report import Failed, Finished, Progress, Report
 from reelhook.domain.request import VideoRequest, check_ids, check_request
@@ -100,11 +101,9 @@ class Jobs:
         """
         caller.require(Scope.SUBMIT)
         check_request(request)
-        choice = self._catalog.choose(request.model)
-        choice.check(request)
-        for fallback in request.fallbacks:
-            self._catalog.choose(fallback, "fallbacks").check(request)
+        choice, *_ = self._catalog.routes(request)
         request = replace(request, model=choice.model)
+        estimate = estimate_on(choice, request)
         now = self._clock.now()
         job = Job(
             id=new_id("job", now, self._random),
@@ -116,6 +115,8 @@ class Jobs:
             provider=choice.provider,
             model=choice.model,
             pinned=choice.pinned,
+            estimated_amount=None if estimate is None else estimate.amount,
+            estimated_unit=None if estimate is None else estimate.unit,
         )
         try:
             return await self._create(job, request, webhook_url, endpoints, idempotency)
