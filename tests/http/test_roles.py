@@ -159,7 +159,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
     async with receiver() as hook, gateway(directory, AT_ONCE, api_key=KEY) as server:
         other = await server.hook.gateway.projects.create(OPERATOR, "other")
         keys = {}
-        for role, fields in {
+        scopes: dict[str, dict[str, object]] = {
             "read": {"scopes": ["read"]},
             "submit": {"scopes": ["submit"]},
             "operate": {"scopes": ["operate"]},
@@ -167,7 +167,8 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
             "expired": {"scopes": ["admin"], "expires": "1s"},
             "revoked": {"scopes": ["admin"]},
             "other_project": {"scopes": ["admin"], "project": other.id},
-        }.items():
+        }
+        for role, fields in scopes.items():
             body = {"name": role, **fields}
             keys[role] = (await server.post("/api/keys", json=body, headers=bearer)).json()
         await server.post(f"/api/keys/{keys['revoked']['id']}/revoke", headers=bearer)

@@ -16,6 +16,7 @@ from reelhook.cli import (
     doctor,
     encryption,
     endpoints,
+    estimate,
     jobs,
     keys,
     models,
@@ -75,7 +76,6 @@ def build() -> typer.Typer:
     _add_webhooks(app)
     _add_projects(app)
     _add_database(app)
-    _add_keys(app)
     return app
 
 
@@ -133,6 +133,13 @@ def _add_jobs(app: typer.Typer) -> None:
     )(submit.submit)
     app.command(
         rich_help_panel=_JOBS,
+        epilog=_examples(
+            'reelhook estimate "A fox" --model runway/gen4.5 --seconds 5',
+            'reelhook estimate "A fox" --model runway/gen4.5 --fallback fal/fal-ai/veo3/fast',
+        ),
+    )(estimate.estimate)
+    app.command(
+        rich_help_panel=_JOBS,
         epilog=_examples("reelhook status ID", "reelhook status ID --watch"),
     )(jobs.status)
     app.command(
@@ -168,6 +175,8 @@ def _add_keys(app: typer.Typer) -> None:
         ("show", keys.show, "ID"),
         ("rotate", keys.rotate, "ID", "ID --overlap 1h"),
         ("revoke", keys.revoke, "ID"),
+        ("new-encryption-key", encryption.new_encryption_key, ""),
+        ("reencrypt", encryption.reencrypt, "", "--json"),
     ):
         lines = (f"reelhook keys {name} {example}".rstrip() for example in examples)
         group.command(name, epilog=_examples(*lines))(command)
@@ -281,19 +290,6 @@ def _add_database(app: typer.Typer) -> None:
         epilog=_examples("reelhook backup /backups/reelhook-monday.db"),
     )(backup.backup)
     app.command(rich_help_panel=_DATABASE, epilog=_examples("reelhook restored"))(backup.restored)
-
-
-def _add_keys(app: typer.Typer) -> None:
-    group = typer.Typer(no_args_is_help=True, help="Manage keys.")
-    group.command(
-        "new-encryption-key",
-        epilog=_examples("reelhook keys new-encryption-key"),
-    )(encryption.new_encryption_key)
-    group.command(
-        "reencrypt",
-        epilog=_examples("reelhook keys reencrypt", "reelhook keys reencrypt --json"),
-    )(encryption.reencrypt)
-    app.add_typer(group, name="keys", rich_help_panel=_DATABASE)
 
 
 def run() -> None:

@@ -18,6 +18,7 @@ from reelhook.domain.errors import (
 )
 from reelhook.domain.ids import new_id
 from reelhook.domain.job import Job, Status
+from reelhook.domain.pricing import estimate_on
 from reelhook.domain.report import vouched_report
 from reelhook.domain.request import VideoRequest, check_ids, check_request
 from reelhook.ports import (
@@ -100,15 +101,11 @@ class Jobs:
         """
         caller.require(Scope.SUBMIT)
         check_request(request)
-        choice = self._catalog.choose(request.model)
-        routes = [
-            choice,
-            *(self._catalog.choose(fallback, "fallbacks") for fallback in request.fallbacks),
-        ]
+        choice, *_ = routes = self._catalog.routes(request)
         for route in routes:
             caller.check_model(route.display_name)
-            route.check(request)
         request = replace(request, model=choice.model)
+        estimate = estimate_on(choice, request)
         now = self._clock.now()
         job = Job(
             id=new_id("job", now, self._random),
@@ -122,6 +119,8 @@ class Jobs:
             pinned=choice.pinned,
             project=caller.project,
             key_id=caller.key_id,
+            estimated_amount=None if estimate is None else estimate.amount,
+            estimated_unit=None if estimate is None else estimate.unit,
         )
         try:
             key = idempotency and idempotency.of(caller)
