@@ -51,6 +51,7 @@ from reelhook.ports.jobs import (
 )
 from reelhook.ports.leases import Lease, LeaseStore
 from reelhook.ports.lookups import ForgottenStore, KnownEntriesReads, ListingStore, LookupStore
+from reelhook.ports.projects import ProjectReads, ProjectStore
 from reelhook.ports.providers import (
     Cancels,
     Capabilities,
@@ -144,6 +145,8 @@ __all__ = [
     "PauseReads",
     "PauseStore",
     "Position",
+    "ProjectReads",
+    "ProjectStore",
     "Provider",
     "ProviderIdentity",
     "Reads",

@@ -30,6 +30,7 @@ from reelhook.storage.operations import (
     lookups,
     pause,
     pending_jobs,
+    projects,
     receipts,
     resends,
     retention,
@@ -138,6 +139,11 @@ class Store(Forwarding):
     upstream = writing(keys.upstream)
     probe = writing(receipts.probe)
     repair_due_times = writing(clock_repair.repair)
+
+    # -- projects -----------------------------------------------------------------------------
+
+    project = reading(projects.project)
+    projects = reading(projects.listed)
 
     # -- endpoints and deliveries -------------------------------------------------------------
 

@@ -82,6 +82,7 @@ def _create_projects() -> None:
         sa.Column("models", sa.Text),
         sa.Column("weight", sa.Integer, nullable=False, server_default="1"),
         sa.Column("priority_max", sa.Integer, nullable=False, server_default="1"),
+        sa.Column("data_deleted_at", sa.BigInteger),
     )
 
 

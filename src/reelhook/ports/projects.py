@@ -1,0 +1,39 @@
+"""Port to stored projects."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from reelhook.domain.project import Project
+
+
+class ProjectReads(Protocol):
+    """Reads projects. `default` is always found, although it may have no row."""
+
+    async def project(self, id_or_name: str, *, seen_by: str | None = None) -> Project | None:
+        """Return a project, or None if it does not exist.
+
+        With `seen_by`, only that project exists.
+        """
+        ...
+
+    async def projects(self) -> list[Project]:
+        """Return all projects: `default`, then the others, oldest first."""
+        ...
+
+
+class ProjectStore(ProjectReads, Protocol):
+    """Stores projects."""
+
+    async def create_project(self, project: Project) -> None:
+        """Store a new project. Raises `ProjectNameTakenError`."""
+        ...
+
+    async def change_project(
+        self, id_or_name: str, change: Callable[[Project], Project], *, seen_by: str | None = None
+    ) -> Project:
+        """Change a project in one transaction, and return the result.
+
+        A webhook URL gets a default endpoint. `change` must be pure: it may be called more than
+        once, and in another thread. Raises `ProjectNotFoundError` or `ProjectNameTakenError`.
+        """
+        ...
