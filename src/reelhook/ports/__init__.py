@@ -1,5 +1,6 @@
 """Ports: narrow protocols between the core and the outside, one per user, and their values."""
 
+from reelhook.ports.budgets import BudgetState, BudgetStore, Sum
 from reelhook.ports.clock import Clock
 from reelhook.ports.clock_repair import ClockRepairStore, LongestWaits
 from reelhook.ports.coordination import (
@@ -99,6 +100,8 @@ __all__ = [
     "AccountRecord",
     "AccountStatusReads",
     "AccountStatusStore",
+    "BudgetState",
+    "BudgetStore",
     "CallbackStore",
     "Cancels",
     "Capabilities",
@@ -165,6 +168,7 @@ __all__ = [
     "StoredEvent",
     "StoredJob",
     "SubmitStore",
+    "Sum",
     "SweepStore",
     "Traits",
     "Undelivered",

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from reelhook.domain.budget import Quote
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.event import Event, Instant
 from reelhook.domain.job import Job, Status
 from reelhook.domain.request import VideoRequest
+from reelhook.domain.reservation import Bill
 
 ANY_BYTES = 2**62
 
@@ -15,12 +17,14 @@ ANY_BYTES = 2**62
 class Change:
     """A job's new state and the events that report it. `version` is still the one that was read.
 
-    `bodies` are the events' webhook bodies, in the same order.
+    `bodies` are the events' webhook bodies, in the same order. `bill` is what a job's end means for
+    its budgets; None: the job has not ended.
     """
 
     job: Job
     events: tuple[Event, ...] = ()
     bodies: tuple[bytes, ...] = ()
+    bill: Bill | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,9 @@ class IdempotencyKey:
 class NewJob:
     """A job to store, in one transaction with its deliveries and its key.
 
-    Endpoints that get every job's events are added to the destinations when it is stored.
+    Endpoints that get every job's events are added to the destinations when it is stored. `prices`
+    are those that it may cost, one for its model and one for each fallback; its budgets reserve
+    the highest. None: it reserves nothing.
     """
 
     job: Job
@@ -65,6 +71,7 @@ class NewJob:
     webhook_url: str | None
     destinations: tuple[Destination, ...]
     idempotency: IdempotencyKey | None = None
+    prices: tuple[Quote, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

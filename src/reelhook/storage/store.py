@@ -12,6 +12,7 @@ from reelhook.storage.operation import Database, Operation
 from reelhook.storage.operations import (
     account_load,
     accounts,
+    budgets,
     clock_repair,
     conflict_keys,
     costs,
@@ -59,7 +60,7 @@ class Store(Forwarding):
     record = writing(job_writes.record, conflict_keys.of_record)
     accept = writing(job_writes.accept, conflict_keys.of_acceptance)
     record_check = writing(job_writes.record_check, conflict_keys.of_job)
-    close_doubt = writing(in_doubt.close_doubt, conflict_keys.of_job)
+    close_doubt = writing(in_doubt.abandon, conflict_keys.of_job)
     forget_idempotency_keys = writing(idempotency.forget)
 
     job = reading(job_reads.job)
@@ -144,6 +145,12 @@ class Store(Forwarding):
 
     project = reading(projects.project)
     projects = reading(projects.listed)
+
+    # -- budgets ------------------------------------------------------------------------------
+
+    budget = reading(budgets.state)
+    set_budget = writing(budgets.set_limits)
+    raise_budget = writing(budgets.raise_limits)
 
     # -- endpoints and deliveries -------------------------------------------------------------
 

@@ -6,8 +6,10 @@ from reelhook.domain.endpoint import EndpointKind
 from reelhook.domain.errors import UnknownCursorError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Status
+from reelhook.domain.reservation import Bill, Ending
 from reelhook.ports import Destination, JobPage, StoredJob
 from reelhook.storage.operation import Operation, Row, Statement, concurrently, query
+from reelhook.storage.operations import reservations
 from reelhook.storage.operations.rows import LISTED_JOB, STORED_JOB, page_of, stored_job_of
 
 _OPEN = "code = 'submission_unknown' AND doubt_closed_at IS NULL"
@@ -50,6 +52,14 @@ def close_doubt(job_id: str, now: Instant) -> Operation[bool]:
         (job_id, now),
     )
     return bool(rows)
+
+
+def abandon(job_id: str, now: Instant) -> Operation[bool]:
+    """Close the doubt of a job that no provider has. Its budgets get back what it has reserved."""
+    closed = yield from close_doubt(job_id, now)
+    if closed:
+        yield from reservations.settle(job_id, Bill(Ending.RELEASED))
+    return closed
 
 
 def destinations(job_id: str) -> Operation[list[Destination]]:
