@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from reelhook.domain.budget import Limits, day_of, month_of, project_owner
 from reelhook.domain.money import MILLION, Money
 from reelhook.domain.price import Price
 from reelhook.domain.reservation import bill_of
-from reelhook.ports import NewJob, Sum
+from reelhook.ports import NewJob
 from reelhook.storage.store import Store
 
 from .samples import NOW, new
@@ -62,29 +63,35 @@ def priced(
         estimated_amount=estimate.amount if estimate else None,
         estimated_unit=estimate.unit if estimate else None,
     )
-    quotes = tuple(() if price is None else (price,) for price in prices)
-    return replace(made, job=job, prices=quotes)
+    return replace(made, job=job, prices=prices)
 
 
-async def sums(store: Store, owner: str = DEFAULT, at: int = NOW) -> Mapping[tuple[str, str], Sum]:
-    """Return the sums that are not zero, in whole units."""
+class Total(NamedTuple):
+    """A sum in whole units."""
+
+    reserved: float = 0
+    spent: float = 0
+
+
+async def sums(
+    store: Store, owner: str = DEFAULT, at: int = NOW
+) -> Mapping[tuple[str, str], Total]:
+    """Return the sums that are not zero."""
     state = await store.budget(owner, at)
-    return {key: whole(key[1], each) for key, each in state.sums.items() if any(each)}
-
-
-def whole(unit: str, each: Sum) -> Sum:
-    if unit == "jobs":
-        return each
-    reserved, spent = (round(amount / MILLION, 6) for amount in each)
-    return Sum(reserved, spent)  # type: ignore[arg-type]  # shorter to write in tests
+    scales = {key: 1 if key[1] == "jobs" else MILLION for key in state.sums}
+    return {
+        key: Total(each.reserved / scales[key], each.spent / scales[key])
+        for key, each in state.sums.items()
+        if any(each)
+    }
 
 
 async def money(store: Store, owner: str = DEFAULT, at: int = NOW) -> tuple[float, float]:
     """Return what is reserved and spent in this month, in USD."""
-    each = (await sums(store, owner, at)).get((month_of(day_of(at)), "USD"), Sum())
+    each = (await sums(store, owner, at)).get((month_of(day_of(at)), "USD"), Total())
     return each.reserved, each.spent
 
 
-async def in_flight(store: Store, owner: str = DEFAULT) -> int:
+async def in_flight(store: Store, owner: str = DEFAULT) -> float:
     """Return the number of jobs in flight."""
-    return (await sums(store, owner)).get(("now", "jobs"), Sum()).reserved
+    return (await sums(store, owner)).get(("now", "jobs"), Total()).reserved

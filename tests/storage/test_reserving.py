@@ -10,10 +10,10 @@ from reelhook.domain.budget import key_owner, project_owner
 from reelhook.domain.event import DAY_MILLISECONDS
 from reelhook.domain.over_budget import JobLimitError, OverBudgetError, UnknownPriceError
 from reelhook.domain.price import Price
-from reelhook.ports import Created, IdempotencyKey, Sum
+from reelhook.ports import Created, IdempotencyKey
 from reelhook.storage.store import Store
 
-from .budgets import DAY, MONTH, in_flight, limited, limits, money, priced, sums, usd
+from .budgets import DAY, MONTH, Total, in_flight, limited, limits, money, priced, sums, usd
 from .conftest import Sql
 from .samples import NOW, registered
 
@@ -28,10 +28,10 @@ async def test_a_job_reserves_the_highest_of_its_prices(store: Store) -> None:
     await limited(store, limits(day=10))
     await store.create(priced("job_1", usd(0.4), usd(0.7), usd(0.1)))
     assert await sums(store) == {
-        (DAY, "USD"): Sum(0.7, 0),
-        (MONTH, "USD"): Sum(0.7, 0),
-        (DAY, "jobs"): Sum(0, 1),
-        ("now", "jobs"): Sum(1, 0),
+        (DAY, "USD"): Total(0.7, 0),
+        (MONTH, "USD"): Total(0.7, 0),
+        (DAY, "jobs"): Total(0, 1),
+        ("now", "jobs"): Total(1, 0),
     }
 
 

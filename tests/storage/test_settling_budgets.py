@@ -8,13 +8,12 @@ from reelhook.domain.budget import key_owner
 from reelhook.domain.event import DAY_MILLISECONDS
 from reelhook.domain.job import SUBMISSION_UNKNOWN, Job
 from reelhook.domain.over_budget import OverBudgetError
-from reelhook.domain.price import Price
 from reelhook.domain.report import Cost, Failed, Finished
 from reelhook.domain.reservation import Bill, Ending
-from reelhook.ports import NewJob, Sum
+from reelhook.ports import NewJob
 from reelhook.storage.store import Store
 
-from .budgets import DAY, MONTH, in_flight, limited, limits, money, priced, sums, usd
+from .budgets import DAY, MONTH, Total, in_flight, limited, limits, money, priced, sums, usd
 from .conftest import Sql
 from .samples import FAILED, FINISHED, NOW, change, moved, queued, stored, submitting
 
@@ -30,9 +29,9 @@ async def test_a_charge_replaces_the_estimate(store: Store) -> None:
     charged = Finished("https://cdn.example/v.mp4", cost=Cost(0.36, "USD"))
     await moved(store, job.apply(charged, NOW))
     assert await sums(store) == {
-        (DAY, "USD"): Sum(0, 0.36),
-        (MONTH, "USD"): Sum(0, 0.36),
-        (DAY, "jobs"): Sum(0, 1),
+        (DAY, "USD"): Total(0, 0.36),
+        (MONTH, "USD"): Total(0, 0.36),
+        (DAY, "jobs"): Total(0, 1),
     }
 
 
@@ -57,7 +56,7 @@ async def test_a_charge_in_a_provider_s_unit_counts_in_the_currency_of_its_rate(
     await limited(store, limits(day=10))
     job = await running(store, priced("job_1", usd(0.5)))
     ended = change(job.apply(FINISHED, NOW))
-    bill = Bill(Ending.SPENT, (Price(25, "credits"), usd(0.25)))
+    bill = Bill(Ending.SPENT, usd(0.25))
     await store.record([replace(ended, bill=bill)], None)
     assert await money(store) == (0, 0.25)
 
@@ -117,8 +116,8 @@ async def test_money_belongs_to_the_day_on_which_the_job_was_accepted(store: Sto
     tomorrow = NOW + DAY_MILLISECONDS
     await store.create(priced("job_2", usd(1), at=tomorrow))
     await moved(store, job.apply(FINISHED, tomorrow))
-    assert (await sums(store))[DAY, "USD"] == Sum(0, 1)
-    assert (await sums(store, at=tomorrow))["2026-01-02", "USD"] == Sum(1, 0)
+    assert (await sums(store))[DAY, "USD"] == Total(0, 1)
+    assert (await sums(store, at=tomorrow))["2026-01-02", "USD"] == Total(1, 0)
 
 
 async def test_a_job_ends_once_and_is_settled_once(store: Store) -> None:
@@ -174,7 +173,7 @@ async def test_adopting_a_video_moves_the_reservation_to_the_new_job(store: Stor
     before = await unresolved(store, priced("job_1", usd(0.7)))
     await store.create(adopting(before, "job_2"))
     assert (await money(store), await in_flight(store)) == ((0.7, 0), 1)
-    assert (await sums(store))[DAY, "jobs"] == Sum(0, 1)
+    assert (await sums(store))[DAY, "jobs"] == Total(0, 1)
     adopted = (await store.job("job_2")).job
     await moved(store, adopted.apply(FINISHED, NOW))
     assert (await money(store), await in_flight(store)) == ((0, 0.7), 0)
@@ -206,10 +205,10 @@ async def test_the_first_limits_count_the_jobs_of_the_present_periods(
     await store.close_doubt(closed.id, NOW)
     await limited(store, limits(day=100))
     assert await sums(store) == {
-        (DAY, "USD"): Sum(3, 0.375),
-        (MONTH, "USD"): Sum(3, 0.375),
-        (DAY, "jobs"): Sum(0, 6),
-        ("now", "jobs"): Sum(1, 0),
+        (DAY, "USD"): Total(3, 0.375),
+        (MONTH, "USD"): Total(3, 0.375),
+        (DAY, "jobs"): Total(0, 6),
+        ("now", "jobs"): Total(1, 0),
     }
     assert await sql("SELECT job_id FROM reservations ORDER BY job_id") == [("job_4",), ("job_5",)]
     await store.close_doubt(open_doubt.id, NOW)

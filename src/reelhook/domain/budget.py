@@ -139,9 +139,6 @@ class Budget:
 
 # -- reserving -------------------------------------------------------------------------------------
 
-Quote = tuple[Price, ...]
-"""One price, in each unit in which it is known; the last one is preferred. Empty: not known."""
-
 
 class SumKey(NamedTuple):
     """The identity of a sum."""
@@ -174,23 +171,23 @@ class Demand:
         return (used - self.added) * 100 < share <= used * 100
 
 
-def counted(limits: Limits, quote: Quote) -> Money | None:
-    """Return the price in a unit that the limits count; None: it is unknown to them."""
-    if not limits.units:
-        return Money.of(quote[-1]) if quote else None
-    return next((Money.of(price) for price in quote if price.unit in limits.units), None)
+def counted(limits: Limits, price: Price | None) -> Money | None:
+    """Return a price, if it is known and in a unit that the limits count."""
+    if price is None or (limits.units and price.unit not in limits.units):
+        return None
+    return Money.of(price)
 
 
 def reserved_for(
-    limits: Limits, quotes: Sequence[Quote], unknown_price: Money | None = None
+    limits: Limits, prices: Sequence[Price | None], unknown_price: Money | None = None
 ) -> Money | None:
     """Return what a job reserves that may cost any of these prices; None: nothing is limited.
 
     It is the highest of them. If one is not known, it is at least the limits' own unknown price, or
     else `unknown_price`. Raises `UnknownPriceError` if there is neither and money is limited.
     """
-    known = [money for quote in quotes if (money := counted(limits, quote)) is not None]
-    if known and len(known) == len(quotes) and len({money.unit for money in known}) == 1:
+    known = [money for price in prices if (money := counted(limits, price)) is not None]
+    if known and len(known) == len(prices) and len({money.unit for money in known}) == 1:
         return max(known)
     if (unknown := limits.unknown_price or unknown_price) is None:
         if limits.units:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import assert_never
 
-from reelhook.domain.budget import JOBS, NOW, Limits, Quote, SumKey, counted, month_of
+from reelhook.domain.budget import JOBS, NOW, Limits, SumKey, counted, month_of
 from reelhook.domain.job import SUBMISSION_UNKNOWN, Job, Status
 from reelhook.domain.money import Money
 from reelhook.domain.price import Price
@@ -27,10 +27,10 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """The end of a job in money. `charge` is the provider's, in each unit; empty: none reported."""
+    """The end of a job in money. `charge` is the provider's; None: it reported none."""
 
     ending: Ending
-    charge: Quote = ()
+    charge: Price | None = None
 
 
 def bill_of(job: Job, *, failures_are_free: bool = False) -> Bill:
@@ -38,7 +38,7 @@ def bill_of(job: Job, *, failures_are_free: bool = False) -> Bill:
     charge = charge_of(job)
     if job.provider_job_id is None:
         return Bill(_never_accepted(job), charge)
-    if job.status is Status.COMPLETED or charge:
+    if job.status is Status.COMPLETED or charge is not None:
         return Bill(Ending.SPENT, charge)
     free = failures_are_free and job.status is Status.FAILED and job.code in _FAILED_THERE
     return Bill(Ending.RELEASED if free else Ending.SPENT)
@@ -52,18 +52,18 @@ def _never_accepted(job: Job) -> Ending:
     return Ending.SPENT if in_flight else Ending.RELEASED
 
 
-def charge_of(job: Job) -> Quote:
-    """Return the charge that the provider reported, if it has."""
-    if job.charged_amount is None or job.charged_unit is None:
-        return ()
-    return (Price(job.charged_amount, job.charged_unit),)
+def charge_of(job: Job) -> Price | None:
+    """Return the charge that the provider reported; None: it reported none."""
+    return _price(job.charged_amount, job.charged_unit)
 
 
-def estimate_of(job: Job) -> Quote:
-    """Return the estimated price of a job, if it is known."""
-    if job.estimated_amount is None or job.estimated_unit is None:
-        return ()
-    return (Price(job.estimated_amount, job.estimated_unit),)
+def estimate_of(job: Job) -> Price | None:
+    """Return the estimated price of a job; None: it is not known."""
+    return _price(job.estimated_amount, job.estimated_unit)
+
+
+def _price(amount: float | None, unit: str | None) -> Price | None:
+    return None if amount is None or unit is None else Price(amount, unit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from reelhook.domain.budget import Quote
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.event import Event, Instant
 from reelhook.domain.job import Job, Status
+from reelhook.domain.price import Price
 from reelhook.domain.request import VideoRequest
 from reelhook.domain.reservation import Bill
 
@@ -63,7 +63,7 @@ class NewJob:
 
     Endpoints that get every job's events are added to the destinations when it is stored. `prices`
     are those that it may cost, one for its model and one for each fallback; its budgets reserve
-    the highest. None: it reserves nothing.
+    the highest. A price that is None is not known. None: the job reserves nothing.
     """
 
     job: Job
@@ -71,7 +71,7 @@ class NewJob:
     webhook_url: str | None
     destinations: tuple[Destination, ...]
     idempotency: IdempotencyKey | None = None
-    prices: tuple[Quote, ...] | None = None
+    prices: tuple[Price | None, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

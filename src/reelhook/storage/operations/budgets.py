@@ -8,7 +8,6 @@ from reelhook.domain.budget import (
     NOW,
     Budget,
     Limits,
-    Quote,
     SumKey,
     counted,
     day_of,
@@ -124,9 +123,9 @@ def _count(
 
 def _held(owner: str, limits: Limits, row: Row) -> Reservation:
     _, created_at, amount, unit, in_flight = row
-    quote: Quote = () if amount is None else (Price(amount, unit),)
+    price = None if amount is None else Price(amount, unit)
     try:
-        money = reserved_for(limits, [quote])
+        money = reserved_for(limits, [price])
     except UnknownPriceError:
         money = None
     return Reservation(owner, day_of(created_at), money, bool(in_flight))
