@@ -107,6 +107,13 @@ def test_a_rate_turns_a_provider_s_own_unit_into_money() -> None:
     assert estimate_on(route(priced), request(seconds="4")) == Price(1, "USD")
 
 
+def test_the_rate_of_an_account_wins() -> None:
+    priced = model(PriceLine(25), unit="credits", rates={"credits": Price(0.01, "USD")})
+    account = Account("p", "p", rates={"credits": Price(0.02, "EUR")})
+    wanted = ModelRoute("p/m", "p", "m", (account,), priced)
+    assert estimate_on(wanted, request(seconds="4")) == Price(2, "EUR")
+
+
 def test_the_highest_price_of_a_model_and_its_fallbacks() -> None:
     cheap, dear, unknown = model(PriceLine(0.1)), model(PriceLine(0.3)), Model("m")
     wanted = request(seconds="4")

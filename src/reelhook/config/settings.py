@@ -11,6 +11,7 @@ from pydantic_settings import SettingsConfigDict
 
 from reelhook.config.accounts import AccountsFile, Credential, values_of
 from reelhook.config.loading import GivenSettings
+from reelhook.config.prices import PriceTable, Rate
 from reelhook.config.provider_settings import PROVIDER_SECRETS, ProviderSettings
 from reelhook.config.validators import (
     DAY_SECONDS,
@@ -220,6 +221,16 @@ class Settings(ProviderSettings):
     def aliases(self) -> dict[str, str]:
         """The operator's names of models; those of the environment win over those of the file."""
         return {**self._accounts.aliases, **dict(self.model_aliases)}
+
+    @property
+    def prices(self) -> dict[str, PriceTable]:
+        """The operator's prices, by `provider/model`."""
+        return self._accounts.prices
+
+    @property
+    def rates(self) -> dict[str, Rate]:
+        """The worth of units of all providers."""
+        return self._accounts.rates
 
     @property
     def database(self) -> Path | str:

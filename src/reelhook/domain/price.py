@@ -12,6 +12,15 @@ class Price:
     amount: float
     unit: str
 
+    def at(self, rate: "Price") -> "Price":
+        """Return the worth of this price if `rate` is that of one of its units."""
+        return Price(rounded(self.amount * rate.amount), rate.unit)
+
+
+def rounded(amount: float) -> float:
+    """Return the amount in whole millionths, so that 0.1 x 3 is 0.3."""
+    return round(amount, 6)
+
 
 class Per(StrEnum):
     """The quantity that an amount is multiplied by."""
@@ -24,8 +33,8 @@ class Per(StrEnum):
 class PriceLine:
     """One figure of a price table. It applies to the requests that match everything it names.
 
-    `resolution` is like "720p", `seconds` the length of the video. None: any. `audio` None: with
-    and without.
+    `resolution` is like "720p", or the provider's name of a quality. `seconds` is the length of the
+    video. None: any. `audio` None: with and without.
     """
 
     amount: float
@@ -48,12 +57,14 @@ class Defaults:
 class Options:
     """The names under which a request may set these values among the provider's own options.
 
-    None: there is no such option, so the value of `Defaults` holds.
+    None: there is no such option, so the value of `Defaults` holds. With one of the options
+    `unpriced`, the table does not give the price.
     """
 
     seconds: str | None = "duration"
     resolution: str | None = "resolution"
     audio: str | None = None
+    unpriced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +74,14 @@ class ModelPrice:
     `rates` give the worth of one of the provider's own units. A video costs `minimum` at least.
     `image_amount` is added for a first image. `resolution_of_size` is True if the size of a
     request sets the resolution of its video.
-    `source` is the address of the figures, `date` the day (YYYY-MM-DD) on which they were read.
+    `source` is the address of the figures, `date` the day (YYYY-MM-DD) on which they were checked;
+    None: the operator has set them.
     """
 
     unit: str
     lines: tuple[PriceLine, ...]
     source: str
-    date: str
+    date: str | None
     defaults: Defaults = Defaults()
     options: Options = Options()
     minimum: float = 0.0

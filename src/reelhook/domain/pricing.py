@@ -4,12 +4,13 @@ An estimate takes the values that a request names, else the provider's defaults.
 known either, the dearest figure counts, so that an estimate is not too low.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import log
+from typing import Any
 
-from reelhook.domain.catalog import ModelRoute
+from reelhook.domain.catalog import Account, ModelRoute
 from reelhook.domain.model import Model
-from reelhook.domain.price import ModelPrice, Per, Price, PriceLine
+from reelhook.domain.price import ModelPrice, Per, Price, PriceLine, rounded
 from reelhook.domain.request import VideoRequest
 
 PIXELS = {
@@ -36,6 +37,8 @@ def estimate_by(price: ModelPrice, model: Model | None, request: VideoRequest) -
 
     `model` None: its limits are not known.
     """
+    if any(_has(request.options, name) for name in price.options.unpriced):
+        return None
     seconds = _seconds(price, model, request)
     resolution = _resolution(price, model, request)
     audio = _audio(price, request)
@@ -48,7 +51,7 @@ def estimate_by(price: ModelPrice, model: Model | None, request: VideoRequest) -
     if not known or len(known) < len(amounts):
         return None
     image = price.image_amount if request.image is not None else 0.0
-    return Price(_rounded(max(*known, price.minimum) + image), price.unit)
+    return Price(rounded(max(*known, price.minimum) + image), price.unit)
 
 
 def highest(prices: Iterable[Price | None]) -> Price | None:
@@ -63,18 +66,12 @@ def highest(prices: Iterable[Price | None]) -> Price | None:
     return max(known, key=lambda price: price.amount)
 
 
-def in_currency(price: Price, table: ModelPrice | None) -> Price:
-    """Return the price in a currency, if the table has a rate for its unit; else unchanged."""
-    rate = None if table is None else table.rates.get(price.unit)
-    return price if rate is None else Price(_rounded(price.amount * rate.amount), rate.unit)
-
-
 def estimate_on(route: ModelRoute, request: VideoRequest) -> Price | None:
     """Return the price of a request on this route, in a currency if a rate is known.
 
     It is the highest among the accounts that may create the job.
     """
-    return highest(_on_account(table, route, request) for table in route.prices)
+    return highest(_on_account(account, route, request) for account in route.accounts)
 
 
 def estimates(routes: Sequence[ModelRoute], request: VideoRequest) -> list[Price | None]:
@@ -82,11 +79,13 @@ def estimates(routes: Sequence[ModelRoute], request: VideoRequest) -> list[Price
     return [estimate_on(route, request) for route in routes]
 
 
-def _on_account(table: ModelPrice | None, route: ModelRoute, request: VideoRequest) -> Price | None:
-    if table is None:
+def _on_account(account: Account, route: ModelRoute, request: VideoRequest) -> Price | None:
+    table = account.price_of(route.model, route.limits)
+    price = None if table is None else estimate_by(table, route.limits, request)
+    if price is None:
         return None
-    price = estimate_by(table, route.limits, request)
-    return None if price is None else in_currency(price, table)
+    rate = account.rate_of(price.unit, table)
+    return price if rate is None else price.at(rate)
 
 
 # -- the values that a price depends on -------------------------------------------------------
@@ -125,6 +124,16 @@ def _audio(price: ModelPrice, request: VideoRequest) -> bool | None:
     return named if isinstance(named, bool) else None
 
 
+def _has(options: Mapping[str, Any], name: str) -> bool:
+    """Return True if the option is set. `content.video`: an item of the list has such a field."""
+    option, _, field = name.partition(".")
+    value = options.get(option)
+    if not field:
+        return value is not None
+    items = value if isinstance(value, list) else [value]
+    return any(isinstance(item, Mapping) and field in item for item in items)
+
+
 def _option(request: VideoRequest, name: str | None) -> str | None:
     value = None if name is None else request.options.get(name)
     return None if value is None else str(value)
@@ -153,8 +162,3 @@ def _amount(line: PriceLine, seconds: float | None) -> float | None:
     if line.per is Per.VIDEO:
         return line.amount
     return None if seconds is None else line.amount * seconds
-
-
-def _rounded(amount: float) -> float:
-    """Return the amount in millionths, so that 0.1 x 3 is 0.3."""
-    return round(amount, 6)
