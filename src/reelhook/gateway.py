@@ -20,6 +20,7 @@ from reelhook.domain.catalog import Catalog
 from reelhook.ports import (
     ALL_JOBS,
     SOLE_HOLDER,
+    ApiKeyStore,
     CallbackStore,
     Clock,
     Content,
@@ -46,6 +47,12 @@ from reelhook.ports import (
     StoredJob,
     Undelivered,
 )
+from reelhook.service.authentication import (
+    Authentication,
+    AuthenticationStore,
+    Credential,
+    Lifetime,
+)
 from reelhook.service.content import Contents
 from reelhook.service.deliveries import Deliveries
 from reelhook.service.endpoints import EndpointFields, Endpoints
@@ -53,6 +60,7 @@ from reelhook.service.feed import Feed, FeedReads
 from reelhook.service.followers import Followers
 from reelhook.service.in_doubt import InDoubtSubmissions
 from reelhook.service.jobs import Jobs
+from reelhook.service.keys import Keys
 from reelhook.service.models import Models, ProviderServer
 from reelhook.service.operations import AccountStats, Operations, Stats
 from reelhook.service.provider_webhooks import ProviderWebhooks
@@ -63,10 +71,12 @@ __all__ = [
     "ALL_JOBS",
     "SOLE_HOLDER",
     "AccountStats",
+    "Authentication",
     "Clock",
     "Content",
     "CostLine",
     "Created",
+    "Credential",
     "DeliveryFilter",
     "DeliveryPage",
     "EndpointFields",
@@ -76,6 +86,7 @@ __all__ = [
     "IdempotencyKey",
     "JobFilter",
     "JobPage",
+    "Lifetime",
     "ListedJob",
     "ProviderServer",
     "RefusedJob",
@@ -103,6 +114,8 @@ class Gateway:
     deliveries: Deliveries
     operations: Operations
     models: Models
+    keys: Keys
+    authentication: Authentication
     provider_webhooks: ProviderWebhooks
 
 
@@ -114,6 +127,8 @@ class GatewayStore(
     DeliveryLogStore,
     OperationsStore,
     FeedReads,
+    ApiKeyStore,
+    AuthenticationStore,
     Protocol,
 ):
     """The store, as far as the use cases need it."""
@@ -144,6 +159,7 @@ def build_gateway(
     endpoint's previous secret also signs for `overlap_hours`.
     """
     followers = Followers(store, signals, clock=clock)
+    authentication = Authentication(store, clock=clock)
     jobs = Jobs(
         store,
         providers,
@@ -176,6 +192,8 @@ def build_gateway(
         deliveries=Deliveries(store, signals, clock=clock, random=random),
         operations=Operations(store, catalog, signals, poll_seconds=poll_seconds, clock=clock),
         models=Models(providers, catalog),
+        keys=Keys(store, authentication, catalog, clock=clock, random=random),
+        authentication=authentication,
         provider_webhooks=ProviderWebhooks(
             store, providers, catalog, callbacks, jobs, in_doubt, recording, clock=clock
         ),

@@ -150,6 +150,7 @@ async def _http_options(
         hosts,
         download_key=await store.key("download", secrets.token_hex(32)),
         operator_key=await store.key(OPERATOR_KEY, secrets.token_hex(32)),
+        browser_key=await store.key("browser", secrets.token_hex(32)),
         shared=not isinstance(settings.database, Path),
     )
     return HttpOptions(

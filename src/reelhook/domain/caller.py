@@ -32,8 +32,25 @@ class ScopeMissingError(ReelhookError):
     code = "scope_missing"
 
     def __init__(self, scope: Scope) -> None:
-        super().__init__(f"This needs the scope {scope.value}, which the caller does not have")
+        super().__init__(
+            f"This needs the scope {scope.value}, which the caller does not have",
+            problem="operator_only" if scope is Scope.OPERATOR else None,
+            facts={"scope": scope.value},
+        )
         self.scope = scope
+
+
+class ModelNotAllowedError(ReelhookError):
+    """The caller's key, or its project, may not use this model."""
+
+    code = "model_not_allowed"
+
+    def __init__(self, model: str, allowed: tuple[str, ...]) -> None:
+        names = ", ".join(allowed) or "none"
+        super().__init__(
+            f"{model} is not allowed here; the allowed models are {names}",
+            facts={"model": model, "allowed": allowed},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +87,14 @@ class Caller:
         """Raise `ScopeMissingError` unless the caller has this scope."""
         if not self.allows(scope):
             raise ScopeMissingError(scope)
+
+    def check_model(self, display_name: str) -> None:
+        """Raise `ModelNotAllowedError` unless the caller may use a model.
+
+        `display_name` is that of the model's route, so an alias can't lead around the list.
+        """
+        if self.models is not None and display_name not in self.models:
+            raise ModelNotAllowedError(display_name, self.models)
 
 
 OPERATOR = Caller(DEFAULT_PROJECT, frozenset({Scope.OPERATOR}))

@@ -196,6 +196,13 @@ class ResendNotFoundError(NotFoundError):
     kind = "Resend"
 
 
+class ProjectNotFoundError(NotFoundError):
+    """There is no such project."""
+
+    code = "project_not_found"
+    kind = "Project"
+
+
 class UnknownCallbackError(ReelhookError):
     """No provider was given this callback address."""
 

@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 import reelhook
 from reelhook.doors import callbacks
+from reelhook.doors.admission import Admissions
 from reelhook.doors.bodies import Bodies
 from reelhook.doors.compat import downloads
 from reelhook.doors.compat import routes as compat
@@ -16,7 +17,7 @@ from reelhook.doors.errors import install_errors
 from reelhook.doors.guard import Guard
 from reelhook.doors.limits import REFUSALS, Refusals
 from reelhook.doors.live import sse
-from reelhook.doors.native import deliveries, endpoints, jobs, jwks, models, operations
+from reelhook.doors.native import deliveries, endpoints, jobs, jwks, keys, models, operations
 from reelhook.doors.native.schemas import ErrorResponse
 from reelhook.doors.policy import DeclaredRoutes, Policy
 from reelhook.gateway import Gateway
@@ -38,6 +39,8 @@ ROUTERS = (
     endpoints.router,
     deliveries.router,
     downloads.router,
+    keys.router,
+    keys.token_router,
     operations.router,
     operations.health_router,
     jwks.router,
@@ -89,7 +92,7 @@ def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
     install_errors(app, refusals, options.clients)
     app.add_middleware(
         Guard,
-        access=options.access,
+        admissions=Admissions(options.access, gateway.authentication, options.clock),
         routes=routes,
         bodies=Bodies(options.limits),
         refusals=refusals,
@@ -127,7 +130,7 @@ def _describe_key(app: FastAPI, routes: DeclaredRoutes) -> None:
         schemes["key"] = {
             "type": "http",
             "scheme": "bearer",
-            "description": "The server's REELHOOK_API_KEY",
+            "description": "A project's key, or the server's REELHOOK_API_KEY",
         }
         document["security"] = [{"key": []}]
         for path in open_paths & document["paths"].keys():

@@ -1,18 +1,20 @@
 """The context that every route gets: the gateway, the caller, and the operator's options."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Protocol
 from urllib.parse import quote
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 
-from reelhook.domain.caller import Caller
+from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.signing_keys import PublicKey
 from reelhook.doors.access import Access
 from reelhook.doors.clients import RefusedClients
-from reelhook.doors.guard import CALLER
+from reelhook.doors.guard import CALLER, CREDENTIAL
 from reelhook.doors.limits import Limits
-from reelhook.gateway import Clock, Gateway
+from reelhook.gateway import Clock, Gateway, Lifetime
 
 
 class UrlCheck(Protocol):
@@ -56,11 +58,37 @@ class Context:
     gateway: Gateway
     options: HttpOptions
 
+    async def within(self, project: str | None) -> "Context":
+        """Return the context of a project that the request names; None: it names none.
+
+        Raises `ProjectNotFoundError` unless the caller is the operator, or has a key of it.
+        """
+        if project is None:
+            return self
+        caller = await self.gateway.authentication.within(self.caller, project)
+        return replace(self, caller=caller)
+
+    def lifetime(self, wake: Callable[[], None]) -> AbstractContextManager[Lifetime]:
+        """Watch the request's credential until the block ends; `wake` is called at its end."""
+        return self.gateway.authentication.lifetime(self.request.scope[CREDENTIAL], wake)
+
 
 # Asynchronous, since FastAPI runs other dependencies in a thread.
-async def _context(request: Request) -> Context:
+async def _context(
+    request: Request,
+    chosen_project: Annotated[
+        str | None,
+        Query(
+            alias="project",
+            description="For the operator: the id or name of the project to act in",
+        ),
+    ] = None,
+) -> Context:
     state = request.app.state
-    return Context(request, request.scope[CALLER], state.gateway, state.options)
+    context = Context(request, request.scope[CALLER], state.gateway, state.options)
+    # Callers without a key, such as providers, choose nothing.
+    chooses = context.caller.allows(Scope.OPERATOR) or context.caller.key_id is not None
+    return await context.within(chosen_project if chooses else None)
 
 
 ContextOf = Annotated[Context, Depends(_context)]

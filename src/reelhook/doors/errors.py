@@ -10,7 +10,8 @@ from fastapi.responses import JSONResponse
 from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException
 
-from reelhook.domain.caller import ScopeMissingError
+from reelhook.domain.api_key import GrantTooWideError, KeyEndedError, KeyRefusedError
+from reelhook.domain.caller import ModelNotAllowedError, ScopeMissingError
 from reelhook.domain.errors import (
     CommitUnknownError,
     ContentMissingError,
@@ -45,6 +46,10 @@ _STATUS: Sequence[tuple[type[ReelhookError], int]] = (
     (WebhookVerificationError, 401),
     (ContentNotReadyError, 404),
     (ScopeMissingError, 403),
+    (ModelNotAllowedError, 403),
+    (GrantTooWideError, 403),
+    (KeyRefusedError, 401),
+    (KeyEndedError, 409),
     (JobConflictError, 409),
     (EndpointConflictError, 409),
     (ContentMissingError, 410),

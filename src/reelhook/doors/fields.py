@@ -46,4 +46,8 @@ Text = Annotated[str, StringConstraints(strict=True), NoNul]
 ShortText = Annotated[
     str, StringConstraints(strict=True, min_length=1, max_length=SHORT_CHARACTERS_MAX), NoNul
 ]
+ChosenProject = Annotated[
+    ShortText | None,
+    Field(description="For the operator: the id or name of its project; if absent: `default`"),
+]
 EndpointIds = Annotated[list[JobId], Field(max_length=ENDPOINTS_MAX)]

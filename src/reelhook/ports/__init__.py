@@ -1,5 +1,6 @@
 """Ports: narrow protocols between the core and the outside, one per user, and their values."""
 
+from reelhook.ports.api_keys import ApiKeyStore, GrantReads
 from reelhook.ports.budgets import BudgetState, BudgetStore, Sum
 from reelhook.ports.clock import Clock
 from reelhook.ports.clock_repair import ClockRepairStore, LongestWaits
@@ -100,6 +101,7 @@ __all__ = [
     "AccountRecord",
     "AccountStatusReads",
     "AccountStatusStore",
+    "ApiKeyStore",
     "BudgetState",
     "BudgetStore",
     "CallbackStore",
@@ -128,6 +130,7 @@ __all__ = [
     "FileReads",
     "FollowStore",
     "ForgottenStore",
+    "GrantReads",
     "IdempotencyKey",
     "InDoubtStore",
     "InstallationStore",

@@ -96,14 +96,19 @@ class Jobs:
 
         Its events go to `webhook_url` and to the registered `endpoints`; if neither is given, to
         the default endpoint. Raises `InvalidRequestError` if an endpoint does not exist, or if the
-        model or one of its fallbacks can't satisfy the request.
+        model or one of its fallbacks can't satisfy the request. Raises `ModelNotAllowedError` if
+        the caller may not use one of them.
         """
         caller.require(Scope.SUBMIT)
         check_request(request)
         choice = self._catalog.choose(request.model)
-        choice.check(request)
-        for fallback in request.fallbacks:
-            self._catalog.choose(fallback, "fallbacks").check(request)
+        routes = [
+            choice,
+            *(self._catalog.choose(fallback, "fallbacks") for fallback in request.fallbacks),
+        ]
+        for route in routes:
+            caller.check_model(route.display_name)
+            route.check(request)
         request = replace(request, model=choice.model)
         now = self._clock.now()
         job = Job(

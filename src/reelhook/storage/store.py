@@ -12,6 +12,7 @@ from reelhook.storage.operation import Database, Operation
 from reelhook.storage.operations import (
     account_load,
     accounts,
+    api_keys,
     budgets,
     clock_repair,
     conflict_keys,
@@ -140,6 +141,18 @@ class Store(Forwarding):
     upstream = writing(keys.upstream)
     probe = writing(receipts.probe)
     repair_due_times = writing(clock_repair.repair)
+
+    # -- keys of projects ---------------------------------------------------------------------
+
+    create_api_key = writing(api_keys.create)
+    change_api_key = writing(api_keys.change)
+    record_api_key_use = writing(api_keys.record_use, api_keys.conflict_keys_of_use)
+    api_key = reading(api_keys.one)
+    api_key_grant = reading(api_keys.grant)
+    api_key_grant_by_id = reading(api_keys.grant_by_id)
+    any_api_key = reading(api_keys.any_made)
+    any_valid_api_key = reading(api_keys.any_valid)
+    api_keys = reading(api_keys.listed)  # the last one: from here on it is this method's name
 
     # -- projects -----------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
 
+from reelhook.domain.caller import Scope
 from reelhook.domain.request import SHORT_CHARACTERS_MAX, check_image, check_text
 from reelhook.doors.access import holder_of
 from reelhook.doors.compat.request import RENDER_VERSION, video_request
@@ -16,13 +17,14 @@ from reelhook.doors.compat.schemas import (
     status_response,
 )
 from reelhook.doors.context import ContextOf
-from reelhook.doors.policy import KeyRoute
+from reelhook.doors.policy import KeyRoute, needs
 from reelhook.gateway import IdempotencyKey
 
 router = APIRouter(tags=["videos"], route_class=KeyRoute)
 
 
 @router.post("/api/generate", summary="Request a video")
+@needs(Scope.SUBMIT)
 async def generate(
     context: ContextOf,
     body: GenerateBody,
@@ -34,6 +36,7 @@ async def generate(
     With an `Idempotency-Key` the same request can be sent again for 24 hours: it gets the first
     response again, and nothing is rendered twice.
     """
+    context = await context.within(body.project)
     options = context.options
     version = body.render_version or render_version or RENDER_VERSION
     if body.webhook_url is not None:
@@ -59,7 +62,7 @@ async def generate(
     )
     key = None
     if idempotency_key is not None:
-        holder = holder_of(context.request, options.access)
+        holder = holder_of(context.request, options.access, context.caller)
         key = IdempotencyKey(holder, idempotency_key, _fingerprint(body, version))
     created = await context.gateway.jobs.submit(
         context.caller, video, body.webhook_url, key, body.endpoints
@@ -73,6 +76,7 @@ async def generate(
 
 
 @router.get("/api/videos/status/{job_id}", summary="Read a video's status")
+@needs(Scope.READ, one_job="job_id")
 async def status(job_id: str, context: ContextOf) -> StatusResponse:
     """Return a job's status, for clients that missed a webhook."""
     stored = await context.gateway.jobs.job(context.caller, job_id)
@@ -89,4 +93,8 @@ def _fingerprint(body: GenerateBody, version: str) -> str:
 def _left_out(body: GenerateBody) -> set[str]:
     # A request without these has the fingerprint that it had before these fields existed.
     later = ("endpoints", "aspect_ratio", "image", "seed", "provider_options", "fallbacks")
-    return {"render_version", *(name for name in later if getattr(body, name) in (None, []))}
+    return {
+        "render_version",
+        "project",
+        *(name for name in later if getattr(body, name) in (None, [])),
+    }

@@ -16,7 +16,7 @@ from reelhook.domain.request import (
     SIZE,
 )
 from reelhook.domain.waiting import Waiting
-from reelhook.doors.fields import EndpointIds, Schema, Text, documented, is_absent
+from reelhook.doors.fields import ChosenProject, EndpointIds, Schema, Text, documented, is_absent
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
 from reelhook.gateway import StoredJob
 
@@ -56,6 +56,7 @@ class GenerateBody(Schema):
     provider_options: dict[str, Any] | None = Field(
         None, description="The provider's own parameters, passed on unchanged"
     )
+    project: ChosenProject = None
     fallbacks: Fallbacks = Field(
         [],
         description="Models to try, in order, when the ones before definitely did not accept",

@@ -18,7 +18,7 @@ from reelhook.domain.endpoint import (
 from reelhook.domain.errors import BadKeyError
 from reelhook.domain.event import iso, maybe_iso
 from reelhook.domain.signature import standard_key
-from reelhook.doors.fields import Schema, ShortText, Text
+from reelhook.doors.fields import ChosenProject, Schema, ShortText, Text
 from reelhook.gateway import EndpointFields
 
 HEADERS_MAX = 20
@@ -115,6 +115,7 @@ class NewEndpointBody(_Chosen):
     """An endpoint to register."""
 
     url: Text = Field(description="Where its webhooks go")
+    project: ChosenProject = None
     secret: Secret | None = Field(
         None, description="The key that signs them; if absent, one is generated"
     )

@@ -13,7 +13,15 @@ from reelhook.domain.request import (
     SHORT_CHARACTERS_MAX,
 )
 from reelhook.domain.waiting import Waiting
-from reelhook.doors.fields import EndpointIds, Schema, ShortText, Text, documented, is_absent
+from reelhook.doors.fields import (
+    ChosenProject,
+    EndpointIds,
+    Schema,
+    ShortText,
+    Text,
+    documented,
+    is_absent,
+)
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
 from reelhook.gateway import ListedJob
 
@@ -33,6 +41,7 @@ class RegisterBody(Schema):
     job_id: OwnJobId | None = Field(None, description="The id that it gets here")
     webhook_url: Text | None = None
     endpoints: EndpointIds = Field([], description="Registered endpoints that its events go to")
+    project: ChosenProject = None
     account: ShortText | None = Field(
         None, description="The job's account, or a provider whose first account has it"
     )
@@ -140,6 +149,14 @@ class ErrorResponse(Schema):
         "have been accepted",
     )
     job_status: str | None = Field(None, description="The job's status, if it is the reason")
+    key_id: str | None = Field(
+        None, description="With acceptance_unknown: the key that may have been made or changed"
+    )
+    scope: str | None = Field(None, description="With scope_missing: the scope that is needed")
+    model: str | None = Field(None, description="With model_not_allowed: the model")
+    allowed: list[str] | None = Field(
+        None, description="With model_not_allowed: the models that are allowed"
+    )
     provider_job_id: str | None = Field(
         None, description="With the problem already_watched: the provider's id of that job"
     )

@@ -93,6 +93,8 @@ def _create_keys() -> None:
         sa.Column("project", sa.Text, nullable=False),
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("hash", sa.Text, nullable=False, unique=True),
+        sa.Column("previous_hash", sa.Text, unique=True),
+        sa.Column("previous_until", sa.BigInteger),
         sa.Column("hint", sa.Text, nullable=False),
         sa.Column("scopes", sa.Text, nullable=False),
         sa.Column("models", sa.Text),
