@@ -38,6 +38,7 @@ from reelhook.ports import (
     JobStore,
     ListedJob,
     OperationsStore,
+    ProjectStore,
     Provider,
     RefusedJob,
     Resend,
@@ -63,6 +64,7 @@ from reelhook.service.jobs import Jobs
 from reelhook.service.keys import Keys
 from reelhook.service.models import Models, ProviderServer
 from reelhook.service.operations import AccountStats, Operations, Stats
+from reelhook.service.projects import ProjectFields, Projects
 from reelhook.service.provider_webhooks import ProviderWebhooks
 from reelhook.service.reading_back import read_back
 from reelhook.service.waiting import WaitingReasons
@@ -88,6 +90,7 @@ __all__ = [
     "JobPage",
     "Lifetime",
     "ListedJob",
+    "ProjectFields",
     "ProviderServer",
     "RefusedJob",
     "Resend",
@@ -116,6 +119,7 @@ class Gateway:
     models: Models
     keys: Keys
     authentication: Authentication
+    projects: Projects
     provider_webhooks: ProviderWebhooks
 
 
@@ -126,6 +130,7 @@ class GatewayStore(
     EndpointStore,
     DeliveryLogStore,
     OperationsStore,
+    ProjectStore,
     FeedReads,
     ApiKeyStore,
     AuthenticationStore,
@@ -194,6 +199,7 @@ def build_gateway(
         models=Models(providers, catalog),
         keys=Keys(store, authentication, catalog, clock=clock, random=random),
         authentication=authentication,
+        projects=Projects(store, signals, overlap_hours=overlap_hours, clock=clock, random=random),
         provider_webhooks=ProviderWebhooks(
             store, providers, catalog, callbacks, jobs, in_doubt, recording, clock=clock
         ),

@@ -11,7 +11,7 @@ from reelhook.ports import SignedRequest
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """The installation's secrets, for endpoints that have none."""
+    """The installation's secrets, for endpoints of `default` that have none."""
 
     secret: str
     previous: str | None = None
@@ -36,9 +36,7 @@ class Signing:
         url: str | None = None,
     ) -> SignedRequest:
         """Return the request of one attempt. `url` overrides the endpoint's own URL."""
-        secret, previous = self.secrets.secret, self.secrets.previous
-        if endpoint.secret is not None:
-            secret, previous = endpoint.secret, endpoint.honoured_previous(now)
+        secret, previous = self._secrets(endpoint, now)
         headers = dict(endpoint.headers)
         headers |= {"Content-Type": "application/json", "User-Agent": self.user_agent}
         headers |= sign(
@@ -56,3 +54,12 @@ class Signing:
             trusted=endpoint.trusted,
             timeout_seconds=timeout_seconds,
         )
+
+    def _secrets(self, endpoint: Endpoint, now: Instant) -> tuple[str, str | None]:
+        """Return the secret that signs, and the previous one while it also signs."""
+        if endpoint.secret is not None:
+            return endpoint.secret, endpoint.honoured_previous(now)
+        if endpoint.project_secrets is not None:
+            secrets = endpoint.project_secrets
+            return secrets.secret, secrets.honoured_previous(now)
+        return self.secrets.secret, self.secrets.previous

@@ -7,12 +7,14 @@ from urllib.parse import urlsplit
 from zlib import crc32
 
 from reelhook.domain.breaker import CircuitBreaker
+from reelhook.domain.caller import DEFAULT_PROJECT
 from reelhook.domain.delivery import WebhookResponse
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Event, EventKind, Instant
+from reelhook.domain.project import SigningSecrets
 
 DEFAULT_ENDPOINT = "default"
-"""The id of the endpoint for WEBHOOK_URL."""
+"""The id of the endpoint for WEBHOOK_URL; see `default_id` for those of other projects."""
 LANES = 16
 """The number of shards of the endpoints, which workers lease. A change needs a migration."""
 ALL_LANES = frozenset(range(LANES))
@@ -57,11 +59,12 @@ class Disabled(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A receiver of events. `secret` None: the installation's secret signs.
+    """A receiver of events. `secret` None: its project's secret signs, or else the installation's.
 
     `trusted`: the operator named the URL, so no address is refused. `previous_secret` also signs
     until `previous_until`. `concurrency` None: the setting applies. `health_version` counts the
-    resets of the health: attempts that began before a reset don't affect it.
+    resets of the health: attempts that began before a reset don't affect it. `project_secrets` are
+    read with the endpoint and never stored with it.
     """
 
     id: str
@@ -80,6 +83,8 @@ class Endpoint:
     disabled: Disabled | None = None
     disabled_at: Instant | None = None
     health_version: int = 0
+    project: str = DEFAULT_PROJECT
+    project_secrets: SigningSecrets | None = None
     health: CircuitBreaker = field(default_factory=CircuitBreaker)
 
     @property
@@ -184,12 +189,18 @@ def name_of(event: Event) -> EventName:
     return EventName(event.status.value)
 
 
-def url_id(url: str) -> str:
+def url_id(url: str, project: str = DEFAULT_PROJECT) -> str:
     """Return the id of the endpoint for a job's own URL.
 
-    Scheme, host, port and path identify an endpoint. A different query makes no new one.
+    Project, scheme, host, port and path identify an endpoint. A different query makes no new one.
     """
-    return "url_" + sha256(origin_of(url).encode()).hexdigest()[:32]
+    named = origin_of(url) if project == DEFAULT_PROJECT else f"{project} {origin_of(url)}"
+    return "url_" + sha256(named.encode()).hexdigest()[:32]
+
+
+def default_id(project: str) -> str:
+    """Return the id of a project's default endpoint."""
+    return DEFAULT_ENDPOINT if project == DEFAULT_PROJECT else f"{DEFAULT_ENDPOINT}_{project}"
 
 
 def origin_of(url: str) -> str:

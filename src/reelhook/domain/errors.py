@@ -227,6 +227,12 @@ class JobConflictError(ReelhookError):
     code = "conflict"
 
 
+class ProjectConflictError(ReelhookError):
+    """The project's state, or another project, does not allow the change."""
+
+    code = "conflict"
+
+
 # -- content --------------------------------------------------------------------------------------
 
 

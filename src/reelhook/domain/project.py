@@ -15,8 +15,8 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 MODELS_MAX = 100
 MODEL_CHARACTERS_MAX = 200
 WEIGHT_MAX = 1000
-PRIORITY_MAX = 1
-"""The highest priority that a project may be allowed; -1 is the lowest."""
+PRIORITY_MIN, PRIORITY_MAX = -1, 1
+"""The lowest and the highest priority that a project may be allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,16 @@ def check_name(name: str) -> None:
         raise InvalidRequestError("name", Problem.FORM, form=NAME, value=name)
     if name == DEFAULT_PROJECT or name.startswith(f"{PROJECT_ID_PREFIX}_"):
         raise InvalidRequestError("name", Problem.RESERVED, value=name)
+
+
+def check_limits(weight: int | None, priority_max: int | None) -> None:
+    """Raise `InvalidRequestError` unless a project may have these limits. None: not given."""
+    for field, value, least, most in (
+        ("weight", weight, 1, WEIGHT_MAX),
+        ("priority_max", priority_max, PRIORITY_MIN, PRIORITY_MAX),
+    ):
+        if value is not None and not least <= value <= most:
+            raise InvalidRequestError(field, Problem.RANGE, least=least, most=most)
 
 
 def check_models(models: Sequence[str]) -> None:

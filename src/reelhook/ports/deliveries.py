@@ -37,6 +37,7 @@ class DeliveryFilter:
     state: str | None = None
     job_id: str | None = None
     endpoint_id: str | None = None
+    project: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ class DeliveryPage:
 class Resend:
     """A run that resends all events that failed in a period, in batches. It survives a restart.
 
-    `endpoint_id` None: at every endpoint. `resent` counts the events so far.
+    `endpoint_id` None: at every endpoint. `resent` counts the events so far. `project` None: of all
+    projects.
     """
 
     id: str
@@ -60,10 +62,11 @@ class Resend:
     endpoint_id: str | None = None
     resent: int = 0
     finished_at: Instant | None = None
+    project: str | None = None
 
 
 class DeliveryLogStore(FeedStore, Protocol):
-    """Reads deliveries and starts resends."""
+    """Reads deliveries and starts resends. With `project`, nothing of another one exists."""
 
     async def deliveries(
         self, wanted: DeliveryFilter, limit: int, cursor: int | None
@@ -71,7 +74,7 @@ class DeliveryLogStore(FeedStore, Protocol):
         """Return a page of deliveries, newest first."""
         ...
 
-    async def delivery(self, delivery_id: int) -> StoredDelivery:
+    async def delivery(self, delivery_id: int, *, project: str | None = None) -> StoredDelivery:
         """Return one delivery. Raises `DeliveryNotFoundError`."""
         ...
 
@@ -83,7 +86,9 @@ class DeliveryLogStore(FeedStore, Protocol):
         """Return the events that never arrived through this delivery, in order."""
         ...
 
-    async def resend_one(self, delivery_id: int, sequence: int | None, now: Instant) -> Delivery:
+    async def resend_one(
+        self, delivery_id: int, sequence: int | None, now: Instant, *, project: str | None = None
+    ) -> Delivery:
         """Add a delivery that repeats an event (None: the job's newest).
 
         Raises `DeliveryNotFoundError`, `EndpointNotFoundError` if its endpoint was deleted, or
@@ -95,7 +100,7 @@ class DeliveryLogStore(FeedStore, Protocol):
         """Store a new run that sends failed events again."""
         ...
 
-    async def resend(self, resend_id: str) -> Resend:
+    async def resend(self, resend_id: str, *, project: str | None = None) -> Resend:
         """Return one run. Raises `ResendNotFoundError`."""
         ...
 

@@ -8,26 +8,33 @@ from reelhook.domain.event import Instant
 
 
 class EndpointStore(Protocol):
-    """Stores endpoints. Methods that take an id may raise `EndpointNotFoundError`."""
+    """Stores endpoints. Methods that take an id may raise `EndpointNotFoundError`.
+
+    With `project`, nothing of another one exists.
+    """
 
     async def create_endpoint(self, endpoint: Endpoint) -> None:
         """Store a new endpoint. If it gets every job's events, it starts with the running jobs."""
         ...
 
-    async def endpoints(self) -> list[Endpoint]:
-        """Return the registered endpoints and the default one, oldest first."""
+    async def endpoints(self, *, project: str | None = None) -> list[Endpoint]:
+        """Return the registered endpoints and the default ones, oldest first."""
         ...
 
-    async def endpoints_held_back(self) -> list[Endpoint]:
+    async def endpoints_held_back(self, *, project: str | None = None) -> list[Endpoint]:
         """Return the endpoints of any kind that are disabled, or whose breaker is open."""
         ...
 
-    async def endpoint(self, endpoint_id: str) -> Endpoint:
+    async def endpoint(self, endpoint_id: str, *, project: str | None = None) -> Endpoint:
         """Return one endpoint of any kind."""
         ...
 
     async def change_endpoint(
-        self, endpoint_id: str, change: Callable[[Endpoint], Endpoint]
+        self,
+        endpoint_id: str,
+        change: Callable[[Endpoint], Endpoint],
+        *,
+        project: str | None = None,
     ) -> Endpoint:
         """Change an endpoint in one transaction, and return the result.
 
@@ -35,10 +42,12 @@ class EndpointStore(Protocol):
         """
         ...
 
-    async def delete_endpoint(self, endpoint_id: str, now: Instant) -> None:
+    async def delete_endpoint(
+        self, endpoint_id: str, now: Instant, *, project: str | None = None
+    ) -> None:
         """End an endpoint and all its deliveries. Attempts stay on record."""
         ...
 
     async def keep_default_endpoint(self, endpoint: Endpoint) -> None:
-        """Store the endpoint of WEBHOOK_URL. A changed URL starts with clean health."""
+        """Store a project's default endpoint. A changed URL starts with clean health."""
         ...

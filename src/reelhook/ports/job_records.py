@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from reelhook.domain.caller import DEFAULT_PROJECT
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.event import Event, Instant
 from reelhook.domain.job import Job, Status
@@ -35,9 +36,9 @@ class Destination:
     url: str | None = None
 
     @classmethod
-    def to(cls, url: str) -> "Destination":
-        """Return the destination of a job's own URL."""
-        return cls(url_id(url), url)
+    def to(cls, url: str, project: str = DEFAULT_PROJECT) -> "Destination":
+        """Return the destination of the own URL of a project's job."""
+        return cls(url_id(url, project), url)
 
 
 SOLE_HOLDER = "default"

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from reelhook.domain.event import Instant
 from reelhook.domain.project import Project
 
 
@@ -29,11 +30,18 @@ class ProjectStore(ProjectReads, Protocol):
         ...
 
     async def change_project(
-        self, id_or_name: str, change: Callable[[Project], Project], *, seen_by: str | None = None
+        self,
+        id_or_name: str,
+        change: Callable[[Project], Project],
+        now: Instant,
+        *,
+        trusted: bool = False,
+        seen_by: str | None = None,
     ) -> Project:
         """Change a project in one transaction, and return the result.
 
-        A webhook URL gets a default endpoint. `change` must be pure: it may be called more than
-        once, and in another thread. Raises `ProjectNotFoundError` or `ProjectNameTakenError`.
+        A webhook URL gets a default endpoint; `trusted`: the operator chose the URL. `change` must
+        be pure: it may be called more than once, and in another thread. Raises
+        `ProjectNotFoundError` or `ProjectNameTakenError`.
         """
         ...

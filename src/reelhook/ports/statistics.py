@@ -53,7 +53,7 @@ class StatisticsStore(Protocol):
         """Return the number of deliveries with something to send."""
         ...
 
-    async def endpoint_counts(self) -> dict[str, int]:
+    async def endpoint_counts(self, *, project: str | None = None) -> dict[str, int]:
         """Return the numbers of `failing` endpoints (only probes are sent) and `disabled` ones."""
         ...
 

@@ -6,7 +6,7 @@ from random import Random
 
 from reelhook.core.recording import Recording
 from reelhook.core.wakeups import Signals
-from reelhook.domain.caller import Caller, Scope
+from reelhook.domain.caller import DEFAULT_PROJECT, Caller, Scope
 from reelhook.domain.catalog import Catalog
 from reelhook.domain.conflicts import (
     AlreadyWatchedError,
@@ -176,8 +176,9 @@ class Jobs:
     ) -> Created:
         destinations = [Destination(endpoint) for endpoint in dict.fromkeys(endpoints)]
         if webhook_url is not None:
-            destinations.append(Destination.to(webhook_url))
-        if not destinations and self._has_default_endpoint:
+            destinations.append(Destination.to(webhook_url, job.project))
+        is_default = job.project == DEFAULT_PROJECT  # the store knows those of other projects
+        if not destinations and is_default and self._has_default_endpoint:
             destinations = [Destination(DEFAULT_ENDPOINT)]
         new = NewJob(job, request, webhook_url, tuple(destinations), idempotency)
         try:

@@ -156,6 +156,8 @@ class Store(Forwarding):
 
     # -- projects -----------------------------------------------------------------------------
 
+    create_project = writing(projects.create)
+    change_project = writing(projects.change)
     project = reading(projects.project)
     projects = reading(projects.listed)
 

@@ -33,6 +33,7 @@ def page(wanted: DeliveryFilter, limit: int, cursor: int | None) -> Operation[De
     for clause, value in (
         ("d.job_id = ?", wanted.job_id),
         ("d.endpoint_id = ?", wanted.endpoint_id),
+        ("e.project = ?", wanted.project),
         ("d.id < ?", cursor),
     ):
         if value is not None:
@@ -46,9 +47,12 @@ def page(wanted: DeliveryFilter, limit: int, cursor: int | None) -> Operation[De
     return DeliveryPage(listed, listed[-1].delivery.id if len(rows) > limit else None)
 
 
-def delivery(delivery_id: int) -> Operation[StoredDelivery]:
+def delivery(delivery_id: int, *, project: str | None = None) -> Operation[StoredDelivery]:
     """Return one delivery. Raises `DeliveryNotFoundError`."""
-    rows = yield Statement(f"{_STORED_DELIVERY} WHERE d.id = ?1", (delivery_id,))
+    rows = yield Statement(
+        f"{_STORED_DELIVERY} WHERE d.id = ?1 AND (CAST(?2 AS TEXT) IS NULL OR e.project = ?2)",
+        (delivery_id, project),
+    )
     if not rows:
         raise DeliveryNotFoundError(delivery_id)
     return _stored_delivery(rows[0])

@@ -1,9 +1,10 @@
 """Operations that change endpoints."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from reelhook.domain.delivery import UndeliveredReason
-from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, lane_of
+from reelhook.domain.endpoint import Endpoint, lane_of
 from reelhook.domain.event import Instant
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.operations.endpoint_reads import ONE_ENDPOINT, found
@@ -52,16 +53,18 @@ def create(endpoint: Endpoint) -> Operation[None]:
         yield EXCLUDE_NEW_JOBS
     yield Statement(_INSERT, (*endpoint_values(endpoint), lane_of(endpoint.id)))
     if endpoint.broadcast:
-        yield from follow_running(endpoint.id)
+        yield from follow_running(endpoint.id, endpoint.project)
 
 
-def change(endpoint_id: str, change: Callable[[Endpoint], Endpoint]) -> Operation[Endpoint]:
+def change(
+    endpoint_id: str, change: Callable[[Endpoint], Endpoint], *, project: str | None = None
+) -> Operation[Endpoint]:
     """Change an endpoint. One that now gets every job's events starts with the unfinished jobs."""
-    before = found(endpoint_id, (yield Statement(_LOCKED_FOR_CHANGE, (endpoint_id,))))
+    before = found(endpoint_id, (yield Statement(_LOCKED_FOR_CHANGE, (endpoint_id, project))))
     after = change(before)
     if after.broadcast and not before.broadcast:
         yield EXCLUDE_NEW_JOBS
-        yield from follow_running(after.id)
+        yield from follow_running(after.id, after.project)
     if after is not before:
         yield from _replace(before, after)
     return after
@@ -80,10 +83,10 @@ def _replace(before: Endpoint, after: Endpoint) -> Operation[None]:
         yield Statement(_WAKE_NOW, (after.id,))
 
 
-def delete(endpoint_id: str, now: Instant) -> Operation[None]:
+def delete(endpoint_id: str, now: Instant, *, project: str | None = None) -> Operation[None]:
     """End an endpoint and all its deliveries."""
     yield EXCLUDE_NEW_JOBS
-    found(endpoint_id, (yield Statement(_LOCKED_FOR_DELETION, (endpoint_id,))))
+    found(endpoint_id, (yield Statement(_LOCKED_FOR_DELETION, (endpoint_id, project))))
     yield Statement(
         "UPDATE endpoints SET deleted_at = ?2, broadcast = FALSE, secret = NULL,"
         " previous_secret = NULL, headers = NULL WHERE id = ?1",
@@ -100,15 +103,17 @@ def delete(endpoint_id: str, now: Instant) -> Operation[None]:
 
 
 def keep_default(endpoint: Endpoint) -> Operation[None]:
-    """Store the endpoint of WEBHOOK_URL. A changed URL starts with clean health."""
+    """Store a project's default endpoint. A changed URL starts with clean health."""
     # Two processes may start at the same time.
     yield Statement(
         f"{_INSERT} ON CONFLICT (id) DO NOTHING", (*endpoint_values(endpoint), lane_of(endpoint.id))
     )
-    known = found(DEFAULT_ENDPOINT, (yield Statement(_DEFAULT_LOCKED, (DEFAULT_ENDPOINT,))))
+    known = found(endpoint.id, (yield Statement(_DEFAULT_LOCKED, (endpoint.id,))))
     if known.url != endpoint.url:
-        yield from _replace(known, known.moved(endpoint.url))
+        yield from _replace(known, replace(known.moved(endpoint.url), trusted=endpoint.trusted))
         yield from release(known.id, endpoint.created_at)
+    elif endpoint.trusted and not known.trusted:
+        yield from _replace(known, replace(known, trusted=True))
 
 
 def save_health(endpoint: Endpoint) -> Operation[None]:

@@ -16,7 +16,7 @@ from reelhook.storage.operation import (
     conflict_free_batches,
     query,
 )
-from reelhook.storage.operations import idempotency, reservations
+from reelhook.storage.operations import idempotency, projects, reservations
 from reelhook.storage.operations.delivery_writes import offer
 from reelhook.storage.operations.in_doubt import close_doubt
 from reelhook.storage.operations.leases import holds
@@ -90,7 +90,8 @@ def create(new: NewJob) -> Operation[Created]:
         raise JobIdTakenError(new.job.id)
     # Checked before the first write, so that a refusal undoes no transaction that others share.
     request = request_of(new.request)
-    yield from check_registered(new.destinations)
+    destinations = yield from projects.destinations(new)
+    yield from check_registered(destinations, new.job.project)
     if new.job.adopted_from is not None and not (
         yield from close_doubt(new.job.adopted_from, new.job.created_at)
     ):
@@ -100,7 +101,7 @@ def create(new: NewJob) -> Operation[Created]:
     yield from reservations.keep(new.job.id, reserved.reservations)
     if new.job.adopted_from is not None:
         yield from reservations.move(new.job.adopted_from, new.job.id)
-    yield from add_deliveries(new.job.id, new.destinations, new.job.created_at)
+    yield from add_deliveries(new.job, destinations)
     if new.idempotency:
         yield from idempotency.keep(new.idempotency, new.job.id, new.job.created_at)
     return Created(new.job.id)

@@ -1,13 +1,20 @@
 """Operations on projects. `default` has a row only once something of it is set."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
 from reelhook.domain.caller import DEFAULT_PROJECT
+from reelhook.domain.conflicts import ProjectClosedError, ProjectNameTakenError
+from reelhook.domain.endpoint import Endpoint, EndpointKind, default_id
+from reelhook.domain.errors import ProjectNotFoundError
+from reelhook.domain.event import Instant
 from reelhook.domain.project import DEFAULT, Project
+from reelhook.ports import Destination, NewJob
 from reelhook.storage.operation import Operation, Statement
+from reelhook.storage.operations import endpoint_writes
+from reelhook.storage.operations.new_deliveries import EXCLUDE_NEW_JOBS
 
 _COLUMNS = tuple(field.name for field in fields(Project))
 _PROJECT = ", ".join(_COLUMNS)
@@ -15,6 +22,18 @@ _ONE = (
     f"SELECT {_PROJECT} FROM projects WHERE (id = ?1 OR name = ?1)"
     " AND (CAST(?2 AS TEXT) IS NULL OR id = ?2)"
 )
+_SAVE = (
+    "INSERT INTO projects ({columns}) VALUES ({values}) ON CONFLICT (id) DO UPDATE SET {sets}"
+).format(
+    columns=_PROJECT,
+    values=", ".join(f"?{number}" for number in range(1, len(_COLUMNS) + 1)),
+    sets=", ".join(f"{name} = excluded.{name}" for name in _COLUMNS[1:]),
+)
+_NAMESAKE = "SELECT 1 FROM projects WHERE name = ?1 AND id <> ?2"
+_FOR_NEW_JOB = "SELECT closed_at, webhook_url FROM projects WHERE id = ?1"
+_PROJECTS_LOCK = 7_311_482_097
+# One change at a time, since a name is looked up before it is stored.
+_ONLY_CHANGE = Statement(f"SELECT 1 /*pg FROM pg_advisory_xact_lock({_PROJECTS_LOCK}) */")
 
 
 def project(id_or_name: str, *, seen_by: str | None = None) -> Operation[Project | None]:
@@ -31,6 +50,72 @@ def listed() -> Operation[list[Project]]:
     found = {row[0]: _project_of(row) for row in rows}
     default = found.pop(DEFAULT_PROJECT, DEFAULT)
     return [default, *found.values()]
+
+
+def create(project: Project) -> Operation[None]:
+    """Store a new project. Raises `ProjectNameTakenError`."""
+    yield _ONLY_CHANGE
+    yield from _save(project)
+
+
+def change(
+    id_or_name: str,
+    change: Callable[[Project], Project],
+    now: Instant,
+    *,
+    trusted: bool = False,
+    seen_by: str | None = None,
+) -> Operation[Project]:
+    """Change a project; see `ProjectStore.change_project`."""
+    yield _ONLY_CHANGE
+    before = yield from project(id_or_name, seen_by=seen_by)
+    if before is None:
+        raise ProjectNotFoundError(id_or_name)
+    after = change(before)
+    if after.closed_at != before.closed_at:
+        yield EXCLUDE_NEW_JOBS
+    if after != before:
+        yield from _save(after)
+    if after.webhook_url is not None and (trusted or after.webhook_url != before.webhook_url):
+        yield from endpoint_writes.keep_default(_default_endpoint(after, now, trusted=trusted))
+    return after
+
+
+def _default_endpoint(project: Project, now: Instant, *, trusted: bool) -> Endpoint:
+    return Endpoint(
+        default_id(project.id),
+        EndpointKind.DEFAULT,
+        project.webhook_url or "",
+        trusted=trusted,
+        created_at=now,
+        project=project.id,
+    )
+
+
+def _save(project: Project) -> Operation[None]:
+    if (yield Statement(_NAMESAKE, (project.name, project.id))):
+        raise ProjectNameTakenError(project.name)
+    models = None if project.models is None else json.dumps(project.models)
+    values = [models if name == "models" else getattr(project, name) for name in _COLUMNS]
+    yield Statement(_SAVE, values)
+
+
+def destinations(new: NewJob) -> Operation[tuple[Destination, ...]]:
+    """Return the destinations of a new job: its own, or else its project's default endpoint.
+
+    The endpoint of `default` is a setting, so it is among the job's own. A job that adopts another
+    one's video keeps that one's destinations, and may be created in a closed project. Raises
+    `ProjectClosedError`. Needs the lock of new jobs, which excludes the closing of a project.
+    """
+    project = new.job.project
+    if project == DEFAULT_PROJECT or new.job.adopted_from is not None:
+        return new.destinations
+    for closed_at, webhook_url in (yield Statement(_FOR_NEW_JOB, (project,))):
+        if closed_at is not None:
+            raise ProjectClosedError(project)
+        if webhook_url is not None and not new.destinations:
+            return (Destination(default_id(project)),)
+    return new.destinations
 
 
 def _project_of(row: Sequence[Any]) -> Project:

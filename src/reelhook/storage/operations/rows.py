@@ -13,6 +13,7 @@ from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
 from reelhook.domain.problem import Problem
+from reelhook.domain.project import SigningSecrets
 from reelhook.domain.request import VideoRequest
 from reelhook.ports import JobPage, ListedJob, StoredJob
 
@@ -23,7 +24,7 @@ def _columns(of: type[Any], *without: str) -> tuple[str, ...]:
 
 STATE_COLUMNS = _columns(Job)
 DELIVERY_COLUMNS = _columns(Delivery)
-ENDPOINT_COLUMNS = _columns(Endpoint, "health")
+ENDPOINT_COLUMNS = _columns(Endpoint, "health", "project_secrets")
 HEALTH_COLUMNS = _columns(CircuitBreaker, "window")
 REQUEST_COLUMNS = (
     "script",
@@ -52,7 +53,14 @@ STORED_JOB = ", ".join((*STATE_COLUMNS, *REQUEST_COLUMNS, *_JOB_EXTRAS))
 _LISTED_COLUMNS = ("title", "seconds", "size", "aspect_ratio", "seed", "fallbacks")
 LISTED_JOB = ", ".join((*STATE_COLUMNS, *_LISTED_COLUMNS, *_JOB_EXTRAS))
 DELIVERY = ", ".join(f"d.{name}" for name in DELIVERY_COLUMNS)
-ENDPOINT = ", ".join(f"e.{name}" for name in (*ENDPOINT_COLUMNS, *HEALTH_COLUMNS))
+_PROJECT_SECRETS = ("secret", "previous_secret", "previous_until")
+# No join: PostgreSQL can't lock the rows of an outer one.
+ENDPOINT = ", ".join(
+    (
+        *(f"e.{name}" for name in (*ENDPOINT_COLUMNS, *HEALTH_COLUMNS)),
+        *(f"(SELECT {name} FROM projects WHERE id = e.project)" for name in _PROJECT_SECRETS),
+    )
+)
 
 # Many rows are read per second, and a dictionary lookup is faster than calling an enum.
 _STATUS = {status.value: status for status in Status}
@@ -220,7 +228,9 @@ def delivery_of(row: Sequence[Any]) -> Delivery:
 
 def endpoint_of(row: Sequence[Any]) -> Endpoint:
     """Read `ENDPOINT`."""
-    named = dict(zip((*ENDPOINT_COLUMNS, *HEALTH_COLUMNS), row, strict=False))
+    columns = (*ENDPOINT_COLUMNS, *HEALTH_COLUMNS)
+    named = dict(zip(columns, row, strict=False))
+    secret, *previous = row[len(columns) : len(columns) + len(_PROJECT_SECRETS)]
     health = {name: named.pop(name) for name in HEALTH_COLUMNS}
     health["probe_milliseconds"] = health["probe_milliseconds"] or PROBE_MILLISECONDS_MIN
     events, headers, disabled = named["events"], named["headers"], named["disabled"]
@@ -233,6 +243,7 @@ def endpoint_of(row: Sequence[Any]) -> Endpoint:
             "events": events_of(events),
             "headers": tuple((json.loads(headers) if headers else {}).items()),
             "disabled": None if disabled is None else Disabled(disabled),
+            "project_secrets": None if secret is None else SigningSecrets(secret, *previous),
             "health": CircuitBreaker(**health),
         }
     )

@@ -63,6 +63,7 @@ def upgrade() -> None:
     op.add_column("events", _project())
     op.create_index("events_by_project", "events", ["project", "position"])
     op.add_column("endpoints", _project())
+    op.add_column("resends", sa.Column("project", sa.Text))
     op.create_index("endpoints_by_project", "endpoints", ["project", "created_at", "id"])
 
 
@@ -162,7 +163,15 @@ def _create_audit() -> None:
 
 
 def downgrade() -> None:
-    """Remove them. Jobs and endpoints of all projects stay, as those of the one installation."""
+    """Remove them. Jobs and endpoints of all projects stay, as those of the one installation.
+
+    But an endpoint that got every job of another project must not get those of all.
+    """
+    op.execute("UPDATE endpoints SET broadcast = FALSE WHERE project <> 'default'")
+    op.execute(
+        "UPDATE resends SET finished_at = until WHERE project IS NOT NULL AND finished_at IS NULL"
+    )
+    op.drop_column("resends", "project")
     op.drop_index("endpoints_by_project", "endpoints")
     op.drop_column("endpoints", "project")
     op.drop_index("events_by_project", "events")
