@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
+from reelhook.core.billing import Billing
 from reelhook.core.facts import Emit
 from reelhook.core.followers import Follower
 from reelhook.core.payloads import PayloadFormat
@@ -21,6 +22,7 @@ from reelhook.ports import (
     ALL_JOBS,
     SOLE_HOLDER,
     ApiKeyStore,
+    BudgetStore,
     CallbackStore,
     Clock,
     Content,
@@ -54,6 +56,7 @@ from reelhook.service.authentication import (
     Credential,
     Lifetime,
 )
+from reelhook.service.budgets import Budgets, BudgetStatus
 from reelhook.service.content import Contents
 from reelhook.service.deliveries import Deliveries
 from reelhook.service.endpoints import EndpointFields, Endpoints
@@ -74,6 +77,7 @@ __all__ = [
     "SOLE_HOLDER",
     "AccountStats",
     "Authentication",
+    "BudgetStatus",
     "Clock",
     "Content",
     "CostLine",
@@ -120,6 +124,7 @@ class Gateway:
     keys: Keys
     authentication: Authentication
     projects: Projects
+    budgets: Budgets
     provider_webhooks: ProviderWebhooks
 
 
@@ -134,6 +139,7 @@ class GatewayStore(
     FeedReads,
     ApiKeyStore,
     AuthenticationStore,
+    BudgetStore,
     Protocol,
 ):
     """The store, as far as the use cases need it."""
@@ -149,6 +155,7 @@ def build_gateway(
     signing: Signing,
     payload: PayloadFormat,
     recording: Recording,
+    billing: Billing,
     signals: Signals,
     emit: Emit,
     has_default_endpoint: bool,
@@ -199,6 +206,7 @@ def build_gateway(
         models=Models(providers, catalog),
         keys=Keys(store, authentication, catalog, clock=clock, random=random),
         authentication=authentication,
+        budgets=Budgets(store, catalog, bill=billing.bill, clock=clock),
         projects=Projects(store, signals, overlap_hours=overlap_hours, clock=clock, random=random),
         provider_webhooks=ProviderWebhooks(
             store, providers, catalog, callbacks, jobs, in_doubt, recording, clock=clock

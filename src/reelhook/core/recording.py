@@ -4,7 +4,7 @@ All changes of jobs are recorded here, wherever they come from.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import structlog
@@ -15,6 +15,7 @@ from reelhook.core.wakeups import Signals
 from reelhook.domain.errors import DATABASE_FAILURES, CommitUnknownError, StoreError
 from reelhook.domain.event import Event
 from reelhook.domain.job import Job
+from reelhook.domain.reservation import Bill, bill_of
 from reelhook.ports import Acceptance, AcceptanceStore, Change, Lease, Recorder
 
 log = structlog.get_logger()
@@ -26,15 +27,24 @@ A `Change` is a transition whose events have been rendered as webhook bodies.
 
 
 class Recording:
-    """Renders transitions, stores them, and wakes the loops and readers that wait for them."""
+    """Renders transitions, stores them, and wakes the loops and readers that wait for them.
+
+    `bill` returns the bill of a job that has ended.
+    """
 
     def __init__(
-        self, store: Recorder, signals: Signals, payload: PayloadFormat, emit: Emit
+        self,
+        store: Recorder,
+        signals: Signals,
+        payload: PayloadFormat,
+        emit: Emit,
+        bill: Callable[[Job], Bill] = bill_of,
     ) -> None:
         self._store = store
         self._signals = signals
         self._payload = payload
         self._emit = emit
+        self._bill = bill
 
     async def record(
         self, transitions: Sequence[Transition], lease: Lease | None = None
@@ -122,7 +132,8 @@ class Recording:
         self._emit(JobCreated(job, webhook_url))
 
     def _change(self, job: Job, events: tuple[Event, ...]) -> Change:
-        return Change(job, events, tuple(self._payload.body(job, event) for event in events))
+        bodies = tuple(self._payload.body(job, event) for event in events)
+        return Change(job, events, bodies, self._bill(job) if job.status.terminal else None)
 
     def _wake(self, transitions: Sequence[Transition]) -> None:
         """Wake everyone: the transitions may have been written."""

@@ -22,7 +22,6 @@ class OverBudgetError(BudgetError):
     """
 
     code = "over_budget"
-    problem: str | None = "budget_spent"
 
     def __init__(
         self,
@@ -50,6 +49,7 @@ class OverBudgetError(BudgetError):
         )
         self.owner = owner
         self.kind = kind
+        self.problem = kind
         self.resets_at = resets_at
         self.wait_seconds = (
             IN_FLIGHT_WAIT_SECONDS if resets_at is None else max(1, ceil((resets_at - now) / 1000))
@@ -63,7 +63,6 @@ class JobLimitError(OverBudgetError):
     """A budget allows no more jobs for now: too many of today, or too many in flight."""
 
     code = "job_limit_reached"
-    problem = None
 
     def _shown(self, amount: int) -> int | float:
         return amount
@@ -100,6 +99,5 @@ class UnknownUnitError(InvalidRequestError):
     def __init__(self, field: str, unit: str) -> None:
         super().__init__(
             field,
-            f"{unit} is neither a currency such as USD nor a unit of a known price or rate",
-            facts={"value": unit},
+            f"{unit} is neither a currency such as USD nor a unit of a known price",
         )

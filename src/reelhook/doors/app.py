@@ -10,6 +10,7 @@ import reelhook
 from reelhook.doors import callbacks
 from reelhook.doors.admission import Admissions
 from reelhook.doors.bodies import Bodies
+from reelhook.doors.budget_errors import install_budget_errors
 from reelhook.doors.compat import downloads
 from reelhook.doors.compat import routes as compat
 from reelhook.doors.context import HttpOptions
@@ -17,7 +18,16 @@ from reelhook.doors.errors import install_errors
 from reelhook.doors.guard import Guard
 from reelhook.doors.limits import REFUSALS, Refusals
 from reelhook.doors.live import sse
-from reelhook.doors.native import deliveries, endpoints, jobs, jwks, keys, models, operations
+from reelhook.doors.native import (
+    budgets,
+    deliveries,
+    endpoints,
+    jobs,
+    jwks,
+    keys,
+    models,
+    operations,
+)
 from reelhook.doors.native.schemas import ErrorResponse
 from reelhook.doors.policy import DeclaredRoutes, Policy
 from reelhook.gateway import Gateway
@@ -41,6 +51,7 @@ ROUTERS = (
     downloads.router,
     keys.router,
     keys.token_router,
+    budgets.router,
     operations.router,
     operations.health_router,
     jwks.router,
@@ -90,6 +101,7 @@ def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
         _describe_key(app, routes)
     refusals = Refusals()
     install_errors(app, refusals, options.clients)
+    install_budget_errors(app)
     app.add_middleware(
         Guard,
         admissions=Admissions(options.access, gateway.authentication, options.clock),

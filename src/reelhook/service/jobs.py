@@ -19,6 +19,8 @@ from reelhook.domain.errors import (
 )
 from reelhook.domain.ids import new_id
 from reelhook.domain.job import Job, Status
+from reelhook.domain.price import Price
+from reelhook.domain.pricing import estimates
 from reelhook.domain.problem import Problem
 from reelhook.domain.report import Failed, Finished, Progress, Report
 from reelhook.domain.request import VideoRequest, check_ids, check_request
@@ -97,7 +99,7 @@ class Jobs:
         Its events go to `webhook_url` and to the registered `endpoints`; if neither is given, to
         the default endpoint. Raises `InvalidRequestError` if an endpoint does not exist, or if the
         model or one of its fallbacks can't satisfy the request. Raises `ModelNotAllowedError` if
-        the caller may not use one of them.
+        the caller may not use one of them, or `BudgetError` if a budget has no room.
         """
         caller.require(Scope.SUBMIT)
         check_request(request)
@@ -110,6 +112,7 @@ class Jobs:
             caller.check_model(route.display_name)
             route.check(request)
         request = replace(request, model=choice.model)
+        prices = tuple(estimates(routes, request))
         now = self._clock.now()
         job = Job(
             id=new_id("job", now, self._random),
@@ -121,9 +124,13 @@ class Jobs:
             provider=choice.provider,
             model=choice.model,
             pinned=choice.pinned,
+            project=caller.project,
+            key_id=caller.key_id,
+            estimated_amount=None if prices[0] is None else prices[0].amount,
+            estimated_unit=None if prices[0] is None else prices[0].unit,
         )
         try:
-            return await self._create(job, request, webhook_url, endpoints, idempotency)
+            return await self._create(job, request, webhook_url, endpoints, idempotency, prices)
         finally:
             self._signals.submit.publish()  # it may be stored even after an error
 
@@ -173,6 +180,7 @@ class Jobs:
         webhook_url: str | None,
         endpoints: Sequence[str],
         idempotency: IdempotencyKey | None,
+        prices: tuple[Price | None, ...] | None = None,
     ) -> Created:
         destinations = [Destination(endpoint) for endpoint in dict.fromkeys(endpoints)]
         if webhook_url is not None:
@@ -180,7 +188,7 @@ class Jobs:
         is_default = job.project == DEFAULT_PROJECT  # the store knows those of other projects
         if not destinations and is_default and self._has_default_endpoint:
             destinations = [Destination(DEFAULT_ENDPOINT)]
-        new = NewJob(job, request, webhook_url, tuple(destinations), idempotency)
+        new = NewJob(job, request, webhook_url, tuple(destinations), idempotency, prices)
         try:
             return await self._store.create(new)
         except CommitUnknownError as error:
