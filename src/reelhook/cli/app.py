@@ -8,6 +8,7 @@ import typer
 import reelhook
 from reelhook.cli import (
     backup,
+    budgets,
     copying,
     database,
     deliveries,
@@ -26,6 +27,7 @@ from reelhook.cli.error_messages import command_line_message
 from reelhook.domain.errors import ReelhookError
 
 _JOBS, _SERVER, _WEBHOOKS, _DATABASE = "Jobs", "Server", "Webhooks", "Database"
+_PROJECTS = "Projects"
 
 
 def _version(requested: bool) -> None:
@@ -67,6 +69,7 @@ def build() -> typer.Typer:
     _add_endpoints(app)
     _add_deliveries(app)
     _add_webhooks(app)
+    _add_budgets(app)
     _add_database(app)
     return app
 
@@ -201,6 +204,24 @@ def _add_webhooks(app: typer.Typer) -> None:
         )
     )(webhooks.check)
     app.add_typer(group, name="webhooks", rich_help_panel=_WEBHOOKS)
+
+
+def _add_budgets(app: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, help="Limit what projects and keys may spend.")
+    for name, command, *examples in (
+        (
+            "set",
+            budgets.set_,
+            "--money-per-day USD=10 --unknown-price USD=0.5",
+            "--project shop --money-per-month USD=200 --jobs-in-flight 20",
+            "--key ID --jobs-per-day 100",
+        ),
+        ("show", budgets.show, "", "--project shop --json"),
+        ("raise", budgets.raise_, "--project shop --money-per-day USD=20 --for 2h"),
+    ):
+        lines = (f"reelhook budgets {name} {example}".rstrip() for example in examples)
+        group.command(name, epilog=_examples(*lines))(command)
+    app.add_typer(group, name="budgets", rich_help_panel=_PROJECTS)
 
 
 def _add_database(app: typer.Typer) -> None:

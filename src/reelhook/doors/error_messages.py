@@ -33,7 +33,7 @@ _SENTENCES: Mapping[str, str] = {
         "The price of this job is not known in {units}, which a budget limits; name a model with a "
         "known price, or have unknownPrice set"
     ),
-    "unknown_unit": "{message}; GET /api/models shows the units of prices",
+    "unknown_unit": "{message}; see GET /api/models",
     "budget_not_set": "{message} with PUT",
     "unknown_endpoint": "{message}; GET /api/endpoints lists them",
     "unknown_event": "{message}; GET /api/jobs/{job_id}/events lists them",
