@@ -84,10 +84,10 @@ class Snapshot:
 # -- the prepared database -------------------------------------------------------------------------
 
 
-def prepared(limits: Limits = COUNTING) -> Operation[Snapshot]:
-    """Fill an empty database. The jobs of `default` have these limits."""
+def prepared() -> Operation[Snapshot]:
+    """Fill an empty database, with a budget of `default`."""
     yield from endpoint_writes.create(REGISTERED)
-    yield from budgets.set_limits(BUDGET, limits, NOW, bill_of)
+    yield from budgets.set_limits(BUDGET, COUNTING, NOW, bill_of)
     for job_id, url in zip(PENDING, (OWN_URL, BROKEN_URL, BROKEN_URL), strict=True):
         job = yield from _submitting(new(job_id, urls=(SHARED_URL, url), endpoints=("ep_1",)))
         video = job_id.replace("job", "video")

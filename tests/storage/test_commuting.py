@@ -28,7 +28,7 @@ from reelhook.storage.sqlite.group_commit import run
 
 from .frequent_writes import BROKEN_URL, BUDGET, PRICE, Snapshot, Write, prepared, writes
 from .postgres_databases import fresh_database
-from .samples import new
+from .samples import NOW, new
 
 # Ids, positions and an endpoint's `created_at` are left out: they tell the order of the commits.
 DUMPS = {

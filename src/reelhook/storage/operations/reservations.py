@@ -89,8 +89,8 @@ def reserve(new: NewJob) -> Operation[Reserved]:
     `keep` stores the reservations once the job is stored.
     """
     job = new.job
-    if new.prices is None:
-        return Reserved()
+    if new.prices is None or job.adopted_from is not None:
+        return Reserved()  # a job that adopts a video takes over the reservations
     budgets = yield from locked(_owners(job))
     if not budgets:
         return Reserved()
