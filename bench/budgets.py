@@ -2,7 +2,7 @@
 
     python -m bench.budgets --rounds 20 --kills 5
 
-Then a burst of creates with and without a budget, in turn: what a budget costs.
+Then bursts of requests to a server, by a key without and one with a budget: what a budget costs.
 """
 
 import argparse
@@ -11,26 +11,25 @@ import statistics
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random
 
-from bench.budget_rounds import PRICE, URL, Rounds, prepare
-from bench.figures import Figures
-from bench.processes import ROOT
-from bench.store_databases import KINDS, fresh, open_store
-from bench.store_loads import new, now, spread
-from reelhook.domain.budget import Limits, project_owner
-from reelhook.domain.reservation import bill_of
-from reelhook.storage.operation import Target
-from reelhook.storage.store import Store
+from aiohttp import ClientSession, TCPConnector
 
-RESULTS = ROOT / "bench" / "results"
+from bench.budget_rounds import Rounds, prepare
+from bench.figures import Figures
+from bench.processes import Server, Stub
+from bench.stage import RESULTS
+from bench.store_databases import KINDS, fresh
+from bench.store_loads import spread
+from reelhook.storage.operation import Target
+
 PROCESSES = {"sqlite": 1, "postgresql": 3}
 CLIENTS = {"sqlite": 32, "postgresql": 12}
 BURST = 1000
-CALLERS = 256
+CALLERS = 64
+KEY = "the operator of the benchmark"
 RATIO_MAX = 1.3
 
 
@@ -50,33 +49,78 @@ def play(kind: str, target: Target, rounds: int, kills: int, seed: int) -> Figur
     return figures
 
 
-async def burst(kind: str, target: Target, pairs: int) -> Figures:
-    """Measure bursts of creates, without and with a budget of project and key in turn."""
+async def burst(kind: str, target: Target, folder: Path, pairs: int) -> Figures:
+    """Measure bursts of requests, by a key without and one with a budget in turn."""
     figures = Figures(f"budgets-burst-{kind}")
-    async with open_store(target) as database:
-        store = Store(database)
-        limits = Limits(jobs_per_day=10**9, jobs_in_flight=10**9, money_per_day={"USD": 10**15})
-        await store.set_budget(project_owner("limited"), limits, now(), bill_of)
-        seconds: dict[str, list[float]] = {"free": [], "limited": []}
-        for number in range(pairs + 1):
-            for project, took in seconds.items():
-                started = time.monotonic()
-                await _create(store, project, f"{kind}_{project}_{number}")
-                if number:  # the first pair warms up
-                    took.append(time.monotonic() - started)
-    free, limited = (statistics.median(took) for took in seconds.values())
-    ratios = [b / a for a, b in zip(seconds["free"], seconds["limited"], strict=True)]
-    figures.tell("creates a second without a budget", round(BURST / free))
-    figures.tell("creates a second with one", round(BURST / limited))
+    upstream = Stub("bench.upstream")
+    server = Server(folder, _environment(target, folder, upstream.url))
+    try:
+        await server.start()
+        async with ClientSession(connector=TCPConnector(limit=CALLERS)) as session:
+            keys = [await _key(session, server.url, name) for name in ("free", "limited")]
+            path = f"{server.url}/api/keys/{keys[1]['id']}/budgets"
+            limits = {"moneyPerDay": {"USD": 10**6}, "jobsPerDay": 10**6, "jobsInFlight": 10**6}
+            async with session.put(path, json=limits, headers=_with(KEY)) as answer:
+                answer.raise_for_status()
+            took = await _pairs(session, server.url, [key["key"] for key in keys], pairs)
+    finally:
+        server.kill()
+        upstream.close()
+    free, limited = (statistics.median(seconds) for seconds in took)
+    ratios = [after / before for before, after in zip(*took, strict=True)]
+    figures.tell("requests a second without a budget", round(BURST / free))
+    figures.tell("requests a second with one", round(BURST / limited))
     figures.at_most("with a budget, times without", statistics.median(ratios), RATIO_MAX)
     return figures
 
 
-async def _create(store: Store, project: str, name: str) -> None:
-    at = now()
-    made = [new(f"{name}_{number}", URL, at) for number in range(BURST)]
-    jobs = [replace(one, job=replace(one.job, project=project), prices=(PRICE,)) for one in made]
-    await spread([partial(store.create, one) for one in jobs], CALLERS)
+def _environment(target: Target, folder: Path, upstream: str) -> dict[str, str]:
+    accounts = folder / "accounts.toml"
+    accounts.parent.mkdir(parents=True, exist_ok=True)
+    # One job at a time, so that the burst has the machine to itself.
+    accounts.write_text(
+        f'[accounts.bench]\nprovider = "openai"\nbase_url = "{upstream}/v1"\nkey = "k"\n'
+        'jobs_max = 1\n[prices."openai/*"]\nper_video = 0.37\n'
+    )
+    place = (
+        {"REELHOOK_DATA_DIR": str(target.parent)}
+        if isinstance(target, Path)
+        else {"DATABASE_URL": target}
+    )
+    return {"REELHOOK_ACCOUNTS_FILE": str(accounts), "REELHOOK_API_KEY": KEY, **place}
+
+
+def _with(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+async def _key(session: ClientSession, url: str, name: str) -> dict[str, str]:
+    body = {"name": name, "scopes": ["submit"]}
+    async with session.post(f"{url}/api/keys", json=body, headers=_with(KEY)) as answer:
+        answer.raise_for_status()
+        found: dict[str, str] = await answer.json()
+        return found
+
+
+async def _pairs(
+    session: ClientSession, url: str, keys: list[str], pairs: int
+) -> tuple[list[float], ...]:
+    took: tuple[list[float], ...] = ([], [])
+    for number in range(pairs + 1):
+        for place in (0, 1) if number % 2 else (1, 0):
+            started = time.monotonic()
+            submit = partial(_submit, session, url, _with(keys[place]))
+            await spread([submit] * BURST, CALLERS)
+            if number:  # the first pair warms up
+                took[place].append(time.monotonic() - started)
+    return took
+
+
+async def _submit(session: ClientSession, url: str, headers: dict[str, str]) -> None:
+    body = {"script": "A cat in the rain", "model": "sora-2"}
+    async with session.post(f"{url}/api/generate", json=body, headers=headers) as answer:
+        answer.raise_for_status()
+        await answer.read()
 
 
 def main() -> int:
@@ -93,7 +137,8 @@ def main() -> int:
             if options.rounds:
                 found.append(play(kind, target, options.rounds, options.kills, options.seed))
             if options.pairs:
-                found.append(asyncio.run(burst(kind, target, options.pairs)))
+                folder = RESULTS / f"budgets-burst-{kind}"
+                found.append(asyncio.run(burst(kind, target, folder, options.pairs)))
         for figures in found:
             figures.show()
             figures.write(RESULTS)

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
-from reelhook.domain.event import Instant
+from reelhook.domain.event import DAY_MILLISECONDS, Instant
 from reelhook.domain.money import Money
 from reelhook.domain.over_budget import JobLimitError, OverBudgetError, UnknownPriceError
 from reelhook.domain.price import Price
@@ -44,7 +45,12 @@ def key_owner(key_id: str) -> str:
 
 def day_of(at: Instant) -> str:
     """Return the day of an instant (UTC), like `2026-11-29`."""
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d")
+    return _day(at // DAY_MILLISECONDS)
+
+
+@lru_cache(maxsize=64)
+def _day(number: int) -> str:
+    return datetime.fromtimestamp(number * DAY_MILLISECONDS // 1000, UTC).strftime("%Y-%m-%d")
 
 
 def month_of(day: str) -> str:
@@ -82,6 +88,11 @@ class Limits:
     money_per_day: Mapping[str, int] = field(default_factory=dict)
     money_per_month: Mapping[str, int] = field(default_factory=dict)
     unknown_price: Money | None = None
+
+    def counts(self, unit: str) -> bool:
+        """Return True if amounts of this unit count: it is limited, or no money is."""
+        per_day, per_month = self.money_per_day, self.money_per_month
+        return unit in per_day or unit in per_month or not (per_day or per_month)
 
     @property
     def units(self) -> frozenset[str]:
@@ -173,9 +184,7 @@ class Demand:
 
 def counted(limits: Limits, price: Price | None) -> Money | None:
     """Return a price, if it is known and in a unit that the limits count."""
-    if price is None or (limits.units and price.unit not in limits.units):
-        return None
-    return Money.of(price)
+    return None if price is None or not limits.counts(price.unit) else Money.of(price)
 
 
 def reserved_for(
@@ -200,18 +209,19 @@ def demands(owner: str, limits: Limits, at: Instant, money: Money | None) -> tup
     """Return what a job that is accepted at this time adds to the sums of an owner."""
     day = day_of(at)
     month = month_of(day)
-    found = [
+    jobs = (
         Demand(SumKey(owner, day, JOBS), LimitKind.JOBS_PER_DAY, 0, 1, limits.jobs_per_day),
         Demand(SumKey(owner, NOW, JOBS), LimitKind.JOBS_IN_FLIGHT, 1, 0, limits.jobs_in_flight),
-    ]
-    if money is not None:
-        amount, unit = money.amount, money.unit
-        for period, kind, limit in (
-            (day, LimitKind.MONEY_PER_DAY, limits.money_per_day),
-            (month, LimitKind.MONEY_PER_MONTH, limits.money_per_month),
-        ):
-            found.append(Demand(SumKey(owner, period, unit), kind, amount, 0, limit.get(unit)))
-    return tuple(found)
+    )
+    if money is None:
+        return jobs
+    amount, unit = money.amount, money.unit
+    of_day, of_month = limits.money_per_day.get(unit), limits.money_per_month.get(unit)
+    return (
+        *jobs,
+        Demand(SumKey(owner, day, unit), LimitKind.MONEY_PER_DAY, amount, 0, of_day),
+        Demand(SumKey(owner, month, unit), LimitKind.MONEY_PER_MONTH, amount, 0, of_month),
+    )
 
 
 def refusal(
