@@ -161,7 +161,7 @@ class SumKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a new job adds to one sum, and the limit of the sum; None: no limit."""
+    """An addition of a new job to one sum, and the limit of the sum; None: no limit."""
 
     key: SumKey
     kind: LimitKind

@@ -77,7 +77,7 @@ class SumChange:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What a job has reserved in the budget of an owner, on the day on which it was accepted.
+    """The amount that a job has reserved in an owner's budget, on the day of its acceptance.
 
     `money` None: its price is not known, and no money is limited. `in_flight`: it counts as a job
     in flight. A job that ended unresolved keeps its money, and is not in flight any more.
