@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
+from reelhook.core.billing import Billing
 from reelhook.core.facts import Emit
 from reelhook.core.followers import Follower
 from reelhook.core.payloads import PayloadFormat
@@ -23,6 +24,7 @@ from reelhook.ports import (
     ApiKeyStore,
     AuditFilter,
     AuditStore,
+    BudgetStore,
     CallbackStore,
     Clock,
     Content,
@@ -60,6 +62,7 @@ from reelhook.service.authentication import (
     Credential,
     Lifetime,
 )
+from reelhook.service.budgets import Budgets, BudgetStatus
 from reelhook.service.content import Contents
 from reelhook.service.deliveries import Deliveries
 from reelhook.service.endpoints import EndpointFields, Endpoints
@@ -82,6 +85,7 @@ __all__ = [
     "AccountStats",
     "AuditFilter",
     "Authentication",
+    "BudgetStatus",
     "Clock",
     "Content",
     "CostLine",
@@ -133,6 +137,7 @@ class Gateway:
     keys: Keys
     authentication: Authentication
     projects: Projects
+    budgets: Budgets
     provider_webhooks: ProviderWebhooks
     secrets_at_rest: SecretsAtRest
 
@@ -150,6 +155,7 @@ class GatewayStore(
     ApiKeyStore,
     AuthenticationStore,
     AuditStore,
+    BudgetStore,
     Protocol,
 ):
     """The store, as far as the use cases need it."""
@@ -165,6 +171,7 @@ def build_gateway(
     signing: Signing,
     payload: PayloadFormat,
     recording: Recording,
+    billing: Billing,
     signals: Signals,
     emit: Emit,
     has_default_endpoint: bool,
@@ -216,6 +223,7 @@ def build_gateway(
         models=Models(providers, catalog),
         keys=Keys(store, authentication, catalog, clock=clock, random=random),
         authentication=authentication,
+        budgets=Budgets(store, catalog, bill=billing.bill, clock=clock),
         projects=Projects(store, signals, overlap_hours=overlap_hours, clock=clock, random=random),
         provider_webhooks=ProviderWebhooks(
             store, providers, catalog, callbacks, jobs, in_doubt, recording, clock=clock

@@ -218,6 +218,7 @@ def build_process_gateway(parts: Components) -> Gateway:
         signing=parts.signing,
         payload=parts.payload,
         recording=parts.recording,
+        billing=parts.billing,
         signals=parts.signals,
         emit=parts.emit,
         has_default_endpoint=settings.webhook_url is not None,

@@ -9,6 +9,7 @@ import reelhook
 from reelhook.cli import (
     audit,
     backup,
+    budgets,
     copying,
     database,
     deliveries,
@@ -75,6 +76,7 @@ def build() -> typer.Typer:
     _add_deliveries(app)
     _add_webhooks(app)
     _add_projects(app)
+    _add_budgets(app)
     _add_database(app)
     return app
 
@@ -258,6 +260,24 @@ def _add_projects(app: typer.Typer) -> None:
         lines = (f"reelhook projects {name} {example}".rstrip() for example in examples)
         group.command(name, epilog=_examples(*lines))(command)
     app.add_typer(group, name="projects", rich_help_panel=_PROJECTS)
+
+
+def _add_budgets(app: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, help="Limit what projects and keys may spend.")
+    for name, command, *examples in (
+        (
+            "set",
+            budgets.set_,
+            "--money-per-day USD=10 --unknown-price USD=0.5",
+            "--project shop --money-per-month USD=200 --jobs-in-flight 20",
+            "--key ID --jobs-per-day 100",
+        ),
+        ("show", budgets.show, "", "--project shop --json"),
+        ("raise", budgets.raise_, "--project shop --money-per-day USD=20 --for 2h"),
+    ):
+        lines = (f"reelhook budgets {name} {example}".rstrip() for example in examples)
+        group.command(name, epilog=_examples(*lines))(command)
+    app.add_typer(group, name="budgets", rich_help_panel=_PROJECTS)
 
 
 def _add_database(app: typer.Typer) -> None:

@@ -125,6 +125,10 @@ class Api:
         """Send a PATCH request; None is sent as null."""
         return await self._send("PATCH", path, body, {})
 
+    async def put(self, path: str, body: Mapping[str, Any]) -> ApiResponse:
+        """Send a PUT request."""
+        return await self._send("PUT", path, body, {})
+
     async def delete(self, path: str) -> None:
         """Send a DELETE request."""
         await self._request("DELETE", path)

@@ -29,6 +29,10 @@ _SENTENCES: Mapping[str, str] = {
     "unknown_endpoint": (
         "There is no endpoint {endpointId}; `reelhook endpoints list` lists the registered ones"
     ),
+    "budget_not_set": (
+        "Nothing is limited here, so there is nothing to raise; `reelhook budgets set` sets limits"
+    ),
+    "unknown_unit": "{error}, or `reelhook models`",
     "unknown_event": "The job has no such event; `reelhook events --job {jobId}` lists them",
     "unknown_event_id": "--after must be the id of an event; `reelhook events` lists them",
     "unknown_cursor": "--cursor must be the nextCursor of an earlier page",

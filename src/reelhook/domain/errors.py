@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from reelhook.domain.problem import Problem, sentence
 
-Fact = str | int | tuple[str, ...]
+Fact = str | int | float | tuple[str, ...] | None
 _IN_CONFLICTS = frozenset(
     {"JobEndedError", "JobIdTakenError", "NotCancelableError", "SubmissionPendingError"}
 )

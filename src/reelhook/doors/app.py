@@ -11,6 +11,7 @@ import reelhook
 from reelhook.doors import callbacks
 from reelhook.doors.admission import Admissions
 from reelhook.doors.bodies import Bodies
+from reelhook.doors.budget_errors import install_budget_errors
 from reelhook.doors.compat import downloads
 from reelhook.doors.compat import routes as compat
 from reelhook.doors.context import HttpOptions
@@ -20,6 +21,7 @@ from reelhook.doors.limits import REFUSALS, Refusals
 from reelhook.doors.live import sse
 from reelhook.doors.native import (
     audit,
+    budgets,
     deliveries,
     encryption,
     endpoints,
@@ -54,6 +56,7 @@ ROUTERS = (
     downloads.router,
     keys.router,
     keys.token_router,
+    budgets.router,
     operations.router,
     operations.health_router,
     audit.router,
@@ -113,6 +116,7 @@ def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
         _describe_key(app, routes)
     refusals = Refusals()
     install_errors(app, refusals, options.clients)
+    install_budget_errors(app)
     app.add_middleware(
         Guard,
         admissions=Admissions(options.access, gateway.authentication, options.clock),

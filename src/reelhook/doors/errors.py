@@ -103,6 +103,10 @@ _REMEDIES = {
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "enum": "must be one of {expected}",
+    "extra_forbidden": "is no field of this body; correct its name, or leave it out",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a number",
 }
 
 

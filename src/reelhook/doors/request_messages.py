@@ -15,6 +15,11 @@ _WIRE_NAMES: Mapping[str, str] = {
     "provider_job_id": "soraJobId",
     "job_id": "jobId",
     "priority_max": "priorityMax",
+    "jobs_in_flight": "jobsInFlight",
+    "jobs_per_day": "jobsPerDay",
+    "money_per_day": "moneyPerDay",
+    "money_per_month": "moneyPerMonth",
+    "unknown_price": "unknownPrice",
 }
 _MODELS = "see GET /api/models or `reelhook models`"
 _SENTENCES: Mapping[Problem, str] = {

@@ -2,6 +2,7 @@
 
 from reelhook.ports.api_keys import ApiKeyStore, GrantReads
 from reelhook.ports.audit import AuditFilter, AuditPage, AuditStore
+from reelhook.ports.budgets import BudgetState, BudgetStore, Sum
 from reelhook.ports.clock import Clock
 from reelhook.ports.clock_repair import ClockRepairStore, LongestWaits
 from reelhook.ports.coordination import (
@@ -111,6 +112,8 @@ __all__ = [
     "AuditFilter",
     "AuditPage",
     "AuditStore",
+    "BudgetState",
+    "BudgetStore",
     "CallbackStore",
     "Cancels",
     "Capabilities",
@@ -183,6 +186,7 @@ __all__ = [
     "StoredEvent",
     "StoredJob",
     "SubmitStore",
+    "Sum",
     "SweepStore",
     "Traits",
     "Undecryptable",

@@ -8,7 +8,9 @@ from reelhook.domain.caller import DEFAULT_PROJECT, Caller
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.event import Event, Instant
 from reelhook.domain.job import Job, Status
+from reelhook.domain.price import Price
 from reelhook.domain.request import VideoRequest
+from reelhook.domain.reservation import Bill
 
 ANY_BYTES = 2**62
 
@@ -18,13 +20,15 @@ class Change:
     """A job's new state and the events that report it. `version` is still the one that was read.
 
     `bodies` are the events' webhook bodies, in the same order. `audit` is the entry of the change,
-    if a caller made it.
+    if a caller made it. `bill` is what a job's end means for its budgets; None: the job has not
+    ended.
     """
 
     job: Job
     events: tuple[Event, ...] = ()
     bodies: tuple[bytes, ...] = ()
     audit: AuditEntry | None = None
+    bill: Bill | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,9 @@ class NewJob:
 
     Endpoints that get every job's events are added to the destinations when it is stored. `sees` is
     the only project that its creator sees; None: all. `sharing` has the other accounts of the
-    account's server, where the provider's id of a job means the same job.
+    account's server, where the provider's id of a job means the same job. `prices` are those that
+    it may cost, one for its model and one for each fallback; its budgets reserve the highest. A
+    price that is None is not known. None: the job reserves nothing.
     """
 
     job: Job
@@ -88,6 +94,7 @@ class NewJob:
     audit: AuditEntry | None = None
     sees: str | None = None
     sharing: tuple[str, ...] = ()
+    prices: tuple[Price | None, ...] | None = None
 
     def shows(self, project: str) -> bool:
         """Return True if its creator sees the jobs of this project."""

@@ -18,7 +18,8 @@ from reelhook.domain.errors import (
 )
 from reelhook.domain.ids import new_id
 from reelhook.domain.job import Job, Status
-from reelhook.domain.pricing import estimate_on
+from reelhook.domain.price import Price
+from reelhook.domain.pricing import estimates
 from reelhook.domain.report import vouched_report
 from reelhook.domain.request import VideoRequest, check_ids, check_request
 from reelhook.ports import (
@@ -97,7 +98,7 @@ class Jobs:
         Its events go to `webhook_url` and to the registered `endpoints`; if neither is given, to
         the default endpoint. Raises `InvalidRequestError` if an endpoint does not exist, or if the
         model or one of its fallbacks can't satisfy the request. Raises `ModelNotAllowedError` if
-        the caller may not use one of them.
+        the caller may not use one of them, or `BudgetError` if a budget has no room.
         """
         caller.require(Scope.SUBMIT)
         check_request(request)
@@ -105,7 +106,7 @@ class Jobs:
         for route in routes:
             caller.check_model(route.display_name)
         request = replace(request, model=choice.model)
-        estimate = estimate_on(choice, request)
+        prices = tuple(estimates(routes, request))
         now = self._clock.now()
         job = Job(
             id=new_id("job", now, self._random),
@@ -119,12 +120,14 @@ class Jobs:
             pinned=choice.pinned,
             project=caller.project,
             key_id=caller.key_id,
-            estimated_amount=None if estimate is None else estimate.amount,
-            estimated_unit=None if estimate is None else estimate.unit,
+            estimated_amount=None if prices[0] is None else prices[0].amount,
+            estimated_unit=None if prices[0] is None else prices[0].unit,
         )
         try:
             key = idempotency and idempotency.of(caller)
-            return await self._create(caller, job, request, webhook_url, endpoints, key)
+            return await self._create(
+                caller, job, request, webhook_url, endpoints, key, prices=prices
+            )
         finally:
             self._signals.submit.publish()  # it may be stored even after an error
 
@@ -189,6 +192,7 @@ class Jobs:
         endpoints: Sequence[str],
         idempotency: IdempotencyKey | None = None,
         audit: AuditEntry | None = None,
+        prices: tuple[Price | None, ...] | None = None,
     ) -> Created:
         destinations = [Destination(endpoint) for endpoint in dict.fromkeys(endpoints)]
         if webhook_url is not None:
@@ -204,6 +208,7 @@ class Jobs:
             idempotency,
             audit,
             sees=caller.sees,
+            prices=prices,
             sharing=sharing(self._providers, job.account),
         )
         try:

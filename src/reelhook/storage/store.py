@@ -26,6 +26,7 @@ from reelhook.storage.operations import (
     accounts,
     api_keys,
     audit,
+    budgets,
     clock_repair,
     closed_projects,
     conflict_keys,
@@ -76,7 +77,7 @@ class Store(Forwarding):
     record = writing(job_writes.record, conflict_keys.of_record)
     accept = writing(job_writes.accept, conflict_keys.of_acceptance)
     record_check = writing(job_writes.record_check, conflict_keys.of_job)
-    close_doubt = writing(in_doubt.close_doubt, conflict_keys.of_doubt)
+    close_doubt = writing(in_doubt.abandon, conflict_keys.of_doubt)
     forget_idempotency_keys = writing(idempotency.forget)
 
     job = reading(job_reads.job)
@@ -225,6 +226,12 @@ class Store(Forwarding):
         if self._at_rest.newest_id is None:
             raise NoEncryptionKeyError
         return await self._reencrypt(after, limit, self._at_rest)
+
+    # -- budgets ------------------------------------------------------------------------------
+
+    budget = reading(budgets.state)
+    set_budget = writing(budgets.set_limits)
+    raise_budget = writing(budgets.raise_limits)
 
     # -- endpoints and deliveries -------------------------------------------------------------
 

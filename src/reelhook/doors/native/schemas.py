@@ -193,6 +193,23 @@ class ErrorResponse(Schema):
     resend_id: str | None = Field(
         None, description="With acceptance_unknown: the resend that may have been started"
     )
+    budget: str | None = Field(
+        None,
+        description="With over_budget (402) and job_limit_reached (429): moneyPerDay, "
+        "moneyPerMonth, jobsPerDay or jobsInFlight. With acceptance_unknown: the budget that may "
+        "have been changed",
+    )
+    owner: str | None = Field(None, description="Whose budget it is: project or key")
+    unit: str | None = Field(None, description="The currency of a budget, or jobs")
+    limit: float | int | None = Field(None, description="The limit of a budget")
+    used: float | int | None = Field(None, description="What is reserved and spent of a budget")
+    needed: float | int | None = Field(None, description="What the job would reserve")
+    resets_at: str | None = Field(
+        None, description="The end of a budget's period; null: it has none"
+    )
+    units: list[str] | None = Field(
+        None, description="With the problem unknown_price: the currencies that a budget limits"
+    )
 
 
 def job_response(

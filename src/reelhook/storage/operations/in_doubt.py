@@ -7,9 +7,11 @@ from reelhook.domain.endpoint import EndpointKind
 from reelhook.domain.errors import UnknownCursorError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Status
+from reelhook.domain.reservation import Bill, Ending
 from reelhook.ports import Destination, JobPage, StoredJob
 from reelhook.storage.operation import Operation, Row, Statement, concurrently, query
 from reelhook.storage.operations import audit as trail
+from reelhook.storage.operations import reservations
 from reelhook.storage.operations.ownership import of_job_in_project, of_project
 from reelhook.storage.operations.rows import LISTED_JOB, STORED_JOB, page_of, stored_job_of
 
@@ -66,6 +68,20 @@ def close_doubt(
     if rows and audit is not None:
         yield from trail.add(audit)
     return bool(rows)
+
+
+def abandon(
+    job_id: str,
+    now: Instant,
+    audit: AuditEntry | None = None,
+    *,
+    project: str | None = None,
+) -> Operation[bool]:
+    """Close the doubt of a job that no provider has. Its budgets get back what it has reserved."""
+    closed = yield from close_doubt(job_id, now, audit, project=project)
+    if closed:
+        yield from reservations.settle(job_id, Bill(Ending.RELEASED))
+    return closed
 
 
 def destinations(job_id: str, project: str | None = None) -> Operation[list[Destination]]:

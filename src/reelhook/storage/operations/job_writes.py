@@ -7,6 +7,7 @@ from reelhook.domain.errors import UnknownProviderJobError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.domain.lost_create import dislodged
+from reelhook.domain.reservation import bill_of
 from reelhook.ports import Acceptance, Change, Created, Lease, NewJob
 from reelhook.storage.operation import (
     Operation,
@@ -16,7 +17,7 @@ from reelhook.storage.operation import (
     conflict_free_batches,
     query,
 )
-from reelhook.storage.operations import audit, idempotency, projects
+from reelhook.storage.operations import audit, idempotency, projects, reservations
 from reelhook.storage.operations.delivery_writes import offer
 from reelhook.storage.operations.in_doubt import close_doubt
 from reelhook.storage.operations.leases import holds
@@ -80,7 +81,8 @@ _INSERT_EVENT = (
 def create(new: NewJob) -> Operation[Created]:
     """Store a job with its deliveries and key, unless the key or the provider's id is known.
 
-    A job that adopts a video settles the unresolved submission it comes from; only one job can.
+    A job that adopts a video settles the unresolved submission it comes from; only one job can. It
+    takes over the reservations in budgets. Raises `BudgetError`.
     """
     known = yield from _known(new)
     if known:
@@ -96,7 +98,11 @@ def create(new: NewJob) -> Operation[Created]:
         yield from close_doubt(new.job.adopted_from, new.job.created_at)
     ):
         raise DoubtSettledError(new.job.adopted_from)
+    reserved = yield from reservations.reserve(new)
     yield Statement(_INSERT, (*state_of(new.job), *request, new.webhook_url))
+    yield from reservations.keep(new.job.id, reserved.reservations)
+    if new.job.adopted_from is not None:
+        yield from reservations.move(new.job.adopted_from, new.job.id)
     yield from add_deliveries(new.job, destinations)
     if new.idempotency:
         yield from idempotency.keep(new.idempotency, new.job.id, new.job.created_at)
@@ -178,6 +184,8 @@ def _record_one(change: Change, lease: Lease | None) -> Operation[bool]:
             ),
             last=True,
         )
+    if change.job.status.terminal:
+        yield from reservations.settle(change.job.id, change.bill or bill_of(change.job))
     return True
 
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from reelhook.domain.event import Instant
+from reelhook.domain.reservation import Bill, Ending
 from reelhook.ports import Position, Removal
 from reelhook.storage.operation import Operation, Row, Statement
-from reelhook.storage.operations import costs
+from reelhook.storage.operations import costs, reservations
 
 JOBS_SCANNED = 64
 ROWS_MAX = 400
@@ -75,6 +76,7 @@ def jobs(position: Position, ended_before: Instant, waiting_before: Instant) -> 
             return Removal(0, _after(rows[:passed]) or position)
         doomed, passed = [rows[passed][0]], passed + 1
     if doomed:
+        yield from _spend_reserved(doomed)
         yield Statement(f"DELETE FROM jobs WHERE id IN ({_placeholders(doomed)})", doomed)
     at_end = passed == len(rows) < JOBS_SCANNED
     return Removal(len(doomed), None if at_end else _after(rows[:passed]))
@@ -93,6 +95,7 @@ def jobs_of(project: str) -> Operation[bool]:
         doomed = [rows[0][0]]
     if doomed:
         yield from costs.keep(doomed)
+        yield from _spend_reserved(doomed)
         yield Statement(f"DELETE FROM jobs WHERE id IN ({_placeholders(doomed)})", doomed)
     return bool(doomed)
 
@@ -108,6 +111,16 @@ def _fitting(rows: Sequence[Row]) -> tuple[list[str], int]:
             doomed.append(job_id)
         passed += 1
     return doomed, passed
+
+
+def _spend_reserved(job_ids: Sequence[str]) -> Operation[None]:
+    """Count what unresolved jobs have reserved as spent: nobody can find out any more."""
+    rows = yield Statement(
+        f"SELECT DISTINCT job_id FROM reservations WHERE job_id IN ({_placeholders(job_ids)})",
+        job_ids,
+    )
+    for (job_id,) in rows:
+        yield from reservations.settle(job_id, Bill(Ending.SPENT))
 
 
 def _emptied(job_id: str) -> Operation[bool]:

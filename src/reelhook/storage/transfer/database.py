@@ -26,7 +26,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "endpoints": ("id",),
     "jobs": ("id",),
     "job_metadata": ("name", "value", "project", "created_at", "job_id"),
-    "reservations": ("job_id",),
+    "reservations": ("job_id", "owner"),
     "idempotency_keys": ("holder", "key"),
     "events": ("id",),
     "deliveries": ("id",),

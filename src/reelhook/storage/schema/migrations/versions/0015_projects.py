@@ -149,6 +149,7 @@ def _create_budgets() -> None:
     """Add the limits, the sums that they limit, and the reservations of unfinished jobs.
 
     `owner` is `project:ID` or `key:ID`. Amounts are millionths of `unit`, or numbers of jobs.
+    `warned_at` and `reached_at` are the times of the events that report a sum.
     """
     op.create_table(
         "budgets",
@@ -165,17 +166,19 @@ def _create_budgets() -> None:
         sa.Column("unit", sa.Text, primary_key=True),
         sa.Column("reserved", sa.BigInteger, nullable=False, server_default="0"),
         sa.Column("spent", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("warned_at", sa.BigInteger),
+        sa.Column("reached_at", sa.BigInteger),
     )
     op.create_table(
         "reservations",
         sa.Column(
             "job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
         ),
-        sa.Column("project", sa.Text, nullable=False),
-        sa.Column("key_id", sa.Text),
+        sa.Column("owner", sa.Text, primary_key=True),
         sa.Column("day", sa.Text, nullable=False),
         sa.Column("unit", sa.Text),
         sa.Column("amount", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("in_flight", sa.Boolean, nullable=False, server_default=sa.true()),
     )
 
 
