@@ -1,8 +1,6 @@
 """Commands about events and deliveries: list, inspect and resend."""
 
 import asyncio
-import re
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -20,10 +18,8 @@ from reelhook.cli.delivery_view import (
     show_run,
 )
 from reelhook.cli.options import AsJson, DeliveryId, Url
+from reelhook.cli.times import timestamp
 from reelhook.cli.watching import REFRESH_SECONDS, get_with_retries
-
-_AGO = re.compile(r"(\d{1,6})\s*([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class DeliveryState(StrEnum):
@@ -194,7 +190,7 @@ def resend(
         body: dict[str, Any] = {"sequence": sequence}
         show_response(url, lambda api: api.post(path, body), show_resent, as_json=as_json)
     else:
-        failed = {"since": _timestamp(failed_since), "endpointId": endpoint}
+        failed = {"since": timestamp(failed_since, "--failed-since"), "endpointId": endpoint}
         show_response(
             url, lambda api: _resend_failed(api, failed, quiet=as_json), show_run, as_json=as_json
         )
@@ -214,20 +210,3 @@ async def _resend_failed(api: Api, failed: dict[str, Any], *, quiet: bool) -> Ap
             render.complain("Stopped watching; the server continues until everything is resent")
             raise
     return response
-
-
-def _timestamp(text: str) -> str:
-    """Return a time in the form of the API; `2h` means two hours ago."""
-    try:
-        if match := _AGO.fullmatch(text.strip()):
-            ago = timedelta(**{_UNITS[match[2]]: int(match[1])})
-            return (datetime.now(UTC) - ago).isoformat()
-        time = datetime.fromisoformat(text.strip())
-    except (ValueError, OverflowError):
-        time = None
-    if time is None or time.tzinfo is None:
-        raise typer.BadParameter(
-            f"{text!r} is not a time; write 2h or 3d, or 2026-11-23T10:00Z with its time zone",
-            param_hint="--failed-since",
-        )
-    return time.isoformat()

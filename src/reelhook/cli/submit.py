@@ -9,8 +9,16 @@ import typer
 from reelhook.cli import render
 from reelhook.cli.calls import with_api
 from reelhook.cli.client import Api, ApiError, ApiResponse, ResponseLostError
-from reelhook.cli.options import AsJson, Endpoints, Url, Watch, WebhookUrl
-from reelhook.cli.submit_options import image_uri, provider_options
+from reelhook.cli.options import (
+    AsJson,
+    Endpoints,
+    ExternalId,
+    Metadata,
+    Url,
+    Watch,
+    WebhookUrl,
+)
+from reelhook.cli.submit_options import image_uri, metadata_of, provider_options
 from reelhook.cli.watching import follow
 
 SUBMIT_TRIES = 3
@@ -95,6 +103,16 @@ def submit(
         str | None,
         typer.Option(help="The job's owner; stored as given.", show_default=False),
     ] = None,
+    external_id: ExternalId = None,
+    metadata: Metadata = None,
+    priority: Annotated[
+        str | None,
+        typer.Option(
+            metavar="low|normal|high",
+            help="Its place among your project's waiting jobs. Default: normal.",
+            show_default=False,
+        ),
+    ] = None,
     idempotency_key: Annotated[
         str | None,
         typer.Option(
@@ -124,6 +142,9 @@ def submit(
         "webhookUrl": webhook_url,
         "endpoints": endpoint,
         "walletAddress": wallet_address,
+        "externalId": external_id,
+        "metadata": metadata_of(metadata),
+        "priority": priority,
     }
     key = idempotency_key or uuid4().hex
 

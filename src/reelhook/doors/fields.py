@@ -1,11 +1,14 @@
 """The fields that several doors take: their types, and the form of all bodies."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from reelhook.domain.errors import InvalidRequestError
+from reelhook.domain.event import Instant
 from reelhook.domain.request import JOB_ID, JOB_ID_CHARACTERS_MAX, SHORT_CHARACTERS_MAX
 
 ENDPOINTS_MAX = 10
@@ -28,6 +31,14 @@ def _without_nul(value: str) -> str:
 def is_absent(value: object) -> bool:
     """Return True if a response leaves the field out."""
     return value is None
+
+
+def instant_of(field: str, time: datetime) -> Instant:
+    """Return a time in the form of the domain. Raises `InvalidRequestError` for the field."""
+    # In the years 1 and 9999, the conversion to UTC may leave the range of `datetime`.
+    if time.timestamp() < 0:
+        raise InvalidRequestError(field, f"{field} must be a time after 1970")
+    return round(time.timestamp() * 1000)
 
 
 def documented(**limits: int | str) -> Any:

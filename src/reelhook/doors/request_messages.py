@@ -14,6 +14,7 @@ _WIRE_NAMES: Mapping[str, str] = {
     "render_version": "renderVersion",
     "provider_job_id": "soraJobId",
     "job_id": "jobId",
+    "external_id": "externalId",
 }
 _MODELS = "see GET /api/models or `reelhook models`"
 _SENTENCES: Mapping[Problem, str] = {

@@ -114,6 +114,9 @@ class InDoubtSubmissions:
             provider=job.provider,
             model=job.model,
             adopted_from=job.id,
+            priority=job.priority,
+            external_id=job.external_id,
+            metadata=job.metadata,
         ).accept(provider_job_id, now)
 
     async def abandon(self, caller: Caller, job_id: str) -> StoredJob:

@@ -19,6 +19,8 @@ from reelhook.domain.errors import (
 )
 from reelhook.domain.ids import new_id
 from reelhook.domain.job import Job, Status
+from reelhook.domain.labels import NO_LABELS, Labels, check_labels
+from reelhook.domain.priority import Priority
 from reelhook.domain.problem import Problem
 from reelhook.domain.report import Failed, Finished, Progress, Report
 from reelhook.domain.request import VideoRequest, check_ids, check_request
@@ -37,6 +39,7 @@ from reelhook.ports import (
 )
 from reelhook.service.canceling import Canceling
 from reelhook.service.followers import Followers
+from reelhook.service.job_filters import check_filter
 from reelhook.service.providers import provider_of
 from reelhook.service.reading_back import read_back, record_change
 
@@ -91,15 +94,20 @@ class Jobs:
         webhook_url: str | None = None,
         idempotency: IdempotencyKey | None = None,
         endpoints: Sequence[str] = (),
+        *,
+        labels: Labels = NO_LABELS,
+        priority: Priority = Priority.NORMAL,
     ) -> Created:
         """Store a new job and have it created at the provider. Returns before that happens.
 
         Its events go to `webhook_url` and to the registered `endpoints`; if neither is given, to
-        the default endpoint. Raises `InvalidRequestError` if an endpoint does not exist, or if the
-        model or one of its fallbacks can't satisfy the request.
+        the default endpoint. Raises `InvalidRequestError` if an endpoint does not exist, if the
+        model or one of its fallbacks can't satisfy the request, or if the project may not have
+        jobs of this priority.
         """
         caller.require(Scope.SUBMIT)
         check_request(request)
+        check_labels(labels)
         choice = self._catalog.choose(request.model)
         choice.check(request)
         for fallback in request.fallbacks:
@@ -116,6 +124,10 @@ class Jobs:
             provider=choice.provider,
             model=choice.model,
             pinned=choice.pinned,
+            project=caller.project,
+            priority=int(priority),
+            external_id=labels.external_id,
+            metadata=labels.metadata_json,
         )
         try:
             return await self._create(job, request, webhook_url, endpoints, idempotency)
@@ -130,6 +142,8 @@ class Jobs:
         webhook_url: str | None = None,
         endpoints: Sequence[str] = (),
         account: str | None = None,
+        *,
+        labels: Labels = NO_LABELS,
     ) -> Created:
         """Watch a job that was created at the provider by other means.
 
@@ -139,6 +153,7 @@ class Jobs:
         """
         caller.require(Scope.OPERATE)
         check_ids(provider_job_id, job_id)
+        check_labels(labels)
         where = self._catalog.account(account)
         provider_job_id = self._providers[where.id].id_of(provider_job_id, "")
         now = self._clock.now()
@@ -149,6 +164,9 @@ class Jobs:
             status=Status.ACCEPTED,
             created_at=now,
             updated_at=now,
+            project=caller.project,
+            external_id=labels.external_id,
+            metadata=labels.metadata_json,
         ).accept(provider_job_id, now)
         request = VideoRequest(prompt="")
         try:
@@ -194,8 +212,12 @@ class Jobs:
         limit: int = 50,
         cursor: str | None = None,
     ) -> JobPage:
-        """Return a page of the jobs that the caller may see, newest first."""
+        """Return a page of the jobs that the caller may see, newest first.
+
+        Raises `InvalidRequestError` for a filter that no job can match, or a bad cursor.
+        """
         caller.require(Scope.READ)
+        check_filter(wanted)
         if caller.sees is not None:
             wanted = replace(wanted, project=caller.sees)
         return await self._store.jobs(wanted, limit, cursor)

@@ -1,14 +1,12 @@
 """Deliveries: list, read and resend them; and the feed of all events."""
 
 import json
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from reelhook.domain.errors import InvalidRequestError
-from reelhook.domain.event import Instant
 from reelhook.doors.context import ContextOf
+from reelhook.doors.fields import instant_of
 from reelhook.doors.native.delivery_schemas import (
     DELIVERY_ID_MAX,
     AttemptsResponse,
@@ -70,7 +68,7 @@ async def resend_failed(context: ContextOf, body: ResendFailedBody) -> ResendRes
     gateway, caller = context.gateway, context.caller
     if body.endpoint_id is not None:
         await gateway.endpoints.one(caller, body.endpoint_id)
-    since = _instant(body.since)
+    since = instant_of("since", body.since)
     return resend_response(await gateway.deliveries.resend_failed(caller, since, body.endpoint_id))
 
 
@@ -113,10 +111,3 @@ async def resend(
 def _storable(delivery_id: int) -> int:
     # No delivery has an id outside the database's range, or the id 0.
     return delivery_id if abs(delivery_id) <= DELIVERY_ID_MAX else 0
-
-
-def _instant(time: datetime) -> Instant:
-    # In the years 1 and 9999, the conversion to UTC may leave the range of `datetime`.
-    if time.timestamp() < 0:
-        raise InvalidRequestError("since", "since must be a time after 1970")
-    return round(time.timestamp() * 1000)

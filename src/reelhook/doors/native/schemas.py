@@ -6,6 +6,7 @@ from pydantic import Field
 
 from reelhook.domain.event import iso, maybe_iso
 from reelhook.domain.job import Job, Status
+from reelhook.domain.priority import Priority
 from reelhook.domain.request import (
     JOB_ID,
     JOB_ID_CHARACTERS_MAX,
@@ -14,6 +15,7 @@ from reelhook.domain.request import (
 )
 from reelhook.domain.waiting import Waiting
 from reelhook.doors.fields import EndpointIds, Schema, ShortText, Text, documented, is_absent
+from reelhook.doors.labels import LabelledBody, LabelledResponse, label_fields
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
 from reelhook.gateway import ListedJob
 
@@ -26,7 +28,7 @@ OwnJobId = Annotated[
 ]
 
 
-class RegisterBody(Schema):
+class RegisterBody(LabelledBody):
     """A job that another program created at the provider."""
 
     sora_job_id: ProviderJobId = Field(description="The provider's id of the job")
@@ -60,7 +62,7 @@ class CostResponse(Schema):
     charged: bool = Field(description="false: only quoted so far")
 
 
-class JobResponse(Schema):
+class JobResponse(LabelledResponse):
     """A job in its present state."""
 
     job_id: str
@@ -103,6 +105,9 @@ class JobResponse(Schema):
         exclude_if=is_absent,
         description="For a canceled job. true: its render ended too; false: the provider "
         "continues, since it can't stop a render; absent: not known",
+    )
+    priority: str | None = Field(
+        None, exclude_if=is_absent, description="low or high; absent: normal"
     )
 
 
@@ -196,6 +201,8 @@ def job_response(
         waiting=maybe_waiting(waiting),
         missing_since=maybe_iso(job.missing_since),
         stopped=job.stopped,
+        priority=Priority(job.priority).word if job.priority else None,
+        **label_fields(job),
     )
 
 

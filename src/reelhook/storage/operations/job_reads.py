@@ -26,29 +26,74 @@ def job(job_id: str) -> Operation[StoredJob]:
     return stored_job_of(rows[0])
 
 
+class _Where:
+    """Conditions of a statement, with their numbered parameters."""
+
+    def __init__(self, *parameters: Any) -> None:
+        self.parameters = list(parameters)
+        self._clauses: list[str] = []
+
+    def add(self, condition: str, *values: Any) -> None:
+        """Add a condition that has `{}` in the place of each value."""
+        first = len(self.parameters) + 1
+        self.parameters += values
+        numbers = (f"?{first + index}" for index in range(len(values)))
+        self._clauses.append(condition.format(*numbers))
+
+    def __str__(self) -> str:
+        """Return the conditions as SQL."""
+        return f" WHERE {' AND '.join(self._clauses)}" if self._clauses else ""
+
+
 def page(wanted: JobFilter, limit: int, cursor: str | None) -> Operation[JobPage]:
     """Return a page of jobs, newest first; the cursor is the last job's id."""
-    clauses: list[str] = []
-    parameters: list[Any] = [limit + 1]
-    for column, value in _conditions(wanted):
-        parameters.append(value)
-        clauses.append(f"{column} = ?{len(parameters)}")
+    where = _Where(limit + 1)
+    # With metadata, its index gives the jobs and their order.
+    source, created_at, job_id = "jobs", "created_at", "id"
+    if wanted.metadata:
+        source, created_at, job_id = _LABELLED, "labelled_at", "labelled_id"
+    for condition, values in _conditions(wanted, created_at):
+        where.add(condition, *values)
     if cursor is not None:
-        parameters.extend((yield from _position_of(cursor)))
-        clauses.append(f"(created_at, id) < (?{len(parameters) - 1}, ?{len(parameters)})")
-    where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
+        position = yield from _position_of(cursor)
+        where.add(f"({created_at}, {job_id}) < ({{}}, {{}})", *position)
     rows = yield Statement(
-        f"SELECT {LISTED_JOB} FROM jobs{where} ORDER BY created_at DESC, id DESC LIMIT ?1",
-        parameters,
+        f"SELECT {LISTED_JOB} FROM {source}{where}"
+        f" ORDER BY {created_at} DESC, {job_id} DESC LIMIT ?1",
+        where.parameters,
     )
     return page_of(rows, limit)
 
 
-def _conditions(wanted: JobFilter) -> Iterator[tuple[str, str]]:
+_LABELLED = (
+    "(SELECT name AS label, value AS text, created_at AS labelled_at, job_id AS labelled_id,"
+    " project AS labelled_project FROM job_metadata) AS labelled JOIN jobs ON id = labelled_id"
+)
+_HAS_LABEL = (
+    "EXISTS (SELECT 1 FROM job_metadata AS other WHERE other.name = {} AND other.value = {}"
+    " AND other.created_at = labelled_at AND other.job_id = labelled_id)"
+)
+
+
+def _conditions(wanted: JobFilter, created_at: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
     if wanted.project is not None:
-        yield "project", wanted.project
-    if wanted.status is not None:
-        yield "status", wanted.status.value
+        column = "labelled_project" if wanted.metadata else "project"
+        yield f"{column} = {{}}", (wanted.project,)
+    status = None if wanted.status is None else wanted.status.value
+    for column, value in (
+        ("status", status),
+        ("model", wanted.model),
+        ("code", wanted.code),
+        ("external_id", wanted.external_id),
+    ):
+        if value is not None:
+            yield f"{column} = {{}}", (value,)
+    for number, pair in enumerate(wanted.metadata):
+        yield (_HAS_LABEL if number else "label = {} AND text = {}"), pair
+    if wanted.created_after is not None:
+        yield f"{created_at} > {{}}", (wanted.created_after,)
+    if wanted.created_before is not None:
+        yield f"{created_at} < {{}}", (wanted.created_before,)
 
 
 def _position_of(cursor: str) -> Operation[tuple[Instant, str]]:

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from reelhook.domain.conflicts import DoubtSettledError, JobIdTakenError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
+from reelhook.domain.labels import labels_of
 from reelhook.domain.lost_create import dislodged
+from reelhook.domain.priority import Priority, PriorityRefusedError
 from reelhook.ports import Acceptance, Change, Created, Lease, NewJob
 from reelhook.storage.operation import (
     Operation,
@@ -88,16 +90,41 @@ def create(new: NewJob) -> Operation[Created]:
         raise JobIdTakenError(new.job.id)
     # Checked before the first write, so that a refusal undoes no transaction that others share.
     request = request_of(new.request)
+    yield from _check_priority(new.job)
     yield from check_registered(new.destinations)
     if new.job.adopted_from is not None and not (
         yield from close_doubt(new.job.adopted_from, new.job.created_at)
     ):
         raise DoubtSettledError(new.job.adopted_from)
     yield Statement(_INSERT, (*state_of(new.job), *request, new.webhook_url))
+    yield from _add_metadata(new.job)
     yield from add_deliveries(new.job.id, new.destinations, new.job.created_at)
     if new.idempotency:
         yield from idempotency.keep(new.idempotency, new.job.id, new.job.created_at)
     return Created(new.job.id)
+
+
+def _check_priority(job: Job) -> Operation[None]:
+    """Raise `PriorityRefusedError` if the project may not have jobs of this priority."""
+    if job.priority <= Priority.NORMAL:
+        return
+    rows = yield Statement("SELECT priority_max FROM projects WHERE id = ?1", (job.project,))
+    if rows and job.priority > rows[0][0]:
+        raise PriorityRefusedError(Priority(job.priority), rows[0][0])
+
+
+def _add_metadata(job: Job) -> Operation[None]:
+    """Store the metadata again as rows, by which jobs are found."""
+    yield from concurrently(
+        [
+            query(
+                "INSERT INTO job_metadata (name, value, created_at, job_id, project)"
+                " VALUES (?1, ?2, ?3, ?4, ?5)",
+                (name, value, job.created_at, job.id, job.project),
+            )
+            for name, value in labels_of(job).metadata.items()
+        ]
+    )
 
 
 def _known(new: NewJob) -> Operation[Created | None]:

@@ -39,8 +39,8 @@ REQUEST_COLUMNS = (
     "fallbacks",
     "title",
 )
-_DIRECTION, _OWNER, _VERSION = _METADATA = ("direction", "wallet_address", "render_version")
-"""The metadata of a request that has columns; other metadata is refused."""
+_DIRECTION, _OWNER, _VERSION = _DOOR_FIELDS = ("direction", "wallet_address", "render_version")
+"""The door fields of a request that have columns; others are refused."""
 _VERSION_DEFAULT = "v3"
 STATE = ", ".join(STATE_COLUMNS)
 _ROUND_AT = (
@@ -93,15 +93,15 @@ def _state_value(name: str, value: Any) -> Any:
 
 
 def request_of(request: VideoRequest) -> tuple[Any, ...]:
-    """Write `REQUEST_COLUMNS`. Raises `InvalidRequestError` for metadata without a column.
+    """Write `REQUEST_COLUMNS`. Raises `InvalidRequestError` for a door field without column.
 
     A direction is the beginning of the prompt and has a separate column.
     """
-    metadata = request.metadata
-    if unknown := sorted(metadata.keys() - set(_METADATA)):
-        problem, allowed = Problem.NOT_ONE_OF, _METADATA
-        raise InvalidRequestError("metadata", problem, allowed=allowed, value=unknown[0])
-    direction = metadata.get(_DIRECTION)
+    door_fields = request.door_fields
+    if unknown := sorted(door_fields.keys() - set(_DOOR_FIELDS)):
+        problem, allowed = Problem.NOT_ONE_OF, _DOOR_FIELDS
+        raise InvalidRequestError("door_fields", problem, allowed=allowed, value=unknown[0])
+    direction = door_fields.get(_DIRECTION)
     lead = f"{direction}\n\n" if direction else ""
     directed = bool(lead) and request.prompt.startswith(lead)
     return (
@@ -109,8 +109,8 @@ def request_of(request: VideoRequest) -> tuple[Any, ...]:
         direction if directed else None,
         request.seconds,
         request.size,
-        metadata.get(_OWNER),
-        metadata.get(_VERSION, _VERSION_DEFAULT),
+        door_fields.get(_OWNER),
+        door_fields.get(_VERSION, _VERSION_DEFAULT),
         request.aspect_ratio,
         request.image,
         request.seed,
@@ -178,16 +178,16 @@ def _fallbacks_of(text: str | None) -> tuple[str, ...]:
 def _request_of(model: str, row: Sequence[Any]) -> VideoRequest:
     named = dict(zip(REQUEST_COLUMNS, row, strict=True))
     prompt = prompt_of(named.pop("script"), named[_DIRECTION])
-    metadata = {name: value for name in _METADATA if (value := named.pop(name)) is not None}
-    if metadata.get(_VERSION) == _VERSION_DEFAULT:
-        del metadata[_VERSION]
+    given = {name: value for name in _DOOR_FIELDS if (value := named.pop(name)) is not None}
+    if given.get(_VERSION) == _VERSION_DEFAULT:
+        del given[_VERSION]
     options, fallbacks = named.pop("provider_options"), _fallbacks_of(named.pop("fallbacks"))
     return VideoRequest(
         prompt=prompt,
         model=model,
         options=json.loads(options) if options else {},
         fallbacks=fallbacks,
-        metadata=metadata,
+        door_fields=given,
         **named,
     )
 
