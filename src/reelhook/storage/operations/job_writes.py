@@ -17,7 +17,7 @@ from reelhook.storage.operation import (
     conflict_free_batches,
     query,
 )
-from reelhook.storage.operations import idempotency
+from reelhook.storage.operations import idempotency, turns
 from reelhook.storage.operations.delivery_writes import offer
 from reelhook.storage.operations.in_doubt import close_doubt
 from reelhook.storage.operations.leases import holds
@@ -149,7 +149,9 @@ def record(changes: Sequence[Change], lease: Lease | None) -> Operation[list[str
         return written
     for batch in conflict_free_batches(changes, lambda change: (change.job.id,)):
         recorded = yield from concurrently([_record_one(change, lease) for change in batch])
-        written += [change.job.id for change, done in zip(batch, recorded, strict=True) if done]
+        done = [change.job for change, is_done in zip(batch, recorded, strict=True) if is_done]
+        yield from turns.take([job for job in done if job.beginning])
+        written += [job.id for job in done]
     return written
 
 

@@ -156,21 +156,6 @@ def page_of(rows: Sequence[Sequence[Any]], limit: int) -> JobPage:
     return JobPage(jobs, jobs[-1].job.id if len(rows) > limit else None)
 
 
-def within(where: str, limit: str, bytes_max: str) -> str:
-    """Return a query for the `STORED_JOB` rows of at most `limit` jobs, oldest first.
-
-    The result ends with the job whose image and options bring the total above `bytes_max`. Neither
-    database reads a large value to determine its length.
-    """
-    return (
-        f"SELECT {STORED_JOB} FROM jobs WHERE id IN (SELECT id FROM (SELECT id, size,"
-        " sum(size) OVER (ORDER BY created_at, id) AS total FROM (SELECT id, created_at,"
-        " coalesce(octet_length(image), 0) + coalesce(octet_length(provider_options), 0) AS size"
-        f" FROM jobs WHERE {where} ORDER BY created_at, id LIMIT {limit}) AS due) AS summed"
-        f" WHERE total - size < {bytes_max}) ORDER BY created_at, id"
-    )
-
-
 def _fallbacks_of(text: str | None) -> tuple[str, ...]:
     return tuple(json.loads(text)) if text else ()
 
