@@ -117,6 +117,12 @@ def whole_walks(told: list[str]) -> list[str]:
     ]
 
 
+_CROWD = (
+    "INSERT INTO jobs ({}) WITH RECURSIVE numbers(n) AS"
+    " (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?{}) SELECT {} FROM numbers"
+)
+
+
 def job_crowd(project: str, jobs: int) -> Operation[None]:
     """Let so many jobs of a project wait for one account."""
     job = replace(new("job").job, project=project, external_id="7", code="quota")
@@ -125,9 +131,7 @@ def job_crowd(project: str, jobs: int) -> Operation[None]:
     values |= {"render_version": "'v3'"}
     count = len(STATE_COLUMNS) + 1
     yield Statement(
-        f"INSERT INTO jobs ({', '.join(values)}) WITH RECURSIVE numbers(n) AS"
-        f" (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?{count})"
-        f" SELECT {', '.join(values.values())} FROM numbers",
+        _CROWD.format(", ".join(values), count, ", ".join(values.values())),
         (*state_of(job), jobs),
     )
     yield Statement(
