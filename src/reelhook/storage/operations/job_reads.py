@@ -1,6 +1,7 @@
 """Operations that read jobs and their events."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from reelhook.domain.errors import JobNotFoundError, UnknownCursorError
@@ -48,48 +49,93 @@ class _Where:
 def page(wanted: JobFilter, limit: int, cursor: str | None) -> Operation[JobPage]:
     """Return a page of jobs, newest first; the cursor is the last job's id."""
     where = _Where(limit + 1)
-    # With metadata, its index gives the jobs and their order.
-    source, created_at, job_id = "jobs", "created_at", "id"
-    if wanted.metadata:
-        source, created_at, job_id = _LABELLED, "labelled_at", "labelled_id"
-    for condition, values in _conditions(wanted, created_at):
+    if len(wanted.metadata) > 1:
+        wanted = replace(wanted, metadata=(yield from _rarest_first(wanted.metadata)))
+    driver = _driver(wanted)
+    labelled = driver == "metadata"
+    created_at, job_id = "jobs.created_at", "jobs.id"
+    if labelled:
+        created_at, job_id = "labelled_at", "labelled_id"
+    for condition, values in _conditions(wanted, driver, created_at, job_id):
         where.add(condition, *values)
     if cursor is not None:
         position = yield from _position_of(cursor)
         where.add(f"({created_at}, {job_id}) < ({{}}, {{}})", *position)
     rows = yield Statement(
-        f"SELECT {LISTED_JOB} FROM {source}{where}"
+        f"SELECT {LISTED_JOB} FROM {_LABELLED if labelled else 'jobs'}{where}"
         f" ORDER BY {created_at} DESC, {job_id} DESC LIMIT ?1",
         where.parameters,
     )
     return page_of(rows, limit)
 
 
+_COUNTED_MAX = 5000
 _LABELLED = (
     "(SELECT name AS label, value AS text, created_at AS labelled_at, job_id AS labelled_id,"
     " project AS labelled_project FROM job_metadata) AS labelled JOIN jobs ON id = labelled_id"
 )
+# PostgreSQL would turn EXISTS into a join, and read all jobs with this metadata first. It expects
+# most values not to be null, so that it reads jobs in their order until there are enough.
 _HAS_LABEL = (
-    "EXISTS (SELECT 1 FROM job_metadata AS other WHERE other.name = {} AND other.value = {}"
-    " AND other.created_at = labelled_at AND other.job_id = labelled_id)"
+    "(SELECT 1 FROM job_metadata AS other WHERE other.name = {{}} AND other.value = {{}}"
+    " AND other.created_at = {created_at} AND other.job_id = {job_id}) IS NOT NULL"
 )
 
 
-def _conditions(wanted: JobFilter, created_at: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    if wanted.project is not None:
-        column = "labelled_project" if wanted.metadata else "project"
-        yield f"{column} = {{}}", (wanted.project,)
-    status = None if wanted.status is None else wanted.status.value
+def _rarest_first(metadata: tuple[tuple[str, str], ...]) -> Operation[tuple[tuple[str, str], ...]]:
+    """Return the pairs in the order of the number of jobs that have them, as far as it matters."""
+    counts = yield from concurrently(
+        [
+            query(
+                "SELECT count(*) FROM (SELECT 1 FROM job_metadata WHERE name = ?1 AND value = ?2"
+                f" LIMIT {_COUNTED_MAX}) AS counted",
+                pair,
+            )
+            for pair in metadata
+        ]
+    )
+    ranked = sorted(zip(counts, metadata, strict=True), key=lambda item: int(item[0][0][0]))
+    return tuple(pair for _, pair in ranked)
+
+
+def _driver(wanted: JobFilter) -> str:
+    """Return the filter whose index probably leaves the fewest jobs.
+
+    SQLite has no statistics to find that out. Most jobs are completed ones.
+    """
+    if wanted.external_id is not None:
+        return "external_id"
+    if wanted.status not in {None, Status.COMPLETED}:
+        return "status"
+    if wanted.metadata:
+        return "metadata"
+    if wanted.code is not None:
+        return "code"
+    return "status" if wanted.model is None else "model"
+
+
+def _conditions(
+    wanted: JobFilter, driver: str, created_at: str, job_id: str
+) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    labelled = driver == "metadata"
+    if wanted.project is not None and labelled:
+        yield "labelled_project = {}", (wanted.project,)
     for column, value in (
-        ("status", status),
+        ("project", None if labelled else wanted.project),
+        ("status", None if wanted.status is None else wanted.status.value),
         ("model", wanted.model),
         ("code", wanted.code),
         ("external_id", wanted.external_id),
     ):
-        if value is not None:
+        if value is None:
+            continue
+        if column == driver or (column == "project" and driver == "status"):
             yield f"{column} = {{}}", (value,)
+        else:  # an index that begins with this column would not give the order
+            yield f"{column} IN ({{}}, {{}})", (value, value)
+    has_label = _HAS_LABEL.format(created_at=created_at, job_id=job_id)
     for number, pair in enumerate(wanted.metadata):
-        yield (_HAS_LABEL if number else "label = {} AND text = {}"), pair
+        yield ("label = {} AND text = {}" if labelled and not number else has_label), pair
     if wanted.created_after is not None:
         yield f"{created_at} > {{}}", (wanted.created_after,)
     if wanted.created_before is not None:
