@@ -74,18 +74,18 @@ async def test_what_nothing_was_done_for_is_offered_to_siblings_oldest_first(sto
     await store.create(new("a_young", at=NOW + 1, account="a"))
     await store.create(new("c_other", at=NOW - 30, account="c"))
     await submitting(store, new("a_paid", at=NOW - 40, account="a"))
-    found = await store.jobs_waiting_elsewhere(["a", "b"], NOW, 9)
+    found = await store.jobs_waiting_elsewhere("c", ["a", "b"], NOW, 9)
     assert [one.job.id for one in found] == ["a_first", "b_second", "a_third"]
-    found = await store.jobs_waiting_elsewhere(["a", "b"], NOW, 2)
+    found = await store.jobs_waiting_elsewhere("c", ["a", "b"], NOW, 2)
     assert [one.job.id for one in found] == ["a_first", "b_second"]
-    assert await store.jobs_waiting_elsewhere([], NOW, 9) == []
+    assert await store.jobs_waiting_elsewhere("c", [], NOW, 9) == []
 
 
 async def test_a_job_that_waits_as_its_provider_asked_is_offered_too(store: Store) -> None:
     job = await submitting(store, new("refused"))
     await moved(store, (job.submit_again(NOW + 600_000, NOW + 5), ()))
-    assert await store.jobs_waiting_elsewhere([ACCOUNT], NOW + 4, 9) == []
-    [found] = await store.jobs_waiting_elsewhere([ACCOUNT], NOW + 5, 9)
+    assert await store.jobs_waiting_elsewhere("c", [ACCOUNT], NOW + 4, 9) == []
+    [found] = await store.jobs_waiting_elsewhere("c", [ACCOUNT], NOW + 5, 9)
     assert found.job.id == "refused"
 
 

@@ -23,6 +23,23 @@ Endpoints = Annotated[
         show_default=False,
     ),
 ]
+ExternalId = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ID",
+        help="Your own id for the job, up to 128 characters.",
+        show_default=False,
+    ),
+]
+Metadata = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        help="Your own name and value, kept with the job: up to 64 and 512 characters. "
+        "May be repeated, up to 16 times.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON, unchanged if it comes from the server.")
 ]

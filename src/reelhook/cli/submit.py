@@ -8,7 +8,16 @@ import typer
 from reelhook.cli import render
 from reelhook.cli.calls import with_api
 from reelhook.cli.client import Api, ApiError, ApiResponse, ResponseLostError
-from reelhook.cli.options import AsJson, Endpoints, InProject, Url, Watch, WebhookUrl
+from reelhook.cli.options import (
+    AsJson,
+    Endpoints,
+    ExternalId,
+    InProject,
+    Metadata,
+    Url,
+    Watch,
+    WebhookUrl,
+)
 from reelhook.cli.submit_options import (
     AspectRatio,
     Fallbacks,
@@ -20,6 +29,7 @@ from reelhook.cli.submit_options import (
     Seconds,
     Seed,
     Size,
+    metadata_of,
     video_body,
 )
 from reelhook.cli.watching import follow
@@ -45,6 +55,16 @@ def submit(
     wallet_address: Annotated[
         str | None,
         typer.Option(help="The job's owner; stored as given.", show_default=False),
+    ] = None,
+    external_id: ExternalId = None,
+    metadata: Metadata = None,
+    priority: Annotated[
+        str | None,
+        typer.Option(
+            metavar="low|normal|high",
+            help="Its place among your project's waiting jobs. Default: normal.",
+            show_default=False,
+        ),
     ] = None,
     idempotency_key: Annotated[
         str | None,
@@ -79,6 +99,9 @@ def submit(
         "webhookUrl": webhook_url,
         "endpoints": endpoint,
         "walletAddress": wallet_address,
+        "externalId": external_id,
+        "metadata": metadata_of(metadata),
+        "priority": priority,
     }
     key = idempotency_key or uuid4().hex
 

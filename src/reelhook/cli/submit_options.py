@@ -145,6 +145,24 @@ def image_uri(image: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
+def metadata_of(pairs: list[str] | None) -> dict[str, str] | None:
+    """Return metadata from NAME=VALUE texts; None if there is none. Raises `typer.BadParameter`."""
+    metadata: dict[str, str] = {}
+    for pair in pairs or ():
+        name, sign, value = pair.partition("=")
+        if not sign or not name:
+            raise typer.BadParameter(
+                f"{pair!r} has no name and value; write it like order=4711",
+                param_hint="--metadata",
+            )
+        if name in metadata:
+            raise typer.BadParameter(
+                f"{name!r} is given twice; a name has one value", param_hint="--metadata"
+            )
+        metadata[name] = value
+    return metadata or None
+
+
 def provider_options(pairs: list[str]) -> dict[str, Any]:
     """Return the parameters that only the provider has. Raises `typer.BadParameter`."""
     options: dict[str, Any] = {}

@@ -158,6 +158,11 @@ class Job:
             return self.doubt_since is not None
         return self.code == SUBMISSION_UNKNOWN and self.doubt_closed_at is None
 
+    @property
+    def beginning(self) -> bool:
+        """True if its create is about to be sent, or in flight."""
+        return self.status is Status.SUBMITTING and self.doubt_since is None
+
     # -- submitting ---------------------------------------------------------------------------
 
     def submitting(

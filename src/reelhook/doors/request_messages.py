@@ -20,6 +20,7 @@ _WIRE_NAMES: Mapping[str, str] = {
     "money_per_day": "moneyPerDay",
     "money_per_month": "moneyPerMonth",
     "unknown_price": "unknownPrice",
+    "external_id": "externalId",
 }
 _MODELS = "see GET /api/models or `reelhook models`"
 _SENTENCES: Mapping[Problem, str] = {

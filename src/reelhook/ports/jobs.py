@@ -137,22 +137,24 @@ class SubmitStore(AcceptanceStore, Protocol):
     async def jobs_to_submit(
         self, account: str, now: Instant, limit: int, bytes_max: int = ANY_BYTES
     ) -> tuple[list[StoredJob], Instant | None]:
-        """Return accepted jobs that are due, oldest first, and the time when the next one is due.
+        """Return accepted jobs that are due, in turn, and the time when the next one is due.
 
-        Images and options of all but the last one total at most `bytes_max`.
+        See `domain.turns` for the order. Images and options of all but the last one total at most
+        `bytes_max`. If there are `limit` jobs, more may be due, and there is no such time.
         """
         ...
 
     async def jobs_waiting_elsewhere(
         self,
-        accounts: Sequence[str],
+        account: str,
+        others: Sequence[str],
         idle_since: Instant,
         limit: int,
         bytes_max: int = ANY_BYTES,
     ) -> list[StoredJob]:
-        """Return accepted jobs of these accounts that have been idle since then, oldest first.
+        """Return accepted jobs of other accounts that have been idle since then.
 
-        `bytes_max` applies to each account, as in `jobs_to_submit`.
+        They come in the order of the turns at `account`, which may take them.
         """
         ...
 

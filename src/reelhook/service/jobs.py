@@ -18,8 +18,10 @@ from reelhook.domain.errors import (
 )
 from reelhook.domain.ids import new_id
 from reelhook.domain.job import Job, Status
+from reelhook.domain.labels import NO_LABELS, Labels, check_labels
 from reelhook.domain.price import Price
 from reelhook.domain.pricing import estimates
+from reelhook.domain.priority import Priority
 from reelhook.domain.report import vouched_report
 from reelhook.domain.request import VideoRequest, check_ids, check_request
 from reelhook.ports import (
@@ -38,6 +40,7 @@ from reelhook.ports import (
 from reelhook.service.canceling import Canceling
 from reelhook.service.claims import check_claim, sharing
 from reelhook.service.followers import Followers
+from reelhook.service.job_filters import check_filter
 from reelhook.service.providers import account_errors_hidden, provider_of
 from reelhook.service.reading_back import read_back, record_change
 
@@ -92,16 +95,21 @@ class Jobs:
         webhook_url: str | None = None,
         idempotency: IdempotencyKey | None = None,
         endpoints: Sequence[str] = (),
+        *,
+        labels: Labels = NO_LABELS,
+        priority: Priority = Priority.NORMAL,
     ) -> Created:
         """Store a new job and have it created at the provider. Returns before that happens.
 
         Its events go to `webhook_url` and to the registered `endpoints`; if neither is given, to
-        the default endpoint. Raises `InvalidRequestError` if an endpoint does not exist, or if the
-        model or one of its fallbacks can't satisfy the request. Raises `ModelNotAllowedError` if
-        the caller may not use one of them, or `BudgetError` if a budget has no room.
+        the default endpoint. Raises `InvalidRequestError` if an endpoint does not exist, if the
+        model or one of its fallbacks can't satisfy the request, or if the project may not have
+        jobs of this priority. Raises `ModelNotAllowedError` if the caller may not use one of the
+        models, or `BudgetError` if a budget has no room.
         """
         caller.require(Scope.SUBMIT)
         check_request(request)
+        check_labels(labels)
         choice, *_ = routes = self._catalog.routes(request)
         for route in routes:
             caller.check_model(route.display_name)
@@ -122,6 +130,9 @@ class Jobs:
             key_id=caller.key_id,
             estimated_amount=None if prices[0] is None else prices[0].amount,
             estimated_unit=None if prices[0] is None else prices[0].unit,
+            priority=int(priority),
+            external_id=labels.external_id,
+            metadata=labels.metadata_json,
         )
         try:
             key = idempotency and idempotency.of(caller)
@@ -139,6 +150,8 @@ class Jobs:
         webhook_url: str | None = None,
         endpoints: Sequence[str] = (),
         account: str | None = None,
+        *,
+        labels: Labels = NO_LABELS,
     ) -> Created:
         """Watch a job that was created at the provider by other means.
 
@@ -150,6 +163,7 @@ class Jobs:
         """
         caller.require(Scope.OPERATE)
         check_ids(provider_job_id, job_id)
+        check_labels(labels)
         where = self._catalog.account(account)
         provider_job_id = self._providers[where.id].id_of(provider_job_id, "")
         if caller.sees is not None:
@@ -164,6 +178,8 @@ class Jobs:
             updated_at=now,
             project=caller.project,
             key_id=caller.key_id,
+            external_id=labels.external_id,
+            metadata=labels.metadata_json,
         ).accept(provider_job_id, now)
         request = VideoRequest(prompt="")
         try:
@@ -230,8 +246,12 @@ class Jobs:
         limit: int = 50,
         cursor: str | None = None,
     ) -> JobPage:
-        """Return a page of the jobs that the caller may see, newest first."""
+        """Return a page of the jobs that the caller may see, newest first.
+
+        Raises `InvalidRequestError` for a filter that no job can match, or a bad cursor.
+        """
         caller.require(Scope.READ)
+        check_filter(wanted)
         if caller.sees is not None:
             wanted = replace(wanted, project=caller.sees)
         return await self._store.jobs(wanted, limit, cursor)

@@ -18,6 +18,7 @@ from reelhook.doors.compat.schemas import (
     status_response,
 )
 from reelhook.doors.context import ContextOf
+from reelhook.doors.labels import priority_named
 from reelhook.doors.policy import KeyRoute, needs
 from reelhook.gateway import IdempotencyKey
 
@@ -51,7 +52,13 @@ async def generate(
         holder = holder_of(context.request, options.access)
         key = IdempotencyKey(holder, idempotency_key, _fingerprint(body, version))
     created = await context.gateway.jobs.submit(
-        context.caller, video, body.webhook_url, key, body.endpoints
+        context.caller,
+        video,
+        body.webhook_url,
+        key,
+        body.endpoints,
+        labels=body.labels,
+        priority=priority_named(body.priority),
     )
     return GenerateResponse(
         job_id=created.job_id,
@@ -111,9 +118,10 @@ def _fingerprint(body: GenerateBody, version: str) -> str:
 
 def _left_out(body: GenerateBody) -> set[str]:
     # A request without these has the fingerprint that it had before these fields existed.
-    later = ("endpoints", "aspect_ratio", "image", "seed", "provider_options", "fallbacks")
-    return {
-        "render_version",
-        "project",
-        *(name for name in later if getattr(body, name) in (None, [])),
-    }
+    later = (
+        *("endpoints", "aspect_ratio", "image", "seed", "provider_options", "fallbacks"),
+        *("external_id", "metadata", "priority"),
+    )
+    empty = [name for name in later if getattr(body, name) in (None, [])]
+    no_metadata = ["metadata"] if body.metadata == {} else []
+    return {"render_version", "project", *empty, *no_metadata}

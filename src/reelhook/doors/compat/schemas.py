@@ -17,6 +17,7 @@ from reelhook.domain.request import (
 )
 from reelhook.domain.waiting import Waiting
 from reelhook.doors.fields import ChosenProject, EndpointIds, Schema, Text, documented, is_absent
+from reelhook.doors.labels import LabelledBody, LabelledResponse, PriorityName, label_fields
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
 from reelhook.gateway import StoredJob
 
@@ -38,7 +39,7 @@ Size = Annotated[str, documented(pattern=f"^{SIZE}$")]
 Fallbacks = Annotated[list[Name], documented(maxItems=FALLBACKS_MAX)]
 
 
-class GenerateBody(Schema):
+class GenerateBody(LabelledBody):
     """A request for a video."""
 
     script: Script = Field(description="The text to render")
@@ -61,6 +62,9 @@ class GenerateBody(Schema):
         [],
         description="Models to try, in order, when the ones before definitely did not accept",
     )
+    priority: PriorityName | None = Field(
+        None, description="Its place among your project's waiting jobs. Default: normal"
+    )
 
 
 class GenerateResponse(Schema):
@@ -73,7 +77,7 @@ class GenerateResponse(Schema):
     message: str
 
 
-class StatusResponse(Schema):
+class StatusResponse(LabelledResponse):
     """A job's status, for clients that missed a webhook. Three keys are in snake case."""
 
     job_id: str
@@ -117,6 +121,7 @@ def status_response(
         sora_progress=job.progress,
         waiting=maybe_waiting(waiting),
         missing_since=maybe_iso(job.missing_since),
+        **label_fields(job),
     )
 
 

@@ -1,13 +1,15 @@
 """Jobs: list, read, register, check now, cancel, adopt, abandon."""
 
 import json
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from reelhook.domain.caller import Scope
-from reelhook.domain.job import Status
+from reelhook.domain.errors import InvalidRequestError
 from reelhook.doors.context import Context, ContextOf
+from reelhook.doors.native.job_filters import JobFilterOf
 from reelhook.doors.native.schemas import (
     AdoptBody,
     CancelBody,
@@ -18,7 +20,7 @@ from reelhook.doors.native.schemas import (
     job_response,
 )
 from reelhook.doors.policy import KeyRoute, needs
-from reelhook.gateway import Created, JobFilter, StoredJob, read_back
+from reelhook.gateway import ALL_JOBS, Created, StoredJob, read_back
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"], route_class=KeyRoute)
 
@@ -38,21 +40,25 @@ async def _created(context: Context, created: Created) -> JobResponse:
 @needs(Scope.READ)
 async def list_jobs(
     context: ContextOf,
-    status: Status | None = None,
+    wanted: JobFilterOf,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: str | None = None,
     in_doubt: Annotated[
         bool, Query(alias="inDoubt", description="Only those that a provider may or may not have")
     ] = False,
 ) -> JobsResponse:
-    """Return a page of jobs; `nextCursor` leads to the next one. Jobs in doubt come oldest first,
-    whatever their status.
+    """Return a page of jobs; `nextCursor` leads to the next one. `metadata.NAME=VALUE` lists the
+    jobs with this metadata. Jobs in doubt come oldest first, whatever their status.
     """
     gateway, caller = context.gateway, context.caller
     if in_doubt:
+        if replace(wanted, status=None) != ALL_JOBS:
+            raise InvalidRequestError(
+                "inDoubt", "inDoubt can't be combined with filters; leave them out"
+            )
         page = await gateway.in_doubt.jobs(caller, limit, cursor)
     else:
-        page = await gateway.jobs.jobs(caller, JobFilter(status=status), limit, cursor)
+        page = await gateway.jobs.jobs(caller, wanted, limit, cursor)
     reasons = await gateway.waiting.all_of(caller, [listed.job for listed in page.jobs])
     video_url = context.options.video_url
     jobs = [
@@ -76,6 +82,7 @@ async def register(context: ContextOf, body: RegisterBody) -> JobResponse:
         body.webhook_url,
         body.endpoints,
         body.account,
+        labels=body.labels,
     )
     return await _created(context, created)
 

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from reelhook.domain.event import iso, maybe_iso
 from reelhook.domain.job import Job, Status
+from reelhook.domain.priority import Priority
 from reelhook.domain.request import (
     JOB_ID,
     JOB_ID_CHARACTERS_MAX,
@@ -25,6 +26,7 @@ from reelhook.doors.fields import (
     is_absent,
     maybe_project,
 )
+from reelhook.doors.labels import LabelledBody, LabelledResponse, label_fields
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
 from reelhook.gateway import ListedJob
 
@@ -37,7 +39,7 @@ OwnJobId = Annotated[
 ]
 
 
-class RegisterBody(Schema):
+class RegisterBody(LabelledBody):
     """A job that another program created at the provider."""
 
     sora_job_id: ProviderJobId = Field(description="The provider's id of the job")
@@ -81,7 +83,7 @@ class CostResponse(Schema):
     kind: CostKind
 
 
-class JobResponse(Schema):
+class JobResponse(LabelledResponse):
     """A job in its present state."""
 
     job_id: str
@@ -128,6 +130,9 @@ class JobResponse(Schema):
         "continues, since it can't stop a render; absent: not known",
     )
     project: MaybeProject = None
+    priority: str | None = Field(
+        None, exclude_if=is_absent, description="low or high; absent: normal"
+    )
 
 
 class JobsResponse(Schema):
@@ -250,6 +255,8 @@ def job_response(
         missing_since=maybe_iso(job.missing_since),
         stopped=job.stopped,
         project=maybe_project(job.project),
+        priority=Priority(job.priority).word if job.priority else None,
+        **label_fields(job),
     )
 
 

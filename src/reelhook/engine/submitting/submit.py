@@ -113,6 +113,7 @@ class Submit:
         bytes_free -= sum(map(_size, due))
         if self._takes_overflow_of and len(due) < free and bytes_free > 0:
             due += await self._store.jobs_waiting_elsewhere(
+                self._leased.id,
                 self._takes_overflow_of,
                 now - SIBLING_WAIT_MILLISECONDS,
                 free - len(due),

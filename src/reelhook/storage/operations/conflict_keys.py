@@ -26,8 +26,10 @@ def of_new(new: NewJob) -> ConflictKeys:
 
 
 def of_record(changes: Sequence[Change], lease: Lease | None) -> ConflictKeys:
-    """Return the keys of recording changes: the jobs, with their deliveries."""
-    return [key for change in changes for key in _of_job(change.job)]
+    """Return the keys of recording changes: the jobs, with their deliveries, and turns."""
+    keys = [key for change in changes for key in _of_job(change.job)]
+    accounts = {change.job.account for change in changes if change.job.beginning}
+    return [*keys, *(("turns", account) for account in accounts)]
 
 
 def of_acceptance(

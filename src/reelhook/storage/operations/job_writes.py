@@ -6,7 +6,9 @@ from reelhook.domain.conflicts import DoubtSettledError, JobIdTakenError, JobIdU
 from reelhook.domain.errors import UnknownProviderJobError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
+from reelhook.domain.labels import labels_of
 from reelhook.domain.lost_create import dislodged
+from reelhook.domain.priority import Priority, PriorityRefusedError
 from reelhook.domain.reservation import bill_of
 from reelhook.ports import Acceptance, Change, Created, Lease, NewJob
 from reelhook.storage.operation import (
@@ -17,7 +19,7 @@ from reelhook.storage.operation import (
     conflict_free_batches,
     query,
 )
-from reelhook.storage.operations import audit, idempotency, projects, reservations
+from reelhook.storage.operations import audit, idempotency, projects, reservations, turns
 from reelhook.storage.operations.delivery_writes import offer
 from reelhook.storage.operations.in_doubt import close_doubt
 from reelhook.storage.operations.leases import holds
@@ -93,6 +95,7 @@ def create(new: NewJob) -> Operation[Created]:
     # Checked before the first write, so that a refusal undoes no transaction that others share.
     request = request_of(new.request)
     destinations = yield from projects.destinations(new)
+    yield from _check_priority(new.job)
     yield from check_registered(destinations, new.job.project)
     if new.job.adopted_from is not None and not (
         yield from close_doubt(new.job.adopted_from, new.job.created_at)
@@ -103,12 +106,36 @@ def create(new: NewJob) -> Operation[Created]:
     yield from reservations.keep(new.job.id, reserved.reservations)
     if new.job.adopted_from is not None:
         yield from reservations.move(new.job.adopted_from, new.job.id)
+    yield from _add_metadata(new.job)
     yield from add_deliveries(new.job, destinations)
     if new.idempotency:
         yield from idempotency.keep(new.idempotency, new.job.id, new.job.created_at)
     if new.audit is not None:
         yield from audit.add(new.audit)
     return Created(new.job.id)
+
+
+def _check_priority(job: Job) -> Operation[None]:
+    """Raise `PriorityRefusedError` if the project may not have jobs of this priority."""
+    if job.priority <= Priority.NORMAL:
+        return
+    rows = yield Statement("SELECT priority_max FROM projects WHERE id = ?1", (job.project,))
+    if rows and job.priority > rows[0][0]:
+        raise PriorityRefusedError(Priority(job.priority), rows[0][0])
+
+
+def _add_metadata(job: Job) -> Operation[None]:
+    """Store the metadata again as rows, by which jobs are found."""
+    yield from concurrently(
+        [
+            query(
+                "INSERT INTO job_metadata (name, value, created_at, job_id, project)"
+                " VALUES (?1, ?2, ?3, ?4, ?5)",
+                (name, value, job.created_at, job.id, job.project),
+            )
+            for name, value in labels_of(job).metadata.items()
+        ]
+    )
 
 
 def _known(new: NewJob) -> Operation[Created | None]:
@@ -156,7 +183,9 @@ def record(changes: Sequence[Change], lease: Lease | None) -> Operation[list[str
         return written
     for batch in conflict_free_batches(changes, lambda change: (change.job.id,)):
         recorded = yield from concurrently([_record_one(change, lease) for change in batch])
-        written += [change.job.id for change, done in zip(batch, recorded, strict=True) if done]
+        done = [change.job for change, is_done in zip(batch, recorded, strict=True) if is_done]
+        yield from turns.take([job for job in done if job.beginning])
+        written += [job.id for job in done]
     return written
 
 

@@ -40,8 +40,8 @@ REQUEST_COLUMNS = (
     "fallbacks",
     "title",
 )
-_DIRECTION, _OWNER, _VERSION = _METADATA = ("direction", "wallet_address", "render_version")
-"""The metadata of a request that has columns; other metadata is refused."""
+_DIRECTION, _OWNER, _VERSION = _DOOR_FIELDS = ("direction", "wallet_address", "render_version")
+"""The door fields of a request that have columns; others are refused."""
 _VERSION_DEFAULT = "v3"
 STATE = ", ".join(STATE_COLUMNS)
 _ROUND_AT = (
@@ -101,15 +101,15 @@ def _state_value(name: str, value: Any) -> Any:
 
 
 def request_of(request: VideoRequest) -> tuple[Any, ...]:
-    """Write `REQUEST_COLUMNS`. Raises `InvalidRequestError` for metadata without a column.
+    """Write `REQUEST_COLUMNS`. Raises `InvalidRequestError` for a door field without column.
 
     A direction is the beginning of the prompt and has a separate column.
     """
-    metadata = request.metadata
-    if unknown := sorted(metadata.keys() - set(_METADATA)):
-        problem, allowed = Problem.NOT_ONE_OF, _METADATA
-        raise InvalidRequestError("metadata", problem, allowed=allowed, value=unknown[0])
-    direction = metadata.get(_DIRECTION)
+    door_fields = request.door_fields
+    if unknown := sorted(door_fields.keys() - set(_DOOR_FIELDS)):
+        problem, allowed = Problem.NOT_ONE_OF, _DOOR_FIELDS
+        raise InvalidRequestError("door_fields", problem, allowed=allowed, value=unknown[0])
+    direction = door_fields.get(_DIRECTION)
     lead = f"{direction}\n\n" if direction else ""
     directed = bool(lead) and request.prompt.startswith(lead)
     return (
@@ -117,8 +117,8 @@ def request_of(request: VideoRequest) -> tuple[Any, ...]:
         direction if directed else None,
         request.seconds,
         request.size,
-        metadata.get(_OWNER),
-        metadata.get(_VERSION, _VERSION_DEFAULT),
+        door_fields.get(_OWNER),
+        door_fields.get(_VERSION, _VERSION_DEFAULT),
         request.aspect_ratio,
         request.image,
         request.seed,
@@ -164,21 +164,6 @@ def page_of(rows: Sequence[Sequence[Any]], limit: int) -> JobPage:
     return JobPage(jobs, jobs[-1].job.id if len(rows) > limit else None)
 
 
-def within(where: str, limit: str, bytes_max: str) -> str:
-    """Return a query for the `STORED_JOB` rows of at most `limit` jobs, oldest first.
-
-    The result ends with the job whose image and options bring the total above `bytes_max`. Neither
-    database reads a large value to determine its length.
-    """
-    return (
-        f"SELECT {STORED_JOB} FROM jobs WHERE id IN (SELECT id FROM (SELECT id, size,"
-        " sum(size) OVER (ORDER BY created_at, id) AS total FROM (SELECT id, created_at,"
-        " coalesce(octet_length(image), 0) + coalesce(octet_length(provider_options), 0) AS size"
-        f" FROM jobs WHERE {where} ORDER BY created_at, id LIMIT {limit}) AS due) AS summed"
-        f" WHERE total - size < {bytes_max}) ORDER BY created_at, id"
-    )
-
-
 def _fallbacks_of(text: str | None) -> tuple[str, ...]:
     return tuple(json.loads(text)) if text else ()
 
@@ -186,16 +171,16 @@ def _fallbacks_of(text: str | None) -> tuple[str, ...]:
 def _request_of(model: str, row: Sequence[Any]) -> VideoRequest:
     named = dict(zip(REQUEST_COLUMNS, row, strict=True))
     prompt = prompt_of(named.pop("script"), named[_DIRECTION])
-    metadata = {name: value for name in _METADATA if (value := named.pop(name)) is not None}
-    if metadata.get(_VERSION) == _VERSION_DEFAULT:
-        del metadata[_VERSION]
+    given = {name: value for name in _DOOR_FIELDS if (value := named.pop(name)) is not None}
+    if given.get(_VERSION) == _VERSION_DEFAULT:
+        del given[_VERSION]
     options, fallbacks = named.pop("provider_options"), _fallbacks_of(named.pop("fallbacks"))
     return VideoRequest(
         prompt=prompt,
         model=model,
         options=json.loads(options) if options else {},
         fallbacks=fallbacks,
-        metadata=metadata,
+        door_fields=given,
         **named,
     )
 

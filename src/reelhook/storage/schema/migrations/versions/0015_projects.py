@@ -65,28 +65,60 @@ def upgrade() -> None:
         op.add_column("jobs", column)
     op.create_index("jobs_by_project", "jobs", ["project", "created_at", "id"])
     op.create_index("jobs_by_project_status", "jobs", ["project", "status", "created_at", "id"])
+    _create_filters()
+    _create_turns()
+    op.add_column("events", _project())
+    op.create_index("events_by_project", "events", ["project", "position"])
+    op.add_column("endpoints", _project())
+    op.create_index("endpoints_by_project", "endpoints", ["project", "created_at", "id"])
+    op.add_column("resends", sa.Column("project", sa.Text))
+
+
+def _create_filters() -> None:
+    """Add the indexes by which jobs are found, newest first.
+
+    The project is their last column: it is compared in the index, and without it, as the operator
+    lists jobs, the order is still that of the list. Rows of `job_metadata` repeat `jobs.metadata`.
+    """
+    by_age = ["created_at", "id", "project"]
+    op.create_index("jobs_by_model", "jobs", ["model", *by_age])
+    op.create_index("jobs_by_code", "jobs", ["code", *by_age], **where("code IS NOT NULL"))
     op.create_index(
         "jobs_by_external_id",
         "jobs",
-        ["external_id", "project", "created_at", "id"],
+        ["external_id", *by_age],
         **where("external_id IS NOT NULL"),
     )
     op.create_table(
         "job_metadata",
         sa.Column("name", sa.Text, primary_key=True),
         sa.Column("value", sa.Text, primary_key=True),
-        sa.Column("project", sa.Text, primary_key=True),
         sa.Column("created_at", sa.BigInteger, primary_key=True),
         sa.Column(
             "job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
         ),
+        sa.Column("project", sa.Text, primary_key=True),
     )
     op.create_index("job_metadata_by_job", "job_metadata", ["job_id"])
-    op.add_column("events", _project())
-    op.create_index("events_by_project", "events", ["project", "position"])
-    op.add_column("endpoints", _project())
-    op.add_column("resends", sa.Column("project", sa.Text))
-    op.create_index("endpoints_by_project", "endpoints", ["project", "created_at", "id"])
+
+
+def _create_turns() -> None:
+    """Add the index of waiting jobs, in the order of their project, and the projects' turns.
+
+    `turn` is the place in an account's order at which a project's last job was taken.
+    """
+    op.create_index(
+        "jobs_waiting",
+        "jobs",
+        ["account", "project", sa.text("priority DESC"), "created_at", "id", "submit_due_at"],
+        **where("status = 'accepted'"),
+    )
+    op.create_table(
+        "turns",
+        sa.Column("account", sa.Text, primary_key=True),
+        sa.Column("project", sa.Text, primary_key=True),
+        sa.Column("turn", sa.BigInteger, nullable=False),
+    )
 
 
 def _create_projects() -> None:
@@ -234,8 +266,12 @@ def downgrade() -> None:
     op.drop_column("endpoints", "project")
     op.drop_index("events_by_project", "events")
     op.drop_column("events", "project")
-    op.drop_table("job_metadata")
-    for index in ("jobs_by_external_id", "jobs_by_project_status", "jobs_by_project"):
+    for table in ("turns", "job_metadata"):
+        op.drop_table(table)
+    for index in (
+        *("jobs_waiting", "jobs_by_external_id", "jobs_by_code", "jobs_by_model"),
+        *("jobs_by_project_status", "jobs_by_project"),
+    ):
         op.drop_index(index, "jobs")
     for column in reversed(_job_columns()):
         op.drop_column("jobs", column.name)
