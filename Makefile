@@ -7,7 +7,7 @@ SERVERS := .venv-servers
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-away bench-bombs bench-delivery bench-failing bench-kill bench-memory bench-paying bench-proxies bench-reads bench-refused bench-restore bench-retention bench-store bench-watch bench-workers crash lock clean
+.PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-away bench-bombs bench-budgets bench-delivery bench-failing bench-fairness bench-kill bench-lists bench-memory bench-paying bench-proxies bench-reads bench-refused bench-restore bench-retention bench-store bench-watch bench-workers crash lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,16 +95,25 @@ bench: $(VENV)/.dev ## the main job from outside: latency, reads, faults, memory
 bench-bombs: $(VENV)/.dev ## memory and others' waits under hostile clients, and what idle live streams cost; responses of hostile providers (5 minutes)
 	@status=0; for one in bombs bombs_provider; do $(BIN)/python -m bench.$$one || status=1; done; exit $$status
 
+bench-budgets: $(VENV)/.dev ## a budget of 100 on both databases, 1,000 rounds with 50 kills; what a budget costs (25 minutes)
+	@$(BIN)/python -m bench.budgets
+
 bench-delivery: $(VENV)/.dev ## webhooks at 100 to 1000 a second, next to a hung receiver, against a bare client
 	@$(BIN)/python -m bench.delivery
 
 bench-failing: $(VENV)/.dev ## healthy webhooks next to 10,000 endpoints that fail, on SQLite and PostgreSQL (20 minutes)
 	@$(BIN)/python -m bench.failing
 
+bench-fairness: $(VENV)/.dev ## a project with one job a second next to one that submits 10,000, on SQLite and PostgreSQL (3 minutes)
+	@$(BIN)/python -m bench.fairness
+
 bench-kill: $(VENV)/.dev ## kill -9 under load, 50 times; again with lost responses to COMMIT (15 minutes)
 	@$(BIN)/python -m bench.kill --kills 50
 	@$(BIN)/python -m bench.kill --kills 30 --commits 0.01
 	@$(BIN)/python -m bench.kill --kills 30 --commits 0.01 --database postgresql --life 7 --settle 7
+
+bench-lists: $(VENV)/.dev ## filtered lists of 100,000 jobs in 50 projects, on SQLite and PostgreSQL (2 minutes)
+	@$(BIN)/python -m bench.lists
 
 bench-memory: $(VENV)/.dev ## what each process holds: at rest, with 1,000 jobs, with images (6 minutes)
 	@$(BIN)/python -m bench.memory

@@ -165,14 +165,16 @@ def _first(looks: Sequence[Answer], since: float) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("scenarios", nargs="*", default=[*ACTS], choices=[*ACTS, []])
+    parser.add_argument(
+        "scenarios", nargs="*", default=[], choices=[[], *ACTS], help="default: all"
+    )
     parser.add_argument("--seconds", type=float, default=60, help="how long it is away")
     parser.add_argument("--rate", type=float, default=4, help="requests a second")
     parser.add_argument("--calm", type=float, default=5, help="seconds before and after")
     parser.add_argument("--patience", type=float, default=1, help="factor of the times allowed")
     parser.add_argument("--seed", type=int, default=1)
     given = vars(parser.parse_args())
-    options = Options(tuple(given.pop("scenarios")), **given)
+    options = Options(tuple(given.pop("scenarios") or ACTS), **given)
     reached = True
     for name in options.scenarios:
         if name == "full" and not may_mount():

@@ -43,7 +43,7 @@ SETTLE_SECONDS = 3.0
 PROBE_MILLISECONDS = 300_000
 SECONDS_MAX = 600.0
 DUE = {
-    "quiet": "not for an hour",
+    "quiet": "after the measurement",
     "steady": "spread over five minutes, as probes are after a while",
     "together": "all at the same moment",
 }
@@ -52,7 +52,8 @@ _OPEN = """
 UPDATE endpoints SET failures = 9, failing_since = ?1, probe_due_at = ?1, probe_milliseconds = ?2
 """
 _DUE_LATER = {
-    "quiet": "UPDATE endpoints SET probe_due_at = probe_due_at + 3600000 WHERE ?1 > 0",
+    # No later: a time that no correct clock could choose is repaired, and the probes would go out.
+    "quiet": "UPDATE endpoints SET probe_due_at = probe_due_at + probe_milliseconds WHERE ?1 > 0",
     "steady": "UPDATE endpoints SET probe_due_at = probe_due_at + probe_milliseconds"
     " * (SELECT count(*) FROM endpoints o WHERE o.id < endpoints.id) / ?1",
 }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
+from reelhook.core.billing import Billing
 from reelhook.core.facts import Emit
 from reelhook.core.followers import Follower
 from reelhook.core.payloads import PayloadFormat
@@ -20,8 +21,10 @@ from reelhook.domain.catalog import Catalog
 from reelhook.ports import (
     ALL_JOBS,
     SOLE_HOLDER,
+    ApiKeyStore,
     AuditFilter,
     AuditStore,
+    BudgetStore,
     CallbackStore,
     Clock,
     Content,
@@ -39,16 +42,27 @@ from reelhook.ports import (
     JobStore,
     ListedJob,
     OperationsStore,
+    ProjectStore,
     Provider,
+    ReencryptedBatch,
     RefusedJob,
     Resend,
+    SecretsStore,
     Sender,
     StoredDelivery,
     StoredEvent,
     StoredJob,
+    Undecryptable,
     Undelivered,
 )
 from reelhook.service.audit import Audit
+from reelhook.service.authentication import (
+    Authentication,
+    AuthenticationStore,
+    Credential,
+    Lifetime,
+)
+from reelhook.service.budgets import Budgets, BudgetStatus
 from reelhook.service.content import Contents
 from reelhook.service.deliveries import Deliveries
 from reelhook.service.endpoints import EndpointFields, Endpoints
@@ -56,10 +70,13 @@ from reelhook.service.feed import Feed, FeedReads
 from reelhook.service.followers import Followers
 from reelhook.service.in_doubt import InDoubtSubmissions
 from reelhook.service.jobs import Jobs
-from reelhook.service.models import Models, ProviderServer
-from reelhook.service.operations import AccountStats, Operations, Stats
+from reelhook.service.keys import Keys
+from reelhook.service.models import ModelEstimate, Models, ProviderServer
+from reelhook.service.operations import AccountStats, Operations, Stats, WatcherStats
+from reelhook.service.projects import ProjectFields, Projects
 from reelhook.service.provider_webhooks import ProviderWebhooks
 from reelhook.service.reading_back import read_back
+from reelhook.service.secrets_at_rest import SecretsAtRest
 from reelhook.service.waiting import WaitingReasons
 
 __all__ = [
@@ -67,10 +84,13 @@ __all__ = [
     "SOLE_HOLDER",
     "AccountStats",
     "AuditFilter",
+    "Authentication",
+    "BudgetStatus",
     "Clock",
     "Content",
     "CostLine",
     "Created",
+    "Credential",
     "DeliveryFilter",
     "DeliveryPage",
     "EndpointFields",
@@ -80,15 +100,21 @@ __all__ = [
     "IdempotencyKey",
     "JobFilter",
     "JobPage",
+    "Lifetime",
     "ListedJob",
+    "ModelEstimate",
+    "ProjectFields",
     "ProviderServer",
+    "ReencryptedBatch",
     "RefusedJob",
     "Resend",
     "Stats",
     "StoredDelivery",
     "StoredEvent",
     "StoredJob",
+    "Undecryptable",
     "Undelivered",
+    "WatcherStats",
     "build_gateway",
     "read_back",
 ]
@@ -108,7 +134,12 @@ class Gateway:
     operations: Operations
     audit: Audit
     models: Models
+    keys: Keys
+    authentication: Authentication
+    projects: Projects
+    budgets: Budgets
     provider_webhooks: ProviderWebhooks
+    secrets_at_rest: SecretsAtRest
 
 
 class GatewayStore(
@@ -118,8 +149,13 @@ class GatewayStore(
     EndpointStore,
     DeliveryLogStore,
     OperationsStore,
+    ProjectStore,
+    SecretsStore,
     FeedReads,
+    ApiKeyStore,
+    AuthenticationStore,
     AuditStore,
+    BudgetStore,
     Protocol,
 ):
     """The store, as far as the use cases need it."""
@@ -135,6 +171,7 @@ def build_gateway(
     signing: Signing,
     payload: PayloadFormat,
     recording: Recording,
+    billing: Billing,
     signals: Signals,
     emit: Emit,
     has_default_endpoint: bool,
@@ -150,6 +187,7 @@ def build_gateway(
     endpoint's previous secret also signs for `overlap_hours`.
     """
     followers = Followers(store, signals, clock=clock)
+    authentication = Authentication(store, clock=clock)
     jobs = Jobs(
         store,
         providers,
@@ -183,7 +221,12 @@ def build_gateway(
         operations=Operations(store, catalog, signals, poll_seconds=poll_seconds, clock=clock),
         audit=Audit(store),
         models=Models(providers, catalog),
+        keys=Keys(store, authentication, catalog, clock=clock, random=random),
+        authentication=authentication,
+        budgets=Budgets(store, catalog, bill=billing.bill, clock=clock),
+        projects=Projects(store, signals, overlap_hours=overlap_hours, clock=clock, random=random),
         provider_webhooks=ProviderWebhooks(
             store, providers, catalog, callbacks, jobs, in_doubt, recording, clock=clock
         ),
+        secrets_at_rest=SecretsAtRest(store),
     )

@@ -89,6 +89,7 @@ async def test_a_database_that_is_damaged(tmp_path: Path, data: Path) -> None:
     await refused(tmp_path, "malformed", "backup", arguments=serve_on(data))
 
 
+@pytest.mark.long
 async def test_a_database_that_another_program_has_locked(tmp_path: Path, data: Path) -> None:
     path = data / "reelhook.db"
     migrations.migrate(path, 2)
@@ -241,6 +242,7 @@ async def test_a_dotenv_that_is_no_text(tmp_path: Path) -> None:
     await refused(tmp_path, ".env", "UTF-8")
 
 
+@pytest.mark.long
 @on_small_disks
 def test_a_simulator_without_a_temporary_directory(tmp_path: Path) -> None:
     """Videos are rendered into a file there."""

@@ -16,11 +16,13 @@ from findings import found, told
 from reelhook import bootstrap
 from reelhook.bootstrap import migrate
 from reelhook.config import Settings
+from reelhook.domain.encryption import key_text
 from reelhook.domain.signature import standard_secret
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.server import running
 from reelhook.webhooks import verify
 
+ENCRYPTION_KEY = key_text(bytes(32))
 SECRET = "4b1f0f0c9a7e4d1c8f5a2b3e6d7c8f90"
 
 
@@ -46,8 +48,10 @@ async def answering_with(handler: Any) -> AsyncIterator[str]:
 # -- the command ----------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_good_installation_is_told_line_by_line_and_exits_with_0(tmp_path: Path) -> None:
     keys = {"WEBHOOK_SECRET": SECRET, "REELHOOK_DEFAULT_MODEL": "runway/gen4.5"}
+    keys |= {"REELHOOK_ENCRYPTION_KEYS": ENCRYPTION_KEY}
     with simulator(tmp_path) as provider:
         keys |= {"RUNWAYML_API_SECRET": "key-of-runway"}
         keys |= {"RUNWAYML_BASE_URL": f"{provider.url}/runway/v1"}
@@ -71,6 +75,7 @@ def test_a_good_installation_is_told_line_by_line_and_exits_with_0(tmp_path: Pat
     assert lines[-1].endswith("leads to this server")
     assert SECRET not in outcome.out
     assert "key-of-runway" not in outcome.out
+    assert ENCRYPTION_KEY not in outcome.out
 
 
 def test_anything_that_failed_exits_with_1_and_json_tells_all(tmp_path: Path) -> None:
@@ -95,6 +100,7 @@ def test_a_terminal_shows_the_verdicts_first(tmp_path: Path) -> None:
     assert "failed   settings: PORT must be a port" in shown
 
 
+@pytest.mark.long
 def test_a_server_of_one_process_is_left_alone(tmp_path: Path) -> None:
     serving = ("serve", "--simulate", "--port", "0")
     with start(*serving, directory=tmp_path, says="reelhook listens on") as server:

@@ -7,6 +7,7 @@ import pytest
 from reelhook.cli import error_messages
 from reelhook.cli.client import ApiError
 from reelhook.cli.error_messages import command_line_message
+from reelhook.config import Settings
 from reelhook.domain.errors import BadKeyError, SettingsError
 from reelhook.domain.signing_keys import PrivateKey
 
@@ -72,6 +73,16 @@ def test_a_malformed_private_key_names_the_command_that_makes_one() -> None:
         PrivateKey.parse("whsk_?", name="REELHOOK_WEBHOOK_PRIVATE_KEY")
     assert "`" not in caught.value.message
     assert "`reelhook secret --new-private-key` makes one" in command_line_message(caught.value)
+
+
+def test_a_malformed_encryption_key_names_the_command_that_makes_one() -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.of(encryption_keys="rhek_hunter2")
+    assert "`" not in caught.value.message
+    line = command_line_message(caught.value)
+    assert line.startswith("REELHOOK_ENCRYPTION_KEYS is not rhek_ and the base64 of 32 bytes")
+    assert "`reelhook keys new-encryption-key`" in line
+    assert "hunter2" not in line
 
 
 def test_no_sentence_names_a_route() -> None:

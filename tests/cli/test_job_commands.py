@@ -66,6 +66,19 @@ def test_a_job_is_submitted_watched_and_read(house: House) -> None:
     }
 
 
+def test_a_job_is_found_by_its_labels(house: House) -> None:
+    labels = ("--external-id", "order 7", "--metadata", "shop=a=b", "--priority", "low")
+    job_id = house.run("submit", "A fox", *labels, "--json").json["jobId"]
+    words = house.run("status", job_id).out.splitlines()
+    assert {"Your id: order 7", "Metadata: shop=a=b", "Priority: low"} <= {*words}
+    wanted = ("--metadata", "shop=a=b", "--created-after", "1h", "--json")
+    for external_id, found in (("order 7", [job_id]), ("order 8", [])):
+        page = house.run("jobs", "--external-id", external_id, *wanted).json
+        assert [job["jobId"] for job in page["jobs"]] == found
+    refused = house.run("jobs", "--metadata", "shop")
+    assert (refused.code, "write it like order=4711" in refused.err) == (2, True)
+
+
 def test_json_is_the_servers_own(house: House) -> None:
     job_id = house.submitted()
     with urlopen(f"{house.server.url}/api/jobs/{job_id}") as response:  # noqa: S310 - loopback

@@ -54,6 +54,7 @@ def test_a_taken_port_stops_the_start(tmp_path: Path) -> None:
         assert port in one_line(tmp_path, "simulate", "--port", port)
 
 
+@pytest.mark.long
 def test_simulate_plays_the_server_that_it_is_told_and_forgets_its_jobs(tmp_path: Path) -> None:
     with simulator(tmp_path, "--flavour", "sglang") as program:
         with urlopen(f"{program.url}/v1/models") as response:  # noqa: S310 - our own, on loopback
@@ -206,6 +207,7 @@ def test_a_made_secret_stays_the_same(tmp_path: Path) -> None:
     assert first.count("whsec_") == 2
 
 
+@pytest.mark.long
 def test_the_simulator_has_the_faults_it_was_told(tmp_path: Path) -> None:
     arguments = ("--server-error", "0.25", "--render-seconds", "30", "--no-listing")
     with (

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from reelhook.core.facts import (
     EndpointChanged,
+    EndpointLocked,
     Fact,
     JobCreated,
     JobEnded,
@@ -76,6 +77,7 @@ NAMED = {
     WebhookDeferred(ENDPOINT, DELIVERY, "no socket left"): "webhook.deferred",
     EndpointChanged(ENDPOINT, FAILING): "endpoint.failing",
     EndpointChanged(FAILING, ENDPOINT): "endpoint.recovered",
+    EndpointLocked(ENDPOINT): "endpoint.locked",
     LeaseTaken(LEASE): "lease.taken",
     LeaseLost(LEASE): "lease.lost",
     LeaseReleased(LEASE): "lease.released",

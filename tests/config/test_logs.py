@@ -104,6 +104,7 @@ def test_no_line_shows_a_secret(stream: io.StringIO, tty: bool) -> None:
     log.warning("Webhook failed: https://me:hunter2@a.example/hook?x=1&access_token=hunter2")
     log.warning("echo", body="Authorization: Bearer hunter2, key sk-hunter2-hunter2 whsec_hunter2")
     log.warning("whsk_hunter2 was copied", private_key="hunter2")
+    log.warning("rhek_hunter2 was copied", encryption_key="hunter2", encryption_keys="hunter2")
     assert "hunter2" not in stream.getvalue()
     assert "a.example/hook?x=1" in stream.getvalue()
     assert "shrt" in stream.getvalue()

@@ -64,7 +64,7 @@ def test_the_prompt_that_was_sent_is_looked_for_and_not_the_script() -> None:
 
 def test_what_the_provider_was_not_told_makes_no_difference() -> None:
     in_doubt = [
-        doubt("job_1", replace(CAT, metadata={"wallet_address": "a"})),
+        doubt("job_1", replace(CAT, door_fields={"wallet_address": "a"})),
         doubt("job_2", replace(CAT, prompt="A cat\n\nin the rain", title="in the rain")),
     ]
     entries = [

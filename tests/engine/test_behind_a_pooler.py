@@ -198,6 +198,7 @@ async def test_a_parameter_that_the_pooler_refuses_is_named_with_the_remedy(
             await stack.enter_async_context(reelhook.open(behind))
 
 
+@pytest.mark.long
 async def test_a_database_behind_a_pooler_is_waited_for(
     settings: reelhook.Settings, own_postgres: PostgresServer
 ) -> None:

@@ -13,6 +13,11 @@ from reelhook.gateway import Gateway
 
 OF_THE_PROCESS = {("feed", "changed"), ("feed", "stopping"), ("feed", "stop")}
 """No use cases: how the process wakes and ends those who wait."""
+AUTHENTICATING = {
+    ("authentication", name)
+    for name in ("key", "key_of_token", "check_expiry", "key_required", "forget", "lifetime")
+}
+"""No use cases either: they find out who the caller is."""
 OPEN = {("operations", "watching_paused_since"), ("operations", "check_writable")}
 """A health check may ask these, which tell nothing of any job."""
 
@@ -23,7 +28,7 @@ def use_cases() -> list[tuple[str, str, Any]]:
         (field.name, name, function)
         for field in fields(Gateway)
         for name, function in vars(kinds[field.name]).items()
-        if not name.startswith("_") and (field.name, name) not in OF_THE_PROCESS
+        if not name.startswith("_") and (field.name, name) not in OF_THE_PROCESS | AUTHENTICATING
     ]
 
 

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from pathlib import Path
 
+import pytest
 from engine_delivering import DELIVER_ALONE, fails_at_times, tell, tell_all
 from engine_receiver import Webhook
 from engine_stage import stage, until
@@ -47,6 +48,7 @@ BEFORE, OVERLAP, AFTER = (
 )
 
 
+@pytest.mark.long
 async def test_both_secrets_verify_for_a_day_and_then_the_new_one_alone(tmp_path: Path) -> None:
     async with stage(tmp_path, loops=DELIVER_ALONE) as here, here.engine() as engine:
         endpoint = await engine.endpoints.register(here.hook, {}, secret=OLD)
@@ -67,6 +69,7 @@ async def test_both_secrets_verify_for_a_day_and_then_the_new_one_alone(tmp_path
             assert verified_by(one) == expected
 
 
+@pytest.mark.long
 async def test_nothing_goes_out_by_the_old_secret_alone_once_the_rotation_is_done(
     tmp_path: Path,
 ) -> None:

@@ -182,6 +182,7 @@ async def test_one_page_that_is_too_short_is_not_held_against_the_listing(
         await see_an_ending(here, engine, ours)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("others", [0, 250])
 @pytest.mark.parametrize("jobs", [2, 30, 101, 300])
 async def test_a_listing_without_our_jobs_is_left_alone_for_ten_minutes(

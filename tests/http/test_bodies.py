@@ -101,6 +101,7 @@ async def test_options_may_be_nested(server: Gateway) -> None:
         assert reply.status == 200
 
 
+@pytest.mark.long
 async def test_a_body_that_drips_is_refused_in_time(tmp_path: Path) -> None:
     async with gateway(tmp_path, transfer_seconds=SOON) as server:
         for head in (b"Content-Length: 100\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n1\r\n"):

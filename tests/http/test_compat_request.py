@@ -22,7 +22,7 @@ def test_the_direction_is_put_before_the_script_and_the_title_is_the_script_s() 
         "Slowly.\n\n" + "A cat." * 20,
         title=("A cat." * 20)[:50],
         seed=7,
-        metadata={"direction": "Slowly.", "wallet_address": "0xabc"},
+        door_fields={"direction": "Slowly.", "wallet_address": "0xabc"},
     )
     assert video_request("A cat.", direction="") == VideoRequest("A cat.")
 

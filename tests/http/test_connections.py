@@ -128,6 +128,7 @@ async def test_a_body_in_tiny_chunks_is_read_all_the_same(tmp_path: Path) -> Non
         assert await status(wire) == 200
 
 
+@pytest.mark.long
 async def test_the_rest_of_a_body_that_was_refused_is_not_read_for_long(tmp_path: Path) -> None:
     async with gateway(tmp_path, api_key=KEY) as server, connected(server.url) as wire:
         await wire.send(CHUNKED)

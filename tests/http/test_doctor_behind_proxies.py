@@ -109,6 +109,7 @@ async def test_a_proxy_that_holds_streams_back_is_reported(tmp_path: Path) -> No
         assert "are buffered" in words
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("busy_seconds", "reported"), [(60.0, "survive"), (0.3, "too often")])
 async def test_a_job_that_changes_all_the_time_is_no_proxy_s_fault(
     busy_seconds: float, reported: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

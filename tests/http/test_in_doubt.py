@@ -72,7 +72,8 @@ async def test_an_adopted_job_has_the_request_and_the_endpoints_and_is_watched(
         endpoint = await server.endpoint(f"{client.url}/registered")
         everywhere = await server.endpoint(f"{client.url}/all", broadcast=True)
         asked = {"webhookUrl": client.url, "endpoints": [endpoint["id"]], "seconds": 5}
-        job_id, created = await doubt(server, "A fox looks for a hat", **asked)
+        labels = {"externalId": "7", "metadata": {"order": "4711"}}
+        job_id, created = await doubt(server, "A fox looks for a hat", **asked, **labels)
         reply = await adopt(server, job_id, created)
         assert reply.status == 200
         job = reply.json()
@@ -81,6 +82,7 @@ async def test_an_adopted_job_has_the_request_and_the_endpoints_and_is_watched(
         assert (job["title"], job["seconds"]) == ("A fox looks for a hat", "5")
         assert (job["account"], job["model"]) == ("xai", "grok-imagine-video")
         assert job["webhookUrl"] == client.url
+        assert labels.items() <= job.items()
         assert await in_doubt(server) == []
 
         server.time.advance(60)
@@ -154,6 +156,7 @@ async def test_another_job_s_is_not_adopted(tmp_path: Path) -> None:
         assert await in_doubt(server) == [second]
 
 
+@pytest.mark.long
 async def test_a_job_that_is_not_in_doubt_can_be_neither(tmp_path: Path) -> None:
     async with gateway(tmp_path, AT_ONCE) as server:
         job_id = await server.submit()

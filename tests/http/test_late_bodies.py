@@ -95,6 +95,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for_long(
         assert await wire.closed()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("length", [30_000_000, 10**17], ids=["30 MB", "10^17"])
 async def test_more_than_a_few_mebibytes_are_not_waited_for(server: Gateway, length: int) -> None:
     async with connected(server.url) as wire:

@@ -11,9 +11,18 @@ from fastapi.routing import APIRoute
 from gateways import gateway
 from starlette.types import Scope
 
-from reelhook.doors import access, guard, policy
+from reelhook.domain.caller import Scope as KeyScope
+from reelhook.doors import access, admission, guard, policy
 from reelhook.doors.app import ROUTERS, declared_routes
-from reelhook.doors.policy import DeclaredRoutes, Policy, PolicyRoute
+from reelhook.doors.policy import (
+    DeclaredRoutes,
+    KeyRoute,
+    Matched,
+    Policy,
+    PolicyRoute,
+    need_of,
+    needs,
+)
 
 JOB = "/api/sora/videos/{job_id}/download"
 OTHERS = {
@@ -72,6 +81,29 @@ def test_a_route_without_a_policy_is_not_served() -> None:
         DeclaredRoutes().add(APIRoute("/new", lambda: None))
 
 
+def test_a_route_for_keys_without_a_scope_is_not_served() -> None:
+    def new() -> None:
+        pass
+
+    with pytest.raises(TypeError, match="needs"):
+        DeclaredRoutes().add(KeyRoute("/new", new))
+    DeclaredRoutes().add(KeyRoute("/new", needs(KeyScope.READ)(new)))
+
+
+def test_the_routes_that_serve_a_browser_token_are_these() -> None:
+    found = {
+        (route.path, need.one_job)
+        for route in our_routes()
+        if (need := need_of(route)) is not None and need.one_job is not None
+    }
+    assert found == {
+        ("/api/videos/status/{job_id}", "job_id"),
+        ("/api/jobs/events", "jobIds"),
+        (JOB, "job_id"),
+        ("/api/download", "jobId"),
+    }
+
+
 @pytest.mark.parametrize(
     ("method", "path", "expected"),
     [
@@ -93,19 +125,25 @@ def test_the_policy_is_that_of_the_route_that_serves_the_request(
     method: str, path: str, expected: tuple[Policy, str | None]
 ) -> None:
     routes = declared_routes(FastAPI(openapi_url=None))
-    assert routes.match(scope(method, path)) == expected
     below = scope(method, f"/video{path}", root_path="/video")
-    assert routes.match(below) == expected
+    for request in (scope(method, path), below):
+        matched = routes.match(request)
+        assert (matched.policy, matched.job_id) == expected
 
 
 def test_a_parameter_of_the_application_around_us_names_no_job() -> None:
     routes = declared_routes(FastAPI(openapi_url=None))
     mounted = {"root_path": "/tenants/other", "path_params": {"job_id": "other"}}
     found = routes.match(scope("GET", "/tenants/other/api/download", **mounted))
-    assert found == (Policy.SIGNED_DOWNLOAD, None)
+    assert (found.policy, found.job_id) == (Policy.SIGNED_DOWNLOAD, None)
 
 
-@pytest.mark.parametrize("module", [access, guard, policy])
+def test_an_unknown_path_needs_a_key_of_any_scope() -> None:
+    routes = declared_routes(FastAPI(openapi_url=None))
+    assert routes.match(scope("GET", "/nowhere")) == Matched(Policy.KEY)
+
+
+@pytest.mark.parametrize("module", [access, admission, guard, policy])
 def test_no_path_is_compared_with_a_text(module: Any) -> None:
     tree = ast.parse(inspect.getsource(module))
     texts = [one.value for one in ast.walk(tree) if isinstance(one, ast.Constant)]

@@ -17,8 +17,12 @@ from standardwebhooks.webhooks import Webhook
 from reelhook.bootstrap import callback_url
 from reelhook.config import Settings
 from reelhook.domain.callback import CallbackAddresses, Subject, SubjectKind
+from reelhook.domain.caller import Caller, Scope
+from reelhook.domain.encryption import Keyring
 from reelhook.domain.errors import SettingsError
+from reelhook.domain.request import VideoRequest
 from reelhook.domain.signature import signed_content, v1
+from reelhook.gateway import StoredJob
 from reelhook.simulator.faults import Faults
 from reelhook.storage.open import read_key
 
@@ -66,7 +70,7 @@ async def running(server: Gateway, model: str, **fields: Any) -> tuple[str, str]
 
 async def address(server: Gateway, provider: str, job_id: str) -> str:
     """Return the path of the address that only the provider was given."""
-    key = await read_key(server.settings.database, "callback")
+    key = await read_key(server.settings.database, "callback", Keyring())
     assert key is not None
     return CallbackAddresses("", key, {}).address(provider, Subject(SubjectKind.JOB, job_id))
 
@@ -102,6 +106,40 @@ async def test_where_nobody_could_reach_us_no_address_goes_along(tmp_path: Path)
         job_id, _ = await running(server, ARK)
         server.time.advance(60)
         assert (await server.post(f"/api/jobs/{job_id}/poll")).json()["status"] == "completed"
+
+
+async def test_a_call_is_taken_for_a_job_of_any_project(
+    tmp_path: Path, unused_tcp_port: int
+) -> None:
+    async with called(tmp_path, unused_tcp_port, "ark") as server:
+        caller = Caller("prj_1", frozenset({Scope.SUBMIT}), key_id="key_1")
+        jobs = server.hook.gateway.jobs
+        created = await jobs.submit(caller, VideoRequest("A fox", model=ARK))
+        await server.job_when(created.job_id, "processing")
+        server.time.advance(60)
+        await server.job_when(created.job_id, "completed")
+
+
+async def test_a_call_adopts_for_the_project_of_the_job_that_was_given_up(
+    tmp_path: Path, unused_tcp_port: int
+) -> None:
+    faults = Faults(queue_seconds=30, render_seconds=30, lost_create=1, listing=False)
+    async with called(
+        tmp_path, unused_tcp_port, "ark", faults=faults, submit_settle_seconds=0
+    ) as server:
+        caller = Caller("prj_1", frozenset({Scope.SUBMIT}), key_id="key_1")
+        jobs = server.hook.gateway.jobs
+        created = await jobs.submit(caller, VideoRequest("A fox", model=ARK))
+        await server.job_when(created.job_id, "failed")
+        server.time.advance(100)
+
+        async def adopted() -> StoredJob | None:
+            page = await jobs.jobs(caller)
+            found = [one.job for one in page.jobs if one.job.adopted_from == created.job_id]
+            return await jobs.job(caller, found[0].id) if found else None
+
+        job = (await until(adopted)).job
+        assert (job.project, job.key_id) == ("prj_1", "key_1")
 
 
 @pytest.mark.parametrize("provider", ["ark", "replicate"])

@@ -81,6 +81,7 @@ async def test_a_head_within_the_limit_is_read_however_it_comes(server: Gateway)
             assert answer.status == 200
 
 
+@pytest.mark.long
 async def test_a_head_that_does_not_end_in_time_is_refused(tmp_path: Path) -> None:
     async with (
         gateway(tmp_path, request_head_seconds=SOON) as server,

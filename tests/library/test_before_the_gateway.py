@@ -63,7 +63,8 @@ NINE = {
     "update_sora_job_status": "(job_id, status, progress=None)",
     "get_pending_sora_jobs": "()",
     "get_sora_polling_stats": "()",
-    "submit": "(script, *, webhook_url=None, endpoints=(), **parameters)",
+    "submit": "(script, *, webhook_url=None, endpoints=(), external_id=None, metadata=None,"
+    " priority='normal', **parameters)",
 }
 
 

@@ -41,7 +41,7 @@ def test_the_former_class_takes_the_earlier_names_and_makes_a_request() -> None:
         seed=7,
         options={"fps": 24},
         fallbacks=("fal/veo",),
-        metadata={"direction": "Slowly.", "wallet_address": "0xabc"},
+        door_fields={"direction": "Slowly.", "wallet_address": "0xabc"},
     )
     assert EARLIER("A cat", "sora-2", None, "8", "1280x720") == VideoRequest(
         "A cat", "sora-2", seconds="8", size="1280x720"

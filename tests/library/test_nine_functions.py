@@ -84,7 +84,13 @@ async def test_registering_twice_is_once(tmp_path: Path) -> None:
 
 async def test_an_embedding_program_is_held_to_the_limits_of_the_api(tmp_path: Path) -> None:
     async with opened(tmp_path) as one:
-        for wrong in ({"script": "x" * 32_001}, {"script": "A fox", "size": "big"}):
+        wrongs: list[dict[str, Any]] = [
+            {"script": "x" * 32_001},
+            {"script": "A fox", "size": "big"},
+            {"script": "A fox", "metadata": {"": "x"}},
+            {"script": "A fox", "priority": "urgent"},
+        ]
+        for wrong in wrongs:
             with pytest.raises(InvalidRequestError):
                 await one.hook.submit(**wrong)
         with pytest.raises(InvalidRequestError, match="reserved"):

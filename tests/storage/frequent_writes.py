@@ -12,14 +12,18 @@ from typing import Any
 from hypothesis import strategies as st
 
 from reelhook.domain.breaker import CircuitBreaker
+from reelhook.domain.budget import Limits, project_owner
 from reelhook.domain.delivery import Attempt, Delivery
 from reelhook.domain.endpoint import Disabled, Endpoint, url_id
 from reelhook.domain.job import SUBMISSION_UNKNOWN, Job
+from reelhook.domain.price import Price
 from reelhook.domain.report import Progress, Report
+from reelhook.domain.reservation import bill_of
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.ports import SOLE_HOLDER, Change, IdempotencyKey, NewJob, Settlement
 from reelhook.storage.operation import ConflictKeys, Operation, Statement
 from reelhook.storage.operations import (
+    budgets,
     conflict_keys,
     delivery_writes,
     endpoint_writes,
@@ -41,8 +45,11 @@ from .samples import FAILED, FINISHED, GONE, NOW, OK, REFUSED, change, new
 SHARED_URL, OWN_URL, BROKEN_URL = (f"https://{name}.example/" for name in ("all", "own", "broken"))
 PENDING, SUBMITTING, UNRESOLVED = ("job_a", "job_b", "job_c"), ("job_s", "job_t"), ("job_u",)
 VIDEOS = ("video_a", "video_x", "video_y")
+BUDGET = project_owner("default")
+COUNTING = Limits(money_per_day={"USD": 1_000_000_000})
 REPORTS: tuple[Report, ...] = (Progress(running=True, percent=70), FINISHED, FAILED)
 SCHEDULE = RetrySchedule((600,))
+PRICE = Price(0.5, "USD")
 
 
 @dataclass(frozen=True)
@@ -78,8 +85,9 @@ class Snapshot:
 
 
 def prepared() -> Operation[Snapshot]:
-    """Fill an empty database."""
+    """Fill an empty database, with a budget of `default`."""
     yield from endpoint_writes.create(REGISTERED)
+    yield from budgets.set_limits(BUDGET, COUNTING, NOW, bill_of)
     for job_id, url in zip(PENDING, (OWN_URL, BROKEN_URL, BROKEN_URL), strict=True):
         job = yield from _submitting(new(job_id, urls=(SHARED_URL, url), endpoints=("ep_1",)))
         video = job_id.replace("job", "video")
@@ -99,7 +107,7 @@ def prepared() -> Operation[Snapshot]:
 
 
 def _submitting(made: NewJob) -> Operation[Job]:
-    yield from job_writes.create(made)
+    yield from job_writes.create(replace(made, prices=(PRICE,)))
     return (yield from _recorded((made.job.submitting(NOW), ())))
 
 
@@ -152,6 +160,7 @@ def creates(draw: st.DrawFn) -> Write:
     key = draw(st.none() | st.builds(IdempotencyKey, holders, keys, st.just("f")))
     job_id = draw(st.sampled_from(("job_1", "job_2", "job_a")))
     made = new(job_id, at=draw(times()), urls=urls, endpoints=endpoints, key=key)
+    made = replace(made, prices=draw(st.sampled_from([None, (PRICE,)])))
     video = draw(st.none() | st.sampled_from(VIDEOS))
     if video is not None:
         made = replace(made, job=made.job.accept(video, made.job.created_at))
@@ -231,4 +240,4 @@ def _check(job_id: str, now: int) -> Write:
 
 
 def _closing(job_id: str, now: int) -> Write:
-    return Write("close_doubt", (job_id, now), in_doubt.close_doubt, conflict_keys.of_job)
+    return Write("close_doubt", (job_id, now), in_doubt.abandon, conflict_keys.of_job)

@@ -18,6 +18,7 @@ CHANGED: dict[str, set[str] | None] = {
     "attempts": None,
     "undelivered": None,
     "idempotency_keys": None,
+    "reservations": None,
     "endpoints": {
         "next_at",
         "failures",
@@ -125,7 +126,7 @@ class Recorder:
                 return {("provider", access.value("provider_job_id"))}
             case "deliveries":
                 return {access.value("job_id") or self._job_of(access.value("id"))}
-            case "events":
+            case "events" | "reservations":
                 return {access.value("job_id")}
             case "idempotency_keys":
                 return {("idempotency", access.value("key"))}

@@ -5,6 +5,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+from reelhook.domain.caller import DEFAULT_PROJECT
 from reelhook.domain.delivery import Attempt, Delivery, WebhookResponse
 from reelhook.domain.endpoint import Endpoint, EndpointKind
 from reelhook.domain.event import Event
@@ -56,6 +57,7 @@ def new(
     request: VideoRequest = CAT,
     account: str = ACCOUNT,
     key: IdempotencyKey | None = None,
+    project: str = DEFAULT_PROJECT,
 ) -> NewJob:
     """A job as a client asks for it."""
     job = Job(
@@ -66,8 +68,9 @@ def new(
         updated_at=at,
         submit_due_at=at,
         model=request.model,
+        project=project,
     )
-    own = tuple(Destination.to(url) for url in urls)
+    own = tuple(Destination.to(url, project) for url in urls)
     named = tuple(Destination(endpoint_id) for endpoint_id in endpoints)
     return NewJob(job, request, own[0].url if own else None, (*named, *own), key)
 
@@ -120,10 +123,15 @@ async def moved(store: Store, transition: Transition) -> Job:
 
 
 async def telling(
-    store: Store, job_id: str, *urls: str, endpoints: Iterable[str] = (), at: int = NOW
+    store: Store,
+    job_id: str,
+    *urls: str,
+    endpoints: Iterable[str] = (),
+    at: int = NOW,
+    project: str = DEFAULT_PROJECT,
 ) -> Job:
     """Store a job whose first event, a change of status, is due `at` at each destination."""
-    made = new(job_id, urls=urls, endpoints=endpoints)
+    made = new(job_id, urls=urls, endpoints=endpoints, project=project)
     job = await queued(store, made, f"video_{job_id}")
     return await moved(store, job.apply(RUNNING, at))
 

@@ -74,18 +74,18 @@ async def test_what_nothing_was_done_for_is_offered_to_siblings_oldest_first(sto
     await store.create(new("a_young", at=NOW + 1, account="a"))
     await store.create(new("c_other", at=NOW - 30, account="c"))
     await submitting(store, new("a_paid", at=NOW - 40, account="a"))
-    found = await store.jobs_waiting_elsewhere(["a", "b"], NOW, 9)
+    found = await store.jobs_waiting_elsewhere("c", ["a", "b"], NOW, 9)
     assert [one.job.id for one in found] == ["a_first", "b_second", "a_third"]
-    found = await store.jobs_waiting_elsewhere(["a", "b"], NOW, 2)
+    found = await store.jobs_waiting_elsewhere("c", ["a", "b"], NOW, 2)
     assert [one.job.id for one in found] == ["a_first", "b_second"]
-    assert await store.jobs_waiting_elsewhere([], NOW, 9) == []
+    assert await store.jobs_waiting_elsewhere("c", [], NOW, 9) == []
 
 
 async def test_a_job_that_waits_as_its_provider_asked_is_offered_too(store: Store) -> None:
     job = await submitting(store, new("refused"))
     await moved(store, (job.submit_again(NOW + 600_000, NOW + 5), ()))
-    assert await store.jobs_waiting_elsewhere([ACCOUNT], NOW + 4, 9) == []
-    [found] = await store.jobs_waiting_elsewhere([ACCOUNT], NOW + 5, 9)
+    assert await store.jobs_waiting_elsewhere("c", [ACCOUNT], NOW + 4, 9) == []
+    [found] = await store.jobs_waiting_elsewhere("c", [ACCOUNT], NOW + 5, 9)
     assert found.job.id == "refused"
 
 
@@ -187,3 +187,22 @@ async def test_costs_are_those_of_the_jobs_made_between_the_moments(store: Store
 async def test_a_new_job_costs_nothing_yet(store: Store) -> None:
     await store.create(replace(new(), request=CAT))
     assert await store.costs(NOW, NOW + 1) == []
+
+
+def estimated(name: str, model: str, amount: float) -> NewJob:
+    one = made(name, model)
+    return replace(one, job=replace(one.job, estimated_amount=amount, estimated_unit="USD"))
+
+
+async def test_an_estimate_counts_where_nothing_else_is_known(store: Store) -> None:
+    await charged(store, estimated("a", "m", 0.25), None, None)
+    await charged(store, estimated("b", "m", 0.5), None, None)
+    await charged(store, estimated("failed", "m", 8), None, None, fails=True)
+    await charged(store, estimated("quoted", "m", 16), Cost(1, "USD"), None)
+    await charged(store, estimated("charged", "n", 32), None, Cost(2, "USD"))
+    await store.create(estimated("never accepted", "m", 64))
+    lines = await store.costs(NOW, NOW + DAY_MILLISECONDS)
+    assert sorted(lines, key=lambda one: one.model) == [
+        CostLine(DAY, "ark", "m", "USD", 4, 3, 1, None, 0.75),
+        CostLine(DAY, "ark", "n", "USD", 1, 1, None, 2, None),
+    ]

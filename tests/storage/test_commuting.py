@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,17 +14,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from reelhook.domain.budget import Limits
 from reelhook.domain.endpoint import url_id
+from reelhook.domain.over_budget import OverBudgetError
+from reelhook.domain.reservation import bill_of
 from reelhook.ports import SOLE_HOLDER, IdempotencyKey
 from reelhook.storage.operation import Operation, Row, Statement, concurrently
-from reelhook.storage.operations import job_writes
+from reelhook.storage.operations import budgets, job_writes
+from reelhook.storage.operations.conflict_keys import of_new
 from reelhook.storage.postgres.pipeline import Pipeline
 from reelhook.storage.sqlite.driver import connect
 from reelhook.storage.sqlite.group_commit import run
 
-from .frequent_writes import BROKEN_URL, Snapshot, Write, prepared, writes
+from .frequent_writes import BROKEN_URL, BUDGET, PRICE, Snapshot, Write, prepared, writes
 from .postgres_databases import fresh_database
-from .samples import new
+from .samples import NOW, new
 
 # Ids, positions and an endpoint's `created_at` are left out: they tell the order of the commits.
 DUMPS = {
@@ -36,6 +41,9 @@ DUMPS = {
     " ORDER BY delivery_id, started_at, number",
     "undelivered": "SELECT delivery_id, sequence, fate, at FROM undelivered"
     " ORDER BY delivery_id, sequence",
+    "reservations": "SELECT * FROM reservations ORDER BY job_id, owner",
+    "spending": "SELECT owner, period, unit, reserved, spent FROM spending"
+    " ORDER BY owner, period, unit",
     "idempotency_keys": "SELECT holder, key, job_id FROM idempotency_keys ORDER BY holder, key",
     "endpoints": "SELECT id, next_at, disabled, disabled_at, health_version, failures,"
     " failing_since, probe_due_at, probe_milliseconds, ramp FROM endpoints ORDER BY id",
@@ -188,6 +196,22 @@ def test_concurrent_writes_without_a_common_key_are_as_if_run_in_turn(
         fits = writes(runner.known).filter(lambda one: all(disjoint(one, each) for each in some))
         some.append(data.draw(fits))
     assert serializable(runner, *some)
+
+
+@pytest.mark.parametrize("room", [0, 1, 2])
+def test_concurrent_creates_share_what_a_budget_has_left(runner: Runner, room: int) -> None:
+    """No common key is declared: the limits are conditions of the write itself."""
+    full = Limits(money_per_day={"USD": (6 + room) * 500_000})
+    creates = [
+        Write("create", (replace(new(name), prices=(PRICE,)),), job_writes.create, of_new)
+        for name in ("job_1", "job_2", "job_3")
+    ]
+    limiting = [budgets.set_limits(BUDGET, full, NOW, bill_of)]
+    (_, results), rows = runner.outcome(
+        *limiting, concurrently([attempted(one.make()) for one in creates])
+    )
+    assert results.count(OverBudgetError) == len(creates) - room
+    assert ("project:default", "2026-01-01", "USD", (6 + room) * 500_000, 0) in rows["spending"]
 
 
 def test_two_writes_that_hide_their_common_key_are_found_out(runner: Runner) -> None:

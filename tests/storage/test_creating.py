@@ -31,7 +31,7 @@ FULL_REQUEST = VideoRequest(
     seed=2**32 - 1,
     options={"fps": 24},
     fallbacks=("fal/veo", "openai/Wan-AI/Wan2.2"),
-    metadata={"direction": "Slowly.", "wallet_address": "0xabc", "render_version": "v4"},
+    door_fields={"direction": "Slowly.", "wallet_address": "0xabc", "render_version": "v4"},
 )
 FULL_JOB = Job(
     id="job_full",
@@ -109,11 +109,11 @@ async def test_any_text_comes_back_as_it_was(store: Store, script: str) -> None:
     assert (await store.job("job_1")).request.prompt == script
 
 
-async def test_metadata_that_has_no_column_is_refused_before_anything_is_stored(
+async def test_a_door_field_that_has_no_column_is_refused_before_anything_is_stored(
     store: Store,
 ) -> None:
-    with pytest.raises(InvalidRequestError, match="metadata must be one of"):
-        await store.create(new(request=replace(CAT, metadata={"colour": "red"})))
+    with pytest.raises(InvalidRequestError, match="door_fields must be one of"):
+        await store.create(new(request=replace(CAT, door_fields={"colour": "red"})))
     with pytest.raises(JobNotFoundError):
         await store.job("job_1")
 
@@ -121,7 +121,7 @@ async def test_metadata_that_has_no_column_is_refused_before_anything_is_stored(
 async def test_a_direction_that_the_prompt_does_not_begin_with_changes_no_prompt(
     store: Store,
 ) -> None:
-    await store.create(new(request=replace(CAT, metadata={"direction": "Slowly."})))
+    await store.create(new(request=replace(CAT, door_fields={"direction": "Slowly."})))
     assert (await store.job("job_1")).request.prompt == CAT.prompt
 
 

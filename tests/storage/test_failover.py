@@ -59,6 +59,7 @@ async def silent() -> AsyncIterator[int]:
         listener.close()
 
 
+@pytest.mark.long
 async def test_of_several_servers_a_silent_one_is_passed_over_and_remembered(
     server: Cluster,
 ) -> None:

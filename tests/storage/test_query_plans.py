@@ -14,7 +14,8 @@ from reelhook.domain.breaker import CircuitBreaker
 from reelhook.domain.delivery import Attempt
 from reelhook.domain.endpoint import lane_of
 from reelhook.domain.event import Event, EventKind, WireStatus
-from reelhook.ports import DeliveryFilter, Resend, Settlement
+from reelhook.domain.job import Job, Status
+from reelhook.ports import DeliveryFilter, JobFilter, Resend, Settlement
 from reelhook.storage.operation import Operation, Statement, StatementBatch, statements_of
 from reelhook.storage.operations import (
     delivery_log,
@@ -23,18 +24,23 @@ from reelhook.storage.operations import (
     endpoint_reads,
     endpoint_writes,
     event_feed,
+    job_reads,
     job_writes,
     resends,
+    submit_queue,
 )
+from reelhook.storage.operations.rows import STATE_COLUMNS, state_of
 from reelhook.storage.sqlite.driver import connect
 from reelhook.storage.sqlite.group_commit import run
 
 from .crowds import crowd
-from .samples import ENDPOINT, NOW, REFUSED, SCHEDULE, flat, new
+from .samples import ACCOUNT, ENDPOINT, NOW, REFUSED, SCHEDULE, flat, new
 
 WAITING = 200_000
 LOUD, BEFORE, BEHIND = "ep_loud", "ep_a03", "ep_z13"
 """Endpoints of one lane; the loud one is between the others."""
+OWNER = "default"
+"""The project of all these jobs."""
 LATE = NOW + WAITING
 FEW_STEPS = 300
 """Of ten instructions each: what an operation may take that touches a few dozen rows."""
@@ -113,6 +119,30 @@ def whole_walks(told: list[str]) -> list[str]:
     ]
 
 
+_CROWD = (
+    "INSERT INTO jobs ({}) WITH RECURSIVE numbers(n) AS"
+    " (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?{}) SELECT {} FROM numbers"
+)
+
+
+def job_crowd(project: str, jobs: int) -> Operation[None]:
+    """Let so many jobs of a project wait for one account."""
+    job = replace(new("job").job, project=project, external_id="7", code="quota")
+    values = {name: f"?{number}" for number, name in enumerate(STATE_COLUMNS, start=1)}
+    values |= {"id": f"{values['project']} || n", "script": "''", "title": "''"}
+    values |= {"render_version": "'v3'"}
+    count = len(STATE_COLUMNS) + 1
+    yield Statement(
+        _CROWD.format(", ".join(values), count, ", ".join(values.values())),
+        (*state_of(job), jobs),
+    )
+    yield Statement(
+        "INSERT INTO job_metadata (name, value, created_at, job_id, project)"
+        " SELECT 'order', '7', created_at, id, project FROM jobs WHERE project = ?1",
+        (project,),
+    )
+
+
 def settling() -> Operation[Any]:
     """Record the last failure of an attempt, and reopen its endpoint."""
     attempt = Attempt(1, "evt_loud_1_1", 1, 1, LATE, REFUSED)
@@ -169,6 +199,11 @@ HOT: dict[str, Callable[[], Operation[Any]]] = {
     "held back": endpoint_reads.held_back,
     "counts": endpoint_reads.counts,
     "events after": lambda: event_feed.events_after("evt_loud_777_1", 10),
+    "events after, of a project": lambda: event_feed.events_after("evt_loud_777_1", 10, OWNER),
+    "a job of a project": lambda: job_reads.job("loud_777", OWNER),
+    "jobs of a project": lambda: job_reads.page(JobFilter(project=OWNER), 10, "loud_777"),
+    "events of a project's job": lambda: job_reads.events(["loud_777"], {}, OWNER),
+    "sequence of a project's job": lambda: event_feed.sequences(["loud_777"], OWNER),
     "attempts": lambda: delivery_log.attempts(1, 10),
     "undelivered": lambda: delivery_log.undelivered(1),
     "resend one": lambda: resends.resend_one(1, None, LATE),
@@ -238,3 +273,55 @@ def test_a_look_takes_as_long_as_where_little_waits(
     quiet.execute("ROLLBACK")
     quiet.close()
     assert taken[1] <= taken[0] * 1.5, taken
+
+
+# -- waiting jobs and lists of jobs ----------------------------------------------------------------
+
+
+def after_one() -> Job:
+    return replace(new("few1").job, project="few")
+
+
+QUEUE: dict[str, Callable[[], Operation[Any]]] = {
+    "due": lambda: submit_queue.due(ACCOUNT, LATE, 8),
+    "for a sibling": lambda: submit_queue.waiting_elsewhere("free", [ACCOUNT], LATE, 8),
+    "place": lambda: submit_queue.ahead(after_one()),
+}
+
+
+@pytest.mark.parametrize("name", QUEUE)
+def test_the_queue_costs_the_same_however_many_jobs_of_one_project_wait(
+    connection: apsw.Connection, name: str
+) -> None:
+    run(connection, job_crowd("few", 8))
+    run(connection, job_crowd("many", 100))
+    few = steps(connection, QUEUE[name]())
+    run(connection, job_crowd("more", 10_000))
+    connection.execute("UPDATE jobs SET project = 'many' WHERE project = 'more'")
+    assert steps(connection, QUEUE[name]()) <= few * 1.1
+
+
+FILTERED: dict[str, tuple[JobFilter, str]] = {
+    "all": (JobFilter(), "jobs_by_age"),
+    "status": (JobFilter(status=Status.ACCEPTED), "jobs_by_status"),
+    "model": (JobFilter(model="sora-2"), "jobs_by_model"),
+    "code": (JobFilter(code="quota"), "jobs_by_code"),
+    "external id": (JobFilter(external_id="7"), "jobs_by_external_id"),
+    "metadata": (JobFilter(metadata=(("order", "7"),)), "job_metadata"),
+    "time": (JobFilter(created_after=NOW - 9, created_before=NOW + 9), "jobs_by_age"),
+}
+
+
+@pytest.mark.parametrize("project", [None, "many"])
+@pytest.mark.parametrize("name", FILTERED)
+def test_a_filtered_list_is_read_by_an_index_in_its_order(
+    connection: apsw.Connection, name: str, project: str | None
+) -> None:
+    run(connection, job_crowd("many", 1000))
+    wanted, index = FILTERED[name]
+    wanted = replace(wanted, project=project)
+    told = plan(connection, job_reads.page(wanted, 9, "many7"))
+    assert not whole_walks(told), told
+    if project is None:
+        assert any(index in one for one in told), told
+    assert steps(connection, job_reads.page(wanted, 9, None)) < FEW_STEPS

@@ -130,7 +130,7 @@ async def test_jobs_with_large_images_are_read_a_few_at_a_time(store: Store) -> 
         due, _ = await store.jobs_to_submit(ACCOUNT, NOW + 9, 9, bytes_max)
         assert [one.job.id for one in due] == [f"job_{number}" for number in range(count)]
         assert due[0].request == large
-        taken = await store.jobs_waiting_elsewhere([ACCOUNT], NOW + 9, 9, bytes_max)
+        taken = await store.jobs_waiting_elsewhere("other", [ACCOUNT], NOW + 9, 9, bytes_max)
         assert [one.job.id for one in taken] == [f"job_{number}" for number in range(count)]
 
 

@@ -83,6 +83,7 @@ async def test_one_of_several_processes_finds_out_for_all(postgres_url: str) -> 
             await check_untouched(other, after)
 
 
+@pytest.mark.long
 async def test_a_server_that_was_started_again_raises_sequences_and_doubts_nothing() -> None:
     with cluster() as server:
         migrate.migrate(server.url)

@@ -34,7 +34,7 @@ async def test_the_view_has_the_inherited_columns_and_no_others(store: Store, sq
 
 
 async def test_a_job_that_is_not_with_the_provider_yet(store: Store, sql: Sql) -> None:
-    request = VideoRequest("x" * 60, metadata={"wallet_address": "0xabc"})
+    request = VideoRequest("x" * 60, door_fields={"wallet_address": "0xabc"})
     await store.create(new(request=request))
     assert await view(sql) == {
         "job_id": "job_1",

@@ -13,6 +13,7 @@ from reelhook.bootstrap.database import (
 )
 from reelhook.bootstrap.doctor import Finding, examine
 from reelhook.bootstrap.doctor.orphans import find_orphans
+from reelhook.bootstrap.encryption import open_secrets
 from reelhook.bootstrap.program import open  # noqa: A004 - read as reelhook.open
 from reelhook.bootstrap.running import run_server, run_worker
 from reelhook.bootstrap.serving import Running, server
@@ -30,6 +31,7 @@ __all__ = [
     "find_orphans",
     "migrate",
     "open",
+    "open_secrets",
     "operator_key",
     "reopen",
     "restored",

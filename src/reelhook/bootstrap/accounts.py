@@ -1,13 +1,15 @@
 """Accounts at providers: adapters found by entry point and opened from the settings."""
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 
 from reelhook.config import Credential, Settings
+from reelhook.config.prices import tables, worth
 from reelhook.domain.catalog import Account, Catalog
 from reelhook.domain.errors import SettingsError
+from reelhook.domain.model import Model
 from reelhook.guard.addresses import LookUp
 from reelhook.ports import Provider
 from reelhook.providers.http.file_access import FileAccess
@@ -41,18 +43,48 @@ async def open_accounts(
             "No provider is configured: set OPENAI_BASE_URL to a server with a /v1/videos API, or "
             "another provider's key; docs/settings.md lists the settings"
         )
-    providers: dict[str, Provider] = {}
-    models = {}
+    opened: dict[str, HttpProvider] = {}
+    models: dict[str, Sequence[Model]] = {}
     async with contextlib.AsyncExitStack() as stack:
         for credential in credentials:
             provider = await stack.enter_async_context(provider_of(credential, settings, look_up))
-            providers[credential.id] = provider
+            opened[credential.id] = provider
             models[credential.provider] = provider.models
-        accounts = [
-            Account(c.id, c.provider, c.weight, c.jobs_max, c.resubmit_forgotten)
-            for c in credentials
-        ]
-        yield Accounts(providers, Catalog(accounts, models, settings.aliases, installed()))
+        _check_prices(settings)
+        accounts = [_account(one, opened[one.id], settings) for one in credentials]
+        yield Accounts(opened, Catalog(accounts, models, settings.aliases, installed()))
+
+
+def _account(credential: Credential, provider: HttpProvider, settings: Settings) -> Account:
+    prefixes = (credential.provider, credential.id)
+    general = {
+        model: table
+        for prefix in dict.fromkeys(prefixes)  # what names the account wins
+        for name, table in settings.prices.items()
+        for owner, _, model in (name.partition("/"),)
+        if owner == prefix
+    }
+    return Account(
+        credential.id,
+        credential.provider,
+        credential.weight,
+        credential.jobs_max,
+        credential.resubmit_forgotten,
+        prices=tables(general | credential.prices, provider.models),
+        rates={**provider.rates, **worth(settings.rates | credential.rates)},
+    )
+
+
+def _check_prices(settings: Settings) -> None:
+    """Raise `SettingsError` for a price of a provider or account that does not exist."""
+    known = {*installed(), *(credential.id for credential in settings.credentials)}
+    for name in settings.prices:
+        owner, _, model = name.partition("/")
+        if owner not in known or not model:
+            raise SettingsError(
+                f"REELHOOK_ACCOUNTS_FILE: prices.{name} names no model of a provider; write it "
+                "like runway/gen4.5, or runway/* for every model without another price"
+            )
 
 
 def provider_of(

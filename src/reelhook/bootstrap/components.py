@@ -6,6 +6,7 @@ from random import Random, SystemRandom
 from reelhook.bootstrap.accounts import Accounts
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
+from reelhook.core.billing import Billing
 from reelhook.core.facts import Emit, emitter
 from reelhook.core.pause import WatchingPause
 from reelhook.core.payloads import PayloadFormat
@@ -32,6 +33,7 @@ class Components:
     pause: WatchingPause
     emit: Emit
     recording: Recording
+    billing: Billing
     callbacks: CallbackAddresses
     clock: Clock
     random: Random
@@ -57,6 +59,7 @@ def build_components(
     `callbacks` no provider gets a callback address.
     """
     signals, emit = signals or Signals(), emit or emitter(log_fact)
+    billing = Billing(accounts.providers, accounts.catalog)
     return Components(
         settings=settings,
         store=store,
@@ -67,7 +70,8 @@ def build_components(
         payload=payload,
         pause=WatchingPause(),
         emit=emit,
-        recording=Recording(store, signals, payload, emit),
+        recording=Recording(store, signals, payload, emit, billing.bill),
+        billing=billing,
         callbacks=callbacks or CallbackAddresses(settings.public_url, "", {}),
         clock=clock or SystemClock(),
         random=random or SystemRandom(),

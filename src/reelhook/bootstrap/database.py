@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -18,11 +19,23 @@ from reelhook.config import Settings
 from reelhook.core.signing import Secrets
 from reelhook.core.wakeups import Publish
 from reelhook.domain.callback import CallbackAddresses, Subject, SubjectKind
-from reelhook.domain.errors import SettingsError
+from reelhook.domain.caller import DEFAULT_PROJECT
+from reelhook.domain.errors import ProjectNotFoundError, SettingsError
+from reelhook.domain.event import Instant
 from reelhook.domain.signing_keys import PrivateKey
 from reelhook.engine.worker import LEASE_SECONDS, WorkerIdentity
 from reelhook.providers.http.provider import HttpProvider
-from reelhook.storage.open import exclusive, open_notifier, open_store, read_key, wait_until_usable
+from reelhook.storage import owned
+from reelhook.storage.open import (
+    exclusive,
+    open_notifier,
+    open_store,
+    read_key,
+    read_once,
+    wait_until_usable,
+)
+from reelhook.storage.operations import api_keys
+from reelhook.storage.operations.projects import project as project_of
 from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.schema import rolling_back
 from reelhook.storage.schema.rolling_back import RolledBack
@@ -75,7 +88,8 @@ async def open_database(settings: Settings, *, migrate: bool) -> AsyncIterator[O
         async with exclusive(target):
             await bring_up_to_date(settings, migrate=migrate)
             async with open_store(target) as database:
-                store = Store(database)
+                store = Store(database, settings.keyring)
+                await store.check_encryption_keys()
                 await store.free_leases()  # the file's lock proves that no other worker runs
                 yield OpenDatabase(store, WorkerIdentity(worker), _ignore, _ignore)
     else:
@@ -86,7 +100,8 @@ async def open_database(settings: Settings, *, migrate: bool) -> AsyncIterator[O
             async with exclusive(target):
                 await bring_up_to_date(settings, migrate=migrate)
                 database = await stack.enter_async_context(open_store(target, pooled=pooled))
-                store = Store(database)
+                store = Store(database, settings.keyring)
+                await store.check_encryption_keys()
                 await announce(store, worker, schema)  # before another process changes the schema
             await stack.enter_async_context(present(store, worker, schema))
             notifier = await stack.enter_async_context(open_notifier(target, pooled=pooled))
@@ -123,7 +138,9 @@ async def rollback(
 ) -> RolledBack | None:
     """Undo the newest revision. Return what that dropped, or None if there is none."""
     async with exclusive(settings.database):
-        return rolling_back.rollback(settings.database, destroy=destroy, end_jobs=end_jobs)
+        return rolling_back.rollback(
+            settings.database, destroy=destroy, end_jobs=end_jobs, keyring=settings.keyring
+        )
 
 
 def _new_secret() -> str:
@@ -148,21 +165,31 @@ async def signing_secrets(settings: Settings, store: Store) -> Secrets:
     return Secrets(secret, settings.webhook_secret_previous)
 
 
-async def webhook_secret(settings: Settings) -> str:
-    """Return the secret that signs webhooks; generate it if there is none yet.
+async def webhook_secret(settings: Settings, project: str | None = None) -> str:
+    """Return the secret that signs a project's webhooks (None: those of `default`).
 
-    Works while a server runs. Raises `SettingsError` if the database can't be opened.
+    That of `default` is generated if there is none yet. Works while a server runs. Raises
+    `SettingsError` if the database can't be opened, or `ProjectNotFoundError`.
     """
+    if project not in {None, DEFAULT_PROJECT}:
+        return await _project_secret(settings, project)
     if settings.webhook_secret is not None:
         return settings.webhook_secret
-    stored = await read_key(settings.database, WEBHOOK_KEY)
+    stored = await read_key(settings.database, WEBHOOK_KEY, settings.keyring)
     if stored is not None:
         return stored
     defer_to_host()  # stdout is the command's
     async with exclusive(settings.database):
         migrations.migrate(settings.database)
         async with open_store(settings.database) as database:
-            return await Store(database).key(WEBHOOK_KEY, _new_secret())
+            return await Store(database, settings.keyring).key(WEBHOOK_KEY, _new_secret())
+
+
+async def _project_secret(settings: Settings, id_or_name: str) -> str:
+    found = await read_once(settings.database, partial(project_of, id_or_name))
+    if found is None or found.secret is None:  # its data was deleted
+        raise ProjectNotFoundError(id_or_name)
+    return settings.keyring.decrypt(found.secret, ("projects", found.id, "secret"))
 
 
 async def callback_url(settings: Settings, account: str) -> str:
@@ -177,7 +204,7 @@ async def callback_url(settings: Settings, account: str) -> str:
     provider = accounts[account].provider
     if provider_class(provider).notice is HttpProvider.notice:
         raise SettingsError(f"{provider} sends no webhooks")
-    key = await read_key(settings.database, CALLBACK_KEY)
+    key = await read_key(settings.database, CALLBACK_KEY, settings.keyring)
     if key is None:
         raise SettingsError(
             "The key of callback addresses does not exist yet; run `reelhook serve` once, which "
@@ -187,9 +214,20 @@ async def callback_url(settings: Settings, account: str) -> str:
     return CallbackAddresses(settings.public_url, key, {}).address(provider, subject)
 
 
+async def has_valid_key(settings: Settings, now: Instant) -> bool:
+    """Return True if the database has a project's key that is accepted now.
+
+    Works while a server runs. False if there is no such database yet, or it can't be read.
+    """
+    try:
+        return bool(await owned.read(settings.database, api_keys.any_valid(now)))
+    except SettingsError:
+        return False
+
+
 async def operator_key(settings: Settings) -> str | None:
     """Return the key by which a server recognises its operator, or None if there is none.
 
     Anyone who can read the database is the operator.
     """
-    return await read_key(settings.database, OPERATOR_KEY)
+    return await read_key(settings.database, OPERATOR_KEY, settings.keyring)

@@ -19,6 +19,7 @@ from reelhook.engine.submitting.resolved import Retrying
 from reelhook.engine.submitting.submit import Submit
 from reelhook.engine.upkeep.account_status import AccountStatusPublisher
 from reelhook.engine.upkeep.clock_repair import ClockRepair
+from reelhook.engine.upkeep.closed_projects import ClosedProjects
 from reelhook.engine.upkeep.pause_sync import PauseSync
 from reelhook.engine.upkeep.retention import Keep, Retention
 from reelhook.engine.upkeep.sweep import Sweep
@@ -97,6 +98,7 @@ def maintenance_loops(parts: Components, lease: Lease) -> list[Loop]:
             parts.signals,
             clock=parts.clock,
         ),
+        ClosedProjects(parts.store, parts.signals, clock=parts.clock),
     ]
 
 
@@ -113,6 +115,7 @@ def _leased_account(parts: Components, leases: Leases, account: str, lease: Leas
 
 def _fallback(parts: Components) -> Fallback:
     return Fallback(
+        parts.store,
         parts.accounts.catalog,
         parts.recording,
         parts.signals,

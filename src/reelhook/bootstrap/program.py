@@ -100,6 +100,8 @@ async def _running(
 ) -> AsyncIterator[Hook]:
     store, signals = database.store, Signals(database.publish)
     await check_upstream(store, simulated=simulator_url is not None)
+    if hosts is not None:  # else another application serves this one, and decides who reaches it
+        settings.check_exposure(has_key=await store.any_valid_api_key(SystemClock().now()))
     policy, look_up = AddressPolicy(settings.allow_networks), SystemLookUp()
     options = await _http_options(settings, store, _url_check(policy, look_up), hosts, lifespan)
     async with contextlib.AsyncExitStack() as stack:
@@ -150,6 +152,7 @@ async def _http_options(
         hosts,
         download_key=await store.key("download", secrets.token_hex(32)),
         operator_key=await store.key(OPERATOR_KEY, secrets.token_hex(32)),
+        browser_key=await store.key("browser", secrets.token_hex(32)),
         shared=not isinstance(settings.database, Path),
     )
     return HttpOptions(
@@ -158,6 +161,7 @@ async def _http_options(
         default_model=settings.default_model,
         check_url=check_url,
         clock=SystemClock(),
+        cors_origins=settings.cors_origins,
         public_keys=tuple(key.public for key in private_keys(settings)),
         limits=limits_of(settings),
         clients=lifespan.clients,
@@ -214,6 +218,7 @@ def build_process_gateway(parts: Components) -> Gateway:
         signing=parts.signing,
         payload=parts.payload,
         recording=parts.recording,
+        billing=parts.billing,
         signals=parts.signals,
         emit=parts.emit,
         has_default_endpoint=settings.webhook_url is not None,

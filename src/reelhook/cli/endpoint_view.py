@@ -13,6 +13,7 @@ _STATE_STYLES = {
     "failing": "yellow",
     "recovering": "cyan",
     "open": "red",
+    "locked": "red",
     "disabled": "red",
 }
 _DISABLED = {
@@ -23,6 +24,7 @@ _DISABLED = {
 _EXPLANATIONS = {
     "failing": "the last attempts failed",
     "open": "it failed too often: only probes are sent",
+    "locked": "the server can't decrypt its secrets: its webhooks wait, without attempts",
     "recovering": "it responds again: few webhooks are sent at a time",
 }
 _KINDS = {"registered": None, "default": "WEBHOOK_URL", "url": "a job's own URL"}
@@ -97,6 +99,7 @@ def _fields(endpoint: dict[str, Any]) -> list[tuple[str, object]]:
         ("State", _state(endpoint, why=True)),
         ("URL", endpoint["url"]),
         ("From", _KINDS[endpoint["kind"]]),
+        ("Project", endpoint.get("project")),
         ("Trusted", "yes, any address" if endpoint["trusted"] else "no, public addresses only"),
         ("Description", endpoint["description"]),
         ("Events", ", ".join(endpoint["events"])),

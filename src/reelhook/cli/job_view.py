@@ -16,7 +16,11 @@ from reelhook.cli.render import (
 
 _JOB_FIELDS = (
     ("Job", "jobId"),
+    ("Project", "project"),
     ("Title", "title"),
+    ("Your id", "externalId"),
+    ("Metadata", "metadata"),
+    ("Priority", "priority"),
     ("Provider", "provider"),
     ("Model", "model"),
     ("Account", "account"),
@@ -54,6 +58,7 @@ def show_job(job: dict[str, Any]) -> None:
     text = status_text(status).append(f" {job['progress']} %", style="default")
     (name, key), *rest = _JOB_FIELDS
     values = job | {"cost": cost_text(job.get("cost")), **waiting_texts(job.get("waiting"))}
+    values["metadata"] = metadata_text(job.get("metadata"))
     rows = [(name, values.get(key)), ("Status", text), *((n, values.get(k)) for n, k in rest)]
     show_fields([*rows, ("Stopped", _STOPPED.get(job.get("stopped")))])
     if job.get("inDoubt") and job["status"] == "failed":
@@ -70,11 +75,19 @@ def waiting_texts(waiting: dict[str, Any] | None) -> dict[str, Any]:
     return {**waiting, "waitingSince": second(waiting["since"])}
 
 
+def metadata_text(metadata: dict[str, str] | None) -> str | None:
+    """Return a job's metadata as text."""
+    if metadata is None:
+        return None
+    return ", ".join(f"{name}={value}" for name, value in metadata.items())
+
+
 def cost_text(cost: dict[str, Any] | None) -> str | None:
     """Return a job's cost as text."""
     if cost is None:
         return None
-    return f"{cost['amount']:.6g} {cost['unit']}" + ("" if cost["charged"] else ", quoted")
+    kind = "" if cost["charged"] else f", {cost.get('kind', 'quoted')}"
+    return f"{cost['amount']:.6g} {cost['unit']}{kind}"
 
 
 def show_in_doubt(page: dict[str, Any]) -> None:

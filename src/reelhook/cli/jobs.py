@@ -8,7 +8,19 @@ import typer
 from reelhook.cli.calls import show_response, with_api
 from reelhook.cli.client import job_path
 from reelhook.cli.job_view import show_in_doubt, show_job, show_jobs
-from reelhook.cli.options import AsJson, Endpoints, JobId, Url, Watch, WebhookUrl
+from reelhook.cli.options import (
+    AsJson,
+    Endpoints,
+    ExternalId,
+    InProject,
+    JobId,
+    Metadata,
+    Url,
+    Watch,
+    WebhookUrl,
+)
+from reelhook.cli.submit_options import metadata_of
+from reelhook.cli.times import timestamp
 from reelhook.cli.watching import follow
 
 ProviderJobId = Annotated[
@@ -30,11 +42,51 @@ def status(job_id: JobId, watch: Watch = False, url: Url = None, as_json: AsJson
 
 
 def jobs(
+    *,
     status: Annotated[
         str | None,
         typer.Option(
             help="Only jobs with this status: accepted, submitting, queued, processing, "
             "completed, failed or canceled.",
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Only jobs of this model, as its provider names it, e.g. sora-2.",
+            show_default=False,
+        ),
+    ] = None,
+    code: Annotated[
+        str | None,
+        typer.Option(help="Only failed jobs with this code, e.g. quota.", show_default=False),
+    ] = None,
+    external_id: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Only jobs with this id of yours.", show_default=False),
+    ] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Only jobs with this metadata. May be repeated: all must match.",
+            show_default=False,
+        ),
+    ] = None,
+    created_after: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Only jobs created later: 2h, 3d or 2026-11-23T10:00Z.",
+            show_default=False,
+        ),
+    ] = None,
+    created_before: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Only jobs created earlier: 2h, 3d or 2026-11-23T10:00Z.",
             show_default=False,
         ),
     ] = None,
@@ -50,21 +102,33 @@ def jobs(
         str | None,
         typer.Option(help="The nextCursor of the previous page.", show_default=False),
     ] = None,
+    project: InProject = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """List jobs, newest first."""
-    filters = {"inDoubt": "true"} if in_doubt else {"status": status}
+    pairs = metadata_of(metadata) or {}
+    filters = {
+        "model": model,
+        "code": code,
+        "externalId": external_id,
+        "createdAfter": created_after and timestamp(created_after, "--created-after"),
+        "createdBefore": created_before and timestamp(created_before, "--created-before"),
+        **{f"metadata.{name}": value for name, value in pairs.items()},
+    }
+    filters |= {"inDoubt": "true"} if in_doubt else {"status": status}
     show_response(
         url,
         lambda api: api.get("/api/jobs", **filters, limit=limit, cursor=cursor),
         show_in_doubt if in_doubt else show_jobs,
         as_json=as_json,
+        project=project,
     )
 
 
 def register(
     sora_job_id: ProviderJobId,
+    *,
     job_id: Annotated[
         str | None,
         typer.Option(help="The id that the job gets here. Default: a new one.", show_default=False),
@@ -79,6 +143,9 @@ def register(
     ] = None,
     webhook_url: WebhookUrl = None,
     endpoint: Endpoints = None,
+    project: InProject = None,
+    external_id: ExternalId = None,
+    metadata: Metadata = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -92,8 +159,10 @@ def register(
         "account": account,
         "webhookUrl": webhook_url,
         "endpoints": endpoint,
+        "externalId": external_id,
+        "metadata": metadata_of(metadata),
     }
-    _post("/api/jobs/register", body, url=url, as_json=as_json)
+    _post("/api/jobs/register", body, url=url, as_json=as_json, project=project)
 
 
 def adopt(
@@ -152,5 +221,12 @@ def cancel(
     _post(job_path(job_id, "/cancel"), {"force": force}, url=url, as_json=as_json)
 
 
-def _post(path: str, body: dict[str, Any] | None, *, url: str | None, as_json: bool) -> None:
-    show_response(url, lambda api: api.post(path, body), show_job, as_json=as_json)
+def _post(
+    path: str,
+    body: dict[str, Any] | None,
+    *,
+    url: str | None,
+    as_json: bool,
+    project: str | None = None,
+) -> None:
+    show_response(url, lambda api: api.post(path, body), show_job, as_json=as_json, project=project)

@@ -8,6 +8,9 @@ JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id.", show_d
 EndpointId = Annotated[
     str, typer.Argument(metavar="ID", help="The endpoint's id.", show_default=False)
 ]
+ProjectId = Annotated[
+    str, typer.Argument(metavar="PROJECT", help="The project's id or name.", show_default=False)
+]
 DeliveryId = Annotated[
     int, typer.Argument(metavar="ID", min=1, help="The delivery's id.", show_default=False)
 ]
@@ -20,6 +23,23 @@ Endpoints = Annotated[
         show_default=False,
     ),
 ]
+ExternalId = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ID",
+        help="Your own id for the job, up to 128 characters.",
+        show_default=False,
+    ),
+]
+Metadata = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        help="Your own name and value, kept with the job: up to 64 and 512 characters. "
+        "May be repeated, up to 16 times.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON, unchanged if it comes from the server.")
 ]
@@ -29,6 +49,16 @@ Url = Annotated[
         "--url",
         metavar="URL",
         help="The server's URL. Default: REELHOOK_URL.",
+        show_default=False,
+    ),
+]
+InProject = Annotated[
+    str | None,
+    typer.Option(
+        "--project",
+        metavar="PROJECT",
+        help="The project to act in, by id or name. Default: that of the key; with the operator's "
+        "key, all projects, and `default` for what is created.",
         show_default=False,
     ),
 ]

@@ -27,7 +27,7 @@ class Webhook:
 class Receiver:
     """A receiver and its webhooks. The first verified final webhook sets `ended`."""
 
-    secret: str
+    secret: str = field(repr=False)
     on_webhook: Callable[[Webhook], None]
     webhooks: list[Webhook] = field(default_factory=list)
     ended: asyncio.Event = field(default_factory=asyncio.Event)

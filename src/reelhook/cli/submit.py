@@ -1,6 +1,5 @@
 """The command `submit`."""
 
-import sys
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -9,91 +8,63 @@ import typer
 from reelhook.cli import render
 from reelhook.cli.calls import with_api
 from reelhook.cli.client import Api, ApiError, ApiResponse, ResponseLostError
-from reelhook.cli.options import AsJson, Endpoints, Url, Watch, WebhookUrl
-from reelhook.cli.submit_options import image_uri, provider_options
+from reelhook.cli.options import (
+    AsJson,
+    Endpoints,
+    ExternalId,
+    InProject,
+    Metadata,
+    Url,
+    Watch,
+    WebhookUrl,
+)
+from reelhook.cli.submit_options import (
+    AspectRatio,
+    Fallbacks,
+    Image,
+    Model,
+    Prompt,
+    ProviderOptions,
+    Script,
+    Seconds,
+    Seed,
+    Size,
+    metadata_of,
+    video_body,
+)
 from reelhook.cli.watching import follow
 
 SUBMIT_TRIES = 3
 
 
 def submit(
-    script: Annotated[
-        str,
-        typer.Argument(
-            metavar="SCRIPT",
-            help="The text of the video; - reads it from stdin.",
-            show_default=False,
-        ),
-    ],
+    script: Script,
     *,
     watch: Watch = False,
-    prompt: Annotated[
-        str | None,
-        typer.Option(help="Directions, placed before the script.", show_default=False),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="The model, e.g. runway/gen4.5; `reelhook models` lists them. "
-            "Default: the server's REELHOOK_DEFAULT_MODEL.",
-            show_default=False,
-        ),
-    ] = None,
-    seconds: Annotated[
-        str | None,
-        typer.Option(help="The video's length. Default: the provider's.", show_default=False),
-    ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WxH",
-            help="The video's size, e.g. 1280x720. Default: the provider's.",
-            show_default=False,
-        ),
-    ] = None,
-    aspect_ratio: Annotated[
-        str | None,
-        typer.Option(
-            metavar="W:H",
-            help="The video's aspect ratio, instead of a size, e.g. 16:9.",
-            show_default=False,
-        ),
-    ] = None,
-    image: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL|PATH",
-            help="The image that the video begins with: its URL, or a file.",
-            show_default=False,
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            min=0, help="The random seed; the same one gives a similar video.", show_default=False
-        ),
-    ] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE",
-            help="A parameter that only this provider has; VALUE may be JSON. May be repeated.",
-            show_default=False,
-        ),
-    ] = None,
-    fallback: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="MODEL",
-            help="A model to try if the previous ones definitely did not accept. May be repeated.",
-            show_default=False,
-        ),
-    ] = None,
+    prompt: Prompt = None,
+    model: Model = None,
+    seconds: Seconds = None,
+    size: Size = None,
+    aspect_ratio: AspectRatio = None,
+    image: Image = None,
+    seed: Seed = None,
+    option: ProviderOptions = None,
+    fallback: Fallbacks = None,
     webhook_url: WebhookUrl = None,
     endpoint: Endpoints = None,
     wallet_address: Annotated[
         str | None,
         typer.Option(help="The job's owner; stored as given.", show_default=False),
+    ] = None,
+    external_id: ExternalId = None,
+    metadata: Metadata = None,
+    priority: Annotated[
+        str | None,
+        typer.Option(
+            metavar="low|normal|high",
+            help="Its place among your project's waiting jobs. Default: normal.",
+            show_default=False,
+        ),
     ] = None,
     idempotency_key: Annotated[
         str | None,
@@ -103,6 +74,7 @@ def submit(
             show_default=False,
         ),
     ] = None,
+    project: InProject = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -110,20 +82,26 @@ def submit(
 
     The server responds at once. It watches the job from then on, whether or not you do.
     """
+    video = video_body(
+        script,
+        prompt=prompt,
+        model=model,
+        seconds=seconds,
+        size=size,
+        aspect_ratio=aspect_ratio,
+        image=image,
+        seed=seed,
+        option=option,
+        fallback=fallback,
+    )
     body = {
-        "script": sys.stdin.read() if script == "-" else script,
-        "prompt": prompt,
-        "model": model,
-        "seconds": seconds,
-        "size": size,
-        "aspectRatio": aspect_ratio,
-        "image": None if image is None else image_uri(image),
-        "seed": seed,
-        "providerOptions": provider_options(option) if option else None,
-        "fallbacks": fallback,
+        **video,
         "webhookUrl": webhook_url,
         "endpoints": endpoint,
         "walletAddress": wallet_address,
+        "externalId": external_id,
+        "metadata": metadata_of(metadata),
+        "priority": priority,
     }
     key = idempotency_key or uuid4().hex
 
@@ -136,7 +114,7 @@ def submit(
             render.say(f"Job: {response.value['jobId']}")
         await follow(api, response.value["jobId"], as_json=as_json, known=True)
 
-    with_api(url, work)
+    with_api(url, work, project=project)
 
 
 async def _submitted(api: Api, body: dict[str, Any], key: str) -> ApiResponse:

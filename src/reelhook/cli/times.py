@@ -12,7 +12,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 def timestamp(text: str, option: str) -> str:
     """Return a time in the form of the API; `2h` means two hours ago.
 
-    Raises `BadParameter`, which names the option.
+    Raises `typer.BadParameter`, which names the option.
     """
     try:
         if match := _AGO.fullmatch(text.strip()):

@@ -13,6 +13,8 @@ The file is TOML, one table for each account:
 
     [aliases]
     fast = "fal/fal-ai/wan/v2.2-5b/text-to-video"
+
+Prices and rates: see `config.prices`.
 """
 
 import os
@@ -31,6 +33,7 @@ from pydantic import (
     model_validator,
 )
 
+from reelhook.config.prices import PriceTable, Rate, Rates, Tables
 from reelhook.config.validators import BaseUrl, Key, Networks, Origins, environment_name
 from reelhook.domain.errors import SettingsError
 from reelhook.providers.registry import BUILT_IN
@@ -92,6 +95,8 @@ class Credential(BaseModel):
     weight: int = Field(1, ge=0, le=WEIGHT_MAX)
     jobs_max: int | None = Field(None, ge=1, le=JOBS_MAX)
     resubmit_forgotten: bool = False
+    prices: Tables = {}
+    rates: Rates = {}
 
     @model_validator(mode="after")
     def _key_once(self) -> Self:
@@ -115,6 +120,8 @@ class _File(BaseModel):
 
     accounts: dict[Name, dict[str, Any]] = {}
     aliases: dict[str, str] = {}
+    prices: Tables = {}
+    rates: Rates = {}
 
 
 class AccountsFile(BaseModel):
@@ -124,6 +131,8 @@ class AccountsFile(BaseModel):
 
     credentials: tuple[Credential, ...] = ()
     aliases: dict[str, str] = {}
+    prices: dict[str, PriceTable] = {}
+    rates: dict[str, Rate] = {}
 
     @classmethod
     def read(cls, path: Path, environment: Mapping[str, str] = os.environ) -> Self:
@@ -145,7 +154,12 @@ class AccountsFile(BaseModel):
             )
         except ValidationError as error:
             raise SettingsError(_sentence(path, error)) from None
-        return cls(credentials=credentials, aliases=parsed.aliases)
+        return cls(
+            credentials=credentials,
+            aliases=parsed.aliases,
+            prices=parsed.prices,
+            rates=parsed.rates,
+        )
 
 
 def _credential(fields: Mapping[str, Any], path: Path) -> Credential:

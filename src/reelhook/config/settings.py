@@ -11,6 +11,7 @@ from pydantic_settings import SettingsConfigDict
 
 from reelhook.config.accounts import AccountsFile, Credential, values_of
 from reelhook.config.loading import GivenSettings
+from reelhook.config.prices import PriceTable, Rate
 from reelhook.config.provider_settings import PROVIDER_SECRETS, ProviderSettings
 from reelhook.config.validators import (
     DAY_SECONDS,
@@ -19,9 +20,11 @@ from reelhook.config.validators import (
     AccountOrigins,
     Aliases,
     BaseUrl,
+    CorsOrigins,
     DatabaseUrl,
     Days,
     Directory,
+    EncryptionKeys,
     Host,
     HostNames,
     HttpUrl,
@@ -34,6 +37,7 @@ from reelhook.config.validators import (
     Text,
     environment_name,
 )
+from reelhook.domain.encryption import Keyring
 from reelhook.domain.endpoint import CONCURRENCY_MAX, OVERLAP_HOURS_MAX
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.schedule import RetrySchedule
@@ -84,6 +88,9 @@ class Settings(ProviderSettings):
     )
     allowed_hosts: HostNames = Field((), description="host names, separated by commas")
     api_key: Key | None = Field(None, repr=False, json_schema_extra=_SECRET, description="text")
+    cors_origins: CorsOrigins = Field(
+        (), description="origins like https://app.example.com, separated by commas"
+    )
     url: BaseUrl = Field(
         default_factory=lambda values: local_url(
             "::1" if values["host"] in {"::1", "::"} else "127.0.0.1", values["port"]
@@ -94,6 +101,12 @@ class Settings(ProviderSettings):
     data_dir: Directory = Field(Path("reelhook-data"), description="a directory's path")
     database_url: DatabaseUrl | None = Field(
         None, repr=False, description="sqlite:///path/to/reelhook.db or postgresql://…"
+    )
+    encryption_keys: EncryptionKeys = Field(
+        (),
+        repr=False,
+        json_schema_extra=_SECRET,
+        description="rhek_ keys, newest first, separated by commas",
     )
 
     wake_ups: Switch = Field(default=True, description="true or false")
@@ -187,6 +200,11 @@ class Settings(ProviderSettings):
         )
 
     @cached_property
+    def keyring(self) -> Keyring:
+        """The keys that encrypt secrets in the database, newest first."""
+        return Keyring.parse(self.encryption_keys)
+
+    @cached_property
     def _accounts(self) -> AccountsFile:
         return (
             AccountsFile() if self.accounts_file is None else AccountsFile.read(self.accounts_file)
@@ -222,6 +240,16 @@ class Settings(ProviderSettings):
         return {**self._accounts.aliases, **dict(self.model_aliases)}
 
     @property
+    def prices(self) -> dict[str, PriceTable]:
+        """The operator's prices, by `provider/model`."""
+        return self._accounts.prices
+
+    @property
+    def rates(self) -> dict[str, Rate]:
+        """The worth of units of all providers."""
+        return self._accounts.rates
+
+    @property
     def database(self) -> Path | str:
         """The SQLite file, or the URL of a PostgreSQL database."""
         if self.database_url is None:
@@ -251,16 +279,25 @@ class Settings(ProviderSettings):
                 f"LiteLLM, new-api, Azure, ...) or another provider's key ({', '.join(keys)}), "
                 "or try reelhook with `reelhook serve --simulate`"
             )
-        if self.api_key is None and not is_loopback(self.host):
+
+    def check_exposure(self, *, has_key: bool) -> None:
+        """Raise `SettingsError` if others can reach a server that asks for no key.
+
+        `has_key`: the database has a project's key that is accepted now.
+        """
+        if self.api_key is not None or has_key:
+            return
+        remedy = "set REELHOOK_API_KEY to a long random text, or run `reelhook keys create` first"
+        if not is_loopback(self.host):
             raise SettingsError(
                 f"REELHOOK_HOST is {self.host}, so others can reach this server and spend money: "
-                "set REELHOOK_API_KEY to a long random text, or set REELHOOK_HOST to 127.0.0.1"
+                f"{remedy}, or set REELHOOK_HOST to 127.0.0.1"
             )
         public = urlsplit(self.public_url).hostname or ""
-        if self.api_key is None and not is_loopback(public):
+        if not is_loopback(public):
             raise SettingsError(
                 f"REELHOOK_PUBLIC_URL names {public}, so others can reach this server and spend "
-                "money: set REELHOOK_API_KEY to a long random text, or remove REELHOOK_PUBLIC_URL"
+                f"money: {remedy}, or remove REELHOOK_PUBLIC_URL"
             )
 
     def check_for_worker(self) -> None:

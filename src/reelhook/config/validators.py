@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, ValidationInfo
 
+from reelhook.domain.encryption import EncryptionKey
 from reelhook.domain.errors import BadKeyError, SettingsError
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.domain.signature import standard_key
@@ -100,6 +101,16 @@ def _private_keys(value: Any, info: ValidationInfo) -> tuple[str, ...]:
     return texts
 
 
+def _encryption_keys(value: Any, info: ValidationInfo) -> tuple[str, ...]:
+    texts = tuple(_parts(value))
+    try:
+        for text in texts:
+            EncryptionKey.parse(text, name=_name(info))
+    except BadKeyError as error:
+        raise SettingsError(error.message, problem=error.problem, facts=error.facts) from None
+    return texts
+
+
 def _database_url(value: Any) -> Any:
     if isinstance(value, str):
         text = value.strip()
@@ -154,6 +165,14 @@ def _origin(part: Any, name: str) -> str:
 
 
 def _origins(value: Any, info: ValidationInfo) -> tuple[str, ...]:
+    return tuple(_origin(part, _name(info)) for part in _parts(value))
+
+
+def _cors_origins(value: Any, info: ValidationInfo) -> tuple[str, ...]:
+    if isinstance(value, str) and "*" in value:
+        raise SettingsError(
+            f"{_name(info)} names single origins only; write them like https://app.example.com"
+        )
     return tuple(_origin(part, _name(info)) for part in _parts(value))
 
 
@@ -258,11 +277,13 @@ Key = Annotated[str, BeforeValidator(_key)]
 Secret = Annotated[str, BeforeValidator(_secret)]
 DatabaseUrl = Annotated[str, BeforeValidator(_database_url)]
 PrivateKeys = Annotated[tuple[str, ...], BeforeValidator(_private_keys)]
+EncryptionKeys = Annotated[tuple[str, ...], BeforeValidator(_encryption_keys)]
 Aliases = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_aliases)]
 Host = Annotated[str, BeforeValidator(_bind_host)]
 HostNames = Annotated[tuple[str, ...], BeforeValidator(_host_names)]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(_networks)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
+CorsOrigins = Annotated[tuple[str, ...], BeforeValidator(_cors_origins)]
 AccountNetworks = Annotated[
     tuple[tuple[str | None, Network], ...], BeforeValidator(_account_networks)
 ]

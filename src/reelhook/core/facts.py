@@ -5,7 +5,7 @@ Instants and durations are in milliseconds.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -23,7 +23,7 @@ class JobCreated:
     """A provider has created the job, and the job is watched from now on."""
 
     job: Job
-    webhook_url: str | None
+    webhook_url: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,13 @@ class EndpointChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointLocked:
+    """Webhooks wait for this endpoint, because this process can't decrypt its secrets."""
+
+    endpoint: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
 class LeaseTaken:
     """This worker holds a lease that it did not hold before."""
 
@@ -153,6 +160,7 @@ Fact = (
     | WebhookAttempted
     | WebhookDeferred
     | EndpointChanged
+    | EndpointLocked
     | LeaseTaken
     | LeaseLost
     | LeaseReleased

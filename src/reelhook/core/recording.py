@@ -4,7 +4,7 @@ All changes of jobs are recorded here, wherever they come from.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import structlog
@@ -16,6 +16,7 @@ from reelhook.domain.audit import AuditEntry
 from reelhook.domain.errors import DATABASE_FAILURES, CommitUnknownError, StoreError
 from reelhook.domain.event import Event
 from reelhook.domain.job import Job
+from reelhook.domain.reservation import Bill, bill_of
 from reelhook.ports import Acceptance, AcceptanceStore, Change, Lease, Recorder
 
 log = structlog.get_logger()
@@ -27,15 +28,24 @@ A `Change` is a transition whose events have been rendered as webhook bodies.
 
 
 class Recording:
-    """Renders transitions, stores them, and wakes the loops and readers that wait for them."""
+    """Renders transitions, stores them, and wakes the loops and readers that wait for them.
+
+    `bill` returns the bill of a job that has ended.
+    """
 
     def __init__(
-        self, store: Recorder, signals: Signals, payload: PayloadFormat, emit: Emit
+        self,
+        store: Recorder,
+        signals: Signals,
+        payload: PayloadFormat,
+        emit: Emit,
+        bill: Callable[[Job], Bill] = bill_of,
     ) -> None:
         self._store = store
         self._signals = signals
         self._payload = payload
         self._emit = emit
+        self._bill = bill
 
     async def record_one(self, transition: Transition, audit: AuditEntry) -> list[Job]:
         """Write a transition that a caller asked for, with its entry of the audit trail.
@@ -135,7 +145,9 @@ class Recording:
     def _change(
         self, job: Job, events: tuple[Event, ...], audit: AuditEntry | None = None
     ) -> Change:
-        return Change(job, events, tuple(self._payload.body(job, event) for event in events), audit)
+        bodies = tuple(self._payload.body(job, event) for event in events)
+        bill = self._bill(job) if job.status.terminal else None
+        return Change(job, events, bodies, audit, bill)
 
     def _wake(self, transitions: Sequence[Transition]) -> None:
         """Wake everyone: the transitions may have been written."""

@@ -1,7 +1,8 @@
 """Makes signed requests to receivers from a body, an endpoint and the time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from reelhook.domain.conflicts import EndpointLockedError
 from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.event import Instant
 from reelhook.domain.signature import sign
@@ -11,10 +12,10 @@ from reelhook.ports import SignedRequest
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """The installation's secrets, for endpoints that have none."""
+    """The installation's secrets, for endpoints of `default` that have none."""
 
-    secret: str
-    previous: str | None = None
+    secret: str = field(repr=False)
+    previous: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,13 @@ class Signing:
         timeout_seconds: float,
         url: str | None = None,
     ) -> SignedRequest:
-        """Return the request of one attempt. `url` overrides the endpoint's own URL."""
-        secret, previous = self.secrets.secret, self.secrets.previous
-        if endpoint.secret is not None:
-            secret, previous = endpoint.secret, endpoint.honoured_previous(now)
+        """Return the request of one attempt. `url` overrides the endpoint's own URL.
+
+        Raises `EndpointLockedError` if the endpoint's secrets can't be decrypted here.
+        """
+        if endpoint.locked:
+            raise EndpointLockedError(endpoint.id)
+        secret, previous = self._secrets(endpoint, now)
         headers = dict(endpoint.headers)
         headers |= {"Content-Type": "application/json", "User-Agent": self.user_agent}
         headers |= sign(
@@ -56,3 +60,12 @@ class Signing:
             trusted=endpoint.trusted,
             timeout_seconds=timeout_seconds,
         )
+
+    def _secrets(self, endpoint: Endpoint, now: Instant) -> tuple[str, str | None]:
+        """Return the secret that signs, and the previous one while it also signs."""
+        if endpoint.secret is not None:
+            return endpoint.secret, endpoint.honoured_previous(now)
+        if endpoint.project_secrets is not None:
+            secrets = endpoint.project_secrets
+            return secrets.secret, secrets.honoured_previous(now)
+        return self.secrets.secret, self.secrets.previous

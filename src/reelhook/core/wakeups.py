@@ -83,6 +83,7 @@ class Signals:
         self.sweep = Signal("sweep", publish)
         self.resend = Signal("resend", publish)
         self.retention = Signal("retention", publish)
+        self.closed_projects = Signal("closed_projects", publish)
         self.pause = Signal("switch", publish)
         self.leases = Signal("leases", publish)
         self.clock_repair = Signal("clock_repair", _publish_nowhere)
@@ -90,7 +91,7 @@ class Signals:
         self.changed = Broadcast()
         published = (
             *(self.submit, self.resolve, self.watch, self.deliver, self.endpoints, self.sweep),
-            *(self.resend, self.retention, self.pause, self.leases),
+            *(self.resend, self.retention, self.closed_projects, self.pause, self.leases),
         )
         self._received: dict[str, Callable[[], None]] = {
             **{signal.name: signal.set for signal in published},

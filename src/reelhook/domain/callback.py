@@ -1,7 +1,7 @@
 """The callback addresses that providers call. They can't be guessed."""
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
 
@@ -33,7 +33,7 @@ class CallbackAddresses:
     """
 
     public_url: str
-    key: str
+    key: str = field(repr=False)
     offered: dict[str, str]
 
     def url(self, account: str, job_id: str) -> str | None:

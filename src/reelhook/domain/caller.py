@@ -45,8 +45,25 @@ class ScopeMissingError(ReelhookError):
     code = "scope_missing"
 
     def __init__(self, scope: Scope) -> None:
-        super().__init__(f"This needs the scope {scope.value}, which the caller does not have")
+        super().__init__(
+            f"This needs the scope {scope.value}, which the caller does not have",
+            problem="operator_only" if scope is Scope.OPERATOR else None,
+            facts={"scope": scope.value},
+        )
         self.scope = scope
+
+
+class ModelNotAllowedError(ReelhookError):
+    """The caller's key, or its project, may not use this model."""
+
+    code = "model_not_allowed"
+
+    def __init__(self, model: str, allowed: tuple[str, ...]) -> None:
+        names = ", ".join(allowed) or "none"
+        super().__init__(
+            f"{model} is not allowed here; the allowed models are {names}",
+            facts={"model": model, "allowed": allowed},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +71,9 @@ class Caller:
     """Anyone who uses reelhook: a program, a client with a key, a provider.
 
     It creates in `project`. `key_id` None: it has no key of a project. `models` are the only ones
-    that it may name; None: all. `chosen`: the operator named the project. `proven`: it has proven
-    that it can read the database. `address` is the client's; `local`: an embedding program.
+    that it may name; None: all. `chosen`: the operator named the project. `by_address`: it holds
+    the address of one job, whichever project that is in. `proven`: it has proven that it can read
+    the database. `address` is the client's; `local`: an embedding program.
     """
 
     project: str
@@ -63,6 +81,7 @@ class Caller:
     key_id: str | None = None
     models: tuple[str, ...] | None = None
     chosen: bool = False
+    by_address: bool = False
     key_name: str | None = None
     proven: bool = False
     address: str | None = None
@@ -82,7 +101,12 @@ class Caller:
 
         The operator sees all of them, unless it has chosen one.
         """
-        return None if Scope.OPERATOR in self.scopes and not self.chosen else self.project
+        all_projects = Scope.OPERATOR in self.scopes and not self.chosen
+        return None if all_projects or self.by_address else self.project
+
+    def may_see(self, project: str) -> bool:
+        """Return True if it sees what belongs to this project."""
+        return self.sees in {None, project}
 
     def within(self, project: str) -> "Caller":
         """Return the operator as it acts in one project."""
@@ -97,12 +121,20 @@ class Caller:
         if not self.allows(scope):
             raise ScopeMissingError(scope)
 
+    def check_model(self, display_name: str) -> None:
+        """Raise `ModelNotAllowedError` unless the caller may use a model.
+
+        `display_name` is that of the model's route, so an alias can't lead around the list.
+        """
+        if self.models is not None and display_name not in self.models:
+            raise ModelNotAllowedError(display_name, self.models)
+
 
 OPERATOR = Caller(DEFAULT_PROJECT, frozenset({Scope.OPERATOR}), address="local")
 """The operator, or the program that reelhook is embedded in."""
-PROVIDER = Caller(DEFAULT_PROJECT, frozenset({Scope.OPERATE}))
+PROVIDER = Caller(DEFAULT_PROJECT, frozenset({Scope.OPERATE}), by_address=True)
 """A provider that calls a callback address: its job is read, or adopted."""
-DOWNLOADER = Caller(DEFAULT_PROJECT, frozenset({Scope.READ}))
+DOWNLOADER = Caller(DEFAULT_PROJECT, frozenset({Scope.READ}), by_address=True)
 """The holder of a signed link to one video."""
 ANONYMOUS = Caller(DEFAULT_PROJECT, frozenset())
 """Anyone: a health check, a browser that reads the documentation."""

@@ -6,15 +6,18 @@ the default provider. Without a name, the default provider chooses.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.model import Model, check_agreement
+from reelhook.domain.price import ModelPrice, Price
 from reelhook.domain.problem import Problem
 from reelhook.domain.request import VideoRequest
 
 DEFAULT_PROVIDER = "openai"
+ANY_MODEL = "*"
+"""The name of a price for every model that has no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,8 @@ class Account:
 
     New jobs are distributed by `weight`; an account of weight 0 gets only jobs that name it.
     `jobs_max` limits its unfinished jobs at the provider; None: no limit. If `resubmit_forgotten`
-    is True, jobs that a restarted server has forgotten are sent again.
+    is True, jobs that a restarted server has forgotten are sent again. `prices` are the operator's
+    price tables by model, and `rates` the worth of one of the provider's units.
     """
 
     id: str
@@ -31,6 +35,20 @@ class Account:
     weight: int = 1
     jobs_max: int | None = None
     resubmit_forgotten: bool = False
+    prices: Mapping[str, ModelPrice] = field(default_factory=dict, hash=False)
+    rates: Mapping[str, Price] = field(default_factory=dict, hash=False)
+
+    def price_of(self, name: str, model: Model | None) -> ModelPrice | None:
+        """Return the price table of a model here; None: not known. `model` has its limits.
+
+        The operator's table wins. The operator's `*` is for models that have no other.
+        """
+        built_in = None if model is None else model.price
+        return self.prices.get(name, built_in or self.prices.get(ANY_MODEL))
+
+    def rate_of(self, unit: str, table: ModelPrice | None) -> Price | None:
+        """Return the worth of one unit of a price or a charge; None: not known."""
+        return self.rates.get(unit, table.rates.get(unit) if table is not None else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +143,19 @@ class Catalog:
         problem = Problem.MODEL_UNKNOWN
         raise InvalidRequestError(field, problem, value=name, providers=self.providers)
 
+    def routes(self, request: VideoRequest) -> list[ModelRoute]:
+        """Return the routes of a request: its model's, then its fallbacks'.
+
+        Raises `InvalidRequestError` if one of the models is unknown or can't fulfil the request.
+        """
+        first = self.choose(request.model)
+        first.check(request)
+        routes = [first]
+        for name in request.fallbacks:
+            routes.append(self.choose(name, "fallbacks"))
+            routes[-1].check(request)
+        return routes
+
     def _unnamed(self, field: str) -> ModelRoute:
         if DEFAULT_PROVIDER not in self._models:
             raise InvalidRequestError(field, Problem.MODEL_UNNAMED)
@@ -171,6 +202,22 @@ class Catalog:
             return self._by_prefix[wanted][0]
         problem, allowed = Problem.UNKNOWN_ACCOUNT, tuple(self.accounts)
         raise InvalidRequestError("account", problem, value=wanted, allowed=allowed)
+
+    def in_currency(self, price: Price, account_id: str, model: str) -> Price:
+        """Return a price or a charge of a job in a currency; unchanged if no rate is known."""
+        account = self.accounts.get(account_id)
+        if account is None:
+            return price
+        table = account.price_of(model, self._models[account.provider].get(model))
+        rate = account.rate_of(price.unit, table)
+        return price if rate is None else price.at(rate)
+
+    def rate(self, provider: str, model: str, unit: str) -> Price | None:
+        """Return the worth of a unit at all accounts of a provider; None if they differ."""
+        accounts = [one for one in self.accounts.values() if one.provider == provider]
+        limits = self._models[provider].get(model) if accounts else None
+        rates = {one.rate_of(unit, one.price_of(model, limits)) for one in accounts}
+        return rates.pop() if len(rates) == 1 else None
 
     def siblings(self, account_id: str) -> list[str]:
         """Return the other accounts of the same provider."""

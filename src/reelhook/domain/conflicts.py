@@ -1,6 +1,24 @@
-"""Requests that conflict with the current state of a job or an endpoint."""
+"""Requests that conflict with the current state of a job, an endpoint or a project."""
 
-from reelhook.domain.errors import EndpointConflictError, JobConflictError
+from reelhook.domain.caller import DEFAULT_PROJECT
+from reelhook.domain.endpoint import Endpoint
+from reelhook.domain.errors import (
+    EndpointConflictError,
+    JobConflictError,
+    ProjectConflictError,
+    ReelhookError,
+)
+
+
+class DefaultEndpointError(EndpointConflictError):
+    """The address of a default endpoint is a setting of the installation or of a project."""
+
+    def __init__(self, project: str) -> None:
+        named = "its project's webhook URL"
+        super().__init__(
+            "The default endpoint's URL is "
+            f"{'WEBHOOK_URL' if project == DEFAULT_PROJECT else named}; change or unset that"
+        )
 
 
 class InstallationSecretError(EndpointConflictError):
@@ -12,6 +30,72 @@ class InstallationSecretError(EndpointConflictError):
         super().__init__(
             "The installation's secret signs this endpoint's webhooks: put the current secret into "
             "REELHOOK_WEBHOOK_SECRET_PREVIOUS, a new one into WEBHOOK_SECRET, and restart",
+            facts={"endpoint_id": endpoint_id},
+        )
+
+
+class ProjectSecretError(EndpointConflictError):
+    """The project's secret signs for this endpoint, which has no secret itself."""
+
+    problem = "project_secret"
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(
+            "The project's secret signs this endpoint's webhooks; rotate that secret",
+            facts={"endpoint_id": endpoint.id, "project": endpoint.project},
+        )
+
+
+def shared_secret_error(endpoint: Endpoint) -> EndpointConflictError:
+    """Return the error about an endpoint whose webhooks another secret signs."""
+    if endpoint.project == DEFAULT_PROJECT:
+        return InstallationSecretError(endpoint.id)
+    return ProjectSecretError(endpoint)
+
+
+class ProjectNameTakenError(ProjectConflictError):
+    """Another project has this name."""
+
+    problem = "project_name_taken"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"Another project has the name {name}; choose another name", facts={"name": name}
+        )
+
+
+class DefaultProjectError(ProjectConflictError):
+    """The project `default` always exists, and its address and secret are settings."""
+
+    problem = "default_project"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The project default can't be renamed or closed; "
+            "WEBHOOK_URL and WEBHOOK_SECRET are its webhook URL and secret"
+        )
+
+
+class ProjectClosedError(ReelhookError):
+    """The project is closed, so it takes no new jobs and is not changed any more."""
+
+    code = "project_closed"
+
+    def __init__(self, project: str) -> None:
+        super().__init__(
+            f"The project {project} is closed; use another project", facts={"project": project}
+        )
+
+
+class EndpointLockedError(EndpointConflictError):
+    """This process can't decrypt the endpoint's secrets, so it neither signs nor changes them."""
+
+    problem = "endpoint_locked"
+
+    def __init__(self, endpoint_id: str) -> None:
+        super().__init__(
+            f"The secrets of {endpoint_id} can't be decrypted here: add the key that they are "
+            "encrypted with to REELHOOK_ENCRYPTION_KEYS, and restart",
             facts={"endpoint_id": endpoint_id},
         )
 
@@ -43,6 +127,15 @@ class JobIdTakenError(JobConflictError):
         super().__init__(
             f"Another job has the id {job_id}; choose another id", facts={"job_id": job_id}
         )
+
+
+class JobIdUnavailableError(JobIdTakenError):
+    """A job that the caller can't see has this id. Nothing is said about that job."""
+
+    problem = "job_id_unavailable"
+
+    def __init__(self) -> None:
+        JobConflictError.__init__(self, "This id can't be used for a job; choose another id")
 
 
 class AlreadyWatchedError(JobIdTakenError):

@@ -1,6 +1,6 @@
 """A delivery: the cursor of one job's events at one endpoint."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from random import Random
 
@@ -74,7 +74,7 @@ class Delivery:
     id: int
     job_id: str
     endpoint_id: str
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)
     status_sequence: int | None = None
     progress_sequence: int | None = None
     attempts: int = 0

@@ -16,12 +16,12 @@ class EarlierNames:
     __slots__ = ()
     prompt: str
     options: Mapping[str, Any]
-    metadata: Mapping[str, str]
+    door_fields: Mapping[str, str]
 
     @property
     def direction(self) -> str | None:
         """Return the text that the first door put before the script."""
-        direction = self.metadata.get("direction")
+        direction = self.door_fields.get("direction")
         return direction if self.prompt.startswith(f"{direction}\n\n") else None
 
     @property
@@ -32,12 +32,12 @@ class EarlierNames:
     @property
     def wallet_address(self) -> str | None:
         """Return the owner that the first door received."""
-        return self.metadata.get("wallet_address")
+        return self.door_fields.get("wallet_address")
 
     @property
     def render_version(self) -> str:
         """Return the version of the first door's renderer."""
-        return self.metadata.get("render_version", "v3")
+        return self.door_fields.get("render_version", "v3")
 
     @property
     def provider_options(self) -> str | None:

@@ -7,12 +7,15 @@ from urllib.parse import urlsplit
 from zlib import crc32
 
 from reelhook.domain.breaker import CircuitBreaker
+from reelhook.domain.caller import DEFAULT_PROJECT
 from reelhook.domain.delivery import WebhookResponse
+from reelhook.domain.encryption import is_encrypted
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Event, EventKind, Instant
+from reelhook.domain.project import SigningSecrets
 
 DEFAULT_ENDPOINT = "default"
-"""The id of the endpoint for WEBHOOK_URL."""
+"""The id of the endpoint for WEBHOOK_URL; see `default_id` for those of other projects."""
 LANES = 16
 """The number of shards of the endpoints, which workers lease. A change needs a migration."""
 ALL_LANES = frozenset(range(LANES))
@@ -57,35 +60,54 @@ class Disabled(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A receiver of events. `secret` None: the installation's secret signs.
+    """A receiver of events. `secret` None: its project's secret signs, or else the installation's.
 
     `trusted`: the operator named the URL, so no address is refused. `previous_secret` also signs
     until `previous_until`. `concurrency` None: the setting applies. `health_version` counts the
-    resets of the health: attempts that began before a reset don't affect it.
+    resets of the health: attempts that began before a reset don't affect it. `project_secrets` are
+    read with the endpoint and never stored with it.
     """
 
     id: str
     kind: EndpointKind
-    url: str
+    url: str = field(repr=False)
     trusted: bool
     created_at: Instant
     description: str | None = None
     events: frozenset[EventName] = ALL_EVENTS
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     concurrency: int | None = None
     broadcast: bool = False
-    secret: str | None = None
-    previous_secret: str | None = None
+    secret: str | None = field(default=None, repr=False)
+    previous_secret: str | None = field(default=None, repr=False)
     previous_until: Instant | None = None
     disabled: Disabled | None = None
     disabled_at: Instant | None = None
     health_version: int = 0
+    project: str = DEFAULT_PROJECT
+    project_secrets: SigningSecrets | None = None
     health: CircuitBreaker = field(default_factory=CircuitBreaker)
 
     @property
     def held_back(self) -> bool:
         """True if nothing is sent, or only probes."""
         return self.health.open or self.disabled is not None
+
+    @property
+    def locked(self) -> bool:
+        """True if its secrets are still encrypted: this process lacks their key."""
+        return any(text is not None and is_encrypted(text) for text in self._secrets)
+
+    def same_secrets_as(self, other: "Endpoint") -> bool:
+        """Return True if the secrets and the headers of both are the same."""
+        return self._secrets == other._secrets and self.headers == other.headers
+
+    @property
+    def _secrets(self) -> tuple[str | None, ...]:
+        own = (self.secret, self.previous_secret, *(value for _, value in self.headers))
+        if self.secret is not None or self.project_secrets is None:
+            return own
+        return (*own, self.project_secrets.secret, self.project_secrets.previous)
 
     def wants(self, event: Event) -> bool:
         """Return True if the endpoint subscribes to this event."""
@@ -184,12 +206,18 @@ def name_of(event: Event) -> EventName:
     return EventName(event.status.value)
 
 
-def url_id(url: str) -> str:
+def url_id(url: str, project: str = DEFAULT_PROJECT) -> str:
     """Return the id of the endpoint for a job's own URL.
 
-    Scheme, host, port and path identify an endpoint. A different query makes no new one.
+    Project, scheme, host, port and path identify an endpoint. A different query makes no new one.
     """
-    return "url_" + sha256(origin_of(url).encode()).hexdigest()[:32]
+    named = origin_of(url) if project == DEFAULT_PROJECT else f"{project} {origin_of(url)}"
+    return "url_" + sha256(named.encode()).hexdigest()[:32]
+
+
+def default_id(project: str) -> str:
+    """Return the id of a project's default endpoint."""
+    return DEFAULT_ENDPOINT if project == DEFAULT_PROJECT else f"{DEFAULT_ENDPOINT}_{project}"
 
 
 def origin_of(url: str) -> str:
@@ -201,18 +229,14 @@ def origin_of(url: str) -> str:
 
 
 def shown_url(url: str) -> str:
-    """Return a URL as logs show it, with a hash in place of path and query.
+    """Return a URL as logs show it: its origin only.
 
-    Path and query may be the receiver's secret. The hash distinguishes URLs.
+    Path and query may be the receiver's secret, and even a hash of them would confirm a guess.
     """
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
     host = f"[{host}]" if ":" in host else host
-    origin = f"{parts.scheme}://{host}{'' if parts.port is None else f':{parts.port}'}"
-    rest = parts.path + (f"?{parts.query}" if parts.query else "")
-    if rest in {"", "/"}:
-        return origin + rest
-    return f"{origin}/...{sha256(rest.encode()).hexdigest()[:8]}"
+    return f"{parts.scheme}://{host}{'' if parts.port is None else f':{parts.port}'}"
 
 
 def lane_of(endpoint_id: str) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from reelhook.domain.problem import Problem, sentence
 
-Fact = str | int | tuple[str, ...]
+Fact = str | int | float | tuple[str, ...] | None
 _IN_CONFLICTS = frozenset(
     {"JobEndedError", "JobIdTakenError", "NotCancelableError", "SubmissionPendingError"}
 )
@@ -85,6 +85,19 @@ class UnknownEndpointError(InvalidRequestError):
             "endpoints",
             f"There is no endpoint {endpoint_id}",
             facts={"endpoint_id": endpoint_id},
+        )
+
+
+class UnknownProviderJobError(InvalidRequestError):
+    """The provider does not know this job, or it belongs to a project that the caller can't see.
+
+    The two are not distinguished, so that nobody learns about another project's jobs.
+    """
+
+    def __init__(self, account: str, provider_job_id: str) -> None:
+        super().__init__(
+            "provider_job_id",
+            f"{account} does not know {provider_job_id}; look its id up there",
         )
 
 
@@ -196,6 +209,13 @@ class ResendNotFoundError(NotFoundError):
     kind = "Resend"
 
 
+class ProjectNotFoundError(NotFoundError):
+    """There is no such project."""
+
+    code = "project_not_found"
+    kind = "Project"
+
+
 class UnknownCallbackError(ReelhookError):
     """No provider was given this callback address."""
 
@@ -216,6 +236,12 @@ class EndpointConflictError(ReelhookError):
 
 class JobConflictError(ReelhookError):
     """The job's state, or another job, does not allow the request."""
+
+    code = "conflict"
+
+
+class ProjectConflictError(ReelhookError):
+    """The project's state, or another project, does not allow the change."""
 
     code = "conflict"
 
@@ -328,6 +354,16 @@ class ServerUnfitError(ProviderError):
     """The server was reached but can't fulfil the request. The message has the remedy."""
 
     code = "server_unfit"
+
+
+class AccountUnavailableError(ProviderError):
+    """The provider serves nothing for the account. The reason is for the operator alone."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The provider refuses requests of this account; ask the operator, who can see why",
+            unreachable=True,
+        )
 
 
 class AccountEmptyError(ProviderUnauthorizedError):

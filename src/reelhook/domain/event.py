@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -77,7 +77,7 @@ class Event:
     provider_job_id: str | None
     error: str | None = None
     code: str | None = None
-    provider_video_url: str | None = None
+    provider_video_url: str | None = field(default=None, repr=False)
     content_expires_at: int | None = None
     model: str | None = None
 

@@ -1,6 +1,6 @@
 """A job: the state of one request for a video, and its pure transitions."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, assert_never
 
@@ -105,7 +105,7 @@ class Job:
     missing_since: Instant | None = None
     error: str | None = None
     code: str | None = None
-    content_url: str | None = None
+    content_url: str | None = field(default=None, repr=False)
     content_expires_at: Instant | None = None
     provider: str = "openai"
     model: str = ""
@@ -157,6 +157,11 @@ class Job:
         if self.status is Status.SUBMITTING:
             return self.doubt_since is not None
         return self.code == SUBMISSION_UNKNOWN and self.doubt_closed_at is None
+
+    @property
+    def beginning(self) -> bool:
+        """True if its create is about to be sent, or in flight."""
+        return self.status is Status.SUBMITTING and self.doubt_since is None
 
     # -- submitting ---------------------------------------------------------------------------
 

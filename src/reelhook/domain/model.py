@@ -5,6 +5,7 @@ from enum import StrEnum
 from math import gcd
 
 from reelhook.domain.errors import InvalidRequestError
+from reelhook.domain.price import ModelPrice
 from reelhook.domain.problem import Problem
 from reelhook.domain.request import VideoRequest
 
@@ -24,6 +25,7 @@ class Model:
     `name` is the provider's own. `sizes` are like "1280x720", `aspect_ratios` like "16:9". If a
     model takes ratios but no sizes, a requested size is converted to its ratio. `image_sets_ratio`:
     a video that begins with an image has the image's ratio, and the provider refuses any other.
+    `price` None: not known.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Model:
     seed: bool = True
     prompt_characters_max: int | None = None
     image_sets_ratio: bool = False
+    price: ModelPrice | None = None
 
     def check(self, request: VideoRequest, called: str) -> None:
         """Raise `InvalidRequestError` if the model can't fulfil it. Messages name it `called`."""

@@ -11,6 +11,7 @@ class Problem(StrEnum):
     EMPTY = "empty"
     TOO_LONG = "too_long"
     TOO_MANY = "too_many"
+    NAME_LENGTH = "name_length"
     NUL = "nul"
     NOT_UNICODE = "not_unicode"
     FORM = "form"
@@ -39,6 +40,7 @@ _SENTENCES: Mapping[Problem, str] = {
     Problem.EMPTY: "{field} must not be empty",
     Problem.TOO_LONG: "{field} must have at most {limit} characters",
     Problem.TOO_MANY: "{field} must name at most {limit}",
+    Problem.NAME_LENGTH: "{field} must have names of 1 to {limit} characters",
     Problem.NUL: "{field} must not contain NUL characters",
     Problem.NOT_UNICODE: "{field} must be Unicode text; it has half of a surrogate pair",
     Problem.FORM: "{field} must match ^{form}$",

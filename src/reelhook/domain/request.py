@@ -38,8 +38,8 @@ class VideoRequest(EarlierNames):
     beginning of the prompt unless a door gives another one. `image` is an http(s) URL or a `data:`
     URI, for models that begin with an image. `options` are passed to the provider unchanged.
     `fallbacks` are the models to try next, in order, if the previous one definitely did not accept;
-    see `domain.catalog` for their form. `metadata` is kept with the job for a door; no provider
-    gets it.
+    see `domain.catalog` for their form. `door_fields` are kept with the job for the door that made
+    the request; no provider gets them. A client's own metadata belongs to the job instead.
     """
 
     prompt: str
@@ -52,7 +52,7 @@ class VideoRequest(EarlierNames):
     seed: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     fallbacks: tuple[str, ...] = ()
-    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
+    door_fields: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not self.title and isinstance(self.prompt, str):
@@ -77,8 +77,8 @@ def check_request(request: VideoRequest) -> None:
         check_text(f"fallbacks.{number}", fallback, SHORT_CHARACTERS_MAX)
     if len(request.fallbacks) > FALLBACKS_MAX:
         raise InvalidRequestError("fallbacks", Problem.TOO_MANY, limit=FALLBACKS_MAX)
-    for value in request.metadata.values():
-        check_text("metadata", value, PROMPT_CHARACTERS_MAX)
+    for name, value in request.door_fields.items():
+        check_text(f"door_fields.{name}", value, PROMPT_CHARACTERS_MAX)
 
 
 def _check_video(request: VideoRequest) -> None:

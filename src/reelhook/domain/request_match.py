@@ -33,7 +33,7 @@ def as_sent(request: VideoRequest) -> VideoRequest:
     The options become their JSON: 1 and True are equal in Python, but not to a provider.
     """
     options = {"json": request.options_json}
-    return replace(request, title="", options=options, fallbacks=(), metadata={})
+    return replace(request, title="", options=options, fallbacks=(), door_fields={})
 
 
 def _not_listed_fields(request: VideoRequest) -> tuple[object, ...]:

@@ -8,12 +8,19 @@ import base64
 import hmac
 from collections.abc import Sequence
 from functools import lru_cache
+from random import Random
 
 from reelhook.domain.errors import BadKeyError
 from reelhook.domain.event import Instant
 from reelhook.domain.signing_keys import PRIVATE_PREFIX, PUBLIC_PREFIX, PrivateKey
 
 _PREFIX = "whsec_"
+SECRET_BYTES = 24
+
+
+def new_secret(random: Random) -> str:
+    """Return a new secret in the form of Standard Webhooks; `random` must be safe for keys."""
+    return _PREFIX + base64.b64encode(random.randbytes(SECRET_BYTES)).decode()
 
 
 def standard_key(secret: str, *, name: str = "The secret") -> bytes:

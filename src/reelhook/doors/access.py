@@ -2,13 +2,14 @@
 
 import hmac
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import Scope
 
+from reelhook.domain.browser_token import BrowserToken, read_browser_token
 from reelhook.domain.event import Instant
 from reelhook.gateway import SOLE_HOLDER
 
@@ -27,10 +28,11 @@ class Access:
     `shared`: other processes use the same database, and any of them may require an API key.
     """
 
-    api_key: str | None
+    api_key: str | None = field(repr=False)
     hosts: frozenset[str] | None
-    download_key: str
-    operator_key: str
+    download_key: str = field(repr=False)
+    operator_key: str = field(repr=False)
+    browser_key: str = field(repr=False)
     shared: bool
 
     def download_query(self, job_id: str) -> str:
@@ -47,12 +49,11 @@ class Access:
         message = f"download:{job_id}".encode()
         return hmac.digest(self.download_key.encode(), message, sha256).hex()
 
-    def has_key(self, headers: Headers) -> bool:
-        """Return True if the request has the API key. Compares in constant time."""
-        key = _bearer(headers)
-        if self.api_key is None or key is None:
+    def is_key(self, text: str | None) -> bool:
+        """Return True if the text is the API key. Compares in constant time."""
+        if self.api_key is None or text is None:
             return False
-        return hmac.compare_digest(key.encode(), self.api_key.encode())
+        return hmac.compare_digest(text.encode(), self.api_key.encode())
 
     def knows_host(self, headers: Headers) -> bool:
         """Return True if the `Host` is ours, and not a name that a web page controls."""
@@ -67,6 +68,26 @@ class Access:
     def may_download(self, job_id: str, signature: str) -> bool:
         """Return True if this is the signature of a link to this job's video."""
         return hmac.compare_digest(signature.encode(), self._download_signature(job_id).encode())
+
+    def browser_token(self, token: BrowserToken) -> str:
+        """Return the text of a browser token."""
+        return token.signed(self._browser_secret(token.key_id))
+
+    def read_browser_token(self, text: str) -> BrowserToken | None:
+        """Return the content of a browser token, even of an expired one; None if it isn't ours."""
+        for of_operator in (False, True):
+            key_id = None if of_operator else ""
+            token = read_browser_token(text, self._browser_secret(key_id))
+            if token is not None and (token.key_id is None) is of_operator:
+                return token
+        return None
+
+    def _browser_secret(self, key_id: str | None) -> str:
+        # The operator's tokens end with the API key that made them.
+        if key_id is not None:
+            return self.browser_key
+        api_key = (self.api_key or "").encode()
+        return hmac.digest(self.browser_key.encode(), api_key, sha256).hex()
 
     def is_operator(self, request: Request, body: bytes, now: Instant) -> bool:
         """Return True if the request proves that its sender can read our database.
@@ -98,10 +119,11 @@ def holder_of(request: Request, access: Access) -> str:
     """
     if access.api_key is not None:
         return SOLE_HOLDER
-    return sha256((_bearer(request.headers) or "").encode()).hexdigest()[:32]
+    return sha256((bearer(request.headers) or "").encode()).hexdigest()[:32]
 
 
-def _bearer(headers: Headers) -> str | None:
+def bearer(headers: Headers) -> str | None:
+    """Return the bearer token of a request, if it has one."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 

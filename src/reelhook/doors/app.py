@@ -4,11 +4,14 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
 import reelhook
 from reelhook.doors import callbacks
+from reelhook.doors.admission import Admissions
 from reelhook.doors.bodies import Bodies
+from reelhook.doors.budget_errors import install_budget_errors
 from reelhook.doors.compat import downloads
 from reelhook.doors.compat import routes as compat
 from reelhook.doors.context import HttpOptions
@@ -16,7 +19,19 @@ from reelhook.doors.errors import install_errors
 from reelhook.doors.guard import Guard
 from reelhook.doors.limits import REFUSALS, Refusals
 from reelhook.doors.live import sse
-from reelhook.doors.native import audit, deliveries, endpoints, jobs, jwks, models, operations
+from reelhook.doors.native import (
+    audit,
+    budgets,
+    deliveries,
+    encryption,
+    endpoints,
+    jobs,
+    jwks,
+    keys,
+    models,
+    operations,
+    projects,
+)
 from reelhook.doors.native.schemas import ErrorResponse
 from reelhook.doors.policy import DeclaredRoutes, Policy
 from reelhook.gateway import Gateway
@@ -36,15 +51,28 @@ ROUTERS = (
     compat.router,
     jobs.router,
     endpoints.router,
+    projects.router,
     deliveries.router,
     downloads.router,
+    keys.router,
+    keys.token_router,
+    budgets.router,
     operations.router,
     operations.health_router,
     audit.router,
+    encryption.router,
     jwks.router,
     models.router,
     callbacks.router,
 )
+CORS_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+CORS_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Range")
+CORS_EXPOSED = (
+    *("Accept-Ranges", "Content-Length", "Content-Range", "ETag"),
+    *("RateLimit", "RateLimit-Policy", "Retry-After"),
+)
+CORS_SECONDS = 600
+"""The time for which a browser may keep the response to a preflight."""
 _WITHOUT_KEY = frozenset({Policy.OPEN, Policy.CALLBACK})
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -88,14 +116,25 @@ def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
         _describe_key(app, routes)
     refusals = Refusals()
     install_errors(app, refusals, options.clients)
+    install_budget_errors(app)
     app.add_middleware(
         Guard,
-        access=options.access,
+        admissions=Admissions(options.access, gateway.authentication, options.clock),
         routes=routes,
         bodies=Bodies(options.limits),
         refusals=refusals,
         clients=options.clients,
     )
+    if options.cors_origins:
+        # The outermost one: a browser's preflight carries no key.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=options.cors_origins,
+            allow_methods=CORS_METHODS,
+            allow_headers=CORS_HEADERS,
+            expose_headers=CORS_EXPOSED,
+            max_age=CORS_SECONDS,
+        )
     return app
 
 
@@ -128,7 +167,7 @@ def _describe_key(app: FastAPI, routes: DeclaredRoutes) -> None:
         schemes["key"] = {
             "type": "http",
             "scheme": "bearer",
-            "description": "The server's REELHOOK_API_KEY",
+            "description": "A project's key, or the server's REELHOOK_API_KEY",
         }
         document["security"] = [{"key": []}]
         for path in open_paths & document["paths"].keys():

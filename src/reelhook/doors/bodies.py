@@ -110,16 +110,25 @@ class Body:
         self._awaits_continue = awaits_continue
         self._taken = [0, 0]
         self._is_read = False
+        self._peeked: Message | None = None
         self._ended = False
         self._reading = asyncio.Lock()
 
     async def receive(self) -> Message:
         """Return the body as one message, and then the messages after it. Raises `LimitError`."""
+        if self._peeked is not None:
+            message, self._peeked = self._peeked, None
+            return message
         if self._is_read:
             return await self._next()
         self._is_read = True
         async with self._reading:
             return await self._whole()
+
+    async def peek(self) -> bytes:
+        """Return the whole body, which the next `receive` returns again. Raises `LimitError`."""
+        self._peeked = await self.receive()
+        return bytes(self._peeked.get("body", b""))
 
     async def _whole(self) -> Message:
         chunks: list[bytes] = []

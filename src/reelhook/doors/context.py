@@ -1,18 +1,20 @@
 """The context that every route gets: the gateway, the caller, and the operator's options."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Protocol
 from urllib.parse import quote
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 
-from reelhook.domain.caller import Caller
+from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.signing_keys import PublicKey
 from reelhook.doors.access import OPERATOR_HEADER, Access
 from reelhook.doors.clients import RefusedClients, client_address
-from reelhook.doors.guard import CALLER
+from reelhook.doors.guard import CALLER, CREDENTIAL
 from reelhook.doors.limits import Limits
-from reelhook.gateway import Clock, Gateway
+from reelhook.gateway import Clock, Gateway, Lifetime
 
 
 class UrlCheck(Protocol):
@@ -38,6 +40,7 @@ class HttpOptions:
     check_url: UrlCheck
     clock: Clock
     public_keys: tuple[PublicKey, ...] = ()
+    cors_origins: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     clients: RefusedClients = field(default_factory=RefusedClients)
 
@@ -56,16 +59,42 @@ class Context:
     gateway: Gateway
     options: HttpOptions
 
+    async def within(self, project: str | None) -> "Context":
+        """Return the context of a project that the request names; None: it names none.
+
+        Raises `ProjectNotFoundError` unless the caller is the operator, or has a key of it.
+        """
+        if project is None:
+            return self
+        caller = await self.gateway.authentication.within(self.caller, project)
+        return replace(self, caller=caller)
+
+    def lifetime(self, wake: Callable[[], None]) -> AbstractContextManager[Lifetime]:
+        """Watch the request's credential until the block ends; `wake` is called at its end."""
+        return self.gateway.authentication.lifetime(self.request.scope[CREDENTIAL], wake)
+
 
 # Asynchronous, since FastAPI runs other dependencies in a thread.
-async def _context(request: Request) -> Context:
+async def _context(
+    request: Request,
+    chosen_project: Annotated[
+        str | None,
+        Query(
+            alias="project",
+            description="For the operator: the id or name of the project to act in",
+        ),
+    ] = None,
+) -> Context:
     state = request.app.state
     options: HttpOptions = state.options
     caller = replace(request.scope[CALLER], address=client_address(request.scope))
     if OPERATOR_HEADER in request.headers:
         proven = options.access.is_operator(request, await request.body(), options.clock.now())
         caller = replace(caller, proven=proven)
-    return Context(request, caller, state.gateway, options)
+    context = Context(request, caller, state.gateway, options)
+    # Callers without a key, such as providers, choose nothing.
+    chooses = caller.allows(Scope.OPERATOR) or caller.key_id is not None
+    return await context.within(chosen_project if chooses else None)
 
 
 ContextOf = Annotated[Context, Depends(_context)]

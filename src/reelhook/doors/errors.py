@@ -10,7 +10,10 @@ from fastapi.responses import JSONResponse
 from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException
 
-from reelhook.domain.caller import ScopeMissingError
+from reelhook.domain.api_key import GrantTooWideError, KeyEndedError, KeyRefusedError
+from reelhook.domain.caller import ModelNotAllowedError, ScopeMissingError
+from reelhook.domain.conflicts import ProjectClosedError
+from reelhook.domain.encryption import NoEncryptionKeyError
 from reelhook.domain.errors import (
     CommitUnknownError,
     ContentMissingError,
@@ -21,6 +24,7 @@ from reelhook.domain.errors import (
     InvalidRequestError,
     JobConflictError,
     NotFoundError,
+    ProjectConflictError,
     ProviderError,
     ReelhookError,
     StoreError,
@@ -45,8 +49,15 @@ _STATUS: Sequence[tuple[type[ReelhookError], int]] = (
     (WebhookVerificationError, 401),
     (ContentNotReadyError, 404),
     (ScopeMissingError, 403),
+    (ModelNotAllowedError, 403),
+    (GrantTooWideError, 403),
+    (KeyRefusedError, 401),
+    (KeyEndedError, 409),
     (JobConflictError, 409),
     (EndpointConflictError, 409),
+    (ProjectConflictError, 409),
+    (ProjectClosedError, 403),
+    (NoEncryptionKeyError, 409),
     (ContentMissingError, 410),
     (IdempotencyKeyReusedError, 422),
     (ProviderError, 502),
@@ -92,6 +103,10 @@ _REMEDIES = {
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "enum": "must be one of {expected}",
+    "extra_forbidden": "is no field of this body; correct its name, or leave it out",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a number",
 }
 
 

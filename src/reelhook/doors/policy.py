@@ -1,24 +1,35 @@
-"""The access policies of routes. Each route declares one, by its router's `route_class`."""
+"""The access policies of routes. Each route declares one, by its router's `route_class`.
 
-from collections.abc import Iterator
+A route for holders of a key also declares the scope that the key needs, by `needs`.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from fastapi.routing import APIRoute
+from starlette.datastructures import QueryParams
 from starlette.routing import BaseRoute, Match
-from starlette.types import Scope
+from starlette.types import Scope as HttpScope
+
+from reelhook.domain.caller import Scope
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+_NEED = "__reelhook_need__"
 
 
 class Policy(Enum):
     """The condition under which a route serves a request."""
 
     KEY = "key"
-    """The request has the API key. If none is configured: known hosts only, no foreign pages."""
+    """The request has the API key, or a project's key with the scope that the route needs.
+    If there is no key at all: known hosts only, no foreign pages."""
     SIGNED_DOWNLOAD = "signed_download"
     """As `KEY`, or the request is a signed link to the one video that it names."""
     DOCUMENT = "document"
     """The API's description, which reveals nothing about an installation: no key is needed.
-    If no key is configured: as `KEY`."""
+    If there is no key at all: as `KEY`."""
     CALLBACK = "callback"
     """The address was given to a provider. The token in it is the key."""
     OPEN = "open"
@@ -32,7 +43,7 @@ class PolicyRoute(APIRoute):
 
 
 class KeyRoute(PolicyRoute):
-    """A route for holders of the API key."""
+    """A route for holders of a key."""
 
     policy = Policy.KEY
 
@@ -55,6 +66,55 @@ class OpenRoute(PolicyRoute):
     policy = Policy.OPEN
 
 
+@dataclass(frozen=True, slots=True)
+class Need:
+    """The scope that a caller of a route needs.
+
+    `one_job` is the parameter, of the path or the query, that names the only job that the route
+    reads: so it also serves the job's browser token.
+    """
+
+    scope: Scope
+    one_job: str | None = None
+
+
+def needs(scope: Scope, *, one_job: str | None = None) -> Callable[[Endpoint], Endpoint]:
+    """Declare the scope that a route needs; see `Need`. Stands below the route's decorator."""
+
+    def declare(endpoint: Endpoint) -> Endpoint:
+        setattr(endpoint, _NEED, Need(scope, one_job))
+        return endpoint
+
+    return declare
+
+
+def need_of(route: BaseRoute) -> Need | None:
+    """Return what a route needs; None if it declares nothing."""
+    need = getattr(getattr(route, "endpoint", None), _NEED, None)
+    return need if isinstance(need, Need) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """The declaration of the route that serves a request, and the job that its path names."""
+
+    policy: Policy
+    need: Need | None = None
+    job_id: str | None = None
+
+    def only_job(self, query: QueryParams) -> str | None:
+        """Return the only job that the request reads, by path or query; None if that is unclear."""
+        if self.need is None or self.need.one_job is None or self.job_id is not None:
+            return self.job_id if self.need is not None and self.need.one_job else None
+        named = query.getlist(self.need.one_job)
+        return named[0] if len(named) == 1 else None
+
+
+UNKNOWN = Matched(Policy.KEY)
+"""An unknown path needs a key, so that nobody else learns which paths exist."""
+_FOR_KEYS = frozenset({Policy.KEY, Policy.SIGNED_DOWNLOAD})
+
+
 class DeclaredRoutes:
     """The routes of an application, each with its policy, in the order of their matching."""
 
@@ -62,31 +122,31 @@ class DeclaredRoutes:
         self._routes: list[tuple[BaseRoute, Policy]] = []
 
     def add(self, route: BaseRoute, policy: Policy | None = None) -> None:
-        """Add a route. Raises `TypeError` if it declares no policy and none is given."""
+        """Add a route. Raises `TypeError` if it declares no policy, or no scope but needs one."""
         if policy is None:
             if not isinstance(route, PolicyRoute):
                 raise TypeError(f"{route} declares no policy; set its router's route_class")
             policy = route.policy
+            if policy in _FOR_KEYS and need_of(route) is None:
+                raise TypeError(f"{route} declares no scope; decorate it with needs(Scope....)")
         self._routes.append((route, policy))
 
     def __iter__(self) -> Iterator[tuple[BaseRoute, Policy]]:
         """Iterate over the routes and their policies."""
         return iter(self._routes)
 
-    def match(self, scope: Scope) -> tuple[Policy, str | None]:
-        """Return the policy of the route that serves a request, and the job that its path names.
-
-        An unknown path needs the key, so that nobody else learns which paths exist.
-        """
-        other_method: tuple[Policy, str | None] | None = None
+    def match(self, scope: HttpScope) -> Matched:
+        """Return the declaration of the route that serves a request."""
+        other_method: Matched | None = None
         for route, policy in self._routes:
             match, matched = route.matches(scope)
             if match is Match.NONE:
                 continue
             # Only its own parameter: an application that mounts us may have one of this name.
             named = "job_id" in getattr(route, "param_convertors", ())
-            decision = policy, matched["path_params"]["job_id"] if named else None
+            job_id = matched["path_params"]["job_id"] if named else None
+            found = Matched(policy, need_of(route), job_id)
             if match is Match.FULL:
-                return decision
-            other_method = other_method or decision
-        return other_method or (Policy.KEY, None)
+                return found
+            other_method = other_method or found
+        return other_method or UNKNOWN

@@ -14,6 +14,13 @@ _WIRE_NAMES: Mapping[str, str] = {
     "render_version": "renderVersion",
     "provider_job_id": "soraJobId",
     "job_id": "jobId",
+    "priority_max": "priorityMax",
+    "jobs_in_flight": "jobsInFlight",
+    "jobs_per_day": "jobsPerDay",
+    "money_per_day": "moneyPerDay",
+    "money_per_month": "moneyPerMonth",
+    "unknown_price": "unknownPrice",
+    "external_id": "externalId",
 }
 _MODELS = "see GET /api/models or `reelhook models`"
 _SENTENCES: Mapping[Problem, str] = {

@@ -1,6 +1,8 @@
 """Ports: narrow protocols between the core and the outside, one per user, and their values."""
 
+from reelhook.ports.api_keys import ApiKeyStore, GrantReads
 from reelhook.ports.audit import AuditFilter, AuditPage, AuditStore
+from reelhook.ports.budgets import BudgetState, BudgetStore, Sum
 from reelhook.ports.clock import Clock
 from reelhook.ports.clock_repair import ClockRepairStore, LongestWaits
 from reelhook.ports.coordination import (
@@ -52,6 +54,7 @@ from reelhook.ports.jobs import (
 )
 from reelhook.ports.leases import Lease, LeaseStore
 from reelhook.ports.lookups import ForgottenStore, KnownEntriesReads, ListingStore, LookupStore
+from reelhook.ports.projects import ClosedProjectStore, DataRemoval, ProjectReads, ProjectStore
 from reelhook.ports.providers import (
     Cancels,
     Capabilities,
@@ -68,6 +71,12 @@ from reelhook.ports.providers import (
     Webhooks,
 )
 from reelhook.ports.retention import Position, Removal, RetentionStore
+from reelhook.ports.secrets_at_rest import (
+    ReencryptedBatch,
+    SecretsStore,
+    SecretsSurvey,
+    Undecryptable,
+)
 from reelhook.ports.statistics import (
     AccountLoad,
     CostLine,
@@ -99,9 +108,12 @@ __all__ = [
     "AccountRecord",
     "AccountStatusReads",
     "AccountStatusStore",
+    "ApiKeyStore",
     "AuditFilter",
     "AuditPage",
     "AuditStore",
+    "BudgetState",
+    "BudgetStore",
     "CallbackStore",
     "Cancels",
     "Capabilities",
@@ -109,11 +121,13 @@ __all__ = [
     "Checks",
     "Clock",
     "ClockRepairStore",
+    "ClosedProjectStore",
     "Content",
     "CostLine",
     "Created",
     "Creates",
     "CreatesAndReads",
+    "DataRemoval",
     "DeliveryFilter",
     "DeliveryLogStore",
     "DeliveryPage",
@@ -128,6 +142,7 @@ __all__ = [
     "FileReads",
     "FollowStore",
     "ForgottenStore",
+    "GrantReads",
     "IdempotencyKey",
     "InDoubtStore",
     "InstallationStore",
@@ -148,15 +163,20 @@ __all__ = [
     "PauseReads",
     "PauseStore",
     "Position",
+    "ProjectReads",
+    "ProjectStore",
     "Provider",
     "ProviderIdentity",
     "Reads",
     "Recorder",
+    "ReencryptedBatch",
     "RefusedJob",
     "Removal",
     "Resend",
     "ResendStore",
     "RetentionStore",
+    "SecretsStore",
+    "SecretsSurvey",
     "Sender",
     "ServedModels",
     "Settlement",
@@ -166,8 +186,10 @@ __all__ = [
     "StoredEvent",
     "StoredJob",
     "SubmitStore",
+    "Sum",
     "SweepStore",
     "Traits",
+    "Undecryptable",
     "Undelivered",
     "WatchStore",
     "Webhooks",

@@ -1,7 +1,7 @@
 """The record of deliveries: attempts, events that never arrived, and resends."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from reelhook.domain.audit import AuditEntry
@@ -27,7 +27,7 @@ class StoredDelivery:
     """A delivery as readers get it. `url` is its current address, `last` its last attempt."""
 
     delivery: Delivery
-    url: str
+    url: str = field(repr=False)
     last: Attempt | None
 
 
@@ -38,6 +38,7 @@ class DeliveryFilter:
     state: str | None = None
     job_id: str | None = None
     endpoint_id: str | None = None
+    project: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ class DeliveryPage:
 class Resend:
     """A run that resends all events that failed in a period, in batches. It survives a restart.
 
-    `endpoint_id` None: at every endpoint. `resent` counts the events so far.
+    `endpoint_id` None: at every endpoint. `resent` counts the events so far. `project` None: of all
+    projects.
     """
 
     id: str
@@ -61,10 +63,14 @@ class Resend:
     endpoint_id: str | None = None
     resent: int = 0
     finished_at: Instant | None = None
+    project: str | None = None
 
 
 class DeliveryLogStore(FeedStore, Protocol):
-    """Reads deliveries and starts resends. `audit` is the entry of a change that a caller made."""
+    """Reads deliveries and starts resends. With `project`, nothing of another one exists.
+
+    `audit` is the entry of a change that a caller made.
+    """
 
     async def deliveries(
         self, wanted: DeliveryFilter, limit: int, cursor: int | None
@@ -72,7 +78,7 @@ class DeliveryLogStore(FeedStore, Protocol):
         """Return a page of deliveries, newest first."""
         ...
 
-    async def delivery(self, delivery_id: int) -> StoredDelivery:
+    async def delivery(self, delivery_id: int, *, project: str | None = None) -> StoredDelivery:
         """Return one delivery. Raises `DeliveryNotFoundError`."""
         ...
 
@@ -90,6 +96,8 @@ class DeliveryLogStore(FeedStore, Protocol):
         sequence: int | None,
         now: Instant,
         audit: AuditEntry | None = None,
+        *,
+        project: str | None = None,
     ) -> Delivery:
         """Add a delivery that repeats an event (None: the job's newest).
 
@@ -102,7 +110,7 @@ class DeliveryLogStore(FeedStore, Protocol):
         """Store a new run that sends failed events again."""
         ...
 
-    async def resend(self, resend_id: str) -> Resend:
+    async def resend(self, resend_id: str, *, project: str | None = None) -> Resend:
         """Return one run. Raises `ResendNotFoundError`."""
         ...
 

@@ -11,6 +11,8 @@ from reelhook.domain.event import Instant
 class EndpointStore(Protocol):
     """Stores endpoints. Methods that take an id may raise `EndpointNotFoundError`.
 
+    With `project`, nothing of another one exists.
+
     `audit` is the entry of a change that a caller made. The store adds what the change did.
     """
 
@@ -18,15 +20,15 @@ class EndpointStore(Protocol):
         """Store a new endpoint. If it gets every job's events, it starts with the running jobs."""
         ...
 
-    async def endpoints(self) -> list[Endpoint]:
-        """Return the registered endpoints and the default one, oldest first."""
+    async def endpoints(self, *, project: str | None = None) -> list[Endpoint]:
+        """Return the registered endpoints and the default ones, oldest first."""
         ...
 
-    async def endpoints_held_back(self) -> list[Endpoint]:
+    async def endpoints_held_back(self, *, project: str | None = None) -> list[Endpoint]:
         """Return the endpoints of any kind that are disabled, or whose breaker is open."""
         ...
 
-    async def endpoint(self, endpoint_id: str) -> Endpoint:
+    async def endpoint(self, endpoint_id: str, *, project: str | None = None) -> Endpoint:
         """Return one endpoint of any kind."""
         ...
 
@@ -35,6 +37,8 @@ class EndpointStore(Protocol):
         endpoint_id: str,
         change: Callable[[Endpoint], Endpoint],
         audit: AuditEntry | None = None,
+        *,
+        project: str | None = None,
     ) -> Endpoint:
         """Change an endpoint in one transaction, and return the result.
 
@@ -43,11 +47,16 @@ class EndpointStore(Protocol):
         ...
 
     async def delete_endpoint(
-        self, endpoint_id: str, now: Instant, audit: AuditEntry | None = None
+        self,
+        endpoint_id: str,
+        now: Instant,
+        audit: AuditEntry | None = None,
+        *,
+        project: str | None = None,
     ) -> None:
         """End an endpoint and all its deliveries. Attempts stay on record."""
         ...
 
     async def keep_default_endpoint(self, endpoint: Endpoint) -> None:
-        """Store the endpoint of WEBHOOK_URL. A changed URL starts with clean health."""
+        """Store a project's default endpoint. A changed URL starts with clean health."""
         ...

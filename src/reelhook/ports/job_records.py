@@ -1,13 +1,16 @@
 """Jobs in the forms that the store accepts and returns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from reelhook.domain.audit import AuditEntry
+from reelhook.domain.caller import DEFAULT_PROJECT, Caller
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.event import Event, Instant
 from reelhook.domain.job import Job, Status
+from reelhook.domain.price import Price
 from reelhook.domain.request import VideoRequest
+from reelhook.domain.reservation import Bill
 
 ANY_BYTES = 2**62
 
@@ -17,13 +20,15 @@ class Change:
     """A job's new state and the events that report it. `version` is still the one that was read.
 
     `bodies` are the events' webhook bodies, in the same order. `audit` is the entry of the change,
-    if a caller made it.
+    if a caller made it. `bill` is what a job's end means for its budgets; None: the job has not
+    ended.
     """
 
     job: Job
     events: tuple[Event, ...] = ()
     bodies: tuple[bytes, ...] = ()
     audit: AuditEntry | None = None
+    bill: Bill | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,44 +36,69 @@ class Destination:
     """A destination of a job's events: a known endpoint, or the job's own `url`."""
 
     endpoint_id: str
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)
 
     @classmethod
-    def to(cls, url: str) -> "Destination":
-        """Return the destination of a job's own URL."""
-        return cls(url_id(url), url)
+    def to(cls, url: str, project: str = DEFAULT_PROJECT) -> "Destination":
+        """Return the destination of the own URL of a project's job."""
+        return cls(url_id(url, project), url)
 
 
 SOLE_HOLDER = "default"
+_PROJECT_HOLDER = "project:"
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
     """A client's key, and the fingerprint of the body that it came with.
 
-    `holder` distinguishes clients. `SOLE_HOLDER` is the holder if there is only one client. It
-    matches the keys of every holder, and its keys match for every client that is distinguished
-    later.
+    `holder` distinguishes clients of the project `default`, and all other projects. `SOLE_HOLDER`
+    is the holder if `default` has only one client. It matches the keys of all clients of
+    `default`, and its keys match for every client that is distinguished later.
     """
 
     holder: str
     key: str
     fingerprint: str
 
+    def of(self, caller: Caller) -> "IdempotencyKey":
+        """Return the key as its project holds it, whichever of the project's API keys was used."""
+        if caller.project != DEFAULT_PROJECT:
+            return replace(self, holder=f"{_PROJECT_HOLDER}{caller.project}")
+        return self if caller.key_id is None else replace(self, holder=SOLE_HOLDER)
+
+    def matches(self, holder: str) -> bool:
+        """Return True if a key that `holder` has stored counts as this holder's."""
+        if holder == self.holder:
+            return True
+        in_default = not any(one.startswith(_PROJECT_HOLDER) for one in (holder, self.holder))
+        return in_default and SOLE_HOLDER in {holder, self.holder}
+
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
     """A job to store, in one transaction with its deliveries and its key.
 
-    Endpoints that get every job's events are added to the destinations when it is stored.
+    Endpoints that get every job's events are added to the destinations when it is stored. `sees` is
+    the only project that its creator sees; None: all. `sharing` has the other accounts of the
+    account's server, where the provider's id of a job means the same job. `prices` are those that
+    it may cost, one for its model and one for each fallback; its budgets reserve the highest. A
+    price that is None is not known. None: the job reserves nothing.
     """
 
     job: Job
     request: VideoRequest
-    webhook_url: str | None
+    webhook_url: str | None = field(repr=False)
     destinations: tuple[Destination, ...]
     idempotency: IdempotencyKey | None = None
     audit: AuditEntry | None = None
+    sees: str | None = None
+    sharing: tuple[str, ...] = ()
+    prices: tuple[Price | None, ...] | None = None
+
+    def shows(self, project: str) -> bool:
+        """Return True if its creator sees the jobs of this project."""
+        return self.sees in {None, project}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +120,7 @@ class ListedJob:
     aspect_ratio: str | None
     seed: int | None
     fallbacks: tuple[str, ...]
-    webhook_url: str | None
+    webhook_url: str | None = field(repr=False)
     checked_at: Instant | None
 
 
@@ -100,7 +130,7 @@ class StoredJob:
 
     job: Job
     request: VideoRequest
-    webhook_url: str | None
+    webhook_url: str | None = field(repr=False)
     checked_at: Instant | None
 
     @property

@@ -29,6 +29,8 @@ class Capabilities:
     `get_many`. `poll_seconds_min`: the least time between two reads of a job.
     `reads_per_second_max`: the limit for all reads of an account together; None: no known limit.
     `notifies`: it calls a URL that was passed with a create. `cancels`: it can stop a render.
+    `failures_are_free`: its documentation says that it never charges for a failed job. False: it
+    may charge, or that is not known.
     """
 
     batch_max: int = 0
@@ -37,6 +39,7 @@ class Capabilities:
     reads_per_second_max: float | None = None
     notifies: bool = False
     cancels: bool = True
+    failures_are_free: bool = False
 
 
 Traits = Capabilities

@@ -16,7 +16,7 @@ from reelhook.domain.errors import JobConflictError, ProviderError
 from reelhook.domain.job import Job, Status
 from reelhook.ports import Clock, JobStore, Provider, StoredJob
 from reelhook.service.followers import Followers
-from reelhook.service.providers import provider_of
+from reelhook.service.providers import account_errors_hidden, provider_of
 from reelhook.service.reading_back import read_back, record_change
 
 log = structlog.get_logger()
@@ -46,7 +46,7 @@ class Canceling:
         """Cancel a job. Raises as `Jobs.cancel`."""
         canceled_there, stopped = False, None
         for _ in range(tries):
-            stored = await self._until_submitted(job_id)
+            stored = await self._until_submitted(caller, job_id)
             job = stored.job
             if job.status is Status.CANCELED:
                 return stored
@@ -55,24 +55,24 @@ class Canceling:
                 stopped = True  # no create was sent
             if job.status.watched and not canceled_there:
                 # Only once: after a lost race, a second DELETE would find nothing to cancel.
-                canceled_there = await self._cancel_at_provider(job, force=force)
+                canceled_there = await self._cancel_at_provider(caller, job, force=force)
                 stopped = await self._stopped(job) if canceled_there else False
             now = self._clock.now()
             entry = AuditEntry.by(caller, now, Action.JOB_CANCELED, job_id, job.project)
             if await record_change(self._recording, job, job.cancel(now, stopped=stopped), entry):
-                return await read_back(self._store.job(job_id), job_id=job_id)
+                return await read_back(self._store.job(job_id, caller.sees), job_id=job_id)
         raise JobConflictError(
             "The job kept changing during the cancel, so it is not recorded as canceled; "
             "read it, and cancel it again unless it has ended"
         )
 
-    async def _until_submitted(self, job_id: str) -> StoredJob:
+    async def _until_submitted(self, caller: Caller, job_id: str) -> StoredJob:
         """Return the job once no create of it is in flight, or after `submit_wait_seconds`."""
         deadline = self._clock.now() + round(self._submit_wait_seconds * 1000)
         with self._followers.jobs([job_id]) as follower:
             while True:
                 follower.take()
-                stored = await self._store.job(job_id)
+                stored = await self._store.job(job_id, caller.sees)
                 left = deadline - self._clock.now()
                 in_doubt = stored.job.doubt_since is not None
                 over = in_doubt or left <= 0 or self._followers.stopping.is_set()
@@ -80,10 +80,11 @@ class Canceling:
                     return stored
                 await self._clock.wait(follower.changed, min(left / 1000, 1.0))
 
-    async def _cancel_at_provider(self, job: Job, *, force: bool) -> bool:
+    async def _cancel_at_provider(self, caller: Caller, job: Job, *, force: bool) -> bool:
         assert job.provider_job_id is not None  # noqa: S101 - a watched job has one
         try:
-            canceled = await provider_of(self._providers, job).cancel(job.provider_job_id)
+            with account_errors_hidden(caller):
+                canceled = await provider_of(self._providers, job).cancel(job.provider_job_id)
         except ProviderError as error:
             log.warning("cancel.failed", job=job.id, error=error.message)
             if not force:

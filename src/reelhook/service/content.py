@@ -1,20 +1,20 @@
 """The use case for a finished video: open its file."""
 
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.errors import ContentNotReadyError
 from reelhook.domain.job import Status
 from reelhook.ports import Content, Provider, StoredJob
-from reelhook.service.providers import provider_of
+from reelhook.service.providers import account_errors_hidden, provider_of
 
 
 class ContentStore(Protocol):
     """The part of the store that opening a file needs."""
 
-    async def job(self, job_id: str) -> StoredJob:
+    async def job(self, job_id: str, project: str | None = None) -> StoredJob:
         """Return a job. Raises `JobNotFoundError`."""
         ...
 
@@ -31,8 +31,18 @@ class Contents:
     ) -> AbstractAsyncContextManager[Content]:
         """Open the finished file. Raises `ContentNotReadyError` if there is none yet."""
         caller.require(Scope.READ)
-        job = (await self._store.job(job_id)).job
+        job = (await self._store.job(job_id, caller.sees)).job
         if job.status is not Status.COMPLETED or not job.provider_job_id:
             raise ContentNotReadyError(job.status.value)
         provider = provider_of(self._providers, job)
-        return provider.content(job.provider_job_id, job.content_url or "", byte_range)
+        content = provider.content(job.provider_job_id, job.content_url or "", byte_range)
+        return _opened(caller, content)
+
+
+@asynccontextmanager
+async def _opened(
+    caller: Caller, content: AbstractAsyncContextManager[Content]
+) -> AsyncIterator[Content]:
+    with account_errors_hidden(caller):
+        async with content as opened:
+            yield opened

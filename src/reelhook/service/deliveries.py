@@ -1,5 +1,6 @@
 """The use cases for deliveries: read what was and was not delivered, and send it again."""
 
+from dataclasses import replace
 from random import Random
 
 from reelhook.core.wakeups import Signals
@@ -36,6 +37,8 @@ class Deliveries:
     ) -> DeliveryPage:
         """Return a page of deliveries, newest first."""
         caller.require(Scope.READ)
+        if caller.sees is not None:
+            wanted = replace(wanted, project=caller.sees)
         return await self._store.deliveries(wanted, limit, cursor)
 
     async def one(
@@ -43,7 +46,7 @@ class Deliveries:
     ) -> tuple[StoredDelivery, list[Undelivered]]:
         """Return a delivery and the events that never arrived. Raises `DeliveryNotFoundError`."""
         caller.require(Scope.READ)
-        stored = await self._store.delivery(delivery_id)
+        stored = await self._store.delivery(delivery_id, project=caller.sees)
         return stored, await self._store.undelivered(delivery_id)
 
     async def attempts(self, caller: Caller, delivery_id: int, limit: int = 100) -> list[Attempt]:
@@ -52,7 +55,7 @@ class Deliveries:
         Raises `DeliveryNotFoundError`.
         """
         caller.require(Scope.READ)
-        await self._store.delivery(delivery_id)
+        await self._store.delivery(delivery_id, project=caller.sees)
         return await self._store.attempts(delivery_id, limit)
 
     async def resend(
@@ -68,7 +71,9 @@ class Deliveries:
         now = self._clock.now()
         entry = AuditEntry.by(caller, now, Action.DELIVERY_RESENT, str(delivery_id), caller.sees)
         try:
-            return await self._store.resend_one(delivery_id, sequence, now, entry)
+            return await self._store.resend_one(
+                delivery_id, sequence, now, entry, project=caller.sees
+            )
         finally:
             self._signals.deliver.publish()
 
@@ -83,7 +88,9 @@ class Deliveries:
         now = self._clock.now()
         if since > now:
             raise InvalidRequestError("since", "since must be a time in the past")
-        resend = Resend(new_id("resend", now, self._random), since, now, endpoint_id)
+        resend = Resend(
+            new_id("resend", now, self._random), since, now, endpoint_id, project=caller.sees
+        )
         entry = AuditEntry.by(caller, now, Action.DELIVERIES_RESENT, resend.id, caller.sees)
         period = {"since": iso(since), "endpointId": endpoint_id}
         try:
@@ -97,4 +104,4 @@ class Deliveries:
     async def resend_run(self, caller: Caller, resend_id: str) -> Resend:
         """Return the progress of a `resend_failed`. Raises `ResendNotFoundError`."""
         caller.require(Scope.READ)
-        return await self._store.resend(resend_id)
+        return await self._store.resend(resend_id, project=caller.sees)

@@ -1,6 +1,5 @@
 """The use cases for endpoints: register them, change them, rotate their secrets, test them."""
 
-import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,14 +11,13 @@ from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
 from reelhook.domain.audit import Action, AuditEntry
 from reelhook.domain.caller import Caller, Scope
-from reelhook.domain.conflicts import InstallationSecretError
+from reelhook.domain.conflicts import DefaultEndpointError, shared_secret_error
 from reelhook.domain.delivery import ATTEMPT_SECONDS, WebhookResponse
 from reelhook.domain.endpoint import Endpoint, EndpointKind, EventName
 from reelhook.domain.errors import CommitUnknownError, EndpointConflictError
 from reelhook.domain.ids import new_id
+from reelhook.domain.signature import new_secret
 from reelhook.ports import Clock, EndpointStore, Sender
-
-SECRET_BITS = 24 * 8
 
 
 class EndpointFields(TypedDict, total=False):
@@ -79,7 +77,8 @@ class Endpoints:
             url=url,
             trusted=trusted,
             created_at=now,
-            secret=secret or self._new_secret(),
+            secret=secret or new_secret(self._random),
+            project=caller.project,
         )
         endpoint = replace(endpoint, **_unmasked(endpoint, fields))
         with self._changing(endpoint.id):
@@ -89,19 +88,26 @@ class Endpoints:
         return endpoint
 
     async def all(self, caller: Caller) -> list[Endpoint]:
-        """Return the registered endpoints and the default one, oldest first."""
+        """Return the registered endpoints and the default ones, oldest first."""
         caller.require(Scope.READ)
-        return await self._store.endpoints()
+        return await self._store.endpoints(project=caller.sees)
 
     async def held_back(self, caller: Caller) -> list[Endpoint]:
-        """Return the endpoints that fail or are disabled, including URLs of single jobs."""
+        """Return the endpoints that fail, are disabled or locked, including URLs of single jobs."""
         caller.require(Scope.READ)
-        return await self._store.endpoints_held_back()
+        held_back = await self._store.endpoints_held_back(project=caller.sees)
+        known = {endpoint.id for endpoint in held_back}
+        locked = [
+            endpoint
+            for endpoint in await self._store.endpoints(project=caller.sees)
+            if endpoint.locked and endpoint.id not in known
+        ]
+        return held_back + locked
 
     async def one(self, caller: Caller, endpoint_id: str) -> Endpoint:
         """Return one endpoint. Raises `EndpointNotFoundError`."""
         caller.require(Scope.READ)
-        return await self._store.endpoint(endpoint_id)
+        return await self._store.endpoint(endpoint_id, project=caller.sees)
 
     async def change(
         self,
@@ -133,17 +139,18 @@ class Endpoints:
 
         with self._changing(endpoint_id):
             return await self._store.change_endpoint(
-                endpoint_id, changed, self._entry(caller, Action.ENDPOINT_CHANGED, endpoint_id)
+                endpoint_id,
+                changed,
+                self._entry(caller, Action.ENDPOINT_CHANGED, endpoint_id),
+                project=caller.sees,
             )
 
     async def remove(self, caller: Caller, endpoint_id: str) -> None:
         """Remove an endpoint and its waiting events. Raises the same errors as `change`."""
         caller.require(Scope.OPERATE)
-        endpoint = await self._store.endpoint(endpoint_id)
+        endpoint = await self._store.endpoint(endpoint_id, project=caller.sees)
         if endpoint.kind is EndpointKind.DEFAULT:
-            raise EndpointConflictError(
-                "The default endpoint comes from WEBHOOK_URL; unset that instead"
-            )
+            raise DefaultEndpointError(endpoint.project)
         if endpoint.kind is EndpointKind.URL:
             raise EndpointConflictError("This URL came with a job; disable it instead")
         with self._changing(endpoint_id):
@@ -151,6 +158,7 @@ class Endpoints:
                 endpoint_id,
                 self._clock.now(),
                 self._entry(caller, Action.ENDPOINT_REMOVED, endpoint_id),
+                project=caller.sees,
             )
 
     async def rotate(
@@ -162,32 +170,35 @@ class Endpoints:
     ) -> Endpoint:
         """Sign with a new secret, and with the previous one too for `overlap_hours`.
 
-        Raises `EndpointNotFoundError`, or `EndpointConflictError` if the installation's secret
-        signs for this endpoint.
+        Raises `EndpointNotFoundError`, or `EndpointConflictError` if the secret of its project or
+        the installation signs for this endpoint.
         """
         caller.require(Scope.OPERATE)
-        now, new_secret = self._clock.now(), secret or self._new_secret()
+        now, new = self._clock.now(), secret or new_secret(self._random)
         overlap = self._overlap_milliseconds
         if overlap_hours is not None:
             overlap = round(overlap_hours * 3_600_000)
 
         def rotated(endpoint: Endpoint) -> Endpoint:
             if endpoint.kind is not EndpointKind.REGISTERED:
-                raise InstallationSecretError(endpoint_id)
-            return endpoint.rotated(new_secret, now, overlap)
+                raise shared_secret_error(endpoint)
+            return endpoint.rotated(new, now, overlap)
 
         with self._changing(endpoint_id):
             return await self._store.change_endpoint(
-                endpoint_id, rotated, self._entry(caller, Action.ENDPOINT_ROTATED, endpoint_id)
+                endpoint_id,
+                rotated,
+                self._entry(caller, Action.ENDPOINT_ROTATED, endpoint_id),
+                project=caller.sees,
             )
 
     async def test(self, caller: Caller, endpoint_id: str) -> WebhookResponse:
         """Send a test event once, now, and return the receiver's response. Nothing is changed.
 
-        Raises `EndpointNotFoundError`.
+        Raises `EndpointNotFoundError`, or `EndpointLockedError`.
         """
         caller.require(Scope.OPERATE)
-        endpoint = await self._store.endpoint(endpoint_id)
+        endpoint = await self._store.endpoint(endpoint_id, project=caller.sees)
         now = self._clock.now()
         message_id = new_id("evt_test", now, self._random)
         request = self._signing.request(
@@ -212,14 +223,10 @@ class Endpoints:
         finally:
             self._signals.endpoints.publish()
 
-    def _new_secret(self) -> str:
-        key = self._random.getrandbits(SECRET_BITS).to_bytes(SECRET_BITS // 8, "big")
-        return "whsec_" + base64.b64encode(key).decode()
-
 
 def _check_changeable(endpoint: Endpoint, fields: EndpointFields) -> None:
     if endpoint.kind is EndpointKind.DEFAULT and "url" in fields:
-        raise EndpointConflictError("The default endpoint's URL is WEBHOOK_URL; set that instead")
+        raise DefaultEndpointError(endpoint.project)
     if endpoint.kind is EndpointKind.URL and fields:
         raise EndpointConflictError("This URL came with a job; it can only be enabled or disabled")
 

@@ -7,21 +7,22 @@ from random import Random
 from reelhook.core.recording import Recording
 from reelhook.core.wakeups import Signals
 from reelhook.domain.audit import Action, AuditEntry
-from reelhook.domain.caller import Actor, Caller, Scope
+from reelhook.domain.caller import DEFAULT_PROJECT, Actor, Caller, Scope
 from reelhook.domain.catalog import Catalog
-from reelhook.domain.conflicts import (
-    AlreadyWatchedError,
-)
+from reelhook.domain.conflicts import AlreadyWatchedError
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT
 from reelhook.domain.errors import (
     CommitUnknownError,
-    InvalidRequestError,
     JobConflictError,
+    JobNotFoundError,
 )
 from reelhook.domain.ids import new_id
 from reelhook.domain.job import Job, Status
-from reelhook.domain.problem import Problem
-from reelhook.domain.report import Failed, Finished, Progress, Report
+from reelhook.domain.labels import NO_LABELS, Labels, check_labels
+from reelhook.domain.price import Price
+from reelhook.domain.pricing import estimates
+from reelhook.domain.priority import Priority
+from reelhook.domain.report import vouched_report
 from reelhook.domain.request import VideoRequest, check_ids, check_request
 from reelhook.ports import (
     ALL_JOBS,
@@ -37,8 +38,10 @@ from reelhook.ports import (
     StoredJob,
 )
 from reelhook.service.canceling import Canceling
+from reelhook.service.claims import check_claim, sharing
 from reelhook.service.followers import Followers
-from reelhook.service.providers import provider_of
+from reelhook.service.job_filters import check_filter
+from reelhook.service.providers import account_errors_hidden, provider_of
 from reelhook.service.reading_back import read_back, record_change
 
 WRITE_TRIES = 5
@@ -92,20 +95,26 @@ class Jobs:
         webhook_url: str | None = None,
         idempotency: IdempotencyKey | None = None,
         endpoints: Sequence[str] = (),
+        *,
+        labels: Labels = NO_LABELS,
+        priority: Priority = Priority.NORMAL,
     ) -> Created:
         """Store a new job and have it created at the provider. Returns before that happens.
 
         Its events go to `webhook_url` and to the registered `endpoints`; if neither is given, to
-        the default endpoint. Raises `InvalidRequestError` if an endpoint does not exist, or if the
-        model or one of its fallbacks can't satisfy the request.
+        the default endpoint. Raises `InvalidRequestError` if an endpoint does not exist, if the
+        model or one of its fallbacks can't satisfy the request, or if the project may not have
+        jobs of this priority. Raises `ModelNotAllowedError` if the caller may not use one of the
+        models, or `BudgetError` if a budget has no room.
         """
         caller.require(Scope.SUBMIT)
         check_request(request)
-        choice = self._catalog.choose(request.model)
-        choice.check(request)
-        for fallback in request.fallbacks:
-            self._catalog.choose(fallback, "fallbacks").check(request)
+        check_labels(labels)
+        choice, *_ = routes = self._catalog.routes(request)
+        for route in routes:
+            caller.check_model(route.display_name)
         request = replace(request, model=choice.model)
+        prices = tuple(estimates(routes, request))
         now = self._clock.now()
         job = Job(
             id=new_id("job", now, self._random),
@@ -117,9 +126,19 @@ class Jobs:
             provider=choice.provider,
             model=choice.model,
             pinned=choice.pinned,
+            project=caller.project,
+            key_id=caller.key_id,
+            estimated_amount=None if prices[0] is None else prices[0].amount,
+            estimated_unit=None if prices[0] is None else prices[0].unit,
+            priority=int(priority),
+            external_id=labels.external_id,
+            metadata=labels.metadata_json,
         )
         try:
-            return await self._create(job, request, webhook_url, endpoints, idempotency)
+            key = idempotency and idempotency.of(caller)
+            return await self._create(
+                caller, job, request, webhook_url, endpoints, key, prices=prices
+            )
         finally:
             self._signals.submit.publish()  # it may be stored even after an error
 
@@ -131,17 +150,24 @@ class Jobs:
         webhook_url: str | None = None,
         endpoints: Sequence[str] = (),
         account: str | None = None,
+        *,
+        labels: Labels = NO_LABELS,
     ) -> Created:
         """Watch a job that was created at the provider by other means.
 
         A second call returns the same job. `account` None: the default provider's first account.
         Raises `JobIdTakenError` if the id, or the provider's job under another id, is taken. Raises
-        `InvalidRequestError` for a malformed id or an unknown account.
+        `InvalidRequestError` for a malformed id or an unknown account. If the caller does not see
+        all projects, the provider is read first: raises `UnknownProviderJobError`, or
+        `ProviderError`.
         """
         caller.require(Scope.OPERATE)
         check_ids(provider_job_id, job_id)
+        check_labels(labels)
         where = self._catalog.account(account)
         provider_job_id = self._providers[where.id].id_of(provider_job_id, "")
+        if caller.sees is not None:
+            await check_claim(self._store, self._providers, caller, where.id, provider_job_id)
         now = self._clock.now()
         job = Job(
             id=job_id or new_id("job", now, self._random),
@@ -150,10 +176,15 @@ class Jobs:
             status=Status.ACCEPTED,
             created_at=now,
             updated_at=now,
+            project=caller.project,
+            key_id=caller.key_id,
+            external_id=labels.external_id,
+            metadata=labels.metadata_json,
         ).accept(provider_job_id, now)
         request = VideoRequest(prompt="")
         try:
             created = await self._create(
+                caller,
                 job,
                 request,
                 webhook_url,
@@ -170,19 +201,32 @@ class Jobs:
 
     async def _create(
         self,
+        caller: Caller,
         job: Job,
         request: VideoRequest,
         webhook_url: str | None,
         endpoints: Sequence[str],
         idempotency: IdempotencyKey | None = None,
         audit: AuditEntry | None = None,
+        prices: tuple[Price | None, ...] | None = None,
     ) -> Created:
         destinations = [Destination(endpoint) for endpoint in dict.fromkeys(endpoints)]
         if webhook_url is not None:
-            destinations.append(Destination.to(webhook_url))
-        if not destinations and self._has_default_endpoint:
+            destinations.append(Destination.to(webhook_url, job.project))
+        is_default = job.project == DEFAULT_PROJECT  # the store knows those of other projects
+        if not destinations and is_default and self._has_default_endpoint:
             destinations = [Destination(DEFAULT_ENDPOINT)]
-        new = NewJob(job, request, webhook_url, tuple(destinations), idempotency, audit)
+        new = NewJob(
+            job,
+            request,
+            webhook_url,
+            tuple(destinations),
+            idempotency,
+            audit,
+            sees=caller.sees,
+            prices=prices,
+            sharing=sharing(self._providers, job.account),
+        )
         try:
             return await self._store.create(new)
         except CommitUnknownError as error:
@@ -193,7 +237,7 @@ class Jobs:
     async def job(self, caller: Caller, job_id: str) -> StoredJob:
         """Return one job. Raises `JobNotFoundError`."""
         caller.require(Scope.READ)
-        return await self._store.job(job_id)
+        return await self._store.job(job_id, caller.sees)
 
     async def jobs(
         self,
@@ -202,8 +246,12 @@ class Jobs:
         limit: int = 50,
         cursor: str | None = None,
     ) -> JobPage:
-        """Return a page of the jobs that the caller may see, newest first."""
+        """Return a page of the jobs that the caller may see, newest first.
+
+        Raises `InvalidRequestError` for a filter that no job can match, or a bad cursor.
+        """
         caller.require(Scope.READ)
+        check_filter(wanted)
         if caller.sees is not None:
             wanted = replace(wanted, project=caller.sees)
         return await self._store.jobs(wanted, limit, cursor)
@@ -215,6 +263,8 @@ class Jobs:
         provider has queued it, the number is the provider's.
         """
         caller.require(Scope.READ)
+        if not caller.may_see(job.project):
+            raise JobNotFoundError(job.id)
         if job.status is Status.ACCEPTED:
             return await self._store.jobs_ahead(job)
         provider = self._providers.get(job.account)
@@ -232,18 +282,19 @@ class Jobs:
         """
         caller.require(Scope.OPERATE)
         for _ in range(WRITE_TRIES):
-            stored = await self._store.job(job_id)
+            stored = await self._store.job(job_id, caller.sees)
             job = stored.job
             if not job.status.watched or job.provider_job_id is None:
                 return stored
-            reading = await provider_of(self._providers, job).get(job.provider_job_id)
+            with account_errors_hidden(caller):
+                reading = await provider_of(self._providers, job).get(job.provider_job_id)
             now = self._clock.now()
-            await self._store.record_check(job_id, now)
+            await self._store.record_check(job_id, now, caller.sees)
             by_person = caller.actor is not Actor.PROVIDER  # its webhooks only report
             entry = self._entry(caller, Action.JOB_CHECKED, job) if by_person else None
             if await record_change(self._recording, job, job.apply(reading.report, now), entry):
                 break
-        return await read_back(self._store.job(job_id), job_id=job_id)
+        return await read_back(self._store.job(job_id, caller.sees), job_id=job_id)
 
     async def cancel(self, caller: Caller, job_id: str, *, force: bool = False) -> StoredJob:
         """Cancel the job. If a provider has it, it is canceled there first.
@@ -263,29 +314,14 @@ class Jobs:
         Raises `JobConflictError` if others kept changing the job.
         """
         caller.require(Scope.OPERATOR)
-        report = _vouched_report(status, progress)
+        report = vouched_report(status, progress)
         for _ in range(WRITE_TRIES):
-            job = (await self._store.job(job_id)).job
+            job = (await self._store.job(job_id, caller.sees)).job
             if await record_change(self._recording, job, job.apply(report, self._clock.now())):
-                return await read_back(self._store.job(job_id), jobId=job_id)
+                return await read_back(self._store.job(job_id, caller.sees), jobId=job_id)
         raise JobConflictError("The job kept changing, so this status was not written; try again")
 
     def _entry(self, caller: Caller, action: Action, job: Job) -> AuditEntry:
         entry = AuditEntry.by(caller, self._clock.now(), action, job.id, job.project)
         registered = {"account": job.account, "providerJobId": job.provider_job_id}
         return entry.changing(None, registered) if action is Action.JOB_REGISTERED else entry
-
-
-def _vouched_report(status: str, progress: int | None) -> Report:
-    reports: dict[str, Report] = {
-        "queued": Progress(running=False, percent=progress),
-        "processing": Progress(running=True, percent=progress),
-        "completed": Finished(url=""),
-        "failed": Failed("provider_error", "The job was reported as failed."),
-    }
-    if status not in reports:
-        problem, allowed = Problem.NOT_ONE_OF, tuple(reports)
-        raise InvalidRequestError("status", problem, allowed=allowed, value=status)
-    if progress is not None and not 0 <= progress <= 100:
-        raise InvalidRequestError("progress", Problem.RANGE, least=0, most=100)
-    return reports[status]

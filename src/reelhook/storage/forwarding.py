@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from reelhook.storage.at_rest import AtRest
 from reelhook.storage.operation import ConflictKeys, Database, Operation
 
 P = ParamSpec("P")
@@ -11,10 +12,11 @@ T = TypeVar("T")
 
 
 class Forwarding:
-    """A database whose operations are the methods of a subclass."""
+    """A database whose operations are the methods of a subclass. `at_rest` decrypts secrets."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, at_rest: AtRest) -> None:
         self._database = database
+        self._at_rest = at_rest
 
 
 Method = Callable[Concatenate[Forwarding, P], Coroutine[Any, Any, T]]
@@ -48,3 +50,12 @@ def in_background(operation: Callable[P, Operation[T]]) -> Method[P, T]:
         return store._database.background(partial(operation, *args, **kwargs))
 
     return write
+
+
+def decrypting(method: Method[P, T], decrypt: Callable[[AtRest, T], T]) -> Method[P, T]:
+    """Return the method with the secrets of its result decrypted."""
+
+    async def read(store: Forwarding, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return decrypt(store._at_rest, await method(store, *args, **kwargs))
+
+    return read

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ class FinishedFile:
 
     account: str
     job_id: str
-    url: str
+    url: str = field(repr=False)
 
 
 async def newest_files(target: Target) -> list[FinishedFile]:

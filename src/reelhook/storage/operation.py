@@ -6,7 +6,7 @@ SQL for PostgreSQL alone is written in a comment: `/*pg FOR UPDATE */`.
 """
 
 from collections.abc import Callable, Collection, Generator, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
@@ -25,7 +25,7 @@ class Statement:
     """
 
     sql: str
-    parameters: Sequence[Any] = ()
+    parameters: Sequence[Any] = field(default=(), repr=False)
     last: bool = False
 
 

@@ -1,19 +1,34 @@
 """The store: every operation by name, on an open database."""
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 
 from reelhook.core.offload import run_in_thread_if_large
+from reelhook.domain.audit import AuditEntry
+from reelhook.domain.encryption import Keyring, NoEncryptionKeyError
+from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
-from reelhook.ports import JobFilter, JobPage, Position, Removal
-from reelhook.storage.forwarding import Forwarding, in_background, reading, writing
+from reelhook.domain.project import Project
+from reelhook.ports import JobFilter, JobPage, Position, ReencryptedBatch, Removal
+from reelhook.storage.at_rest import AtRest
+from reelhook.storage.forwarding import (
+    Forwarding,
+    decrypting,
+    in_background,
+    reading,
+    writing,
+)
 from reelhook.storage.operation import Database, Operation
 from reelhook.storage.operations import (
     account_load,
     accounts,
+    api_keys,
     audit,
+    budgets,
     clock_repair,
+    closed_projects,
     conflict_keys,
     costs,
     delivery_log,
@@ -32,9 +47,11 @@ from reelhook.storage.operations import (
     pause,
     pending_jobs,
     processes,
+    projects,
     receipts,
     resends,
     retention,
+    secrets_at_rest,
     submit_queue,
 )
 from reelhook.storage.operations.rows import job_of
@@ -47,11 +64,11 @@ class Store(Forwarding):
     """Implements the store's ports, which document these methods.
 
     Every method may raise `StoreError`; then nothing was written, and nothing will be. A method
-    that writes may also raise `CommitUnknownError`.
+    that writes may also raise `CommitUnknownError`. `keyring` encrypts secrets at rest.
     """
 
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
+    def __init__(self, database: Database, keyring: Keyring | None = None) -> None:
+        super().__init__(database, AtRest(keyring))
         self._long_page = asyncio.Lock()
 
     # -- jobs ---------------------------------------------------------------------------------
@@ -60,7 +77,7 @@ class Store(Forwarding):
     record = writing(job_writes.record, conflict_keys.of_record)
     accept = writing(job_writes.accept, conflict_keys.of_acceptance)
     record_check = writing(job_writes.record_check, conflict_keys.of_job)
-    close_doubt = writing(in_doubt.close_doubt, conflict_keys.of_doubt)
+    close_doubt = writing(in_doubt.abandon, conflict_keys.of_doubt)
     forget_idempotency_keys = writing(idempotency.forget)
 
     job = reading(job_reads.job)
@@ -76,9 +93,11 @@ class Store(Forwarding):
         """Return a page of jobs, newest first."""
         return await self._page(partial(job_reads.page, wanted, limit, cursor), limit)
 
-    async def jobs_in_doubt(self, limit: int, cursor: str | None) -> JobPage:
+    async def jobs_in_doubt(
+        self, limit: int, cursor: str | None, project: str | None = None
+    ) -> JobPage:
         """Return a page of unresolved jobs, oldest first."""
-        return await self._page(partial(in_doubt.page, limit, cursor), limit)
+        return await self._page(partial(in_doubt.page, limit, cursor, project), limit)
 
     async def _page(self, make: partial[Operation[JobPage]], limit: int) -> JobPage:
         """Read a page of jobs, with only one long page at a time.
@@ -138,24 +157,113 @@ class Store(Forwarding):
     pause_watching = writing(pause.pause_watching)
     resume_watching = writing(pause.resume_watching)
     watching_paused_since = reading(pause.watching_paused_since)
-    key = writing(keys.key)
     upstream = writing(keys.upstream)
+    _key = writing(keys.key)
     probe = writing(receipts.probe)
     repair_due_times = writing(clock_repair.repair)
 
+    # -- keys of projects ---------------------------------------------------------------------
+
+    create_api_key = writing(api_keys.create)
+    change_api_key = writing(api_keys.change)
+    record_api_key_use = writing(api_keys.record_use, api_keys.conflict_keys_of_use)
+    api_key = reading(api_keys.one)
+    api_key_grant = reading(api_keys.grant)
+    api_key_grant_by_id = reading(api_keys.grant_by_id)
+    any_api_key = reading(api_keys.any_made)
+    any_valid_api_key = reading(api_keys.any_valid)
+    api_keys = reading(api_keys.listed)  # the last one: from here on it is this method's name
+
+    # -- projects -----------------------------------------------------------------------------
+
+    _create_project = writing(projects.create)
+    _change_project = writing(projects.change)
+    project = decrypting(reading(projects.project), AtRest.decrypted_if_found)
+    projects = decrypting(reading(projects.listed), AtRest.decrypted_projects)
+
+    async def create_project(self, project: Project) -> None:
+        """Store a new project."""
+        await self._create_project(self._at_rest.encrypted_project(project))
+
+    async def change_project(
+        self,
+        id_or_name: str,
+        change: Callable[[Project], Project],
+        now: Instant,
+        *,
+        trusted: bool = False,
+        seen_by: str | None = None,
+    ) -> Project:
+        """Change a project in one transaction, and return the result."""
+        changing = self._at_rest.changing_project(change)
+        changed = await self._change_project(
+            id_or_name, changing, now, trusted=trusted, seen_by=seen_by
+        )
+        return self._at_rest.decrypted_project(changed)
+
+    projects_to_empty = reading(closed_projects.to_empty)
+    remove_project_data = in_background(closed_projects.remove)
+    # -- secrets at rest ----------------------------------------------------------------------
+
+    _check_keys = writing(secrets_at_rest.check_keys)
+    _reencrypt = writing(secrets_at_rest.reencrypt)
+
+    async def key(self, name: str, made: str) -> str:
+        """Return our key of this name; `made` becomes the key if there is none yet.
+
+        Raises `UndecryptableError`.
+        """
+        place = ("keys", name, "value")
+        stored = await self._key(name, self._at_rest.encrypt(made, place))
+        return self._at_rest.decrypt(stored, place)
+
+    async def check_encryption_keys(self) -> None:
+        """Raise `UndecryptableError` if the keyring lacks a key of this database."""
+        await self._check_keys(self._at_rest)
+
+    async def reencrypt(self, after: str | None, limit: int) -> ReencryptedBatch:
+        """Encrypt the secrets of the next rows with the newest key."""
+        if self._at_rest.newest_id is None:
+            raise NoEncryptionKeyError
+        return await self._reencrypt(after, limit, self._at_rest)
+
+    # -- budgets ------------------------------------------------------------------------------
+
+    budget = reading(budgets.state)
+    set_budget = writing(budgets.set_limits)
+    raise_budget = writing(budgets.raise_limits)
+
     # -- endpoints and deliveries -------------------------------------------------------------
 
-    create_endpoint = writing(endpoint_writes.create)
-    change_endpoint = writing(endpoint_writes.change)
+    _create_endpoint = writing(endpoint_writes.create)
+    _change_endpoint = writing(endpoint_writes.change)
     delete_endpoint = writing(endpoint_writes.delete)
     keep_default_endpoint = writing(endpoint_writes.keep_default)
-    endpoint = reading(endpoint_reads.endpoint)
-    endpoints = reading(endpoint_reads.listed)
-    endpoints_held_back = reading(endpoint_reads.held_back)
+    endpoint = decrypting(reading(endpoint_reads.endpoint), AtRest.decrypted_endpoint)
+    endpoints = decrypting(reading(endpoint_reads.listed), AtRest.decrypted_endpoints)
+    endpoints_held_back = decrypting(reading(endpoint_reads.held_back), AtRest.decrypted_endpoints)
     endpoint_counts = reading(endpoint_reads.counts)
 
-    due_deliveries = reading(due.due)
-    due_delivery = reading(due.due_by_id)
+    async def create_endpoint(self, endpoint: Endpoint, audit: AuditEntry | None = None) -> None:
+        """Store a new endpoint."""
+        await self._create_endpoint(self._at_rest.encrypted_endpoint(endpoint), audit)
+
+    async def change_endpoint(
+        self,
+        endpoint_id: str,
+        change: Callable[[Endpoint], Endpoint],
+        audit: AuditEntry | None = None,
+        *,
+        project: str | None = None,
+    ) -> Endpoint:
+        """Change an endpoint in one transaction, and return the result."""
+        changed = await self._change_endpoint(
+            endpoint_id, self._at_rest.changing(change), audit, project=project
+        )
+        return self._at_rest.decrypted_endpoint(changed)
+
+    due_deliveries = decrypting(reading(due.due), AtRest.decrypted_due)
+    due_delivery = decrypting(reading(due.due_by_id), AtRest.decrypted_due_endpoint)
     ended_meanwhile = reading(due.ended_meanwhile)
     deliveries_waiting = reading(due.waiting)
     rest_endpoints = in_background(due.rest)

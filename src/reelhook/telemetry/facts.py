@@ -12,6 +12,7 @@ import structlog
 
 from reelhook.core.facts import (
     EndpointChanged,
+    EndpointLocked,
     Fact,
     JobCreated,
     JobEnded,
@@ -68,6 +69,10 @@ def log_fact(fact: Fact) -> None:  # noqa: C901, PLR0912  # one flat table
             _webhook_deferred(fact)
         case EndpointChanged():
             _endpoint_changed(fact)
+        case EndpointLocked(endpoint=endpoint):
+            url = _shown_url(endpoint.url)
+            message = f"Endpoint waits, its secrets can't be decrypted here: {url}"
+            log.error("endpoint.locked", message=message, endpoint=endpoint.id, url=url)
         case LeaseTaken(lease=lease):
             log.debug("lease.taken", lease=lease.id, epoch=lease.epoch)
         case LeaseLost(lease=lease):

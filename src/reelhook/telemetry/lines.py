@@ -27,7 +27,7 @@ SECRET_LENGTH_MIN = 8
 """Hiding a shorter secret would hide common words too, and make lines unreadable."""
 
 _SECRET_KEY = re.compile(
-    r"secret|authorization|(api|private)_?key|password|token|cookie", re.IGNORECASE
+    r"secret|authorization|(api|private|encryption)_?key|password|token|cookie", re.IGNORECASE
 )
 _SECRET_TEXTS = (
     # A text without which the pattern is not tried, the pattern, and its replacement.
@@ -35,6 +35,7 @@ _SECRET_TEXTS = (
     ("?", re.compile(r"(?i)([?&][\w-]*(?:signature|token|key|secret|password)=)[^&\s\"']+"), None),
     ("whsec_", re.compile(r"(whsec_)[\w+/=-]+"), None),
     ("whsk_", re.compile(r"(whsk_)[\w+/=-]+"), None),
+    ("rhek_", re.compile(r"(rhek_)[\w+/=-]+"), None),
     ("earer ", re.compile(r"(?i)(bearer )[^\s\"',]+"), None),
     ("sk-", re.compile(r"\b(sk-)[\w-]{8,}"), None),
 )

@@ -13,7 +13,9 @@ from typing import Any
 
 from aiohttp import ClientSession, DummyCookieJar
 
+from reelhook.bootstrap.database import has_valid_key
 from reelhook.bootstrap.doctor.accounts import accounts
+from reelhook.bootstrap.doctor.encryption import encryption
 from reelhook.bootstrap.doctor.files import files
 from reelhook.bootstrap.doctor.finding import Finding, Severity, failed, ok
 from reelhook.bootstrap.doctor.local_checks import authorities, database, secret, variables
@@ -21,6 +23,7 @@ from reelhook.bootstrap.doctor.network_checks import receiver, server
 from reelhook.bootstrap.doctor.proxy_checks import proxies
 from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
+from reelhook.domain.event import Instant
 from reelhook.telemetry.lines import hider
 
 __all__ = ["Finding", "Severity", "examine"]
@@ -47,34 +50,39 @@ async def examine(
     async with ClientSession(cookie_jar=DummyCookieJar()) as http:
         (
             of_database,
-            of_secret,
+            of_secrets,
             of_accounts,
             of_files,
             of_receiver,
             ((running, of_server), of_proxies),
         ) = await asyncio.gather(
             database(settings, now),
-            secret(settings),
+            _secrets(settings),
             accounts(settings, http, now),
             files(settings),
             receiver(settings, http, send=send),
             asyncio.gather(server(settings, http), proxies(settings, http)),
         )
     findings = [
-        _startable(settings, running=running),
+        await _startable(settings, round(now() * 1000), running=running),
         *findings,
         *of_database,
-        of_secret,
+        *of_secrets,
         *of_accounts,
     ]
     findings += [*of_files, of_receiver, *of_server, *of_proxies]
     return [replace(finding, message=hide(finding.message)) for finding in findings]
 
 
-def _startable(settings: Settings, *, running: bool) -> Finding:
+async def _secrets(settings: Settings) -> list[Finding]:
+    return [await secret(settings), await encryption(settings)]
+
+
+async def _startable(settings: Settings, now: Instant, *, running: bool) -> Finding:
     """Check that `serve` would start. A running server may have been started with --simulate."""
     try:
         settings.check_for_server(simulate=running)
+        settings.check_exposure(has_key=await has_valid_key(settings, now))
     except SettingsError as error:
         return failed("settings", error.message)
     count = len(settings.model_fields_set)

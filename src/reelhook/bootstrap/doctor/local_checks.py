@@ -10,6 +10,7 @@ from pathlib import Path
 from reelhook.bootstrap.database import WEBHOOK_KEY
 from reelhook.bootstrap.doctor.finding import Finding, failed, ok, warning
 from reelhook.config import Settings, unknown_variables
+from reelhook.domain.encryption import UndecryptableError
 from reelhook.domain.errors import ReelhookError, SettingsError
 from reelhook.storage.newest_files import newest_record_at
 from reelhook.storage.open import read_key
@@ -138,7 +139,9 @@ async def secret(settings: Settings) -> Finding:
     subject = "webhook secret"
     if settings.webhook_secret is None:
         try:
-            generated = await read_key(settings.database, WEBHOOK_KEY)
+            generated = await read_key(settings.database, WEBHOOK_KEY, settings.keyring)
+        except UndecryptableError:
+            return warning(subject, "can't be decrypted")  # the check of the keys names the remedy
         except SettingsError:
             return warning(subject, "can't be read, because the database can't")
         if generated is None:

@@ -64,7 +64,9 @@ async def receiver(settings: Settings, http: ClientSession, *, send: bool) -> Fi
 async def _sent(subject: str, settings: Settings, url: str) -> Finding:
     """Send a signed test event, as `endpoints test` does."""
     try:
-        secret = settings.webhook_secret or await read_key(settings.database, WEBHOOK_KEY)
+        secret = settings.webhook_secret or await read_key(
+            settings.database, WEBHOOK_KEY, settings.keyring
+        )
     except SettingsError as error:
         return failed(subject, f"was not checked: {error.message}")
     if secret is None:
@@ -161,7 +163,7 @@ async def _known(settings: Settings, http: ClientSession, url: str) -> bool:
     Nothing secret is sent, so a request to another server does no harm.
     """
     try:
-        key = await read_key(settings.database, CALLBACK_KEY)
+        key = await read_key(settings.database, CALLBACK_KEY, settings.keyring)
     except SettingsError:
         return False
     if key is None:

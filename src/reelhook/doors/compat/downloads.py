@@ -8,9 +8,10 @@ from urllib.parse import quote
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 
+from reelhook.domain.caller import Scope
 from reelhook.doors.context import Context, ContextOf
 from reelhook.doors.file_response import FileDownload, Range, file_download, is_version
-from reelhook.doors.policy import SignedDownloadRoute
+from reelhook.doors.policy import SignedDownloadRoute, needs
 
 router = APIRouter(tags=["videos"], route_class=SignedDownloadRoute)
 ByteRange = Annotated[str | None, Header(alias="Range")]
@@ -26,6 +27,7 @@ IfRange = Annotated[
     response_class=StreamingResponse,
     summary="Download a finished video",
 )
+@needs(Scope.READ, one_job="job_id")
 async def download(
     job_id: str,
     context: ContextOf,
@@ -42,6 +44,7 @@ async def download(
     response_class=StreamingResponse,
     summary="Download a finished video, by a query parameter",
 )
+@needs(Scope.READ, one_job="jobId")
 async def download_by_query(
     context: ContextOf,
     job_id: Annotated[str, Query(alias="jobId")],

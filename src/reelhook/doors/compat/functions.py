@@ -1,11 +1,14 @@
 """reelhook in another Python program: gateway, ASGI app and the first client's functions."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
 from starlette.types import ASGIApp
 
+from reelhook.domain.caller import OPERATOR
 from reelhook.domain.job import Job, Status
+from reelhook.domain.labels import Labels
+from reelhook.domain.priority import priority_of
 from reelhook.doors.compat.embedding import (
     DeliveryFunctions,
     EndpointFunctions,
@@ -39,16 +42,27 @@ class Hook:
         *,
         webhook_url: str | None = None,
         endpoints: Sequence[str] = (),
+        external_id: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        priority: str = "normal",
         **parameters: Any,
     ) -> str:
         """Request a video; return the job's id.
 
         `parameters` are the fields of `VideoRequest` except its prompt, and `direction` and
         `wallet_address`. The job's events go to `webhook_url` and to the registered `endpoints`;
-        if neither is given, to WEBHOOK_URL.
+        if neither is given, to WEBHOOK_URL. `external_id` and `metadata` are your own labels of
+        the job, and `priority` is `low`, `normal` or `high`.
         """
         request = video_request(script, **{"model": self.default_model or "", **parameters})
-        created = await self.service.submit(request, webhook_url, endpoints=endpoints)
+        created = await self.gateway.jobs.submit(
+            OPERATOR,
+            request,
+            webhook_url,
+            endpoints=endpoints,
+            labels=Labels(external_id, metadata or {}),
+            priority=priority_of(priority),
+        )
         return created.job_id
 
     # -- the polling service's functions ------------------------------------------------------

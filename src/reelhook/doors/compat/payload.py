@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 from reelhook.domain.event import Event, EventKind, Instant, WireStatus, iso
 from reelhook.domain.job import Job
+from reelhook.domain.labels import NO_LABELS, Labels, labels_of
 
 
 class CompatPayload:
@@ -18,15 +19,15 @@ class CompatPayload:
 
     def body(self, job: Job, event: Event) -> bytes:
         """Return the body that reports an event of a job."""
-        return event_body(event, self._video_url(job.id))
+        return event_body(event, self._video_url(job.id), labels_of(job))
 
     def test_body(self, message_id: str, now: Instant) -> bytes:
         """Return the body of a test webhook. It belongs to no job."""
         return test_body(message_id, now)
 
 
-def event_body(event: Event, video_url: str) -> bytes:
-    """Return the body of one event."""
+def event_body(event: Event, video_url: str, labels: Labels = NO_LABELS) -> bytes:
+    """Return the body of one event. A job without labels has no keys for them."""
     content: dict[str, object] = {
         "jobId": event.job_id,
         "soraJobId": event.provider_job_id,
@@ -44,6 +45,10 @@ def event_body(event: Event, video_url: str) -> bytes:
         content["code"] = event.code
     content["timestamp"] = iso(event.occurred_at)
     content["sequence"] = event.sequence
+    if labels.external_id is not None:
+        content["externalId"] = labels.external_id
+    if labels.metadata:
+        content["metadata"] = labels.metadata
     return _encoded(content)
 
 

@@ -51,8 +51,8 @@ def video_request(
     if provider_options is not None:
         fields["options"] = _options(provider_options)
     own_fields = {"direction": direction or None, "wallet_address": wallet_address}
-    metadata = {name: value for name, value in own_fields.items() if value is not None}
-    return VideoRequest(prompt, title=script[:TITLE_CHARACTERS], metadata=metadata, **fields)
+    given = {name: value for name, value in own_fields.items() if value is not None}
+    return VideoRequest(prompt, title=script[:TITLE_CHARACTERS], door_fields=given, **fields)
 
 
 def _options(text: str) -> Any:

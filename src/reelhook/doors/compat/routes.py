@@ -1,4 +1,4 @@
-"""The routes of the first client: request a video, and read its status."""
+"""The routes of the first client: request a video, estimate its price, and read its status."""
 
 import json
 from hashlib import sha256
@@ -6,8 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
 
-from reelhook.domain.request import SHORT_CHARACTERS_MAX, check_image, check_text
+from reelhook.domain.caller import Scope
+from reelhook.domain.request import SHORT_CHARACTERS_MAX, VideoRequest, check_image, check_text
 from reelhook.doors.access import holder_of
+from reelhook.doors.compat.estimates import EstimateResponse, estimate_response
 from reelhook.doors.compat.request import RENDER_VERSION, video_request
 from reelhook.doors.compat.schemas import (
     GenerateBody,
@@ -16,13 +18,15 @@ from reelhook.doors.compat.schemas import (
     status_response,
 )
 from reelhook.doors.context import ContextOf
-from reelhook.doors.policy import KeyRoute
+from reelhook.doors.labels import priority_named
+from reelhook.doors.policy import KeyRoute, needs
 from reelhook.gateway import IdempotencyKey
 
 router = APIRouter(tags=["videos"], route_class=KeyRoute)
 
 
 @router.post("/api/generate", summary="Request a video")
+@needs(Scope.SUBMIT)
 async def generate(
     context: ContextOf,
     body: GenerateBody,
@@ -34,6 +38,7 @@ async def generate(
     With an `Idempotency-Key` the same request can be sent again for 24 hours: it gets the first
     response again, and nothing is rendered twice.
     """
+    context = await context.within(body.project)
     options = context.options
     version = body.render_version or render_version or RENDER_VERSION
     if body.webhook_url is not None:
@@ -41,28 +46,19 @@ async def generate(
     if body.image is not None and not body.image.startswith("data:"):
         check_image(body.image)
         await options.check_url(body.image, field="image")
-    if body.model is not None:
-        check_text("model", body.model, SHORT_CHARACTERS_MAX)
-    video = video_request(
-        body.script,
-        direction=body.prompt,
-        wallet_address=body.wallet_address,
-        render_version=version,
-        model=body.model or options.default_model or "",
-        seconds=body.seconds,
-        size=body.size,
-        aspect_ratio=body.aspect_ratio,
-        image=body.image,
-        seed=body.seed,
-        options=body.provider_options or {},
-        fallbacks=tuple(body.fallbacks),
-    )
+    video = _video(body, version, options.default_model)
     key = None
     if idempotency_key is not None:
         holder = holder_of(context.request, options.access)
         key = IdempotencyKey(holder, idempotency_key, _fingerprint(body, version))
     created = await context.gateway.jobs.submit(
-        context.caller, video, body.webhook_url, key, body.endpoints
+        context.caller,
+        video,
+        body.webhook_url,
+        key,
+        body.endpoints,
+        labels=body.labels,
+        priority=priority_named(body.priority),
     )
     return GenerateResponse(
         job_id=created.job_id,
@@ -72,12 +68,46 @@ async def generate(
     )
 
 
+@router.post("/api/estimate", summary="Estimate the price of a video")
+async def estimate(
+    context: ContextOf,
+    body: GenerateBody,
+    render_version: Annotated[str | None, Query(alias="renderVersion")] = None,
+) -> EstimateResponse:
+    """Take the body of a request for a video and return its price with each of its models, as far
+    as price tables tell it. Nothing is created or sent.
+    """
+    version = body.render_version or render_version or RENDER_VERSION
+    video = _video(body, version, context.options.default_model)
+    return estimate_response(context.gateway.models.estimate(context.caller, video))
+
+
 @router.get("/api/videos/status/{job_id}", summary="Read a video's status")
+@needs(Scope.READ, one_job="job_id")
 async def status(job_id: str, context: ContextOf) -> StatusResponse:
     """Return a job's status, for clients that missed a webhook."""
     stored = await context.gateway.jobs.job(context.caller, job_id)
     waiting = await context.gateway.waiting.of(context.caller, stored.job)
     return status_response(stored, context.options.video_url(job_id), waiting)
+
+
+def _video(body: GenerateBody, version: str, default_model: str | None) -> VideoRequest:
+    if body.model is not None:
+        check_text("model", body.model, SHORT_CHARACTERS_MAX)
+    return video_request(
+        body.script,
+        direction=body.prompt,
+        wallet_address=body.wallet_address,
+        render_version=version,
+        model=body.model or default_model or "",
+        seconds=body.seconds,
+        size=body.size,
+        aspect_ratio=body.aspect_ratio,
+        image=body.image,
+        seed=body.seed,
+        options=body.provider_options or {},
+        fallbacks=tuple(body.fallbacks),
+    )
 
 
 def _fingerprint(body: GenerateBody, version: str) -> str:
@@ -88,5 +118,10 @@ def _fingerprint(body: GenerateBody, version: str) -> str:
 
 def _left_out(body: GenerateBody) -> set[str]:
     # A request without these has the fingerprint that it had before these fields existed.
-    later = ("endpoints", "aspect_ratio", "image", "seed", "provider_options", "fallbacks")
-    return {"render_version", *(name for name in later if getattr(body, name) in (None, []))}
+    later = (
+        *("endpoints", "aspect_ratio", "image", "seed", "provider_options", "fallbacks"),
+        *("external_id", "metadata", "priority"),
+    )
+    empty = [name for name in later if getattr(body, name) in (None, [])]
+    no_metadata = ["metadata"] if body.metadata == {} else []
+    return {"render_version", "project", *empty, *no_metadata}

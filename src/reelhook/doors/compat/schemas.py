@@ -16,7 +16,8 @@ from reelhook.domain.request import (
     SIZE,
 )
 from reelhook.domain.waiting import Waiting
-from reelhook.doors.fields import EndpointIds, Schema, Text, documented, is_absent
+from reelhook.doors.fields import ChosenProject, EndpointIds, Schema, Text, documented, is_absent
+from reelhook.doors.labels import LabelledBody, LabelledResponse, PriorityName, label_fields
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
 from reelhook.gateway import StoredJob
 
@@ -38,14 +39,14 @@ Size = Annotated[str, documented(pattern=f"^{SIZE}$")]
 Fallbacks = Annotated[list[Name], documented(maxItems=FALLBACKS_MAX)]
 
 
-class GenerateBody(Schema):
+class GenerateBody(LabelledBody):
     """A request for a video."""
 
     script: Script = Field(description="The text to render")
     prompt: UncheckedText | None = Field(None, description="Direction, put before the script")
     wallet_address: Name | None = Field(None, description="The job's owner; stored as given")
     render_version: Text | None = Field(None, description="Only v3, a video model")
-    webhook_url: Text | None = Field(None, description="Where this job's events go")
+    webhook_url: Text | None = Field(None, repr=False, description="Where this job's events go")
     endpoints: EndpointIds = Field([], description="Registered endpoints that its events go to")
     model: Name | None = Field(None, description="`provider/model`, an alias, or a bare name")
     seconds: Seconds | None = None
@@ -56,9 +57,13 @@ class GenerateBody(Schema):
     provider_options: dict[str, Any] | None = Field(
         None, description="The provider's own parameters, passed on unchanged"
     )
+    project: ChosenProject = None
     fallbacks: Fallbacks = Field(
         [],
         description="Models to try, in order, when the ones before definitely did not accept",
+    )
+    priority: PriorityName | None = Field(
+        None, description="Its place among your project's waiting jobs. Default: normal"
     )
 
 
@@ -72,7 +77,7 @@ class GenerateResponse(Schema):
     message: str
 
 
-class StatusResponse(Schema):
+class StatusResponse(LabelledResponse):
     """A job's status, for clients that missed a webhook. Three keys are in snake case."""
 
     job_id: str
@@ -116,6 +121,7 @@ def status_response(
         sora_progress=job.progress,
         waiting=maybe_waiting(waiting),
         missing_since=maybe_iso(job.missing_since),
+        **label_fields(job),
     )
 
 

@@ -7,15 +7,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Send
+from starlette.types import Scope as HttpScope
 
-from reelhook.domain.caller import Caller
+from reelhook.domain.caller import Scope
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import sequence_of
-from reelhook.doors.context import ContextOf
+from reelhook.doors.context import Context, ContextOf
 from reelhook.doors.limits import LimitError
-from reelhook.doors.policy import KeyRoute
-from reelhook.gateway import Gateway
+from reelhook.doors.policy import KeyRoute, needs
 
 router = APIRouter(tags=["jobs"], route_class=KeyRoute)
 STREAM_JOBS_MAX = 100
@@ -63,7 +63,7 @@ class EventStream(StreamingResponse):
         self._events = events
         self._slots = slots
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: HttpScope, receive: Receive, send: Send) -> None:
         """Send the events until either side ends the stream."""
         try:
             with self._slots.take():
@@ -73,6 +73,7 @@ class EventStream(StreamingResponse):
 
 
 @router.get("/api/jobs/events", summary="Follow jobs live", response_class=StreamingResponse)
+@needs(Scope.READ, one_job="jobIds")
 async def stream(
     context: ContextOf,
     job_ids: Annotated[str, Query(alias="jobIds")],
@@ -94,16 +95,17 @@ async def stream(
     for job_id, latest in (await context.gateway.feed.sequences(context.caller, ids)).items():
         seen = sequence_of(last_event_id or "", job_id)
         after[job_id] = max(0, latest - 1) if seen is None or seen > latest else seen
-    return EventStream(_events(context.gateway, context.caller, ids, after), slots)
+    return EventStream(_events(context, ids, after), slots)
 
 
 async def _events(
-    gateway: Gateway, caller: Caller, ids: Sequence[str], after: dict[str, int]
+    context: Context, ids: Sequence[str], after: dict[str, int]
 ) -> AsyncGenerator[bytes, None]:
-    feed = gateway.feed
+    """Yield the events until the program stops, or the credential of the stream ends."""
+    feed, caller = context.gateway.feed, context.caller
     yield b": following\n\n"
-    with feed.follow(caller, ids) as follower:
-        while not feed.stopping.is_set():
+    with feed.follow(caller, ids) as follower, context.lifetime(follower.changed.set) as lifetime:
+        while not (feed.stopping.is_set() or lifetime.over):
             for event in await feed.events(caller, follower.take(), after):
                 after[event.job_id] = event.sequence
                 yield b"id: %b\ndata: %b\n\n" % (event.event_id.encode(), event.body)

@@ -1,10 +1,10 @@
 """Deliveries: list, read and resend them; and the feed of all events."""
 
-import json
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from reelhook.domain.caller import Scope
 from reelhook.doors.context import ContextOf
 from reelhook.doors.fields import instant
 from reelhook.doors.native.delivery_schemas import (
@@ -19,16 +19,18 @@ from reelhook.doors.native.delivery_schemas import (
     State,
     attempt_response,
     delivery_response,
+    event_response,
     one_delivery_response,
     resend_response,
 )
-from reelhook.doors.policy import KeyRoute
+from reelhook.doors.policy import KeyRoute, needs
 from reelhook.gateway import DeliveryFilter, read_back
 
 router = APIRouter(tags=["deliveries"], route_class=KeyRoute)
 
 
 @router.get("/api/events", summary="Read the events of all jobs, in order")
+@needs(Scope.READ)
 async def feed(
     context: ContextOf,
     after: str | None = None,
@@ -37,7 +39,7 @@ async def feed(
     """Return the events after the one with this id. A receiver that missed some catches up here."""
     page = await context.gateway.feed.events_after(context.caller, after, limit)
     return FeedResponse(
-        events=[{"id": event.event_id, **json.loads(event.body)} for event in page.events],
+        events=[event_response(event) for event in page.events],
         next_cursor=page.events[-1].event_id if page.events else after,
         more=page.more,
         restarted=page.restarted,
@@ -45,6 +47,7 @@ async def feed(
 
 
 @router.get("/api/deliveries", summary="List deliveries, newest first")
+@needs(Scope.READ)
 async def list_deliveries(
     context: ContextOf,
     state: State | None = None,
@@ -63,6 +66,7 @@ async def list_deliveries(
 
 
 @router.post("/api/deliveries/resend", status_code=202, summary="Send all failed events again")
+@needs(Scope.OPERATE)
 async def resend_failed(context: ContextOf, body: ResendFailedBody) -> ResendResponse:
     """Send every event that failed since a time again, once each. A restart does not stop it."""
     gateway, caller = context.gateway, context.caller
@@ -73,12 +77,14 @@ async def resend_failed(context: ContextOf, body: ResendFailedBody) -> ResendRes
 
 
 @router.get("/api/deliveries/resend/{resend_id}", summary="The progress of sending again")
+@needs(Scope.READ)
 async def resend_run(resend_id: str, context: ContextOf) -> ResendResponse:
     """Return the number of events that were queued again."""
     return resend_response(await context.gateway.deliveries.resend_run(context.caller, resend_id))
 
 
 @router.get("/api/deliveries/{delivery_id}", summary="Read a delivery")
+@needs(Scope.READ)
 async def read(delivery_id: int, context: ContextOf) -> OneDeliveryResponse:
     """Return a delivery and the events that never arrived."""
     delivery = await context.gateway.deliveries.one(context.caller, _storable(delivery_id))
@@ -86,6 +92,7 @@ async def read(delivery_id: int, context: ContextOf) -> OneDeliveryResponse:
 
 
 @router.get("/api/deliveries/{delivery_id}/attempts", summary="Read a delivery's attempts")
+@needs(Scope.READ)
 async def attempts(
     delivery_id: int, context: ContextOf, limit: Annotated[int, Query(ge=1, le=500)] = 100
 ) -> AttemptsResponse:
@@ -97,6 +104,7 @@ async def attempts(
 
 
 @router.post("/api/deliveries/{delivery_id}/resend", status_code=202, summary="Send an event again")
+@needs(Scope.OPERATE)
 async def resend(
     delivery_id: int, context: ContextOf, body: ResendBody | None = None
 ) -> OneDeliveryResponse:

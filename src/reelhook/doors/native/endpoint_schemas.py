@@ -6,7 +6,7 @@ from typing import Annotated, Any, cast
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from reelhook.domain.breaker import CircuitBreaker
+from reelhook.domain.caller import DEFAULT_PROJECT
 from reelhook.domain.delivery import WebhookResponse
 from reelhook.domain.endpoint import (
     CONCURRENCY_MAX,
@@ -18,7 +18,7 @@ from reelhook.domain.endpoint import (
 from reelhook.domain.errors import BadKeyError
 from reelhook.domain.event import iso, maybe_iso
 from reelhook.domain.signature import standard_key
-from reelhook.doors.fields import Schema, ShortText, Text
+from reelhook.doors.fields import ChosenProject, Schema, ShortText, Text, is_absent
 from reelhook.gateway import EndpointFields
 
 HEADERS_MAX = 20
@@ -91,7 +91,7 @@ class _Chosen(Schema):
 
     description: ShortText | None = None
     events: Events | None = Field(None, description="The events that it gets; if absent: all")
-    headers: Headers | None = Field(None, description="Sent with every webhook")
+    headers: Headers | None = Field(None, repr=False, description="Sent with every webhook")
     concurrency: Concurrency | None = Field(
         None, description="Requests in flight at once; if absent: REELHOOK_ENDPOINT_CONCURRENCY"
     )
@@ -114,23 +114,26 @@ class _Chosen(Schema):
 class NewEndpointBody(_Chosen):
     """An endpoint to register."""
 
-    url: Text = Field(description="Where its webhooks go")
+    url: Text = Field(repr=False, description="Where its webhooks go")
+    project: ChosenProject = None
     secret: Secret | None = Field(
-        None, description="The key that signs them; if absent, one is generated"
+        None, repr=False, description="The key that signs them; if absent, one is generated"
     )
 
 
 class EndpointChangeBody(_Chosen):
     """The fields to change. Those left out stay; null restores the default."""
 
-    url: Text | None = None
+    url: Text | None = Field(None, repr=False)
     enabled: Flag | None = Field(None, description="false holds everything back")
 
 
 class RotateBody(Schema):
     """A rotation of a secret."""
 
-    secret: Secret | None = Field(None, description="The new one; if absent, one is generated")
+    secret: Secret | None = Field(
+        None, repr=False, description="The new one; if absent, one is generated"
+    )
     overlap_hours: Annotated[float, Field(ge=0, le=OVERLAP_HOURS_MAX)] | None = Field(
         None,
         description="How long the old one signs too; if absent: REELHOOK_SECRET_OVERLAP_HOURS",
@@ -140,7 +143,10 @@ class RotateBody(Schema):
 class HealthResponse(Schema):
     """An endpoint's health."""
 
-    state: str = Field(description="ok, failing, open (only probes go out), recovering or disabled")
+    state: str = Field(
+        description="ok, failing, open (only probes go out), recovering, disabled, or locked (the "
+        "server can't decrypt its secrets, so its webhooks wait)"
+    )
     failures: int = Field(description="Since its last success")
     failing_since: str | None
     next_probe_at: str | None
@@ -150,7 +156,9 @@ class EndpointResponse(Schema):
     """An endpoint's present state."""
 
     id: str
-    kind: str = Field(description="registered, default (WEBHOOK_URL) or url (a job's own)")
+    kind: str = Field(
+        description="registered, default (WEBHOOK_URL, or its project's) or url (a job's own)"
+    )
     url: str
     trusted: bool = Field(description="The operator chose the URL: no address is refused")
     description: str | None
@@ -164,12 +172,15 @@ class EndpointResponse(Schema):
     health: HealthResponse
     previous_secret_until: str | None
     created_at: str
+    project: str | None = Field(
+        None, exclude_if=is_absent, description="Its project, if that is not default"
+    )
 
 
 class SecretResponse(EndpointResponse):
     """An endpoint with its secret, which is shown only now."""
 
-    secret: str
+    secret: str = Field(repr=False)
 
 
 class EndpointsResponse(Schema):
@@ -215,17 +226,23 @@ def _fields(endpoint: Endpoint) -> dict[str, Any]:
         "disabled": None if endpoint.disabled is None else endpoint.disabled.value,
         "disabled_at": maybe_iso(endpoint.disabled_at),
         "health": HealthResponse(
-            state="disabled" if endpoint.disabled else _state(endpoint.health),
+            state=_state(endpoint),
             failures=endpoint.health.failures,
             failing_since=maybe_iso(endpoint.health.failing_since),
             next_probe_at=None if endpoint.disabled else maybe_iso(endpoint.health.probe_due_at),
         ),
         "previous_secret_until": maybe_iso(until),
         "created_at": iso(endpoint.created_at),
+        "project": None if endpoint.project == DEFAULT_PROJECT else endpoint.project,
     }
 
 
-def _state(health: CircuitBreaker) -> str:
+def _state(endpoint: Endpoint) -> str:
+    health = endpoint.health
+    if endpoint.disabled:
+        return "disabled"
+    if endpoint.locked:
+        return "locked"
     if health.open:
         return "open"
     if health.ramp is not None:

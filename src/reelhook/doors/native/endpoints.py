@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Response
 
+from reelhook.domain.caller import Scope
 from reelhook.doors.context import Context, ContextOf
 from reelhook.doors.native.endpoint_schemas import (
     EndpointChangeBody,
@@ -15,23 +16,25 @@ from reelhook.doors.native.endpoint_schemas import (
     secret_response,
     test_response,
 )
-from reelhook.doors.policy import KeyRoute
+from reelhook.doors.policy import KeyRoute, needs
 
 router = APIRouter(prefix="/api/endpoints", tags=["endpoints"], route_class=KeyRoute)
 
 
-async def _checked(context: Context, url: str) -> bool:
+async def checked_url(context: Context, url: str, *, field: str = "url") -> bool:
     """Check a URL; return True if the operator chose it, so that it is trusted."""
     options, body = context.options, await context.request.body()
     trusted = options.access.is_operator(context.request, body, options.clock.now())
-    await options.check_url(url, field="url", trusted=trusted)
+    await options.check_url(url, field=field, trusted=trusted)
     return trusted
 
 
 @router.post("", status_code=201, summary="Register an endpoint")
+@needs(Scope.OPERATE)
 async def register(context: ContextOf, body: NewEndpointBody) -> SecretResponse:
     """Register an endpoint. The response shows its secret; later only a rotation shows one."""
-    trusted = await _checked(context, body.url)
+    context = await context.within(body.project)
+    trusted = await checked_url(context, body.url)
     endpoint = await context.gateway.endpoints.register(
         context.caller, body.url, body.fields(), secret=body.secret, trusted=trusted
     )
@@ -39,6 +42,7 @@ async def register(context: ContextOf, body: NewEndpointBody) -> SecretResponse:
 
 
 @router.get("", summary="List endpoints")
+@needs(Scope.READ)
 async def list_endpoints(context: ContextOf, failing: bool = False) -> EndpointsResponse:
     """Return registered endpoints and the default one. With `failing`, return all that are held
     back, including URLs of single jobs.
@@ -49,12 +53,14 @@ async def list_endpoints(context: ContextOf, failing: bool = False) -> Endpoints
 
 
 @router.get("/{endpoint_id}", summary="Read an endpoint")
+@needs(Scope.READ)
 async def read(endpoint_id: str, context: ContextOf) -> EndpointResponse:
     """Return an endpoint's present state, with its health."""
     return endpoint_response(await context.gateway.endpoints.one(context.caller, endpoint_id))
 
 
 @router.patch("/{endpoint_id}", summary="Change an endpoint")
+@needs(Scope.OPERATE)
 async def change(
     endpoint_id: str, context: ContextOf, body: EndpointChangeBody
 ) -> EndpointResponse:
@@ -63,7 +69,7 @@ async def change(
     await endpoints.one(caller, endpoint_id)
     fields, trusted = body.fields(), False
     if body.url is not None:
-        trusted = await _checked(context, body.url)
+        trusted = await checked_url(context, body.url)
         fields["url"] = body.url
     changed = await endpoints.change(
         caller, endpoint_id, fields, enabled=body.enabled, trusted=trusted
@@ -72,6 +78,7 @@ async def change(
 
 
 @router.delete("/{endpoint_id}", status_code=204, summary="Remove an endpoint")
+@needs(Scope.OPERATE)
 async def remove(endpoint_id: str, context: ContextOf) -> Response:
     """Remove an endpoint and its waiting events. The record of past deliveries stays."""
     await context.gateway.endpoints.remove(context.caller, endpoint_id)
@@ -79,6 +86,7 @@ async def remove(endpoint_id: str, context: ContextOf) -> Response:
 
 
 @router.post("/{endpoint_id}/rotate", summary="Rotate an endpoint's secret")
+@needs(Scope.OPERATE)
 async def rotate(
     endpoint_id: str, context: ContextOf, body: RotateBody | None = None
 ) -> SecretResponse:
@@ -93,6 +101,7 @@ async def rotate(
 
 
 @router.post("/{endpoint_id}/test", summary="Send a test event")
+@needs(Scope.OPERATE)
 async def send_test(endpoint_id: str, context: ContextOf) -> TestResponse:
     """Send a signed test event now, once, and return the receiver's response."""
     return test_response(await context.gateway.endpoints.test(context.caller, endpoint_id))

@@ -1,12 +1,15 @@
 """Jobs: list, read, register, check now, cancel, adopt, abandon."""
 
 import json
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from reelhook.domain.job import Status
+from reelhook.domain.caller import Scope
+from reelhook.domain.errors import InvalidRequestError
 from reelhook.doors.context import Context, ContextOf
+from reelhook.doors.native.job_filters import JobFilterOf
 from reelhook.doors.native.schemas import (
     AdoptBody,
     CancelBody,
@@ -16,8 +19,8 @@ from reelhook.doors.native.schemas import (
     RegisterBody,
     job_response,
 )
-from reelhook.doors.policy import KeyRoute
-from reelhook.gateway import Created, JobFilter, StoredJob, read_back
+from reelhook.doors.policy import KeyRoute, needs
+from reelhook.gateway import ALL_JOBS, Created, StoredJob, read_back
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"], route_class=KeyRoute)
 
@@ -34,23 +37,28 @@ async def _created(context: Context, created: Created) -> JobResponse:
 
 
 @router.get("", summary="List jobs, newest first")
+@needs(Scope.READ)
 async def list_jobs(
     context: ContextOf,
-    status: Status | None = None,
+    wanted: JobFilterOf,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: str | None = None,
     in_doubt: Annotated[
         bool, Query(alias="inDoubt", description="Only those that a provider may or may not have")
     ] = False,
 ) -> JobsResponse:
-    """Return a page of jobs; `nextCursor` leads to the next one. Jobs in doubt come oldest first,
-    whatever their status.
+    """Return a page of jobs; `nextCursor` leads to the next one. `metadata.NAME=VALUE` lists the
+    jobs with this metadata. Jobs in doubt come oldest first, whatever their status.
     """
     gateway, caller = context.gateway, context.caller
     if in_doubt:
+        if replace(wanted, status=None) != ALL_JOBS:
+            raise InvalidRequestError(
+                "inDoubt", "inDoubt can't be combined with filters; leave them out"
+            )
         page = await gateway.in_doubt.jobs(caller, limit, cursor)
     else:
-        page = await gateway.jobs.jobs(caller, JobFilter(status=status), limit, cursor)
+        page = await gateway.jobs.jobs(caller, wanted, limit, cursor)
     reasons = await gateway.waiting.all_of(caller, [listed.job for listed in page.jobs])
     video_url = context.options.video_url
     jobs = [
@@ -61,8 +69,10 @@ async def list_jobs(
 
 
 @router.post("/register", summary="Watch a job that was created elsewhere")
+@needs(Scope.OPERATE)
 async def register(context: ContextOf, body: RegisterBody) -> JobResponse:
     """Watch a provider's job that another program created. Registering it twice changes nothing."""
+    context = await context.within(body.project)
     if body.webhook_url is not None:
         await context.options.check_url(body.webhook_url)
     created = await context.gateway.jobs.register(
@@ -72,11 +82,13 @@ async def register(context: ContextOf, body: RegisterBody) -> JobResponse:
         body.webhook_url,
         body.endpoints,
         body.account,
+        labels=body.labels,
     )
     return await _created(context, created)
 
 
 @router.get("/{job_id}", summary="Read a job")
+@needs(Scope.READ)
 async def read(job_id: str, context: ContextOf) -> JobResponse:
     """Return a job's present state."""
     gateway, caller = context.gateway, context.caller
@@ -87,6 +99,7 @@ async def read(job_id: str, context: ContextOf) -> JobResponse:
 
 
 @router.get("/{job_id}/events", summary="Read a job's whole history")
+@needs(Scope.READ)
 async def events(job_id: str, context: ContextOf) -> EventsResponse:
     """Return every event of the job, in order, including those that were never sent."""
     await context.gateway.jobs.job(context.caller, job_id)
@@ -97,12 +110,14 @@ async def events(job_id: str, context: ContextOf) -> EventsResponse:
 
 
 @router.post("/{job_id}/poll", summary="Check a job at its provider now")
+@needs(Scope.OPERATE)
 async def poll(job_id: str, context: ContextOf) -> JobResponse:
     """Read the job at its provider at once, and send webhooks if it changed."""
     return _response(context, await context.gateway.jobs.check_now(context.caller, job_id))
 
 
 @router.post("/{job_id}/cancel", summary="Cancel a job")
+@needs(Scope.SUBMIT)
 async def cancel(job_id: str, context: ContextOf, body: CancelBody | None = None) -> JobResponse:
     """Cancel the job at its provider. If that is impossible, 409 says that the render is paid for;
     `force` then stops watching it.
@@ -113,6 +128,7 @@ async def cancel(job_id: str, context: ContextOf, body: CancelBody | None = None
 
 
 @router.post("/{job_id}/adopt", summary="Watch the provider's job of a job in doubt")
+@needs(Scope.OPERATE)
 async def adopt(job_id: str, context: ContextOf, body: AdoptBody) -> JobResponse:
     """Watch the provider's job as a new job here, with the same request and endpoints. Its
     `adoptedFrom` names the job in doubt, which is settled now.
@@ -122,6 +138,7 @@ async def adopt(job_id: str, context: ContextOf, body: AdoptBody) -> JobResponse
 
 
 @router.post("/{job_id}/abandon", summary="Settle that the provider does not have a job in doubt")
+@needs(Scope.OPERATE)
 async def abandon(job_id: str, context: ContextOf) -> JobResponse:
     """Remove the job from the list of those in doubt. Otherwise it stays as it is."""
     return _response(context, await context.gateway.in_doubt.abandon(context.caller, job_id))

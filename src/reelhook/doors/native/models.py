@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from reelhook.domain.caller import Scope
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.doors.context import ContextOf
 from reelhook.doors.native.model_schemas import (
@@ -14,7 +15,7 @@ from reelhook.doors.native.model_schemas import (
     model_response,
     server_response,
 )
-from reelhook.doors.policy import KeyRoute
+from reelhook.doors.policy import KeyRoute, needs
 
 router = APIRouter(tags=["providers"], route_class=KeyRoute)
 DAYS_MAX = 366
@@ -24,6 +25,7 @@ _EPOCH = date(1970, 1, 1).toordinal()
 
 
 @router.get("/api/models", summary="List the models, with what they can do")
+@needs(Scope.READ)
 async def models(
     context: ContextOf,
     served: Annotated[
@@ -46,6 +48,7 @@ async def models(
 
 
 @router.get("/api/costs", summary="Costs of jobs, by day, model and unit")
+@needs(Scope.READ)
 async def costs(
     context: ContextOf,
     since: Annotated[

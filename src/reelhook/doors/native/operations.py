@@ -2,22 +2,27 @@
 
 from fastapi import APIRouter
 
+from reelhook.domain.caller import Scope
 from reelhook.doors.context import ContextOf
 from reelhook.doors.native.operation_schemas import StatsResponse, stats_response
 from reelhook.doors.native.schemas import WatcherResponse
-from reelhook.doors.policy import KeyRoute, OpenRoute
+from reelhook.doors.policy import KeyRoute, OpenRoute, needs
 
 router = APIRouter(tags=["operations"], route_class=KeyRoute)
 health_router = APIRouter(tags=["operations"], route_class=OpenRoute)
 
 
 @router.get("/api/stats", summary="Counts of jobs and deliveries, and the watcher's state")
+@needs(Scope.READ)
 async def stats(context: ContextOf) -> StatsResponse:
-    """Return statistics."""
+    """Return statistics: of the whole installation, or of the project of the caller's key. Those of
+    a project say nothing about the watcher and the accounts.
+    """
     return stats_response(await context.gateway.operations.stats(context.caller))
 
 
 @router.post("/api/watcher/pause", summary="Stop polling providers")
+@needs(Scope.OPERATOR)
 async def pause(context: ContextOf) -> WatcherResponse:
     """Stop watching, in every process, until resumed. A restart does not resume."""
     await context.gateway.operations.pause_watching(context.caller)
@@ -25,6 +30,7 @@ async def pause(context: ContextOf) -> WatcherResponse:
 
 
 @router.post("/api/watcher/resume", summary="Poll providers again")
+@needs(Scope.OPERATOR)
 async def resume(context: ContextOf) -> WatcherResponse:
     """Resume watching at once."""
     await context.gateway.operations.resume_watching(context.caller)

@@ -1,11 +1,13 @@
 """The bodies that the routes about jobs take and return, in camelCase."""
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from reelhook.domain.event import iso, maybe_iso
 from reelhook.domain.job import Job, Status
+from reelhook.domain.priority import Priority
 from reelhook.domain.request import (
     JOB_ID,
     JOB_ID_CHARACTERS_MAX,
@@ -13,7 +15,18 @@ from reelhook.domain.request import (
     SHORT_CHARACTERS_MAX,
 )
 from reelhook.domain.waiting import Waiting
-from reelhook.doors.fields import EndpointIds, Schema, ShortText, Text, documented, is_absent
+from reelhook.doors.fields import (
+    ChosenProject,
+    EndpointIds,
+    MaybeProject,
+    Schema,
+    ShortText,
+    Text,
+    documented,
+    is_absent,
+    maybe_project,
+)
+from reelhook.doors.labels import LabelledBody, LabelledResponse, label_fields
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
 from reelhook.gateway import ListedJob
 
@@ -26,13 +39,14 @@ OwnJobId = Annotated[
 ]
 
 
-class RegisterBody(Schema):
+class RegisterBody(LabelledBody):
     """A job that another program created at the provider."""
 
     sora_job_id: ProviderJobId = Field(description="The provider's id of the job")
     job_id: OwnJobId | None = Field(None, description="The id that it gets here")
-    webhook_url: Text | None = None
+    webhook_url: Text | None = Field(None, repr=False)
     endpoints: EndpointIds = Field([], description="Registered endpoints that its events go to")
+    project: ChosenProject = None
     account: ShortText | None = Field(
         None, description="The job's account, or a provider whose first account has it"
     )
@@ -52,15 +66,24 @@ class CancelBody(Schema):
     )
 
 
+class CostKind(StrEnum):
+    """The origin of a cost: a price table, the provider's quote, or its charge."""
+
+    ESTIMATED = "estimated"
+    QUOTED = "quoted"
+    CHARGED = "charged"
+
+
 class CostResponse(Schema):
     """The cost of a job. The unit is USD if the provider reports money, else its own."""
 
     amount: float
     unit: str
-    charged: bool = Field(description="false: only quoted so far")
+    charged: bool = Field(description="false: only quoted or estimated so far")
+    kind: CostKind
 
 
-class JobResponse(Schema):
+class JobResponse(LabelledResponse):
     """A job in its present state."""
 
     job_id: str
@@ -80,7 +103,9 @@ class JobResponse(Schema):
         description="For a waiting job, the jobs of its account that are created before it. For a "
         "queued one, the jobs that its provider renders before it, if the provider reports that",
     )
-    cost: CostResponse | None = Field(description="The provider's charge, else its quote")
+    cost: CostResponse | None = Field(
+        description="The provider's charge, else its quote, else an estimate by the model's price"
+    )
     adopted_from: str | None = Field(description="The job in doubt that this one resolved")
     in_doubt: bool = Field(description="true: it is not known whether a provider has the job")
     sora_job_id: str | None
@@ -103,6 +128,10 @@ class JobResponse(Schema):
         exclude_if=is_absent,
         description="For a canceled job. true: its render ended too; false: the provider "
         "continues, since it can't stop a render; absent: not known",
+    )
+    project: MaybeProject = None
+    priority: str | None = Field(
+        None, exclude_if=is_absent, description="low or high; absent: normal"
     )
 
 
@@ -139,7 +168,19 @@ class ErrorResponse(Schema):
         description="The job that the error is about. With acceptance_unknown: the job that may "
         "have been accepted",
     )
+    project: str | None = Field(None, description="The project that the error is about")
+    name: str | None = Field(
+        None, description="With the problem project_name_taken: the name that another project has"
+    )
     job_status: str | None = Field(None, description="The job's status, if it is the reason")
+    key_id: str | None = Field(
+        None, description="With acceptance_unknown: the key that may have been made or changed"
+    )
+    scope: str | None = Field(None, description="With scope_missing: the scope that is needed")
+    model: str | None = Field(None, description="With model_not_allowed: the model")
+    allowed: list[str] | None = Field(
+        None, description="With model_not_allowed: the models that are allowed"
+    )
     provider_job_id: str | None = Field(
         None, description="With the problem already_watched: the provider's id of that job"
     )
@@ -156,6 +197,23 @@ class ErrorResponse(Schema):
     )
     resend_id: str | None = Field(
         None, description="With acceptance_unknown: the resend that may have been started"
+    )
+    budget: str | None = Field(
+        None,
+        description="With over_budget (402) and job_limit_reached (429): moneyPerDay, "
+        "moneyPerMonth, jobsPerDay or jobsInFlight. With acceptance_unknown: the budget that may "
+        "have been changed",
+    )
+    owner: str | None = Field(None, description="Whose budget it is: project or key")
+    unit: str | None = Field(None, description="The currency of a budget, or jobs")
+    limit: float | int | None = Field(None, description="The limit of a budget")
+    used: float | int | None = Field(None, description="What is reserved and spent of a budget")
+    needed: float | int | None = Field(None, description="What the job would reserve")
+    resets_at: str | None = Field(
+        None, description="The end of a budget's period; null: it has none"
+    )
+    units: list[str] | None = Field(
+        None, description="With the problem unknown_price: the currencies that a budget limits"
     )
 
 
@@ -196,12 +254,23 @@ def job_response(
         waiting=maybe_waiting(waiting),
         missing_since=maybe_iso(job.missing_since),
         stopped=job.stopped,
+        project=maybe_project(job.project),
+        priority=Priority(job.priority).word if job.priority else None,
+        **label_fields(job),
     )
 
 
 def _cost(job: Job) -> CostResponse | None:
-    if job.charged_amount is not None and job.charged_unit is not None:
-        return CostResponse(amount=job.charged_amount, unit=job.charged_unit, charged=True)
-    if job.quoted_amount is not None and job.quoted_unit is not None:
-        return CostResponse(amount=job.quoted_amount, unit=job.quoted_unit, charged=False)
+    costs = (
+        (job.charged_amount, job.charged_unit, CostKind.CHARGED),
+        (job.quoted_amount, job.quoted_unit, CostKind.QUOTED),
+        (job.estimated_amount, job.estimated_unit, CostKind.ESTIMATED),
+    )
+    for amount, unit, kind in costs:
+        if amount is None or unit is None:
+            continue
+        if kind is CostKind.ESTIMATED and job.status in {Status.FAILED, Status.CANCELED}:
+            return None  # it may have cost nothing
+        charged = kind is CostKind.CHARGED
+        return CostResponse(amount=amount, unit=unit, charged=charged, kind=kind)
     return None

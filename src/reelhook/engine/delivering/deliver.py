@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from random import Random
 
-from reelhook.core.facts import Emit
+from reelhook.core.facts import Emit, EndpointLocked
 from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
 from reelhook.domain.delivery import Delivery
-from reelhook.domain.endpoint import lane_of
+from reelhook.domain.endpoint import Endpoint, lane_of
 from reelhook.domain.event import Instant
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.engine.delivering.attempts import Attempts
@@ -67,6 +67,10 @@ class Deliver:
             clock=clock,
             random=random,
         )
+        self._emit = emit
+        self._locked: set[str] = set()
+        """The endpoints that wait because their secrets can't be decrypted here."""
+        self._random = random
         self._resting = False
         self._in_flight: dict[int, InFlight] = {}
         self._finished: set[int] = set()
@@ -99,14 +103,29 @@ class Deliver:
             probes=probes,
         )
         self._endpoints_version = version
-        self._probing.sent(sum(found.endpoint.health.open for found in due.endpoints), now)
-        for found in due.endpoints:
+        endpoints = [found for found in due.endpoints if not self._is_locked(found.endpoint)]
+        self._probing.sent(sum(found.endpoint.health.open for found in endpoints), now)
+        for found in endpoints:
             # The result of the read may still have deliveries whose attempts ended during it.
             ready = [item for item in found.deliveries if not self._is_known(item.delivery)]
             self._queue.fill(found.endpoint, ready, self._clock.now())
         self._start_ready()
         self._rest(due.early)
         return self._seconds_until(due)
+
+    def _is_locked(self, endpoint: Endpoint) -> bool:
+        """Return True if this process can't sign for the endpoint. It is read again after a pause.
+
+        The pause uses no attempt. So the endpoint delays no other, however much waits for it.
+        """
+        if not endpoint.locked:
+            self._locked.discard(endpoint.id)
+            return False
+        self._queue.pause(endpoint.id, self._clock.now(), self._random)
+        if endpoint.id not in self._locked:
+            self._locked.add(endpoint.id)
+            self._emit(EndpointLocked(endpoint))
+        return True
 
     def _rest(self, early: Iterable[str]) -> None:
         """Let endpoints without due deliveries rest, in the background."""
@@ -204,6 +223,8 @@ class Deliver:
             delivery = flight.due.delivery
             found = await self._store.due_delivery(delivery.id, self._clock.now())
             if found is None or self._queue.queue(delivery.endpoint_id).endpoint.held_back:
+                return False
+            if self._is_locked(found.endpoint):
                 return False
             self._queue.update(found.endpoint)
             (flight.due,) = found.deliveries

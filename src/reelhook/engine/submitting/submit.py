@@ -31,7 +31,7 @@ from reelhook.ports import Clock, StoredJob, SubmitStore
 
 log = structlog.get_logger()
 SUBMITS_AT_ONCE = 256
-BYTES_AT_ONCE = 8 * 1024 * 1024
+BYTES_AT_ONCE = 6 * 1024 * 1024
 """The most memory for images and options of the jobs that one account is submitting."""
 FALLBACKS_AT_ONCE = 1000
 FULL_LOOK_SECONDS = 1.0
@@ -113,6 +113,7 @@ class Submit:
         bytes_free -= sum(map(_size, due))
         if self._takes_overflow_of and len(due) < free and bytes_free > 0:
             due += await self._store.jobs_waiting_elsewhere(
+                self._leased.id,
                 self._takes_overflow_of,
                 now - SIBLING_WAIT_MILLISECONDS,
                 free - len(due),

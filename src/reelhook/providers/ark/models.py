@@ -9,6 +9,7 @@ ModelArk's and Volcengine's API reference, "Create a video generation task". See
 
 from reelhook.domain.model import Image, Model, aspect_ratio_for
 from reelhook.domain.request import VideoRequest
+from reelhook.providers.ark.prices import PRICES
 from reelhook.providers.http.json_fields import encodable
 from reelhook.providers.http.request_fields import merged, nearest_resolution
 
@@ -29,6 +30,7 @@ def _model(name: str, seconds: tuple[str, ...], image: Image = Image.OPTIONAL) -
         aspect_ratios=RATIOS,
         image=image,
         image_sets_ratio="seedance-2-5-" in name,
+        price=PRICES.get(name),
     )
 
 

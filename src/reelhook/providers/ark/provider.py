@@ -38,7 +38,13 @@ class Ark(ExpiringProvider):
     default_base_url = "https://ark.ap-southeast.bytepluses.com/api/v3"
     default_path = "/api/v3"
     jobs_path = PATH
-    traits = Capabilities(batch_max=100_000, page_size_max=PAGE_SIZE, notifies=True)
+    traits = Capabilities(
+        batch_max=100_000,
+        page_size_max=PAGE_SIZE,
+        notifies=True,
+        # "You are only charged for successfully generated videos": the page of prices
+        failures_are_free=True,
+    )
     models = MODELS
 
     @cached_property

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from reelhook.domain.model import Image, Model, aspect_ratio_for
 from reelhook.domain.request import VideoRequest
+from reelhook.providers.fal.prices import PRICES
 from reelhook.providers.http.json_fields import encodable, number
 from reelhook.providers.http.request_fields import merged
 
@@ -27,6 +28,7 @@ def _text_to_video(
         sizes=_NONE,
         aspect_ratios=ratios,
         image=Image.NONE,
+        price=PRICES.get(name),
     )
 
 

@@ -51,8 +51,8 @@ class Source:
     `secret` headers are sent to the provider's own origin only.
     """
 
-    url: URL | str
-    secret: Mapping[str, str] = field(default_factory=dict)
+    url: URL | str = field(repr=False)
+    secret: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @asynccontextmanager

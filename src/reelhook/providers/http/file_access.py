@@ -5,7 +5,7 @@ and every redirect names another address. So each address is checked like a webh
 provider's configured origin and the origins that the operator allows for its account are exempt.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from aiohttp import ClientSession, DummyCookieJar
@@ -61,7 +61,7 @@ class FileRequest:
     """
 
     http: ClientSession
-    url: URL
+    url: URL = field(repr=False)
     own: bool
     trusted: bool
 

@@ -9,7 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Self
+from typing import ClassVar, Self
 
 from yarl import URL
 
@@ -22,6 +22,7 @@ from reelhook.domain.errors import (
 )
 from reelhook.domain.fingerprint import fingerprint
 from reelhook.domain.model import Model
+from reelhook.domain.price import Price
 from reelhook.domain.report import (
     Accepted,
     Missing,
@@ -72,6 +73,8 @@ class HttpProvider(ABC):
     """The path of the jobs below the base URL; see `job_path`."""
     traits: Capabilities = Capabilities()
     models: Sequence[Model] = ()
+    rates: ClassVar[Mapping[str, Price]] = {}
+    """The worth of one of the provider's own units, for prices and charges."""
     shows_images: bool = False
     """True if responses repeat the `data:` URIs of requests."""
 

@@ -84,7 +84,7 @@ class ProviderResponse:
     """
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes | None
     read: tuple[object] | None = field(default=None, repr=False, compare=False)
 

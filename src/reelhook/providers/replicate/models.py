@@ -6,13 +6,14 @@ the common names of inputs; `providerOptions` sets inputs with other names.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reelhook.domain.model import Image, Model, aspect_ratio_for
 from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.address import segment
 from reelhook.providers.http.json_fields import encodable, is_segment
 from reelhook.providers.http.request_fields import duration, merged
+from reelhook.providers.replicate.prices import PRICES
 
 _TAKES_NONE: tuple[str, ...] = ()
 _VERSION = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -36,7 +37,7 @@ _BY_START = {  # by the start of the model's name: its family
     "minimax/": Names(image="first_frame_image"),
 }
 
-MODELS = (
+_MODELS = (
     Model("google/veo-3-fast", sizes=_TAKES_NONE),
     Model("bytedance/seedance-2.0", sizes=_TAKES_NONE),
     Model("bytedance/seedance-2.0-fast", sizes=_TAKES_NONE),
@@ -63,6 +64,7 @@ MODELS = (
         seed=False,
     ),
 )
+MODELS = tuple(replace(model, price=PRICES.get(model.name)) for model in _MODELS)
 
 
 def target(model: str) -> tuple[str, dict[str, object]] | None:

@@ -9,6 +9,7 @@ from reelhook.domain.model import Image, Model, aspect_ratio_for
 from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.json_fields import encodable
 from reelhook.providers.http.request_fields import duration, merged
+from reelhook.providers.runway.prices import PRICES
 
 SECONDS_DEFAULT = 5
 """The duration for models that require one."""
@@ -69,11 +70,11 @@ def _model(
     prompt: int | None = None,
     image: Image = Image.OPTIONAL,
 ) -> Model:
-    return Model(name, seconds, sizes, _NONE, image, seed, prompt)
+    return Model(name, seconds, sizes, _NONE, image, seed, prompt, price=PRICES.get(name))
 
 
 def _by_ratio(name: str, ratios: str) -> Model:
-    return Model(name, None, _NONE, tuple(ratios.split()), seed=False)
+    return Model(name, None, _NONE, tuple(ratios.split()), seed=False, price=PRICES.get(name))
 
 
 MODELS = (

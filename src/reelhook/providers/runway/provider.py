@@ -39,6 +39,7 @@ from reelhook.providers.http.json_fields import (
     web_address,
 )
 from reelhook.providers.runway.models import MODELS, body_of, path_of
+from reelhook.providers.runway.prices import RATES
 
 VERSION = "2024-11-06"
 """The version of the API (`X-Runway-Version`)."""
@@ -59,6 +60,7 @@ class Runway(ExpiringProvider):
     jobs_path = "tasks"
     traits = Capabilities(poll_seconds_min=5.0)  # "at most every five seconds" per task
     models = MODELS
+    rates = RATES
 
     def authorization(self, key: str | None) -> dict[str, str]:
         """Return the headers with the key and the API's version."""

@@ -22,6 +22,7 @@ from reelhook.providers.http.json_fields import (
     web_address,
 )
 from reelhook.providers.http.request_fields import merged, nearest_resolution
+from reelhook.providers.xai.prices import PRICES
 
 RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3")
 PIXELS = {"480p": 848 * 480, "720p": 1280 * 720, "1080p": 1920 * 1080}
@@ -32,7 +33,14 @@ _NO_FILE = "The request is done, but it has no video."
 _EXPIRED = "The request expired at xAI before it was done."
 
 MODELS = tuple(
-    Model(name, seconds=_SECONDS, sizes=(), aspect_ratios=RATIOS, seed=False)
+    Model(
+        name,
+        seconds=_SECONDS,
+        sizes=(),
+        aspect_ratios=RATIOS,
+        seed=False,
+        price=PRICES.get(name),
+    )
     for name in ("grok-imagine-video", "grok-imagine-video-1.5")
 )
 

@@ -26,8 +26,10 @@ def of_new(new: NewJob) -> ConflictKeys:
 
 
 def of_record(changes: Sequence[Change], lease: Lease | None) -> ConflictKeys:
-    """Return the keys of recording changes: the jobs, with their deliveries."""
-    return [key for change in changes for key in _of_job(change.job)]
+    """Return the keys of recording changes: the jobs, with their deliveries, and turns."""
+    keys = [key for change in changes for key in _of_job(change.job)]
+    accounts = {change.job.account for change in changes if change.job.beginning}
+    return [*keys, *(("turns", account) for account in accounts)]
 
 
 def of_acceptance(
@@ -49,12 +51,18 @@ def of_settlement(settlement: Settlement) -> ConflictKeys:
     return keys
 
 
-def of_job(job_id: str, now: Instant) -> ConflictKeys:
+def of_job(job_id: str, now: Instant, project: str | None = None) -> ConflictKeys:
     """Return the key of a write to one job."""
     return (job_id,)
 
 
-def of_doubt(job_id: str, now: Instant, audit: AuditEntry | None = None) -> ConflictKeys:
+def of_doubt(
+    job_id: str,
+    now: Instant,
+    audit: AuditEntry | None = None,
+    *,
+    project: str | None = None,
+) -> ConflictKeys:
     """Return the key of settling one job's doubt."""
     return (job_id,)
 

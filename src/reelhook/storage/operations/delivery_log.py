@@ -18,6 +18,7 @@ SELECT {DELIVERY}, CASE WHEN d.url = '' THEN e.url ELSE d.url END, {_ATTEMPT}
 FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id
 LEFT JOIN attempts a ON a.id = (SELECT max(l.id) FROM attempts l WHERE l.delivery_id = d.id)
 """
+_IDS = "SELECT d.id FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id"
 _STATES = {
     "waiting": "d.due_at IS NOT NULL",
     "delivered": "d.outcome = 'delivered' AND d.due_at IS NULL AND NOT d.ended",
@@ -33,22 +34,27 @@ def page(wanted: DeliveryFilter, limit: int, cursor: int | None) -> Operation[De
     for clause, value in (
         ("d.job_id = ?", wanted.job_id),
         ("d.endpoint_id = ?", wanted.endpoint_id),
+        ("e.project = ?", wanted.project),
         ("d.id < ?", cursor),
     ):
         if value is not None:
             parameters.append(value)
             clauses.append(f"{clause}{len(parameters)}")
-    rows = yield Statement(
-        f"{_STORED_DELIVERY} WHERE {' AND '.join(clauses)} ORDER BY d.id DESC LIMIT ?1",
-        parameters,
-    )
+    chosen = f"WHERE {' AND '.join(clauses)} ORDER BY d.id DESC LIMIT ?1"
+    if wanted.project is not None:
+        # Chosen by an index of ids: a project may have many deliveries, and their rows are large.
+        chosen = f"WHERE d.id IN ({_IDS} {chosen}) ORDER BY d.id DESC"
+    rows = yield Statement(f"{_STORED_DELIVERY} {chosen}", parameters)
     listed = tuple(_stored_delivery(row) for row in rows[:limit])
     return DeliveryPage(listed, listed[-1].delivery.id if len(rows) > limit else None)
 
 
-def delivery(delivery_id: int) -> Operation[StoredDelivery]:
+def delivery(delivery_id: int, *, project: str | None = None) -> Operation[StoredDelivery]:
     """Return one delivery. Raises `DeliveryNotFoundError`."""
-    rows = yield Statement(f"{_STORED_DELIVERY} WHERE d.id = ?1", (delivery_id,))
+    rows = yield Statement(
+        f"{_STORED_DELIVERY} WHERE d.id = ?1 AND (CAST(?2 AS TEXT) IS NULL OR e.project = ?2)",
+        (delivery_id, project),
+    )
     if not rows:
         raise DeliveryNotFoundError(delivery_id)
     return _stored_delivery(rows[0])

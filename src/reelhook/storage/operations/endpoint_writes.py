@@ -1,16 +1,18 @@
 """Operations that change endpoints."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from reelhook.domain.audit import AuditEntry, endpoint_facts
 from reelhook.domain.delivery import UndeliveredReason
-from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, lane_of
+from reelhook.domain.endpoint import Endpoint, lane_of
 from reelhook.domain.event import Instant
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.operations import audit as trail
 from reelhook.storage.operations.endpoint_reads import ONE_ENDPOINT, found
 from reelhook.storage.operations.endpoint_wakeups import release
 from reelhook.storage.operations.new_deliveries import EXCLUDE_NEW_JOBS, follow_running
+from reelhook.storage.operations.open_projects import check_open
 from reelhook.storage.operations.rows import (
     ENDPOINT,
     ENDPOINT_COLUMNS,
@@ -49,12 +51,16 @@ WHERE lane = ?2 AND endpoint_id = ?1 AND due_at IS NOT NULL AND progress_sequenc
 
 
 def create(endpoint: Endpoint, audit: AuditEntry | None = None) -> Operation[None]:
-    """Store a new endpoint. One that gets every job's events starts with the unfinished jobs."""
+    """Store a new endpoint. One that gets every job's events starts with the unfinished jobs.
+
+    Raises `ProjectClosedError`.
+    """
+    yield from check_open(endpoint.project)
     if endpoint.broadcast:
         yield EXCLUDE_NEW_JOBS
     yield Statement(_INSERT, (*endpoint_values(endpoint), lane_of(endpoint.id)))
     if endpoint.broadcast:
-        yield from follow_running(endpoint.id)
+        yield from follow_running(endpoint.id, endpoint.project)
     yield from _record(audit, None, endpoint)
 
 
@@ -62,13 +68,15 @@ def change(
     endpoint_id: str,
     change: Callable[[Endpoint], Endpoint],
     audit: AuditEntry | None = None,
+    *,
+    project: str | None = None,
 ) -> Operation[Endpoint]:
     """Change an endpoint. One that now gets every job's events starts with the unfinished jobs."""
-    before = found(endpoint_id, (yield Statement(_LOCKED_FOR_CHANGE, (endpoint_id,))))
+    before = found(endpoint_id, (yield Statement(_LOCKED_FOR_CHANGE, (endpoint_id, project))))
     after = change(before)
     if after.broadcast and not before.broadcast:
         yield EXCLUDE_NEW_JOBS
-        yield from follow_running(after.id)
+        yield from follow_running(after.id, after.project)
     if after is not before:
         yield from _replace(before, after)
         yield from _record(audit, before, after)
@@ -100,10 +108,16 @@ def _replace(before: Endpoint, after: Endpoint) -> Operation[None]:
         yield Statement(_WAKE_NOW, (after.id,))
 
 
-def delete(endpoint_id: str, now: Instant, audit: AuditEntry | None = None) -> Operation[None]:
+def delete(
+    endpoint_id: str,
+    now: Instant,
+    audit: AuditEntry | None = None,
+    *,
+    project: str | None = None,
+) -> Operation[None]:
     """End an endpoint and all its deliveries."""
     yield EXCLUDE_NEW_JOBS
-    before = found(endpoint_id, (yield Statement(_LOCKED_FOR_DELETION, (endpoint_id,))))
+    before = found(endpoint_id, (yield Statement(_LOCKED_FOR_DELETION, (endpoint_id, project))))
     yield from _record(audit, before, None)
     yield Statement(
         "UPDATE endpoints SET deleted_at = ?2, broadcast = FALSE, secret = NULL,"
@@ -121,15 +135,17 @@ def delete(endpoint_id: str, now: Instant, audit: AuditEntry | None = None) -> O
 
 
 def keep_default(endpoint: Endpoint) -> Operation[None]:
-    """Store the endpoint of WEBHOOK_URL. A changed URL starts with clean health."""
+    """Store a project's default endpoint. A changed URL starts with clean health."""
     # Two processes may start at the same time.
     yield Statement(
         f"{_INSERT} ON CONFLICT (id) DO NOTHING", (*endpoint_values(endpoint), lane_of(endpoint.id))
     )
-    known = found(DEFAULT_ENDPOINT, (yield Statement(_DEFAULT_LOCKED, (DEFAULT_ENDPOINT,))))
+    known = found(endpoint.id, (yield Statement(_DEFAULT_LOCKED, (endpoint.id,))))
     if known.url != endpoint.url:
-        yield from _replace(known, known.moved(endpoint.url))
+        yield from _replace(known, replace(known.moved(endpoint.url), trusted=endpoint.trusted))
         yield from release(known.id, endpoint.created_at)
+    elif endpoint.trusted and not known.trusted:
+        yield from _replace(known, replace(known, trusted=True))
 
 
 def save_health(endpoint: Endpoint) -> Operation[None]:

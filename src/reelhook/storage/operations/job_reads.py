@@ -1,6 +1,7 @@
 """Operations that read jobs and their events."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from reelhook.domain.errors import JobNotFoundError, UnknownCursorError
@@ -8,6 +9,7 @@ from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
 from reelhook.ports import JobFilter, JobPage, StoredEvent, StoredJob
 from reelhook.storage.operation import Operation, Statement, concurrently, query
+from reelhook.storage.operations.ownership import of_project
 from reelhook.storage.operations.rows import (
     LISTED_JOB,
     STATE,
@@ -18,41 +20,135 @@ from reelhook.storage.operations.rows import (
 )
 
 
-def job(job_id: str) -> Operation[StoredJob]:
+def job(job_id: str, project: str | None = None) -> Operation[StoredJob]:
     """Return one job. Raises `JobNotFoundError`."""
-    rows = yield Statement(f"SELECT {STORED_JOB} FROM jobs WHERE id = ?1", (job_id,))
+    owned, owner = of_project(project, 2)
+    rows = yield Statement(f"SELECT {STORED_JOB} FROM jobs WHERE id = ?1{owned}", (job_id, *owner))
     if not rows:
         raise JobNotFoundError(job_id)
     return stored_job_of(rows[0])
 
 
+class _Where:
+    """Conditions of a statement, with their numbered parameters."""
+
+    def __init__(self, *parameters: Any) -> None:
+        self.parameters = list(parameters)
+        self._clauses: list[str] = []
+
+    def add(self, condition: str, *values: Any) -> None:
+        """Add a condition that has `{}` in the place of each value."""
+        first = len(self.parameters) + 1
+        self.parameters += values
+        numbers = (f"?{first + index}" for index in range(len(values)))
+        self._clauses.append(condition.format(*numbers))
+
+    def __str__(self) -> str:
+        """Return the conditions as SQL."""
+        return f" WHERE {' AND '.join(self._clauses)}" if self._clauses else ""
+
+
 def page(wanted: JobFilter, limit: int, cursor: str | None) -> Operation[JobPage]:
     """Return a page of jobs, newest first; the cursor is the last job's id."""
-    clauses: list[str] = []
-    parameters: list[Any] = [limit + 1]
-    for column, value in _conditions(wanted):
-        parameters.append(value)
-        clauses.append(f"{column} = ?{len(parameters)}")
+    where = _Where(limit + 1)
+    if len(wanted.metadata) > 1:
+        wanted = replace(wanted, metadata=(yield from _rarest_first(wanted.metadata)))
+    driver = _driver(wanted)
+    labelled = driver == "metadata"
+    created_at, job_id = "jobs.created_at", "jobs.id"
+    if labelled:
+        created_at, job_id = "labelled_at", "labelled_id"
+    for condition, values in _conditions(wanted, driver, created_at, job_id):
+        where.add(condition, *values)
     if cursor is not None:
-        parameters.extend((yield from _position_of(cursor)))
-        clauses.append(f"(created_at, id) < (?{len(parameters) - 1}, ?{len(parameters)})")
-    where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
+        position = yield from _position_of(cursor, wanted.project)
+        where.add(f"({created_at}, {job_id}) < ({{}}, {{}})", *position)
     rows = yield Statement(
-        f"SELECT {LISTED_JOB} FROM jobs{where} ORDER BY created_at DESC, id DESC LIMIT ?1",
-        parameters,
+        f"SELECT {LISTED_JOB} FROM {_LABELLED if labelled else 'jobs'}{where}"
+        f" ORDER BY {created_at} DESC, {job_id} DESC LIMIT ?1",
+        where.parameters,
     )
     return page_of(rows, limit)
 
 
-def _conditions(wanted: JobFilter) -> Iterator[tuple[str, str]]:
-    if wanted.project is not None:
-        yield "project", wanted.project
-    if wanted.status is not None:
-        yield "status", wanted.status.value
+_COUNTED_MAX = 5000
+_LABELLED = (
+    "(SELECT name AS label, value AS text, created_at AS labelled_at, job_id AS labelled_id,"
+    " project AS labelled_project FROM job_metadata) AS labelled JOIN jobs ON id = labelled_id"
+)
+# PostgreSQL would turn EXISTS into a join, and read all jobs with this metadata first. It expects
+# most values not to be null, so that it reads jobs in their order until there are enough.
+_HAS_LABEL = (
+    "(SELECT 1 FROM job_metadata AS other WHERE other.name = {{}} AND other.value = {{}}"
+    " AND other.created_at = {created_at} AND other.job_id = {job_id}) IS NOT NULL"
+)
 
 
-def _position_of(cursor: str) -> Operation[tuple[Instant, str]]:
-    rows = yield Statement("SELECT created_at, id FROM jobs WHERE id = ?1", (cursor,))
+def _rarest_first(metadata: tuple[tuple[str, str], ...]) -> Operation[tuple[tuple[str, str], ...]]:
+    """Return the pairs in the order of the number of jobs that have them, as far as it matters."""
+    counts = yield from concurrently(
+        [
+            query(
+                "SELECT count(*) FROM (SELECT 1 FROM job_metadata WHERE name = ?1 AND value = ?2"
+                f" LIMIT {_COUNTED_MAX}) AS counted",
+                pair,
+            )
+            for pair in metadata
+        ]
+    )
+    ranked = sorted(zip(counts, metadata, strict=True), key=lambda item: int(item[0][0][0]))
+    return tuple(pair for _, pair in ranked)
+
+
+def _driver(wanted: JobFilter) -> str:
+    """Return the filter whose index probably leaves the fewest jobs.
+
+    SQLite has no statistics to find that out. Most jobs are completed ones.
+    """
+    if wanted.external_id is not None:
+        return "external_id"
+    if wanted.status not in {None, Status.COMPLETED}:
+        return "status"
+    if wanted.metadata:
+        return "metadata"
+    if wanted.code is not None:
+        return "code"
+    return "status" if wanted.model is None else "model"
+
+
+def _conditions(
+    wanted: JobFilter, driver: str, created_at: str, job_id: str
+) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    labelled = driver == "metadata"
+    if wanted.project is not None and labelled:
+        yield "labelled_project = {}", (wanted.project,)
+    for column, value in (
+        ("project", None if labelled else wanted.project),
+        ("status", None if wanted.status is None else wanted.status.value),
+        ("model", wanted.model),
+        ("code", wanted.code),
+        ("external_id", wanted.external_id),
+    ):
+        if value is None:
+            continue
+        if column == driver or (column == "project" and driver == "status"):
+            yield f"{column} = {{}}", (value,)
+        else:  # an index that begins with this column would not give the order
+            yield f"{column} IN ({{}}, {{}})", (value, value)
+    has_label = _HAS_LABEL.format(created_at=created_at, job_id=job_id)
+    for number, pair in enumerate(wanted.metadata):
+        yield ("label = {} AND text = {}" if labelled and not number else has_label), pair
+    if wanted.created_after is not None:
+        yield f"{created_at} > {{}}", (wanted.created_after,)
+    if wanted.created_before is not None:
+        yield f"{created_at} < {{}}", (wanted.created_before,)
+
+
+def _position_of(cursor: str, project: str | None) -> Operation[tuple[Instant, str]]:
+    owned, owner = of_project(project, 2)
+    rows = yield Statement(
+        f"SELECT created_at, id FROM jobs WHERE id = ?1{owned}", (cursor, *owner)
+    )
     if not rows:
         raise UnknownCursorError
     return rows[0][0], rows[0][1]
@@ -66,14 +162,17 @@ def current(job_ids: Sequence[str]) -> Operation[list[Job]]:
     return [job_of(row) for rows in found for row in rows]
 
 
-def events(job_ids: Sequence[str], after: Mapping[str, int]) -> Operation[list[StoredEvent]]:
+def events(
+    job_ids: Sequence[str], after: Mapping[str, int], project: str | None = None
+) -> Operation[list[StoredEvent]]:
     """Return these jobs' events after the given sequences, in order."""
+    owned, owner = of_project(project, 3)
     found = yield from concurrently(
         [
             query(
                 "SELECT id, job_id, sequence, body FROM events"
-                " WHERE job_id = ?1 AND sequence > ?2 ORDER BY sequence",
-                (job_id, after.get(job_id, 0)),
+                f" WHERE job_id = ?1 AND sequence > ?2{owned} ORDER BY sequence",
+                (job_id, after.get(job_id, 0), *owner),
             )
             for job_id in job_ids
         ]
@@ -100,7 +199,10 @@ def unfinished_before(accepted_before: Instant) -> Operation[list[Job]]:
     return [job_of(row) for row in rows]
 
 
-def counts() -> Operation[dict[str, int]]:
+def counts(project: str | None = None) -> Operation[dict[str, int]]:
     """Return the number of jobs of each status."""
-    rows = yield Statement("SELECT status, count(*) FROM jobs GROUP BY status")
+    owned, owner = of_project(project, 1)
+    rows = yield Statement(
+        f"SELECT status, count(*) FROM jobs WHERE TRUE{owned} GROUP BY status", owner
+    )
     return {status.value: 0 for status in Status} | {row[0]: row[1] for row in rows}

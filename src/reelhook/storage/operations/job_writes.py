@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 
-from reelhook.domain.conflicts import DoubtSettledError, JobIdTakenError
+from reelhook.domain.conflicts import DoubtSettledError, JobIdTakenError, JobIdUnavailableError
+from reelhook.domain.errors import UnknownProviderJobError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
+from reelhook.domain.labels import labels_of
 from reelhook.domain.lost_create import dislodged
+from reelhook.domain.priority import Priority, PriorityRefusedError
+from reelhook.domain.reservation import bill_of
 from reelhook.ports import Acceptance, Change, Created, Lease, NewJob
 from reelhook.storage.operation import (
     Operation,
@@ -15,7 +19,7 @@ from reelhook.storage.operation import (
     conflict_free_batches,
     query,
 )
-from reelhook.storage.operations import audit, idempotency
+from reelhook.storage.operations import audit, idempotency, projects, reservations, turns
 from reelhook.storage.operations.delivery_writes import offer
 from reelhook.storage.operations.in_doubt import close_doubt
 from reelhook.storage.operations.leases import holds
@@ -24,6 +28,7 @@ from reelhook.storage.operations.new_deliveries import (
     add_deliveries,
     check_registered,
 )
+from reelhook.storage.operations.ownership import of_project
 from reelhook.storage.operations.rows import (
     REQUEST_COLUMNS,
     STATE,
@@ -65,7 +70,7 @@ _UPDATE = (
 # Registering an endpoint for every job's events waits for this lock, see `new_deliveries`. It is
 # taken by a query that is needed anyway.
 _TAKEN = (
-    "SELECT EXISTS (SELECT 1 FROM jobs WHERE id = ?1)"
+    "SELECT (SELECT project FROM jobs WHERE id = ?1)"
     f" /*pg , CAST(pg_advisory_xact_lock_shared({NEW_JOBS_LOCK}) AS TEXT) */"
 )
 _INSERT_EVENT = (
@@ -78,28 +83,59 @@ _INSERT_EVENT = (
 def create(new: NewJob) -> Operation[Created]:
     """Store a job with its deliveries and key, unless the key or the provider's id is known.
 
-    A job that adopts a video settles the unresolved submission it comes from; only one job can.
+    A job that adopts a video settles the unresolved submission it comes from; only one job can. It
+    takes over the reservations in budgets. Raises `BudgetError`.
     """
     known = yield from _known(new)
     if known:
         return known
     taken = yield Statement(_TAKEN, (new.job.id,))
-    if taken[0][0]:
-        raise JobIdTakenError(new.job.id)
+    if (owner := taken[0][0]) is not None:
+        raise JobIdTakenError(new.job.id) if new.shows(owner) else JobIdUnavailableError
     # Checked before the first write, so that a refusal undoes no transaction that others share.
     request = request_of(new.request)
-    yield from check_registered(new.destinations)
+    destinations = yield from projects.destinations(new)
+    yield from _check_priority(new.job)
+    yield from check_registered(destinations, new.job.project)
     if new.job.adopted_from is not None and not (
         yield from close_doubt(new.job.adopted_from, new.job.created_at)
     ):
         raise DoubtSettledError(new.job.adopted_from)
+    reserved = yield from reservations.reserve(new)
     yield Statement(_INSERT, (*state_of(new.job), *request, new.webhook_url))
-    yield from add_deliveries(new.job.id, new.destinations, new.job.created_at)
+    yield from reservations.keep(new.job.id, reserved.reservations)
+    if new.job.adopted_from is not None:
+        yield from reservations.move(new.job.adopted_from, new.job.id)
+    yield from _add_metadata(new.job)
+    yield from add_deliveries(new.job, destinations)
     if new.idempotency:
         yield from idempotency.keep(new.idempotency, new.job.id, new.job.created_at)
     if new.audit is not None:
         yield from audit.add(new.audit)
     return Created(new.job.id)
+
+
+def _check_priority(job: Job) -> Operation[None]:
+    """Raise `PriorityRefusedError` if the project may not have jobs of this priority."""
+    if job.priority <= Priority.NORMAL:
+        return
+    rows = yield Statement("SELECT priority_max FROM projects WHERE id = ?1", (job.project,))
+    if rows and job.priority > rows[0][0]:
+        raise PriorityRefusedError(Priority(job.priority), rows[0][0])
+
+
+def _add_metadata(job: Job) -> Operation[None]:
+    """Store the metadata again as rows, by which jobs are found."""
+    yield from concurrently(
+        [
+            query(
+                "INSERT INTO job_metadata (name, value, created_at, job_id, project)"
+                " VALUES (?1, ?2, ?3, ?4, ?5)",
+                (name, value, job.created_at, job.id, job.project),
+            )
+            for name, value in labels_of(job).metadata.items()
+        ]
+    )
 
 
 def _known(new: NewJob) -> Operation[Created | None]:
@@ -108,13 +144,36 @@ def _known(new: NewJob) -> Operation[Created | None]:
         if before:
             return before
     if new.job.provider_job_id is not None:
-        rows = yield Statement(
-            "SELECT id FROM jobs WHERE account = ?1 AND provider_job_id = ?2",
-            (new.job.account, new.job.provider_job_id),
-        )
-        if rows:
-            return Created(rows[0][0], replayed=True)
+        return (yield from _watched(new, new.job.provider_job_id))
     return None
+
+
+def _watched(new: NewJob, provider_job_id: str) -> Operation[Created | None]:
+    """Return the job that has the provider's job already.
+
+    Raises `UnknownProviderJobError` if that is a job of a project which the creator does not see.
+    """
+    account = new.job.account
+    rows = yield from _with_provider_job((account, *new.sharing), provider_job_id)
+    for job_id, holder, project in rows:
+        if not new.shows(project):
+            raise UnknownProviderJobError(account, provider_job_id)
+        if holder == account:
+            return Created(job_id, replayed=True)
+    return None
+
+
+def _with_provider_job(accounts: Sequence[str], provider_job_id: str) -> Operation[list[Row]]:
+    found = yield from concurrently(
+        [
+            query(
+                "SELECT id, account, project FROM jobs WHERE account = ?1 AND provider_job_id = ?2",
+                (account, provider_job_id),
+            )
+            for account in accounts
+        ]
+    )
+    return [row for rows in found for row in rows]
 
 
 def record(changes: Sequence[Change], lease: Lease | None) -> Operation[list[str]]:
@@ -124,7 +183,9 @@ def record(changes: Sequence[Change], lease: Lease | None) -> Operation[list[str
         return written
     for batch in conflict_free_batches(changes, lambda change: (change.job.id,)):
         recorded = yield from concurrently([_record_one(change, lease) for change in batch])
-        written += [change.job.id for change, done in zip(batch, recorded, strict=True) if done]
+        done = [change.job for change, is_done in zip(batch, recorded, strict=True) if is_done]
+        yield from turns.take([job for job in done if job.beginning])
+        written += [job.id for job in done]
     return written
 
 
@@ -152,6 +213,8 @@ def _record_one(change: Change, lease: Lease | None) -> Operation[bool]:
             ),
             last=True,
         )
+    if change.job.status.terminal:
+        yield from reservations.settle(change.job.id, change.bill or bill_of(change.job))
     return True
 
 
@@ -201,6 +264,7 @@ def _holders(accounts: Sequence[str], job: Job) -> Operation[list[Row]]:
     return [row for rows in found for row in rows]
 
 
-def record_check(job_id: str, now: Instant) -> Operation[None]:
+def record_check(job_id: str, now: Instant, project: str | None = None) -> Operation[None]:
     """Store the time at which a job was last read by itself."""
-    yield Statement("UPDATE jobs SET checked_at = ?2 WHERE id = ?1", (job_id, now))
+    owned, owner = of_project(project, 3)
+    yield Statement(f"UPDATE jobs SET checked_at = ?2 WHERE id = ?1{owned}", (job_id, now, *owner))

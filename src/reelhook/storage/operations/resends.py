@@ -20,7 +20,7 @@ from reelhook.storage.operations.endpoint_wakeups import wake
 from reelhook.storage.operations.leases import holds
 from reelhook.storage.operations.rows import DELIVERY, delivery_of
 
-_RESEND = "id, since, until, endpoint_id, resent, finished_at"
+_RESEND = "id, since, until, endpoint_id, resent, finished_at, project"
 # Events that failed, were not sent again yet, and whose endpoint still exists. Another process may
 # be resending a single one of them.
 _FAILED = f"""
@@ -28,6 +28,7 @@ SELECT u.sequence, {DELIVERY} FROM undelivered u JOIN deliveries d ON d.id = u.d
 JOIN endpoints e ON e.id = d.endpoint_id AND e.deleted_at IS NULL
 WHERE u.fate = 'exhausted' AND u.resent_by IS NULL AND u.at BETWEEN ?1 AND ?2
   AND (CAST(?3 AS TEXT) IS NULL OR d.endpoint_id = ?3)
+  AND (CAST(?5 AS TEXT) IS NULL OR e.project = ?5)
 ORDER BY u.at, u.delivery_id, u.sequence LIMIT ?4 /*pg FOR UPDATE OF u */
 """
 _ADD = """
@@ -46,10 +47,15 @@ UPDATE undelivered SET resent_by = ?3 WHERE sequence = ?2
 
 
 def resend_one(
-    delivery_id: int, sequence: int | None, now: Instant, audit: AuditEntry | None = None
+    delivery_id: int,
+    sequence: int | None,
+    now: Instant,
+    audit: AuditEntry | None = None,
+    *,
+    project: str | None = None,
 ) -> Operation[Delivery]:
     """Add a delivery that repeats one event of an earlier one, out of order."""
-    known = (yield from delivery(delivery_id)).delivery
+    known = (yield from delivery(delivery_id, project=project)).delivery
     if not (yield from wake(known.endpoint_id, now)):
         raise EndpointNotFoundError(known.endpoint_id)  # it was deleted
     if sequence is None:
@@ -93,14 +99,18 @@ def start(resend: Resend, audit: AuditEntry | None = None) -> Operation[None]:
     if audit is not None:
         yield from trail.add(audit)
     yield Statement(
-        "INSERT INTO resends (id, since, until, endpoint_id) VALUES (?1, ?2, ?3, ?4)",
-        (resend.id, resend.since, resend.until, resend.endpoint_id),
+        "INSERT INTO resends (id, since, until, endpoint_id, project) VALUES (?1, ?2, ?3, ?4, ?5)",
+        (resend.id, resend.since, resend.until, resend.endpoint_id, resend.project),
     )
 
 
-def resend(resend_id: str) -> Operation[Resend]:
+def resend(resend_id: str, *, project: str | None = None) -> Operation[Resend]:
     """Return one run. Raises `ResendNotFoundError`."""
-    rows = yield Statement(f"SELECT {_RESEND} FROM resends WHERE id = ?1", (resend_id,))
+    rows = yield Statement(
+        f"SELECT {_RESEND} FROM resends WHERE id = ?1"
+        " AND (CAST(?2 AS TEXT) IS NULL OR project = ?2)",
+        (resend_id, project),
+    )
     if not rows:
         raise ResendNotFoundError(resend_id)
     return Resend(*rows[0])
@@ -119,7 +129,7 @@ def advance(
     run = yield from resend(resend_id)
     if not (yield from holds(lease)):
         return run
-    rows = yield Statement(_FAILED, (run.since, run.until, run.endpoint_id, limit))
+    rows = yield Statement(_FAILED, (run.since, run.until, run.endpoint_id, limit, run.project))
     failed = {}  # by first delivery and event: one that failed in several resends is sent once
     for sequence, *columns in rows:
         known = delivery_of(columns)

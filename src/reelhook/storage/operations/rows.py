@@ -13,6 +13,7 @@ from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
 from reelhook.domain.problem import Problem
+from reelhook.domain.project import SigningSecrets
 from reelhook.domain.request import VideoRequest
 from reelhook.ports import JobPage, ListedJob, StoredJob
 
@@ -23,7 +24,7 @@ def _columns(of: type[Any], *without: str) -> tuple[str, ...]:
 
 STATE_COLUMNS = _columns(Job)
 DELIVERY_COLUMNS = _columns(Delivery)
-ENDPOINT_COLUMNS = _columns(Endpoint, "health")
+ENDPOINT_COLUMNS = _columns(Endpoint, "health", "project_secrets")
 HEALTH_COLUMNS = _columns(CircuitBreaker, "window")
 REQUEST_COLUMNS = (
     "script",
@@ -39,8 +40,8 @@ REQUEST_COLUMNS = (
     "fallbacks",
     "title",
 )
-_DIRECTION, _OWNER, _VERSION = _METADATA = ("direction", "wallet_address", "render_version")
-"""The metadata of a request that has columns; other metadata is refused."""
+_DIRECTION, _OWNER, _VERSION = _DOOR_FIELDS = ("direction", "wallet_address", "render_version")
+"""The door fields of a request that have columns; others are refused."""
 _VERSION_DEFAULT = "v3"
 STATE = ", ".join(STATE_COLUMNS)
 _ROUND_AT = (
@@ -52,7 +53,14 @@ STORED_JOB = ", ".join((*STATE_COLUMNS, *REQUEST_COLUMNS, *_JOB_EXTRAS))
 _LISTED_COLUMNS = ("title", "seconds", "size", "aspect_ratio", "seed", "fallbacks")
 LISTED_JOB = ", ".join((*STATE_COLUMNS, *_LISTED_COLUMNS, *_JOB_EXTRAS))
 DELIVERY = ", ".join(f"d.{name}" for name in DELIVERY_COLUMNS)
-ENDPOINT = ", ".join(f"e.{name}" for name in (*ENDPOINT_COLUMNS, *HEALTH_COLUMNS))
+_PROJECT_SECRETS = ("secret", "previous_secret", "previous_until")
+# No join: PostgreSQL can't lock the rows of an outer one.
+ENDPOINT = ", ".join(
+    (
+        *(f"e.{name}" for name in (*ENDPOINT_COLUMNS, *HEALTH_COLUMNS)),
+        *(f"(SELECT {name} FROM projects WHERE id = e.project)" for name in _PROJECT_SECRETS),
+    )
+)
 
 # Many rows are read per second, and a dictionary lookup is faster than calling an enum.
 _STATUS = {status.value: status for status in Status}
@@ -93,15 +101,15 @@ def _state_value(name: str, value: Any) -> Any:
 
 
 def request_of(request: VideoRequest) -> tuple[Any, ...]:
-    """Write `REQUEST_COLUMNS`. Raises `InvalidRequestError` for metadata without a column.
+    """Write `REQUEST_COLUMNS`. Raises `InvalidRequestError` for a door field without column.
 
     A direction is the beginning of the prompt and has a separate column.
     """
-    metadata = request.metadata
-    if unknown := sorted(metadata.keys() - set(_METADATA)):
-        problem, allowed = Problem.NOT_ONE_OF, _METADATA
-        raise InvalidRequestError("metadata", problem, allowed=allowed, value=unknown[0])
-    direction = metadata.get(_DIRECTION)
+    door_fields = request.door_fields
+    if unknown := sorted(door_fields.keys() - set(_DOOR_FIELDS)):
+        problem, allowed = Problem.NOT_ONE_OF, _DOOR_FIELDS
+        raise InvalidRequestError("door_fields", problem, allowed=allowed, value=unknown[0])
+    direction = door_fields.get(_DIRECTION)
     lead = f"{direction}\n\n" if direction else ""
     directed = bool(lead) and request.prompt.startswith(lead)
     return (
@@ -109,8 +117,8 @@ def request_of(request: VideoRequest) -> tuple[Any, ...]:
         direction if directed else None,
         request.seconds,
         request.size,
-        metadata.get(_OWNER),
-        metadata.get(_VERSION, _VERSION_DEFAULT),
+        door_fields.get(_OWNER),
+        door_fields.get(_VERSION, _VERSION_DEFAULT),
         request.aspect_ratio,
         request.image,
         request.seed,
@@ -156,21 +164,6 @@ def page_of(rows: Sequence[Sequence[Any]], limit: int) -> JobPage:
     return JobPage(jobs, jobs[-1].job.id if len(rows) > limit else None)
 
 
-def within(where: str, limit: str, bytes_max: str) -> str:
-    """Return a query for the `STORED_JOB` rows of at most `limit` jobs, oldest first.
-
-    The result ends with the job whose image and options bring the total above `bytes_max`. Neither
-    database reads a large value to determine its length.
-    """
-    return (
-        f"SELECT {STORED_JOB} FROM jobs WHERE id IN (SELECT id FROM (SELECT id, size,"
-        " sum(size) OVER (ORDER BY created_at, id) AS total FROM (SELECT id, created_at,"
-        " coalesce(octet_length(image), 0) + coalesce(octet_length(provider_options), 0) AS size"
-        f" FROM jobs WHERE {where} ORDER BY created_at, id LIMIT {limit}) AS due) AS summed"
-        f" WHERE total - size < {bytes_max}) ORDER BY created_at, id"
-    )
-
-
 def _fallbacks_of(text: str | None) -> tuple[str, ...]:
     return tuple(json.loads(text)) if text else ()
 
@@ -178,16 +171,16 @@ def _fallbacks_of(text: str | None) -> tuple[str, ...]:
 def _request_of(model: str, row: Sequence[Any]) -> VideoRequest:
     named = dict(zip(REQUEST_COLUMNS, row, strict=True))
     prompt = prompt_of(named.pop("script"), named[_DIRECTION])
-    metadata = {name: value for name in _METADATA if (value := named.pop(name)) is not None}
-    if metadata.get(_VERSION) == _VERSION_DEFAULT:
-        del metadata[_VERSION]
+    given = {name: value for name in _DOOR_FIELDS if (value := named.pop(name)) is not None}
+    if given.get(_VERSION) == _VERSION_DEFAULT:
+        del given[_VERSION]
     options, fallbacks = named.pop("provider_options"), _fallbacks_of(named.pop("fallbacks"))
     return VideoRequest(
         prompt=prompt,
         model=model,
         options=json.loads(options) if options else {},
         fallbacks=fallbacks,
-        metadata=metadata,
+        door_fields=given,
         **named,
     )
 
@@ -220,7 +213,9 @@ def delivery_of(row: Sequence[Any]) -> Delivery:
 
 def endpoint_of(row: Sequence[Any]) -> Endpoint:
     """Read `ENDPOINT`."""
-    named = dict(zip((*ENDPOINT_COLUMNS, *HEALTH_COLUMNS), row, strict=False))
+    columns = (*ENDPOINT_COLUMNS, *HEALTH_COLUMNS)
+    named = dict(zip(columns, row, strict=False))
+    secret, *previous = row[len(columns) : len(columns) + len(_PROJECT_SECRETS)]
     health = {name: named.pop(name) for name in HEALTH_COLUMNS}
     health["probe_milliseconds"] = health["probe_milliseconds"] or PROBE_MILLISECONDS_MIN
     events, headers, disabled = named["events"], named["headers"], named["disabled"]
@@ -233,6 +228,7 @@ def endpoint_of(row: Sequence[Any]) -> Endpoint:
             "events": events_of(events),
             "headers": tuple((json.loads(headers) if headers else {}).items()),
             "disabled": None if disabled is None else Disabled(disabled),
+            "project_secrets": None if secret is None else SigningSecrets(secret, *previous),
             "health": CircuitBreaker(**health),
         }
     )

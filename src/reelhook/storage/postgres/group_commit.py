@@ -18,13 +18,12 @@ from reelhook.storage.operation import (
     Operation,
     concurrently,
     conflict_free_batches,
-    statements_of,
 )
 from reelhook.storage.operations.receipts import FORGET, LEAVE, CommitOutcome, Receipts, inline
 from reelhook.storage.pending_write import GroupSpoiltError, PendingWrite
 from reelhook.storage.postgres.commit_outcome import find_out
 from reelhook.storage.postgres.failover import FAILURES
-from reelhook.storage.postgres.pipeline import Pipeline, only_reads
+from reelhook.storage.postgres.pipeline import Pipeline, has_written
 from reelhook.storage.postgres.place import TimelineCheck
 from reelhook.storage.postgres.pool import Pool
 
@@ -94,10 +93,8 @@ class PostgresWork(PendingWrite):
         try:
             while True:
                 yielded = operation.send(rows)
-                self.wrote = self.wrote or not all(
-                    only_reads(statement.sql) for statement in statements_of(yielded)
-                )
                 rows = yield yielded
+                self.wrote = self.wrote or has_written(yielded, rows)
         except StopIteration as stop:
             self.result = stop.value
         except Exception as error:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 import asyncpg
 
-from reelhook.storage.operation import Operation, Row, Statement, StatementBatch
+from reelhook.storage.operation import Operation, Row, Statement, StatementBatch, statements_of
 
 T = TypeVar("T")
 # Chosen once: the advisory lock of the transaction that assigns numbers.
@@ -114,6 +114,19 @@ def _tagged(sql: str, number: int) -> str | None:
 def only_reads(sql: str) -> bool:
     """Return True if the statement writes nothing."""
     return sql.lstrip()[:6].upper() == "SELECT"
+
+
+def has_written(yielded: Statement | StatementBatch, reply: Any) -> bool:
+    """Return True unless the statements only read, or returned no row although rows are returned.
+
+    So a condition of a write that is not met has written nothing.
+    """
+    replies = reply if isinstance(yielded, StatementBatch) else [reply]
+    return any(
+        bool(rows) or "RETURNING" not in statement.sql
+        for statement, rows in zip(statements_of(yielded), replies, strict=True)
+        if not only_reads(statement.sql)
+    )
 
 
 class SeveralStatementsError(Exception):

@@ -79,8 +79,8 @@ class PostgresUrl:
     libpq's names and units; None if the URL turns them off.
     """
 
-    urls: tuple[str, ...]
-    options: Mapping[str, Any] = field(default_factory=dict)
+    urls: tuple[str, ...] = field(repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     seconds: float | None = None
     keepalives: Mapping[str, int] | None = field(default_factory=dict)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from reelhook.storage.at_rest import AtRest
 from reelhook.storage.operation import Target
 from reelhook.storage.sqlite.interruptible import Interrupt
 from reelhook.storage.sqlite.refusals import refusal as refusal_of_file
@@ -111,11 +112,11 @@ def upgrade(connection: "Connection", names: Sequence[str]) -> None:
     command.upgrade(_config(connection), f"+{len(names)}")
 
 
-def downgrade(connection: "Connection") -> None:
-    """Undo the newest revision."""
+def downgrade(connection: "Connection", at_rest: AtRest) -> None:
+    """Undo the newest revision. `at_rest` decrypts the secrets that it must leave readable."""
     from alembic import command  # noqa: PLC0415 - as above
 
-    command.downgrade(_config(connection), "-1")
+    command.downgrade(_config(connection, at_rest), "-1")
 
 
 def revision(name: str) -> "ModuleType":
@@ -126,12 +127,12 @@ def revision(name: str) -> "ModuleType":
     return script.module
 
 
-def _config(connection: "Connection | None" = None) -> "Config":
+def _config(connection: "Connection | None" = None, at_rest: AtRest | None = None) -> "Config":
     from alembic.config import Config  # noqa: PLC0415 - as above
 
     config: Config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
+    config.attributes.update(connection=connection, at_rest=at_rest or AtRest())
     return config
 
 

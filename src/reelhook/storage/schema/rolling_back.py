@@ -5,9 +5,12 @@ from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reelhook.domain.encryption import Keyring
 from reelhook.domain.errors import SettingsError
+from reelhook.storage import owned
+from reelhook.storage.at_rest import AtRest
 from reelhook.storage.operation import Target
-from reelhook.storage.operations import history
+from reelhook.storage.operations import history, secrets_at_rest
 from reelhook.storage.schema import applying
 from reelhook.storage.schema.in_use import processes_on
 from reelhook.storage.schema.migrate import pending, revisions, store_oldest
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from sqlalchemy import Connection
+
+ENCRYPTION_REVISION = "0015_projects"
+"""The first revision with encrypted secrets: earlier versions can't decrypt them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +54,15 @@ class RolledBack:
     running: tuple[UnfinishedJob, ...] = ()
 
 
-def rollback(database: Target, *, destroy: bool, end_jobs: bool = False) -> RolledBack | None:
+def rollback(
+    database: Target, *, destroy: bool, end_jobs: bool = False, keyring: Keyring | None = None
+) -> RolledBack | None:
     """Undo the newest revision. Return None if there is none left.
 
     Raises `SettingsError` while processes are alive, if it would delete the jobs and `destroy` is
-    not set, or if it would end jobs of projects and `end_jobs` is not set.
+    not set, or if it would end jobs of projects and `end_jobs` is not set. A revision that makes
+    secrets encrypted first decrypts them with the `keyring`; if that lacks a key,
+    `UndecryptableError` is raised and nothing is changed.
     """
     known, missing = revisions(), pending(database)
     applied = known[: len(known) - len(missing)]
@@ -71,6 +81,11 @@ def rollback(database: Target, *, destroy: bool, end_jobs: bool = False) -> Roll
             "those without a worker too"
         )
 
+    at_rest = AtRest(keyring)
+    if newest == ENCRYPTION_REVISION:
+        # Before anything is touched: a refusal must not make the file count as a copy.
+        applying.run_in_loop(owned.read(database, secrets_at_rest.check_all(at_rest)))
+
     def downgrade(connection: "Connection") -> RolledBack:
         done = _losses(connection, newest, applying.revision(newest))
         if (done.ended or done.running) and not end_jobs:
@@ -79,7 +94,7 @@ def rollback(database: Target, *, destroy: bool, end_jobs: bool = False) -> Roll
             Witness(database).path.unlink(missing_ok=True)
         # An earlier version does not maintain this value.
         connection.exec_driver_sql(f"DELETE FROM keys WHERE name = '{history.KEY}'")
-        applying.downgrade(connection)
+        applying.downgrade(connection, at_rest)
         store_oldest(connection, applied)
         return done
 

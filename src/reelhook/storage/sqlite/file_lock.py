@@ -88,7 +88,8 @@ class FileLock:
 
     def _refusal(self, problem: str) -> SettingsError:
         return SettingsError(
-            f"{problem} on {self.path.parent}; stop it, or choose another REELHOOK_DATA_DIR"
+            f"{problem} on {self.path.parent}; stop it, or choose another REELHOOK_DATA_DIR",
+            problem="database_owned",
         )
 
     def release(self) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from reelhook.storage.operations.secrets_at_rest import decrypt_all
 from reelhook.storage.schema.migrations.dialects import Counter, where
 from reelhook.storage.schema.migrations.ending import end_jobs
+from reelhook.storage.schema.migrations.operations import at_rest, run
 
 revision = "0015"
 down_revision = "0014"
@@ -63,27 +65,60 @@ def upgrade() -> None:
         op.add_column("jobs", column)
     op.create_index("jobs_by_project", "jobs", ["project", "created_at", "id"])
     op.create_index("jobs_by_project_status", "jobs", ["project", "status", "created_at", "id"])
+    _create_filters()
+    _create_turns()
+    op.add_column("events", _project())
+    op.create_index("events_by_project", "events", ["project", "position"])
+    op.add_column("endpoints", _project())
+    op.create_index("endpoints_by_project", "endpoints", ["project", "created_at", "id"])
+    op.add_column("resends", sa.Column("project", sa.Text))
+
+
+def _create_filters() -> None:
+    """Add the indexes by which jobs are found, newest first.
+
+    The project is their last column: it is compared in the index, and without it, as the operator
+    lists jobs, the order is still that of the list. Rows of `job_metadata` repeat `jobs.metadata`.
+    """
+    by_age = ["created_at", "id", "project"]
+    op.create_index("jobs_by_model", "jobs", ["model", *by_age])
+    op.create_index("jobs_by_code", "jobs", ["code", *by_age], **where("code IS NOT NULL"))
     op.create_index(
         "jobs_by_external_id",
         "jobs",
-        ["external_id", "project", "created_at", "id"],
+        ["external_id", *by_age],
         **where("external_id IS NOT NULL"),
     )
     op.create_table(
         "job_metadata",
         sa.Column("name", sa.Text, primary_key=True),
         sa.Column("value", sa.Text, primary_key=True),
-        sa.Column("project", sa.Text, primary_key=True),
         sa.Column("created_at", sa.BigInteger, primary_key=True),
         sa.Column(
             "job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
         ),
+        sa.Column("project", sa.Text, primary_key=True),
     )
     op.create_index("job_metadata_by_job", "job_metadata", ["job_id"])
-    op.add_column("events", _project())
-    op.create_index("events_by_project", "events", ["project", "position"])
-    op.add_column("endpoints", _project())
-    op.create_index("endpoints_by_project", "endpoints", ["project", "created_at", "id"])
+
+
+def _create_turns() -> None:
+    """Add the index of waiting jobs, in the order of their project, and the projects' turns.
+
+    `turn` is the place in an account's order at which a project's last job was taken.
+    """
+    op.create_index(
+        "jobs_waiting",
+        "jobs",
+        ["account", "project", sa.text("priority DESC"), "created_at", "id", "submit_due_at"],
+        **where("status = 'accepted'"),
+    )
+    op.create_table(
+        "turns",
+        sa.Column("account", sa.Text, primary_key=True),
+        sa.Column("project", sa.Text, primary_key=True),
+        sa.Column("turn", sa.BigInteger, nullable=False),
+    )
 
 
 def _create_projects() -> None:
@@ -102,6 +137,21 @@ def _create_projects() -> None:
         sa.Column("models", sa.Text),
         sa.Column("weight", sa.Integer, nullable=False, server_default="1"),
         sa.Column("priority_max", sa.Integer, nullable=False, server_default="1"),
+        sa.Column("data_deleted_at", sa.BigInteger),
+    )
+    # The costs of jobs that were removed with their project. A job without a unit has the unit "".
+    op.create_table(
+        "closed_costs",
+        sa.Column("project", sa.Text, primary_key=True),
+        sa.Column("day", sa.BigInteger, primary_key=True),
+        sa.Column("provider", sa.Text, primary_key=True),
+        sa.Column("model", sa.Text, primary_key=True),
+        sa.Column("unit", sa.Text, primary_key=True),
+        sa.Column("jobs", sa.BigInteger, nullable=False),
+        sa.Column("completed", sa.BigInteger, nullable=False),
+        sa.Column("quoted", sa.Double),
+        sa.Column("charged", sa.Double),
+        sa.Column("estimated", sa.Double),
     )
 
 
@@ -112,6 +162,8 @@ def _create_keys() -> None:
         sa.Column("project", sa.Text, nullable=False),
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("hash", sa.Text, nullable=False, unique=True),
+        sa.Column("previous_hash", sa.Text, unique=True),
+        sa.Column("previous_until", sa.BigInteger),
         sa.Column("hint", sa.Text, nullable=False),
         sa.Column("scopes", sa.Text, nullable=False),
         sa.Column("models", sa.Text),
@@ -129,6 +181,7 @@ def _create_budgets() -> None:
     """Add the limits, the sums that they limit, and the reservations of unfinished jobs.
 
     `owner` is `project:ID` or `key:ID`. Amounts are millionths of `unit`, or numbers of jobs.
+    `warned_at` and `reached_at` are the times of the events that report a sum.
     """
     op.create_table(
         "budgets",
@@ -145,17 +198,19 @@ def _create_budgets() -> None:
         sa.Column("unit", sa.Text, primary_key=True),
         sa.Column("reserved", sa.BigInteger, nullable=False, server_default="0"),
         sa.Column("spent", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("warned_at", sa.BigInteger),
+        sa.Column("reached_at", sa.BigInteger),
     )
     op.create_table(
         "reservations",
         sa.Column(
             "job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
         ),
-        sa.Column("project", sa.Text, nullable=False),
-        sa.Column("key_id", sa.Text),
+        sa.Column("owner", sa.Text, primary_key=True),
         sa.Column("day", sa.Text, nullable=False),
         sa.Column("unit", sa.Text),
         sa.Column("amount", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("in_flight", sa.Boolean, nullable=False, server_default=sa.true()),
     )
 
 
@@ -191,8 +246,10 @@ def _create_audit() -> None:
 def downgrade() -> None:
     """Remove them. Jobs and endpoints of all projects stay, as those of the one installation.
 
-    An endpoint that got every event of its project must not get those of others.
+    But an endpoint that got every job of another project must not get those of all.
+    Earlier versions encrypt nothing, so secrets are decrypted first.
     """
+    run(decrypt_all(at_rest()))
     end_jobs(
         f"status = 'accepted' AND {_OTHERS}",
         code="rolled_back",
@@ -201,16 +258,26 @@ def downgrade() -> None:
         next_at=True,
     )
     op.execute(_NO_BROADCAST)
+    op.execute(
+        "UPDATE resends SET finished_at = until WHERE project IS NOT NULL AND finished_at IS NULL"
+    )
+    op.drop_column("resends", "project")
     op.drop_column("alembic_version", "oldest")
     op.drop_table("processes")
     op.drop_index("endpoints_by_project", "endpoints")
     op.drop_column("endpoints", "project")
     op.drop_index("events_by_project", "events")
     op.drop_column("events", "project")
-    op.drop_table("job_metadata")
-    for index in ("jobs_by_external_id", "jobs_by_project_status", "jobs_by_project"):
+    for table in ("turns", "job_metadata"):
+        op.drop_table(table)
+    for index in (
+        *("jobs_waiting", "jobs_by_external_id", "jobs_by_code", "jobs_by_model"),
+        *("jobs_by_project_status", "jobs_by_project"),
+    ):
         op.drop_index(index, "jobs")
     for column in reversed(_job_columns()):
         op.drop_column("jobs", column.name)
-    for table in ("audit", "reservations", "spending", "budgets", "api_keys", "projects"):
+    for table in ("audit", "reservations", "spending", "budgets", "api_keys"):
+        op.drop_table(table)
+    for table in ("closed_costs", "projects"):
         op.drop_table(table)

@@ -1,0 +1,124 @@
+"""A job's reservation in a budget, and what becomes of it when the job ends."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import assert_never
+
+from reelhook.domain.budget import JOBS, NOW, Limits, SumKey, counted, month_of
+from reelhook.domain.job import SUBMISSION_UNKNOWN, Job, Status
+from reelhook.domain.money import Money
+from reelhook.domain.price import Price
+
+_FAILED_THERE = frozenset({"moderation", "quota", "invalid_request", "provider_error"})
+"""The codes of failures that a provider reports. Others, such as `expired`, may be ours."""
+
+
+class Ending(Enum):
+    """The meaning of a job's end for its money."""
+
+    SPENT = "spent"
+    """The provider has charged for it, or may have."""
+    RELEASED = "released"
+    """It was definitely not accepted, or its failure is known to be free."""
+    UNRESOLVED = "unresolved"
+    """It is not known whether a provider has accepted it, and a person may still find out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """The end of a job in money. `charge` is the provider's; None: it reported none."""
+
+    ending: Ending
+    charge: Price | None = None
+
+
+def bill_of(job: Job, *, failures_are_free: bool = False) -> Bill:
+    """Return the bill of a job that has ended, with the charge as the provider reported it."""
+    charge = charge_of(job)
+    if job.provider_job_id is None:
+        return Bill(_never_accepted(job), charge)
+    if job.status is Status.COMPLETED or charge is not None:
+        return Bill(Ending.SPENT, charge)
+    free = failures_are_free and job.status is Status.FAILED and job.code in _FAILED_THERE
+    return Bill(Ending.RELEASED if free else Ending.SPENT)
+
+
+def _never_accepted(job: Job) -> Ending:
+    if job.code == SUBMISSION_UNKNOWN:
+        return Ending.UNRESOLVED if job.doubt_closed_at is None else Ending.RELEASED
+    # A forced cancel may meet a create in flight. Nobody can adopt its video later.
+    in_flight = job.status is Status.CANCELED and job.stopped is not True
+    return Ending.SPENT if in_flight else Ending.RELEASED
+
+
+def charge_of(job: Job) -> Price | None:
+    """Return the charge that the provider reported; None: it reported none."""
+    return _price(job.charged_amount, job.charged_unit)
+
+
+def estimate_of(job: Job) -> Price | None:
+    """Return the estimated price of a job; None: it is not known."""
+    return _price(job.estimated_amount, job.estimated_unit)
+
+
+def _price(amount: float | None, unit: str | None) -> Price | None:
+    return None if amount is None or unit is None else Price(amount, unit)
+
+
+@dataclass(frozen=True, slots=True)
+class SumChange:
+    """A change of one sum."""
+
+    key: SumKey
+    reserved: int = 0
+    spent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """The amount that a job has reserved in an owner's budget, on the day of its acceptance.
+
+    `money` None: its price is not known, and no money is limited. `in_flight`: it counts as a job
+    in flight. A job that ended unresolved keeps its money, and is not in flight any more.
+    """
+
+    owner: str
+    day: str
+    money: Money | None
+    in_flight: bool = True
+
+    def held(self) -> Iterator[SumChange]:
+        """Yield what it adds to the sums while it lasts."""
+        if self.in_flight:
+            yield SumChange(SumKey(self.owner, NOW, JOBS), reserved=1)
+        if self.money is not None:
+            for period in (self.day, month_of(self.day)):
+                key = SumKey(self.owner, period, self.money.unit)
+                yield SumChange(key, reserved=self.money.amount)
+
+    def settled(self, bill: Bill, limits: Limits) -> Iterator[SumChange]:
+        """Yield the changes of sums with which it ends by this bill.
+
+        A charge in a unit that is unknown to the limits counts as the reserved amount.
+        """
+        if self.in_flight:
+            yield SumChange(SumKey(self.owner, NOW, JOBS), reserved=-1)
+        match bill.ending:
+            case Ending.UNRESOLVED:
+                return
+            case Ending.RELEASED:
+                yield from self._moved(None)
+            case Ending.SPENT:
+                charged = counted(limits, bill.charge)
+                yield from self._moved(self.money if charged is None else charged)
+            case _:
+                assert_never(bill.ending)
+
+    def _moved(self, spent: Money | None) -> Iterator[SumChange]:
+        for period in (self.day, month_of(self.day)):
+            if self.money is not None:
+                key = SumKey(self.owner, period, self.money.unit)
+                yield SumChange(key, reserved=-self.money.amount)
+            if spent is not None:
+                yield SumChange(SumKey(self.owner, period, spent.unit), spent=spent.amount)

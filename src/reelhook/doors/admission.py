@@ -1,0 +1,227 @@
+"""Admission: finds the caller of a request by its credentials, or the reason to refuse it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from reelhook.domain.api_key import PREFIX as KEY_PREFIX
+from reelhook.domain.api_key import KeyRefusedError, Rate, is_token
+from reelhook.domain.browser_token import BrowserToken, is_browser_token
+from reelhook.domain.caller import (
+    ANONYMOUS,
+    DOWNLOADER,
+    OPERATOR,
+    PROVIDER,
+    Caller,
+    Scope,
+    ScopeMissingError,
+)
+from reelhook.domain.errors import Fact, ReelhookError, StoreError
+from reelhook.doors.access import DOWNLOAD_SIGNATURE, OPERATOR_HEADER, Access, bearer
+from reelhook.doors.error_messages import http_message
+from reelhook.doors.errors import RETRY_AFTER_SECONDS, STORE_MESSAGE, error_response
+from reelhook.doors.policy import Matched, Policy
+from reelhook.doors.proxies import came_through_proxy
+from reelhook.gateway import Authentication, Clock, Credential
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+TOKEN_PARAMETER = "token"  # noqa: S105 - its name
+_READING_METHODS = frozenset({"GET", "HEAD"})
+ReadBody = Callable[[], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The caller of a request, and the credential that let it in.
+
+    `rates` limit the key's requests; `headers` are added to the response.
+    """
+
+    caller: Caller
+    credential: Credential = field(default_factory=Credential)
+    rates: tuple[Rate, ...] = ()
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRefusal:
+    """The reason why a request is refused."""
+
+    status: int
+    code: str
+    message: str
+    problem: str | None = None
+    facts: dict[str, Fact] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, error: ReelhookError, status: int) -> "AccessRefusal":
+        """Return the refusal that an error is."""
+        return cls(status, error.code, http_message(error), error.problem, error.facts)
+
+    def response(self) -> JSONResponse:
+        """Return the response to the client."""
+        # RFC 9110, section 11.6.1: a 401 names the scheme that it asks for.
+        scheme = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
+        return error_response(
+            self.status,
+            self.message,
+            self.code,
+            problem=self.problem,
+            facts=self.facts,
+            headers={**scheme, **self.headers},
+        )
+
+
+NO_KEY = AccessRefusal(
+    401,
+    "unauthorized",
+    "Send a key: Authorization: Bearer <REELHOOK_API_KEY, or a project's key>",
+)
+PROXIED = AccessRefusal(
+    403,
+    "proxied_without_key",
+    "This request came through a proxy, so others may reach this server and spend money: "
+    "set REELHOOK_API_KEY to a long random text, and send it as Authorization: Bearer",
+)
+UNKNOWN_HOST = AccessRefusal(
+    400, "invalid_request", "This Host is not accepted; add its name to REELHOOK_ALLOWED_HOSTS"
+)
+FOREIGN_ORIGIN = AccessRefusal(
+    403, "forbidden", "Web pages of other origins may not do this; call from a server"
+)
+TOKEN_TOO_NARROW = AccessRefusal(
+    403,
+    "forbidden",
+    "A browser token reads the status, the events and the video of its own job, and nothing else; "
+    "send a key",
+)
+NO_DATABASE = AccessRefusal(
+    503, StoreError.code, STORE_MESSAGE, headers={"Retry-After": RETRY_AFTER_SECONDS}
+)
+
+
+class Admissions:
+    """Decides who a request comes from. A key that can't be checked lets nobody in."""
+
+    def __init__(self, access: Access, authentication: Authentication, clock: Clock) -> None:
+        self._access = access
+        self._authentication = authentication
+        self._clock = clock
+
+    async def decide(
+        self, request: Request, matched: Matched, read_body: ReadBody
+    ) -> Admission | AccessRefusal:
+        """Return the caller, or a refusal. `read_body` is called only for an operator's proof."""
+        if matched.policy is Policy.OPEN:
+            return Admission(ANONYMOUS)
+        if matched.policy is Policy.CALLBACK:
+            return Admission(PROVIDER)
+        try:
+            admitted = await self._admitted(request, matched, read_body)
+        except KeyRefusedError as error:
+            return AccessRefusal.of(error, 401)
+        except StoreError:
+            return NO_DATABASE
+        if isinstance(admitted, AccessRefusal) or matched.need is None:
+            return admitted
+        if admitted.caller in {ANONYMOUS, DOWNLOADER} or admitted.caller.allows(matched.need.scope):
+            return admitted
+        return AccessRefusal.of(ScopeMissingError(matched.need.scope), 403)
+
+    async def _admitted(
+        self, request: Request, matched: Matched, read_body: ReadBody
+    ) -> Admission | AccessRefusal:
+        text = bearer(request.headers)
+        if self._access.is_key(text):
+            return Admission(OPERATOR)
+        if matched.policy is Policy.SIGNED_DOWNLOAD and self._has_signed_link(request, matched):
+            return Admission(DOWNLOADER)
+        if text is None and request.method in _READING_METHODS:
+            text = request.query_params.get(TOKEN_PARAMETER)
+        if text is not None and is_browser_token(text):
+            return await self._by_token(self._access.read_browser_token(text), request, matched)
+        if text is not None and text.startswith(KEY_PREFIX):
+            found = await self._authentication.key(text) if is_token(text) else None
+            if found is None:
+                return NO_KEY
+            grant, credential = found
+            return Admission(grant.caller, credential, grant.key.rates)
+        if await self._key_required(matched):
+            return await self._without_key(request, matched, read_body)
+        return self._where_no_key_exists(request)
+
+    async def _by_token(
+        self, token: BrowserToken | None, request: Request, matched: Matched
+    ) -> Admission | AccessRefusal:
+        if token is None:
+            return NO_KEY
+        if token.key_id is not None:
+            found = await self._authentication.key_of_token(token.key_id, token.expires_at)
+            if found is None:
+                return NO_KEY
+            grant, credential = found
+            rates = grant.key.rates
+        else:
+            if self._access.api_key is None and await self._authentication.key_required():
+                return NO_KEY  # it was made before a key was needed
+            self._authentication.check_expiry(token.expires_at)
+            credential, rates = Credential(expires_at=token.expires_at), ()
+        if (
+            request.method not in _READING_METHODS
+            or matched.only_job(request.query_params) != token.job_id
+        ):
+            return TOKEN_TOO_NARROW
+        caller = Caller(token.project, frozenset({Scope.READ}), key_id=token.key_id)
+        return Admission(caller, credential, rates)
+
+    async def _key_required(self, matched: Matched) -> bool:
+        if self._access.api_key is not None:
+            return True
+        try:
+            return await self._authentication.key_required()
+        except StoreError:
+            if matched.policy is Policy.DOCUMENT:
+                return True  # documents reveal nothing, so they need no database
+            raise
+
+    async def _without_key(
+        self, request: Request, matched: Matched, read_body: ReadBody
+    ) -> Admission | AccessRefusal:
+        if matched.policy is Policy.DOCUMENT and request.method in _READING_METHODS:
+            return Admission(ANONYMOUS)
+        if self._access.api_key is None and OPERATOR_HEADER in request.headers:
+            # Without REELHOOK_API_KEY, only the one who reads the database is the operator.
+            body = await read_body()
+            if self._access.is_operator(request, body, self._clock.now()):
+                return Admission(OPERATOR)
+        return NO_KEY
+
+    def _where_no_key_exists(self, request: Request) -> Admission | AccessRefusal:
+        headers = request.headers
+        if self._access.hosts is not None and came_through_proxy(headers):
+            return PROXIED
+        if not self._access.knows_host(headers):
+            return UNKNOWN_HOST
+        if request.method not in SAFE_METHODS and _from_foreign_page(headers):
+            return FOREIGN_ORIGIN
+        return Admission(OPERATOR)
+
+    def _has_signed_link(self, request: Request, matched: Matched) -> bool:
+        signature = request.query_params.get(DOWNLOAD_SIGNATURE)
+        if signature is None or request.method not in SAFE_METHODS:
+            return False
+        job_id = matched.job_id
+        if job_id is None:
+            job_id = request.query_params.get("jobId", "")
+        return self._access.may_download(job_id, signature)
+
+
+def _from_foreign_page(headers: Headers) -> bool:
+    origin = headers.get("origin")
+    if origin is None:
+        return False
+    return origin.partition("://")[2].lower() != headers.get("host", "").lower()

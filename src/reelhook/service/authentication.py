@@ -1,0 +1,235 @@
+"""Authentication: finds the key of a request, and notices when keys end.
+
+What was read of a key is trusted for half a second. So a revocation in one process takes effect in
+every other one within a second, and a busy key costs two reads a second.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol, TypeVar
+
+import structlog
+
+from reelhook.domain.api_key import (
+    ID_PREFIX,
+    LAST_USE_MILLISECONDS,
+    ApiKey,
+    KeyExpiredError,
+    KeyGrant,
+    KeyRefusedError,
+    token_hash,
+)
+from reelhook.domain.caller import Caller, Scope
+from reelhook.domain.errors import DATABASE_FAILURES, ProjectNotFoundError, StoreError
+from reelhook.domain.event import Instant
+from reelhook.ports import Clock, GrantReads, ProjectReads
+
+log = structlog.get_logger()
+T = TypeVar("T")
+VALID_MILLISECONDS = 500
+"""The time for which the result of a read is trusted, from the read's beginning."""
+WATCH_SECONDS = 0.4
+"""The pause between two checks of the keys whose holders have open streams."""
+READINGS_MAX = 10_000
+"""The most keys whose last read is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """The means by which a request was let in.
+
+    `hash_or_id` is that of its key; None: it has none. `expires_at` is the end of a browser token.
+    """
+
+    hash_or_id: str | None = None
+    expires_at: Instant | None = None
+
+
+class Lifetime:
+    """The time until a stream's credential ends; `wake` is called at its end."""
+
+    def __init__(self, credential: Credential, wake: Callable[[], None]) -> None:
+        self.credential = credential
+        self.over = False
+        self._wake = wake
+
+    def end(self) -> None:
+        """End the stream."""
+        self.over = True
+        self._wake()
+
+
+class _Reading(Generic[T]):
+    """One read of the database, shared by everyone who asks for the same."""
+
+    def __init__(self, started_at: Instant, read: Coroutine[Any, Any, T]) -> None:
+        self.started_at = started_at
+        self._task = asyncio.ensure_future(read)
+        self._task.add_done_callback(_retrieve)
+
+    def is_valid(self, now: Instant) -> bool:
+        """Return True if its result, which may not be there yet, can be trusted."""
+        task = self._task
+        failed = task.done() and (task.cancelled() or task.exception() is not None)
+        return not failed and 0 <= now - self.started_at < VALID_MILLISECONDS
+
+    async def result(self) -> T:
+        """Return the result. Raises `StoreError`."""
+        # Shielded: a client that goes away must not end the read of others.
+        return self._task.result() if self._task.done() else await asyncio.shield(self._task)
+
+
+def _retrieve(task: asyncio.Future[Any]) -> None:
+    if not task.cancelled():
+        task.exception()  # asyncio would log one that nobody has seen
+
+
+class AuthenticationStore(GrantReads, ProjectReads, Protocol):
+    """The part of the store that authentication needs."""
+
+
+class Authentication:
+    """Finds keys in the store. Every method may raise `StoreError`: then nobody is let in."""
+
+    def __init__(self, store: AuthenticationStore, *, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._readings: dict[str, _Reading[KeyGrant | None]] = {}
+        self._any_key: _Reading[bool] | None = None
+        self._used_at: dict[str, Instant] = {}
+        self._recording: set[asyncio.Task[None]] = set()
+        self._lifetimes: set[Lifetime] = set()
+        self._watching: asyncio.Task[None] | None = None
+
+    async def key(self, token: str) -> tuple[KeyGrant, Credential] | None:
+        """Return the key with this text, or None. Raises `KeyRefusedError` if it has ended."""
+        return await self._accepted(Credential(token_hash(token)))
+
+    async def key_of_token(
+        self, key_id: str, expires_at: Instant
+    ) -> tuple[KeyGrant, Credential] | None:
+        """Return the key that made a browser token. Raises `KeyRefusedError` if either has ended.
+
+        The key's own texts may change: a rotation ends no token.
+        """
+        return await self._accepted(Credential(key_id, expires_at))
+
+    def check_expiry(self, expires_at: Instant) -> None:
+        """Raise `KeyExpiredError` if that time has come."""
+        if self._clock.now() >= expires_at:
+            raise KeyExpiredError
+
+    async def key_required(self) -> bool:
+        """Return True if a key was ever made here: from then on, every request needs one."""
+        now = self._clock.now()
+        if self._any_key is None or not self._any_key.is_valid(now):
+            self._any_key = _Reading(now, self._store.any_api_key())
+        return await self._any_key.result()
+
+    async def within(self, caller: Caller, project: str) -> Caller:
+        """Return the caller as it acts in a project that it names by id or name.
+
+        A key names its own project only. Raises `ProjectNotFoundError`.
+        """
+        caller.require(Scope.READ)
+        if not caller.allows(Scope.OPERATOR):
+            found = await self._store.project(project, seen_by=caller.project)
+            if found is None:
+                raise ProjectNotFoundError(project)
+            return caller
+        found = await self._store.project(project)
+        if found is None:
+            raise ProjectNotFoundError(project)
+        return replace(caller.within(found.id), models=found.models)
+
+    def forget(self) -> None:
+        """Forget what was read, because this process has changed a key."""
+        self._readings.clear()
+        self._any_key = None
+
+    async def _accepted(self, credential: Credential) -> tuple[KeyGrant, Credential] | None:
+        assert credential.hash_or_id is not None  # noqa: S101 - as both callers say
+        grant = await self._grant(credential.hash_or_id)
+        if grant is None:
+            return None
+        grant.check(self._clock.now())
+        if credential.expires_at is not None:
+            self.check_expiry(credential.expires_at)
+        self._record_use(grant.key)
+        return grant, credential
+
+    async def _grant(self, hash_or_id: str, *, again: bool = False) -> KeyGrant | None:
+        now = self._clock.now()
+        reading = self._readings.get(hash_or_id)
+        if again or reading is None or not reading.is_valid(now):
+            self._readings.pop(hash_or_id, None)
+            reading = self._readings[hash_or_id] = _Reading(now, self._read(hash_or_id))
+            if len(self._readings) > READINGS_MAX:
+                del self._readings[next(iter(self._readings))]
+        return await reading.result()
+
+    def _read(self, hash_or_id: str) -> Coroutine[Any, Any, KeyGrant | None]:
+        if hash_or_id.startswith(f"{ID_PREFIX}_"):
+            return self._store.api_key_grant_by_id(hash_or_id)
+        return self._store.api_key_grant(hash_or_id)
+
+    def _record_use(self, key: ApiKey) -> None:
+        now = self._clock.now()
+        recorded_at = self._used_at.get(key.id, 0)
+        if key.use_is_due(now) and not 0 <= now - recorded_at < LAST_USE_MILLISECONDS:
+            self._used_at[key.id] = now
+            task = asyncio.create_task(self._recorded(key.id, now))
+            self._recording.add(task)
+            task.add_done_callback(self._recording.discard)
+
+    async def _recorded(self, key_id: str, now: Instant) -> None:
+        # The next use after a minute records it again.
+        with contextlib.suppress(*DATABASE_FAILURES):
+            await self._store.record_api_key_use(key_id, now)
+
+    # -- open streams -------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def lifetime(self, credential: Credential, wake: Callable[[], None]) -> Iterator[Lifetime]:
+        """Watch a credential until the block ends; `wake` is called if the credential ends."""
+        lifetime = Lifetime(credential, wake)
+        if credential == Credential():
+            yield lifetime
+            return
+        self._lifetimes.add(lifetime)
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch())
+        try:
+            yield lifetime
+        finally:
+            self._lifetimes.discard(lifetime)
+            if not self._lifetimes and self._watching is not None:
+                self._watching.cancel()
+                self._watching = None
+
+    async def _watch(self) -> None:
+        while True:
+            await self._clock.wait(asyncio.Event(), WATCH_SECONDS)
+            watched = {one.credential.hash_or_id for one in self._lifetimes}
+            ended = {one for one in watched if one is not None and await self._has_ended(one)}
+            now = self._clock.now()
+            for lifetime in list(self._lifetimes):
+                credential = lifetime.credential
+                expired = credential.expires_at is not None and now >= credential.expires_at
+                if expired or credential.hash_or_id in ended:
+                    lifetime.end()
+
+    async def _has_ended(self, hash_or_id: str) -> bool:
+        """Return True if a key has ended. A database that can't be read ends no stream."""
+        try:
+            grant = await self._grant(hash_or_id, again=True)
+            if grant is None:
+                return True
+            grant.check(self._clock.now())
+        except KeyRefusedError:
+            return True
+        except StoreError:
+            return False
+        return False
