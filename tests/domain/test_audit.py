@@ -61,7 +61,7 @@ def test_a_new_target_shows_all_fields_and_no_secret() -> None:
     assert created.after is not None
     assert created.after["secret"] == MASK
     assert created.after["headers.Authorization"] == MASK
-    assert str(created.after["url"]).startswith("https://h.example/...")
+    assert created.after["url"] == "https://h.example"
     assert "hunter2" not in repr(created)
 
 
@@ -86,6 +86,16 @@ def test_of_a_secret_only_the_change_is_shown() -> None:
     assert removed.after is None
     assert removed.before is not None
     assert removed.before["secret"] == MASK
+
+
+def test_another_path_of_a_url_is_a_change_that_shows_neither() -> None:
+    moved = replace(ENDPOINT, url="https://h.example/other?token=hunter3")
+    changed = entry().changing(endpoint_facts(ENDPOINT), endpoint_facts(moved))
+    assert changed.before == {"url": "https://h.example"}
+    assert changed.after == {"url": "https://h.example (changed)"}
+    away = replace(ENDPOINT, url="https://other.example/hook")
+    changed = entry().changing(endpoint_facts(ENDPOINT), endpoint_facts(away))
+    assert changed.after == {"url": "https://other.example"}
 
 
 def test_a_hidden_value_is_in_no_text() -> None:

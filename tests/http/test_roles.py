@@ -37,6 +37,7 @@ BODIES: dict[str, Any] = {
     "POST /api/projects": {"name": "made"},
 }
 RULES: dict[str, Scope | Policy] = {
+    "GET /api/audit": Scope.ADMIN,
     "POST /api/generate": Scope.SUBMIT,
     "GET /api/videos/status/{job_id}": Scope.READ,
     "GET /api/sora/videos/{job_id}/download": Scope.READ,

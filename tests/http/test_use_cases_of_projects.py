@@ -17,7 +17,7 @@ from watched_database import watched
 from reelhook.domain.caller import OPERATOR, Scope, ScopeMissingError
 from reelhook.domain.conflicts import JobIdUnavailableError
 from reelhook.domain.errors import JobNotFoundError, ReelhookError, UnknownProviderJobError
-from reelhook.gateway import SOLE_HOLDER, DeliveryFilter, Gateway, IdempotencyKey
+from reelhook.gateway import SOLE_HOLDER, AuditFilter, DeliveryFilter, Gateway, IdempotencyKey
 
 Use = Callable[[TwoProjects, Any], Any]
 Rule = Callable[[TwoProjects], Awaitable[None]]
@@ -239,6 +239,7 @@ ENDPOINT_RULES: dict[str, Rule] = {
     "endpoints.test": same_as_unknown(
         lambda stage, endpoint: stage.gateway.endpoints.test(OURS, endpoint), "endpoint"
     ),
+    "audit.page": own_things_only(lambda stage: stage.gateway.audit.page(OURS, AuditFilter())),
     "deliveries.page": own_things_only(
         lambda stage: stage.gateway.deliveries.page(OURS, DeliveryFilter())
     ),

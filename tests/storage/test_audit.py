@@ -16,8 +16,8 @@ ANY = AuditFilter()
 KEY = Caller("prj_1", frozenset({Scope.ADMIN}), key_id="key_1", key_name="shop", address="::1")
 
 
-def entry(action: Action, target: str, *, at: int = NOW, project: str = "prj_1") -> AuditEntry:
-    return AuditEntry.by(KEY, at, action, target, project)
+def entry(action: Action, target: str, *, at: int = NOW) -> AuditEntry:
+    return AuditEntry.by(KEY, at, action, target, "prj_1")
 
 
 async def actions(store: Store, wanted: AuditFilter = ANY) -> list[str]:
@@ -114,10 +114,9 @@ async def test_a_pause_is_on_record_when_it_begins_and_when_it_ends(store: Store
 
 async def test_the_trail_is_filtered_and_read_page_by_page(store: Store) -> None:
     for number in range(5):
-        created = entry(
-            Action.ENDPOINT_CREATED, f"ep_{number}", at=NOW + number, project=f"prj_{number % 2}"
-        )
-        await store.create_endpoint(replace(ENDPOINT, id=f"ep_{number}"), created)
+        created = entry(Action.ENDPOINT_CREATED, f"ep_{number}", at=NOW + number)
+        endpoint = replace(ENDPOINT, id=f"ep_{number}", project=f"prj_{number % 2}")
+        await store.create_endpoint(endpoint, created)
 
     async def targets(wanted: AuditFilter) -> list[str]:
         page = await store.audit_entries(wanted, 50, None)

@@ -42,9 +42,13 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Hidden:
-    """A secret among the facts of a target. Only its presence, and that it changed, is kept."""
+    """A secret among the facts of a target. Only its presence, and that it changed, is kept.
+
+    `shown` is the part of it that is no secret, if any.
+    """
 
     value: str
+    shown: str | None = None
 
 
 Value = str | int | float | bool | None | tuple[str, ...]
@@ -112,4 +116,7 @@ class AuditEntry:
 def _shown(value: Value | Hidden, before: Value | Hidden = None) -> Value:
     if not isinstance(value, Hidden):
         return value
-    return MASK if before is None else CHANGED
+    if value.shown is None:
+        return MASK if before is None else CHANGED
+    same = isinstance(before, Hidden) and before.shown == value.shown
+    return f"{value.shown} ({CHANGED})" if same else value.shown

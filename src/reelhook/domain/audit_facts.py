@@ -14,7 +14,7 @@ def endpoint_facts(endpoint: Endpoint) -> Facts:
     """Return the fields of an endpoint that callers change."""
     secrets = {f"headers.{name}": Hidden(value) for name, value in endpoint.headers}
     return {
-        "url": shown_url(endpoint.url),
+        "url": _url(endpoint.url),
         "description": endpoint.description,
         "events": tuple(sorted(endpoint.events)),
         "concurrency": endpoint.concurrency,
@@ -34,7 +34,7 @@ def project_facts(project: Project) -> Facts:
     """Return the fields of a project that callers change."""
     return {
         "name": project.name,
-        "webhookUrl": None if project.webhook_url is None else shown_url(project.webhook_url),
+        "webhookUrl": None if project.webhook_url is None else _url(project.webhook_url),
         "models": project.models,
         "weight": project.weight,
         "priorityMax": project.priority_max,
@@ -81,6 +81,10 @@ def _limits(limits: Limits) -> dict[str, Value]:
     if unknown is not None:
         named[f"unknownPrice.{unknown.unit}"] = whole(unknown.amount)
     return {name: value for name, value in named.items() if value is not None}
+
+
+def _url(url: str) -> Hidden:
+    return Hidden(url, shown_url(url))
 
 
 def _secret(secret: str | None) -> dict[str, Hidden]:
