@@ -1,5 +1,6 @@
 """The audit trail over HTTP: every change by a client is on it, and no refused attempt."""
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ import pytest
 import pytest_asyncio
 from gateways import AT_ONCE, Gateway, gateway
 
+from reelhook.cli.audit import audit
 from reelhook.domain.audit import Action
 from reelhook.domain.caller import OPERATOR, Caller, Scope, ScopeMissingError
 from reelhook.doors.access import OPERATOR_HEADER, operator_proof
@@ -96,14 +98,14 @@ async def test_a_pause_is_on_record_for_the_operator_alone(server: Gateway) -> N
 async def test_nobody_sees_the_trail_of_another_project_or_without_the_scope(
     server: Gateway,
 ) -> None:
-    audit = server.hook.gateway.audit
+    reading = server.hook.gateway.audit
     await server.endpoint(URL)
     other = Caller("prj_other", frozenset({Scope.ADMIN}), key_id="key_2")
-    assert (await audit.page(other, AuditFilter())).entries == ()
-    assert (await audit.page(other, AuditFilter(project="default"))).entries == ()
+    assert (await reading.page(other, AuditFilter())).entries == ()
+    assert (await reading.page(other, AuditFilter(project="default"))).entries == ()
     operating = replace(other, scopes=frozenset({Scope.OPERATE}))
     with pytest.raises(ScopeMissingError):
-        await audit.page(operating, AuditFilter())
+        await reading.page(operating, AuditFilter())
 
 
 async def test_the_page_shows_an_entry_as_it_is(server: Gateway) -> None:
@@ -142,6 +144,25 @@ async def test_a_command_that_reads_the_database_is_named_so(server: Gateway) ->
     made = await server.post("/api/endpoints", data=body, headers=headers)
     [created] = await trail(server, target=made.json()["id"])
     assert created["actor"] == "operator_proof"
+
+
+async def test_the_command_lists_changes(
+    server: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = await server.endpoint(URL)
+    await server.patch(f"/api/endpoints/{made['id']}", json={"concurrency": 3})
+    capsys.readouterr()
+    await asyncio.to_thread(audit, target=made["id"], since="1h", url=server.url)
+    header, changed, created = capsys.readouterr().out.splitlines()
+    assert header.split("\t") == ["AT", "WHO", "FROM", "ACTION", "TARGET", "CHANGE"]
+    assert changed.split("\t")[1:] == [
+        *("operator", "127.0.0.1", "endpoint.changed", made["id"]),
+        "concurrency: none -> 3",
+    ]
+    assert "broadcast=False" in created
+    await asyncio.to_thread(audit, target=made["id"], url=server.url, as_json=True)
+    shown = json.loads(capsys.readouterr().out)
+    assert shown == (await server.get("/api/audit", params={"target": made["id"]})).json()
 
 
 async def test_pages_follow_each_other(server: Gateway) -> None:

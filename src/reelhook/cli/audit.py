@@ -7,7 +7,7 @@ import typer
 
 from reelhook.cli import render
 from reelhook.cli.calls import show_response
-from reelhook.cli.options import AsJson, Url
+from reelhook.cli.options import AsJson, InProject, Url
 from reelhook.cli.times import timestamp
 
 
@@ -34,6 +34,7 @@ def audit(
         int | None,
         typer.Option(min=1, help="The nextCursor of the previous page.", show_default=False),
     ] = None,
+    project: InProject = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -51,6 +52,7 @@ def audit(
         lambda api: api.get("/api/audit", **filters, limit=limit, cursor=cursor),
         _show_entries,
         as_json=as_json,
+        project=project,
     )
 
 
