@@ -114,8 +114,6 @@ class InDoubtSubmissions:
             provider=job.provider,
             model=job.model,
             adopted_from=job.id,
-            estimated_amount=job.estimated_amount,
-            estimated_unit=job.estimated_unit,
         ).accept(provider_job_id, now)
 
     async def abandon(self, caller: Caller, job_id: str) -> StoredJob:
