@@ -68,7 +68,7 @@ class JobStore(JobReads, JobWrites, FollowStore, Protocol):
         """Return the number of accepted jobs of the same account that come before this one."""
         ...
 
-    async def record_check(self, job_id: str, now: Instant, project: str | None = None) -> None:
+    async def record_check(self, job_id: str, now: Instant, *, project: str | None = None) -> None:
         """Store the time at which a job was last read by itself."""
         ...
 
@@ -85,7 +85,7 @@ class InDoubtStore(JobReads, JobWrites, Protocol):
         """
         ...
 
-    async def close_doubt(self, job_id: str, now: Instant, project: str | None = None) -> bool:
+    async def close_doubt(self, job_id: str, now: Instant, *, project: str | None = None) -> bool:
         """Record that a person has settled the doubt. Return False if there was none to settle."""
         ...
 

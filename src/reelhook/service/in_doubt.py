@@ -129,7 +129,7 @@ class InDoubtSubmissions:
         """
         caller.require(Scope.OPERATE)
         stored = await self._in_doubt(caller, job_id)
-        if not await self._store.close_doubt(stored.job.id, self._clock.now(), caller.sees):
+        if not await self._store.close_doubt(stored.job.id, self._clock.now(), project=caller.sees):
             raise DoubtSettledError(job_id)
         log.info("doubt.abandoned", job=job_id)
         return await read_back(self._store.job(job_id, caller.sees), job_id=job_id)
@@ -144,7 +144,7 @@ class InDoubtSubmissions:
         known = await self._store.job_of_provider([job.account], provider_job_id)
         if known is None or known.job.adopted_from != job_id:
             return None
-        await self._store.close_doubt(job_id, self._clock.now(), caller.sees)
+        await self._store.close_doubt(job_id, self._clock.now(), project=caller.sees)
         return Created(known.job.id, replayed=True)
 
     async def _in_doubt(self, caller: Caller, job_id: str) -> StoredJob:

@@ -249,7 +249,7 @@ class Jobs:
             with account_errors_hidden(caller):
                 reading = await provider_of(self._providers, job).get(job.provider_job_id)
             now = self._clock.now()
-            await self._store.record_check(job_id, now, caller.sees)
+            await self._store.record_check(job_id, now, project=caller.sees)
             if await record_change(self._recording, job, job.apply(reading.report, now)):
                 break
         return await read_back(self._store.job(job_id, caller.sees), job_id=job_id)

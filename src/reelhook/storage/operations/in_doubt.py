@@ -47,7 +47,7 @@ def page(limit: int, cursor: str | None, project: str | None = None) -> Operatio
     return page_of(found, limit)
 
 
-def close_doubt(job_id: str, now: Instant, project: str | None = None) -> Operation[bool]:
+def close_doubt(job_id: str, now: Instant, *, project: str | None = None) -> Operation[bool]:
     """Record that a person has settled the doubt. Return False if there was none to settle."""
     owned, owner = of_project(project, 3)
     rows = yield Statement(
