@@ -69,7 +69,7 @@ class JobStore(JobReads, JobWrites, FollowStore, Protocol):
         """Return the number of accepted jobs of the same account that come before this one."""
         ...
 
-    async def record_check(self, job_id: str, now: Instant, project: str | None = None) -> None:
+    async def record_check(self, job_id: str, now: Instant, *, project: str | None = None) -> None:
         """Store the time at which a job was last read by itself."""
         ...
 

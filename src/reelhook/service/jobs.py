@@ -289,7 +289,7 @@ class Jobs:
             with account_errors_hidden(caller):
                 reading = await provider_of(self._providers, job).get(job.provider_job_id)
             now = self._clock.now()
-            await self._store.record_check(job_id, now, caller.sees)
+            await self._store.record_check(job_id, now, project=caller.sees)
             by_person = caller.actor is not Actor.PROVIDER  # its webhooks only report
             entry = self._entry(caller, Action.JOB_CHECKED, job) if by_person else None
             if await record_change(self._recording, job, job.apply(reading.report, now), entry):

@@ -264,7 +264,7 @@ def _holders(accounts: Sequence[str], job: Job) -> Operation[list[Row]]:
     return [row for rows in found for row in rows]
 
 
-def record_check(job_id: str, now: Instant, project: str | None = None) -> Operation[None]:
+def record_check(job_id: str, now: Instant, *, project: str | None = None) -> Operation[None]:
     """Store the time at which a job was last read by itself."""
     owned, owner = of_project(project, 3)
     yield Statement(f"UPDATE jobs SET checked_at = ?2 WHERE id = ?1{owned}", (job_id, now, *owner))
