@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from reelhook.domain.audit import Action, AuditEntry, Hidden, endpoint_facts
+from reelhook.domain.audit import Action, AuditEntry, Hidden
+from reelhook.domain.audit_facts import endpoint_facts
 from reelhook.domain.caller import ANONYMOUS, OPERATOR, PROVIDER, Actor, Caller, Scope
 from reelhook.domain.endpoint import MASK, Endpoint, EndpointKind
 

@@ -155,7 +155,7 @@ async def test_a_process_that_has_the_database_open_prevents_a_rollback(url: str
 async def test_a_process_stops_when_the_schema_moves_on_under_it(url: str, schema: str) -> None:
     with pytest.raises(SettingsError) as stopped:  # noqa: PT012 - the error comes from its end
         async with open_database(settings(url), migrate=True):
-            await execute(url, "UPDATE keys SET value = '0099' WHERE name = 'schema_oldest'")
+            await execute(url, "UPDATE alembic_version SET oldest = '0099'")
             await execute(url, "UPDATE alembic_version SET version_num = $1", schema)
             await asyncio.wait_for(asyncio.Event().wait(), 30)
     assert f"was changed from {number_of(NEWEST)} to {schema}" in stopped.value.message

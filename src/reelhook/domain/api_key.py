@@ -183,7 +183,11 @@ class KeyGrant:
         """The caller that a request with this key is."""
         key = self.key
         return Caller(
-            key.project, key.scopes, key_id=key.id, models=narrowed(self.project_models, key.models)
+            key.project,
+            key.scopes,
+            key_id=key.id,
+            models=narrowed(self.project_models, key.models),
+            key_name=key.name,
         )
 
 

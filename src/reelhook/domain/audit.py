@@ -6,9 +6,8 @@ from enum import StrEnum
 from typing import Self
 
 from reelhook.domain.caller import Actor, Caller
-from reelhook.domain.endpoint import MASK, Endpoint, shown_url
+from reelhook.domain.endpoint import MASK
 from reelhook.domain.event import Instant
-from reelhook.domain.job import Job
 
 CHANGED = "changed"
 """Shown in place of a secret that has replaced another."""
@@ -28,6 +27,15 @@ class Action(StrEnum):
     JOB_ABANDONED = "job.abandoned"
     DELIVERY_RESENT = "delivery.resent"
     DELIVERIES_RESENT = "deliveries.resent"
+    PROJECT_CREATED = "project.created"
+    PROJECT_CHANGED = "project.changed"
+    PROJECT_ROTATED = "project.rotated"
+    PROJECT_CLOSED = "project.closed"
+    KEY_CREATED = "key.created"
+    KEY_ROTATED = "key.rotated"
+    KEY_REVOKED = "key.revoked"
+    BUDGET_SET = "budget.set"
+    BUDGET_RAISED = "budget.raised"
     WATCHER_PAUSED = "watcher.paused"
     WATCHER_RESUMED = "watcher.resumed"
 
@@ -39,7 +47,7 @@ class Hidden:
     value: str
 
 
-Value = str | int | bool | None | tuple[str, ...]
+Value = str | int | float | bool | None | tuple[str, ...]
 Facts = Mapping[str, Value | Hidden]
 """The state of a target, by field. A `None` is a field without a value."""
 Shown = Mapping[str, Value]
@@ -105,24 +113,3 @@ def _shown(value: Value | Hidden, before: Value | Hidden = None) -> Value:
     if not isinstance(value, Hidden):
         return value
     return MASK if before is None else CHANGED
-
-
-def endpoint_facts(endpoint: Endpoint) -> Facts:
-    """Return the fields of an endpoint that callers change."""
-    secrets = {f"headers.{name}": Hidden(value) for name, value in endpoint.headers}
-    if endpoint.secret is not None:
-        secrets["secret"] = Hidden(endpoint.secret)
-    return {
-        "url": shown_url(endpoint.url),
-        "description": endpoint.description,
-        "events": tuple(sorted(endpoint.events)),
-        "concurrency": endpoint.concurrency,
-        "broadcast": endpoint.broadcast,
-        "enabled": endpoint.disabled is None,
-        **secrets,
-    }
-
-
-def job_facts(job: Job) -> Facts:
-    """Return the fields of a job that callers change."""
-    return {"status": job.status.value, "code": job.code}

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from reelhook.domain.api_key import ApiKey, KeyGrant
+from reelhook.domain.audit import AuditEntry
 from reelhook.domain.event import Instant
 
 
@@ -32,9 +33,14 @@ class GrantReads(Protocol):
 
 
 class ApiKeyStore(GrantReads, Protocol):
-    """Stores keys. With `seen_by`, only the keys of that project exist."""
+    """Stores keys. With `seen_by`, only the keys of that project exist.
 
-    async def create_api_key(self, key: ApiKey, token_hash: str) -> None:
+    `audit` is the entry of a change that a caller made.
+    """
+
+    async def create_api_key(
+        self, key: ApiKey, token_hash: str, audit: AuditEntry | None = None
+    ) -> None:
         """Store a new key."""
         ...
 
@@ -50,6 +56,7 @@ class ApiKeyStore(GrantReads, Protocol):
         self,
         key_id: str,
         change: Callable[[ApiKey], ApiKey],
+        audit: AuditEntry | None = None,
         *,
         new_hash: str | None = None,
         seen_by: str | None = None,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from reelhook.domain.audit import AuditEntry
 from reelhook.domain.budget import Budget, Limits
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
@@ -26,14 +27,19 @@ class BudgetState:
 
 
 class BudgetStore(Protocol):
-    """Reads and sets budgets."""
+    """Reads and sets budgets. `audit` is the entry of a change that a caller made."""
 
     async def budget(self, owner: str, now: Instant) -> BudgetState:
         """Return the budget of an owner; without limits, if none were set."""
         ...
 
     async def set_budget(
-        self, owner: str, limits: Limits, now: Instant, bill: Callable[[Job], Bill]
+        self,
+        owner: str,
+        limits: Limits,
+        now: Instant,
+        bill: Callable[[Job], Bill],
+        audit: AuditEntry | None = None,
     ) -> BudgetState:
         """Replace the limits of an owner, and end a raise.
 
@@ -44,7 +50,12 @@ class BudgetStore(Protocol):
         ...
 
     async def raise_budget(
-        self, owner: str, raised: Limits, until: Instant, now: Instant
+        self,
+        owner: str,
+        raised: Limits,
+        until: Instant,
+        now: Instant,
+        audit: AuditEntry | None = None,
     ) -> BudgetState:
         """Let higher limits hold until then. Raises `BudgetNotSetError`."""
         ...

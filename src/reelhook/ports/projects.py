@@ -4,6 +4,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
 
+from reelhook.domain.audit import AuditEntry
 from reelhook.domain.event import Instant
 from reelhook.domain.project import Project
 
@@ -24,9 +25,9 @@ class ProjectReads(Protocol):
 
 
 class ProjectStore(ProjectReads, Protocol):
-    """Stores projects."""
+    """Stores projects. `audit` is the entry of a change that a caller made."""
 
-    async def create_project(self, project: Project) -> None:
+    async def create_project(self, project: Project, audit: AuditEntry | None = None) -> None:
         """Store a new project. Raises `ProjectNameTakenError`."""
         ...
 
@@ -35,6 +36,7 @@ class ProjectStore(ProjectReads, Protocol):
         id_or_name: str,
         change: Callable[[Project], Project],
         now: Instant,
+        audit: AuditEntry | None = None,
         *,
         trusted: bool = False,
         seen_by: str | None = None,

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from reelhook.domain.api_key import ApiKey
+from reelhook.domain.audit import Action, AuditEntry
 from reelhook.domain.budget import Budget, Limits, key_owner, project_owner
 from reelhook.domain.budget_check import check_limits, check_raise, priced_units
 from reelhook.domain.budget_usage import Usage, usage
@@ -53,12 +55,12 @@ class Budgets:
     async def of_project(self, caller: Caller, project: str) -> BudgetStatus:
         """Return the budget of a project, by its id or name."""
         caller.require(Scope.READ)
-        return await self._read(await self._project_owner(caller, project))
+        return await self._read(project_owner(await self._project(caller, project)))
 
     async def of_key(self, caller: Caller, key_id: str) -> BudgetStatus:
         """Return the budget of a key: the caller's own, or with the scope `admin` any."""
         caller.require(Scope.READ if key_id == caller.key_id else Scope.ADMIN)
-        return await self._read(await self._key_owner(caller, key_id))
+        return await self._read(key_owner((await self._key(caller, key_id)).id))
 
     async def set_project(self, caller: Caller, project: str, limits: Limits) -> BudgetStatus:
         """Replace the limits of a project. Raises `InvalidRequestError`.
@@ -66,12 +68,14 @@ class Budgets:
         Limits below what is in use are kept; they let no more jobs in.
         """
         caller.require(Scope.OPERATOR)
-        return await self._set(await self._project_owner(caller, project), limits)
+        found = await self._project(caller, project)
+        return await self._set(caller, found, project_owner(found), limits)
 
     async def set_key(self, caller: Caller, key_id: str, limits: Limits) -> BudgetStatus:
         """Replace the limits of a key, as `set_project`. Only the operator sets `unknown_price`."""
         caller.require(Scope.ADMIN if limits.unknown_price is None else Scope.OPERATOR)
-        return await self._set(await self._key_owner(caller, key_id), limits)
+        key = await self._key(caller, key_id)
+        return await self._set(caller, key.project, key_owner(key.id), limits)
 
     async def raise_project(
         self, caller: Caller, project: str, raised: Limits, until: Instant
@@ -81,40 +85,48 @@ class Budgets:
         Raises `InvalidRequestError`, or `BudgetNotSetError` if it has no limits.
         """
         caller.require(Scope.OPERATOR)
-        return await self._raise(await self._project_owner(caller, project), raised, until)
+        found = await self._project(caller, project)
+        return await self._raise(caller, found, project_owner(found), raised, until)
 
     async def raise_key(
         self, caller: Caller, key_id: str, raised: Limits, until: Instant
     ) -> BudgetStatus:
         """Let a key have higher limits until then, as `raise_project`."""
         caller.require(Scope.ADMIN)
-        return await self._raise(await self._key_owner(caller, key_id), raised, until)
+        key = await self._key(caller, key_id)
+        return await self._raise(caller, key.project, key_owner(key.id), raised, until)
 
-    async def _project_owner(self, caller: Caller, project: str) -> str:
+    async def _project(self, caller: Caller, project: str) -> str:
         found = await self._store.project(project, seen_by=caller.sees)
         if found is None:
             raise ProjectNotFoundError(project)
-        return project_owner(found.id)
+        return found.id
 
-    async def _key_owner(self, caller: Caller, key_id: str) -> str:
-        return key_owner((await self._store.api_key(key_id, seen_by=caller.sees)).id)
+    async def _key(self, caller: Caller, key_id: str) -> ApiKey:
+        return await self._store.api_key(key_id, seen_by=caller.sees)
 
     async def _read(self, owner: str) -> BudgetStatus:
         now = self._clock.now()
         return _status(await self._store.budget(owner, now), now)
 
-    async def _set(self, owner: str, limits: Limits) -> BudgetStatus:
+    async def _set(self, caller: Caller, project: str, owner: str, limits: Limits) -> BudgetStatus:
         check_limits(limits, self._units)
         now = self._clock.now()
+        entry = AuditEntry.by(caller, now, Action.BUDGET_SET, owner, project)
         with _naming(owner):
-            return _status(await self._store.set_budget(owner, limits, now, self._bill), now)
+            state = await self._store.set_budget(owner, limits, now, self._bill, entry)
+            return _status(state, now)
 
-    async def _raise(self, owner: str, raised: Limits, until: Instant) -> BudgetStatus:
+    async def _raise(
+        self, caller: Caller, project: str, owner: str, raised: Limits, until: Instant
+    ) -> BudgetStatus:
         check_limits(raised, self._units)
         now = self._clock.now()
         check_raise((await self._store.budget(owner, now)).budget.limits, raised, until, now)
+        entry = AuditEntry.by(caller, now, Action.BUDGET_RAISED, owner, project)
         with _naming(owner):
-            return _status(await self._store.raise_budget(owner, raised, until, now), now)
+            state = await self._store.raise_budget(owner, raised, until, now, entry)
+            return _status(state, now)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from reelhook.domain.api_key import (
     scopes_of,
     token_hash,
 )
+from reelhook.domain.audit import Action, AuditEntry
 from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.catalog import Catalog
 from reelhook.domain.conflicts import ProjectClosedError
@@ -86,7 +87,8 @@ class Keys:
         )
         key.check_grant(caller, await self._expiry_of(caller))
         try:
-            await self._store.create_api_key(key, token_hash(token))
+            entry = AuditEntry.by(caller, now, Action.KEY_CREATED, key.id, key.project)
+            await self._store.create_api_key(key, token_hash(token), entry)
         except CommitUnknownError as error:
             raise error.naming(key_id=key.id) from error
         finally:
@@ -112,7 +114,8 @@ class Keys:
             return key if key.revoked_at is not None else replace(key, revoked_at=now)
 
         try:
-            return await self._store.change_api_key(key_id, revoked, seen_by=caller.sees)
+            entry = AuditEntry.by(caller, now, Action.KEY_REVOKED, key_id, None)
+            return await self._store.change_api_key(key_id, revoked, entry, seen_by=caller.sees)
         finally:
             self._authentication.forget()
 
@@ -132,7 +135,11 @@ class Keys:
 
         try:
             key = await self._store.change_api_key(
-                key_id, changed, new_hash=token_hash(token), seen_by=caller.sees
+                key_id,
+                changed,
+                AuditEntry.by(caller, now, Action.KEY_ROTATED, key_id, None),
+                new_hash=token_hash(token),
+                seen_by=caller.sees,
             )
         except CommitUnknownError as error:
             raise error.naming(key_id=key_id) from error

@@ -6,6 +6,7 @@ from random import Random
 from typing import TypedDict
 
 from reelhook.core.wakeups import Signals
+from reelhook.domain.audit import Action, AuditEntry
 from reelhook.domain.caller import DEFAULT_PROJECT, Caller, Scope
 from reelhook.domain.conflicts import (
     DefaultProjectError,
@@ -78,7 +79,8 @@ class Projects:
             secret=new_secret(self._random),
         )
         try:
-            await self._store.create_project(project)
+            entry = AuditEntry.by(caller, now, Action.PROJECT_CREATED, project.id, project.id)
+            await self._store.create_project(project, entry)
         except CommitUnknownError as error:
             raise error.naming(project=project.id) from error
         return project
@@ -119,7 +121,8 @@ class Projects:
                 raise DefaultProjectError
             return replace(_open(project), **fields)
 
-        return await self._change(caller, id_or_name, changed, trusted=trusted)
+        action = Action.PROJECT_CHANGED
+        return await self._change(caller, id_or_name, changed, action, trusted=trusted)
 
     async def rotate(
         self,
@@ -142,7 +145,7 @@ class Projects:
                 raise InstallationSecretError(DEFAULT_ENDPOINT)
             return _open(project).rotated(new, now, round(hours * 3_600_000))
 
-        return await self._change(caller, id_or_name, rotated)
+        return await self._change(caller, id_or_name, rotated, Action.PROJECT_ROTATED)
 
     async def close(self, caller: Caller, id_or_name: str, *, delete_data: bool = False) -> Project:
         """Stop the project's keys, and accept no new jobs in it. Running jobs go on to their end.
@@ -159,7 +162,7 @@ class Projects:
             return project.closed(now, delete_data=delete_data)
 
         try:
-            return await self._change(caller, id_or_name, closed)
+            return await self._change(caller, id_or_name, closed, Action.PROJECT_CLOSED)
         finally:
             self._signals.closed_projects.publish()
 
@@ -168,14 +171,16 @@ class Projects:
         caller: Caller,
         id_or_name: str,
         change: Callable[[Project], Project],
+        action: Action,
         *,
         trusted: bool = False,
     ) -> Project:
         """Change a project, and make every process read endpoints again afterwards."""
         now = self._clock.now()
+        entry = AuditEntry.by(caller, now, action, id_or_name, None)
         try:
             return await self._store.change_project(
-                id_or_name, change, now, trusted=trusted, seen_by=caller.sees
+                id_or_name, change, now, entry, trusted=trusted, seen_by=caller.sees
             )
         except CommitUnknownError as error:
             raise error.naming(project=id_or_name) from error

@@ -4,7 +4,8 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from reelhook.core.recording import Recording, Transition
-from reelhook.domain.audit import AuditEntry, job_facts
+from reelhook.domain.audit import AuditEntry
+from reelhook.domain.audit_facts import job_facts
 from reelhook.domain.errors import CommitUnknownError, StoreError
 from reelhook.domain.job import Job
 

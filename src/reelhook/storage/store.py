@@ -181,15 +181,16 @@ class Store(Forwarding):
     project = decrypting(reading(projects.project), AtRest.decrypted_if_found)
     projects = decrypting(reading(projects.listed), AtRest.decrypted_projects)
 
-    async def create_project(self, project: Project) -> None:
+    async def create_project(self, project: Project, audit: AuditEntry | None = None) -> None:
         """Store a new project."""
-        await self._create_project(self._at_rest.encrypted_project(project))
+        await self._create_project(self._at_rest.encrypted_project(project), audit)
 
     async def change_project(
         self,
         id_or_name: str,
         change: Callable[[Project], Project],
         now: Instant,
+        audit: AuditEntry | None = None,
         *,
         trusted: bool = False,
         seen_by: str | None = None,
@@ -197,7 +198,13 @@ class Store(Forwarding):
         """Change a project in one transaction, and return the result."""
         changing = self._at_rest.changing_project(change)
         changed = await self._change_project(
-            id_or_name, changing, now, trusted=trusted, seen_by=seen_by
+            id_or_name,
+            changing,
+            now,
+            audit,
+            trusted=trusted,
+            seen_by=seen_by,
+            plain=self._at_rest.decrypted_project,
         )
         return self._at_rest.decrypted_project(changed)
 
@@ -258,7 +265,11 @@ class Store(Forwarding):
     ) -> Endpoint:
         """Change an endpoint in one transaction, and return the result."""
         changed = await self._change_endpoint(
-            endpoint_id, self._at_rest.changing(change), audit, project=project
+            endpoint_id,
+            self._at_rest.changing(change),
+            audit,
+            project=project,
+            plain=self._at_rest.decrypted_endpoint,
         )
         return self._at_rest.decrypted_endpoint(changed)
 

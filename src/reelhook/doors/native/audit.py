@@ -6,10 +6,11 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, Field
 
 from reelhook.domain.audit import Action, AuditEntry
+from reelhook.domain.caller import Scope
 from reelhook.domain.event import iso
 from reelhook.doors.context import ContextOf
 from reelhook.doors.fields import Schema, instant
-from reelhook.doors.policy import KeyRoute
+from reelhook.doors.policy import KeyRoute, needs
 from reelhook.gateway import AuditFilter
 
 router = APIRouter(tags=["operations"], route_class=KeyRoute)
@@ -45,6 +46,7 @@ class AuditResponse(Schema):
 
 
 @router.get("/api/audit", summary="Who changed what, newest first")
+@needs(Scope.ADMIN)
 async def audit(
     context: ContextOf,
     action: Action | None = None,

@@ -11,9 +11,12 @@ from reelhook.domain.api_key import (
     KeyNotFoundError,
     Rate,
 )
+from reelhook.domain.audit import AuditEntry
+from reelhook.domain.audit_facts import key_facts
 from reelhook.domain.caller import Scope
 from reelhook.domain.event import Instant
 from reelhook.storage.operation import ConflictKeys, Operation, Statement
+from reelhook.storage.operations import audit as trail
 
 _COLUMNS = (
     *("id", "project", "name", "hint", "scopes", "models", "rates", "created_at", "created_by"),
@@ -44,9 +47,10 @@ _ANY_VALID = (
 )
 
 
-def create(key: ApiKey, token_hash: str) -> Operation[None]:
+def create(key: ApiKey, token_hash: str, audit: AuditEntry | None = None) -> Operation[None]:
     """Store a new key."""
     yield Statement(_INSERT, (*_values(key), token_hash))
+    yield from trail.add_change(audit, key.project, None, key_facts(key))
 
 
 def one(key_id: str, *, seen_by: str | None = None) -> Operation[ApiKey]:
@@ -62,6 +66,7 @@ def listed(*, seen_by: str | None = None) -> Operation[list[ApiKey]]:
 def change(
     key_id: str,
     change: Callable[[ApiKey], ApiKey],
+    audit: AuditEntry | None = None,
     *,
     new_hash: str | None = None,
     seen_by: str | None = None,
@@ -72,6 +77,7 @@ def change(
     after = change(before)
     if after is not before:
         yield Statement(_REPLACE, _values(after))
+        yield from trail.add_change(audit, after.project, key_facts(before), key_facts(after))
     if new_hash is not None:
         yield Statement(_NEW_HASH, (key_id, new_hash))
     return after

@@ -1,9 +1,10 @@
 """Operations on the audit trail."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
-from reelhook.domain.audit import Action, AuditEntry, Shown
+from reelhook.domain.audit import Action, AuditEntry, Facts, Shown
 from reelhook.domain.caller import Actor
 from reelhook.ports import AuditFilter, AuditPage
 from reelhook.storage.operation import Operation, Row, Statement
@@ -29,6 +30,20 @@ def add(entry: AuditEntry) -> Operation[None]:
             _text(entry.after),
         ),
     )
+
+
+def add_change(
+    entry: AuditEntry | None, project: str, before: Facts | None, after: Facts | None
+) -> Operation[None]:
+    """Add the entry of a change with what differs, unless nothing does. `project` is the target's.
+
+    None as the entry: no caller made the change.
+    """
+    if entry is None:
+        return
+    changed = replace(entry, project=project).changing(before, after)
+    if not changed.empty:
+        yield from add(changed)
 
 
 def page(wanted: AuditFilter, limit: int, cursor: int | None) -> Operation[AuditPage]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
+from reelhook.domain.audit import AuditEntry
+from reelhook.domain.audit_facts import budget_facts
 from reelhook.domain.budget import (
     JOBS,
     NO_LIMITS,
@@ -28,6 +30,7 @@ from reelhook.domain.reservation import (
 )
 from reelhook.ports import BudgetState, Sum
 from reelhook.storage.operation import Operation, Row, Statement
+from reelhook.storage.operations import audit as trail
 from reelhook.storage.operations.budget_rows import BUDGET, budget_of, limits_text
 from reelhook.storage.operations.new_deliveries import EXCLUDE_NEW_JOBS
 from reelhook.storage.operations.reservations import change_sums, keep
@@ -78,7 +81,11 @@ def state(owner: str, now: Instant) -> Operation[BudgetState]:
 
 
 def set_limits(
-    owner: str, limits: Limits, now: Instant, bill: Callable[[Job], Bill]
+    owner: str,
+    limits: Limits,
+    now: Instant,
+    bill: Callable[[Job], Bill],
+    audit: AuditEntry | None = None,
 ) -> Operation[BudgetState]:
     """Replace the limits of an owner; see `BudgetStore.set_budget`."""
     yield EXCLUDE_NEW_JOBS
@@ -86,16 +93,34 @@ def set_limits(
     yield Statement(_SET, (owner, limits_text(limits), now))
     if not known:
         yield from _count(owner, limits, now, bill)
-    return (yield from state(owner, now))
+    return (yield from _recorded(audit, budget_of(known[0]) if known else None, owner, now))
+
+
+def _recorded(
+    audit: AuditEntry | None, before: Budget | None, owner: str, now: Instant
+) -> Operation[BudgetState]:
+    """Return a budget that was changed, and add the entry of its change."""
+    after = yield from state(owner, now)
+    if audit is not None:
+        known = None if before is None else budget_facts(before)
+        entry = audit.changing(known, budget_facts(after.budget))
+        if not entry.empty:
+            yield from trail.add(entry)
+    return after
 
 
 def raise_limits(
-    owner: str, raised: Limits, until: Instant, now: Instant
+    owner: str,
+    raised: Limits,
+    until: Instant,
+    now: Instant,
+    audit: AuditEntry | None = None,
 ) -> Operation[BudgetState]:
     """Let higher limits hold for a while; see `BudgetStore.raise_budget`."""
+    known = yield Statement(_ONE, (owner,))
     if not (yield Statement(_RAISE, (owner, limits_text(raised), until, now))):
         raise BudgetNotSetError
-    return (yield from state(owner, now))
+    return (yield from _recorded(audit, budget_of(known[0]), owner, now))
 
 
 # -- counting what was accepted before -------------------------------------------------------------

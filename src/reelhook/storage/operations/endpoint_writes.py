@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from reelhook.domain.audit import AuditEntry, endpoint_facts
+from reelhook.domain.audit import AuditEntry
+from reelhook.domain.audit_facts import endpoint_facts
 from reelhook.domain.delivery import UndeliveredReason
 from reelhook.domain.endpoint import Endpoint, lane_of
 from reelhook.domain.event import Instant
@@ -61,7 +62,7 @@ def create(endpoint: Endpoint, audit: AuditEntry | None = None) -> Operation[Non
     yield Statement(_INSERT, (*endpoint_values(endpoint), lane_of(endpoint.id)))
     if endpoint.broadcast:
         yield from follow_running(endpoint.id, endpoint.project)
-    yield from _record(audit, None, endpoint)
+    yield from trail.add_change(audit, endpoint.project, None, endpoint_facts(endpoint))
 
 
 def change(
@@ -70,8 +71,12 @@ def change(
     audit: AuditEntry | None = None,
     *,
     project: str | None = None,
+    plain: Callable[[Endpoint], Endpoint] = lambda stored: stored,
 ) -> Operation[Endpoint]:
-    """Change an endpoint. One that now gets every job's events starts with the unfinished jobs."""
+    """Change an endpoint. One that now gets every job's events starts with the unfinished jobs.
+
+    `plain` decrypts its secrets, to see which of them have changed.
+    """
     before = found(endpoint_id, (yield Statement(_LOCKED_FOR_CHANGE, (endpoint_id, project))))
     after = change(before)
     if after.broadcast and not before.broadcast:
@@ -79,20 +84,9 @@ def change(
         yield from follow_running(after.id, after.project)
     if after is not before:
         yield from _replace(before, after)
-        yield from _record(audit, before, after)
+        facts = (endpoint_facts(plain(state)) for state in (before, after))
+        yield from trail.add_change(audit, after.project, *facts)
     return after
-
-
-def _record(
-    audit: AuditEntry | None, before: Endpoint | None, after: Endpoint | None
-) -> Operation[None]:
-    """Add the entry of a change that a caller made, unless nothing differs."""
-    if audit is None:
-        return
-    states = (None if state is None else endpoint_facts(state) for state in (before, after))
-    entry = audit.changing(*states)
-    if not entry.empty:
-        yield from trail.add(entry)
 
 
 def probe_again(endpoint_id: str, now: Instant) -> Operation[None]:
@@ -118,7 +112,7 @@ def delete(
     """End an endpoint and all its deliveries."""
     yield EXCLUDE_NEW_JOBS
     before = found(endpoint_id, (yield Statement(_LOCKED_FOR_DELETION, (endpoint_id, project))))
-    yield from _record(audit, before, None)
+    yield from trail.add_change(audit, before.project, endpoint_facts(before), None)
     yield Statement(
         "UPDATE endpoints SET deleted_at = ?2, broadcast = FALSE, secret = NULL,"
         " previous_secret = NULL, headers = NULL WHERE id = ?1",

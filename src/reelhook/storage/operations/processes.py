@@ -1,13 +1,9 @@
 """Operations on the processes that have a shared database open."""
 
 from reelhook.storage.operation import Operation, Statement
-from reelhook.storage.schema.compatibility import OLDEST_KEY, may_use
+from reelhook.storage.schema.compatibility import may_use
 
 _FORGET_MILLISECONDS = 60 * 60 * 1000
-_SCHEMA = (
-    "SELECT version_num, coalesce((SELECT value FROM keys WHERE name = ?1), version_num)"
-    " FROM alembic_version"
-)
 
 
 def announce(process: str, own: str, milliseconds: int) -> Operation[str | None]:
@@ -15,10 +11,13 @@ def announce(process: str, own: str, milliseconds: int) -> Operation[str | None]
 
     Return the database's schema, and record nothing, if this process may not use it; else None.
     """
-    rows = yield Statement(_SCHEMA, (OLDEST_KEY,))
-    schema, oldest = rows[0] if rows else ("", "")
+    rows = yield Statement("SELECT version_num FROM alembic_version")
+    schema = oldest = str(rows[0][0]) if rows else ""
+    if schema > own:
+        rows = yield Statement("SELECT coalesce(oldest, version_num) FROM alembic_version")
+        oldest = rows[0][0]
     if not may_use(own, schema, oldest):
-        return str(schema)
+        return schema
     yield Statement(
         "INSERT INTO processes (id, seen_until) VALUES (?1, now_ms() + ?2)"
         " ON CONFLICT (id) DO UPDATE SET seen_until = excluded.seen_until",

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
+from reelhook.domain.audit import AuditEntry
+from reelhook.domain.audit_facts import project_facts
 from reelhook.domain.caller import DEFAULT_PROJECT
 from reelhook.domain.conflicts import ProjectNameTakenError
 from reelhook.domain.endpoint import Endpoint, EndpointKind, default_id
@@ -13,6 +15,7 @@ from reelhook.domain.event import Instant
 from reelhook.domain.project import DEFAULT, Project, may_exist
 from reelhook.ports import Destination, NewJob
 from reelhook.storage.operation import Operation, Statement
+from reelhook.storage.operations import audit as trail
 from reelhook.storage.operations import endpoint_writes
 from reelhook.storage.operations.new_deliveries import EXCLUDE_NEW_JOBS
 from reelhook.storage.operations.open_projects import check_open
@@ -51,21 +54,27 @@ def listed() -> Operation[list[Project]]:
     return [default, *found.values()]
 
 
-def create(project: Project) -> Operation[None]:
+def create(project: Project, audit: AuditEntry | None = None) -> Operation[None]:
     """Store a new project. Raises `ProjectNameTakenError`."""
     yield _ONLY_CHANGE
     yield from _write(_INSERT, project)
+    yield from trail.add_change(audit, project.id, None, project_facts(project))
 
 
 def change(
     id_or_name: str,
     change: Callable[[Project], Project],
     now: Instant,
+    audit: AuditEntry | None = None,
     *,
     trusted: bool = False,
     seen_by: str | None = None,
+    plain: Callable[[Project], Project] = lambda stored: stored,
 ) -> Operation[Project]:
-    """Change a project; see `ProjectStore.change_project`."""
+    """Change a project; see `ProjectStore.change_project`.
+
+    `plain` decrypts its secrets, to see which of them have changed.
+    """
     yield _ONLY_CHANGE
     before = yield from project(id_or_name, seen_by=seen_by)
     if before is None:
@@ -75,6 +84,9 @@ def change(
         yield EXCLUDE_NEW_JOBS
     if after != before:
         yield from _write(_SAVE, after)
+        entry = audit and replace(audit, target=after.id)  # the caller may have used its name
+        facts = (project_facts(plain(state)) for state in (before, after))
+        yield from trail.add_change(entry, after.id, *facts)
     if after.webhook_url is not None and (trusted or after.webhook_url != before.webhook_url):
         yield from endpoint_writes.keep_default(_default_endpoint(after, now, trusted=trusted))
     return after

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable
 
-OLDEST_KEY = "schema_oldest"
-"""Our key with the oldest schema whose programs may use the database."""
+FIRST_WITH_OLDEST = "0015"
+"""The first schema in which `alembic_version` has the oldest schema whose programs may use it."""
 EARLIER_MAY_RUN = {
     "0001": True,
     "0002": False,
@@ -49,6 +49,6 @@ def oldest_of(applied: Iterable[str], declared: Callable[[str], bool]) -> str:
 def may_use(own: str, schema: str, oldest: str) -> bool:
     """Return True if a program of the schema `own` may use a database.
 
-    `schema` is the database's, and `oldest` the one stored under `OLDEST_KEY`.
+    `schema` is the database's, and `oldest` the one stored with it.
     """
     return schema == own or (schema.isdecimal() and oldest <= own < schema)

@@ -11,7 +11,12 @@ from reelhook.domain.errors import SettingsError
 from reelhook.storage.operation import Target
 from reelhook.storage.schema import applying
 from reelhook.storage.schema.applying import MIGRATIONS, run_in_loop
-from reelhook.storage.schema.compatibility import OLDEST_KEY, number_of, oldest_of, previous_may_run
+from reelhook.storage.schema.compatibility import (
+    FIRST_WITH_OLDEST,
+    number_of,
+    oldest_of,
+    previous_may_run,
+)
 from reelhook.storage.schema.in_use import processes_on
 from reelhook.storage.sqlite.driver import connect
 from reelhook.storage.sqlite.interruptible import Interrupt
@@ -100,11 +105,9 @@ def migrate(
 
 def store_oldest(connection: "Connection", applied: list[str]) -> None:
     """Store the oldest schema whose programs may use a database with these revisions."""
-    connection.exec_driver_sql(f"DELETE FROM keys WHERE name = '{OLDEST_KEY}'")
-    oldest = oldest_of(applied, _declared)
-    connection.exec_driver_sql(
-        f"INSERT INTO keys (name, value) VALUES ('{OLDEST_KEY}', '{oldest}')"
-    )
+    if applied and number_of(applied[-1]) >= FIRST_WITH_OLDEST:
+        oldest = oldest_of(applied, _declared)
+        connection.exec_driver_sql(f"UPDATE alembic_version SET oldest = '{oldest}'")
 
 
 def _declared(name: str) -> bool:

@@ -95,8 +95,7 @@ def rollback(
         # An earlier version does not maintain this value.
         connection.exec_driver_sql(f"DELETE FROM keys WHERE name = '{history.KEY}'")
         applying.downgrade(connection, at_rest)
-        if applied:
-            store_oldest(connection, applied)
+        store_oldest(connection, applied)
         return done
 
     return applying.run(database, downgrade)

@@ -215,12 +215,13 @@ def _create_budgets() -> None:
 
 
 def _create_processes() -> None:
-    """Add the processes that have the database open, with and without a worker."""
+    """Add the processes that have the database open, and the oldest schema that they may have."""
     op.create_table(
         "processes",
         sa.Column("id", sa.Text, primary_key=True),
         sa.Column("seen_until", sa.BigInteger, nullable=False),
     )
+    op.add_column("alembic_version", sa.Column("oldest", sa.Text))
 
 
 def _create_audit() -> None:
@@ -261,6 +262,7 @@ def downgrade() -> None:
         "UPDATE resends SET finished_at = until WHERE project IS NOT NULL AND finished_at IS NULL"
     )
     op.drop_column("resends", "project")
+    op.drop_column("alembic_version", "oldest")
     op.drop_table("processes")
     op.drop_index("endpoints_by_project", "endpoints")
     op.drop_column("endpoints", "project")
