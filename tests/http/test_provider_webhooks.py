@@ -66,7 +66,7 @@ async def running(server: Gateway, model: str, **fields: Any) -> tuple[str, str]
 
 async def address(server: Gateway, provider: str, job_id: str) -> str:
     """Return the path of the address that only the provider was given."""
-    key = await read_key(server.settings.database, "callback")
+    key = await read_key(server.settings.database, "callback", server.settings.keyring)
     assert key is not None
     return CallbackAddresses("", key, {}).address(provider, Subject(SubjectKind.JOB, job_id))
 
