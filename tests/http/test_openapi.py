@@ -18,6 +18,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from reelhook.domain.encryption import key_text
+
 EXAMPLES = 15
 """Per operation, of right and of wrong requests each."""
 CHECKS = [
@@ -90,7 +92,7 @@ def call_with_many(operation: Any, url: str, known: dict[str, list[str]]) -> Cou
 
 @pytest.mark.long
 async def test_no_request_made_from_the_document_breaks_the_server(tmp_path: Path) -> None:
-    async with gateway(tmp_path, AT_ONCE) as server:
+    async with gateway(tmp_path, AT_ONCE, encryption_keys=key_text(bytes(32))) as server:
         known = await ids_there_are(server)
         counts = await asyncio.to_thread(fuzz, server.url, known)
         statuses = sum(counts.values(), Counter[int]())

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from reelhook.domain.conflicts import EndpointLockedError
-from reelhook.domain.encryption import is_encrypted
 from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.event import Instant
 from reelhook.domain.signature import sign
@@ -41,17 +40,19 @@ class Signing:
 
         Raises `EndpointLockedError` if the endpoint's secrets can't be decrypted here.
         """
-        if self.locked(endpoint):
+        if endpoint.locked:
             raise EndpointLockedError(endpoint.id)
-        secrets = self._secrets_of(endpoint, now)
+        secret, previous = self.secrets.secret, self.secrets.previous
+        if endpoint.secret is not None:
+            secret, previous = endpoint.secret, endpoint.honoured_previous(now)
         headers = dict(endpoint.headers)
         headers |= {"Content-Type": "application/json", "User-Agent": self.user_agent}
         headers |= sign(
             body,
             message_id=message_id,
             now=now,
-            secret=secrets.secret,
-            previous=secrets.previous,
+            secret=secret,
+            previous=previous,
             private_keys=self.private_keys,
         )
         return SignedRequest(
@@ -61,12 +62,3 @@ class Signing:
             trusted=endpoint.trusted,
             timeout_seconds=timeout_seconds,
         )
-
-    def locked(self, endpoint: Endpoint) -> bool:
-        """Return True if this process can't decrypt what it needs to send to the endpoint."""
-        return endpoint.locked or is_encrypted(self._secrets_of(endpoint, 0).secret)
-
-    def _secrets_of(self, endpoint: Endpoint, now: Instant) -> Secrets:
-        if endpoint.secret is None:
-            return self.secrets
-        return Secrets(endpoint.secret, endpoint.honoured_previous(now))

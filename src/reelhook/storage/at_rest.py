@@ -22,8 +22,6 @@ from reelhook.ports import DueDeliveries, DueEndpoint
 
 Convert = Callable[[str, Place], str]
 """Returns another form of the text at a place."""
-SecretPair = tuple[str | None, str | None]
-"""The secret of a row, and its previous one."""
 
 
 class AtRest:
@@ -53,14 +51,6 @@ class AtRest:
         if key_id_of(text) == self.newest_id:
             return text
         return self.encrypt(self.decrypt(text, place), place)
-
-    def encrypted_pair(self, table: str, row: str, pair: SecretPair) -> SecretPair:
-        """Return the columns `secret` and `previous_secret` of a row as they are stored."""
-        return _converted_pair(table, row, pair, self.encrypt)
-
-    def decrypted_pair(self, table: str, row: str, pair: SecretPair) -> SecretPair:
-        """Return these columns in plain, or as they are stored if they can't be decrypted here."""
-        return _converted_pair(table, row, pair, self.decrypt_if_possible)
 
     # -- endpoints ----------------------------------------------------------------------------
 
@@ -113,21 +103,14 @@ def mapped_place(table: str, row: str, column: str, name: str) -> Place:
     return (table, row, f"{column}/{name}")
 
 
-def _converted_pair(table: str, row: str, pair: SecretPair, convert: Convert) -> SecretPair:
-    secret, previous = pair
-    return (
-        None if secret is None else convert(secret, (table, row, "secret")),
-        None if previous is None else convert(previous, (table, row, "previous_secret")),
-    )
-
-
 def _converted(endpoint: Endpoint, convert: Convert) -> Endpoint:
-    pair = (endpoint.secret, endpoint.previous_secret)
-    secret, previous = _converted_pair("endpoints", endpoint.id, pair, convert)
+    def text(column: str, value: str | None) -> str | None:
+        return None if value is None else convert(value, ("endpoints", endpoint.id, column))
+
     return replace(
         endpoint,
-        secret=secret,
-        previous_secret=previous,
+        secret=text("secret", endpoint.secret),
+        previous_secret=text("previous_secret", endpoint.previous_secret),
         headers=tuple(
             (name, convert(value, mapped_place("endpoints", endpoint.id, "headers", name)))
             for name, value in endpoint.headers

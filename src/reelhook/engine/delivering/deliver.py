@@ -67,7 +67,6 @@ class Deliver:
             clock=clock,
             random=random,
         )
-        self._signing = signing
         self._emit = emit
         self._locked: set[str] = set()
         """The endpoints that wait because their secrets can't be decrypted here."""
@@ -119,7 +118,7 @@ class Deliver:
 
         The pause uses no attempt. So the endpoint delays no other, however much waits for it.
         """
-        if not self._signing.locked(endpoint):
+        if not endpoint.locked:
             self._locked.discard(endpoint.id)
             return False
         self._queue.pause(endpoint.id, self._clock.now(), self._random)
