@@ -18,6 +18,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from reelhook.domain.encryption import key_text
+
 KEY = "a-long-random-text"
 BEARER = {"Authorization": f"Bearer {KEY}"}
 EXAMPLES = 15
@@ -94,7 +96,8 @@ def call_with_many(operation: Any, url: str, known: dict[str, list[str]]) -> Cou
 @pytest.mark.long
 async def test_no_request_made_from_the_document_breaks_the_server(tmp_path: Path) -> None:
     # With the operator's key, since a key that is made ends the access without one.
-    async with gateway(tmp_path, AT_ONCE, api_key=KEY, headers=BEARER) as server:
+    secrets = {"api_key": KEY, "encryption_keys": key_text(bytes(32))}
+    async with gateway(tmp_path, AT_ONCE, headers=BEARER, **secrets) as server:
         known = await ids_there_are(server)
         counts = await asyncio.to_thread(fuzz, server.url, known)
         statuses = sum(counts.values(), Counter[int]())
