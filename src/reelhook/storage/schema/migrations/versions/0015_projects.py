@@ -105,8 +105,16 @@ def _create_filters() -> None:
 def _create_turns() -> None:
     """Add the index of waiting jobs, in the order of their project, and the projects' turns.
 
-    `turn` is the place in an account's order at which a project's last job was taken.
+    `turn` is the place in an account's order at which a project's last job was taken. The index
+    that had jobs being submitted as well now has only those, so that a create costs no more.
     """
+    op.drop_index("jobs_unsubmitted", "jobs")
+    op.create_index(
+        "jobs_submitting",
+        "jobs",
+        ["account", "created_at"],
+        **where("status = 'submitting'"),
+    )
     op.create_index(
         "jobs_waiting",
         "jobs",
@@ -270,7 +278,14 @@ def downgrade() -> None:
     op.drop_column("events", "project")
     for table in ("turns", "job_metadata"):
         op.drop_table(table)
+    op.create_index(
+        "jobs_unsubmitted",
+        "jobs",
+        ["account", "created_at"],
+        **where("status IN ('accepted', 'submitting')"),
+    )
     for index in (
+        "jobs_submitting",
         *("jobs_waiting", "jobs_by_external_id", "jobs_by_code", "jobs_by_model"),
         *("jobs_by_project_status", "jobs_by_project"),
     ):
