@@ -53,6 +53,7 @@ from reelhook.ports.jobs import (
 )
 from reelhook.ports.leases import Lease, LeaseStore
 from reelhook.ports.lookups import ForgottenStore, KnownEntriesReads, ListingStore, LookupStore
+from reelhook.ports.notices import DueNotice, NoticeStore, RefusalReports
 from reelhook.ports.projects import ProjectReads, ProjectStore
 from reelhook.ports.providers import (
     Cancels,
@@ -124,6 +125,7 @@ __all__ = [
     "DueDeliveries",
     "DueDelivery",
     "DueEndpoint",
+    "DueNotice",
     "EndpointStore",
     "EventPage",
     "FeedStore",
@@ -147,6 +149,7 @@ __all__ = [
     "LongestWaits",
     "LookupStore",
     "NewJob",
+    "NoticeStore",
     "OperationsStore",
     "PauseReads",
     "PauseStore",
@@ -157,6 +160,7 @@ __all__ = [
     "ProviderIdentity",
     "Reads",
     "Recorder",
+    "RefusalReports",
     "RefusedJob",
     "Removal",
     "Resend",

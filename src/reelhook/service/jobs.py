@@ -19,6 +19,7 @@ from reelhook.domain.errors import (
 )
 from reelhook.domain.ids import new_id
 from reelhook.domain.job import Job, Status
+from reelhook.domain.over_budget import OverBudgetError
 from reelhook.domain.price import Price
 from reelhook.domain.pricing import estimates
 from reelhook.domain.problem import Problem
@@ -37,6 +38,7 @@ from reelhook.ports import (
     Provider,
     StoredJob,
 )
+from reelhook.service.budget_refusals import BudgetRefusals
 from reelhook.service.canceling import Canceling
 from reelhook.service.followers import Followers
 from reelhook.service.providers import provider_of
@@ -75,6 +77,7 @@ class Jobs:
         self._clock = clock
         self._random = random
         self._catalog = catalog
+        self._refusals = BudgetRefusals(store, signals)
         self._canceling = Canceling(
             store,
             providers,
@@ -190,9 +193,15 @@ class Jobs:
             destinations = [Destination(DEFAULT_ENDPOINT)]
         new = NewJob(job, request, webhook_url, tuple(destinations), idempotency, prices)
         try:
-            return await self._store.create(new)
+            created = await self._store.create(new)
         except CommitUnknownError as error:
             raise error.naming(job_id=job.id) from error
+        except OverBudgetError as error:
+            await self._refusals.report(error, job.created_at)
+            raise
+        if created.announced:
+            self._signals.notify.publish()
+        return created
 
     # -- reading ------------------------------------------------------------------------------
 

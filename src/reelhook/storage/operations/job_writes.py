@@ -104,7 +104,8 @@ def create(new: NewJob) -> Operation[Created]:
     yield from add_deliveries(new.job, destinations)
     if new.idempotency:
         yield from idempotency.keep(new.idempotency, new.job.id, new.job.created_at)
-    return Created(new.job.id)
+    announced = yield from reservations.announce(reserved, new.job.created_at)
+    return Created(new.job.id, announced=announced)
 
 
 def _known(new: NewJob) -> Operation[Created | None]:

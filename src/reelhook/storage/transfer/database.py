@@ -22,6 +22,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "spending": ("owner", "period", "unit"),
     "audit": ("id",),
     "endpoints": ("id",),
+    "notices": ("id", "endpoint_id"),
     "jobs": ("id",),
     "job_metadata": ("name", "value", "project", "created_at", "job_id"),
     "reservations": ("job_id", "owner"),
