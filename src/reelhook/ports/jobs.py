@@ -20,6 +20,7 @@ from reelhook.ports.job_records import (
     StoredJob,
 )
 from reelhook.ports.leases import Lease
+from reelhook.ports.notices import RefusalReports
 from reelhook.ports.webhooks import StoredEvent
 
 
@@ -52,7 +53,7 @@ class JobWrites(Protocol):
         ...
 
 
-class JobStore(JobReads, JobWrites, FollowStore, Protocol):
+class JobStore(JobReads, JobWrites, FollowStore, RefusalReports, Protocol):
     """Stores and reads jobs and their events."""
 
     async def jobs(self, wanted: JobFilter, limit: int, cursor: str | None) -> JobPage:

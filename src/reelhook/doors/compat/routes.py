@@ -69,6 +69,7 @@ async def generate(
 
 
 @router.post("/api/estimate", summary="Estimate the price of a video")
+@needs(Scope.READ)
 async def estimate(
     context: ContextOf,
     body: GenerateBody,

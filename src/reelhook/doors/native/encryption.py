@@ -3,9 +3,10 @@
 from fastapi import APIRouter
 from pydantic import Field
 
+from reelhook.domain.caller import Scope
 from reelhook.doors.context import ContextOf
 from reelhook.doors.fields import Schema, Text
-from reelhook.doors.policy import KeyRoute
+from reelhook.doors.policy import KeyRoute, needs
 from reelhook.gateway import ReencryptedBatch
 
 router = APIRouter(prefix="/api/encryption", tags=["operations"], route_class=KeyRoute)
@@ -37,6 +38,7 @@ class ReencryptResponse(Schema):
 
 
 @router.post("/reencrypt", summary="Encrypt secrets with the newest key")
+@needs(Scope.OPERATOR)
 async def reencrypt(context: ContextOf, body: ReencryptBody | None = None) -> ReencryptResponse:
     """Encrypt the secrets of the next records with the newest key of REELHOOK_ENCRYPTION_KEYS.
 

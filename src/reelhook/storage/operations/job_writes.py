@@ -110,9 +110,10 @@ def create(new: NewJob) -> Operation[Created]:
     yield from add_deliveries(new.job, destinations)
     if new.idempotency:
         yield from idempotency.keep(new.idempotency, new.job.id, new.job.created_at)
+    announced = yield from reservations.announce(reserved, new.job.created_at)
     if new.audit is not None:
         yield from audit.add(new.audit)
-    return Created(new.job.id)
+    return Created(new.job.id, announced=announced)
 
 
 def _check_priority(job: Job) -> Operation[None]:

@@ -38,6 +38,11 @@ ORDER BY j.created_at, j.id
 _NO_BROADCAST = f"UPDATE endpoints SET broadcast = FALSE WHERE {_OTHERS}"
 
 
+_ONLY_EVENTS_OF_JOBS = """
+UPDATE endpoints SET events = replace(replace(events, 'budget.reached', ''), 'budget.warning', '')
+"""
+
+
 def _project() -> sa.Column[Any]:
     return sa.Column("project", sa.Text, nullable=False, server_default="default")
 
@@ -220,6 +225,27 @@ def _create_budgets() -> None:
         sa.Column("amount", sa.BigInteger, nullable=False, server_default="0"),
         sa.Column("in_flight", sa.Boolean, nullable=False, server_default=sa.true()),
     )
+    _create_notices()
+
+
+def _create_notices() -> None:
+    """Add the events of no job. Each has a delivery of its own at each endpoint."""
+    op.create_table(
+        "notices",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column(
+            "endpoint_id",
+            sa.Text,
+            sa.ForeignKey("endpoints.id", ondelete="CASCADE"),
+            primary_key=True,
+        ),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("facts", sa.Text, nullable=False),
+        sa.Column("occurred_at", sa.BigInteger, nullable=False),
+        sa.Column("due_at", sa.BigInteger),
+        sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    )
+    op.create_index("notices_due", "notices", ["due_at"], **where("due_at IS NOT NULL"))
 
 
 def _create_processes() -> None:
@@ -292,7 +318,9 @@ def downgrade() -> None:
         op.drop_index(index, "jobs")
     for column in reversed(_job_columns()):
         op.drop_column("jobs", column.name)
-    for table in ("audit", "reservations", "spending", "budgets", "api_keys"):
-        op.drop_table(table)
-    for table in ("closed_costs", "projects"):
+    op.execute(_ONLY_EVENTS_OF_JOBS)
+    for table in (
+        *("notices", "audit", "reservations", "spending", "budgets", "api_keys"),
+        *("closed_costs", "projects"),
+    ):
         op.drop_table(table)
