@@ -96,8 +96,10 @@ def call_with_many(operation: Any, url: str, known: dict[str, list[str]]) -> Cou
 @pytest.mark.long
 async def test_no_request_made_from_the_document_breaks_the_server(tmp_path: Path) -> None:
     # With the operator's key, since a key that is made ends the access without one.
-    secrets = {"api_key": KEY, "encryption_keys": key_text(bytes(32))}
-    async with gateway(tmp_path, AT_ONCE, headers=BEARER, **secrets) as server:
+    secret = key_text(bytes(32))
+    async with gateway(
+        tmp_path, AT_ONCE, api_key=KEY, headers=BEARER, encryption_keys=secret
+    ) as server:
         known = await ids_there_are(server)
         counts = await asyncio.to_thread(fuzz, server.url, known)
         statuses = sum(counts.values(), Counter[int]())
