@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -108,9 +109,11 @@ async def fill(database: Database, jobs: int) -> None:
         )
 
 
-def explained(operation: Operation[object], kind: str) -> Operation[list[str]]:
-    """Return the plan of the last statement of an operation, line by line."""
-    rows, plan = None, []
+def explained(wanted: JobFilter, kind: str) -> Operation[list[str]]:
+    """Return the plan of the list's last statement, line by line."""
+    operation = job_reads.page(wanted, PAGE, None)
+    rows: Any = None
+    plan: list[str] = []
     while True:
         try:
             yielded = operation.send(rows)
@@ -137,8 +140,7 @@ async def measure(kind: str, database: Database, jobs: int) -> Figures:
                 page = await store.jobs(asked, PAGE, middle if turn % 2 else None)
                 milliseconds.append((time.perf_counter() - begin) * 1000)
                 found = max(found, len(page.jobs))
-            making = partial(job_reads.page, asked, PAGE, None)
-            plan = await database.background(lambda making=making: explained(making(), kind))
+            plan = await database.background(partial(explained, asked, kind))
             indexes = " ".join(dict.fromkeys(_INDEX.findall(" ".join(plan)))) or " ".join(plan)
             who = "operator" if project is None else "project"
             label = f"{name} ({who}: {found} jobs) by {indexes}"

@@ -14,9 +14,16 @@ import pytest
 from aiohttp import web
 from pages import SECRET, blocks, namespace, server
 
+from reelhook.domain.budget import Budget, LimitKind, Limits, SumKey
+from reelhook.domain.budget_usage import usage
+from reelhook.domain.endpoint import EventName
 from reelhook.domain.event import Event, EventKind, WireStatus
+from reelhook.domain.money import Money
+from reelhook.domain.notice import BudgetNotice
 from reelhook.domain.signature import sign
-from reelhook.doors.compat.payload import event_body
+from reelhook.doors.compat.payload import event_body, notice_body
+from reelhook.doors.native.budget_schemas import budget_response
+from reelhook.gateway import BudgetStatus
 
 SERVER = "http://127.0.0.1:3001"
 HOOK = "https://app.example.com/hooks/video"
@@ -149,6 +156,25 @@ def test_the_bodies_of_the_webhook_page_are_the_real_ones() -> None:
     for one in shown:
         assert list(one) == list(body(WireStatus(one["status"])))
         assert alike(one, body(WireStatus(one["status"])))
+
+
+def test_the_bodies_of_the_page_of_projects_are_the_real_ones() -> None:
+    budget, notice = [
+        told
+        for language, text in blocks("projects.md")
+        if language == "json" and {"usage", "budget"} & set(told := json.loads(text))
+    ]
+    limits = Limits(jobs_in_flight=5, money_per_day={"USD": 1}, unknown_price=Money(1, "USD"))
+    sums = {("2026-11-29", "USD"): (1, 0), ("2026-11", "USD"): (1, 0)}
+    at = 1_796_000_000_000
+    status = BudgetStatus(Budget("project:1", limits), limits, usage(limits, sums, at))
+    shown = budget_response(status, at).model_dump(by_alias=True)
+    assert set(budget) == set(shown)
+    lines = [(line["budget"], line["unit"], set(line)) for line in budget["usage"]]
+    assert lines == [(line["budget"], line["unit"], set(line)) for line in shown["usage"]]
+    key = SumKey("project:1", "2026-11-29", "USD")
+    real = BudgetNotice(EventName.BUDGET_WARNING, key, LimitKind.MONEY_PER_DAY, 10, 8, at)
+    assert list(notice) == list(json.loads(notice_body(real)))
 
 
 def test_the_check_by_hand_of_the_webhook_page_is_right() -> None:

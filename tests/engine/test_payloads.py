@@ -8,6 +8,7 @@ from engine_stage import stage, until
 
 from reelhook.domain.event import Event, Instant
 from reelhook.domain.job import Job
+from reelhook.domain.notice import BudgetNotice
 
 
 class Plain:
@@ -15,6 +16,9 @@ class Plain:
 
     def body(self, job: Job, event: Event) -> bytes:
         return json.dumps({"jobId": job.id, "type": f"video.{event.status}"}).encode()
+
+    def notice_body(self, notice: BudgetNotice) -> bytes:
+        return json.dumps({"type": notice.name.value}).encode()
 
     def test_body(self, message_id: str, now: Instant) -> bytes:
         return json.dumps({"jobId": message_id, "type": "video.test", "at": now}).encode()

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine_clock import ManualClock
 from engine_stage import Engine, Played, Stage, stage, until
 from engine_upstream import upstream
 
@@ -28,6 +29,7 @@ async def submit(
     request = VideoRequest(script, model=model)
     created = await engine.service._jobs.submit(caller, request, priority=priority)
     await engine.settled()
+    assert isinstance(engine.clock, ManualClock)
     engine.clock.advance(0.001)
     return created.job_id
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from gateways import Client, Gateway, Reply, gateway, until
+from gateways import AT_ONCE, Client, Gateway, Reply, gateway, until
+from receivers import receiver
 
 from reelhook.domain.caller import OPERATOR
 from reelhook.domain.errors import SettingsError
@@ -263,6 +264,20 @@ async def test_once_a_key_was_made_no_request_without_one_is_answered(tmp_path: 
         ).status == 201
     async with gateway(tmp_path) as server:
         assert (await server.get("/api/jobs")).refusal == (401, "unauthorized", None)
+
+
+async def test_then_the_links_of_webhooks_are_signed(tmp_path: Path) -> None:
+    async with receiver() as hook:
+        async with gateway(tmp_path, AT_ONCE) as server:
+            key = await made(server, "submit")
+            for _ in range(2):
+                job = (await create(server, key, webhookUrl=hook.url)).json()
+                url = (await hook.ending(job["jobId"])).body["videoUrl"]
+                assert (await server.get(url.removeprefix(server.url))).status == 200
+        async with gateway(tmp_path, AT_ONCE) as server:
+            job = (await create(server, key, webhookUrl=hook.url)).json()
+            url = (await hook.ending(job["jobId"])).body["videoUrl"]
+            assert (await server.get(url.removeprefix(server.url))).status == 200
 
 
 async def test_a_proof_for_another_body_opens_nothing(tmp_path: Path) -> None:

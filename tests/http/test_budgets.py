@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 from gateways import AT_ONCE, Client, Gateway, gateway, until
+from receivers import receiver
+
+from reelhook.webhooks import verify
 
 OPERATOR = "a-long-random-text"
 PRICED = {"model": "xai/grok-imagine-video", "seconds": "10"}
@@ -270,3 +273,52 @@ async def test_what_was_accepted_before_the_limits_counts(tmp_path: Path) -> Non
             return used((await server.get(BUDGET)).json(), "jobsInFlight", "jobs") == (0, 0)
 
         await until(is_settled)
+
+
+# -- events ----------------------------------------------------------------------------------------
+
+
+async def test_an_endpoint_that_asks_gets_an_event_when_a_budget_is_nearly_used_up_and_reached(
+    tmp_path: Path,
+) -> None:
+    async with receiver() as client, priced(tmp_path) as server:
+        endpoint = await server.endpoint(client.url, events=["budget.warning", "budget.reached"])
+        await server.endpoint(client.url + "/jobs", broadcast=True)
+        await put(server, {"moneyPerDay": {"USD": 1.2}})
+        for _ in range(2):
+            assert (await create(server)).status == 200
+        warning = await client.first(lambda one: one.body.get("event") == "budget.warning")
+        assert verify(warning.raw, warning.headers, endpoint["secret"]).body == warning.body
+        budget = (await server.get(BUDGET)).json()
+        (line,) = [one for one in budget["usage"] if one["budget"] == "moneyPerDay"]
+        assert warning.body == {
+            "event": "budget.warning",
+            "project": "default",
+            "key": None,
+            "budget": "moneyPerDay",
+            "period": warning.body["period"],
+            "unit": "USD",
+            "limit": 1.2,
+            "used": 1,
+            "resetsAt": line["resetsAt"],
+            "timestamp": warning.body["timestamp"],
+        }
+        for _ in range(2):
+            assert (await create(server)).status == 402
+        reached = await client.first(lambda one: one.body.get("event") == "budget.reached")
+        assert reached.body["used"] == 1
+        told = [one.body["event"] for one in client.webhooks if "event" in one.body]
+        assert sorted(told) == ["budget.reached", "budget.warning"]
+
+
+async def test_a_notice_that_fails_is_sent_again(tmp_path: Path) -> None:
+    async with receiver() as client, priced(tmp_path, retry_schedule="0s,0s,0s") as server:
+        await server.endpoint(client.url, events=["budget.reached"])
+        await put(server, {"jobsPerDay": 1})
+        client.status = 500
+        await create(server)
+        first = await client.first(lambda one: "event" in one.body)
+        client.status = 200
+        again = await client.first(lambda one: "event" in one.body and one is not first)
+        assert again.raw == first.raw
+        assert again.headers["webhook-id"] == first.headers["webhook-id"]

@@ -18,7 +18,6 @@ from reelhook.bootstrap import callback_url
 from reelhook.config import Settings
 from reelhook.domain.callback import CallbackAddresses, Subject, SubjectKind
 from reelhook.domain.caller import Caller, Scope
-from reelhook.domain.encryption import Keyring
 from reelhook.domain.errors import SettingsError
 from reelhook.domain.request import VideoRequest
 from reelhook.domain.signature import signed_content, v1
@@ -70,7 +69,7 @@ async def running(server: Gateway, model: str, **fields: Any) -> tuple[str, str]
 
 async def address(server: Gateway, provider: str, job_id: str) -> str:
     """Return the path of the address that only the provider was given."""
-    key = await read_key(server.settings.database, "callback", Keyring())
+    key = await read_key(server.settings.database, "callback", server.settings.keyring)
     assert key is not None
     return CallbackAddresses("", key, {}).address(provider, Subject(SubjectKind.JOB, job_id))
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from reelhook.domain.breaker import CircuitBreaker
 from reelhook.domain.budget import Limits, project_owner
+from reelhook.domain.caller import DEFAULT_PROJECT, Caller
 from reelhook.domain.delivery import Attempt, Delivery
 from reelhook.domain.endpoint import Disabled, Endpoint, url_id
 from reelhook.domain.job import SUBMISSION_UNKNOWN, Job
@@ -159,8 +160,12 @@ def creates(draw: st.DrawFn) -> Write:
     holders, keys = st.sampled_from((SOLE_HOLDER, "h1", "h2")), st.sampled_from(("k1", "k2"))
     key = draw(st.none() | st.builds(IdempotencyKey, holders, keys, st.just("f")))
     job_id = draw(st.sampled_from(("job_1", "job_2", "job_a")))
+    caller = Caller(draw(st.sampled_from((DEFAULT_PROJECT, "prj_1"))), frozenset())
+    key = key and key.of(caller)
     made = new(job_id, at=draw(times()), urls=urls, endpoints=endpoints, key=key)
     made = replace(made, prices=draw(st.sampled_from([None, (PRICE,)])))
+    made = replace(made, job=replace(made.job, project=caller.project), sharing=("acme_2",))
+    made = replace(made, sees=draw(st.sampled_from((None, caller.sees))))
     video = draw(st.none() | st.sampled_from(VIDEOS))
     if video is not None:
         made = replace(made, job=made.job.accept(video, made.job.created_at))

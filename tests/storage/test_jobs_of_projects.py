@@ -1,5 +1,6 @@
 """Another project's job can't be distinguished from one that does not exist."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -48,7 +49,7 @@ USES: dict[str, Use] = {
     "events after": lambda store, job_id: store.events_after(f"evt_{job_id}_1", 5, OURS),
     "sequences": lambda store, job_id: store.sequences([job_id], OURS),
     "destinations": lambda store, job_id: store.destinations(job_id, OURS),
-    "check": lambda store, job_id: store.record_check(job_id, NOW + 1, OURS),
+    "check": lambda store, job_id: store.record_check(job_id, NOW + 1, project=OURS),
     "close doubt": lambda store, job_id: store.close_doubt(job_id, NOW + 1, project=OURS),
 }
 
@@ -217,6 +218,25 @@ async def test_a_provider_job_belongs_to_the_project_that_had_it_first(
     assert await store.create(again) == Created("job_1", replayed=True)
     for_operator = replace(of("default", registered("job_3", "video_1")), sees=None)
     assert await store.create(for_operator) == Created("job_1", replayed=True)
+
+
+async def test_of_two_projects_that_claim_a_provider_job_at_once_one_gets_it(store: Store) -> None:
+    made = [of(f"prj_{number}", registered(f"job_{number}", "video_1")) for number in range(8)]
+    results = await asyncio.gather(*map(store.create, made), return_exceptions=True)
+    assert sorted(str(type(one).__name__) for one in results) == [
+        "Created",
+        *["UnknownProviderJobError"] * 7,
+    ]
+    assert len((await store.jobs(JobFilter(), 10, None)).jobs) == 1
+
+
+async def test_two_projects_may_use_an_idempotency_key_at_once(store: Store) -> None:
+    made = [
+        of(project, new(f"job_{project}", key=IdempotencyKey(f"project:{project}", "key-1", "f")))
+        for project in (OURS, THEIRS)
+    ]
+    results = await asyncio.gather(*map(store.create, made))
+    assert [one.replayed for one in results] == [False, False]
 
 
 async def test_an_own_job_is_found_again_although_another_project_shares_the_server(

@@ -57,7 +57,8 @@ async def test_a_project_is_read_by_id_and_by_name_as_it_was_stored(store: Store
 
 async def test_an_unknown_or_unseen_project_is_none(store: Store) -> None:
     await store.create_project(SHOP)
-    assert await store.project("prj_unknown") is None
+    for unknown in ("prj_unknown", "", "a\0", "a b", "x" * 500):
+        assert await store.project(unknown) is None
     assert await store.project("shop", seen_by="prj_news") is None
     assert await store.project("default", seen_by="prj_shop") is None
     assert await store.project("shop", seen_by="prj_shop") == SHOP

@@ -257,9 +257,9 @@ async def test_changes_made_while_secrets_are_encrypted_again_are_not_lost(
             f"ep_{number:02}", lambda one: one.rotated(f"the newest of {number}", NOW, 9)
         )
 
-    encrypting = asyncio.create_task(reencrypted(both, limit=3))
-    changed = await asyncio.gather(*(rotated(number) for number in range(30)))
-    await encrypting
+    changing = asyncio.gather(*(rotated(number) for number in range(30)))
+    await reencrypted(both, limit=3)
+    changed = await changing
     assert await Store(database, NEW).endpoints() == changed
     assert not any(endpoint.locked for endpoint in changed)
 

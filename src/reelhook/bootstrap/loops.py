@@ -4,6 +4,7 @@ from functools import partial
 
 from reelhook.bootstrap.components import Components
 from reelhook.engine.delivering.deliver import Deliver
+from reelhook.engine.delivering.notify import Notify
 from reelhook.engine.delivering.redeliver import Redeliver
 from reelhook.engine.leased_account import LeasedAccount
 from reelhook.engine.leased_provider import LeasedProvider
@@ -82,6 +83,17 @@ def maintenance_loops(parts: Components, lease: Lease) -> list[Loop]:
     """Return the loops that only one process of an installation runs at a time."""
     return [
         Redeliver(parts.store, parts.signals, clock=parts.clock, lease=lease),
+        Notify(
+            parts.store,
+            parts.sender,
+            parts.signing,
+            parts.payload,
+            parts.signals,
+            parts.settings.retry_schedule,
+            clock=parts.clock,
+            random=parts.random,
+            lease=lease,
+        ),
         Sweep(
             parts.store,
             lease,

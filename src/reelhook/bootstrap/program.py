@@ -32,7 +32,7 @@ from reelhook.domain.callback import CallbackAddresses
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, EndpointKind
 from reelhook.domain.errors import ImageUrlRefusedError, WebhookUrlRefusedError
 from reelhook.domain.event import iso
-from reelhook.doors.access import Access
+from reelhook.doors.access import Access, KeyMade
 from reelhook.doors.app import create_app
 from reelhook.doors.compat.functions import Hook
 from reelhook.doors.compat.payload import CompatPayload
@@ -153,6 +153,7 @@ async def _http_options(
         download_key=await store.key("download", secrets.token_hex(32)),
         operator_key=await store.key(OPERATOR_KEY, secrets.token_hex(32)),
         browser_key=await store.key("browser", secrets.token_hex(32)),
+        key_made=KeyMade(await store.any_api_key()),
         shared=not isinstance(settings.database, Path),
     )
     return HttpOptions(

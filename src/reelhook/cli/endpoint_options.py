@@ -16,8 +16,8 @@ Events = Annotated[
     typer.Option(
         "--event",
         metavar="NAME",
-        help="An event that is sent to it: queued, processing, progress, completed, failed or "
-        "all. May be repeated.",
+        help="An event that is sent to it: queued, processing, progress, completed, failed, "
+        "budget.warning, budget.reached, or all (of jobs). May be repeated.",
         show_default=False,
     ),
 ]

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from reelhook.domain.event import Event, Instant
 from reelhook.domain.job import Job
+from reelhook.domain.notice import BudgetNotice
 
 
 class PayloadFormat(Protocol):
@@ -14,6 +15,10 @@ class PayloadFormat(Protocol):
 
     def body(self, job: Job, event: Event) -> bytes:
         """Return the body that reports an event of a job."""
+        ...
+
+    def notice_body(self, notice: BudgetNotice) -> bytes:
+        """Return the body that reports an event of no job."""
         ...
 
     def test_body(self, message_id: str, now: Instant) -> bytes:

@@ -82,6 +82,7 @@ class Signals:
         """Published after each change of an endpoint, before anything more is sent."""
         self.sweep = Signal("sweep", publish)
         self.resend = Signal("resend", publish)
+        self.notify = Signal("notify", publish)
         self.retention = Signal("retention", publish)
         self.closed_projects = Signal("closed_projects", publish)
         self.pause = Signal("switch", publish)
@@ -91,7 +92,14 @@ class Signals:
         self.changed = Broadcast()
         published = (
             *(self.submit, self.resolve, self.watch, self.deliver, self.endpoints, self.sweep),
-            *(self.resend, self.retention, self.closed_projects, self.pause, self.leases),
+            *(
+                self.resend,
+                self.notify,
+                self.retention,
+                self.closed_projects,
+                self.pause,
+                self.leases,
+            ),
         )
         self._received: dict[str, Callable[[], None]] = {
             **{signal.name: signal.set for signal in published},

@@ -174,13 +174,6 @@ class Demand:
         """The whole addition."""
         return self.reserved + self.spent
 
-    def passes(self, percent: int, used: int) -> bool:
-        """Return True if the sum, which is now `used`, reached this share of its limit by it."""
-        if self.most is None:
-            return False
-        share = self.most * percent
-        return (used - self.added) * 100 < share <= used * 100
-
 
 def counted(limits: Limits, price: Price | None) -> Money | None:
     """Return a price, if it is known and in a unit that the limits count."""
@@ -239,13 +232,4 @@ def refusal(
 def error_of(demand: Demand, used: int, now: Instant) -> OverBudgetError:
     """Return the error of a demand that its limit does not allow."""
     error = OverBudgetError if demand.key.unit != JOBS else JobLimitError
-    return error(
-        owner=demand.key.owner,
-        kind=demand.kind.value,
-        unit=demand.key.unit,
-        limit=demand.most or 0,
-        used=used,
-        needed=demand.added,
-        now=now,
-        resets_at=resets_at(demand.kind, now),
-    )
+    return error(demand, used, now=now, resets_at=resets_at(demand.kind, now))

@@ -36,7 +36,8 @@ class Actor(StrEnum):
     """A provider that called a callback address."""
 
 
-_RANK = {scope: rank for rank, scope in enumerate(Scope)}
+_INCLUDING = {scope: frozenset(list(Scope)[rank:]) for rank, scope in enumerate(Scope)}
+"""The scopes that include a scope; itself is one of them."""
 
 
 class ScopeMissingError(ReelhookError):
@@ -114,7 +115,7 @@ class Caller:
 
     def allows(self, scope: Scope) -> bool:
         """Return True if the caller has this scope, or one that includes it."""
-        return any(_RANK[held] >= _RANK[scope] for held in self.scopes)
+        return not self.scopes.isdisjoint(_INCLUDING[scope])
 
     def require(self, scope: Scope) -> None:
         """Raise `ScopeMissingError` unless the caller has this scope."""

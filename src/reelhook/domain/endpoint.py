@@ -45,9 +45,14 @@ class EventName(StrEnum):
     PROGRESS = "progress"
     COMPLETED = "completed"
     FAILED = "failed"
+    BUDGET_WARNING = "budget.warning"
+    BUDGET_REACHED = "budget.reached"
 
 
-ALL_EVENTS = frozenset(EventName)
+BUDGET_EVENTS = frozenset({EventName.BUDGET_WARNING, EventName.BUDGET_REACHED})
+"""Events of no job, which an endpoint gets only if it names them."""
+ALL_EVENTS = frozenset(EventName) - BUDGET_EVENTS
+"""The events of jobs."""
 
 
 class Disabled(StrEnum):

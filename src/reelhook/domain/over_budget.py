@@ -1,10 +1,14 @@
 """Refusals of jobs for which a budget has no room. Nothing was stored, and nothing was paid."""
 
 from math import ceil
+from typing import TYPE_CHECKING
 
 from reelhook.domain.errors import Fact, InvalidRequestError, JobConflictError, ReelhookError
 from reelhook.domain.event import Instant
 from reelhook.domain.money import whole
+
+if TYPE_CHECKING:
+    from reelhook.domain.budget import Demand
 
 IN_FLIGHT_WAIT_SECONDS = 10
 """The wait that a client is asked for while too many of its jobs are in flight."""
@@ -15,41 +19,32 @@ class BudgetError(ReelhookError):
 
 
 class OverBudgetError(BudgetError):
-    """A budget has no room for a new job.
+    """A budget has no room for a new job: a sum that is `used` does not allow the `demand`.
 
-    `owner` is the project or the key whose budget it is, `kind` the limit. For money the amounts
-    are millionths of `unit`. `resets_at` is the end of the period; None: it has none.
+    `resets_at` is the end of the period; None: it has none.
     """
 
     code = "over_budget"
 
     def __init__(
-        self,
-        *,
-        owner: str,
-        kind: str,
-        unit: str,
-        limit: int,
-        used: int,
-        needed: int,
-        now: Instant,
-        resets_at: Instant | None,
+        self, demand: "Demand", used: int, *, now: Instant, resets_at: Instant | None
     ) -> None:
         facts: dict[str, Fact] = {
-            "owner": owner.partition(":")[0],
-            "unit": unit,
-            "limit": self._shown(limit),
+            "owner": demand.key.owner.partition(":")[0],
+            "unit": demand.key.unit,
+            "limit": self._shown(demand.most or 0),
             "used": self._shown(used),
-            "needed": self._shown(needed),
+            "needed": self._shown(demand.added),
         }
         super().__init__(
             "The {owner}'s budget has no room: {used} of {limit} {unit} are used, "
             "and the job needs {needed}".format_map(facts),
+            problem=demand.kind.value,
             facts=facts,
         )
-        self.owner = owner
-        self.kind = kind
-        self.problem = kind
+        self.demand = demand
+        self.used = used
+        self.kind = demand.kind.value
         self.resets_at = resets_at
         self.wait_seconds = (
             IN_FLIGHT_WAIT_SECONDS if resets_at is None else max(1, ceil((resets_at - now) / 1000))
@@ -98,6 +93,5 @@ class UnknownUnitError(InvalidRequestError):
 
     def __init__(self, field: str, unit: str) -> None:
         super().__init__(
-            field,
-            f"{unit} is neither a currency such as USD nor a unit of a known price",
+            field, f"{unit} is neither a currency such as USD nor a unit of a known price"
         )

@@ -138,7 +138,7 @@ def _has(options: Mapping[str, Any], name: str) -> bool:
     option, _, field = name.partition(".")
     value = options.get(option)
     if not field:
-        return value is not None
+        return bool(value)
     items = value if isinstance(value, list) else [value]
     return any(isinstance(item, Mapping) and field in item for item in items)
 

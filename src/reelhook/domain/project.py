@@ -79,9 +79,14 @@ DEFAULT = Project(DEFAULT_PROJECT, DEFAULT_PROJECT, 0)
 """The project that always exists, before anything of it is set."""
 
 
+def may_exist(id_or_name: str) -> bool:
+    """Return True unless no project can have this id or name, such as one with a NUL character."""
+    return re.fullmatch(NAME, id_or_name) is not None
+
+
 def check_name(name: str) -> None:
     """Raise `InvalidRequestError` unless a project may have this name."""
-    if not re.fullmatch(NAME, name):
+    if not may_exist(name):
         raise InvalidRequestError("name", Problem.FORM, form=NAME, value=name)
     if name == DEFAULT_PROJECT or name.startswith(f"{PROJECT_ID_PREFIX}_"):
         raise InvalidRequestError("name", Problem.RESERVED, value=name)

@@ -20,6 +20,13 @@ OPERATOR_HEADER = "X-Reelhook-Operator"
 _PROOF_MILLISECONDS = 60_000
 
 
+@dataclass(slots=True)
+class KeyMade:
+    """Remembers that a project's key was ever made: from then on, requests need a key."""
+
+    known: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """The operator's rules. Without an `api_key`, only requests to known hosts are served.
@@ -33,6 +40,7 @@ class Access:
     download_key: str = field(repr=False)
     operator_key: str = field(repr=False)
     browser_key: str = field(repr=False)
+    key_made: KeyMade
     shared: bool
 
     def download_query(self, job_id: str) -> str:
@@ -41,7 +49,7 @@ class Access:
         It is empty only if no process requires a key. A worker can't see that in its own settings,
         and the text of a webhook never changes once it is written.
         """
-        if self.api_key is None and not self.shared:
+        if self.api_key is None and not self.shared and not self.key_made.known:
             return ""
         return f"?{DOWNLOAD_SIGNATURE}={self._download_signature(job_id)}"
 

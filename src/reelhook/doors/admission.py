@@ -182,7 +182,9 @@ class Admissions:
         if self._access.api_key is not None:
             return True
         try:
-            return await self._authentication.key_required()
+            required = await self._authentication.key_required()
+            self._access.key_made.known |= required
+            return required
         except StoreError:
             if matched.policy is Policy.DOCUMENT:
                 return True  # documents reveal nothing, so they need no database

@@ -54,6 +54,7 @@ from reelhook.ports.jobs import (
 )
 from reelhook.ports.leases import Lease, LeaseStore
 from reelhook.ports.lookups import ForgottenStore, KnownEntriesReads, ListingStore, LookupStore
+from reelhook.ports.notices import DueNotice, NoticeStore, RefusalReports
 from reelhook.ports.projects import ClosedProjectStore, DataRemoval, ProjectReads, ProjectStore
 from reelhook.ports.providers import (
     Cancels,
@@ -136,6 +137,7 @@ __all__ = [
     "DueDeliveries",
     "DueDelivery",
     "DueEndpoint",
+    "DueNotice",
     "EndpointStore",
     "EventPage",
     "FeedStore",
@@ -159,6 +161,7 @@ __all__ = [
     "LongestWaits",
     "LookupStore",
     "NewJob",
+    "NoticeStore",
     "OperationsStore",
     "PauseReads",
     "PauseStore",
@@ -170,6 +173,7 @@ __all__ = [
     "Reads",
     "Recorder",
     "ReencryptedBatch",
+    "RefusalReports",
     "RefusedJob",
     "Removal",
     "Resend",

@@ -62,7 +62,14 @@ class InstallationStore(Protocol):
     """Keeps values on which all processes of an installation must agree."""
 
     async def key(self, name: str, made: str) -> str:
-        """Return our key of this name; `made` becomes the key if there is none yet."""
+        """Return our key of this name; `made` becomes the key if there is none yet.
+
+        Raises `UndecryptableError`.
+        """
+        ...
+
+    async def check_encryption_keys(self) -> None:
+        """Raise `UndecryptableError` if this process lacks a key of the database's secrets."""
         ...
 
     async def upstream(self, kind: str) -> str:

@@ -103,10 +103,14 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """The stored job. `replayed`: the key, or the provider's id, was already known."""
+    """The stored job. `replayed`: the key, or the provider's id, was already known.
+
+    `announced`: notices of a budget were stored with it.
+    """
 
     job_id: str
     replayed: bool = False
+    announced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

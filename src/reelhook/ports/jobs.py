@@ -20,6 +20,7 @@ from reelhook.ports.job_records import (
     StoredJob,
 )
 from reelhook.ports.leases import Lease
+from reelhook.ports.notices import RefusalReports
 from reelhook.ports.webhooks import StoredEvent
 
 
@@ -52,7 +53,7 @@ class JobWrites(Protocol):
         ...
 
 
-class JobStore(JobReads, JobWrites, FollowStore, Protocol):
+class JobStore(JobReads, JobWrites, FollowStore, RefusalReports, Protocol):
     """Stores and reads jobs and their events."""
 
     async def jobs(self, wanted: JobFilter, limit: int, cursor: str | None) -> JobPage:
@@ -69,7 +70,7 @@ class JobStore(JobReads, JobWrites, FollowStore, Protocol):
         """Return the number of accepted jobs of the same account that come before this one."""
         ...
 
-    async def record_check(self, job_id: str, now: Instant, project: str | None = None) -> None:
+    async def record_check(self, job_id: str, now: Instant, *, project: str | None = None) -> None:
         """Store the time at which a job was last read by itself."""
         ...
 

@@ -19,6 +19,7 @@ from reelhook.domain.errors import (
 from reelhook.domain.ids import new_id
 from reelhook.domain.job import Job, Status
 from reelhook.domain.labels import NO_LABELS, Labels, check_labels
+from reelhook.domain.over_budget import OverBudgetError
 from reelhook.domain.price import Price
 from reelhook.domain.pricing import estimates
 from reelhook.domain.priority import Priority
@@ -37,6 +38,7 @@ from reelhook.ports import (
     Provider,
     StoredJob,
 )
+from reelhook.service.budget_refusals import BudgetRefusals
 from reelhook.service.canceling import Canceling
 from reelhook.service.claims import check_claim, sharing
 from reelhook.service.followers import Followers
@@ -77,6 +79,7 @@ class Jobs:
         self._clock = clock
         self._random = random
         self._catalog = catalog
+        self._refusals = BudgetRefusals(store, signals)
         self._canceling = Canceling(
             store,
             providers,
@@ -228,9 +231,15 @@ class Jobs:
             sharing=sharing(self._providers, job.account),
         )
         try:
-            return await self._store.create(new)
+            created = await self._store.create(new)
         except CommitUnknownError as error:
             raise error.naming(job_id=job.id) from error
+        except OverBudgetError as error:
+            await self._refusals.report(error, job.created_at)
+            raise
+        if created.announced:
+            self._signals.notify.publish()
+        return created
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -289,7 +298,7 @@ class Jobs:
             with account_errors_hidden(caller):
                 reading = await provider_of(self._providers, job).get(job.provider_job_id)
             now = self._clock.now()
-            await self._store.record_check(job_id, now, caller.sees)
+            await self._store.record_check(job_id, now, project=caller.sees)
             by_person = caller.actor is not Actor.PROVIDER  # its webhooks only report
             entry = self._entry(caller, Action.JOB_CHECKED, job) if by_person else None
             if await record_change(self._recording, job, job.apply(reading.report, now), entry):

@@ -58,17 +58,20 @@ class Models:
         """Return the price of a request with its model, then with each of its fallbacks.
 
         Nothing is stored or sent. Raises `InvalidRequestError` for a request that no job could
-        be created for.
+        be created for, or `ModelNotAllowedError`.
         """
         caller.require(Scope.READ)
         check_request(request)
+        routes = self._catalog.routes(request)
+        for route in routes:
+            caller.check_model(route.display_name)
         return [
             ModelEstimate(
                 route.display_name,
                 estimate_on(route, request),
                 estimate_unconverted(route, request),
             )
-            for route in self._catalog.routes(request)
+            for route in routes
         ]
 
     async def servers(self, caller: Caller) -> list[ProviderServer]:

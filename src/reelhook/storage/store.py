@@ -44,6 +44,7 @@ from reelhook.storage.operations import (
     keys,
     leases,
     lookups,
+    notices,
     pause,
     pending_jobs,
     processes,
@@ -239,6 +240,11 @@ class Store(Forwarding):
     budget = reading(budgets.state)
     set_budget = writing(budgets.set_limits)
     raise_budget = writing(budgets.raise_limits)
+    report_reached = writing(notices.report_reached)
+    due_notices = reading(notices.due)
+    next_notice_at = reading(notices.next_at)
+    record_notice = writing(notices.record)
+    forget_notices = writing(notices.forget)
 
     # -- endpoints and deliveries -------------------------------------------------------------
 

@@ -3,9 +3,14 @@
 import json
 from collections.abc import Callable, Mapping
 
-from reelhook.domain.event import Event, EventKind, Instant, WireStatus, iso
+from pydantic.alias_generators import to_camel
+
+from reelhook.domain.budget import JOBS, resets_at
+from reelhook.domain.event import Event, EventKind, Instant, WireStatus, iso, maybe_iso
 from reelhook.domain.job import Job
 from reelhook.domain.labels import NO_LABELS, Labels, labels_of
+from reelhook.domain.money import whole
+from reelhook.domain.notice import BudgetNotice
 
 
 class CompatPayload:
@@ -20,6 +25,10 @@ class CompatPayload:
     def body(self, job: Job, event: Event) -> bytes:
         """Return the body that reports an event of a job."""
         return event_body(event, self._video_url(job.id), labels_of(job))
+
+    def notice_body(self, notice: BudgetNotice) -> bytes:
+        """Return the body that reports an event of no job."""
+        return notice_body(notice)
 
     def test_body(self, message_id: str, now: Instant) -> bytes:
         """Return the body of a test webhook. It belongs to no job."""
@@ -50,6 +59,26 @@ def event_body(event: Event, video_url: str, labels: Labels = NO_LABELS) -> byte
     if labels.metadata:
         content["metadata"] = labels.metadata
     return _encoded(content)
+
+
+def notice_body(notice: BudgetNotice) -> bytes:
+    """Return the body that reports the state of a budget."""
+    key = notice.key
+    kind, _, owner_id = key.owner.partition(":")
+    return _encoded(
+        {
+            "event": notice.name.value,
+            "project": owner_id if kind == "project" else None,
+            "key": owner_id if kind == "key" else None,
+            "budget": to_camel(notice.kind.value),
+            "period": key.period,
+            "unit": key.unit,
+            "limit": notice.limit if key.unit == JOBS else whole(notice.limit),
+            "used": notice.used if key.unit == JOBS else whole(notice.used),
+            "resetsAt": maybe_iso(resets_at(notice.kind, notice.occurred_at)),
+            "timestamp": iso(notice.occurred_at),
+        }
+    )
 
 
 def test_body(message_id: str, now: Instant) -> bytes:

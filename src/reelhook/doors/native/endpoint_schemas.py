@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from reelhook.domain.caller import DEFAULT_PROJECT
 from reelhook.domain.delivery import WebhookResponse
 from reelhook.domain.endpoint import (
+    ALL_EVENTS,
     CONCURRENCY_MAX,
     MASK,
     OVERLAP_HOURS_MAX,
@@ -90,7 +91,9 @@ class _Chosen(Schema):
     """The fields that may be chosen, and changed later."""
 
     description: ShortText | None = None
-    events: Events | None = Field(None, description="The events that it gets; if absent: all")
+    events: Events | None = Field(
+        None, description="The events that it gets; if absent: all of jobs, none of budgets"
+    )
     headers: Headers | None = Field(None, repr=False, description="Sent with every webhook")
     concurrency: Concurrency | None = Field(
         None, description="Requests in flight at once; if absent: REELHOOK_ENDPOINT_CONCURRENCY"
@@ -103,7 +106,7 @@ class _Chosen(Schema):
             include=self.model_fields_set & _Chosen.model_fields.keys()
         )
         if "events" in fields:
-            fields["events"] = frozenset(fields["events"] or EventName)
+            fields["events"] = frozenset(fields["events"] or ALL_EVENTS)
         if "headers" in fields:
             fields["headers"] = tuple((fields["headers"] or {}).items())
         if fields.get("broadcast", ...) is None:

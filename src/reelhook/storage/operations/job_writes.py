@@ -110,9 +110,10 @@ def create(new: NewJob) -> Operation[Created]:
     yield from add_deliveries(new.job, destinations)
     if new.idempotency:
         yield from idempotency.keep(new.idempotency, new.job.id, new.job.created_at)
+    announced = yield from reservations.announce(reserved, new.job.created_at)
     if new.audit is not None:
         yield from audit.add(new.audit)
-    return Created(new.job.id)
+    return Created(new.job.id, announced=announced)
 
 
 def _check_priority(job: Job) -> Operation[None]:
@@ -264,7 +265,7 @@ def _holders(accounts: Sequence[str], job: Job) -> Operation[list[Row]]:
     return [row for rows in found for row in rows]
 
 
-def record_check(job_id: str, now: Instant, project: str | None = None) -> Operation[None]:
+def record_check(job_id: str, now: Instant, *, project: str | None = None) -> Operation[None]:
     """Store the time at which a job was last read by itself."""
     owned, owner = of_project(project, 3)
     yield Statement(f"UPDATE jobs SET checked_at = ?2 WHERE id = ?1{owned}", (job_id, now, *owner))

@@ -12,7 +12,7 @@ from reelhook.domain.conflicts import ProjectNameTakenError
 from reelhook.domain.endpoint import Endpoint, EndpointKind, default_id
 from reelhook.domain.errors import ProjectNotFoundError
 from reelhook.domain.event import Instant
-from reelhook.domain.project import DEFAULT, Project
+from reelhook.domain.project import DEFAULT, Project, may_exist
 from reelhook.ports import Destination, NewJob
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.operations import audit as trail
@@ -38,6 +38,8 @@ _ONLY_CHANGE = Statement(f"SELECT 1 /*pg FROM pg_advisory_xact_lock({_PROJECTS_L
 
 def project(id_or_name: str, *, seen_by: str | None = None) -> Operation[Project | None]:
     """Return a project, or None. With `seen_by`, only that project exists."""
+    if not may_exist(id_or_name):
+        return None
     rows = yield Statement(_ONE, (id_or_name, seen_by))
     if rows:
         return _project_of(rows[0])

@@ -11,6 +11,7 @@ from functools import lru_cache
 from reelhook.domain.budget import (
     JOBS,
     NOW,
+    WARNING_PERCENT,
     Budget,
     Demand,
     SumKey,
@@ -21,11 +22,13 @@ from reelhook.domain.budget import (
     refusal,
     reserved_for,
 )
+from reelhook.domain.endpoint import EventName
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.domain.reservation import Bill, Ending, Reservation, SumChange
 from reelhook.ports import NewJob
 from reelhook.storage.operation import Operation, Row, Statement, StatementBatch
+from reelhook.storage.operations import notices
 from reelhook.storage.operations.budget_rows import (
     BUDGET,
     RESERVATION,
@@ -49,7 +52,7 @@ SELECT owner, period, unit, reserved, spent FROM wanted WHERE NOT EXISTS (
   WHERE coalesce(s.reserved + s.spent, 0) + w.reserved + w.spent > w.most)
 ON CONFLICT (owner, period, unit) DO UPDATE SET
   reserved = spending.reserved + excluded.reserved, spent = spending.spent + excluded.spent
-RETURNING owner, period, unit, reserved + spent
+RETURNING owner, period, unit, reserved + spent, warned_at, reached_at
 """
 _CHANGE = (
     "INSERT INTO spending (owner, period, unit, reserved, spent) VALUES (?1, ?2, ?3, ?4, ?5)"
@@ -77,10 +80,11 @@ _MOVE = (
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """The reservations of a new job, and the sums that it has changed, with their new values."""
+    """The reservations of a new job, and the sums that it has changed, as rows of `_RESERVE`."""
 
     reservations: tuple[Reservation, ...] = ()
-    sums: tuple[tuple[Demand, int], ...] = ()
+    wanted: tuple[Demand, ...] = ()
+    sums: tuple[Row, ...] = ()
 
 
 def reserve(new: NewJob) -> Operation[Reserved]:
@@ -102,9 +106,8 @@ def reserve(new: NewJob) -> Operation[Reserved]:
         money = reserved_for(limits, new.prices, unknown)
         reservations.append(Reservation(owner, day_of(job.created_at), money))
         wanted += demands(owner, limits, job.created_at, money)
-    used = yield from _reserve(wanted, job.created_at)
-    sums = tuple((demand, used[demand.key]) for demand in wanted)
-    return Reserved(tuple(reservations), sums)
+    sums = yield from _reserve(wanted, job.created_at)
+    return Reserved(tuple(reservations), tuple(wanted), tuple(sums))
 
 
 def _owners(job: Job) -> Sequence[str]:
@@ -118,7 +121,7 @@ def locked(owners: Sequence[str]) -> Operation[Mapping[str, Budget]]:
     return {budget.owner: budget for budget in map(budget_of, rows)}
 
 
-def _reserve(wanted: Sequence[Demand], now: Instant) -> Operation[Mapping[SumKey, int]]:
+def _reserve(wanted: Sequence[Demand], now: Instant) -> Operation[list[Row]]:
     parameters = [
         value
         for demand in wanted
@@ -126,7 +129,7 @@ def _reserve(wanted: Sequence[Demand], now: Instant) -> Operation[Mapping[SumKey
     ]
     while True:
         if rows := (yield Statement(_reserving(len(wanted)), parameters)):
-            return _by_key(rows)
+            return rows
         used: list[Row] = []
         for demand in wanted:
             used += yield Statement(_USED, demand.key)
@@ -155,6 +158,23 @@ def keep(job_id: str, reservations: Iterable[Reservation]) -> Operation[None]:
     """Store the reservations of a stored job."""
     for reservation in reservations:
         yield Statement(_KEEP, (job_id, *reservation_values(reservation)))
+
+
+def announce(reserved: Reserved, now: Instant) -> Operation[bool]:
+    """Store the notices that the sums are worth. Return True if an endpoint gets one."""
+    announced = False
+    sums = {SumKey(*row[:3]): row[3:] for row in reserved.sums}
+    for demand in reserved.wanted:
+        if demand.most is None:
+            continue
+        used, warned_at, reached_at = sums[demand.key]
+        if used * 100 >= demand.most * WARNING_PERCENT:
+            reported = {
+                EventName.BUDGET_WARNING: warned_at,
+                EventName.BUDGET_REACHED: reached_at,
+            }
+            announced = (yield from notices.announce(demand, used, reported, now)) or announced
+    return announced
 
 
 def settle(job_id: str, bill: Bill) -> Operation[None]:

@@ -6,15 +6,18 @@ from reelhook.domain.job import Job
 from reelhook.domain.turns import Line, Turns
 from reelhook.storage.operation import Operation, Statement, concurrently, query
 
-# The recursion reads one index entry for each project, however many jobs wait.
-_WAITING = """
+# The recursion reads one index entry for each project, however many jobs wait. Only the full order
+# makes PostgreSQL choose the index of waiting jobs for that.
+_NEXT = """
+  (SELECT project FROM jobs WHERE account = ?1 AND status = 'accepted' AND project > {after}
+    ORDER BY project, priority DESC, created_at, id LIMIT 1)
+"""
+_WAITING = f"""
 SELECT project FROM (
   WITH RECURSIVE line(project) AS (
-    SELECT min(project) FROM jobs WHERE account = ?1 AND status = 'accepted'
+    SELECT {_NEXT.format(after="''")}
     UNION ALL
-    SELECT (SELECT min(project) FROM jobs
-      WHERE account = ?1 AND status = 'accepted' AND project > line.project)
-    FROM line WHERE line.project IS NOT NULL)
+    SELECT {_NEXT.format(after="line.project")} FROM line WHERE line.project IS NOT NULL)
   SELECT project FROM line) AS lines
 WHERE project IS NOT NULL
 """

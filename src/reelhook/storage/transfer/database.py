@@ -24,6 +24,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "spending": ("owner", "period", "unit"),
     "audit": ("id",),
     "endpoints": ("id",),
+    "notices": ("id", "endpoint_id"),
     "jobs": ("id",),
     "job_metadata": ("name", "value", "created_at", "job_id", "project"),
     "turns": ("account", "project"),

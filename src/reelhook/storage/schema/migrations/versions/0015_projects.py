@@ -38,6 +38,11 @@ ORDER BY j.created_at, j.id
 _NO_BROADCAST = f"UPDATE endpoints SET broadcast = FALSE WHERE {_OTHERS}"
 
 
+_ONLY_EVENTS_OF_JOBS = """
+UPDATE endpoints SET events = replace(replace(events, 'budget.reached', ''), 'budget.warning', '')
+"""
+
+
 def _project() -> sa.Column[Any]:
     return sa.Column("project", sa.Text, nullable=False, server_default="default")
 
@@ -105,8 +110,16 @@ def _create_filters() -> None:
 def _create_turns() -> None:
     """Add the index of waiting jobs, in the order of their project, and the projects' turns.
 
-    `turn` is the place in an account's order at which a project's last job was taken.
+    `turn` is the place in an account's order at which a project's last job was taken. The index
+    that had jobs being submitted as well now has only those, so that a create costs no more.
     """
+    op.drop_index("jobs_unsubmitted", "jobs")
+    op.create_index(
+        "jobs_submitting",
+        "jobs",
+        ["account", "created_at"],
+        **where("status = 'submitting'"),
+    )
     op.create_index(
         "jobs_waiting",
         "jobs",
@@ -212,6 +225,27 @@ def _create_budgets() -> None:
         sa.Column("amount", sa.BigInteger, nullable=False, server_default="0"),
         sa.Column("in_flight", sa.Boolean, nullable=False, server_default=sa.true()),
     )
+    _create_notices()
+
+
+def _create_notices() -> None:
+    """Add the events of no job. Each has a delivery of its own at each endpoint."""
+    op.create_table(
+        "notices",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column(
+            "endpoint_id",
+            sa.Text,
+            sa.ForeignKey("endpoints.id", ondelete="CASCADE"),
+            primary_key=True,
+        ),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("facts", sa.Text, nullable=False),
+        sa.Column("occurred_at", sa.BigInteger, nullable=False),
+        sa.Column("due_at", sa.BigInteger),
+        sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    )
+    op.create_index("notices_due", "notices", ["due_at"], **where("due_at IS NOT NULL"))
 
 
 def _create_processes() -> None:
@@ -270,14 +304,23 @@ def downgrade() -> None:
     op.drop_column("events", "project")
     for table in ("turns", "job_metadata"):
         op.drop_table(table)
+    op.create_index(
+        "jobs_unsubmitted",
+        "jobs",
+        ["account", "created_at"],
+        **where("status IN ('accepted', 'submitting')"),
+    )
     for index in (
+        "jobs_submitting",
         *("jobs_waiting", "jobs_by_external_id", "jobs_by_code", "jobs_by_model"),
         *("jobs_by_project_status", "jobs_by_project"),
     ):
         op.drop_index(index, "jobs")
     for column in reversed(_job_columns()):
         op.drop_column("jobs", column.name)
-    for table in ("audit", "reservations", "spending", "budgets", "api_keys"):
-        op.drop_table(table)
-    for table in ("closed_costs", "projects"):
+    op.execute(_ONLY_EVENTS_OF_JOBS)
+    for table in (
+        *("notices", "audit", "reservations", "spending", "budgets", "api_keys"),
+        *("closed_costs", "projects"),
+    ):
         op.drop_table(table)
