@@ -157,7 +157,9 @@ async def webhook_secret(settings: Settings) -> str:
     async with exclusive(settings.database):
         migrations.migrate(settings.database)
         async with open_store(settings.database) as database:
-            return await Store(database, settings.keyring).key(WEBHOOK_KEY, _new_secret())
+            store = Store(database, settings.keyring)
+            await store.check_encryption_keys()
+            return await store.key(WEBHOOK_KEY, _new_secret())
 
 
 async def callback_url(settings: Settings, account: str) -> str:
