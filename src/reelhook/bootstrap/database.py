@@ -182,7 +182,9 @@ async def webhook_secret(settings: Settings, project: str | None = None) -> str:
     async with exclusive(settings.database):
         migrations.migrate(settings.database)
         async with open_store(settings.database) as database:
-            return await Store(database, settings.keyring).key(WEBHOOK_KEY, _new_secret())
+            store = Store(database, settings.keyring)
+            await store.check_encryption_keys()
+            return await store.key(WEBHOOK_KEY, _new_secret())
 
 
 async def _project_secret(settings: Settings, id_or_name: str) -> str:
