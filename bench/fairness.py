@@ -23,6 +23,7 @@ from reelhook.domain.job import Job, Status
 from reelhook.domain.report import Finished
 from reelhook.domain.request import VideoRequest
 from reelhook.ports import Change, NewJob
+from reelhook.storage.operation import Database
 from reelhook.storage.store import Store
 
 from .figures import Figures, quantile
@@ -135,6 +136,11 @@ async def look_milliseconds(store: Store, turns: int = 100) -> float:
     return quantile(taken, 0.1)  # what else the machine does only adds
 
 
+async def _analyze(database: Database, kind: str) -> None:
+    if kind == "postgresql":  # as its autovacuum does by itself
+        await execute(database, "ANALYZE")
+
+
 async def measure(kind: str, target: Path | str, jobs: int) -> Figures:
     figures = Figures(f"fairness-{kind}")
     bound = 1.5 * RENDER_SECONDS / SLOTS
@@ -146,9 +152,11 @@ async def measure(kind: str, target: Path | str, jobs: int) -> Figures:
             alone, _ = await quiet_waits(store, random)
             await execute(database, "DELETE FROM jobs")
             await spread([partial(store.create, new("few", n, 0)) for n in range(SLOTS)], 256)
+            await _analyze(database, kind)
             few = await look_milliseconds(store)
             await execute(database, "DELETE FROM jobs")
             await spread([partial(store.create, new("loud", n, 0)) for n in range(jobs)], 256)
+            await _analyze(database, kind)
             many = await look_milliseconds(store)
             last = (await store.job(f"loud_{jobs - 1}")).job
             began = time.perf_counter()
