@@ -97,7 +97,9 @@ class Provider:
         return at
 
 
-async def quiet_waits(store: Store, random: Random | None) -> tuple[list[float], int]:
+async def quiet_waits(
+    store: Store, random: Random | None = None, jobs: int = QUIET_JOBS
+) -> tuple[list[float], int]:
     """Let the quiet project submit one job a second, and all slots work.
 
     Return its waits in seconds, and the most jobs of others that began while one of its waited.
@@ -105,11 +107,11 @@ async def quiet_waits(store: Store, random: Random | None) -> tuple[list[float],
     provider = Provider(store, random)
     await provider.begin(0.0)
     number = 0
-    arrivals = [60.25 + 1.03 * count for count in range(QUIET_JOBS)]  # at any place of a slot
+    arrivals = [10.25 + 1.03 * count for count in range(jobs)]  # at any place of a slot
     passed: list[int] = []
     created: dict[str, int] = {}
-    while len(passed) < QUIET_JOBS:
-        arrival = arrivals[number] if number < QUIET_JOBS else float("inf")
+    while len(passed) < jobs:
+        arrival = arrivals[number] if number < jobs else float("inf")
         if provider.ends and provider.ends[0][0] <= arrival:
             await provider.begin(await provider.end())
         else:
@@ -122,7 +124,7 @@ async def quiet_waits(store: Store, random: Random | None) -> tuple[list[float],
             for job_id, before in created.items()
             if job_id in provider.began
         ]
-    waits = [provider.began[f"quiet_{n}"] - arrivals[n] for n in range(QUIET_JOBS)]
+    waits = [provider.began[f"quiet_{n}"] - arrivals[n] for n in range(jobs)]
     return waits, max(passed)
 
 
