@@ -174,6 +174,7 @@ async def test_a_raise_holds_for_a_while(tmp_path: Path) -> None:
         ({"jobsPerDay": 1.5}, "jobsPerDay"),
         ({"unknownPrice": {"USD": 1, "EUR": 1}}, "unknownPrice"),
         ({"unknownPrice": {"dollars": 1}}, "unknownPrice.dollars"),
+        ({"moneyPerDay": {"USD": 9}, "unknownPrice": {"EUR": 1}}, "unknownPrice.EUR"),
     ],
 )
 async def test_limits_that_make_no_sense_are_refused_by_field(
