@@ -7,7 +7,7 @@ SERVERS := .venv-servers
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-away bench-bombs bench-budgets bench-delivery bench-failing bench-kill bench-memory bench-paying bench-proxies bench-reads bench-refused bench-restore bench-retention bench-store bench-watch bench-workers crash lock clean
+.PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-away bench-bombs bench-budgets bench-delivery bench-failing bench-keys bench-kill bench-memory bench-paying bench-proxies bench-reads bench-refused bench-restore bench-retention bench-store bench-watch bench-workers crash lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -103,6 +103,9 @@ bench-delivery: $(VENV)/.dev ## webhooks at 100 to 1000 a second, next to a hung
 
 bench-failing: $(VENV)/.dev ## healthy webhooks next to 10,000 endpoints that fail, on SQLite and PostgreSQL (20 minutes)
 	@$(BIN)/python -m bench.failing
+
+bench-keys: $(VENV)/.dev ## creates and retrieves with a project's key, compared with REELHOOK_API_KEY (1 minute)
+	@$(BIN)/python -m bench.keys
 
 bench-kill: $(VENV)/.dev ## kill -9 under load, 50 times; again with lost responses to COMMIT (15 minutes)
 	@$(BIN)/python -m bench.kill --kills 50

@@ -66,7 +66,7 @@ from reelhook.service.in_doubt import InDoubtSubmissions
 from reelhook.service.jobs import Jobs
 from reelhook.service.keys import Keys
 from reelhook.service.models import Models, ProviderServer
-from reelhook.service.operations import AccountStats, Operations, Stats
+from reelhook.service.operations import AccountStats, Operations, Stats, WatcherStats
 from reelhook.service.projects import ProjectFields, Projects
 from reelhook.service.provider_webhooks import ProviderWebhooks
 from reelhook.service.reading_back import read_back
@@ -103,6 +103,7 @@ __all__ = [
     "StoredEvent",
     "StoredJob",
     "Undelivered",
+    "WatcherStats",
     "build_gateway",
     "read_back",
 ]

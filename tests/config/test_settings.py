@@ -301,30 +301,38 @@ def test_serving_needs_a_provider_or_the_simulator() -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "gateway"])  # noqa: S104 - nothing listens
 def test_serving_others_needs_a_key(host: str) -> None:
-    with pytest.raises(SettingsError, match="REELHOOK_API_KEY"):
-        Settings.of(host=host, **SIMULATED).check_for_server(simulate=False)
-    Settings.of(host=host, api_key="k", **SIMULATED).check_for_server(simulate=False)
+    with pytest.raises(SettingsError, match=r"REELHOOK_API_KEY.*`reelhook keys create`"):
+        Settings.of(host=host, **SIMULATED).check_exposure(has_key=False)
+    Settings.of(host=host, **SIMULATED).check_exposure(has_key=True)
+    Settings.of(host=host, api_key="k", **SIMULATED).check_exposure(has_key=False)
 
 
-@pytest.mark.parametrize("work", [True, False])
 @pytest.mark.parametrize("host", ["video.example", "10.1.2.3", "[2001:db8::1]", "localhost.evil"])
-def test_so_does_a_public_url_that_others_can_reach(host: str, work: bool) -> None:
+def test_so_does_a_public_url_that_others_can_reach(host: str) -> None:
     where: Any = {**SIMULATED, "public_url": f"https://{host}/reel"}
-    if not work:
-        where["database_url"] = "postgresql://h/name"
     with pytest.raises(SettingsError, match=r"REELHOOK_PUBLIC_URL.*REELHOOK_API_KEY"):
-        Settings.of(**where).check_for_server(simulate=False, work=work)
-    Settings.of(**where, api_key="k").check_for_server(simulate=False, work=work)
+        Settings.of(**where).check_exposure(has_key=False)
+    Settings.of(**where).check_exposure(has_key=True)
+    Settings.of(**where, api_key="k").check_exposure(has_key=False)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:99", "[::1]:99", "LocalHost", "video.localhost"])
 def test_a_public_url_of_this_machine_needs_none(host: str) -> None:
-    Settings.of(public_url=f"http://{host}").check_for_server(simulate=True)
+    Settings.of(public_url=f"http://{host}").check_exposure(has_key=False)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
 def test_loopback_needs_no_key(host: str) -> None:
-    Settings.of(host=host).check_for_server(simulate=True)
+    Settings.of(host=host).check_exposure(has_key=False)
+
+
+def test_the_origins_of_web_pages_are_single_ones() -> None:
+    chosen = Settings.of(cors_origins="https://App.example.com, http://localhost:5173/")
+    assert chosen.cors_origins == ("https://app.example.com", "http://localhost:5173")
+    assert Settings.of().cors_origins == ()
+    for wrong in ("*", "https://*.example.com", "app.example.com", "https://app.example/path"):
+        with pytest.raises(SettingsError, match=r"REELHOOK_CORS_ORIGINS.*https://"):
+            Settings.of(cors_origins=wrong)
 
 
 @pytest.mark.parametrize(

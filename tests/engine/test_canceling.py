@@ -17,8 +17,8 @@ class Overtaking(Store):
 
     races = 0
 
-    async def job(self, job_id: str) -> StoredJob:
-        stored = await super().job(job_id)
+    async def job(self, job_id: str, project: str | None = None) -> StoredJob:
+        stored = await super().job(job_id, project)
         if self.races:
             self.races -= 1
             assert await self.record([Change(stored.job)], None) == [job_id]

@@ -69,16 +69,13 @@ async def ids(reading: Awaitable[list[Endpoint]]) -> list[str]:
     return [endpoint.id for endpoint in await reading]
 
 
-async def test_the_held_back_endpoints_are_listed_and_counted_by_project(store: Store) -> None:
+async def test_the_held_back_endpoints_are_listed_by_project(store: Store) -> None:
     await projects(store)
     await store.change_endpoint("ep_ours", lambda one: one.disable(NOW))
     probing = CircuitBreaker(5, NOW, NOW + 5)
     await store.change_endpoint("ep_theirs", lambda one: replace(one, health=probing))
     assert await ids(store.endpoints_held_back(project="prj_shop")) == ["ep_ours"]
     assert await ids(store.endpoints_held_back()) == ["ep_ours", "ep_theirs"]
-    assert await store.endpoint_counts(project="prj_shop") == {"failing": 0, "disabled": 1}
-    assert await store.endpoint_counts(project="prj_news") == {"failing": 1, "disabled": 0}
-    assert await store.endpoint_counts() == {"failing": 1, "disabled": 1}
 
 
 @pytest.mark.parametrize("action", ["read", "change", "delete"])
@@ -240,6 +237,19 @@ async def test_deliveries_are_listed_and_read_by_project(store: Store) -> None:
     foreign = await message_of(lambda: read(theirs.delivery.id), DeliveryNotFoundError)
     assert foreign == await message_of(lambda: read(999), DeliveryNotFoundError)
     await read(ours.delivery.id)
+
+
+async def test_pages_of_a_projects_deliveries_follow_each_other(store: Store) -> None:
+    await projects(store)
+    for number in range(5):
+        await telling(store, f"job_{number}", URL, project="prj_shop")
+        await telling(store, f"other_{number}", URL, project="prj_news")
+    wanted = DeliveryFilter(state="waiting", project="prj_shop")
+    first = await store.deliveries(wanted, 3, None)
+    second = await store.deliveries(wanted, 3, first.next_cursor)
+    listed = [found.delivery.job_id for found in (*first.deliveries, *second.deliveries)]
+    assert listed == ["job_4", "job_3", "job_2", "job_1", "job_0"]
+    assert second.next_cursor is None
 
 
 async def test_no_event_of_another_project_is_sent_again(store: Store) -> None:

@@ -46,7 +46,7 @@ def test_every_field_that_is_stored_has_its_column() -> None:
     for stored, columns, derived in (
         (Job, rows.STATE_COLUMNS, set[str]()),
         (Delivery, rows.DELIVERY_COLUMNS, set[str]()),
-        (Endpoint, rows.ENDPOINT_COLUMNS, {"health"}),
+        (Endpoint, rows.ENDPOINT_COLUMNS, {"health", "project_secrets"}),
         (CircuitBreaker, rows.HEALTH_COLUMNS, {"window"}),
     ):
         assert {field.name for field in fields(stored)} - derived == set(columns)

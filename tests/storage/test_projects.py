@@ -11,7 +11,7 @@ from reelhook.domain.project import DEFAULT, Project
 from reelhook.storage.store import Store
 
 from .conftest import Sql
-from .samples import NOW, URL, moved, new, queued
+from .samples import ENDPOINT, NOW, URL, moved, new, queued
 
 SHOP = Project("prj_shop", "shop", NOW, secret="whsec_c2hvcA==")
 NEWS = Project("prj_news", "news", NOW + 1, secret="whsec_bmV3cw==")
@@ -147,6 +147,13 @@ async def test_a_closed_project_takes_no_new_jobs(store: Store, sql: Sql) -> Non
         await store.job("job_1")
     assert await sql("SELECT id FROM endpoints") == []
     await store.create(new("job_2"))
+
+
+async def test_a_closed_project_takes_no_new_endpoints(store: Store) -> None:
+    await closed(store)
+    with pytest.raises(ProjectClosedError):
+        await store.create_endpoint(replace(ENDPOINT, project="prj_shop"))
+    assert await store.endpoints() == []
 
 
 async def test_a_repeat_in_a_closed_project_is_answered(store: Store) -> None:

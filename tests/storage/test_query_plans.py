@@ -14,7 +14,7 @@ from reelhook.domain.breaker import CircuitBreaker
 from reelhook.domain.delivery import Attempt
 from reelhook.domain.endpoint import lane_of
 from reelhook.domain.event import Event, EventKind, WireStatus
-from reelhook.ports import DeliveryFilter, Resend, Settlement
+from reelhook.ports import DeliveryFilter, JobFilter, Resend, Settlement
 from reelhook.storage.operation import Operation, Statement, StatementBatch, statements_of
 from reelhook.storage.operations import (
     delivery_log,
@@ -23,6 +23,7 @@ from reelhook.storage.operations import (
     endpoint_reads,
     endpoint_writes,
     event_feed,
+    job_reads,
     job_writes,
     resends,
 )
@@ -35,6 +36,8 @@ from .samples import ENDPOINT, NOW, REFUSED, SCHEDULE, flat, new
 WAITING = 200_000
 LOUD, BEFORE, BEHIND = "ep_loud", "ep_a03", "ep_z13"
 """Endpoints of one lane; the loud one is between the others."""
+OWNER = "default"
+"""The project of all these jobs."""
 LATE = NOW + WAITING
 FEW_STEPS = 300
 """Of ten instructions each: what an operation may take that touches a few dozen rows."""
@@ -169,6 +172,11 @@ HOT: dict[str, Callable[[], Operation[Any]]] = {
     "held back": endpoint_reads.held_back,
     "counts": endpoint_reads.counts,
     "events after": lambda: event_feed.events_after("evt_loud_777_1", 10),
+    "events after, of a project": lambda: event_feed.events_after("evt_loud_777_1", 10, OWNER),
+    "a job of a project": lambda: job_reads.job("loud_777", OWNER),
+    "jobs of a project": lambda: job_reads.page(JobFilter(project=OWNER), 10, "loud_777"),
+    "events of a project's job": lambda: job_reads.events(["loud_777"], {}, OWNER),
+    "sequence of a project's job": lambda: event_feed.sequences(["loud_777"], OWNER),
     "attempts": lambda: delivery_log.attempts(1, 10),
     "undelivered": lambda: delivery_log.undelivered(1),
     "resend one": lambda: resends.resend_one(1, None, LATE),

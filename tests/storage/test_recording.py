@@ -7,6 +7,7 @@ from reelhook.domain.event import EventKind
 from reelhook.domain.job import Status
 from reelhook.domain.report import Progress
 from reelhook.ports import StoredEvent
+from reelhook.storage.operations import job_writes
 from reelhook.storage.store import Store
 
 from .conftest import Sql
@@ -29,9 +30,8 @@ from .test_creating import FULL_JOB, FULL_REQUEST
 async def test_a_change_is_read_as_it_was_recorded(store: Store) -> None:
     await store.create(replace(new("job_full"), request=FULL_REQUEST))
     first = (await store.job("job_full")).job
-    full = replace(
-        FULL_JOB, account="a sibling", version=0, created_at=first.created_at, adopted_from=None
-    )
+    kept = {name: getattr(first, name) for name in job_writes._NEVER_CHANGED}
+    full = replace(FULL_JOB, account="a sibling", version=0, **kept)
     assert await store.record([change((full, ()))], None) == ["job_full"]
     read = await store.job("job_full")
     assert read.job == replace(full, version=1)

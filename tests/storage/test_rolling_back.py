@@ -12,7 +12,8 @@ import pytest
 from reelhook.domain.breaker import CircuitBreaker
 from reelhook.domain.endpoint import EndpointKind, url_id
 from reelhook.domain.job import Status
-from reelhook.ports import NewJob
+from reelhook.domain.project import Project
+from reelhook.ports import NewJob, Resend
 from reelhook.storage.open import open_store
 from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.store import Store
@@ -215,3 +216,23 @@ async def test_what_waited_before_there_was_next_at_is_found_in_time(
         await telling(store, "job_2", endpoints=["ep_1"], at=NOW + 350_000)
         found = len(flat(await look(store, NOW + 399_000)))
         assert found == {"nothing": 2, "open_breaker": 1, "disabled": 0}[state.__name__]
+
+
+async def test_what_another_project_got_of_every_job_is_not_sent_to_it_afterwards(
+    target: Path | str,
+) -> None:
+    """The older version knows no projects: it would send one the events of all."""
+    async with store_on(target) as store:
+        await store.create_project(Project("prj_shop", "shop", NOW))
+        everything = replace(ENDPOINT, broadcast=True)
+        await store.create_endpoint(replace(everything, id="ep_shop", project="prj_shop"))
+        await store.create_endpoint(replace(everything, id="ep_default"))
+        await store.start_resend(Resend("resend_1", 0, NOW, project="prj_shop"))
+        await store.start_resend(Resend("resend_2", 0, NOW))
+    go_back(target, "0015_projects")
+    migrations.migrate(target)
+    async with store_on(target) as store:
+        broadcast = {one.id: one.broadcast for one in await store.endpoints()}
+        assert broadcast == {"ep_shop": False, "ep_default": True}
+        assert [one.id for one in await store.unfinished_resends()] == ["resend_2"]
+        assert [one.id for one in await store.projects()] == ["default"]

@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -17,11 +18,23 @@ from reelhook.config import Settings
 from reelhook.core.signing import Secrets
 from reelhook.core.wakeups import Publish
 from reelhook.domain.callback import CallbackAddresses, Subject, SubjectKind
-from reelhook.domain.errors import SettingsError
+from reelhook.domain.caller import DEFAULT_PROJECT
+from reelhook.domain.errors import ProjectNotFoundError, SettingsError
+from reelhook.domain.event import Instant
 from reelhook.domain.signing_keys import PrivateKey
 from reelhook.engine.worker import LEASE_SECONDS, WorkerIdentity
 from reelhook.providers.http.provider import HttpProvider
-from reelhook.storage.open import exclusive, open_notifier, open_store, read_key, wait_until_usable
+from reelhook.storage import owned
+from reelhook.storage.open import (
+    exclusive,
+    open_notifier,
+    open_store,
+    read_key,
+    read_once,
+    wait_until_usable,
+)
+from reelhook.storage.operations import api_keys
+from reelhook.storage.operations.projects import project as project_of
 from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.sqlite.interruptible import interruptible
 from reelhook.storage.store import Store
@@ -140,11 +153,14 @@ async def signing_secrets(settings: Settings, store: Store) -> Secrets:
     return Secrets(secret, settings.webhook_secret_previous)
 
 
-async def webhook_secret(settings: Settings) -> str:
-    """Return the secret that signs webhooks; generate it if there is none yet.
+async def webhook_secret(settings: Settings, project: str | None = None) -> str:
+    """Return the secret that signs a project's webhooks (None: those of `default`).
 
-    Works while a server runs. Raises `SettingsError` if the database can't be opened.
+    That of `default` is generated if there is none yet. Works while a server runs. Raises
+    `SettingsError` if the database can't be opened, or `ProjectNotFoundError`.
     """
+    if project not in {None, DEFAULT_PROJECT}:
+        return await _project_secret(settings, project)
     if settings.webhook_secret is not None:
         return settings.webhook_secret
     stored = await read_key(settings.database, WEBHOOK_KEY)
@@ -155,6 +171,13 @@ async def webhook_secret(settings: Settings) -> str:
         migrations.migrate(settings.database)
         async with open_store(settings.database) as database:
             return await Store(database).key(WEBHOOK_KEY, _new_secret())
+
+
+async def _project_secret(settings: Settings, id_or_name: str) -> str:
+    found = await read_once(settings.database, partial(project_of, id_or_name))
+    if found is None or found.secret is None:  # its data was deleted
+        raise ProjectNotFoundError(id_or_name)
+    return found.secret
 
 
 async def callback_url(settings: Settings, account: str) -> str:
@@ -177,6 +200,17 @@ async def callback_url(settings: Settings, account: str) -> str:
         )
     subject = Subject(SubjectKind.ACCOUNT, account)
     return CallbackAddresses(settings.public_url, key, {}).address(provider, subject)
+
+
+async def has_valid_key(settings: Settings, now: Instant) -> bool:
+    """Return True if the database has a project's key that is accepted now.
+
+    Works while a server runs. False if there is no such database yet, or it can't be read.
+    """
+    try:
+        return bool(await owned.read(settings.database, api_keys.any_valid(now)))
+    except SettingsError:
+        return False
 
 
 async def operator_key(settings: Settings) -> str | None:

@@ -20,6 +20,7 @@ from reelhook.engine.submitting.resolved import Retrying
 from reelhook.engine.submitting.submit import Submit
 from reelhook.engine.upkeep.account_status import AccountStatusPublisher
 from reelhook.engine.upkeep.clock_repair import ClockRepair
+from reelhook.engine.upkeep.closed_projects import ClosedProjects
 from reelhook.engine.upkeep.pause_sync import PauseSync
 from reelhook.engine.upkeep.retention import Keep, Retention
 from reelhook.engine.upkeep.sweep import Sweep
@@ -109,6 +110,7 @@ def maintenance_loops(parts: Components, lease: Lease) -> list[Loop]:
             parts.signals,
             clock=parts.clock,
         ),
+        ClosedProjects(parts.store, parts.signals, clock=parts.clock),
     ]
 
 

@@ -32,7 +32,7 @@ from reelhook.domain.callback import CallbackAddresses
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, EndpointKind
 from reelhook.domain.errors import ImageUrlRefusedError, WebhookUrlRefusedError
 from reelhook.domain.event import iso
-from reelhook.doors.access import Access
+from reelhook.doors.access import Access, KeyMade
 from reelhook.doors.app import create_app
 from reelhook.doors.compat.functions import Hook
 from reelhook.doors.compat.payload import CompatPayload
@@ -100,6 +100,8 @@ async def _running(
 ) -> AsyncIterator[Hook]:
     store, signals = database.store, Signals(database.publish)
     await check_upstream(store, simulated=simulator_url is not None)
+    if hosts is not None:  # else another application serves this one, and decides who reaches it
+        settings.check_exposure(has_key=await store.any_valid_api_key(SystemClock().now()))
     policy, look_up = AddressPolicy(settings.allow_networks), SystemLookUp()
     options = await _http_options(settings, store, _url_check(policy, look_up), hosts, lifespan)
     async with contextlib.AsyncExitStack() as stack:
@@ -151,6 +153,7 @@ async def _http_options(
         download_key=await store.key("download", secrets.token_hex(32)),
         operator_key=await store.key(OPERATOR_KEY, secrets.token_hex(32)),
         browser_key=await store.key("browser", secrets.token_hex(32)),
+        key_made=KeyMade(await store.any_api_key()),
         shared=not isinstance(settings.database, Path),
     )
     return HttpOptions(
@@ -159,6 +162,7 @@ async def _http_options(
         default_model=settings.default_model,
         check_url=check_url,
         clock=SystemClock(),
+        cors_origins=settings.cors_origins,
         public_keys=tuple(key.public for key in private_keys(settings)),
         limits=limits_of(settings),
         clients=lifespan.clients,

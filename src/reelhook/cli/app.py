@@ -16,8 +16,10 @@ from reelhook.cli import (
     doctor,
     endpoints,
     jobs,
+    keys,
     models,
     operations,
+    projects,
     render,
     server,
     submit,
@@ -66,9 +68,11 @@ def build() -> typer.Typer:
     app.callback()(_root)
     _add_server(app)
     _add_jobs(app)
+    _add_keys(app)
     _add_endpoints(app)
     _add_deliveries(app)
     _add_webhooks(app)
+    _add_projects(app)
     _add_budgets(app)
     _add_database(app)
     return app
@@ -151,6 +155,20 @@ def _add_jobs(app: typer.Typer) -> None:
     )(models.costs)
 
 
+def _add_keys(app: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, help="Keys of applications and their projects.")
+    for name, command, *examples in (
+        ("create", keys.create, "app", "web --project shop --scope read,submit --expires 90d"),
+        ("list", keys.list_, "", "--project shop --json"),
+        ("show", keys.show, "ID"),
+        ("rotate", keys.rotate, "ID", "ID --overlap 1h"),
+        ("revoke", keys.revoke, "ID"),
+    ):
+        lines = (f"reelhook keys {name} {example}".rstrip() for example in examples)
+        group.command(name, epilog=_examples(*lines))(command)
+    app.add_typer(group, name="keys", rich_help_panel=_SERVER)
+
+
 def _add_endpoints(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Register and manage the receivers of webhooks.")
     for name, command, *examples in (
@@ -206,6 +224,28 @@ def _add_webhooks(app: typer.Typer) -> None:
     app.add_typer(group, name="webhooks", rich_help_panel=_WEBHOOKS)
 
 
+def _add_projects(app: typer.Typer) -> None:
+    group = typer.Typer(
+        no_args_is_help=True, help="Keep applications apart: each has its own jobs and webhooks."
+    )
+    for name, command, *examples in (
+        ("create", projects.create, "shop", "shop --json"),
+        ("list", projects.list_, "", "--json"),
+        ("show", projects.show, "shop"),
+        (
+            "update",
+            projects.update,
+            "shop --webhook-url https://shop.example.com/hook",
+            "shop --model runway/gen4_turbo --weight 2 --priority-max normal",
+        ),
+        ("rotate", projects.rotate, "shop", "shop --overlap-hours 48"),
+        ("close", projects.close, "shop", "shop --delete-data --yes"),
+    ):
+        lines = (f"reelhook projects {name} {example}".rstrip() for example in examples)
+        group.command(name, epilog=_examples(*lines))(command)
+    app.add_typer(group, name="projects", rich_help_panel=_PROJECTS)
+
+
 def _add_budgets(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Limit what projects and keys may spend.")
     for name, command, *examples in (
@@ -234,7 +274,9 @@ def _add_database(app: typer.Typer) -> None:
     )(database.rollback)
     app.command(
         rich_help_panel=_DATABASE,
-        epilog=_examples("reelhook secret", "reelhook secret --new-private-key"),
+        epilog=_examples(
+            "reelhook secret", "reelhook secret --project shop", "reelhook secret --new-private-key"
+        ),
     )(database.secret)
     app.command(rich_help_panel=_DATABASE, epilog=_examples("reelhook callback openai"))(
         database.callback

@@ -11,12 +11,16 @@ T = TypeVar("T")
 
 
 def with_api(
-    url: str | None, work: Callable[[Api], Coroutine[Any, Any, T]], *, as_operator: bool = False
+    url: str | None,
+    work: Callable[[Api], Coroutine[Any, Any, T]],
+    *,
+    project: str | None = None,
+    as_operator: bool = False,
 ) -> T:
     """Run `work` with a client of the server at `url`. Raises the errors of `api_client`."""
 
     async def run() -> T:
-        async with api_client(url, as_operator=as_operator) as api:
+        async with api_client(url, project=project, as_operator=as_operator) as api:
             return await work(api)
 
     return asyncio.run(run())
@@ -28,6 +32,7 @@ def show_response(
     view: Callable[[dict[str, Any]], None],
     *,
     as_json: bool,
+    project: str | None = None,
     as_operator: bool = False,
 ) -> ApiResponse:
     """Send a request and print its response: with `view`, or as the unchanged JSON."""
@@ -37,4 +42,4 @@ def show_response(
         render.show(response, view, as_json=as_json)
         return response
 
-    return with_api(url, work, as_operator=as_operator)
+    return with_api(url, work, project=project, as_operator=as_operator)

@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from aiohttp import ClientSession
 
 _ID = re.compile(r"[A-Za-z0-9_-]+")
+_PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _PROXY_STATUSES = frozenset({502, 503, 504})
 _CHUNK_BYTES = 256 * 1024
 CONNECT_SECONDS = 5.0
@@ -70,15 +71,41 @@ def endpoint_path(endpoint_id: str, action: str = "") -> str:
     return f"/api/endpoints/{endpoint_id}{action}"
 
 
+def key_path(key_id: str, action: str = "") -> str:
+    """Return the path of a key, or of an action on it. Raises `ApiError`."""
+    if not _ID.fullmatch(key_id):
+        raise ApiError("Key not found", "key_not_found")
+    return f"/api/keys/{key_id}{action}"
+
+
+def project_path(project: str, action: str = "") -> str:
+    """Return the path of a project, by id or name, or of an action on it. Raises `ApiError`."""
+    if not _PROJECT.fullmatch(project):
+        raise ApiError("Project not found", "project_not_found")
+    return f"/api/projects/{project}{action}"
+
+
 class Api:
     """The HTTP API at one URL. With an `operator_key`, requests prove that the operator sends them.
+
+    `find_operator_key` finds it once a server asks for a key that is not set here.
+    With a `project`, an id or a name, all requests act in this project.
 
     Every method raises `ApiError`, `ServerUnreachableError` and `ResponseLostError`.
     """
 
-    def __init__(self, session: "ClientSession", url: str, operator_key: str | None = None) -> None:
+    def __init__(
+        self,
+        session: "ClientSession",
+        url: str,
+        operator_key: str | None = None,
+        find_operator_key: Callable[[], Awaitable[str | None]] | None = None,
+        project: str | None = None,
+    ) -> None:
         self._session = session
         self._operator_key = operator_key
+        self._find_operator_key = find_operator_key
+        self._project = project
         self.url = url
 
     async def get(self, path: str, **parameters: str | int | None) -> ApiResponse:
@@ -119,23 +146,38 @@ class Api:
     ) -> ApiResponse:
         raw = json.dumps(body).encode()
         headers |= {"Content-Type": "application/json"}
-        if self._operator_key is not None:
-            from reelhook.doors.access import OPERATOR_HEADER, operator_proof  # noqa: PLC0415 - rare
-
-            now = int(time.time() * 1000)
-            headers[OPERATOR_HEADER] = operator_proof(self._operator_key, now, method, path, raw)
         return await self._request(method, path, data=raw, headers=headers)
 
     async def _request(self, method: str, path: str, **options: Any) -> ApiResponse:
+        status, text = await self._responded(method, path, **options)
+        if status == 401 and self._operator_key is None and self._find_operator_key is not None:
+            self._operator_key = await self._find_operator_key()
+            if self._operator_key is not None:
+                status, text = await self._responded(method, path, **options)
+        return self._parsed(status, text)
+
+    def _proof(self, method: str, path: str, body: bytes) -> dict[str, str]:
+        if self._operator_key is None:
+            return {}
+        from reelhook.doors.access import OPERATOR_HEADER, operator_proof  # noqa: PLC0415 - rare
+
+        now = int(time.time() * 1000)
+        return {OPERATOR_HEADER: operator_proof(self._operator_key, now, method, path, body)}
+
+    async def _responded(self, method: str, path: str, **options: Any) -> tuple[int, str]:
+        """Send a request; return the status and the text of the response."""
         from aiohttp import ClientConnectorError, ClientError  # noqa: PLC0415 - see `api_client`
         from yarl import URL  # noqa: PLC0415 - see `api_client`
 
+        if self._project is not None:
+            options["params"] = {**options.get("params", {}), "project": self._project}
+        proof = self._proof(method, path, options.get("data", b""))
+        options["headers"] = {**options.get("headers", {}), **proof}
         try:
             async with self._session.request(
                 method, URL(self.url + path, encoded=True), allow_redirects=False, **options
             ) as response:
-                text = await response.text(errors="replace")
-                return self._parsed(response.status, text)
+                return response.status, await response.text(errors="replace")
         except ClientConnectorError as error:
             raise self._unreachable(error) from None
         except (ClientError, TimeoutError, OSError):
@@ -162,7 +204,7 @@ class Api:
             value = None
         if not isinstance(value, dict) or (status >= 400 and not {"error", "code"} <= value.keys()):
             raise self._foreign(status)
-        if status == 401:
+        if status == 401 and value["code"] == "unauthorized":
             raise ApiError(
                 f"The server at {self.url} requires its API key; set REELHOOK_API_KEY to it",
                 "unauthorized",
@@ -189,29 +231,40 @@ class Api:
 
 
 @asynccontextmanager
-async def api_client(url: str | None, *, as_operator: bool = False) -> AsyncIterator[Api]:
+async def api_client(
+    url: str | None, *, project: str | None = None, as_operator: bool = False
+) -> AsyncIterator[Api]:
     """Open the API at `url`, or at the URL of the settings. Raises `SettingsError`.
 
+    All requests act in the `project`, if there is one.
     `as_operator`: requests prove that the operator sends them, if the database can be read here.
     """
     # Loaded here, so that --help and --version are printed at once.
     from reelhook.config import Settings  # noqa: PLC0415 - as above
 
     settings = Settings.load(url=url)
-    key = None
-    if as_operator:
+
+    async def operator_key() -> str | None:
         from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
 
         # The database belongs to another user, or does not exist here: requests prove nothing.
         with suppress(SettingsError):
-            key = await bootstrap.operator_key(settings)
-    async with api_at(settings.url, settings.api_key, key) as api:
+            return await bootstrap.operator_key(settings)
+        return None
+
+    key = await operator_key() if as_operator else None
+    find = None if settings.api_key else operator_key
+    async with api_at(settings.url, settings.api_key, key, find, project) as api:
         yield api
 
 
 @asynccontextmanager
 async def api_at(
-    url: str, api_key: str | None = None, operator_key: str | None = None
+    url: str,
+    api_key: str | None = None,
+    operator_key: str | None = None,
+    find_operator_key: Callable[[], Awaitable[str | None]] | None = None,
+    project: str | None = None,
 ) -> AsyncIterator[Api]:
     """Open the API at `url`."""
     from aiohttp import ClientSession, ClientTimeout  # noqa: PLC0415 - see `api_client`
@@ -219,4 +272,4 @@ async def api_at(
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     timeout = ClientTimeout(total=RESPONSE_SECONDS_MAX, sock_connect=CONNECT_SECONDS)
     async with ClientSession(headers=headers, timeout=timeout) as session:
-        yield Api(session, url, operator_key)
+        yield Api(session, url, operator_key, find_operator_key, project)

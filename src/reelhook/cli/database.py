@@ -10,6 +10,7 @@ import typer
 from reelhook.cli import render
 from reelhook.cli.options import AsJson, DataDir
 from reelhook.config import Settings
+from reelhook.domain.caller import DEFAULT_PROJECT
 from reelhook.domain.signature import standard_secret
 from reelhook.domain.signing_keys import KEY_BYTES, PrivateKey, private_text
 
@@ -70,6 +71,15 @@ def secret(
             help="Generate and show a key for v1a signatures; nothing is stored or changed.",
         ),
     ] = False,
+    project: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PROJECT",
+            help="The id or name of the project whose secret is shown. Default: default, whose "
+            "secret is WEBHOOK_SECRET.",
+            show_default=False,
+        ),
+    ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -77,17 +87,17 @@ def secret(
 
     The secret is shown in both forms: as the key of X-Signature, and for Standard Webhooks
     libraries. Public keys are shown if REELHOOK_WEBHOOK_PRIVATE_KEY is set. The database is
-    opened only if WEBHOOK_SECRET is not set.
+    opened only for another project than default, or if WEBHOOK_SECRET is not set.
     """
     if new_private_key:
         _show_new_private_key(as_json)
         return
     settings = Settings.load(data_dir=data_dir)
     plain = settings.webhook_secret
-    if plain is None:
+    if plain is None or project not in {None, DEFAULT_PROJECT}:
         from reelhook import bootstrap  # noqa: PLC0415 - as above
 
-        plain = asyncio.run(bootstrap.webhook_secret(settings))
+        plain = asyncio.run(bootstrap.webhook_secret(settings, project))
     standard = standard_secret(plain)
     public = [str(PrivateKey.parse(text).public) for text in settings.webhook_private_key]
     if as_json:

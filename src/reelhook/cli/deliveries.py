@@ -19,7 +19,7 @@ from reelhook.cli.delivery_view import (
     show_resent,
     show_run,
 )
-from reelhook.cli.options import AsJson, DeliveryId, Url
+from reelhook.cli.options import AsJson, DeliveryId, InProject, Url
 from reelhook.cli.watching import REFRESH_SECONDS, get_with_retries
 
 _AGO = re.compile(r"(\d{1,6})\s*([smhd])")
@@ -53,6 +53,7 @@ def events(
         typer.Option(metavar="ID", help="All events of one job.", show_default=False),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="The most events per request.")] = 100,
+    project: InProject = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -63,7 +64,7 @@ def events(
     if job is not None and (after is not None or follow):
         raise typer.BadParameter("--job shows all events; remove --after and --follow")
     if follow:
-        with_api(url, lambda api: _follow(api, after, limit, as_json=as_json))
+        with_api(url, lambda api: _follow(api, after, limit, as_json=as_json), project=project)
         return
 
     async def read(api: Api) -> ApiResponse:
@@ -71,7 +72,7 @@ def events(
             return await api.get(job_path(job, "/events"))
         return await api.get("/api/events", after=after, limit=limit)
 
-    show_response(url, read, FeedView().show, as_json=as_json)
+    show_response(url, read, FeedView().show, as_json=as_json, project=project)
 
 
 async def _follow(api: Api, after: str | None, limit: int, *, as_json: bool) -> None:
@@ -107,6 +108,7 @@ def list_(
         int | None,
         typer.Option(min=1, help="The nextCursor of the previous page.", show_default=False),
     ] = None,
+    project: InProject = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -120,6 +122,7 @@ def list_(
         lambda api: api.get("/api/deliveries", **filters, limit=limit, cursor=cursor),
         show_deliveries,
         as_json=as_json,
+        project=project,
     )
 
 
@@ -176,6 +179,7 @@ def resend(
             show_default=False,
         ),
     ] = None,
+    project: InProject = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -192,11 +196,21 @@ def resend(
     if failed_since is None:
         path = f"/api/deliveries/{delivery_id}/resend"
         body: dict[str, Any] = {"sequence": sequence}
-        show_response(url, lambda api: api.post(path, body), show_resent, as_json=as_json)
+        show_response(
+            url,
+            lambda api: api.post(path, body),
+            show_resent,
+            as_json=as_json,
+            project=project,
+        )
     else:
         failed = {"since": _timestamp(failed_since), "endpointId": endpoint}
         show_response(
-            url, lambda api: _resend_failed(api, failed, quiet=as_json), show_run, as_json=as_json
+            url,
+            lambda api: _resend_failed(api, failed, quiet=as_json),
+            show_run,
+            as_json=as_json,
+            project=project,
         )
 
 

@@ -97,6 +97,7 @@ def _fields(endpoint: dict[str, Any]) -> list[tuple[str, object]]:
         ("State", _state(endpoint, why=True)),
         ("URL", endpoint["url"]),
         ("From", _KINDS[endpoint["kind"]]),
+        ("Project", endpoint.get("project")),
         ("Trusted", "yes, any address" if endpoint["trusted"] else "no, public addresses only"),
         ("Description", endpoint["description"]),
         ("Events", ", ".join(endpoint["events"])),

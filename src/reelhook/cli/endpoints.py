@@ -19,7 +19,7 @@ from reelhook.cli.endpoint_options import (
     read_secret,
 )
 from reelhook.cli.endpoint_view import show_endpoint, show_endpoints, show_secret, show_test
-from reelhook.cli.options import AsJson, EndpointId, Url
+from reelhook.cli.options import AsJson, EndpointId, InProject, Url
 from reelhook.domain.errors import ReelhookError
 from reelhook.telemetry.lines import printable
 
@@ -37,6 +37,7 @@ def list_(
             "--failing", help="Only failing or disabled ones, including the URLs of single jobs."
         ),
     ] = False,
+    project: InProject = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -46,6 +47,7 @@ def list_(
         lambda api: api.get("/api/endpoints", failing="true" if failing else None),
         show_endpoints,
         as_json=as_json,
+        project=project,
     )
 
 
@@ -61,6 +63,7 @@ def add(
     concurrency: Concurrency = None,
     broadcast: Broadcast = None,
     secret: ReadSecret = False,
+    project: InProject = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -75,6 +78,7 @@ def add(
         lambda api: api.post("/api/endpoints", body),
         show_secret,
         as_json=as_json,
+        project=project,
         as_operator=True,
     )
 

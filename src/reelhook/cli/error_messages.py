@@ -8,8 +8,24 @@ _SENTENCES: Mapping[str, str] = {
     # By `problem`, or by `code` if there is none. The names in braces are facts of the error.
     "job_not_found": "Job not found; `reelhook jobs` lists them",
     "endpoint_not_found": "Endpoint not found; `reelhook endpoints list` lists them",
+    "project_not_found": "Project not found; `reelhook projects list` lists them",
+    "project_secret": (
+        "The project's secret signs this endpoint's webhooks; "
+        "`reelhook projects rotate {project}` replaces it"
+    ),
+    "project_name_taken": "Another project has the name {name}; choose another name",
+    "project_closed": (
+        "The project {project} is closed; create another one with `reelhook projects create NAME`"
+    ),
     "delivery_not_found": "Delivery not found; `reelhook deliveries list` lists them",
     "resend_not_found": "Resend not found; `reelhook deliveries resend` starts one",
+    "key_not_found": "Key not found; `reelhook keys list` lists them",
+    "key_revoked": "The key in REELHOOK_API_KEY was revoked; set another one",
+    "key_expired": "The key in REELHOOK_API_KEY has expired; set another one",
+    "key_project_closed": "The project of the key in REELHOOK_API_KEY was closed; set another one",
+    "key_ended": "This key was revoked or has expired; `reelhook keys create` makes a new one",
+    "scope_missing": "This needs a key with the scope {scope}; set REELHOOK_API_KEY to one",
+    "operator_only": "Only the operator may do this: set REELHOOK_API_KEY to the server's own",
     "unknown_endpoint": (
         "There is no endpoint {endpointId}; `reelhook endpoints list` lists the registered ones"
     ),
@@ -22,6 +38,7 @@ _SENTENCES: Mapping[str, str] = {
     "unknown_cursor": "--cursor must be the nextCursor of an earlier page",
     "not_in_doubt": "The job is not in doubt; `reelhook jobs --in-doubt` lists the jobs that are",
     "job_id_taken": "Another job has the id {jobId}; choose another --job-id",
+    "job_id_unavailable": "This --job-id can't be used; choose another one",
     "already_watched": (
         "{providerJobId} is already watched as {jobId}; `reelhook status {jobId}` shows that job"
     ),

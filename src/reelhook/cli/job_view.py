@@ -16,6 +16,7 @@ from reelhook.cli.render import (
 
 _JOB_FIELDS = (
     ("Job", "jobId"),
+    ("Project", "project"),
     ("Title", "title"),
     ("Provider", "provider"),
     ("Model", "model"),

@@ -8,7 +8,7 @@ import typer
 from reelhook.cli.calls import show_response, with_api
 from reelhook.cli.client import job_path
 from reelhook.cli.job_view import show_in_doubt, show_job, show_jobs
-from reelhook.cli.options import AsJson, Endpoints, JobId, Url, Watch, WebhookUrl
+from reelhook.cli.options import AsJson, Endpoints, InProject, JobId, Url, Watch, WebhookUrl
 from reelhook.cli.watching import follow
 
 ProviderJobId = Annotated[
@@ -50,6 +50,7 @@ def jobs(
         str | None,
         typer.Option(help="The nextCursor of the previous page.", show_default=False),
     ] = None,
+    project: InProject = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -60,6 +61,7 @@ def jobs(
         lambda api: api.get("/api/jobs", **filters, limit=limit, cursor=cursor),
         show_in_doubt if in_doubt else show_jobs,
         as_json=as_json,
+        project=project,
     )
 
 
@@ -79,6 +81,7 @@ def register(
     ] = None,
     webhook_url: WebhookUrl = None,
     endpoint: Endpoints = None,
+    project: InProject = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -93,7 +96,7 @@ def register(
         "webhookUrl": webhook_url,
         "endpoints": endpoint,
     }
-    _post("/api/jobs/register", body, url=url, as_json=as_json)
+    _post("/api/jobs/register", body, url=url, as_json=as_json, project=project)
 
 
 def adopt(
@@ -152,5 +155,12 @@ def cancel(
     _post(job_path(job_id, "/cancel"), {"force": force}, url=url, as_json=as_json)
 
 
-def _post(path: str, body: dict[str, Any] | None, *, url: str | None, as_json: bool) -> None:
-    show_response(url, lambda api: api.post(path, body), show_job, as_json=as_json)
+def _post(
+    path: str,
+    body: dict[str, Any] | None,
+    *,
+    url: str | None,
+    as_json: bool,
+    project: str | None = None,
+) -> None:
+    show_response(url, lambda api: api.post(path, body), show_job, as_json=as_json, project=project)

@@ -6,7 +6,7 @@ import typer
 
 from reelhook.cli import render
 from reelhook.cli.calls import show_response
-from reelhook.cli.options import AsJson, Url
+from reelhook.cli.options import AsJson, InProject, Url
 
 
 def models(
@@ -100,6 +100,7 @@ def costs(
         str | None,
         typer.Option(metavar="DAY", help="The last day. Default: today.", show_default=False),
     ] = None,
+    project: InProject = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -109,6 +110,7 @@ def costs(
         lambda api: api.get("/api/costs", since=since, until=until),
         _show_costs,
         as_json=as_json,
+        project=project,
     )
 
 

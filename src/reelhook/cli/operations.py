@@ -1,6 +1,6 @@
 """Commands about the server as a whole."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -9,7 +9,7 @@ from rich.text import Text
 
 from reelhook.cli import render
 from reelhook.cli.calls import show_response
-from reelhook.cli.options import AsJson, Url
+from reelhook.cli.options import AsJson, InProject, Url
 
 
 class WatcherAction(StrEnum):
@@ -19,9 +19,18 @@ class WatcherAction(StrEnum):
     RESUME = "resume"
 
 
-def stats(url: Url = None, as_json: AsJson = False) -> None:
-    """Show how many jobs have each status, and the state of the watcher and the accounts."""
-    show_response(url, lambda api: api.get("/api/stats"), _show_stats, as_json=as_json)
+def stats(project: InProject = None, url: Url = None, as_json: AsJson = False) -> None:
+    """Show how many jobs have each status, and the state of the watcher and the accounts.
+
+    Of a project, only the jobs, webhooks and endpoints are counted.
+    """
+    show_response(
+        url,
+        lambda api: api.get("/api/stats"),
+        _show_stats,
+        as_json=as_json,
+        project=project,
+    )
 
 
 def watcher(
@@ -44,24 +53,34 @@ def _show_watcher(state: dict[str, Any]) -> None:
 
 
 def _show_stats(stats: dict[str, Any]) -> None:
-    watcher, counts = stats["watcher"], stats["jobs"]
+    render.show_fields(
+        [
+            *((f"Jobs {name}", count) for name, count in stats["jobs"].items()),
+            ("Webhooks waiting", stats["deliveries"]["waiting"]),
+            ("Endpoints failing", _alarming(stats["endpoints"]["failing"], "yellow")),
+            ("Endpoints disabled", _alarming(stats["endpoints"]["disabled"], "red")),
+            *(_watcher_fields(stats["watcher"]) if "watcher" in stats else ()),
+        ]
+    )
+    if "accounts" in stats:
+        _show_accounts(stats["accounts"])
+
+
+def _watcher_fields(watcher: Mapping[str, Any]) -> list[tuple[str, Any]]:
     paused = watcher["pausedSince"]
     state = (
         Text(f"paused since {render.minute(paused)}", "yellow")
         if paused
         else Text("watching", "green")
     )
-    render.show_fields(
-        [
-            *((f"Jobs {name}", count) for name, count in counts.items()),
-            ("Webhooks waiting", stats["deliveries"]["waiting"]),
-            ("Endpoints failing", _alarming(stats["endpoints"]["failing"], "yellow")),
-            ("Endpoints disabled", _alarming(stats["endpoints"]["disabled"], "red")),
-            ("Watcher", state),
-            ("Interval", f"{watcher['pollSeconds']:g} s"),
-            ("Last round", watcher["lastRoundAt"] or "none yet"),
-        ]
-    )
+    return [
+        ("Watcher", state),
+        ("Interval", f"{watcher['pollSeconds']:g} s"),
+        ("Last round", watcher["lastRoundAt"] or "none yet"),
+    ]
+
+
+def _show_accounts(accounts: Sequence[Mapping[str, Any]]) -> None:
     render.show_table(
         ("ACCOUNT", "PROVIDER", "IN FLIGHT", "LIMIT", "WAITING", "HEALTH"),
         (
@@ -73,7 +92,7 @@ def _show_stats(stats: dict[str, Any]) -> None:
                 account["waiting"],
                 _health(account),
             )
-            for account in stats["accounts"]
+            for account in accounts
         ),
     )
 

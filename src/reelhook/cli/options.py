@@ -8,6 +8,9 @@ JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id.", show_d
 EndpointId = Annotated[
     str, typer.Argument(metavar="ID", help="The endpoint's id.", show_default=False)
 ]
+ProjectId = Annotated[
+    str, typer.Argument(metavar="PROJECT", help="The project's id or name.", show_default=False)
+]
 DeliveryId = Annotated[
     int, typer.Argument(metavar="ID", min=1, help="The delivery's id.", show_default=False)
 ]
@@ -29,6 +32,16 @@ Url = Annotated[
         "--url",
         metavar="URL",
         help="The server's URL. Default: REELHOOK_URL.",
+        show_default=False,
+    ),
+]
+InProject = Annotated[
+    str | None,
+    typer.Option(
+        "--project",
+        metavar="PROJECT",
+        help="The project to act in, by id or name. Default: that of the key; with the operator's "
+        "key, all projects, and `default` for what is created.",
         show_default=False,
     ),
 ]

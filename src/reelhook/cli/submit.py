@@ -9,7 +9,7 @@ import typer
 from reelhook.cli import render
 from reelhook.cli.calls import with_api
 from reelhook.cli.client import Api, ApiError, ApiResponse, ResponseLostError
-from reelhook.cli.options import AsJson, Endpoints, Url, Watch, WebhookUrl
+from reelhook.cli.options import AsJson, Endpoints, InProject, Url, Watch, WebhookUrl
 from reelhook.cli.submit_options import image_uri, provider_options
 from reelhook.cli.watching import follow
 
@@ -103,6 +103,7 @@ def submit(
             show_default=False,
         ),
     ] = None,
+    project: InProject = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -136,7 +137,7 @@ def submit(
             render.say(f"Job: {response.value['jobId']}")
         await follow(api, response.value["jobId"], as_json=as_json, known=True)
 
-    with_api(url, work)
+    with_api(url, work, project=project)
 
 
 async def _submitted(api: Api, body: dict[str, Any], key: str) -> ApiResponse:

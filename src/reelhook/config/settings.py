@@ -20,6 +20,7 @@ from reelhook.config.validators import (
     AccountOrigins,
     Aliases,
     BaseUrl,
+    CorsOrigins,
     DatabaseUrl,
     Days,
     Directory,
@@ -85,6 +86,9 @@ class Settings(ProviderSettings):
     )
     allowed_hosts: HostNames = Field((), description="host names, separated by commas")
     api_key: Key | None = Field(None, repr=False, json_schema_extra=_SECRET, description="text")
+    cors_origins: CorsOrigins = Field(
+        (), description="origins like https://app.example.com, separated by commas"
+    )
     url: BaseUrl = Field(
         default_factory=lambda values: local_url(
             "::1" if values["host"] in {"::1", "::"} else "127.0.0.1", values["port"]
@@ -262,16 +266,25 @@ class Settings(ProviderSettings):
                 f"LiteLLM, new-api, Azure, ...) or another provider's key ({', '.join(keys)}), "
                 "or try reelhook with `reelhook serve --simulate`"
             )
-        if self.api_key is None and not is_loopback(self.host):
+
+    def check_exposure(self, *, has_key: bool) -> None:
+        """Raise `SettingsError` if others can reach a server that asks for no key.
+
+        `has_key`: the database has a project's key that is accepted now.
+        """
+        if self.api_key is not None or has_key:
+            return
+        remedy = "set REELHOOK_API_KEY to a long random text, or run `reelhook keys create` first"
+        if not is_loopback(self.host):
             raise SettingsError(
                 f"REELHOOK_HOST is {self.host}, so others can reach this server and spend money: "
-                "set REELHOOK_API_KEY to a long random text, or set REELHOOK_HOST to 127.0.0.1"
+                f"{remedy}, or set REELHOOK_HOST to 127.0.0.1"
             )
         public = urlsplit(self.public_url).hostname or ""
-        if self.api_key is None and not is_loopback(public):
+        if not is_loopback(public):
             raise SettingsError(
                 f"REELHOOK_PUBLIC_URL names {public}, so others can reach this server and spend "
-                "money: set REELHOOK_API_KEY to a long random text, or remove REELHOOK_PUBLIC_URL"
+                f"money: {remedy}, or remove REELHOOK_PUBLIC_URL"
             )
 
     def check_for_worker(self) -> None:

@@ -157,6 +157,14 @@ def _origins(value: Any, info: ValidationInfo) -> tuple[str, ...]:
     return tuple(_origin(part, _name(info)) for part in _parts(value))
 
 
+def _cors_origins(value: Any, info: ValidationInfo) -> tuple[str, ...]:
+    if isinstance(value, str) and "*" in value:
+        raise SettingsError(
+            f"{_name(info)} names single origins only; write them like https://app.example.com"
+        )
+    return tuple(_origin(part, _name(info)) for part in _parts(value))
+
+
 def _of_account(part: Any) -> tuple[str | None, Any]:
     """Split `openai=10.0.0.0/8` into the account, which may be missing, and the value."""
     if not isinstance(part, str):
@@ -263,6 +271,7 @@ Host = Annotated[str, BeforeValidator(_bind_host)]
 HostNames = Annotated[tuple[str, ...], BeforeValidator(_host_names)]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(_networks)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
+CorsOrigins = Annotated[tuple[str, ...], BeforeValidator(_cors_origins)]
 AccountNetworks = Annotated[
     tuple[tuple[str | None, Network], ...], BeforeValidator(_account_networks)
 ]

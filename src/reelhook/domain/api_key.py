@@ -55,7 +55,7 @@ class KeyRevokedError(KeyRefusedError):
 class ProjectClosedKeyError(KeyRefusedError):
     """A key's project was closed."""
 
-    problem = "project_closed"
+    problem = "key_project_closed"
 
     def __init__(self) -> None:
         super().__init__("This key's project was closed; use a key of another project")

@@ -23,7 +23,8 @@ class Scope(StrEnum):
     """The whole installation: accounts, statistics, pausing. No project's key has this scope."""
 
 
-_RANK = {scope: rank for rank, scope in enumerate(Scope)}
+_INCLUDING = {scope: frozenset(list(Scope)[rank:]) for rank, scope in enumerate(Scope)}
+"""The scopes that include a scope; itself is one of them."""
 
 
 class ScopeMissingError(ReelhookError):
@@ -58,7 +59,8 @@ class Caller:
     """Anyone who uses reelhook: a program, a client with a key, a provider.
 
     It creates in `project`. `key_id` None: it has no key of a project. `models` are the only ones
-    that it may name; None: all. `chosen`: the operator named the project.
+    that it may name; None: all. `chosen`: the operator named the project. `by_address`: it holds
+    the address of one job, whichever project that is in.
     """
 
     project: str
@@ -66,6 +68,7 @@ class Caller:
     key_id: str | None = None
     models: tuple[str, ...] | None = None
     chosen: bool = False
+    by_address: bool = False
 
     @property
     def sees(self) -> str | None:
@@ -73,7 +76,12 @@ class Caller:
 
         The operator sees all of them, unless it has chosen one.
         """
-        return None if Scope.OPERATOR in self.scopes and not self.chosen else self.project
+        all_projects = Scope.OPERATOR in self.scopes and not self.chosen
+        return None if all_projects or self.by_address else self.project
+
+    def may_see(self, project: str) -> bool:
+        """Return True if it sees what belongs to this project."""
+        return self.sees in {None, project}
 
     def within(self, project: str) -> "Caller":
         """Return the operator as it acts in one project."""
@@ -81,7 +89,7 @@ class Caller:
 
     def allows(self, scope: Scope) -> bool:
         """Return True if the caller has this scope, or one that includes it."""
-        return any(_RANK[held] >= _RANK[scope] for held in self.scopes)
+        return not self.scopes.isdisjoint(_INCLUDING[scope])
 
     def require(self, scope: Scope) -> None:
         """Raise `ScopeMissingError` unless the caller has this scope."""
@@ -99,9 +107,9 @@ class Caller:
 
 OPERATOR = Caller(DEFAULT_PROJECT, frozenset({Scope.OPERATOR}))
 """The operator, or the program that reelhook is embedded in."""
-PROVIDER = Caller(DEFAULT_PROJECT, frozenset({Scope.OPERATE}))
+PROVIDER = Caller(DEFAULT_PROJECT, frozenset({Scope.OPERATE}), by_address=True)
 """A provider that calls a callback address: its job is read, or adopted."""
-DOWNLOADER = Caller(DEFAULT_PROJECT, frozenset({Scope.READ}))
+DOWNLOADER = Caller(DEFAULT_PROJECT, frozenset({Scope.READ}), by_address=True)
 """The holder of a signed link to one video."""
 ANONYMOUS = Caller(DEFAULT_PROJECT, frozenset())
 """Anyone: a health check, a browser that reads the documentation."""

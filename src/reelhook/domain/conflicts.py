@@ -41,7 +41,7 @@ class ProjectSecretError(EndpointConflictError):
 
     def __init__(self, endpoint: Endpoint) -> None:
         super().__init__(
-            "The project's secret signs this endpoint's webhooks; rotate that one",
+            "The project's secret signs this endpoint's webhooks; rotate that secret",
             facts={"endpoint_id": endpoint.id, "project": endpoint.project},
         )
 
@@ -114,6 +114,15 @@ class JobIdTakenError(JobConflictError):
         super().__init__(
             f"Another job has the id {job_id}; choose another id", facts={"job_id": job_id}
         )
+
+
+class JobIdUnavailableError(JobIdTakenError):
+    """A job that the caller can't see has this id. Nothing is said about that job."""
+
+    problem = "job_id_unavailable"
+
+    def __init__(self) -> None:
+        JobConflictError.__init__(self, "This id can't be used for a job; choose another id")
 
 
 class AlreadyWatchedError(JobIdTakenError):

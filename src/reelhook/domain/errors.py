@@ -88,6 +88,19 @@ class UnknownEndpointError(InvalidRequestError):
         )
 
 
+class UnknownProviderJobError(InvalidRequestError):
+    """The provider does not know this job, or it belongs to a project that the caller can't see.
+
+    The two are not distinguished, so that nobody learns about another project's jobs.
+    """
+
+    def __init__(self, account: str, provider_job_id: str) -> None:
+        super().__init__(
+            "provider_job_id",
+            f"{account} does not know {provider_job_id}; look its id up there",
+        )
+
+
 class UnknownEventError(InvalidRequestError):
     """A job has no event with this sequence number, or, if `sequence` is None, no event yet."""
 

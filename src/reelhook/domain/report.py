@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Instant
+from reelhook.domain.problem import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,3 +181,19 @@ class Notice:
     """A provider's verified webhook: this job has changed. Its state is read from the provider."""
 
     provider_job_id: str
+
+
+def vouched_report(status: str, progress: int | None) -> Report:
+    """Return the report of a status that a program vouches for. Raises `InvalidRequestError`."""
+    reports: dict[str, Report] = {
+        "queued": Progress(running=False, percent=progress),
+        "processing": Progress(running=True, percent=progress),
+        "completed": Finished(url=""),
+        "failed": Failed("provider_error", "The job was reported as failed."),
+    }
+    if status not in reports:
+        problem, allowed = Problem.NOT_ONE_OF, tuple(reports)
+        raise InvalidRequestError("status", problem, allowed=allowed, value=status)
+    if progress is not None and not 0 <= progress <= 100:
+        raise InvalidRequestError("progress", Problem.RANGE, least=0, most=100)
+    return reports[status]

@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from reelhook.domain.browser_token import BrowserToken, read_browser_token
-from reelhook.domain.caller import Caller
 from reelhook.domain.event import Instant
 from reelhook.gateway import SOLE_HOLDER
 
@@ -19,6 +18,13 @@ _WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bou
 DOWNLOAD_SIGNATURE = "signature"
 OPERATOR_HEADER = "X-Reelhook-Operator"
 _PROOF_MILLISECONDS = 60_000
+
+
+@dataclass(slots=True)
+class KeyMade:
+    """Remembers that a project's key was ever made: from then on, requests need a key."""
+
+    known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,7 @@ class Access:
     download_key: str
     operator_key: str
     browser_key: str
+    key_made: KeyMade
     shared: bool
 
     def download_query(self, job_id: str) -> str:
@@ -42,7 +49,7 @@ class Access:
         It is empty only if no process requires a key. A worker can't see that in its own settings,
         and the text of a webhook never changes once it is written.
         """
-        if self.api_key is None and not self.shared:
+        if self.api_key is None and not self.shared and not self.key_made.known:
             return ""
         return f"?{DOWNLOAD_SIGNATURE}={self._download_signature(job_id)}"
 
@@ -112,13 +119,13 @@ def operator_proof(key: str, made_at: Instant, method: str, path: str, body: byt
     return f"{made_at}.{hmac.digest(key.encode(), message, sha256).hex()}"
 
 
-def holder_of(request: Request, access: Access, caller: Caller) -> str:
-    """Return the holder of the request's idempotency key, within the caller's project.
+def holder_of(request: Request, access: Access) -> str:
+    """Return the holder of the request's idempotency key.
 
-    With keys there is one holder, which a rotation of a key does not change. Without any key, the
-    surrounding application distinguishes its clients by their own bearer tokens.
+    With an API key there is one holder, which a rotation of the key does not change. Without an API
+    key, the surrounding application distinguishes its clients by their own bearer tokens.
     """
-    if access.api_key is not None or caller.key_id is not None:
+    if access.api_key is not None:
         return SOLE_HOLDER
     return sha256((bearer(request.headers) or "").encode()).hexdigest()[:32]
 

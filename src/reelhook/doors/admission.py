@@ -35,11 +35,15 @@ ReadBody = Callable[[], Awaitable[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The caller of a request, and the credential that let it in."""
+    """The caller of a request, and the credential that let it in.
+
+    `rates` limit the key's requests; `headers` are added to the response.
+    """
 
     caller: Caller
     credential: Credential = field(default_factory=Credential)
     rates: tuple[Rate, ...] = ()
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +182,9 @@ class Admissions:
         if self._access.api_key is not None:
             return True
         try:
-            return await self._authentication.key_required()
+            required = await self._authentication.key_required()
+            self._access.key_made.known |= required
+            return required
         except StoreError:
             if matched.policy is Policy.DOCUMENT:
                 return True  # documents reveal nothing, so they need no database

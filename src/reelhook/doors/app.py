@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
 import reelhook
@@ -27,6 +28,7 @@ from reelhook.doors.native import (
     keys,
     models,
     operations,
+    projects,
 )
 from reelhook.doors.native.schemas import ErrorResponse
 from reelhook.doors.policy import DeclaredRoutes, Policy
@@ -47,6 +49,7 @@ ROUTERS = (
     compat.router,
     jobs.router,
     endpoints.router,
+    projects.router,
     deliveries.router,
     downloads.router,
     keys.router,
@@ -58,6 +61,14 @@ ROUTERS = (
     models.router,
     callbacks.router,
 )
+CORS_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+CORS_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Range")
+CORS_EXPOSED = (
+    *("Accept-Ranges", "Content-Length", "Content-Range", "ETag"),
+    *("RateLimit", "RateLimit-Policy", "Retry-After"),
+)
+CORS_SECONDS = 600
+"""The time for which a browser may keep the response to a preflight."""
 _WITHOUT_KEY = frozenset({Policy.OPEN, Policy.CALLBACK})
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -110,6 +121,16 @@ def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
         refusals=refusals,
         clients=options.clients,
     )
+    if options.cors_origins:
+        # The outermost one: a browser's preflight carries no key.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=options.cors_origins,
+            allow_methods=CORS_METHODS,
+            allow_headers=CORS_HEADERS,
+            expose_headers=CORS_EXPOSED,
+            max_age=CORS_SECONDS,
+        )
     return app
 
 

@@ -40,6 +40,7 @@ class HttpOptions:
     check_url: UrlCheck
     clock: Clock
     public_keys: tuple[PublicKey, ...] = ()
+    cors_origins: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     clients: RefusedClients = field(default_factory=RefusedClients)
 

@@ -7,10 +7,11 @@ from reelhook.domain.errors import ReelhookError
 _SENTENCES: Mapping[str, str] = {
     # By `problem`, or by `code` if there is none.
     "endpoint_not_found": "{message}; GET /api/endpoints lists them",
+    "project_not_found": "{message}; GET /api/projects lists them",
+    "project_secret": "{message}: POST /api/projects/{project}/rotate",
     "delivery_not_found": "{message}; GET /api/deliveries lists them",
     "resend_not_found": "{message}; POST /api/deliveries/resend starts one",
     "key_not_found": "{message}; GET /api/keys lists them",
-    "project_not_found": "{message}; GET /api/projects lists them for the operator",
     "scope_missing": "This needs a key with the scope {scope}; ask for one, or use another key",
     "operator_only": "Only the operator may do this, with REELHOOK_API_KEY; no project's key can",
     "key_ended": "{message} with POST /api/keys",
@@ -41,6 +42,7 @@ _SENTENCES: Mapping[str, str] = {
     "unknown_cursor": "cursor must be nextCursor of an earlier response",
     "not_in_doubt": "{message}; GET /api/jobs?inDoubt=true lists the jobs that are",
     "job_id_taken": "Another job has the id {job_id}; choose another jobId",
+    "job_id_unavailable": "This jobId can't be used; choose another one",
     "already_watched": "{message}; use that job",
     "idempotency_key_reused": "This Idempotency-Key was used with another body; use a new key",
     "acceptance_unknown": (

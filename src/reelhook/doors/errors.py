@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from reelhook.domain.api_key import GrantTooWideError, KeyEndedError, KeyRefusedError
 from reelhook.domain.caller import ModelNotAllowedError, ScopeMissingError
+from reelhook.domain.conflicts import ProjectClosedError
 from reelhook.domain.errors import (
     CommitUnknownError,
     ContentMissingError,
@@ -22,6 +23,7 @@ from reelhook.domain.errors import (
     InvalidRequestError,
     JobConflictError,
     NotFoundError,
+    ProjectConflictError,
     ProviderError,
     ReelhookError,
     StoreError,
@@ -52,6 +54,8 @@ _STATUS: Sequence[tuple[type[ReelhookError], int]] = (
     (KeyEndedError, 409),
     (JobConflictError, 409),
     (EndpointConflictError, 409),
+    (ProjectConflictError, 409),
+    (ProjectClosedError, 403),
     (ContentMissingError, 410),
     (IdempotencyKeyReusedError, 422),
     (ProviderError, 502),

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from reelhook.domain.caller import DEFAULT_PROJECT
 from reelhook.domain.request import JOB_ID, JOB_ID_CHARACTERS_MAX, SHORT_CHARACTERS_MAX
 
 ENDPOINTS_MAX = 10
@@ -46,8 +47,17 @@ Text = Annotated[str, StringConstraints(strict=True), NoNul]
 ShortText = Annotated[
     str, StringConstraints(strict=True, min_length=1, max_length=SHORT_CHARACTERS_MAX), NoNul
 ]
+MaybeProject = Annotated[
+    str | None,
+    Field(exclude_if=is_absent, description="The project that it belongs to; absent: `default`"),
+]
 ChosenProject = Annotated[
     ShortText | None,
     Field(description="For the operator: the id or name of its project; if absent: `default`"),
 ]
 EndpointIds = Annotated[list[JobId], Field(max_length=ENDPOINTS_MAX)]
+
+
+def maybe_project(project: str) -> str | None:
+    """Return the project as a response names it: `default` is not named."""
+    return None if project == DEFAULT_PROJECT else project

@@ -4,6 +4,7 @@ A plain ASGI middleware, so that it sees every request, streams and unknown path
 """
 
 import sys
+from dataclasses import replace
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -20,6 +21,7 @@ from reelhook.doors.bodies import Bodies
 from reelhook.doors.clients import RefusedClients, client_address
 from reelhook.doors.limits import LimitError, Refusals
 from reelhook.doors.policy import DeclaredRoutes, Policy
+from reelhook.doors.rates import RateLimits, with_headers
 
 CALLER = "reelhook.caller"
 """The key under which the guard stores the caller in a scope."""
@@ -51,6 +53,7 @@ class Guard:
         self._bodies = bodies
         self._refusals = refusals
         self._clients = clients
+        self._rates = RateLimits()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Decide on one request, and pass it on or refuse it."""
@@ -83,7 +86,8 @@ class Guard:
             decision = AccessRefusal(error.status_code, error.code, error.detail)
         if isinstance(decision, Admission):
             named = {CALLER: decision.caller, CREDENTIAL: decision.credential}
-            return self._app, {**request.scope, **named}
+            app = with_headers(self._app, decision.headers) if decision.headers else self._app
+            return app, {**request.scope, **named}
         client = client_address(request.scope)
         self._clients.report(client, decision.status, decision.code, request.method)
         return decision.response(), request.scope
@@ -95,10 +99,18 @@ class Guard:
             raise self._bodies.too_large()
         matched = self._routes.match(request.scope)
         decision = await self._admissions.decide(request, matched, read_body)
+        if isinstance(decision, Admission) and decision.rates:
+            decision = self._counted(decision)
         if isinstance(decision, AccessRefusal) or matched.policy in _TAKES_ANY_BODY:
             return decision
         changes = request.method not in SAFE_METHODS
         return NO_JSON if changes and declared != 0 and not _is_json(request.headers) else decision
+
+    def _counted(self, admission: Admission) -> Admission | AccessRefusal:
+        state = self._rates.count(admission.caller.key_id or "", admission.rates)
+        if state.exceeded is None:
+            return replace(admission, headers=state.headers)
+        return AccessRefusal(429, "rate_limited", state.message, headers=state.headers)
 
 
 async def _no_body() -> bytes:

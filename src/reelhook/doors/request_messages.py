@@ -14,6 +14,7 @@ _WIRE_NAMES: Mapping[str, str] = {
     "render_version": "renderVersion",
     "provider_job_id": "soraJobId",
     "job_id": "jobId",
+    "priority_max": "priorityMax",
     "jobs_in_flight": "jobsInFlight",
     "jobs_per_day": "jobsPerDay",
     "money_per_day": "moneyPerDay",

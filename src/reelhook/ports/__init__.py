@@ -54,7 +54,7 @@ from reelhook.ports.jobs import (
 from reelhook.ports.leases import Lease, LeaseStore
 from reelhook.ports.lookups import ForgottenStore, KnownEntriesReads, ListingStore, LookupStore
 from reelhook.ports.notices import DueNotice, NoticeStore, RefusalReports
-from reelhook.ports.projects import ProjectReads, ProjectStore
+from reelhook.ports.projects import ClosedProjectStore, DataRemoval, ProjectReads, ProjectStore
 from reelhook.ports.providers import (
     Cancels,
     Capabilities,
@@ -112,11 +112,13 @@ __all__ = [
     "Checks",
     "Clock",
     "ClockRepairStore",
+    "ClosedProjectStore",
     "Content",
     "CostLine",
     "Created",
     "Creates",
     "CreatesAndReads",
+    "DataRemoval",
     "DeliveryFilter",
     "DeliveryLogStore",
     "DeliveryPage",

@@ -23,10 +23,13 @@ class EventPage:
 class FeedStore(Protocol):
     """Reads the feed."""
 
-    async def events_after(self, event_id: str | None, limit: int) -> EventPage:
-        """Return events of all jobs in the order of the feed.
+    async def events_after(
+        self, event_id: str | None, limit: int, project: str | None = None
+    ) -> EventPage:
+        """Return events of all jobs, or of one project's, in the order of the feed.
 
-        Raises `InvalidRequestError` for a text that is not an event's id.
+        Raises `InvalidRequestError` for a text that is not an event's id. Another project's event
+        counts as one that is no longer stored.
         """
         ...
 
@@ -42,6 +45,6 @@ class FollowStore(Protocol):
         """Return the position and the job of each event after this position, in order."""
         ...
 
-    async def sequences(self, job_ids: Sequence[str]) -> dict[str, int]:
+    async def sequences(self, job_ids: Sequence[str], project: str | None = None) -> dict[str, int]:
         """Return the sequence of each job's last event. Jobs that don't exist are left out."""
         ...

@@ -1,9 +1,9 @@
 """Jobs in the forms that the store accepts and returns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from reelhook.domain.caller import DEFAULT_PROJECT
+from reelhook.domain.caller import DEFAULT_PROJECT, Caller
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.event import Event, Instant
 from reelhook.domain.job import Job, Status
@@ -42,29 +42,46 @@ class Destination:
 
 
 SOLE_HOLDER = "default"
+_PROJECT_HOLDER = "project:"
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
     """A client's key, and the fingerprint of the body that it came with.
 
-    `holder` distinguishes clients. `SOLE_HOLDER` is the holder if there is only one client. It
-    matches the keys of every holder, and its keys match for every client that is distinguished
-    later.
+    `holder` distinguishes clients of the project `default`, and all other projects. `SOLE_HOLDER`
+    is the holder if `default` has only one client. It matches the keys of all clients of
+    `default`, and its keys match for every client that is distinguished later.
     """
 
     holder: str
     key: str
     fingerprint: str
 
+    def of(self, caller: Caller) -> "IdempotencyKey":
+        """Return the key as its project holds it, whichever of the project's API keys was used."""
+        if caller.project != DEFAULT_PROJECT:
+            return replace(self, holder=f"{_PROJECT_HOLDER}{caller.project}")
+        return self if caller.key_id is None else replace(self, holder=SOLE_HOLDER)
+
+    def matches(self, holder: str) -> bool:
+        """Return True if a key that `holder` has stored counts as this holder's."""
+        if holder == self.holder:
+            return True
+        in_default = not any(one.startswith(_PROJECT_HOLDER) for one in (holder, self.holder))
+        return in_default and SOLE_HOLDER in {holder, self.holder}
+
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
     """A job to store, in one transaction with its deliveries and its key.
 
-    Endpoints that get every job's events are added to the destinations when it is stored. `prices`
-    are those that it may cost, one for its model and one for each fallback; its budgets reserve
-    the highest. A price that is None is not known. None: the job reserves nothing.
+    Endpoints that get every job's events are added to the destinations when it is stored. `sees` is
+    the only project that its creator sees; None: all. `sharing` has the other accounts of the
+    account's server, where the provider's id of a job means the same job.
+
+    `prices` are those that it may cost, one for its model and one for each fallback; its budgets
+    reserve the highest. A price that is None is not known. None: the job reserves nothing.
     """
 
     job: Job
@@ -72,7 +89,13 @@ class NewJob:
     webhook_url: str | None
     destinations: tuple[Destination, ...]
     idempotency: IdempotencyKey | None = None
+    sees: str | None = None
+    sharing: tuple[str, ...] = ()
     prices: tuple[Price | None, ...] | None = None
+
+    def shows(self, project: str) -> bool:
+        """Return True if its creator sees the jobs of this project."""
+        return self.sees in {None, project}
 
 
 @dataclass(frozen=True, slots=True)

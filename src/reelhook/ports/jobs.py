@@ -24,9 +24,9 @@ from reelhook.ports.webhooks import StoredEvent
 
 
 class JobReads(Protocol):
-    """Reads single jobs."""
+    """Reads single jobs. With a `project`, the jobs of others don't exist for the read."""
 
-    async def job(self, job_id: str) -> StoredJob:
+    async def job(self, job_id: str, project: str | None = None) -> StoredJob:
         """Return a job. Raises `JobNotFoundError`."""
         ...
 
@@ -46,6 +46,8 @@ class JobWrites(Protocol):
         A job that adopts a video settles the unresolved submission it comes from. Raises
         `IdempotencyKeyReusedError`, `JobIdTakenError`, `JobConflictError` if that submission has
         already been settled, or `InvalidRequestError` for an endpoint that does not exist.
+        Raises `UnknownProviderJobError` if a project that the creator does not see has the
+        provider's job.
         """
         ...
 
@@ -57,7 +59,9 @@ class JobStore(JobReads, JobWrites, FollowStore, RefusalReports, Protocol):
         """Return a page of jobs, newest first. Raises `InvalidRequestError` for a bad cursor."""
         ...
 
-    async def events(self, job_ids: Sequence[str], after: Mapping[str, int]) -> list[StoredEvent]:
+    async def events(
+        self, job_ids: Sequence[str], after: Mapping[str, int], project: str | None = None
+    ) -> list[StoredEvent]:
         """Return these jobs' events after the given sequences, in order."""
         ...
 
@@ -65,7 +69,7 @@ class JobStore(JobReads, JobWrites, FollowStore, RefusalReports, Protocol):
         """Return the number of accepted jobs of the same account that come before this one."""
         ...
 
-    async def record_check(self, job_id: str, now: Instant) -> None:
+    async def record_check(self, job_id: str, now: Instant, project: str | None = None) -> None:
         """Store the time at which a job was last read by itself."""
         ...
 
@@ -73,18 +77,20 @@ class JobStore(JobReads, JobWrites, FollowStore, RefusalReports, Protocol):
 class InDoubtStore(JobReads, JobWrites, Protocol):
     """Unresolved submissions: jobs that a provider may or may not have accepted."""
 
-    async def jobs_in_doubt(self, limit: int, cursor: str | None) -> JobPage:
+    async def jobs_in_doubt(
+        self, limit: int, cursor: str | None, project: str | None = None
+    ) -> JobPage:
         """Return a page of unresolved jobs, oldest first: those that have ended, then the others.
 
         Raises `InvalidRequestError` for a bad cursor.
         """
         ...
 
-    async def close_doubt(self, job_id: str, now: Instant) -> bool:
+    async def close_doubt(self, job_id: str, now: Instant, project: str | None = None) -> bool:
         """Record that a person has settled the doubt. Return False if there was none to settle."""
         ...
 
-    async def destinations(self, job_id: str) -> list[Destination]:
+    async def destinations(self, job_id: str, project: str | None = None) -> list[Destination]:
         """Return the destinations of a job's events."""
         ...
 

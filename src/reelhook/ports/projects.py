@@ -1,6 +1,7 @@
 """Port to stored projects."""
 
 from collections.abc import Callable
+from enum import Enum
 from typing import Protocol
 
 from reelhook.domain.event import Instant
@@ -43,5 +44,29 @@ class ProjectStore(ProjectReads, Protocol):
         A webhook URL gets a default endpoint; `trusted`: the operator chose the URL. `change` must
         be pure: it may be called more than once, and in another thread. Raises
         `ProjectNotFoundError` or `ProjectNameTakenError`.
+        """
+        ...
+
+
+class DataRemoval(Enum):
+    """The state of the removal of a closed project's data, after one batch."""
+
+    IN_USE = "in_use"
+    """A job has not ended, its submission is in doubt, or a webhook of it waits."""
+    BEGUN = "begun"
+    DONE = "done"
+
+
+class ClosedProjectStore(Protocol):
+    """Removes the data of closed projects, in batches small enough not to delay other writes."""
+
+    async def projects_to_empty(self) -> list[str]:
+        """Return the ids of the closed projects whose data is still to be removed."""
+        ...
+
+    async def remove_project_data(self, project: str, now: Instant) -> DataRemoval:
+        """Remove the next jobs of a closed project, or its endpoints, or at last its secrets.
+
+        Costs stay as sums. Nothing is removed while anything in the project is unfinished.
         """
         ...

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from reelhook.domain.caller import DEFAULT_PROJECT
 from reelhook.domain.event import Instant
 from reelhook.domain.waiting import Waiting
 from reelhook.ports.coordination import AccountRecord, AccountStatusReads, PauseStore
@@ -30,7 +31,7 @@ class AccountLoad:
 
 @dataclass(frozen=True, slots=True)
 class CostLine:
-    """The costs of one day (days since 1970, UTC), model and unit. None: not reported."""
+    """The costs of one day (days since 1970, UTC), project, model and unit. None: not reported."""
 
     day: int
     provider: str
@@ -40,16 +41,17 @@ class CostLine:
     completed: int
     quoted: float | None
     charged: float | None
+    project: str = DEFAULT_PROJECT
 
 
 class StatisticsStore(Protocol):
-    """Counts and sums."""
+    """Counts and sums. With a `project`, they are those of this project alone."""
 
-    async def counts(self) -> dict[str, int]:
+    async def counts(self, project: str | None = None) -> dict[str, int]:
         """Return the number of jobs of each status."""
         ...
 
-    async def deliveries_waiting(self) -> int:
+    async def deliveries_waiting(self, project: str | None = None) -> int:
         """Return the number of deliveries with something to send."""
         ...
 
@@ -61,8 +63,10 @@ class StatisticsStore(Protocol):
         """Return the load of each account that has unfinished jobs."""
         ...
 
-    async def costs(self, since: Instant, until: Instant) -> list[CostLine]:
-        """Return the costs of jobs created in this period, by day, model and unit."""
+    async def costs(
+        self, since: Instant, until: Instant, project: str | None = None
+    ) -> list[CostLine]:
+        """Return the costs of jobs created in this period, by day, project, model and unit."""
         ...
 
     async def last_round(self, account: str) -> Instant | None:

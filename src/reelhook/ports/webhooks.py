@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from reelhook.domain.caller import DEFAULT_PROJECT
 from reelhook.domain.delivery import Attempt, Delivery, WebhookResponse
 from reelhook.domain.endpoint import ALL_LANES, Endpoint
 from reelhook.domain.event import Instant
@@ -34,12 +35,13 @@ class Sender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """A stored event, with the body that every attempt sends."""
+    """A stored event, with the body that every attempt sends. `project` is known in the feed."""
 
     event_id: str
     job_id: str
     sequence: int
     body: bytes
+    project: str = DEFAULT_PROJECT
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,11 +40,13 @@ class Canceling:
         self._submit_wait_seconds = submit_wait_seconds
         self._clock = clock
 
-    async def cancel(self, job_id: str, *, force: bool, tries: int) -> StoredJob:
-        """Cancel a job. Raises as `Jobs.cancel`."""
+    async def cancel(
+        self, job_id: str, project: str | None, *, force: bool, tries: int
+    ) -> StoredJob:
+        """Cancel a job of this project; None: of any. Raises as `Jobs.cancel`."""
         canceled_there, stopped = False, None
         for _ in range(tries):
-            stored = await self._until_submitted(job_id)
+            stored = await self._until_submitted(job_id, project)
             job = stored.job
             if job.status is Status.CANCELED:
                 return stored
@@ -58,19 +60,19 @@ class Canceling:
             if await record_change(
                 self._recording, job, job.cancel(self._clock.now(), stopped=stopped)
             ):
-                return await read_back(self._store.job(job_id), job_id=job_id)
+                return await read_back(self._store.job(job_id, project), job_id=job_id)
         raise JobConflictError(
             "The job kept changing during the cancel, so it is not recorded as canceled; "
             "read it, and cancel it again unless it has ended"
         )
 
-    async def _until_submitted(self, job_id: str) -> StoredJob:
+    async def _until_submitted(self, job_id: str, project: str | None) -> StoredJob:
         """Return the job once no create of it is in flight, or after `submit_wait_seconds`."""
         deadline = self._clock.now() + round(self._submit_wait_seconds * 1000)
         with self._followers.jobs([job_id]) as follower:
             while True:
                 follower.take()
-                stored = await self._store.job(job_id)
+                stored = await self._store.job(job_id, project)
                 left = deadline - self._clock.now()
                 in_doubt = stored.job.doubt_since is not None
                 over = in_doubt or left <= 0 or self._followers.stopping.is_set()

@@ -14,7 +14,7 @@ from reelhook.service.providers import provider_of
 class ContentStore(Protocol):
     """The part of the store that opening a file needs."""
 
-    async def job(self, job_id: str) -> StoredJob:
+    async def job(self, job_id: str, project: str | None = None) -> StoredJob:
         """Return a job. Raises `JobNotFoundError`."""
         ...
 
@@ -31,7 +31,7 @@ class Contents:
     ) -> AbstractAsyncContextManager[Content]:
         """Open the finished file. Raises `ContentNotReadyError` if there is none yet."""
         caller.require(Scope.READ)
-        job = (await self._store.job(job_id)).job
+        job = (await self._store.job(job_id, caller.sees)).job
         if job.status is not Status.COMPLETED or not job.provider_job_id:
             raise ContentNotReadyError(job.status.value)
         provider = provider_of(self._providers, job)

@@ -14,16 +14,12 @@ from reelhook.domain.conflicts import (
     NotInDoubtError,
     SubmissionPendingError,
 )
-from reelhook.domain.errors import (
-    CommitUnknownError,
-    InvalidRequestError,
-    JobConflictError,
-)
+from reelhook.domain.errors import CommitUnknownError, JobConflictError
 from reelhook.domain.ids import new_id
 from reelhook.domain.job import SUBMISSION_UNKNOWN, Job, Status
-from reelhook.domain.report import Missing
 from reelhook.domain.request import check_ids
 from reelhook.ports import Clock, Created, InDoubtStore, JobPage, NewJob, Provider, StoredJob
+from reelhook.service.claims import check_claim, sharing
 from reelhook.service.providers import provider_of
 from reelhook.service.reading_back import read_back
 
@@ -57,39 +53,42 @@ class InDoubtSubmissions:
         `InvalidRequestError` for a bad cursor.
         """
         caller.require(Scope.READ)
-        return await self._store.jobs_in_doubt(limit, cursor)
+        return await self._store.jobs_in_doubt(limit, cursor, caller.sees)
 
     async def adopt(self, caller: Caller, job_id: str, provider_job_id: str) -> Created:
         """Watch the provider's job as a new job, with the same request and endpoints.
 
-        A second call returns the same job. Raises `InvalidRequestError` for an id that the provider
-        does not know, or `JobIdTakenError` if another job of ours has it. Raises `JobConflictError`
-        if the job is not in doubt, or `ProviderError` if the provider can't be read.
+        It belongs to the project and the key of the job in doubt. A second call returns the same
+        job. Raises `UnknownProviderJobError`, or `JobIdTakenError` if another job of the project
+        has the provider's job. Raises `JobConflictError` if the job is not in doubt, or
+        `ProviderError` if the provider can't be read.
         """
         caller.require(Scope.OPERATE)
         check_ids(provider_job_id, None)
-        provider_job_id = await self._canonical_id(job_id, provider_job_id)
-        if (before := await self._adopted(job_id, provider_job_id)) is not None:
+        provider_job_id = await self._canonical_id(caller, job_id, provider_job_id)
+        if (before := await self._adopted(caller, job_id, provider_job_id)) is not None:
             return before
         try:
-            return await self._adopt(await self._in_doubt(job_id), provider_job_id)
+            return await self._adopt(caller, await self._in_doubt(caller, job_id), provider_job_id)
         except JobConflictError:
             # An identical call may have adopted it at the same time.
-            if (before := await self._adopted(job_id, provider_job_id)) is not None:
+            if (before := await self._adopted(caller, job_id, provider_job_id)) is not None:
                 return before
             raise
 
-    async def _adopt(self, stored: StoredJob, provider_job_id: str) -> Created:
+    async def _adopt(self, caller: Caller, stored: StoredJob, provider_job_id: str) -> Created:
         job = stored.job
-        reading = await provider_of(self._providers, job).get(provider_job_id)
-        if isinstance(reading.report, Missing):
-            raise InvalidRequestError(
-                "provider_job_id",
-                f"{job.account} does not know {provider_job_id}; look its id up there",
-            )
+        await check_claim(self._store, self._providers, caller, job.account, provider_job_id)
         adopted = self._new_job(job, provider_job_id)
-        destinations = await self._store.destinations(job.id)
-        new = NewJob(adopted, stored.request, stored.webhook_url, tuple(destinations))
+        destinations = await self._store.destinations(job.id, caller.sees)
+        new = NewJob(
+            adopted,
+            stored.request,
+            stored.webhook_url,
+            tuple(destinations),
+            sees=caller.sees,
+            sharing=sharing(self._providers, job.account),
+        )
         try:
             created = await self._store.create(new)
         except CommitUnknownError as error:
@@ -114,6 +113,13 @@ class InDoubtSubmissions:
             provider=job.provider,
             model=job.model,
             adopted_from=job.id,
+            project=job.project,
+            key_id=job.key_id,
+            priority=job.priority,
+            external_id=job.external_id,
+            metadata=job.metadata,
+            estimated_amount=job.estimated_amount,
+            estimated_unit=job.estimated_unit,
         ).accept(provider_job_id, now)
 
     async def abandon(self, caller: Caller, job_id: str) -> StoredJob:
@@ -122,27 +128,27 @@ class InDoubtSubmissions:
         Raises `JobConflictError` if the job is not in doubt.
         """
         caller.require(Scope.OPERATE)
-        stored = await self._in_doubt(job_id)
-        if not await self._store.close_doubt(stored.job.id, self._clock.now()):
+        stored = await self._in_doubt(caller, job_id)
+        if not await self._store.close_doubt(stored.job.id, self._clock.now(), caller.sees):
             raise DoubtSettledError(job_id)
         log.info("doubt.abandoned", job=job_id)
-        return await read_back(self._store.job(job_id), job_id=job_id)
+        return await read_back(self._store.job(job_id, caller.sees), job_id=job_id)
 
-    async def _canonical_id(self, job_id: str, provider_job_id: str) -> str:
-        job = (await self._store.job(job_id)).job
+    async def _canonical_id(self, caller: Caller, job_id: str, provider_job_id: str) -> str:
+        job = (await self._store.job(job_id, caller.sees)).job
         return provider_of(self._providers, job).id_of(provider_job_id, job.model)
 
-    async def _adopted(self, job_id: str, provider_job_id: str) -> Created | None:
+    async def _adopted(self, caller: Caller, job_id: str, provider_job_id: str) -> Created | None:
         """Return the job that has adopted this one, if any, and settle this one's doubt."""
-        job = (await self._store.job(job_id)).job
+        job = (await self._store.job(job_id, caller.sees)).job
         known = await self._store.job_of_provider([job.account], provider_job_id)
         if known is None or known.job.adopted_from != job_id:
             return None
-        await self._store.close_doubt(job_id, self._clock.now())
+        await self._store.close_doubt(job_id, self._clock.now(), caller.sees)
         return Created(known.job.id, replayed=True)
 
-    async def _in_doubt(self, job_id: str) -> StoredJob:
-        stored = await self._store.job(job_id)
+    async def _in_doubt(self, caller: Caller, job_id: str) -> StoredJob:
+        stored = await self._store.job(job_id, caller.sees)
         job = stored.job
         if job.status is Status.SUBMITTING:
             raise SubmissionPendingError

@@ -8,22 +8,19 @@ from reelhook.core.recording import Recording
 from reelhook.core.wakeups import Signals
 from reelhook.domain.caller import DEFAULT_PROJECT, Caller, Scope
 from reelhook.domain.catalog import Catalog
-from reelhook.domain.conflicts import (
-    AlreadyWatchedError,
-)
+from reelhook.domain.conflicts import AlreadyWatchedError
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT
 from reelhook.domain.errors import (
     CommitUnknownError,
-    InvalidRequestError,
     JobConflictError,
+    JobNotFoundError,
 )
 from reelhook.domain.ids import new_id
 from reelhook.domain.job import Job, Status
 from reelhook.domain.over_budget import OverBudgetError
 from reelhook.domain.price import Price
 from reelhook.domain.pricing import estimates
-from reelhook.domain.problem import Problem
-from reelhook.domain.report import Failed, Finished, Progress, Report
+from reelhook.domain.report import vouched_report
 from reelhook.domain.request import VideoRequest, check_ids, check_request
 from reelhook.ports import (
     ALL_JOBS,
@@ -40,6 +37,7 @@ from reelhook.ports import (
 )
 from reelhook.service.budget_refusals import BudgetRefusals
 from reelhook.service.canceling import Canceling
+from reelhook.service.claims import check_claim, sharing
 from reelhook.service.followers import Followers
 from reelhook.service.providers import provider_of
 from reelhook.service.reading_back import read_back, record_change
@@ -133,7 +131,8 @@ class Jobs:
             estimated_unit=None if prices[0] is None else prices[0].unit,
         )
         try:
-            return await self._create(job, request, webhook_url, endpoints, idempotency, prices)
+            key = idempotency and idempotency.of(caller)
+            return await self._create(caller, job, request, webhook_url, endpoints, key, prices)
         finally:
             self._signals.submit.publish()  # it may be stored even after an error
 
@@ -150,12 +149,16 @@ class Jobs:
 
         A second call returns the same job. `account` None: the default provider's first account.
         Raises `JobIdTakenError` if the id, or the provider's job under another id, is taken. Raises
-        `InvalidRequestError` for a malformed id or an unknown account.
+        `InvalidRequestError` for a malformed id or an unknown account. If the caller does not see
+        all projects, the provider is read first: raises `UnknownProviderJobError`, or
+        `ProviderError`.
         """
         caller.require(Scope.OPERATE)
         check_ids(provider_job_id, job_id)
         where = self._catalog.account(account)
         provider_job_id = self._providers[where.id].id_of(provider_job_id, "")
+        if caller.sees is not None:
+            await check_claim(self._store, self._providers, caller, where.id, provider_job_id)
         now = self._clock.now()
         job = Job(
             id=job_id or new_id("job", now, self._random),
@@ -164,10 +167,12 @@ class Jobs:
             status=Status.ACCEPTED,
             created_at=now,
             updated_at=now,
+            project=caller.project,
+            key_id=caller.key_id,
         ).accept(provider_job_id, now)
         request = VideoRequest(prompt="")
         try:
-            created = await self._create(job, request, webhook_url, endpoints, None)
+            created = await self._create(caller, job, request, webhook_url, endpoints, None)
         finally:
             self._signals.watch.publish()
         if created.replayed and job_id not in {None, created.job_id}:
@@ -178,6 +183,7 @@ class Jobs:
 
     async def _create(
         self,
+        caller: Caller,
         job: Job,
         request: VideoRequest,
         webhook_url: str | None,
@@ -191,7 +197,16 @@ class Jobs:
         is_default = job.project == DEFAULT_PROJECT  # the store knows those of other projects
         if not destinations and is_default and self._has_default_endpoint:
             destinations = [Destination(DEFAULT_ENDPOINT)]
-        new = NewJob(job, request, webhook_url, tuple(destinations), idempotency, prices)
+        new = NewJob(
+            job,
+            request,
+            webhook_url,
+            tuple(destinations),
+            idempotency,
+            sees=caller.sees,
+            sharing=sharing(self._providers, job.account),
+            prices=prices,
+        )
         try:
             created = await self._store.create(new)
         except CommitUnknownError as error:
@@ -208,7 +223,7 @@ class Jobs:
     async def job(self, caller: Caller, job_id: str) -> StoredJob:
         """Return one job. Raises `JobNotFoundError`."""
         caller.require(Scope.READ)
-        return await self._store.job(job_id)
+        return await self._store.job(job_id, caller.sees)
 
     async def jobs(
         self,
@@ -230,6 +245,8 @@ class Jobs:
         provider has queued it, the number is the provider's.
         """
         caller.require(Scope.READ)
+        if not caller.may_see(job.project):
+            raise JobNotFoundError(job.id)
         if job.status is Status.ACCEPTED:
             return await self._store.jobs_ahead(job)
         provider = self._providers.get(job.account)
@@ -247,16 +264,16 @@ class Jobs:
         """
         caller.require(Scope.OPERATE)
         for _ in range(WRITE_TRIES):
-            stored = await self._store.job(job_id)
+            stored = await self._store.job(job_id, caller.sees)
             job = stored.job
             if not job.status.watched or job.provider_job_id is None:
                 return stored
             reading = await provider_of(self._providers, job).get(job.provider_job_id)
             now = self._clock.now()
-            await self._store.record_check(job_id, now)
+            await self._store.record_check(job_id, now, caller.sees)
             if await record_change(self._recording, job, job.apply(reading.report, now)):
                 break
-        return await read_back(self._store.job(job_id), job_id=job_id)
+        return await read_back(self._store.job(job_id, caller.sees), job_id=job_id)
 
     async def cancel(self, caller: Caller, job_id: str, *, force: bool = False) -> StoredJob:
         """Cancel the job. If a provider has it, it is canceled there first.
@@ -266,7 +283,7 @@ class Jobs:
         watching the job anyway. Raises `JobConflictError` if others kept changing the job.
         """
         caller.require(Scope.SUBMIT)
-        return await self._canceling.cancel(job_id, force=force, tries=WRITE_TRIES)
+        return await self._canceling.cancel(job_id, caller.sees, force=force, tries=WRITE_TRIES)
 
     async def update_status(
         self, caller: Caller, job_id: str, status: str, progress: int | None
@@ -276,24 +293,9 @@ class Jobs:
         Raises `JobConflictError` if others kept changing the job.
         """
         caller.require(Scope.OPERATOR)
-        report = _vouched_report(status, progress)
+        report = vouched_report(status, progress)
         for _ in range(WRITE_TRIES):
-            job = (await self._store.job(job_id)).job
+            job = (await self._store.job(job_id, caller.sees)).job
             if await record_change(self._recording, job, job.apply(report, self._clock.now())):
-                return await read_back(self._store.job(job_id), jobId=job_id)
+                return await read_back(self._store.job(job_id, caller.sees), jobId=job_id)
         raise JobConflictError("The job kept changing, so this status was not written; try again")
-
-
-def _vouched_report(status: str, progress: int | None) -> Report:
-    reports: dict[str, Report] = {
-        "queued": Progress(running=False, percent=progress),
-        "processing": Progress(running=True, percent=progress),
-        "completed": Finished(url=""),
-        "failed": Failed("provider_error", "The job was reported as failed."),
-    }
-    if status not in reports:
-        problem, allowed = Problem.NOT_ONE_OF, tuple(reports)
-        raise InvalidRequestError("status", problem, allowed=allowed, value=status)
-    if progress is not None and not 0 <= progress <= 100:
-        raise InvalidRequestError("progress", Problem.RANGE, least=0, most=100)
-    return reports[status]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
+from typing import Protocol
 
 from reelhook.domain.api_key import (
     ID_PREFIX,
@@ -18,13 +19,18 @@ from reelhook.domain.api_key import (
 )
 from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.catalog import Catalog
+from reelhook.domain.conflicts import ProjectClosedError
 from reelhook.domain.errors import CommitUnknownError, InvalidRequestError
 from reelhook.domain.event import Instant
 from reelhook.domain.ids import new_id
 from reelhook.domain.problem import Problem
 from reelhook.domain.request import check_text
-from reelhook.ports import ApiKeyStore, Clock
+from reelhook.ports import ApiKeyStore, Clock, ProjectReads
 from reelhook.service.authentication import Authentication
+
+
+class KeyStore(ApiKeyStore, ProjectReads, Protocol):
+    """The part of the store that the use cases for keys need."""
 
 
 class Keys:
@@ -32,7 +38,7 @@ class Keys:
 
     def __init__(
         self,
-        store: ApiKeyStore,
+        store: KeyStore,
         authentication: Authentication,
         catalog: Catalog,
         *,
@@ -57,11 +63,14 @@ class Keys:
     ) -> tuple[ApiKey, str]:
         """Store a new key of the caller's project. Return it with its text, which is not kept.
 
-        Raises `InvalidRequestError`, or `ScopeMissingError` or `GrantTooWideError` for more than
-        the caller has.
+        Raises `InvalidRequestError`, `ProjectClosedError`, or `ScopeMissingError` or
+        `GrantTooWideError` for more than the caller has.
         """
         caller.require(Scope.ADMIN)
         check_text("name", name, NAME_CHARACTERS_MAX)
+        project = await self._store.project(caller.project)
+        if project is not None and project.closed_at is not None:
+            raise ProjectClosedError(project.id)
         now, token = self._clock.now(), new_token(self._random)
         key = ApiKey(
             id=new_id(ID_PREFIX, now, self._random),

@@ -40,11 +40,17 @@ class Models:
         return self._catalog
 
     async def servers(self, caller: Caller) -> list[ProviderServer]:
-        """Ask all servers at once for their models. Accounts that can't list them are left out."""
+        """Ask all servers at once for their models. Accounts that can't list them are left out.
+
+        The error of a server is for the operator alone.
+        """
         caller.require(Scope.READ)
         accounts = self._catalog.accounts.values()
         found = await asyncio.gather(*(self._server(account) for account in accounts))
-        return [server for server in found if server is not None]
+        servers = [server for server in found if server is not None]
+        if caller.allows(Scope.OPERATOR):
+            return servers
+        return [server for server in servers if server.error is None]
 
     async def _server(self, account: Account) -> ProviderServer | None:
         try:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reelhook.core.wakeups import Signals
 from reelhook.domain.account_status import HEALTHY
@@ -58,13 +58,16 @@ class AccountStats:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """The statistics of an installation. `jobs` and `endpoints` count by status."""
+    """The statistics of an installation, or of one project. Some count by status.
+
+    `watcher` and `accounts` belong to the installation; None in the statistics of a project.
+    """
 
     jobs: Mapping[str, int]
     deliveries_waiting: int
     endpoints: Mapping[str, int]
-    watcher: WatcherStats
-    accounts: tuple[AccountStats, ...]
+    watcher: WatcherStats | None = None
+    accounts: tuple[AccountStats, ...] | None = None
 
     @property
     def jobs_total(self) -> int:
@@ -92,16 +95,27 @@ class Operations:
         self._written_at = -PROBE_VALID_MILLISECONDS
 
     async def stats(self, caller: Caller) -> Stats:
-        """Return counts of jobs, deliveries and endpoints, and the state of the watcher."""
-        caller.require(Scope.OPERATOR)
+        """Return counts of jobs, deliveries and endpoints.
+
+        Those of the installation include the state of the watcher and of the accounts. A caller
+        that sees one project gets the counts of its project.
+        """
+        caller.require(Scope.OPERATOR if caller.sees is None else Scope.READ)
+        project = caller.sees
+        stats = Stats(
+            jobs=await self._store.counts(project),
+            deliveries_waiting=await self._store.deliveries_waiting(project),
+            endpoints=await self._store.endpoint_counts(project=project),
+        )
+        return stats if project is not None else await self._with_accounts(stats)
+
+    async def _with_accounts(self, stats: Stats) -> Stats:
         records = await self._store.account_records()
         loads = await self._store.account_loads()
         accounts = self._catalog.accounts
         rounds = [records.get(account, _UNKNOWN).last_round_at for account in accounts]
-        return Stats(
-            jobs=await self._store.counts(),
-            deliveries_waiting=await self._store.deliveries_waiting(),
-            endpoints=await self._store.endpoint_counts(),
+        return replace(
+            stats,
             watcher=WatcherStats(
                 paused_since=await self._store.watching_paused_since(),
                 poll_seconds=self._poll_seconds,
@@ -133,9 +147,9 @@ class Operations:
         )
 
     async def costs(self, caller: Caller, since: Instant, until: Instant) -> list[CostLine]:
-        """Return the costs of the jobs created in this period, by day, model and unit."""
+        """Return the costs of the jobs created in this period, by day, project, model and unit."""
         caller.require(Scope.READ)
-        return await self._store.costs(since, until)
+        return await self._store.costs(since, until, caller.sees)
 
     # -- pausing ------------------------------------------------------------------------------
 

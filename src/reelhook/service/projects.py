@@ -105,7 +105,9 @@ class Projects:
         `ProjectNotFoundError`, `InvalidRequestError`, `ProjectClosedError`, `ProjectNameTakenError`
         or `DefaultProjectError`.
         """
-        caller.require(Scope.OPERATOR if _OPERATORS & fields.keys() else Scope.ADMIN)
+        caller.require(Scope.ADMIN)
+        if _OPERATORS & fields.keys():
+            caller.require(Scope.OPERATOR)
         if "name" in fields:
             check_name(fields["name"])
         if (models := fields.get("models")) is not None:

@@ -27,11 +27,18 @@ class WaitingReasons:
         return (await self.all_of(caller, [job])).get(job.id)
 
     async def all_of(self, caller: Caller, jobs: Sequence[Job]) -> dict[str, Waiting]:
-        """Return the reasons, by the ids of the jobs that have one. Raises `StoreError`."""
+        """Return the reasons, by the ids of the jobs that have one. Raises `StoreError`.
+
+        A response to all jobs of an account is for the operator alone.
+        """
         caller.require(Scope.READ)
         reasons: dict[str, Waiting] = {}
         for job in jobs:
-            reason = job.waiting or await self._reason_of_account(job)
+            if not caller.may_see(job.project):
+                continue
+            reason = job.waiting
+            if reason is None and caller.allows(Scope.OPERATOR):
+                reason = await self._reason_of_account(job)
             if reason is not None:
                 reasons[job.id] = reason
         return reasons

@@ -1,15 +1,16 @@
 """Opens a database of either kind: a SQLite file by its path, PostgreSQL by its URL."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from reelhook.storage.operation import Database, Target
+from reelhook.storage.operation import Database, Operation, Target
 from reelhook.storage.operations.history import log_past
+from reelhook.storage.operations.keys import known_key
 from reelhook.storage.sqlite import driver as sqlite
 from reelhook.storage.sqlite.driver import SQLite
-from reelhook.storage.sqlite.driver import read_key as read_key_of_file
 from reelhook.storage.sqlite.file_lock import FileLock
 from reelhook.storage.sqlite.interruptible import interruptible
 from reelhook.storage.sqlite.witness import Witness
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from reelhook.storage.postgres.notifier import Notifier, PollingNotifier
+
+T = TypeVar("T")
 
 
 def _postgres() -> "ModuleType":
@@ -95,9 +98,17 @@ async def open_notifier(
         await notifier.close()
 
 
+async def read_once(target: Target, make: Callable[[], Operation[T | None]]) -> T | None:
+    """Run a read on a database that may be in use. Return None if it has no such table yet.
+
+    Raises `SettingsError`.
+    """
+    if isinstance(target, Path):
+        return sqlite.read_once(target, make)
+    found: T | None = await _postgres().read_once(target, make)
+    return found
+
+
 async def read_key(target: Target, name: str) -> str | None:
     """Return one of our keys from a database that may be in use; None if there is none."""
-    if isinstance(target, Path):
-        return read_key_of_file(target, name)
-    key: str | None = await _postgres().read_key(target, name)
-    return key
+    return await read_once(target, partial(known_key, name))

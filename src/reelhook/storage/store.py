@@ -15,6 +15,7 @@ from reelhook.storage.operations import (
     api_keys,
     budgets,
     clock_repair,
+    closed_projects,
     conflict_keys,
     costs,
     delivery_log,
@@ -78,9 +79,11 @@ class Store(Forwarding):
         """Return a page of jobs, newest first."""
         return await self._page(partial(job_reads.page, wanted, limit, cursor), limit)
 
-    async def jobs_in_doubt(self, limit: int, cursor: str | None) -> JobPage:
+    async def jobs_in_doubt(
+        self, limit: int, cursor: str | None, project: str | None = None
+    ) -> JobPage:
         """Return a page of unresolved jobs, oldest first."""
-        return await self._page(partial(in_doubt.page, limit, cursor), limit)
+        return await self._page(partial(in_doubt.page, limit, cursor, project), limit)
 
     async def _page(self, make: partial[Operation[JobPage]], limit: int) -> JobPage:
         """Read a page of jobs, with only one long page at a time.
@@ -161,6 +164,8 @@ class Store(Forwarding):
     change_project = writing(projects.change)
     project = reading(projects.project)
     projects = reading(projects.listed)
+    projects_to_empty = reading(closed_projects.to_empty)
+    remove_project_data = in_background(closed_projects.remove)
 
     # -- budgets ------------------------------------------------------------------------------
 

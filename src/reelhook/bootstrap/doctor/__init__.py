@@ -13,6 +13,7 @@ from typing import Any
 
 from aiohttp import ClientSession, DummyCookieJar
 
+from reelhook.bootstrap.database import has_valid_key
 from reelhook.bootstrap.doctor.accounts import accounts
 from reelhook.bootstrap.doctor.files import files
 from reelhook.bootstrap.doctor.finding import Finding, Severity, failed, ok
@@ -21,6 +22,7 @@ from reelhook.bootstrap.doctor.network_checks import receiver, server
 from reelhook.bootstrap.doctor.proxy_checks import proxies
 from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
+from reelhook.domain.event import Instant
 from reelhook.telemetry.lines import hider
 
 __all__ = ["Finding", "Severity", "examine"]
@@ -61,7 +63,7 @@ async def examine(
             asyncio.gather(server(settings, http), proxies(settings, http)),
         )
     findings = [
-        _startable(settings, running=running),
+        await _startable(settings, round(now() * 1000), running=running),
         *findings,
         *of_database,
         of_secret,
@@ -71,10 +73,11 @@ async def examine(
     return [replace(finding, message=hide(finding.message)) for finding in findings]
 
 
-def _startable(settings: Settings, *, running: bool) -> Finding:
+async def _startable(settings: Settings, now: Instant, *, running: bool) -> Finding:
     """Check that `serve` would start. A running server may have been started with --simulate."""
     try:
         settings.check_for_server(simulate=running)
+        settings.check_exposure(has_key=await has_valid_key(settings, now))
     except SettingsError as error:
         return failed("settings", error.message)
     count = len(settings.model_fields_set)

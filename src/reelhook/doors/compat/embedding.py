@@ -230,13 +230,14 @@ class OperationFunctions:
         """Return counts of jobs and deliveries, and the watcher's state, in nested dicts."""
         await self._pausing_done()
         stats = await self._operations.stats(OPERATOR)
+        assert stats.watcher is not None  # noqa: S101 - the operator sees the whole installation
         paused_since = stats.watcher.paused_since
         return {
             "jobs": {"total": stats.jobs_total, **stats.jobs},
             "deliveries": {"waiting": stats.deliveries_waiting},
             "endpoints": dict(stats.endpoints),
             "watcher": {"paused": paused_since is not None, **asdict(stats.watcher)},
-            "accounts": [_account(account) for account in stats.accounts],
+            "accounts": [_account(account) for account in stats.accounts or ()],
         }
 
     async def costs(self, since: Instant, until: Instant) -> list[CostLine]:

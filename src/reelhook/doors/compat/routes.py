@@ -62,7 +62,7 @@ async def generate(
     )
     key = None
     if idempotency_key is not None:
-        holder = holder_of(context.request, options.access, context.caller)
+        holder = holder_of(context.request, options.access)
         key = IdempotencyKey(holder, idempotency_key, _fingerprint(body, version))
     created = await context.gateway.jobs.submit(
         context.caller, video, body.webhook_url, key, body.endpoints

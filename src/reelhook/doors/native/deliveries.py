@@ -1,6 +1,5 @@
 """Deliveries: list, read and resend them; and the feed of all events."""
 
-import json
 from datetime import datetime
 from typing import Annotated
 
@@ -22,6 +21,7 @@ from reelhook.doors.native.delivery_schemas import (
     State,
     attempt_response,
     delivery_response,
+    event_response,
     one_delivery_response,
     resend_response,
 )
@@ -41,7 +41,7 @@ async def feed(
     """Return the events after the one with this id. A receiver that missed some catches up here."""
     page = await context.gateway.feed.events_after(context.caller, after, limit)
     return FeedResponse(
-        events=[{"id": event.event_id, **json.loads(event.body)} for event in page.events],
+        events=[event_response(event) for event in page.events],
         next_cursor=page.events[-1].event_id if page.events else after,
         more=page.more,
         restarted=page.restarted,

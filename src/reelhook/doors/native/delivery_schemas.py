@@ -1,13 +1,14 @@
 """The bodies that the routes about deliveries take and return."""
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field
 
 from reelhook.domain.delivery import Attempt
 from reelhook.domain.event import iso, maybe_iso
-from reelhook.doors.fields import Schema
-from reelhook.gateway import Resend, StoredDelivery, Undelivered
+from reelhook.doors.fields import Schema, maybe_project
+from reelhook.gateway import Resend, StoredDelivery, StoredEvent, Undelivered
 
 State = Literal["waiting", "delivered", "failed", "ended"]
 DELIVERY_ID_MAX = 2**63 - 1
@@ -76,7 +77,10 @@ class AttemptsResponse(Schema):
 
 
 class FeedResponse(Schema):
-    """Events of all jobs: each the webhook's body, with its `webhook-id` as `id`."""
+    """Events of jobs: each the webhook's body, with its `webhook-id` as `id`.
+
+    `project` is that of the job; absent for `default`.
+    """
 
     events: list[dict[str, Any]]
     next_cursor: str | None = Field(description="The value of `after` for the next request")
@@ -110,6 +114,13 @@ class ResendResponse(Schema):
     endpoint_id: str | None
     resent: int
     finished: bool
+
+
+def event_response(event: StoredEvent) -> dict[str, Any]:
+    """Return one event of the feed, as a response shows it."""
+    project = maybe_project(event.project)
+    named = {} if project is None else {"project": project}
+    return {"id": event.event_id, **named, **json.loads(event.body)}
 
 
 def delivery_response(stored: StoredDelivery) -> DeliveryResponse:

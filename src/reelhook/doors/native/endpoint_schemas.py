@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from reelhook.domain.breaker import CircuitBreaker
+from reelhook.domain.caller import DEFAULT_PROJECT
 from reelhook.domain.delivery import WebhookResponse
 from reelhook.domain.endpoint import (
     ALL_EVENTS,
@@ -19,7 +20,7 @@ from reelhook.domain.endpoint import (
 from reelhook.domain.errors import BadKeyError
 from reelhook.domain.event import iso, maybe_iso
 from reelhook.domain.signature import standard_key
-from reelhook.doors.fields import ChosenProject, Schema, ShortText, Text
+from reelhook.doors.fields import ChosenProject, Schema, ShortText, Text, is_absent
 from reelhook.gateway import EndpointFields
 
 HEADERS_MAX = 20
@@ -154,7 +155,9 @@ class EndpointResponse(Schema):
     """An endpoint's present state."""
 
     id: str
-    kind: str = Field(description="registered, default (WEBHOOK_URL) or url (a job's own)")
+    kind: str = Field(
+        description="registered, default (WEBHOOK_URL, or its project's) or url (a job's own)"
+    )
     url: str
     trusted: bool = Field(description="The operator chose the URL: no address is refused")
     description: str | None
@@ -168,6 +171,9 @@ class EndpointResponse(Schema):
     health: HealthResponse
     previous_secret_until: str | None
     created_at: str
+    project: str | None = Field(
+        None, exclude_if=is_absent, description="Its project, if that is not default"
+    )
 
 
 class SecretResponse(EndpointResponse):
@@ -226,6 +232,7 @@ def _fields(endpoint: Endpoint) -> dict[str, Any]:
         ),
         "previous_secret_until": maybe_iso(until),
         "created_at": iso(endpoint.created_at),
+        "project": None if endpoint.project == DEFAULT_PROJECT else endpoint.project,
     }
 
 

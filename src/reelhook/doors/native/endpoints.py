@@ -21,11 +21,11 @@ from reelhook.doors.policy import KeyRoute, needs
 router = APIRouter(prefix="/api/endpoints", tags=["endpoints"], route_class=KeyRoute)
 
 
-async def _checked(context: Context, url: str) -> bool:
+async def checked_url(context: Context, url: str, *, field: str = "url") -> bool:
     """Check a URL; return True if the operator chose it, so that it is trusted."""
     options, body = context.options, await context.request.body()
     trusted = options.access.is_operator(context.request, body, options.clock.now())
-    await options.check_url(url, field="url", trusted=trusted)
+    await options.check_url(url, field=field, trusted=trusted)
     return trusted
 
 
@@ -34,7 +34,7 @@ async def _checked(context: Context, url: str) -> bool:
 async def register(context: ContextOf, body: NewEndpointBody) -> SecretResponse:
     """Register an endpoint. The response shows its secret; later only a rotation shows one."""
     context = await context.within(body.project)
-    trusted = await _checked(context, body.url)
+    trusted = await checked_url(context, body.url)
     endpoint = await context.gateway.endpoints.register(
         context.caller, body.url, body.fields(), secret=body.secret, trusted=trusted
     )
@@ -69,7 +69,7 @@ async def change(
     await endpoints.one(caller, endpoint_id)
     fields, trusted = body.fields(), False
     if body.url is not None:
-        trusted = await _checked(context, body.url)
+        trusted = await checked_url(context, body.url)
         fields["url"] = body.url
     changed = await endpoints.change(
         caller, endpoint_id, fields, enabled=body.enabled, trusted=trusted

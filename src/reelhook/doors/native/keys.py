@@ -40,6 +40,7 @@ async def create(context: ContextOf, body: NewKeyBody) -> SecretKeyResponse:
         models=body.models,
         rates=body.rates.limits() if body.rates is not None else (),
     )
+    context.options.access.key_made.known = True
     return secret_key_response(key, token)
 
 

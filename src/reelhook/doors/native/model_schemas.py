@@ -6,7 +6,7 @@ from pydantic import Field
 
 from reelhook.domain.catalog import ModelRoute
 from reelhook.domain.model import Image
-from reelhook.doors.fields import Schema, is_absent
+from reelhook.doors.fields import MaybeProject, Schema, is_absent, maybe_project
 from reelhook.gateway import CostLine, ProviderServer
 
 _DAY_SECONDS = 24 * 3600
@@ -64,10 +64,11 @@ class CostLineResponse(Schema):
     completed: int
     quoted: float | None
     charged: float | None
+    project: MaybeProject = None
 
 
 class CostsResponse(Schema):
-    """Costs by day, model and unit."""
+    """Costs by day, project, model and unit."""
 
     costs: list[CostLineResponse]
 
@@ -112,4 +113,5 @@ def cost_line_response(line: CostLine) -> CostLineResponse:
         completed=line.completed,
         quoted=line.quoted,
         charged=line.charged,
+        project=maybe_project(line.project),
     )

@@ -5,7 +5,7 @@ from pydantic import Field
 from reelhook.domain.event import maybe_iso
 from reelhook.doors.fields import Schema, is_absent
 from reelhook.doors.waiting import WaitingResponse, maybe_waiting, waiting_fields
-from reelhook.gateway import AccountStats, RefusedJob, Stats
+from reelhook.gateway import AccountStats, RefusedJob, Stats, WatcherStats
 
 
 class WaitingDeliveries(Schema):
@@ -62,29 +62,36 @@ class AccountStatsResponse(Schema):
 
 
 class StatsResponse(Schema):
-    """Statistics of an installation."""
+    """Statistics of an installation, or of one project."""
 
     jobs: dict[str, int] = Field(description="The number of all jobs (`total`) and of each status")
     deliveries: WaitingDeliveries
     endpoints: HeldBackEndpoints
-    watcher: WatcherStatsResponse
-    accounts: list[AccountStatsResponse]
+    watcher: WatcherStatsResponse | None = Field(
+        None, exclude_if=is_absent, description="Absent in the statistics of a project"
+    )
+    accounts: list[AccountStatsResponse] | None = Field(
+        None, exclude_if=is_absent, description="Absent in the statistics of a project"
+    )
 
 
 def stats_response(stats: Stats) -> StatsResponse:
     """Return the body of a response with statistics."""
-    watcher = stats.watcher
     return StatsResponse(
         jobs={"total": stats.jobs_total, **stats.jobs},
         deliveries=WaitingDeliveries(waiting=stats.deliveries_waiting),
         endpoints=HeldBackEndpoints(**stats.endpoints),
-        watcher=WatcherStatsResponse(
-            paused=watcher.paused_since is not None,
-            paused_since=maybe_iso(watcher.paused_since),
-            poll_seconds=watcher.poll_seconds,
-            last_round_at=maybe_iso(watcher.last_round_at),
-        ),
-        accounts=[_account(account) for account in stats.accounts],
+        watcher=None if stats.watcher is None else _watcher(stats.watcher),
+        accounts=None if stats.accounts is None else [_account(one) for one in stats.accounts],
+    )
+
+
+def _watcher(watcher: WatcherStats) -> WatcherStatsResponse:
+    return WatcherStatsResponse(
+        paused=watcher.paused_since is not None,
+        paused_since=maybe_iso(watcher.paused_since),
+        poll_seconds=watcher.poll_seconds,
+        last_round_at=maybe_iso(watcher.last_round_at),
     )
 
 

@@ -15,7 +15,9 @@ health_router = APIRouter(tags=["operations"], route_class=OpenRoute)
 @router.get("/api/stats", summary="Counts of jobs and deliveries, and the watcher's state")
 @needs(Scope.READ)
 async def stats(context: ContextOf) -> StatsResponse:
-    """Return statistics."""
+    """Return statistics: of the whole installation, or of the project of the caller's key. Those of
+    a project say nothing about the watcher and the accounts.
+    """
     return stats_response(await context.gateway.operations.stats(context.caller))
 
 

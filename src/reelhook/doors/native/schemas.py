@@ -16,11 +16,13 @@ from reelhook.domain.waiting import Waiting
 from reelhook.doors.fields import (
     ChosenProject,
     EndpointIds,
+    MaybeProject,
     Schema,
     ShortText,
     Text,
     documented,
     is_absent,
+    maybe_project,
 )
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
 from reelhook.gateway import ListedJob
@@ -113,6 +115,7 @@ class JobResponse(Schema):
         description="For a canceled job. true: its render ended too; false: the provider "
         "continues, since it can't stop a render; absent: not known",
     )
+    project: MaybeProject = None
 
 
 class JobsResponse(Schema):
@@ -147,6 +150,10 @@ class ErrorResponse(Schema):
         None,
         description="The job that the error is about. With acceptance_unknown: the job that may "
         "have been accepted",
+    )
+    project: str | None = Field(None, description="The project that the error is about")
+    name: str | None = Field(
+        None, description="With the problem project_name_taken: the name that another project has"
     )
     job_status: str | None = Field(None, description="The job's status, if it is the reason")
     key_id: str | None = Field(
@@ -230,6 +237,7 @@ def job_response(
         waiting=maybe_waiting(waiting),
         missing_since=maybe_iso(job.missing_since),
         stopped=job.stopped,
+        project=maybe_project(job.project),
     )
 
 

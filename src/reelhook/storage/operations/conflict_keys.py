@@ -48,7 +48,7 @@ def of_settlement(settlement: Settlement) -> ConflictKeys:
     return keys
 
 
-def of_job(job_id: str, now: Instant) -> ConflictKeys:
+def of_job(job_id: str, now: Instant, project: str | None = None) -> ConflictKeys:
     """Return the key of a write to one job."""
     return (job_id,)
 

@@ -18,6 +18,7 @@ SELECT {DELIVERY}, CASE WHEN d.url = '' THEN e.url ELSE d.url END, {_ATTEMPT}
 FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id
 LEFT JOIN attempts a ON a.id = (SELECT max(l.id) FROM attempts l WHERE l.delivery_id = d.id)
 """
+_IDS = "SELECT d.id FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id"
 _STATES = {
     "waiting": "d.due_at IS NOT NULL",
     "delivered": "d.outcome = 'delivered' AND d.due_at IS NULL AND NOT d.ended",
@@ -39,10 +40,11 @@ def page(wanted: DeliveryFilter, limit: int, cursor: int | None) -> Operation[De
         if value is not None:
             parameters.append(value)
             clauses.append(f"{clause}{len(parameters)}")
-    rows = yield Statement(
-        f"{_STORED_DELIVERY} WHERE {' AND '.join(clauses)} ORDER BY d.id DESC LIMIT ?1",
-        parameters,
-    )
+    chosen = f"WHERE {' AND '.join(clauses)} ORDER BY d.id DESC LIMIT ?1"
+    if wanted.project is not None:
+        # Chosen by an index of ids: a project may have many deliveries, and their rows are large.
+        chosen = f"WHERE d.id IN ({_IDS} {chosen}) ORDER BY d.id DESC"
+    rows = yield Statement(f"{_STORED_DELIVERY} {chosen}", parameters)
     listed = tuple(_stored_delivery(row) for row in rows[:limit])
     return DeliveryPage(listed, listed[-1].delivery.id if len(rows) > limit else None)
 

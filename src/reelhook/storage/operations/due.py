@@ -16,6 +16,7 @@ from reelhook.domain.event import Instant
 from reelhook.ports import PROBES_READ, DueDeliveries, DueDelivery, DueEndpoint, StoredEvent
 from reelhook.storage.operation import Operation, Row, Statement, concurrently, query
 from reelhook.storage.operations import endpoint_reads
+from reelhook.storage.operations.ownership import of_job_in_project
 from reelhook.storage.operations.rows import (
     DELIVERY,
     DELIVERY_COLUMNS,
@@ -274,9 +275,12 @@ def ended_meanwhile(delivery_ids: Sequence[int]) -> Operation[list[int]]:
     return [row[0] for rows in found for row in rows]
 
 
-def waiting() -> Operation[int]:
+def waiting(project: str | None = None) -> Operation[int]:
     """Return the number of deliveries with something to send."""
-    rows = yield Statement("SELECT count(*) FROM deliveries WHERE due_at IS NOT NULL")
+    owned, owner = of_job_in_project(project, 1, "d.job_id")
+    rows = yield Statement(
+        f"SELECT count(*) FROM deliveries d WHERE d.due_at IS NOT NULL{owned}", owner
+    )
     return int(rows[0][0])
 
 

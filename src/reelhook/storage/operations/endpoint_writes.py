@@ -10,6 +10,7 @@ from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.operations.endpoint_reads import ONE_ENDPOINT, found
 from reelhook.storage.operations.endpoint_wakeups import release
 from reelhook.storage.operations.new_deliveries import EXCLUDE_NEW_JOBS, follow_running
+from reelhook.storage.operations.open_projects import check_open
 from reelhook.storage.operations.rows import (
     ENDPOINT,
     ENDPOINT_COLUMNS,
@@ -48,7 +49,11 @@ WHERE lane = ?2 AND endpoint_id = ?1 AND due_at IS NOT NULL AND progress_sequenc
 
 
 def create(endpoint: Endpoint) -> Operation[None]:
-    """Store a new endpoint. One that gets every job's events starts with the unfinished jobs."""
+    """Store a new endpoint. One that gets every job's events starts with the unfinished jobs.
+
+    Raises `ProjectClosedError`.
+    """
+    yield from check_open(endpoint.project)
     if endpoint.broadcast:
         yield EXCLUDE_NEW_JOBS
     yield Statement(_INSERT, (*endpoint_values(endpoint), lane_of(endpoint.id)))

@@ -6,10 +6,13 @@ from reelhook.domain.errors import UnknownEventIdError
 from reelhook.domain.event import is_event_id
 from reelhook.ports import EventPage, StoredEvent
 from reelhook.storage.operation import Operation, Statement, concurrently, query
+from reelhook.storage.operations.ownership import of_project
 
 
-def events_after(event_id: str | None, limit: int) -> Operation[EventPage]:
-    """Return events of all jobs in the order of the feed.
+def events_after(
+    event_id: str | None, limit: int, project: str | None = None
+) -> Operation[EventPage]:
+    """Return events of all jobs in the order of the feed, or of the jobs of one project.
 
     If the event is no longer stored, the page starts with the oldest stored one: a client that was
     up to date may come back after a quiet month.
@@ -18,12 +21,16 @@ def events_after(event_id: str | None, limit: int) -> Operation[EventPage]:
     if event_id is not None:
         if not is_event_id(event_id):
             raise UnknownEventIdError
-        rows = yield Statement("SELECT position FROM events WHERE id = ?1", (event_id,))
+        owned, owner = of_project(project, 2)
+        rows = yield Statement(
+            f"SELECT position FROM events WHERE id = ?1{owned}", (event_id, *owner)
+        )
         position, restarted = (rows[0][0], False) if rows else (0, True)
+    owned, owner = of_project(project, 3)
     rows = yield Statement(
-        "SELECT id, job_id, sequence, body FROM events WHERE position > ?1"
+        f"SELECT id, job_id, sequence, body, project FROM events WHERE position > ?1{owned}"
         " ORDER BY position LIMIT ?2",
-        (position, limit + 1),
+        (position, limit + 1, *owner),
     )
     events = [StoredEvent(*row) for row in rows[:limit]]
     return EventPage(events, len(rows) > limit, restarted)
@@ -44,9 +51,13 @@ def jobs_of_events_after(position: int, limit: int) -> Operation[list[tuple[int,
     return [(row[0], row[1]) for row in rows]
 
 
-def sequences(job_ids: Sequence[str]) -> Operation[dict[str, int]]:
+def sequences(job_ids: Sequence[str], project: str | None = None) -> Operation[dict[str, int]]:
     """Return the sequence of each job's last event. Jobs that don't exist are left out."""
+    owned, owner = of_project(project, 2)
     found = yield from concurrently(
-        [query("SELECT sequence FROM jobs WHERE id = ?1", (job_id,)) for job_id in job_ids]
+        [
+            query(f"SELECT sequence FROM jobs WHERE id = ?1{owned}", (job_id, *owner))
+            for job_id in job_ids
+        ]
     )
     return {job_id: rows[0][0] for job_id, rows in zip(job_ids, found, strict=True) if rows}

@@ -2,7 +2,7 @@
 
 from reelhook.domain.errors import IdempotencyKeyReusedError
 from reelhook.domain.event import Instant
-from reelhook.ports import SOLE_HOLDER, Created, IdempotencyKey
+from reelhook.ports import Created, IdempotencyKey
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.operations import receipts
 
@@ -12,8 +12,7 @@ def find(key: IdempotencyKey) -> Operation[Created | None]:
     rows = yield Statement(
         "SELECT holder, fingerprint, job_id FROM idempotency_keys WHERE key = ?1", (key.key,)
     )
-    known = {key.holder, SOLE_HOLDER}
-    candidates = [row for row in rows if key.holder == SOLE_HOLDER or row[0] in known]
+    candidates = [row for row in rows if key.matches(row[0])]
     if not candidates:
         return None
     # Prefer the holder's own key, then another holder's key with the same body.

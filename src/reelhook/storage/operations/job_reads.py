@@ -8,6 +8,7 @@ from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
 from reelhook.ports import JobFilter, JobPage, StoredEvent, StoredJob
 from reelhook.storage.operation import Operation, Statement, concurrently, query
+from reelhook.storage.operations.ownership import of_project
 from reelhook.storage.operations.rows import (
     LISTED_JOB,
     STATE,
@@ -18,9 +19,10 @@ from reelhook.storage.operations.rows import (
 )
 
 
-def job(job_id: str) -> Operation[StoredJob]:
+def job(job_id: str, project: str | None = None) -> Operation[StoredJob]:
     """Return one job. Raises `JobNotFoundError`."""
-    rows = yield Statement(f"SELECT {STORED_JOB} FROM jobs WHERE id = ?1", (job_id,))
+    owned, owner = of_project(project, 2)
+    rows = yield Statement(f"SELECT {STORED_JOB} FROM jobs WHERE id = ?1{owned}", (job_id, *owner))
     if not rows:
         raise JobNotFoundError(job_id)
     return stored_job_of(rows[0])
@@ -34,7 +36,7 @@ def page(wanted: JobFilter, limit: int, cursor: str | None) -> Operation[JobPage
         parameters.append(value)
         clauses.append(f"{column} = ?{len(parameters)}")
     if cursor is not None:
-        parameters.extend((yield from _position_of(cursor)))
+        parameters.extend((yield from _position_of(cursor, wanted.project)))
         clauses.append(f"(created_at, id) < (?{len(parameters) - 1}, ?{len(parameters)})")
     where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
     rows = yield Statement(
@@ -51,8 +53,11 @@ def _conditions(wanted: JobFilter) -> Iterator[tuple[str, str]]:
         yield "status", wanted.status.value
 
 
-def _position_of(cursor: str) -> Operation[tuple[Instant, str]]:
-    rows = yield Statement("SELECT created_at, id FROM jobs WHERE id = ?1", (cursor,))
+def _position_of(cursor: str, project: str | None) -> Operation[tuple[Instant, str]]:
+    owned, owner = of_project(project, 2)
+    rows = yield Statement(
+        f"SELECT created_at, id FROM jobs WHERE id = ?1{owned}", (cursor, *owner)
+    )
     if not rows:
         raise UnknownCursorError
     return rows[0][0], rows[0][1]
@@ -66,14 +71,17 @@ def current(job_ids: Sequence[str]) -> Operation[list[Job]]:
     return [job_of(row) for rows in found for row in rows]
 
 
-def events(job_ids: Sequence[str], after: Mapping[str, int]) -> Operation[list[StoredEvent]]:
+def events(
+    job_ids: Sequence[str], after: Mapping[str, int], project: str | None = None
+) -> Operation[list[StoredEvent]]:
     """Return these jobs' events after the given sequences, in order."""
+    owned, owner = of_project(project, 3)
     found = yield from concurrently(
         [
             query(
                 "SELECT id, job_id, sequence, body FROM events"
-                " WHERE job_id = ?1 AND sequence > ?2 ORDER BY sequence",
-                (job_id, after.get(job_id, 0)),
+                f" WHERE job_id = ?1 AND sequence > ?2{owned} ORDER BY sequence",
+                (job_id, after.get(job_id, 0), *owner),
             )
             for job_id in job_ids
         ]
@@ -100,7 +108,10 @@ def unfinished_before(accepted_before: Instant) -> Operation[list[Job]]:
     return [job_of(row) for row in rows]
 
 
-def counts() -> Operation[dict[str, int]]:
+def counts(project: str | None = None) -> Operation[dict[str, int]]:
     """Return the number of jobs of each status."""
-    rows = yield Statement("SELECT status, count(*) FROM jobs GROUP BY status")
+    owned, owner = of_project(project, 1)
+    rows = yield Statement(
+        f"SELECT status, count(*) FROM jobs WHERE TRUE{owned} GROUP BY status", owner
+    )
     return {status.value: 0 for status in Status} | {row[0]: row[1] for row in rows}

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from reelhook.domain.conflicts import DoubtSettledError, JobIdTakenError
+from reelhook.domain.conflicts import DoubtSettledError, JobIdTakenError, JobIdUnavailableError
+from reelhook.domain.errors import UnknownProviderJobError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.domain.lost_create import dislodged
@@ -25,6 +26,7 @@ from reelhook.storage.operations.new_deliveries import (
     add_deliveries,
     check_registered,
 )
+from reelhook.storage.operations.ownership import of_project
 from reelhook.storage.operations.rows import (
     REQUEST_COLUMNS,
     STATE,
@@ -66,7 +68,7 @@ _UPDATE = (
 # Registering an endpoint for every job's events waits for this lock, see `new_deliveries`. It is
 # taken by a query that is needed anyway.
 _TAKEN = (
-    "SELECT EXISTS (SELECT 1 FROM jobs WHERE id = ?1)"
+    "SELECT (SELECT project FROM jobs WHERE id = ?1)"
     f" /*pg , CAST(pg_advisory_xact_lock_shared({NEW_JOBS_LOCK}) AS TEXT) */"
 )
 _INSERT_EVENT = (
@@ -86,8 +88,8 @@ def create(new: NewJob) -> Operation[Created]:
     if known:
         return known
     taken = yield Statement(_TAKEN, (new.job.id,))
-    if taken[0][0]:
-        raise JobIdTakenError(new.job.id)
+    if (owner := taken[0][0]) is not None:
+        raise JobIdTakenError(new.job.id) if new.shows(owner) else JobIdUnavailableError
     # Checked before the first write, so that a refusal undoes no transaction that others share.
     request = request_of(new.request)
     destinations = yield from projects.destinations(new)
@@ -114,13 +116,36 @@ def _known(new: NewJob) -> Operation[Created | None]:
         if before:
             return before
     if new.job.provider_job_id is not None:
-        rows = yield Statement(
-            "SELECT id FROM jobs WHERE account = ?1 AND provider_job_id = ?2",
-            (new.job.account, new.job.provider_job_id),
-        )
-        if rows:
-            return Created(rows[0][0], replayed=True)
+        return (yield from _watched(new, new.job.provider_job_id))
     return None
+
+
+def _watched(new: NewJob, provider_job_id: str) -> Operation[Created | None]:
+    """Return the job that has the provider's job already.
+
+    Raises `UnknownProviderJobError` if that is a job of a project which the creator does not see.
+    """
+    account = new.job.account
+    rows = yield from _with_provider_job((account, *new.sharing), provider_job_id)
+    for job_id, holder, project in rows:
+        if not new.shows(project):
+            raise UnknownProviderJobError(account, provider_job_id)
+        if holder == account:
+            return Created(job_id, replayed=True)
+    return None
+
+
+def _with_provider_job(accounts: Sequence[str], provider_job_id: str) -> Operation[list[Row]]:
+    found = yield from concurrently(
+        [
+            query(
+                "SELECT id, account, project FROM jobs WHERE account = ?1 AND provider_job_id = ?2",
+                (account, provider_job_id),
+            )
+            for account in accounts
+        ]
+    )
+    return [row for rows in found for row in rows]
 
 
 def record(changes: Sequence[Change], lease: Lease | None) -> Operation[list[str]]:
@@ -207,6 +232,7 @@ def _holders(accounts: Sequence[str], job: Job) -> Operation[list[Row]]:
     return [row for rows in found for row in rows]
 
 
-def record_check(job_id: str, now: Instant) -> Operation[None]:
+def record_check(job_id: str, now: Instant, project: str | None = None) -> Operation[None]:
     """Store the time at which a job was last read by itself."""
-    yield Statement("UPDATE jobs SET checked_at = ?2 WHERE id = ?1", (job_id, now))
+    owned, owner = of_project(project, 3)
+    yield Statement(f"UPDATE jobs SET checked_at = ?2 WHERE id = ?1{owned}", (job_id, now, *owner))

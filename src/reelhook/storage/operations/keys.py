@@ -13,6 +13,12 @@ def key(name: str, made: str) -> Operation[str]:
     return str(rows[0][0])
 
 
+def known_key(name: str) -> Operation[str | None]:
+    """Return the key of this name, or None."""
+    rows = yield Statement("SELECT value FROM keys WHERE name = ?1", (name,))
+    return str(rows[0][0]) if rows else None
+
+
 def upstream(kind: str) -> Operation[str]:
     """Return the kind of providers that this database is used with: that of its first job."""
     yield Statement(

@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from reelhook.domain.caller import DEFAULT_PROJECT
-from reelhook.domain.conflicts import ProjectClosedError, ProjectNameTakenError
+from reelhook.domain.conflicts import ProjectNameTakenError
 from reelhook.domain.endpoint import Endpoint, EndpointKind, default_id
 from reelhook.domain.errors import ProjectNotFoundError
 from reelhook.domain.event import Instant
@@ -15,6 +15,7 @@ from reelhook.ports import Destination, NewJob
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.operations import endpoint_writes
 from reelhook.storage.operations.new_deliveries import EXCLUDE_NEW_JOBS
+from reelhook.storage.operations.open_projects import check_open
 
 _COLUMNS = tuple(field.name for field in fields(Project))
 _PROJECT = ", ".join(_COLUMNS)
@@ -30,7 +31,6 @@ _SAVE = (
     sets=", ".join(f"{name} = excluded.{name}" for name in _COLUMNS[1:]),
 )
 _NAMESAKE = "SELECT 1 FROM projects WHERE name = ?1 AND id <> ?2"
-_FOR_NEW_JOB = "SELECT closed_at, webhook_url FROM projects WHERE id = ?1"
 _PROJECTS_LOCK = 7_311_482_097
 # One change at a time, since a name is looked up before it is stored.
 _ONLY_CHANGE = Statement(f"SELECT 1 /*pg FROM pg_advisory_xact_lock({_PROJECTS_LOCK}) */")
@@ -108,13 +108,11 @@ def destinations(new: NewJob) -> Operation[tuple[Destination, ...]]:
     `ProjectClosedError`. Needs the lock of new jobs, which excludes the closing of a project.
     """
     project = new.job.project
-    if project == DEFAULT_PROJECT or new.job.adopted_from is not None:
+    if new.job.adopted_from is not None:
         return new.destinations
-    for closed_at, webhook_url in (yield Statement(_FOR_NEW_JOB, (project,))):
-        if closed_at is not None:
-            raise ProjectClosedError(project)
-        if webhook_url is not None and not new.destinations:
-            return (Destination(default_id(project)),)
+    webhook_url = yield from check_open(project)
+    if webhook_url is not None and not new.destinations:
+        return (Destination(default_id(project)),)
     return new.destinations
 
 

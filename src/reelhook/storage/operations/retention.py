@@ -11,7 +11,7 @@ from reelhook.domain.event import Instant
 from reelhook.domain.reservation import Bill, Ending
 from reelhook.ports import Position, Removal
 from reelhook.storage.operation import Operation, Row, Statement
-from reelhook.storage.operations import reservations
+from reelhook.storage.operations import costs, reservations
 
 JOBS_SCANNED = 64
 ROWS_MAX = 400
@@ -19,16 +19,22 @@ ROWS_MAX = 400
 ATTEMPTS_SCANNED = 200
 ENDPOINTS_SCANNED = 200
 
-_JOBS = """
+_ROWS = """
+1 + (SELECT count(*) FROM events e WHERE e.job_id = jobs.id)
+  + (SELECT count(*) FROM deliveries d WHERE d.job_id = jobs.id)
+  + (SELECT count(*) FROM deliveries d JOIN attempts a ON a.delivery_id = d.id
+     WHERE d.job_id = jobs.id)
+"""
+_JOBS = f"""
 SELECT id, created_at,
   status IN ('completed', 'failed', 'canceled') AND updated_at < ?1
     AND (updated_at < ?2 OR NOT EXISTS (SELECT 1 FROM deliveries d
       WHERE d.job_id = jobs.id AND d.due_at IS NOT NULL)),
-  1 + (SELECT count(*) FROM events e WHERE e.job_id = jobs.id)
-    + (SELECT count(*) FROM deliveries d WHERE d.job_id = jobs.id)
-    + (SELECT count(*) FROM deliveries d JOIN attempts a ON a.delivery_id = d.id
-       WHERE d.job_id = jobs.id)
+  {_ROWS}
 FROM jobs WHERE created_at < ?1 AND (created_at, id) > (?3, ?4) ORDER BY created_at, id LIMIT ?5
+"""
+_OF_PROJECT = f"""
+SELECT id, created_at, TRUE, {_ROWS} FROM jobs WHERE project = ?1 ORDER BY created_at, id LIMIT ?2
 """
 # A job with more rows than a batch may remove is first emptied piece by piece.
 _SOME_ATTEMPTS = """
@@ -64,14 +70,7 @@ def jobs(position: Position, ended_before: Instant, waiting_before: Instant) -> 
     """Remove the next old jobs; see `RetentionStore.remove_jobs`."""
     created_at, job_id = position or (-1, "")
     rows = yield Statement(_JOBS, (ended_before, waiting_before, created_at, job_id, JOBS_SCANNED))
-    doomed, passed, left = [], 0, ROWS_MAX
-    for row in rows:
-        if row[2]:
-            if row[3] > left:
-                break
-            left -= row[3]
-            doomed.append(row[0])
-        passed += 1
+    doomed, passed = _fitting(rows)
     if passed < len(rows) and not doomed:
         if (yield from _emptied(rows[passed][0])):
             return Removal(0, _after(rows[:passed]) or position)
@@ -81,6 +80,37 @@ def jobs(position: Position, ended_before: Instant, waiting_before: Instant) -> 
         yield Statement(f"DELETE FROM jobs WHERE id IN ({_placeholders(doomed)})", doomed)
     at_end = passed == len(rows) < JOBS_SCANNED
     return Removal(len(doomed), None if at_end else _after(rows[:passed]))
+
+
+def jobs_of(project: str) -> Operation[bool]:
+    """Remove the next jobs of a project, whatever their state; their costs stay as sums.
+
+    Return False if there were none.
+    """
+    rows = yield Statement(_OF_PROJECT, (project, JOBS_SCANNED))
+    doomed, _ = _fitting(rows)
+    if rows and not doomed:
+        if (yield from _emptied(rows[0][0])):
+            return True
+        doomed = [rows[0][0]]
+    if doomed:
+        yield from costs.keep(doomed)
+        yield from _spend_reserved(doomed)
+        yield Statement(f"DELETE FROM jobs WHERE id IN ({_placeholders(doomed)})", doomed)
+    return bool(doomed)
+
+
+def _fitting(rows: Sequence[Row]) -> tuple[list[str], int]:
+    """Return the jobs to remove that one batch has room for, and the number of rows before that."""
+    doomed, passed, left = [], 0, ROWS_MAX
+    for job_id, _, removable, size in rows:
+        if removable:
+            if size > left:
+                break
+            left -= size
+            doomed.append(job_id)
+        passed += 1
+    return doomed, passed
 
 
 def _spend_reserved(job_ids: Sequence[str]) -> Operation[None]:

@@ -58,18 +58,17 @@ async def hang_up(connection: asyncpg.Connection) -> None:
     connection.terminate()
 
 
-async def read_key(url: str, name: str) -> str | None:
-    """Return one of our keys from a database that may be in use; None if there is none."""
+async def read_once(url: str, make: Callable[[], Operation[T | None]]) -> T | None:
+    """Run a read on a database that may be in use. Return None if it has no such table yet."""
     connection = await connect(url)
     try:
-        key: str | None = await connection.fetchval("SELECT value FROM keys WHERE name = $1", name)
+        return await Pipeline(connection).run(make())
     except asyncpg.UndefinedTableError:
         return None  # an empty database
     except FAILURES as error:
         raise refusal(error, "read") from None
     finally:
         await connection.close()
-    return key
 
 
 class SchemaLock:

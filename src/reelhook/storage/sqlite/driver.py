@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,12 +19,13 @@ import apsw
 
 from reelhook.domain.errors import StoreError
 from reelhook.storage.operation import ConflictKeys, Operation
+from reelhook.storage.operations.keys import known_key
 from reelhook.storage.pending_write import PendingWrite
 from reelhook.storage.sqlite.file_lock import FileLock
 from reelhook.storage.sqlite.group_commit import SQLiteGroups, run
 from reelhook.storage.sqlite.refusals import reason, refusal
 
-__all__ = ["FileLock", "SQLite", "connect", "read_key", "run"]
+__all__ = ["FileLock", "SQLite", "connect", "read_key", "read_once", "run"]
 
 T = TypeVar("T")
 GROUP_SIZE_MAX = 1000
@@ -63,20 +65,24 @@ def _now_ms(*_: object) -> int:
     return time.time_ns() // 1_000_000
 
 
-def read_key(path: Path, name: str) -> str | None:
-    """Return one of our keys from a database that may be in use; None if there is none."""
+def read_once(path: Path, make: Callable[[], Operation[T | None]]) -> T | None:
+    """Run a read on a file that may be in use. Return None if it has no such table yet."""
     if not path.exists():
         return None
     connection = connect(path, read_only=True)
     try:
-        rows = connection.execute("SELECT value FROM keys WHERE name = ?1", (name,)).fetchall()
+        return run(connection, make())
     except apsw.SQLError:
         return None  # no such table: an empty database
     except apsw.Error as error:
         raise refusal(path, error, "read") from None
     finally:
         connection.close()
-    return str(rows[0][0]) if rows else None
+
+
+def read_key(path: Path, name: str) -> str | None:
+    """Return one of our keys from a file that may be in use; None if there is none."""
+    return read_once(path, partial(known_key, name))
 
 
 class SQLite(SQLiteGroups):

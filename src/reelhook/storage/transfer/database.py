@@ -17,6 +17,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "leases": ("id",),
     "workers": ("id",),
     "projects": ("id",),
+    "closed_costs": ("project", "day", "provider", "model", "unit"),
     "api_keys": ("id",),
     "budgets": ("owner",),
     "spending": ("owner", "period", "unit"),

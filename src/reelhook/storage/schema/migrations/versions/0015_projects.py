@@ -90,6 +90,19 @@ def _create_projects() -> None:
         sa.Column("priority_max", sa.Integer, nullable=False, server_default="1"),
         sa.Column("data_deleted_at", sa.BigInteger),
     )
+    # The costs of jobs that were removed with their project. A job without a unit has the unit "".
+    op.create_table(
+        "closed_costs",
+        sa.Column("project", sa.Text, primary_key=True),
+        sa.Column("day", sa.BigInteger, primary_key=True),
+        sa.Column("provider", sa.Text, primary_key=True),
+        sa.Column("model", sa.Text, primary_key=True),
+        sa.Column("unit", sa.Text, primary_key=True),
+        sa.Column("jobs", sa.BigInteger, nullable=False),
+        sa.Column("completed", sa.BigInteger, nullable=False),
+        sa.Column("quoted", sa.Double),
+        sa.Column("charged", sa.Double),
+    )
 
 
 def _create_keys() -> None:
@@ -208,13 +221,7 @@ def downgrade() -> None:
     for column in reversed(_job_columns()):
         op.drop_column("jobs", column.name)
     op.execute(_ONLY_EVENTS_OF_JOBS)
-    for table in (
-        "notices",
-        "audit",
-        "reservations",
-        "spending",
-        "budgets",
-        "api_keys",
-        "projects",
-    ):
+    for table in ("notices", "audit", "reservations", "spending", "budgets", "api_keys"):
+        op.drop_table(table)
+    for table in ("closed_costs", "projects"):
         op.drop_table(table)
