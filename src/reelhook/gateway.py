@@ -65,7 +65,7 @@ from reelhook.service.followers import Followers
 from reelhook.service.in_doubt import InDoubtSubmissions
 from reelhook.service.jobs import Jobs
 from reelhook.service.keys import Keys
-from reelhook.service.models import Models, ProviderServer
+from reelhook.service.models import ModelEstimate, Models, ProviderServer
 from reelhook.service.operations import AccountStats, Operations, Stats, WatcherStats
 from reelhook.service.projects import ProjectFields, Projects
 from reelhook.service.provider_webhooks import ProviderWebhooks
@@ -94,6 +94,7 @@ __all__ = [
     "JobPage",
     "Lifetime",
     "ListedJob",
+    "ModelEstimate",
     "ProjectFields",
     "ProviderServer",
     "RefusedJob",

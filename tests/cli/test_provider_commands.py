@@ -211,6 +211,11 @@ def test_models_are_listed_by_a_part_of_their_name(house: House) -> None:
         "runway/gen4_turbo",
     ]
     assert "\t2 to 10\t" in runway.out
+    assert [line.split("\t")[-1] for line in runway.out.splitlines()] == [
+        "PRICE",
+        "12 credits a second",
+        "5 credits a second",
+    ]
     assert none.out.splitlines()[1:] == []
     assert document.json["aliases"] == {"quick": "fal/fal-ai/veo3/fast"}
     assert {one["provider"] for one in document.json["models"]} == {"fal", "ark", "runway"}
@@ -227,7 +232,7 @@ def test_a_terminal_tells_providers_aliases_and_the_default_too(house: House) ->
 
 def test_costs_are_told_by_day_and_model_with_a_total(house: House) -> None:
     job_id = house.run("submit", "A fox", "--model", "runway/gen4.5", "--json").json["jobId"]
-    while house.run("status", job_id, "--json").json["cost"] is None:
+    while house.run("status", job_id, "--json").json["cost"]["kind"] == "estimated":
         pass  # it was not created yet
     today = datetime.now(UTC).date().isoformat()
     table, document, before, wrong = at_once(
@@ -241,9 +246,31 @@ def test_costs_are_told_by_day_and_model_with_a_total(house: House) -> None:
     assert line.startswith(today)
     assert line.endswith("\tcredits")
     assert {one["unit"] for one in document.json["costs"]} >= {"credits"}
-    assert before.out.splitlines() == ["DAY\tMODEL\tJOBS\tCOMPLETED\tCHARGED\tQUOTED\tUNIT"]
+    assert before.out.splitlines() == [
+        "DAY\tMODEL\tJOBS\tCOMPLETED\tCHARGED\tQUOTED\tESTIMATED\tUNIT"
+    ]
     assert (wrong.code, wrong.err.count("\n")) == (1, 1)
-    assert re.search(r"Total: \d+ credits", house.shown("costs")[1])
+    assert re.search(r"Total: [\d.]+ USD", house.shown("costs")[1])
+
+
+def test_a_price_is_estimated_before_anything_is_paid(house: House) -> None:
+    options = ("A fox", "--model", "runway/gen4.5", "--seconds", "6")
+    audio = ("--option", "generate_audio=false")
+    one, several, document, unknown, wrong = at_once(
+        house.run,
+        ("estimate", *options),
+        ("estimate", *options, "--fallback", "fal/fal-ai/veo3/fast", *audio),
+        ("estimate", *options, "--json"),
+        ("estimate", "A fox", "--model", "runway/kling_4"),
+        ("estimate", "A fox", "--model", "runway/gen4.5", "--seconds", "99"),
+    )
+    assert one.out.splitlines() == ["MODEL\tPRICE", "runway/gen4.5\t0.72 USD (72 credits)"]
+    assert several.out.splitlines()[2:] == ["fal/fal-ai/veo3/fast\t0.6 USD"]
+    assert document.json["highest"] == {"amount": 0.72, "unit": "USD"}
+    assert unknown.out.splitlines()[1:] == ["runway/kling_4\tunknown"]
+    assert (wrong.code, wrong.err.count("\n")) == (1, 1)
+    code, shown = house.shown("estimate", *options, "--fallback", "fal/fal-ai/veo3/fast")
+    assert (code, "Highest: 0.9 USD" in shown) == (0, True)
 
 
 def test_statistics_tell_how_each_account_fares(house: House) -> None:

@@ -98,6 +98,23 @@ async def test_a_rate_gives_a_unit_a_price_in_a_currency(tmp_path: Path) -> None
     assert found.in_currency(charged, "an account that was removed", "m") == charged
 
 
+async def test_the_file_of_the_page_says_what_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAL_KEY_EU", "eu")
+    [content] = re.findall(
+        r"^```toml\n(\[rates\].*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL
+    )
+    found = await catalog(tmp_path, str(content))
+    assert price(found, "runway/gen4.5", seconds="5") == Price(0.48, "USD")
+    assert price(found, "runway/kling_4", size="1280x720") == Price(0.4, "USD")
+    assert price(found, "runway/kling_4", size="1920x1080") == Price(0.8, "USD")
+    assert price(found, "openai/any") == Price(0.02, "USD")
+    assert price(found, "fal/fal-ai/veo2") == Price(2, "USD")
+    assert found.in_currency(Price(2, "units"), "fal-eu", "any") == Price(0.1, "USD")
+    assert found.in_currency(Price(10, "CNY"), "fal-eu", "any") == Price(1.4, "USD")
+
+
 async def test_a_rate_of_an_account_wins(tmp_path: Path) -> None:
     content = "rates = { units = 0.02 }\n" + ACCOUNTS + "[accounts.fal-us.rates]\nunits = 0.5\n"
     found = await catalog(tmp_path, content)

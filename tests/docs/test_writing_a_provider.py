@@ -76,7 +76,8 @@ async def test_the_provider_makes_a_video_once_it_is_installed(site: Path, tmp_p
                 )
                 job = json.loads(told.splitlines()[-1])
                 assert (code, job["provider"]) == (0, "acme")
-                assert job["cost"] == {"amount": 0.35, "unit": "USD", "charged": True}
+                cost = {"amount": 0.35, "unit": "USD", "charged": True, "kind": "charged"}
+                assert job["cost"] == cost
                 async with ClientSession() as http, http.get(job["videoUrl"]) as response:
                     assert await response.read() == VIDEO
                 refused = await asked(

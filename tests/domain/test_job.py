@@ -10,6 +10,7 @@ from reelhook.domain.event import Event, EventKind, WireStatus
 from reelhook.domain.fallback import fall_back
 from reelhook.domain.job import MISSING_TOLERATED_MILLISECONDS, Job, Status
 from reelhook.domain.lost_create import dislodged, resubmitted
+from reelhook.domain.price import Price
 from reelhook.domain.report import Cost, Failed, Finished, Missing, Progress, Report, Unknown
 from reelhook.doors.compat.payload import event_body
 
@@ -302,6 +303,7 @@ def sent_on(job: Job, *, now: int = NOW + 5) -> tuple[Job, tuple[Event, ...]]:
         provider="fal",
         model="fal-ai/veo2",
         pinned=False,
+        estimate=Price(2.5, "USD"),
         given_up=1,
         code="quota",
         message="No money",
@@ -316,6 +318,7 @@ def test_a_job_that_is_sent_on_begins_anew_with_its_next_model() -> None:
     assert (job.submit_attempts, job.submit_due_at, job.doubt_since) == (0, NOW + 5, None)
     assert (job.id, job.created_at) == (SUBMITTING.id, SUBMITTING.created_at)
     assert (job.error, job.code) == (None, None)
+    assert (job.estimated_amount, job.estimated_unit) == (2.5, "USD")
 
 
 def test_the_step_to_another_model_is_one_event_that_says_why() -> None:

@@ -88,6 +88,26 @@ def test_a_length_among_the_options_counts() -> None:
     assert estimate(priced, request(options={"duration": "auto"})) is None
 
 
+@pytest.mark.parametrize(
+    ("options", "known"),
+    [
+        ({}, True),
+        ({"draft": False, "references": [], "content": None}, True),
+        ({"content": [{"image": "fox.png"}, "odd"]}, True),
+        ({"draft": True}, False),
+        ({"references": ["fox.mp4"]}, False),
+        ({"content": [{"image": "fox.png"}, {"video": "fox.mp4"}]}, False),
+    ],
+)
+def test_some_options_change_the_price_in_an_unknown_way(
+    options: dict[str, object], known: bool
+) -> None:
+    unpriced = Options(unpriced=("draft", "references", "content.video"))
+    priced = model(PriceLine(0.1), options=unpriced)
+    found = estimate(priced, request(seconds="4", options=options))
+    assert found == (Price(0.4, "USD") if known else None)
+
+
 def test_a_first_image_and_a_minimum_are_added() -> None:
     priced = model(PriceLine(0.1), minimum=0.6, image_amount=0.01)
     wanted = request(seconds="4", image="https://example.com/fox.png")

@@ -29,6 +29,7 @@ def loops(engine: Engine, lease: Lease, calls: PaidCalls) -> tuple[Submit, Resol
     held = LeasedAccount(engine.catalog.accounts["openai"], engine.provider, lease)
     recording = Recording(engine.store, engine.signals, CompatPayload(str), emit)
     fallback = Fallback(
+        engine.store,
         engine.catalog,
         recording,
         engine.signals,

@@ -6,7 +6,7 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from aiohttp import TCPConnector
 from engine_stage import Engine, Played, Stage, stage
 from engine_upstream import Respond, Upstream, answers, never, reset, upstream
 
-from reelhook.domain.catalog import Account
+from reelhook.domain.catalog import ANY_MODEL, Account
 from reelhook.domain.job import Status
+from reelhook.domain.price import ModelPrice, PriceLine
 from reelhook.engine.submitting.submit import SUBMITS_AT_ONCE
 from reelhook.providers.openai.provider import OpenAI
 
@@ -82,6 +83,23 @@ async def test_a_refused_connection_leads_on_at_once(tmp_path: Path, unused_tcp_
             assert (job.status, job.provider, job.account) == (Status.QUEUED, "second", "second")
             assert (job.model, job.fallback) == ("m2", 1)
             assert here.creations == (0, 1, 0)
+
+
+async def test_the_estimate_follows_the_model(tmp_path: Path) -> None:
+    table = ModelPrice("USD", (PriceLine(0.5),), "https://prices.example", "2026-11-29")
+    dear = Account("openai", "openai", prices={ANY_MODEL: replace(table, minimum=9)})
+    cheap = Account("second", "second", prices={"m2": table})
+    async with providers(tmp_path) as here:
+        here.refuse("openai", by=refusal(400, "no such model"))
+        played = [Played(one, OpenAI, here.urls[one.id]) for one in (dear, cheap)]
+        async with here.here.engine(accounts=tuple(played)) as engine:
+            job_id = await engine.submit("a fox", seconds="4", fallbacks=("second/m2",))
+            accepted = await engine.job(job_id)
+            assert (accepted.estimated_amount, accepted.estimated_unit) == (9, "USD")
+            await engine.settled()
+            moved = await engine.job(job_id)
+            assert (moved.provider, moved.model) == ("second", "m2")
+            assert (moved.estimated_amount, moved.estimated_unit) == (2, "USD")
 
 
 @pytest.mark.parametrize(

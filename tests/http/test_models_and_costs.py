@@ -31,6 +31,12 @@ async def test_the_models_of_all_configured_providers_are_listed(tmp_path: Path)
         assert {one["provider"] for one in models.values()} == {"ark", "xai"}
         assert models[ARK]["accounts"] == ["ark"]
         assert "5" in models[ARK]["seconds"]
+        [price] = models[ARK]["prices"]
+        assert (price["accounts"], price["unit"], price["rate"]) == (["ark"], "USD", None)
+        assert {line["resolution"] for line in price["lines"]} == {"480p", "720p", "1080p"}
+        assert price["source"].startswith("https://")
+        assert price["date"]
+        assert models["ark/doubao-seedance-1-0-pro-250528"]["prices"] == []
         assert models["xai/grok-imagine-video"]["image"] == "optional"
 
 
@@ -109,7 +115,7 @@ async def test_a_job_says_what_it_cost_and_days_add_up(tmp_path: Path) -> None:
         await charged(server, "openai/sora-2")
         for job in jobs:
             assert job["cost"]["unit"] == "tokens"
-            assert job["cost"]["charged"] is True
+            assert (job["cost"]["charged"], job["cost"]["kind"]) == (True, "charged")
         today = datetime.now(UTC).date()
         params = {"since": str(today - timedelta(days=1)), "until": str(today)}
         lines = (await server.get("/api/costs", params=params)).json()["costs"]

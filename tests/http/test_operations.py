@@ -25,6 +25,7 @@ ROUTES = {
     ("POST", "/api/jobs/{job_id}/abandon"),
     ("GET", "/api/models"),
     ("GET", "/api/costs"),
+    ("POST", "/api/estimate"),
     ("POST", "/providers/{provider}/webhook/{token}"),
     ("GET", "/api/events"),
     ("GET", "/api/endpoints"),

@@ -74,6 +74,7 @@ def test_runway_s_size_decides() -> None:
         50, "credits"
     )
     assert price(RUNWAY, "veo3.1", seconds="8", options={"audio": False}) == Price(160, "credits")
+    assert price(RUNWAY, "gen4.5") == Price(60, "credits")
     assert price(RUNWAY, "kling_4", seconds="5") is None
     references = {"references": [{"uri": "https://example.com/fox.png"}]}
     assert price(RUNWAY, "hailuo3", seconds="5", options=references) is None

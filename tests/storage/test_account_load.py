@@ -187,3 +187,22 @@ async def test_costs_are_those_of_the_jobs_made_between_the_moments(store: Store
 async def test_a_new_job_costs_nothing_yet(store: Store) -> None:
     await store.create(replace(new(), request=CAT))
     assert await store.costs(NOW, NOW + 1) == []
+
+
+def estimated(name: str, model: str, amount: float) -> NewJob:
+    one = made(name, model)
+    return replace(one, job=replace(one.job, estimated_amount=amount, estimated_unit="USD"))
+
+
+async def test_an_estimate_counts_where_nothing_else_is_known(store: Store) -> None:
+    await charged(store, estimated("a", "m", 0.25), None, None)
+    await charged(store, estimated("b", "m", 0.5), None, None)
+    await charged(store, estimated("failed", "m", 8), None, None, fails=True)
+    await charged(store, estimated("quoted", "m", 16), Cost(1, "USD"), None)
+    await charged(store, estimated("charged", "n", 32), None, Cost(2, "USD"))
+    await store.create(estimated("never accepted", "m", 64))
+    lines = await store.costs(NOW, NOW + DAY_MILLISECONDS)
+    assert sorted(lines, key=lambda one: one.model) == [
+        CostLine(DAY, "ark", "m", "USD", 4, 3, 1, None, 0.75),
+        CostLine(DAY, "ark", "n", "USD", 1, 1, None, 2, None),
+    ]

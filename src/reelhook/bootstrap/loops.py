@@ -127,6 +127,7 @@ def _leased_account(parts: Components, leases: Leases, account: str, lease: Leas
 
 def _fallback(parts: Components) -> Fallback:
     return Fallback(
+        parts.store,
         parts.accounts.catalog,
         parts.recording,
         parts.signals,

@@ -15,6 +15,7 @@ from reelhook.cli import (
     demo,
     doctor,
     endpoints,
+    estimate,
     jobs,
     keys,
     models,
@@ -126,6 +127,13 @@ def _add_jobs(app: typer.Typer) -> None:
             'reelhook submit "A fox" --webhook-url https://example.com/hook --json',
         ),
     )(submit.submit)
+    app.command(
+        rich_help_panel=_JOBS,
+        epilog=_examples(
+            'reelhook estimate "A fox" --model runway/gen4.5 --seconds 5',
+            'reelhook estimate "A fox" --model runway/gen4.5 --fallback fal/fal-ai/veo3/fast',
+        ),
+    )(estimate.estimate)
     app.command(
         rich_help_panel=_JOBS,
         epilog=_examples("reelhook status ID", "reelhook status ID --watch"),

@@ -75,7 +75,8 @@ def cost_text(cost: dict[str, Any] | None) -> str | None:
     """Return a job's cost as text."""
     if cost is None:
         return None
-    return f"{cost['amount']:.6g} {cost['unit']}" + ("" if cost["charged"] else ", quoted")
+    kind = "" if cost["charged"] else f", {cost.get('kind', 'quoted')}"
+    return f"{cost['amount']:.6g} {cost['unit']}{kind}"
 
 
 def show_in_doubt(page: dict[str, Any]) -> None:

@@ -36,7 +36,7 @@ def _show_models(catalog: dict[str, Any], part: str) -> None:
     matching = [model for model in catalog["models"] if part.lower() in model["model"].lower()]
     if matching:
         render.show_table(
-            ("MODEL", "SECONDS", "SIZES AND RATIOS", "IMAGE", "SEED"),
+            ("MODEL", "SECONDS", "SIZES AND RATIOS", "IMAGE", "SEED", "PRICE"),
             (
                 (
                     model["model"],
@@ -46,6 +46,7 @@ def _show_models(catalog: dict[str, Any], part: str) -> None:
                     else "any",
                     model["image"],
                     "yes" if model["seed"] else "no",
+                    _prices_text(model.get("prices", [])),
                 )
                 for model in matching
             ),
@@ -57,6 +58,19 @@ def _show_models(catalog: dict[str, Any], part: str) -> None:
         render.hint(f"{alias} is an alias of {model}")
     default = catalog["defaultModel"] or "the openai server's default"
     render.hint(f"Providers here: {', '.join(catalog['providers'])}. Default model: {default}")
+
+
+def _prices_text(tables: list[dict[str, Any]]) -> str:
+    """Return a model's prices as text: the range of each table's figures."""
+    texts = []
+    for table in tables:
+        for per in ("second", "video"):
+            amounts = [line["amount"] for line in table["lines"] if line["per"] == per]
+            if amounts:
+                least, most = min(amounts), max(amounts)
+                amount = f"{least:.6g}" + (f" to {most:.6g}" if most > least else "")
+                texts.append(f"{amount} {table['unit']} a {per}")
+    return ", ".join(dict.fromkeys(texts)) or "unknown"
 
 
 def _show_served(servers: list[dict[str, Any]], part: str) -> bool:
@@ -104,7 +118,7 @@ def costs(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the costs of jobs by day and model, if their providers report them."""
+    """Show the costs of jobs by day and model: reported by their providers, or estimated."""
     show_response(
         url,
         lambda api: api.get("/api/costs", since=since, until=until),
@@ -120,7 +134,7 @@ def _show_costs(costs: dict[str, Any]) -> None:
         render.say("No jobs in these days.")
         return
     render.show_table(
-        ("DAY", "MODEL", "JOBS", "COMPLETED", "CHARGED", "QUOTED", "UNIT"),
+        ("DAY", "MODEL", "JOBS", "COMPLETED", "CHARGED", "QUOTED", "ESTIMATED", "UNIT"),
         (
             (
                 line["day"],
@@ -129,19 +143,31 @@ def _show_costs(costs: dict[str, Any]) -> None:
                 line["completed"],
                 _amount(line["charged"]),
                 _amount(line["quoted"]),
+                _amount(line.get("estimated")),
                 line["unit"] or "not reported",
             )
             for line in cost_lines
         ),
         keep=2,
     )
+    _show_totals(cost_lines)
+
+
+def _show_totals(cost_lines: list[dict[str, Any]]) -> None:
+    """Print the sum of each unit; those with a known rate are added up in its currency."""
     totals: dict[str, float] = {}
+    estimated: dict[str, float] = {}
     for line in cost_lines:
-        if line["unit"]:
-            spent = line["charged"] if line["charged"] is not None else line["quoted"] or 0.0
-            totals[line["unit"]] = totals.get(line["unit"], 0.0) + spent
+        costs = line.get("converted") or line
+        unit = costs["unit"]
+        if unit:
+            spent = costs["charged"] if costs["charged"] is not None else costs["quoted"] or 0.0
+            by_price = costs.get("estimated") or 0.0
+            totals[unit] = totals.get(unit, 0.0) + spent + by_price
+            estimated[unit] = estimated.get(unit, 0.0) + by_price
     for unit, total in totals.items():
-        render.hint(f"Total: {total:.6g} {unit}")
+        part = f", of which {estimated[unit]:.6g} are estimated" if estimated[unit] else ""
+        render.hint(f"Total: {total:.6g} {unit}{part}")
 
 
 def _amount(value: float | None) -> str:

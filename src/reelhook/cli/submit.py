@@ -1,6 +1,5 @@
 """The command `submit`."""
 
-import sys
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -10,85 +9,37 @@ from reelhook.cli import render
 from reelhook.cli.calls import with_api
 from reelhook.cli.client import Api, ApiError, ApiResponse, ResponseLostError
 from reelhook.cli.options import AsJson, Endpoints, InProject, Url, Watch, WebhookUrl
-from reelhook.cli.submit_options import image_uri, provider_options
+from reelhook.cli.submit_options import (
+    AspectRatio,
+    Fallbacks,
+    Image,
+    Model,
+    Prompt,
+    ProviderOptions,
+    Script,
+    Seconds,
+    Seed,
+    Size,
+    video_body,
+)
 from reelhook.cli.watching import follow
 
 SUBMIT_TRIES = 3
 
 
 def submit(
-    script: Annotated[
-        str,
-        typer.Argument(
-            metavar="SCRIPT",
-            help="The text of the video; - reads it from stdin.",
-            show_default=False,
-        ),
-    ],
+    script: Script,
     *,
     watch: Watch = False,
-    prompt: Annotated[
-        str | None,
-        typer.Option(help="Directions, placed before the script.", show_default=False),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="The model, e.g. runway/gen4.5; `reelhook models` lists them. "
-            "Default: the server's REELHOOK_DEFAULT_MODEL.",
-            show_default=False,
-        ),
-    ] = None,
-    seconds: Annotated[
-        str | None,
-        typer.Option(help="The video's length. Default: the provider's.", show_default=False),
-    ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WxH",
-            help="The video's size, e.g. 1280x720. Default: the provider's.",
-            show_default=False,
-        ),
-    ] = None,
-    aspect_ratio: Annotated[
-        str | None,
-        typer.Option(
-            metavar="W:H",
-            help="The video's aspect ratio, instead of a size, e.g. 16:9.",
-            show_default=False,
-        ),
-    ] = None,
-    image: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL|PATH",
-            help="The image that the video begins with: its URL, or a file.",
-            show_default=False,
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            min=0, help="The random seed; the same one gives a similar video.", show_default=False
-        ),
-    ] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE",
-            help="A parameter that only this provider has; VALUE may be JSON. May be repeated.",
-            show_default=False,
-        ),
-    ] = None,
-    fallback: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="MODEL",
-            help="A model to try if the previous ones definitely did not accept. May be repeated.",
-            show_default=False,
-        ),
-    ] = None,
+    prompt: Prompt = None,
+    model: Model = None,
+    seconds: Seconds = None,
+    size: Size = None,
+    aspect_ratio: AspectRatio = None,
+    image: Image = None,
+    seed: Seed = None,
+    option: ProviderOptions = None,
+    fallback: Fallbacks = None,
     webhook_url: WebhookUrl = None,
     endpoint: Endpoints = None,
     wallet_address: Annotated[
@@ -111,17 +62,20 @@ def submit(
 
     The server responds at once. It watches the job from then on, whether or not you do.
     """
+    video = video_body(
+        script,
+        prompt=prompt,
+        model=model,
+        seconds=seconds,
+        size=size,
+        aspect_ratio=aspect_ratio,
+        image=image,
+        seed=seed,
+        option=option,
+        fallback=fallback,
+    )
     body = {
-        "script": sys.stdin.read() if script == "-" else script,
-        "prompt": prompt,
-        "model": model,
-        "seconds": seconds,
-        "size": size,
-        "aspectRatio": aspect_ratio,
-        "image": None if image is None else image_uri(image),
-        "seed": seed,
-        "providerOptions": provider_options(option) if option else None,
-        "fallbacks": fallback,
+        **video,
         "webhookUrl": webhook_url,
         "endpoints": endpoint,
         "walletAddress": wallet_address,

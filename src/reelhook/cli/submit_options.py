@@ -1,16 +1,118 @@
-"""Options of `submit` that need conversion: images and provider options."""
+"""The options of a request for a video, and the body that they make."""
 
 import base64
 import json
 import mimetypes
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from reelhook.domain.request import IMAGE_CHARACTERS_MAX
 
 BYTES_MAX = IMAGE_CHARACTERS_MAX * 3 // 4 - 100
+
+Script = Annotated[
+    str,
+    typer.Argument(
+        metavar="SCRIPT",
+        help="The text of the video; - reads it from stdin.",
+        show_default=False,
+    ),
+]
+Prompt = Annotated[
+    str | None,
+    typer.Option(help="Directions, placed before the script.", show_default=False),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="The model, e.g. runway/gen4.5; `reelhook models` lists them. "
+        "Default: the server's REELHOOK_DEFAULT_MODEL.",
+        show_default=False,
+    ),
+]
+Seconds = Annotated[
+    str | None,
+    typer.Option(help="The video's length. Default: the provider's.", show_default=False),
+]
+Size = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WxH",
+        help="The video's size, e.g. 1280x720. Default: the provider's.",
+        show_default=False,
+    ),
+]
+AspectRatio = Annotated[
+    str | None,
+    typer.Option(
+        metavar="W:H",
+        help="The video's aspect ratio, instead of a size, e.g. 16:9.",
+        show_default=False,
+    ),
+]
+Image = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL|PATH",
+        help="The image that the video begins with: its URL, or a file.",
+        show_default=False,
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="The random seed; the same one gives a similar video.", show_default=False
+    ),
+]
+ProviderOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="NAME=VALUE",
+        help="A parameter that only this provider has; VALUE may be JSON. May be repeated.",
+        show_default=False,
+    ),
+]
+Fallbacks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fallback",
+        metavar="MODEL",
+        help="A model to try if the previous ones definitely did not accept. May be repeated.",
+        show_default=False,
+    ),
+]
+
+
+def video_body(
+    script: str,
+    *,
+    prompt: str | None,
+    model: str | None,
+    seconds: str | None,
+    size: str | None,
+    aspect_ratio: str | None,
+    image: str | None,
+    seed: int | None,
+    option: list[str] | None,
+    fallback: list[str] | None,
+) -> dict[str, Any]:
+    """Return the body of a request for a video. Raises `typer.BadParameter`."""
+    return {
+        "script": sys.stdin.read() if script == "-" else script,
+        "prompt": prompt,
+        "model": model,
+        "seconds": seconds,
+        "size": size,
+        "aspectRatio": aspect_ratio,
+        "image": None if image is None else image_uri(image),
+        "seed": seed,
+        "providerOptions": provider_options(option) if option else None,
+        "fallbacks": fallback,
+    }
 
 
 def image_uri(image: str) -> str:

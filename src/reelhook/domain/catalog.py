@@ -143,6 +143,19 @@ class Catalog:
         problem = Problem.MODEL_UNKNOWN
         raise InvalidRequestError(field, problem, value=name, providers=self.providers)
 
+    def routes(self, request: VideoRequest) -> list[ModelRoute]:
+        """Return the routes of a request: its model's, then its fallbacks'.
+
+        Raises `InvalidRequestError` if one of the models is unknown or can't fulfil the request.
+        """
+        first = self.choose(request.model)
+        first.check(request)
+        routes = [first]
+        for name in request.fallbacks:
+            routes.append(self.choose(name, "fallbacks"))
+            routes[-1].check(request)
+        return routes
+
     def _unnamed(self, field: str) -> ModelRoute:
         if DEFAULT_PROVIDER not in self._models:
             raise InvalidRequestError(field, Problem.MODEL_UNNAMED)
@@ -198,6 +211,13 @@ class Catalog:
         table = account.price_of(model, self._models[account.provider].get(model))
         rate = account.rate_of(price.unit, table)
         return price if rate is None else price.at(rate)
+
+    def rate(self, provider: str, model: str, unit: str) -> Price | None:
+        """Return the worth of a unit at all accounts of a provider; None if they differ."""
+        accounts = [one for one in self.accounts.values() if one.provider == provider]
+        limits = self._models[provider].get(model) if accounts else None
+        rates = {one.rate_of(unit, one.price_of(model, limits)) for one in accounts}
+        return rates.pop() if len(rates) == 1 else None
 
     def siblings(self, account_id: str) -> list[str]:
         """Return the other accounts of the same provider."""

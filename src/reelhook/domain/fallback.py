@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from reelhook.domain.event import Event, EventKind, Instant, WireStatus
 from reelhook.domain.job import Job, Status
+from reelhook.domain.price import Price
 
 
 def fall_back(
@@ -13,12 +14,16 @@ def fall_back(
     provider: str,
     model: str,
     pinned: bool,
+    estimate: Price | None,
     given_up: int,
     code: str,
     message: str,
     now: Instant,
 ) -> tuple[Job, tuple[Event, ...]]:
-    """Return the job for its next model; `code` and `message` say why the last one refused it."""
+    """Return the job for its next model; `code` and `message` say why the last one refused it.
+
+    `estimate` is the price with the next model; None: not known.
+    """
     moved = replace(
         job,
         status=Status.ACCEPTED,
@@ -26,6 +31,8 @@ def fall_back(
         provider=provider,
         model=model,
         pinned=pinned,
+        estimated_amount=None if estimate is None else estimate.amount,
+        estimated_unit=None if estimate is None else estimate.unit,
         model_since=now,
         fallback=given_up,
         sequence=job.sequence + 1,

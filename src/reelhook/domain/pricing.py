@@ -71,6 +71,11 @@ def estimate_on(route: ModelRoute, request: VideoRequest) -> Price | None:
 
     It is the highest among the accounts that may create the job.
     """
+    return highest(_converted(account, route, request) for account in route.accounts)
+
+
+def estimate_unconverted(route: ModelRoute, request: VideoRequest) -> Price | None:
+    """Return the price of a request on this route, in the unit of its price table."""
     return highest(_on_account(account, route, request) for account in route.accounts)
 
 
@@ -81,10 +86,14 @@ def estimates(routes: Sequence[ModelRoute], request: VideoRequest) -> list[Price
 
 def _on_account(account: Account, route: ModelRoute, request: VideoRequest) -> Price | None:
     table = account.price_of(route.model, route.limits)
-    price = None if table is None else estimate_by(table, route.limits, request)
+    return None if table is None else estimate_by(table, route.limits, request)
+
+
+def _converted(account: Account, route: ModelRoute, request: VideoRequest) -> Price | None:
+    price = _on_account(account, route, request)
     if price is None:
         return None
-    rate = account.rate_of(price.unit, table)
+    rate = account.rate_of(price.unit, account.price_of(route.model, route.limits))
     return price if rate is None else price.at(rate)
 
 
@@ -129,7 +138,7 @@ def _has(options: Mapping[str, Any], name: str) -> bool:
     option, _, field = name.partition(".")
     value = options.get(option)
     if not field:
-        return value is not None
+        return bool(value)
     items = value if isinstance(value, list) else [value]
     return any(isinstance(item, Mapping) and field in item for item in items)
 

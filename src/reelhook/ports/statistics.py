@@ -5,6 +5,7 @@ from typing import Protocol
 
 from reelhook.domain.caller import DEFAULT_PROJECT
 from reelhook.domain.event import Instant
+from reelhook.domain.price import Price
 from reelhook.domain.waiting import Waiting
 from reelhook.ports.coordination import AccountRecord, AccountStatusReads, PauseStore
 
@@ -31,7 +32,11 @@ class AccountLoad:
 
 @dataclass(frozen=True, slots=True)
 class CostLine:
-    """The costs of one day (days since 1970, UTC), project, model and unit. None: not reported."""
+    """The costs of one day (days since 1970, UTC), project, model and unit. None: not reported.
+
+    `estimated` is the sum for jobs that have neither a charge nor a quote, without those that
+    failed. `rate` is the worth of one unit; None: not known.
+    """
 
     day: int
     provider: str
@@ -41,7 +46,9 @@ class CostLine:
     completed: int
     quoted: float | None
     charged: float | None
+    estimated: float | None = None
     project: str = DEFAULT_PROJECT
+    rate: Price | None = None
 
 
 class StatisticsStore(Protocol):

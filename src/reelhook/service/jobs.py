@@ -104,16 +104,11 @@ class Jobs:
         """
         caller.require(Scope.SUBMIT)
         check_request(request)
-        choice = self._catalog.choose(request.model)
-        routes = [
-            choice,
-            *(self._catalog.choose(fallback, "fallbacks") for fallback in request.fallbacks),
-        ]
+        routes = self._catalog.routes(request)
         for route in routes:
             caller.check_model(route.display_name)
-            route.check(request)
+        choice, prices = routes[0], tuple(estimates(routes, request))
         request = replace(request, model=choice.model)
-        prices = tuple(estimates(routes, request))
         now = self._clock.now()
         job = Job(
             id=new_id("job", now, self._random),

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.catalog import Account, Catalog
 from reelhook.domain.errors import ProviderError
+from reelhook.domain.price import Price
+from reelhook.domain.pricing import estimate_on, estimate_unconverted
+from reelhook.domain.request import VideoRequest, check_request
 from reelhook.ports import Provider, ServedModels
 
 SERVER_SECONDS_MAX = 10.0
@@ -27,6 +30,18 @@ class ProviderServer:
     error: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ModelEstimate:
+    """The price of a request with one of its models; None: not known.
+
+    `price` is in a currency if a rate is known; `unconverted` is in the unit of the price table.
+    """
+
+    model: str
+    price: Price | None
+    unconverted: Price | None
+
+
 class Models:
     """The models of the accounts."""
 
@@ -38,6 +53,23 @@ class Models:
         """Return the accounts, the models whose limits are known, and their aliases."""
         caller.require(Scope.READ)
         return self._catalog
+
+    def estimate(self, caller: Caller, request: VideoRequest) -> list[ModelEstimate]:
+        """Return the price of a request with its model, then with each of its fallbacks.
+
+        Nothing is stored or sent. Raises `InvalidRequestError` for a request that no job could
+        be created for.
+        """
+        caller.require(Scope.READ)
+        check_request(request)
+        return [
+            ModelEstimate(
+                route.display_name,
+                estimate_on(route, request),
+                estimate_unconverted(route, request),
+            )
+            for route in self._catalog.routes(request)
+        ]
 
     async def servers(self, caller: Caller) -> list[ProviderServer]:
         """Ask all servers at once for their models. Accounts that can't list them are left out.

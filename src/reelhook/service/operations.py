@@ -10,6 +10,7 @@ from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.catalog import Account, Catalog
 from reelhook.domain.errors import CommitUnknownError, StoreError
 from reelhook.domain.event import Instant
+from reelhook.domain.price import Price
 from reelhook.domain.waiting import Waiting
 from reelhook.ports import AccountLoad, AccountRecord, Clock, CostLine, OperationsStore, RefusedJob
 
@@ -149,7 +150,12 @@ class Operations:
     async def costs(self, caller: Caller, since: Instant, until: Instant) -> list[CostLine]:
         """Return the costs of the jobs created in this period, by day, project, model and unit."""
         caller.require(Scope.READ)
-        return await self._store.costs(since, until, caller.sees)
+        lines = await self._store.costs(since, until, caller.sees)
+        return [replace(line, rate=self._rate(line)) for line in lines]
+
+    def _rate(self, line: CostLine) -> Price | None:
+        unit = line.unit
+        return None if unit is None else self._catalog.rate(line.provider, line.model, unit)
 
     # -- pausing ------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The routes of the first client: request a video, and read its status."""
+"""The routes of the first client: request a video, estimate its price, and read its status."""
 
 import json
 from hashlib import sha256
@@ -7,8 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query
 
 from reelhook.domain.caller import Scope
-from reelhook.domain.request import SHORT_CHARACTERS_MAX, check_image, check_text
+from reelhook.domain.request import SHORT_CHARACTERS_MAX, VideoRequest, check_image, check_text
 from reelhook.doors.access import holder_of
+from reelhook.doors.compat.estimates import EstimateResponse, estimate_response
 from reelhook.doors.compat.request import RENDER_VERSION, video_request
 from reelhook.doors.compat.schemas import (
     GenerateBody,
@@ -44,22 +45,7 @@ async def generate(
     if body.image is not None and not body.image.startswith("data:"):
         check_image(body.image)
         await options.check_url(body.image, field="image")
-    if body.model is not None:
-        check_text("model", body.model, SHORT_CHARACTERS_MAX)
-    video = video_request(
-        body.script,
-        direction=body.prompt,
-        wallet_address=body.wallet_address,
-        render_version=version,
-        model=body.model or options.default_model or "",
-        seconds=body.seconds,
-        size=body.size,
-        aspect_ratio=body.aspect_ratio,
-        image=body.image,
-        seed=body.seed,
-        options=body.provider_options or {},
-        fallbacks=tuple(body.fallbacks),
-    )
+    video = _video(body, version, options.default_model)
     key = None
     if idempotency_key is not None:
         holder = holder_of(context.request, options.access)
@@ -75,6 +61,21 @@ async def generate(
     )
 
 
+@router.post("/api/estimate", summary="Estimate the price of a video")
+@needs(Scope.READ)
+async def estimate(
+    context: ContextOf,
+    body: GenerateBody,
+    render_version: Annotated[str | None, Query(alias="renderVersion")] = None,
+) -> EstimateResponse:
+    """Take the body of a request for a video and return its price with each of its models, as far
+    as price tables tell it. Nothing is created or sent.
+    """
+    version = body.render_version or render_version or RENDER_VERSION
+    video = _video(body, version, context.options.default_model)
+    return estimate_response(context.gateway.models.estimate(context.caller, video))
+
+
 @router.get("/api/videos/status/{job_id}", summary="Read a video's status")
 @needs(Scope.READ, one_job="job_id")
 async def status(job_id: str, context: ContextOf) -> StatusResponse:
@@ -82,6 +83,25 @@ async def status(job_id: str, context: ContextOf) -> StatusResponse:
     stored = await context.gateway.jobs.job(context.caller, job_id)
     waiting = await context.gateway.waiting.of(context.caller, stored.job)
     return status_response(stored, context.options.video_url(job_id), waiting)
+
+
+def _video(body: GenerateBody, version: str, default_model: str | None) -> VideoRequest:
+    if body.model is not None:
+        check_text("model", body.model, SHORT_CHARACTERS_MAX)
+    return video_request(
+        body.script,
+        direction=body.prompt,
+        wallet_address=body.wallet_address,
+        render_version=version,
+        model=body.model or default_model or "",
+        seconds=body.seconds,
+        size=body.size,
+        aspect_ratio=body.aspect_ratio,
+        image=body.image,
+        seed=body.seed,
+        options=body.provider_options or {},
+        fallbacks=tuple(body.fallbacks),
+    )
 
 
 def _fingerprint(body: GenerateBody, version: str) -> str:

@@ -6,10 +6,37 @@ from pydantic import Field
 
 from reelhook.domain.catalog import ModelRoute
 from reelhook.domain.model import Image
+from reelhook.domain.price import ModelPrice, Per, Price, rounded
 from reelhook.doors.fields import MaybeProject, Schema, is_absent, maybe_project
+from reelhook.doors.prices import PriceResponse, maybe_price
 from reelhook.gateway import CostLine, ProviderServer
 
 _DAY_SECONDS = 24 * 3600
+
+
+class PriceLineResponse(Schema):
+    """A figure, and the requests that it applies to. null: any; audio null: with and without."""
+
+    amount: float
+    per: Per
+    resolution: str | None
+    audio: bool | None
+    seconds: int | None
+
+
+class PriceTableResponse(Schema):
+    """The price of a model at some of its accounts."""
+
+    accounts: list[str]
+    unit: str = Field(description="A currency, such as USD, or the provider's own: credits")
+    lines: list[PriceLineResponse]
+    minimum: float = Field(description="What a video costs at least")
+    image: float = Field(description="What is added for a first image")
+    rate: PriceResponse | None = Field(description="The worth of one unit; null: not known")
+    source: str = Field(description="Where the figures are from")
+    date: str | None = Field(
+        description="The day on which they were checked; null: the operator has set them"
+    )
 
 
 class ModelResponse(Schema):
@@ -24,6 +51,7 @@ class ModelResponse(Schema):
     image: Image
     seed: bool
     prompt_characters_max: int | None
+    prices: list[PriceTableResponse] = Field(description="[]: no price is known")
 
 
 class ServerResponse(Schema):
@@ -54,6 +82,15 @@ class ModelsResponse(Schema):
     )
 
 
+class ConvertedCostsResponse(Schema):
+    """Costs in a currency."""
+
+    unit: str
+    quoted: float | None
+    charged: float | None
+    estimated: float | None
+
+
 class CostLineResponse(Schema):
     """The costs of the jobs of one day, model and unit together."""
 
@@ -65,6 +102,12 @@ class CostLineResponse(Schema):
     quoted: float | None
     charged: float | None
     project: MaybeProject = None
+    estimated: float | None = Field(
+        description="By the models' prices, for jobs without a charge or a quote that did not fail"
+    )
+    converted: ConvertedCostsResponse | None = Field(
+        None, exclude_if=is_absent, description="The same in a currency, if a rate is known"
+    )
 
 
 class CostsResponse(Schema):
@@ -87,6 +130,44 @@ def model_response(model: ModelRoute) -> ModelResponse:
         image=limits.image,
         seed=limits.seed,
         prompt_characters_max=limits.prompt_characters_max,
+        prices=_prices(model),
+    )
+
+
+def _prices(model: ModelRoute) -> list[PriceTableResponse]:
+    """Return the price tables of a model, each with the accounts that have it."""
+    shown: list[tuple[ModelPrice, Price | None, list[str]]] = []
+    for account in model.accounts:
+        table = account.price_of(model.model, model.limits)
+        if table is None:
+            continue
+        rate = account.rate_of(table.unit, table)
+        same = next((names for known, worth, names in shown if (known, worth) == (table, rate)), [])
+        if not same:
+            shown.append((table, rate, same))
+        same.append(account.id)
+    return [_price_table(*entry) for entry in shown]
+
+
+def _price_table(table: ModelPrice, rate: Price | None, accounts: list[str]) -> PriceTableResponse:
+    return PriceTableResponse(
+        accounts=accounts,
+        unit=table.unit,
+        lines=[
+            PriceLineResponse(
+                amount=line.amount,
+                per=line.per,
+                resolution=line.resolution,
+                audio=line.audio,
+                seconds=line.seconds,
+            )
+            for line in table.lines
+        ],
+        minimum=table.minimum,
+        image=table.image_amount,
+        rate=maybe_price(rate),
+        source=table.source,
+        date=table.date,
     )
 
 
@@ -114,4 +195,18 @@ def cost_line_response(line: CostLine) -> CostLineResponse:
         quoted=line.quoted,
         charged=line.charged,
         project=maybe_project(line.project),
+        estimated=line.estimated,
+        converted=None if line.rate is None else _converted(line, line.rate),
+    )
+
+
+def _converted(line: CostLine, rate: Price) -> ConvertedCostsResponse:
+    def worth(amount: float | None) -> float | None:
+        return None if amount is None else rounded(amount * rate.amount)
+
+    return ConvertedCostsResponse(
+        unit=rate.unit,
+        quoted=worth(line.quoted),
+        charged=worth(line.charged),
+        estimated=worth(line.estimated),
     )

@@ -1,5 +1,6 @@
 """The bodies that the routes about jobs take and return, in camelCase."""
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -63,12 +64,21 @@ class CancelBody(Schema):
     )
 
 
+class CostKind(StrEnum):
+    """The origin of a cost: a price table, the provider's quote, or its charge."""
+
+    ESTIMATED = "estimated"
+    QUOTED = "quoted"
+    CHARGED = "charged"
+
+
 class CostResponse(Schema):
     """The cost of a job. The unit is USD if the provider reports money, else its own."""
 
     amount: float
     unit: str
-    charged: bool = Field(description="false: only quoted so far")
+    charged: bool = Field(description="false: only quoted or estimated so far")
+    kind: CostKind
 
 
 class JobResponse(Schema):
@@ -91,7 +101,9 @@ class JobResponse(Schema):
         description="For a waiting job, the jobs of its account that are created before it. For a "
         "queued one, the jobs that its provider renders before it, if the provider reports that",
     )
-    cost: CostResponse | None = Field(description="The provider's charge, else its quote")
+    cost: CostResponse | None = Field(
+        description="The provider's charge, else its quote, else an estimate by the model's price"
+    )
     adopted_from: str | None = Field(description="The job in doubt that this one resolved")
     in_doubt: bool = Field(description="true: it is not known whether a provider has the job")
     sora_job_id: str | None
@@ -242,8 +254,16 @@ def job_response(
 
 
 def _cost(job: Job) -> CostResponse | None:
-    if job.charged_amount is not None and job.charged_unit is not None:
-        return CostResponse(amount=job.charged_amount, unit=job.charged_unit, charged=True)
-    if job.quoted_amount is not None and job.quoted_unit is not None:
-        return CostResponse(amount=job.quoted_amount, unit=job.quoted_unit, charged=False)
+    costs = (
+        (job.charged_amount, job.charged_unit, CostKind.CHARGED),
+        (job.quoted_amount, job.quoted_unit, CostKind.QUOTED),
+        (job.estimated_amount, job.estimated_unit, CostKind.ESTIMATED),
+    )
+    for amount, unit, kind in costs:
+        if amount is None or unit is None:
+            continue
+        if kind is CostKind.ESTIMATED and job.status in {Status.FAILED, Status.CANCELED}:
+            return None  # it may have cost nothing
+        charged = kind is CostKind.CHARGED
+        return CostResponse(amount=amount, unit=unit, charged=charged, kind=kind)
     return None

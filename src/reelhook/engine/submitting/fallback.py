@@ -11,7 +11,9 @@ from reelhook.domain.catalog import Catalog
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Instant
 from reelhook.domain.fallback import fall_back
-from reelhook.ports import Clock, Lease, ListedJob, StoredJob
+from reelhook.domain.pricing import estimate_on
+from reelhook.domain.request import VideoRequest
+from reelhook.ports import Clock, JobReads, Lease, ListedJob, StoredJob
 
 log = structlog.get_logger()
 WaitingJob = StoredJob | ListedJob
@@ -25,6 +27,7 @@ class Fallback:
 
     def __init__(
         self,
+        store: JobReads,
         catalog: Catalog,
         recording: Recording,
         signals: Signals,
@@ -34,6 +37,7 @@ class Fallback:
         clock: Clock,
         random: Random,
     ) -> None:
+        self._store = store
         self._catalog = catalog
         self._recording = recording
         self._signals = signals
@@ -65,6 +69,7 @@ class Fallback:
             except InvalidRequestError as error:  # its account was removed in the meantime
                 log.warning("fallback.unknown", job=job.id, error=error.message)
                 continue
+            estimate = estimate_on(choice, await self._request(stored))
             account = choice.pick(self._random)
             moved = fall_back(
                 job,
@@ -72,6 +77,7 @@ class Fallback:
                 provider=choice.provider,
                 model=choice.model,
                 pinned=choice.pinned,
+                estimate=estimate,
                 given_up=number + 1,
                 code=code,
                 message=message,
@@ -82,3 +88,9 @@ class Fallback:
             self._signals.submit.publish()
             return True
         return False
+
+    async def _request(self, stored: WaitingJob) -> VideoRequest:
+        """Return the job's whole request: a list does not show all that its price depends on."""
+        if isinstance(stored, StoredJob):
+            return stored.request
+        return (await self._store.job(stored.job.id)).request

@@ -7,7 +7,7 @@ MiniMax's models, which have a parameter for it.
 
 from dataclasses import replace
 
-from reelhook.domain.price import ModelPrice, Options, Price, PriceLine
+from reelhook.domain.price import Defaults, ModelPrice, Options, Price, PriceLine
 
 _SOURCE = "https://docs.dev.runwayml.com/guides/pricing/"
 RATES = {"credits": Price(0.01, "USD")}
@@ -49,7 +49,8 @@ def _by_audio(with_audio: float, without: float) -> ModelPrice:
 
 _OCTOBER = "2026-10-07"
 PRICES = {
-    "gen4.5": _credits(PriceLine(12)),
+    # The adapter sends 5 seconds if a request names none, since this model needs a duration.
+    "gen4.5": replace(_credits(PriceLine(12)), defaults=Defaults(seconds=5)),
     "gen4_turbo": _credits(PriceLine(5)),
     "veo3.1": _by_audio(40, 20),
     "veo3.1_fast": _by_audio(15, 10),
