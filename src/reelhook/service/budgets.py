@@ -56,8 +56,8 @@ class Budgets:
         return await self._read(await self._project_owner(caller, project))
 
     async def of_key(self, caller: Caller, key_id: str) -> BudgetStatus:
-        """Return the budget of a key: the caller's own, or with the scope `admin` any."""
-        caller.require(Scope.READ if key_id == caller.key_id else Scope.ADMIN)
+        """Return the budget of a key."""
+        caller.require(Scope.READ)
         return await self._read(await self._key_owner(caller, key_id))
 
     async def set_project(self, caller: Caller, project: str, limits: Limits) -> BudgetStatus:

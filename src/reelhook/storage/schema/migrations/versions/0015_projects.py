@@ -102,6 +102,7 @@ def _create_projects() -> None:
         sa.Column("completed", sa.BigInteger, nullable=False),
         sa.Column("quoted", sa.Double),
         sa.Column("charged", sa.Double),
+        sa.Column("estimated", sa.Double),
     )
 
 
