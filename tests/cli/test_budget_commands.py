@@ -83,7 +83,10 @@ def test_wrong_usage_names_the_remedy(
         (("set", "--money-per-day", "dollars=1"), "dollars is neither a currency such as USD"),
         (("show", "--project", "nobody"), "Project not found"),
         (("show", "--key", "key_none"), "Key not found"),
-        (("raise", "--jobs-per-day", "1", "--for", "1h"), "must be higher than the limit"),
+        (
+            ("raise", "--jobs-per-day", "1", "--for", "1h"),
+            "A raise of jobs per day must be higher than its limit",
+        ),
     ],
 )
 def test_refusals_are_one_sentence(house: House, arguments: tuple[str, ...], sentence: str) -> None:

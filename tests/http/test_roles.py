@@ -25,6 +25,7 @@ ROLES = (
     *("no_key", "malformed", "token", "expired", "revoked"),
     *("read", "submit", "operate", "admin", "other_project", "operator"),
 )
+RAISE = {"jobsPerDay": 2000, "until": "2100-01-01T00:00Z"}
 BODIES: dict[str, Any] = {
     "POST /api/generate": VIDEO,
     "POST /api/jobs/register": {"soraJobId": "video_unknown"},
@@ -35,6 +36,11 @@ BODIES: dict[str, Any] = {
     "POST /api/deliveries/resend": {"since": "2026-01-31T10:00Z"},
     "POST /api/keys": {"name": "made", "scopes": ["read"]},
     "POST /api/projects": {"name": "made"},
+    "POST /api/estimate": VIDEO,
+    "PUT /api/projects/{project_id}/budgets": {"jobsPerDay": 1000},
+    "POST /api/projects/{project_id}/budgets/raise": RAISE,
+    "PUT /api/keys/{key_id}/budgets": {"jobsPerDay": 1000},
+    "POST /api/keys/{key_id}/budgets/raise": RAISE,
 }
 RULES: dict[str, Scope | Policy] = {
     "GET /api/audit": Scope.ADMIN,
@@ -84,6 +90,13 @@ RULES: dict[str, Scope | Policy] = {
     "PATCH /api/projects/{project_id}": Scope.ADMIN,
     "POST /api/projects/{project_id}/close": Scope.OPERATOR,
     "POST /api/projects/{project_id}/rotate": Scope.ADMIN,
+    "POST /api/estimate": Scope.READ,
+    "GET /api/projects/{project_id}/budgets": Scope.READ,
+    "PUT /api/projects/{project_id}/budgets": Scope.OPERATOR,
+    "POST /api/projects/{project_id}/budgets/raise": Scope.OPERATOR,
+    "GET /api/keys/{key_id}/budgets": Scope.READ,
+    "PUT /api/keys/{key_id}/budgets": Scope.ADMIN,
+    "POST /api/keys/{key_id}/budgets/raise": Scope.ADMIN,
     "POST /providers/{provider}/webhook/{token}": Policy.CALLBACK,
     "GET /.well-known/webhooks/jwks.json": Policy.OPEN,
     "GET /healthz": Policy.OPEN,
@@ -142,7 +155,7 @@ class Stage:
             "/api/jobs/events": {"jobIds": ids["job_id"]},
         }.get(path, {})
         options: dict[str, Any] = {"params": parameters, "headers": self.headers[role]}
-        if method in {"POST", "PATCH"}:
+        if method in {"POST", "PATCH", "PUT"}:
             options["json"] = BODIES.get(label, {})
         async with self.server.session.request(
             method, self.server.url + path, allow_redirects=False, **options

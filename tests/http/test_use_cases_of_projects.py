@@ -14,9 +14,15 @@ import pytest
 from two_projects import FOX, OURS, TwoProjects, two_projects, unknown, unknown_job
 from watched_database import watched
 
+from reelhook.domain.budget import NO_LIMITS
 from reelhook.domain.caller import OPERATOR, Scope, ScopeMissingError
 from reelhook.domain.conflicts import JobIdUnavailableError
-from reelhook.domain.errors import JobNotFoundError, ReelhookError, UnknownProviderJobError
+from reelhook.domain.errors import (
+    JobNotFoundError,
+    NotFoundError,
+    ReelhookError,
+    UnknownProviderJobError,
+)
 from reelhook.gateway import SOLE_HOLDER, AuditFilter, DeliveryFilter, Gateway, IdempotencyKey
 
 Use = Callable[[TwoProjects, Any], Any]
@@ -49,6 +55,17 @@ def own_things_only(use: Callable[[TwoProjects], Any]) -> Rule:
         assert any(one in found for one in stage.ours.ids)
         assert not [one for one in stage.theirs.ids if one in found]
         assert stage.theirs.caller.project not in found
+
+    return check
+
+
+def foreign_id(use: Use, theirs: str) -> Rule:
+    """An id of theirs has the same error, after the same statements, as an unknown one."""
+
+    async def check(stage: TwoProjects) -> None:
+        foreign = await _outcome(use, stage, theirs)
+        assert foreign == await _outcome(use, stage, unknown(theirs))
+        assert issubclass(foreign[0], NotFoundError)
 
     return check
 
@@ -215,6 +232,25 @@ RULES: dict[str, Rule] = {
     ),
     "operations.watching_paused_since": of_no_project("readiness, open to anyone"),
     "operations.check_writable": of_no_project("readiness, open to anyone"),
+    "budgets.of_project": foreign_id(
+        lambda stage, project: stage.gateway.budgets.of_project(OURS, project), "prj_theirs"
+    ),
+    "budgets.set_project": operator_only(
+        lambda stage: stage.gateway.budgets.set_project(OURS, OURS.project, NO_LIMITS)
+    ),
+    "budgets.raise_project": operator_only(
+        lambda stage: stage.gateway.budgets.raise_project(OURS, OURS.project, NO_LIMITS, 2**50)
+    ),
+    "budgets.of_key": foreign_id(
+        lambda stage, key: stage.gateway.budgets.of_key(OURS, key), "key_theirs"
+    ),
+    "budgets.set_key": foreign_id(
+        lambda stage, key: stage.gateway.budgets.set_key(OURS, key, NO_LIMITS), "key_theirs"
+    ),
+    "budgets.raise_key": foreign_id(
+        lambda stage, key: stage.gateway.budgets.raise_key(OURS, key, NO_LIMITS, 2**50),
+        "key_theirs",
+    ),
     "models.catalog": of_no_project("the models"),
     "models.servers": of_no_project("the models; errors of servers are left out"),
     "provider_webhooks.check_address": of_no_project("the address of one job, which is its key"),

@@ -186,12 +186,17 @@ def reserved_for(
     """Return what a job reserves that may cost any of these prices; None: nothing is limited.
 
     It is the highest of them. If one is not known, it is at least the limits' own unknown price, or
-    else `unknown_price`. Raises `UnknownPriceError` if there is neither and money is limited.
+    else `unknown_price`, in a unit that the limits count. Raises `UnknownPriceError` if there is
+    neither and money is limited.
     """
     known = [money for price in prices if (money := counted(limits, price)) is not None]
     if known and len(known) == len(prices) and len({money.unit for money in known}) == 1:
         return max(known)
-    if (unknown := limits.unknown_price or unknown_price) is None:
+    instead = (limits.unknown_price, unknown_price)
+    unknown = next(
+        (each for each in instead if each is not None and limits.counts(each.unit)), None
+    )
+    if unknown is None:
         if limits.units:
             raise UnknownPriceError(tuple(sorted(limits.units)))
         return None

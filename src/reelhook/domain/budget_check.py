@@ -46,6 +46,12 @@ def check_limits(limits: Limits, units: Collection[str]) -> None:
     amounts = [(name, getattr(limits, name)) for name in _MONEY]
     if (unknown := limits.unknown_price) is not None:
         amounts.append(("unknown_price", {unknown.unit: unknown.amount}))
+        if not limits.counts(unknown.unit):
+            limited = " or ".join(sorted(limits.units))
+            raise InvalidRequestError(
+                f"unknown_price.{unknown.unit}",
+                f"The unknown price must be in a unit that is limited: {limited}",
+            )
     for name, table in amounts:
         for unit, amount in table.items():
             if not (is_currency(unit) or unit in units):
@@ -57,9 +63,9 @@ def check_limits(limits: Limits, units: Collection[str]) -> None:
 def check_raise(limits: Limits, raised: Limits, until: Instant, now: Instant) -> None:
     """Raise `InvalidRequestError` for a raise that ends too early, or that raises no limit."""
     if until <= now:
-        raise InvalidRequestError("until", "until must be in the future")
+        raise InvalidRequestError("until", "A raise must end in the future")
     if raised.unknown_price is not None:
-        raise InvalidRequestError("unknown_price", "unknown_price is no limit: set it instead")
+        raise InvalidRequestError("unknown_price", "The unknown price is no limit: set it instead")
     for name in _JOBS:
         _check_higher(name, {None: getattr(limits, name)}, {None: getattr(raised, name)})
     for name in _MONEY:
@@ -70,6 +76,8 @@ def _check_higher(
     name: str, limits: Mapping[str | None, int | None], raised: Mapping[str | None, int | None]
 ) -> None:
     for unit, amount in raised.items():
-        field, limit = name if unit is None else f"{name}.{unit}", limits.get(unit)
+        limit = limits.get(unit)
         if amount is not None and (limit is None or amount <= limit):
-            raise InvalidRequestError(field, f"{field} must be higher than the limit that is set")
+            field, words = name if unit is None else f"{name}.{unit}", name.replace("_", " ")
+            of = words if unit is None else f"{words} in {unit}"
+            raise InvalidRequestError(field, f"A raise of {of} must be higher than its limit")

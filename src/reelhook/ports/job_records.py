@@ -81,9 +81,10 @@ class NewJob:
 
     Endpoints that get every job's events are added to the destinations when it is stored. `sees` is
     the only project that its creator sees; None: all. `sharing` has the other accounts of the
-    account's server, where the provider's id of a job means the same job. `prices` are those that
-    it may cost, one for its model and one for each fallback; its budgets reserve the highest. A
-    price that is None is not known. None: the job reserves nothing.
+    account's server, where the provider's id of a job means the same job.
+
+    `prices` are those that it may cost, one for its model and one for each fallback; its budgets
+    reserve the highest. A price that is None is not known. None: the job reserves nothing.
     """
 
     job: Job

@@ -227,8 +227,8 @@ class Jobs:
             idempotency,
             audit,
             sees=caller.sees,
-            prices=prices,
             sharing=sharing(self._providers, job.account),
+            prices=prices,
         )
         try:
             created = await self._store.create(new)

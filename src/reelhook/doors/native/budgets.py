@@ -47,9 +47,7 @@ async def raise_project(project_id: str, context: ContextOf, body: RaiseBody) ->
 @router.get("/keys/{key_id}/budgets", summary="Read a key's budget")
 @needs(Scope.READ)
 async def read_key(key_id: str, context: ContextOf) -> BudgetResponse:
-    """Return the limits of a key, and what its jobs have reserved and spent. A key reads its own
-    budget; the scope `admin` reads those of its project's keys.
-    """
+    """Return the limits of a key, and what its jobs have reserved and spent."""
     budgets = context.gateway.budgets
     return _response(context, await budgets.of_key(context.caller, key_id))
 
