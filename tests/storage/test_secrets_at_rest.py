@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reelhook.domain.conflicts import EndpointLockedError
+from reelhook.domain.conflicts import EndpointLockedError, ProjectLockedError
 from reelhook.domain.encryption import (
     EncryptionKey,
     Keyring,
@@ -15,6 +15,7 @@ from reelhook.domain.encryption import (
 )
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, EndpointKind
 from reelhook.domain.errors import UnknownCursorError
+from reelhook.domain.project import Project
 from reelhook.ports import ReencryptedBatch, Undecryptable
 from reelhook.storage.at_rest import AtRest
 from reelhook.storage.open import open_store
@@ -295,3 +296,38 @@ async def test_a_backup_is_read_with_the_same_key(database_path: Path, tmp_path:
         back_up(database_path, tmp_path / "copy.db")
     async with open_store(tmp_path / "copy.db") as restored:
         assert await Store(restored, NEW).endpoint(SHOP.id) == SHOP
+
+
+# -- secrets of projects ---------------------------------------------------------------------------
+
+PROJECT = Project("prj_shop", "shop", NOW, secret=SECRETS[0])
+OF_PROJECT = replace(ENDPOINT, id="ep_of_project", kind=EndpointKind.URL, project=PROJECT.id)
+
+
+async def test_the_secrets_of_a_project_are_encrypted_and_sign_its_endpoints(
+    database: Database, sql: Sql
+) -> None:
+    store = Store(database, NEW)
+    await store.create_project(PROJECT)
+    await store.create_endpoint(replace(OF_PROJECT, secret=None))
+    rotated = await store.change_project(
+        "shop", lambda one: one.rotated("whsec_new-of-the-shop", NOW, 9), NOW
+    )
+    assert rotated.secrets == ("whsec_new-of-the-shop", SECRETS[0])
+    assert "of-the-shop" not in await everything(sql)
+    assert await store.project("shop") == rotated
+    assert rotated in await store.projects()
+    secrets = (await store.endpoint(OF_PROJECT.id)).project_secrets
+    assert secrets is not None
+    assert (secrets.secret, secrets.previous) == rotated.secrets
+
+
+async def test_a_project_that_can_not_be_decrypted_keeps_its_secrets(database: Database) -> None:
+    await Store(database, OLD).create_project(PROJECT)
+    await Store(database, OLD).create_endpoint(replace(OF_PROJECT, secret=None))
+    store = Store(database, NEW)
+    assert (await store.endpoint(OF_PROJECT.id)).locked
+    with pytest.raises(ProjectLockedError, match="add the key"):
+        await store.change_project("shop", lambda one: one.rotated("another", NOW, 9), NOW)
+    await store.change_project("shop", lambda one: replace(one, weight=3), NOW)
+    assert await Store(database, OLD).project("shop") == replace(PROJECT, weight=3)

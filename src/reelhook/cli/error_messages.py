@@ -107,6 +107,10 @@ _SENTENCES: Mapping[str, str] = {
         "The server can't decrypt the secrets of {endpointId}: add the key that they are encrypted "
         "with to REELHOOK_ENCRYPTION_KEYS, and restart `reelhook serve`"
     ),
+    "project_locked": (
+        "The server can't decrypt the secrets of {project}: add the key that they are encrypted "
+        "with to REELHOOK_ENCRYPTION_KEYS, and restart `reelhook serve`"
+    ),
     "malformed_encryption_key": (
         "{name} is not rhek_ and the base64 of 32 bytes; copy the key again, or make a new one "
         "with `reelhook keys new-encryption-key`"

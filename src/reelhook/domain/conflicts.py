@@ -100,6 +100,19 @@ class EndpointLockedError(EndpointConflictError):
         )
 
 
+class ProjectLockedError(ProjectConflictError):
+    """This process can't decrypt the project's secrets, so it does not change them."""
+
+    problem = "project_locked"
+
+    def __init__(self, project: str) -> None:
+        super().__init__(
+            f"The secrets of {project} can't be decrypted here: add the key that they are "
+            "encrypted with to REELHOOK_ENCRYPTION_KEYS, and restart",
+            facts={"project": project},
+        )
+
+
 class NotInDoubtError(JobConflictError):
     """Nothing about the job's submission is in doubt."""
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from reelhook.domain.caller import DEFAULT_PROJECT
+from reelhook.domain.encryption import is_encrypted
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Instant
 from reelhook.domain.problem import Problem
@@ -56,6 +57,16 @@ class Project:
     weight: int = 1
     priority_max: int = PRIORITY_MAX
     data_deleted_at: Instant | None = None
+
+    @property
+    def secrets(self) -> tuple[str | None, str | None]:
+        """The secret that signs, and the previous one."""
+        return self.secret, self.previous_secret
+
+    @property
+    def locked(self) -> bool:
+        """True if its secrets are still encrypted: this process lacks their key."""
+        return any(text is not None and is_encrypted(text) for text in self.secrets)
 
     def rotated(self, secret: str, now: Instant, overlap_milliseconds: int) -> "Project":
         """Sign with a new secret, and for a while with the current one as well."""

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 
-from reelhook.domain.conflicts import EndpointLockedError
+from reelhook.domain.conflicts import EndpointLockedError, ProjectLockedError
 from reelhook.domain.encryption import (
     NONCE_BYTES,
     Keyring,
@@ -74,12 +74,19 @@ class AtRest:
     def changing_project(
         self, change: Callable[[Project], Project]
     ) -> Callable[[Project], Project]:
-        """Return a change of a stored project."""
+        """Return a change of a stored project.
+
+        It raises `ProjectLockedError` if it would change secrets that can't be decrypted here.
+        """
 
         def changed(stored: Project) -> Project:
             before = self.decrypted_project(stored)
             after = change(before)
-            return stored if after == before else self.encrypted_project(after)
+            if after == before:
+                return stored
+            if before.locked and after.secrets != before.secrets:
+                raise ProjectLockedError(before.id)
+            return self.encrypted_project(after)
 
         return changed
 
