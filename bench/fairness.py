@@ -23,6 +23,7 @@ from reelhook.domain.job import Job, Status
 from reelhook.domain.report import Finished
 from reelhook.domain.request import VideoRequest
 from reelhook.ports import Change, NewJob
+from reelhook.storage.operation import Database
 from reelhook.storage.store import Store
 
 from .figures import Figures, quantile
@@ -96,7 +97,9 @@ class Provider:
         return at
 
 
-async def quiet_waits(store: Store, random: Random | None) -> tuple[list[float], int]:
+async def quiet_waits(
+    store: Store, random: Random | None = None, jobs: int = QUIET_JOBS
+) -> tuple[list[float], int]:
     """Let the quiet project submit one job a second, and all slots work.
 
     Return its waits in seconds, and the most jobs of others that began while one of its waited.
@@ -104,11 +107,11 @@ async def quiet_waits(store: Store, random: Random | None) -> tuple[list[float],
     provider = Provider(store, random)
     await provider.begin(0.0)
     number = 0
-    arrivals = [60.25 + 1.03 * count for count in range(QUIET_JOBS)]  # at any place of a slot
+    arrivals = [10.25 + 1.03 * count for count in range(jobs)]  # at any place of a slot
     passed: list[int] = []
     created: dict[str, int] = {}
-    while len(passed) < QUIET_JOBS:
-        arrival = arrivals[number] if number < QUIET_JOBS else float("inf")
+    while len(passed) < jobs:
+        arrival = arrivals[number] if number < jobs else float("inf")
         if provider.ends and provider.ends[0][0] <= arrival:
             await provider.begin(await provider.end())
         else:
@@ -121,7 +124,7 @@ async def quiet_waits(store: Store, random: Random | None) -> tuple[list[float],
             for job_id, before in created.items()
             if job_id in provider.began
         ]
-    waits = [provider.began[f"quiet_{n}"] - arrivals[n] for n in range(QUIET_JOBS)]
+    waits = [provider.began[f"quiet_{n}"] - arrivals[n] for n in range(jobs)]
     return waits, max(passed)
 
 
@@ -135,6 +138,11 @@ async def look_milliseconds(store: Store, turns: int = 100) -> float:
     return quantile(taken, 0.1)  # what else the machine does only adds
 
 
+async def _analyze(database: Database, kind: str) -> None:
+    if kind == "postgresql":  # as its autovacuum does by itself
+        await execute(database, "ANALYZE")
+
+
 async def measure(kind: str, target: Path | str, jobs: int) -> Figures:
     figures = Figures(f"fairness-{kind}")
     bound = 1.5 * RENDER_SECONDS / SLOTS
@@ -146,9 +154,11 @@ async def measure(kind: str, target: Path | str, jobs: int) -> Figures:
             alone, _ = await quiet_waits(store, random)
             await execute(database, "DELETE FROM jobs")
             await spread([partial(store.create, new("few", n, 0)) for n in range(SLOTS)], 256)
+            await _analyze(database, kind)
             few = await look_milliseconds(store)
             await execute(database, "DELETE FROM jobs")
             await spread([partial(store.create, new("loud", n, 0)) for n in range(jobs)], 256)
+            await _analyze(database, kind)
             many = await look_milliseconds(store)
             last = (await store.job(f"loud_{jobs - 1}")).job
             began = time.perf_counter()

@@ -1,5 +1,6 @@
 """A database that keeps the statements which a test's own calls run."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -8,14 +9,18 @@ from typing import Any, TypeVar
 from reelhook.storage.operation import ConflictKeys, Database, Operation, statements_of
 
 T = TypeVar("T")
-_KEPT: ContextVar[list[list[str]] | None] = ContextVar("kept", default=None)
+Kept = tuple[asyncio.Task[Any] | None, list[list[str]]]
+_KEPT: ContextVar[Kept | None] = ContextVar("kept", default=None)
 
 
 @contextmanager
 def watched() -> Iterator[list[list[str]]]:
-    """Give the statements of each operation that this task runs until the block ends."""
+    """Give the statements of each operation that this task runs until the block ends.
+
+    Tasks that it starts don't count: they run when they like.
+    """
     kept: list[list[str]] = []
-    token = _KEPT.set(kept)
+    token = _KEPT.set((asyncio.current_task(), kept))
     try:
         yield kept
     finally:
@@ -44,8 +49,9 @@ class WatchedDatabase:
 
 
 def _keeping(make: Callable[[], Operation[T]]) -> Callable[[], Operation[T]]:
-    # Taken here: the operation may run in another task or thread.
-    if (kept := _KEPT.get()) is None:
+    # Decided here: the operation itself may run in another task or thread.
+    task, kept = _KEPT.get() or (None, [])
+    if task is None or task is not asyncio.current_task():
         return make
     statements: list[str] = []
     kept.append(statements)

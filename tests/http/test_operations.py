@@ -223,4 +223,17 @@ async def test_an_error_of_our_own_is_500_in_the_form_of_all_errors(tmp_path: Pa
         server.hook.gateway.operations._store = None  # type: ignore[assignment] # the way to break it
         reply = await server.get("/api/stats")
         assert reply.refusal == (500, "internal_error", None)
-        assert any(line["event"] == "http.failed" for line in server.logs)
+        (line,) = [line for line in server.logs if line["event"] == "http.failed"]
+        assert line["path"] == "/api/stats"
+
+
+async def test_an_error_at_a_providers_address_logs_no_part_of_that_secret_address(
+    tmp_path: Path,
+) -> None:
+    async with gateway(tmp_path) as server:
+        server.hook.gateway.provider_webhooks._callbacks = None  # type: ignore[assignment] # as above
+        reply = await server.post("/providers/openai/webhook/job.1.hunter2")
+        assert reply.refusal == (500, "internal_error", None)
+        (line,) = [line for line in server.logs if line["event"] == "http.failed"]
+        assert line["path"] == "/providers/openai/webhook/..."
+        assert "hunter2" not in str(line)

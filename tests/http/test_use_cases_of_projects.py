@@ -257,7 +257,10 @@ ENDPOINT_RULES: dict[str, Rule] = {
         lambda stage, resend: stage.gateway.deliveries.resend_run(OURS, resend), "resend"
     ),
 }
-LAST = ("deliveries.resend", "in_doubt.adopt", "in_doubt.abandon", "jobs.cancel", "endpoints.test")
+LAST = (
+    *("deliveries.resend", "in_doubt.adopt", "in_doubt.abandon", "jobs.cancel"),
+    *("endpoints.test", "endpoints.remove"),
+)
 """Rules that change things of ours come last, in an order in which they don't disturb others."""
 PROCESS_WIDE = {"feed.stop"}
 """Methods without a caller: no door passes them on."""

@@ -182,7 +182,9 @@ async def webhook_secret(settings: Settings, project: str | None = None) -> str:
     async with exclusive(settings.database):
         migrations.migrate(settings.database)
         async with open_store(settings.database) as database:
-            return await Store(database, settings.keyring).key(WEBHOOK_KEY, _new_secret())
+            store = Store(database, settings.keyring)
+            await store.check_encryption_keys()
+            return await store.key(WEBHOOK_KEY, _new_secret())
 
 
 async def _project_secret(settings: Settings, id_or_name: str) -> str:
@@ -212,6 +214,19 @@ async def callback_url(settings: Settings, account: str) -> str:
         )
     subject = Subject(SubjectKind.ACCOUNT, account)
     return CallbackAddresses(settings.public_url, key, {}).address(provider, subject)
+
+
+async def check_exposure(settings: Settings, now: Instant) -> None:
+    """Raise `SettingsError` if others could reach the server, and would need no key.
+
+    Nothing is created for it. A PostgreSQL database that is not up yet is awaited.
+    """
+    if not settings.exposed:
+        return
+    if not isinstance(settings.database, Path):
+        pooled, seconds = not settings.wake_ups, settings.database_wait_seconds
+        await wait_until_usable(settings.database, pooled=pooled, seconds=seconds)
+    settings.check_exposure(has_key=await has_valid_key(settings, now))
 
 
 async def has_valid_key(settings: Settings, now: Instant) -> bool:

@@ -142,7 +142,7 @@ def show_jobs(page: dict[str, Any]) -> None:
         ),
     )
     if page["nextCursor"]:
-        hint(f"More: reelhook jobs --cursor {page['nextCursor']}")
+        hint(f"More: the same command with --cursor {page['nextCursor']}")
 
 
 def _missed(job: Mapping[str, Any]) -> str | None:

@@ -187,8 +187,13 @@ def install_errors(app: FastAPI, refusals: Refusals, clients: RefusedClients) ->
 
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-        log.error("http.failed", path=request.url.path, exc_info=error)
+        log.error("http.failed", path=_shown_path(request.url.path), exc_info=error)
         return error_response(500, "reelhook failed; its log says why", "internal_error")
+
+
+def _shown_path(path: str) -> str:
+    """Return a path as logs show it: the last part of a provider's callback address is a secret."""
+    return f"{path.rpartition('/')[0]}/..." if "/providers/" in path else path
 
 
 def _sentence(problem: Any) -> tuple[str, str | None]:
