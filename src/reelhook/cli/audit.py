@@ -99,4 +99,4 @@ def _change(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
 def _value(value: Any) -> str:
     if value is None:
         return "none"
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return (" ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
