@@ -106,8 +106,8 @@ async def _outcome(use: Use, stage: TwoProjects, thing: Any) -> tuple[Any, ...]:
         try:
             found = await use(stage, thing)
         except ReelhookError as error:
-            told = error.message, error.problem, error.facts, getattr(error, "field", None)
-            return type(error), repr(told).replace(str(thing), "ID"), statements
+            facts = error.message, error.problem, error.facts, getattr(error, "field", None)
+            return type(error), repr(facts).replace(str(thing), "ID"), statements
     return type(found), repr(found).replace(str(thing), "ID"), statements
 
 
