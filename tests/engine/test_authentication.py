@@ -120,7 +120,7 @@ async def test_a_database_that_is_away_lets_nobody_in_and_is_asked_again(
 ) -> None:
     one = Authentication(store, clock=clock)
     assert await one.key(TOKEN) is not None
-    await store._database.close()  # type: ignore[attr-defined] # of every driver
+    await store._database.close()
     clock.advance(1)
     for reads in (2, 3):
         with pytest.raises(StoreError):
