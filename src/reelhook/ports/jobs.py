@@ -164,7 +164,7 @@ class SubmitStore(AcceptanceStore, Protocol):
     ) -> list[ListedJob]:
         """Return accepted jobs that have fallbacks and have waited for their model since then.
 
-        The oldest come first.
+        Each project's jobs come in their order, since that is the index's.
         """
         ...
 

@@ -127,7 +127,7 @@ def with_fallbacks(account: str, waiting_since: Instant, limit: int) -> Operatio
     rows = yield Statement(
         f"SELECT {LISTED_JOB} FROM jobs WHERE account = ?1 AND status = 'accepted'"
         " AND fallbacks IS NOT NULL AND coalesce(model_since, created_at) < ?2"
-        " ORDER BY created_at, id LIMIT ?3",
+        " ORDER BY project, priority DESC, created_at, id LIMIT ?3",
         (account, waiting_since, limit),
     )
     return [listed_job_of(row) for row in rows]
