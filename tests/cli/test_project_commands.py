@@ -53,6 +53,9 @@ def test_a_project_is_created_listed_changed_and_shown(house: House) -> None:
     lines = house.run("projects", "show", "store").out.splitlines()
     assert "Webhook URL: http://127.0.0.1:9/hook" in lines
     assert "Models: openai/sora-2" in lines
+    table = house.run("endpoints", "list").out.splitlines()
+    assert table[0].split("\t")[-1] == "PROJECT"
+    assert [line.split("\t")[-1] for line in table if f"default_{project}" in line] == [project]
     anything = house.run("projects", "update", "store", "--model", "all", "--webhook-url", "")
     assert "Models: all" in anything.out.splitlines()
     assert "Webhook URL" not in anything.out

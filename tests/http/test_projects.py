@@ -90,7 +90,7 @@ async def test_a_taken_name_is_refused(server: Gateway) -> None:
 
 
 async def test_an_unknown_project_is_not_found(server: Gateway) -> None:
-    for name in ("prj_unknown", "unknown"):
+    for name in ("prj_unknown", "unknown", "a%20b", "%00", "x" * 500):
         path = f"/api/projects/{name}"
         assert (await server.get(path)).refusal == UNKNOWN
         assert (await server.patch(path, json={"weight": 2})).refusal == UNKNOWN

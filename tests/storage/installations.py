@@ -1,5 +1,6 @@
 """A SQLite installation with something of everything, to be moved."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import apsw
 
 from reelhook.domain.account_status import AccountStatus
 from reelhook.domain.endpoint import Endpoint, EndpointKind
+from reelhook.domain.project import Project
 from reelhook.domain.report import Failed
 from reelhook.ports import Destination, IdempotencyKey, NewJob, Resend
 from reelhook.storage.postgres import driver as postgres
@@ -15,7 +17,7 @@ from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 from reelhook.storage.transfer.database import TABLES
 
-from .samples import CAT, FAILED, FINISHED, NOW, RUNNING, moved, new, queued, submitting
+from .samples import CAT, FAILED, FINISHED, NOW, RUNNING, URL, moved, new, queued, submitting
 
 DELIVERED = """
 UPDATE deliveries SET due_at = NULL, status_sequence = NULL, outcome = 'delivered',
@@ -28,6 +30,11 @@ INSERT INTO attempts (delivery_id, event_id, sequence, number, started_at, durat
 UNDELIVERED = """
 INSERT INTO undelivered (delivery_id, sequence, fate, at)
 SELECT id, 1, 'exhausted', 7 FROM deliveries
+"""
+CLOSED_COSTS = """
+INSERT INTO closed_costs VALUES
+  ('prj_0', 20000, 'openai', 'sora-2', '', 3, 2, NULL, NULL),
+  ('prj_0', 20000, 'openai', 'sora-2', 'USD', 1, 1, NULL, 0.1)
 """
 MANY_ATTEMPTS = """
 INSERT INTO attempts (delivery_id, event_id, sequence, number, started_at, duration_ms, answer)
@@ -48,6 +55,7 @@ async def fill(path: Path) -> None:
     execute(path, DELIVERED)
     execute(path, ATTEMPTS)
     execute(path, UNDELIVERED)
+    execute(path, CLOSED_COSTS)
     execute(path, "UPDATE leases SET lease_until = 99999999999999, epoch = 7")
     execute(path, "INSERT INTO workers VALUES ('old', 99999999999999)")
 
@@ -71,6 +79,9 @@ async def _fill(store: Store) -> None:
         NewJob(registered.job, CAT, None, (Destination("ep_1"),), registered.idempotency)
     )
     await store.start_resend(Resend("resend_1", 0, NOW))
+    await store.create_project(Project("prj_1", "shop", NOW, secret="s", models=("a/b",)))
+    await store.change_project("shop", lambda one: replace(one, webhook_url=URL), NOW)
+    await store.create(new("of a project", project="prj_1"))
     await store.record_round("openai", NOW)
     await store.save_account_status("openai", AccountStatus(UNICODE, 7300), None)
     await store.pause_watching(NOW)

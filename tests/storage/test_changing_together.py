@@ -8,14 +8,17 @@ from functools import partial
 import pytest
 
 from reelhook.domain.breaker import CircuitBreaker
+from reelhook.domain.conflicts import ProjectClosedError, ProjectNameTakenError
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Disabled, Endpoint, EndpointKind
 from reelhook.domain.errors import EndpointNotFoundError, InvalidRequestError
-from reelhook.ports import Resend
+from reelhook.domain.project import Project
+from reelhook.ports import DataRemoval, Resend
 from reelhook.storage.operation import Operation
 from reelhook.storage.operations import (
     delivery_writes,
     endpoint_writes,
     job_writes,
+    projects,
     resends,
 )
 from reelhook.storage.postgres.driver import PostgreSQL
@@ -251,3 +254,48 @@ async def test_many_changes_of_two_processes_all_hold(url: str, shared: Store) -
         now = await shared.endpoint("ep_1")
         assert (now.secret, now.description) == (secret, words)
     await database.close()
+
+
+# -- projects --------------------------------------------------------------------------------------
+
+SHOP = Project("prj_shop", "shop", NOW)
+
+
+def closing(one: Project) -> Project:
+    return one.closed(NOW, delete_data=True)
+
+
+async def test_a_job_that_comes_in_while_its_project_closes_is_refused(
+    url: str, shared: Store
+) -> None:
+    await shared.create_project(SHOP)
+    other = await transaction(url, projects.change("shop", closing, NOW))
+    creating = asyncio.create_task(shared.create(new(urls=(), project="prj_shop")))
+    await waits_for_a_lock(url)
+    await commit(other)
+    with pytest.raises(ProjectClosedError):
+        await creating
+
+
+async def test_a_project_closes_after_the_job_that_is_just_coming_in(
+    url: str, shared: Store
+) -> None:
+    await shared.create_project(SHOP)
+    other = await transaction(url, job_writes.create(new(urls=(), project="prj_shop")))
+    task = asyncio.create_task(shared.change_project("shop", closing, NOW))
+    await waits_for_a_lock(url)
+    await commit(other)
+    await task
+    assert await shared.remove_project_data("prj_shop", NOW) is DataRemoval.IN_USE
+
+
+async def test_of_two_projects_that_take_one_name_at_once_one_gets_it(
+    url: str, shared: Store
+) -> None:
+    other = await transaction(url, projects.create(SHOP))
+    creating = asyncio.create_task(shared.create_project(replace(SHOP, id="prj_2")))
+    await waits_for_a_lock(url)
+    await commit(other)
+    with pytest.raises(ProjectNameTakenError):
+        await creating
+    assert [one.id for one in await shared.projects()] == ["default", "prj_shop"]

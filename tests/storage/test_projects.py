@@ -6,7 +6,12 @@ import pytest
 
 from reelhook.domain.conflicts import ProjectClosedError, ProjectNameTakenError
 from reelhook.domain.endpoint import EndpointKind, default_id
-from reelhook.domain.errors import EndpointNotFoundError, JobNotFoundError, ProjectNotFoundError
+from reelhook.domain.errors import (
+    EndpointNotFoundError,
+    JobNotFoundError,
+    ProjectNotFoundError,
+    StoreError,
+)
 from reelhook.domain.project import DEFAULT, Project
 from reelhook.storage.store import Store
 
@@ -52,7 +57,8 @@ async def test_a_project_is_read_by_id_and_by_name_as_it_was_stored(store: Store
 
 async def test_an_unknown_or_unseen_project_is_none(store: Store) -> None:
     await store.create_project(SHOP)
-    assert await store.project("prj_unknown") is None
+    for unknown in ("prj_unknown", "", "a\0", "a b", "x" * 500):
+        assert await store.project(unknown) is None
     assert await store.project("shop", seen_by="prj_news") is None
     assert await store.project("default", seen_by="prj_shop") is None
     assert await store.project("shop", seen_by="prj_shop") == SHOP
@@ -66,6 +72,13 @@ async def test_two_projects_never_share_a_name(store: Store) -> None:
     with pytest.raises(ProjectNameTakenError):
         await store.change_project("shop", lambda one: replace(one, name="news"), NOW)
     assert await store.projects() == [DEFAULT, SHOP, NEWS]
+
+
+async def test_no_new_project_replaces_another(store: Store) -> None:
+    await store.create_project(SHOP)
+    with pytest.raises(StoreError):
+        await store.create_project(replace(NEWS, id=SHOP.id))
+    assert await store.projects() == [DEFAULT, SHOP]
 
 
 async def test_a_change_is_stored_and_default_gets_its_row(store: Store) -> None:

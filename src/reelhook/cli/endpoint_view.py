@@ -34,14 +34,16 @@ def show_endpoints(page: dict[str, Any]) -> None:
     if not endpoints and render.on_terminal():
         render.say("None. `reelhook endpoints add URL` registers one.")
         return
+    several = any("project" in endpoint for endpoint in endpoints)
     render.show_table(
-        ("ENDPOINT", "STATE", "URL", "DESCRIPTION"),
+        ("ENDPOINT", "STATE", "URL", "DESCRIPTION", *(["PROJECT"] if several else [])),
         (
             (
                 endpoint["id"],
                 _state(endpoint),
                 endpoint["url"],
                 endpoint["description"] or _KINDS[endpoint["kind"]] or "",
+                *([endpoint.get("project", "default")] if several else []),
             )
             for endpoint in endpoints
         ),

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from reelhook.domain.caller import DEFAULT_PROJECT
 from reelhook.domain.errors import InvalidRequestError
@@ -23,8 +23,8 @@ PRIORITY_MIN, PRIORITY_MAX = -1, 1
 class SigningSecrets:
     """The secrets that sign webhooks; `previous` also signs until `previous_until`."""
 
-    secret: str
-    previous: str | None = None
+    secret: str = field(repr=False)
+    previous: str | None = field(default=None, repr=False)
     previous_until: Instant | None = None
 
     def honoured_previous(self, now: Instant) -> str | None:
@@ -48,8 +48,8 @@ class Project:
     created_at: Instant
     closed_at: Instant | None = None
     delete_data: bool = False
-    secret: str | None = None
-    previous_secret: str | None = None
+    secret: str | None = field(default=None, repr=False)
+    previous_secret: str | None = field(default=None, repr=False)
     previous_until: Instant | None = None
     webhook_url: str | None = None
     models: tuple[str, ...] | None = None
@@ -79,9 +79,14 @@ DEFAULT = Project(DEFAULT_PROJECT, DEFAULT_PROJECT, 0)
 """The project that always exists, before anything of it is set."""
 
 
+def may_exist(id_or_name: str) -> bool:
+    """Return True unless no project can have this id or name, such as one with a NUL character."""
+    return re.fullmatch(NAME, id_or_name) is not None
+
+
 def check_name(name: str) -> None:
     """Raise `InvalidRequestError` unless a project may have this name."""
-    if not re.fullmatch(NAME, name):
+    if not may_exist(name):
         raise InvalidRequestError("name", Problem.FORM, form=NAME, value=name)
     if name == DEFAULT_PROJECT or name.startswith(f"{PROJECT_ID_PREFIX}_"):
         raise InvalidRequestError("name", Problem.RESERVED, value=name)
@@ -89,12 +94,12 @@ def check_name(name: str) -> None:
 
 def check_limits(weight: int | None, priority_max: int | None) -> None:
     """Raise `InvalidRequestError` unless a project may have these limits. None: not given."""
-    for field, value, least, most in (
+    for name, value, least, most in (
         ("weight", weight, 1, WEIGHT_MAX),
         ("priority_max", priority_max, PRIORITY_MIN, PRIORITY_MAX),
     ):
         if value is not None and not least <= value <= most:
-            raise InvalidRequestError(field, Problem.RANGE, least=least, most=most)
+            raise InvalidRequestError(name, Problem.RANGE, least=least, most=most)
 
 
 def check_models(models: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from reelhook.domain.conflicts import ProjectNameTakenError
 from reelhook.domain.endpoint import Endpoint, EndpointKind, default_id
 from reelhook.domain.errors import ProjectNotFoundError
 from reelhook.domain.event import Instant
-from reelhook.domain.project import DEFAULT, Project
+from reelhook.domain.project import DEFAULT, Project, may_exist
 from reelhook.ports import Destination, NewJob
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.operations import endpoint_writes
@@ -23,13 +23,10 @@ _ONE = (
     f"SELECT {_PROJECT} FROM projects WHERE (id = ?1 OR name = ?1)"
     " AND (CAST(?2 AS TEXT) IS NULL OR id = ?2)"
 )
-_SAVE = (
-    "INSERT INTO projects ({columns}) VALUES ({values}) ON CONFLICT (id) DO UPDATE SET {sets}"
-).format(
-    columns=_PROJECT,
-    values=", ".join(f"?{number}" for number in range(1, len(_COLUMNS) + 1)),
-    sets=", ".join(f"{name} = excluded.{name}" for name in _COLUMNS[1:]),
-)
+_VALUES = ", ".join(f"?{number}" for number in range(1, len(_COLUMNS) + 1))
+_INSERT = f"INSERT INTO projects ({_PROJECT}) VALUES ({_VALUES})"
+_SET = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS[1:])
+_SAVE = f"{_INSERT} ON CONFLICT (id) DO UPDATE SET {_SET}"
 _NAMESAKE = "SELECT 1 FROM projects WHERE name = ?1 AND id <> ?2"
 _PROJECTS_LOCK = 7_311_482_097
 # One change at a time, since a name is looked up before it is stored.
@@ -38,6 +35,8 @@ _ONLY_CHANGE = Statement(f"SELECT 1 /*pg FROM pg_advisory_xact_lock({_PROJECTS_L
 
 def project(id_or_name: str, *, seen_by: str | None = None) -> Operation[Project | None]:
     """Return a project, or None. With `seen_by`, only that project exists."""
+    if not may_exist(id_or_name):
+        return None
     rows = yield Statement(_ONE, (id_or_name, seen_by))
     if rows:
         return _project_of(rows[0])
@@ -55,7 +54,7 @@ def listed() -> Operation[list[Project]]:
 def create(project: Project) -> Operation[None]:
     """Store a new project. Raises `ProjectNameTakenError`."""
     yield _ONLY_CHANGE
-    yield from _save(project)
+    yield from _write(_INSERT, project)
 
 
 def change(
@@ -75,7 +74,7 @@ def change(
     if after.closed_at != before.closed_at:
         yield EXCLUDE_NEW_JOBS
     if after != before:
-        yield from _save(after)
+        yield from _write(_SAVE, after)
     if after.webhook_url is not None and (trusted or after.webhook_url != before.webhook_url):
         yield from endpoint_writes.keep_default(_default_endpoint(after, now, trusted=trusted))
     return after
@@ -92,12 +91,12 @@ def _default_endpoint(project: Project, now: Instant, *, trusted: bool) -> Endpo
     )
 
 
-def _save(project: Project) -> Operation[None]:
+def _write(statement: str, project: Project) -> Operation[None]:
     if (yield Statement(_NAMESAKE, (project.name, project.id))):
         raise ProjectNameTakenError(project.name)
     models = None if project.models is None else json.dumps(project.models)
     values = [models if name == "models" else getattr(project, name) for name in _COLUMNS]
-    yield Statement(_SAVE, values)
+    yield Statement(statement, values)
 
 
 def destinations(new: NewJob) -> Operation[tuple[Destination, ...]]:
