@@ -45,7 +45,7 @@ class Most(Random):
     """Every bit is set."""
 
     def getrandbits(self, k: int, /) -> int:
-        return 2**k - 1
+        return int(2**k - 1)
 
 
 def test_the_largest_number_fits() -> None:

@@ -89,6 +89,23 @@ async def test_what_was_read_is_trusted_for_half_a_second(
         await here.key(TOKEN)
 
 
+async def test_a_busy_key_is_read_again_before_its_read_is_too_old(
+    store: CountingStore, key: ApiKey, clock: ManualClock
+) -> None:
+    one = Authentication(store, clock=clock)
+    for seconds, reads in ((0, 1), (0.249, 1), (0.001, 2), (0.1, 2)):
+        clock.advance(seconds)
+        assert await one.key(TOKEN) is not None
+        await asyncio.sleep(0)  # the next read begins in a task
+        assert store.reads == reads
+    reading = one._readings[token_hash(TOKEN)]
+    await (reading.following or reading).result()
+    clock.advance(0.249)  # the first read is too old now, the second one is not
+    assert await one.key(TOKEN) is not None
+    await asyncio.sleep(0)
+    assert store.reads == 3
+
+
 async def test_the_process_that_changes_a_key_knows_at_once(
     store: CountingStore, key: ApiKey, clock: ManualClock
 ) -> None:
@@ -120,7 +137,7 @@ async def test_a_database_that_is_away_lets_nobody_in_and_is_asked_again(
 ) -> None:
     one = Authentication(store, clock=clock)
     assert await one.key(TOKEN) is not None
-    await store._database.close()  # type: ignore[attr-defined] # of every driver
+    await store._database.close()
     clock.advance(1)
     for reads in (2, 3):
         with pytest.raises(StoreError):

@@ -10,6 +10,18 @@ from gateways import AT_ONCE, Gateway, gateway, until
 from reelhook.simulator.faults import Faults
 
 ROUTES = {
+    ("POST", "/api/keys"),
+    ("GET", "/api/keys"),
+    ("GET", "/api/keys/{key_id}"),
+    ("POST", "/api/keys/{key_id}/revoke"),
+    ("POST", "/api/keys/{key_id}/rotate"),
+    ("POST", "/api/jobs/{job_id}/token"),
+    ("POST", "/api/projects"),
+    ("GET", "/api/projects"),
+    ("GET", "/api/projects/{project_id}"),
+    ("PATCH", "/api/projects/{project_id}"),
+    ("POST", "/api/projects/{project_id}/close"),
+    ("POST", "/api/projects/{project_id}/rotate"),
     ("POST", "/api/generate"),
     ("GET", "/api/videos/status/{job_id}"),
     ("GET", "/api/sora/videos/{job_id}/download"),

@@ -171,8 +171,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
     bearer = {"Authorization": f"Bearer {KEY}"}
     async with receiver() as hook, gateway(directory, AT_ONCE, api_key=KEY) as server:
         other = await server.hook.gateway.projects.create(OPERATOR, "other")
-        keys = {}
-        for role, fields in {
+        wanted: dict[str, dict[str, Any]] = {
             "read": {"scopes": ["read"]},
             "submit": {"scopes": ["submit"]},
             "operate": {"scopes": ["operate"]},
@@ -180,7 +179,9 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
             "expired": {"scopes": ["admin"], "expires": "1s"},
             "revoked": {"scopes": ["admin"]},
             "other_project": {"scopes": ["admin"], "project": other.id},
-        }.items():
+        }
+        keys = {}
+        for role, fields in wanted.items():
             body = {"name": role, **fields}
             keys[role] = (await server.post("/api/keys", json=body, headers=bearer)).json()
         await server.post(f"/api/keys/{keys['revoked']['id']}/revoke", headers=bearer)
@@ -305,9 +306,9 @@ async def test_no_list_shows_another_project_s_records(stage: Stage, label: str)
     reply = await stage.send(label, "other_project")
     assert reply.status == 200
     shown = reply.body.decode()
-    assert not [
-        value for name, value in stage.ids.items() if name in UNKNOWN and f'"{value}"' in shown
-    ]
+    # A delivery's id is a small number, but its job and its endpoint would show.
+    named = UNKNOWN.keys() - {"delivery_id"}
+    assert not [name for name in named if f'"{stage.ids[name]}"' in shown]
 
 
 def code(reply: Reply) -> str:

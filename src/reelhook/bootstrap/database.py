@@ -202,6 +202,19 @@ async def callback_url(settings: Settings, account: str) -> str:
     return CallbackAddresses(settings.public_url, key, {}).address(provider, subject)
 
 
+async def check_exposure(settings: Settings, now: Instant) -> None:
+    """Raise `SettingsError` if others could reach the server, and would need no key.
+
+    Nothing is created for it. A PostgreSQL database that is not up yet is awaited.
+    """
+    if not settings.exposed:
+        return
+    if not isinstance(settings.database, Path):
+        pooled, seconds = not settings.wake_ups, settings.database_wait_seconds
+        await wait_until_usable(settings.database, pooled=pooled, seconds=seconds)
+    settings.check_exposure(has_key=await has_valid_key(settings, now))
+
+
 async def has_valid_key(settings: Settings, now: Instant) -> bool:
     """Return True if the database has a project's key that is accepted now.
 

@@ -100,8 +100,6 @@ async def _running(
 ) -> AsyncIterator[Hook]:
     store, signals = database.store, Signals(database.publish)
     await check_upstream(store, simulated=simulator_url is not None)
-    if hosts is not None:  # else another application serves this one, and decides who reaches it
-        settings.check_exposure(has_key=await store.any_valid_api_key(SystemClock().now()))
     policy, look_up = AddressPolicy(settings.allow_networks), SystemLookUp()
     options = await _http_options(settings, store, _url_check(policy, look_up), hosts, lifespan)
     async with contextlib.AsyncExitStack() as stack:

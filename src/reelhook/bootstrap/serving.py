@@ -12,12 +12,14 @@ from starlette.types import ASGIApp
 
 from reelhook.bootstrap.accounts import simulated_accounts
 from reelhook.bootstrap.connection_limits import ConnectionLimits
+from reelhook.bootstrap.database import check_exposure
 from reelhook.bootstrap.descriptors import connections_max, files_max
 from reelhook.bootstrap.http_server import HttpServer
 from reelhook.bootstrap.lifespan import ServerLifespan
 from reelhook.bootstrap.program import limits_of
 from reelhook.bootstrap.program import open as open_program
 from reelhook.bootstrap.simulating import reason, simulator
+from reelhook.clock import SystemClock
 from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
 from reelhook.doors.compat.functions import Hook
@@ -50,6 +52,7 @@ async def server(
     the URL of a running simulator, only simulated providers are called.
     """
     settings.check_for_server(simulate=simulate or simulator_url is not None, work=work)
+    await check_exposure(settings, SystemClock().now())
     connections = ConnectionLimits(limits_of(settings), connections_max(settings, files_max()))
     responses: asyncio.Task[None] | None = None
 

@@ -267,12 +267,18 @@ class Settings(ProviderSettings):
                 "or try reelhook with `reelhook serve --simulate`"
             )
 
+    @property
+    def exposed(self) -> bool:
+        """Return True if others can reach a server, and no REELHOOK_API_KEY is set."""
+        hosts = (self.host, urlsplit(self.public_url).hostname or "")
+        return self.api_key is None and not all(map(is_loopback, hosts))
+
     def check_exposure(self, *, has_key: bool) -> None:
         """Raise `SettingsError` if others can reach a server that asks for no key.
 
         `has_key`: the database has a project's key that is accepted now.
         """
-        if self.api_key is not None or has_key:
+        if not self.exposed or has_key:
             return
         remedy = "set REELHOOK_API_KEY to a long random text, or run `reelhook keys create` first"
         if not is_loopback(self.host):
@@ -280,12 +286,11 @@ class Settings(ProviderSettings):
                 f"REELHOOK_HOST is {self.host}, so others can reach this server and spend money: "
                 f"{remedy}, or set REELHOOK_HOST to 127.0.0.1"
             )
-        public = urlsplit(self.public_url).hostname or ""
-        if not is_loopback(public):
-            raise SettingsError(
-                f"REELHOOK_PUBLIC_URL names {public}, so others can reach this server and spend "
-                f"money: {remedy}, or remove REELHOOK_PUBLIC_URL"
-            )
+        public = urlsplit(self.public_url).hostname
+        raise SettingsError(
+            f"REELHOOK_PUBLIC_URL names {public}, so others can reach this server and spend "
+            f"money: {remedy}, or remove REELHOOK_PUBLIC_URL"
+        )
 
     def check_for_worker(self) -> None:
         """Raise `SettingsError` if a separate worker can't run with these settings."""

@@ -108,7 +108,7 @@ def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
     app.state.stream_slots = sse.StreamSlots(options.limits.streams_max)
     for router in ROUTERS:
         app.include_router(router)
-    if options.access.api_key is not None:
+    if options.access.api_key is not None or options.access.key_made.known:
         _describe_key(app, routes)
     refusals = Refusals()
     install_errors(app, refusals, options.clients)

@@ -83,7 +83,9 @@ class Guard:
             decision = await self._decide(request, declared, read_body)
         except LimitError as error:
             self._refusals.count(error.code, error.detail)
-            decision = AccessRefusal(error.status_code, error.code, error.detail)
+            decision = AccessRefusal(
+                error.status_code, error.code, error.detail, headers=dict(error.headers or {})
+            )
         if isinstance(decision, Admission):
             named = {CALLER: decision.caller, CREDENTIAL: decision.credential}
             app = with_headers(self._app, decision.headers) if decision.headers else self._app

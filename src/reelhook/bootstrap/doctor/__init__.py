@@ -77,7 +77,8 @@ async def _startable(settings: Settings, now: Instant, *, running: bool) -> Find
     """Check that `serve` would start. A running server may have been started with --simulate."""
     try:
         settings.check_for_server(simulate=running)
-        settings.check_exposure(has_key=await has_valid_key(settings, now))
+        if settings.exposed:
+            settings.check_exposure(has_key=await has_valid_key(settings, now))
     except SettingsError as error:
         return failed("settings", error.message)
     count = len(settings.model_fields_set)
