@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 from bench.forked import fork
 from bench.store_databases import execute, open_store
 from bench.store_loads import new, now, spread
-from reelhook.domain.budget import Limits, project_owner
+from reelhook.domain.budget import Demand, Limits, project_owner, refusal
 from reelhook.domain.job import SUBMISSION_UNKNOWN, Job
 from reelhook.domain.money import Money
 from reelhook.domain.over_budget import OverBudgetError
@@ -25,7 +25,8 @@ from reelhook.domain.price import Price
 from reelhook.domain.report import Cost, Failed, Finished
 from reelhook.domain.reservation import Bill, Ending, bill_of
 from reelhook.ports import Change, JobFilter
-from reelhook.storage.operation import Database, Target
+from reelhook.storage.operation import Database, Operation, Row, Statement, Target
+from reelhook.storage.operations import reservations
 from reelhook.storage.store import Store
 
 PRICE = Price(0.37, "USD")
@@ -46,6 +47,21 @@ def project_of(number: int) -> str:
 def ending_of(job_id: str) -> str:
     """Return how a job ends: a kill changes nothing about it."""
     return Random(job_id).choice(ENDINGS)  # noqa: S311  # chooses endings, makes no keys
+
+
+def be_careless() -> None:
+    """Read the sums, decide and then write them: right for one job at a time only."""
+    checked = reservations._reserve
+
+    def reserve(wanted: Sequence[Demand], now: int) -> Operation[list[Row]]:
+        used: list[Row] = []
+        for demand in wanted:
+            used += yield Statement(reservations._USED, demand.key)
+        if (error := refusal(wanted, reservations._by_key(used), now)) is not None:
+            raise error
+        return (yield from checked([replace(demand, most=None) for demand in wanted], now))
+
+    reservations._reserve = reserve
 
 
 # -- in the workers --------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
     python -m bench.budgets --rounds 20 --kills 5
 
+With `--careless`, workers read the sums, decide, then write them; on PostgreSQL that must fail.
 Then bursts of requests to a server, by a key without and one with a budget: what a budget costs.
 """
 
@@ -17,7 +18,7 @@ from random import Random
 
 from aiohttp import ClientSession, TCPConnector
 
-from bench.budget_rounds import Rounds, prepare
+from bench.budget_rounds import Rounds, be_careless, prepare
 from bench.figures import Figures
 from bench.processes import Server, Stub
 from bench.stage import RESULTS
@@ -128,20 +129,27 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=1000, help="on each database")
     parser.add_argument("--kills", type=int, default=50, help="rounds in which workers die")
     parser.add_argument("--pairs", type=int, default=7, help="bursts with and without a budget")
+    parser.add_argument("--database", choices=KINDS, help="this one alone")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument(
+        "--careless", action="store_true", help="workers with a known fault: must fail"
+    )
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     reached = True
-    for kind in KINDS:
+    if options.careless:
+        be_careless()
+    for kind in [options.database] if options.database else KINDS:
         with fresh(kind, None) as target:
             found = []
             if options.rounds:
                 found.append(play(kind, target, options.rounds, options.kills, options.seed))
             if options.pairs:
-                folder = RESULTS / f"budgets-burst-{kind}"
+                folder = options.results / f"budgets-burst-{kind}"
                 found.append(asyncio.run(burst(kind, target, folder, options.pairs)))
         for figures in found:
             figures.show()
-            figures.write(RESULTS)
+            figures.write(options.results)
             reached = reached and figures.reached
     return 0 if reached else 1
 

@@ -9,30 +9,27 @@ import reelhook
 from reelhook.cli import (
     audit,
     backup,
-    budgets,
     copying,
     database,
     deliveries,
     demo,
     doctor,
-    encryption,
     endpoints,
     estimate,
     jobs,
-    keys,
     models,
     operations,
-    projects,
     render,
     server,
     submit,
     webhooks,
 )
 from reelhook.cli.error_messages import command_line_message
+from reelhook.cli.examples import examples as _examples
+from reelhook.cli.project_groups import add_project_groups
 from reelhook.domain.errors import ReelhookError
 
 _JOBS, _SERVER, _WEBHOOKS, _DATABASE = "Jobs", "Server", "Webhooks", "Database"
-_PROJECTS = "Projects"
 
 
 def _version(requested: bool) -> None:
@@ -53,11 +50,6 @@ def _root(
     """
 
 
-def _examples(*lines: str) -> str:
-    examples = "\n".join(f"  [cyan]{line}[/cyan]" for line in lines)
-    return f"[bold]Examples[/bold]\n\n{examples}"
-
-
 def build() -> typer.Typer:
     """Return the application with all its commands."""
     app = typer.Typer(
@@ -71,12 +63,10 @@ def build() -> typer.Typer:
     app.callback()(_root)
     _add_server(app)
     _add_jobs(app)
-    _add_keys(app)
     _add_endpoints(app)
     _add_deliveries(app)
     _add_webhooks(app)
-    _add_projects(app)
-    _add_budgets(app)
+    add_project_groups(app)
     _add_database(app)
     return app
 
@@ -169,22 +159,6 @@ def _add_jobs(app: typer.Typer) -> None:
     )(models.costs)
 
 
-def _add_keys(app: typer.Typer) -> None:
-    group = typer.Typer(no_args_is_help=True, help="Keys of applications and their projects.")
-    for name, command, *examples in (
-        ("create", keys.create, "app", "web --project shop --scope read,submit --expires 90d"),
-        ("list", keys.list_, "", "--project shop --json"),
-        ("show", keys.show, "ID"),
-        ("rotate", keys.rotate, "ID", "ID --overlap 1h"),
-        ("revoke", keys.revoke, "ID"),
-        ("new-encryption-key", encryption.new_encryption_key, ""),
-        ("reencrypt", encryption.reencrypt, "", "--json"),
-    ):
-        lines = (f"reelhook keys {name} {example}".rstrip() for example in examples)
-        group.command(name, epilog=_examples(*lines))(command)
-    app.add_typer(group, name="keys", rich_help_panel=_SERVER)
-
-
 def _add_endpoints(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Register and manage the receivers of webhooks.")
     for name, command, *examples in (
@@ -238,46 +212,6 @@ def _add_webhooks(app: typer.Typer) -> None:
         )
     )(webhooks.check)
     app.add_typer(group, name="webhooks", rich_help_panel=_WEBHOOKS)
-
-
-def _add_projects(app: typer.Typer) -> None:
-    group = typer.Typer(
-        no_args_is_help=True, help="Keep applications apart: each has its own jobs and webhooks."
-    )
-    for name, command, *examples in (
-        ("create", projects.create, "shop", "shop --json"),
-        ("list", projects.list_, "", "--json"),
-        ("show", projects.show, "shop"),
-        (
-            "update",
-            projects.update,
-            "shop --webhook-url https://shop.example.com/hook",
-            "shop --model runway/gen4_turbo --weight 2 --priority-max normal",
-        ),
-        ("rotate", projects.rotate, "shop", "shop --overlap-hours 48"),
-        ("close", projects.close, "shop", "shop --delete-data --yes"),
-    ):
-        lines = (f"reelhook projects {name} {example}".rstrip() for example in examples)
-        group.command(name, epilog=_examples(*lines))(command)
-    app.add_typer(group, name="projects", rich_help_panel=_PROJECTS)
-
-
-def _add_budgets(app: typer.Typer) -> None:
-    group = typer.Typer(no_args_is_help=True, help="Limit what projects and keys may spend.")
-    for name, command, *examples in (
-        (
-            "set",
-            budgets.set_,
-            "--money-per-day USD=10 --unknown-price USD=0.5",
-            "--project shop --money-per-month USD=200 --jobs-in-flight 20",
-            "--key ID --jobs-per-day 100",
-        ),
-        ("show", budgets.show, "", "--project shop --json"),
-        ("raise", budgets.raise_, "--project shop --money-per-day USD=20 --for 2h"),
-    ):
-        lines = (f"reelhook budgets {name} {example}".rstrip() for example in examples)
-        group.command(name, epilog=_examples(*lines))(command)
-    app.add_typer(group, name="budgets", rich_help_panel=_PROJECTS)
 
 
 def _add_database(app: typer.Typer) -> None:

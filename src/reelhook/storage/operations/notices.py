@@ -13,7 +13,7 @@ from reelhook.storage.operations.leases import holds
 from reelhook.storage.operations.rows import ENDPOINT, endpoint_of, events_of
 
 _COLUMNS = {EventName.BUDGET_WARNING: "warned_at", EventName.BUDGET_REACHED: "reached_at"}
-# Once per period, whoever comes first.
+# Once per period: the first claim wins.
 _CLAIM = (
     "INSERT INTO spending (owner, period, unit, {column}) VALUES (?1, ?2, ?3, ?4)"
     " ON CONFLICT (owner, period, unit) DO UPDATE SET {column} = excluded.{column}"
