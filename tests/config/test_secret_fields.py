@@ -27,11 +27,20 @@ PUBLIC = {
     *("Running.url", "Receiver.url", "HttpOptions.public_url", "CallbackAddresses.public_url"),
     "Credential.base_url",
     # Their own `repr` shows nothing.
-    *("Signing.secrets", "Signing.private_keys", "HttpOptions.check_url"),
+    *(
+        "Endpoint.project_secrets",
+        "Signing.secrets",
+        "Signing.private_keys",
+        "HttpOptions.check_url",
+    ),
     # The result of a command, about a URL that its user named.
     "UrlVerdict.url",
     # Headers of a file, without cookies.
     *("Content.headers", "FileDownload.headers"),
+    # Ids of sums in budgets, and what is known of a key: neither has a text that opens anything.
+    *("BudgetNotice.key", "Demand.key", "SumChange.key", "KeyGrant.key", "Gateway.keys"),
+    # Headers of responses.
+    *("AccessRefusal.headers", "Admission.headers", "RateState.headers"),
     # Flags.
     "ServerFacts.image_urls",
 }

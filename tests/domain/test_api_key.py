@@ -96,7 +96,7 @@ def test_a_key_that_has_ended_is_not_rotated() -> None:
 def test_a_request_with_a_key_is_its_project_s_caller() -> None:
     grant = KeyGrant(replace(KEY, models=("a/b", "c/d")), project_models=("c/d", "e/f"))
     assert grant.caller == Caller(
-        "prj_1", frozenset({Scope.SUBMIT}), key_id="key_1", models=("c/d",)
+        "prj_1", frozenset({Scope.SUBMIT}), key_id="key_1", models=("c/d",), key_name="web"
     )
     assert KeyGrant(KEY).caller.models is None
 

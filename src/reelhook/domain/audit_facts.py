@@ -34,12 +34,12 @@ def project_facts(project: Project) -> Facts:
     """Return the fields of a project that callers change."""
     return {
         "name": project.name,
-        "webhookUrl": None if project.webhook_url is None else _url(project.webhook_url),
+        "webhook_url": None if project.webhook_url is None else _url(project.webhook_url),
         "models": project.models,
         "weight": project.weight,
-        "priorityMax": project.priority_max,
+        "priority_max": project.priority_max,
         "closed": project.closed_at is not None,
-        "deleteData": project.delete_data,
+        "delete_data": project.delete_data,
         **_secret(project.secret),
     }
 
@@ -52,7 +52,7 @@ def key_facts(key: ApiKey) -> Facts:
         "scopes": tuple(sorted(scope.value for scope in key.scopes)),
         "models": key.models,
         "rates": tuple(f"{rate.requests} in {rate.window_seconds} s" for rate in key.rates),
-        "expiresAt": maybe_iso(key.expires_at),
+        "expires_at": maybe_iso(key.expires_at),
         "revoked": key.revoked_at is not None,
     }
 
@@ -63,23 +63,23 @@ def budget_facts(budget: Budget) -> Facts:
     return {
         **_limits(budget.limits),
         **{f"raised.{name}": value for name, value in raised.items()},
-        "raisedUntil": maybe_iso(budget.raised_until),
+        "raised_until": maybe_iso(budget.raised_until),
     }
 
 
 def _limits(limits: Limits) -> dict[str, Value]:
     unknown = limits.unknown_price
     named: dict[str, Value] = {
-        "jobsInFlight": limits.jobs_in_flight,
-        "jobsPerDay": limits.jobs_per_day,
-        **{f"moneyPerDay.{unit}": whole(amount) for unit, amount in limits.money_per_day.items()},
+        "jobs_in_flight": limits.jobs_in_flight,
+        "jobs_per_day": limits.jobs_per_day,
+        **{f"money_per_day.{unit}": whole(amount) for unit, amount in limits.money_per_day.items()},
         **{
-            f"moneyPerMonth.{unit}": whole(amount)
+            f"money_per_month.{unit}": whole(amount)
             for unit, amount in limits.money_per_month.items()
         },
     }
     if unknown is not None:
-        named[f"unknownPrice.{unknown.unit}"] = whole(unknown.amount)
+        named[f"unknown_price.{unknown.unit}"] = whole(unknown.amount)
     return {name: value for name, value in named.items() if value is not None}
 
 

@@ -92,7 +92,7 @@ class Deliveries:
             new_id("resend", now, self._random), since, now, endpoint_id, project=caller.sees
         )
         entry = AuditEntry.by(caller, now, Action.DELIVERIES_RESENT, resend.id, caller.sees)
-        period = {"since": iso(since), "endpointId": endpoint_id}
+        period = {"since": iso(since), "endpoint_id": endpoint_id}
         try:
             await self._store.start_resend(resend, entry.changing(None, period))
         except CommitUnknownError as error:

@@ -83,7 +83,7 @@ class InDoubtSubmissions:
         adopted = self._new_job(job, provider_job_id)
         destinations = await self._store.destinations(job.id, caller.sees)
         entry = self._entry(caller, Action.JOB_ADOPTED, job)
-        adoption = {"adoptedAs": adopted.id, "providerJobId": provider_job_id}
+        adoption = {"adopted_as": adopted.id, "provider_job_id": provider_job_id}
         new = NewJob(
             adopted,
             stored.request,

@@ -332,5 +332,5 @@ class Jobs:
 
     def _entry(self, caller: Caller, action: Action, job: Job) -> AuditEntry:
         entry = AuditEntry.by(caller, self._clock.now(), action, job.id, job.project)
-        registered = {"account": job.account, "providerJobId": job.provider_job_id}
+        registered = {"account": job.account, "provider_job_id": job.provider_job_id}
         return entry.changing(None, registered) if action is Action.JOB_REGISTERED else entry

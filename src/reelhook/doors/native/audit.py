@@ -1,9 +1,11 @@
 """The audit trail: who changed what."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, Field
+from pydantic.alias_generators import to_camel
 
 from reelhook.domain.audit import Action, AuditEntry
 from reelhook.domain.caller import Scope
@@ -77,6 +79,16 @@ def _response(number: int, entry: AuditEntry) -> AuditEntryResponse:
         address=entry.address,
         action=entry.action.value,
         target=entry.target,
-        before=None if entry.before is None else dict(entry.before),
-        after=None if entry.after is None else dict(entry.after),
+        before=None if entry.before is None else _named(entry.before),
+        after=None if entry.after is None else _named(entry.after),
     )
+
+
+def _named(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts with the names that the API has for them."""
+    return {_name(name): value for name, value in facts.items()}
+
+
+def _name(name: str) -> str:
+    field, dot, rest = name.partition(".")  # the rest is a unit, or a header's name
+    return to_camel(field) + dot + (_name(rest) if field == "raised" else rest)

@@ -29,7 +29,9 @@ class ProjectChangeBody(Schema):
 
     name: Name | None = None
     webhook_url: Text | None = Field(
-        None, description="Where webhooks of jobs without a destination go; null: nowhere"
+        None,
+        repr=False,
+        description="Where webhooks of jobs without a destination go; null: nowhere",
     )
     models: Annotated[list[Text], Field(max_length=MODELS_MAX)] | None = Field(
         None, description="The only models that its jobs may use; null: all. For the operator"
@@ -67,7 +69,9 @@ class CloseBody(Schema):
 class ProjectRotateBody(Schema):
     """A rotation of a project's secret."""
 
-    secret: Secret | None = Field(None, description="The new one; if absent, one is generated")
+    secret: Secret | None = Field(
+        None, repr=False, description="The new one; if absent, one is generated"
+    )
     overlap_hours: Annotated[float, Field(ge=0, le=OVERLAP_HOURS_MAX)] | None = Field(
         None,
         description="How long the old one signs too; if absent: REELHOOK_SECRET_OVERLAP_HOURS",
@@ -100,7 +104,7 @@ class ProjectResponse(Schema):
 class ProjectSecretResponse(ProjectResponse):
     """A project with its secret."""
 
-    secret: str
+    secret: str = Field(repr=False)
 
 
 class ProjectsResponse(Schema):
