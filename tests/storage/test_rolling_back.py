@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from reelhook.domain.breaker import CircuitBreaker
-from reelhook.domain.endpoint import EndpointKind, url_id
+from reelhook.domain.budget import NO_LIMITS, Limits
+from reelhook.domain.endpoint import BUDGET_EVENTS, EndpointKind, EventName, url_id
 from reelhook.domain.job import Status
 from reelhook.domain.project import Project
+from reelhook.domain.reservation import bill_of
 from reelhook.ports import NewJob, Resend
 from reelhook.storage.open import open_store
 from reelhook.storage.schema import migrate as migrations
@@ -237,3 +239,19 @@ async def test_what_another_project_got_of_every_job_is_not_sent_to_it_afterward
         assert broadcast == {"ep_shop": False, "ep_default": True}
         assert [one.id for one in await store.unfinished_resends()] == ["resend_2"]
         assert [one.id for one in await store.projects()] == ["default"]
+
+
+async def test_an_endpoint_that_asked_for_events_of_budgets_keeps_those_of_jobs(
+    target: Path | str,
+) -> None:
+    asked = frozenset({EventName.FAILED, *BUDGET_EVENTS})
+    async with store_on(target) as store:
+        await store.create_endpoint(replace(ENDPOINT, events=asked))
+        await store.set_budget("project:default", Limits(jobs_per_day=1), NOW, bill_of)
+        assert (await store.create(replace(new(), prices=(None,)))).announced
+    go_back(target, "0015_projects")
+    migrations.migrate(target)
+    async with store_on(target) as store:
+        assert (await store.endpoint("ep_1")).events == {EventName.FAILED}
+        state = await store.budget("project:default", NOW)
+        assert (state.budget.limits, state.sums) == (NO_LIMITS, {})
