@@ -10,6 +10,12 @@ from gateways import AT_ONCE, Gateway, gateway, until
 from reelhook.simulator.faults import Faults
 
 ROUTES = {
+    ("POST", "/api/estimate"),
+    ("POST", "/api/encryption/reencrypt"),
+    *((method, "/api/projects/{project_id}/budgets") for method in ("GET", "PUT")),
+    ("POST", "/api/projects/{project_id}/budgets/raise"),
+    *((method, "/api/keys/{key_id}/budgets") for method in ("GET", "PUT")),
+    ("POST", "/api/keys/{key_id}/budgets/raise"),
     ("POST", "/api/keys"),
     ("GET", "/api/keys"),
     ("GET", "/api/keys/{key_id}"),

@@ -10,8 +10,10 @@ from gateways import AT_ONCE, Gateway, gateway, until
 from receivers import receiver
 from watched_database import WatchedDatabase
 
+from reelhook.domain.api_key import ApiKey
 from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.job import Job
+from reelhook.domain.project import Project
 from reelhook.domain.request import VideoRequest
 from reelhook.gateway import DeliveryFilter
 from reelhook.gateway import Gateway as UseCases
@@ -63,6 +65,12 @@ async def two_projects(tmp_path: Path) -> AsyncIterator[TwoProjects]:
     ):
         store: Any = server.hook.gateway.jobs._store
         store._database = WatchedDatabase(store._database)
+        for caller in (OURS, THEIRS):
+            await store.create_project(Project(caller.project, f"name_of_{caller.project}", 0))
+            key = ApiKey(
+                str(caller.key_id), caller.project, "app", "rhk_", caller.scopes, None, (), 0
+            )
+            await store.create_api_key(key, f"hash of {key.id}")
         doubts = [await _in_doubt(server, caller) for caller in (OURS, THEIRS)]
         server.simulator.faults = AT_ONCE
         ours, theirs = [

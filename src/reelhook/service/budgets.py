@@ -58,8 +58,8 @@ class Budgets:
         return await self._read(project_owner(await self._project(caller, project)))
 
     async def of_key(self, caller: Caller, key_id: str) -> BudgetStatus:
-        """Return the budget of a key: the caller's own, or with the scope `admin` any."""
-        caller.require(Scope.READ if key_id == caller.key_id else Scope.ADMIN)
+        """Return the budget of a key."""
+        caller.require(Scope.READ)
         return await self._read(key_owner((await self._key(caller, key_id)).id))
 
     async def set_project(self, caller: Caller, project: str, limits: Limits) -> BudgetStatus:
