@@ -70,7 +70,9 @@ class Budgets:
 
     async def set_key(self, caller: Caller, key_id: str, limits: Limits) -> BudgetStatus:
         """Replace the limits of a key, as `set_project`. Only the operator sets `unknown_price`."""
-        caller.require(Scope.ADMIN if limits.unknown_price is None else Scope.OPERATOR)
+        caller.require(Scope.ADMIN)
+        if limits.unknown_price is not None:
+            caller.require(Scope.OPERATOR)
         return await self._set(await self._key_owner(caller, key_id), limits)
 
     async def raise_project(
