@@ -17,13 +17,13 @@ from typing import Any
 from bench.forked import fork
 from bench.store_databases import execute, open_store
 from bench.store_loads import new, now, spread
-from reelhook.domain.budget import Demand, Limits, project_owner, refusal
+from reelhook.domain.budget import BudgetLimits, Demand, project_owner, refusal
 from reelhook.domain.job import SUBMISSION_UNKNOWN, Job
 from reelhook.domain.money import Money
 from reelhook.domain.over_budget import OverBudgetError
 from reelhook.domain.price import Price
 from reelhook.domain.report import Cost, Failed, Finished
-from reelhook.domain.reservation import Bill, Ending, bill_of
+from reelhook.domain.reservation import Bill, BillOutcome, bill_of
 from reelhook.ports import Change, JobFilter
 from reelhook.storage.operation import Database, Operation, Row, Statement, Target
 from reelhook.storage.operations import reservations
@@ -69,7 +69,7 @@ def be_careless() -> None:
 
 async def prepare(target: Target, rounds: range) -> None:
     """Set the budgets of these rounds."""
-    limits = Limits(money_per_day={PRICE.unit: ROOM * Money.of(PRICE).amount})
+    limits = BudgetLimits(money_per_day={PRICE.unit: ROOM * Money.of(PRICE).amount})
     async with open_store(target) as database:
         for number in rounds:
             owner = project_owner(project_of(number))
@@ -164,7 +164,7 @@ async def _end(store: Store, job: Job) -> None:
 async def _record_report(store: Store, job: Job, ending: str) -> None:
     if ending == "failed_free":
         failed = job.apply(Failed("moderation", "No"), job.created_at)[0]
-        await store.record([Change(failed, bill=Bill(Ending.RELEASED))], None)
+        await store.record([Change(failed, bill=Bill(BillOutcome.RELEASED))], None)
     elif ending == "failed":
         await _record(store, job.apply(Failed("moderation", "No"), job.created_at)[0])
     else:

@@ -59,8 +59,8 @@ from reelhook.service.audit import Audit
 from reelhook.service.authentication import (
     Authentication,
     AuthenticationStore,
-    Credential,
     Lifetime,
+    RequestCredential,
 )
 from reelhook.service.budgets import Budgets, BudgetStatus
 from reelhook.service.content import Contents
@@ -90,7 +90,6 @@ __all__ = [
     "Content",
     "CostLine",
     "Created",
-    "Credential",
     "DeliveryFilter",
     "DeliveryPage",
     "EndpointFields",
@@ -107,6 +106,7 @@ __all__ = [
     "ProviderServer",
     "ReencryptedBatch",
     "RefusedJob",
+    "RequestCredential",
     "Resend",
     "Stats",
     "StoredDelivery",

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from pages import SECRET, blocks, namespace, server
 
-from reelhook.domain.budget import Budget, LimitKind, Limits, SumKey
+from reelhook.domain.budget import Budget, BudgetLimits, LimitKind, SumKey
 from reelhook.domain.budget_usage import usage
 from reelhook.domain.endpoint import EventName
 from reelhook.domain.event import Event, EventKind, WireStatus
@@ -164,7 +164,7 @@ def test_the_bodies_of_the_page_of_projects_are_the_real_ones() -> None:
         for language, text in blocks("projects.md")
         if language == "json" and {"usage", "budget"} & set(told := json.loads(text))
     ]
-    limits = Limits(jobs_in_flight=5, money_per_day={"USD": 1}, unknown_price=Money(1, "USD"))
+    limits = BudgetLimits(jobs_in_flight=5, money_per_day={"USD": 1}, unknown_price=Money(1, "USD"))
     sums = {("2026-11-29", "USD"): (1, 0), ("2026-11", "USD"): (1, 0)}
     at = 1_796_000_000_000
     status = BudgetStatus(Budget("project:1", limits), limits, usage(limits, sums, at))

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from reelhook.domain.budget import (
     Budget,
+    BudgetLimits,
     LimitKind,
-    Limits,
     SumKey,
     day_of,
     demands,
@@ -24,7 +24,7 @@ from reelhook.domain.job import SUBMISSION_UNKNOWN, Job, Status
 from reelhook.domain.money import MILLION, Money, whole
 from reelhook.domain.over_budget import JobLimitError, UnknownPriceError
 from reelhook.domain.price import Price
-from reelhook.domain.reservation import Bill, Ending, Reservation, bill_of
+from reelhook.domain.reservation import Bill, BillOutcome, Reservation, bill_of
 
 NOW = 1_796_000_000_000
 UNITS = ("USD", "EUR", "credits")
@@ -34,12 +34,12 @@ moneys = st.builds(Money, amounts, units)
 prices = st.none() | st.builds(Price, st.integers(0, 50).map(float), units)
 tables = st.dictionaries(units, amounts, max_size=3)
 jobs = st.none() | st.integers(0, 5)
-limits = st.builds(Limits, jobs, jobs, tables, tables, st.none() | moneys)
+limits = st.builds(BudgetLimits, jobs, jobs, tables, tables, st.none() | moneys)
 
 
 @given(limits, st.lists(prices, min_size=1, max_size=3))
 def test_a_reservation_covers_every_price_that_the_limits_count(
-    limits: Limits, prices: list[Price | None]
+    limits: BudgetLimits, prices: list[Price | None]
 ) -> None:
     try:
         money = reserved_for(limits, prices)
@@ -63,7 +63,7 @@ def test_a_reservation_covers_every_price_that_the_limits_count(
 
 @given(limits, st.lists(moneys | st.none(), max_size=12))
 def test_however_many_jobs_come_no_sum_exceeds_its_limit(
-    limits: Limits, wanted: list[Money | None]
+    limits: BudgetLimits, wanted: list[Money | None]
 ) -> None:
     used: Counter[SumKey] = Counter()
     for money in wanted:
@@ -78,23 +78,29 @@ def test_however_many_jobs_come_no_sum_exceeds_its_limit(
         assert limit is None or used[SumKey("project:default", period, "jobs")] <= limit
 
 
-@given(st.none() | moneys, st.booleans(), st.sampled_from(Ending), prices, limits)
+@given(st.none() | moneys, st.booleans(), st.sampled_from(BillOutcome), prices, limits)
 def test_what_was_reserved_is_spent_or_released_exactly_once(
-    money: Money | None, in_flight: bool, ending: Ending, charge: Price | None, limits: Limits
+    money: Money | None,
+    in_flight: bool,
+    ending: BillOutcome,
+    charge: Price | None,
+    limits: BudgetLimits,
 ) -> None:
     reservation = Reservation("key:1", day_of(NOW), money, in_flight)
     sums: Counter[SumKey] = Counter()
     for change in (*reservation.held(), *reservation.settled(Bill(ending, charge), limits)):
         sums[change.key] += change.reserved
-    if ending is Ending.UNRESOLVED:
+    if ending is BillOutcome.UNRESOLVED:
         kept = replace(reservation, in_flight=False)
-        for change in kept.settled(Bill(Ending.RELEASED), limits):
+        for change in kept.settled(Bill(BillOutcome.RELEASED), limits):
             sums[change.key] += change.reserved
     assert set(sums.values()) <= {0}
 
 
 @given(limits, limits)
-def test_a_raise_lowers_nothing_and_limits_nothing_new(low: Limits, high: Limits) -> None:
+def test_a_raise_lowers_nothing_and_limits_nothing_new(
+    low: BudgetLimits, high: BudgetLimits
+) -> None:
     raised = Budget("project:1", low, high, NOW + 1).at(NOW)
     assert raised.names() == low.names()
     assert all(raised.money_per_day[unit] >= low.money_per_day[unit] for unit in low.money_per_day)
@@ -114,14 +120,14 @@ def test_a_period_ends_after_each_of_its_instants(at: int) -> None:
 
 
 def test_money_is_named_before_jobs_where_both_are_used_up() -> None:
-    both = Limits(jobs_per_day=0, money_per_month={"USD": 0})
+    both = BudgetLimits(jobs_per_day=0, money_per_month={"USD": 0})
     error = refusal(demands("project:1", both, NOW, Money(1, "USD")), {}, NOW)
     assert error is not None
     assert (error.kind, error.code) == ("money_per_month", "over_budget")
 
 
 def test_a_job_limit_says_how_long_to_wait() -> None:
-    error = refusal(demands("key:1", Limits(jobs_in_flight=0), NOW, None), {}, NOW)
+    error = refusal(demands("key:1", BudgetLimits(jobs_in_flight=0), NOW, None), {}, NOW)
     assert isinstance(error, JobLimitError)
     assert error.facts == {"owner": "key", "unit": "jobs", "limit": 0, "used": 0, "needed": 1}
     assert error.wait_seconds == 10
@@ -140,27 +146,33 @@ HAD = replace(JOB, provider_job_id="video_1")
 @pytest.mark.parametrize(
     ("job", "free", "ending"),
     [
-        (replace(HAD, status=Status.COMPLETED), True, Ending.SPENT),
-        (replace(HAD, status=Status.FAILED, code="moderation"), False, Ending.SPENT),
-        (replace(HAD, status=Status.FAILED, code="moderation"), True, Ending.RELEASED),
-        (replace(HAD, status=Status.FAILED, code="expired"), True, Ending.SPENT),
-        (replace(HAD, status=Status.CANCELED, code="canceled", stopped=True), True, Ending.SPENT),
-        (replace(JOB, status=Status.FAILED, code="invalid_request"), False, Ending.RELEASED),
-        (replace(JOB, status=Status.CANCELED, stopped=True), False, Ending.RELEASED),
-        (replace(JOB, status=Status.CANCELED, stopped=None), True, Ending.SPENT),
-        (replace(JOB, status=Status.FAILED, code=SUBMISSION_UNKNOWN), True, Ending.UNRESOLVED),
+        (replace(HAD, status=Status.COMPLETED), True, BillOutcome.SPENT),
+        (replace(HAD, status=Status.FAILED, code="moderation"), False, BillOutcome.SPENT),
+        (replace(HAD, status=Status.FAILED, code="moderation"), True, BillOutcome.RELEASED),
+        (replace(HAD, status=Status.FAILED, code="expired"), True, BillOutcome.SPENT),
+        (
+            replace(HAD, status=Status.CANCELED, code="canceled", stopped=True),
+            True,
+            BillOutcome.SPENT,
+        ),
+        (replace(JOB, status=Status.FAILED, code="invalid_request"), False, BillOutcome.RELEASED),
+        (replace(JOB, status=Status.CANCELED, stopped=True), False, BillOutcome.RELEASED),
+        (replace(JOB, status=Status.CANCELED, stopped=None), True, BillOutcome.SPENT),
+        (replace(JOB, status=Status.FAILED, code=SUBMISSION_UNKNOWN), True, BillOutcome.UNRESOLVED),
         (
             replace(JOB, status=Status.FAILED, code=SUBMISSION_UNKNOWN, doubt_closed_at=NOW),
             False,
-            Ending.RELEASED,
+            BillOutcome.RELEASED,
         ),
     ],
 )
-def test_the_end_of_a_job_decides_about_its_money(job: Job, free: bool, ending: Ending) -> None:
+def test_the_end_of_a_job_decides_about_its_money(
+    job: Job, free: bool, ending: BillOutcome
+) -> None:
     assert bill_of(job, failures_are_free=free).ending is ending
 
 
 def test_a_failure_that_was_charged_is_spent_wherever_failures_are_free() -> None:
     failed = replace(HAD, status=Status.FAILED, code="moderation", charged_amount=0.1)
     bill = bill_of(replace(failed, charged_unit="USD"), failures_are_free=True)
-    assert bill == Bill(Ending.SPENT, Price(0.1, "USD"))
+    assert bill == Bill(BillOutcome.SPENT, Price(0.1, "USD"))

@@ -20,7 +20,7 @@ from reelhook.domain.api_key import (
 from reelhook.domain.caller import ANONYMOUS, OPERATOR, Caller, Scope, ScopeMissingError
 from reelhook.domain.errors import ProjectNotFoundError, StoreError
 from reelhook.domain.project import Project
-from reelhook.service.authentication import Authentication, Credential
+from reelhook.service.authentication import Authentication, RequestCredential
 from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
@@ -193,9 +193,9 @@ async def test_a_stream_ends_when_its_token_does_and_others_go_on(
     one, woken = Authentication(store, clock=clock), asyncio.Event()
     now = clock.now()
     with (
-        one.lifetime(Credential("key_1", now + 300), woken.set) as ending,
-        one.lifetime(Credential("key_1"), lambda: None) as staying,
-        one.lifetime(Credential(), lambda: None) as of_operator,
+        one.lifetime(RequestCredential("key_1", now + 300), woken.set) as ending,
+        one.lifetime(RequestCredential("key_1"), lambda: None) as staying,
+        one.lifetime(RequestCredential(), lambda: None) as of_operator,
     ):
         await until_waiting(clock)
         clock.advance(0.4)

@@ -9,7 +9,7 @@ from reelhook.core.billing import Billing
 from reelhook.domain.catalog import Account, Catalog
 from reelhook.domain.job import Job, Status
 from reelhook.domain.price import Price
-from reelhook.domain.reservation import Bill, Ending
+from reelhook.domain.reservation import Bill, BillOutcome
 from reelhook.ports import Capabilities
 
 
@@ -30,19 +30,19 @@ def bill(job: Job, providers: dict[str, Any]) -> Bill:
 
 def test_a_charge_in_a_provider_s_unit_is_billed_in_the_currency_of_its_rate() -> None:
     charged = replace(JOB, charged_amount=25.0, charged_unit="credits")
-    assert bill(charged, {}) == Bill(Ending.SPENT, Price(0.25, "USD"))
+    assert bill(charged, {}) == Bill(BillOutcome.SPENT, Price(0.25, "USD"))
 
 
 def test_a_charge_without_a_rate_stays_in_its_unit() -> None:
     charged = replace(JOB, charged_amount=25.0, charged_unit="tokens")
-    assert bill(charged, {}) == Bill(Ending.SPENT, Price(25.0, "tokens"))
+    assert bill(charged, {}) == Bill(BillOutcome.SPENT, Price(25.0, "tokens"))
 
 
 @pytest.mark.parametrize(
-    ("providers", "ending"), [({"runway": Free()}, Ending.RELEASED), ({}, Ending.SPENT)]
+    ("providers", "ending"), [({"runway": Free()}, BillOutcome.RELEASED), ({}, BillOutcome.SPENT)]
 )
 def test_a_failure_is_free_if_its_provider_says_so(
-    providers: dict[str, Any], ending: Ending
+    providers: dict[str, Any], ending: BillOutcome
 ) -> None:
     failed = replace(JOB, status=Status.FAILED, code="moderation")
     assert bill(failed, providers) == Bill(ending)

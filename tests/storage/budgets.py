@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from reelhook.domain.budget import Limits, day_of, month_of, project_owner
+from reelhook.domain.budget import BudgetLimits, day_of, month_of, project_owner
 from reelhook.domain.money import MILLION, Money
 from reelhook.domain.price import Price
 from reelhook.domain.reservation import bill_of
@@ -30,9 +30,9 @@ def limits(
     unit: str = "USD",
     jobs_per_day: int | None = None,
     jobs_in_flight: int | None = None,
-) -> Limits:
-    """Limits in whole units."""
-    return Limits(
+) -> BudgetLimits:
+    """BudgetLimits in whole units."""
+    return BudgetLimits(
         jobs_in_flight=jobs_in_flight,
         jobs_per_day=jobs_per_day,
         money_per_day={} if day is None else {unit: round(day * MILLION)},
@@ -41,7 +41,7 @@ def limits(
     )
 
 
-async def limited(store: Store, wanted: Limits, owner: str = DEFAULT, at: int = NOW) -> None:
+async def limited(store: Store, wanted: BudgetLimits, owner: str = DEFAULT, at: int = NOW) -> None:
     """Set the limits of a budget."""
     await store.set_budget(owner, wanted, at, bill_of)
 

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from reelhook.domain.breaker import CircuitBreaker
-from reelhook.domain.budget import Limits, project_owner
+from reelhook.domain.budget import BudgetLimits, project_owner
 from reelhook.domain.caller import DEFAULT_PROJECT, Caller
 from reelhook.domain.delivery import Attempt, Delivery
 from reelhook.domain.endpoint import Disabled, Endpoint, url_id
@@ -47,7 +47,7 @@ SHARED_URL, OWN_URL, BROKEN_URL = (f"https://{name}.example/" for name in ("all"
 PENDING, SUBMITTING, UNRESOLVED = ("job_a", "job_b", "job_c"), ("job_s", "job_t"), ("job_u",)
 VIDEOS = ("video_a", "video_x", "video_y")
 BUDGET = project_owner("default")
-COUNTING = Limits(money_per_day={"USD": 1_000_000_000})
+COUNTING = BudgetLimits(money_per_day={"USD": 1_000_000_000})
 REPORTS: tuple[Report, ...] = (Progress(running=True, percent=70), FINISHED, FAILED)
 SCHEDULE = RetrySchedule((600,))
 PRICE = Price(0.5, "USD")

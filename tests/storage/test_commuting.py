@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reelhook.domain.budget import Limits
+from reelhook.domain.budget import BudgetLimits
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.over_budget import OverBudgetError
 from reelhook.domain.reservation import bill_of
@@ -201,7 +201,7 @@ def test_concurrent_writes_without_a_common_key_are_as_if_run_in_turn(
 @pytest.mark.parametrize("room", [0, 1, 2])
 def test_concurrent_creates_share_what_a_budget_has_left(runner: Runner, room: int) -> None:
     """No common key is declared: the limits are conditions of the write itself."""
-    full = Limits(money_per_day={"USD": (6 + room) * 500_000})
+    full = BudgetLimits(money_per_day={"USD": (6 + room) * 500_000})
     creates = [
         Write("create", (replace(new(name), prices=(PRICE,)),), job_writes.create, of_new)
         for name in ("job_1", "job_2", "job_3")

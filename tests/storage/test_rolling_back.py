@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from reelhook.domain.breaker import CircuitBreaker
-from reelhook.domain.budget import NO_LIMITS, Limits
+from reelhook.domain.budget import NO_LIMITS, BudgetLimits
 from reelhook.domain.endpoint import BUDGET_EVENTS, EndpointKind, EventName, url_id
 from reelhook.domain.job import Status
 from reelhook.domain.project import Project
@@ -247,7 +247,7 @@ async def test_an_endpoint_that_asked_for_events_of_budgets_keeps_those_of_jobs(
     asked = frozenset({EventName.FAILED, *BUDGET_EVENTS})
     async with store_on(target) as store:
         await store.create_endpoint(replace(ENDPOINT, events=asked))
-        await store.set_budget("project:default", Limits(jobs_per_day=1), NOW, bill_of)
+        await store.set_budget("project:default", BudgetLimits(jobs_per_day=1), NOW, bill_of)
         assert (await store.create(replace(new(), prices=(None,)))).announced
     go_back(target, "0015_projects")
     migrations.migrate(target)

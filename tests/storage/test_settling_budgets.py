@@ -9,7 +9,7 @@ from reelhook.domain.event import DAY_MILLISECONDS
 from reelhook.domain.job import SUBMISSION_UNKNOWN, Job
 from reelhook.domain.over_budget import OverBudgetError
 from reelhook.domain.report import Cost, Failed, Finished
-from reelhook.domain.reservation import Bill, Ending
+from reelhook.domain.reservation import Bill, BillOutcome
 from reelhook.ports import NewJob
 from reelhook.storage.store import Store
 
@@ -56,7 +56,7 @@ async def test_a_charge_in_a_provider_s_unit_counts_in_the_currency_of_its_rate(
     await limited(store, limits(day=10))
     job = await running(store, priced("job_1", usd(0.5)))
     ended = change(job.apply(FINISHED, NOW))
-    bill = Bill(Ending.SPENT, usd(0.25))
+    bill = Bill(BillOutcome.SPENT, usd(0.25))
     await store.record([replace(ended, bill=bill)], None)
     assert await money(store) == (0, 0.25)
 
@@ -74,7 +74,7 @@ async def test_a_failure_is_spent_unless_it_is_known_to_be_free(store: Store) ->
     second = await running(store, priced("job_2", usd(0.3)))
     await moved(store, first.apply(FAILED, NOW))
     await store.record(
-        [replace(change(second.apply(FAILED, NOW)), bill=Bill(Ending.RELEASED))], None
+        [replace(change(second.apply(FAILED, NOW)), bill=Bill(BillOutcome.RELEASED))], None
     )
     assert await money(store) == (0, 0.5)
 

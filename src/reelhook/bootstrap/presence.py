@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import structlog
 
 from reelhook.domain.errors import DATABASE_FAILURES, SettingsError
-from reelhook.storage.store import Store
+from reelhook.ports import PresenceStore
 
 log = structlog.get_logger()
 ANNOUNCE_SECONDS = 1.0
@@ -20,7 +20,7 @@ PRESENT_MILLISECONDS = 5000
 LEAVE_SECONDS = 0.8
 
 
-async def announce(store: Store, process: str, schema: str) -> None:
+async def announce(store: PresenceStore, process: str, schema: str) -> None:
     """Record that the process is present. Raises `SettingsError` if it can't use the schema."""
     found = await store.announce(process, schema, PRESENT_MILLISECONDS)
     if found is not None:
@@ -33,7 +33,7 @@ async def announce(store: Store, process: str, schema: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def present(store: Store, process: str, schema: str) -> AsyncIterator[None]:
+async def present(store: PresenceStore, process: str, schema: str) -> AsyncIterator[None]:
     """Stay present until the block ends.
 
     If the schema moves on, the block is canceled, and `SettingsError` is raised at its end.

@@ -33,7 +33,7 @@ from pydantic import (
     model_validator,
 )
 
-from reelhook.config.prices import PriceTable, Rate, Rates, Tables
+from reelhook.config.prices import PriceTable, RateEntry, Rates, Tables
 from reelhook.config.validators import BaseUrl, Key, Networks, Origins, environment_name
 from reelhook.domain.errors import SettingsError
 from reelhook.providers.registry import BUILT_IN
@@ -132,7 +132,7 @@ class AccountsFile(BaseModel):
     credentials: tuple[Credential, ...] = ()
     aliases: dict[str, str] = {}
     prices: dict[str, PriceTable] = {}
-    rates: dict[str, Rate] = {}
+    rates: dict[str, RateEntry] = {}
 
     @classmethod
     def read(cls, path: Path, environment: Mapping[str, str] = os.environ) -> Self:

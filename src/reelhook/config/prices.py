@@ -47,7 +47,7 @@ class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-class Rate(_Entry):
+class RateEntry(_Entry):
     """The worth of one unit, in a currency."""
 
     amount: Worth
@@ -74,7 +74,7 @@ class _Figure(_Entry):
         return None if self.per_second is None else (self.per_second, Per.SECOND)
 
 
-class Line(_Figure):
+class LineEntry(_Figure):
     """One figure, and the requests that it applies to."""
 
     resolution: Resolution | None = None
@@ -106,7 +106,7 @@ class PriceTable(_Figure):
     """The price of a model: one figure, or several in `lines`."""
 
     unit: Unit = CURRENCY
-    lines: tuple[Line, ...] = ()
+    lines: tuple[LineEntry, ...] = ()
     minimum: Amount = 0.0
     defaults: DefaultValues = DefaultValues()
 
@@ -139,11 +139,11 @@ class PriceTable(_Figure):
         )
 
 
-Rates = dict[Unit, Annotated[Rate, BeforeValidator(_rate)]]
+Rates = dict[Unit, Annotated[RateEntry, BeforeValidator(_rate)]]
 Tables = dict[Annotated[str, StringConstraints(min_length=1, max_length=255)], PriceTable]
 
 
-def worth(rates: Mapping[str, Rate]) -> dict[str, Price]:
+def worth(rates: Mapping[str, RateEntry]) -> dict[str, Price]:
     """Return the rates in the domain's form."""
     return {unit: rate.price for unit, rate in rates.items()}
 

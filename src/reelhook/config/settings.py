@@ -11,7 +11,7 @@ from pydantic_settings import SettingsConfigDict
 
 from reelhook.config.accounts import AccountsFile, Credential, values_of
 from reelhook.config.loading import GivenSettings
-from reelhook.config.prices import PriceTable, Rate
+from reelhook.config.prices import PriceTable, RateEntry
 from reelhook.config.provider_settings import PROVIDER_SECRETS, ProviderSettings
 from reelhook.config.validators import (
     DAY_SECONDS,
@@ -245,7 +245,7 @@ class Settings(ProviderSettings):
         return self._accounts.prices
 
     @property
-    def rates(self) -> dict[str, Rate]:
+    def rates(self) -> dict[str, RateEntry]:
         """The worth of units of all providers."""
         return self._accounts.rates
 

@@ -2,7 +2,7 @@
 
 from reelhook.domain.api_key import ApiKey
 from reelhook.domain.audit import Facts, Hidden, Value
-from reelhook.domain.budget import Budget, Limits
+from reelhook.domain.budget import Budget, BudgetLimits
 from reelhook.domain.endpoint import Endpoint, shown_url
 from reelhook.domain.event import maybe_iso
 from reelhook.domain.job import Job
@@ -67,7 +67,7 @@ def budget_facts(budget: Budget) -> Facts:
     }
 
 
-def _limits(limits: Limits) -> dict[str, Value]:
+def _limits(limits: BudgetLimits) -> dict[str, Value]:
     unknown = limits.unknown_price
     named: dict[str, Value] = {
         "jobs_in_flight": limits.jobs_in_flight,

@@ -76,7 +76,7 @@ def resets_at(kind: LimitKind, at: Instant) -> Instant | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class BudgetLimits:
     """The limits of a budget; None, or a unit that is missing: no limit.
 
     Amounts are millionths of their unit. `unknown_price` is reserved for a job whose price is not
@@ -99,7 +99,7 @@ class Limits:
         """The units in which money is limited."""
         return frozenset(self.money_per_day) | frozenset(self.money_per_month)
 
-    def raised_by(self, other: "Limits") -> "Limits":
+    def raised_by(self, other: "BudgetLimits") -> "BudgetLimits":
         """Return the limits with those of `other` that are higher. What is not limited stays so."""
         return replace(
             self,
@@ -129,7 +129,7 @@ def _all_higher(limits: Mapping[str, int], others: Mapping[str, int]) -> Mapping
     return {unit: max(limit, others.get(unit, limit)) for unit, limit in limits.items()}
 
 
-NO_LIMITS = Limits()
+NO_LIMITS = BudgetLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +137,11 @@ class Budget:
     """The limits of an owner. `raised` are the higher ones that hold until `raised_until`."""
 
     owner: str
-    limits: Limits
-    raised: Limits | None = None
+    limits: BudgetLimits
+    raised: BudgetLimits | None = None
     raised_until: Instant | None = None
 
-    def at(self, now: Instant) -> Limits:
+    def at(self, now: Instant) -> BudgetLimits:
         """Return the limits in force."""
         if self.raised is None or self.raised_until is None or now >= self.raised_until:
             return self.limits
@@ -175,13 +175,13 @@ class Demand:
         return self.reserved + self.spent
 
 
-def counted(limits: Limits, price: Price | None) -> Money | None:
+def counted(limits: BudgetLimits, price: Price | None) -> Money | None:
     """Return a price, if it is known and in a unit that the limits count."""
     return None if price is None or not limits.counts(price.unit) else Money.of(price)
 
 
 def reserved_for(
-    limits: Limits, prices: Sequence[Price | None], unknown_price: Money | None = None
+    limits: BudgetLimits, prices: Sequence[Price | None], unknown_price: Money | None = None
 ) -> Money | None:
     """Return what a job reserves that may cost any of these prices; None: nothing is limited.
 
@@ -203,7 +203,9 @@ def reserved_for(
     return max([unknown, *(money for money in known if money.unit == unknown.unit)])
 
 
-def demands(owner: str, limits: Limits, at: Instant, money: Money | None) -> tuple[Demand, ...]:
+def demands(
+    owner: str, limits: BudgetLimits, at: Instant, money: Money | None
+) -> tuple[Demand, ...]:
     """Return what a job that is accepted at this time adds to the sums of an owner."""
     day = day_of(at)
     month = month_of(day)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from reelhook.domain.budget import Limits
+from reelhook.domain.budget import BudgetLimits
 from reelhook.domain.catalog import Catalog
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Instant
@@ -34,7 +34,7 @@ def priced_units(catalog: Catalog) -> frozenset[str]:
     return frozenset(found)
 
 
-def check_limits(limits: Limits, units: Collection[str]) -> None:
+def check_limits(limits: BudgetLimits, units: Collection[str]) -> None:
     """Raise `InvalidRequestError` for limits that can't be stored or that would count nothing.
 
     `units` are those of known prices that are no currencies.
@@ -60,7 +60,7 @@ def check_limits(limits: Limits, units: Collection[str]) -> None:
                 raise InvalidRequestError(f"{name}.{unit}", Problem.RANGE, least=0, most=AMOUNT_MAX)
 
 
-def check_raise(limits: Limits, raised: Limits, until: Instant, now: Instant) -> None:
+def check_raise(limits: BudgetLimits, raised: BudgetLimits, until: Instant, now: Instant) -> None:
     """Raise `InvalidRequestError` for a raise that ends too early, or that raises no limit."""
     if until <= now:
         raise InvalidRequestError("until", "A raise must end in the future")

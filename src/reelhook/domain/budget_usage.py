@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reelhook.domain.budget import JOBS, NOW, LimitKind, Limits, day_of, month_of, resets_at
+from reelhook.domain.budget import JOBS, NOW, BudgetLimits, LimitKind, day_of, month_of, resets_at
 from reelhook.domain.event import Instant
 
 
@@ -28,7 +28,7 @@ class Usage:
 
 
 def usage(
-    limits: Limits, sums: Mapping[tuple[str, str], tuple[int, int]], now: Instant
+    limits: BudgetLimits, sums: Mapping[tuple[str, str], tuple[int, int]], now: Instant
 ) -> tuple[Usage, ...]:
     """Return the use of each limit, and of units that are counted without a limit.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import assert_never
 
-from reelhook.domain.budget import JOBS, NOW, Limits, SumKey, counted, month_of
+from reelhook.domain.budget import JOBS, NOW, BudgetLimits, SumKey, counted, month_of
 from reelhook.domain.job import SUBMISSION_UNKNOWN, Job, Status
 from reelhook.domain.money import Money
 from reelhook.domain.price import Price
@@ -14,7 +14,7 @@ _FAILED_THERE = frozenset({"moderation", "quota", "invalid_request", "provider_e
 """The codes of failures that a provider reports. Others, such as `expired`, may be ours."""
 
 
-class Ending(Enum):
+class BillOutcome(Enum):
     """The meaning of a job's end for its money."""
 
     SPENT = "spent"
@@ -29,7 +29,7 @@ class Ending(Enum):
 class Bill:
     """The end of a job in money. `charge` is the provider's; None: it reported none."""
 
-    ending: Ending
+    ending: BillOutcome
     charge: Price | None = None
 
 
@@ -39,17 +39,17 @@ def bill_of(job: Job, *, failures_are_free: bool = False) -> Bill:
     if job.provider_job_id is None:
         return Bill(_never_accepted(job), charge)
     if job.status is Status.COMPLETED or charge is not None:
-        return Bill(Ending.SPENT, charge)
+        return Bill(BillOutcome.SPENT, charge)
     free = failures_are_free and job.status is Status.FAILED and job.code in _FAILED_THERE
-    return Bill(Ending.RELEASED if free else Ending.SPENT)
+    return Bill(BillOutcome.RELEASED if free else BillOutcome.SPENT)
 
 
-def _never_accepted(job: Job) -> Ending:
+def _never_accepted(job: Job) -> BillOutcome:
     if job.code == SUBMISSION_UNKNOWN:
-        return Ending.UNRESOLVED if job.doubt_closed_at is None else Ending.RELEASED
+        return BillOutcome.UNRESOLVED if job.doubt_closed_at is None else BillOutcome.RELEASED
     # A forced cancel may meet a create in flight. Nobody can adopt its video later.
     in_flight = job.status is Status.CANCELED and job.stopped is not True
-    return Ending.SPENT if in_flight else Ending.RELEASED
+    return BillOutcome.SPENT if in_flight else BillOutcome.RELEASED
 
 
 def charge_of(job: Job) -> Price | None:
@@ -97,7 +97,7 @@ class Reservation:
                 key = SumKey(self.owner, period, self.money.unit)
                 yield SumChange(key, reserved=self.money.amount)
 
-    def settled(self, bill: Bill, limits: Limits) -> Iterator[SumChange]:
+    def settled(self, bill: Bill, limits: BudgetLimits) -> Iterator[SumChange]:
         """Yield the changes of sums with which it ends by this bill.
 
         A charge in a unit that is unknown to the limits counts as the reserved amount.
@@ -105,11 +105,11 @@ class Reservation:
         if self.in_flight:
             yield SumChange(SumKey(self.owner, NOW, JOBS), reserved=-1)
         match bill.ending:
-            case Ending.UNRESOLVED:
+            case BillOutcome.UNRESOLVED:
                 return
-            case Ending.RELEASED:
+            case BillOutcome.RELEASED:
                 yield from self._moved(None)
-            case Ending.SPENT:
+            case BillOutcome.SPENT:
                 charged = counted(limits, bill.charge)
                 yield from self._moved(self.money if charged is None else charged)
             case _:

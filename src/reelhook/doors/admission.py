@@ -25,7 +25,7 @@ from reelhook.doors.error_messages import http_message
 from reelhook.doors.errors import RETRY_AFTER_SECONDS, STORE_MESSAGE, error_response
 from reelhook.doors.policy import Matched, Policy
 from reelhook.doors.proxies import came_through_proxy
-from reelhook.gateway import Authentication, Clock, Credential
+from reelhook.gateway import Authentication, Clock, RequestCredential
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 TOKEN_PARAMETER = "token"  # noqa: S105 - its name
@@ -41,7 +41,7 @@ class Admission:
     """
 
     caller: Caller
-    credential: Credential = field(default_factory=Credential)
+    credential: RequestCredential = field(default_factory=RequestCredential)
     rates: tuple[Rate, ...] = ()
     headers: dict[str, str] = field(default_factory=dict)
 
@@ -169,7 +169,7 @@ class Admissions:
             if self._access.api_key is None and await self._authentication.key_required():
                 return NO_KEY  # it was made before a key was needed
             self._authentication.check_expiry(token.expires_at)
-            credential, rates = Credential(expires_at=token.expires_at), ()
+            credential, rates = RequestCredential(expires_at=token.expires_at), ()
         if (
             request.method not in _READING_METHODS
             or matched.only_job(request.query_params) != token.job_id

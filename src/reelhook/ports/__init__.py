@@ -12,6 +12,7 @@ from reelhook.ports.coordination import (
     InstallationStore,
     PauseReads,
     PauseStore,
+    PresenceStore,
 )
 from reelhook.ports.deliveries import (
     DELIVERY_STATES,
@@ -166,6 +167,7 @@ __all__ = [
     "PauseReads",
     "PauseStore",
     "Position",
+    "PresenceStore",
     "ProjectReads",
     "ProjectStore",
     "Provider",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from reelhook.domain.audit import AuditEntry
-from reelhook.domain.budget import Budget, Limits
+from reelhook.domain.budget import Budget, BudgetLimits
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.domain.reservation import Bill
@@ -36,7 +36,7 @@ class BudgetStore(Protocol):
     async def set_budget(
         self,
         owner: str,
-        limits: Limits,
+        limits: BudgetLimits,
         now: Instant,
         bill: Callable[[Job], Bill],
         audit: AuditEntry | None = None,
@@ -52,7 +52,7 @@ class BudgetStore(Protocol):
     async def raise_budget(
         self,
         owner: str,
-        raised: Limits,
+        raised: BudgetLimits,
         until: Instant,
         now: Instant,
         audit: AuditEntry | None = None,

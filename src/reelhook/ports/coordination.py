@@ -58,6 +58,21 @@ class AccountStatusStore(AccountStatusReads, Protocol):
         ...
 
 
+class PresenceStore(Protocol):
+    """Keeps the processes that have a shared database open."""
+
+    async def announce(self, process: str, own: str, milliseconds: int) -> str | None:
+        """Record that a process of the schema `own` is alive for this time.
+
+        Return the database's schema, and record nothing, if this process may not use it; else None.
+        """
+        ...
+
+    async def leave(self, process: str) -> None:
+        """Record that a process ends."""
+        ...
+
+
 class InstallationStore(Protocol):
     """Keeps values on which all processes of an installation must agree."""
 

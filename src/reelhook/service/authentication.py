@@ -40,7 +40,7 @@ READINGS_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Credential:
+class RequestCredential:
     """The means by which a request was let in.
 
     `hash_or_id` is that of its key; None: it has none. `expires_at` is the end of a browser token.
@@ -53,7 +53,7 @@ class Credential:
 class Lifetime:
     """The time until a stream's credential ends; `wake` is called at its end."""
 
-    def __init__(self, credential: Credential, wake: Callable[[], None]) -> None:
+    def __init__(self, credential: RequestCredential, wake: Callable[[], None]) -> None:
         self.credential = credential
         self.over = False
         self._wake = wake
@@ -113,18 +113,18 @@ class Authentication:
         self._lifetimes: set[Lifetime] = set()
         self._watching: asyncio.Task[None] | None = None
 
-    async def key(self, token: str) -> tuple[KeyGrant, Credential] | None:
+    async def key(self, token: str) -> tuple[KeyGrant, RequestCredential] | None:
         """Return the key with this text, or None. Raises `KeyRefusedError` if it has ended."""
-        return await self._accepted(Credential(token_hash(token)))
+        return await self._accepted(RequestCredential(token_hash(token)))
 
     async def key_of_token(
         self, key_id: str, expires_at: Instant
-    ) -> tuple[KeyGrant, Credential] | None:
+    ) -> tuple[KeyGrant, RequestCredential] | None:
         """Return the key that made a browser token. Raises `KeyRefusedError` if either has ended.
 
         The key's own texts may change: a rotation ends no token.
         """
-        return await self._accepted(Credential(key_id, expires_at))
+        return await self._accepted(RequestCredential(key_id, expires_at))
 
     def check_expiry(self, expires_at: Instant) -> None:
         """Raise `KeyExpiredError` if that time has come."""
@@ -159,7 +159,9 @@ class Authentication:
         self._readings.clear()
         self._any_key = None
 
-    async def _accepted(self, credential: Credential) -> tuple[KeyGrant, Credential] | None:
+    async def _accepted(
+        self, credential: RequestCredential
+    ) -> tuple[KeyGrant, RequestCredential] | None:
         assert credential.hash_or_id is not None  # noqa: S101 - as both callers say
         grant = await self._grant(credential.hash_or_id)
         if grant is None:
@@ -206,10 +208,12 @@ class Authentication:
     # -- open streams -------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def lifetime(self, credential: Credential, wake: Callable[[], None]) -> Iterator[Lifetime]:
+    def lifetime(
+        self, credential: RequestCredential, wake: Callable[[], None]
+    ) -> Iterator[Lifetime]:
         """Watch a credential until the block ends; `wake` is called if the credential ends."""
         lifetime = Lifetime(credential, wake)
-        if credential == Credential():
+        if credential == RequestCredential():
             yield lifetime
             return
         self._lifetimes.add(lifetime)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from reelhook.domain.api_key import ApiKey
 from reelhook.domain.audit import Action, AuditEntry
-from reelhook.domain.budget import Budget, Limits, key_owner, project_owner
+from reelhook.domain.budget import Budget, BudgetLimits, key_owner, project_owner
 from reelhook.domain.budget_check import check_limits, check_raise, priced_units
 from reelhook.domain.budget_usage import Usage, usage
 from reelhook.domain.caller import Caller, Scope
@@ -28,7 +28,7 @@ class BudgetStatus:
     """A budget, the limits in force, and their use."""
 
     budget: Budget
-    limits: Limits
+    limits: BudgetLimits
     usage: tuple[Usage, ...]
 
 
@@ -62,23 +62,25 @@ class Budgets:
         caller.require(Scope.READ)
         return await self._read(key_owner((await self._key(caller, key_id)).id))
 
-    async def set_project(self, caller: Caller, project: str, limits: Limits) -> BudgetStatus:
+    async def set_project(self, caller: Caller, project: str, limits: BudgetLimits) -> BudgetStatus:
         """Replace the limits of a project. Raises `InvalidRequestError`.
 
-        Limits below what is in use are kept; they let no more jobs in.
+        BudgetLimits below what is in use are kept; they let no more jobs in.
         """
         caller.require(Scope.OPERATOR)
         found = await self._project(caller, project)
         return await self._set(caller, found, project_owner(found), limits)
 
-    async def set_key(self, caller: Caller, key_id: str, limits: Limits) -> BudgetStatus:
+    async def set_key(self, caller: Caller, key_id: str, limits: BudgetLimits) -> BudgetStatus:
         """Replace the limits of a key, as `set_project`. Only the operator sets `unknown_price`."""
-        caller.require(Scope.ADMIN if limits.unknown_price is None else Scope.OPERATOR)
+        caller.require(Scope.ADMIN)
+        if limits.unknown_price is not None:
+            caller.require(Scope.OPERATOR)
         key = await self._key(caller, key_id)
         return await self._set(caller, key.project, key_owner(key.id), limits)
 
     async def raise_project(
-        self, caller: Caller, project: str, raised: Limits, until: Instant
+        self, caller: Caller, project: str, raised: BudgetLimits, until: Instant
     ) -> BudgetStatus:
         """Let a project have higher limits until then.
 
@@ -89,7 +91,7 @@ class Budgets:
         return await self._raise(caller, found, project_owner(found), raised, until)
 
     async def raise_key(
-        self, caller: Caller, key_id: str, raised: Limits, until: Instant
+        self, caller: Caller, key_id: str, raised: BudgetLimits, until: Instant
     ) -> BudgetStatus:
         """Let a key have higher limits until then, as `raise_project`."""
         caller.require(Scope.ADMIN)
@@ -109,7 +111,9 @@ class Budgets:
         now = self._clock.now()
         return _status(await self._store.budget(owner, now), now)
 
-    async def _set(self, caller: Caller, project: str, owner: str, limits: Limits) -> BudgetStatus:
+    async def _set(
+        self, caller: Caller, project: str, owner: str, limits: BudgetLimits
+    ) -> BudgetStatus:
         check_limits(limits, self._units)
         now = self._clock.now()
         entry = AuditEntry.by(caller, now, Action.BUDGET_SET, owner, project)
@@ -118,7 +122,7 @@ class Budgets:
             return _status(state, now)
 
     async def _raise(
-        self, caller: Caller, project: str, owner: str, raised: Limits, until: Instant
+        self, caller: Caller, project: str, owner: str, raised: BudgetLimits, until: Instant
     ) -> BudgetStatus:
         check_limits(raised, self._units)
         now = self._clock.now()

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from reelhook.domain.budget import JOBS, Limits
+from reelhook.domain.budget import JOBS, BudgetLimits
 from reelhook.domain.budget_usage import Usage
 from reelhook.domain.event import Instant, iso, maybe_iso
 from reelhook.domain.money import AMOUNT_MAX, MILLION, Money, whole
@@ -40,9 +40,9 @@ class LimitsBody(Schema):
         None, description="By currency, for the jobs accepted in one month (UTC)"
     )
 
-    def limits(self) -> Limits:
+    def limits(self) -> BudgetLimits:
         """Return the limits."""
-        return Limits(
+        return BudgetLimits(
             jobs_in_flight=self.jobs_in_flight,
             jobs_per_day=self.jobs_per_day,
             money_per_day=_millionths(self.money_per_day),
@@ -60,7 +60,7 @@ class BudgetBody(LimitsBody):
         json_schema_extra={"example": {"USD": 0.5}},
     )
 
-    def limits(self) -> Limits:
+    def limits(self) -> BudgetLimits:
         """Return the limits."""
         unknown = next(iter(_millionths(self.unknown_price).items()), None)
         price = None if unknown is None else Money(unknown[1], unknown[0])
@@ -68,7 +68,7 @@ class BudgetBody(LimitsBody):
 
 
 class RaiseBody(LimitsBody):
-    """Higher limits that hold for a while. Limits that are left out stay as they are."""
+    """Higher limits that hold for a while. BudgetLimits that are left out stay as they are."""
 
     until: AwareDatetime = Field(description="The end of the raise")
 
@@ -140,7 +140,7 @@ def _amounts(limits: Mapping[str, int]) -> dict[str, float | int]:
     return {unit: whole(amount) for unit, amount in limits.items()}
 
 
-def _shown(limits: Limits) -> dict[str, Any]:
+def _shown(limits: BudgetLimits) -> dict[str, Any]:
     return {
         "jobs_in_flight": limits.jobs_in_flight,
         "jobs_per_day": limits.jobs_per_day,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from reelhook.domain.budget import Budget, Limits
+from reelhook.domain.budget import Budget, BudgetLimits
 from reelhook.domain.money import Money
 from reelhook.domain.reservation import Reservation
 
@@ -20,15 +20,15 @@ def budget_of(row: Sequence[Any]) -> Budget:
 
 
 @lru_cache(maxsize=1024)
-def limits_of(text: str) -> Limits:
+def limits_of(text: str) -> BudgetLimits:
     """Read limits. They are read for every new job, and seldom change."""
     named: dict[str, Any] = json.loads(text)
     unknown: Mapping[str, int] = named.pop("unknown_price", {})
     price = next((Money(amount, unit) for unit, amount in unknown.items()), None)
-    return Limits(**named, unknown_price=price)
+    return BudgetLimits(**named, unknown_price=price)
 
 
-def limits_text(limits: Limits) -> str:
+def limits_text(limits: BudgetLimits) -> str:
     """Write limits."""
     unknown = limits.unknown_price
     named = {

@@ -9,7 +9,7 @@ from reelhook.domain.budget import (
     NO_LIMITS,
     NOW,
     Budget,
-    Limits,
+    BudgetLimits,
     SumKey,
     counted,
     day_of,
@@ -23,7 +23,7 @@ from reelhook.domain.over_budget import BudgetNotSetError, UnknownPriceError
 from reelhook.domain.price import Price
 from reelhook.domain.reservation import (
     Bill,
-    Ending,
+    BillOutcome,
     Reservation,
     SumChange,
     estimate_of,
@@ -82,7 +82,7 @@ def state(owner: str, now: Instant) -> Operation[BudgetState]:
 
 def set_limits(
     owner: str,
-    limits: Limits,
+    limits: BudgetLimits,
     now: Instant,
     bill: Callable[[Job], Bill],
     audit: AuditEntry | None = None,
@@ -111,7 +111,7 @@ def _recorded(
 
 def raise_limits(
     owner: str,
-    raised: Limits,
+    raised: BudgetLimits,
     until: Instant,
     now: Instant,
     audit: AuditEntry | None = None,
@@ -127,7 +127,7 @@ def raise_limits(
 
 
 def _count(
-    owner: str, limits: Limits, now: Instant, bill: Callable[[Job], Bill]
+    owner: str, limits: BudgetLimits, now: Instant, bill: Callable[[Job], Bill]
 ) -> Operation[None]:
     kind, _, owner_id = owner.partition(":")
     owned = "project = ?1" if kind == "project" else "key_id = ?1"
@@ -146,7 +146,7 @@ def _count(
     yield from change_sums(changes)
 
 
-def _held(owner: str, limits: Limits, row: Row) -> Reservation:
+def _held(owner: str, limits: BudgetLimits, row: Row) -> Reservation:
     _, created_at, amount, unit, in_flight = row
     price = None if amount is None else Price(amount, unit)
     try:
@@ -157,13 +157,13 @@ def _held(owner: str, limits: Limits, row: Row) -> Reservation:
 
 
 def _spent(
-    owner: str, limits: Limits, row: Row, bill: Callable[[Job], Bill]
+    owner: str, limits: BudgetLimits, row: Row, bill: Callable[[Job], Bill]
 ) -> Iterator[SumChange]:
     """Yield what jobs that ended alike have spent: their amounts are summed up."""
     day = day_of(row[0] * DAY_MILLISECONDS)
     job, count = _sum_of(row), row[10]
     charged = bill(job)
-    if charged.ending is not Ending.SPENT:
+    if charged.ending is not BillOutcome.SPENT:
         return
     money = counted(limits, charged.charge) or counted(limits, estimate_of(job))
     if money is None and (unknown := limits.unknown_price) is not None:

@@ -7,7 +7,7 @@ from reelhook.domain.endpoint import EndpointKind
 from reelhook.domain.errors import UnknownCursorError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Status
-from reelhook.domain.reservation import Bill, Ending
+from reelhook.domain.reservation import Bill, BillOutcome
 from reelhook.ports import Destination, JobPage, StoredJob
 from reelhook.storage.operation import Operation, Row, Statement, concurrently, query
 from reelhook.storage.operations import audit as trail
@@ -80,7 +80,7 @@ def abandon(
     """Close the doubt of a job that no provider has. Its budgets get back what it has reserved."""
     closed = yield from close_doubt(job_id, now, audit, project=project)
     if closed:
-        yield from reservations.settle(job_id, Bill(Ending.RELEASED))
+        yield from reservations.settle(job_id, Bill(BillOutcome.RELEASED))
     return closed
 
 

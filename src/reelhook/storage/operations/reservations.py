@@ -25,7 +25,7 @@ from reelhook.domain.budget import (
 from reelhook.domain.endpoint import EventName
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
-from reelhook.domain.reservation import Bill, Ending, Reservation, SumChange
+from reelhook.domain.reservation import Bill, BillOutcome, Reservation, SumChange
 from reelhook.ports import NewJob
 from reelhook.storage.operation import Operation, Row, Statement, StatementBatch
 from reelhook.storage.operations import notices
@@ -179,7 +179,7 @@ def announce(reserved: Reserved, now: Instant) -> Operation[bool]:
 
 def settle(job_id: str, bill: Bill) -> Operation[None]:
     """End a job's reservations by its bill. Those of an unresolved job keep their money."""
-    unresolved = bill.ending is Ending.UNRESOLVED
+    unresolved = bill.ending is BillOutcome.UNRESOLVED
     rows = yield Statement(_LAND if unresolved else _DELETE, (job_id,))
     if not rows:
         return

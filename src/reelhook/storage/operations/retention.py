@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reelhook.domain.event import Instant
-from reelhook.domain.reservation import Bill, Ending
+from reelhook.domain.reservation import Bill, BillOutcome
 from reelhook.ports import Position, Removal
 from reelhook.storage.operation import Operation, Row, Statement
 from reelhook.storage.operations import costs, reservations
@@ -120,7 +120,7 @@ def _spend_reserved(job_ids: Sequence[str]) -> Operation[None]:
         job_ids,
     )
     for (job_id,) in rows:
-        yield from reservations.settle(job_id, Bill(Ending.SPENT))
+        yield from reservations.settle(job_id, Bill(BillOutcome.SPENT))
 
 
 def _emptied(job_id: str) -> Operation[bool]:
