@@ -37,10 +37,12 @@ NEVER_CARRIED_OUT = {
     "POST /api/jobs/{job_id}/cancel",
     "POST /api/jobs/{job_id}/adopt",
     "POST /api/jobs/{job_id}/abandon",
+    "POST /api/projects/{project_id}/budgets/raise",
+    "POST /api/keys/{key_id}/budgets/raise",
     "POST /providers/{provider}/webhook/{token}",
 }
-"""They need a job's id in the query, one that runs or is in doubt, or an address that nobody can
-guess. All others are, and not just refused."""
+"""They need a job's id in the query, one that runs or is in doubt, higher limits than those of a
+budget until a time to come, or an address that nobody can guess. All others are carried out."""
 
 
 def check(response: Any) -> None:
@@ -62,7 +64,8 @@ def fuzz(url: str, known: dict[str, list[str]]) -> dict[str, Counter[int]]:
         assert isinstance(found, Ok)
         operations.append(found.ok())
     # The records come first, and then the ends of them.
-    operations.sort(key=lambda one: one.method.upper() == "DELETE" or one.path.endswith("/close"))
+    ends = ("/close", "/revoke")
+    operations.sort(key=lambda one: one.method.upper() == "DELETE" or one.path.endswith(ends))
     return {one.label: call_with_many(one, url, known) for one in operations}
 
 

@@ -33,8 +33,8 @@ SELECT id, 1, 'exhausted', 7 FROM deliveries
 """
 CLOSED_COSTS = """
 INSERT INTO closed_costs VALUES
-  ('prj_0', 20000, 'openai', 'sora-2', '', 3, 2, NULL, NULL),
-  ('prj_0', 20000, 'openai', 'sora-2', 'USD', 1, 1, NULL, 0.1)
+  ('prj_0', 20000, 'openai', 'sora-2', '', 3, 2, NULL, NULL, NULL),
+  ('prj_0', 20000, 'openai', 'sora-2', 'USD', 1, 1, NULL, 0.1, 0.2)
 """
 MANY_ATTEMPTS = """
 INSERT INTO attempts (delivery_id, event_id, sequence, number, started_at, duration_ms, answer)
