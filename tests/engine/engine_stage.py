@@ -5,18 +5,17 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
-from functools import cache
 from ipaddress import ip_network
 from math import inf
 from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import apsw
 from engine_clock import ManualClock
 from engine_receiver import Receivers, receivers
 from engine_upstream import Upstream, upstream
+from migrated_database import prepare
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
@@ -51,7 +50,6 @@ from reelhook.guard.addresses import AddressPolicy
 from reelhook.ports import Lease, Sender
 from reelhook.providers.http.provider import HttpProvider
 from reelhook.providers.openai.provider import OpenAI
-from reelhook.storage.schema.migrate import migrate
 from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 from reelhook.webhooks.sender import AiohttpSender
@@ -278,8 +276,7 @@ async def engine(
     folder: Path, base_url: str, clock: ManualClock | SystemClock, options: Options
 ) -> AsyncIterator[Engine]:
     path = folder / "reelhook.db"
-    if not path.exists():
-        path.write_bytes(_migrated())
+    prepare(path)
     async with AsyncExitStack() as stack:
         database = SQLite(path)
         stack.push_async_callback(database.close)
@@ -386,12 +383,3 @@ async def until(
         if insist:
             raise
     return None
-
-
-@cache
-def _migrated() -> bytes:
-    """An empty database with the newest schema: made once, since Alembic takes its time."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "reelhook.db"
-        migrate(path)
-        return path.read_bytes()

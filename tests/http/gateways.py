@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from migrated_database import prepare
 from multidict import CIMultiDictProxy
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
@@ -196,6 +197,8 @@ async def gateway(
             played = {one.settings["key"]: "simulated", one.settings["base_url"]: base_url}
             overrides = {**played, **overrides}
         chosen = settings(data_dir, upstream or simulated.base_url, **overrides)
+        if isinstance(chosen.database, Path):
+            prepare(chosen.database)
         server = await stack.enter_async_context(bootstrap.server(chosen))
         session = await stack.enter_async_context(aiohttp.ClientSession(headers=headers))
         yield Gateway(session, server.url, server.hook, simulated.simulator, clock, chosen, logs)
