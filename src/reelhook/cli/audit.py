@@ -7,7 +7,7 @@ import typer
 
 from reelhook.cli import render
 from reelhook.cli.calls import show_response
-from reelhook.cli.options import AsJson, InProject, Url
+from reelhook.cli.options import AsJson, InProject, NumberCursor, Url
 from reelhook.cli.times import timestamp
 
 
@@ -30,10 +30,7 @@ def audit(
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="The most changes to list.")] = 50,
-    cursor: Annotated[
-        int | None,
-        typer.Option(min=1, help="The nextCursor of the previous page.", show_default=False),
-    ] = None,
+    cursor: NumberCursor = None,
     project: InProject = None,
     url: Url = None,
     as_json: AsJson = False,

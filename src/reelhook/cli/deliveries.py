@@ -17,7 +17,7 @@ from reelhook.cli.delivery_view import (
     show_resent,
     show_run,
 )
-from reelhook.cli.options import AsJson, DeliveryId, InProject, Url
+from reelhook.cli.options import AsJson, DeliveryId, InProject, NumberCursor, Url
 from reelhook.cli.times import timestamp
 from reelhook.cli.watching import REFRESH_SECONDS, get_with_retries
 
@@ -100,10 +100,7 @@ def list_(
         typer.Option(metavar="ID", help="Only deliveries to this endpoint.", show_default=False),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="The most deliveries to list.")] = 50,
-    cursor: Annotated[
-        int | None,
-        typer.Option(min=1, help="The nextCursor of the previous page.", show_default=False),
-    ] = None,
+    cursor: NumberCursor = None,
     project: InProject = None,
     url: Url = None,
     as_json: AsJson = False,

@@ -19,7 +19,7 @@ from reelhook.cli.endpoint_options import (
     read_secret,
 )
 from reelhook.cli.endpoint_view import show_endpoint, show_endpoints, show_secret, show_test
-from reelhook.cli.options import AsJson, EndpointId, InProject, Url
+from reelhook.cli.options import AsJson, EndpointId, InProject, OverlapHours, Url
 from reelhook.domain.errors import ReelhookError
 from reelhook.telemetry.lines import printable
 
@@ -139,16 +139,7 @@ def disable(endpoint_id: EndpointId, url: Url = None, as_json: AsJson = False) -
 def rotate(
     endpoint_id: EndpointId,
     *,
-    overlap_hours: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            metavar="H",
-            help="Hours for which the old secret signs too. Default: the server's "
-            "REELHOOK_SECRET_OVERLAP_HOURS.",
-            show_default=False,
-        ),
-    ] = None,
+    overlap_hours: OverlapHours = None,
     secret: ReadSecret = False,
     url: Url = None,
     as_json: AsJson = False,

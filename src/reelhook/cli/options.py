@@ -82,3 +82,17 @@ DataDir = Annotated[
         show_default=False,
     ),
 ]
+NumberCursor = Annotated[
+    int | None,
+    typer.Option(min=1, help="The nextCursor of the previous page.", show_default=False),
+]
+OverlapHours = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        metavar="H",
+        help="Hours for which the old secret signs too. Default: the server's "
+        "REELHOOK_SECRET_OVERLAP_HOURS.",
+        show_default=False,
+    ),
+]

@@ -9,7 +9,7 @@ from reelhook.cli import render
 from reelhook.cli.calls import show_response
 from reelhook.cli.client import project_path
 from reelhook.cli.endpoint_options import ReadSecret, read_secret
-from reelhook.cli.options import AsJson, ProjectId, Url
+from reelhook.cli.options import AsJson, OverlapHours, ProjectId, Url
 from reelhook.cli.project_view import show_created, show_project, show_projects, show_secret
 
 
@@ -111,16 +111,7 @@ def update(
 def rotate(
     project: ProjectId,
     *,
-    overlap_hours: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            metavar="H",
-            help="Hours for which the old secret signs too. Default: the server's "
-            "REELHOOK_SECRET_OVERLAP_HOURS.",
-            show_default=False,
-        ),
-    ] = None,
+    overlap_hours: OverlapHours = None,
     secret: ReadSecret = False,
     url: Url = None,
     as_json: AsJson = False,
