@@ -8,7 +8,6 @@ have random renders, where the wait for the next free slot alone has a p95 of 3 
 """
 
 import argparse
-import os
 import sys
 import time
 from dataclasses import dataclass, field
@@ -17,8 +16,6 @@ from heapq import heappop, heappush
 from pathlib import Path
 from random import Random
 
-import uvloop
-
 from reelhook.domain.job import Job, Status
 from reelhook.domain.report import Finished
 from reelhook.domain.request import VideoRequest
@@ -26,8 +23,9 @@ from reelhook.ports import Change, NewJob
 from reelhook.storage.operation import Database
 from reelhook.storage.store import Store
 
+from .each_database import run_on_each
 from .figures import Figures, quantile
-from .store_databases import KINDS, execute, fresh, open_store
+from .store_databases import execute, open_store
 from .store_loads import spread
 
 ACCOUNT = "bench"
@@ -180,18 +178,8 @@ async def measure(kind: str, target: Path | str, jobs: int) -> Figures:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.fairness", description=__doc__)
-    parser.add_argument("--kind", choices=KINDS, action="append", help="default: both")
-    parser.add_argument("--server", help="URL of an empty PostgreSQL database to use")
     parser.add_argument("--jobs", type=int, default=10_000, help="of the loud project")
-    arguments = parser.parse_args()
-    reached = True
-    for kind in arguments.kind or KINDS:
-        with fresh(kind, arguments.server) as target:
-            figures = uvloop.run(measure(kind, target, arguments.jobs))
-        figures.show()
-        figures.write(Path(os.environ.get("BENCH_RESULTS", "bench/results")))
-        reached = reached and figures.reached
-    return 0 if reached else 1
+    return run_on_each(parser, measure, "jobs")
 
 
 if __name__ == "__main__":

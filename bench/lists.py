@@ -6,7 +6,6 @@ Each list is read by a project and by the operator, from its beginning and from 
 """
 
 import argparse
-import os
 import re
 import sys
 import time
@@ -16,8 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import uvloop
-
 from reelhook.domain.job import Job, Status
 from reelhook.ports import JobFilter
 from reelhook.storage.operation import Database, Operation, Statement, statements_of
@@ -25,8 +22,9 @@ from reelhook.storage.operations import job_reads
 from reelhook.storage.operations.rows import STATE_COLUMNS, state_of
 from reelhook.storage.store import Store
 
+from .each_database import run_on_each
 from .figures import Figures, quantile
-from .store_databases import KINDS, execute, fresh, open_store
+from .store_databases import execute, open_store
 
 PROJECTS = 50
 PROJECT = "prj_7"
@@ -159,18 +157,8 @@ async def run(kind: str, target: Path | str, jobs: int) -> Figures:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.lists", description=__doc__)
-    parser.add_argument("--kind", choices=KINDS, action="append", help="default: both")
-    parser.add_argument("--server", help="URL of an empty PostgreSQL database to use")
     parser.add_argument("--jobs", type=int, default=100_000)
-    arguments = parser.parse_args()
-    reached = True
-    for kind in arguments.kind or KINDS:
-        with fresh(kind, arguments.server) as target:
-            figures = uvloop.run(run(kind, target, arguments.jobs))
-        figures.show()
-        figures.write(Path(os.environ.get("BENCH_RESULTS", "bench/results")))
-        reached = reached and figures.reached
-    return 0 if reached else 1
+    return run_on_each(parser, run, "jobs")
 
 
 if __name__ == "__main__":

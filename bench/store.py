@@ -8,22 +8,19 @@ with a transaction of its own for every write, in the same run.
 
 import argparse
 import asyncio
-import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
-
-import uvloop
 
 from reelhook.ports import DueDelivery
 from reelhook.storage.operation import Target
 from reelhook.storage.store import Store
 
 from . import store_loads as loads
+from .each_database import run_on_each
 from .figures import Figures, quantile
-from .store_databases import KINDS, execute, fresh, held_transaction, open_store
+from .store_databases import execute, held_transaction, open_store
 
 SUBMITS_PER_SECOND = 2000
 SUBMIT_SECONDS = 0.050
@@ -183,18 +180,8 @@ async def measure(kind: str, target: Target, waiting: int) -> Figures:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.store", description=__doc__)
-    parser.add_argument("--kind", choices=KINDS, action="append", help="default: both")
-    parser.add_argument("--server", help="URL of an empty PostgreSQL database to use")
     parser.add_argument("--waiting", type=int, default=200_000, help="at the loud endpoint")
-    arguments = parser.parse_args()
-    reached = True
-    for kind in arguments.kind or KINDS:
-        with fresh(kind, arguments.server) as target:
-            figures = uvloop.run(measure(kind, target, arguments.waiting))
-        figures.show()
-        figures.write(Path(os.environ.get("BENCH_RESULTS", "bench/results")))
-        reached = reached and figures.reached
-    return 0 if reached else 1
+    return run_on_each(parser, measure, "waiting")
 
 
 if __name__ == "__main__":
