@@ -51,6 +51,20 @@ async def test_a_price_of_the_file_keeps_the_provider_s_defaults(tmp_path: Path)
     assert price(found, "fal/fal-ai/veo2") == Price(2, "USD")
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"seconds": "60"}, {"duration": 1, "seconds": "60"}, {"num_frames": 999}, {"size": "4k"}],
+    ids=str,
+)
+async def test_no_option_lowers_the_price_where_its_name_is_not_declared(
+    options: dict[str, object], tmp_path: Path
+) -> None:
+    table = '[prices."openai/sora-2"]\nper_second = 0.1\ndefaults = {seconds = 4}\n'
+    found = await catalog(tmp_path, table + ACCOUNTS)
+    assert price(found, "openai/sora-2", options={"guidance": 3}) == Price(0.4, "USD")
+    assert price(found, "openai/sora-2", options=options) is None
+
+
 async def test_a_price_may_depend_on_the_request(tmp_path: Path) -> None:
     content = """
 [prices."runway/kling_4"]
@@ -131,6 +145,7 @@ async def test_a_rate_of_an_account_wins(tmp_path: Path) -> None:
         ('[prices."runway/x"]\nper_second = true', "prices.runway/x.per_second"),
         ('[prices."runway/x"]\nper_hour = 1', "prices.runway/x.per_hour"),
         ('[prices."runway/x"]\nunit = "$"\nper_second = 1', "prices.runway/x.unit"),
+        ('[prices."runway/x"]\nunit = "jobs"\nper_second = 1', "'jobs' counts jobs in budgets"),
         ('[prices."runway/x"]', "give one of per_second, per_video and lines"),
         ('[prices."runway/x"]\nper_second = 1\nper_video = 1', "give one of"),
         ('[prices."runway/x"]\nlines = [{seconds = 1}]', "give per_second or per_video"),

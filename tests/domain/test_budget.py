@@ -24,6 +24,7 @@ from reelhook.domain.job import SUBMISSION_UNKNOWN, Job, Status
 from reelhook.domain.money import MILLION, Money, whole
 from reelhook.domain.over_budget import JobLimitError, UnknownPriceError
 from reelhook.domain.price import Price
+from reelhook.domain.report import Missing
 from reelhook.domain.reservation import Bill, BillOutcome, Reservation, bill_of
 
 NOW = 1_796_000_000_000
@@ -141,6 +142,9 @@ def test_millionths_are_shown_as_amounts(amount: int, shown: float) -> None:
 
 JOB = Job("job_1", "acme", Status.SUBMITTING, NOW, NOW, submit_attempts=1)
 HAD = replace(JOB, provider_job_id="video_1")
+WATCHED = replace(HAD, status=Status.PROCESSING, missing_since=NOW - 11 * 60_000)
+HAD_ONCE, _ = WATCHED.apply(Missing(), NOW)
+"""Rendered and deleted, perhaps: the provider does not know it any more."""
 
 
 @pytest.mark.parametrize(
@@ -150,6 +154,7 @@ HAD = replace(JOB, provider_job_id="video_1")
         (replace(HAD, status=Status.FAILED, code="moderation"), False, BillOutcome.SPENT),
         (replace(HAD, status=Status.FAILED, code="moderation"), True, BillOutcome.RELEASED),
         (replace(HAD, status=Status.FAILED, code="expired"), True, BillOutcome.SPENT),
+        (HAD_ONCE, True, BillOutcome.SPENT),
         (
             replace(HAD, status=Status.CANCELED, code="canceled", stopped=True),
             True,

@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from reelhook.domain.api_key import ApiKey
+from reelhook.domain.budget import NOW as NOW_PERIOD
 from reelhook.domain.budget import key_owner
 from reelhook.domain.event import DAY_MILLISECONDS
-from reelhook.domain.job import SUBMISSION_UNKNOWN, Job
+from reelhook.domain.job import SUBMISSION_UNKNOWN, Job, Status
 from reelhook.domain.over_budget import OverBudgetError
+from reelhook.domain.price import Price
 from reelhook.domain.report import Cost, Failed, Finished
 from reelhook.domain.reservation import Bill, BillOutcome
 from reelhook.ports import NewJob
@@ -40,6 +43,43 @@ async def test_without_a_charge_the_estimate_is_spent(store: Store) -> None:
     job = await running(store, priced("job_1", usd(0.5)))
     await moved(store, job.apply(FINISHED, NOW))
     assert (await money(store), await in_flight(store)) == ((0, 0.5), 0)
+
+
+async def test_what_the_dearest_fallback_would_have_cost_is_reserved_and_not_spent(
+    store: Store,
+) -> None:
+    await limited(store, limits(day=10))
+    job = await running(store, priced("job_1", usd(0.5), usd(5)))
+    assert await money(store) == (5, 0)
+    await moved(store, job.apply(FINISHED, NOW))
+    assert await money(store) == (0, 0.5)
+
+
+async def test_a_fallback_that_was_not_reserved_is_spent_in_full(store: Store) -> None:
+    await store.create(priced("job_1", usd(0.5), usd(5)))
+    await limited(store, limits(day=1))  # the first limits know only the model's own price
+    job = (await store.job("job_1")).job
+    dearer = replace(job, estimated_amount=5.0, provider_job_id="video_1", status=Status.QUEUED)
+    job = await moved(store, (dearer, ()))
+    await moved(store, job.apply(FINISHED, NOW))
+    assert await money(store) == (0, 5)
+
+
+async def test_the_first_limits_of_a_key_know_the_unknown_price_of_its_project(
+    store: Store,
+) -> None:
+    key = ApiKey("key_1", "default", "app", "rhk_", frozenset(), None, (), NOW)
+    await store.create_api_key(key, "hash")
+    await limited(store, limits(day=10, unknown=0.5))
+    await store.create(priced("job_1", None, key_id=key.id))
+    await limited(store, limits(day=1), key_owner(key.id))
+    assert await money(store, key_owner(key.id)) == (0.5, 0)
+
+
+async def test_a_price_in_jobs_is_no_number_of_jobs(store: Store) -> None:
+    await limited(store, limits(jobs_per_day=9))
+    await store.create(priced("job_1", Price(5, "jobs")))
+    assert await sums(store) == {(NOW_PERIOD, "jobs"): Total(1, 0), (DAY, "jobs"): Total(0, 1)}
 
 
 async def test_a_charge_in_a_unit_that_is_not_limited_counts_as_the_estimate(store: Store) -> None:

@@ -21,6 +21,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -29,15 +30,40 @@ from pydantic import (
     model_validator,
 )
 
+from reelhook.domain.budget import JOBS
 from reelhook.domain.model import Model
 from reelhook.domain.price import Defaults, ModelPrice, Options, Per, Price, PriceLine
 
 SOURCE = "REELHOOK_ACCOUNTS_FILE"
 CURRENCY = "USD"
+
+
+def _unit_of_money(unit: str) -> str:
+    if unit == JOBS:
+        raise ValueError(f"{JOBS!r} counts jobs in budgets; give the provider's unit another name")
+    return unit
+
+
+UNDECLARED = Options(
+    seconds=None,
+    resolution=None,
+    audio="generate_audio",
+    unpriced=(
+        *("seconds", "duration", "num_frames", "frames", "fps"),
+        *("size", "resolution", "width", "height"),
+    ),
+)
+"""For a provider that does not declare its names: with an option that may set the length or the
+pixels of a video, its price is not known. A client could ask for a dearer one than was estimated.
+"""
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 Worth = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-Unit = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")]
+Unit = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$"),
+    AfterValidator(_unit_of_money),
+]
 Resolution = Annotated[str, StringConstraints(min_length=1, max_length=32, to_lower=True)]
 Seconds = Annotated[int, Field(ge=1, le=9999, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
@@ -151,8 +177,9 @@ def worth(rates: Mapping[str, RateEntry]) -> dict[str, Price]:
 def tables(prices: Mapping[str, PriceTable], models: Iterable[Model]) -> dict[str, ModelPrice]:
     """Return the prices in the domain's form, for a provider with these models.
 
-    A model without a built-in price gets the names of options that the provider's others have.
+    A model without a built-in price gets the names of options that the provider's others have, or
+    else `UNDECLARED`.
     """
     built_in = {model.name: model.price for model in models if model.price is not None}
-    usual = next((price.options for price in built_in.values()), Options(audio="generate_audio"))
+    usual = next((price.options for price in built_in.values()), UNDECLARED)
     return {name: table.price(built_in.get(name), usual) for name, table in prices.items()}

@@ -177,7 +177,9 @@ class Demand:
 
 def counted(limits: BudgetLimits, price: Price | None) -> Money | None:
     """Return a price, if it is known and in a unit that the limits count."""
-    return None if price is None or not limits.counts(price.unit) else Money.of(price)
+    if price is None or price.unit == JOBS or not limits.counts(price.unit):
+        return None  # `JOBS` is the unit of numbers of jobs, not of money
+    return Money.of(price)
 
 
 def reserved_for(

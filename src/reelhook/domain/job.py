@@ -327,7 +327,9 @@ class Job:
         if now - self.missing_since < MISSING_TOLERATED_MILLISECONDS:
             return self, ()
         message = "The provider has not known this job for 10 minutes (404)."
-        return self.fail("provider_error", message, now)
+        ended, events = self.fail("provider_error", message, now)
+        # Kept, since nobody knows how the render ended, or whether it was charged.
+        return replace(ended, missing_since=self.missing_since), events
 
     def _moved(
         self, status: Status, progress: int, now: Instant

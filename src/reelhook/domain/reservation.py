@@ -27,21 +27,30 @@ class BillOutcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """The end of a job in money. `charge` is the provider's; None: it reported none."""
+    """The end of a job in money. `charge` is the provider's; None: it reported none.
+
+    `estimate` is that of the model that the job had last; None: it is not known.
+    """
 
     ending: BillOutcome
     charge: Price | None = None
+    estimate: Price | None = None
 
 
 def bill_of(job: Job, *, failures_are_free: bool = False) -> Bill:
     """Return the bill of a job that has ended, with the charge as the provider reported it."""
     charge = charge_of(job)
+    return Bill(_outcome(job, charge, failures_are_free), charge, estimate_of(job))
+
+
+def _outcome(job: Job, charge: Price | None, failures_are_free: bool) -> BillOutcome:
     if job.provider_job_id is None:
-        return Bill(_never_accepted(job), charge)
+        return _never_accepted(job)
     if job.status is Status.COMPLETED or charge is not None:
-        return Bill(BillOutcome.SPENT, charge)
-    free = failures_are_free and job.status is Status.FAILED and job.code in _FAILED_THERE
-    return Bill(BillOutcome.RELEASED if free else BillOutcome.SPENT)
+        return BillOutcome.SPENT
+    # A job that the provider does not know any more may have been rendered before.
+    reported = job.status is Status.FAILED and job.code in _FAILED_THERE and not job.missing_since
+    return BillOutcome.RELEASED if failures_are_free and reported else BillOutcome.SPENT
 
 
 def _never_accepted(job: Job) -> BillOutcome:
@@ -50,6 +59,15 @@ def _never_accepted(job: Job) -> BillOutcome:
     # A forced cancel may meet a create in flight. Nobody can adopt its video later.
     in_flight = job.status is Status.CANCELED and job.stopped is not True
     return BillOutcome.SPENT if in_flight else BillOutcome.RELEASED
+
+
+def spent_by(bill: Bill, limits: BudgetLimits) -> Money | None:
+    """Return what a bill spends of these limits: the charge, or else the estimate.
+
+    None: neither is known to the limits.
+    """
+    charged = counted(limits, bill.charge)
+    return counted(limits, bill.estimate) if charged is None else charged
 
 
 def charge_of(job: Job) -> Price | None:
@@ -100,7 +118,8 @@ class Reservation:
     def settled(self, bill: Bill, limits: BudgetLimits) -> Iterator[SumChange]:
         """Yield the changes of sums with which it ends by this bill.
 
-        A charge in a unit that is unknown to the limits counts as the reserved amount.
+        Without a charge, the job's last estimate is spent: it may have been given to another model.
+        A price that is unknown to the limits counts as the reserved amount.
         """
         if self.in_flight:
             yield SumChange(SumKey(self.owner, NOW, JOBS), reserved=-1)
@@ -110,8 +129,7 @@ class Reservation:
             case BillOutcome.RELEASED:
                 yield from self._moved(None)
             case BillOutcome.SPENT:
-                charged = counted(limits, bill.charge)
-                yield from self._moved(self.money if charged is None else charged)
+                yield from self._moved(spent_by(bill, limits) or self.money)
             case _:
                 assert_never(bill.ending)
 

@@ -51,8 +51,9 @@ class Canceling:
             if job.status is Status.CANCELED:
                 return stored
             _check_cancelable(job, force=force)
-            if job.status is Status.ACCEPTED:
-                stopped = True  # no create was sent
+            if not canceled_there:
+                # True: no create was sent. What an earlier round found may be over by now.
+                stopped = True if job.status is Status.ACCEPTED else None
             if job.status.watched and not canceled_there:
                 # Only once: after a lost race, a second DELETE would find nothing to cancel.
                 canceled_there = await self._cancel_at_provider(caller, job, force=force)

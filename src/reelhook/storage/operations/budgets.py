@@ -11,7 +11,6 @@ from reelhook.domain.budget import (
     Budget,
     BudgetLimits,
     SumKey,
-    counted,
     day_of,
     month_of,
     reserved_for,
@@ -26,7 +25,7 @@ from reelhook.domain.reservation import (
     BillOutcome,
     Reservation,
     SumChange,
-    estimate_of,
+    spent_by,
 )
 from reelhook.ports import BudgetState, Sum
 from reelhook.storage.operation import Operation, Row, Statement
@@ -36,6 +35,10 @@ from reelhook.storage.operations.new_deliveries import EXCLUDE_NEW_JOBS
 from reelhook.storage.operations.reservations import change_sums, keep
 
 _ONE = f"SELECT {BUDGET} FROM budgets WHERE owner = ?1"
+_OF_PROJECT = (
+    f"SELECT {BUDGET} FROM budgets WHERE owner ="
+    " (SELECT 'project:' || project FROM api_keys WHERE id = ?1)"
+)
 _SUMS = (
     "SELECT period, unit, reserved, spent FROM spending WHERE owner = ?1 AND period IN (?2, ?3, ?4)"
 )
@@ -59,11 +62,11 @@ WHERE {{owned}} AND ({_UNFINISHED} OR {_UNRESOLVED}) AND NOT {_REGISTERED} /*pg 
 """
 _ENDED = f"""
 SELECT created_at / {DAY_MILLISECONDS}, account, provider, model, status, code, stopped,
-  provider_job_id IS NOT NULL, charged_unit, estimated_unit, count(*), sum(charged_amount),
-  sum(estimated_amount)
+  provider_job_id IS NOT NULL, missing_since IS NOT NULL, charged_unit, estimated_unit, count(*),
+  sum(charged_amount), sum(estimated_amount)
 FROM jobs WHERE {{owned}} AND created_at >= ?2 AND NOT {_UNFINISHED} AND NOT {_UNRESOLVED}
   AND NOT {_REGISTERED}
-GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 """
 _TODAY = f"""
 SELECT count(*) FROM jobs
@@ -134,39 +137,46 @@ def _count(
     day = day_of(now)
     midnight = now - now % DAY_MILLISECONDS
     since = midnight - (int(day.rpartition("-")[2]) - 1) * DAY_MILLISECONDS
-    changes: list[SumChange] = []
-    for row in (yield Statement(_HELD.format(owned=owned), (owner_id,))):
-        reservation = _held(owner, limits, row)
-        yield from keep(row[0], [reservation])
-        changes += reservation.held()
+    unknown = limits.unknown_price
+    if kind == "key" and unknown is None:
+        of_project = yield Statement(_OF_PROJECT, (owner_id,))
+        unknown = budget_of(of_project[0]).at(now).unknown_price if of_project else None
+    held = yield Statement(_HELD.format(owned=owned), (owner_id,))
+    reservations = [(row[0], _held(owner, limits, row, unknown)) for row in held]
+    yield from keep(reservations)
+    changes = [change for _, reservation in reservations for change in reservation.held()]
     for row in (yield Statement(_ENDED.format(owned=owned), (owner_id, since))):
-        changes += _spent(owner, limits, row, bill)
+        changes += _spent(owner, limits, row, bill, unknown)
     rows = yield Statement(_TODAY.format(owned=owned), (owner_id, midnight))
     changes.append(SumChange(SumKey(owner, day, JOBS), spent=rows[0][0]))
     yield from change_sums(changes)
 
 
-def _held(owner: str, limits: BudgetLimits, row: Row) -> Reservation:
+def _held(owner: str, limits: BudgetLimits, row: Row, unknown: Money | None) -> Reservation:
     _, created_at, amount, unit, in_flight = row
     price = None if amount is None else Price(amount, unit)
     try:
-        money = reserved_for(limits, [price])
+        money = reserved_for(limits, [price], unknown)
     except UnknownPriceError:
         money = None
     return Reservation(owner, day_of(created_at), money, bool(in_flight))
 
 
 def _spent(
-    owner: str, limits: BudgetLimits, row: Row, bill: Callable[[Job], Bill]
+    owner: str,
+    limits: BudgetLimits,
+    row: Row,
+    bill: Callable[[Job], Bill],
+    unknown: Money | None,
 ) -> Iterator[SumChange]:
     """Yield what jobs that ended alike have spent: their amounts are summed up."""
     day = day_of(row[0] * DAY_MILLISECONDS)
-    job, count = _sum_of(row), row[10]
+    job, count = _sum_of(row), row[11]
     charged = bill(job)
     if charged.ending is not BillOutcome.SPENT:
         return
-    money = counted(limits, charged.charge) or counted(limits, estimate_of(job))
-    if money is None and (unknown := limits.unknown_price) is not None:
+    money = spent_by(charged, limits)
+    if money is None and unknown is not None and limits.counts(unknown.unit):
         money = Money(unknown.amount * count, unknown.unit)
     if money is not None:
         for period in (day, month_of(day)):
@@ -175,7 +185,8 @@ def _spent(
 
 def _sum_of(row: Row) -> Job:
     """Return a job that stands for all of one group."""
-    day, account, provider, model, status, code, stopped, accepted, charged, estimated = row[:10]
+    day, account, provider, model, status, code, stopped, accepted, missing, *units = row[:11]
+    charged, estimated = units
     return Job(
         id="",
         account=account,
@@ -186,10 +197,11 @@ def _sum_of(row: Row) -> Job:
         code=code,
         provider=provider,
         model=model,
-        charged_amount=row[11] if charged is not None else None,
+        missing_since=day if missing else None,
+        charged_amount=row[12] if charged is not None else None,
         charged_unit=charged,
         doubt_closed_at=day if code == SUBMISSION_UNKNOWN else None,
         stopped=None if stopped is None else bool(stopped),
-        estimated_amount=row[12] if estimated is not None else None,
+        estimated_amount=row[13] if estimated is not None else None,
         estimated_unit=estimated,
     )

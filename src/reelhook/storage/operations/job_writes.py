@@ -103,7 +103,7 @@ def create(new: NewJob) -> Operation[Created]:
         raise DoubtSettledError(new.job.adopted_from)
     reserved = yield from reservations.reserve(new)
     yield Statement(_INSERT, (*state_of(new.job), *request, new.webhook_url))
-    yield from reservations.keep(new.job.id, reserved.reservations)
+    yield from reservations.keep((new.job.id, each) for each in reserved.reservations)
     if new.job.adopted_from is not None:
         yield from reservations.move(new.job.adopted_from, new.job.id)
     yield from _add_metadata(new.job)

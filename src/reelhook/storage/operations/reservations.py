@@ -27,7 +27,14 @@ from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.domain.reservation import Bill, BillOutcome, Reservation, SumChange
 from reelhook.ports import NewJob
-from reelhook.storage.operation import Operation, Row, Statement, StatementBatch
+from reelhook.storage.operation import (
+    Operation,
+    Row,
+    Statement,
+    StatementBatch,
+    concurrently,
+    query,
+)
 from reelhook.storage.operations import notices
 from reelhook.storage.operations.budget_rows import (
     BUDGET,
@@ -130,10 +137,9 @@ def _reserve(wanted: Sequence[Demand], now: Instant) -> Operation[list[Row]]:
     while True:
         if rows := (yield Statement(_reserving(len(wanted)), parameters)):
             return rows
-        used: list[Row] = []
-        for demand in wanted:
-            used += yield Statement(_USED, demand.key)
-        if (error := refusal(wanted, _by_key(used), now)) is not None:
+        found = yield from concurrently([query(_USED, demand.key) for demand in wanted])
+        used = _by_key(row for rows in found for row in rows)
+        if (error := refusal(wanted, used, now)) is not None:
             raise error
         # A job of the same transaction has ended in between: there is room now.
 
@@ -154,10 +160,14 @@ def _reserving(count: int) -> str:
     return _RESERVE.format(rows=", ".join(f"({row})" for row in rows))
 
 
-def keep(job_id: str, reservations: Iterable[Reservation]) -> Operation[None]:
-    """Store the reservations of a stored job."""
-    for reservation in reservations:
-        yield Statement(_KEEP, (job_id, *reservation_values(reservation)))
+def keep(reservations: Iterable[tuple[str, Reservation]]) -> Operation[None]:
+    """Store reservations, each of a stored job."""
+    statements = tuple(
+        Statement(_KEEP, (job_id, *reservation_values(reservation)))
+        for job_id, reservation in reservations
+    )
+    if statements:
+        yield StatementBatch(statements)
 
 
 def announce(reserved: Reserved, now: Instant) -> Operation[bool]:
