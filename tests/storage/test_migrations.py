@@ -23,6 +23,7 @@ ALL = [
     *("0012_responses", "0013_servers"),
     "0014_forgotten",
     "0015_projects",
+    "0016_doors",
 ]
 CORE_VIEW = [
     *("job_id", "wallet_address", "script_body", "title", "status", "error_message"),

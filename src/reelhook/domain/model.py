@@ -25,7 +25,8 @@ class Model:
     `name` is the provider's own. `sizes` are like "1280x720", `aspect_ratios` like "16:9". If a
     model takes ratios but no sizes, a requested size is converted to its ratio. `image_sets_ratio`:
     a video that begins with an image has the image's ratio, and the provider refuses any other.
-    `price` None: not known.
+    `audio`: sound can be switched on and off. `reference_images_max` and the others are the most
+    references of a kind; 0: none. `price` None: not known.
     """
 
     name: str
@@ -36,6 +37,13 @@ class Model:
     seed: bool = True
     prompt_characters_max: int | None = None
     image_sets_ratio: bool = False
+    resolutions: tuple[str, ...] | None = None
+    negative_prompt: bool = True
+    audio: bool = True
+    last_frame: bool = True
+    reference_images_max: int | None = None
+    reference_videos_max: int | None = None
+    reference_audios_max: int | None = None
     price: ModelPrice | None = None
 
     def check(self, request: VideoRequest, called: str) -> None:
@@ -47,8 +55,21 @@ class Model:
             raise InvalidRequestError("image", Problem.NOT_TAKEN_BY_MODEL, model=called)
         if request.image is None and self.image is Image.REQUIRED:
             raise InvalidRequestError("image", Problem.NEEDED_BY_MODEL, model=called)
-        if request.seed is not None and not self.seed:
-            raise InvalidRequestError("seed", Problem.NOT_TAKEN_BY_MODEL, model=called)
+        for field in ("seed", "negative_prompt", "audio", "last_frame"):
+            if getattr(request, field) is not None and not getattr(self, field):
+                raise InvalidRequestError(field, Problem.NOT_TAKEN_BY_MODEL, model=called)
+        _check_one_of("resolution", request.resolution, self.resolutions, called)
+        self._check_references(request, called)
+
+    def _check_references(self, request: VideoRequest, called: str) -> None:
+        for field in ("reference_images", "reference_videos", "reference_audios"):
+            most, count = getattr(self, f"{field}_max"), len(getattr(request, field))
+            if most is None or count <= most:
+                continue
+            if most == 0:
+                raise InvalidRequestError(field, Problem.NOT_TAKEN_BY_MODEL, model=called)
+            problem = Problem.TOO_MANY_FOR_MODEL
+            raise InvalidRequestError(field, problem, model=called, limit=most, count=count)
 
     def _check_prompt(self, request: VideoRequest, called: str) -> None:
         limit, length = self.prompt_characters_max, len(request.prompt)

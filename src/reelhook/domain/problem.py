@@ -30,6 +30,7 @@ class Problem(StrEnum):
     PROMPT_TOO_LONG_FOR_MODEL = "prompt_too_long_for_model"
     NOT_TAKEN_BY_MODEL = "not_taken_by_model"
     NEEDED_BY_MODEL = "needed_by_model"
+    TOO_MANY_FOR_MODEL = "too_many_for_model"
     NOT_OFFERED_BY_MODEL = "not_offered_by_model"
     RATIO_NOT_OFFERED_BY_MODEL = "ratio_not_offered_by_model"
     RATIO_SET_BY_IMAGE = "ratio_set_by_image"
@@ -65,6 +66,7 @@ _SENTENCES: Mapping[Problem, str] = {
         "{model} takes a prompt of at most {limit} characters, not {length}"
     ),
     Problem.NOT_TAKEN_BY_MODEL: "{model} takes no {field}; leave {field} out",
+    Problem.TOO_MANY_FOR_MODEL: "{model} takes at most {limit} {field}, not {count}",
     Problem.NEEDED_BY_MODEL: "{model} begins with an image; give {field}",
     Problem.NOT_OFFERED_BY_MODEL: "{field} of {model} must be one of {allowed}, not {value}",
     Problem.RATIO_NOT_OFFERED_BY_MODEL: (

@@ -20,12 +20,17 @@ PROVIDER_JOB_ID = "[!-~]+"
 SECONDS = "[1-9][0-9]{0,3}"
 SIZE = "[1-9][0-9]{0,4}x[1-9][0-9]{0,4}"
 ASPECT_RATIO = "[1-9][0-9]{0,2}:[1-9][0-9]{0,2}"
+RESOLUTION = "[1-9][0-9]{2,3}p|[1-9]k"
 SEED_MAX = 2**32 - 1
-IMAGE = "https?://[!-~]+|data:image/[a-z0-9.+-]+;base64,[A-Za-z0-9+/=]+"
+_MEDIA = "https?://[!-~]+|data:{kind}/[a-z0-9.+-]+;base64,[A-Za-z0-9+/=]+"
+IMAGE = _MEDIA.format(kind="image")
+VIDEO = _MEDIA.format(kind="video")
+AUDIO = _MEDIA.format(kind="audio")
 IMAGE_CHARACTERS_MAX = 900_000
 """A request body has at most 1 MiB. A larger image must be given as a URL."""
 OPTIONS_CHARACTERS_MAX = 100_000
 FALLBACKS_MAX = 5
+REFERENCES_MAX = 20
 RESERVED_JOB_IDS = frozenset({"events"})
 """Names that a door uses in the place of a job's id."""
 
@@ -35,8 +40,10 @@ class VideoRequest(EarlierNames):
     """A request for a video. Every door makes one, and every provider receives one.
 
     `model` is the name that its provider knows; empty: the provider's own choice. `title` is the
-    beginning of the prompt unless a door gives another one. `image` is an http(s) URL or a `data:`
-    URI, for models that begin with an image. `options` are passed to the provider unchanged.
+    beginning of the prompt unless a door gives another one. `image` and `last_frame` are the first
+    and the last image of the video; they and the references are http(s) URLs or `data:` URIs.
+    `resolution` is like "720p" or "4k". `audio` None: the model's own choice. `options` are passed
+    to the provider unchanged.
     `fallbacks` are the models to try next, in order, if the previous one definitely did not accept;
     see `domain.catalog` for their form. `door_fields` are kept with the job for the door that made
     the request; no provider gets them. A client's own metadata belongs to the job instead.
@@ -50,6 +57,13 @@ class VideoRequest(EarlierNames):
     aspect_ratio: str | None = None
     image: str | None = None
     seed: int | None = None
+    resolution: str | None = None
+    negative_prompt: str | None = None
+    audio: bool | None = None
+    last_frame: str | None = None
+    reference_images: tuple[str, ...] = ()
+    reference_videos: tuple[str, ...] = ()
+    reference_audios: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     fallbacks: tuple[str, ...] = ()
     door_fields: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -90,15 +104,35 @@ def _check_video(request: VideoRequest) -> None:
         _check_form("aspect_ratio", request.aspect_ratio, ASPECT_RATIO)
     if request.seed is not None and not 0 <= request.seed <= SEED_MAX:
         raise InvalidRequestError("seed", Problem.RANGE, least=0, most=SEED_MAX)
+    if request.resolution is not None:
+        _check_form("resolution", request.resolution, RESOLUTION)
+    if request.negative_prompt is not None:
+        check_text("negative_prompt", request.negative_prompt, PROMPT_CHARACTERS_MAX)
+    _check_media(request)
+
+
+def _check_media(request: VideoRequest) -> None:
     if request.image is not None:
         check_image(request.image)
+    if request.last_frame is not None:
+        check_image(request.last_frame, "last_frame")
+    for name, form in (
+        ("reference_images", IMAGE),
+        ("reference_videos", VIDEO),
+        ("reference_audios", AUDIO),
+    ):
+        given = getattr(request, name)
+        if len(given) > REFERENCES_MAX:
+            raise InvalidRequestError(name, Problem.TOO_MANY, limit=REFERENCES_MAX)
+        for number, one in enumerate(given):
+            check_image(one, f"{name}.{number}", form)
 
 
-def check_image(image: str) -> None:
-    """Raise `InvalidRequestError` for a text that is neither a URL nor an image itself."""
-    check_text("image", image, IMAGE_CHARACTERS_MAX)
-    if re.fullmatch(IMAGE, image) is None:
-        raise InvalidRequestError("image", Problem.NOT_AN_IMAGE)
+def check_image(image: str, name: str = "image", form: str = IMAGE) -> None:
+    """Raise `InvalidRequestError` for a text that is neither a URL nor such a file itself."""
+    check_text(name, image, IMAGE_CHARACTERS_MAX)
+    if re.fullmatch(form, image) is None:
+        raise InvalidRequestError(name, Problem.NOT_AN_IMAGE)
 
 
 def _check_options(options: Mapping[str, Any]) -> None:

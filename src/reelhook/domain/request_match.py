@@ -11,7 +11,7 @@ from reelhook.domain.request import VideoRequest
 class CompetingRequests:
     """Requests that differ only in fields that a listing may not show: an entry may fit several.
 
-    No listing shows an image, a seed, options or an aspect ratio, and some show no model.
+    No listing shows media, a seed, options or an aspect ratio, and some show no model.
     """
 
     def __init__(self, requests: Iterable[VideoRequest]) -> None:
@@ -37,8 +37,9 @@ def as_sent(request: VideoRequest) -> VideoRequest:
 
 
 def _not_listed_fields(request: VideoRequest) -> tuple[object, ...]:
-    options = request.options_json
-    return request.model, request.aspect_ratio, request.image, request.seed, options
+    """Return the fields that no listing shows."""
+    sent = as_sent(request)
+    return (replace(sent, seconds=None, size=None), sent.options["json"])
 
 
 def unspecified(request: VideoRequest) -> int:

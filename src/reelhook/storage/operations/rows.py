@@ -39,7 +39,10 @@ REQUEST_COLUMNS = (
     "provider_options",
     "fallbacks",
     "title",
+    *("resolution", "negative_prompt", "audio", "last_frame"),
+    *("reference_images", "reference_videos", "reference_audios"),
 )
+_REFERENCES = ("reference_images", "reference_videos", "reference_audios")
 _DIRECTION, _OWNER, _VERSION = _DOOR_FIELDS = ("direction", "wallet_address", "render_version")
 """The door fields of a request that have columns; others are refused."""
 _VERSION_DEFAULT = "v3"
@@ -123,8 +126,13 @@ def request_of(request: VideoRequest) -> tuple[Any, ...]:
         request.image,
         request.seed,
         request.options_json,
-        json.dumps(request.fallbacks) if request.fallbacks else None,
+        _list_text(request.fallbacks),
         request.title,
+        request.resolution,
+        request.negative_prompt,
+        request.audio,
+        request.last_frame,
+        *(_list_text(getattr(request, name)) for name in _REFERENCES),
     )
 
 
@@ -152,7 +160,7 @@ def listed_job_of(row: Sequence[Any]) -> ListedJob:
         size=size,
         aspect_ratio=aspect_ratio,
         seed=seed,
-        fallbacks=_fallbacks_of(fallbacks),
+        fallbacks=_list_of(fallbacks),
         webhook_url=webhook_url,
         checked_at=_checked_at(job, *checked),
     )
@@ -164,22 +172,28 @@ def page_of(rows: Sequence[Sequence[Any]], limit: int) -> JobPage:
     return JobPage(jobs, jobs[-1].job.id if len(rows) > limit else None)
 
 
-def _fallbacks_of(text: str | None) -> tuple[str, ...]:
+def _list_of(text: str | None) -> tuple[str, ...]:
     return tuple(json.loads(text)) if text else ()
 
 
+def _list_text(values: Sequence[str]) -> str | None:
+    return json.dumps(values) if values else None
+
+
 def _request_of(model: str, row: Sequence[Any]) -> VideoRequest:
-    named = dict(zip(REQUEST_COLUMNS, row, strict=True))
+    named: dict[str, Any] = dict(zip(REQUEST_COLUMNS, row, strict=True))
     prompt = prompt_of(named.pop("script"), named[_DIRECTION])
     given = {name: value for name in _DOOR_FIELDS if (value := named.pop(name)) is not None}
     if given.get(_VERSION) == _VERSION_DEFAULT:
         del given[_VERSION]
-    options, fallbacks = named.pop("provider_options"), _fallbacks_of(named.pop("fallbacks"))
+    options, audio = named.pop("provider_options"), named.pop("audio")
+    for name in ("fallbacks", *_REFERENCES):
+        named[name] = _list_of(named[name])
     return VideoRequest(
         prompt=prompt,
         model=model,
         options=json.loads(options) if options else {},
-        fallbacks=fallbacks,
+        audio=None if audio is None else bool(audio),
         door_fields=given,
         **named,
     )

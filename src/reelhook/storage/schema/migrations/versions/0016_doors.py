@@ -1,0 +1,55 @@
+"""doors: fields of requests beyond the first door's
+
+Processes of the previous version must not run at the same time: they would create jobs without
+these fields, and pay for a different video.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+from reelhook.storage.schema.migrations.ending import end_jobs
+
+revision = "0016"
+down_revision = "0015"
+previous_may_run = False
+
+
+def _request_columns() -> list[sa.Column[Any]]:
+    """Return the columns of a request. The lists are JSON."""
+    return [
+        sa.Column("resolution", sa.Text),
+        sa.Column("negative_prompt", sa.Text),
+        sa.Column("audio", sa.Boolean),
+        sa.Column("last_frame", sa.Text),
+        sa.Column("reference_images", sa.Text),
+        sa.Column("reference_videos", sa.Text),
+        sa.Column("reference_audios", sa.Text),
+    ]
+
+
+def upgrade() -> None:
+    """Add the columns."""
+    for column in _request_columns():
+        op.add_column("jobs", column)
+
+
+def downgrade() -> None:
+    """Remove them. Jobs stay, except waiting ones that would be created as something else."""
+    needs = " OR ".join(f"{column.name} IS NOT NULL" for column in _request_columns())
+    why = "The database was rolled back to a version that can't keep all that this job asked for; "
+    end_jobs(
+        f"status = 'accepted' AND ({needs})",
+        code="rolled_back",
+        error=f"{why}nothing was created, ask for it again",
+        next_at=True,
+    )
+    end_jobs(
+        f"status = 'submitting' AND ({needs})",
+        code="submission_unknown",
+        error=f"{why}whether its provider has it is not known, look there",
+        next_at=True,
+    )
+    for column in reversed(_request_columns()):
+        op.drop_column("jobs", column.name)
