@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from reelhook.domain.api_key import ApiKey, KeyGrant, KeyNotFoundError, Rate
-from reelhook.domain.caller import Scope
+from reelhook.domain.api_key import ApiKey, KeyGrant, KeyNotFoundError
+from reelhook.domain.caller import Rate, Scope
 from reelhook.storage.store import Store
 
 from .conftest import Sql

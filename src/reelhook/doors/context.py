@@ -14,7 +14,7 @@ from reelhook.doors.access import OPERATOR_HEADER, Access
 from reelhook.doors.clients import RefusedClients, client_address
 from reelhook.doors.guard import CALLER, CREDENTIAL
 from reelhook.doors.limits import Limits
-from reelhook.gateway import Clock, Gateway, Lifetime
+from reelhook.gateway import Clock, Gateway, Lifetime, RequestCredential
 
 
 class UrlCheck(Protocol):
@@ -44,9 +44,9 @@ class HttpOptions:
     limits: Limits = field(default_factory=Limits)
     clients: RefusedClients = field(default_factory=RefusedClients)
 
-    def video_url(self, job_id: str) -> str:
+    def video_url(self, job_id: str, *, signed: bool = True) -> str:
         """Return the stable address of a job's video."""
-        query = self.access.download_query(job_id)
+        query = self.access.download_query(job_id) if signed else ""
         return f"{self.public_url}/api/sora/videos/{quote(job_id, safe='')}/download{query}"
 
 
@@ -68,6 +68,16 @@ class Context:
             return self
         caller = await self.gateway.authentication.within(self.caller, project)
         return replace(self, caller=caller)
+
+    @property
+    def by_browser_token(self) -> bool:
+        """True if the caller has a browser token, which must hand out nothing that outlives it."""
+        credential: RequestCredential = self.request.scope[CREDENTIAL]
+        return credential.expires_at is not None
+
+    def video_url(self, job_id: str) -> str:
+        """Return the address of a job's video, signed unless the caller adds its own token."""
+        return self.options.video_url(job_id, signed=not self.by_browser_token)
 
     def lifetime(self, wake: Callable[[], None]) -> AbstractContextManager[Lifetime]:
         """Watch the request's credential until the block ends; `wake` is called at its end."""

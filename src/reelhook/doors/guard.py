@@ -16,6 +16,7 @@ from reelhook.doors.admission import (
     Admission,
     Admissions,
     ReadBody,
+    within_scope,
 )
 from reelhook.doors.bodies import Bodies
 from reelhook.doors.clients import RefusedClients, client_address
@@ -103,6 +104,8 @@ class Guard:
         decision = await self._admissions.decide(request, matched, read_body)
         if isinstance(decision, Admission) and decision.rates:
             decision = self._counted(decision)
+        if isinstance(decision, Admission):
+            decision = within_scope(decision, matched)
         if isinstance(decision, AccessRefusal) or matched.policy in _TAKES_ANY_BODY:
             return decision
         changes = request.method not in SAFE_METHODS

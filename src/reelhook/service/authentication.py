@@ -7,7 +7,7 @@ the database; it costs four reads a second.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -44,10 +44,12 @@ class RequestCredential:
     """The means by which a request was let in.
 
     `hash_or_id` is that of its key; None: it has none. `expires_at` is the end of a browser token.
+    `until_key`: it needed none, since no key has ever been made.
     """
 
     hash_or_id: str | None = None
     expires_at: Instant | None = None
+    until_key: bool = False
 
 
 class Lifetime:
@@ -230,14 +232,35 @@ class Authentication:
     async def _watch(self) -> None:
         while True:
             await self._clock.wait(asyncio.Event(), WATCH_SECONDS)
-            watched = {one.credential.hash_or_id for one in self._lifetimes}
-            ended = {one for one in watched if one is not None and await self._has_ended(one)}
-            now = self._clock.now()
-            for lifetime in list(self._lifetimes):
-                credential = lifetime.credential
-                expired = credential.expires_at is not None and now >= credential.expires_at
-                if expired or credential.hash_or_id in ended:
-                    lifetime.end()
+            try:
+                await self._end_lifetimes()
+            except Exception:  # of any kind: the streams rely on the next check
+                log.exception("authentication.watching_failed")
+
+    async def _end_lifetimes(self) -> None:
+        """End the streams whose credential has ended, each as soon as that is known."""
+        now = self._clock.now()
+        by_key: dict[str, list[Lifetime]] = {}
+        keyless: list[Lifetime] = []
+        for lifetime in list(self._lifetimes):
+            credential = lifetime.credential
+            if credential.expires_at is not None and now >= credential.expires_at:
+                lifetime.end()
+            elif credential.hash_or_id is not None:
+                by_key.setdefault(credential.hash_or_id, []).append(lifetime)
+            elif credential.until_key:
+                keyless.append(lifetime)
+        if keyless and await self._is_key_required():
+            _end(keyless)
+        for hash_or_id, lifetimes in by_key.items():
+            if await self._has_ended(hash_or_id):
+                _end(lifetimes)
+
+    async def _is_key_required(self) -> bool:
+        try:
+            return await self.key_required()
+        except StoreError:
+            return False
 
     async def _has_ended(self, hash_or_id: str) -> bool:
         """Return True if a key has ended. A database that can't be read ends no stream."""
@@ -251,3 +274,8 @@ class Authentication:
         except StoreError:
             return False
         return False
+
+
+def _end(lifetimes: Iterable[Lifetime]) -> None:
+    for lifetime in lifetimes:
+        lifetime.end()

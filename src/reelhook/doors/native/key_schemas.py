@@ -7,8 +7,8 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from reelhook.domain.api_key import MODELS_MAX, NAME_CHARACTERS_MAX, ApiKey, Rate
-from reelhook.domain.caller import Scope
+from reelhook.domain.api_key import MODELS_MAX, NAME_CHARACTERS_MAX, ApiKey
+from reelhook.domain.caller import Rate, Scope
 from reelhook.domain.event import iso, maybe_iso
 from reelhook.doors.fields import NoNul, Schema, ShortText
 

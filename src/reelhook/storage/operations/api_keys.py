@@ -9,11 +9,10 @@ from reelhook.domain.api_key import (
     ApiKey,
     KeyGrant,
     KeyNotFoundError,
-    Rate,
 )
 from reelhook.domain.audit import AuditEntry
 from reelhook.domain.audit_facts import key_facts
-from reelhook.domain.caller import Scope
+from reelhook.domain.caller import Rate, Scope
 from reelhook.domain.event import Instant
 from reelhook.storage.operation import ConflictKeys, Operation, Statement
 from reelhook.storage.operations import audit as trail
