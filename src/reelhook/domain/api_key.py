@@ -127,7 +127,9 @@ class ApiKey:
             self.expires_at is None or self.expires_at > maker.expires_at
         ):
             raise GrantTooWideError(
-                "expires", "A key can't expire later than the key that makes it; expire it sooner"
+                "expires",
+                "A key can't last longer than the text of the key that makes or rotates it; "
+                "expire it sooner, or use a text that lasts longer",
             )
         if maker.models is not None and (
             self.models is None or not set(self.models) <= set(maker.models)
@@ -138,8 +140,11 @@ class ApiKey:
                 f"name some of {', '.join(maker.models) or 'none'}",
             )
         if not all(any(rate.within(most) for rate in self.rates) for most in maker.rates):
+            limits = ", ".join(f"{one.requests} per {one.window_seconds} s" for one in maker.rates)
             raise GrantTooWideError(
-                "rates", "A key can't have weaker rates than the key that makes it; lower them"
+                "rates",
+                "A key can't have weaker rates than the key that makes or rotates it, which may "
+                f"send {limits} requests; lower them",
             )
 
 
@@ -187,6 +192,12 @@ class KeyGrant:
             expires_at=self.expires_at,
             rates=key.rates,
         )
+
+
+def rates_within(rates: Iterable[Rate], most: Iterable[Rate]) -> tuple[Rate, ...]:
+    """Return the rates, and those of `most` for the windows that they lack; shortest first."""
+    by_window = {rate.window_seconds: rate for rate in (*most, *rates)}
+    return tuple(by_window[window] for window in sorted(by_window))
 
 
 def narrowed(one: tuple[str, ...] | None, other: tuple[str, ...] | None) -> tuple[str, ...] | None:

@@ -2,6 +2,7 @@
 
 import hmac
 import ipaddress
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -18,6 +19,7 @@ _WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bou
 DOWNLOAD_SIGNATURE = "signature"
 OPERATOR_HEADER = "X-Reelhook-Operator"
 _PROOF_MILLISECONDS = 60_000
+ReadBody = Callable[[], Awaitable[bytes]]
 
 
 @dataclass(slots=True)
@@ -97,19 +99,19 @@ class Access:
         api_key = (self.api_key or "").encode()
         return hmac.digest(self.browser_key.encode(), api_key, sha256).hex()
 
-    def is_operator(self, request: Request, body: bytes, now: Instant) -> bool:
+    async def is_operator(self, request: Request, read_body: ReadBody, now: Instant) -> bool:
         """Return True if the request proves that its sender can read our database.
 
-        `X-Reelhook-Operator` is the value of `operator_proof`, valid for a minute.
+        `X-Reelhook-Operator` is the value of `operator_proof`, valid for a minute. The body is read
+        only for someone who has our key: nobody else can make us wait for one.
         """
-        digest = self.proven_digest(request, now)
-        return digest is not None and hmac.compare_digest(digest, sha256(body).hexdigest())
+        digest = self._proven_digest(request, now)
+        if digest is None:
+            return False
+        return hmac.compare_digest(digest, sha256(await read_body()).hexdigest())
 
-    def proven_digest(self, request: Request, now: Instant) -> str | None:
-        """Return the digest of the body that the request's proof is about.
-
-        None: there is no valid proof. So a body is read only for someone who has our key.
-        """
+    def _proven_digest(self, request: Request, now: Instant) -> str | None:
+        """Return the digest of the body in the request's proof; None if there is no valid proof."""
         proof = request.headers.get(OPERATOR_HEADER, "")
         made_at, _, rest = proof.partition(".")
         digest = rest.partition(".")[0]

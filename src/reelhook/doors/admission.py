@@ -1,7 +1,6 @@
 """Admission: finds the caller of a request by its credentials, or the reason to refuse it."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -21,7 +20,7 @@ from reelhook.domain.caller import (
     ScopeMissingError,
 )
 from reelhook.domain.errors import Fact, ReelhookError, StoreError
-from reelhook.doors.access import DOWNLOAD_SIGNATURE, Access, bearer
+from reelhook.doors.access import DOWNLOAD_SIGNATURE, Access, ReadBody, bearer
 from reelhook.doors.error_messages import http_message
 from reelhook.doors.errors import RETRY_AFTER_SECONDS, STORE_MESSAGE, error_response
 from reelhook.doors.policy import Matched, Policy
@@ -31,7 +30,6 @@ from reelhook.gateway import Authentication, Clock, RequestCredential
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 TOKEN_PARAMETER = "token"  # noqa: S105 - its name
 _READING_METHODS = frozenset({"GET", "HEAD"})
-ReadBody = Callable[[], Awaitable[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,8 @@ def within_scope(admission: Admission, matched: Matched) -> Admission | AccessRe
     caller, need = admission.caller, matched.need
     if need is None or caller in {ANONYMOUS, DOWNLOADER} or caller.allows(need.scope):
         return admission
-    return AccessRefusal.of(ScopeMissingError(need.scope), 403)
+    refusal = AccessRefusal.of(ScopeMissingError(need.scope), 403)
+    return replace(refusal, headers=admission.headers)
 
 
 class Admissions:
@@ -175,7 +174,10 @@ class Admissions:
             if self._access.api_key is None and await self._authentication.key_required():
                 return NO_KEY  # it was made before a key was needed
             self._authentication.check_expiry(token.expires_at)
-            credential, rates = RequestCredential(expires_at=token.expires_at), ()
+            # Like a caller without a key, it is refused once a key is needed.
+            until_key = self._access.api_key is None
+            credential = RequestCredential(expires_at=token.expires_at, until_key=until_key)
+            rates = ()
         if (
             request.method not in _READING_METHODS
             or matched.only_job(request.query_params) != token.job_id
@@ -201,12 +203,11 @@ class Admissions:
     ) -> Admission | AccessRefusal:
         if matched.policy is Policy.DOCUMENT and request.method in _READING_METHODS:
             return Admission(ANONYMOUS)
-        if self._access.api_key is None:
-            # Without REELHOOK_API_KEY, only the one who reads the database is the operator.
-            now = self._clock.now()
-            proven = self._access.proven_digest(request, now) is not None
-            if proven and self._access.is_operator(request, await read_body(), now):
-                return Admission(OPERATOR)
+        # Without REELHOOK_API_KEY, only the one who reads the database is the operator.
+        if self._access.api_key is None and await self._access.is_operator(
+            request, read_body, self._clock.now()
+        ):
+            return Admission(OPERATOR)
         return NO_KEY
 
     def _where_no_key_exists(self, request: Request) -> Admission | AccessRefusal:

@@ -99,7 +99,7 @@ async def _context(
     options: HttpOptions = state.options
     caller = replace(request.scope[CALLER], address=client_address(request.scope))
     if OPERATOR_HEADER in request.headers:
-        proven = options.access.is_operator(request, await request.body(), options.clock.now())
+        proven = await options.access.is_operator(request, request.body, options.clock.now())
         caller = replace(caller, proven=proven)
     context = Context(request, caller, state.gateway, options)
     # Callers without a key, such as providers, choose nothing.

@@ -10,12 +10,12 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from reelhook.doors.access import ReadBody
 from reelhook.doors.admission import (
     SAFE_METHODS,
     AccessRefusal,
     Admission,
     Admissions,
-    ReadBody,
     within_scope,
 )
 from reelhook.doors.bodies import Bodies

@@ -12,6 +12,7 @@ from reelhook.domain.api_key import (
     ApiKey,
     hint_of,
     new_token,
+    rates_within,
     rotated,
     scopes_of,
     token_hash,
@@ -62,8 +63,9 @@ class Keys:
     ) -> tuple[ApiKey, str]:
         """Store a new key of the caller's project. Return it with its text, which is not kept.
 
-        Without `rates` it has the caller's. Raises `InvalidRequestError`, `ProjectClosedError`, or
-        `ScopeMissingError` or `GrantTooWideError` for more than the caller has.
+        For windows without a rate it has the caller's. Raises `InvalidRequestError`,
+        `ProjectClosedError`, or `ScopeMissingError` or `GrantTooWideError` for more than the caller
+        has.
         """
         caller.require(Scope.ADMIN)
         check_text("name", name, NAME_CHARACTERS_MAX)
@@ -78,7 +80,7 @@ class Keys:
             hint=hint_of(token),
             scopes=scopes_of(scopes),
             models=None if models is None else self._display_names(models),
-            rates=tuple(rates) or caller.rates,
+            rates=rates_within(rates, caller.rates),
             created_at=now,
             created_by=caller.key_id,
             expires_at=None if lifetime_seconds is None else now + lifetime_seconds * 1000,

@@ -104,7 +104,10 @@ class NewKeyBody(Schema):
     models: Annotated[list[ShortText], Field(max_length=MODELS_MAX)] | None = Field(
         None, description="The only models that its jobs may use; if absent: all of its project"
     )
-    rates: Rates | None = Field(None, description="The most requests; if absent: no limit")
+    rates: Rates | None = Field(
+        None,
+        description="The most requests; if absent: as for the key that makes it, or no limit",
+    )
 
 
 class RotateKeyBody(Schema):

@@ -29,7 +29,7 @@ token_router = APIRouter(prefix="/api/jobs", tags=["keys"], route_class=KeyRoute
 @needs(Scope.ADMIN)
 async def create(context: ContextOf, body: NewKeyBody) -> SecretKeyResponse:
     """Create a key of a project. Its text, `key`, is shown only now. No key creates one with more
-    scopes, a later expiry or more models than its own.
+    scopes, a later expiry, more models or weaker rates than its own.
     """
     context = await context.within(body.project)
     key, token = await context.gateway.keys.create(
