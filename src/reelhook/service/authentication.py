@@ -46,7 +46,7 @@ class RequestCredential:
     """The means by which a request was let in.
 
     `hash_or_id` is that of its key; None: it has none. `expires_at` is the end of a browser token.
-    `until_key`: it needed none, since no key has ever been made.
+    `until_key`: no key was needed, so it ends once one is.
     """
 
     hash_or_id: str | None = None
