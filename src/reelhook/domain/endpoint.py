@@ -139,7 +139,7 @@ class Endpoint:
         if kept and _server_of(url) != _server_of(self.url):
             raise InvalidRequestError(
                 "headers",
-                f"The headers of the endpoint {self.id} have values for another server: give them "
+                f"The values of the headers of {self.id} were given for another server: give them "
                 "again, or remove the headers",
             )
 
