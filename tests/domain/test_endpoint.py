@@ -288,8 +288,8 @@ def test_the_stored_values_of_headers_go_to_no_other_server(url: str) -> None:
             endpoint.check_headers_stay(url, headers)
         assert refused.value.field == "headers"
         assert "secret" not in refused.value.message
-    for headers in ((), GIVEN):
-        endpoint.check_headers_stay(url, headers)
+    for other in ((), GIVEN):
+        endpoint.check_headers_stay(url, other)
     ENDPOINT.check_headers_stay(url, None)
 
 
