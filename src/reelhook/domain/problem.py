@@ -35,6 +35,7 @@ class Problem(StrEnum):
     NOT_OFFERED_BY_MODEL = "not_offered_by_model"
     RATIO_NOT_OFFERED_BY_MODEL = "ratio_not_offered_by_model"
     RATIO_SET_BY_IMAGE = "ratio_set_by_image"
+    REFERENCES_OR_FRAMES = "references_or_frames"
 
 
 _SENTENCES: Mapping[Problem, str] = {
@@ -78,6 +79,9 @@ _SENTENCES: Mapping[Problem, str] = {
     ),
     Problem.RATIO_SET_BY_IMAGE: (
         "{model} gives the video the ratio of its image; leave {field} out"
+    ),
+    Problem.REFERENCES_OR_FRAMES: (
+        "{model} takes references or a first and a last image, not both; leave {field} out"
     ),
 }
 _SEPARATORS = {"names": " or "}
