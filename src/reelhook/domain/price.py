@@ -73,8 +73,8 @@ class ModelPrice:
     """The price table of a model: figures in one unit, their source and its date.
 
     `rates` give the worth of one of the provider's own units. A video costs `minimum` at least.
-    `image_amount` is added for each image of the request. `resolution_of_size` is True if the size of a
-    request sets the resolution of its video.
+    `image_amount` is added for each image of the request. `resolution_of_size` is True if the size
+    of a request sets the resolution of its video.
     `source` is the address of the figures, `date` the day (YYYY-MM-DD) on which they were checked;
     None: the operator has set them.
     """

@@ -73,7 +73,7 @@ class Create:
         it could not read its encoding. The accepted encoding is remembered. Both POSTs together
         have one time limit.
         """
-        if refusal := refusal_before_sending(request, self._server.facts):
+        if refusal := refusal_before_sending(request, self._server):
             return refusal
         deadline = asyncio.get_running_loop().time() + self._timeout_seconds
         encoding = encoding_of(request, self._server)
