@@ -108,7 +108,7 @@ class Access:
         if abs(now - int(made_at)) > _PROOF_MILLISECONDS:
             return False
         expected = operator_proof(
-            self.operator_key, int(made_at), request.method, _path(request.scope), body
+            self.operator_key, int(made_at), request.method, route_path(request.scope), body
         )
         return hmac.compare_digest(f"{made_at}.{proof}".encode(), expected.encode())
 
@@ -144,7 +144,8 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _path(scope: Scope) -> str:
+def route_path(scope: Scope) -> str:
+    """Return the path of a request within this application."""
     # In an application that mounts us, the scope's path still starts with the mount point.
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", "")) or "/"

@@ -1,5 +1,6 @@
 """The HTTP application: one FastAPI app, mounted by a team's own or served by ours."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -15,7 +16,8 @@ from reelhook.doors.budget_errors import install_budget_errors
 from reelhook.doors.compat import downloads
 from reelhook.doors.compat import routes as compat
 from reelhook.doors.context import HttpOptions
-from reelhook.doors.errors import install_errors
+from reelhook.doors.error_form import ErrorForm, ErrorForms
+from reelhook.doors.errors import OWN_FORM, install_errors
 from reelhook.doors.guard import Guard
 from reelhook.doors.limits import REFUSALS, Refusals
 from reelhook.doors.live import sse
@@ -65,6 +67,8 @@ ROUTERS = (
     models.router,
     callbacks.router,
 )
+ERROR_FORMS: Mapping[str, ErrorForm] = {}
+"""The forms of errors of the doors that have their own, by the beginning of their paths."""
 CORS_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 CORS_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Range")
 CORS_EXPOSED = (
@@ -115,8 +119,9 @@ def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
     if options.access.api_key is not None or options.access.key_made.known:
         _describe_key(app, routes)
     refusals = Refusals()
-    install_errors(app, refusals, options.clients)
-    install_budget_errors(app)
+    forms = ErrorForms(OWN_FORM, ERROR_FORMS)
+    install_errors(app, refusals, options.clients, forms)
+    install_budget_errors(app, forms)
     app.add_middleware(
         Guard,
         admissions=Admissions(options.access, gateway.authentication, options.clock),
@@ -124,6 +129,7 @@ def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
         bodies=Bodies(options.limits),
         refusals=refusals,
         clients=options.clients,
+        forms=forms,
     )
     if options.cors_origins:
         # The outermost one: a browser's preflight carries no key.

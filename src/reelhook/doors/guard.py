@@ -19,6 +19,7 @@ from reelhook.doors.admission import (
 )
 from reelhook.doors.bodies import Bodies
 from reelhook.doors.clients import RefusedClients, client_address
+from reelhook.doors.error_form import ErrorForms
 from reelhook.doors.limits import LimitError, Refusals
 from reelhook.doors.policy import DeclaredRoutes, Policy
 from reelhook.doors.rates import RateLimits, with_headers
@@ -46,6 +47,7 @@ class Guard:
         bodies: Bodies,
         refusals: Refusals,
         clients: RefusedClients,
+        forms: ErrorForms,
     ) -> None:
         self._app = app
         self._admissions = admissions
@@ -53,6 +55,7 @@ class Guard:
         self._bodies = bodies
         self._refusals = refusals
         self._clients = clients
+        self._forms = forms
         self._rates = RateLimits()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,7 +95,7 @@ class Guard:
             return app, {**request.scope, **named}
         client = client_address(request.scope)
         self._clients.report(client, decision.status, decision.code, request.method)
-        return decision.response(), request.scope
+        return self._forms.of(request.scope).respond(decision.reply()), request.scope
 
     async def _decide(
         self, request: Request, declared: int | None, read_body: ReadBody
