@@ -35,6 +35,11 @@ from reelhook.doors.native import (
     projects,
 )
 from reelhook.doors.native.schemas import ErrorResponse
+from reelhook.doors.openai import content as openai_content
+from reelhook.doors.openai import models as openai_models
+from reelhook.doors.openai import refused as openai_refused
+from reelhook.doors.openai import videos as openai_videos
+from reelhook.doors.openai.errors import FORM as OPENAI_FORM
 from reelhook.doors.policy import DeclaredRoutes, Policy
 from reelhook.gateway import Gateway
 
@@ -66,8 +71,12 @@ ROUTERS = (
     jwks.router,
     models.router,
     callbacks.router,
+    openai_refused.router,  # before the videos: edits is no video
+    openai_videos.router,
+    openai_content.router,
+    openai_models.router,
 )
-ERROR_FORMS: Mapping[str, ErrorForm] = {}
+ERROR_FORMS: Mapping[str, ErrorForm] = {"/v1": OPENAI_FORM}
 """The forms of errors of the doors that have their own, by the beginning of their paths."""
 CORS_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 CORS_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Range")

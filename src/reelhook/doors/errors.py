@@ -101,6 +101,7 @@ _REMEDIES = {
     "string_pattern_mismatch": "has a form that is not allowed: it must match {pattern}",
     "string_too_long": "must have at most {max_length} characters",
     "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
     "int_parsing": "must be a whole number",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
