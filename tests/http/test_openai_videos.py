@@ -1,7 +1,7 @@
 """Videos by the official `openai` client: requested, polled, listed, downloaded."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from gateways import AT_ONCE, SMALL
@@ -133,7 +133,7 @@ async def test_a_list_without_videos_is_a_list(tmp_path: Path) -> None:
 
 async def test_a_list_says_which_parameter_is_wrong(tmp_path: Path) -> None:
     async with served(tmp_path) as (_, sdk):
-        wrong: tuple[dict[str, object], ...] = (
+        wrong: tuple[dict[str, Any], ...] = (
             *({"after": "video_0"}, {"after": "x"}),
             *({"limit": 0}, {"limit": 101}, {"order": "up"}),
         )
