@@ -3,7 +3,6 @@
 import json
 from typing import Annotated, Any
 
-from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from pydantic.config import JsonDict
@@ -136,18 +135,7 @@ class VideoBody(BaseModel):
         return "input_reference", _referenced(self.input_reference)
 
 
-async def body_fields(request: Request) -> dict[str, Any]:
-    """Return the fields of a request's body. Raises `HTTPException` if it can't be read."""
-    try:
-        fields = await request.json()
-    except (ValueError, RecursionError):
-        raise HTTPException(400) from None
-    if not isinstance(fields, dict):
-        raise HTTPException(400)
-    return fields
-
-
-def read_body(fields: dict[str, Any]) -> tuple[VideoBody, list[str]]:
+def checked(fields: dict[str, Any]) -> tuple[VideoBody, list[str]]:
     """Return the body that a request's fields make, and what was ignored.
 
     A field that is null counts as absent. Raises `RequestValidationError`, as a route does.

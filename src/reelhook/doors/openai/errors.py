@@ -28,7 +28,7 @@ def _error(reply: ErrorReply) -> JSONResponse:
     error: dict[str, str | None] = {
         "message": _MESSAGES.get(reply.code, reply.message),
         "type": _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error"),
-        "param": reply.field,
+        "param": None if reply.field == "body" else reply.field,  # the whole body is no field
         "code": reply.code,
     }
     job_id = reply.facts.get("job_id")

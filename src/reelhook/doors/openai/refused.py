@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from reelhook.domain.caller import Scope
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.doors.openai.openapi import ERRORS
-from reelhook.doors.policy import KeyRoute, needs
+from reelhook.doors.policy import KeyRoute, carries_files, needs
 
 router = APIRouter(
     prefix="/v1/videos", tags=["OpenAI's API"], route_class=KeyRoute, responses=ERRORS
@@ -24,6 +24,7 @@ class NotOfferedError(InvalidRequestError):
 
 @router.post("/edits", **_REFUSED, summary="Not offered: edit a video")
 @needs(Scope.SUBMIT)
+@carries_files
 async def edit() -> NoReturn:
     """Refuse with 400: no provider here edits a video by this route."""
     raise NotOfferedError(
@@ -35,6 +36,7 @@ async def edit() -> NoReturn:
 
 @router.post("/extensions", **_REFUSED, summary="Not offered: extend a video")
 @needs(Scope.SUBMIT)
+@carries_files
 async def extend() -> NoReturn:
     """Refuse with 400: no provider here extends a video by this route."""
     raise NotOfferedError(
@@ -46,6 +48,7 @@ async def extend() -> NoReturn:
 
 @router.post("/characters", **_REFUSED, summary="Not offered: a character")
 @needs(Scope.SUBMIT)
+@carries_files
 async def create_character() -> NoReturn:
     """Refuse with 400: characters exist at OpenAI only."""
     raise _no_characters("video")

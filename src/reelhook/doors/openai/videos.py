@@ -12,12 +12,13 @@ from reelhook.domain.errors import InvalidRequestError, JobNotFoundError
 from reelhook.doors.access import holder_of
 from reelhook.doors.context import Context, ContextOf
 from reelhook.doors.labels import priority_named
-from reelhook.doors.openai.body import body_fields, read_body
+from reelhook.doors.multipart import read_body
+from reelhook.doors.openai.body import checked
 from reelhook.doors.openai.ids import job_id_of
 from reelhook.doors.openai.openapi import CREATE_BODY, ERRORS, VIDEO_RESPONSE
 from reelhook.doors.openai.request import check_urls, naming_image, video_request
 from reelhook.doors.openai.schemas import Video, VideoPage, listed_video, video_of
-from reelhook.doors.policy import KeyRoute, needs
+from reelhook.doors.policy import KeyRoute, carries_files, needs
 from reelhook.gateway import IdempotencyKey, JobFilter, StoredJob, read_back
 
 router = APIRouter(
@@ -35,6 +36,7 @@ POLL_MILLISECONDS_MAX = 15_000
     summary="Request a video",
 )
 @needs(Scope.SUBMIT)
+@carries_files
 async def create(
     context: ContextOf,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
@@ -43,8 +45,8 @@ async def create(
 
     Fields that this route does not know are ignored, and named in `warnings`.
     """
-    fields = await body_fields(context.request)
-    body, warnings = read_body(fields)
+    fields = await read_body(context.request)
+    body, warnings = checked(fields)
     request = video_request(body, context.options.default_model)
     await check_urls(context.options, body, request)
     key = None
