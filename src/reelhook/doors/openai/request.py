@@ -5,23 +5,20 @@ from contextlib import contextmanager
 
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.request import (
-    AUDIO,
-    IMAGE,
     SHORT_CHARACTERS_MAX,
-    VIDEO,
     VideoRequest,
-    check_image,
+    check_file,
     check_text,
 )
 from reelhook.doors.context import HttpOptions
 from reelhook.doors.openai.body import VideoBody
 
-_FORMS = {
-    "image": IMAGE,
-    "last_frame": IMAGE,
-    "reference_images": IMAGE,
-    "reference_videos": VIDEO,
-    "reference_audios": AUDIO,
+_KINDS = {
+    "image": "image",
+    "last_frame": "image",
+    "reference_images": "image",
+    "reference_videos": "video",
+    "reference_audios": "audio",
 }
 
 
@@ -55,12 +52,12 @@ async def check_urls(options: HttpOptions, body: VideoBody, request: VideoReques
     if body.own_url is not None:
         field = "callback_url" if body.webhook_url is None else "webhook_url"
         await options.check_url(body.own_url, field=field)
-    for field, form, media in _media(request):
-        if media.startswith("data:"):
+    for field, kind, file in _files(request):
+        if file.startswith("data:"):
             continue
         with naming_image(body):
-            check_image(media, field, form)
-            await options.check_url(media, field=field, media=True)
+            check_file(file, field, kind)
+            await options.check_url(file, field=field, media=True)
 
 
 @contextmanager
@@ -74,11 +71,11 @@ def naming_image(body: VideoBody) -> Iterator[None]:
         raise
 
 
-def _media(request: VideoRequest) -> Iterator[tuple[str, str, str]]:
-    """Iterate over the files of a request: the field, its form, and the URL."""
-    for field, form in _FORMS.items():
+def _files(request: VideoRequest) -> Iterator[tuple[str, str, str]]:
+    """Iterate over the files of a request: the field, the kind, and the URL."""
+    for field, kind in _KINDS.items():
         given = getattr(request, field)
         if isinstance(given, str):
-            yield field, form, given
+            yield field, kind, given
         elif given is not None:
-            yield from ((f"{field}.{number}", form, one) for number, one in enumerate(given))
+            yield from ((f"{field}.{number}", kind, one) for number, one in enumerate(given))
