@@ -132,10 +132,16 @@ async def test_a_file_that_is_no_image_is_refused_by_its_name(tmp_path: Path) ->
 
 async def test_a_script_for_openai_gets_a_video_of_another_provider(tmp_path: Path) -> None:
     async with (
-        gateway(tmp_path, AT_ONCE, providers=["fal"], default_model="fal/fal-ai/veo3") as server,
+        gateway(
+            tmp_path,
+            AT_ONCE,
+            providers=["fal", "runway"],
+            default_model="fal/fal-ai/veo3/fast",
+            model_aliases="sora-2=runway/veo3.1",
+        ) as server,
         client(server.url) as sdk,
     ):
-        video = await sdk.videos.create_and_poll(prompt="A fox", seconds="4")
-        assert (video.status, video.model) == ("completed", "fal/fal-ai/veo3")
-        content = await sdk.videos.download_content(video.id)
-        assert (await content.aread())[4:8] == b"ftyp"
+        by_default = await sdk.videos.create_and_poll(prompt="A fox", seconds="4")
+        by_alias = await sdk.videos.create_and_poll(prompt="A fox", seconds="4", model="sora-2")
+        assert (by_default.status, by_default.model) == ("completed", "fal/fal-ai/veo3/fast")
+        assert (by_alias.status, by_alias.model) == ("completed", "runway/veo3.1")
