@@ -7,6 +7,7 @@ process that dies before the write has read nothing, and one that dies after it 
 import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
 
 from reelhook.domain.client_call import ClientCall, EarlierCall, NotSettled, call_of
@@ -69,7 +70,7 @@ class Simulation:
 
     def run(self) -> Outcome:
         for number, call in enumerate(self.calls):
-            self._at(call.at, lambda now, number=number: self._send(number, 0, now))
+            self._at(call.at, partial(self._send, number, 0))
         while self._events:
             now, _, act = heapq.heappop(self._events)
             act(now)

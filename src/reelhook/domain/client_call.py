@@ -8,6 +8,7 @@ a time-out, 408, 409, 429 and any 5xx. Each try has a count: 0, 1, 2, ... (`_bas
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from reelhook.domain.errors import ReelhookError
 from reelhook.domain.event import Instant
 
 TIMEOUT_SECONDS = 600.0
@@ -96,6 +97,16 @@ class NotSettled:
     """The call that a try belongs to is not known before `until`."""
 
     until: Instant
+
+
+class CallNotSettledError(ReelhookError):
+    """The call that a try belongs to is not known before `until`; nothing was written."""
+
+    code = "call_not_settled"
+
+    def __init__(self, until: Instant) -> None:
+        super().__init__("An equal call has just been answered")
+        self.until = until
 
 
 def call_of(
