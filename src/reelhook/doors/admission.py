@@ -34,19 +34,6 @@ ReadBody = Callable[[], Awaitable[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
-    """The caller of a request, and the credential that let it in.
-
-    `rates` limit the key's requests; `headers` are added to the response.
-    """
-
-    caller: Caller
-    credential: RequestCredential = field(default_factory=RequestCredential)
-    rates: tuple[Rate, ...] = ()
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class AccessRefusal:
     """The reason why a request is refused."""
 
@@ -74,6 +61,21 @@ class AccessRefusal:
             facts=self.facts,
             headers={**scheme, **self.headers},
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The caller of a request, and the credential that let it in.
+
+    `rates` limit the key's requests; `headers` are added to the response. `rate_refusal` is left to
+    the route, which may serve the request anyway.
+    """
+
+    caller: Caller
+    credential: RequestCredential = field(default_factory=RequestCredential)
+    rates: tuple[Rate, ...] = ()
+    headers: dict[str, str] = field(default_factory=dict)
+    rate_refusal: AccessRefusal | None = None
 
 
 NO_KEY = AccessRefusal(

@@ -11,6 +11,7 @@ from reelhook.domain.job import Job, Status
 from reelhook.domain.price import Price
 from reelhook.domain.request import VideoRequest
 from reelhook.domain.reservation import Bill
+from reelhook.ports.client_calls import ClientTry
 
 ANY_BYTES = 2**62
 
@@ -85,6 +86,8 @@ class NewJob:
 
     `prices` are those that it may cost, one for its model and one for each fallback; its budgets
     reserve the highest. A price that is None is not known. None: the job reserves nothing.
+
+    `client_try` is the client's try that asks for it; an idempotency key decides without it.
     """
 
     job: Job
@@ -96,6 +99,7 @@ class NewJob:
     sees: str | None = None
     sharing: tuple[str, ...] = ()
     prices: tuple[Price | None, ...] | None = None
+    client_try: ClientTry | None = None
 
     def shows(self, project: str) -> bool:
         """Return True if its creator sees the jobs of this project."""
@@ -104,7 +108,7 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """The stored job. `replayed`: the key, or the provider's id, was already known.
+    """The stored job. `replayed`: the key, the client's call or the provider's id was known.
 
     `announced`: notices of a budget were stored with it.
     """
