@@ -11,7 +11,7 @@ from openai_clients import QUIET, posted, served, told, video_when
 
 from reelhook.domain.errors import JobNotFoundError
 from reelhook.doors.openai.ids import job_id_of, video_id
-from reelhook.doors.openai.videos import poll_milliseconds
+from reelhook.doors.openai.response import poll_milliseconds
 from reelhook.simulator.faults import Faults
 
 pytestmark = QUIET

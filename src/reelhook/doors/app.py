@@ -36,6 +36,7 @@ from reelhook.doors.native import (
 )
 from reelhook.doors.native.schemas import ErrorResponse
 from reelhook.doors.openai import content as openai_content
+from reelhook.doors.openai import create as openai_create
 from reelhook.doors.openai import models as openai_models
 from reelhook.doors.openai import refused as openai_refused
 from reelhook.doors.openai import videos as openai_videos
@@ -72,6 +73,7 @@ ROUTERS = (
     models.router,
     callbacks.router,
     openai_refused.router,  # before the videos: edits is no video
+    openai_create.router,
     openai_videos.router,
     openai_content.router,
     openai_models.router,

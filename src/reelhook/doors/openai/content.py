@@ -54,4 +54,5 @@ async def content(
     if variant != "video":
         await context.gateway.jobs.job(context.caller, job_id)
         raise VariantNotFoundError(variant)
+    await context.gateway.client_calls.used(context.caller, job_id)
     return await stream_video(context, job_id, byte_range, if_range)

@@ -9,8 +9,8 @@ from reelhook.doors.error_form import ErrorForm, ErrorReply
 from reelhook.doors.openai.ids import video_id
 from reelhook.doors.request_messages import SENTENCES
 
-RETRY_WAIT_SECONDS_MAX = 60
-"""The longest `Retry-After` that the SDKs obey (`_calculate_retry_timeout`)."""
+RETRY_WAIT_SECONDS_MAX = 120
+"""The longest `Retry-After` that the SDKs obey (`MAX_RETRY_AFTER_DELAY` in `_constants.py`)."""
 _STATUS = {409: 400, 410: 404}
 """SDKs repeat a request that got 409 (`_should_retry`). They have no error for 410."""
 _TYPES = {

@@ -4,8 +4,10 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
-from reelhook.domain.labels import labels_of
+from reelhook.domain.labels import Labels, labels_of
+from reelhook.domain.request import VideoRequest
 from reelhook.doors.fields import is_absent
 from reelhook.doors.openai.ids import video_id
 from reelhook.gateway import ListedJob, StoredJob
@@ -97,11 +99,31 @@ class ErrorBody(BaseModel):
     error: ErrorObject
 
 
-def video_of(stored: StoredJob, warnings: list[str] | None = None) -> Video:
+def video_of(stored: StoredJob) -> Video:
     """Return a job as a video."""
     request = stored.request
     video = _video(stored.job, request.seconds, request.size)
-    return video.model_copy(update={"prompt": request.prompt or None, "warnings": warnings or None})
+    return video.model_copy(update={"prompt": request.prompt or None})
+
+
+def accepted_video(job_id: str, request: VideoRequest, labels: Labels, now: Instant) -> Video:
+    """Return the video of a job that was just accepted, as far as the request tells it."""
+    return Video(
+        id=video_id(job_id),
+        model=request.model,
+        status="queued",
+        progress=0,
+        created_at=now // 1000,
+        completed_at=None,
+        expires_at=None,
+        prompt=request.prompt,
+        seconds=request.seconds or "",
+        size=request.size or "",
+        remixed_from_video_id=None,
+        error=None,
+        metadata=dict(labels.metadata) or None,
+        external_id=labels.external_id,
+    )
 
 
 def listed_video(listed: ListedJob) -> Video:
