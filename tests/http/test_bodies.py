@@ -115,7 +115,7 @@ async def test_a_body_that_drips_is_refused_in_time(tmp_path: Path) -> None:
 
 async def test_larger_bodies_are_a_setting(tmp_path: Path) -> None:
     body = json.dumps({"script": "x", "padding": "x" * MEBIBYTE}).encode()
-    async with gateway(tmp_path, request_body_mib=2) as server:
+    async with gateway(tmp_path, request_body_mib=2, upload_max_mib=1) as server:
         reply = await server.post("/api/generate", data=BytesIO(body), headers=JSON)
         assert reply.status == 200
         larger = BytesIO(body + b" " * MEBIBYTE)
@@ -170,4 +170,17 @@ async def test_who_stops_waiting_for_room_leaves_none_taken() -> None:
     second.cancel()  # at the moment of its turn
     await asyncio.gather(first, second, return_exceptions=True)
     assert await third == 5
+    assert await room.take(5) == 5
+
+
+async def test_a_canceled_body_that_was_passed_over_leaves_none_taken_either() -> None:
+    room = BodyMemory(10)
+    await room.take(10)
+    canceled, next_one = asyncio.create_task(room.take(5)), asyncio.create_task(room.take(5))
+    await asyncio.sleep(0)
+    canceled.cancel()
+    room.release(10)  # before it notices: its turn goes to the next one
+    [end] = await asyncio.gather(canceled, return_exceptions=True)
+    assert isinstance(end, asyncio.CancelledError)
+    assert await next_one == 5
     assert await room.take(5) == 5

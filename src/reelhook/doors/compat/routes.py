@@ -19,7 +19,7 @@ from reelhook.doors.compat.schemas import (
 )
 from reelhook.doors.context import ContextOf
 from reelhook.doors.labels import priority_named
-from reelhook.doors.policy import KeyRoute, needs
+from reelhook.doors.policy import KeyRoute, carries_inline_files, needs
 from reelhook.gateway import IdempotencyKey
 
 router = APIRouter(tags=["videos"], route_class=KeyRoute)
@@ -27,6 +27,7 @@ router = APIRouter(tags=["videos"], route_class=KeyRoute)
 
 @router.post("/api/generate", summary="Request a video")
 @needs(Scope.SUBMIT)
+@carries_inline_files
 async def generate(
     context: ContextOf,
     body: GenerateBody,
@@ -70,6 +71,7 @@ async def generate(
 
 @router.post("/api/estimate", summary="Estimate the price of a video")
 @needs(Scope.READ)
+@carries_inline_files
 async def estimate(
     context: ContextOf,
     body: GenerateBody,
@@ -89,7 +91,7 @@ async def status(job_id: str, context: ContextOf) -> StatusResponse:
     """Return a job's status, for clients that missed a webhook."""
     stored = await context.gateway.jobs.job(context.caller, job_id)
     waiting = await context.gateway.waiting.of(context.caller, stored.job)
-    return status_response(stored, context.options.video_url(job_id), waiting)
+    return status_response(stored, context.video_url(job_id), waiting)
 
 
 def _video(body: GenerateBody, version: str, default_model: str | None) -> VideoRequest:
