@@ -19,9 +19,9 @@ _EQUAL_MAX = 200
 # The order is that of `call_of`, so that the limit leaves out the least likely calls. The process
 # of a call without a count may have died before it responded.
 _EQUAL = f"""
-SELECT id, created_at, answered_at, job_id, answered, lost OR (process IS NOT NULL AND NOT EXISTS
-  (SELECT 1 FROM processes p WHERE p.id = client_calls.process AND p.seen_until > now_ms()))
-FROM client_calls WHERE hash = ?1 AND created_at >= ?2 AND answered & ?3 = 0
+SELECT c.id, created_at, answered_at, job_id, answered, lost OR (process IS NOT NULL AND NOT EXISTS
+  (SELECT 1 FROM processes p WHERE p.id = c.process AND p.seen_until > now_ms()))
+FROM client_calls c WHERE c.hash = ?1 AND created_at >= ?2 AND answered & ?3 = 0
 ORDER BY answered DESC, lost DESC, job_id IS NOT NULL, created_at, id LIMIT {_EQUAL_MAX}
 """
 
