@@ -45,6 +45,8 @@ DUMPS = {
     "spending": "SELECT owner, period, unit, reserved, spent FROM spending"
     " ORDER BY owner, period, unit",
     "idempotency_keys": "SELECT holder, key, job_id FROM idempotency_keys ORDER BY holder, key",
+    "client_calls": "SELECT hash, id, job_id, answered, answered_at, lost FROM client_calls"
+    " ORDER BY hash, id",
     "endpoints": "SELECT id, next_at, disabled, disabled_at, health_version, failures,"
     " failing_since, probe_due_at, probe_milliseconds, ramp FROM endpoints ORDER BY id",
 }

@@ -201,6 +201,10 @@ HOT: dict[str, Callable[[], Operation[Any]]] = {
     "events after": lambda: event_feed.events_after("evt_loud_777_1", 10),
     "events after, of a project": lambda: event_feed.events_after("evt_loud_777_1", 10, OWNER),
     "a job of a project": lambda: job_reads.job("loud_777", OWNER),
+    "oldest jobs": lambda: job_reads.page(JobFilter(oldest_first=True), 10, "loud_777"),
+    "oldest jobs of a project": lambda: job_reads.page(
+        JobFilter(project=OWNER, oldest_first=True), 10, "loud_777"
+    ),
     "jobs of a project": lambda: job_reads.page(JobFilter(project=OWNER), 10, "loud_777"),
     "events of a project's job": lambda: job_reads.events(["loud_777"], {}, OWNER),
     "sequence of a project's job": lambda: event_feed.sequences(["loud_777"], OWNER),

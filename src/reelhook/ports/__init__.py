@@ -3,6 +3,7 @@
 from reelhook.ports.api_keys import ApiKeyStore, GrantReads
 from reelhook.ports.audit import AuditFilter, AuditPage, AuditStore
 from reelhook.ports.budgets import BudgetState, BudgetStore, Sum
+from reelhook.ports.client_calls import ClientCallStore, ClientTry
 from reelhook.ports.clock import Clock
 from reelhook.ports.clock_repair import ClockRepairStore, LongestWaits
 from reelhook.ports.coordination import (
@@ -121,6 +122,8 @@ __all__ = [
     "Capabilities",
     "Change",
     "Checks",
+    "ClientCallStore",
+    "ClientTry",
     "Clock",
     "ClockRepairStore",
     "ClosedProjectStore",

@@ -49,7 +49,7 @@ class _Where:
 
 
 def page(wanted: JobFilter, limit: int, cursor: str | None) -> Operation[JobPage]:
-    """Return a page of jobs, newest first; the cursor is the last job's id."""
+    """Return a page of jobs, newest first by default; the cursor is the last job's id."""
     where = _Where(limit + 1)
     if len(wanted.metadata) > 1:
         wanted = replace(wanted, metadata=(yield from _rarest_first(wanted.metadata)))
@@ -62,10 +62,12 @@ def page(wanted: JobFilter, limit: int, cursor: str | None) -> Operation[JobPage
         where.add(condition, *values)
     if cursor is not None:
         position = yield from _position_of(cursor, wanted.project)
-        where.add(f"({created_at}, {job_id}) < ({{}}, {{}})", *position)
+        beyond = ">" if wanted.oldest_first else "<"
+        where.add(f"({created_at}, {job_id}) {beyond} ({{}}, {{}})", *position)
+    order = "ASC" if wanted.oldest_first else "DESC"
     rows = yield Statement(
         f"SELECT {LISTED_JOB} FROM {_LABELLED if labelled else 'jobs'}{where}"
-        f" ORDER BY {created_at} DESC, {job_id} DESC LIMIT ?1",
+        f" ORDER BY {created_at} {order}, {job_id} {order} LIMIT ?1",
         where.parameters,
     )
     return page_of(rows, limit)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from reelhook.ports import Lease
 from reelhook.storage.operation import Operation, Statement
+from reelhook.storage.operations import client_calls
 
 _FORGET_MILLISECONDS = 60 * 60 * 1000
 """The time for which a dead worker stays in the table."""
@@ -21,6 +22,7 @@ def free_leases() -> Operation[None]:
     yield Statement("UPDATE leases SET lease_until = 0")
     yield Statement("DELETE FROM workers")
     yield Statement("DELETE FROM processes")
+    yield from client_calls.break_off()
 
 
 def heartbeat(
