@@ -98,7 +98,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 _API = APIRouter(responses=RESPONSES)
-"""All applications share its routes: at the first request FastAPI prepares them for 0.1 s."""
+"""Its routes are shared by all applications: FastAPI prepares them once, at the first request."""
 for _router in ROUTERS:
     _API.include_router(_router)
 
