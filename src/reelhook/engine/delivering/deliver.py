@@ -20,7 +20,7 @@ from reelhook.domain.schedule import RetrySchedule
 from reelhook.engine.delivering.attempts import Attempts
 from reelhook.engine.delivering.fair_queue import SLOTS, FairQueue
 from reelhook.engine.delivering.in_flight import InFlight
-from reelhook.engine.delivering.probing import Probing
+from reelhook.engine.delivering.probing import PROBE_SECONDS, Probing
 from reelhook.engine.leases import Leases
 from reelhook.engine.runner import RunningTasks
 from reelhook.ports import Clock, DeliveryStore, DueDeliveries, DueDelivery, Lease, Sender
@@ -72,6 +72,7 @@ class Deliver:
         """The endpoints that wait because their secrets can't be decrypted here."""
         self._random = random
         self._resting = False
+        self._sending_probes = False
         self._in_flight: dict[int, InFlight] = {}
         self._finished: set[int] = set()
         """The deliveries whose attempts ended since the current read of the store began."""
@@ -184,22 +185,48 @@ class Deliver:
 
     def _start_ready(self) -> None:
         """Start attempts at ready deliveries while slots are free. Endpoints take turns."""
+        self._forget_changed()
+        now = self._clock.now()
+        while not self.tasks.draining and (due := self._queue.take(now)):
+            self._start(due, now)
+        if self._queue.has_probes and not self._sending_probes and not self.tasks.draining:
+            self._sending_probes = True
+            self.tasks.spawn(self._send_probes(), self._probes_sent)
+        if self._queue.expired:
+            self.signal.set()
+
+    async def _send_probes(self) -> None:
+        """Start the ready probes one by one, so that no other delivery waits for several."""
+        while not self.tasks.draining:
+            self._forget_changed()
+            now = self._clock.now()
+            due = self._queue.take_probe(now)
+            if due is None:
+                break
+            self._start(due, now)
+            await asyncio.sleep(PROBE_SECONDS)
+        if self._queue.expired:
+            self.signal.set()
+
+    def _probes_sent(self) -> None:
+        self._sending_probes = False
+
+    def _forget_changed(self) -> None:
+        """Forget ready deliveries if endpoints or leases have changed since they were read."""
         if self._endpoints_version != self._endpoints.version:
             self._queue.clear()  # nothing is sent with a secret that was just replaced
             self.signal.set()
         if self._lanes != self._leases.lanes():
             self._queue.clear()
             self.signal.set()
-        now = self._clock.now()
-        while not self.tasks.draining and (due := self._queue.take(now)):
-            lease = self._lanes[lane_of(due.delivery.endpoint_id)]
-            flight = InFlight(due, self._endpoints_version, lease, now)
-            self._in_flight[due.delivery.id] = flight
-            self.tasks.spawn(
-                self._carry_out(flight), partial(self._finish, due), job=due.delivery.job_id
-            )
-        if self._queue.expired:
-            self.signal.set()
+
+    def _start(self, due: DueDelivery, now: Instant) -> None:
+        lease = self._lanes[lane_of(due.delivery.endpoint_id)]
+        flight = InFlight(due, self._endpoints_version, lease, now)
+        self._in_flight[due.delivery.id] = flight
+        self.tasks.spawn(
+            self._carry_out(flight), partial(self._finish, due), job=due.delivery.job_id
+        )
 
     def _finish(self, due: DueDelivery) -> None:
         del self._in_flight[due.delivery.id]
