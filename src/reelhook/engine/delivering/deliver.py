@@ -72,6 +72,8 @@ class Deliver:
         """The endpoints that wait because their secrets can't be decrypted here."""
         self._random = random
         self._resting = False
+        self._resting_probes: frozenset[str] = frozenset()
+        """The endpoints that are being put to rest after a probe: they need not be read."""
         self._sending_probes = False
         self._in_flight: dict[int, InFlight] = {}
         self._finished: set[int] = set()
@@ -89,7 +91,8 @@ class Deliver:
         self._queue.expire(now)
         await self._preempt_stale(now)
         self._use_lanes(self._leases.lanes())
-        version, busy = self._endpoints.version, self._queue.busy
+        version = self._endpoints.version
+        busy = self._queue.busy | self._attempts.probed | self._resting_probes
         if version != self._endpoints_version:
             # Changed endpoints may change what is ready, and how much may be in flight.
             self._queue.clear()
@@ -133,11 +136,13 @@ class Deliver:
         endpoint_ids = tuple(self._attempts.probed.union(early))
         if endpoint_ids and not self._resting and not self.tasks.draining:
             self._resting = True
+            self._resting_probes = frozenset(self._attempts.probed)
             self._attempts.probed.clear()
             self.tasks.spawn(self._store.rest_endpoints(endpoint_ids), self._rested)
 
     def _rested(self) -> None:
         self._resting = False
+        self._resting_probes = frozenset()
 
     def _use_lanes(self, lanes: Mapping[int, Lease]) -> None:
         """Forget deliveries that were read under other leases: other workers may have sent them."""
