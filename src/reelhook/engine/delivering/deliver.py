@@ -142,6 +142,8 @@ class Deliver:
 
     def _rested(self) -> None:
         self._resting = False
+        if self._resting_probes or self._attempts.probed:
+            self.signal.set()  # the time of their next probes is to be read
         self._resting_probes = frozenset()
 
     def _use_lanes(self, lanes: Mapping[int, Lease]) -> None:
