@@ -12,7 +12,7 @@ from typing import Protocol
 from reelhook.core.billing import Billing
 from reelhook.core.facts import Emit
 from reelhook.core.followers import Follower
-from reelhook.core.payloads import PayloadFormat
+from reelhook.core.payloads import Formats
 from reelhook.core.recording import Recording
 from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
@@ -65,6 +65,7 @@ from reelhook.service.authentication import (
 from reelhook.service.budgets import Budgets, BudgetStatus
 from reelhook.service.content import Contents
 from reelhook.service.deliveries import Deliveries
+from reelhook.service.destinations import Destinations
 from reelhook.service.endpoints import EndpointFields, Endpoints
 from reelhook.service.feed import Feed, FeedReads
 from reelhook.service.followers import Followers
@@ -169,7 +170,7 @@ def build_gateway(
     callbacks: CallbackAddresses,
     sender: Sender,
     signing: Signing,
-    payload: PayloadFormat,
+    formats: Formats,
     recording: Recording,
     billing: Billing,
     signals: Signals,
@@ -195,7 +196,7 @@ def build_gateway(
         recording,
         signals,
         followers,
-        has_default_endpoint=has_default_endpoint,
+        destinations=Destinations(formats, has_default_endpoint=has_default_endpoint),
         submit_wait_seconds=submit_wait_seconds,
         clock=clock,
         random=random,
@@ -211,7 +212,7 @@ def build_gateway(
             store,
             sender,
             signing,
-            payload,
+            formats,
             signals,
             overlap_hours=overlap_hours,
             clock=clock,

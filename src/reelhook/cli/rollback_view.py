@@ -15,6 +15,11 @@ _DROPPED = {
     "budgets": ("{} budget", "{} budgets"),
     "labels": ("the labels of {} job", "the labels of {} jobs"),
     "broadcasts": ("the broadcast of {} endpoint", "the broadcasts of {} endpoints"),
+    "formats": ("the format of {} endpoint, disabled", "the formats of {} endpoints, disabled"),
+    "callbacks": (
+        "{} waiting webhook with its own secret or format",
+        "{} waiting webhooks with their own secret or format",
+    ),
     "audit": ("{} entry of the audit trail", "{} entries of the audit trail"),
 }
 """Phrases for one and for several, for each kind of thing that a rollback drops."""

@@ -32,6 +32,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "idempotency_keys": ("holder", "key"),
     "events": ("id",),
     "deliveries": ("id",),
+    "event_bodies": ("delivery_id", "sequence"),
     "attempts": ("id",),
     "undelivered": ("delivery_id", "sequence"),
     "resends": ("id",),

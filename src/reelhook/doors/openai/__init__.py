@@ -1,0 +1,1 @@
+"""OpenAI's Videos API, as its official SDKs call it."""
