@@ -57,7 +57,8 @@ _SENTENCES: Mapping[Problem, str] = {
     Problem.NOT_ONE_OF: "{field} must be one of {allowed}, not {value}",
     Problem.NOT_IN_FORMAT: ("{field} must not have {value}: the format {name} only has {allowed}"),
     Problem.NOT_A_SIGNING_KEY: (
-        "{field} must be 16 to 256 visible ASCII characters: a random text, or base64 after whsec_"
+        "{field} must be 16 to 256 visible ASCII characters, without spaces: a random text, "
+        "or base64 after whsec_"
     ),
     Problem.NEEDS_WEBHOOK_URL: (
         "{field} signs the webhooks to the URL of the same request; give that URL too"
