@@ -82,6 +82,30 @@ def refusal(model: Model, **fields: Any) -> tuple[str | None, str]:
         ),
         (Model("m", seed=False), {"seed": 0}, "seed", "ark/m takes no seed; leave seed out"),
         (
+            Model("m", audio=False),
+            {"audio": False},
+            "audio",
+            "ark/m takes no audio; leave audio out",
+        ),
+        (
+            Model("m", resolutions=("720p",)),
+            {"resolution": "4k"},
+            "resolution",
+            "resolution of ark/m must be one of 720p, not 4k",
+        ),
+        (
+            Model("m", reference_images_max=1),
+            {"reference_images": (IMAGE, IMAGE)},
+            "reference_images",
+            "ark/m takes at most 1 reference_images, not 2",
+        ),
+        (
+            Model("m", reference_audios_max=0),
+            {"reference_audios": (IMAGE,)},
+            "reference_audios",
+            "ark/m takes no reference_audios; leave reference_audios out",
+        ),
+        (
             Model("m", prompt_characters_max=10),
             {"prompt": "Slow\n\nA fox"},
             "prompt",

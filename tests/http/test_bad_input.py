@@ -246,7 +246,7 @@ async def test_a_body_may_have_a_mebibyte(server: Gateway) -> None:
 @pytest.mark.parametrize("excess", [1, 3 * MEBIBYTE])
 @pytest.mark.parametrize("send", [BytesIO, chunked], ids=["declared", "chunked"])
 async def test_a_larger_body_is_413(server: Gateway, excess: int, send: Any) -> None:
-    refusal = await refused(server, send(padded(MEBIBYTE + excess)))
+    refusal = await refused(server, send(padded(MEBIBYTE + excess)), "/api/jobs/register")
     assert refusal[:3] == (413, "request_too_large", None)
     assert "1 MiB" in refusal[3]
     assert "REELHOOK_REQUEST_BODY_MIB" in refusal[3]

@@ -115,7 +115,7 @@ async def test_a_body_that_drips_is_refused_in_time(tmp_path: Path) -> None:
 
 async def test_larger_bodies_are_a_setting(tmp_path: Path) -> None:
     body = json.dumps({"script": "x", "padding": "x" * MEBIBYTE}).encode()
-    async with gateway(tmp_path, request_body_mib=2) as server:
+    async with gateway(tmp_path, request_body_mib=2, upload_max_mib=1) as server:
         reply = await server.post("/api/generate", data=BytesIO(body), headers=JSON)
         assert reply.status == 200
         larger = BytesIO(body + b" " * MEBIBYTE)

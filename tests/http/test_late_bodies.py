@@ -29,7 +29,7 @@ REFUSED = {
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with gateway(tmp_path, api_key=KEY) as one:
+    async with gateway(tmp_path, api_key=KEY, upload_max_mib=1) as one:
         yield one
 
 

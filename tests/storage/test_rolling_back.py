@@ -48,6 +48,11 @@ ASKED: dict[str, dict[str, Any]] = {
     "options": {"options": {"quality": "high"}},
     "ratio": {"aspect_ratio": "9:16"},
     "fallbacks": {"fallbacks": ("ark/seedance",)},
+    "resolution": {"resolution": "720p"},
+    "negative-prompt": {"negative_prompt": "rain"},
+    "silence": {"audio": False},
+    "last-frame": {"last_frame": "https://example.com/end.png"},
+    "references": {"reference_images": ("https://example.com/anna.png",)},
 }
 OF_JOB: dict[str, dict[str, Any]] = {"provider": {"provider": "ark"}, "account": {"pinned": True}}
 FAR = 10**15
@@ -211,7 +216,7 @@ async def test_what_waited_before_there_was_next_at_is_found_in_time(
         moments = [NOW + after for after in (0, 1000, 7000, 299_999, 300_000, 390_000)]
         before = [len(flat(await look(store, moment))) for moment in moments]
         later = (await look(store)).next_due_at
-    rollback(target, destroy=False)
+    go_back(target, "0008_next_at")
     migrations.migrate(target)
     async with store_on(target) as store:
         assert [len(flat(await look(store, moment))) for moment in moments] == before

@@ -236,6 +236,7 @@ def limits_of(settings: Settings) -> Limits:
         head_bytes=settings.request_head_kib * KIB,
         head_seconds=settings.request_head_seconds,
         body_bytes=settings.request_body_mib * MIB,
+        upload_bytes=settings.upload_max_mib * MIB,
         transfer_seconds=settings.transfer_seconds,
         keep_alive_seconds=settings.keep_alive_seconds,
         streams_max=settings.streams_max,

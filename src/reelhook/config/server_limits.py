@@ -23,6 +23,7 @@ class ServerLimitSettings(LoadedSettings):
         description="a number of seconds above 0, up to 86400",
     )
     request_body_mib: int = Field(1, ge=1, le=64, description="a whole number of MiB from 1 to 64")
+    upload_max_mib: int = Field(32, ge=1, le=64, description="a whole number of MiB from 1 to 64")
     transfer_seconds: float = Field(
         60.0,
         gt=0,

@@ -18,6 +18,7 @@ class Problem(StrEnum):
     RANGE = "range"
     RESERVED = "reserved"
     NOT_AN_IMAGE = "not_an_image"
+    NOT_A_FILE = "not_a_file"
     NOT_AN_OBJECT = "not_an_object"
     NOT_ONE_OF = "not_one_of"
     NOT_IN_FORMAT = "not_in_format"
@@ -52,6 +53,9 @@ _SENTENCES: Mapping[Problem, str] = {
     Problem.RESERVED: "{field} must not be {value}, which is reserved",
     Problem.NOT_AN_IMAGE: (
         "{field} must be an http(s) URL, or an image as data:image/png;base64,..."
+    ),
+    Problem.NOT_A_FILE: (
+        "{field} must be an http(s) URL, or the file itself as data:{kind}/...;base64,..."
     ),
     Problem.NOT_AN_OBJECT: "{field} must be a JSON object",
     Problem.NOT_ONE_OF: "{field} must be one of {allowed}, not {value}",

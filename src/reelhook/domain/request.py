@@ -22,10 +22,8 @@ SIZE = "[1-9][0-9]{0,4}x[1-9][0-9]{0,4}"
 ASPECT_RATIO = "[1-9][0-9]{0,2}:[1-9][0-9]{0,2}"
 RESOLUTION = "[1-9][0-9]{2,3}p|[1-9]k"
 SEED_MAX = 2**32 - 1
-_MEDIA = "https?://[!-~]+|data:{kind}/[a-z0-9.+-]+;base64,[A-Za-z0-9+/=]+"
-IMAGE = _MEDIA.format(kind="image")
-VIDEO = _MEDIA.format(kind="video")
-AUDIO = _MEDIA.format(kind="audio")
+_FILE = "https?://[!-~]+|data:{kind}/[a-z0-9.+-]+;base64,[A-Za-z0-9+/=]+"
+IMAGE = _FILE.format(kind="image")
 IMAGE_CHARACTERS_MAX = 900_000
 """A request body has at most 1 MiB. A larger image must be given as a URL."""
 OPTIONS_CHARACTERS_MAX = 100_000
@@ -108,31 +106,35 @@ def _check_video(request: VideoRequest) -> None:
         _check_form("resolution", request.resolution, RESOLUTION)
     if request.negative_prompt is not None:
         check_text("negative_prompt", request.negative_prompt, PROMPT_CHARACTERS_MAX)
-    _check_media(request)
+    _check_files(request)
 
 
-def _check_media(request: VideoRequest) -> None:
+def _check_files(request: VideoRequest) -> None:
     if request.image is not None:
         check_image(request.image)
     if request.last_frame is not None:
         check_image(request.last_frame, "last_frame")
-    for name, form in (
-        ("reference_images", IMAGE),
-        ("reference_videos", VIDEO),
-        ("reference_audios", AUDIO),
-    ):
+    for kind in ("image", "video", "audio"):
+        name = f"reference_{kind}s"
         given = getattr(request, name)
         if len(given) > REFERENCES_MAX:
             raise InvalidRequestError(name, Problem.TOO_MANY, limit=REFERENCES_MAX)
         for number, one in enumerate(given):
-            check_image(one, f"{name}.{number}", form)
+            check_file(one, f"{name}.{number}", kind)
 
 
-def check_image(image: str, name: str = "image", form: str = IMAGE) -> None:
-    """Raise `InvalidRequestError` for a text that is neither a URL nor such a file itself."""
-    check_text(name, image, IMAGE_CHARACTERS_MAX)
-    if re.fullmatch(form, image) is None:
-        raise InvalidRequestError(name, Problem.NOT_AN_IMAGE)
+def check_image(image: str, name: str = "image") -> None:
+    """Raise `InvalidRequestError` for a text that is neither a URL nor an image itself."""
+    check_file(image, name, "image")
+
+
+def check_file(file: str, name: str, kind: str) -> None:
+    """Raise `InvalidRequestError` for a text that is neither a URL nor a file of this kind."""
+    check_text(name, file, IMAGE_CHARACTERS_MAX)
+    if re.fullmatch(_FILE.format(kind=kind), file) is None:
+        if kind == "image":
+            raise InvalidRequestError(name, Problem.NOT_AN_IMAGE)
+        raise InvalidRequestError(name, Problem.NOT_A_FILE, kind=kind)
 
 
 def _check_options(options: Mapping[str, Any]) -> None:

@@ -12,6 +12,8 @@ SMALL_BYTES = 64 * KIB
 """Up to this size a body is read without reserving memory: the connection holds as much anyway."""
 MEMORY_BYTES_MIN = 4 * MIB
 RETRY_AFTER_SECONDS = 5
+_ORDINARY, _UPLOADS, _VALUES = range(3)
+"""The memories: for bodies of the usual size, for larger ones, and for parsed values."""
 REST_SECONDS = 2.0
 """The longest time for which a response waits for the rest of the request's body."""
 REST_BYTES_MAX = 4 * MIB
@@ -62,33 +64,31 @@ class Bodies:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._memory = BodyMemory(max(MEMORY_BYTES_MIN, limits.body_bytes))
-        # Separate, so that no body waits for one kind while it holds the other: a deadlock.
-        self._memory_for_values = BodyMemory(MEMORY_BYTES_MIN)
+        # A body takes them in this order only, so that no two bodies wait for each other.
+        self._memories = (
+            BodyMemory(max(MEMORY_BYTES_MIN, limits.body_bytes)),
+            BodyMemory(limits.upload_bytes),
+            BodyMemory(MEMORY_BYTES_MIN),
+        )
 
     def body(
-        self, receive: Receive, declared: int | None, *, awaits_continue: bool = False
+        self,
+        receive: Receive,
+        declared: int | None,
+        *,
+        awaits_continue: bool = False,
+        carries_files: bool = False,
     ) -> "Body":
         """Return the body of a request; `declared` is its length, if known.
 
-        With `awaits_continue`, the client sends the body only after the first read.
+        With `awaits_continue`, the client sends the body only after the first read. A body that may
+        carry files may be larger than others.
         """
-        memories = self._memory, self._memory_for_values
-        return Body(receive, declared, self.limits, memories, awaits_continue=awaits_continue)
-
-    def too_large(self) -> LimitError:
-        """Return the refusal of a body that is too large."""
-        return too_large(self.limits.body_bytes)
-
-
-def too_large(body_bytes: int) -> LimitError:
-    """Return the refusal of a body that is larger than this."""
-    return LimitError(
-        413,
-        "request_too_large",
-        f"The body is larger than {body_bytes // MIB} MiB; send an image by its URL, "
-        "or raise REELHOOK_REQUEST_BODY_MIB",
-    )
+        limits = self.limits
+        bytes_max = limits.upload_bytes_max if carries_files else limits.body_bytes
+        return Body(
+            receive, declared, limits, self._memories, bytes_max, awaits_continue=awaits_continue
+        )
 
 
 class Body:
@@ -99,7 +99,8 @@ class Body:
         receive: Receive,
         declared: int | None,
         limits: Limits,
-        memories: tuple[BodyMemory, BodyMemory],
+        memories: tuple[BodyMemory, BodyMemory, BodyMemory],
+        bytes_max: int,
         *,
         awaits_continue: bool,
     ) -> None:
@@ -108,7 +109,8 @@ class Body:
         self._limits = limits
         self._memories = memories
         self._awaits_continue = awaits_continue
-        self._taken = [0, 0]
+        self._bytes_max = bytes_max
+        self._taken = [0, 0, 0]
         self._is_read = False
         self._peeked: Message | None = None
         self._ended = False
@@ -126,9 +128,22 @@ class Body:
             return await self._whole()
 
     async def peek(self) -> bytes:
-        """Return the whole body, which the next `receive` returns again. Raises `LimitError`."""
-        self._peeked = await self.receive()
+        """Return the whole body, which the next `receive` returns again. Raises `LimitError`.
+
+        The client has proven nothing yet, so its body can't be larger than one without files.
+        """
+        bytes_max, self._bytes_max = self._bytes_max, self._limits.body_bytes
+        try:
+            self.check_declared()
+            self._peeked = await self.receive()
+        finally:
+            self._bytes_max = bytes_max
         return bytes(self._peeked.get("body", b""))
+
+    def check_declared(self) -> None:
+        """Raise `LimitError` if the body is too large by its declared length."""
+        if (self._declared or 0) > self._bytes_max:
+            raise self._too_large()
 
     async def _whole(self) -> Message:
         chunks: list[bytes] = []
@@ -139,8 +154,9 @@ class Body:
                     return end
                 body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
                 chunks.clear()
-                if body.lstrip()[:1] in {b"[", b"{"} and (size := parsed_bytes(body)) > SMALL_BYTES:
-                    await self._take(1, size)
+                size = await _parsed_bytes(body)
+                if size > SMALL_BYTES:
+                    await self._take(_VALUES, size)
         except TimeoutError:
             raise self._timeout() from None
         finally:
@@ -148,21 +164,24 @@ class Body:
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def _read(self, chunks: list[bytes]) -> Message:
-        if (self._declared or 0) > SMALL_BYTES:
-            await self._take(0, self._declared or 0)
+        declared, ordinary = self._declared or 0, self._limits.body_bytes
+        if declared > SMALL_BYTES:
+            await self._take(_ORDINARY if declared <= ordinary else _UPLOADS, declared)
         count = 0
         while True:
             message = await self._next()
             chunk = message.get("body", b"")
             count += len(chunk)
-            if count > self._limits.body_bytes:
-                raise too_large(self._limits.body_bytes)
+            if count > self._bytes_max:
+                raise self._too_large()
             if chunk:
                 chunks.append(chunk)
             if self._ended:
                 return message
-            if self._declared is None and count > SMALL_BYTES and not self._taken[0]:
-                await self._take(0, self._limits.body_bytes)
+            if self._declared is None and count > SMALL_BYTES and not self._taken[_ORDINARY]:
+                await self._take(_ORDINARY, ordinary)
+            if self._declared is None and count > ordinary and not self._taken[_UPLOADS]:
+                await self._take(_UPLOADS, self._bytes_max)
 
     async def _next(self) -> Message:
         message = await self._receive()
@@ -189,7 +208,7 @@ class Body:
 
     async def _finish(self) -> bool:
         """Read and discard the rest; return True if all of it arrived within the limits."""
-        left = self._limits.body_bytes + REST_BYTES_MAX
+        left = self._bytes_max + REST_BYTES_MAX
         if (self._declared or 0) > left or (self._awaits_continue and not self._is_read):
             return False
         try:
@@ -204,6 +223,16 @@ class Body:
     async def _take(self, number: int, count: int) -> None:
         self._taken[number] = -1  # it waits
         self._taken[number] = await self._memories[number].take(count)
+
+    def _too_large(self) -> LimitError:
+        carries_files = self._bytes_max > self._limits.body_bytes
+        setting = "REELHOOK_UPLOAD_MAX_MIB" if carries_files else "REELHOOK_REQUEST_BODY_MIB"
+        return LimitError(
+            413,
+            "request_too_large",
+            f"The body is larger than {self._bytes_max // MIB} MiB; send an image by its URL, "
+            f"or raise {setting}",
+        )
 
     def _timeout(self) -> LimitError:
         seconds = self._limits.transfer_seconds
@@ -227,3 +256,10 @@ class Body:
             if self._taken[number] > 0:
                 memory.release(self._taken[number])
                 self._taken[number] = 0
+
+
+async def _parsed_bytes(body: bytes) -> int:
+    """Return the most memory that a body's values take once parsed. Raises `LimitError`."""
+    if body.lstrip()[:1] not in {b"[", b"{"}:
+        return 0
+    return parsed_bytes(body) if len(body) <= MIB else await asyncio.to_thread(parsed_bytes, body)

@@ -10,17 +10,12 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from reelhook.doors.admission import (
-    SAFE_METHODS,
-    AccessRefusal,
-    Admission,
-    Admissions,
-    ReadBody,
-)
-from reelhook.doors.bodies import Bodies
+from reelhook.doors.admission import SAFE_METHODS, AccessRefusal, Admission, Admissions
+from reelhook.doors.bodies import Bodies, Body
 from reelhook.doors.clients import RefusedClients, client_address
 from reelhook.doors.limits import LimitError, Refusals
-from reelhook.doors.policy import DeclaredRoutes, Policy
+from reelhook.doors.multipart import FORM, media_type
+from reelhook.doors.policy import DeclaredRoutes, Files, Matched, Policy
 from reelhook.doors.rates import RateLimits, with_headers
 
 CALLER = "reelhook.caller"
@@ -32,6 +27,11 @@ _TAKES_ANY_BODY = frozenset({Policy.OPEN, Policy.CALLBACK})
 
 NO_JSON = AccessRefusal(
     415, "unsupported_media_type", "Send the body as JSON, with Content-Type: application/json"
+)
+NO_JSON_OR_FORM = AccessRefusal(
+    415,
+    "unsupported_media_type",
+    "Send the body as JSON, with Content-Type: application/json, or as multipart/form-data",
 )
 
 
@@ -61,26 +61,29 @@ class Guard:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        declared = _declared_length(request.headers)
+        matched = self._routes.match(scope)
         if not _has_body(request.headers):
-            responder, admitted = await self._responder(request, declared, _no_body)
+            responder, admitted = await self._responder(request, matched, None)
             await responder(admitted, receive, send)
             return
         body = self._bodies.body(
-            receive, declared, awaits_continue=_awaits_continue(request.headers)
+            receive,
+            _declared_length(request.headers),
+            awaits_continue=_awaits_continue(request.headers),
+            carries_files=matched.files is not None,
         )
         try:
-            responder, admitted = await self._responder(request, declared, body.peek)
+            responder, admitted = await self._responder(request, matched, body)
             await responder(admitted, body.receive, body.responding(send))
         finally:
             body.close()
 
     async def _responder(
-        self, request: Request, declared: int | None, read_body: ReadBody
+        self, request: Request, matched: Matched, body: Body | None
     ) -> tuple[ASGIApp, Scope]:
         """Return the application that responds, and the scope that it gets."""
         try:
-            decision = await self._decide(request, declared, read_body)
+            decision = await self._decide(request, matched, body)
         except LimitError as error:
             self._refusals.count(error.code, error.detail)
             decision = AccessRefusal(
@@ -95,18 +98,19 @@ class Guard:
         return decision.response(), request.scope
 
     async def _decide(
-        self, request: Request, declared: int | None, read_body: ReadBody
+        self, request: Request, matched: Matched, body: Body | None
     ) -> Admission | AccessRefusal:
-        if declared is not None and declared > self._bodies.limits.body_bytes:
-            raise self._bodies.too_large()
-        matched = self._routes.match(request.scope)
+        if body is not None:
+            body.check_declared()
+        read_body = _no_body if body is None else body.peek
         decision = await self._admissions.decide(request, matched, read_body)
         if isinstance(decision, Admission) and decision.rates:
             decision = self._counted(decision)
         if isinstance(decision, AccessRefusal) or matched.policy in _TAKES_ANY_BODY:
             return decision
-        changes = request.method not in SAFE_METHODS
-        return NO_JSON if changes and declared != 0 and not _is_json(request.headers) else decision
+        sends = request.method not in SAFE_METHODS and _declared_length(request.headers) != 0
+        refusal = _wrong_type(request.headers, matched) if sends else None
+        return refusal or decision
 
     def _counted(self, admission: Admission) -> Admission | AccessRefusal:
         state = self._rates.count(admission.caller.key_id or "", admission.rates)
@@ -137,6 +141,9 @@ def _awaits_continue(headers: Headers) -> bool:
     return headers.get("expect", "").lower() == "100-continue"
 
 
-def _is_json(headers: Headers) -> bool:
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    return kind == "application/json"
+def _wrong_type(headers: Headers, matched: Matched) -> AccessRefusal | None:
+    """Return the refusal of a body by its type; None if the route takes it."""
+    sent = media_type(headers.get("content-type", ""))
+    if sent == "application/json" or (sent == FORM and matched.files is Files.FORM):
+        return None
+    return NO_JSON_OR_FORM if matched.files is Files.FORM else NO_JSON

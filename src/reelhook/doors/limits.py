@@ -22,10 +22,17 @@ class Limits:
     head_bytes: int = 64 * KIB
     head_seconds: float = 10.0
     body_bytes: int = MIB
+    upload_bytes: int = 32 * MIB
+    """The largest body with files."""
     transfer_seconds: float = 60.0
     """The longest time for a body to arrive, or for a client to read nothing of a response."""
     keep_alive_seconds: float = 75.0
     streams_max: int = 10_000
+
+    @property
+    def upload_bytes_max(self) -> int:
+        """The largest body of a route that carries files."""
+        return max(self.upload_bytes, self.body_bytes)
 
 
 REFUSALS: Mapping[str, str] = {
@@ -34,7 +41,8 @@ REFUSALS: Mapping[str, str] = {
     "json_too_many_values": "400: more than 10,000 values in a body",
     "request_head_timeout": "408: a request's head took longer than REELHOOK_REQUEST_HEAD_SECONDS",
     "request_body_timeout": "408: a body took longer than REELHOOK_TRANSFER_SECONDS",
-    "request_too_large": "413: a body larger than REELHOOK_REQUEST_BODY_MIB",
+    "request_too_large": "413: a body larger than REELHOOK_REQUEST_BODY_MIB, or one with "
+    "files than REELHOOK_UPLOAD_MAX_MIB",
     "url_too_long": "414: a head larger than REELHOOK_REQUEST_HEAD_KIB, by its URL",
     "too_many_pipelined_requests": "429: more than 16 requests wait on one connection",
     "head_too_large": "431: a head larger than REELHOOK_REQUEST_HEAD_KIB, by its headers",

@@ -3,20 +3,24 @@
 A route for holders of a key also declares the scope that the key needs, by `needs`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar, TypeVar
 
 from fastapi.routing import APIRoute
 from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope as HttpScope
 
 from reelhook.domain.caller import Scope
+from reelhook.doors.multipart import LargeRequest
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 _NEED = "__reelhook_need__"
+_FILES = "__reelhook_files__"
 
 
 class Policy(Enum):
@@ -40,6 +44,20 @@ class PolicyRoute(APIRoute):
     """A route with a policy."""
 
     policy: ClassVar[Policy]
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler of the route's requests. Large bodies of JSON are parsed in a thread.
+
+        FastAPI documents this way to give a route its own kind of request.
+        """
+        handle = super().get_route_handler()
+        if files_of(self) is None:
+            return handle
+
+        async def handle_large(request: Request) -> Response:
+            return await handle(LargeRequest(request.scope, request.receive))
+
+        return handle_large
 
 
 class KeyRoute(PolicyRoute):
@@ -94,6 +112,33 @@ def need_of(route: BaseRoute) -> Need | None:
     return need if isinstance(need, Need) else None
 
 
+class Files(Enum):
+    """The forms in which a route takes files. Its bodies may be larger than those of others."""
+
+    INLINE = "inline"
+    """As `data:` URIs in JSON."""
+    FORM = "form"
+    """Also as the files of a form, `multipart/form-data`: see `doors.multipart`."""
+
+
+def carries_files(endpoint: Endpoint) -> Endpoint:
+    """Declare that a route takes files, in JSON or as a form. Stands below `needs`."""
+    setattr(endpoint, _FILES, Files.FORM)
+    return endpoint
+
+
+def carries_inline_files(endpoint: Endpoint) -> Endpoint:
+    """Declare that a route takes files in JSON. Stands below `needs`."""
+    setattr(endpoint, _FILES, Files.INLINE)
+    return endpoint
+
+
+def files_of(route: BaseRoute) -> Files | None:
+    """Return the forms in which a route takes files; None if it takes none."""
+    files = getattr(getattr(route, "endpoint", None), _FILES, None)
+    return files if isinstance(files, Files) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Matched:
     """The declaration of the route that serves a request, and the job that its path names."""
@@ -101,6 +146,7 @@ class Matched:
     policy: Policy
     need: Need | None = None
     job_id: str | None = None
+    files: Files | None = None
 
     def only_job(self, query: QueryParams) -> str | None:
         """Return the only job that the request reads, by path or query; None if that is unclear."""
@@ -145,7 +191,7 @@ class DeclaredRoutes:
             # Only its own parameter: an application that mounts us may have one of this name.
             named = "job_id" in getattr(route, "param_convertors", ())
             job_id = matched["path_params"]["job_id"] if named else None
-            found = Matched(policy, need_of(route), job_id)
+            found = Matched(policy, need_of(route), job_id, files_of(route))
             if match is Match.FULL:
                 return found
             other_method = other_method or found

@@ -19,7 +19,7 @@ from reelhook.doors.compat.schemas import (
 )
 from reelhook.doors.context import ContextOf
 from reelhook.doors.labels import priority_named
-from reelhook.doors.policy import KeyRoute, needs
+from reelhook.doors.policy import KeyRoute, carries_inline_files, needs
 from reelhook.gateway import IdempotencyKey
 
 router = APIRouter(tags=["videos"], route_class=KeyRoute)
@@ -27,6 +27,7 @@ router = APIRouter(tags=["videos"], route_class=KeyRoute)
 
 @router.post("/api/generate", summary="Request a video")
 @needs(Scope.SUBMIT)
+@carries_inline_files
 async def generate(
     context: ContextOf,
     body: GenerateBody,
@@ -70,6 +71,7 @@ async def generate(
 
 @router.post("/api/estimate", summary="Estimate the price of a video")
 @needs(Scope.READ)
+@carries_inline_files
 async def estimate(
     context: ContextOf,
     body: GenerateBody,

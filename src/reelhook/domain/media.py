@@ -1,0 +1,75 @@
+"""Files in requests: their kinds, judged by their bytes, and `data:` URIs."""
+
+import re
+from base64 import b64decode, b64encode
+from binascii import Error as NotBase64Error
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+_URI = re.compile(r"data:([a-z]+/[a-z0-9.+-]+);base64,")
+_PIECE = 3 * 2**18
+"""Bytes that are converted at once: other threads can run between two pieces."""
+_BEGINNINGS = (
+    # PNG: RFC 2083, section 3.1. JPEG: ITU-T T.81, B.1.1.3. GIF: its specification, section 17.
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    # EBML: RFC 8794, section 11.2.1. Matroska has the same beginning.
+    (b"\x1a\x45\xdf\xa3", "video/webm"),
+    # Ogg: RFC 3533, section 6. MP3 with tags: ID3v2, section 3.1.
+    (b"OggS", "audio/ogg"),
+    (b"ID3", "audio/mpeg"),
+)
+# RIFF and its form at byte 8: WebP is RFC 9649, section 2.4; WAVE is Microsoft's RIFF, 1991.
+_RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
+_QUICKTIME, _M4A = b"qt  ", b"M4A "
+"""Brands of ISO base media files (ISO/IEC 14496-12, section 4.3) that are no MP4 video."""
+_MP3_SYNC = 0xFFE0
+_MP3_LAYER, _MP3_LAYER_3 = 0x0006, 0x0002
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a request."""
+
+    content_type: str
+    body: bytes
+
+    @property
+    def uri(self) -> str:
+        """The file as a `data:` URI."""
+        pieces = range(0, len(self.body), _PIECE)
+        text = b"".join(b64encode(self.body[start : start + _PIECE]) for start in pieces)
+        return f"data:{self.content_type};base64,{text.decode()}"
+
+
+def file_of(uri: str) -> File | None:
+    """Return the file that a `data:` URI contains; None if its form or its base64 is wrong."""
+    match = _URI.match(uri)
+    if match is None:
+        return None
+    piece = _PIECE * 4 // 3
+    starts = range(match.end(), len(uri), piece)
+    try:
+        parts = [b64decode(uri[start : start + piece], validate=True) for start in starts]
+    except (NotBase64Error, ValueError):
+        return None
+    # Padding ends the text, so only the last piece may be shorter than the others.
+    whole = all(len(part) == _PIECE for part in parts[:-1])
+    return File(match[1], b"".join(parts)) if whole else None
+
+
+def content_type_of(body: bytes) -> str | None:
+    """Return the content type that a file's first bytes show; None if its kind is not known."""
+    for beginning, content_type in _BEGINNINGS:
+        if body.startswith(beginning):
+            return content_type
+    if body.startswith(b"RIFF"):
+        return _RIFF.get(body[8:12])
+    if body[4:8] == b"ftyp":
+        return {_QUICKTIME: "video/quicktime", _M4A: "audio/mp4"}.get(body[8:12], "video/mp4")
+    # MP3 without tags begins with a frame: 11 bits of ones, and layer III (ISO/IEC 11172-3, 2.4.2).
+    frame = int.from_bytes(body[:2])
+    is_mp3 = len(body) > 2 and frame & _MP3_SYNC == _MP3_SYNC and frame & _MP3_LAYER == _MP3_LAYER_3
+    return "audio/mpeg" if is_mp3 else None

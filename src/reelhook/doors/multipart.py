@@ -1,0 +1,165 @@
+"""Bodies that may carry files: JSON, or a form as `multipart/form-data` in the same shape."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from functools import partial
+from logging import CRITICAL, Logger
+from typing import Any, TypeVar
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import Request
+
+from reelhook.domain.errors import InvalidRequestError
+from reelhook.domain.media import File, content_type_of
+from reelhook.doors.form_fields import FormFields
+from reelhook.doors.limits import KIB
+
+FORM = "multipart/form-data"
+PARTS_MAX = 256
+THREAD_FROM_BYTES = 64 * KIB
+"""From this size a body is parsed in a thread."""
+_SILENT = Logger("multipart", CRITICAL)
+"""The parser warns of each malformed body, which its client already learns."""
+T = TypeVar("T")
+KINDS = "PNG, JPEG, WebP, GIF, MP4, WebM, QuickTime, MP3, WAV or Ogg"
+
+
+async def read_body(request: Request) -> dict[str, Any]:
+    """Return the body's JSON object, or its form in the same shape.
+
+    A form's numbers and booleans stay text. A file is a `data:` URI whose content type is judged by
+    the file's bytes. Raises `InvalidRequestError`, or `LimitError` for a body that is too large.
+    """
+    body = await request.body()
+    content_type = request.headers.get("content-type", "")
+    if media_type(content_type) != FORM:
+        return await _off_loop(_json_object, body)
+    return await _off_loop(partial(form_of, content_type=content_type), body)
+
+
+class LargeRequest(Request):
+    """A request whose JSON is parsed in a thread if it is large."""
+
+    async def json(self) -> Any:
+        """Return the body's JSON. Raises `ValueError`."""
+        return await _off_loop(json.loads, await self.body())
+
+
+async def _off_loop(parse: Callable[[bytes], T], body: bytes) -> T:
+    return parse(body) if len(body) < THREAD_FROM_BYTES else await asyncio.to_thread(parse, body)
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):  # ValueError: also a text that is not UTF-8
+        message = "The body is not valid JSON; send a JSON object"
+        raise InvalidRequestError("body", message) from None
+    if not isinstance(parsed, dict):
+        raise InvalidRequestError("body", "The body must be a JSON object")
+    return parsed
+
+
+def media_type(content_type: str) -> str:
+    """Return the media type that a Content-Type header names, without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def form_of(body: bytes, content_type: str) -> dict[str, Any]:
+    """Return the fields of a form. Raises `InvalidRequestError`."""
+    _, options = parse_options_header(content_type)
+    form = _Form()
+    try:
+        parser = MultipartParser(options.get(b"boundary", b""), form.callbacks)
+        if not options.get(b"boundary") or not body:
+            raise _broken("its Content-Type names no boundary" if body else "it is empty")
+        parser.logger = _SILENT
+        parser.write(body)
+        parser.finalize()
+    except FormParserError as error:
+        raise _broken(str(error)) from None
+    if not form.ended:
+        raise _broken("its last boundary is missing")
+    return form.fields.fields
+
+
+class _Form:
+    """The form that a parser reads; the parser calls the methods in `callbacks`."""
+
+    def __init__(self) -> None:
+        self.fields = FormFields()
+        self.ended = False
+        self._parts = 0
+        self._header = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._data: list[bytes] = []
+        self.callbacks: Any = {
+            "on_part_begin": self._begin,
+            "on_header_field": self._name,
+            "on_header_value": self._value,
+            "on_part_data": self._piece,
+            "on_part_end": self._end_part,
+            "on_end": self._end,
+        }
+
+    def _begin(self) -> None:
+        self._parts += 1
+        if self._parts > PARTS_MAX:
+            message = f"The form has more than {PARTS_MAX} fields; send fewer"
+            raise InvalidRequestError("body", message)
+        self._headers, self._data = {}, []
+
+    def _name(self, data: bytes, start: int, end: int) -> None:
+        self._header = data[start:end].lower()
+
+    def _value(self, data: bytes, start: int, end: int) -> None:
+        self._headers[self._header] = data[start:end]
+
+    def _piece(self, data: bytes, start: int, end: int) -> None:
+        self._data.append(data[start:end])
+
+    def _end_part(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        is_file = b"filename" in options
+        try:
+            name = options.get(b"name", b"").decode()
+        except UnicodeDecodeError:
+            name = ""
+        if not name:
+            kind = "file" if is_file else "part"
+            raise InvalidRequestError(
+                "body",
+                f"A {kind} of the form has no field name; "
+                'send Content-Disposition: form-data; name="..." with it',
+            )
+        data, self._data = b"".join(self._data), []
+        self.fields.add(name, _uri(name, data) if is_file else _text(name, data))
+
+    def _end(self) -> None:
+        self.ended = True
+
+
+def _uri(name: str, data: bytes) -> str:
+    content_type = content_type_of(data)
+    if content_type is None:
+        raise InvalidRequestError(
+            name, f"The file {name} is no image, video or audio by its bytes; send {KINDS}"
+        )
+    return File(content_type, data).uri
+
+
+def _text(name: str, data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise InvalidRequestError(
+            name, f"{name} must be text in UTF-8; a file needs a filename"
+        ) from None
+
+
+def _broken(reason: str) -> InvalidRequestError:
+    return InvalidRequestError(
+        "body", f"The body is not valid {FORM}: {reason}; let an HTTP library write it"
+    )
