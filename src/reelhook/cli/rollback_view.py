@@ -17,8 +17,8 @@ _DROPPED = {
     "broadcasts": ("the broadcast of {} endpoint", "the broadcasts of {} endpoints"),
     "formats": ("the format of {} endpoint, disabled", "the formats of {} endpoints, disabled"),
     "callbacks": (
-        "{} waiting webhook with its own secret or format",
-        "{} waiting webhooks with their own secret or format",
+        "the webhooks of {} request with a secret or format of its own",
+        "the webhooks of {} requests with a secret or format of their own",
     ),
     "audit": ("{} entry of the audit trail", "{} entries of the audit trail"),
 }

@@ -19,8 +19,9 @@ previous_may_run = False
 _IN_ANOTHER_FORMAT = "coalesce(format, 'reelhook') <> 'reelhook'"
 LOSSES = {
     "formats": f"SELECT count(*) FROM endpoints WHERE {_IN_ANOTHER_FORMAT}",
-    "callbacks": "SELECT count(*) FROM deliveries WHERE resend_of IS NULL AND due_at IS NOT NULL"
-    f" AND (secret IS NOT NULL OR {_IN_ANOTHER_FORMAT})",
+    "callbacks": "SELECT count(DISTINCT job_id) FROM deliveries d JOIN jobs j ON j.id = job_id"
+    f" WHERE (secret IS NOT NULL OR {_IN_ANOTHER_FORMAT}) AND NOT ended"
+    " AND (due_at IS NOT NULL OR status NOT IN ('completed', 'failed', 'canceled'))",
 }
 """Queries for the numbers of things that the downgrade drops."""
 
