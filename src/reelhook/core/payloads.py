@@ -62,27 +62,19 @@ class Formats:
         chosen = self.of(name)
         return chosen.body(job, event) if name_of(event) in chosen.events else None
 
-    def check(self, name: str, field: str = "format") -> None:
-        """Raise `InvalidRequestError` for `field` unless there is a format of this name."""
+    def check(self, name: str, field_name: str = "format") -> None:
+        """Raise `InvalidRequestError` for a field unless there is a format of this name."""
         if name not in self.names:
             raise InvalidRequestError(
-                field, Problem.NOT_ONE_OF, allowed=self.names, value=name or "empty"
+                field_name, Problem.NOT_ONE_OF, allowed=self.names, value=name or "empty"
             )
 
     def check_events(self, name: str, events: Collection[EventName]) -> None:
         """Raise `InvalidRequestError` for an event that the format of this name does not report."""
-        reported = self.of(name).events
+        reported = sorted(self.of(name).events)
         for event in sorted(events):
             if event not in reported:
+                allowed = tuple(reported)
                 raise InvalidRequestError(
-                    "events",
-                    Problem.NOT_IN_FORMAT,
-                    allowed=sorted_names(reported),
-                    value=event,
-                    name=name,
+                    "events", Problem.NOT_IN_FORMAT, allowed=allowed, value=event, name=name
                 )
-
-
-def sorted_names(events: Collection[EventName]) -> tuple[str, ...]:
-    """Return the names of events in alphabetical order."""
-    return tuple(sorted(event.value for event in events))
