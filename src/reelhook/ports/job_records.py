@@ -12,6 +12,7 @@ from reelhook.domain.job import Job, Status
 from reelhook.domain.price import Price
 from reelhook.domain.request import VideoRequest
 from reelhook.domain.reservation import Bill
+from reelhook.ports.client_calls import ClientTry
 
 ANY_BYTES = 2**62
 
@@ -102,6 +103,8 @@ class NewJob:
 
     `prices` are those that it may cost, one for its model and one for each fallback; its budgets
     reserve the highest. A price that is None is not known. None: the job reserves nothing.
+
+    `client_try` is the client's try that asks for it; an idempotency key decides without it.
     """
 
     job: Job
@@ -113,6 +116,7 @@ class NewJob:
     sees: str | None = None
     sharing: tuple[str, ...] = ()
     prices: tuple[Price | None, ...] | None = None
+    client_try: ClientTry | None = None
 
     def shows(self, project: str) -> bool:
         """Return True if its creator sees the jobs of this project."""
@@ -121,7 +125,7 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """The stored job. `replayed`: the key, or the provider's id, was already known.
+    """The stored job. `replayed`: the key, the client's call or the provider's id was known.
 
     `announced`: notices of a budget were stored with it.
     """
@@ -194,7 +198,7 @@ class JobFilter:
     """A filter for jobs; a field that is None lets all pass.
 
     `created_after` and `created_before` exclude the time itself. `metadata` has the pairs that a
-    job must have.
+    job must have. `oldest_first` is the order of the list.
     """
 
     project: str | None = None
@@ -205,6 +209,7 @@ class JobFilter:
     metadata: tuple[tuple[str, str], ...] = ()
     created_after: Instant | None = None
     created_before: Instant | None = None
+    oldest_first: bool = False
 
 
 ALL_JOBS = JobFilter()
@@ -212,7 +217,7 @@ ALL_JOBS = JobFilter()
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """A page of jobs, newest first, and the cursor of the next one."""
+    """A page of jobs in the order of its filter, and the cursor of the next one."""
 
     jobs: tuple[ListedJob, ...]
     next_cursor: str | None

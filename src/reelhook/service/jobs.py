@@ -9,6 +9,7 @@ from reelhook.core.wakeups import Signals
 from reelhook.domain.audit import Action, AuditEntry
 from reelhook.domain.caller import Actor, Caller, Scope
 from reelhook.domain.catalog import Catalog
+from reelhook.domain.client_call import ClientCall
 from reelhook.domain.conflicts import AlreadyWatchedError
 from reelhook.domain.errors import (
     CommitUnknownError,
@@ -26,6 +27,7 @@ from reelhook.domain.report import vouched_report
 from reelhook.domain.request import VideoRequest, check_ids, check_request
 from reelhook.ports import (
     ALL_JOBS,
+    ClientTry,
     Clock,
     Created,
     Destination,
@@ -40,6 +42,7 @@ from reelhook.ports import (
 from reelhook.service.budget_refusals import BudgetRefusals
 from reelhook.service.canceling import Canceling
 from reelhook.service.claims import check_claim, sharing
+from reelhook.service.client_calls import ClientCalls, create_once_settled
 from reelhook.service.destinations import Destinations
 from reelhook.service.followers import Followers
 from reelhook.service.job_filters import check_filter
@@ -64,6 +67,7 @@ class Jobs:
         recording: Recording,
         signals: Signals,
         followers: Followers,
+        client_calls: ClientCalls,
         *,
         destinations: Destinations,
         submit_wait_seconds: float,
@@ -75,6 +79,7 @@ class Jobs:
         self._recording = recording
         self._signals = signals
         self._destinations = destinations
+        self._client_calls = client_calls
         self._clock = clock
         self._random = random
         self._catalog = catalog
@@ -102,8 +107,11 @@ class Jobs:
         priority: Priority = Priority.NORMAL,
         callback_secret: str | None = None,
         callback_format: str | None = None,
+        call: ClientCall | None = None,
     ) -> Created:
         """Store a new job and have it created at the provider. Returns before that happens.
+
+        The same `idempotency` key gets the same job; without a key, so do the tries of one `call`.
 
         Its events go to `webhook_url` and to the registered `endpoints`; if neither is given, to
         the default endpoint. At `webhook_url`, `callback_secret` signs them, and their bodies are
@@ -142,7 +150,17 @@ class Jobs:
         )
         try:
             key = idempotency and idempotency.of(caller)
-            return await self._create(caller, job, request, own, endpoints, key, prices=prices)
+            client_try = None if call is None else self._client_calls.tried(caller, call)
+            return await self._create(
+                caller,
+                job,
+                request,
+                own,
+                endpoints,
+                key,
+                prices=prices,
+                client_try=client_try,
+            )
         finally:
             self._signals.submit.publish()  # it may be stored even after an error
 
@@ -211,8 +229,10 @@ class Jobs:
         own: Destination | None,
         endpoints: Sequence[str],
         idempotency: IdempotencyKey | None = None,
+        *,
         audit: AuditEntry | None = None,
         prices: tuple[Price | None, ...] | None = None,
+        client_try: ClientTry | None = None,
     ) -> Created:
         new = NewJob(
             job,
@@ -224,9 +244,10 @@ class Jobs:
             sees=caller.sees,
             sharing=sharing(self._providers, job.account),
             prices=prices,
+            client_try=client_try,
         )
         try:
-            created = await self._store.create(new)
+            created = await create_once_settled(self._store, new, self._clock)
         except CommitUnknownError as error:
             raise error.naming(job_id=job.id) from error
         except OverBudgetError as error:
@@ -250,7 +271,7 @@ class Jobs:
         limit: int = 50,
         cursor: str | None = None,
     ) -> JobPage:
-        """Return a page of the jobs that the caller may see, newest first.
+        """Return a page of the jobs that the caller may see, newest first by default.
 
         Raises `InvalidRequestError` for a filter that no job can match, or a bad cursor.
         """

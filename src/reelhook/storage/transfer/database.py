@@ -30,6 +30,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "turns": ("account", "project"),
     "reservations": ("job_id", "owner"),
     "idempotency_keys": ("holder", "key"),
+    "client_calls": ("hash", "id"),
     "events": ("id",),
     "deliveries": ("id",),
     "event_bodies": ("delivery_id", "sequence"),

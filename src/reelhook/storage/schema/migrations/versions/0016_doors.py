@@ -44,6 +44,7 @@ def upgrade() -> None:
     for column in _request_columns():
         op.add_column("jobs", column)
     _add_formats()
+    _create_client_calls()
 
 
 def _add_formats() -> None:
@@ -96,8 +97,26 @@ def _remove_formats() -> None:
     op.drop_column("endpoints", "format")
 
 
+def _create_client_calls() -> None:
+    """Add the table of the calls that clients repeat without a key, while their job is unused."""
+    op.create_table(
+        "client_calls",
+        sa.Column("hash", sa.Text, primary_key=True),
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("holder", sa.Text, nullable=False),
+        sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE")),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("answered_at", sa.BigInteger, nullable=False),
+        sa.Column("answered", sa.BigInteger, nullable=False),
+        sa.Column("lost", sa.Boolean, nullable=False),
+        sa.Column("process", sa.Text),
+    )
+    op.create_index("client_calls_by_job", "client_calls", ["job_id"])
+    op.create_index("client_calls_by_age", "client_calls", ["created_at"])
+
+
 def downgrade() -> None:
-    """Remove them. Jobs stay, except waiting ones that would be created as something else."""
+    """Remove what was added. Jobs stay, except waiting ones that would be created differently."""
     needs = " OR ".join(f"{column.name} IS NOT NULL" for column in _request_columns())
     why = "The database was rolled back to a version that can't keep all that this job asked for; "
     end_jobs(
@@ -113,5 +132,6 @@ def downgrade() -> None:
         next_at=True,
     )
     _remove_formats()
+    op.drop_table("client_calls")
     for column in reversed(_request_columns()):
         op.drop_column("jobs", column.name)
