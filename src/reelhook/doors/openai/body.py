@@ -4,7 +4,7 @@ import json
 from typing import Annotated, Any
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, WithJsonSchema
 from pydantic.config import JsonDict
 
 from reelhook.domain.errors import InvalidRequestError
@@ -55,6 +55,9 @@ Name = Annotated[str, _shown(minLength=1, maxLength=SHORT_CHARACTERS_MAX)]
 Media = Annotated[str, _shown(description="An http(s) URL, or a data: URI; in a form also a file")]
 MediaList = Annotated[list[Media], BeforeValidator(_as_list), _shown(maxItems=REFERENCES_MAX)]
 _TEXT: JsonDict = {"type": "string"}
+_SECONDS: JsonDict = {
+    "anyOf": [{**_TEXT, "pattern": f"^{SECONDS}$"}, {"type": "integer", "minimum": 1}]
+}
 _REFERENCE: JsonDict = {
     "anyOf": [
         _TEXT,
@@ -69,7 +72,7 @@ class VideoBody(BaseModel):
 
     prompt: Annotated[str, _shown(minLength=1, maxLength=PROMPT_CHARACTERS_MAX)]
     model: Name | None = Field(None, description="`provider/model`, an alias, or a bare name")
-    seconds: Annotated[str, BeforeValidator(_as_text), _shown(pattern=f"^{SECONDS}$")] | None = None
+    seconds: Annotated[str, BeforeValidator(_as_text), WithJsonSchema(_SECONDS)] | None = None
     size: Annotated[str, _shown(pattern=f"^{SIZE}$")] | None = None
     input_reference: Any = Field(
         None,

@@ -76,3 +76,10 @@ CREATE_BODY: dict[str, Any] = {
         },
     }
 }
+_ANYTHING = {"schema": {"type": "object"}}
+ANY_BODY: dict[str, Any] = {
+    "requestBody": {
+        "content": {"application/json": _ANYTHING, "multipart/form-data": _ANYTHING},
+    }
+}
+"""The body of a route that reads none."""
