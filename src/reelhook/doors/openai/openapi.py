@@ -3,7 +3,7 @@
 from copy import deepcopy
 from typing import Any
 
-from reelhook.doors.openai.body import VideoBody
+from reelhook.doors.openai.body import RemixBody, VideoBody
 from reelhook.doors.openai.schemas import ErrorBody, Video
 
 _NO_RETRY = {
@@ -74,6 +74,12 @@ CREATE_BODY: dict[str, Any] = {
             "application/json": {"schema": _BODY},
             "multipart/form-data": {"schema": _as_form(_BODY)},
         },
+    }
+}
+REMIX_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": RemixBody.model_json_schema()}},
     }
 }
 _ANYTHING = {"schema": {"type": "object"}}
