@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any
@@ -59,12 +59,9 @@ def _rows() -> Iterator[tuple[str, list[str], str, str, str]]:
     for line in PAGE.read_text().splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) == 5 and cells[2].startswith("`"):
-            provider, models, field, wire, test = cells
-            yield (
-                provider,
-                re.findall("`(.+?)`", models),
-                *(c.strip("`") for c in (field, wire, test)),
-            )
+            provider, models, *others = cells
+            field, wire, test = (cell.strip("`") for cell in others)
+            yield provider, re.findall("`(.+?)`", models), field, wire, test
 
 
 CASES = [
@@ -179,3 +176,17 @@ def test_the_table_has_every_field_of_every_listed_model_once() -> None:
 def test_each_row_names_its_tests() -> None:
     for provider, _, field, _, test in _rows():
         assert test == f"-k {provider}-{field}"
+
+
+async def test_a_field_and_another_value_among_the_options_are_refused(server: Upstream) -> None:
+    server.answers(200, {"request_id": "v"})
+    options = {"resolution": "1080p"}
+    async with XAI(server.url, "key") as xai:
+        both = VideoRequest("A fox", "m", resolution="720p", options=options)
+        outcome = await xai.submit(both)
+        assert isinstance(outcome, Refused)
+        assert outcome.message == (
+            "resolution and resolution in providerOptions contradict each other; give only one"
+        )
+        assert server.posts == 0
+        assert isinstance(await xai.submit(replace(both, resolution="1080p")), Accepted)
