@@ -178,6 +178,8 @@ class Jobs:
         *,
         labels: Labels = NO_LABELS,
         priority: Priority = Priority.NORMAL,
+        callback_secret: str | None = None,
+        callback_format: str | None = None,
         call: ClientCall | None = None,
     ) -> Created:
         """Store a new job that changes the video of a completed one by a new prompt; see `submit`.
@@ -195,6 +197,8 @@ class Jobs:
             endpoints,
             labels=labels,
             priority=priority,
+            callback_secret=callback_secret,
+            callback_format=callback_format,
             call=call,
             account=remix.account,
         )
