@@ -153,6 +153,23 @@ async def test_days_that_are_none_are_refused(tmp_path: Path, params: dict[str, 
         assert not [line for line in server.logs if line["event"] == "http.failed"]
 
 
+@pytest.mark.parametrize("text", ["0", "1705276800", "2024-01-01T00:00", "2024-02-30", ""])
+async def test_a_day_is_written_as_a_date(tmp_path: Path, text: str) -> None:
+    async with gateway(tmp_path) as server:
+        reply = await server.get("/api/costs", params={"until": text})
+        assert reply.refusal == (400, "invalid_request", "until")
+        assert reply.json()["error"] == "until must be a date, e.g. 2026-01-31"
+
+
+async def test_a_time_is_no_number_of_seconds(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as server:
+        for path in ("/api/audit?since=0", "/api/jobs?createdAfter=1705276800"):
+            reply = await server.get(path)
+            assert reply.status == 400, path
+            assert "must be a time with its time zone" in reply.json()["error"]
+        assert (await server.post("/api/deliveries/resend", json={"since": 0})).status == 400
+
+
 # -- waiting --------------------------------------------------------------------------------------
 
 

@@ -67,6 +67,14 @@ ROUTES = {
     ("GET", "/.well-known/webhooks/jwks.json"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
+    *((method, "/v1/videos") for method in ("GET", "POST")),
+    ("GET", "/v1/videos/{video_id}"),
+    ("GET", "/v1/videos/{video_id}/content"),
+    ("POST", "/v1/videos/{video_id}/remix"),
+    *(("POST", f"/v1/videos/{name}") for name in ("edits", "extensions", "characters")),
+    ("GET", "/v1/videos/characters/{character_id}"),
+    ("GET", "/v1/models"),
+    ("GET", "/v1/models/{model}"),
 }
 
 
@@ -229,11 +237,29 @@ async def test_an_unknown_route_is_404_in_the_form_of_all_errors(tmp_path: Path)
         assert "/docs" in reply.json()["error"]
 
 
-async def test_a_wrong_method_is_405_and_names_the_right_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/api/generate", "POST"),
+        ("PUT", "/api/projects", "GET, POST"),
+        ("GET", "/api/deliveries/resend", "POST"),
+        ("POST", "/api/endpoints/ep_none", "DELETE, GET, PATCH"),
+    ],
+)
+async def test_a_wrong_method_is_405_and_names_the_right_ones(
+    tmp_path: Path, method: str, path: str, allowed: str
+) -> None:
     async with gateway(tmp_path) as server:
-        reply = await server.get("/api/generate")
+        reply = await server.request(method, path)
         assert reply.refusal == (405, "method_not_allowed", None)
-        assert reply.headers["Allow"] == "POST"
+        assert reply.headers["Allow"] == allowed
+
+
+async def test_a_wrong_method_of_a_door_with_its_own_form_is_405_too(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as server:
+        reply = await server.request("PUT", "/v1/videos")
+        assert (reply.status, reply.headers["Allow"]) == (405, "GET, POST")
+        assert reply.json()["error"]["code"] == "method_not_allowed"
 
 
 async def test_an_error_of_our_own_is_500_in_the_form_of_all_errors(tmp_path: Path) -> None:

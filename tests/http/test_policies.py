@@ -131,6 +131,31 @@ def test_the_policy_is_that_of_the_route_that_serves_the_request(
         assert (matched.policy, matched.job_id) == expected
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/api/generate", "POST"),
+        ("POST", "/healthz", "GET"),
+        ("PUT", "/v1/videos", "GET, POST"),
+        ("PATCH", "/api/projects", "GET, POST"),
+        ("POST", "/api/endpoints/ep_1", "DELETE, GET, PATCH"),
+        ("GET", "/api/deliveries/resend", "POST"),
+        ("GET", "/v1/videos/edits", "POST"),
+        ("DELETE", "/openapi.json", "GET, HEAD"),
+        ("GET", "/api/jobs/job_1", ""),
+        ("POST", "/api/deliveries/resend", ""),
+        ("HEAD", "/openapi.json", ""),
+        ("GET", "/nowhere", ""),
+    ],
+)
+def test_a_wrong_method_is_answered_with_the_methods_of_the_path(
+    method: str, path: str, allowed: str
+) -> None:
+    routes = declared_routes(FastAPI())
+    for request in (scope(method, path), scope(method, f"/video{path}", root_path="/video")):
+        assert routes.match(request).allowed == tuple(allowed.split(", ") if allowed else ())
+
+
 def test_a_parameter_of_the_application_around_us_names_no_job() -> None:
     routes = declared_routes(FastAPI(openapi_url=None))
     mounted = {"root_path": "/tenants/other", "path_params": {"job_id": "other"}}

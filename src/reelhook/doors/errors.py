@@ -44,6 +44,12 @@ STORE_MESSAGE = "The database can't be used now; nothing was written, so send it
 NO_RETRY = {"x-should-retry": "false"}
 """Keeps the official client libraries from repeating a 500 on their own."""
 
+METHOD_NOT_ALLOWED = (
+    "method_not_allowed",
+    "This route does not support this method; /docs lists them all",
+)
+"""The code and the message."""
+
 _STATUS: Sequence[tuple[type[ReelhookError], int]] = (
     (InvalidRequestError, 400),
     (NotFoundError, 404),
@@ -69,7 +75,7 @@ _HTTP_CODES = {
     401: "unauthorized",
     403: "forbidden",
     404: "not_found",
-    405: "method_not_allowed",
+    405: METHOD_NOT_ALLOWED[0],
     413: "request_too_large",
     415: "unsupported_media_type",
     503: "unavailable",
@@ -78,7 +84,7 @@ _MESSAGES = {
     # FastAPI's own messages for these name no remedy.
     400: "The body can't be read; send a JSON object in UTF-8",
     404: "No such route; /docs lists them all",
-    405: "This route does not support this method; /docs lists them all",
+    405: METHOD_NOT_ALLOWED[1],
 }
 _REMEDIES = {
     "ours": "{refusal}",
@@ -90,6 +96,8 @@ _REMEDIES = {
     "too_short": "must name at least {min_length}",
     "too_long": "must name at most {max_length}",
     "timezone_aware": "must have a time zone, e.g. 2026-01-31T10:00Z",
+    "date_type": "must be a date, e.g. 2026-01-31",
+    "date_from_datetime_parsing": "must be a date, e.g. 2026-01-31",
     "datetime_from_date_parsing": "must be a time with its time zone, e.g. 2026-01-31T10:00Z",
     "datetime_parsing": "must be a time with its time zone, e.g. 2026-01-31T10:00Z",
     "datetime_type": "must be a time with its time zone, e.g. 2026-01-31T10:00Z",

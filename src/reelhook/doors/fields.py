@@ -1,9 +1,18 @@
 """The fields that several doors take: their types, and the form of all bodies."""
 
-from datetime import datetime
+import re
+from datetime import date, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -12,6 +21,7 @@ from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Instant
 from reelhook.domain.request import JOB_ID, JOB_ID_CHARACTERS_MAX, SHORT_CHARACTERS_MAX
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 ENDPOINTS_MAX = 10
 """The most endpoints that a job may name."""
 
@@ -26,6 +36,19 @@ def _without_nul(value: str) -> str:
     # PostgreSQL's text and many renderers can't take it.
     if "\0" in value:
         raise PydanticCustomError("nul", "must not contain NUL characters")
+    return value
+
+
+def _day(value: object) -> object:
+    # Pydantic would also take numbers, as seconds since 1970.
+    if not isinstance(value, str) or not _DAY.fullmatch(value):
+        raise PydanticCustomError("date_type", "must be a date")
+    return value
+
+
+def _time(value: object) -> object:
+    if not isinstance(value, str) or not _DAY.match(value):
+        raise PydanticCustomError("datetime_type", "must be a time")
     return value
 
 
@@ -47,6 +70,8 @@ def documented(**limits: int | str) -> Any:
     return Field(strict=True, json_schema_extra=dict(limits))
 
 
+Day = Annotated[date, BeforeValidator(_day)]
+Time = Annotated[AwareDatetime, BeforeValidator(_time)]
 NoNul = AfterValidator(_without_nul)
 JobId = Annotated[
     str,

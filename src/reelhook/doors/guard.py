@@ -20,6 +20,7 @@ from reelhook.doors.admission import (
 from reelhook.doors.bodies import Bodies, Body
 from reelhook.doors.clients import RefusedClients, client_address
 from reelhook.doors.error_form import ErrorForms
+from reelhook.doors.errors import METHOD_NOT_ALLOWED
 from reelhook.doors.limits import LimitError, Refusals
 from reelhook.doors.multipart import FORM, media_type
 from reelhook.doors.policy import DeclaredRoutes, Files, Matched, Policy
@@ -37,6 +38,7 @@ Only for routes that refuse it themselves; None: the rate is not exceeded.
 _DIGITS_MAX = 18
 _TAKES_ANY_BODY = frozenset({Policy.OPEN, Policy.CALLBACK})
 
+WRONG_METHOD = AccessRefusal(405, *METHOD_NOT_ALLOWED)
 NO_JSON = AccessRefusal(
     415, "unsupported_media_type", "Send the body as JSON, with Content-Type: application/json"
 )
@@ -126,6 +128,10 @@ class Guard:
             decision = self._counted(decision, leaves_refusal=matched.counts_rate)
         if isinstance(decision, Admission):
             decision = within_scope(decision, matched)
+        if isinstance(decision, Admission) and matched.allowed:
+            # Of all routes with this path; the framework names the methods of the first one alone.
+            allowed = {"Allow": ", ".join(matched.allowed)}
+            return replace(WRONG_METHOD, headers={**decision.headers, **allowed})
         if isinstance(decision, AccessRefusal) or matched.policy in _TAKES_ANY_BODY:
             return decision
         sends = request.method not in SAFE_METHODS and _declared_length(request.headers) != 0

@@ -4,7 +4,7 @@ A route for holders of a key also declares the scope that the key needs, by `nee
 """
 
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, ClassVar, TypeVar
 
@@ -12,10 +12,11 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope as HttpScope
 
 from reelhook.domain.caller import Scope
+from reelhook.doors.access import route_path
 from reelhook.doors.multipart import LargeRequest
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -144,7 +145,8 @@ def files_of(route: BaseRoute) -> Files | None:
 class Matched:
     """The declaration of the route that serves a request, and the job that its path names.
 
-    `counts_rate`: the route itself refuses a request that exceeds its key's rate.
+    `counts_rate`: the route itself refuses a request that exceeds its key's rate. `allowed`: the
+    methods of the path, if the request has another one.
     """
 
     policy: Policy
@@ -152,6 +154,7 @@ class Matched:
     job_id: str | None = None
     files: Files | None = None
     counts_rate: bool = False
+    allowed: tuple[str, ...] = ()
 
     def only_job(self, query: QueryParams) -> str | None:
         """Return the only job that the request reads, by path or query; None if that is unclear."""
@@ -171,6 +174,8 @@ class DeclaredRoutes:
 
     def __init__(self) -> None:
         self._routes: list[tuple[BaseRoute, Policy]] = []
+        self._of_paths: dict[str, set[str]] = {}
+        """The methods of the paths without parameters."""
 
     def add(self, route: BaseRoute, policy: Policy | None = None) -> None:
         """Add a route. Raises `TypeError` if it declares no policy, or no scope but needs one."""
@@ -181,24 +186,35 @@ class DeclaredRoutes:
             if policy in _FOR_KEYS and need_of(route) is None:
                 raise TypeError(f"{route} declares no scope; decorate it with needs(Scope....)")
         self._routes.append((route, policy))
+        if isinstance(route, Route) and not route.param_convertors:
+            self._of_paths.setdefault(route.path, set()).update(route.methods or ())
 
     def __iter__(self) -> Iterator[tuple[BaseRoute, Policy]]:
         """Iterate over the routes and their policies."""
         return iter(self._routes)
 
     def match(self, scope: HttpScope) -> Matched:
-        """Return the declaration of the route that serves a request."""
+        """Return the declaration of the route that serves a request.
+
+        A path without parameters is none of a route with parameters, as OpenAPI has it: there is no
+        delivery `resend`.
+        """
+        own_methods = self._of_paths.get(route_path(scope))
+        swallowed = own_methods is not None and scope["method"] not in own_methods
         other_method: Matched | None = None
+        methods: set[str] = set()
         for route, policy in self._routes:
             match, matched = route.matches(scope)
-            if match is Match.NONE:
+            parameters: Any = getattr(route, "param_convertors", None) or ()
+            if match is Match.NONE or (swallowed and parameters):
                 continue
             # Only its own parameter: an application that mounts us may have one of this name.
-            named = "job_id" in getattr(route, "param_convertors", ())
+            named = "job_id" in parameters
             job_id = matched["path_params"]["job_id"] if named else None
-            counts_rate = isinstance(route, PolicyRoute) and route.counts_rate
-            found = Matched(policy, need_of(route), job_id, files_of(route), counts_rate)
+            found = Matched(policy, need_of(route), job_id, files_of(route))
             if match is Match.FULL:
-                return found
+                counts_rate = isinstance(route, PolicyRoute) and route.counts_rate
+                return replace(found, counts_rate=counts_rate)
             other_method = other_method or found
-        return other_method or UNKNOWN
+            methods |= getattr(route, "methods", None) or set()
+        return replace(other_method, allowed=tuple(sorted(methods))) if other_method else UNKNOWN

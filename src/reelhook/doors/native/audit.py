@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 from pydantic.alias_generators import to_camel
 
 from reelhook.domain.audit import Action, AuditEntry
 from reelhook.domain.caller import Scope
 from reelhook.domain.event import iso
 from reelhook.doors.context import ContextOf
-from reelhook.doors.fields import Schema, instant
+from reelhook.doors.fields import Schema, Time, instant
 from reelhook.doors.policy import KeyRoute, needs
 from reelhook.gateway import AuditFilter
 
@@ -53,7 +53,7 @@ async def audit(
     context: ContextOf,
     action: Action | None = None,
     target: Annotated[str | None, Query(description="The id of what was changed")] = None,
-    since: Annotated[AwareDatetime | None, Query(description="Changes since then")] = None,
+    since: Annotated[Time | None, Query(description="Changes since then")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: Annotated[int | None, Query(ge=1, le=ENTRY_ID_MAX)] = None,
 ) -> AuditResponse:

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from reelhook.domain.budget import JOBS, BudgetLimits
 from reelhook.domain.budget_usage import Usage
 from reelhook.domain.event import Instant, iso, maybe_iso
 from reelhook.domain.money import AMOUNT_MAX, MILLION, Money, whole
-from reelhook.doors.fields import Schema
+from reelhook.doors.fields import Schema, Time
 from reelhook.gateway import BudgetStatus
 
 UNITS_MAX = 10
@@ -70,7 +70,7 @@ class BudgetBody(LimitsBody):
 class RaiseBody(LimitsBody):
     """Higher limits that hold for a while. BudgetLimits that are left out stay as they are."""
 
-    until: AwareDatetime = Field(description="The end of the raise")
+    until: Time = Field(description="The end of the raise")
 
     @property
     def instant(self) -> Instant:

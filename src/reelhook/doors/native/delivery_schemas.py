@@ -3,11 +3,11 @@
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from reelhook.domain.delivery import Attempt
 from reelhook.domain.event import iso, maybe_iso
-from reelhook.doors.fields import Schema, maybe_project
+from reelhook.doors.fields import Schema, Time, maybe_project
 from reelhook.gateway import Resend, StoredDelivery, StoredEvent, Undelivered
 
 State = Literal["waiting", "delivered", "failed", "ended"]
@@ -101,7 +101,7 @@ class ResendBody(Schema):
 class ResendFailedBody(Schema):
     """The events to send again."""
 
-    since: AwareDatetime = Field(description="All that failed since then, e.g. 2026-01-31T00:00Z")
+    since: Time = Field(description="All that failed since then, e.g. 2026-01-31T00:00Z")
     endpoint_id: str | None = Field(None, description="If absent: at every endpoint")
 
 

@@ -4,12 +4,11 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
-from pydantic import AwareDatetime
 
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Status
-from reelhook.doors.fields import instant
+from reelhook.doors.fields import Time, instant
 from reelhook.gateway import JobFilter
 
 _METADATA = "metadata."
@@ -42,9 +41,9 @@ async def _job_filter(
     code: Annotated[str | None, Query(description="The code of failed jobs, e.g. quota")] = None,
     external_id: Annotated[str | None, Query(alias="externalId")] = None,
     created_after: Annotated[
-        AwareDatetime | None, Query(alias="createdAfter", description="E.g. 2026-01-31T10:00Z")
+        Time | None, Query(alias="createdAfter", description="E.g. 2026-01-31T10:00Z")
     ] = None,
-    created_before: Annotated[AwareDatetime | None, Query(alias="createdBefore")] = None,
+    created_before: Annotated[Time | None, Query(alias="createdBefore")] = None,
 ) -> JobFilter:
     """Return the filter of a request. `metadata.NAME=VALUE` may be repeated with other names.
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from reelhook.domain.caller import Scope
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.doors.context import ContextOf
+from reelhook.doors.fields import Day
 from reelhook.doors.native.model_schemas import (
     CostsResponse,
     ModelsResponse,
@@ -52,9 +53,9 @@ async def models(
 async def costs(
     context: ContextOf,
     since: Annotated[
-        date | None, Query(description="The first day, in UTC. Default: 30 days ago")
+        Day | None, Query(description="The first day, in UTC. Default: 30 days ago")
     ] = None,
-    until: Annotated[date | None, Query(description="The last day. Default: today")] = None,
+    until: Annotated[Day | None, Query(description="The last day. Default: today")] = None,
 ) -> CostsResponse:
     """Return totals by the day on which jobs were requested, if providers report charges."""
     today = datetime.fromtimestamp(context.options.clock.now() / 1000, UTC).date()
