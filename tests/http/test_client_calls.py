@@ -6,7 +6,6 @@ The route here stands for those of the doors.
 import asyncio
 import contextlib
 import json
-import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from reelhook.doors.compat.request import video_request
 from reelhook.doors.context import Context, ContextOf
 from reelhook.doors.policy import KeyRoute, needs
 from reelhook.gateway import Created, IdempotencyKey
+from reelhook.storage.sqlite.driver import connect
 
 KEY = "a-long-random-text"
 TIMEOUT = "0.2"
@@ -205,8 +205,8 @@ async def test_a_broken_connection_gives_its_job_to_the_next_retry(
 
 
 async def _lost(server: Gateway) -> str | None:
-    database = sqlite3.connect(server.settings.database)
-    with contextlib.closing(database):
+    assert isinstance(server.settings.database, Path)
+    with contextlib.closing(connect(server.settings.database, read_only=True)) as database:
         row = database.execute("SELECT job_id FROM client_calls WHERE lost").fetchone()
     return row[0] if row else None
 
