@@ -17,10 +17,10 @@ _CUT_SHORT = (aiohttp.ClientError, OSError, TimeoutError)
 
 @dataclass(slots=True)
 class LossyHttp:
-    """Hands each request to any of the servers.
+    """Hands each request to any of the servers that can be reached.
 
     It cuts a `refused` share of the connections before the request is read, and a `swallowed` share
-    after the server has responded. A server that is away counts as refusing.
+    after the server has responded.
     """
 
     urls: Sequence[str]
@@ -49,23 +49,34 @@ class LossyHttp:
     async def _hand_on(self, request: web.Request) -> web.StreamResponse:
         if self.random.random() < self.refused:
             return self._cut(request, "refused")
-        assert self._session is not None
         try:
-            async with self._session.request(
-                request.method,
-                self.random.choice(self.urls) + request.path_qs,
-                headers=_end_to_end(request.headers),
-                data=await request.read(),
-            ) as response:
-                body = await response.read()
+            response, body = await self._answer(request)
         except _CUT_SHORT:
-            return self._cut(request, "server away")
+            return self._cut(request, "server cut off")
         self.fates[f"HTTP {response.status}"] += 1
         if self.random.random() < self.swallowed:
             return self._cut(request, "swallowed")
         headers = _end_to_end(response.headers)
         headers.pop("Content-Length", None)
         return web.Response(status=response.status, headers=headers, body=body)
+
+    async def _answer(self, request: web.Request) -> tuple[aiohttp.ClientResponse, bytes]:
+        """Return the response of the first server that can be reached."""
+        assert self._session is not None
+        body = await request.read()
+        for place, url in enumerate(self.random.sample(self.urls, len(self.urls)), 1):
+            try:
+                async with self._session.request(
+                    request.method,
+                    url + request.path_qs,
+                    headers=_end_to_end(request.headers),
+                    data=body,
+                ) as response:
+                    return response, await response.read()
+            except aiohttp.ClientConnectorError:
+                if place == len(self.urls):
+                    raise
+        raise ValueError("There is no server")
 
     def _cut(self, request: web.Request, fate: str) -> web.Response:
         self.fates[fate] += 1
