@@ -162,6 +162,16 @@ async def test_workers_that_died_are_forgotten(store: Store, sql: Sql) -> None:
     assert await sql("SELECT id FROM workers") == [("alive",)]
 
 
+async def test_a_worker_seen_before_the_clock_was_set_back_takes_no_share(
+    store: Store, sql: Sql
+) -> None:
+    await store.heartbeat("ahead", LANES, LONG)
+    await store.release("ahead", [Lease(lane, 1) for lane in LANES], leaving=False)
+    await sql("UPDATE workers SET seen_until = seen_until + ?1", LONG)
+    held, _ = await store.heartbeat("alive", LANES, LONG)
+    assert [lease.id for lease in held] == list(LANES)
+
+
 async def test_under_a_lease_that_was_lost_nothing_is_written(store: Store) -> None:
     lost = (await store.heartbeat("one", ["account:openai"], LONG))[0][0]
     await store.release("one", [lost], leaving=True)

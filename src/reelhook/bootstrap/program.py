@@ -165,6 +165,7 @@ async def _http_options(
         public_keys=tuple(key.public for key in private_keys(settings)),
         limits=limits_of(settings),
         clients=lifespan.clients,
+        poll_seconds=settings.poll_seconds,
     )
 
 
@@ -266,10 +267,11 @@ def _warn(settings: Settings) -> None:
 
 
 def _url_check(policy: AddressPolicy, look_up: LookUp) -> UrlCheck:
-    async def check(url: str, *, field: str = "webhookUrl", trusted: bool = False) -> None:
-        image = field == "image"
-        refused = ImageUrlRefusedError if image else WebhookUrlRefusedError
-        longest = SIGNED_URL_CHARACTERS_MAX if image else URL_CHARACTERS_MAX
+    async def check(
+        url: str, *, field: str = "webhookUrl", trusted: bool = False, media: bool = False
+    ) -> None:
+        refused = ImageUrlRefusedError if media else WebhookUrlRefusedError
+        longest = SIGNED_URL_CHARACTERS_MAX if media else URL_CHARACTERS_MAX
         try:
             if trusted:
                 parse_target(url)

@@ -19,6 +19,7 @@ from reelhook.doors.admission import (
 )
 from reelhook.doors.bodies import Bodies, Body
 from reelhook.doors.clients import RefusedClients, client_address
+from reelhook.doors.error_form import ErrorForms
 from reelhook.doors.limits import LimitError, Refusals
 from reelhook.doors.multipart import FORM, media_type
 from reelhook.doors.policy import DeclaredRoutes, Files, Matched, Policy
@@ -57,6 +58,7 @@ class Guard:
         bodies: Bodies,
         refusals: Refusals,
         clients: RefusedClients,
+        forms: ErrorForms,
     ) -> None:
         self._app = app
         self._admissions = admissions
@@ -64,6 +66,7 @@ class Guard:
         self._bodies = bodies
         self._refusals = refusals
         self._clients = clients
+        self._forms = forms
         self._rates = RateLimits()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,7 +113,7 @@ class Guard:
             return app, {**request.scope, **named}
         client = client_address(request.scope)
         self._clients.report(client, decision.status, decision.code, request.method)
-        return decision.response(), request.scope
+        return self._forms.of(request.scope).respond(decision.reply()), request.scope
 
     async def _decide(
         self, request: Request, matched: Matched, body: Body | None

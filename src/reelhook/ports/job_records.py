@@ -181,7 +181,7 @@ class JobFilter:
     """A filter for jobs; a field that is None lets all pass.
 
     `created_after` and `created_before` exclude the time itself. `metadata` has the pairs that a
-    job must have.
+    job must have. `oldest_first` is the order of the list.
     """
 
     project: str | None = None
@@ -192,6 +192,7 @@ class JobFilter:
     metadata: tuple[tuple[str, str], ...] = ()
     created_after: Instant | None = None
     created_before: Instant | None = None
+    oldest_first: bool = False
 
 
 ALL_JOBS = JobFilter()
@@ -199,7 +200,7 @@ ALL_JOBS = JobFilter()
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """A page of jobs, newest first, and the cursor of the next one."""
+    """A page of jobs in the order of its filter, and the cursor of the next one."""
 
     jobs: tuple[ListedJob, ...]
     next_cursor: str | None

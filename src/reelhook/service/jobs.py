@@ -274,7 +274,7 @@ class Jobs:
         limit: int = 50,
         cursor: str | None = None,
     ) -> JobPage:
-        """Return a page of the jobs that the caller may see, newest first.
+        """Return a page of the jobs that the caller may see, newest first by default.
 
         Raises `InvalidRequestError` for a filter that no job can match, or a bad cursor.
         """

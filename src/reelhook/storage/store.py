@@ -98,7 +98,7 @@ class Store(Forwarding):
     jobs_unfinished_before = reading(job_reads.unfinished_before)
 
     async def jobs(self, wanted: JobFilter, limit: int, cursor: str | None) -> JobPage:
-        """Return a page of jobs, newest first."""
+        """Return a page of jobs."""
         return await self._page(partial(job_reads.page, wanted, limit, cursor), limit)
 
     async def jobs_in_doubt(
