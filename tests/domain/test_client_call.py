@@ -164,6 +164,6 @@ def test_a_fresh_response_is_left_to_its_own_client_for_a_moment() -> None:
         assert call_of(call, [earlier], NOW) == NotSettled(NOW + 2000)
         assert call_of(call, [earlier], NOW, waits=False) == earlier
         assert call_of(call, [earlier], NOW + 2000) == earlier
-    assert call_of(tried(1, 1), [fresh], NOW) == NotSettled(NOW + 250)
+    assert call_of(tried(1, 1), [fresh], NOW) == NotSettled(NOW + 125)
     settled = replace(ANSWERED, id="call_2")
     assert call_of(tried(1), [fresh, settled], NOW) == settled

@@ -30,7 +30,7 @@ from reelhook.storage.sqlite.driver import connect
 
 KEY = "a-long-random-text"
 TIMEOUT = "0.2"
-"""The client's, so that a response is fresh for 50 ms."""
+"""The client's, so that a response is fresh for 25 ms."""
 creates = APIRouter(route_class=CreateRoute)
 reads = APIRouter(route_class=KeyRoute)
 

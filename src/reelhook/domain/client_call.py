@@ -56,7 +56,7 @@ class ClientCall:
     @property
     def fresh_milliseconds(self) -> int:
         """The age up to which an earlier response is fresh; the try waits no longer than that."""
-        return min(FRESH_MILLISECONDS, round(self.timeout_seconds * 1000) // 4)
+        return min(FRESH_MILLISECONDS, round(self.timeout_seconds * 1000) // 8)
 
 
 @dataclass(frozen=True, slots=True)
