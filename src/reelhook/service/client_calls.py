@@ -41,7 +41,12 @@ class ClientCalls:
         return ClientTry(holder, call, new_id("call", now, self._random), now, self._process)
 
     async def repeats(self, caller: Caller, call: ClientCall) -> bool:
-        """Return True if an earlier try of the same call has a job already."""
+        """Return True if an earlier try of the same call has a job already.
+
+        A count that can't be remembered repeats nothing: it could be sent without end.
+        """
+        if call.count is not None and not call.mark:
+            return False
         return await self._store.is_repeated(self.tried(caller, call))
 
     async def used(self, caller: Caller, job_id: str) -> None:
