@@ -86,10 +86,14 @@ class Server:
         environment: dict[str, str],
         arguments: Sequence[str] = ("serve",),
         program: Sequence[str] = (str(REELHOOK),),
+        *,
+        port: int | None = None,
+        ready_path: str = "/readyz",
     ) -> None:
         self._command = [*program, *arguments]
         folder.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
+        self.port = port or free_port()
+        self._ready_path = ready_path
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "server.log"
         self._folder = folder
@@ -123,25 +127,29 @@ class Server:
             )
 
     async def start(self) -> float:
-        """Start and wait for `/readyz`; return the seconds that took."""
+        """Start and wait until it is ready; return the seconds that took."""
         self.spawn()
         return await self.ready()
 
     async def ready(self) -> float:
-        """Wait for `/readyz` to answer 200; return the seconds since the start."""
+        """Wait for 200 from `/readyz`, or its own path; return the seconds since the start."""
         timeout = aiohttp.ClientTimeout(total=2)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             while time.monotonic() - self.spawned_at < READY_SECONDS_MAX:
                 if not self.running:
-                    raise RuntimeError(f"serve ended: {self.exit_code()}\n{self.last_lines()}")
+                    raise RuntimeError(
+                        f"{self._command[0]} ended: {self.exit_code()}\n{self.last_lines()}"
+                    )
                 try:
-                    async with session.get(f"{self.url}/readyz") as answer:
+                    async with session.get(self.url + self._ready_path) as answer:
                         if answer.status == 200:
                             return time.monotonic() - self.spawned_at
                 except (aiohttp.ClientError, TimeoutError):
                     pass
                 await asyncio.sleep(0.01)
-        raise RuntimeError(f"serve was not ready in {READY_SECONDS_MAX} s\n{self.last_lines()}")
+        raise RuntimeError(
+            f"{self._command[0]} was not ready in {READY_SECONDS_MAX} s\n{self.last_lines()}"
+        )
 
     def exit_code(self) -> int | None:
         return None if self._process is None else self._process.poll()
