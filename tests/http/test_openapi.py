@@ -108,6 +108,42 @@ def call_with_many(operation: Any, url: str, known: dict[str, list[str]]) -> Cou
     return statuses
 
 
+async def operations(folder: Path) -> dict[str, Any]:
+    """Return the operations of the document, by method and path."""
+    async with gateway(folder, api_key=KEY, headers=BEARER) as server:
+        document = (await server.get("/openapi.json")).json()
+        return {
+            f"{method.upper()} {path}": operation
+            for path, of_path in document["paths"].items()
+            for method, operation in of_path.items()
+        }
+
+
+async def test_every_operation_documents_the_refusals_of_the_guard(tmp_path: Path) -> None:
+    for label, operation in (await operations(tmp_path)).items():
+        expected = {"500", "503", "4XX", "5XX"}
+        if operation.get("security") != []:
+            expected |= {"400", "401", "403", "429"}
+        if "requestBody" in operation:
+            expected |= {"413", "415"}
+        responses = operation["responses"]
+        assert expected <= responses.keys(), label
+        assert all("application/json" in responses[status]["content"] for status in expected), label
+        assert list(responses) == sorted(responses), label
+
+
+async def test_every_success_has_a_media_type_unless_it_is_empty(tmp_path: Path) -> None:
+    found = await operations(tmp_path)
+    for label, operation in found.items():
+        for status, response in operation["responses"].items():
+            assert "content" in response or status in {"204", "416"}, (label, status)
+    assert set(found["GET /api/jobs/events"]["responses"]["200"]["content"]) == {
+        "text/event-stream"
+    }
+    download = found["GET /api/sora/videos/{job_id}/download"]["responses"]
+    assert {"200", "206", "416"} <= download.keys()
+
+
 @pytest.mark.long
 async def test_no_request_made_from_the_document_breaks_the_server(tmp_path: Path) -> None:
     # With the operator's key, since a key that is made ends the access without one.

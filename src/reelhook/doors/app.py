@@ -6,7 +6,6 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Route
 
 import reelhook
 from reelhook.doors import callbacks
@@ -41,6 +40,7 @@ from reelhook.doors.openai import models as openai_models
 from reelhook.doors.openai import refused as openai_refused
 from reelhook.doors.openai import videos as openai_videos
 from reelhook.doors.openai.errors import FORM as OPENAI_FORM
+from reelhook.doors.openapi import describe_guard
 from reelhook.doors.policy import DeclaredRoutes, Policy
 from reelhook.gateway import Gateway
 
@@ -88,7 +88,6 @@ CORS_EXPOSED = (
 )
 CORS_SECONDS = 600
 """The time for which a browser may keep the response to a preflight."""
-_WITHOUT_KEY = frozenset({Policy.OPEN, Policy.CALLBACK})
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": ErrorResponse, "description": "What is wrong, and what to do"},
@@ -131,8 +130,8 @@ def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
     app.state.options = options
     app.state.stream_slots = sse.StreamSlots(options.limits.streams_max)
     app.router.routes.extend(_API.routes)
-    if options.access.api_key is not None or options.access.key_made.known:
-        _describe_key(app, routes)
+    with_key = options.access.api_key is not None or options.access.key_made.known
+    describe_guard(app, routes, with_key=with_key)
     refusals = Refusals()
     forms = ErrorForms(OWN_FORM, ERROR_FORMS)
     install_errors(app, refusals, options.clients, forms)
@@ -171,29 +170,3 @@ def declared_routes(app: FastAPI) -> DeclaredRoutes:
         for route in router.routes:
             routes.add(route)
     return routes
-
-
-def _describe_key(app: FastAPI, routes: DeclaredRoutes) -> None:
-    """Describe the API key in the OpenAPI document, so that its page can send the key."""
-    described = app.openapi
-    open_paths = {
-        route.path
-        for route, policy in routes
-        if policy in _WITHOUT_KEY and isinstance(route, Route)
-    }
-
-    def with_key() -> dict[str, Any]:
-        document = described()
-        schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
-        schemes["key"] = {
-            "type": "http",
-            "scheme": "bearer",
-            "description": "A project's key, or the server's REELHOOK_API_KEY",
-        }
-        document["security"] = [{"key": []}]
-        for path in open_paths & document["paths"].keys():
-            for operation in document["paths"][path].values():
-                operation["security"] = []
-        return document
-
-    app.openapi = with_key  # type: ignore[method-assign] # FastAPI's documented way

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import Header
@@ -16,6 +16,13 @@ IfRange = Annotated[
     str | None,
     Header(alias="If-Range", description="The range applies only if the file still has this tag"),
 ]
+_CONTENT: dict[str, Any] = {"video/*": {}, "application/octet-stream": {}}
+FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file", "content": _CONTENT},
+    206: {"description": "The range", "content": _CONTENT},
+    416: {"description": "The file has no such range"},
+}
+"""The responses of a route that returns `stream_video`, for the OpenAPI document."""
 
 
 async def stream_video(

@@ -7,7 +7,7 @@ from fastapi.responses import StreamingResponse
 
 from reelhook.domain.caller import Scope
 from reelhook.doors.context import ContextOf
-from reelhook.doors.file_stream import ByteRange, IfRange, stream_video
+from reelhook.doors.file_stream import FILE_RESPONSES, ByteRange, IfRange, stream_video
 from reelhook.doors.policy import SignedDownloadRoute, needs
 
 router = APIRouter(tags=["videos"], route_class=SignedDownloadRoute)
@@ -17,6 +17,7 @@ router = APIRouter(tags=["videos"], route_class=SignedDownloadRoute)
 @router.get(
     "/api/sora/videos/{job_id}/download",
     response_class=StreamingResponse,
+    responses=FILE_RESPONSES,
     summary="Download a finished video",
 )
 @needs(Scope.READ, one_job="job_id")
@@ -34,6 +35,7 @@ async def download(
 @router.get(
     "/api/download",
     response_class=StreamingResponse,
+    responses=FILE_RESPONSES,
     summary="Download a finished video, by a query parameter",
 )
 @needs(Scope.READ, one_job="jobId")

@@ -75,7 +75,12 @@ class EventStream(StreamingResponse):
             await self._events.aclose()
 
 
-@router.get("/api/jobs/events", summary="Follow jobs live", response_class=StreamingResponse)
+@router.get(
+    "/api/jobs/events",
+    summary="Follow jobs live",
+    response_class=StreamingResponse,
+    responses={200: {"description": "The events", "content": {"text/event-stream": {}}}},
+)
 @needs(Scope.READ, one_job="jobIds")
 async def stream(
     context: ContextOf,

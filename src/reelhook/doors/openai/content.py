@@ -8,9 +8,9 @@ from fastapi.responses import StreamingResponse
 from reelhook.domain.caller import Scope
 from reelhook.domain.errors import NotFoundError
 from reelhook.doors.context import ContextOf
-from reelhook.doors.file_stream import ByteRange, IfRange, stream_video
+from reelhook.doors.file_stream import FILE_RESPONSES, ByteRange, IfRange, stream_video
 from reelhook.doors.openai.ids import job_id_of
-from reelhook.doors.openai.openapi import ERRORS, FILE_RESPONSES
+from reelhook.doors.openai.openapi import ERRORS
 from reelhook.doors.policy import KeyRoute, needs
 
 router = APIRouter(

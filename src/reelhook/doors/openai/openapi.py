@@ -50,11 +50,6 @@ VIDEO_RESPONSE: dict[int | str, dict[str, Any]] = {
         },
     }
 }
-FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file", "content": {"video/*": {}, "application/octet-stream": {}}},
-    206: {"description": "The range", "content": {"video/*": {}, "application/octet-stream": {}}},
-    416: {"description": "The file has no such range"},
-}
 _FILE = {"type": "string", "format": "binary"}
 
 
