@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PEERS := .venv-peers
 SERVERS := .venv-servers
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# Whoever switches it off: each of hundreds of processes would compile all modules again.
+export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-away bench-bombs bench-budgets bench-delivery bench-failing bench-fairness bench-keys bench-kill bench-lists bench-memory bench-paying bench-proxies bench-reads bench-refused bench-restore bench-retention bench-store bench-watch bench-workers crash lock clean

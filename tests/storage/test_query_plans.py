@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -36,7 +37,7 @@ from reelhook.storage.sqlite.group_commit import run
 from .crowds import crowd
 from .samples import ACCOUNT, ENDPOINT, NOW, REFUSED, SCHEDULE, flat, new
 
-WAITING = 200_000
+WAITING = 20_000
 LOUD, BEFORE, BEHIND = "ep_loud", "ep_a03", "ep_z13"
 """Endpoints of one lane; the loud one is between the others."""
 OWNER = "default"
@@ -161,7 +162,7 @@ def finding(busy: frozenset[str]) -> Operation[Any]:
 
 def offering() -> Operation[Any]:
     event = Event("loud_7", 2, EventKind.STATUS, WireStatus.QUEUED, 0, NOW, None)
-    return delivery_writes.offer(event)
+    return delivery_writes.offer(event, lambda *_: None)
 
 
 def listing(**wanted: str) -> Callable[[], Operation[Any]]:
@@ -303,6 +304,19 @@ def test_the_queue_costs_the_same_however_many_jobs_of_one_project_wait(
     run(connection, job_crowd("more", 10_000))
     connection.execute("UPDATE jobs SET project = 'many' WHERE project = 'more'")
     assert steps(connection, QUEUE[name]()) <= few * 1.1
+
+
+def test_a_look_reads_little_of_each_of_many_projects(connection: apsw.Connection) -> None:
+    look = partial(submit_queue.due, ACCOUNT, LATE, 64)
+    for project in range(64):
+        run(connection, job_crowd(f"prj{project}_", 2))
+    few = steps(connection, look())
+    for project in range(64):
+        run(connection, job_crowd(f"more{project}_", 60))
+        connection.execute(
+            "UPDATE jobs SET project = ?1 WHERE project = ?2", (f"prj{project}_", f"more{project}_")
+        )
+    assert steps(connection, look()) <= few * 1.5
 
 
 FILTERED: dict[str, tuple[JobFilter, str]] = {

@@ -7,6 +7,7 @@ from reelhook.ports.client_calls import ClientCallStore, ClientTry
 from reelhook.ports.clock import Clock
 from reelhook.ports.clock_repair import ClockRepairStore, LongestWaits
 from reelhook.ports.coordination import (
+    SEEN_MILLISECONDS_MAX,
     AccountRecord,
     AccountStatusReads,
     AccountStatusStore,
@@ -104,6 +105,7 @@ __all__ = [
     "ANY_BYTES",
     "DELIVERY_STATES",
     "PROBES_READ",
+    "SEEN_MILLISECONDS_MAX",
     "SOLE_HOLDER",
     "Acceptance",
     "AcceptanceStore",

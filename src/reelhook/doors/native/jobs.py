@@ -133,6 +133,7 @@ async def delete(job_id: str, context: ContextOf) -> Response:
     """Remove the job's request, files, links, events and waiting webhooks. An unfinished job is
     canceled first; if its provider can't cancel, 409 says so. The costs still count.
     """
+    await context.gateway.client_calls.used(context.caller, job_id)
     await context.gateway.jobs.delete(context.caller, job_id)
     return Response(status_code=204)
 

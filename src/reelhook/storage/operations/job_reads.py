@@ -118,7 +118,9 @@ def _driver(wanted: JobFilter) -> str:
         return "metadata"
     if wanted.code is not None:
         return "code"
-    return "status" if wanted.model is None else "model"
+    if wanted.model is not None:
+        return "model"
+    return "status" if wanted.project is None else "project"
 
 
 def _conditions(
@@ -137,7 +139,7 @@ def _conditions(
     ):
         if value is None:
             continue
-        if column == driver or (column == "project" and driver == "status"):
+        if column == driver:
             yield f"{column} = {{}}", (value,)
         else:  # an index that begins with this column would not give the order
             yield f"{column} IN ({{}}, {{}})", (value, value)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from reelhook.ports import Lease
+from reelhook.ports import SEEN_MILLISECONDS_MAX, Lease
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.operations import client_calls
 
@@ -40,7 +40,10 @@ def heartbeat(
         " ON CONFLICT (id) DO UPDATE SET seen_until = excluded.seen_until",
         (worker, lease_milliseconds),
     )
-    yield Statement("DELETE FROM workers WHERE seen_until < now_ms() - ?1", (_FORGET_MILLISECONDS,))
+    yield Statement(
+        "DELETE FROM workers WHERE seen_until < now_ms() - ?1 OR seen_until > now_ms() + ?2",
+        (_FORGET_MILLISECONDS, max(lease_milliseconds, SEEN_MILLISECONDS_MAX)),
+    )
     yield Statement(_RENEW, (worker, lease_milliseconds, kind))
     rows = yield Statement("SELECT count(*) FROM workers WHERE seen_until > now_ms()")
     share = -(-len(ids) // max(1, rows[0][0]))
