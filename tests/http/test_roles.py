@@ -57,6 +57,7 @@ RULES: dict[str, Scope | Policy] = {
     "GET /api/jobs/{job_id}/events": Scope.READ,
     "POST /api/jobs/{job_id}/poll": Scope.OPERATE,
     "POST /api/jobs/{job_id}/cancel": Scope.SUBMIT,
+    "DELETE /api/jobs/{job_id}": Scope.SUBMIT,
     "POST /api/jobs/{job_id}/adopt": Scope.OPERATE,
     "POST /api/jobs/{job_id}/abandon": Scope.OPERATE,
     "POST /api/jobs/{job_id}/token": Scope.READ,

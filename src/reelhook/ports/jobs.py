@@ -70,6 +70,21 @@ class JobStore(JobReads, JobWrites, FollowStore, RefusalReports, Protocol):
         """Return the number of accepted jobs of the same account that come before this one."""
         ...
 
+    async def delete_job(
+        self,
+        job_id: str,
+        now: Instant,
+        audit: AuditEntry | None = None,
+        *,
+        project: str | None = None,
+    ) -> bool:
+        """Delete a job that has ended. Return False if it has not, or if it is in doubt.
+
+        No read returns it any more, but its id stays taken and its costs still count. Raises
+        `JobNotFoundError`.
+        """
+        ...
+
     async def record_check(self, job_id: str, now: Instant, *, project: str | None = None) -> None:
         """Store the time at which a job was last read by itself."""
         ...

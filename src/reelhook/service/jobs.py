@@ -43,6 +43,7 @@ from reelhook.service.budget_refusals import BudgetRefusals
 from reelhook.service.canceling import Canceling
 from reelhook.service.claims import check_claim, sharing
 from reelhook.service.client_calls import ClientCalls, create_once_settled
+from reelhook.service.deleting import Deleting
 from reelhook.service.destinations import Destinations
 from reelhook.service.followers import Followers
 from reelhook.service.job_filters import check_filter
@@ -93,6 +94,7 @@ class Jobs:
             submit_wait_seconds=submit_wait_seconds,
             clock=clock,
         )
+        self._deleting = Deleting(store, self._canceling, signals, clock=clock)
 
     # -- new jobs -----------------------------------------------------------------------------
 
@@ -369,6 +371,16 @@ class Jobs:
         """
         caller.require(Scope.SUBMIT)
         return await self._canceling.cancel(caller, job_id, force=force, tries=WRITE_TRIES)
+
+    async def delete(self, caller: Caller, job_id: str) -> None:
+        """Remove a job's request, files, links and webhooks. An unfinished job is canceled first.
+
+        Afterwards the job does not exist for any read. Its id stays taken, and its costs count.
+        Raises as `cancel`, `JobNotFoundError`, or `StillInDoubtError`. Raises `NotCancelableError`
+        if the provider can't cancel.
+        """
+        caller.require(Scope.SUBMIT)
+        await self._deleting.delete(caller, job_id, tries=WRITE_TRIES)
 
     async def update_status(
         self, caller: Caller, job_id: str, status: str, progress: int | None

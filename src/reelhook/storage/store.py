@@ -41,6 +41,7 @@ from reelhook.storage.operations import (
     closed_projects,
     conflict_keys,
     costs,
+    deleting,
     delivery_log,
     delivery_writes,
     due,
@@ -89,6 +90,7 @@ class Store(Forwarding):
     accept = writing(job_writes.accept, conflict_keys.of_acceptance)
     record_check = writing(job_writes.record_check, conflict_keys.of_job)
     close_doubt = writing(in_doubt.abandon, conflict_keys.of_doubt)
+    delete_job = writing(deleting.delete)
     forget_idempotency_keys = writing(idempotency.forget)
 
     is_repeated = reading(client_calls.is_repeated)

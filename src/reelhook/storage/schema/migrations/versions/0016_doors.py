@@ -12,6 +12,7 @@ from alembic import op
 
 from reelhook.storage.schema.migrations.dialects import Counter, where
 from reelhook.storage.schema.migrations.ending import end_jobs
+from reelhook.storage.schema.migrations.video_jobs_view import video_jobs
 
 revision = "0016"
 down_revision = "0015"
@@ -46,6 +47,7 @@ def upgrade() -> None:
         op.add_column("jobs", column)
     _add_formats()
     _create_client_calls()
+    _add_deletion()
 
 
 def _add_formats() -> None:
@@ -116,8 +118,39 @@ def _create_client_calls() -> None:
     op.create_index("client_calls_by_age", "client_calls", ["created_at"])
 
 
+# The code of a deleted job while the column is missing: its row stays, because it owns a video.
+_KEEP_DELETED = """
+UPDATE jobs SET code = 'deleted', error = 'This job was deleted' WHERE deleted_at IS NOT NULL
+"""
+_RESTORE_DELETED = """
+UPDATE jobs SET deleted_at = updated_at, code = NULL, error = NULL WHERE code = 'deleted'
+"""
+
+
+def _add_deletion() -> None:
+    """Add the time at which a job was deleted. Its row stays, and its events without a body."""
+    op.add_column("jobs", sa.Column("deleted_at", sa.BigInteger))
+    op.execute(_RESTORE_DELETED)
+    op.create_index(
+        "jobs_deleted", "jobs", ["project", "status"], **where("deleted_at IS NOT NULL")
+    )
+    op.execute("DROP VIEW video_jobs")
+    op.execute(video_jobs("deleted_at IS NULL"))
+
+
+def _remove_deletion() -> None:
+    """Remove it. A deleted job is then shown as an ended one without a request."""
+    op.execute("DROP VIEW video_jobs")
+    op.execute(video_jobs())
+    op.drop_index("jobs_deleted", "jobs")
+    op.execute(_KEEP_DELETED)
+    op.execute("DELETE FROM events WHERE length(body) = 0")
+    op.drop_column("jobs", "deleted_at")
+
+
 def downgrade() -> None:
     """Remove what was added. Jobs stay, except waiting ones that would be created differently."""
+    _remove_deletion()
     needs = " OR ".join(f"{column.name} IS NOT NULL" for column in _request_columns())
     why = "The database was rolled back to a version that can't keep all that this job asked for; "
     end_jobs(
