@@ -219,6 +219,11 @@ RULES: dict[str, Rule] = {
     "jobs.update_status": operator_only(
         lambda stage: stage.gateway.jobs.update_status(OURS, stage.theirs.job.id, "failed", None)
     ),
+    "remixes.source": of_no_project("the job that is given; a source is named if it may be seen"),
+    **{
+        f"client_calls.{name}": of_no_project("the caller's own calls, by its project and key")
+        for name in ("tried", "repeats", "used", "lost", "refused")
+    },
     "waiting.of": of_no_project("the job that is given; see test_an_accounts_responses"),
     "waiting.all_of": of_no_project("the jobs that are given"),
     "content.open": same_as_unknown(
