@@ -44,6 +44,7 @@ pytestmark = pytest.mark.long
 
 ASKED: dict[str, dict[str, Any]] = {
     "image": {"image": "https://example.com/anna.png"},
+    "file": {"image": "file:0123"},
     "seed": {"seed": 7},
     "options": {"options": {"quality": "high"}},
     "ratio": {"aspect_ratio": "9:16"},

@@ -11,7 +11,7 @@ from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.domain.project import Project
-from reelhook.ports import JobFilter, JobPage, Position, ReencryptedBatch, Removal
+from reelhook.ports import Created, JobFilter, JobPage, NewJob, Position, ReencryptedBatch, Removal
 from reelhook.storage.at_rest import AtRest
 from reelhook.storage.forwarding import (
     Forwarding,
@@ -37,6 +37,7 @@ from reelhook.storage.operations import (
     endpoint_reads,
     endpoint_writes,
     event_feed,
+    files,
     idempotency,
     in_doubt,
     job_reads,
@@ -56,6 +57,7 @@ from reelhook.storage.operations import (
     submit_queue,
 )
 from reelhook.storage.operations.rows import job_of
+from reelhook.storage.storing_files import create_with_files
 
 SHORT_PAGE = 50
 """Pages of at most this many jobs are read without waiting for other pages."""
@@ -74,7 +76,9 @@ class Store(Forwarding):
 
     # -- jobs ---------------------------------------------------------------------------------
 
-    create = writing(job_writes.create, conflict_keys.of_new)
+    _create = writing(job_writes.create, conflict_keys.of_new)
+    _keep_files = in_background(files.keep)
+    _remove_unused_files = in_background(files.remove_unused)
     record = writing(job_writes.record, conflict_keys.of_record)
     accept = writing(job_writes.accept, conflict_keys.of_acceptance)
     record_check = writing(job_writes.record_check, conflict_keys.of_job)
@@ -89,6 +93,14 @@ class Store(Forwarding):
     counts = reading(job_reads.counts)
     jobs_unsubmitted_before = reading(job_reads.unsubmitted_before)
     jobs_unfinished_before = reading(job_reads.unfinished_before)
+
+    async def create(self, new: NewJob) -> Created:
+        """Store a job with its deliveries and key, after its files."""
+        if not new.files:
+            return await self._create(new)
+        return await create_with_files(
+            new, self._create, self._keep_files, self._remove_unused_files
+        )
 
     async def jobs(self, wanted: JobFilter, limit: int, cursor: str | None) -> JobPage:
         """Return a page of jobs, newest first."""
@@ -312,6 +324,8 @@ class Store(Forwarding):
     remove_attempts = in_background(retention.attempts)
     remove_jobs = in_background(retention.jobs)
     remove_resends = in_background(retention.resends)
+    remove_files = in_background(files.expired)
+    files = reading(files.of_project)  # from here on it is this method's name
 
     async def remove_endpoints(self, position: Position, before: Instant) -> Removal:
         """Remove endpoints without deliveries that are older than that time."""

@@ -5,6 +5,7 @@ of projects that have waiting jobs, and not on the number of jobs.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from heapq import merge
 from itertools import islice
 from typing import Any
@@ -18,6 +19,13 @@ from reelhook.storage.operations.rows import LISTED_JOB, STORED_JOB, listed_job_
 from reelhook.storage.operations.turns import turns, waiting_projects
 
 _WAITING = "account = ?1 AND project = ?2 AND status = 'accepted'"
+_SIZE = """
+coalesce(octet_length(image), 0) + coalesce(octet_length(provider_options), 0)
+  + coalesce((SELECT CAST(sum(f.size) AS BIGINT) FROM job_files j
+      JOIN files f ON f.project = j.project AND f.hash = j.hash
+      WHERE j.job_id = jobs.id), 0) * 4 / 3
+"""
+"""The bytes of a job's media and options as texts; base64 makes files longer by a third."""
 _IN_ORDER = "ORDER BY priority DESC, created_at, id"
 
 
@@ -95,9 +103,7 @@ def _within(keys: Iterable[QueueKey], bytes_max: int) -> Operation[list[StoredJo
     Neither database reads a large value to determine its length.
     """
     ids = [key.job_id for key in keys]
-    sizes = yield from _by_id(
-        "coalesce(octet_length(image), 0) + coalesce(octet_length(provider_options), 0)", ids
-    )
+    sizes = yield from _by_id(_SIZE, ids)
     chosen, total = list[str](), 0
     for job_id in ids:
         if total >= bytes_max:
@@ -105,7 +111,7 @@ def _within(keys: Iterable[QueueKey], bytes_max: int) -> Operation[list[StoredJo
         chosen.append(job_id)
         total += sizes[job_id][0]
     rows = yield from _by_id(STORED_JOB, chosen)
-    return [stored_job_of(rows[job_id]) for job_id in chosen]
+    return [replace(stored_job_of(rows[job_id]), size=sizes[job_id][0]) for job_id in chosen]
 
 
 def _by_id(columns: str, ids: Sequence[str]) -> Operation[dict[str, Sequence[Any]]]:

@@ -1,4 +1,4 @@
-"""doors: fields of requests beyond the first door's
+"""doors: fields of requests beyond the first door's, and their files
 
 Processes of the previous version must not run at the same time: they would create jobs without
 these fields, and pay for a different video.
@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from reelhook.storage.schema.migrations.dialects import is_sqlite
 from reelhook.storage.schema.migrations.ending import end_jobs
 
 revision = "0016"
@@ -33,11 +34,41 @@ def upgrade() -> None:
     """Add the columns."""
     for column in _request_columns():
         op.add_column("jobs", column)
+    _create_files()
+
+
+def _create_files() -> None:
+    """Add the files of requests, and the jobs that have them.
+
+    The body is the last column, so that SQLite reads the others without it. Images do not compress.
+    """
+    op.create_table(
+        "files",
+        sa.Column("project", sa.Text, primary_key=True),
+        sa.Column("hash", sa.Text, primary_key=True),
+        sa.Column("content_type", sa.Text, nullable=False),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("body", sa.LargeBinary, nullable=False),
+    )
+    if not is_sqlite():
+        op.execute("ALTER TABLE files ALTER COLUMN body SET STORAGE EXTERNAL")
+    op.create_table(
+        "job_files",
+        sa.Column(
+            "job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
+        ),
+        sa.Column("project", sa.Text, nullable=False),
+        sa.Column("hash", sa.Text, primary_key=True),
+        sa.ForeignKeyConstraint(["project", "hash"], ["files.project", "files.hash"]),
+    )
+    op.create_index("job_files_by_file", "job_files", ["project", "hash"])
 
 
 def downgrade() -> None:
     """Remove them. Jobs stay, except waiting ones that would be created as something else."""
     needs = " OR ".join(f"{column.name} IS NOT NULL" for column in _request_columns())
+    needs += " OR image LIKE 'file:%'"
     why = "The database was rolled back to a version that can't keep all that this job asked for; "
     end_jobs(
         f"status = 'accepted' AND ({needs})",
@@ -51,5 +82,7 @@ def downgrade() -> None:
         error=f"{why}whether its provider has it is not known, look there",
         next_at=True,
     )
+    op.drop_table("job_files")
+    op.drop_table("files")
     for column in reversed(_request_columns()):
         op.drop_column("jobs", column.name)
