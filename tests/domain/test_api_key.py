@@ -15,13 +15,13 @@ from reelhook.domain.api_key import (
     KeyGrant,
     KeyRevokedError,
     ProjectClosedKeyError,
-    Rate,
     is_token,
     new_token,
+    rates_within,
     scopes_of,
     token_hash,
 )
-from reelhook.domain.caller import OPERATOR, Caller, Scope, ScopeMissingError
+from reelhook.domain.caller import OPERATOR, Caller, Rate, Scope, ScopeMissingError
 from reelhook.domain.errors import InvalidRequestError
 
 NOW = 1_767_225_600_000
@@ -29,6 +29,7 @@ KEY = ApiKey(
     "key_1", "prj_1", "web", "rhk_abcd", frozenset({Scope.SUBMIT}), None, (), created_at=NOW
 )
 ADMIN = Caller("prj_1", frozenset({Scope.ADMIN}), key_id="key_0")
+A_MINUTE = (Rate(60, 60),)
 
 
 def test_a_key_has_a_prefix_256_random_bits_and_a_checksum() -> None:
@@ -99,31 +100,70 @@ def test_a_request_with_a_key_is_its_project_s_caller() -> None:
         "prj_1", frozenset({Scope.SUBMIT}), key_id="key_1", models=("c/d",), key_name="web"
     )
     assert KeyGrant(KEY).caller.models is None
+    assert KeyGrant(replace(KEY, rates=A_MINUTE)).caller.rates == A_MINUTE
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "by_previous", "expected"),
+    [
+        (None, False, None),
+        (NOW + 5, False, NOW + 5),
+        (None, True, NOW + 10),
+        (NOW + 5, True, NOW + 5),
+        (NOW + 20, True, NOW + 10),
+    ],
+)
+def test_a_caller_lasts_as_long_as_the_text_that_it_sent(
+    expires_at: int | None, by_previous: bool, expected: int | None
+) -> None:
+    key = replace(KEY, expires_at=expires_at, previous_until=NOW + 10)
+    assert KeyGrant(key, by_previous=by_previous).caller.expires_at == expected
 
 
 def test_a_key_grants_nothing_that_its_maker_lacks() -> None:
-    KEY.check_grant(ADMIN, None)
-    replace(KEY, scopes=frozenset({Scope.ADMIN})).check_grant(OPERATOR, None)
+    KEY.check_grant(ADMIN)
+    replace(KEY, scopes=frozenset({Scope.ADMIN})).check_grant(OPERATOR)
     with pytest.raises(ScopeMissingError) as missing:
-        KEY.check_grant(replace(ADMIN, scopes=frozenset({Scope.READ})), None)
+        KEY.check_grant(replace(ADMIN, scopes=frozenset({Scope.READ})))
     assert missing.value.scope is Scope.SUBMIT
 
 
 @pytest.mark.parametrize("expires_at", [None, NOW + 11])
 def test_nor_ends_later(expires_at: int | None) -> None:
+    maker = replace(ADMIN, expires_at=NOW + 10)
     with pytest.raises(GrantTooWideError) as refused:
-        replace(KEY, expires_at=expires_at).check_grant(ADMIN, NOW + 10)
+        replace(KEY, expires_at=expires_at).check_grant(maker)
     assert refused.value.facts["field"] == "expires"
-    replace(KEY, expires_at=NOW + 10).check_grant(ADMIN, NOW + 10)
+    replace(KEY, expires_at=NOW + 10).check_grant(maker)
 
 
 @pytest.mark.parametrize("models", [None, ("a/b", "c/d")])
 def test_nor_has_more_models(models: tuple[str, ...] | None) -> None:
     maker = replace(ADMIN, models=("a/b",))
     with pytest.raises(GrantTooWideError, match="a/b"):
-        replace(KEY, models=models).check_grant(maker, None)
-    replace(KEY, models=("a/b",)).check_grant(maker, None)
-    replace(KEY, models=()).check_grant(maker, None)
+        replace(KEY, models=models).check_grant(maker)
+    replace(KEY, models=("a/b",)).check_grant(maker)
+    replace(KEY, models=()).check_grant(maker)
+
+
+@pytest.mark.parametrize("rates", [(), (Rate(61, 60),), (Rate(1, 3600),), (Rate(10, 1),)])
+def test_nor_has_weaker_rates(rates: tuple[Rate, ...]) -> None:
+    maker = replace(ADMIN, rates=A_MINUTE)
+    with pytest.raises(GrantTooWideError, match="60 per 60 s") as refused:
+        replace(KEY, rates=rates).check_grant(maker)
+    assert refused.value.facts["field"] == "rates"
+    for no_weaker in (A_MINUTE, (Rate(59, 60),), (Rate(10, 1), Rate(60, 60))):
+        replace(KEY, rates=no_weaker).check_grant(maker)
+
+
+def test_a_window_without_a_rate_has_the_maker_s() -> None:
+    assert rates_within((), A_MINUTE) == A_MINUTE
+    assert rates_within((Rate(9, 3600), Rate(2, 1)), A_MINUTE) == (
+        *(Rate(2, 1), Rate(60, 60)),
+        Rate(9, 3600),
+    )
+    assert rates_within((Rate(99, 60),), A_MINUTE) == (Rate(99, 60),)
+    assert rates_within((), ()) == ()
 
 
 def test_the_scope_of_the_operator_is_not_granted() -> None:

@@ -8,6 +8,7 @@ from reelhook.domain.breaker import CircuitBreaker
 from reelhook.domain.delivery import WebhookResponse
 from reelhook.domain.endpoint import (
     LANES,
+    MASK,
     Disabled,
     Endpoint,
     EndpointKind,
@@ -18,6 +19,7 @@ from reelhook.domain.endpoint import (
     shown_url,
     url_id,
 )
+from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Event, EventKind, WireStatus
 
 from .deliveries import GONE, OK, REFUSED, SILENT
@@ -263,3 +265,39 @@ def test_the_lanes_of_stored_deliveries_stay_what_they_are() -> None:
 )
 def test_of_a_url_only_the_origin_is_shown(url: str, shown: str) -> None:
     assert shown_url(url) == shown
+
+
+KEPT, GIVEN = (("X-Key", MASK),), (("X-Key", "other"),)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://other.example/hook",
+        "https://h.example:8443/hook",
+        "http://h.example/hook",
+        "http://h.example:443/hook",
+        "https://h.example@other.example/hook",
+        "https://h.example.other.example/hook",
+    ],
+)
+def test_the_stored_values_of_headers_go_to_no_other_server(url: str) -> None:
+    endpoint = replace(ENDPOINT, headers=(("X-Key", "secret"), ("X-Other", "8")))
+    for headers in (None, KEPT, (*KEPT, *GIVEN), (*GIVEN, ("X-Other", MASK))):
+        with pytest.raises(InvalidRequestError) as refused:
+            endpoint.check_headers_stay(url, headers)
+        assert refused.value.field == "headers"
+        assert "secret" not in refused.value.message
+    for other in ((), GIVEN):
+        endpoint.check_headers_stay(url, other)
+    ENDPOINT.check_headers_stay(url, None)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://h.example/hook", "https://H.EXAMPLE:443/other?a=1", "https://user@h.example"],
+)
+def test_they_stay_with_their_server(url: str) -> None:
+    endpoint = replace(ENDPOINT, headers=(("X-Key", "secret"),))
+    for headers in (None, KEPT, GIVEN, ()):
+        endpoint.check_headers_stay(url, headers)

@@ -1,7 +1,8 @@
 """Keys are read, trusted for half a second, and end in every process within one."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -20,7 +21,8 @@ from reelhook.domain.api_key import (
 from reelhook.domain.caller import ANONYMOUS, OPERATOR, Caller, Scope, ScopeMissingError
 from reelhook.domain.errors import ProjectNotFoundError, StoreError
 from reelhook.domain.project import Project
-from reelhook.service.authentication import Authentication, RequestCredential
+from reelhook.service.authentication import KEYS_PER_READ, Authentication, RequestCredential
+from reelhook.storage.operation import Database
 from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
@@ -29,13 +31,27 @@ TOKEN = new_token(Random(1))
 
 
 class CountingStore(Store):
-    """A store that counts the reads of keys."""
+    """A store that counts the reads of keys. Those for streams may hang, or fail."""
 
     reads = 0
+    reads_for_streams = 0
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.hanging = False
+        self.failures: list[Exception] = []
 
     async def api_key_grant(self, token_hash: str) -> KeyGrant | None:
         self.reads += 1
         return await super().api_key_grant(token_hash)
+
+    async def api_key_grants(self, hashes_or_ids: Sequence[str]) -> dict[str, KeyGrant]:
+        self.reads_for_streams += 1
+        if self.failures:
+            raise self.failures.pop()
+        if self.hanging:
+            await asyncio.Event().wait()
+        return await super().api_key_grants(hashes_or_ids)
 
 
 @pytest.fixture
@@ -202,6 +218,76 @@ async def test_a_stream_ends_when_its_token_does_and_others_go_on(
         async with asyncio.timeout(5):
             await woken.wait()
         assert (ending.over, staying.over, of_operator.over) == (True, False, False)
+
+
+async def test_a_stream_without_a_key_ends_with_the_first_key(
+    store: CountingStore, clock: ManualClock
+) -> None:
+    one, woken, later = Authentication(store, clock=clock), asyncio.Event(), clock.now() + 10**9
+    assert not await one.key_required()
+    with (
+        one.lifetime(RequestCredential(until_key=True), lambda: None) as keyless,
+        one.lifetime(RequestCredential(expires_at=later), lambda: None) as of_operator,
+        one.lifetime(RequestCredential(expires_at=later, until_key=True), woken.set) as by_token,
+    ):
+        made = ApiKey("key_1", "default", "app", "rhk_", frozenset({Scope.READ}), None, (), 0)
+        await store.create_api_key(made, "hash")
+        await advanced_until(woken, clock)
+        assert (keyless.over, by_token.over, of_operator.over) == (True, True, False)
+
+
+async def test_the_keys_of_streams_are_read_together(
+    store: CountingStore, key: ApiKey, clock: ManualClock
+) -> None:
+    one = Authentication(store, clock=clock)
+    await store.create_api_key(replace(key, id="key_2"), "hash 2")
+    await store.change_api_key("key_2", lambda key: key, new_hash="hash 3")
+    staying = [RequestCredential("key_1"), RequestCredential(token_hash(TOKEN))]
+    ending = [RequestCredential(f"unknown {number}") for number in range(KEYS_PER_READ)]
+    ending += [RequestCredential("key_unknown"), RequestCredential("hash 2")]  # without an overlap
+    with ExitStack() as stack:
+        lifetimes = [
+            stack.enter_context(one.lifetime(credential, lambda: None))
+            for credential in (*staying, *staying, *ending)
+        ]
+        await until_waiting(clock)
+        clock.advance(0.4)
+        async with asyncio.timeout(5):
+            while not all(one.over for one in lifetimes[4:]):  # noqa: ASYNC110 - one signal each
+                await asyncio.sleep(0)
+        assert not any(one.over for one in lifetimes[:4])
+        assert store.reads_for_streams == 2
+
+
+async def test_a_token_expires_while_the_database_does_not_respond(
+    store: CountingStore, key: ApiKey, clock: ManualClock
+) -> None:
+    one, woken = Authentication(store, clock=clock), asyncio.Event()
+    store.hanging = True
+    with (
+        one.lifetime(RequestCredential("key_1"), lambda: None) as staying,
+        one.lifetime(RequestCredential("key_1", clock.now() + 800), woken.set) as ending,
+    ):
+        await advanced_until(woken, clock)
+        assert (staying.over, ending.over) == (False, True)
+
+
+async def test_a_failed_read_ends_no_stream_and_is_repeated(
+    store: CountingStore, key: ApiKey, clock: ManualClock
+) -> None:
+    one, woken = Authentication(store, clock=clock), asyncio.Event()
+    await revoke(store, clock)
+    store.failures = [StoreError("It is away"), RuntimeError("A fault of the test")]
+    with one.lifetime(RequestCredential("key_1"), woken.set):
+        await advanced_until(woken, clock)
+    assert store.reads_for_streams == 3
+
+
+async def advanced_until(woken: asyncio.Event, clock: ManualClock) -> None:
+    async with asyncio.timeout(5):
+        while not woken.is_set():
+            clock.advance(0.4)
+            await asyncio.sleep(0)
 
 
 async def until_waiting(clock: ManualClock) -> None:

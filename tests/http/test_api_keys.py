@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -404,3 +404,21 @@ async def test_a_stream_ends_within_a_second_of_its_key(tmp_path: Path) -> None:
             await server.post(f"/api/keys/{key['id']}/revoke")
             await response.content.read()
             assert time.monotonic() - began < 5
+
+
+async def test_streams_without_a_key_end_with_the_first_key(tmp_path: Path) -> None:
+    async with gateway(tmp_path, faults=SLOW) as server, AsyncExitStack() as stack:
+        job_id = await server.submit()
+        token = (await server.post(f"/api/jobs/{job_id}/token")).json()["token"]
+        url = f"{server.url}/api/jobs/events?jobIds={job_id}"
+        timeout = aiohttp.ClientTimeout(20)
+        responses = [
+            await stack.enter_async_context(server.session.get(one, timeout=timeout))
+            for one in (url, f"{url}&token={token}")
+        ]
+        for response in responses:
+            assert response.status == 200
+            await response.content.readline()
+        await made(server, "read")
+        for response in responses:
+            await response.content.read()

@@ -171,3 +171,16 @@ async def test_who_stops_waiting_for_room_leaves_none_taken() -> None:
     await asyncio.gather(first, second, return_exceptions=True)
     assert await third == 5
     assert await room.take(5) == 5
+
+
+async def test_a_canceled_body_that_was_passed_over_leaves_none_taken_either() -> None:
+    room = BodyMemory(10)
+    await room.take(10)
+    canceled, next_one = asyncio.create_task(room.take(5)), asyncio.create_task(room.take(5))
+    await asyncio.sleep(0)
+    canceled.cancel()
+    room.release(10)  # before it notices: its turn goes to the next one
+    [end] = await asyncio.gather(canceled, return_exceptions=True)
+    assert isinstance(end, asyncio.CancelledError)
+    assert await next_one == 5
+    assert await room.take(5) == 5

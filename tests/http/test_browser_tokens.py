@@ -1,5 +1,6 @@
 """Browser tokens: each reads its own job, for a while, and ends with the key that made it."""
 
+import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -68,8 +69,9 @@ async def test_a_token_reads_its_own_job_and_nothing_else(
         join = "&" if "?" in path else "?"
         assert (await server.get(path, headers=of(token))).status == 200, path
         assert (await server.get(f"{path}{join}token={token}")).status == 200, path
-    status = await server.get(own[0], headers=of(token))
-    assert status.json() == (await server.get(own[0], headers=headers)).json()
+    status = (await server.get(own[0], headers=of(token))).json()
+    by_key = (await server.get(own[0], headers=headers)).json()
+    assert status == {**by_key, "videoUrl": f"{server.url}{own[1]}"}
     for path in (
         f"/api/videos/status/{other_id}",
         f"/api/sora/videos/{other_id}/download",
@@ -96,16 +98,41 @@ async def test_a_token_reads_its_own_job_and_nothing_else(
         assert (await server.request(method, f"{path}?token={token}")).refusal == UNAUTHORIZED
 
 
-async def test_a_token_follows_its_job_live(server: Gateway) -> None:
-    headers = of((await key_of(server))["key"])
-    job_id = await finished(server, headers)
-    token = await token_of(server, job_id, headers)
-    url = f"{server.url}/api/jobs/events?jobIds={job_id}&token={token}"
-    async with server.session.get(url, timeout=aiohttp.ClientTimeout(20)) as response:
+async def live_event(server: Gateway, job_id: str, headers: dict[str, str]) -> Any:
+    """Return the first event of a stream."""
+    url = f"{server.url}/api/jobs/events?jobIds={job_id}"
+    timeout = aiohttp.ClientTimeout(20)
+    async with server.session.get(url, headers=headers, timeout=timeout) as response:
         assert response.status == 200
         while not (line := await response.content.readline()).startswith(b"data: "):
             pass
-        assert job_id.encode() in line
+        return json.loads(line.removeprefix(b"data: "))
+
+
+async def test_a_token_follows_its_job_live_and_gets_no_link_that_outlives_it(
+    server: Gateway,
+) -> None:
+    headers = of((await key_of(server))["key"])
+    job_id = await finished(server, headers)
+    token = await token_of(server, job_id, headers)
+    by_key = await live_event(server, job_id, headers)
+    by_token = await live_event(server, job_id, of(token))
+    video_url = f"/api/sora/videos/{job_id}/download"
+    assert by_key.pop("videoUrl").startswith(f"{server.url}{video_url}?signature=")
+    assert by_key.pop("providerVideoUrl").startswith("http")
+    by_key.pop("contentExpiresAt")
+    assert by_token == {**by_key, "videoUrl": f"{server.url}{video_url}"}
+    assert (await server.get(video_url)).refusal == UNAUTHORIZED
+    assert (await server.get(f"{video_url}?token={token}")).status == 200
+
+
+async def test_a_key_in_an_address_opens_nothing(server: Gateway) -> None:
+    key = (await key_of(server))["key"]
+    job_id = await finished(server, of(key))
+    path = f"/api/videos/status/{job_id}"
+    for text in (key, KEY):
+        assert (await server.get(f"{path}?token={text}")).refusal == UNAUTHORIZED
+        assert (await server.get(path, headers=of(text))).status == 200
 
 
 async def test_a_stream_ends_with_the_key_of_its_token_and_with_the_token(server: Gateway) -> None:

@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from gateways import AT_ONCE, gateway
+from gateways import AT_ONCE, Reply, gateway
 from receivers import receiver
 from standardwebhooks import Webhook as StandardWebhook
 
 from reelhook.domain.signature import standard_secret
 
 PUBLIC = "https://example.com/hook"
+KEY = "a-long-random-text"
 SECRET = "whsec_" + "b2xkIGFuZCBuZXcgc2VjcmV0cyE="
 
 
@@ -131,6 +132,58 @@ async def test_the_values_of_headers_are_shown_to_nobody_and_can_be_kept(tmp_pat
         [webhook] = client.webhooks
         assert webhook.headers["Authorization"] == "Bearer hunter2"
         assert webhook.headers["X-Tenant"] == "8"
+
+
+async def test_another_server_gets_no_value_of_a_header_that_it_was_not_given(
+    tmp_path: Path,
+) -> None:
+    bearer = {"Authorization": f"Bearer {KEY}"}
+    async with receiver() as client, gateway(tmp_path, api_key=KEY, headers=bearer) as server:
+        body = {"name": "app", "scopes": ["operate"]}
+        key = (await server.post("/api/keys", json=body)).json()["key"]
+        of_key = {"Authorization": f"Bearer {key}"}
+        made = await server.endpoint("https://example.com/hook", headers={"X-Key": "hunter2"})
+        path = f"/api/endpoints/{made['id']}"
+        for more in ({}, {"headers": {"X-Key": "********"}}):
+            change = {"url": client.url, **more}
+            refused = await server.patch(path, json=change, headers=of_key)
+            assert refused.refusal == (400, "invalid_request", "headers")
+            assert made["id"] in refused.json()["error"]
+        assert (await server.get(path)).json()["url"] == "https://example.com/hook"
+        same = {"url": "https://example.com/other"}
+        assert (await server.patch(path, json=same, headers=of_key)).status == 200
+        given = {"url": client.url, "headers": {"X-Key": "another"}}
+        assert (await server.patch(path, json=given, headers=of_key)).status == 200
+        await server.post(f"{path}/test")
+        assert client.webhooks[0].headers["X-Key"] == "another"
+        moved = {"url": "https://example.com/hook"}
+        assert (await server.patch(path, json=moved)).status == 200  # by the operator
+        assert (await server.get(path)).json()["headers"] == {"X-Key": "********"}
+
+
+async def test_nor_does_another_webhook_url_of_a_project(tmp_path: Path) -> None:
+    bearer = {"Authorization": f"Bearer {KEY}"}
+    async with gateway(tmp_path, api_key=KEY, headers=bearer) as server:
+        project = (await server.post("/api/projects", json={"name": "shop"})).json()["id"]
+        body = {"name": "app", "scopes": ["admin"], "project": "shop"}
+        key = (await server.post("/api/keys", json=body)).json()["key"]
+        of_key = {"Authorization": f"Bearer {key}"}
+        path, endpoint = f"/api/projects/{project}", f"/api/endpoints/default_{project}"
+
+        async def moved_to(url: str | None) -> Reply:
+            return await server.patch(path, json={"webhookUrl": url}, headers=of_key)
+
+        assert (await moved_to("https://example.com/hook")).status == 200
+        headers = {"headers": {"X-Key": "hunter2"}}
+        assert (await server.patch(endpoint, json=headers)).status == 200
+        assert (await moved_to(None)).status == 200
+        refused = await moved_to("https://example.org/hook")
+        assert refused.refusal == (400, "invalid_request", "headers")
+        assert f"default_{project}" in refused.json()["error"]
+        assert (await server.get(path)).json()["webhookUrl"] is None
+        without = {"headers": None}
+        assert (await server.patch(endpoint, json=without, headers=of_key)).status == 200
+        assert (await moved_to("https://example.org/hook")).status == 200
 
 
 async def test_a_mask_is_no_value_of_a_header_that_has_none(tmp_path: Path) -> None:

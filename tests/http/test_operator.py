@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from gateways import Gateway, Reply, gateway
+from wires import connected
 
 from reelhook.doors.access import OPERATOR_HEADER, operator_proof
 from reelhook.storage.sqlite.driver import read_key
@@ -22,6 +23,15 @@ PATH = "/api/endpoints"
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
     async with gateway(tmp_path_factory.mktemp("operator"), allow_networks="") as one:
+        yield one
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def keyed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
+    """A server without REELHOOK_API_KEY that has a project's key."""
+    async with gateway(tmp_path_factory.mktemp("keyed"), allow_networks="") as one:
+        body = {"name": "app", "scopes": ["read"]}
+        assert (await one.post("/api/keys", json=body)).status == 201
         yield one
 
 
@@ -114,6 +124,42 @@ async def test_the_operators_url_still_needs_to_be_one(server: Gateway) -> None:
     for url in ("ftp://127.0.0.1/", "http://", ""):
         body = {"url": url}
         assert (await proven(server, body, proof_of(server, body))).refusal == REFUSED
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/api/endpoints", 401),
+        ("POST", "/nowhere", 401),
+        ("POST", "/providers/openai/webhook/x", 404),
+        ("GET", "/.well-known/webhooks/jwks.json", 200),
+    ],
+)
+async def test_no_body_is_awaited_for_a_proof_that_is_none(
+    keyed: Gateway, method: str, path: str, status: int
+) -> None:
+    wrong = operator_proof("another key", now(), method, path, b"{}")
+    for proof in ("x", f"{now()}.00", f"{now()}.{'0' * 64}.{'0' * 64}", wrong):
+        async with connected(keyed.url) as wire:
+            await wire.send(
+                f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                f"{OPERATOR_HEADER}: {proof}\r\nExpect: 100-continue\r\n"
+                "Content-Length: 900000\r\n\r\n".encode()
+            )
+            answer = await wire.answer()  # without 100 Continue
+            assert answer is not None
+            assert answer.status == status
+            assert answer.headers["connection"] == "close"
+
+
+async def test_a_valid_proof_is_about_the_body_that_comes(keyed: Gateway) -> None:
+    path = "/api/keys"
+    body = json.dumps({"name": "app", "scopes": ["read"]}).encode()
+    proof = operator_proof(key_of(keyed), now(), "POST", path, body)
+    for sent, status in ((body, 201), (body.replace(b"read", b"admin"), 401)):
+        headers = {"Content-Type": "application/json", OPERATOR_HEADER: proof}
+        reply = await keyed.request("POST", path, data=sent, headers=headers)
+        assert reply.status == status
 
 
 async def test_a_proof_is_no_key(tmp_path_factory: pytest.TempPathFactory) -> None:

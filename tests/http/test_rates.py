@@ -1,6 +1,6 @@
 """Rate limits of keys: what is refused, and the headers that say so."""
 
-from reelhook.domain.api_key import Rate
+from reelhook.domain.caller import Rate
 from reelhook.doors.rates import RateLimits
 
 

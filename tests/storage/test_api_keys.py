@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from reelhook.domain.api_key import ApiKey, KeyGrant, KeyNotFoundError, Rate
-from reelhook.domain.caller import Scope
+from reelhook.domain.api_key import ApiKey, KeyGrant, KeyNotFoundError
+from reelhook.domain.caller import Rate, Scope
 from reelhook.storage.store import Store
 
 from .conftest import Sql
@@ -63,6 +63,29 @@ async def test_after_a_rotation_both_texts_are_found(store: Store) -> None:
     assert await store.api_key_grant("hash 1") == KeyGrant(after, by_previous=True)
     await store.change_api_key("key_1", rotate, new_hash="hash 3")
     assert await store.api_key_grant("hash 1") is None
+
+
+async def test_many_keys_are_read_at_once_by_hash_and_by_id(store: Store, sql: Sql) -> None:
+    await store.create_api_key(KEY, "hash 1")
+    await store.create_api_key(PLAIN, "hash 2")
+    await sql(
+        "INSERT INTO projects (id, name, created_at, closed_at, models)"
+        " VALUES (?1, ?2, ?3, ?4, ?5)",
+        *("prj_1", "shop", NOW, NOW, '["fal/veo3"]'),
+    )
+    rotated = replace(PLAIN, previous_until=NOW + 10)
+    await store.change_api_key("key_2", lambda key: rotated, new_hash="hash 3")
+    of_shop = KeyGrant(KEY, project_closed=True, project_models=("fal/veo3",))
+    unknown = [*(f"hash x{number}" for number in range(500)), "key_unknown", "hash 4"]
+    names = ["hash 1", "key_1", "hash 2", "hash 3", "key_2", *unknown]
+    assert await store.api_key_grants(names) == {
+        "hash 1": of_shop,
+        "key_1": of_shop,
+        "hash 2": KeyGrant(rotated, by_previous=True),
+        "hash 3": KeyGrant(rotated),
+        "key_2": KeyGrant(rotated),
+    }
+    assert await store.api_key_grants([]) == {}
 
 
 async def test_a_grant_has_what_the_project_allows(store: Store, sql: Sql) -> None:

@@ -8,6 +8,7 @@ from reelhook.domain.conflicts import ProjectClosedError, ProjectNameTakenError
 from reelhook.domain.endpoint import EndpointKind, default_id
 from reelhook.domain.errors import (
     EndpointNotFoundError,
+    InvalidRequestError,
     JobNotFoundError,
     ProjectNotFoundError,
     StoreError,
@@ -100,9 +101,15 @@ async def test_an_unseen_project_is_not_changed(store: Store) -> None:
 # -- the default endpoint --------------------------------------------------------------------------
 
 
-async def with_url(store: Store, url: str | None, *, trusted: bool = False) -> None:
+async def with_url(
+    store: Store, url: str | None, *, trusted: bool = False, by_operator: bool = True
+) -> None:
     await store.change_project(
-        "shop", lambda one: replace(one, webhook_url=url), NOW, trusted=trusted
+        "shop",
+        lambda one: replace(one, webhook_url=url),
+        NOW,
+        trusted=trusted,
+        by_operator=by_operator,
     )
 
 
@@ -120,6 +127,26 @@ async def test_a_webhook_url_makes_the_projects_default_endpoint(store: Store) -
     assert (await store.endpoint(default_id("prj_shop"))).trusted is True
     with pytest.raises(EndpointNotFoundError):
         await store.endpoint("default")
+
+
+async def test_only_the_operator_takes_the_values_of_its_headers_to_another_server(
+    store: Store,
+) -> None:
+    await store.create_project(SHOP)
+    await with_url(store, "https://shop.example/", by_operator=False)
+    headers = (("X-Key", "secret"),)
+    await store.change_endpoint(default_id("prj_shop"), lambda one: replace(one, headers=headers))
+    await with_url(store, "https://shop.example/other", by_operator=False)
+    await with_url(store, None, by_operator=False)
+    with pytest.raises(InvalidRequestError, match="default_prj_shop"):
+        await with_url(store, "https://moved.example/", by_operator=False)
+    project = await store.project("shop")
+    assert project is not None
+    assert project.webhook_url is None
+    assert (await store.endpoint(default_id("prj_shop"))).url == "https://shop.example/other"
+    await with_url(store, "https://moved.example/")
+    endpoint = await store.endpoint(default_id("prj_shop"))
+    assert (endpoint.url, endpoint.headers) == ("https://moved.example/", headers)
 
 
 async def destinations(store: Store, job_id: str) -> list[str]:

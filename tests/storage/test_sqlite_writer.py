@@ -232,6 +232,15 @@ async def test_a_read_that_fails_leaves_its_connection_usable(sqlite: SQLite) ->
     assert await sqlite.read(names) == ["one"]
 
 
+async def test_a_file_that_can_not_be_opened_can_not_be_read_now(sqlite: SQLite) -> None:
+    path = sqlite._path
+    away = path.rename(path.with_name("away"))
+    with pytest.raises(StoreError):
+        await sqlite.read(names)
+    away.rename(path)
+    assert await sqlite.read(names) == []
+
+
 # -- opening and closing ---------------------------------------------------------------------------
 
 

@@ -73,7 +73,7 @@ def create(
             "--rate",
             metavar="N/UNIT",
             help="The most requests per s, m, h or d, e.g. 60/m. May be repeated. "
-            "Default: no limit.",
+            "Default: those of the key in use, or no limit for the operator.",
             show_default=False,
         ),
     ] = None,

@@ -7,7 +7,7 @@ from hashlib import sha256
 from random import Random
 from zlib import crc32
 
-from reelhook.domain.caller import Caller, Scope, ScopeMissingError
+from reelhook.domain.caller import Caller, Rate, Scope, ScopeMissingError
 from reelhook.domain.errors import InvalidRequestError, NotFoundError, ReelhookError
 from reelhook.domain.event import Instant
 from reelhook.domain.problem import Problem
@@ -87,14 +87,6 @@ class GrantTooWideError(ReelhookError):
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
-    """A limit of requests within a window of time."""
-
-    requests: int
-    window_seconds: int
-
-
-@dataclass(frozen=True, slots=True)
 class ApiKey:
     """A project's key. Its text is known to its holder alone.
 
@@ -126,16 +118,18 @@ class ApiKey:
         """Return True if its last use should be recorded again."""
         return self.last_used_at is None or now - self.last_used_at >= LAST_USE_MILLISECONDS
 
-    def check_grant(self, maker: Caller, maker_expires_at: Instant | None) -> None:
+    def check_grant(self, maker: Caller) -> None:
         """Raise `ReelhookError` if the key grants more than its maker has."""
         for scope in sorted(self.scopes, key=list(Scope).index, reverse=True):
             if not maker.allows(scope):
                 raise ScopeMissingError(scope)
-        if maker_expires_at is not None and (
-            self.expires_at is None or self.expires_at > maker_expires_at
+        if maker.expires_at is not None and (
+            self.expires_at is None or self.expires_at > maker.expires_at
         ):
             raise GrantTooWideError(
-                "expires", "A key can't expire later than the key that makes it; expire it sooner"
+                "expires",
+                "A key can't last longer than the text of the key that makes or rotates it; "
+                "expire it sooner, or use a text that lasts longer",
             )
         if maker.models is not None and (
             self.models is None or not set(self.models) <= set(maker.models)
@@ -144,6 +138,13 @@ class ApiKey:
                 "models",
                 "A key can't use more models than the key that makes it: "
                 f"name some of {', '.join(maker.models) or 'none'}",
+            )
+        if not all(any(rate.within(most) for rate in self.rates) for most in maker.rates):
+            limits = ", ".join(f"{one.requests} per {one.window_seconds} s" for one in maker.rates)
+            raise GrantTooWideError(
+                "rates",
+                "A key can't have weaker rates than the key that makes or rotates it, which may "
+                f"send {limits} requests; lower them",
             )
 
 
@@ -188,7 +189,15 @@ class KeyGrant:
             key_id=key.id,
             models=narrowed(self.project_models, key.models),
             key_name=key.name,
+            expires_at=self.expires_at,
+            rates=key.rates,
         )
+
+
+def rates_within(rates: Iterable[Rate], most: Iterable[Rate]) -> tuple[Rate, ...]:
+    """Return the rates, and those of `most` for the windows that they lack; shortest first."""
+    by_window = {rate.window_seconds: rate for rate in (*most, *rates)}
+    return tuple(by_window[window] for window in sorted(by_window))
 
 
 def narrowed(one: tuple[str, ...] | None, other: tuple[str, ...] | None) -> tuple[str, ...] | None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from reelhook.domain.errors import ReelhookError
+from reelhook.domain.event import Instant
 
 DEFAULT_PROJECT = "default"
 
@@ -68,13 +69,26 @@ class ModelNotAllowedError(ReelhookError):
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """A limit of requests within a window of time."""
+
+    requests: int
+    window_seconds: int
+
+    def within(self, most: "Rate") -> bool:
+        """Return True if this limit of the same window is no weaker."""
+        return self.window_seconds == most.window_seconds and self.requests <= most.requests
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Anyone who uses reelhook: a program, a client with a key, a provider.
 
     It creates in `project`. `key_id` None: it has no key of a project. `models` are the only ones
     that it may name; None: all. `chosen`: the operator named the project. `by_address`: it holds
     the address of one job, whichever project that is in. `proven`: it has proven that it can read
-    the database. `address` is the client's; `local`: an embedding program.
+    the database. `address` is the client's; `local`: an embedding program. `expires_at` is the end
+    of the text by which its key was found, and `rates` are those of the key.
     """
 
     project: str
@@ -86,6 +100,8 @@ class Caller:
     key_name: str | None = None
     proven: bool = False
     address: str | None = None
+    expires_at: Instant | None = None
+    rates: tuple[Rate, ...] = ()
 
     @property
     def actor(self) -> Actor:

@@ -1,5 +1,6 @@
 """An endpoint: its address, its filter of events, its secrets and its health."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hashlib import sha256
@@ -128,6 +129,20 @@ class Endpoint:
             (name, _unmasked(name, value, values.get(name.lower()))) for name, value in headers
         )
 
+    def check_headers_stay(self, url: str, headers: Sequence[tuple[str, str]] | None) -> None:
+        """Raise `InvalidRequestError` if another server would get the stored values of headers.
+
+        `headers` are those of the change; None: the stored ones are kept.
+        """
+        given = [(name, MASK) for name, _ in self.headers] if headers is None else headers
+        kept = any(value == MASK for _, value in given)
+        if kept and _server_of(url) != _server_of(self.url):
+            raise InvalidRequestError(
+                "headers",
+                f"The values of the headers of {self.id} were given for another server: give them "
+                "again, or remove the headers",
+            )
+
     def honoured_previous(self, now: Instant) -> str | None:
         """Return the previous secret while it also signs."""
         until = self.previous_until
@@ -231,6 +246,11 @@ def origin_of(url: str) -> str:
     port = parts.port or (443 if parts.scheme == "https" else 80)
     host = (parts.hostname or "").lower()
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}{parts.path or '/'}"
+
+
+def _server_of(url: str) -> list[str]:
+    # With the scheme: the values must not go out in plain text either.
+    return origin_of(url).split("/", 3)[:3]
 
 
 def shown_url(url: str) -> str:

@@ -2,6 +2,7 @@
 
 import hmac
 import ipaddress
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -18,6 +19,7 @@ _WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bou
 DOWNLOAD_SIGNATURE = "signature"
 OPERATOR_HEADER = "X-Reelhook-Operator"
 _PROOF_MILLISECONDS = 60_000
+ReadBody = Callable[[], Awaitable[bytes]]
 
 
 @dataclass(slots=True)
@@ -97,26 +99,42 @@ class Access:
         api_key = (self.api_key or "").encode()
         return hmac.digest(self.browser_key.encode(), api_key, sha256).hex()
 
-    def is_operator(self, request: Request, body: bytes, now: Instant) -> bool:
+    async def is_operator(self, request: Request, read_body: ReadBody, now: Instant) -> bool:
         """Return True if the request proves that its sender can read our database.
 
-        `X-Reelhook-Operator` is `<milliseconds>.<hex HMAC of operator_proof>`, valid for a minute.
+        `X-Reelhook-Operator` is the value of `operator_proof`, valid for a minute. The body is read
+        only for someone who has our key: nobody else can make us wait for one.
         """
-        made_at, _, proof = request.headers.get(OPERATOR_HEADER, "").partition(".")
-        if not made_at.isdecimal() or len(made_at) > 15:
+        digest = self._proven_digest(request, now)
+        if digest is None:
             return False
+        return hmac.compare_digest(digest, sha256(await read_body()).hexdigest())
+
+    def _proven_digest(self, request: Request, now: Instant) -> str | None:
+        """Return the digest of the body in the request's proof; None if there is no valid proof."""
+        proof = request.headers.get(OPERATOR_HEADER, "")
+        made_at, _, rest = proof.partition(".")
+        digest = rest.partition(".")[0]
+        if not (made_at.isascii() and made_at.isdecimal()) or len(made_at) > 15:
+            return None
         if abs(now - int(made_at)) > _PROOF_MILLISECONDS:
-            return False
-        expected = operator_proof(
-            self.operator_key, int(made_at), request.method, _path(request.scope), body
-        )
-        return hmac.compare_digest(f"{made_at}.{proof}".encode(), expected.encode())
+            return None
+        path = _path(request.scope)
+        expected = _proof(self.operator_key, int(made_at), request.method, path, digest)
+        return digest if hmac.compare_digest(proof.encode(), expected.encode()) else None
 
 
 def operator_proof(key: str, made_at: Instant, method: str, path: str, body: bytes) -> str:
-    """Return the value of `X-Reelhook-Operator` for one request."""
-    message = f"{made_at}.{method}.{path}.{sha256(body).hexdigest()}".encode()
-    return f"{made_at}.{hmac.digest(key.encode(), message, sha256).hex()}"
+    """Return the value of `X-Reelhook-Operator` for one request.
+
+    It is `<milliseconds>.<hex SHA-256 of the body>.<hex HMAC>`.
+    """
+    return _proof(key, made_at, method, path, sha256(body).hexdigest())
+
+
+def _proof(key: str, made_at: Instant, method: str, path: str, digest: str) -> str:
+    message = f"{made_at}.{method}.{path}.{digest}".encode()
+    return f"{made_at}.{digest}.{hmac.digest(key.encode(), message, sha256).hex()}"
 
 
 def holder_of(request: Request, access: Access) -> str:

@@ -1,14 +1,13 @@
 """Admission: finds the caller of a request by its credentials, or the reason to refuse it."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from reelhook.domain.api_key import PREFIX as KEY_PREFIX
-from reelhook.domain.api_key import KeyRefusedError, Rate, is_token
+from reelhook.domain.api_key import KeyRefusedError, is_token
 from reelhook.domain.browser_token import BrowserToken, is_browser_token
 from reelhook.domain.caller import (
     ANONYMOUS,
@@ -16,11 +15,12 @@ from reelhook.domain.caller import (
     OPERATOR,
     PROVIDER,
     Caller,
+    Rate,
     Scope,
     ScopeMissingError,
 )
 from reelhook.domain.errors import Fact, ReelhookError, StoreError
-from reelhook.doors.access import DOWNLOAD_SIGNATURE, OPERATOR_HEADER, Access, bearer
+from reelhook.doors.access import DOWNLOAD_SIGNATURE, Access, ReadBody, bearer
 from reelhook.doors.error_messages import http_message
 from reelhook.doors.errors import RETRY_AFTER_SECONDS, STORE_MESSAGE, error_response
 from reelhook.doors.policy import Matched, Policy
@@ -30,7 +30,6 @@ from reelhook.gateway import Authentication, Clock, RequestCredential
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 TOKEN_PARAMETER = "token"  # noqa: S105 - its name
 _READING_METHODS = frozenset({"GET", "HEAD"})
-ReadBody = Callable[[], Awaitable[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +103,15 @@ NO_DATABASE = AccessRefusal(
 )
 
 
+def within_scope(admission: Admission, matched: Matched) -> Admission | AccessRefusal:
+    """Return the admission, or the refusal of a caller that lacks the scope of the route."""
+    caller, need = admission.caller, matched.need
+    if need is None or caller in {ANONYMOUS, DOWNLOADER} or caller.allows(need.scope):
+        return admission
+    refusal = AccessRefusal.of(ScopeMissingError(need.scope), 403)
+    return replace(refusal, headers=admission.headers)
+
+
 class Admissions:
     """Decides who a request comes from. A key that can't be checked lets nobody in."""
 
@@ -121,16 +129,11 @@ class Admissions:
         if matched.policy is Policy.CALLBACK:
             return Admission(PROVIDER)
         try:
-            admitted = await self._admitted(request, matched, read_body)
+            return await self._admitted(request, matched, read_body)
         except KeyRefusedError as error:
             return AccessRefusal.of(error, 401)
         except StoreError:
             return NO_DATABASE
-        if isinstance(admitted, AccessRefusal) or matched.need is None:
-            return admitted
-        if admitted.caller in {ANONYMOUS, DOWNLOADER} or admitted.caller.allows(matched.need.scope):
-            return admitted
-        return AccessRefusal.of(ScopeMissingError(matched.need.scope), 403)
 
     async def _admitted(
         self, request: Request, matched: Matched, read_body: ReadBody
@@ -141,7 +144,9 @@ class Admissions:
         if matched.policy is Policy.SIGNED_DOWNLOAD and self._has_signed_link(request, matched):
             return Admission(DOWNLOADER)
         if text is None and request.method in _READING_METHODS:
-            text = request.query_params.get(TOKEN_PARAMETER)
+            # A key must not be there: addresses are kept by proxies and browsers.
+            named = request.query_params.get(TOKEN_PARAMETER)
+            text = named if named is not None and is_browser_token(named) else None
         if text is not None and is_browser_token(text):
             return await self._by_token(self._access.read_browser_token(text), request, matched)
         if text is not None and text.startswith(KEY_PREFIX):
@@ -169,7 +174,10 @@ class Admissions:
             if self._access.api_key is None and await self._authentication.key_required():
                 return NO_KEY  # it was made before a key was needed
             self._authentication.check_expiry(token.expires_at)
-            credential, rates = RequestCredential(expires_at=token.expires_at), ()
+            # Like a caller without a key, it is refused once a key is needed.
+            until_key = self._access.api_key is None
+            credential = RequestCredential(expires_at=token.expires_at, until_key=until_key)
+            rates = ()
         if (
             request.method not in _READING_METHODS
             or matched.only_job(request.query_params) != token.job_id
@@ -195,11 +203,11 @@ class Admissions:
     ) -> Admission | AccessRefusal:
         if matched.policy is Policy.DOCUMENT and request.method in _READING_METHODS:
             return Admission(ANONYMOUS)
-        if self._access.api_key is None and OPERATOR_HEADER in request.headers:
-            # Without REELHOOK_API_KEY, only the one who reads the database is the operator.
-            body = await read_body()
-            if self._access.is_operator(request, body, self._clock.now()):
-                return Admission(OPERATOR)
+        # Without REELHOOK_API_KEY, only the one who reads the database is the operator.
+        if self._access.api_key is None and await self._access.is_operator(
+            request, read_body, self._clock.now()
+        ):
+            return Admission(OPERATOR)
         return NO_KEY
 
     def _where_no_key_exists(self, request: Request) -> Admission | AccessRefusal:
@@ -210,7 +218,7 @@ class Admissions:
             return UNKNOWN_HOST
         if request.method not in SAFE_METHODS and _from_foreign_page(headers):
             return FOREIGN_ORIGIN
-        return Admission(OPERATOR)
+        return Admission(OPERATOR, RequestCredential(until_key=True))
 
     def _has_signed_link(self, request: Request, matched: Matched) -> bool:
         signature = request.query_params.get(DOWNLOAD_SIGNATURE)

@@ -1,6 +1,7 @@
 """Bodies of requests: limits of their size and time, and of the memory that they share."""
 
 import asyncio
+import contextlib
 from collections import deque
 
 from starlette.types import Message, Receive, Send
@@ -41,7 +42,8 @@ class BodyMemory:
             if turn.done() and not turn.cancelled():
                 self.release(count)
             else:
-                self._waiting.remove((count, turn))
+                with contextlib.suppress(ValueError):  # it was passed over
+                    self._waiting.remove((count, turn))
                 self._admit_waiting()
             raise
         return count

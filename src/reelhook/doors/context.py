@@ -14,7 +14,7 @@ from reelhook.doors.access import OPERATOR_HEADER, Access
 from reelhook.doors.clients import RefusedClients, client_address
 from reelhook.doors.guard import CALLER, CREDENTIAL
 from reelhook.doors.limits import Limits
-from reelhook.gateway import Clock, Gateway, Lifetime
+from reelhook.gateway import Clock, Gateway, Lifetime, RequestCredential
 
 
 class UrlCheck(Protocol):
@@ -44,9 +44,9 @@ class HttpOptions:
     limits: Limits = field(default_factory=Limits)
     clients: RefusedClients = field(default_factory=RefusedClients)
 
-    def video_url(self, job_id: str) -> str:
+    def video_url(self, job_id: str, *, signed: bool = True) -> str:
         """Return the stable address of a job's video."""
-        query = self.access.download_query(job_id)
+        query = self.access.download_query(job_id) if signed else ""
         return f"{self.public_url}/api/sora/videos/{quote(job_id, safe='')}/download{query}"
 
 
@@ -69,6 +69,16 @@ class Context:
         caller = await self.gateway.authentication.within(self.caller, project)
         return replace(self, caller=caller)
 
+    @property
+    def by_browser_token(self) -> bool:
+        """True if the caller has a browser token, which must hand out nothing that outlives it."""
+        credential: RequestCredential = self.request.scope[CREDENTIAL]
+        return credential.expires_at is not None
+
+    def video_url(self, job_id: str) -> str:
+        """Return the address of a job's video, signed unless the caller adds its own token."""
+        return self.options.video_url(job_id, signed=not self.by_browser_token)
+
     def lifetime(self, wake: Callable[[], None]) -> AbstractContextManager[Lifetime]:
         """Watch the request's credential until the block ends; `wake` is called at its end."""
         return self.gateway.authentication.lifetime(self.request.scope[CREDENTIAL], wake)
@@ -89,7 +99,7 @@ async def _context(
     options: HttpOptions = state.options
     caller = replace(request.scope[CALLER], address=client_address(request.scope))
     if OPERATOR_HEADER in request.headers:
-        proven = options.access.is_operator(request, await request.body(), options.clock.now())
+        proven = await options.access.is_operator(request, request.body, options.clock.now())
         caller = replace(caller, proven=proven)
     context = Context(request, caller, state.gateway, options)
     # Callers without a key, such as providers, choose nothing.

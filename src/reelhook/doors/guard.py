@@ -10,7 +10,13 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from reelhook.doors.admission import SAFE_METHODS, AccessRefusal, Admission, Admissions
+from reelhook.doors.admission import (
+    SAFE_METHODS,
+    AccessRefusal,
+    Admission,
+    Admissions,
+    within_scope,
+)
 from reelhook.doors.bodies import Bodies, Body
 from reelhook.doors.clients import RefusedClients, client_address
 from reelhook.doors.limits import LimitError, Refusals
@@ -106,6 +112,8 @@ class Guard:
         decision = await self._admissions.decide(request, matched, read_body)
         if isinstance(decision, Admission) and decision.rates:
             decision = self._counted(decision)
+        if isinstance(decision, Admission):
+            decision = within_scope(decision, matched)
         if isinstance(decision, AccessRefusal) or matched.policy in _TAKES_ANY_BODY:
             return decision
         sends = request.method not in SAFE_METHODS and _declared_length(request.headers) != 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from reelhook.domain.api_key import Rate
+from reelhook.domain.caller import Rate
 
 if TYPE_CHECKING:
     from throttled import Throttled

@@ -1,6 +1,6 @@
 """Port to stored keys of projects."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from reelhook.domain.api_key import ApiKey, KeyGrant
@@ -17,6 +17,10 @@ class GrantReads(Protocol):
 
     async def api_key_grant_by_id(self, key_id: str) -> KeyGrant | None:
         """Return the key with this id; None if there is none."""
+        ...
+
+    async def api_key_grants(self, hashes_or_ids: Sequence[str]) -> dict[str, KeyGrant]:
+        """Return the keys with these hashes, now or before their last rotation, or ids."""
         ...
 
     async def any_api_key(self) -> bool:

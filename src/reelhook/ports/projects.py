@@ -40,12 +40,14 @@ class ProjectStore(ProjectReads, Protocol):
         *,
         trusted: bool = False,
         seen_by: str | None = None,
+        by_operator: bool = True,
     ) -> Project:
         """Change a project in one transaction, and return the result.
 
-        A webhook URL gets a default endpoint; `trusted`: the operator chose the URL. `change` must
-        be pure: it may be called more than once, and in another thread. Raises
-        `ProjectNotFoundError` or `ProjectNameTakenError`.
+        A webhook URL gets a default endpoint; `trusted`: the operator chose the URL. Only
+        `by_operator` may the stored values of its headers go to another server. `change` must be
+        pure: it may be called more than once, and in another thread. Raises `ProjectNotFoundError`,
+        `ProjectNameTakenError` or `InvalidRequestError`.
         """
         ...
 

@@ -7,7 +7,7 @@ the database; it costs four reads a second.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -35,6 +35,8 @@ REFRESH_MILLISECONDS = 250
 """The age of a read at which the next request begins another one, without waiting for it."""
 WATCH_SECONDS = 0.4
 """The pause between two checks of the keys whose holders have open streams."""
+KEYS_PER_READ = 500
+"""The most keys that are read at once for the streams of their holders."""
 READINGS_MAX = 10_000
 """The most keys whose last read is kept."""
 
@@ -44,10 +46,12 @@ class RequestCredential:
     """The means by which a request was let in.
 
     `hash_or_id` is that of its key; None: it has none. `expires_at` is the end of a browser token.
+    `until_key`: no key was needed, so it ends once one is.
     """
 
     hash_or_id: str | None = None
     expires_at: Instant | None = None
+    until_key: bool = False
 
 
 class Lifetime:
@@ -172,12 +176,12 @@ class Authentication:
         self._record_use(grant.key)
         return grant, credential
 
-    async def _grant(self, hash_or_id: str, *, again: bool = False) -> KeyGrant | None:
+    async def _grant(self, hash_or_id: str) -> KeyGrant | None:
         now = self._clock.now()
         reading = self._readings.get(hash_or_id)
         if reading is not None and reading.following is not None and reading.following.succeeded:
             reading = self._readings[hash_or_id] = reading.following
-        if again or reading is None or not reading.is_valid(now):
+        if reading is None or not reading.is_valid(now):
             self._readings.pop(hash_or_id, None)
             reading = self._readings[hash_or_id] = _Reading(now, self._read(hash_or_id))
             if len(self._readings) > READINGS_MAX:
@@ -228,26 +232,62 @@ class Authentication:
                 self._watching = None
 
     async def _watch(self) -> None:
+        # Apart, since a read of the database may take long while tokens expire.
+        await asyncio.gather(self._repeat(self._end_expired), self._repeat(self._end_with_keys))
+
+    async def _repeat(self, check: Callable[[], Coroutine[Any, Any, None]]) -> None:
         while True:
             await self._clock.wait(asyncio.Event(), WATCH_SECONDS)
-            watched = {one.credential.hash_or_id for one in self._lifetimes}
-            ended = {one for one in watched if one is not None and await self._has_ended(one)}
-            now = self._clock.now()
-            for lifetime in list(self._lifetimes):
-                credential = lifetime.credential
-                expired = credential.expires_at is not None and now >= credential.expires_at
-                if expired or credential.hash_or_id in ended:
-                    lifetime.end()
+            try:
+                await check()
+            except Exception:  # of any kind: the streams rely on the next check
+                log.exception("authentication.watching_failed")
 
-    async def _has_ended(self, hash_or_id: str) -> bool:
-        """Return True if a key has ended. A database that can't be read ends no stream."""
-        try:
-            grant = await self._grant(hash_or_id, again=True)
-            if grant is None:
-                return True
-            grant.check(self._clock.now())
-        except KeyRefusedError:
-            return True
-        except StoreError:
-            return False
-        return False
+    async def _end_expired(self) -> None:
+        """End the streams whose browser token has expired."""
+        now = self._clock.now()
+        for lifetime in list(self._lifetimes):
+            expires_at = lifetime.credential.expires_at
+            if expires_at is not None and now >= expires_at:
+                lifetime.end()
+
+    async def _end_with_keys(self) -> None:
+        """End the streams whose key has ended, and those without a key once a key is needed.
+
+        A database that can't be read ends no stream.
+        """
+        by_key: dict[str, list[Lifetime]] = {}
+        keyless: list[Lifetime] = []
+        for lifetime in list(self._lifetimes):
+            if lifetime.credential.until_key:
+                keyless.append(lifetime)
+            elif lifetime.credential.hash_or_id is not None:
+                by_key.setdefault(lifetime.credential.hash_or_id, []).append(lifetime)
+        keys = list(by_key)
+        with contextlib.suppress(StoreError):
+            if keyless and await self.key_required():
+                _end(keyless)
+            for start in range(0, len(keys), KEYS_PER_READ):
+                for hash_or_id in await self._ended(keys[start : start + KEYS_PER_READ]):
+                    _end(by_key[hash_or_id])
+
+    async def _ended(self, hashes_or_ids: Sequence[str]) -> list[str]:
+        """Return the keys that have ended."""
+        grants = await self._store.api_key_grants(hashes_or_ids)
+        now = self._clock.now()
+        return [one for one in hashes_or_ids if _has_ended(grants.get(one), now)]
+
+
+def _has_ended(grant: KeyGrant | None, now: Instant) -> bool:
+    if grant is None:
+        return True
+    try:
+        grant.check(now)
+    except KeyRefusedError:
+        return True
+    return False
+
+
+def _end(lifetimes: Iterable[Lifetime]) -> None:
+    for lifetime in lifetimes:
+        lifetime.end()

@@ -130,6 +130,8 @@ class Endpoints:
 
         def changed(endpoint: Endpoint) -> Endpoint:
             _check_changeable(endpoint, fields)
+            if "url" in fields and not caller.allows(Scope.OPERATOR):
+                endpoint.check_headers_stay(fields["url"], fields.get("headers"))
             after = replace(endpoint, **_unmasked(endpoint, fields)) if fields else endpoint
             if after.url != endpoint.url:
                 after = replace(after, trusted=trusted)

@@ -10,19 +10,18 @@ from reelhook.domain.api_key import (
     MODELS_MAX,
     NAME_CHARACTERS_MAX,
     ApiKey,
-    Rate,
     hint_of,
     new_token,
+    rates_within,
     rotated,
     scopes_of,
     token_hash,
 )
 from reelhook.domain.audit import Action, AuditEntry
-from reelhook.domain.caller import Caller, Scope
+from reelhook.domain.caller import Caller, Rate, Scope
 from reelhook.domain.catalog import Catalog
 from reelhook.domain.conflicts import ProjectClosedError
 from reelhook.domain.errors import CommitUnknownError, InvalidRequestError
-from reelhook.domain.event import Instant
 from reelhook.domain.ids import new_id
 from reelhook.domain.problem import Problem
 from reelhook.domain.request import check_text
@@ -64,8 +63,9 @@ class Keys:
     ) -> tuple[ApiKey, str]:
         """Store a new key of the caller's project. Return it with its text, which is not kept.
 
-        Raises `InvalidRequestError`, `ProjectClosedError`, or `ScopeMissingError` or
-        `GrantTooWideError` for more than the caller has.
+        For windows without a rate it has the caller's. Raises `InvalidRequestError`,
+        `ProjectClosedError`, or `ScopeMissingError` or `GrantTooWideError` for more than the caller
+        has.
         """
         caller.require(Scope.ADMIN)
         check_text("name", name, NAME_CHARACTERS_MAX)
@@ -80,12 +80,12 @@ class Keys:
             hint=hint_of(token),
             scopes=scopes_of(scopes),
             models=None if models is None else self._display_names(models),
-            rates=tuple(rates),
+            rates=rates_within(rates, caller.rates),
             created_at=now,
             created_by=caller.key_id,
             expires_at=None if lifetime_seconds is None else now + lifetime_seconds * 1000,
         )
-        key.check_grant(caller, await self._expiry_of(caller))
+        key.check_grant(caller)
         try:
             entry = AuditEntry.by(caller, now, Action.KEY_CREATED, key.id, key.project)
             await self._store.create_api_key(key, token_hash(token), entry)
@@ -127,10 +127,9 @@ class Keys:
         """
         caller.require(Scope.ADMIN)
         now, token = self._clock.now(), new_token(self._random)
-        expires_at = await self._expiry_of(caller)
 
         def changed(key: ApiKey) -> ApiKey:
-            key.check_grant(caller, expires_at)
+            key.check_grant(caller)
             return rotated(key, token, now, overlap_seconds * 1000)
 
         try:
@@ -146,11 +145,6 @@ class Keys:
         finally:
             self._authentication.forget()
         return key, token
-
-    async def _expiry_of(self, caller: Caller) -> Instant | None:
-        if caller.key_id is None:
-            return None
-        return (await self._store.api_key(caller.key_id)).expires_at
 
     def _display_names(self, models: Sequence[str]) -> tuple[str, ...]:
         """Return the models as jobs name them: without aliases and names of accounts."""

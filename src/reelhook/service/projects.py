@@ -180,7 +180,13 @@ class Projects:
         entry = AuditEntry.by(caller, now, action, id_or_name, None)
         try:
             return await self._store.change_project(
-                id_or_name, change, now, entry, trusted=trusted, seen_by=caller.sees
+                id_or_name,
+                change,
+                now,
+                entry,
+                trusted=trusted,
+                seen_by=caller.sees,
+                by_operator=caller.allows(Scope.OPERATOR),
             )
         except CommitUnknownError as error:
             raise error.naming(project=id_or_name) from error

@@ -183,6 +183,7 @@ class Store(Forwarding):
     api_key = reading(api_keys.one)
     api_key_grant = reading(api_keys.grant)
     api_key_grant_by_id = reading(api_keys.grant_by_id)
+    api_key_grants = reading(api_keys.grants)
     any_api_key = reading(api_keys.any_made)
     any_valid_api_key = reading(api_keys.any_valid)
     api_keys = reading(api_keys.listed)  # the last one: from here on it is this method's name
@@ -207,6 +208,7 @@ class Store(Forwarding):
         *,
         trusted: bool = False,
         seen_by: str | None = None,
+        by_operator: bool = True,
     ) -> Project:
         """Change a project in one transaction, and return the result."""
         changing = self._at_rest.changing_project(change)
@@ -217,6 +219,7 @@ class Store(Forwarding):
             audit,
             trusted=trusted,
             seen_by=seen_by,
+            by_operator=by_operator,
             plain=self._at_rest.decrypted_project,
         )
         return self._at_rest.decrypted_project(changed)

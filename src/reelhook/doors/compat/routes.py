@@ -95,7 +95,7 @@ async def status(job_id: str, context: ContextOf) -> StatusResponse:
     """Return a job's status, for clients that missed a webhook."""
     stored = await context.gateway.jobs.job(context.caller, job_id)
     waiting = await context.gateway.waiting.of(context.caller, stored.job)
-    return status_response(stored, context.options.video_url(job_id), waiting)
+    return status_response(stored, context.video_url(job_id), waiting)
 
 
 def _video(body: GenerateBody, version: str, default_model: str | None) -> VideoRequest:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Annotated
 
@@ -16,11 +17,13 @@ from reelhook.domain.event import sequence_of
 from reelhook.doors.context import Context, ContextOf
 from reelhook.doors.limits import LimitError
 from reelhook.doors.policy import KeyRoute, needs
+from reelhook.gateway import StoredEvent
 
 router = APIRouter(tags=["jobs"], route_class=KeyRoute)
 STREAM_JOBS_MAX = 100
 HEARTBEAT_SECONDS = 15.0
 RETRY_AFTER_SECONDS = 30
+_NOT_FOR_BROWSERS = frozenset({"providerVideoUrl", "contentExpiresAt"})
 
 
 class StreamSlots:
@@ -108,9 +111,19 @@ async def _events(
         while not (feed.stopping.is_set() or lifetime.over):
             for event in await feed.events(caller, follower.take(), after):
                 after[event.job_id] = event.sequence
-                yield b"id: %b\ndata: %b\n\n" % (event.event_id.encode(), event.body)
+                body = _for_browser(context, event) if context.by_browser_token else event.body
+                yield b"id: %b\ndata: %b\n\n" % (event.event_id.encode(), body)
             try:
                 async with asyncio.timeout(HEARTBEAT_SECONDS):
                     await follower.changed.wait()
             except TimeoutError:
                 yield b": still here\n\n"
+
+
+def _for_browser(context: Context, event: StoredEvent) -> bytes:
+    """Return the body without what the status lacks: links that work without the token."""
+    content = json.loads(event.body)
+    if "videoUrl" in content:
+        content["videoUrl"] = context.video_url(event.job_id)
+    shown = {name: value for name, value in content.items() if name not in _NOT_FOR_BROWSERS}
+    return json.dumps(shown, separators=(",", ":"), ensure_ascii=False).encode()

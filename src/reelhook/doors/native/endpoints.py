@@ -23,8 +23,8 @@ router = APIRouter(prefix="/api/endpoints", tags=["endpoints"], route_class=KeyR
 
 async def checked_url(context: Context, url: str, *, field: str = "url") -> bool:
     """Check a URL; return True if the operator chose it, so that it is trusted."""
-    options, body = context.options, await context.request.body()
-    trusted = options.access.is_operator(context.request, body, options.clock.now())
+    options, request = context.options, context.request
+    trusted = await options.access.is_operator(request, request.body, options.clock.now())
     await options.check_url(url, field=field, trusted=trusted)
     return trusted
 

@@ -7,8 +7,8 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from reelhook.domain.api_key import MODELS_MAX, NAME_CHARACTERS_MAX, ApiKey, Rate
-from reelhook.domain.caller import Scope
+from reelhook.domain.api_key import MODELS_MAX, NAME_CHARACTERS_MAX, ApiKey
+from reelhook.domain.caller import Rate, Scope
 from reelhook.domain.event import iso, maybe_iso
 from reelhook.doors.fields import NoNul, Schema, ShortText
 
@@ -104,7 +104,10 @@ class NewKeyBody(Schema):
     models: Annotated[list[ShortText], Field(max_length=MODELS_MAX)] | None = Field(
         None, description="The only models that its jobs may use; if absent: all of its project"
     )
-    rates: Rates | None = Field(None, description="The most requests; if absent: no limit")
+    rates: Rates | None = Field(
+        None,
+        description="The most requests; if absent: as for the key that makes it, or no limit",
+    )
 
 
 class RotateKeyBody(Schema):

@@ -29,7 +29,7 @@ token_router = APIRouter(prefix="/api/jobs", tags=["keys"], route_class=KeyRoute
 @needs(Scope.ADMIN)
 async def create(context: ContextOf, body: NewKeyBody) -> SecretKeyResponse:
     """Create a key of a project. Its text, `key`, is shown only now. No key creates one with more
-    scopes, a later expiry or more models than its own.
+    scopes, a later expiry, more models or weaker rates than its own.
     """
     context = await context.within(body.project)
     key, token = await context.gateway.keys.create(
@@ -90,6 +90,8 @@ async def make_token(
         raise InvalidRequestError("expires", "expires must be at most 24h")
     job = (await context.gateway.jobs.job(context.caller, job_id)).job
     expires_at = context.options.clock.now() + seconds * 1000
+    if context.caller.expires_at is not None:
+        expires_at = min(expires_at, context.caller.expires_at)
     token = BrowserToken(job.id, job.project, context.caller.key_id, expires_at)
     return TokenResponse(
         token=context.options.access.browser_token(token), expires_at=iso(expires_at)

@@ -5,15 +5,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from reelhook.domain.api_key import (
+    ID_PREFIX,
     LAST_USE_MILLISECONDS,
     ApiKey,
     KeyGrant,
     KeyNotFoundError,
-    Rate,
 )
 from reelhook.domain.audit import AuditEntry
 from reelhook.domain.audit_facts import key_facts
-from reelhook.domain.caller import Scope
+from reelhook.domain.caller import Rate, Scope
 from reelhook.domain.event import Instant
 from reelhook.storage.operation import ConflictKeys, Operation, Statement
 from reelhook.storage.operations import audit as trail
@@ -34,8 +34,10 @@ _NEW_HASH = "UPDATE api_keys SET previous_hash = hash, hash = ?2 WHERE id = ?1"
 _OF_PROJECT = "(CAST(?{0} AS TEXT) IS NULL OR k.project = ?{0})"
 _ONE = f"SELECT {_KEY} FROM api_keys k WHERE k.id = ?1 AND {_OF_PROJECT.format(2)}"
 _LISTED = f"SELECT {_KEY} FROM api_keys k WHERE {_OF_PROJECT.format(1)} ORDER BY k.created_at, k.id"
-_GRANT = f"SELECT {_KEY}, p.closed_at, p.models FROM api_keys k LEFT JOIN projects p"
-_GRANT = f"{_GRANT} ON p.id = k.project WHERE"
+_GRANTED = (
+    f"{_KEY}, p.closed_at, p.models FROM api_keys k LEFT JOIN projects p ON p.id = k.project WHERE"
+)
+_GRANT = f"SELECT {_GRANTED}"
 _USED = (
     "UPDATE api_keys SET last_used_at = ?2"
     " WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at <= ?3)"
@@ -96,6 +98,24 @@ def grant_by_id(key_id: str) -> Operation[KeyGrant | None]:
     """Return the key with this id."""
     rows = yield Statement(f"{_GRANT} k.id = ?1", (key_id,))
     return _grant_of(rows[0]) if rows else None
+
+
+def grants(hashes_or_ids: Sequence[str]) -> Operation[dict[str, KeyGrant]]:
+    """Return the keys with these hashes, now or before their last rotation, or ids."""
+    found: dict[str, KeyGrant] = {}
+    for column in ("id", "hash", "previous_hash"):
+        wanted = [
+            one
+            for one in hashes_or_ids
+            if one not in found and one.startswith(f"{ID_PREFIX}_") is (column == "id")
+        ]
+        if wanted:
+            places = ", ".join(f"?{number}" for number in range(1, len(wanted) + 1))
+            for name, *row in (
+                yield Statement(f"SELECT k.{column}, {_GRANTED} k.{column} IN ({places})", wanted)
+            ):
+                found[name] = _grant_of(row, by_previous=column == "previous_hash")
+    return found
 
 
 def any_made() -> Operation[bool]:

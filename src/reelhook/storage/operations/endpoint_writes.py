@@ -128,14 +128,20 @@ def delete(
     )
 
 
-def keep_default(endpoint: Endpoint) -> Operation[None]:
-    """Store a project's default endpoint. A changed URL starts with clean health."""
+def keep_default(endpoint: Endpoint, *, by_operator: bool = True) -> Operation[None]:
+    """Store a project's default endpoint. A changed URL starts with clean health.
+
+    Raises `InvalidRequestError` if someone other than the operator would send the stored values of
+    headers to another server.
+    """
     # Two processes may start at the same time.
     yield Statement(
         f"{_INSERT} ON CONFLICT (id) DO NOTHING", (*endpoint_values(endpoint), lane_of(endpoint.id))
     )
     known = found(endpoint.id, (yield Statement(_DEFAULT_LOCKED, (endpoint.id,))))
     if known.url != endpoint.url:
+        if not by_operator:
+            known.check_headers_stay(endpoint.url, None)
         yield from _replace(known, replace(known.moved(endpoint.url), trusted=endpoint.trusted))
         yield from release(known.id, endpoint.created_at)
     elif endpoint.trusted and not known.trusted:

@@ -69,6 +69,7 @@ def change(
     *,
     trusted: bool = False,
     seen_by: str | None = None,
+    by_operator: bool = True,
     plain: Callable[[Project], Project] = lambda stored: stored,
 ) -> Operation[Project]:
     """Change a project; see `ProjectStore.change_project`.
@@ -88,7 +89,8 @@ def change(
         facts = (project_facts(plain(state)) for state in (before, after))
         yield from trail.add_change(entry, after.id, *facts)
     if after.webhook_url is not None and (trusted or after.webhook_url != before.webhook_url):
-        yield from endpoint_writes.keep_default(_default_endpoint(after, now, trusted=trusted))
+        endpoint = _default_endpoint(after, now, trusted=trusted)
+        yield from endpoint_writes.keep_default(endpoint, by_operator=by_operator)
     return after
 
 

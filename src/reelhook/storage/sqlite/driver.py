@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import apsw
 
-from reelhook.domain.errors import StoreError
+from reelhook.domain.errors import SettingsError, StoreError
 from reelhook.storage.operation import ConflictKeys, Operation
 from reelhook.storage.operations.keys import known_key
 from reelhook.storage.pending_write import PendingWrite
@@ -140,7 +140,10 @@ class SQLite(SQLiteGroups):
     def _read(self, make: Callable[[], Operation[T]]) -> T:
         connection: apsw.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._local.connection = connect(self._path, read_only=True)
+            try:
+                connection = self._local.connection = connect(self._path, read_only=True)
+            except SettingsError as error:  # such as too many open files
+                raise StoreError(error.message) from error
         try:
             connection.execute("BEGIN")  # one snapshot for all statements of the operation
             try:
