@@ -81,7 +81,8 @@ def go_back(target: Path | str, revision: str) -> None:
 
 def demanding(name: str) -> NewJob:
     """A job that asks for something that older versions can't keep."""
-    made = new(name, request=replace(CAT, **ASKED.get(name, {})))
+    request = replace(CAT, **ASKED.get(name, {}))
+    made = new(name, request=request, urls=(f"{URL}/{name}",))
     return replace(made, job=replace(made.job, **OF_JOB.get(name, {})))
 
 
